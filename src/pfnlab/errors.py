@@ -1,0 +1,116 @@
+"""Everything that can go wrong, by whose move it is next.
+
+::
+
+    PfnlabError
+     +-- Discovery      a property failed, machines differ: exit 1
+     +-- Misuse         bad program text, flag or name: exit 2
+     |    +-- ProgramError   the same, with the place in the text
+     +-- Undecided      the question stays open: exit 3
+     |    +-- MissingTool    a tool or kernel is not here
+     |    +-- LostGuest      a guest hung, died or answered nonsense
+     |    +-- TimedOut       a limit passed
+     +-- Defect         pfnlab itself is wrong: exit 4
+    ModelledErrno       the *modelled* kernel says no; part of a normal run, never an exit code
+
+An error owns its exit code; the command line catches ``PfnlabError`` once and prints one line.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+
+
+class PfnlabError(Exception):
+    """The base of every error pfnlab raises on purpose."""
+
+    exit_code = 4
+
+
+class Discovery(PfnlabError):
+    """Something was found: machines differ or an expectation does not hold."""
+
+    exit_code = 1
+
+
+class Misuse(PfnlabError):
+    """The caller asked for something that cannot be; the message says what to write instead."""
+
+    exit_code = 2
+
+
+class ProgramError(Misuse):
+    """A program text is wrong at one place.
+
+    :param message: what is wrong and what to write instead, one sentence
+    :param source: the file's name, or ``<program>``
+    :param line: the line, counted from 1
+    :param column: the column, counted from 1
+    :param text: the offending line itself, shown with a caret under *column*
+    """
+
+    def __init__(
+        self, message: str, *, source: str = "<program>", line: int = 0, column: int = 0, text: str = ""
+    ) -> None:
+        self.message = message
+        self.source = source
+        self.line = line
+        self.column = column
+        self.text = text
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        if not self.line:
+            return f"{self.source}: {self.message}"
+        head = f"{self.source}:{self.line}:{self.column}: {self.message}"
+        if not self.text:
+            return head
+        return f"{head}\n    {self.text}\n    {' ' * (self.column - 1)}^"
+
+
+class Undecided(PfnlabError):
+    """The question could not be settled here; nothing is known to be wrong."""
+
+    exit_code = 3
+
+
+class MissingTool(Undecided):
+    """A program, package or kernel is not on this machine; the message names the exact remedy."""
+
+
+class LostGuest(Undecided):
+    """A guest stopped answering: it hung, panicked, or its QEMU ended.
+
+    :param message: what was being waited for, and how long
+    :param console: where the guest's console was kept, if anywhere
+    """
+
+    def __init__(self, message: str, console: str | None = None) -> None:
+        self.console = console
+        super().__init__(f"{message} (console kept in {console})" if console else message)
+
+
+class TimedOut(Undecided):
+    """A limit the caller set has passed."""
+
+
+class Defect(PfnlabError):
+    """An internal check failed: pfnlab is wrong, and should be reported."""
+
+    exit_code = 4
+
+
+class ModelledErrno(Exception):
+    """The modelled kernel fails an operation, exactly as a system call would.
+
+    :param errno: the positive errno value
+    """
+
+    def __init__(self, errno: int) -> None:
+        self.errno = errno
+        super().__init__(errno_name(errno))
+
+
+def errno_name(errno: int) -> str:
+    """The symbolic name of an errno value, as ``EINVAL``; unknown values read ``E123``."""
+    return _errno.errorcode.get(errno, f"E{errno}")

@@ -1,0 +1,45 @@
+"""What happened inside one operation, in order: the model's events and the kernel log.
+
+The model appends events as it works. They carry no formatting: a report or a comparison with a
+kernel's function tracer decides how they read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Event(NamedTuple):
+    """One step the modelled kernel took.
+
+    :param name: the kernel function of that step (``memtype_reserve``, ``zap_pte_range``, ...)
+    :param start: first page of what it worked on: a pfn for the book, a virtual page otherwise
+    :param end: the page after the last one
+    """
+
+    name: str
+    start: int = 0
+    end: int = 0
+
+
+@dataclass
+class Trace:
+    """Events and kernel log lines since the last :meth:`take`."""
+
+    events: list[Event] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    def event(self, name: str, start: int = 0, end: int = 0) -> None:
+        """Append one event."""
+        self.events.append(Event(name, start, end))
+
+    def printk(self, line: str) -> None:
+        """Append one kernel log line, without level and time stamp."""
+        self.log.append(line)
+
+    def take(self) -> tuple[list[Event], list[str]]:
+        """Everything since the last call, which is forgotten here."""
+        taken = self.events, self.log
+        self.events, self.log = [], []
+        return taken

@@ -1,0 +1,51 @@
+"""Pages, page frame numbers and the one range type everything else is said in.
+
+Ranges are half-open everywhere inside pfnlab. The kernel passes a pfn and a byte size, and prints
+inclusive byte ranges; both are converted where they enter or leave, nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PAGE_SHIFT = 12
+PAGE_SIZE = 1 << PAGE_SHIFT
+
+#: The physical address bits the modelled CPU implements (``__PHYSICAL_MASK``).
+PHYSICAL_BITS = 52
+PHYSICAL_MASK = (1 << PHYSICAL_BITS) - 1
+
+
+class PfnRange(NamedTuple):
+    """Page frames ``start`` up to and not including ``end``."""
+
+    start: int
+    end: int
+
+    @property
+    def nr(self) -> int:
+        """How many pages the range holds."""
+        return self.end - self.start
+
+    def overlaps(self, other: PfnRange) -> bool:
+        """Whether any page lies in both ranges."""
+        return self.start < other.end and other.start < self.end
+
+    def contains(self, other: PfnRange) -> bool:
+        """Whether every page of *other* lies in this range."""
+        return self.start <= other.start and other.end <= self.end
+
+
+def pfn_to_phys(pfn: int) -> int:
+    """The physical byte address at which page frame *pfn* begins."""
+    return pfn << PAGE_SHIFT
+
+
+def phys_to_pfn(phys: int) -> int:
+    """The page frame that holds physical byte address *phys*."""
+    return phys >> PAGE_SHIFT
+
+
+def pages_of(size: int) -> int:
+    """How many pages *size* bytes take, the last one counted even when only partly used (PAGE_ALIGN)."""
+    return (size + PAGE_SIZE - 1) >> PAGE_SHIFT
