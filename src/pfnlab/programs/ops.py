@@ -17,8 +17,12 @@ import msgspec
 #: The task every program starts with.
 MAIN_TASK = "main"
 
-#: Pages of address space between the starts of two areas (1 GiB): areas never touch.
-AREA_PAGES = 1 << 18
+#: The page number at which the first area starts (16 TiB), far from everything a process maps itself.
+FIRST_AREA_PAGE = 1 << 32
+
+#: Areas start at multiples of 1 GiB and leave at least one free GiB between them, so no two areas
+#: touch and no two share a page table.
+AREA_ALIGN_PAGES = 1 << 18
 
 #: The interface a mapping is made through.
 Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "anon"]
@@ -290,6 +294,16 @@ def area_extents(program: Program) -> dict[str, int]:
         elif isinstance(call, Mremap) and call.name is not None:
             extents[call.name] = max(extents.get(call.name, 0), call.pages)
     return extents
+
+
+def area_starts(program: Program) -> dict[str, int]:
+    """The page number at which every area starts, the same on every machine."""
+    starts: dict[str, int] = {}
+    page = FIRST_AREA_PAGE
+    for name, pages in area_extents(program).items():
+        starts[name] = page
+        page += (-(-pages // AREA_ALIGN_PAGES) + 1) * AREA_ALIGN_PAGES
+    return starts
 
 
 def tasks_of(program: Program) -> list[str]:
