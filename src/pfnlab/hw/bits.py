@@ -1,0 +1,45 @@
+"""The bits of a page-table entry, and the one place where small and large leaves differ (S1.3).
+
+A pgprot value always uses the layout of a 4K leaf. In a 2M or 1G leaf bit 7 says "this is a leaf",
+so the PAT bit lives in bit 12 there, which a 4K leaf needs for the page frame number.
+"""
+
+from __future__ import annotations
+
+PAGE_PRESENT = 1 << 0
+PAGE_RW = 1 << 1
+PAGE_USER = 1 << 2
+PAGE_PWT = 1 << 3
+PAGE_PCD = 1 << 4
+PAGE_ACCESSED = 1 << 5
+PAGE_DIRTY = 1 << 6
+#: 4K leaves only; the same bit as :data:`PAGE_PSE`.
+PAGE_PAT = 1 << 7
+#: Above 4K only: the entry is a leaf.
+PAGE_PSE = 1 << 7
+PAGE_GLOBAL = 1 << 8
+#: Meaningful while PRESENT is clear; the same bit as :data:`PAGE_GLOBAL`.
+PAGE_PROTNONE = 1 << 8
+PAGE_SPECIAL = 1 << 9
+PAGE_UFFD_WP = 1 << 10
+PAGE_SOFT_DIRTY = 1 << 11
+#: 2M and 1G leaves only.
+PAGE_PAT_LARGE = 1 << 12
+PAGE_NX = 1 << 63
+
+#: The cache bits of a pgprot and of a 4K leaf.
+PAGE_CACHE_MASK = PAGE_PWT | PAGE_PCD | PAGE_PAT
+#: The cache bits of a 2M or 1G leaf.
+PAGE_LARGE_CACHE_MASK = PAGE_PWT | PAGE_PCD | PAGE_PAT_LARGE
+
+_PAT_SHIFT = 5
+
+
+def pgprot_4k_2_large(prot: int) -> int:
+    """The bits of *prot* as a 2M or 1G leaf has them; PSE is not added (S1.3)."""
+    return (prot & ~(PAGE_PAT | PAGE_PAT_LARGE)) | ((prot & PAGE_PAT) << _PAT_SHIFT)
+
+
+def pgprot_large_2_4k(prot: int) -> int:
+    """The bits of the large leaf *prot* as a pgprot has them; PSE goes (S1.3)."""
+    return (prot & ~(PAGE_PAT | PAGE_PAT_LARGE)) | ((prot & PAGE_PAT_LARGE) >> _PAT_SHIFT)

@@ -1,0 +1,51 @@
+"""The six page cache modes, as ``enum page_cache_mode`` numbers them (S1.1)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from pfnlab.errors import Misuse
+
+
+class CacheMode(IntEnum):
+    """How the CPU may cache a page; the value is what two kernel messages print in hex."""
+
+    WB = 0
+    WC = 1
+    UC_MINUS = 2
+    UC = 3
+    WT = 4
+    WP = 5
+
+    @property
+    def cattr(self) -> str:
+        """The name in debugfs and in the kernel log, as ``write-combining`` (``cattr_name()``)."""
+        return _CATTR[self]
+
+    @property
+    def short(self) -> str:
+        """The name in programs and reports, as ``wc``."""
+        return _SHORT[self]
+
+    @classmethod
+    def from_cattr(cls, text: str) -> CacheMode:
+        """The mode that debugfs and the kernel log call *text*.
+
+        :raises Misuse: *text* is no such name; the kernel's own ``broken`` is not one either
+        """
+        try:
+            return cls(_CATTR.index(text))
+        except ValueError:
+            raise Misuse(f"no cache mode is called {text!r}; write one of {', '.join(_CATTR)}") from None
+
+
+# Both in the order of the values above.
+_CATTR = (
+    "write-back",
+    "write-combining",
+    "uncached-minus",
+    "uncached",
+    "write-through",
+    "write-protected",
+)
+_SHORT = ("wb", "wc", "uc-", "uc", "wt", "wp")

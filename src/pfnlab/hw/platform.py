@@ -1,0 +1,83 @@
+"""One machine: everything about the hardware that the kernel's rules look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pfnlab.hw.mtrr import MtrrMap, MtrrRange, MtrrType
+from pfnlab.hw.pat import FULL_PAT, PatConfig
+from pfnlab.hw.physmap import PhysicalMap, Resource, system_ram
+from pfnlab.units import PAGE_SIZE
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A machine and the configuration of the kernel on it.
+
+    :param pat_enabled: ``pat_enabled()``; with it off the book stays empty (S1.10)
+    :param strict_devmem: CONFIG_STRICT_DEVMEM
+    :param io_strict_devmem: CONFIG_IO_STRICT_DEVMEM
+    :param phys_bits: width of a physical address on this CPU, in bits
+    """
+
+    pat: PatConfig
+    pat_enabled: bool
+    mtrr: MtrrMap
+    phys: PhysicalMap
+    strict_devmem: bool
+    io_strict_devmem: bool
+    phys_bits: int
+
+    def iomem_is_exclusive(self, addr: int) -> bool:
+        """:meth:`PhysicalMap.iomem_is_exclusive` under this kernel's configuration (S1.13)."""
+        return self.phys.iomem_is_exclusive(addr, io_strict_devmem=self.io_strict_devmem)
+
+    def devmem_is_allowed(self, pfn: int) -> int:
+        """:meth:`PhysicalMap.devmem_is_allowed` under this kernel's configuration (S1.13)."""
+        return self.phys.devmem_is_allowed(pfn, io_strict_devmem=self.io_strict_devmem)
+
+    def range_is_allowed(self, pfn: int, size: int) -> bool:
+        """:meth:`PhysicalMap.range_is_allowed` under this kernel's configuration (S1.14).
+
+        Whether a caller asks at all depends on ``strict_devmem`` and on the version.
+        """
+        return self.phys.range_is_allowed(pfn, size, io_strict_devmem=self.io_strict_devmem)
+
+
+def qemu_q35(
+    ram_bytes: int = 256 * _MIB, bar_phys: int = 0xF8000000, bar_pages: int = 16384
+) -> Platform:
+    """The machine of the recorded runs: QEMU's q35 with SeaBIOS and one big prefetchable BAR (S12.1).
+
+    :param ram_bytes: guest memory; from 2816 MiB on the part above 2 GiB moves past 4 GiB
+    :param bar_phys: physical byte address of the BAR, which no driver has claimed
+    :param bar_pages: its length in pages
+    """
+    low_end = ram_bytes if ram_bytes < 0xB000_0000 else 0x8000_0000
+    resources = [
+        system_ram(0x1000, 0x9FC00),
+        system_ram(0x10_0000, low_end),
+        Resource(bar_phys, bar_phys + bar_pages * PAGE_SIZE, "0000:00:02.0"),
+    ]
+    if ram_bytes > low_end:
+        resources.append(system_ram(1 << 32, (1 << 32) + ram_bytes - low_end))
+    mtrr = MtrrMap(
+        default_type=MtrrType.WB,
+        fixed=(
+            MtrrRange(0, 0xA_0000, MtrrType.WB),
+            MtrrRange(0xA_0000, 0xC_0000, MtrrType.UC),
+            MtrrRange(0xC_0000, 0x10_0000, MtrrType.WP),
+        ),
+        variable=(MtrrRange(0xC000_0000, 1 << 32, MtrrType.UC),),
+    )
+    return Platform(
+        pat=FULL_PAT,
+        pat_enabled=True,
+        mtrr=mtrr,
+        phys=PhysicalMap(tuple(resources)),
+        strict_devmem=True,
+        io_strict_devmem=True,
+        phys_bits=40,
+    )
