@@ -28,42 +28,42 @@ def test_measured_entries_read_as_recorded(raw: int, text: str) -> None:
 
 def test_no_entry_names_its_level() -> None:
     """A raw zero is no entry at that level."""
-    assert "none@L3" == entry_text(0, 3)
+    assert entry_text(0, 3) == "none@L3"
 
 
 def test_prot_none_is_not_present_and_keeps_its_mode() -> None:
     """A PROT_NONE entry keeps cache mode, special and accessed."""
     raw = (~0xF8000000 & 0xFFFFFFFFFF000) | 0x128 | 0x200
 
-    assert "L1 WC !P RO SPECIAL A" == entry_text(raw, 1)
+    assert entry_text(raw, 1) == "L1 WC !P RO SPECIAL A"
 
 
 def test_prot_none_holds_its_pfn_inverted() -> None:
     """The page frame of a PROT_NONE entry is read back by inverting it."""
     raw = (~0xF8000000 & 0xFFFFFFFFFF000) | 0x128 | 0x200
 
-    assert 0xF8000 == entry_pfn(raw, 1)
+    assert entry_pfn(raw, 1) == 0xF8000
 
 
 def test_a_marker_is_no_mapping() -> None:
     """An entry that is neither present nor PROT_NONE maps nothing: a swap entry or a guard marker."""
-    assert "swap@L1" == entry_text(0xFC00000000000000, 1)
+    assert entry_text(0xFC00000000000000, 1) == "swap@L1"
 
 
 def test_a_large_leaf_has_its_pat_bit_elsewhere() -> None:
     """In a 2M leaf bit 7 says leaf and bit 12 is the PAT bit."""
-    assert "L2 WB P RW US A D" == entry_text(0xF80000E7 | 1 << 12, 2)
-    assert "L2 WP P RW US A D" == entry_text(0xF80000EF | 1 << 12, 2)
+    assert entry_text(0xF80000E7 | 1 << 12, 2) == "L2 WB P RW US A D"
+    assert entry_text(0xF80000EF | 1 << 12, 2) == "L2 WP P RW US A D"
 
 
 def test_a_large_leaf_does_not_count_its_pat_bit_as_address() -> None:
     """The page frame of a 2M leaf starts at bit 21."""
-    assert 0xF8000 == entry_pfn(0xF80000E7 | 1 << 12, 2)
+    assert entry_pfn(0xF80000E7 | 1 << 12, 2) == 0xF8000
 
 
 def test_write_through_needs_all_three_bits() -> None:
     """Slot 7 of full PAT is write-through."""
-    assert "L1 WT P RO US" == entry_text(0x9D, 1)
+    assert entry_text(0x9D, 1) == "L1 WT P RO US"
 
 
 def test_special_is_bit_nine() -> None:
@@ -81,42 +81,39 @@ def test_linear_device_pages_become_one_run() -> None:
     """Neighbours that map neighbouring device pages alike are one run."""
     seen = [page(0, Span("bar", 4, 5), "L1 WC"), page(1, Span("bar", 5, 6), "L1 WC")]
 
-    assert (PteSeen("main", Span("a", 0, 2), Span("bar", 4, 6), "L1 WC"),)
+    assert (PteSeen("main", Span("a", 0, 2), Span("bar", 4, 6), "L1 WC"),) == merge_ptes(seen)
 
 
 def test_a_jump_in_the_device_starts_a_run() -> None:
     """Pages that are not next to each other in the device are two runs."""
     seen = [page(0, Span("bar", 4, 5), "L1 WC"), page(1, Span("bar", 6, 7), "L1 WC")]
 
-    assert merge_ptes(seen) == tuple(seen)
+    assert tuple(seen) == merge_ptes(seen)
 
 
 def test_ram_pages_run_together_whichever_they_are() -> None:
     """Ordinary RAM has no numbers, so its runs depend on the words alone."""
     seen = [page(0, RAM, "L1 WB"), page(1, RAM, "L1 WB")]
 
-    assert merge_ptes(seen) == (PteSeen("main", Span("a", 0, 2), RAM, "L1 WB"),)
+    assert (PteSeen("main", Span("a", 0, 2), RAM, "L1 WB"),) == merge_ptes(seen)
 
 
 def test_missing_entries_run_by_level() -> None:
     """Holes at different levels are different runs."""
     seen = [page(0, None, "none@L1"), page(1, None, "none@L2")]
 
-    assert merge_ptes(seen) == tuple(seen)
+    assert tuple(seen) == merge_ptes(seen)
 
 
 def test_tasks_do_not_run_into_each_other() -> None:
     """The last page of one task and the first of the next stay apart, tasks in the order they came."""
     seen = [page(1, RAM, "L1 WB", "main"), page(0, RAM, "L1 WB", "child"), page(0, RAM, "L1 WB", "main")]
 
-    assert (
-        merge_ptes(seen)
-        == (
-            PteSeen("main", Span("a", 0, 2), RAM, "L1 WB"),
-            PteSeen("child", Span("a", 0, 1), RAM, "L1 WB"),
-        )
-        == merge_ptes(seen)
+    expected = (
+        PteSeen("main", Span("a", 0, 2), RAM, "L1 WB"),
+        PteSeen("child", Span("a", 0, 1), RAM, "L1 WB"),
     )
+    assert expected == merge_ptes(seen)
 
 
 TARGETS = st.one_of(
