@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 from pfnlab.hw.cachemode import CacheMode
@@ -137,7 +138,7 @@ def _cut(
     # All physical memory as pieces, and the list of their starts to bisect in.
     borders = sorted({0, 1 << 64} | {b for r in registers + winners for b in (r.start, r.end)})
     pieces = []
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         covering = [r.type for r in winners if r.start <= start < r.end]
         covering = covering or [r.type for r in registers if r.start <= start < r.end]
         found = covering[0] if covering else default_type

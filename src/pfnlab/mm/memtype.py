@@ -1,94 +1,369 @@
-"""The memtype book: which physical ranges are mapped with which cache mode (S2)."""
+"""The memtype book: which physical ranges are mapped with which cache mode (S2).
+
+A reservation over existing ones takes their type, if the caller lets it; reservations that disagree
+are refused. There are no reference counts, every reservation is an entry of its own. RAM is not in
+the book: each of its pages carries its mode in page flags.
+
+Addresses are physical bytes, ranges half-open, and ``who`` is ``comm:pid`` as the kernel log shows
+it. A WARN is logged as ``WARNING: `` and its text, or the function's name where it has none; one that
+the kernel prints once per boot is logged once per book.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from errno import EBUSY, EINVAL
 
+from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.mtrr import MtrrType
+from pfnlab.hw.pgprot import pgprot_set_cachemode
+from pfnlab.hw.physmap import is_new_memtype_allowed
 from pfnlab.hw.platform import Platform
+from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
+from pfnlab.mm.page_modes import PageModes
 from pfnlab.trace import Trace
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of
 
+__all__ = ["MemtypeBook", "MemtypeEntry"]
 
-class MemtypeEntry(NamedTuple):
-    """One reservation: bytes ``start`` up to and not including ``end``."""
-
-    start: int
-    end: int
-    type: CacheMode
+# Enum members as plain names: the class looks them up anew each time.
+_WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
+_WT, _WP = CacheMode.WT, CacheMode.WP
 
 
 class MemtypeBook:
-    """The reservations of one machine (public signatures; bodies follow)."""
+    """The reservations, RAM page types and direct map of one booted machine.
+
+    :param platform: the hardware asked; may be replaced when a driver claims a resource
+    :param trace: gets ``memtype_reserve`` on every call of that function, ``memtype_erase`` when the
+        entries are searched for one to take out, and the kernel log
+    :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
+    :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
+    """
 
     def __init__(
         self, platform: Platform, trace: Trace, *, end_match: bool, mtrr_merged_map: bool = True
     ) -> None:
         self.platform = platform
         self.trace = trace
+        self.end_match = end_match
+        self.mtrr_merged_map = mtrr_merged_map
+        self._entries = MemtypeIntervals()
+        self._ram_types = PageModes()
+        self._direct_map = PageModes()
+        self._warned: set[str] = set()
+
+    # Reserving
 
     def reserve(self, start: int, end: int, req: CacheMode, *, who: str) -> CacheMode:
-        """S2.2 with new_type: the granted mode."""
-        raise NotImplementedError
+        """``memtype_reserve()`` for a caller that takes another type than it asked for (S2.2).
+
+        :return: the mode granted; the caller decides whether it can live with it
+        :raises ModelledErrno: EINVAL for an empty or half-RAM range, EBUSY for a conflict
+        """
+        return self._reserve(start, end, req, who, adopts=True)
 
     def reserve_exact(self, start: int, end: int, req: CacheMode, *, who: str) -> None:
-        """S2.2 without new_type."""
-        raise NotImplementedError
+        """``memtype_reserve()`` for a caller that insists: any other type there is EBUSY (S2.2).
+
+        :raises ModelledErrno: as :meth:`reserve`
+        """
+        self._reserve(start, end, req, who, adopts=False)
+
+    def _reserve(self, start: int, end: int, req: CacheMode, who: str, adopts: bool) -> CacheMode:
+        self.trace.event("memtype_reserve", start >> PAGE_SHIFT, pages_of(end))
+        # S2.2.1 and 2
+        start &= PHYSICAL_MASK
+        end = ((end - 1) & PHYSICAL_MASK) + 1
+        if start >= end:
+            self._warn(f"memtype_reserve failed: {_mem(start, end)}, req {req.cattr}")
+            raise ModelledErrno(EINVAL)
+        # S2.2.3 and 4: nothing is booked.
+        platform = self.platform
+        if not platform.pat_enabled:
+            return req
+        if platform.phys.is_untracked(start, end):
+            return _WB
+        # S2.2.5 and 6: RAM gets the request, everything else what the MTRRs leave of it.
+        is_ram = platform.phys.pat_pagerange_is_ram(start, end)
+        if is_ram > 0:
+            return self._reserve_ram_pages_type(start, end, req)
+        if is_ram < 0:
+            raise ModelledErrno(EINVAL)
+        actual = req if req is not _WB else self._pat_x_mtrr_type(start, end)
+        # S2.2.7: most ranges overlap nothing.
+        found = actual
+        overlap = self._entries.first_overlap(start, end)
+        if overlap is not None:
+            found = self._check_conflict(overlap, start, end, actual, req, who, adopts)
+        self._entries.insert(start, end, found)
+        return found
+
+    def _pat_x_mtrr_type(self, start: int, end: int) -> CacheMode:
+        # What becomes of a write-back request (S1.7.2).
+        mtrr, _ = self.platform.mtrr.type_lookup(start, end, merged_map=self.mtrr_merged_map)
+        return _WB if mtrr == MtrrType.WB else _UC_MINUS
+
+    def _check_conflict(
+        self,
+        overlap: MemtypeEntry,
+        start: int,
+        end: int,
+        actual: CacheMode,
+        req: CacheMode,
+        who: str,
+        adopts: bool,
+    ) -> CacheMode:
+        # The type the new entry gets beside overlap, its first (S2.3). What begins inside overlap
+        # agrees with it already, so only entries that begin after it can be of another type.
+        found, offending = actual, overlap
+        if adopts or overlap.type == actual:
+            found = overlap.type
+            other = self._entries.first_other(overlap.end, end, found)
+            if other is None:
+                return found
+            offending = other
+        self.trace.printk(
+            f"x86/PAT: {who} conflicting memory types {start:x}-{end:x} "
+            f"{found.cattr}<->{offending.type.cattr}"
+        )
+        self.trace.printk(
+            f"x86/PAT: memtype_reserve failed {_mem(start, end)}, track {actual.cattr}, req {req.cattr}"
+        )
+        raise ModelledErrno(EBUSY)
+
+    def _reserve_ram_pages_type(self, start: int, end: int, req: CacheMode) -> CacheMode:
+        # S2.5: page flags hold one type a page, so reservations of RAM never nest.
+        if req is _WP:
+            raise ModelledErrno(EINVAL)
+        if req is _UC:
+            self._warn_once("reserve_ram_pages_type")
+            req = _UC_MINUS
+        taken = self._ram_types.first_set(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
+        if taken:
+            self.trace.printk(
+                f"x86/PAT: reserve_ram_pages_type failed {_mem(start, end)}, "
+                f"track {taken.type:#x}, req {req:#x}"
+            )
+            raise ModelledErrno(EBUSY)
+        self._ram_types.set(start >> PAGE_SHIFT, end >> PAGE_SHIFT, req)
+        return req
+
+    # Freeing
 
     def free(self, start: int, end: int, *, who: str) -> bool:
-        """S2.4: False when the kernel returns -EINVAL."""
-        raise NotImplementedError
+        """``memtype_free()`` (S2.4).
+
+        :return: False where the kernel returns -EINVAL: mixed with RAM, or no such entry, which is
+            also logged as "freeing invalid memtype"
+        """
+        if not self.platform.pat_enabled:
+            return True
+        # S2.4.1: unlike reserving, an end at the very top of the address space becomes 0.
+        start &= PHYSICAL_MASK
+        end &= PHYSICAL_MASK
+        if self.platform.phys.is_untracked(start, end):
+            return True
+        is_ram = self.platform.phys.pat_pagerange_is_ram(start, end)
+        if is_ram:
+            if is_ram > 0:
+                self._ram_types.set(start >> PAGE_SHIFT, end >> PAGE_SHIFT, _WB)
+            return is_ram > 0
+        self.trace.event("memtype_erase", start >> PAGE_SHIFT, pages_of(end))
+        if self._erase(start, end):
+            return True
+        self.trace.printk(f"x86/PAT: {who} freeing invalid memtype {_mem(start, end)}")
+        return False
+
+    def _erase(self, start: int, end: int) -> bool:
+        # S2.4.4: an exact match, else in the older era an entry of which this is the tail.
+        if self._entries.remove(start, end):
+            return True
+        if not self.end_match or start >= end:
+            return False
+        longer = self._entries.first_ending(start, end)
+        if longer is None:
+            return False
+        self._shrink(longer, start)
+        return True
+
+    def _shrink(self, entry: MemtypeEntry, end: int) -> None:
+        # Taken out and inserted again, so it moves behind its equals (S2.4.4, measured).
+        self._entries.remove(entry.start, entry.end)
+        self._entries.insert(entry.start, end, entry.type)
+
+    # Looking up
 
     def lookup(self, paddr: int) -> CacheMode:
-        """S2.6."""
-        raise NotImplementedError
+        """``lookup_memtype()`` for the page at *paddr*: never fails, UC- by default (S2.6)."""
+        if self.platform.phys.is_untracked(paddr, paddr + PAGE_SIZE):
+            return _WB
+        if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + PAGE_SIZE):
+            return self._ram_types[paddr >> PAGE_SHIFT]
+        overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE)
+        return overlap.type if overlap else _UC_MINUS
+
+    # Mappings of a physical range into a process
 
     def reserve_pfn_range(self, paddr: int, size: int, prot: int, *, strict: bool, who: str) -> int:
-        """S2.10: the page protection to use."""
-        raise NotImplementedError
+        """``reserve_pfn_range()``: book *size* bytes for a mapping with the pgprot *prot* (S2.10).
+
+        :param strict: only the very mode asked for will do; the older era's fork
+        :return: the pgprot to map with, its cache bits perhaps changed
+        :raises ModelledErrno: EINVAL when the mode granted will not do, or as :meth:`reserve`
+        """
+        pat, phys = self.platform.pat, self.platform.phys
+        want_pcm = pat.pgprot2cachemode(prot)
+        # S2.10.2: RAM, also in part, keeps its mode and is not reserved.
+        if phys.pat_pagerange_is_ram(paddr, paddr + size):
+            if not self.platform.pat_enabled:
+                return prot
+            pcm = self.lookup(paddr)
+            if want_pcm == pcm:
+                return prot
+            self.trace.printk(
+                f"x86/PAT: {who} map pfn RAM range req {want_pcm.cattr} "
+                f"for {_mem(paddr, paddr + size)}, got {pcm.cattr}"
+            )
+            return pgprot_set_cachemode(prot, pcm, pat)
+        # S2.10.3 and 4
+        pcm = self.reserve(paddr, paddr + size, want_pcm, who=who)
+        if pcm != want_pcm:
+            if strict or not is_new_memtype_allowed(phys, paddr, size, want_pcm, pcm):
+                self.free(paddr, paddr + size, who=who)
+                self.trace.printk(
+                    f"x86/PAT: {who} map pfn expected mapping type {want_pcm.cattr} "
+                    f"for {_mem(paddr, paddr + size)}, got {pcm.cattr}"
+                )
+                raise ModelledErrno(EINVAL)
+            prot = pgprot_set_cachemode(prot, pcm, pat)
+        # S2.10.5
+        self.kernel_map_sync(paddr, size, pcm)
+        return prot
 
     def free_pfn_range(self, paddr: int, size: int, *, who: str) -> None:
-        """S2.10.6."""
-        raise NotImplementedError
+        """``free_pfn_range()``: undo :meth:`reserve_pfn_range`; RAM, also in part, stays as is (S2.10.6)."""
+        if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + size) == 0:
+            self.free(paddr, paddr + size, who=who)
+
+    # The kernel's own mappings
 
     def reserve_io(self, start: int, end: int, req: CacheMode, *, who: str) -> CacheMode:
-        """S2.7."""
-        raise NotImplementedError
+        """``memtype_reserve_io()``: book an aperture for a driver (S2.7).
+
+        :return: the mode granted
+        :raises ModelledErrno: EBUSY when the mode granted will not do, or as :meth:`reserve`
+        """
+        phys = self.platform.phys
+        if not phys.iomem_map_sanity_check(start, end - start):
+            self._warn_once("memtype_reserve_io")
+        pcm = self.reserve(start, end, req, who=who)
+        if not is_new_memtype_allowed(phys, start, end - start, req, pcm):
+            self.free(start, end, who=who)
+            raise ModelledErrno(EBUSY)
+        self.kernel_map_sync(start, end - start, pcm)
+        return pcm
 
     def free_io(self, start: int, end: int, *, who: str) -> bool:
-        """S2.7."""
-        raise NotImplementedError
+        """``memtype_free_io()``, which is :meth:`free` (S2.7)."""
+        return self.free(start, end, who=who)
 
     def kernel_map_sync(self, base: int, size: int, mode: CacheMode) -> None:
-        """S2.8."""
-        raise NotImplementedError
+        """``memtype_kernel_map_sync()``: let the direct map follow *mode* where it has the range (S2.8).
+
+        Only the page at *base* is asked whether it is RAM, and nothing turns the mode back on free.
+        It cannot fail here, so S2.8.4 never happens.
+        """
+        phys = self.platform.phys
+        if base >= phys.high_memory or not phys.page_is_ram(base >> PAGE_SHIFT):
+            return
+        mapped = mode if mode in (_WB, _WC, _WT) else _UC_MINUS
+        end = min(base + size, phys.high_memory)
+        self._direct_map.set(base >> PAGE_SHIFT, pages_of(end), mapped)
 
     def direct_map(self, paddr: int) -> CacheMode:
-        """The mode the kernel's direct map has for the page of *paddr*."""
-        raise NotImplementedError
+        """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
+        return self._direct_map[paddr >> PAGE_SHIFT]
 
     def set_memory_uc(self, start: int, end: int, *, who: str) -> None:
-        """S2.9."""
-        raise NotImplementedError
+        """``set_memory_uc()``: book UC- for bytes of the direct map and change them (S2.9.1).
+
+        :raises ModelledErrno: as :meth:`reserve_exact`; EBUSY also when RAM has a type already
+        """
+        self._set_memory(start, end, _UC_MINUS, who)
 
     def set_memory_wc(self, start: int, end: int, *, who: str) -> None:
-        """S2.9."""
-        raise NotImplementedError
+        """``set_memory_wc()``: as :meth:`set_memory_uc`, with WC (S2.9.1)."""
+        self._set_memory(start, end, _WC, who)
 
     def set_memory_wb(self, start: int, end: int, *, who: str) -> None:
-        """S2.9."""
-        raise NotImplementedError
+        """``set_memory_wb()``: turn the direct map back, then free what was booked (S2.9.1)."""
+        self._direct_map.set(start >> PAGE_SHIFT, pages_of(end), _WB)
+        self.free(start, end, who=who)
+
+    def _set_memory(self, start: int, end: int, mode: CacheMode, who: str) -> None:
+        self.reserve_exact(start, end, mode, who=who)
+        self._direct_map.set(start >> PAGE_SHIFT, pages_of(end), mode)
+
+    # Reading the book
 
     def entries(self) -> list[MemtypeEntry]:
-        """All reservations in debugfs order."""
-        raise NotImplementedError
+        """All reservations in the order of debugfs: by start, equals as inserted (S2.1.1)."""
+        return list(self._entries)
+
+    def ram_types(self) -> list[MemtypeEntry]:
+        """The runs of RAM pages whose flags say something other than WB, bounds in bytes (S2.1.2)."""
+        return [
+            MemtypeEntry(run.start << PAGE_SHIFT, run.end << PAGE_SHIFT, run.type)
+            for run in self._ram_types.runs()
+        ]
 
     def debugfs(self) -> str:
-        """S2.11."""
-        raise NotImplementedError
+        """The text of ``x86/pat_memtype_list``; empty with PAT off, where there is no file (S2.11)."""
+        if not self.platform.pat_enabled:
+            return ""
+        lines = [f"PAT: [mem {e.start:#018x}-{e.end:#018x}] {e.type.cattr}\n" for e in self._entries]
+        return "".join(["PAT memtype list:\n", *lines])
+
+    def load(self, entries: Iterable[MemtypeEntry]) -> None:
+        """Hold exactly *entries*, in debugfs order, as read from a real kernel; nothing is checked."""
+        self._entries = MemtypeIntervals(entries)
 
     def copy(self, trace: Trace) -> MemtypeBook:
         """An independent book with the same content that writes to *trace*."""
-        raise NotImplementedError
+        twin = type(self)(
+            self.platform, trace, end_match=self.end_match, mtrr_merged_map=self.mtrr_merged_map
+        )
+        twin._entries = self._entries.copy()
+        twin._ram_types = self._ram_types.copy()
+        twin._direct_map = self._direct_map.copy()
+        twin._warned = set(self._warned)
+        return twin
+
+    def _warn(self, text: str) -> None:
+        self.trace.printk(f"WARNING: {text}")
+
+    def _warn_once(self, function: str) -> None:
+        if function not in self._warned:
+            self._warned.add(function)
+            self._warn(function)
 
     def _check(self) -> None:
-        raise NotImplementedError
+        # What must hold between any two operations; not that every entry has a user.
+        for part in (self._entries, self._ram_types, self._direct_map):
+            part._check()
+        assert self.platform.pat_enabled or not len(self._entries), self.entries()
+        # Overlapping entries agree: no other type may still reach past this start (S2.1.1).
+        reach = dict.fromkeys(CacheMode, 0)
+        for entry in self._entries:
+            for mode, end in reach.items():
+                assert mode == entry.type or end <= entry.start, (entry, mode, self.entries())
+            reach[entry.type] = max(reach[entry.type], entry.end)
+        for run in self._ram_types.runs():
+            assert run.type in (_WC, _UC_MINUS, _WT), self.ram_types()
+
+
+def _mem(start: int, end: int) -> str:
+    # The kernel log's form of a range: the end printed is the last byte.
+    return f"[mem {start:#010x}-{end - 1:#010x}]"

@@ -1,0 +1,226 @@
+"""The memtype book's ordered structure: intervals by start, equals in order of insertion (S2.1.1).
+
+The kernel keeps an interval tree. Here the entries stand in blocks of about a thousand, each block
+four parallel lists. One idea does for finding overlaps, inside a block and across blocks: ``reach``
+is the largest end of this place and every place before it. It never decreases, so the first entry
+that ends after an address is one bisection away however long and short entries mix; and because
+starts never decrease either, that entry is the first overlap or there is none.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, chain, pairwise
+from typing import NamedTuple
+
+from pfnlab.hw.cachemode import CacheMode
+
+#: Entries of a fresh block; a block is cut in two when it holds twice as many.
+LOAD = 1000
+
+# A tuple answers faster than calling the enum.
+_MODES = tuple(CacheMode)
+
+
+class MemtypeEntry(NamedTuple):
+    """One reservation: bytes ``start`` up to and not including ``end``."""
+
+    start: int
+    end: int
+    type: CacheMode
+
+
+class _Block:
+    # Neighbouring entries, one list a field; reach counts from the start of this block only.
+
+    __slots__ = ("ends", "reach", "starts", "types")
+
+    def __init__(self, starts: list[int], ends: list[int], types: bytearray) -> None:
+        self.starts = starts
+        self.ends = ends
+        self.types = types
+        self.reach = list(accumulate(ends, max))
+
+    def entry(self, i: int) -> MemtypeEntry:
+        return MemtypeEntry(self.starts[i], self.ends[i], _MODES[self.types[i]])
+
+    def copy(self) -> _Block:
+        twin = _Block.__new__(_Block)
+        twin.starts, twin.ends = self.starts[:], self.ends[:]
+        twin.types, twin.reach = self.types[:], self.reach[:]
+        return twin
+
+    def cut(self) -> _Block:
+        # Keep the lower half, return the upper.
+        half = len(self.starts) // 2
+        upper = _Block(self.starts[half:], self.ends[half:], self.types[half:])
+        del self.starts[half:], self.ends[half:], self.types[half:], self.reach[half:]
+        return upper
+
+
+class MemtypeIntervals:
+    """A multiset of :class:`MemtypeEntry` in tree order.
+
+    :param entries: what it holds at first; equal starts keep their order
+    """
+
+    def __init__(self, entries: Iterable[MemtypeEntry] = ()) -> None:
+        ordered = sorted(entries, key=lambda entry: entry.start)
+        self._blocks: list[_Block] = []
+        for i in range(0, len(ordered), LOAD):
+            starts, ends, types = zip(*ordered[i : i + LOAD], strict=True)
+            self._blocks.append(_Block(list(starts), list(ends), bytearray(types)))
+        # One place a block: its first start, and the largest end up to and with it.
+        self._firsts = [block.starts[0] for block in self._blocks]
+        self._reach = list(accumulate((block.reach[-1] for block in self._blocks), max))
+
+    def __len__(self) -> int:
+        return sum(len(block.starts) for block in self._blocks)
+
+    def __iter__(self) -> Iterator[MemtypeEntry]:
+        for block in self._blocks:
+            for start, end, mode in zip(block.starts, block.ends, block.types, strict=True):
+                yield MemtypeEntry(start, end, _MODES[mode])
+
+    def copy(self) -> MemtypeIntervals:
+        """An independent twin."""
+        twin = MemtypeIntervals()
+        twin._blocks = [block.copy() for block in self._blocks]
+        twin._firsts, twin._reach = self._firsts[:], self._reach[:]
+        return twin
+
+    def insert(self, start: int, end: int, mode: CacheMode) -> None:
+        """Add one entry, behind all that start at the same address."""
+        if not self._firsts:
+            self._blocks.append(_Block([start], [end], bytearray((mode,))))
+            self._firsts.append(start)
+            self._reach.append(end)
+            return
+        b = bisect_right(self._firsts, start) - 1
+        if b < 0:
+            b = 0
+        block = self._blocks[b]
+        starts = block.starts
+        i = bisect_right(starts, start)
+        starts.insert(i, start)
+        block.ends.insert(i, end)
+        block.types.insert(i, mode)
+        block.reach.insert(i, block.reach[i - 1] if i else 0)
+        if i == 0:
+            self._firsts[b] = start
+        if end > block.reach[i]:
+            _raise(block.reach, i, end)
+            if end > self._reach[b]:
+                _raise(self._reach, b, end)
+        if len(starts) >= 2 * LOAD:
+            self._cut(b)
+
+    def first_overlap(self, start: int, end: int) -> MemtypeEntry | None:
+        """The first entry in tree order that shares a byte with *start* to *end*, if any."""
+        b = bisect_right(self._reach, start)
+        if b == len(self._reach):
+            return None
+        block = self._blocks[b]
+        i = bisect_right(block.reach, start)
+        return block.entry(i) if block.starts[i] < end else None
+
+    def first_other(self, start: int, end: int, mode: CacheMode) -> MemtypeEntry | None:
+        """The first entry that **begins** in *start* to *end* and has a type other than *mode*."""
+        b = max(bisect_left(self._firsts, start) - 1, 0)
+        same = bytes((mode,))
+        while b < len(self._blocks) and self._firsts[b] < end:
+            block = self._blocks[b]
+            hi = bisect_left(block.starts, end)
+            others = block.types[bisect_left(block.starts, start) : hi].lstrip(same)
+            if others:
+                return block.entry(hi - len(others))
+            b += 1
+        return None
+
+    def first_ending(self, start: int, end: int) -> MemtypeEntry | None:
+        """The first entry in tree order that begins before *start* and ends exactly at *end*."""
+        b = bisect_left(self._reach, end)
+        while b < len(self._blocks) and self._firsts[b] < start:
+            block = self._blocks[b]
+            if block.reach[-1] >= end:
+                hi = bisect_left(block.starts, start)
+                i = _index(block.ends, end, bisect_left(block.reach, end), hi)
+                if i is not None:
+                    return block.entry(i)
+            b += 1
+        return None
+
+    def remove(self, start: int, end: int) -> MemtypeEntry | None:
+        """Take out the first entry with exactly these bounds and return it; None when there is none."""
+        b = max(bisect_left(self._firsts, start) - 1, 0)
+        while b < len(self._blocks) and self._firsts[b] <= start:
+            block = self._blocks[b]
+            lo = bisect_left(block.starts, start)
+            i = _index(block.ends, end, lo, bisect_right(block.starts, start, lo))
+            if i is not None:
+                entry = block.entry(i)
+                self._delete(b, i)
+                return entry
+            b += 1
+        return None
+
+    def _delete(self, b: int, i: int) -> None:
+        block = self._blocks[b]
+        del block.starts[i], block.ends[i], block.types[i], block.reach[i]
+        if not block.starts:
+            del self._blocks[b], self._firsts[b], self._reach[b]
+        else:
+            self._firsts[b] = block.starts[0]
+            _lower(block.reach, i, block.ends)
+        # The largest end may have gone; stop where what is stored is right again.
+        reached = self._reach[b - 1] if b else 0
+        for k in range(b, len(self._blocks)):
+            reached = max(reached, self._blocks[k].reach[-1])
+            if self._reach[k] == reached:
+                break
+            self._reach[k] = reached
+
+    def _cut(self, b: int) -> None:
+        block = self._blocks[b]
+        upper = block.cut()
+        self._blocks.insert(b + 1, upper)
+        self._firsts.insert(b + 1, upper.starts[0])
+        self._reach.insert(b, max(block.reach[-1], self._reach[b - 1] if b else 0))
+
+    def _check(self) -> None:
+        assert len(self._blocks) == len(self._firsts) == len(self._reach), vars(self)
+        for block, first in zip(self._blocks, self._firsts, strict=True):
+            assert 0 < len(block.starts) < 2 * LOAD, vars(self)
+            assert len(block.starts) == len(block.ends) == len(block.types), vars(self)
+            assert block.starts[0] == first, vars(self)
+            assert block.reach == list(accumulate(block.ends, max)), vars(self)
+        assert self._reach == list(accumulate((block.reach[-1] for block in self._blocks), max)), vars(self)
+        starts = chain.from_iterable(block.starts for block in self._blocks)
+        assert all(a <= b for a, b in pairwise(starts)), vars(self)
+        assert all(entry.start < entry.end for entry in self), vars(self)
+
+
+def _raise(reach: list[int], i: int, end: int) -> None:
+    # Everything from place i on reaches at least to end; those below it stand side by side.
+    j = bisect_left(reach, end, i)
+    reach[i:j] = [end] * (j - i)
+
+
+def _lower(reach: list[int], i: int, ends: list[int]) -> None:
+    # The entry before place i has gone; once a stored value is right, so are all after it.
+    reached = reach[i - 1] if i else 0
+    for k in range(i, len(reach)):
+        if ends[k] > reached:
+            reached = ends[k]
+        if reach[k] == reached:
+            break
+        reach[k] = reached
+
+
+def _index(ends: list[int], end: int, lo: int, hi: int) -> int | None:
+    # list.index() that answers instead of raising.
+    try:
+        return ends.index(end, lo, hi)
+    except ValueError:
+        return None
