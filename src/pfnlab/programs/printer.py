@@ -1,0 +1,138 @@
+"""Programs as text again: one operation, a whole program, or a user's text in canonical layout.
+
+Canonical pages: the bare name where a range is all that is mapped under it, ``a[3]`` for one page,
+``a[4:8]`` otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pfnlab.programs.ops import (
+    MAIN_TASK,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Op,
+    Program,
+    Read,
+    Span,
+    Write,
+)
+from pfnlab.programs.words import ANON, page_count
+
+#: What is mapped under each name, in pages.
+Mapped = Mapping[str, int]
+
+_KEYWORD_WIDTH = 8
+
+
+def op_text(op: Op, program: Program | None = None) -> str:
+    """The canonical line of *op*, with its task in front unless that is the main one.
+
+    :param program: the program *op* stands in (the first such, if it stands there twice); without
+        one, every range is written out
+    """
+    if program is not None:
+        for line, other in zip(op_lines(program), program.ops, strict=True):
+            if other is op:
+                return line
+        for line, other in zip(op_lines(program), program.ops, strict=True):
+            if other == op:
+                return line
+    return _op(op, {})
+
+
+def op_lines(program: Program) -> list[str]:
+    """The canonical lines of all operations of *program*."""
+    mapped: dict[str, int] = {}
+    lines = []
+    for op in program.ops:
+        lines.append(_op(op, mapped))
+        call = op.call
+        if isinstance(call, Mmap) and call.name is not None:
+            mapped[call.name] = call.source.pages
+        elif isinstance(call, Mremap) and call.name is not None:
+            mapped[call.name] = call.pages
+    return lines
+
+
+def _op(op: Op, mapped: Mapped) -> str:
+    task = "" if op.task == MAIN_TASK else f"{op.task}: "
+    return task + _CALLS[type(op.call)](op.call, mapped)
+
+
+def _span(span: Span, mapped: Mapped) -> str:
+    if span.start == 0 and span.pages and mapped.get(span.name) == span.end:
+        return span.name
+    return _pages(span)
+
+
+def _pages(span: Span) -> str:
+    return f"{span.name}[{span.start}]" if span.pages == 1 else str(span)
+
+
+def _named(name: str | None) -> str:
+    return "" if name is None else f"{name} = "
+
+
+def _over(over: Span | None, mapped: Mapped) -> str:
+    return "" if over is None else f" over {_span(over, mapped)}"
+
+
+def _mmap(call: Mmap, mapped: Mapped) -> str:
+    via = "" if call.source.name == ANON else f" {call.via}"
+    sharing = "shared" if call.shared else "private"
+    words = (" populate" if call.populate else "") + (" locked" if call.locked else "")
+    text = f"{_named(call.name)}mmap {_pages(call.source)}{via} {sharing} {call.prot}{words}"
+    return text + _over(call.over, mapped)
+
+
+def _mremap(call: Mremap, mapped: Mapped) -> str:
+    flags = (("maymove", call.maymove), ("fixed", call.fixed), ("dontunmap", call.dontunmap))
+    words = "".join(f" {word}" for word, there in flags if there)
+    text = f"{_named(call.name)}mremap {_span(call.span, mapped)} {page_count(call.pages)}{words}"
+    return text + _over(call.over, mapped)
+
+
+def _range(verb: str) -> Callable[[Any, Mapped], str]:
+    return lambda call, mapped: f"{verb} {_span(call.span, mapped)}"
+
+
+def _plain(verb: str) -> Callable[[Any, Mapped], str]:
+    return lambda call, mapped: verb
+
+
+_CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
+    Mmap: _mmap,
+    Munmap: _range("munmap"),
+    Mremap: _mremap,
+    Mprotect: lambda call, mapped: f"mprotect {_span(call.span, mapped)} {call.prot}",
+    Madvise: lambda call, mapped: f"madvise {_span(call.span, mapped)} {call.advice}",
+    Mlock: _range("mlock"),
+    Munlock: _range("munlock"),
+    Mlockall: _plain("mlockall"),
+    Msync: _range("msync"),
+    Mseal: _range("mseal"),
+    Read: lambda call, mapped: f"read {_pages(call.span)}",
+    Write: lambda call, mapped: f"write {_pages(call.span)} {call.value}",
+    Fork: lambda call, mapped: f"{call.child} = fork",
+    Exec: _plain("exec"),
+    Exit: _plain("exit"),
+    Kill: _plain("kill"),
+    Look: _plain("look"),
+}

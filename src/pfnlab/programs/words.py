@@ -1,0 +1,104 @@
+"""The words and limits of the program language, and the nearest word to a misspelt one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pfnlab.programs.ops import MAIN_TASK, PCI_VIAS, DeviceKind, Via
+
+#: The version this pfnlab reads and writes; the first line of every program names it.
+VERSION = 1
+FIRST_LINE = f"pfnlab program {VERSION}"
+
+#: The source of an anonymous mapping, where others name a device.
+ANON = "anon"
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
+SERIES = re.compile(r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})")
+
+MAX_BYTES = 1 << 20
+MAX_NUMBER = 1 << 40
+MAX_PAGES = 1 << 30  # 4 TiB
+MAX_LOWMEM_PAGES = 64
+MAX_VALUE = (1 << 32) - 1
+MAX_TASKS = 16
+MAX_AREAS = 26
+MAX_DEVICES = 16
+MAX_OPS = 1000
+MAX_EXPECTS = 100
+MAX_LEAKED = 64
+MAX_TITLE = 200  # characters of a title or question
+MAX_LINE = 4000  # characters of a line without its comment
+
+#: Units of a page count and the pages (or the part of one, see ``Cursor.pages``) they stand for, in bytes.
+UNITS: dict[str, int] = {
+    "pages": 1 << 12,
+    "page": 1 << 12,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "TiB": 1 << 40,
+}
+
+KINDS: dict[str, DeviceKind] = {"pci": "pci", "lowmem": "lowmem"}
+VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}
+SHARING: dict[str, bool] = {"shared": True, "private": False}
+PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
+MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
+MMAP_WORDS = ("populate", "locked", "over")
+MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
+
+HEADERS = ("title", "asks", "device", "area")
+
+#: Operations on a range alone; the others have a form of their own.
+RANGE_VERBS = ("munmap", "mlock", "munlock", "msync", "mseal", "read")
+PLAIN_VERBS = ("mlockall", "exec", "exit", "kill", "look")
+VERBS = ("mmap", "mremap", "mprotect", "madvise", "write", "fork", *RANGE_VERBS, *PLAIN_VERBS)
+
+#: Words that cannot be names. ``phys`` and ``ram`` stand for memory of no device in observations.
+KEYWORDS = frozenset(
+    {
+        *("pfnlab", "program", "expect", "nothing", "left", "leaked", "page", "pages", "end"),
+        *(ANON, "phys", "ram", MAIN_TASK, "none"),
+        *HEADERS,
+        *VERBS,
+        *KINDS,
+        *VIAS,
+        *SHARING,
+        *MODES,
+        *MMAP_WORDS,
+        *MREMAP_WORDS,
+    }
+)
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """``: did you mean `munmap`?`` or, when nothing is near, the list of choices to write instead."""
+    import difflib  # only needed once something is wrong
+
+    words = list(choices)
+    lowered = {choice.lower(): choice for choice in words}
+    near = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)
+    if near:
+        return f": did you mean `{lowered[near[0]]}`?"
+    if not words:
+        return ""
+    if len(words) == 1:
+        return f": write `{words[0]}`"
+    return f": write one of {', '.join(words)}"
+
+
+def quoted(word: str) -> str:
+    """*word* in backquotes, shortened and free of control characters, for use in a message."""
+    shown = "".join(letter if letter.isprintable() else "�" for letter in word[:41])
+    return f"`{shown[:40]}...`" if len(word) > 40 else f"`{shown}`"
+
+
+def page_count(pages: int) -> str:
+    """A page count as programs write it: ``16 pages``, ``1 page``, whole GiB and TiB as such."""
+    if pages and pages % (1 << 28) == 0:
+        return f"{pages >> 28} TiB"
+    if pages and pages % (1 << 18) == 0:
+        return f"{pages >> 18} GiB"
+    return "1 page" if pages == 1 else f"{pages} pages"
