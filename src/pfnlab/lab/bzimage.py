@@ -1,0 +1,52 @@
+"""The setup header of an x86 kernel image: is it one, and which release is it?
+
+Offsets are those of the x86 boot protocol (2.00 and later).
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from pfnlab.errors import Misuse
+
+_BOOT_FLAG_AT = 0x1FE
+_MAGIC_AT = 0x202
+_VERSION_AT = 0x20E
+_VERSION_BASE = 0x200
+
+#: The longest version string looked for, in bytes.
+_VERSION_MAX = 512
+
+
+def release_of(path: Path) -> str:
+    """
+    The release (``uname -r``) an x86 bzImage says it is.
+
+    :raises Misuse: the file cannot be read or is not a bzImage
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(0x10000)
+    except OSError as trouble:
+        raise Misuse(f"{path} cannot be read as a kernel: {trouble.strerror}") from trouble
+    if head[_BOOT_FLAG_AT : _BOOT_FLAG_AT + 2] != b"\x55\xaa" or head[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
+        raise Misuse(
+            f"{path} is not an x86 bzImage{_likely(head)}: give the file that arch/x86/boot/bzImage or "
+            "/boot/vmlinuz-* is"
+        )
+    (pointer,) = struct.unpack_from("<H", head, _VERSION_AT)
+    start = _VERSION_BASE + pointer
+    text = head[start : start + _VERSION_MAX].partition(b"\0")[0].decode("ascii", errors="replace").strip()
+    if not pointer or not text:
+        raise Misuse(f"{path} has a bzImage header without a version string: give an unmodified bzImage")
+    return text.split()[0]
+
+
+def _likely(head: bytes) -> str:
+    # The three files people give instead, by their first bytes.
+    likely = {b"\x7fELF": "an ELF file (vmlinux?)", b"\x1f\x8b": "gzip", b"!<arch>": "a .deb"}
+    for magic, name in likely.items():
+        if head.startswith(magic):
+            return f" but {name}"
+    return ""
