@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pfnlab.errors import ProgramError
+from pfnlab.programs.names import Names, Wrong, article, forwards
 from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
@@ -33,59 +35,36 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
+    Program,
     Read,
     Span,
     Write,
 )
 from pfnlab.programs.words import (
     ANON,
-    KEYWORDS,
     KINDS,
-    MAX_AREAS,
     MAX_DEVICES,
     MAX_EXPECTS,
     MAX_LEAKED,
     MAX_LOWMEM_PAGES,
-    MAX_NUMBER,
     MAX_OPS,
     MAX_PAGES,
     MAX_TASKS,
     MAX_TITLE,
     MAX_VALUE,
     MODES,
-    NAME,
     PROTS,
     SERIES,
     did_you_mean,
-    page_count,
     quoted,
 )
 
 
-class Wrong(Exception):
-    """A header, operation or expectation that cannot be.
-
-    :param message: what is wrong and what to write instead
-    :param part: the field that is wrong, by which the caller finds its place in the text
-    """
-
-    def __init__(self, message: str, part: str) -> None:
-        self.message = message
-        self.part = part
-        super().__init__(message)
-
-
-class Scope:
-    """What the names of a program mean after the lines seen so far."""
+class Scope(Names):
+    """The judge of a program, told of its lines in order."""
 
     def __init__(self) -> None:
-        self.devices: dict[str, Device] = {}
-        #: Pages that may be named in each area: the most mapped so far, or declared.
-        self.extents: dict[str, int] = {}
-        #: Pages of the latest binding of each area: what the bare name means.
-        self.mapped: dict[str, int] = {}
-        #: Every task so far; the value is the word that ended it, or "".
-        self.tasks: dict[str, str] = {MAIN_TASK: ""}
+        super().__init__()
         self._ops = 0
         self._expects = 0
 
@@ -102,7 +81,7 @@ class Scope:
 
     def device(self, device: Device) -> None:
         """Declare *device*."""
-        self._new_name(device.name, "device", "name")
+        self.new_name(device.name, "device", "name")
         if device.name in self.devices:
             raise Wrong(f"there is a device `{device.name}` already: choose another name", "name")
         if len(self.devices) == MAX_DEVICES:
@@ -120,14 +99,14 @@ class Scope:
 
     def area(self, area: Area) -> None:
         """Declare *area*."""
-        self._new_name(area.name, "area", "name")
+        self.new_name(area.name, "area", "name")
         if area.name in self.extents:
             raise Wrong(f"area `{area.name}` is declared already: choose another name", "name")
         if area.pages < 1:
             raise Wrong("an area holds at least one page: write `1 page`", "pages")
         if area.pages > MAX_PAGES:
             raise Wrong("an area is at most 4 TiB: write `4 TiB` or less", "pages")
-        self._grow(area.name, area.pages)
+        self.grow(area.name, area.pages)
 
     def op(self, op: Op) -> None:
         """Judge *op* and let it take effect on names."""
@@ -136,7 +115,7 @@ class Scope:
         self._ops += 1
         if self._ops > MAX_OPS:
             raise Wrong(f"a program has at most {MAX_OPS} operations: split it", "verb")
-        self._acting(op.task)
+        self.acting(op.task)
         self._JUDGES[type(op.call)](self, op.call)
         if isinstance(op.call, (Exit, Kill)):
             self.tasks[op.task] = "exit" if isinstance(op.call, Exit) else "kill"
@@ -159,7 +138,7 @@ class Scope:
             if leaked.span.name not in self.devices:
                 near = did_you_mean(leaked.span.name, self.devices)
                 raise Wrong(f"there is no device {quoted(leaked.span.name)}{near}", part)
-            _forwards(leaked.span, part)
+            forwards(leaked.span, part)
             if leaked.mode not in MODES:
                 near = did_you_mean(leaked.mode, MODES)
                 raise Wrong(f"unknown cache mode {quoted(leaked.mode)}{near}", part)
@@ -170,83 +149,6 @@ class Scope:
             raise Wrong("no device: write `device  bar: pci, 16 pages` in the header", "end")
         if not self._ops:
             raise Wrong("no operation: write at least one, as `a = mmap bar[0:16] wc shared rw`", "end")
-
-    def whole(self, name: str) -> int:
-        """How many pages the bare name of an area means here."""
-        if name not in self.mapped:
-            self._area(name, "span")
-            raise Wrong(f"nothing is mapped as {name} yet: write {name}[0:{self.extents[name]}]", "span")
-        return self.mapped[name]
-
-    # Names.
-
-    def _new_name(self, name: str, kind: str, part: str) -> None:
-        """Refuse a name that cannot be one, or that is something other than a *kind* already."""
-        if name in KEYWORDS:
-            raise Wrong(f"`{name}` is a word of the language: choose another name", part)
-        if not NAME.fullmatch(name):
-            raise Wrong(
-                f"{quoted(name)} is no name: write a lower-case letter, then at most 11 of a-z, 0-9 and _",
-                part,
-            )
-        for other, names in (("device", self.devices), ("area", self.extents), ("task", self.tasks)):
-            if other != kind and name in names:
-                raise Wrong(f"`{name}` is {_a(other)} already: choose another name for the {kind}", part)
-
-    def _grow(self, name: str, pages: int) -> None:
-        """Area *name* may be ranged over up to *pages* from now on."""
-        if name not in self.extents and len(self.extents) == MAX_AREAS:
-            raise Wrong(f"a program has at most {MAX_AREAS} areas: use a name again", "name")
-        self.extents[name] = max(self.extents.get(name, 0), pages)
-
-    def _bind(self, name: str, pages: int) -> None:
-        """``name = ...`` maps *pages* at the start of area *name*."""
-        self._new_name(name, "area", "name")
-        self._grow(name, pages)
-        self.mapped[name] = pages
-
-    def _area(self, name: str, part: str) -> int:
-        """How many pages may be named in area *name*."""
-        if name in self.extents:
-            return self.extents[name]
-        if name in self.devices:
-            raise Wrong(
-                f"{name} is a device: map it first and name the mapping, as `a = mmap {name}...`", part
-            )
-        if name in self.tasks:
-            raise Wrong(f"{name} is a task, not an area: name pages of a mapping", part)
-        near = did_you_mean(name, self.extents) if self.extents else ""
-        hint = near if "did you mean" in near else ": map it above this line or declare it with `area`"
-        raise Wrong(f"nothing is mapped as {quoted(name)} yet{hint}", part)
-
-    def _acting(self, task: str) -> None:
-        """Refuse a task that does not live here."""
-        if task not in self.tasks:
-            near = did_you_mean(task, self.tasks)
-            hint = near if "did you mean" in near else ": fork it above, as `c = fork`"
-            raise Wrong(f"there is no task {quoted(task)} yet{hint}", "task")
-        if ended := self.tasks[task]:
-            raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", "task")
-
-    # Ranges.
-
-    def _pages(self, span: Span, part: str, *, empty: bool = False) -> None:
-        """Refuse pages that lie outside what may be named in their area."""
-        extent = self._area(span.name, part)
-        _forwards(span, part, empty=empty)
-        if span.end > extent:
-            name, end = span.name, span.end
-            declare = "" if end > MAX_PAGES else f", or declare `area {name}: {page_count(end)}`"
-            raise Wrong(f"{name} is {page_count(extent)}: write {name}[0:{extent}] at most{declare}", part)
-
-    def _over(self, over: Span, pages: int) -> None:
-        """Refuse a destination that is not *pages* long."""
-        self._pages(over, "over")
-        if over.pages != pages:
-            right = Span(over.name, over.start, over.start + pages)
-            raise Wrong(
-                f"`over` names {page_count(over.pages)} for {page_count(pages)}: write over {right}", "over"
-            )
 
     # Operations.
 
@@ -262,7 +164,7 @@ class Scope:
                 raise Wrong("shared anonymous memory is not modelled: write `private`", "sharing")
         else:
             self._device_via(source, call.via)
-        _forwards(source, "source")
+        forwards(source, "source")
         if source.pages > MAX_PAGES:
             raise Wrong("one mapping is at most 4 TiB: map fewer pages", "source")
         _prot(call.prot)
@@ -271,13 +173,13 @@ class Scope:
                 raise Wrong(
                     f"a mapping over other pages takes no name: leave out `{call.name} =` or `over`", "name"
                 )
-            self._over(call.over, source.pages)
+            self.over(call.over, source.pages)
         elif call.name is None:
             raise Wrong(
                 "a mapping needs a name or `over`: write `a = mmap ...` or `mmap ... over a[0:4]`", "verb"
             )
         else:
-            self._bind(call.name, source.pages)
+            self.bind(call.name, source.pages)
 
     def _device_via(self, source: Span, via: str) -> None:
         device = self.devices.get(source.name)
@@ -289,13 +191,13 @@ class Scope:
         vias = PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS
         if via not in vias:
             raise Wrong(
-                f"{device.name} is {_a(device.kind)} device and cannot be mapped by `{via}`"
+                f"{device.name} is {article(device.kind)} device and cannot be mapped by `{via}`"
                 f": write one of {', '.join(vias)}",
                 "via",
             )
 
     def _mremap(self, call: Mremap) -> None:
-        self._pages(call.span, "span", empty=True)
+        self.pages(call.span, "span", empty=True)
         if call.pages < 0 or call.pages > MAX_PAGES:
             raise Wrong("one mapping is at most 4 TiB: write `4 TiB` or less", "pages")
         if call.name is None and call.over is None:
@@ -312,24 +214,24 @@ class Scope:
         if call.over is not None:
             if call.name is not None:
                 raise Wrong(f"two destinations: leave out `{call.name} =` or `over`", "name")
-            self._over(call.over, call.pages)
+            self.over(call.over, call.pages)
         elif call.name is not None:
-            self._bind(call.name, call.pages)
+            self.bind(call.name, call.pages)
 
     def _range(self, call: Munmap | Mlock | Munlock | Msync | Mseal) -> None:
-        self._pages(call.span, "span")
+        self.pages(call.span, "span")
 
     def _mprotect(self, call: Mprotect) -> None:
-        self._pages(call.span, "span")
+        self.pages(call.span, "span")
         _prot(call.prot)
 
     def _madvise(self, call: Madvise) -> None:
-        self._pages(call.span, "span")
+        self.pages(call.span, "span")
         if call.advice not in ADVICE:
             raise Wrong(f"unknown advice {quoted(call.advice)}{did_you_mean(call.advice, ADVICE)}", "advice")
 
     def _access(self, call: Read | Write) -> None:
-        self._pages(call.span, "span")
+        self.pages(call.span, "span")
         verb = "read" if isinstance(call, Read) else "write"
         if call.span.pages != 1:
             raise Wrong(f"{verb} takes one page: write {call.span.name}[{call.span.start}]", "span")
@@ -339,7 +241,7 @@ class Scope:
     def _fork(self, call: Fork) -> None:
         if call.child in self.tasks and call.child != MAIN_TASK:
             raise Wrong(f"task `{call.child}` was forked already: choose another name", "name")
-        self._new_name(call.child, "task", "name")
+        self.new_name(call.child, "task", "name")
         if len(self.tasks) == MAX_TASKS:
             raise Wrong(f"a program has at most {MAX_TASKS} tasks", "name")
         self.tasks[call.child] = ""
@@ -368,19 +270,6 @@ class Scope:
     }
 
 
-def _forwards(span: Span, part: str, *, empty: bool = False) -> None:
-    """Refuse pages that are negative, too many, in the wrong order or none."""
-    name, start, end = span.name, span.start, span.end
-    if start < 0 or end < 0:
-        raise Wrong(f"pages count from 0: write {name}[0:{max(end, 1)}]", part)
-    if max(start, end) > MAX_NUMBER:
-        raise Wrong(f"page numbers go up to 2^40: write a smaller range of {quoted(name)[1:-1]}", part)
-    if end < start:
-        raise Wrong(f"{span} runs backwards: write {name}[{end}:{start}]", part)
-    if end == start and not empty:
-        raise Wrong(f"{span} holds no page: write {name}[{start}] for one", part)
-
-
 def _prot(prot: str) -> None:
     """Refuse anything but ``none`` or letters of ``rwx`` in that order."""
     if prot in PROTS:
@@ -395,5 +284,30 @@ def _series(series: str) -> tuple[int, ...]:
     return tuple(int(part) for part in series.split("."))
 
 
-def _a(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+def check_program(program: Program, source: str = "<program>") -> None:
+    """Judge a whole program that did not come from text.
+
+    :raises ProgramError: naming the header, operation or expectation by its number
+    """
+    scope = Scope()
+    place = "title"
+    try:
+        scope.text("title", program.title)
+        place = "asks"
+        scope.text("asks", program.asks)
+        for number, device in enumerate(program.devices, 1):
+            place = f"device {number}"
+            scope.device(device)
+        for number, area in enumerate(program.areas, 1):
+            place = f"area {number}"
+            scope.area(area)
+        for number, op in enumerate(program.ops, 1):
+            place = f"operation {number}"
+            scope.op(op)
+        for number, expect in enumerate(program.expects, 1):
+            place = f"expectation {number}"
+            scope.expect(expect)
+        place = "program"
+        scope.end()
+    except Wrong as wrong:
+        raise ProgramError(f"{place}: {wrong.message}", source=source) from None

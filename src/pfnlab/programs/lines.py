@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple, NoReturn
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.words import MAX_LINE, MAX_NUMBER, UNITS, did_you_mean, quoted
+from pfnlab.programs.words import MAX_BYTES, MAX_LINE, MAX_NUMBER, TOO_LARGE, UNITS, did_you_mean, quoted
 
 _TOKEN = re.compile(
     r"""[ \t]*(?:
@@ -121,8 +121,8 @@ class Line:
     def need(self, text: str, example: str) -> None:
         """Read *text* or refuse, showing an *example* of the whole."""
         if not self.accept(text):
-            self.fail(f"`{text}` is missing before {quoted(self.next)}: write {example}" if self.next
-                      else f"`{text}` is missing: write {example}")  # fmt: skip
+            before = f" before {quoted(self.next)}" if self.next else ""
+            self.fail(f"`{text}` is missing{before}: write {example}")
 
     def word(self, what: str, example: str) -> str:
         """Read a word that is *what*, or refuse."""
@@ -139,7 +139,7 @@ class Line:
             self.word(what, example)
         self.fail(f"unknown {what} {quoted(self.next)}{did_you_mean(self.next, choices)}")
 
-    def number_(self, what: str, example: str) -> int:
+    def number_of(self, what: str, example: str) -> int:
         """Read a whole number, decimal or hexadecimal, or refuse."""
         if self.kind != "number":
             found = f"{quoted(self.next)} is no {what}" if self.next else f"the {what} is missing"
@@ -156,7 +156,7 @@ class Line:
     def pages(self, example: str) -> int:
         """Read a page count, ``16 pages`` or ``64 KiB``."""
         column = self.column
-        count = self.number_("page count", example)
+        count = self.number_of("page count", example)
         if count < 0:
             self.fail(f"a size is not negative: write {example}", column)
         if not self.next:
@@ -170,14 +170,19 @@ class Line:
     def end(self, after: str) -> None:
         """Refuse anything left on the line."""
         if self.position < len(self.tokens):
-            self.fail(
-                f"{quoted(self.next)} is too much after {after}: delete it, or write `#` before a comment"
-            )
+            self.fail(XX)
 
 
 def lines_of(text: str, source: str) -> list[Line]:
-    """Cut *text* into lines; ``\\n`` and ``\\r\\n`` end one."""
-    rows = text.split("\n")
+    """Cut *text* into lines; ``\\n`` and ``\\r\\n`` end one.
+
+    :raises ProgramError: the text is no program at all: too large, or binary
+    """
+    if len(text) > MAX_BYTES:
+        raise ProgramError(TOO_LARGE, source=source)
+    if "\0" in text:
+        raise ProgramError("this is a binary file (it holds NUL bytes): name a program file", source=source)
+    rows = text.removeprefix("\ufeff").split("\n")
     if rows[-1] == "":
         rows.pop()
     return [Line(row.removesuffix("\r"), number, source) for number, row in enumerate(rows, 1)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from pfnlab.errors import ProgramError
 from pfnlab.programs.ops import Program
 from pfnlab.programs.text import parse
-from pfnlab.programs.words import MAX_BYTES
+from pfnlab.programs.words import MAX_BYTES, TOO_LARGE
 
 
 def load_program(path: str | Path) -> Program:
@@ -21,7 +21,7 @@ def load_program(path: str | Path) -> Program:
 def load_bytes(content: bytes, source: str = "<program>") -> Program:
     """Read a program from the content of a file, text or JSON."""
     if len(content) > MAX_BYTES:
-        raise ProgramError("a program is at most 1 MiB, this is larger: is it the right file?", source=source)
+        raise ProgramError(TOO_LARGE, source=source)
     if content.lstrip()[:1] == b"{":
         from pfnlab.programs.form import from_json
 
@@ -35,11 +35,7 @@ def load_text(text: str, source: str = "<program>") -> Program:
     :param source: what to call the text in errors
     :raises ProgramError: at the first place that is wrong
     """
-    if len(text) > MAX_BYTES:
-        raise ProgramError("a program is at most 1 MiB, this is larger: is it the right file?", source=source)
-    if "\0" in text:
-        raise ProgramError("this is a binary file (it holds NUL bytes): name a program file", source=source)
-    return parse(text.removeprefix("\ufeff"), source)
+    return parse(text, source)
 
 
 def _read(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Programs as text again: one operation, a whole program, or a user's text in canonical layout.
+"""Programs as text again: one operation or a whole program, in canonical form.
 
 Canonical pages: the bare name where a range is all that is mapped under it, ``a[3]`` for one page,
 ``a[4:8]`` otherwise.
@@ -11,9 +11,12 @@ from typing import Any
 
 from pfnlab.programs.ops import (
     MAIN_TASK,
+    Area,
     Call,
+    Device,
     Exec,
     Exit,
+    Expect,
     Fork,
     Kill,
     Look,
@@ -33,7 +36,7 @@ from pfnlab.programs.ops import (
     Span,
     Write,
 )
-from pfnlab.programs.words import ANON, page_count
+from pfnlab.programs.words import ANON, FIRST_LINE, page_count
 
 #: What is mapped under each name, in pages.
 Mapped = Mapping[str, int]
@@ -45,7 +48,7 @@ def op_text(op: Op, program: Program | None = None) -> str:
     """The canonical line of *op*, with its task in front unless that is the main one.
 
     :param program: the program *op* stands in (the first such, if it stands there twice); without
-        one, every range is written out
+        one, every range is written out. For all operations of a program, :func:`op_lines` is faster
     """
     if program is not None:
         for line, other in zip(op_lines(program), program.ops, strict=True):
@@ -69,6 +72,59 @@ def op_lines(program: Program) -> list[str]:
         elif isinstance(call, Mremap) and call.name is not None:
             mapped[call.name] = call.pages
     return lines
+
+
+def device_text(device: Device) -> str:
+    """The canonical line of a device."""
+    return _header("device", f"{device.name}: {device.kind}, {page_count(device.pages)}")
+
+
+def area_text(area: Area) -> str:
+    """The canonical line of a declared area."""
+    return _header("area", f"{area.name}: {page_count(area.pages)}")
+
+
+def header_lines(program: Program) -> list[str]:
+    """The canonical header of *program*."""
+    return [
+        FIRST_LINE,
+        *([_header("title", program.title)] if program.title else []),
+        *([_header("asks", program.asks)] if program.asks else []),
+        *map(device_text, program.devices),
+        *map(area_text, program.areas),
+    ]
+
+
+def expect_lines(program: Program) -> list[str]:
+    """The canonical lines of all expectations of *program*, results aligned."""
+    series = [_series(expect) for expect in program.expects]
+    width = max(map(len, series), default=0) + 3
+    return [
+        f"expect {kernels:<{width}}{_result(expect)}"
+        for kernels, expect in zip(series, program.expects, strict=True)
+    ]
+
+
+def format_program(program: Program) -> str:
+    """The whole program in canonical form."""
+    parts = [header_lines(program), op_lines(program), expect_lines(program)]
+    return "\n".join("".join(f"{line}\n" for line in part) for part in parts if part)
+
+
+def _header(keyword: str, content: str) -> str:
+    return f"{keyword:<{_KEYWORD_WIDTH}}{content}"
+
+
+def _series(expect: Expect) -> str:
+    if expect.last is None:
+        return f"{expect.first}.."
+    return expect.first if expect.first == expect.last else f"{expect.first}..{expect.last}"
+
+
+def _result(expect: Expect) -> str:
+    # Written as the book's lines are, so that what a run prints can be pasted here.
+    entries = ", ".join(f"{leaked.span} {leaked.mode}" for leaked in expect.leaked)
+    return f"leaked {entries}" if entries else "nothing left"
 
 
 def _op(op: Op, mapped: Mapped) -> str:

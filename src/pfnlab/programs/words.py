@@ -18,6 +18,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
 SERIES = re.compile(r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})")
 
 MAX_BYTES = 1 << 20
+TOO_LARGE = "a program is at most 1 MiB, this is larger: is it the right file?"
 MAX_NUMBER = 1 << 40
 MAX_PAGES = 1 << 30  # 4 TiB
 MAX_LOWMEM_PAGES = 64
@@ -31,7 +32,7 @@ MAX_LEAKED = 64
 MAX_TITLE = 200  # characters of a title or question
 MAX_LINE = 4000  # characters of a line without its comment
 
-#: Units of a page count and the pages (or the part of one, see ``Cursor.pages``) they stand for, in bytes.
+#: Units of a size, in bytes.
 UNITS: dict[str, int] = {
     "pages": 1 << 12,
     "page": 1 << 12,

@@ -1,0 +1,196 @@
+"""Reading the call of an operation line: what follows the task and ``name =``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfnlab.programs.checks import Scope
+from pfnlab.programs.lines import Line
+from pfnlab.programs.ops import (
+    ADVICE,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Read,
+    Span,
+    Via,
+    Write,
+)
+from pfnlab.programs.words import (
+    ANON,
+    FIRST_LINE,
+    HEADERS,
+    KEYWORDS,
+    MMAP_WORDS,
+    MREMAP_WORDS,
+    SHARING,
+    VERBS,
+    VIAS,
+    did_you_mean,
+    quoted,
+)
+
+_RANGES: dict[str, Callable[[Span], Call]] = {
+    "munmap": Munmap,
+    "mlock": Mlock,
+    "munlock": Munlock,
+    "msync": Msync,
+    "mseal": Mseal,
+    "read": Read,
+}
+_PLAIN: dict[str, Call] = {
+    "mlockall": Mlockall(),
+    "exec": Exec(),
+    "exit": Exit(),
+    "kill": Kill(),
+    "look": Look(),
+}
+
+
+class Calls:
+    """Reads calls, with the names of the lines above in mind.
+
+    :ivar scope: what names mean here
+    :ivar at: the columns of the fields of the current line, for the checks to point at
+    """
+
+    def __init__(self) -> None:
+        self.scope = Scope()
+        self.at: dict[str, int] = {}
+
+    def call(self, line: Line, name: str | None) -> Call:
+        verb = line.word("operation", "one as `munmap a[4:8]`")
+        if verb == "mmap":
+            return self._mmap(line, name)
+        if verb == "mremap":
+            return self._mremap(line, name)
+        if verb == "fork":
+            if name is None:
+                line.fail("a fork needs a name: write `c = fork`", self.at["verb"])
+            return Fork(name)
+        if verb not in VERBS:
+            line.fail(self._unknown(verb, line), self.at["verb"])
+        if name is not None:
+            line.fail(f"{verb} gives no name: write the line without {quoted(name + ' =')}", self.at["name"])
+        if verb in _PLAIN:
+            if verb in ("kill", "exit") and line.kind == "word":
+                line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
+            return _PLAIN[verb]
+        span = self._span(line, verb)
+        if verb in _RANGES:
+            return _RANGES[verb](span)
+        if verb == "mprotect":
+            return Mprotect(span, self._prot(line))
+        if verb == "madvise":
+            self.at["advice"] = line.column
+            return Madvise(span, line.choice("advice", ADVICE, f"`madvise {span} dontfork`"))
+        self.at["value"] = line.column
+        return Write(span, line.number_of("value", f"`write {span.name}[{span.start}] 7`"))
+
+    def _unknown(self, verb: str, line: Line) -> str:
+        """What to say about a line that starts with a word that is no operation."""
+        if verb == "program":
+            return f"the line `{FIRST_LINE}` stands once, at the top: delete this one"
+        choices = VERBS if self.ops else (*VERBS, *HEADERS)
+        return f"unknown operation {quoted(verb)}{did_you_mean(verb, (*choices, 'expect'))}"
+
+    def _mmap(self, line: Line, name: str | None) -> Mmap:
+        example = "`a = mmap bar[0:16] wc shared rw`"
+        self.at["source"] = line.column
+        source = self._source(line, example)
+        self.at["via"] = line.column
+        via: Via = "anon"
+        if source.name != ANON:
+            via = VIAS[line.choice("via", VIAS, example)]
+        elif line.next in VIAS:
+            line.fail("anonymous memory takes no via: leave the word out")
+        self.at["sharing"] = line.column
+        shared = SHARING[line.choice("sharing", SHARING, example)]
+        prot = self._prot(line)
+        words, over = self._words(line, MMAP_WORDS)
+        return Mmap(name, source, via, shared, prot, "populate" in words, "locked" in words, over)
+
+    def _mremap(self, line: Line, name: str | None) -> Mremap:
+        span = self._span(line, "mremap")
+        self.at["pages"] = line.column
+        pages = line.pages(f"`mremap {span} 8 pages`")
+        words, over = self._words(line, MREMAP_WORDS)
+        return Mremap(span, pages, "maymove" in words, "fixed" in words, "dontunmap" in words, name, over)
+
+    def _words(self, line: Line, choices: tuple[str, ...]) -> tuple[set[str], Span | None]:
+        """Read the words that may follow, in any order, each once."""
+        words: set[str] = set()
+        over = None
+        while line.next:
+            self.at[line.next] = column = line.column
+            word = line.choice("word", choices, f"one of {', '.join(choices)}, or a comment after `#`")
+            if word in words:
+                line.fail(f"`{word}` is there already: leave out one", column)
+            words.add(word)
+            if word == "over":
+                self.at["over"] = line.column
+                over = self._span(line, "over", "over")
+        return words, over
+
+    def _prot(self, line: Line) -> str:
+        self.at["prot"] = line.column
+        return line.word("protection", "`none` or letters of `rwx`")
+
+    # Ranges.
+
+    def _span(self, line: Line, verb: str, part: str = "span") -> Span:
+        """Read pages of an area."""
+        self.at[part] = line.column
+        name = line.word("range", f"`{verb} a[4:8]`")
+        span = self.bracket(line, name)
+        if span is not None:
+            return span
+        if name in KEYWORDS:
+            line.fail(f"{quoted(name)} is no range: write `{verb} a[4:8]`", self.at[part])
+        self.at["span"] = self.at[part]
+        return Span(name, 0, self.scope.whole(name))
+
+    def _source(self, line: Line, example: str) -> Span:
+        """Read pages of a device or of anonymous memory."""
+        name = line.word("range", example)
+        span = self.bracket(line, name)
+        if span is not None:
+            return span
+        device = self.scope.devices.get(name)
+        if device is not None:
+            return Span(name, 0, device.pages)
+        if name == ANON:
+            line.fail("say how many pages: write anon[0:4]", self.at["source"])
+        return Span(name, 0, 1)  # no such device: the checks say so
+
+    def bracket(self, line: Line, name: str) -> Span | None:
+        """Read ``[4:8]`` or ``[3]`` of *name*, if it is there."""
+        if not line.accept("["):
+            return None
+        name = quoted(name)[1:-1] if len(name) > 40 else name
+        example = f"{name}[4:8]"
+        if line.next == ":":
+            line.fail(f"the first page is missing: write {name}[0:8]")
+        if line.kind == "series" or line.after() == "..":
+            line.fail(f"pages are half-open with `:`: write {example}")
+        start = line.number_of("page number", example)
+        end = start + 1
+        if line.accept(":"):
+            if line.next == "]":
+                line.fail(f"the end is missing: write {name}[{start}:{start + 4}]")
+            end = line.number_of("page number", example)
+        line.need("]", example)
+        return Span(name, start, end)
