@@ -170,7 +170,8 @@ class Line:
     def end(self, after: str) -> None:
         """Refuse anything left on the line."""
         if self.position < len(self.tokens):
-            self.fail(XX)
+            extra = quoted(self.next)
+            self.fail(f"{extra} is too much after {after}: delete it, or write `#` before a comment")
 
 
 def lines_of(text: str, source: str) -> list[Line]:
