@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A task of a program, from inside: takes one operation after the other from its socket and makes the system call.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pci.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+
+static sigjmp_buf fault;
+static volatile sig_atomic_t fault_code;
+static int self;                  /* my slot */
+static char comm_now[COMM];
+
+static void caught(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	fault_code = info->si_code;
+	siglongjmp(fault, signo);
+}
+
+static void rename_self(const char *comm)
+{
+	if (!strcmp(comm, comm_now))
+		return;
+	strcpy(comm_now, comm);
+	prctl(PR_SET_NAME, comm);
+}
+
+/* The file a mapping is made through; -1 with errno, or -1 with errno 0 for anonymous memory. */
+static int open_via(enum via via)
+{
+	int fd;
+
+	errno = 0;
+	switch (via) {
+	case VIA_WC:
+		return open(DEVICE "/resource2_wc", O_RDWR | O_CLOEXEC);
+	case VIA_UC:
+		return open(DEVICE "/resource2", O_RDWR | O_CLOEXEC);
+	case VIA_DEVMEM:
+		return open("/dev/mem", O_RDWR | O_CLOEXEC);
+	case VIA_DEVMEM_SYNC:
+		return open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC);
+	case VIA_PROC_WC:
+	case VIA_PROC_UC:
+		fd = open(DEVICE_PROC, O_RDWR | O_CLOEXEC);
+		if (fd >= 0 && (ioctl(fd, PCIIOC_MMAP_IS_MEM, 0) ||
+				ioctl(fd, PCIIOC_WRITE_COMBINE, via == VIA_PROC_WC))) {
+			int error = errno;
+
+			close(fd);
+			errno = error;
+			return -1;
+		}
+		return fd;
+	default:
+		return -1;
+	}
+}
+
+static void map(const uint64_t *arg, struct answer *answer)
+{
+	int fd = open_via(arg[0]);
+	void *at;
+
+	if (fd < 0 && arg[0] != VIA_ANON) {
+		answer->ret = -1;
+		answer->error = errno;
+		return;
+	}
+	at = mmap((void *)arg[1], arg[2], arg[3], arg[4], fd, arg[5]);
+	answer->ret = at == MAP_FAILED ? -1 : 0;
+	answer->error = errno;
+	if (fd >= 0)
+		close(fd);
+}
+
+static void move(const uint64_t *arg, struct answer *answer)
+{
+	/* The raw call: the library's wrapper would drop the address without MREMAP_FIXED. */
+	long at = syscall(SYS_mremap, arg[0], arg[1], arg[2], arg[3], arg[4]);
+
+	answer->ret = at == -1 ? -1 : 0;
+	answer->error = errno;
+	if (at != -1) {
+		answer->kind = ADDRESS;
+		answer->value = at;
+	}
+}
+
+static void touch(const struct op *op, struct answer *answer)
+{
+	volatile uint32_t *word = (void *)op->arg[0];
+	int signo = sigsetjmp(fault, 0);
+
+	if (signo) {
+		answer->ret = -1;
+		answer->error = EFAULT;
+		answer->kind = SIGNAL;
+		answer->value = signo;
+		answer->code = fault_code;
+	} else if (op->verb == LOAD) {
+		answer->value = *word;
+		answer->kind = NUMBER;
+	} else {
+		*word = op->arg[1];
+	}
+}
+
+static void split_off(const struct op *op, struct answer *answer)
+{
+	pid_t child = fork();
+
+	if (!child)
+		actor(op->arg[0], op->child_comm, true);
+	answer->ret = child < 0 ? -1 : 0;
+	answer->error = errno;
+	answer->child = child;
+}
+
+/* Become a fresh image of the same program; it announces itself as the answer. */
+static void replace(const struct op *op, struct answer *answer)
+{
+	char slot[4] = { '0' + self / 10, '0' + self % 10 };
+	char *argv[] = { "/init", "--actor", slot, (char *)op->comm, NULL };
+	char *envp[] = { NULL };
+
+	answer->ret = execve("/init", argv, envp);
+	answer->error = errno;
+}
+
+static void operate(const struct op *op, struct answer *answer)
+{
+	const uint64_t *arg = op->arg;
+	void *at = (void *)arg[0];
+	int ret = 0;
+
+	errno = 0;
+	switch (op->verb) {
+	case MMAP:     map(arg, answer); return;
+	case MREMAP:   move(arg, answer); return;
+	case LOAD:
+	case STORE:    touch(op, answer); return;
+	case FORK:     split_off(op, answer); return;
+	case EXEC:     replace(op, answer); return;
+	case EXIT:     _exit(0);
+	case MUNMAP:   ret = munmap(at, arg[1]); break;
+	case MLOCK:    ret = mlock(at, arg[1]); break;
+	case MUNLOCK:  ret = munlock(at, arg[1]); break;
+	case MSYNC:    ret = msync(at, arg[1], MS_SYNC); break;
+	case MSEAL:    ret = syscall(SYS_mseal, at, arg[1], 0); break;
+	case MPROTECT: ret = mprotect(at, arg[1], arg[2]); break;
+	case MADVISE:  ret = madvise(at, arg[1], arg[2]); break;
+	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); break;
+	default:       break;
+	}
+	answer->ret = ret;
+	answer->error = errno;
+}
+
+static void tell(const struct answer *answer)
+{
+	if (send(ACTOR_FD(self), answer, sizeof *answer, MSG_NOSIGNAL) < 0)
+		_exit(1);
+}
+
+/* Serve slot SLOT for ever. ANNOUNCE: say first that the process is there and has its name. */
+void actor(int slot, const char *comm, bool announce)
+{
+	struct sigaction action = { .sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct answer answer = { 0 };
+	struct op op;
+
+	self = slot;
+	comm_now[0] = 0;
+	rename_self(comm);
+	signal(SIGCHLD, SIG_IGN);
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	if (announce)
+		tell(&answer);
+	while (recv(ACTOR_FD(slot), &op, sizeof op, 0) == sizeof op) {
+		rename_self(op.comm);
+		memset(&answer, 0, sizeof answer);
+		operate(&op, &answer);
+		if (!answer.ret)
+			answer.error = 0;
+		tell(&answer);
+	}
+	_exit(1);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the files of the guest agent share. PROTOCOL.md is the contract with the host.
+ *
+ *     main.c     boot, hello, the loop over requests
+ *     channel.c  the shared memory: requests in, replies out
+ *     program.c  one request: read it, run its operations, answer
+ *     tasks.c    the processes of a program, seen from the agent: start, operate, wait, kill
+ *     actor.c    the same processes from inside: they make the system calls
+ *     observe.c  memtype list, kernel log, VMAs
+ *     ptes.c     page tables through /proc/kcore
+ *     offsets.c  where the kernel keeps them: BTF and kallsyms
+ *     files.c    reading small files and parsing numbers
+ */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define TASKS 16                  /* slots of a program */
+#define ARGS 6                    /* arguments of an operation at most */
+#define COMM 16                   /* TASK_COMM_LEN */
+#define PAGE 4096UL
+#define PAGE_SHIFT 12
+#define OP_LIMIT_MS 10000         /* an operation that takes longer is killed */
+#define GONE_LIMIT_MS 10000       /* so long a killed process may take to go */
+
+#define DEVICE "/sys/bus/pci/devices/0000:00:10.0"
+#define DEVICE_PROC "/proc/bus/pci/00/10.0"
+#define CHANNEL "/sys/bus/pci/devices/0000:00:11.0"
+
+/* Sockets live at fixed descriptors, so that fork and exec need not pass them on. */
+#define ACTOR_FD(slot) (10 + (slot))
+#define AGENT_FD(slot) (30 + (slot))
+
+enum verb {
+	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL,
+	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, VERBS
+};
+
+enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIAS };
+
+/* One operation, as the request gives it and as the actor gets it. */
+struct op {
+	int task;
+	enum verb verb;
+	uint64_t arg[ARGS];           /* mmap: arg[0] is the enum via */
+	char comm[COMM];              /* of the task that executes it */
+	char child_comm[COMM];        /* of the task a fork creates */
+};
+
+enum value { NO_VALUE, NUMBER, ADDRESS, SIGNAL, DIED, TIMEOUT, TAKEN };
+
+/* What an operation answered. */
+struct answer {
+	int ret;                      /* 0 or -1 */
+	int error;                    /* errno */
+	enum value kind;
+	uint64_t value;               /* NUMBER, ADDRESS; signal number of SIGNAL */
+	int code;                     /* si_code of SIGNAL */
+	pid_t child;                  /* of a fork */
+};
+
+/* A process of the running program; pid 0 when the slot is empty. */
+struct task {
+	pid_t pid;
+	int pidfd;
+	int smaps;                    /* kept open, -1 when not yet */
+	uint64_t pgd;                 /* kernel address of its top table, 0 when not yet looked up */
+	unsigned order;               /* of creation */
+};
+
+struct range {
+	uint64_t start, end;
+};
+
+/* main.c */
+void give_up(const char *what) __attribute__((noreturn));
+
+/* channel.c */
+void channel_open(void);
+char *channel_request(void);
+void channel_reply(void);
+void say(const char *text);
+void say_bytes(const char *text, size_t n);
+void say_hex(uint64_t number);
+void say_decimal(int64_t number);
+
+/* program.c */
+void run_request(char *text);
+
+/* tasks.c */
+extern struct task tasks[TASKS];
+void tasks_open(void);
+void task_prepare(void);
+bool task_first(void);
+void task_operate(struct op *op, struct answer *answer);
+void tasks_kill(void);
+
+/* actor.c */
+void actor(int slot, const char *comm, bool announce) __attribute__((noreturn));
+
+/* observe.c */
+void observe_open(void);
+void observe_memtypes(const struct range *watch, int watches);
+void observe_log(bool tell);
+void observe_vmas(int slot, const struct range *area, int areas);
+
+/* ptes.c */
+extern char ptes_state[64];
+extern int ptes_levels;
+void ptes_open(void);
+bool kernel_read(uint64_t address, void *to, size_t n);
+void observe_ptes(int slot, const struct range *area, int areas);
+
+/* offsets.c */
+struct offsets {
+	uint64_t init_task;           /* kernel addresses */
+	uint64_t page_offset_base;
+	uint64_t tasks, pid, mm;      /* in task_struct */
+	uint64_t pgd;                 /* in mm_struct */
+};
+extern struct offsets offsets;
+bool offsets_given(const char *text);
+const char *offsets_search(void);
+void offsets_say(void);
+
+/* files.c */
+size_t file_read(const char *path, char *to, size_t size);
+bool file_write(const char *path, const char *text);
+uint64_t hex(const char **at);
+uint64_t decimal(const char **at);
+bool starts(const char *text, const char *with);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The channel: a BAR shared with the host. Sequence words say whose turn it is; replies are written in place.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define REQUEST 4096
+#define REPLY (1 << 20)
+#define YIELDS 300                /* polls before the agent begins to sleep */
+#define LONGEST_NAP_NS 1000000
+
+enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH };
+
+static volatile uint32_t *words;
+static char *reply;
+static size_t said, room;
+static uint32_t sequence = 1;     /* of the reply being written; the hello is the first */
+static char request[REPLY - REQUEST + 1];
+
+void channel_open(void)
+{
+	struct stat st;
+	int fd = open(CHANNEL "/resource2_wc", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) || st.st_size < 2 * REPLY)
+		give_up("no shared memory at " CHANNEL);
+	words = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (words == MAP_FAILED)
+		give_up("the shared memory cannot be mapped");
+	close(fd);
+	/* The tasks must not inherit a tracked mapping: it would show in what they are asked about. */
+	if (madvise((void *)words, st.st_size, MADV_DONTFORK))
+		give_up("the shared memory cannot be kept from the tasks");
+	reply = (char *)words + REPLY;
+	room = st.st_size - REPLY;
+}
+
+/* Wait for the next request; its text ends with NUL and may be written to. */
+char *channel_request(void)
+{
+	struct timespec nap = { .tv_nsec = 50000 };
+	uint32_t n;
+
+	for (int polls = 0; words[REQUEST_SEQUENCE] != sequence; polls++) {
+		if (polls < YIELDS) {
+			sched_yield();
+			continue;
+		}
+		nanosleep(&nap, NULL);
+		if (nap.tv_nsec < LONGEST_NAP_NS)
+			nap.tv_nsec += nap.tv_nsec / 8;
+	}
+	__sync_synchronize();
+	n = words[REQUEST_LENGTH];
+	if (n >= sizeof request)
+		n = sizeof request - 1;
+	memcpy(request, (char *)words + REQUEST, n);
+	request[n] = 0;
+	return request;
+}
+
+/* Hand what was said to the host. */
+void channel_reply(void)
+{
+	if (said > room) {
+		said = 0;
+		say("error the reply does not fit\n");
+	}
+	words[REPLY_LENGTH] = said;
+	__sync_synchronize();
+	words[REPLY_SEQUENCE] = sequence++;
+	said = 0;
+}
+
+void say_bytes(const char *text, size_t n)
+{
+	if (said + n <= room)
+		memcpy(reply + said, text, n);
+	said += n;
+}
+
+void say(const char *text)
+{
+	say_bytes(text, strlen(text));
+}
+
+void say_hex(uint64_t number)
+{
+	char text[16];
+	int at = sizeof text;
+
+	do
+		text[--at] = "0123456789abcdef"[number & 15];
+	while (number >>= 4);
+	say_bytes(text + at, sizeof text - at);
+}
+
+void say_decimal(int64_t number)
+{
+	char text[20];
+	int at = sizeof text;
+	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+
+	if (number < 0)
+		say("-");
+	do
+		text[--at] = '0' + rest % 10;
+	while (rest /= 10);
+	say_bytes(text + at, sizeof text - at);
+}

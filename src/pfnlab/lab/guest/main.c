@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The guest agent, process 1: mounts what it needs, says hello, then answers one request after the other.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+/* Process 1 ends, the kernel panics, QEMU ends, the host shows this line. */
+void give_up(const char *what)
+{
+	char line[256] = "pfnlab agent: ";
+
+	strncat(line, what, sizeof line - 32);
+	strcat(line, "\n");
+	if (write(2, line, strlen(line)) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+static void mount_all(void)
+{
+	static const struct { const char *at, *type; } all[] = {
+		{ "/proc", "proc" }, { "/sys", "sysfs" }, { "/dev", "devtmpfs" },
+		{ "/sys/kernel/debug", "debugfs" },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		mkdir(all[i].at, 0755);
+		if (mount(all[i].type, all[i].at, all[i].type, 0, NULL))
+			give_up(all[i].at);
+	}
+}
+
+/* Every message counts, none may be dropped. */
+static void log_everything(void)
+{
+	file_write("/proc/sys/kernel/printk_ratelimit", "0");
+	file_write("/proc/sys/kernel/printk_devkmsg", "on");
+	file_write("/proc/sys/kernel/kptr_restrict", "0");
+}
+
+static void say_file_line(const char *path)
+{
+	char text[256];
+
+	file_read(path, text, sizeof text);
+	text[strcspn(text, "\n")] = 0;
+	say(text);
+}
+
+/* Third line of the resource file: BAR2, "START END FLAGS". */
+static void say_bar(void)
+{
+	char text[1024];
+	const char *at = text;
+	uint64_t start, last;
+
+	file_read(DEVICE "/resource", text, sizeof text);
+	for (int line = 0; line < 2; line++) {
+		at = strchr(at, '\n');
+		if (!at)
+			give_up("no device under test at " DEVICE);
+		at++;
+	}
+	at += 2;
+	start = hex(&at);
+	at += 3;
+	last = hex(&at);
+	say("bar ");
+	say_hex(start);
+	say(" ");
+	say_hex((last - start + 1) >> PAGE_SHIFT);
+	say("\n");
+}
+
+/* The first "START-LAST : System RAM" of /proc/iomem when it begins below 1 MiB, else an empty range. */
+static void say_lowmem(void)
+{
+	static char text[16384];
+	uint64_t start = 0, last = -1UL;
+	const char *at;
+
+	file_read("/proc/iomem", text, sizeof text);
+	for (at = text; *at; at++) {
+		uint64_t from = hex(&at), to;
+
+		if (*at++ != '-')
+			break;
+		to = hex(&at);
+		if (from < 1 << 20 && starts(at, " : System RAM")) {
+			start = from;
+			last = to;
+			break;
+		}
+		at = strchr(at, '\n');
+		if (!at)
+			break;
+		at += strspn(at, "\n ") - 1;
+	}
+	say("lowmem ");
+	say_hex(start);
+	say(" ");
+	say_hex(last + 1);
+	say("\n");
+}
+
+static void say_hello(void)
+{
+	say("hello ");
+	say_file_line("/proc/sys/kernel/osrelease");
+	say("\n");
+	say_bar();
+	say_lowmem();
+	say("levels ");
+	say_decimal(ptes_levels);
+	say("\nptes ");
+	say(ptes_state);
+	say("\noffsets ");
+	offsets_say();
+	say("\nend\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 4 && !strcmp(argv[1], "--actor"))
+		actor(atoi(argv[2]), argv[3], true);
+	signal(SIGCHLD, SIG_IGN);     /* nobody leaves zombies */
+	prctl(PR_SET_TIMERSLACK, 1);
+	mount_all();
+	log_everything();
+	channel_open();
+	tasks_open();
+	observe_open();
+	ptes_open();
+	say_hello();
+	observe_log(false);
+	for (;;) {
+		channel_reply();
+		task_prepare();
+		run_request(channel_request());
+	}
+}

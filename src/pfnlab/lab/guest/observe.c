@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What can be seen of a program from outside: the memtype list, the kernel log, the VMAs of its tasks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define LIST "/sys/kernel/debug/x86/pat_memtype_list"
+#define LIST_LINE 128             /* no line of the list is longer */
+
+static int list = -1, kmsg = -1;
+static char text[1 << 20];
+
+void observe_open(void)
+{
+	list = open(LIST, O_RDONLY | O_CLOEXEC);
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (list < 0)
+		give_up(LIST " cannot be opened");
+	if (kmsg < 0)
+		give_up("/dev/kmsg cannot be opened");
+	lseek(kmsg, 0, SEEK_END);
+}
+
+/*
+ * Read FD from its start to its end, or until DONE says that the rest does not matter.
+ * Such files hand out whole records, a page at most: a read that leaves more than a record's room was the last.
+ */
+static void read_records(int fd, size_t record, bool (*done)(const char *chunk))
+{
+	size_t have = 0;
+
+	while (have < sizeof text - 1) {
+		ssize_t n = pread(fd, text + have, sizeof text - 1 - have, have);
+
+		if (n <= 0)
+			break;
+		text[have + n] = 0;
+		if (done && done(text + have))
+			return;
+		have += n;
+		if (n + record < PAGE)
+			break;
+	}
+	text[have] = 0;
+}
+
+static bool overlaps(const struct range *ranges, int count, uint64_t start, uint64_t end)
+{
+	for (int i = 0; i < count; i++)
+		if (start < ranges[i].end && ranges[i].start < end)
+			return true;
+	return false;
+}
+
+/* Lines read "PAT: [mem 0xSTART-0xEND] TYPE", the end exclusive. */
+void observe_memtypes(const struct range *watch, int watches)
+{
+	if (!watches)
+		return;
+	read_records(list, LIST_LINE, NULL);
+	for (const char *line = text; line && *line;) {
+		const char *next = strchr(line, '\n');
+
+		if (starts(line, "PAT: [mem 0x") && next) {
+			const char *at = line + 12;
+			uint64_t start = hex(&at), end;
+
+			at += 3;
+			end = hex(&at);
+			at += 2;
+			if (overlaps(watch, watches, start, end)) {
+				say("m ");
+				say_hex(start);
+				say(" ");
+				say_hex(end);
+				say(" ");
+				say_bytes(at, next - at + 1);
+			}
+		}
+		line = next ? next + 1 : NULL;
+	}
+}
+
+/* Records read "LEVEL,SEQUENCE,TIME,-;TEXT" and may carry more lines about the device. */
+void observe_log(bool tell)
+{
+	char record[8192];
+
+	for (;;) {
+		ssize_t n = read(kmsg, record, sizeof record - 1);
+		char *at;
+
+		if (n < 0 && (errno == EPIPE || errno == EINTR))
+			continue;     /* the oldest were overwritten: go on with what is left */
+		if (n <= 0)
+			return;
+		record[n] = 0;
+		at = strchr(record, ';');
+		if (!tell || !at)
+			continue;
+		say("k ");
+		say_bytes(at + 1, strcspn(at + 1, "\n"));
+		say("\n");
+	}
+}
+
+/* The rest of a line behind KEY and its padding when the line starts with KEY, else NULL. */
+static const char *field(const char *line, const char *key)
+{
+	return starts(line, key) ? line + strlen(key) + strspn(line + strlen(key), " ") : NULL;
+}
+
+struct vma {
+	const char *line;             /* "START-END PERMS OFFSET DEV INODE   PATH" */
+	uint64_t start, end, rss, anon, locked;
+};
+
+static void say_vma(int slot, const struct vma *vma, const char *flags)
+{
+	const char *perms = strchr(vma->line, ' ') + 1;
+	const char *offset = strchr(perms, ' ') + 1;
+	const char *at = offset;
+	uint64_t off = hex(&at);
+
+	say("v ");
+	say_decimal(slot);
+	say(" ");
+	say_hex(vma->start);
+	say(" ");
+	say_hex(vma->end);
+	say(" ");
+	say_bytes(perms, 4);
+	say(" ");
+	say_hex(off);
+	say(" ");
+	say_decimal(vma->rss);
+	say(" ");
+	say_decimal(vma->anon);
+	say(" ");
+	say_decimal(vma->locked);
+	say(" ");
+	for (const char *flag = flags; flag[0] >= 'a' && flag[0] <= 'z'; flag += strspn(flag, " ")) {
+		size_t n = strcspn(flag, " \n");
+
+		if (flag != flags)
+			say(",");
+		say_bytes(flag, n);
+		flag += n;
+	}
+	say(" ");
+	for (int i = 0; i < 2; i++) {     /* device, inode */
+		at += strspn(at, " ");
+		at += strcspn(at, " \n");
+	}
+	at += strspn(at, " ");
+	say_bytes(at, strcspn(at, "\n"));
+	say("\n");
+}
+
+static const struct range *wanted;
+static int wanted_count;
+
+/* Whether CHUNK, cut at record borders, begins behind everything that was asked for. */
+static bool all_seen(const char *chunk)
+{
+	uint64_t start = hex(&chunk);
+
+	for (int i = 0; i < wanted_count; i++)
+		if (start < wanted[i].end)
+			return false;
+	return true;
+}
+
+/* VMAs of SLOT that overlap an area, from smaps, which stays open between observations. */
+void observe_vmas(int slot, const struct range *area, int areas)
+{
+	struct task *task = &tasks[slot];
+	struct vma vma = { 0 };
+
+	if (task->smaps < 0) {
+		char path[32] = "/proc/";
+		char digits[12];
+		int at = sizeof digits;
+
+		for (pid_t pid = task->pid; pid; pid /= 10)
+			digits[--at] = '0' + pid % 10;
+		strncat(path, digits + at, sizeof digits - at);
+		strcat(path, "/smaps");
+		task->smaps = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	if (task->smaps < 0 || !areas)
+		return;
+	wanted = area;
+	wanted_count = areas;
+	read_records(task->smaps, PAGE, all_seen);
+	for (const char *line = text; line && *line; line = strchr(line, '\n'), line += !!line) {
+		const char *value, *at = line;
+
+		if (line[0] >= 'a' || (line[0] >= '0' && line[0] <= '9')) {
+			vma = (struct vma){ .line = line, .start = hex(&at) };
+			at++;
+			vma.end = hex(&at);
+			if (!overlaps(area, areas, vma.start, vma.end))
+				vma.line = NULL;
+		} else if (!vma.line) {
+			continue;
+		} else if ((value = field(line, "Rss:"))) {
+			vma.rss = decimal(&value);
+		} else if ((value = field(line, "Anonymous:"))) {
+			vma.anon = decimal(&value);
+		} else if ((value = field(line, "Locked:"))) {
+			vma.locked = decimal(&value);
+		} else if ((value = field(line, "VmFlags:"))) {
+			say_vma(slot, &vma, value);
+			vma.line = NULL;
+		}
+	}
+}
