@@ -1,0 +1,120 @@
+"""The shared memory between host and guest agent; its layout is fixed in ``guest/PROTOCOL.md``."""
+
+from __future__ import annotations
+
+import mmap
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfnlab.errors import Defect
+
+#: Size of the shared memory, bytes.
+CHANNEL_SIZE = 16 << 20
+
+_REQUEST = 4096
+_REPLY = 1 << 20
+_REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH = range(4)
+
+# Waiting: look without pause at first, then sleep longer and longer, in seconds.
+_SPIN = 0.0002
+_SHORTEST_NAP = 0.00005
+_LONGEST_NAP = 0.001
+_CHECK_EVERY = 0.02
+
+
+@dataclass(frozen=True)
+class Hello:
+    """
+    What a guest says of itself once it is up.
+
+    :param release: what ``uname -r`` says
+    :param bar_start: first physical byte of the device under test
+    :param bar_pages: its size in pages
+    :param lowmem: System RAM below 1 MiB, physical bytes, half-open
+    :param levels: of the page tables, 4 or 5
+    :param ptes: ``ok``, or why page tables cannot be read
+    :param offsets: what the page-table reader found; a later guest of the same kernel boots faster with it
+    """
+
+    release: str
+    bar_start: int
+    bar_pages: int
+    lowmem: tuple[int, int]
+    levels: int
+    ptes: str
+    offsets: str
+
+
+def read_hello(text: str) -> Hello:
+    """
+    Read the agent's first reply.
+
+    :raises Defect: it is not a hello: agent and host disagree
+    """
+    lines = dict(line.partition(" ")[::2] for line in text.splitlines())
+    try:
+        start, pages = lines["bar"].split()
+        low, high = lines["lowmem"].split()
+        return Hello(
+            release=lines["hello"],
+            bar_start=int(start, 16),
+            bar_pages=int(pages, 16),
+            lowmem=(int(low, 16), int(high, 16)),
+            levels=int(lines["levels"]),
+            ptes=lines["ptes"],
+            offsets=lines["offsets"],
+        )
+    except (KeyError, ValueError) as wrong:
+        raise Defect(f"the guest's hello cannot be read ({wrong!r}): {text[:200]!r}") from wrong
+
+
+class Channel:
+    """The host's end of one guest's shared memory, backed by the file *path*."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("w+b") as file:
+            file.truncate(CHANNEL_SIZE)
+            self._memory = mmap.mmap(file.fileno(), CHANNEL_SIZE)
+        self._words = memoryview(self._memory).cast("I")
+        self._sequence = 1
+
+    def send(self, text: str) -> None:
+        """Hand *text* to the agent; its reply is the next one waited for."""
+        data = text.encode("ascii")
+        if len(data) > _REPLY - _REQUEST:
+            raise Defect(f"a request of {len(data)} bytes does not fit; at most {_REPLY - _REQUEST}")
+        self._memory[_REQUEST : _REQUEST + len(data)] = data
+        self._words[_REQUEST_LENGTH] = len(data)
+        self._sequence += 1
+        self._words[_REQUEST_SEQUENCE] = self._sequence
+
+    def reply(self, limit: float, lives: Callable[[], bool]) -> str | None:
+        """
+        Wait for the reply that is due.
+
+        :param limit: seconds to wait at most
+        :param lives: asked now and then whether a reply can still come
+        :return: None when *limit* passed or *lives* said no
+        """
+        words, sequence = self._words, self._sequence
+        begin = time.monotonic()
+        check, nap = begin + _CHECK_EVERY, _SHORTEST_NAP
+        while words[_REPLY_SEQUENCE] != sequence:
+            now = time.monotonic()
+            if now - begin < _SPIN:
+                continue
+            if now >= check:
+                if now - begin > limit or not lives():
+                    return None
+                check = now + _CHECK_EVERY
+            time.sleep(nap)
+            nap = min(nap * 1.2, _LONGEST_NAP)
+        length = words[_REPLY_LENGTH]
+        return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
+
+    def close(self) -> None:
+        """Let go of the memory; the file is the owner's to remove."""
+        self._words.release()
+        self._memory.close()

@@ -1,0 +1,112 @@
+"""The guest image: the agent, compiled from ``lab/guest``, alone in an initramfs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import stat
+import tempfile
+from collections.abc import Sequence
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from pfnlab.errors import Defect, MissingTool
+from pfnlab.lab.cache import cache_root
+from pfnlab.lab.commands import run
+
+#: How the agent is compiled; part of the image's key.
+FLAGS = (
+    "-std=gnu11", "-O2", "-Wall", "-Wextra", "-static", "-no-pie", "-fno-pie",
+    # Fewer segments are fewer VMAs in every task, for fork to copy and for smaps to print.
+    "-Wl,-z,noseparate-code", "-s",
+)  # fmt: skip
+
+_COMPILE_LIMIT = 120.0
+_REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
+
+
+def guest_image() -> Path:
+    """
+    The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
+
+    :raises MissingTool: there is no C compiler, or it lacks a static C library
+    """
+    sources = _sources()
+    compiler = _compiler()
+    key = hashlib.sha256(repr((_version(compiler), FLAGS)).encode())
+    for source in sources:
+        key.update(f"\0{source.name}\0".encode())
+        key.update(source.read_bytes())
+    image = cache_root() / "guest" / f"{key.hexdigest()[:16]}.cpio"
+    if image.exists():
+        return image
+    image.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=image.parent) as building:
+        agent = _compile(compiler, sources, Path(building))
+        whole = Path(building) / image.name
+        whole.write_bytes(initramfs(agent))
+        whole.replace(image)
+    return image
+
+
+def initramfs(init: bytes) -> bytes:
+    """
+    An initramfs (cpio, newc form) with *init* as ``/init``, a console, and empty directories to mount on.
+
+    Not compressed: inflating would cost the emulated guest more than reading.
+    """
+    members = [_member(name, stat.S_IFDIR | 0o755) for name in ("dev", "proc", "sys")]
+    members.append(_member("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
+    members.append(_member("init", stat.S_IFREG | 0o755, init))
+    return b"".join([*members, _member("TRAILER!!!", 0)])
+
+
+def _member(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
+    # Inode, mode, uid, gid, links, mtime, size, device of the file, device it is, name size, checksum.
+    # The inode may be 0: hard links are recognised only where links exceed 1.
+    path = name.encode() + b"\0"
+    fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
+    header = b"070701" + b"".join(b"%08X" % field for field in fields)
+    return _aligned(header + path) + _aligned(content)
+
+
+def _aligned(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def _sources() -> list[Traversable]:
+    folder = resources.files("pfnlab.lab") / "guest"
+    sources = [file for file in folder.iterdir() if file.name.endswith((".c", ".h"))]
+    if not sources:
+        raise Defect(f"the agent's sources are missing from {folder}: this installation is not whole")
+    return sorted(sources, key=lambda file: file.name)
+
+
+# The command that compiles C: $CC, which may hold options, else gcc, else cc.
+def _compiler() -> list[str]:
+    own = shlex.split(os.environ.get("CC", ""))
+    for command in [own] if own else [["gcc"], ["cc"]]:
+        if shutil.which(command[0]):
+            return command
+    named = f"$CC names `{own[0]}`, which is not on this machine" if own else "no C compiler on this machine"
+    raise MissingTool(f"{named}: {_REMEDY}")
+
+
+def _version(compiler: Sequence[str]) -> str:
+    return run([*compiler, "--version"], limit=_COMPILE_LIMIT, remedy=_REMEDY).stdout.partition("\n")[0]
+
+
+def _compile(compiler: Sequence[str], sources: Sequence[Traversable], into: Path) -> bytes:
+    for source in sources:
+        (into / source.name).write_bytes(source.read_bytes())
+    units = [source.name for source in sources if source.name.endswith(".c")]
+    command = [*compiler, *FLAGS, "-o", "init", *units]
+    result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, cwd=into)
+    if result.returncode:
+        first = next((line for line in result.stderr.splitlines() if "rror" in line or "cannot" in line), "")
+        why = first or "no message"
+        raise MissingTool(f"`{compiler[0]}` cannot build the guest agent ({why}): {_REMEDY}")
+    return (into / "init").read_bytes()

@@ -1,0 +1,206 @@
+"""One running virtual machine: QEMU's command line, its life, and requests to the agent inside."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from pfnlab.errors import LostGuest, MissingTool
+from pfnlab.lab.cache import cache_root
+from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
+from pfnlab.lab.image import guest_image
+
+QEMU = "qemu-system-x86_64"
+
+#: Kernel parameters of every guest. The second line only saves time; nokaslr also keeps addresses constant.
+PARAMETERS = (
+    "console=ttyS0 quiet panic=-1 "
+    "nokaslr mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
+)
+
+_REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
+_END_LIMIT = 10.0
+_CONSOLES_KEPT = 50
+_serial = itertools.count()
+
+# Ends a QEMU whose owner is gone, however it went: the pipe it reads from closes with the owner.
+_GUARD = (
+    'read -r _; case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
+)
+
+
+class Guest:
+    """
+    One running virtual machine; a context manager.
+
+    :param vmlinuz: the kernel to boot, a bzImage
+    :param ram_mib: RAM in MiB; below 256 some kernels fail to boot
+    :param bar_mib: size of the device under test in MiB, a power of two; committed only where touched
+    :param cpus: virtual CPUs
+    :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
+    :param boot_limit: seconds until the agent must have said hello
+    :param image: the initramfs; the compiled agent when None
+    :param extra: more arguments for QEMU
+    :raises MissingTool: QEMU or a C compiler is not on this machine
+    :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
+    """
+
+    hello: Hello
+    #: The console's log; moved to ``<cache>/lost`` when the guest is lost, deleted on a clean close.
+    console: Path
+
+    def __init__(
+        self,
+        vmlinuz: Path,
+        *,
+        ram_mib: int = 256,
+        bar_mib: int = 64,
+        cpus: int = 1,
+        offsets: str | None = None,
+        boot_limit: float = 60,
+        image: Path | None = None,
+        extra: Sequence[str] = (),
+    ) -> None:
+        qemu = shutil.which(QEMU)
+        if qemu is None:
+            raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
+        initrd = image or guest_image()
+        self._lost: LostGuest | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=_memory_folder()))
+        self.console = self._folder / "console"
+        self._channel = Channel(self._folder / "channel")
+        parameters = PARAMETERS + (f" pfnlab.offsets={offsets}" if offsets else "")
+        self._process, self._guard = _start(
+            [
+                *(qemu, "-M", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(ram_mib)),
+                *("-accel", "tcg,thread=multi" if cpus > 1 else "tcg"),
+                *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
+                *("-serial", f"file:{self.console}"),
+                *("-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters),
+                *_shared("bar", f"memory-backend-ram,size={bar_mib}M", 0x10),
+                *_shared("channel", _backing(self._folder / "channel"), 0x11),
+                *extra,
+            ],
+            self._folder,
+        )
+        try:
+            self.hello = read_hello(self._wait("boot", boot_limit))
+        except BaseException:
+            self.close()
+            raise
+
+    def request(self, text: str, limit: float = 30) -> str:
+        """
+        Send *text* to the agent and return its reply; both as in ``guest/PROTOCOL.md``.
+
+        :param limit: seconds to wait at most
+        :raises LostGuest: QEMU ended, the kernel panicked, or *limit* passed; the guest is then closed
+        """
+        if self._lost:
+            raise self._lost
+        self._channel.send(text)
+        return self._wait("answer", limit)
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the machine and remove its files; does nothing the second time."""
+        if not self._folder.exists() and self._process.returncode is not None:
+            return
+        for process in (self._guard, self._process):
+            process.kill()
+            process.wait(_END_LIMIT)
+        if self._guard.stdin:
+            self._guard.stdin.close()
+        self._channel.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _wait(self, what: str, limit: float) -> str:
+        reply = self._channel.reply(limit, lambda: self._process.poll() is None)
+        if reply is not None:
+            return reply
+        ended = self._process.poll() is not None
+        reason = self._last_words() if ended else f"it did not {what} within {limit:g} s"
+        self._keep_console()
+        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(self.console))
+        self.close()
+        raise self._lost
+
+    # Why QEMU ended: the kernel's panic, else what QEMU itself said, else the console's last line.
+    def _last_words(self) -> str:
+        console = _lines(self.console)
+        panics = [line for line in console if "Kernel panic" in line or "pfnlab agent:" in line]
+        if panics:
+            return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
+        said = _lines(self._folder / "stderr")[-1:] or console[-1:] or ["it said nothing"]
+        return f"QEMU ended with status {self._process.returncode} ({said[0]})"
+
+    def _keep_console(self) -> None:
+        lost = cache_root() / "lost"
+        lost.mkdir(parents=True, exist_ok=True)
+        kept = lost / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
+        kept.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
+        self.console = kept
+        for old in sorted(lost.glob("*.console"))[:-_CONSOLES_KEPT]:
+            old.unlink(missing_ok=True)
+
+
+# Memory of the machine's own that a device at slot *slot* shows as its BAR2.
+def _shared(name: str, backend: str, slot: int) -> list[str]:
+    kind, _, rest = backend.partition(",")
+    memory = f"{kind},id={name},share=on,{rest}"
+    return ["-object", memory, "-device", f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"]
+
+
+def _backing(path: Path) -> str:
+    return f"memory-backend-file,mem-path={path},size={CHANNEL_SIZE}"
+
+
+def _memory_folder() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def _start(command: Sequence[str], folder: Path) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+    # Sessions of their own: a terminal's interrupt is for the owner, who then closes.
+    with (folder / "stderr").open("wb") as stderr:
+        qemu = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", str(qemu.pid), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    return qemu, guard
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return []
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
