@@ -41,8 +41,8 @@ _CARRIED = re.compile(
 )
 
 _UNSIGNED = re.compile(
-    r"is not signed|not authenticated|NO_PUBKEY|BADSIG|EXPKEYSIG|KEYEXPIRED|GPG error|OpenPGP|signature"
-    r"|couldn't be verified|keyring|sqv|gpgv",
+    r"(?:is not|no longer) signed|not authenticated|Hash Sum mismatch|NO_PUBKEY|BADSIG|EXPKEYSIG|KEYEXPIRED"
+    r"|GPG error|OpenPGP|signature|keyring|sqv|gpgv",
     re.IGNORECASE,
 )
 
@@ -230,10 +230,16 @@ class Archive:
                 'Acquire::Check-Valid-Until "false" in the machine\'s apt configuration'
             )
         if _UNSIGNED.search(answer.stderr):
+            # The first such line names the key; the last only says that the repository is not signed.
+            why = next(line for line in answer.stderr.splitlines() if _UNSIGNED.search(line))[2:].strip()
             keyring = mirror.signed_by if mirror.signed_by.startswith("/") else "the key in the apt source"
             raise Unverified(
-                f"`apt-get update` cannot verify {suite} with {keyring}: {why}; update the package "
-                "debian-archive-keyring, or correct the source's Signed-By"
+                f"`apt-get update` cannot verify {suite} with {keyring}: {why}; "
+                + (
+                    "try again, the mirror may be in the middle of an update"
+                    if "Hash Sum" in why
+                    else "update the package debian-archive-keyring, or correct the source's Signed-By"
+                )
             )
         raise Undecided(
             f"`apt-get update` failed for {suite}: {why}; check the network and the machine's apt sources"
