@@ -72,6 +72,7 @@ class Calls:
         self.at: dict[str, int] = {}
 
     def call(self, line: Line, name: str | None) -> Call:
+        """Read the call of a line; *name* is what stands before ``=``."""
         verb = line.word("operation", "one as `munmap a[4:8]`")
         if verb == "mmap":
             return self._mmap(line, name)
@@ -82,7 +83,7 @@ class Calls:
                 line.fail("a fork needs a name: write `c = fork`", self.at["verb"])
             return Fork(name)
         if verb not in VERBS:
-            line.fail(self._unknown(verb, line), self.at["verb"])
+            line.fail(_unknown(verb), self.at["verb"])
         if name is not None:
             line.fail(f"{verb} gives no name: write the line without {quoted(name + ' =')}", self.at["name"])
         if verb in _PLAIN:
@@ -99,13 +100,6 @@ class Calls:
             return Madvise(span, line.choice("advice", ADVICE, f"`madvise {span} dontfork`"))
         self.at["value"] = line.column
         return Write(span, line.number_of("value", f"`write {span.name}[{span.start}] 7`"))
-
-    def _unknown(self, verb: str, line: Line) -> str:
-        """What to say about a line that starts with a word that is no operation."""
-        if verb == "program":
-            return f"the line `{FIRST_LINE}` stands once, at the top: delete this one"
-        choices = VERBS if self.ops else (*VERBS, *HEADERS)
-        return f"unknown operation {quoted(verb)}{did_you_mean(verb, (*choices, 'expect'))}"
 
     def _mmap(self, line: Line, name: str | None) -> Mmap:
         example = "`a = mmap bar[0:16] wc shared rw`"
@@ -194,3 +188,10 @@ class Calls:
             end = line.number_of("page number", example)
         line.need("]", example)
         return Span(name, start, end)
+
+
+def _unknown(verb: str) -> str:
+    """What to say about a line that starts with a word that is no operation."""
+    if verb == "program":
+        return f"the line `{FIRST_LINE}` stands once, at the top: delete this one"
+    return f"unknown operation {quoted(verb)}{did_you_mean(verb, (*VERBS, *HEADERS, 'expect'))}"

@@ -56,6 +56,13 @@ class Reading(Calls):
     def line(self, line: Line) -> None:
         """Read one line with content."""
         self.at = {}
+        wrong = self._wrong(line)
+        if wrong is not None:
+            start = line.tokens[0].column if line.tokens else 1
+            line.fail(wrong.message, self.at.get(wrong.part, self.at.get("verb", start)))
+
+    def _wrong(self, line: Line) -> Wrong | None:
+        """Read *line*; what the checks have against it."""
         try:
             if not self._started:
                 self._version(line)
@@ -63,9 +70,9 @@ class Reading(Calls):
                 self._text(line)
             else:
                 self._tokens(line)
-        except Wrong as failed:
-            start = line.tokens[0].column if line.tokens else 1
-            line.fail(failed.message, self.at.get(failed.part, self.at.get("verb", start)))
+        except Wrong as wrong:
+            return wrong
+        return None
 
     def _tokens(self, line: Line) -> None:
         first = line.next
