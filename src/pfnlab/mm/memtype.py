@@ -52,7 +52,7 @@ class MemtypeBook:
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
         self._direct_map = PageModes()
-        self._warned: set[str] = set()
+        self._warned: frozenset[str] = frozenset()
 
     # Reserving
 
@@ -62,17 +62,17 @@ class MemtypeBook:
         :return: the mode granted; the caller decides whether it can live with it
         :raises ModelledErrno: EINVAL for an empty or half-RAM range, EBUSY for a conflict
         """
-        return self._reserve(start, end, req, who, adopts=True)
+        return self._reserve(start, end, req, who, True)
 
     def reserve_exact(self, start: int, end: int, req: CacheMode, *, who: str) -> None:
         """``memtype_reserve()`` for a caller that insists: any other type there is EBUSY (S2.2).
 
         :raises ModelledErrno: as :meth:`reserve`
         """
-        self._reserve(start, end, req, who, adopts=False)
+        self._reserve(start, end, req, who, False)
 
     def _reserve(self, start: int, end: int, req: CacheMode, who: str, adopts: bool) -> CacheMode:
-        self.trace.event("memtype_reserve", start >> PAGE_SHIFT, pages_of(end))
+        self.trace.event("memtype_reserve", start >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT)
         # S2.2.1 and 2
         start &= PHYSICAL_MASK
         end = ((end - 1) & PHYSICAL_MASK) + 1
@@ -332,13 +332,12 @@ class MemtypeBook:
 
     def copy(self, trace: Trace) -> MemtypeBook:
         """An independent book with the same content that writes to *trace*."""
-        twin = type(self)(
-            self.platform, trace, end_match=self.end_match, mtrr_merged_map=self.mtrr_merged_map
-        )
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.trace = trace
         twin._entries = self._entries.copy()
         twin._ram_types = self._ram_types.copy()
         twin._direct_map = self._direct_map.copy()
-        twin._warned = set(self._warned)
         return twin
 
     def _warn(self, text: str) -> None:
@@ -346,7 +345,7 @@ class MemtypeBook:
 
     def _warn_once(self, function: str) -> None:
         if function not in self._warned:
-            self._warned.add(function)
+            self._warned |= {function}
             self._warn(function)
 
     def _check(self) -> None:

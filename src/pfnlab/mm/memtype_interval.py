@@ -45,6 +45,23 @@ class _Block:
     def entry(self, i: int) -> MemtypeEntry:
         return MemtypeEntry(self.starts[i], self.ends[i], _MODES[self.types[i]])
 
+    def insert(self, start: int, end: int, mode: int) -> None:
+        starts, reach = self.starts, self.reach
+        if start >= starts[-1]:
+            # Loading in order comes here.
+            starts.append(start)
+            self.ends.append(end)
+            self.types.append(mode)
+            reach.append(end if end > reach[-1] else reach[-1])
+            return
+        i = bisect_right(starts, start)
+        starts.insert(i, start)
+        self.ends.insert(i, end)
+        self.types.insert(i, mode)
+        reach.insert(i, reach[i - 1] if i else 0)
+        if end > reach[i]:
+            _raise(reach, i, end)
+
     def copy(self) -> _Block:
         twin = _Block.__new__(_Block)
         twin.starts, twin.ends = self.starts[:], self.ends[:]
@@ -71,9 +88,12 @@ class MemtypeIntervals:
         for i in range(0, len(ordered), LOAD):
             starts, ends, types = zip(*ordered[i : i + LOAD], strict=True)
             self._blocks.append(_Block(list(starts), list(ends), bytearray(types)))
-        # One place a block: its first start, and the largest end up to and with it.
+        # One place a block: its first start, its largest end, the largest end up to and with it, and
+        # which types it holds, one bit a mode.
         self._firsts = [block.starts[0] for block in self._blocks]
-        self._reach = list(accumulate((block.reach[-1] for block in self._blocks), max))
+        self._tops = [block.reach[-1] for block in self._blocks]
+        self._reach = list(accumulate(self._tops, max))
+        self._kinds = bytearray(map(_kinds, self._blocks))
 
     def __len__(self) -> int:
         return sum(len(block.starts) for block in self._blocks)
@@ -85,9 +105,10 @@ class MemtypeIntervals:
 
     def copy(self) -> MemtypeIntervals:
         """An independent twin."""
-        twin = MemtypeIntervals()
+        twin = MemtypeIntervals.__new__(MemtypeIntervals)
         twin._blocks = [block.copy() for block in self._blocks]
-        twin._firsts, twin._reach = self._firsts[:], self._reach[:]
+        twin._firsts, twin._tops = self._firsts[:], self._tops[:]
+        twin._reach, twin._kinds = self._reach[:], self._kinds[:]
         return twin
 
     def insert(self, start: int, end: int, mode: CacheMode) -> None:
@@ -95,25 +116,23 @@ class MemtypeIntervals:
         if not self._firsts:
             self._blocks.append(_Block([start], [end], bytearray((mode,))))
             self._firsts.append(start)
+            self._tops.append(end)
             self._reach.append(end)
+            self._kinds.append(1 << mode)
             return
         b = bisect_right(self._firsts, start) - 1
         if b < 0:
             b = 0
+            self._firsts[0] = start
         block = self._blocks[b]
-        starts = block.starts
-        i = bisect_right(starts, start)
-        starts.insert(i, start)
-        block.ends.insert(i, end)
-        block.types.insert(i, mode)
-        block.reach.insert(i, block.reach[i - 1] if i else 0)
-        if i == 0:
-            self._firsts[b] = start
-        if end > block.reach[i]:
-            _raise(block.reach, i, end)
+        block.insert(start, end, mode)
+        if not self._kinds[b] >> mode & 1:
+            self._kinds[b] |= 1 << mode
+        if end > self._tops[b]:
+            self._tops[b] = end
             if end > self._reach[b]:
                 _raise(self._reach, b, end)
-        if len(starts) >= 2 * LOAD:
+        if len(block.starts) >= 2 * LOAD:
             self._cut(b)
 
     def first_overlap(self, start: int, end: int) -> MemtypeEntry | None:
@@ -128,11 +147,15 @@ class MemtypeIntervals:
     def first_other(self, start: int, end: int, mode: CacheMode) -> MemtypeEntry | None:
         """The first entry that **begins** in *start* to *end* and has a type other than *mode*."""
         b = max(bisect_left(self._firsts, start) - 1, 0)
-        same = bytes((mode,))
-        while b < len(self._blocks) and self._firsts[b] < end:
+        behind = bisect_left(self._firsts, end, b)
+        while b < behind:
+            # Blocks of nothing but this mode are passed over together.
+            b = behind - len(self._kinds[b:behind].lstrip(bytes((1 << mode,))))
+            if b == behind:
+                break
             block = self._blocks[b]
             hi = bisect_left(block.starts, end)
-            others = block.types[bisect_left(block.starts, start) : hi].lstrip(same)
+            others = block.types[bisect_left(block.starts, start) : hi].lstrip(bytes((mode,)))
             if others:
                 return block.entry(hi - len(others))
             b += 1
@@ -143,7 +166,7 @@ class MemtypeIntervals:
         b = bisect_left(self._reach, end)
         while b < len(self._blocks) and self._firsts[b] < start:
             block = self._blocks[b]
-            if block.reach[-1] >= end:
+            if self._tops[b] >= end:
                 hi = bisect_left(block.starts, start)
                 i = _index(block.ends, end, bisect_left(block.reach, end), hi)
                 if i is not None:
@@ -167,26 +190,26 @@ class MemtypeIntervals:
 
     def _delete(self, b: int, i: int) -> None:
         block = self._blocks[b]
+        mode, end = block.types[i], block.ends[i]
         del block.starts[i], block.ends[i], block.types[i], block.reach[i]
         if not block.starts:
-            del self._blocks[b], self._firsts[b], self._reach[b]
+            del self._blocks[b], self._firsts[b], self._tops[b], self._reach[b], self._kinds[b]
         else:
+            _lower(block.reach, i, block.ends, end)
             self._firsts[b] = block.starts[0]
-            _lower(block.reach, i, block.ends)
-        # The largest end may have gone; stop where what is stored is right again.
-        reached = self._reach[b - 1] if b else 0
-        for k in range(b, len(self._blocks)):
-            reached = max(reached, self._blocks[k].reach[-1])
-            if self._reach[k] == reached:
-                break
-            self._reach[k] = reached
+            self._tops[b] = block.reach[-1]
+            if mode not in block.types:
+                self._kinds[b] ^= 1 << mode
+        _lower(self._reach, b, self._tops, end)
 
     def _cut(self, b: int) -> None:
         block = self._blocks[b]
         upper = block.cut()
         self._blocks.insert(b + 1, upper)
         self._firsts.insert(b + 1, upper.starts[0])
+        self._tops[b : b + 1] = block.reach[-1], upper.reach[-1]
         self._reach.insert(b, max(block.reach[-1], self._reach[b - 1] if b else 0))
+        self._kinds[b : b + 1] = bytes((_kinds(block), _kinds(upper)))
 
     def _check(self) -> None:
         assert len(self._blocks) == len(self._firsts) == len(self._reach), vars(self)
@@ -195,7 +218,9 @@ class MemtypeIntervals:
             assert len(block.starts) == len(block.ends) == len(block.types), vars(self)
             assert block.starts[0] == first, vars(self)
             assert block.reach == list(accumulate(block.ends, max)), vars(self)
-        assert self._reach == list(accumulate((block.reach[-1] for block in self._blocks), max)), vars(self)
+        assert self._tops == [block.reach[-1] for block in self._blocks], vars(self)
+        assert self._reach == list(accumulate(self._tops, max)), vars(self)
+        assert self._kinds == bytearray(map(_kinds, self._blocks)), vars(self)
         starts = chain.from_iterable(block.starts for block in self._blocks)
         assert all(a <= b for a, b in pairwise(starts)), vars(self)
         assert all(entry.start < entry.end for entry in self), vars(self)
@@ -207,15 +232,15 @@ def _raise(reach: list[int], i: int, end: int) -> None:
     reach[i:j] = [end] * (j - i)
 
 
-def _lower(reach: list[int], i: int, ends: list[int]) -> None:
-    # The entry before place i has gone; once a stored value is right, so are all after it.
-    reached = reach[i - 1] if i else 0
-    for k in range(i, len(reach)):
-        if ends[k] > reached:
-            reached = ends[k]
-        if reach[k] == reached:
-            break
-        reach[k] = reached
+def _lower(reach: list[int], i: int, ends: list[int], gone: int) -> None:
+    # An end before place i has gone; from i on, it still stands wherever it was the largest.
+    j = bisect_right(reach, gone, i)
+    if i < j and reach[i] == gone:
+        reach[i:j] = list(accumulate(ends[i:j], max, initial=reach[i - 1] if i else 0))[1:]
+
+
+def _kinds(block: _Block) -> int:
+    return sum(1 << mode for mode in set(block.types))
 
 
 def _index(ends: list[int], end: int, lo: int, hi: int) -> int | None:

@@ -48,7 +48,7 @@ class PageModes:
 
     def copy(self) -> PageModes:
         """An independent twin."""
-        twin = PageModes()
+        twin = PageModes.__new__(PageModes)
         twin._runs = self._runs.copy()
         return twin
 

@@ -1,0 +1,103 @@
+"""What the bits of one page-table entry become when the kernel changes it (S1.3).
+
+Entries are kept as their flag bits alone, in the 4K layout; the frame is kept beside them. The frame
+of a PROT_NONE entry is stored inverted by the hardware format only, so it never shows here.
+
+Since 6.6 an entry that loses its write permission hides its dirty bit in a software bit and gets it
+back with the permission (S1.3, measured); ``saved_dirty`` says whether the kernel does that.
+"""
+
+from __future__ import annotations
+
+from pfnlab.hw.bits import (
+    PAGE_ACCESSED,
+    PAGE_CACHE_MASK,
+    PAGE_DIRTY,
+    PAGE_PRESENT,
+    PAGE_RW,
+    PAGE_SOFT_DIRTY,
+    PAGE_SPECIAL,
+    PAGE_UFFD_WP,
+)
+
+#: Where a dirty entry without write permission keeps its dirtiness (_PAGE_SAVED_DIRTY).
+PAGE_SAVED_DIRTY = 1 << 58
+
+#: What mprotect leaves alone (_PAGE_CHG_MASK): an entry's cache mode never changes with its permissions.
+PAGE_CHG_MASK = (
+    PAGE_CACHE_MASK
+    | PAGE_SPECIAL
+    | PAGE_ACCESSED
+    | PAGE_DIRTY
+    | PAGE_SAVED_DIRTY
+    | PAGE_SOFT_DIRTY
+    | PAGE_UFFD_WP
+)
+
+
+def pte_present(bits: int) -> bool:
+    """Whether the hardware would use the entry."""
+    return bool(bits & PAGE_PRESENT)
+
+
+def pte_write(bits: int) -> bool:
+    """Whether the entry lets user space write."""
+    return bool(bits & PAGE_RW)
+
+
+def pte_dirty(bits: int) -> bool:
+    """Whether the entry is dirty, openly or hidden."""
+    return bool(bits & (PAGE_DIRTY | PAGE_SAVED_DIRTY))
+
+
+def pte_special(bits: int) -> bool:
+    """Whether there is no ordinary page behind the entry."""
+    return bool(bits & PAGE_SPECIAL)
+
+
+def _settle_dirty(bits: int, saved_dirty: bool) -> int:
+    """Move the dirty bit to where the kernel keeps it for this write permission."""
+    if not saved_dirty or not pte_dirty(bits):
+        return bits
+    bits &= ~(PAGE_DIRTY | PAGE_SAVED_DIRTY)
+    return bits | (PAGE_DIRTY if bits & PAGE_RW else PAGE_SAVED_DIRTY)
+
+
+def pte_wrprotect(bits: int, saved_dirty: bool) -> int:
+    """The entry without write permission."""
+    return _settle_dirty(bits & ~PAGE_RW, saved_dirty)
+
+
+def pte_mkwrite(bits: int, saved_dirty: bool) -> int:
+    """The entry with write permission."""
+    return _settle_dirty(bits | PAGE_RW, saved_dirty)
+
+
+def pte_mkdirty(bits: int, saved_dirty: bool) -> int:
+    """The entry dirty."""
+    return _settle_dirty(bits | PAGE_DIRTY | PAGE_SOFT_DIRTY, saved_dirty)
+
+
+def pte_mkclean(bits: int) -> int:
+    """The entry clean."""
+    return bits & ~(PAGE_DIRTY | PAGE_SAVED_DIRTY)
+
+
+def pte_mkyoung(bits: int) -> int:
+    """The entry marked accessed."""
+    return bits | PAGE_ACCESSED
+
+
+def pte_mkold(bits: int) -> int:
+    """The entry marked not accessed."""
+    return bits & ~PAGE_ACCESSED
+
+
+def pte_modify(bits: int, prot: int, saved_dirty: bool) -> int:
+    """The entry with the permissions of *prot*; frame, cache mode and history stay (S1.3)."""
+    return _settle_dirty((bits & PAGE_CHG_MASK) | (prot & ~PAGE_CHG_MASK), saved_dirty)
+
+
+def pgprot_modify(old: int, new: int) -> int:
+    """Page protection *new* with what *old* says about caching kept."""
+    return (old & PAGE_CACHE_MASK) | (new & ~PAGE_CACHE_MASK)

@@ -1,0 +1,160 @@
+"""One process's page tables, as runs of equal entries.
+
+A run is a stretch of virtual pages whose entries have the same bits and consecutive frames, so a
+mapping of 1 TiB costs what one of 64 KiB costs. Beside the entries, the tables themselves are
+remembered: which spans have a PTE, PMD and PUD table, because a walker sees the difference between an
+empty entry and a missing table (S12.3.5).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from pfnlab.hw.spans import SpanSet
+
+
+class Page:
+    """A page of ordinary memory some entries map: a copied or anonymous page (folio).
+
+    :ivar value: its first 32-bit word
+    :ivar mapcount: entries that map it, over all processes
+    :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
+    """
+
+    __slots__ = ("exclusive", "mapcount", "value")
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+        self.mapcount = 0
+        self.exclusive = True
+
+
+class Run(NamedTuple):
+    """Equal entries of the virtual pages ``start`` .. ``end``.
+
+    :param pfn: the frame of the first page; the others follow one by one (unused when ``page`` is set)
+    :param bits: the entry's flag bits, 4K layout
+    :param page: the ordinary page of a one-page run, or None for a special entry
+    """
+
+    start: int
+    end: int
+    pfn: int
+    bits: int
+    page: Page | None = None
+
+    def cut(self, start: int, end: int) -> Run:
+        """The part of the run inside ``[start, end)``."""
+        start, end = max(start, self.start), min(end, self.end)
+        return self._replace(start=start, end=end, pfn=self.pfn + start - self.start)
+
+
+#: Pages one table of each level spans: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
+TABLE_PAGES = {1: 1 << 9, 2: 1 << 18, 3: 1 << 27}
+
+
+class PageTables:
+    """The entries and tables of one address space."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._runs: list[Run] = []
+        self._tables = {level: SpanSet() for level in TABLE_PAGES}
+
+    def runs(self, start: int, end: int) -> list[Run]:
+        """The runs inside ``[start, end)``, clipped to it, in address order."""
+        first = bisect_right(self._starts, start) - 1
+        if first < 0 or self._runs[first].end <= start:
+            first += 1
+        last = bisect_left(self._starts, end)
+        return [run.cut(start, end) for run in self._runs[first:last]]
+
+    def entry(self, vpn: int) -> Run | None:
+        """The entry of one virtual page, or None when it is empty."""
+        found = self.runs(vpn, vpn + 1)
+        return found[0] if found else None
+
+    def clear(self, start: int, end: int) -> list[Run]:
+        """Empty the entries of ``[start, end)``; the tables stay. What was there is returned."""
+        first = bisect_right(self._starts, start) - 1
+        if first < 0 or self._runs[first].end <= start:
+            first += 1
+        last = bisect_left(self._starts, end)
+        if first >= last:
+            return []
+        gone = [run.cut(start, end) for run in self._runs[first:last]]
+        keep = []
+        if self._runs[first].start < start:
+            keep.append(self._runs[first].cut(0, start))
+        if self._runs[last - 1].end > end:
+            keep.append(self._runs[last - 1].cut(end, self._runs[last - 1].end))
+        self._runs[first:last] = keep
+        self._starts[first:last] = [run.start for run in keep]
+        return gone
+
+    def set(self, run: Run) -> None:
+        """Install a run over empty entries, with the tables it needs."""
+        at = bisect_left(self._starts, run.start)
+        self._runs.insert(at, run)
+        self._starts.insert(at, run.start)
+        self.allocate(run.start, run.end)
+
+    def change(self, start: int, end: int, bits: Callable[[Run], int]) -> None:
+        """Give every entry of ``[start, end)`` the bits *bits* says, frame kept."""
+        for run in self.clear(start, end):
+            self.set(run._replace(bits=bits(run)))
+
+    def allocate(self, start: int, end: int, lowest: int = 1) -> None:
+        """Make the tables that hold entries of ``[start, end)``, down to level *lowest*."""
+        for level, pages in TABLE_PAGES.items():
+            if level >= lowest:
+                self._tables[level].add(start - start % pages, end + -end % pages)
+
+    def copy_tables(self, source: PageTables, start: int, end: int, shift: int = 0) -> None:
+        """Make the tables *source* has for ``[start, end)`` here, *shift* pages further on."""
+        for level in TABLE_PAGES:
+            for low, high in source._tables[level].within(start, end):
+                self.allocate(low + shift, high + shift, level)
+
+    def free_tables(self, floor: int, ceiling: int) -> None:
+        """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there."""
+        for level, pages in TABLE_PAGES.items():
+            self._tables[level].discard(floor + -floor % pages, ceiling - ceiling % pages)
+
+    def missing(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The empty entries of ``[start, end)`` as ``(start, end, level)``.
+
+        *level* is the one at which the walk finds nothing: 1 an empty entry in a PTE table, 2 no PTE
+        table, 3 no PMD table, 4 no PUD table.
+        """
+        at = start
+        for run in [*self.runs(start, end), Run(end, end, 0, 0)]:
+            while at < run.start:
+                level, stop = self._walk(at, run.start)
+                yield at, stop, level
+                at = stop
+            at = run.end
+
+    def _walk(self, vpn: int, end: int) -> tuple[int, int]:
+        """The level at which the walk of *vpn* ends with nothing, and up to which page it does so."""
+        for level in (3, 2, 1):
+            spans = self._tables[level].within(vpn, end)
+            if not spans or spans[0][0] > vpn:
+                return level + 1, spans[0][0] if spans else end
+            end = spans[0][1]
+        return 1, end
+
+    def _check(self) -> None:
+        assert self._starts == [run.start for run in self._runs]
+        for run in self._runs:
+            assert run.start < run.end
+            assert run.page is None or run.end == run.start + 1
+            for level, pages in TABLE_PAGES.items():
+                for vpn in (run.start, run.end - 1):
+                    assert vpn in self._tables[level], (run, level, pages)
+        for before, after in zip(self._runs, self._runs[1:], strict=False):
+            assert before.end <= after.start, (before, after)
+        for spans in self._tables.values():
+            spans._check()

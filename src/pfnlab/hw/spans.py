@@ -1,0 +1,64 @@
+"""A set of page numbers kept as disjoint, sorted runs: its cost is the number of runs."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+
+class SpanSet:
+    """Pages, in maximal half-open runs."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(zip(self._starts, self._ends, strict=True))
+
+    def __contains__(self, page: int) -> bool:
+        at = bisect_right(self._starts, page) - 1
+        return at >= 0 and page < self._ends[at]
+
+    def within(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The runs that meet ``[start, end)``, clipped to it."""
+        first = bisect_right(self._ends, start)
+        last = bisect_left(self._starts, end)
+        return [(max(self._starts[i], start), min(self._ends[i], end)) for i in range(first, last)]
+
+    def add(self, start: int, end: int) -> None:
+        """Put every page of ``[start, end)`` in the set."""
+        if start >= end:
+            return
+        first = bisect_left(self._ends, start)
+        last = bisect_right(self._starts, end)
+        if first < last:
+            start = min(start, self._starts[first])
+            end = max(end, self._ends[last - 1])
+        self._starts[first:last] = [start]
+        self._ends[first:last] = [end]
+
+    def discard(self, start: int, end: int) -> None:
+        """Take every page of ``[start, end)`` out of the set."""
+        if start >= end:
+            return
+        first = bisect_right(self._ends, start)
+        last = bisect_left(self._starts, end)
+        if first >= last:
+            return
+        starts, ends = [], []
+        if self._starts[first] < start:
+            starts.append(self._starts[first])
+            ends.append(start)
+        if self._ends[last - 1] > end:
+            starts.append(end)
+            ends.append(self._ends[last - 1])
+        self._starts[first:last] = starts
+        self._ends[first:last] = ends
+
+    def _check(self) -> None:
+        assert len(self._starts) == len(self._ends)
+        for start, end in self:
+            assert start < end
+        for i in range(1, len(self._starts)):
+            assert self._ends[i - 1] < self._starts[i], (self._starts, self._ends)

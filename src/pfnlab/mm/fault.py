@@ -1,0 +1,131 @@
+"""Touching memory: what the hardware allows, and what the fault handler does (S6.2, S6.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pfnlab.hw.bits import PAGE_PRESENT, PAGE_SPECIAL
+from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
+from pfnlab.hw.pgtable import Page, Run
+from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_WRITE
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.unmap import zap_page_range
+from pfnlab.mm.vma import AnonVma, Vma
+
+#: The frame of the zero page here; no device holds it, and its content is 0.
+ZERO_PFN = 0
+
+
+@dataclass(frozen=True)
+class Signal(Exception):
+    """The access ends in a signal.
+
+    :param name: ``SIGSEGV`` or ``SIGBUS``
+    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS)
+    """
+
+    name: str
+    code: int
+
+    def __str__(self) -> str:
+        return f"{self.name} code={self.code}"
+
+
+def access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
+    """Load the first word of page *vpn*, or store *store* there.
+
+    :return: the word loaded or stored
+    :raises Signal: the task gets a signal instead
+    """
+    writes = store is not None
+    entry = mm.tables.entry(vpn)
+    if entry is None or not pte_present(entry.bits) or (writes and not pte_write(entry.bits)):
+        handle_mm_fault(mm, vpn, writes)
+        entry = mm.tables.entry(vpn)
+        assert entry is not None and pte_present(entry.bits)
+    bits = pte_mkyoung(entry.bits)
+    if writes:
+        bits = pte_mkdirty(bits, mm.kernel.profile.saved_dirty)
+    if bits != entry.bits:
+        mm.tables.change(vpn, vpn + 1, lambda run: bits)
+    if store is None:
+        return entry.page.value if entry.page is not None else mm.kernel.memory.get(entry.pfn, 0)
+    if entry.page is not None:
+        entry.page.value = store
+    else:
+        mm.kernel.memory[entry.pfn] = store
+    return store
+
+
+def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
+    """Make the entry of page *vpn* good for the access (S6.2).
+
+    :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when nobody fills the entry
+    """
+    vma = mm.vma_lookup(vpn)
+    if vma is None:
+        raise Signal("SIGSEGV", 1)
+    if not vma.flags & (VM_WRITE if write else VM_ACCESS):
+        raise Signal("SIGSEGV", 2)
+    entry = mm.tables.entry(vpn)
+    if entry is not None and write:
+        _do_wp_page(vma, entry)
+    elif entry is not None:
+        mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
+    elif vma.file is None:
+        _do_anonymous_page(vma, vpn, write)
+    else:
+        # A driver without a fault handler fills everything at mmap: an empty entry stays empty (S6.2.3).
+        mm.tables.allocate(vpn, vpn + 1, lowest=2)
+        raise Signal("SIGBUS", 2)
+
+
+def populate(vma: Vma, start: int, end: int) -> None:
+    """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1)."""
+    if vma.special or not vma.flags & VM_ACCESS:
+        return
+    write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
+    for vpn in range(start, end):
+        entry = vma.mm.tables.entry(vpn)
+        if entry is None or (write and not pte_write(entry.bits)):
+            handle_mm_fault(vma.mm, vpn, write)
+
+
+def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
+    """First touch of anonymous memory: the zero page for a read, a fresh page for a write."""
+    if write:
+        _install_page(vma, vpn, 0)
+    else:
+        vma.mm.tables.set(Run(vpn, vpn + 1, ZERO_PFN, vma.page_prot | PAGE_SPECIAL))
+
+
+def _do_wp_page(vma: Vma, entry: Run) -> None:
+    """Write to a read-only entry (S6.4)."""
+    saved_dirty = vma.mm.kernel.profile.saved_dirty
+    page = entry.page
+    if vma.flags & (VM_SHARED | VM_MAYSHARE):
+        reuse = True
+    else:
+        reuse = page is not None and (page.exclusive or page.mapcount == 1)
+    if reuse:
+        if page is not None:
+            page.exclusive = True
+        bits = pte_mkyoung(pte_mkdirty(pte_mkwrite(entry.bits, saved_dirty), saved_dirty))
+        vma.mm.tables.change(entry.start, entry.end, lambda run: bits)
+        return
+    # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
+    value = vma.mm.kernel.memory.get(entry.pfn, 0) if page is None else page.value
+    zap_page_range(vma.mm, entry.start, entry.end)
+    _install_page(vma, entry.start, value)
+
+
+def _install_page(vma: Vma, vpn: int, value: int) -> None:
+    """A fresh ordinary page; its cache bits come from vm_page_prot, not from what was there (S6.4.4)."""
+    saved_dirty = vma.mm.kernel.profile.saved_dirty
+    vma.anon_vma = vma.anon_vma or AnonVma()
+    page = Page(value)
+    page.mapcount = 1
+    bits = pte_mkyoung(vma.page_prot | PAGE_PRESENT)
+    if vma.flags & VM_WRITE:
+        bits = pte_mkwrite(bits, saved_dirty)
+    vma.mm.tables.set(Run(vpn, vpn + 1, 0, pte_mkdirty(bits, saved_dirty), page))

@@ -1,0 +1,61 @@
+"""fork(2): which VMAs are copied, which entries, and what a failure leaves (S3.5, S4.8, S5.11)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
+from pfnlab.mm.flags import (
+    VM_DONTCOPY,
+    VM_LOCKED,
+    VM_LOCKONFAULT,
+    VM_SHARED,
+    VM_WIPEONFORK,
+    is_cow_mapping,
+)
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.unmap import Steps, exit_mmap
+from pfnlab.mm.vma import Vma
+
+
+def dup_mmap(parent: MmStruct) -> Steps[MmStruct]:
+    """A copy of the address space for a child.
+
+    :raises ModelledErrno: ENOMEM, whatever went wrong inside; the half-made child is torn down (S3.5.4)
+    """
+    tracker = parent.kernel.tracker
+    child = MmStruct(parent.kernel)
+    for src in parent:
+        if src.flags & VM_DONTCOPY:
+            continue
+        dst = src.dup(child)
+        dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
+        tracker.vm_area_dup(src, dst)
+        child.link(dst)
+        if src.flags & VM_WIPEONFORK:
+            dst.anon_vma = None
+        elif src.special or src.anon_vma is not None:
+            try:
+                tracker.copy_page_range(dst, src)
+            except ModelledErrno:
+                yield from exit_mmap(child)
+                raise ModelledErrno(errno.ENOMEM) from None
+            _copy_page_range(dst, src)
+        yield "copied"
+    return child
+
+
+def _copy_page_range(dst: Vma, src: Vma) -> None:
+    """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2)."""
+    saved_dirty = src.mm.kernel.profile.saved_dirty
+    cow = is_cow_mapping(src.flags)
+    if cow:
+        src.mm.tables.change(src.start, src.end, lambda run: pte_wrprotect(run.bits, saved_dirty))
+    dst.mm.tables.copy_tables(src.mm.tables, src.start, src.end)
+    for run in src.mm.tables.runs(src.start, src.end):
+        bits = pte_mkclean(run.bits) if src.flags & VM_SHARED else run.bits
+        if run.page is not None:
+            run.page.mapcount += 1
+            run.page.exclusive = False
+        dst.mm.tables.set(run._replace(bits=pte_mkold(bits)))

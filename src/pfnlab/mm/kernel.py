@@ -1,0 +1,143 @@
+"""A running kernel: what lives from boot on, the tasks, and the way into every system call."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.platform import Platform
+from pfnlab.mm.fork import dup_mmap
+from pfnlab.mm.memtype import MemtypeBook
+from pfnlab.mm.profile import Profile
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.tracker import Tracker
+from pfnlab.mm.unmap import Steps, drain, exit_mmap
+from pfnlab.trace import Trace
+
+#: Where mmap looks for free space first: the top of user space, below the stack.
+_MMAP_BASE = (0x7FFFF0000000) >> 12
+
+
+@dataclass
+class Task:
+    """A process with one thread.
+
+    :ivar comm: its name, as kernel messages print it
+    :ivar mm: its address space
+    """
+
+    comm: str
+    pid: int
+    mm: MmStruct
+
+
+class Kernel:
+    """One modelled kernel since its boot.
+
+    :param profile: the rules it follows
+    :param platform: the machine below it
+    :param tracker: makes the tracker, which needs the kernel to work on
+    """
+
+    def __init__(
+        self, profile: Profile, platform: Platform, tracker: Callable[[Kernel], Tracker]
+    ) -> None:
+        self.profile = profile
+        self.platform = platform
+        self.trace = Trace()
+        self.book = MemtypeBook(
+            platform,
+            self.trace,
+            end_match=profile.end_match,
+            mtrr_merged_map=profile.mtrr_merged_map,
+        )
+        self.tracker = tracker(self)
+        #: First words of device pages; what was never written is 0.
+        self.memory: dict[int, int] = {}
+        self.tasks: dict[str, Task] = {}
+        self._current: Task | None = None
+        self._next_pid = 100
+        self._warned: set[str] = set()
+
+    def start_task(self, comm: str) -> Task:
+        """A fresh process with an address space of its own."""
+        return self._add_task(comm, MmStruct(self))
+
+    def _add_task(self, comm: str, mm: MmStruct) -> Task:
+        task = Task(comm, self._next_pid, mm)
+        self._next_pid += 1
+        self.tasks[comm] = task
+        self._current = task
+        return task
+
+    @property
+    def current_comm(self) -> str:
+        """The name of the task that is running."""
+        return self._current.comm if self._current else "swapper"
+
+    @property
+    def current_pid(self) -> int:
+        """The pid of the task that is running."""
+        return self._current.pid if self._current else 0
+
+    @property
+    def who(self) -> str:
+        """The running task as the PAT code's messages name it, ``comm:pid``."""
+        return f"{self.current_comm}:{self.current_pid}"
+
+    def pr_warn_once(self, line: str) -> None:
+        """Print a line that is printed once per boot; the call site is told apart by its text."""
+        site = line.split(":", 1)[-1]
+        if site not in self._warned:
+            self._warned.add(site)
+            self.trace.printk(line)
+
+    def unmapped_area(self, mm: MmStruct, nr: int) -> int:
+        """A free place for *nr* pages, top down; programs never see the address itself."""
+        at = _MMAP_BASE - nr
+        while vmas := mm.vmas_in(at, at + nr):
+            at = vmas[0].start - nr
+        return at
+
+    def call(self, task: Task, steps: Steps[object]) -> tuple[int, object]:
+        """Run one system call of *task* to its end.
+
+        :return: errno (0 for success) and what the call returned
+        """
+        self._current = task
+        try:
+            return 0, drain(steps)
+        except ModelledErrno as refused:
+            return refused.errno, None
+
+    def fork(self, task: Task, comm: str) -> int:
+        """fork(2): the child is called *comm*; returns an errno."""
+        refused, mm = self.call(task, dup_mmap(task.mm))
+        if refused:
+            return refused
+        assert isinstance(mm, MmStruct)
+        self._add_task(comm, mm)
+        return 0
+
+    def exit(self, task: Task) -> None:
+        """The task ends, by itself or by SIGKILL; its address space goes with it."""
+        self.call(task, exit_mmap(task.mm))
+        del self.tasks[task.comm]
+
+    def execve(self, task: Task) -> None:
+        """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8)."""
+        self.call(task, exit_mmap(task.mm))
+        task.mm = MmStruct(self)
+
+    def _check(self) -> None:
+        self.book._check()
+        vmas = [vma for task in self.tasks.values() for vma in task.mm]
+        for task in self.tasks.values():
+            task.mm._check()
+        self.tracker._check(vmas)
+
+
+#: Errno of an operation whose task does not exist (any more).
+NO_TASK = errno.ESRCH

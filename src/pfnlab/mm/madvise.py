@@ -1,0 +1,147 @@
+"""madvise(2): the answer for every advice (S5.9)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.mm.fault import populate
+from pfnlab.mm.flags import (
+    VM_DONTCOPY,
+    VM_DONTDUMP,
+    VM_HUGEPAGE,
+    VM_IO,
+    VM_LOCKED,
+    VM_MAYWRITE,
+    VM_NOHUGEPAGE,
+    VM_RAND_READ,
+    VM_SEQ_READ,
+    VM_SHARED,
+    VM_SPECIAL,
+    VM_WIPEONFORK,
+)
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.unmap import Steps, zap_page_range
+from pfnlab.mm.vma import Vma
+
+#: Advice that only changes flags: what it clears, what it sets.
+_FLAG_ADVICE = {
+    "normal": (VM_RAND_READ | VM_SEQ_READ, 0),
+    "random": (VM_SEQ_READ, VM_RAND_READ),
+    "sequential": (VM_RAND_READ, VM_SEQ_READ),
+    "dontfork": (0, VM_DONTCOPY),
+    "dofork": (VM_DONTCOPY, 0),
+    "dontdump": (0, VM_DONTDUMP),
+    "dodump": (VM_DONTDUMP, 0),
+    "wipeonfork": (0, VM_WIPEONFORK),
+    "keeponfork": (VM_WIPEONFORK, 0),
+    "hugepage": (VM_NOHUGEPAGE, VM_HUGEPAGE),
+    "nohugepage": (VM_HUGEPAGE, VM_NOHUGEPAGE),
+}
+
+_GUARD_ADVICE = ("guard_install", "guard_remove")
+
+#: Refused on every PFN mapping, whatever its state.
+_REFUSED_SPECIAL = (
+    "dontneed",
+    "dontneed_locked",
+    "free",
+    "cold",
+    "pageout",
+    "populate_read",
+    "populate_write",
+    "collapse",
+    "wipeonfork",
+    "dofork",
+    "dodump",
+    *_GUARD_ADVICE,
+)
+
+#: Accepted and without effect on a PFN mapping.
+_IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
+
+
+def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> Steps[None]:
+    """Apply *advice* to pages ``[start, end)``, VMA by VMA.
+
+    Every mapped part is processed; the first error ends the call, else a hole anywhere is ENOMEM.
+
+    :param advice: a name as programs write it
+    :raises ModelledErrno: as the system call
+    :raises Undecided: advice on anonymous memory that the model has no rule for
+    """
+    if advice in _GUARD_ADVICE and not mm.kernel.profile.guard_regions:
+        raise ModelledErrno(errno.EINVAL)
+    if start == end:
+        return
+    at, hole = start, False
+    while at < end:
+        vma = mm.find_vma(at)
+        if vma is None or vma.start >= end:
+            hole = True
+            break
+        if vma.start > at:
+            hole = True
+            if advice.startswith("populate"):
+                break
+            at = vma.start
+        stop = min(vma.end, end)
+        if vma.special:
+            _advise_special(vma, at, stop, advice)
+        else:
+            _advise_anonymous(vma, at, stop, advice)
+        yield "advised"
+        at = stop
+    if hole:
+        raise ModelledErrno(errno.ENOMEM)
+
+
+def _advise_special(vma: Vma, start: int, end: int, advice: str) -> None:
+    if advice in _REFUSED_SPECIAL:
+        raise ModelledErrno(errno.EINVAL)
+    if advice in _IGNORED_SPECIAL:
+        return
+    if advice == "remove":
+        _remove(vma)
+        return
+    _change_flags(vma, start, end, advice)
+
+
+def _remove(vma: Vma) -> None:
+    """MADV_REMOVE: the file's fallocate answers, and no device file can (S5.9)."""
+    if vma.flags & VM_LOCKED or vma.file is None:
+        raise ModelledErrno(errno.EINVAL)
+    if vma.flags & (VM_SHARED | VM_MAYWRITE) != VM_SHARED | VM_MAYWRITE:
+        raise ModelledErrno(errno.EACCES)
+    raise ModelledErrno(vma.file.fallocate_errno)
+
+
+def _advise_anonymous(vma: Vma, start: int, end: int, advice: str) -> None:
+    """Ordinary memory is here to be overlaid; only what is needed for that has a rule."""
+    if advice == "dontneed":
+        if vma.flags & VM_LOCKED:
+            raise ModelledErrno(errno.EINVAL)
+        zap_page_range(vma.mm, start, end)
+    elif advice == "dontneed_locked":
+        zap_page_range(vma.mm, start, end)
+    elif advice == "remove":
+        raise ModelledErrno(errno.EINVAL)
+    elif advice == "populate_read" or advice == "populate_write":
+        populate(vma, start, end)
+    elif advice == "dofork" and vma.flags & (VM_IO | VM_SPECIAL):
+        raise ModelledErrno(errno.EINVAL)
+    elif advice in _FLAG_ADVICE and advice not in ("hugepage", "nohugepage"):
+        _change_flags(vma, start, end, advice)
+    else:
+        raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory")
+
+
+def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:
+    """madvise_update_vma: splits at the range ends only if the flags really change (S5.9)."""
+    cleared, added = _FLAG_ADVICE[advice]
+    flags = (vma.flags & ~cleared) | added
+    if flags == vma.flags:
+        return
+    vma = vma.mm.isolate(vma, start, end)
+    vma.flags = flags
+    vma.mm.merge_around(vma)

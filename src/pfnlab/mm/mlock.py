@@ -1,0 +1,94 @@
+"""mlock(2) and its kin, msync(2), mseal(2): calls that mostly pass PFN mappings by (S5.10)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.mm.fault import populate
+from pfnlab.mm.flags import VM_LOCKED, VM_SEALED, VM_SHARED
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.unmap import Steps
+from pfnlab.mm.vma import Vma
+
+
+def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> Steps[None]:
+    """mlock or munlock pages ``[start, end)``: special VMAs are skipped in silence (S5.10.1).
+
+    :raises ModelledErrno: ENOMEM at a hole; what lies before it stays changed
+    """
+    at = start
+    while at < end:
+        vma = mm.vma_lookup(at)
+        if vma is None:
+            raise ModelledErrno(errno.ENOMEM)
+        stop = min(vma.end, end)
+        _mlock_fixup(vma, at, stop, locked)
+        yield "locked"
+        at = stop
+    if locked:
+        for vma in mm.vmas_in(start, end):
+            populate(vma, max(vma.start, start), min(vma.end, end))
+
+
+def do_mlockall(mm: MmStruct) -> Steps[None]:
+    """mlockall(MCL_CURRENT | MCL_FUTURE)."""
+    mm.def_flags |= VM_LOCKED
+    for vma in mm:
+        if vma in list(mm):
+            _mlock_fixup(vma, vma.start, vma.end, True)
+        yield "locked"
+    for vma in mm:
+        populate(vma, vma.start, vma.end)
+
+
+def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:
+    flags = vma.flags | VM_LOCKED if locked else vma.flags & ~VM_LOCKED
+    if flags == vma.flags or vma.special:
+        return
+    vma = vma.mm.isolate(vma, start, end)
+    vma.flags = flags
+    vma.mm.merge_around(vma)
+
+
+def do_msync(mm: MmStruct, start: int, end: int) -> Steps[None]:
+    """msync(MS_SYNC): shared file parts are synced in order; a hole is ENOMEM at the end (S5.10.1).
+
+    :raises ModelledErrno: what the file's fsync answers, or ENOMEM
+    """
+    at, hole = start, False
+    while at < end:
+        vma = mm.find_vma(at)
+        if vma is None or vma.start >= end:
+            hole = True
+            break
+        hole = hole or vma.start > at
+        at = vma.end
+        if vma.file is not None and vma.flags & VM_SHARED and vma.file.fsync_errno:
+            raise ModelledErrno(vma.file.fsync_errno)
+        yield "synced"
+    if hole:
+        raise ModelledErrno(errno.ENOMEM)
+
+
+def do_mseal(mm: MmStruct, start: int, end: int) -> Steps[None]:
+    """mseal(2): all or nothing; splits at the range ends (S5.10.7).
+
+    :raises ModelledErrno: ENOSYS before 6.10, ENOMEM at a hole
+    """
+    if not mm.kernel.profile.mseal:
+        raise ModelledErrno(errno.ENOSYS)
+    if start == end:
+        return
+    at = start
+    while at < end:
+        vma = mm.vma_lookup(at)
+        if vma is None:
+            raise ModelledErrno(errno.ENOMEM)
+        at = vma.end
+    for vma in mm.vmas_in(start, end):
+        if not vma.flags & VM_SEALED:
+            vma = mm.isolate(vma, max(vma.start, start), min(vma.end, end))
+            vma.flags |= VM_SEALED
+            mm.merge_around(vma)
+        yield "sealed"

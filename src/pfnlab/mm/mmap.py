@@ -1,0 +1,106 @@
+"""mmap(2), MAP_FIXED over anything included (S4.7, S4.8, S5.10.6)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.mm.fault import populate
+from pfnlab.mm.flags import (
+    VM_ACCOUNT,
+    VM_EXEC,
+    VM_LOCKED,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_SHARED,
+    VM_SOFTDIRTY,
+    VM_WRITE,
+    vm_get_page_prot,
+)
+from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
+from pfnlab.mm.unmap import Steps, clear_vmas, free_vmas, gather_munmap
+from pfnlab.mm.vma import MappedFile, Vma
+
+
+def do_mmap(
+    mm: MmStruct,
+    start: int,
+    nr: int,
+    access: int,
+    *,
+    file: MappedFile | None,
+    pgoff: int = 0,
+    shared: bool,
+    fixed: bool,
+    locked: bool = False,
+    populated: bool = False,
+) -> Steps[None]:
+    """Map *nr* pages at virtual page *start*.
+
+    :param access: VM_READ, VM_WRITE, VM_EXEC
+    :param file: what to map, open for reading and writing; None for anonymous memory
+    :param pgoff: file offset in pages
+    :param fixed: MAP_FIXED: what is mapped there is replaced; else MAP_FIXED_NOREPLACE
+    :raises ModelledErrno: as the system call; a failing MAP_FIXED leaves a hole (S4.7.4, measured)
+    """
+    if nr <= 0:
+        raise ModelledErrno(errno.EINVAL)
+    end = start + nr
+    if end > TASK_PAGES:
+        raise ModelledErrno(errno.ENOMEM)
+    if mm.map_count > MAX_MAP_COUNT:
+        raise ModelledErrno(errno.ENOMEM)
+    if not fixed and mm.vmas_in(start, end):
+        raise ModelledErrno(errno.EEXIST)
+    flags = access | mm.def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    if locked:
+        flags |= VM_LOCKED
+    if shared:
+        flags |= VM_SHARED | VM_MAYSHARE
+    elif access & VM_WRITE:
+        flags |= VM_ACCOUNT
+    if file is not None and file.noexec:
+        if access & VM_EXEC:
+            raise ModelledErrno(errno.EPERM)
+        flags &= ~VM_MAYEXEC
+
+    replaced = gather_munmap(mm, start, end)
+    yield from clear_vmas(mm, replaced)
+    if file is None or file.mmap_prepare:
+        free_vmas(mm, replaced)
+        replaced = []
+    vma = Vma(
+        mm,
+        start,
+        end,
+        pgoff=start if file is None else pgoff,
+        flags=flags,
+        page_prot=vm_get_page_prot(flags),
+        file=file,
+    )
+    try:
+        if file is not None:
+            file.mmap(vma)
+    except ModelledErrno:
+        free_vmas(mm, replaced)
+        raise
+    mm.link(vma)
+    yield "linked"
+    free_vmas(mm, replaced)
+    _finish(vma, populated)
+
+
+def _finish(vma: Vma, populated: bool) -> None:
+    """What mmap does last: special VMAs are never locked or populated (S5.10.1)."""
+    vma.flags |= VM_SOFTDIRTY
+    if vma.special:
+        vma.flags &= ~VM_LOCKED
+        vma.set_page_prot()
+        return
+    vma.set_page_prot()
+    start, end = vma.start, vma.end
+    vma = vma.mm.merge_around(vma)
+    if populated or vma.flags & VM_LOCKED:
+        populate(vma, start, end)

@@ -1,0 +1,72 @@
+"""mprotect(2): VMA by VMA, so what was changed before an error stays changed (S5.10.2)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_write
+from pfnlab.hw.pgtable import Run
+from pfnlab.mm.fault import populate
+from pfnlab.mm.flags import VM_ACCESS, VM_ACCOUNT, VM_LOCKED, VM_SEALED, VM_SHARED, VM_WRITE
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.unmap import Steps
+from pfnlab.mm.vma import Vma
+
+#: VM_MAYREAD is VM_READ shifted by this, and so for the other two.
+_MAY_SHIFT = 4
+
+
+def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> Steps[None]:
+    """Give pages ``[start, end)`` the access bits *access*.
+
+    :raises ModelledErrno: ENOMEM at a hole, EACCES beyond what the file allows, EPERM when sealed
+    """
+    if start == end:
+        return
+    at = start
+    while at < end:
+        vma = mm.vma_lookup(at)
+        if vma is None:
+            raise ModelledErrno(errno.ENOMEM)
+        flags = (vma.flags & ~VM_ACCESS) | access
+        if access & ~(flags >> _MAY_SHIFT) & VM_ACCESS:
+            raise ModelledErrno(errno.EACCES)
+        if vma.flags & VM_SEALED:
+            raise ModelledErrno(errno.EPERM)
+        stop = min(vma.end, end)
+        if flags != vma.flags:
+            _mprotect_fixup(vma, at, stop, flags)
+            yield "protected"
+        at = stop
+
+
+def _mprotect_fixup(vma: Vma, start: int, end: int, flags: int) -> None:
+    """Split, change the VMA, change its entries."""
+    mm = vma.mm
+    if flags & VM_WRITE and not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
+        flags |= VM_ACCOUNT
+    vma = mm.isolate(vma, start, end)
+    was_writable = vma.flags & VM_WRITE
+    vma.flags = flags
+    vma.set_page_prot()
+    _change_protection(vma)
+    vma = mm.merge_around(vma)
+    if vma.flags & (VM_LOCKED | VM_WRITE) == VM_LOCKED | VM_WRITE and not was_writable:
+        populate(vma, start, end)
+
+
+def _change_protection(vma: Vma) -> None:
+    """The entries follow vm_page_prot; a write upgrade happens at once only where no fault is owed."""
+    saved_dirty = vma.mm.kernel.profile.saved_dirty
+    upgrade = vma.wants_writenotify() if vma.flags & VM_SHARED else bool(vma.flags & VM_WRITE)
+
+    def changed(run: Run) -> int:
+        bits = pte_modify(run.bits, vma.page_prot, saved_dirty)
+        if upgrade and not pte_write(bits) and pte_dirty(bits):
+            owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)
+            if owned:
+                bits = pte_mkwrite(bits, saved_dirty)
+        return bits
+
+    vma.mm.tables.change(vma.start, vma.end, changed)

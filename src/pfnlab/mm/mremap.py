@@ -1,0 +1,211 @@
+"""mremap(2) in every form (S5.8).
+
+Up to 6.16 a fixed destination is unmapped before the source is judged; from 6.17 everything is checked
+first, and a same-size move may take several VMAs along.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, replace
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.mm.fault import populate
+from pfnlab.mm.flags import (
+    VM_DONTEXPAND,
+    VM_LOCKED,
+    VM_MAYSHARE,
+    VM_PFNMAP,
+    VM_SEALED,
+    VM_SHARED,
+)
+from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
+from pfnlab.mm.unmap import Steps, do_munmap
+from pfnlab.mm.vma import Vma
+
+
+@dataclass(frozen=True)
+class Remap:
+    """One call: pages ``old`` at ``start`` become ``new`` pages, perhaps at ``to``."""
+
+    start: int
+    old: int
+    new: int
+    maymove: bool = False
+    fixed: bool = False
+    dontunmap: bool = False
+    to: int = 0
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the caller wants the mapping at another place."""
+        return self.fixed or self.dontunmap
+
+
+def do_mremap(mm: MmStruct, call: Remap) -> Steps[int]:
+    """Resize or move a mapping; returns the virtual page it starts at now.
+
+    :raises ModelledErrno: as the system call
+    """
+    if (call.elsewhere and not call.maymove) or (call.dontunmap and call.old != call.new):
+        raise ModelledErrno(errno.EINVAL)
+    if call.new <= 0:
+        raise ModelledErrno(errno.EINVAL)
+    if mm.kernel.profile.mremap_checks_first:
+        return (yield from _mremap_checked_first(mm, call))
+    return (yield from _mremap_unmap_first(mm, call))
+
+
+def _mremap_unmap_first(mm: MmStruct, call: Remap) -> Steps[int]:
+    """Up to 6.16."""
+    vma = mm.vma_lookup(call.start)
+    if vma is None:
+        raise ModelledErrno(errno.EFAULT)
+    if vma.flags & VM_SEALED:
+        raise ModelledErrno(errno.EPERM)
+    if call.elsewhere:
+        _check_destination(mm, call)
+        call = yield from _clear_the_way(mm, call)
+        vma = _vma_to_resize(mm, mm.vma_lookup(call.start), call)
+        return (yield from _move_vma(vma, call, call.to))
+    return (yield from _resize(mm, vma, call))
+
+
+def _mremap_checked_first(mm: MmStruct, call: Remap) -> Steps[int]:
+    """Since 6.17."""
+    if call.elsewhere:
+        _check_destination(mm, call)
+        if call.old == call.new:
+            return (yield from _move_many(mm, call))
+    vma = mm.vma_lookup(call.start)
+    if vma is None:
+        raise ModelledErrno(errno.EFAULT)
+    if vma.flags & VM_SEALED:
+        raise ModelledErrno(errno.EPERM)
+    if not call.elsewhere:
+        return (yield from _resize(mm, vma, call))
+    _vma_to_resize(mm, vma, call)
+    call = yield from _clear_the_way(mm, call)
+    return (yield from _move_vma(_source(mm, call), call, call.to))
+
+
+def _move_many(mm: MmStruct, call: Remap) -> Steps[int]:
+    """A same-size move: each VMA part in the range on its own, holes keep their width (S5.8, 6.17+)."""
+    end = call.start + call.old
+    first = mm.vma_lookup(call.start)
+    if first is None:
+        raise ModelledErrno(errno.EFAULT)
+    at = call.start
+    while (vma := mm.find_vma(at)) is not None and vma.start < end:
+        start, stop = max(vma.start, call.start), min(vma.end, end)
+        whole = start == call.start and stop == end
+        if vma.file is not None and vma.file.own_placement and not whole:
+            raise ModelledErrno(errno.EFAULT)
+        if vma.flags & VM_SEALED:
+            raise ModelledErrno(errno.EPERM)
+        part = replace(
+            call, start=start, old=stop - start, new=stop - start, to=call.to + start - call.start
+        )
+        _vma_to_resize(mm, vma, part)
+        part = yield from _clear_the_way(mm, part)
+        yield from _move_vma(_source(mm, part), part, part.to)
+        at = stop
+    return call.to
+
+
+def _check_destination(mm: MmStruct, call: Remap) -> None:
+    """What a wanted destination must fulfil before anything is touched."""
+    if call.to + call.new > TASK_PAGES:
+        raise ModelledErrno(errno.EINVAL)
+    if call.start + call.old > call.to and call.to + call.new > call.start:
+        raise ModelledErrno(errno.EINVAL)
+    if mm.map_count + 2 >= MAX_MAP_COUNT - 3:
+        raise ModelledErrno(errno.ENOMEM)
+
+
+def _clear_the_way(mm: MmStruct, call: Remap) -> Steps[Remap]:
+    """Unmap a fixed destination, and the tail of a source that also shrinks."""
+    if call.fixed:
+        yield from do_munmap(mm, call.to, call.to + call.new)
+    if call.old > call.new:
+        yield from do_munmap(mm, call.start + call.new, call.start + call.old)
+        return replace(call, old=call.new)
+    return call
+
+
+def _source(mm: MmStruct, call: Remap) -> Vma:
+    vma = mm.vma_lookup(call.start)
+    assert vma is not None
+    return vma
+
+
+def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
+    """The conditions on the source VMA, in the kernel's order (S5.8)."""
+    if vma is None:
+        raise ModelledErrno(errno.EFAULT)
+    if call.old == 0 and not vma.flags & (VM_SHARED | VM_MAYSHARE):
+        mm.kernel.pr_warn_once(
+            f"{mm.kernel.current_comm} ({mm.kernel.current_pid}): attempted to duplicate a private "
+            "mapping with mremap.  This is not supported."
+        )
+        raise ModelledErrno(errno.EINVAL)
+    if call.dontunmap and vma.flags & (VM_DONTEXPAND | VM_PFNMAP):
+        raise ModelledErrno(errno.EINVAL)
+    if call.old > vma.end - call.start:
+        raise ModelledErrno(errno.EFAULT)
+    if call.new > call.old and vma.flags & (VM_DONTEXPAND | VM_PFNMAP):
+        raise ModelledErrno(errno.EFAULT)
+    return vma
+
+
+def _resize(mm: MmStruct, vma: Vma, call: Remap) -> Steps[int]:
+    """No destination given: shrink in place, grow in place, or grow somewhere else."""
+    if call.old >= call.new:
+        if call.old > call.new:
+            yield from do_munmap(mm, call.start + call.new, call.start + call.old)
+        return call.start
+    _vma_to_resize(mm, vma, call)
+    _, ceiling = mm.gap_around(vma.end, vma.end)
+    if call.start + call.old == vma.end and call.start + call.new <= ceiling:
+        grown_from = vma.end
+        vma.end = call.start + call.new
+        vma = mm.merge_around(vma)
+        if vma.flags & VM_LOCKED:
+            populate(vma, grown_from, call.start + call.new)
+        return call.start
+    if not call.maymove:
+        raise ModelledErrno(errno.ENOMEM)
+    return (yield from _move_vma(vma, call, mm.kernel.unmapped_area(mm, call.new)))
+
+
+def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
+    """copy_vma, move the entries, unmap the old place."""
+    mm = vma.mm
+    tracker = mm.kernel.tracker
+    new = vma.dup(mm)
+    new.start, new.end = to, to + call.new
+    new.pgoff = vma.pgoff + call.start - vma.start
+    if vma.file is None and vma.anon_vma is None:
+        new.pgoff = to
+    tracker.vm_area_dup(vma, new)
+    mm.link(new)
+    _move_page_tables(mm, call.start, call.old, to)
+    tracker.move_vma(vma, new)
+    yield "moved"
+    if call.dontunmap:
+        vma.anon_vma = None
+        vma.flags &= ~VM_LOCKED
+    elif call.old:
+        yield from do_munmap(mm, call.start, call.start + call.old)
+    new = mm.merge_around(new)
+    if new.flags & VM_LOCKED and call.new > call.old:
+        populate(new, to + call.old, to + call.new)
+    return to
+
+
+def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
+    """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
+    shift = to - start
+    mm.tables.copy_tables(mm.tables, start, start + nr, shift)
+    for run in mm.tables.clear(start, start + nr):
+        mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))

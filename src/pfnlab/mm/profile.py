@@ -1,0 +1,43 @@
+"""What distinguishes one kernel from another: switches named by what they do.
+
+A profile is data (``policies/profiles.py``); the model asks its switches and nothing else, never a
+version number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The rules of one kernel series.
+
+    :ivar series: ``6.1``, ``7.2`` ...
+    :ivar tracker: the policy that remembers which pfns a mapping reserved
+    :ivar end_match: freeing a range may shrink an entry with the same end (S2.4)
+    :ivar pgprot_replaces: pgprot_writecombine replaces the cache bits instead of OR-ing (S1.5)
+    :ivar mtrr_merged_map: MTRR types come from one merged map (S1.7)
+    :ivar saved_dirty: write-protecting an entry hides its dirty bit (S1.3)
+    :ivar mseal: mseal(2) exists (S5.10.7)
+    :ivar guard_regions: MADV_GUARD_INSTALL and _REMOVE are known (S5.9)
+    :ivar mremap_checks_first: mremap checks everything before it unmaps a fixed destination (S5.8)
+    :ivar mremap_many_vmas: a same-size mremap may move several VMAs (S5.8)
+    :ivar devmem_mmap_prepare: /dev/mem maps in two phases, the old mapping gone in between (S4.7)
+    :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size (S5.9)
+    :ivar smaps_counts_copies: smaps walks PFN mappings and counts their copied pages (S7.5)
+    """
+
+    series: str
+    tracker: str
+    end_match: bool
+    pgprot_replaces: bool
+    mtrr_merged_map: bool
+    saved_dirty: bool
+    mseal: bool
+    guard_regions: bool
+    mremap_checks_first: bool
+    mremap_many_vmas: bool
+    devmem_mmap_prepare: bool
+    fallocate_checks_op_first: bool
+    smaps_counts_copies: bool

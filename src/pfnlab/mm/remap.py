@@ -1,0 +1,33 @@
+"""remap_pfn_range: fill entries of a VMA with consecutive frames (S3.3, S4.6)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.bits import PAGE_SPECIAL
+from pfnlab.hw.pgtable import Run
+from pfnlab.mm.flags import VM_REMAP, is_cow_mapping
+from pfnlab.mm.vma import Vma
+from pfnlab.units import PfnRange
+
+
+def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
+    """Map *pfns* at virtual page *start* of *vma* with protection *prot*.
+
+    Always 4K entries, special and accessed; the cache mode is the one the tracker grants, and
+    vm_page_prot keeps what the driver put there (S3.3.4).
+
+    :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part
+    """
+    tracker = vma.mm.kernel.tracker
+    end = start + pfns.nr
+    prot = tracker.remap_pfn_range(vma, start, pfns, prot)
+    if is_cow_mapping(vma.flags):
+        # A private mapping finds its frames again through vm_pgoff, so it must be mapped whole.
+        if start != vma.start or end != vma.end:
+            tracker.remap_pfn_range_failed(vma, pfns)
+            raise ModelledErrno(errno.EINVAL)
+        vma.pgoff = pfns.start
+    vma.flags |= VM_REMAP
+    vma.mm.tables.set(Run(start, end, pfns.start, prot | PAGE_SPECIAL))

@@ -1,0 +1,141 @@
+"""mm_struct: one address space, its VMAs and page tables, and how VMAs split and merge."""
+
+from __future__ import annotations
+
+import errno
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.pgtable import PageTables
+from pfnlab.mm.vma import Vma
+
+if TYPE_CHECKING:
+    from pfnlab.mm.kernel import Kernel
+
+#: Pages of user address space without five-level hints (TASK_SIZE), and vm.max_map_count.
+TASK_PAGES = (1 << 47) // 4096 - 1
+MAX_MAP_COUNT = 65530
+
+#: VMAs a freshly started process has of its own (program, heap, stack, vdso, vvar ...).
+OWN_VMAS = 8
+
+
+class MmStruct:
+    """An address space.
+
+    :ivar kernel: the kernel it lives on
+    :ivar tables: its page tables
+    :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.tables = PageTables()
+        self.def_flags = 0
+        self._vmas: list[Vma] = []
+        self._starts: list[int] = []
+
+    def __iter__(self) -> Iterator[Vma]:
+        return iter(list(self._vmas))
+
+    @property
+    def map_count(self) -> int:
+        """How many VMAs the kernel would count."""
+        return len(self._vmas) + OWN_VMAS
+
+    def find_vma(self, vpn: int) -> Vma | None:
+        """The VMA that holds page *vpn*, else the next one above it."""
+        at = bisect_right(self._starts, vpn) - 1
+        if at >= 0 and vpn < self._vmas[at].end:
+            return self._vmas[at]
+        return self._vmas[at + 1] if at + 1 < len(self._vmas) else None
+
+    def vma_lookup(self, vpn: int) -> Vma | None:
+        """The VMA that holds page *vpn*, or None."""
+        vma = self.find_vma(vpn)
+        return vma if vma is not None and vma.start <= vpn else None
+
+    def vmas_in(self, start: int, end: int) -> list[Vma]:
+        """Every VMA that meets ``[start, end)``, in address order."""
+        first = bisect_right(self._starts, start) - 1
+        if first < 0 or self._vmas[first].end <= start:
+            first += 1
+        return self._vmas[first : bisect_left(self._starts, end)]
+
+    def gap_around(self, start: int, end: int) -> tuple[int, int]:
+        """The free address range around an unmapped ``[start, end)``."""
+        at = bisect_left(self._starts, start)
+        floor = self._vmas[at - 1].end if at else 0
+        after = bisect_left(self._starts, end)
+        return floor, self._starts[after] if after < len(self._starts) else TASK_PAGES
+
+    def link(self, vma: Vma) -> None:
+        """Put a VMA into the tree."""
+        at = bisect_left(self._starts, vma.start)
+        self._vmas.insert(at, vma)
+        self._starts.insert(at, vma.start)
+
+    def unlink(self, vma: Vma) -> None:
+        """Take a VMA out of the tree."""
+        at = bisect_left(self._starts, vma.start)
+        del self._vmas[at], self._starts[at]
+
+    def split_vma(self, vma: Vma, at: int) -> Vma:
+        """Cut a VMA in two at page *at*: *vma* keeps the lower part, the upper one is returned (S5.3.1).
+
+        :raises ModelledErrno: ENOMEM at the limit on VMAs
+        """
+        if self.map_count >= MAX_MAP_COUNT:
+            raise ModelledErrno(errno.ENOMEM)
+        upper = vma.dup(self)
+        upper.start = at
+        upper.pgoff = vma.pgoff + at - vma.start
+        self.kernel.tracker.vm_area_dup(vma, upper)
+        vma.end = at
+        self.link(upper)
+        return upper
+
+    def isolate(self, vma: Vma, start: int, end: int) -> Vma:
+        """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""
+        if vma.start < start:
+            vma = self.split_vma(vma, start)
+        if vma.end > end:
+            self.split_vma(vma, end)
+        return vma
+
+    def merge_around(self, vma: Vma) -> Vma:
+        """Merge *vma* with its neighbours where the kernel would (S5.3.2); returns the VMA it is in now."""
+        at = bisect_left(self._starts, vma.start)
+        if at and vma.can_merge(self._vmas[at - 1]):
+            below = self._vmas[at - 1]
+            self._absorb(below, vma)
+            vma, at = below, at - 1
+        if at + 1 < len(self._vmas) and self._vmas[at + 1].can_merge(vma):
+            self._absorb(vma, self._vmas[at + 1])
+        return vma
+
+    def _absorb(self, lower: Vma, upper: Vma) -> None:
+        self.unlink(upper)
+        lower.end = upper.end
+        lower.flags |= upper.flags
+        lower.anon_vma = lower.anon_vma or upper.anon_vma
+
+    def _check(self) -> None:
+        assert self._starts == [vma.start for vma in self._vmas]
+        for vma in self._vmas:
+            assert vma.mm is self
+            assert vma.start < vma.end
+        for before, after in zip(self._vmas, self._vmas[1:], strict=False):
+            assert before.end <= after.start, (before, after)
+        self.tables._check()
+        self._check_tables_have_vmas()
+
+    def _check_tables_have_vmas(self) -> None:
+        covered = 0
+        for run in self.tables.runs(0, TASK_PAGES):
+            for vma in self.vmas_in(run.start, run.end):
+                covered += min(vma.end, run.end) - max(vma.start, run.start)
+            covered -= run.end - run.start
+        assert covered == 0, "entries outside every VMA"

@@ -1,0 +1,56 @@
+"""The seam between the memory core and whatever remembers which pfns a mapping reserved.
+
+mm writes page tables, a tracker writes the memtype book, and neither writes the other's. A tracker
+may read page tables, as the old get_pat_info() does. The kernel kept renaming its tracker functions
+while the places that call them stayed, so the methods are named after the call sites.
+
+Any method may raise :class:`~pfnlab.errors.ModelledErrno`; mm then unwinds as the kernel would.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pfnlab.mm.vma import Vma
+from pfnlab.units import PfnRange
+
+
+class Tracker(Protocol):
+    """What mm asks of a pfnmap tracker: one method for each call site in the kernel."""
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        """remap_pfn_range is about to fill entries.
+
+        :param start: first virtual page that will be filled
+        :param pfns: the frames, as many as will be filled
+        :param prot: the protection asked for
+        :return: the protection to use; its cache mode is the one granted
+        :raises ModelledErrno: the mapping is refused
+        """
+
+    def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
+        """Filling failed after the tracker agreed; the entries are gone again."""
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        """A VMA was copied, for a split, a move or a fork."""
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        """fork is about to copy the entries of *src* for *dst*."""
+
+    def copy_page_range_failed(self, dst: Vma) -> None:
+        """Copying the entries failed half-way."""
+
+    def zap_page_range_single(self, vma: Vma) -> None:
+        """Some entries of a living VMA are about to be cleared."""
+
+    def unmap_vmas(self, vma: Vma) -> None:
+        """The entries of a VMA that is being unmapped are about to be cleared."""
+
+    def move_vma(self, old: Vma, new: Vma) -> None:
+        """mremap has moved entries from *old* to *new*; *old* is unmapped next."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        """The VMA itself is being freed, after flushing and unlinking."""
+
+    def _check(self, vmas: list[Vma]) -> None:
+        """Assert the tracker's own invariants over every VMA that exists."""

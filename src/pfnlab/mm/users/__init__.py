@@ -1,0 +1,1 @@
+"""The users of PFN mappings: the files a program can map (S9)."""

@@ -1,0 +1,50 @@
+"""/dev/mem (S9.1): physical memory by its address, on device ranges and below 1 MiB."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.pgprot import pgprot_set_cachemode
+from pfnlab.mm.remap import remap_pfn_range
+from pfnlab.mm.vma import Vma
+from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+
+
+@dataclass(frozen=True)
+class DevMem:
+    """An open /dev/mem.
+
+    :param sync: opened with O_SYNC, so mappings ask for UC- instead of write-back (S1.15)
+    :param mmap_prepare: the kernel maps it in two phases (S4.7)
+    """
+
+    sync: bool
+    mmap_prepare: bool
+    kind: str = "mem"
+    noexec: bool = False
+    write_notify: bool = False
+    own_placement: bool = False
+    fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
+
+    def mmap(self, vma: Vma) -> None:
+        """mmap_mem: the offset is the physical page.
+
+        :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory user space may not
+            have, EAGAIN for every failure of the mapping itself (S9.1.2)
+        """
+        platform = vma.mm.kernel.platform
+        pfns = PfnRange(vma.pgoff, vma.pgoff + vma.nr)
+        if pfn_to_phys(pfns.end) - 1 >> platform.phys_bits:
+            raise ModelledErrno(errno.EINVAL)
+        if platform.strict_devmem and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):
+            raise ModelledErrno(errno.EPERM)
+        mode = CacheMode.UC_MINUS if self.sync else CacheMode.WB
+        vma.page_prot = pgprot_set_cachemode(vma.page_prot, mode, platform.pat)
+        try:
+            remap_pfn_range(vma, vma.start, pfns, vma.page_prot)
+        except ModelledErrno:
+            raise ModelledErrno(errno.EAGAIN) from None

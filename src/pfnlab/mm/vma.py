@@ -1,0 +1,138 @@
+"""A virtual memory area, and the file behind it as far as the memory core asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pfnlab.hw.entry import pgprot_modify
+from pfnlab.mm.flags import VM_SHARED, VM_SOFTDIRTY, VM_SPECIAL, VM_WRITE, vm_get_page_prot
+
+if TYPE_CHECKING:
+    from pfnlab.mm.space import MmStruct
+
+
+class MappedFile(Protocol):
+    """The file of a mapping: what the memory core needs to know of it (S9)."""
+
+    @property
+    def kind(self) -> str:
+        """How an observer names it: ``wc uc mem proc``."""
+
+    @property
+    def noexec(self) -> bool:
+        """PROT_EXEC is refused and VM_MAYEXEC taken away (S9.2.5)."""
+
+    @property
+    def write_notify(self) -> bool:
+        """Its vm_ops carry page_mkwrite, so first writes fault (S5.10.2)."""
+
+    @property
+    def own_placement(self) -> bool:
+        """It has a get_unmapped_area hook, so mremap moves it only alone (S5.8)."""
+
+    @property
+    def mmap_prepare(self) -> bool:
+        """It maps in two phases (S4.7): what it replaces is completely gone in between."""
+
+    @property
+    def fsync_errno(self) -> int:
+        """What msync(MS_SYNC) answers: 0 or an errno."""
+
+    @property
+    def fallocate_errno(self) -> int:
+        """What MADV_REMOVE answers (S5.9)."""
+
+    def mmap(self, vma: Vma) -> None:
+        """The driver's mmap; raises :class:`~pfnlab.errors.ModelledErrno` when it refuses."""
+
+
+class AnonVma:
+    """Identity of the reverse map of anonymous pages; decides which VMAs may merge."""
+
+    __slots__ = ()
+
+
+class Vma:
+    """One VMA of one address space.
+
+    :ivar mm: whose it is
+    :ivar start: first virtual page
+    :ivar end: the page after its last
+    :ivar pgoff: vm_pgoff, in pages
+    :ivar flags: VM_* bits
+    :ivar page_prot: vm_page_prot, 4K layout
+    :ivar file: None for anonymous memory
+    :ivar anon_vma: set once it holds anonymous pages
+    :ivar pfnmap: what the tracker remembers about it (the tracker's own; others leave it alone)
+    """
+
+    __slots__ = ("anon_vma", "end", "file", "flags", "mm", "page_prot", "pfnmap", "pgoff", "start")
+
+    def __init__(
+        self,
+        mm: MmStruct,
+        start: int,
+        end: int,
+        *,
+        pgoff: int,
+        flags: int,
+        page_prot: int,
+        file: MappedFile | None,
+    ) -> None:
+        self.mm = mm
+        self.start = start
+        self.end = end
+        self.pgoff = pgoff
+        self.flags = flags
+        self.page_prot = page_prot
+        self.file = file
+        self.anon_vma: AnonVma | None = None
+        self.pfnmap: Any = None
+
+    def __repr__(self) -> str:
+        return f"Vma({self.start:#x}..{self.end:#x} pgoff={self.pgoff:#x} flags={self.flags:#x})"
+
+    @property
+    def nr(self) -> int:
+        """Its pages."""
+        return self.end - self.start
+
+    @property
+    def special(self) -> bool:
+        """Any of VM_SPECIAL: never merged, never locked (S5.1.2)."""
+        return bool(self.flags & VM_SPECIAL)
+
+    def dup(self, mm: MmStruct) -> Vma:
+        """vm_area_dup without the tracker's part: the same VMA once more, for *mm*."""
+        new = Vma(
+            mm,
+            self.start,
+            self.end,
+            pgoff=self.pgoff,
+            flags=self.flags,
+            page_prot=self.page_prot,
+            file=self.file,
+        )
+        new.anon_vma = self.anon_vma
+        return new
+
+    def wants_writenotify(self) -> bool:
+        """vma_wants_writenotify: shared writable entries start read-only so that writes fault."""
+        if self.flags & (VM_WRITE | VM_SHARED) != VM_WRITE | VM_SHARED:
+            return False
+        return self.file is not None and self.file.write_notify
+
+    def set_page_prot(self) -> None:
+        """vma_set_page_prot: page_prot follows the flags, its cache mode stays (S5.10.2)."""
+        flags = self.flags & ~VM_SHARED if self.wants_writenotify() else self.flags
+        self.page_prot = pgprot_modify(self.page_prot, vm_get_page_prot(flags))
+
+    def can_merge(self, below: Vma) -> bool:
+        """Whether this VMA continues *below* so that one VMA could be both (S5.3.2)."""
+        if self.special or below.special or self.file is not None or below.file is not None:
+            return False
+        if self.flags & ~VM_SOFTDIRTY != below.flags & ~VM_SOFTDIRTY:
+            return False
+        if below.end != self.start or below.pgoff + below.nr != self.pgoff:
+            return False
+        return self.anon_vma is below.anon_vma or self.anon_vma is None or below.anon_vma is None

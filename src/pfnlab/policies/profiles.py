@@ -1,0 +1,62 @@
+"""Kernel profiles: which policy and which switches make up each series.
+
+A switch is written once, with the first series that has it and where it came from; a profile follows
+from its series. Commits and catalogue ids are those of the bug catalogue where it names them; where
+the change is known only by its effect on kernels, the source says "measured".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pfnlab.mm.profile import Profile
+
+#: The series with a profile, oldest first.
+SERIES = ("6.1", "6.12", "6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2", "7.3")
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One behaviour that came with some release.
+
+    :param name: the field of :class:`~pfnlab.mm.profile.Profile`
+    :param since: the first series of ours that behaves so
+    :param source: commit or release that brought it, or how it is known
+    """
+
+    name: str
+    since: str
+    source: str
+
+
+SWITCHES = (
+    Switch("mtrr_merged_map", "6.12", "the MTRR rework of 6.5; S1.7, read in 6.12"),
+    Switch("saved_dirty", "6.12", "_PAGE_SAVED_DIRTY with user shadow stacks, 6.6; S1.3, measured"),
+    Switch("mseal", "6.12", "mseal(2), 6.10; S5.10.7, measured"),
+    Switch("smaps_counts_copies", "6.12", "walk_page_vma() without its VM_PFNMAP test, 6.2; S7.5, measured"),
+    Switch("guard_regions", "6.16", "MADV_GUARD_INSTALL, 6.13; S5.9"),
+    Switch("pgprot_replaces", "6.16", "pgprot_set_cachemode(), pfnmap rewrite of 6.16; S1.5"),
+    Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8, measured"),
+    Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured"),
+    Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),
+    Switch("fallocate_checks_op_first", "6.19", "MADV_REMOVE on resource files; S5.9, measured"),
+)
+
+#: The tracker of each era, by its first series.
+TRACKERS = (("6.1", "vm_pat"), ("6.16", "track_ctx"))
+
+
+def series_key(series: str) -> tuple[int, ...]:
+    """A series as numbers, so that 6.9 comes before 6.12."""
+    return tuple(int(part) for part in series.split("."))
+
+
+def profile_of(series: str) -> Profile:
+    """The profile of one of :data:`SERIES`."""
+    key = series_key(series)
+    switches = {switch.name: series_key(switch.since) <= key for switch in SWITCHES}
+    tracker = next(name for since, name in reversed(TRACKERS) if series_key(since) <= key)
+    return Profile(series=series, tracker=tracker, end_match=tracker == "vm_pat", **switches)
+
+
+PROFILES = {series: profile_of(series) for series in SERIES}

@@ -1,0 +1,109 @@
+"""struct pfnmap_track_ctx, since 6.16: a reference-counted range shared by what a mapping became (S4.5).
+
+One reservation is made when the mapping is made. Splits, moves and forks share it, and it is freed,
+exactly as it was made, when the last of those VMAs is freed. Unmapping a part frees nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.vma import Vma
+from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+
+if TYPE_CHECKING:
+    from pfnlab.mm.kernel import Kernel
+
+#: The kernel refuses to count further than this (REFCOUNT_MAX), and the copy of the VMA fails.
+REFCOUNT_MAX = (1 << 31) - 1
+
+
+class PfnmapTrackCtx:
+    """A reserved range and how many VMAs share it."""
+
+    __slots__ = ("pfns", "refs")
+
+    def __init__(self, pfns: PfnRange) -> None:
+        self.pfns = pfns
+        self.refs = 1
+
+
+class TrackCtx:
+    """The tracker since 6.16."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        """remap_pfn_range_track (S4.6.2): a whole VMA gets a context, a part is only looked up."""
+        kernel = self._kernel
+        if start == vma.start and pfns.nr == vma.nr:
+            if vma.pfnmap is not None:
+                raise ModelledErrno(errno.EINVAL)
+            try:
+                prot = kernel.book.reserve_pfn_range(
+                    pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
+                )
+            except ModelledErrno:
+                raise ModelledErrno(errno.EINVAL) from None
+            vma.pfnmap = PfnmapTrackCtx(pfns)
+            return prot
+        return lookup_prot(kernel.book, pfns, prot)
+
+    def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
+        """The context goes again (S4.6.4)."""
+        self.vm_area_free(vma)
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        """vma_pfnmap_track_ctx_dup (S4.5.3): one more VMA shares the range."""
+        ctx: PfnmapTrackCtx | None = orig.pfnmap
+        if ctx is None:
+            return
+        if ctx.refs >= REFCOUNT_MAX:
+            raise ModelledErrno(errno.ENOMEM)
+        ctx.refs += 1
+        new.pfnmap = ctx
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        """fork shares the context when the VMA is copied; entries are no matter of the book."""
+
+    def copy_page_range_failed(self, dst: Vma) -> None:
+        """Nothing was done that freeing the VMA does not undo."""
+
+    def zap_page_range_single(self, vma: Vma) -> None:
+        """Entries may go and come back: the reservation stays (S4.8)."""
+
+    def unmap_vmas(self, vma: Vma) -> None:
+        """The reservation outlives the entries; see :meth:`vm_area_free`."""
+
+    def move_vma(self, old: Vma, new: Vma) -> None:
+        """Both share the context until the old one is freed."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        """vma_pfnmap_track_ctx_release (S4.5.2, S4.5.4): the last VMA frees the whole range."""
+        ctx: PfnmapTrackCtx | None = vma.pfnmap
+        if ctx is None:
+            return
+        vma.pfnmap = None
+        ctx.refs -= 1
+        if not ctx.refs:
+            kernel = self._kernel
+            kernel.book.free_pfn_range(
+                pfn_to_phys(ctx.pfns.start), ctx.pfns.nr * PAGE_SIZE, who=kernel.who
+            )
+
+    def _check(self, vmas: list[Vma]) -> None:
+        sharers: dict[int, list[Vma]] = {}
+        for vma in vmas:
+            if vma.pfnmap is not None:
+                sharers.setdefault(id(vma.pfnmap), []).append(vma)
+        for sharing in sharers.values():
+            ctx: PfnmapTrackCtx = sharing[0].pfnmap
+            assert ctx.refs == len(sharing), (ctx.refs, sharing)
+            for vma in sharing:
+                for run in vma.mm.tables.runs(vma.start, vma.end):
+                    pfns = PfnRange(run.pfn, run.pfn + run.end - run.start)
+                    assert run.page is not None or ctx.pfns.contains(pfns), (run, ctx.pfns)

@@ -1,0 +1,122 @@
+"""VM_PAT, as in 6.1.y and 6.12.y (2.6.29 .. 6.15): one flag, and the rest asked from the page tables (S3).
+
+The flag says "one reservation covers exactly this VMA's pfns", but neither pfn nor size is kept: when
+the VMA goes, its first entry is read back. A VMA that was split, moved or zapped since then gives a
+range that was never reserved, and the book answers "freeing invalid memtype" or shrinks the wrong end.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.mm.flags import VM_PAT, VM_PFNMAP, is_cow_mapping
+from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.vma import Vma
+from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+
+if TYPE_CHECKING:
+    from pfnlab.mm.kernel import Kernel
+
+
+class VmPat:
+    """The tracker of the VM_PAT era."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        """track_pfn_remap (S3.1): a whole VMA is reserved and flagged, a part only looked up."""
+        kernel = self._kernel
+        if start == vma.start and pfns.nr == vma.nr:
+            try:
+                prot = kernel.book.reserve_pfn_range(
+                    pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
+                )
+            except ModelledErrno:
+                raise ModelledErrno(errno.EINVAL) from None
+            vma.flags |= VM_PAT
+            return prot
+        return lookup_prot(kernel.book, pfns, prot)
+
+    def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
+        """untrack_pfn with an explicit range (S3.3.3)."""
+        if vma.flags & VM_PAT:
+            self._free(pfns)
+            vma.flags &= ~VM_PAT
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        """The flag is copied with the others, to every piece."""
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        """track_pfn_copy (S3.5): the child gets a reservation of its own, for what it covers now."""
+        dst.flags &= ~VM_PAT
+        if not src.flags & VM_PAT:
+            return
+        kernel = self._kernel
+        pfn, prot = self._get_pat_info(src)
+        if prot is None:
+            # The first page was copied on write: its protection cannot be read back (S3.5.2b).
+            raise ModelledErrno(errno.EINVAL)
+        kernel.book.reserve_pfn_range(
+            pfn_to_phys(pfn), src.nr * PAGE_SIZE, prot, strict=True, who=kernel.who
+        )
+        dst.flags |= VM_PAT
+
+    def copy_page_range_failed(self, dst: Vma) -> None:
+        """untrack_pfn_copy (S3.5.3): the child's own reservation goes again."""
+        if dst.flags & VM_PAT:
+            pfn, _ = self._get_pat_info(dst)
+            self._free(PfnRange(pfn, pfn + dst.nr))
+            dst.flags &= ~VM_PAT
+
+    def zap_page_range_single(self, vma: Vma) -> None:
+        """Any zap of any size untracks the whole VMA (S3.6.1)."""
+        self._untrack(vma)
+
+    def unmap_vmas(self, vma: Vma) -> None:
+        """untrack_pfn(vma, 0, 0), before any entry is cleared (S3.6)."""
+        self._untrack(vma)
+
+    def move_vma(self, old: Vma, new: Vma) -> None:
+        """untrack_pfn_moved (S3.7): the flag goes from the *whole* old VMA, moved or not."""
+        old.flags &= ~VM_PAT
+
+    def vm_area_free(self, vma: Vma) -> None:
+        """Nothing is kept that would have to go."""
+
+    def _untrack(self, vma: Vma) -> None:
+        if not vma.flags & VM_PFNMAP or not vma.flags & VM_PAT:
+            return
+        try:
+            pfn, _ = self._get_pat_info(vma)
+        except ModelledErrno:
+            return
+        self._free(PfnRange(pfn, pfn + vma.nr))
+        vma.flags &= ~VM_PAT
+
+    def _get_pat_info(self, vma: Vma) -> tuple[int, int | None]:
+        """The first pfn and its protection, read back from the first entry (S3.4).
+
+        The protection is None when a private mapping's first page was copied: then only vm_pgoff
+        still knows the pfn.
+
+        :raises ModelledErrno: EINVAL when a shared mapping has no first entry; the kernel warns
+        """
+        entry = vma.mm.tables.entry(vma.start)
+        if entry is not None and entry.page is None:
+            return entry.pfn, entry.bits
+        if is_cow_mapping(vma.flags):
+            return vma.pgoff, None
+        self._kernel.pr_warn_once("WARNING at arch/x86/mm/pat/memtype.c")
+        raise ModelledErrno(errno.EINVAL)
+
+    def _free(self, pfns: PfnRange) -> None:
+        kernel = self._kernel
+        kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+
+    def _check(self, vmas: list[Vma]) -> None:
+        for vma in vmas:
+            assert not vma.flags & VM_PAT or vma.flags & VM_PFNMAP, vma
+            assert vma.pfnmap is None, vma

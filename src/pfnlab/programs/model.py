@@ -1,0 +1,143 @@
+"""``model:7.2``: the machine that knows the rules and runs programs on them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from pfnlab.errors import Misuse, errno_name
+from pfnlab.hw.physmap import Resource
+from pfnlab.hw.platform import Platform, qemu_q35
+from pfnlab.mm.kernel import NO_TASK, Kernel, Task
+from pfnlab.mm.profile import Profile
+from pfnlab.policies.profiles import PROFILES
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.dispatch import Outcome, perform
+from pfnlab.programs.observation import Run, Step
+from pfnlab.programs.observe import Observer
+from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program
+from pfnlab.programs.places import PAST_END_PAGES, Places
+from pfnlab.programs.printer import op_lines
+from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
+
+#: Where BARs lie: in the 32-bit window while they fit, as firmware places them, else above it.
+_BAR_PFN = phys_to_pfn(0xF800_0000)
+_BAR_PAGES = 16384
+_HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
+_HIGH_PHYS_BITS = 46
+
+#: The first page of low memory given to a program.
+_LOWMEM_PFN = 0x10
+
+#: Operations whose log lines do not say reliably who caused them (S12.4.4).
+ANONYMOUS_CALLS = (Exec, Exit, Kill)
+
+#: The pseudo operation at the end, when every task is killed.
+END = "end"
+
+
+class ModelMachine:
+    """The model with one kernel profile, policies perhaps replaced.
+
+    :param spec: a series and what to change, as ``7.2,tracker=vm_pat,mseal=off``
+    :raises Misuse: unknown series, seam, policy or switch; the message lists what there is
+    """
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self.profile = _profile(spec)
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program, each on a kernel that has just booted."""
+        return [self.run_one(program) for program in programs]
+
+    def run_one(self, program: Program, *, check: bool = False) -> Run:
+        """Run one program.
+
+        :param check: assert every internal invariant after every step
+        """
+        platform, devices = _place(program)
+        kernel = Kernel(self.profile, platform, TRACKERS[self.profile.tracker])
+        observer = Observer(kernel, Places.of(program, devices))
+        kernel.start_task(MAIN_TASK)
+        steps = []
+        for line, op in zip(op_lines(program), program.ops, strict=True):
+            task = kernel.tasks.get(op.task)
+            outcome = Outcome(NO_TASK) if task is None else perform(kernel, task, op.call, observer.places)
+            result = errno_name(outcome.errno) if outcome.errno else "ok"
+            anonymous = isinstance(op.call, ANONYMOUS_CALLS)
+            steps.append(observer.step(line, op.task, result, outcome.value, anonymous=anonymous))
+            if check:
+                kernel._check()
+        steps.append(_end(kernel, observer))
+        if check:
+            kernel._check()
+        return Run(f"model:{self.spec}", f"profile {self.profile.series}", tuple(steps))
+
+
+def _end(kernel: Kernel, observer: Observer) -> Step:
+    """Every task is killed, the last created first."""
+    for task in reversed(_by_age(kernel)):
+        kernel.exit(task)
+    return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
+
+
+def _by_age(kernel: Kernel) -> list[Task]:
+    return sorted(kernel.tasks.values(), key=lambda task: task.pid)
+
+
+def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
+    """A machine with the program's devices, and where they lie on it."""
+    pci_pages = sum(
+        -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES
+        for device in program.devices
+        if device.kind == "pci"
+    )
+    platform = qemu_q35()
+    bar = _BAR_PFN
+    if pci_pages > _BAR_PAGES:
+        bar = _HIGH_BAR_PFN
+        platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
+    resources = [resource for resource in platform.phys.resources if resource.system_ram]
+    lowmem = _LOWMEM_PFN
+    devices = {}
+    for device in program.devices:
+        if device.kind == "lowmem":
+            devices[device.name] = PfnRange(lowmem, lowmem + device.pages)
+            lowmem += device.pages
+            continue
+        pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
+        resources.append(Resource(pfns.start * PAGE_SIZE, pfns.end * PAGE_SIZE, f"BAR of {device.name}"))
+        bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
+    phys = type(platform.phys)(tuple(resources))
+    return replace(platform, phys=phys), devices
+
+
+def _profile(spec: str) -> Profile:
+    series, *changes = spec.split(",")
+    if series not in PROFILES:
+        close = difflib.get_close_matches(series, PROFILES, n=1)
+        guess = f"did you mean model:{close[0]}? " if close else ""
+        raise Misuse(f"there is no kernel profile {series!r}: {guess}there are {', '.join(PROFILES)}")
+    profile = PROFILES[series]
+    for change in changes:
+        profile = _changed(profile, change)
+    return profile
+
+
+def _changed(profile: Profile, change: str) -> Profile:
+    """The profile with one ``tracker=NAME`` or ``SWITCH=on|off`` applied."""
+    name, equals, value = change.partition("=")
+    switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
+    if name == "tracker" and value in TRACKERS:
+        return replace(profile, tracker=value, end_match=value == "vm_pat")
+    if name == "tracker":
+        raise Misuse(f"there is no tracker {value!r}: there are {', '.join(TRACKERS)}")
+    if name in switches and equals and value in ("on", "off"):
+        switched: dict[str, Any] = {name: value == "on"}
+        return replace(profile, **switched)
+    if name in switches:
+        raise Misuse(f"write {name}=on or {name}=off")
+    raise Misuse(f"{change!r} changes nothing known: write tracker=POLICY or one of {', '.join(switches)}")

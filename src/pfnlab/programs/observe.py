@@ -1,0 +1,98 @@
+"""The model's state as an observer outside would report it (S10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfnlab.hw.pgtable import Run
+from pfnlab.mm.fault import ZERO_PFN
+from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.vma import Vma
+from pfnlab.programs.kmsg import normalise
+from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.ops import Span
+from pfnlab.programs.places import Places
+from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
+from pfnlab.units import PAGE_SIZE, pages_of, phys_to_pfn
+
+#: kB of one page.
+_PAGE_KB = PAGE_SIZE // 1024
+
+
+class Observer:
+    """Reports the state of *kernel* in pages of the program's devices and areas."""
+
+    def __init__(self, kernel: Kernel, places: Places) -> None:
+        self.kernel = kernel
+        self.places = places
+
+    def step(self, op: str, task: str, result: str, value: int | str | None, *, anonymous: bool) -> Step:
+        """The observation after one operation; what was logged until now is used up.
+
+        :param anonymous: who logged a line cannot be told at this step
+        """
+        _, log = self.kernel.trace.take()
+        who = {name: name for name in self.kernel.tasks} | {task: task}
+        lines = (normalise(line, self.places, who, anonymous) for line in log)
+        tasks = sorted(self.kernel.tasks.values(), key=lambda one: one.pid)
+        return Step(
+            op,
+            task,
+            result,
+            value,
+            tuple(self._book()),
+            tuple(line for line in lines if line is not None),
+            tuple(seen for one in tasks for seen in self._vmas(one)),
+            merge_ptes(seen for one in tasks for seen in self._ptes(one)),
+        )
+
+    def _book(self) -> Iterator[BookEntry]:
+        for entry in self.kernel.book.entries():
+            start, end = phys_to_pfn(entry.start), pages_of(entry.end)
+            if self.places.overlaps_device(start, end):
+                yield BookEntry(self.places.device_span(start, end), entry.type.short)
+
+    def _vmas(self, task: Task) -> Iterator[VmaSeen]:
+        for vma in task.mm:
+            span = self.places.area_span(vma.start, vma.end)
+            if span is None:
+                continue
+            rss, pss = self._counts(vma)
+            yield VmaSeen(
+                task.comm,
+                span,
+                perms_text(vma.flags),
+                vma.file.kind if vma.file else "anon",
+                self.places.device_span(vma.pgoff, vma.pgoff + vma.nr) if vma.file else None,
+                vm_flags_text(vma.flags),
+                rss,
+                rss,
+                pss if vma.flags & VM_LOCKED else 0,
+            )
+
+    def _counts(self, vma: Vma) -> tuple[int, int]:
+        """Rss and Pss in kB: only ordinary pages count, and in PFN mappings not on every kernel (S7.5)."""
+        if vma.special and not self.kernel.profile.smaps_counts_copies:
+            return 0, 0
+        pages = [run.page for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
+        pss = sum(PAGE_SIZE / page.mapcount for page in pages)
+        return len(pages) * _PAGE_KB, int(pss) // 1024
+
+    def _ptes(self, task: Task) -> Iterator[PteSeen]:
+        for base, pages in self.places.areas.values():
+            tables = task.mm.tables
+            for run in tables.runs(base, base + pages):
+                yield self._seen(task, run.start, run.end, self._target(run), entry_text(run.bits, 1))
+            for start, end, level in tables.missing(base, base + pages):
+                yield self._seen(task, start, end, None, entry_text(0, level))
+
+    def _seen(self, task: Task, start: int, end: int, target: Span | None, entry: str) -> PteSeen:
+        span = self.places.area_span(start, end)
+        assert span is not None
+        return PteSeen(task.comm, span, target, entry)
+
+    def _target(self, run: Run) -> Span:
+        if run.page is not None or run.pfn == ZERO_PFN:
+            return RAM
+        return self.places.device_span(run.pfn, run.pfn + run.end - run.start)
