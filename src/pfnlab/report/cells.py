@@ -1,0 +1,110 @@
+"""What a step looks like in the table: every field of an observation as lines of text."""
+
+from __future__ import annotations
+
+from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.ops import MAIN_TASK
+
+#: The rows under an operation, always and with ``--steps``.
+ROWS = ("value", "log", "book")
+STEP_ROWS = ("value", "log", "book", "vmas", "ptes", "flushes", "events")
+
+#: Rows that say what happened in a step, rather than how things are after it.
+HAPPENED = frozenset({"value", "log", "flushes", "events"})
+
+#: What those say when nothing happened.
+QUIET: tuple[tuple[str, ...], ...] = ((), ("?",), ("0",))
+
+#: What a cell says when there is nothing, and when the machine's channel could not look.
+NOTHING = "-"
+NOT_SEEN = "?"
+
+
+def cell(step: Step, field: str) -> tuple[str, ...]:
+    """The lines of one field of one step; empty for a value or a log that is not there."""
+    match field:
+        case "result":
+            return (step.result,)
+        case "value":
+            return () if step.value is None else (str(step.value),)
+        case "log":
+            return step.log
+        case "book":
+            return tuple(_book_line(entry, step) for entry in step.book) or (NOTHING,)
+        case "vmas":
+            return _vma_lines(step.vmas)
+        case "ptes":
+            return _pte_lines(step.ptes)
+        case "flushes":
+            return (NOT_SEEN,) if step.flushes is None else (str(step.flushes),)
+        case "events":
+            return (NOT_SEEN,) if step.events is None else step.events
+    raise AssertionError(f"no cell for {field}")
+
+
+def is_leaked(entry: BookEntry, step: Step) -> bool:
+    """Whether nothing alive maps any page of *entry* any more.
+
+    After the last step no task is left, so everything is leaked; before it, only VMAs that were looked
+    at can say so.
+    """
+    if step.op == "end":
+        return True
+    if step.vmas is None:
+        return False
+    return not any(_overlap(entry, vma) for vma in step.vmas)
+
+
+def _overlap(entry: BookEntry, vma: VmaSeen) -> bool:
+    pages, mapped = entry.span, vma.offset
+    return (
+        mapped is not None
+        and mapped.name == pages.name
+        and mapped.start < pages.end
+        and pages.start < mapped.end
+    )
+
+
+def _book_line(entry: BookEntry, step: Step) -> str:
+    return f"{entry}  LEAKED" if is_leaked(entry, step) else str(entry)
+
+
+def _vma_lines(vmas: tuple[VmaSeen, ...] | None) -> tuple[str, ...]:
+    if vmas is None:
+        return (NOT_SEEN,)
+    return tuple(_vma_line(vma) for vma in vmas) or (NOTHING,)
+
+
+def _pte_lines(ptes: tuple[PteSeen, ...] | None) -> tuple[str, ...]:
+    if ptes is None:
+        return (NOT_SEEN,)
+    return tuple(_pte_line(pte) for pte in ptes) or (NOTHING,)
+
+
+def _vma_line(vma: VmaSeen) -> str:
+    parts = [_place(vma.task, str(vma.span)), vma.perms, vma.file]
+    if vma.offset is not None:
+        parts.append(str(vma.offset))
+    parts.append(f"({vma.flags})")
+    parts += [
+        f"{name} {size} kB"
+        for name, size in (("rss", vma.rss), ("anonymous", vma.anonymous), ("locked", vma.locked))
+        if size
+    ]
+    return " ".join(parts)
+
+
+def _pte_line(pte: PteSeen) -> str:
+    target = "" if pte.target is None else f"{_target(pte)} "
+    return f"{_place(pte.task, str(pte.span))} {target}{pte.entry}"
+
+
+# Ordinary RAM has no place in the program, only its kind.
+def _target(pte: PteSeen) -> str:
+    assert pte.target is not None
+    return "-> ram" if pte.target.name == "ram" else f"-> {pte.target}"
+
+
+# The main task goes without saying, as in a program's text.
+def _place(task: str, span: str) -> str:
+    return span if task == MAIN_TASK else f"{task}: {span}"

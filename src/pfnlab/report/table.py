@@ -1,0 +1,186 @@
+"""Machines side by side: each operation a line, its consequences under it, differences lit.
+
+Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown
+when they changed since the step before or differ between machines. Where machines differ, a cell that
+is not as the first machine's is lit, and without colours the row ends in ``<``.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.text import Text
+
+from pfnlab.programs.compare import Verdict, comparable, spent_messages
+from pfnlab.programs.observation import Run, Step
+from pfnlab.programs.ops import Program
+from pfnlab.report.cells import HAPPENED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, cell
+from pfnlab.report.verdict import verdict_lines
+
+#: Styles by what they mark.
+HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
+
+#: Space between columns, and what a column is never squeezed below.
+GAP = 3
+NARROWEST = 12
+
+
+class Row(NamedTuple):
+    """One row before it is laid out: a label and the lines of every machine's cell.
+
+    :param lit: indices of the cells that are not as the first machine's
+    """
+
+    label: str
+    cells: tuple[tuple[str, ...], ...]
+    lit: frozenset[int] = frozenset()
+    style: str = ""
+
+
+def render(
+    program: Program,
+    runs: Sequence[Run],
+    verdict: Verdict,
+    *,
+    width: int = 100,
+    steps: bool = False,
+    marks: bool = True,
+) -> Text:
+    """The whole report on one program.
+
+    :param width: columns of the terminal; long cells are wrapped to stay within it
+    :param steps: show VMAs and page-table entries too
+    :param marks: end rows that differ in ``<``, for output without colours
+    """
+    rows = [Row("", tuple((run.machine,) for run in runs), style=HEAD)]
+    fields = STEP_ROWS if steps else ROWS
+    rows += step_rows(runs, verdict, fields)
+    text = Text()
+    for line in (program.title, program.asks):
+        if line:
+            text.append(line + "\n", HEAD if line == program.title else OP)
+    text.append("\n")
+    _lay_out(text, rows, width, marks)
+    text.append("\n")
+    for said in verdict_lines(runs, verdict, width):
+        text.append(said.text + "\n", {"bad": FAILED, "lit": LIT}.get(said.tone, OP))
+    hidden = {found.field for found in verdict.differences} - {"result", *fields}
+    if hidden:
+        text.append(f"--steps shows {', '.join(sorted(hidden))}\n")
+    return text
+
+
+def step_rows(runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]) -> list[Row]:
+    """The rows of all steps: operation and result, then the consequences worth showing."""
+    differing = {(found.step, found.field) for found in verdict.differences}
+    spent = spent_messages(runs)
+    rows: list[Row] = []
+    for index in range(max((len(run.steps) for run in runs), default=0)):
+        seen = [run.steps[index] if index < len(run.steps) else None for run in runs]
+        before = [run.steps[index - 1] if 0 < index <= len(run.steps) else None for run in runs]
+        results = tuple(_result(step, run, index) for step, run in zip(seen, runs, strict=True))
+        op = next(step.op for step in seen if step is not None)
+        under = [
+            Row(f"  {field}", tuple(() if step is None else cell(step, field) for step in seen), lit)
+            for field in fields
+            for lit in [_lit(seen, field, spent) if (index, field) in differing else frozenset[int]()]
+            if (index, field) in differing or _changed(seen, before, field)
+        ]
+        differs = (index, "result") in differing
+        if op != "end" or under or differs or None in seen:
+            rows.append(Row(op, results, _lit(seen, "result", spent) if differs else frozenset()))
+            rows += under
+    return rows
+
+
+# A machine that is gone says so once, at the first step it did not reach.
+def _result(step: Step | None, run: Run, index: int) -> tuple[str, ...]:
+    if step is not None:
+        return cell(step, "result")
+    return ("lost",) if index == len(run.steps) else ()
+
+
+# Which machines do not see what the first one sees.
+def _lit(seen: Sequence[Step | None], field: str, spent: frozenset[str]) -> frozenset[int]:
+    values = {index: comparable(step, field, spent) for index, step in enumerate(seen) if step is not None}
+    first = next((value for value in values.values() if value is not None), None)
+    return frozenset(index for index, value in values.items() if value != first)
+
+
+# What happened is news by being there, how things are is news when it reads differently than before.
+def _changed(seen: Sequence[Step | None], before: Sequence[Step | None], field: str) -> bool:
+    for now, then in zip(seen, before, strict=True):
+        if now is None:
+            continue
+        lines = cell(now, field)
+        if field in HAPPENED:
+            known = QUIET
+        else:
+            known = ((NOTHING,), (NOT_SEEN,)) if then is None else (cell(then, field),)
+        if lines not in known:
+            return True
+    return False
+
+
+def _lay_out(text: Text, rows: Sequence[Row], width: int, marks: bool) -> None:
+    machines = len(rows[0].cells)
+    label = max(len(row.label) for row in rows)
+    natural = [max(len(line) for row in rows for line in (*row.cells[m], "")) for m in range(machines)]
+    label, columns = fit(label, natural, width - (2 if marks else 0))
+    for row in rows:
+        _lay_out_row(text, row, label, columns, marks)
+
+
+def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]:
+    """Widths of the label and of every column, so that the line fits *width* if it can.
+
+    The label gives way to a third of the width at most; the columns share what is left, and what
+    narrow ones do not need goes to the wide ones.
+    """
+    if label + sum(natural) + GAP * len(natural) <= width:
+        return label, list(natural)
+    label = min(label, max(width // 3, NARROWEST))
+    left = width - label - GAP * len(natural)
+    columns = [0] * len(natural)
+    order = sorted(range(len(natural)), key=lambda index: natural[index])
+    for position, index in enumerate(order):
+        share = max(left // (len(order) - position), NARROWEST)
+        columns[index] = min(natural[index], share)
+        left -= columns[index]
+    return label, columns
+
+
+def _lay_out_row(text: Text, row: Row, label: int, columns: Sequence[int], marks: bool) -> None:
+    indent = " " * (len(row.label) - len(row.label.lstrip()))
+    labels = _wrapped([row.label.strip()], label, indent, indent + "  ")
+    cells = [_wrapped(lines, columns[index]) for index, lines in enumerate(row.cells)]
+    for height in range(max(map(len, [labels, *cells]))):
+        line = Text(_at(labels, height).ljust(label), row.style)
+        for index, lines in enumerate(cells):
+            piece = _at(lines, height)
+            line.append(" " * GAP)
+            line.append(piece, LIT if index in row.lit else row.style)
+            line.append(" " * (columns[index] - len(piece)))
+        if marks and row.lit and height == 0:
+            line.append(" <")
+        line.rstrip()
+        text.append(line)
+        text.append("\n")
+
+
+def _at(lines: Sequence[str], height: int) -> str:
+    return lines[height] if height < len(lines) else ""
+
+
+def _wrapped(lines: Iterable[str], width: int, first: str = "", rest: str = "") -> list[str]:
+    wrapped: list[str] = []
+    for line in lines:
+        if len(first + line) <= width:
+            wrapped.append(first + line)
+        else:
+            wrapped += textwrap.wrap(
+                line, max(width, 8), initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+            )
+    return wrapped

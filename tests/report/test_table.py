@@ -1,0 +1,174 @@
+"""The side-by-side text, compared whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
+
+from pfnlab.programs.compare import judge
+from pfnlab.programs.observation import PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.ops import Device, Program, Span
+from pfnlab.report.cells import cell, is_leaked
+from pfnlab.report.table import LIT, fit, render
+
+SERIES = {"model:6.1": "6.1", "qemu:6.1": "6.1", "model:7.2": "7.2", "qemu:7.2": "7.2"}
+
+
+def table(runs: list[Run], program: Program = PROGRAM, **options: Any) -> str:
+    """The plain text of the report."""
+    return render(program, runs, judge(program, runs, SERIES), **options).plain
+
+
+def expected(name: str) -> str:
+    """A text kept in ``tables/``."""
+    return (Path(__file__).parent / "tables" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def test_four_machines_side_by_side() -> None:
+    """The story of DESIGN.md: 6.1 forgets half, 7.2 does not, model and kernel agree."""
+    runs = [
+        forgetful(),
+        forgetful("qemu:6.1", "linux-image-6.1.0-56-cloud-amd64 6.1.192-2"),
+        careful(),
+        careful("qemu:7.2", "linux-binary-7.2.13+deb14-cloud-amd64 7.2.13-1"),
+    ]
+
+    assert table(runs, width=120) == expected("four")
+
+
+def test_a_narrow_terminal_wraps_cells() -> None:
+    """Long cells are wrapped in their column, labels in theirs, nothing past the terminal's width."""
+    assert table([forgetful(), careful()], width=60) == expected("narrow")
+
+
+def test_machines_that_agree_end_in_agree() -> None:
+    """Without a difference no row is marked; an expectation that fails is the last word."""
+    assert table([forgetful(), forgetful("model:7.2", "profile 7.2")], width=120) == expected("agree")
+
+
+def test_a_lost_guest_is_named() -> None:
+    """A lost machine says so at the step it did not reach, and why in the last lines."""
+    runs = [forgetful(), cut(forgetful("qemu:6.1", "linux-image 6.1"), 1)]
+
+    assert table(runs, width=120) == expected("lost")
+
+
+def test_steps_show_vmas_and_entries() -> None:
+    """With --steps VMAs and page-table entries come too; what a machine cannot see is a question mark."""
+    full = Step(
+        "child: write a[0] = 7",
+        "child",
+        "ok",
+        7,
+        book((0, 2)),
+        (),
+        (VmaSeen("child", Span("a", 0, 2), "rw-p", "wc", Span("bar", 0, 2), "rd wr", rss=4, anonymous=4),),
+        (
+            PteSeen("child", Span("a", 0, 1), Span("ram", 0, 0), "L1 WB P RW"),
+            PteSeen("main", Span("a", 1, 2), Span("bar", 1, 2), "L1 WC P RO SPECIAL"),
+            PteSeen("main", Span("a", 2, 3), None, "none@L1"),
+        ),
+    )
+    blind = msgspec.structs.replace(full, vmas=None, ptes=None)
+    program = Program("One write", "", (Device("bar", "pci", 2),), ())
+
+    text = table([Run("a", "A", (full,)), Run("b", "B", (blind,))], program, width=120, steps=True)
+
+    assert text == expected("steps")
+
+
+def test_differences_that_are_not_shown_are_pointed_to() -> None:
+    """Machines that differ in their VMAs alone say how to see it."""
+    step = Step("look", "main", "ok", None, (), (), vmas((0, 1)), flushes=1)
+    other = msgspec.structs.replace(step, vmas=(), flushes=2)
+
+    text = table([Run("a", "A", (step,)), Run("b", "B", (other,))])
+
+    assert text.endswith("--steps shows flushes, vmas\n")
+
+
+def test_what_happened_is_shown_with_steps() -> None:
+    """Flushes and the order of calls are rows of their own, where a machine saw them."""
+    step = Step("look", "main", "ok", None, (), (), flushes=2, events=("zap_pte_range", "tlb_flush"))
+    blind = msgspec.structs.replace(step, flushes=None, events=None)
+
+    text = table([Run("a", "A", (step,)), Run("b", "B", (blind,))], steps=True)
+
+    assert text.splitlines()[5:8] == [
+        "  flushes   2               ?",
+        "  events    zap_pte_range   ?",
+        "            tlb_flush",
+    ]
+
+
+def test_colours_light_what_is_not_as_on_the_first_machine() -> None:
+    """With colours the differing cells are lit and no row carries a mark."""
+    runs = [forgetful(), careful()]
+
+    text = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120, marks=False)
+
+    lit = {text.plain[span.start : span.end] for span in text.spans if span.style == LIT}
+    assert "-" in lit
+    assert "bar[0:8] wc  LEAKED" not in lit
+    assert not any(line.endswith("<") for line in text.plain.splitlines())
+
+
+def test_an_entry_somebody_maps_is_not_leaked() -> None:
+    """One page mapped by one VMA is enough."""
+    step = Step("look", "main", "ok", None, book((0, 8)), (), vmas((7, 9)))
+
+    assert not is_leaked(step.book[0], step)
+
+
+def test_an_entry_nobody_maps_is_leaked() -> None:
+    """VMAs that touch the entry without overlapping it do not keep it."""
+    step = Step("look", "main", "ok", None, book((4, 8)), (), vmas((0, 4), (8, 16)))
+
+    assert is_leaked(step.book[0], step)
+
+
+def test_without_vmas_nothing_is_called_leaked() -> None:
+    """A machine that did not look at VMAs cannot say what is leaked."""
+    step = Step("look", "main", "ok", None, book((4, 8)), ())
+
+    assert not is_leaked(step.book[0], step)
+
+
+def test_other_devices_do_not_keep_an_entry() -> None:
+    """Equal page numbers of another device are other pages."""
+    other = (VmaSeen("main", Span("a", 0, 16), "rw-s", "mem", Span("low", 0, 16), ""),)
+    step = Step("look", "main", "ok", None, book((4, 8)), (), other)
+
+    assert is_leaked(step.book[0], step)
+
+
+def test_flushes_have_a_cell() -> None:
+    """A number that was not seen reads as a question mark."""
+    step = Step("look", "main", "ok", None, (), ())
+
+    assert (
+        cell(step, "flushes"),
+        cell(msgspec.structs.replace(step, flushes=3), "flushes"),
+    ) == (("?",), ("3",))
+
+
+@given(st.integers(1, 60), st.lists(st.integers(1, 80), min_size=1, max_size=8), st.integers(20, 250))
+def test_columns_fit_whenever_they_can(label: int, natural: list[int], width: int) -> None:
+    """No column is wider than its text, and the line fits unless the narrowest columns do not."""
+    labels, columns = fit(label, natural, width)
+
+    assert all(given <= wanted for given, wanted in zip(columns, natural, strict=True))
+    least = max(width // 3, 12) + sum(15 for _ in natural)
+    assert labels + sum(columns) + 3 * len(columns) <= max(width, least)
+
+
+@pytest.mark.parametrize("width", [0, 1, 20])
+def test_a_terminal_too_narrow_still_gets_a_table(width: int) -> None:
+    """Columns are never squeezed to nothing."""
+    assert "LEAKED" in table([forgetful(), careful()], width=width)
