@@ -1,0 +1,149 @@
+"""Goldens: what real kernels did with a program, kept beside it as ``NAME.expected.json``.
+
+One file holds every series it was promoted on; series that saw exactly the same share an observation.
+Each step is one line, so a changed kernel reads as a diff of lines.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.errors import LostGuest, Misuse
+from pfnlab.programs.compare import Difference, differences, series_key
+from pfnlab.programs.form import program_hash
+from pfnlab.programs.load import load_program
+from pfnlab.programs.observation import Run
+from pfnlab.report.step_json import StepItem, plain, step_item, step_of
+
+#: The name the golden's side has in a difference.
+GOLDEN = "golden"
+
+
+class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What several series saw alike.
+
+    :param once: messages those kernels print once per boot and had already spent
+    """
+
+    series: tuple[str, ...]
+    steps: tuple[StepItem, ...]
+    once: tuple[str, ...] = ()
+
+
+class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A golden file.
+
+    :param program: the program's hash
+    :param made_by: the command that promoted last
+    :param kernels: package and version by series
+    """
+
+    program: str
+    made_by: str
+    kernels: dict[str, str]
+    observations: tuple[Observation, ...]
+
+
+def golden_path(program: Path) -> Path:
+    """Where the golden of a program file lies: ``NAME.expected.json`` beside ``NAME.pfn``."""
+    return program.with_name(f"{program.stem}.expected.json")
+
+
+def read_golden(path: Path) -> Golden | None:
+    """The golden at *path*, or None when there is none.
+
+    :raises Misuse: the file cannot be read or is no golden
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Golden)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as trouble:
+        raise Misuse(f"{path} is no golden: {trouble}; remove it and promote again") from trouble
+
+
+def write_golden(path: Path, golden: Golden) -> None:
+    """Write *golden*, one step a line."""
+    path.write_text(golden_text(golden), encoding="utf-8")
+
+
+def golden_text(golden: Golden) -> str:
+    """The file's content."""
+    observations = ",\n".join(_observation_text(seen) for seen in golden.observations)
+    kernels = ",\n".join(f"  {_line(name)}: {_line(text)}" for name, text in golden.kernels.items())
+    return (
+        f'{{\n "program": {_line(golden.program)},\n "made_by": {_line(golden.made_by)},\n'
+        f' "kernels": {{\n{kernels}\n }},\n "observations": [\n{observations}\n ]\n}}\n'
+    )
+
+
+def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str, Run]) -> Golden:
+    """*old* with the runs of some series put in their place.
+
+    Series that did not run keep their entries while the program is the same; entries of another
+    program (the hash changed) are dropped.
+
+    :param hash_now: of the program as it is
+    :param runs: by series, each on a real kernel
+    :raises LostGuest: a run did not finish
+    """
+    for series, run in runs.items():
+        if run.lost is not None:
+            raise LostGuest(f"{run.machine} was lost and {series} is not promoted: {run.lost}")
+    kept = old if old is not None and old.program == hash_now else None
+    seen = {one: (seen.steps, seen.once) for seen in kept.observations for one in seen.series} if kept else {}
+    kernels = dict(kept.kernels) if kept else {}
+    for series, run in runs.items():
+        seen[series] = tuple(step_item(step) for step in run.steps), run.once
+        kernels[series] = run.kernel
+    groups: dict[Any, list[str]] = {}
+    for series in sorted(seen, key=series_key):
+        groups.setdefault(seen[series], []).append(series)
+    return Golden(
+        program=hash_now,
+        made_by=made_by,
+        kernels={series: kernels[series] for series in sorted(kernels, key=series_key)},
+        observations=tuple(Observation(tuple(names), steps, once) for (steps, once), names in groups.items()),
+    )
+
+
+def golden_run(golden: Golden, series: str) -> Run | None:
+    """What the golden says a series did, as a run; None when it does not speak of it."""
+    for seen in golden.observations:
+        if series in seen.series:
+            steps = tuple(step_of(item) for item in seen.steps)
+            return Run(GOLDEN, golden.kernels.get(series, ""), steps, once=seen.once)
+    return None
+
+
+def golden_differences(program: Path, run: Run, series: str) -> list[Difference]:
+    """In what *run* differs from the golden beside *program*.
+
+    :raises Misuse: there is no golden, it is of another program, or it lacks the series
+    """
+    path = golden_path(program)
+    golden = read_golden(path)
+    again = f"run `pfnlab run {program} --on qemu:{series} --promote`"
+    if golden is None:
+        raise Misuse(f"{path} is missing: {again}")
+    if golden.program != program_hash(load_program(program)):
+        raise Misuse(f"{path} is of another version of the program: {again}")
+    expected = golden_run(golden, series)
+    if expected is None:
+        raise Misuse(f"{path} says nothing about {series}: {again}")
+    return differences([expected, run])
+
+
+def _observation_text(seen: Observation) -> str:
+    once = f'   "once": {_line(list(seen.once))},\n' if seen.once else ""
+    steps = ",\n".join(f"    {_line(plain(step))}" for step in seen.steps)
+    return f'  {{\n   "series": {_line(list(seen.series))},\n{once}   "steps": [\n{steps}\n   ]\n  }}'
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

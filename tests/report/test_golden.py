@@ -1,0 +1,185 @@
+"""Goldens: what is promoted, what is kept, and what differs from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from middle_runs import careful, cut, forgetful
+
+from pfnlab.errors import LostGuest, Misuse
+from pfnlab.programs.form import program_hash
+from pfnlab.programs.load import load_program
+from pfnlab.report.golden import (
+    Golden,
+    golden_differences,
+    golden_path,
+    golden_run,
+    golden_text,
+    promoted,
+    read_golden,
+    write_golden,
+)
+
+TEXT = """pfnlab program 1
+title  The middle goes first
+asks   What stays reserved?
+device bar: pci, 16 pages
+
+a = mmap bar[0:16] wc shared rw
+munmap a[4:8]
+munmap a
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program file of its own."""
+    path = tmp_path / "munmap-middle.pfn"
+    path.write_text(TEXT)
+    return path
+
+
+def both(old: Golden | None = None, hash_now: str = "h1") -> Golden:
+    """A golden of 6.1, 6.12 (alike) and 7.2."""
+    runs = {
+        "6.12": forgetful(kernel="image 6.12"),
+        "7.2": careful(kernel="image 7.2"),
+        "6.1": forgetful(kernel="image 6.1"),
+    }
+    return promoted(old, hash_now, "pfnlab run x --promote", runs)
+
+
+def test_equal_observations_are_grouped() -> None:
+    """Series that saw the same share an observation, oldest first."""
+    assert [seen.series for seen in both().observations] == [("6.1", "6.12"), ("7.2",)]
+
+
+def test_kernels_are_named_in_order() -> None:
+    """Every series says which package it was, versions ordered as numbers."""
+    assert list(both().kernels.items()) == [
+        ("6.1", "image 6.1"),
+        ("6.12", "image 6.12"),
+        ("7.2", "image 7.2"),
+    ]
+
+
+def test_series_that_did_not_run_keep_their_entries() -> None:
+    """Promoting one series leaves the others as they were."""
+    golden = promoted(both(), "h1", "again", {"6.12": careful(kernel="newer 6.12")})
+
+    assert [seen.series for seen in golden.observations] == [("6.1",), ("6.12", "7.2")]
+    assert golden.kernels == {"6.1": "image 6.1", "6.12": "newer 6.12", "7.2": "image 7.2"}
+
+
+def test_entries_of_another_program_are_dropped() -> None:
+    """When the program changed, what kernels did with the old one is gone."""
+    golden = promoted(both(), "h2", "again", {"6.1": forgetful()})
+
+    assert [seen.series for seen in golden.observations] == [("6.1",)]
+    assert list(golden.kernels) == ["6.1"]
+
+
+def test_a_lost_run_is_not_promoted() -> None:
+    """A golden holds whole runs only."""
+    with pytest.raises(LostGuest, match=r"6\.1 is not promoted"):
+        promoted(None, "h1", "x", {"6.1": cut(forgetful("qemu:6.1"), 2)})
+
+
+def test_a_golden_reads_back_as_itself(tmp_path: Path) -> None:
+    """Writing and reading lose nothing."""
+    path = tmp_path / "x.expected.json"
+
+    write_golden(path, both())
+
+    assert both() == read_golden(path)
+
+
+def test_promoting_twice_changes_nothing() -> None:
+    """The text depends on what was seen alone, not on what was there."""
+    assert golden_text(both()) == golden_text(both(both()))
+
+
+def test_each_step_is_a_line() -> None:
+    """A changed kernel shows as changed lines."""
+    text = golden_text(both())
+
+    assert sum(line.startswith('    {"op": ') for line in text.splitlines()) == 8
+
+
+def test_spent_messages_are_kept() -> None:
+    """Messages the kernel had already spent go with the observation, and only then."""
+    run = msgspec.structs.replace(careful(), once=("WARNING at kernel/fork.c",))
+
+    golden = promoted(None, "h1", "x", {"7.2": run})
+
+    assert run.once == msgspec.json.decode(golden_text(golden), type=Golden).observations[0].once
+    assert '"once"' not in golden_text(both())
+
+
+def test_the_golden_lies_beside_the_program() -> None:
+    """NAME.pfn has NAME.expected.json."""
+    assert Path("litmus/a.b.expected.json") == golden_path(Path("litmus/a.b.pfn"))
+
+
+def test_a_golden_that_is_missing_is_none(tmp_path: Path) -> None:
+    """A first promotion starts from nothing."""
+    assert read_golden(tmp_path / "none.expected.json") is None
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"program": "x"}', "\x00", '{"program": 1, "x": 2}'])
+def test_a_file_that_is_no_golden_is_misuse(tmp_path: Path, content: str) -> None:
+    """Garbage is named, with the remedy."""
+    path = tmp_path / "x.expected.json"
+    path.write_text(content)
+
+    with pytest.raises(Misuse, match="promote again"):
+        read_golden(path)
+
+
+def test_a_run_that_does_as_before_has_no_differences(program: Path) -> None:
+    """The golden of its own series is what a run is held against."""
+    write_golden(golden_path(program), both(hash_now=program_hash(load_program(program))))
+
+    assert golden_differences(program, forgetful(), "6.12") == []
+
+
+def test_a_run_that_does_otherwise_differs(program: Path) -> None:
+    """A difference names the golden as one of the machines."""
+    write_golden(golden_path(program), both(hash_now=program_hash(load_program(program))))
+
+    found = golden_differences(program, careful(), "6.12")
+
+    assert [(one.step, one.field) for one in found] == [(1, "log"), (2, "log"), (2, "book"), (3, "book")]
+    assert tuple(seen.machine for seen in found[0].values) == ("golden", "model:7.2")
+
+
+def test_a_missing_golden_says_how_to_make_it(program: Path) -> None:
+    """Nothing promoted is an error, never a pass."""
+    with pytest.raises(Misuse, match=r"is missing: run `pfnlab run .* --on qemu:6\.1 --promote`"):
+        golden_differences(program, forgetful(), "6.1")
+
+
+def test_a_golden_of_another_program_is_refused(program: Path) -> None:
+    """A program that changed needs its golden promoted again."""
+    write_golden(golden_path(program), both(hash_now="other"))
+
+    with pytest.raises(Misuse, match="another version"):
+        golden_differences(program, forgetful(), "6.1")
+
+
+def test_a_series_the_golden_lacks_is_refused(program: Path) -> None:
+    """Each series needs its own promotion."""
+    write_golden(golden_path(program), both(hash_now=program_hash(load_program(program))))
+
+    with pytest.raises(Misuse, match=r"says nothing about 7\.3"):
+        golden_differences(program, careful(), "7.3")
+
+
+def test_the_golden_run_carries_its_kernel() -> None:
+    """A golden reads as a run of a machine called golden."""
+    run = golden_run(both(), "7.2")
+
+    assert run is not None
+    assert ("golden", "image 7.2", careful().steps) == (run.machine, run.kernel, run.steps)

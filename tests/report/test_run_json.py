@@ -1,0 +1,191 @@
+"""``run --json`` keeps to its schema, and the schema refuses everything else."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from middle_runs import PROGRAM, careful, cut, forgetful
+
+from pfnlab.programs.compare import FIELDS, judge
+from pfnlab.programs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.ops import Span
+from pfnlab.report.run_json import run_line, run_object, run_schema
+from pfnlab.report.step_json import StepItem, step_item, step_of
+
+SERIES = {"model:6.1": "6.1", "model:7.2": "7.2"}
+
+FULL = Step(
+    op="child: read a[0]",
+    task="child",
+    result="ok",
+    value=5,
+    book=(BookEntry(Span("bar", 0, 4), "uc-"),),
+    log=("x86/PAT: main freeing invalid memtype bar[0:4]",),
+    vmas=(
+        VmaSeen("main", Span("a", 0, 4), "rw-s", "uc", Span("bar", 0, 4), "rd wr", 0, 0, 16),
+        VmaSeen("main", Span("b", 0, 4), "rw-p", "anon", None, "rd wr", 16, 16),
+    ),
+    ptes=(
+        PteSeen("main", Span("a", 0, 1), Span("ram", 0, 0), "L1 WB P RW"),
+        PteSeen("main", Span("a", 1, 4), None, "none@L1"),
+    ),
+    flushes=1,
+    events=("memtype_free", "flush_tlb_mm_range"),
+)
+
+
+def objects(*runs: Run) -> dict[str, Any]:
+    """The JSON object of some runs of the middle program."""
+    return run_object("munmap-middle", "abc", runs, judge(PROGRAM, runs, SERIES))
+
+
+def complaints(content: object) -> list[str]:
+    """What the schema refuses in *content*."""
+    validator = jsonschema.Draft202012Validator(run_schema())
+    return [error.message for error in validator.iter_errors(content)]
+
+
+def full_pair() -> dict[str, Any]:
+    """Two runs that differ in every field."""
+    other = Step("child: read a[0]", "child", "EINVAL", None, (), (), (), (), 2, ())
+    return objects(Run("a", "A", (FULL,)), Run("b", "B", (other,)))
+
+
+def test_the_schema_is_a_schema() -> None:
+    """The checked-in file is valid JSON Schema 2020-12."""
+    jsonschema.Draft202012Validator.check_schema(run_schema())
+
+
+def test_an_object_keeps_to_the_schema() -> None:
+    """Machines that differ, with expectations."""
+    assert complaints(objects(forgetful(), careful())) == []
+
+
+def test_every_field_keeps_to_the_schema() -> None:
+    """Every kind of item occurs in steps and in differences."""
+    content = full_pair()
+
+    assert complaints(content) == []
+    assert list(FIELDS) == [found["field"] for found in content["differences"]]
+
+
+def test_a_lost_run_keeps_to_the_schema() -> None:
+    """A machine that never answered has no steps; what it left is unknown."""
+    content = objects(cut(forgetful(), 0))
+
+    assert complaints(content) == []
+    assert [held["holds"] for held in content["expectations"]] == [None]
+
+
+def test_the_object_says_what_was_seen() -> None:
+    """The keys outside tools rely on, with their values."""
+    content = objects(forgetful(), careful())
+
+    assert list(content) == ["format", "program", "machines", "agree", "differences", "expectations"]
+    assert content["program"] == {"name": "munmap-middle", "hash": "abc"}
+    assert not content["agree"]
+    assert content["machines"][0]["steps"][3]["book"] == [
+        {"device": "bar", "start": 0, "end": 8, "mode": "wc"}
+    ]
+    assert [(found["step"], found["field"]) for found in content["differences"]] == [
+        (1, "log"),
+        (2, "log"),
+        (2, "book"),
+        (3, "book"),
+    ]
+    assert [held["holds"] for held in content["expectations"]] == [True, True]
+
+
+def test_a_line_is_one_line() -> None:
+    """Several programs can be told apart by line."""
+    runs = [forgetful()]
+
+    line = run_line("munmap-middle", "abc", runs, judge(PROGRAM, runs, SERIES))
+
+    assert "\n" not in line
+    assert objects(*runs) == json.loads(line)
+
+
+def test_a_step_reads_back_as_itself() -> None:
+    """Nothing of a step is lost in JSON."""
+    text = msgspec.json.encode(step_item(FULL))
+
+    assert step_of(msgspec.json.decode(text, type=StepItem)) == FULL
+
+
+def _extra(content: dict[str, Any]) -> None:
+    content["extra"] = 1
+
+
+def _extra_in_book(content: dict[str, Any]) -> None:
+    content["machines"][0]["steps"][0]["book"][0]["pages"] = 4
+
+
+def _no_format(content: dict[str, Any]) -> None:
+    content["format"] = "pfnlab-run/2"
+
+
+def _no_steps(content: dict[str, Any]) -> None:
+    del content["machines"][0]["steps"]
+
+
+def _mode(content: dict[str, Any]) -> None:
+    content["machines"][0]["steps"][0]["book"][0]["mode"] = "WC"
+
+
+def _negative(content: dict[str, Any]) -> None:
+    content["machines"][0]["steps"][0]["vmas"][0]["start"] = -1
+
+
+def _field(content: dict[str, Any]) -> None:
+    content["differences"][0]["field"] = "colour"
+
+
+def _book_value(content: dict[str, Any]) -> None:
+    found = next(one for one in content["differences"] if one["field"] == "book")
+    found["values"][0]["value"] = "bar[0:4] uc-"
+
+
+def _agree(content: dict[str, Any]) -> None:
+    content["agree"] = "no"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_extra, _extra_in_book, _no_format, _no_steps, _mode, _negative, _field, _book_value, _agree],
+)
+def test_a_wrong_object_is_refused(spoil: Callable[[dict[str, Any]], None]) -> None:
+    """Unknown keys, missing keys and values of another kind do not pass."""
+    content = copy.deepcopy(full_pair())
+
+    spoil(content)
+
+    assert complaints(content)
+
+
+def _objects_in(schema: object) -> list[dict[str, Any]]:
+    # Every object schema anywhere in *schema*.
+    if isinstance(schema, list):
+        return [found for one in schema for found in _objects_in(one)]
+    if not isinstance(schema, dict):
+        return []
+    own = [schema] if schema.get("type") == "object" else []
+    return own + [found for one in schema.values() for found in _objects_in(one)]
+
+
+def test_the_schema_is_strict_everywhere() -> None:
+    """Every object requires all its keys and allows no others."""
+    objects_found = _objects_in(run_schema())
+
+    assert objects_found
+    assert [
+        one
+        for one in objects_found
+        if one["additionalProperties"] is not False or one["required"] != list(one["properties"])
+    ] == []
