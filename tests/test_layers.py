@@ -1,0 +1,123 @@
+"""Packages import only from their left: the order of DESIGN.md, read from the sources."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
+
+#: What may import what: a part imports itself and parts of a lower rank, never its equals.
+ORDER = (
+    ("units",),
+    ("errors", "trace"),
+    ("hw",),
+    ("mm",),
+    ("policies",),
+    ("programs",),
+    ("checker",),
+    ("lens",),
+    ("lab", "inspector"),
+    ("report",),
+    ("cli",),
+)
+
+RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
+
+MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+
+
+def imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of every pfnlab module a source imports, wherever in it.
+
+    :param package: the package of the module, for relative imports
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            stem = ".".join((*base, *([node.module] if node.module else [])))
+            yield from ((node.lineno, f"{stem}.{alias.name}") for alias in node.names)
+
+
+def violations(module: str, text: str) -> list[str]:
+    """The imports of *module* (its path below src/pfnlab) that do not point left."""
+    parts = Path(module).with_suffix("").parts
+    own = parts[0]
+    if own == "__init__":
+        return [f"{module}:{line} imports {name}" for line, name in _ours(text, ("pfnlab",))]
+    if own not in RANK:
+        return [f"{module} is in no layer: add it to ORDER"]
+    package = ("pfnlab", *parts[:-1])
+    wrong = []
+    for line, name in _ours(text, package):
+        target = name.split(".")[1]
+        if target == "__version__" or target == own:
+            continue
+        if target not in RANK or RANK[target] >= RANK[own]:
+            wrong.append(f"{module}:{line} imports {name}")
+    return wrong
+
+
+def _ours(text: str, package: tuple[str, ...]) -> list[tuple[int, str]]:
+    # `import pfnlab` alone names no layer, and is refused as one.
+    found = imported(ast.parse(text), package)
+    return [
+        (line, f"{name}.pfnlab" if name == "pfnlab" else name)
+        for line, name in found
+        if name.split(".")[0] == "pfnlab"
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_import_from_their_left(module: str) -> None:
+    """A module imports its own package and those left of it, nothing else of pfnlab."""
+    assert violations(module, (SOURCE / module).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("hw/pat.py", "from pfnlab.mm.vma import Vma"),
+        ("hw/pat.py", "import pfnlab.mm.vma"),
+        ("hw/pat.py", "from pfnlab import mm"),
+        ("hw/pat.py", "import pfnlab"),
+        ("hw/pat.py", "from ..mm import vma"),
+        ("units.py", "from pfnlab import errors"),
+        ("errors.py", "from pfnlab.trace import Trace"),
+        ("lab/kernels.py", "from pfnlab.inspector import sources"),
+        ("inspector/sources.py", "from pfnlab.lab import kernels"),
+        ("lab/kernels.py", "def late():\n    from pfnlab.report import table"),
+        ("hw/pat.py", "if TYPE_CHECKING:\n    from pfnlab.mm.vma import Vma"),
+        ("__init__.py", "from pfnlab.units import PAGE_SIZE"),
+        ("helpers/odd.py", "import os"),
+        ("cli/app.py", "from pfnlab.elsewhere import odd"),
+    ],
+)
+def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
+    """Every way of writing a wrong import is seen, in functions and under conditions too."""
+    assert len(violations(module, text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("hw/pat.py", "from pfnlab.units import PfnRange\nimport os\nfrom pfnlab.hw.bits import MASK"),
+        ("hw/pat.py", "from . import bits\nfrom .bits import MASK\nfrom ..units import PfnRange"),
+        ("hw/__init__.py", "from .pat import PAT"),
+        ("cli/app.py", "from pfnlab import __version__\nfrom pfnlab.report.table import render"),
+        ("lab/kernels.py", "from pfnlab.lens.btf import types"),
+    ],
+)
+def test_an_import_from_the_left_passes(module: str, text: str) -> None:
+    """The package itself, everything left of it and other libraries are free."""
+    assert violations(module, text) == []
+
+
+def test_there_are_modules_to_check() -> None:
+    """The sources were found, so passing means something."""
+    assert "units.py" in MODULES
