@@ -1,0 +1,181 @@
+"""Where programs go inside a guest: disjoint windows of one BAR, and a window of low memory.
+
+Programs of one boot must not see each other. Each gets windows of its own, rounded up to 64 pages; a
+window is handed out again only when nothing stayed behind in it: no book entry, no written memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from pfnlab.errors import Misuse
+from pfnlab.programs.ops import Device, Mmap, Program, Write
+from pfnlab.programs.places import PAST_END_PAGES, Places
+from pfnlab.units import PfnRange
+
+#: Windows of the BAR and of low memory are multiples of so many pages.
+WINDOW_PAGES = 64
+LOWMEM_WINDOW_PAGES = 8
+
+#: The page frames devices of kind ``lowmem`` are placed in: RAM the kernel keeps for nothing else.
+LOWMEM = PfnRange(0x10, 0x80)
+
+#: The largest BAR a guest is given.
+MAX_BAR_MIB = 16 << 10
+
+_PAGES_PER_MIB = 256
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one program's devices lie in one guest.
+
+    :param places: its devices and areas by page number
+    :param bar: the whole BAR of the device under test, which resource file offsets count from
+    :param windows: the page frames each device has to itself, at least its own
+    """
+
+    places: Places
+    bar: PfnRange
+    windows: Mapping[str, PfnRange]
+
+    @property
+    def watched(self) -> tuple[PfnRange, ...]:
+        """Page frames in which a book entry is this program's doing, for each window."""
+        return tuple(self.reach(window) for window in self.windows.values())
+
+    def reach(self, window: PfnRange) -> PfnRange:
+        """A window, and what a program may map behind it when nothing but the BAR's end is there."""
+        return PfnRange(window.start, window.end + PAST_END_PAGES * (window.end == self.bar.end))
+
+
+class Windows:
+    """The windows of one guest.
+
+    :param bar: page frames of the BAR
+    :param lowmem: page frames below 1 MiB that may be used
+    """
+
+    def __init__(self, bar: PfnRange, lowmem: PfnRange = LOWMEM) -> None:
+        self.bar = bar
+        self.lowmem = lowmem
+        self._taken: list[PfnRange] = []
+
+    def place(self, program: Program) -> Placement | None:
+        """
+        Windows for *program*, or None when this guest has no room left for it.
+
+        :raises Misuse: no guest could hold it
+        """
+        check_placeable(program)
+        tail = past_end(program)
+        places: dict[str, PfnRange] = {}
+        windows: dict[str, PfnRange] = {}
+        # The device that must end where the BAR ends comes first, the others go wherever there is room.
+        for device in sorted(program.devices, key=lambda device: device.name not in tail):
+            at_end = device.name in tail
+            room = self.lowmem if device.kind == "lowmem" else self.bar
+            pages = _window_pages(program, device)
+            window = _free(room, [*self._taken, *windows.values()], pages, at_end=at_end)
+            if window is None:
+                return None
+            windows[device.name] = window
+            start = window.end - device.pages if at_end else window.start
+            places[device.name] = PfnRange(start, start + device.pages)
+        self._taken += windows.values()
+        ordered = {device.name: places[device.name] for device in program.devices}
+        return Placement(Places.of(program, ordered), self.bar, windows)
+
+    def release(
+        self, placement: Placement, left: Iterable[PfnRange] = (), written: Collection[str] = ()
+    ) -> None:
+        """
+        Take a program's windows back; those in which something stayed are never handed out again.
+
+        :param left: page frames of the book entries the program left
+        :param written: devices that keep what the program stored to them
+        """
+        left = list(left)
+        for name, window in placement.windows.items():
+            reach = placement.reach(window)
+            if name not in written and not any(reach.overlaps(entry) for entry in left):
+                self._taken.remove(window)
+
+
+def _free(room: PfnRange, taken: Iterable[PfnRange], pages: int, *, at_end: bool) -> PfnRange | None:
+    # The lowest free window of that many pages in room, or the one at its end.
+    if at_end:
+        last = PfnRange(room.end - pages, room.end)
+        clear = last.start >= room.start and not any(last.overlaps(other) for other in taken)
+        return last if clear else None
+    start = room.start
+    for other in sorted(taken):
+        if start + pages <= other.start or other.start >= room.end:
+            break
+        start = max(start, other.end)
+    return PfnRange(start, start + pages) if start + pages <= room.end else None
+
+
+def past_end(program: Program) -> frozenset[str]:
+    """The pci devices of *program* that it maps past their last page."""
+    pages = {device.name: device.pages for device in _pci(program)}
+    calls = (op.call for op in program.ops)
+    return frozenset(
+        call.source.name
+        for call in calls
+        if isinstance(call, Mmap) and call.source.end > pages.get(call.source.name, call.source.end)
+    )
+
+
+def stored_to(program: Program) -> frozenset[str]:
+    """The devices that may hold other bytes after *program*: it maps them shared, and it stores."""
+    if not any(isinstance(op.call, Write) for op in program.ops):
+        return frozenset()
+    calls = (op.call for op in program.ops)
+    return frozenset(call.source.name for call in calls if isinstance(call, Mmap) and call.shared)
+
+
+def bar_mib_for(program: Program) -> int:
+    """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
+    pages = sum(_window_pages(program, device) for device in _pci(program))
+    return 1 << (max(1, -(-pages // _PAGES_PER_MIB)) - 1).bit_length()
+
+
+def check_placeable(program: Program) -> None:
+    """
+    Check that some guest can hold *program*.
+
+    :raises Misuse: it cannot be placed in any
+    """
+    tail = past_end(program)
+    if len(tail) > 1:
+        raise Misuse(
+            f"the program maps past the end of {' and '.join(sorted(tail))}, but only one device can lie "
+            "at the end of the BAR: map past the end of one device only"
+        )
+    low = sum(_window_pages(program, device) for device in program.devices if device.kind == "lowmem")
+    if low > LOWMEM.nr:
+        raise Misuse(
+            f"lowmem devices need {low} pages, in multiples of {LOWMEM_WINDOW_PAGES}, and a guest has "
+            f"{LOWMEM.nr}: declare fewer"
+        )
+    if bar_mib_for(program) > MAX_BAR_MIB:
+        raise Misuse(
+            f"the pci devices need a BAR of {bar_mib_for(program)} MiB: declare at most "
+            f"{MAX_BAR_MIB >> 10} GiB together"
+        )
+
+
+def _pci(program: Program) -> list[Device]:
+    # The devices that are windows of the BAR.
+    return [device for device in program.devices if device.kind == "pci"]
+
+
+def _window_pages(program: Program, device: Device) -> int:
+    # What a device takes: whole windows. What a program maps behind lowmem is its neighbour's otherwise.
+    if device.kind == "pci":
+        return -(-device.pages // WINDOW_PAGES) * WINDOW_PAGES
+    calls = (op.call for op in program.ops)
+    ends = [call.source.end for call in calls if isinstance(call, Mmap) and call.source.name == device.name]
+    return -(-max(device.pages, *ends, 0) // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES

@@ -1,0 +1,176 @@
+"""Programs as requests to the guest agent (``guest/PROTOCOL.md``): names become addresses.
+
+The way back is :mod:`pfnlab.lab.replies`.
+"""
+
+from __future__ import annotations
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.placement import Placement
+from pfnlab.programs.ops import (
+    ADVICE,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Program,
+    Read,
+    Span,
+    Write,
+    tasks_of,
+)
+from pfnlab.units import PAGE_SIZE, pfn_to_phys
+
+#: How many tasks the agent can hold, and how long a comm the kernel keeps.
+MAX_TASKS = 16
+COMM_LENGTH = 15
+
+_PROT = {"r": 1, "w": 2, "x": 4}
+
+_MAP_SHARED, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x1, 0x2, 0x10, 0x20
+_MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
+
+_MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
+
+#: The interfaces whose file offsets count from the start of the BAR; the others are physical.
+_FROM_BAR = frozenset({"wc", "uc"})
+
+#: Calls that take a range and nothing else, and calls that take nothing.
+_RANGE_VERBS: dict[type, str] = {
+    Munmap: "munmap",
+    Mlock: "mlock",
+    Munlock: "munlock",
+    Msync: "msync",
+    Mseal: "mseal",
+}
+_PLAIN_VERBS: dict[type, str] = {
+    Mlockall: "mlockall",
+    Exec: "exec",
+    Exit: "exit",
+    Kill: "kill",
+    Look: "nop",
+}
+
+
+def compile_program(
+    program: Program, placement: Placement, *, vmas: bool, ptes: bool, ident: str = "1"
+) -> str:
+    """
+    The request that runs *program* where *placement* puts it.
+
+    :param vmas: observe VMAs after every operation
+    :param ptes: observe page-table entries after every operation
+    :param ident: how the reply names the program
+    :raises Misuse: more tasks than the agent can hold, or a name nothing declares
+    """
+    tasks = tasks_of(program)
+    if len(tasks) > MAX_TASKS:
+        raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
+    slots = {name: slot for slot, name in enumerate(tasks)}
+    lines = [f"program {ident}", " ".join(["observe", *["vmas"] * vmas, *["ptes"] * ptes])]
+    lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
+    lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
+    lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]
+    lines += [f"op {_slot(slots, op.task)} {_request(op.call, placement, slots)}" for op in program.ops]
+    return "\n".join([*lines, "end", ""])
+
+
+def address_of(placement: Placement, span: Span) -> int:
+    """The virtual byte address at which *span* begins.
+
+    :raises Misuse: no area has that name
+    """
+    try:
+        start, _ = placement.places.areas[span.name]
+    except KeyError:
+        raise Misuse(f"there is no area {span.name}: map something as {span.name} or declare it") from None
+    return (start + span.start) * PAGE_SIZE
+
+
+def _slot(slots: dict[str, int], task: str) -> int:
+    try:
+        return slots[task]
+    except KeyError:
+        raise Misuse(f"there is no task {task}: write `{task} = fork` before it") from None
+
+
+def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
+    # The verb and its arguments.
+    kind = type(call)
+    if kind in _PLAIN_VERBS:
+        return _PLAIN_VERBS[kind]
+    match call:
+        case Mmap():
+            return _mmap(call, placement)
+        case Mremap():
+            return _mremap(call, placement)
+        case Fork():
+            return f"fork {slots[call.child]}"
+        case Read():
+            return f"load {address_of(placement, call.span):x}"
+        case Write():
+            return f"store {address_of(placement, call.span):x} {call.value:x}"
+        case Mprotect():
+            return f"mprotect {_range(placement, call.span)} {_prot(call.prot):x}"
+        case Madvise():
+            return f"madvise {_range(placement, call.span)} {ADVICE[call.advice]:x}"
+        case Munmap() | Mlock() | Munlock() | Msync() | Mseal():
+            return f"{_RANGE_VERBS[kind]} {_range(placement, call.span)}"
+    raise Misuse(f"the lab cannot run {kind.__name__}")
+
+
+def _mmap(call: Mmap, placement: Placement) -> str:
+    flags = _MAP_SHARED if call.shared else _MAP_PRIVATE
+    flags |= _MAP_POPULATE * call.populate | _MAP_LOCKED * call.locked
+    if call.over is not None:
+        target, flags = call.over, flags | _MAP_FIXED
+    else:
+        target, flags = Span(str(call.name), 0, call.source.pages), flags | _MAP_FIXED_NOREPLACE
+    offset = 0
+    if call.via == "anon":
+        flags |= _MAP_ANONYMOUS
+    else:
+        offset = _offset(call, placement)
+    size = call.source.pages * PAGE_SIZE
+    address = address_of(placement, target)
+    return f"mmap {call.via} {address:x} {size:x} {_prot(call.prot):x} {flags:x} {offset:x}"
+
+
+def _offset(call: Mmap, placement: Placement) -> int:
+    # The file offset in bytes of the first page mapped.
+    try:
+        device = placement.places.devices[call.source.name]
+    except KeyError:
+        raise Misuse(f"there is no device {call.source.name}: declare it above") from None
+    origin = placement.bar.start if call.via in _FROM_BAR else 0
+    return pfn_to_phys(device.start + call.source.start - origin)
+
+
+def _mremap(call: Mremap, placement: Placement) -> str:
+    # MREMAP_FIXED without MREMAP_MAYMOVE is refused by every kernel before it looks at anything else.
+    flags = _MREMAP_MAYMOVE * (call.maymove or call.fixed)
+    flags |= _MREMAP_FIXED * call.fixed | _MREMAP_DONTUNMAP * call.dontunmap
+    target = call.over or (Span(call.name, 0, call.pages) if call.name is not None else None)
+    new = 0 if target is None else address_of(placement, target)
+    old = f"{address_of(placement, call.span):x} {call.span.pages * PAGE_SIZE:x}"
+    return f"mremap {old} {call.pages * PAGE_SIZE:x} {flags:x} {new:x}"
+
+
+def _range(placement: Placement, span: Span) -> str:
+    return f"{address_of(placement, span):x} {span.pages * PAGE_SIZE:x}"
+
+
+def _prot(prot: str) -> int:
+    return 0 if prot == "none" else sum(_PROT[letter] for letter in prot)

@@ -1,0 +1,144 @@
+"""Programs as requests."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.placement import Placement, Windows
+from pfnlab.lab.wire import compile_program
+from pfnlab.programs.load import load_text
+from pfnlab.programs.ops import Device, Fork, Munmap, Op, Program, Span
+from pfnlab.units import PfnRange
+
+BAR = PfnRange(0xF8000, 0xF8000 + 256)
+
+HEAD = "pfnlab program 1\ntitle t\n"
+
+
+def placed(program: Program) -> Placement:
+    """The program behind another one of a window in an otherwise empty guest."""
+    windows = Windows(BAR)
+    windows.place(Program("t", "", (Device("other", "pci", 64),), ()))
+    placement = windows.place(program)
+    assert placement is not None
+    return placement
+
+
+def request(text: str, *, vmas: bool = False, ptes: bool = False) -> list[str]:
+    """The request's lines for a program text without its head."""
+    program = load_text(HEAD + text)
+    return compile_program(program, placed(program), vmas=vmas, ptes=ptes).splitlines()
+
+
+def ops(text: str) -> list[str]:
+    """Only the operations, task and all."""
+    device = "device bar: pci, 16 pages\ndevice low: lowmem, 4 pages\n"
+    return [line[3:] for line in request(device + text) if line.startswith("op ")]
+
+
+def test_a_whole_request() -> None:
+    """Windows are watched, areas observed and tasks named before the operations."""
+    text = "device bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\nkid = fork\nkid: exit\n"
+
+    expected = [
+        "program 1",
+        "observe vmas ptes",
+        "watch f8040000 f8080000",
+        "area 100000000000 10",
+        "name 0 main",
+        "name 1 kid",
+        "op 0 mmap wc 100000000000 10000 3 100001 40000",
+        "op 0 fork 1",
+        "op 1 exit",
+        "end",
+    ]
+    assert expected == request(text, vmas=True, ptes=True)
+
+
+def test_resource_files_count_from_the_bar_and_the_others_do_not() -> None:
+    """The offset of /dev/mem and /proc/bus/pci is a physical address."""
+    assert ops("a = mmap bar[1] proc-uc private r") == ["0 mmap proc-uc 100000000000 1000 1 100002 f8041000"]
+
+
+def test_low_memory_is_mapped_by_physical_address() -> None:
+    """Low memory has no BAR."""
+    assert ops("a = mmap low[0:4] devmem shared r") == ["0 mmap devmem 100000000000 4000 1 100001 10000"]
+
+
+def test_over_means_exactly_there() -> None:
+    """MAP_FIXED replaces what is mapped at the addresses given."""
+    lines = ops("a = mmap bar[0:8] wc shared rw\nmmap bar[0:2] uc shared rw over a[4:6]")
+
+    assert lines[1] == "0 mmap uc 100000004000 2000 3 11 40000"
+
+
+def test_populate_and_locked_are_flags() -> None:
+    """MAP_POPULATE and MAP_LOCKED join the flags of an anonymous mapping."""
+    lines = ops("a = mmap anon[0:2] private rwx populate locked")
+
+    assert lines == ["0 mmap anon 100000000000 2000 7 10a022 0"]
+
+
+def test_fixed_implies_maymove() -> None:
+    """Every kernel refuses MREMAP_FIXED alone, so it is never sent alone."""
+    lines = ops("a = mmap bar[0:8] wc shared rw\nb = mremap a[0:8] 8 pages fixed")
+
+    assert lines[1] == "0 mremap 100000000000 8000 8000 3 100080000000"
+
+
+def test_an_empty_span_is_an_old_length_of_zero() -> None:
+    """mremap of nothing asks the kernel to duplicate a mapping."""
+    lines = ops("a = mmap bar[0:8] wc shared rw\nmremap a[2:2] 8 pages maymove")
+
+    assert lines[1] == "0 mremap 100000002000 0 8000 1 0"
+
+
+def test_advice_is_a_number() -> None:
+    """madvise is told the kernel's number in hex."""
+    lines = ops("a = mmap bar[0:8] wc shared rw\nmadvise a[0:8] hugepage")
+
+    assert lines[1] == "0 madvise 100000000000 8000 e"
+
+
+def test_no_protection_is_zero() -> None:
+    """PROT_NONE has no bit."""
+    assert ops("a = mmap bar[0:8] wc shared rw\nmprotect a[1:2] none")[1] == (
+        "0 mprotect 100000001000 1000 0"
+    )
+
+
+def test_loads_and_stores_name_an_address() -> None:
+    """read and write touch the first word of a page; the value is hex."""
+    lines = ops("a = mmap bar[0:8] wc shared rw\nread a[3]\nwrite a[3] 255")
+
+    assert lines[1:] == ["0 load 100000003000", "0 store 100000003000 ff"]
+
+
+def test_calls_without_a_range() -> None:
+    """mlockall and look take nothing."""
+    assert ops("mlockall\nlook\nexec") == ["0 mlockall", "0 nop", "0 exec"]
+
+
+def test_too_many_tasks_are_misuse() -> None:
+    """The agent holds sixteen tasks."""
+    program = Program("t", "", (), tuple(Op(Fork(f"t{number}")) for number in range(16)))
+
+    with pytest.raises(Misuse, match="at most 16"):
+        compile_program(program, placed(program), vmas=False, ptes=False)
+
+
+def test_an_unknown_area_is_misuse() -> None:
+    """A program built by hand may name what nothing declares."""
+    program = Program("t", "", (), (Op(Munmap(Span("ghost", 0, 1))),))
+
+    with pytest.raises(Misuse, match="no area ghost"):
+        compile_program(program, placed(program), vmas=False, ptes=False)
+
+
+def test_an_unknown_task_is_misuse() -> None:
+    """A task acts only after its fork is in the program."""
+    program = Program("t", "", (), (Op(Munmap(Span("a", 0, 1)), task="ghost"),))
+
+    with pytest.raises(Misuse, match="no task ghost"):
+        compile_program(program, placed(program), vmas=False, ptes=False)
