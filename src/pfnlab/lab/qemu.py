@@ -31,9 +31,7 @@ _CONSOLES_KEPT = 50
 _serial = itertools.count()
 
 # Ends a QEMU whose owner is gone, however it went: the pipe it reads from closes with the owner.
-_GUARD = (
-    'read -r _; case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
-)
+_GUARD = 'read -r _; case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
 
 
 class Guest:
