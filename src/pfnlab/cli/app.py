@@ -1,0 +1,147 @@
+"""The verbs and their options. What a verb does is imported when it runs, so that help is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+#: What the framework raises for a wrong option or argument, of whichever version it is.
+UsageError: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
+
+_PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+
+app = typer.Typer(no_args_is_help=True, **_PLAIN)
+kernels = typer.Typer(help="Real kernels that can be booted.", **_PLAIN)
+policies = typer.Typer(help="The competing ideas the model can run.", **_PLAIN)
+app.add_typer(kernels, name="kernels")
+app.add_typer(policies, name="policies")
+
+Programs = Annotated[list[Path], typer.Argument(metavar="PROGRAM", help="Program files.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from pfnlab import __version__
+
+        print(f"pfnlab {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def pfnlab(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The rules of Linux PFN mappings as a program: run them, and hold them against real kernels.
+
+    Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails), 2 misuse,
+    3 undecided (missing tool, lost guest), 4 a defect of pfnlab.
+    """
+
+
+@app.command()
+def run(
+    programs: Programs,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MACHINE",
+            help="model:SERIES[,SEAM=POLICY...], qemu:SERIES or qemu:BZIMAGE; may be given several times. "
+            "Without it: the model of the newest kernel.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object; with several programs, one a line.")
+    ] = False,
+    steps: Annotated[bool, typer.Option("--steps", help="Show VMAs and page-table entries too.")] = False,
+    profile: Annotated[
+        str | None, typer.Option(metavar="SERIES", help="What a qemu:BZIMAGE should behave like.")
+    ] = None,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Keep what real kernels did as NAME.expected.json.")
+    ] = False,
+) -> int:
+    """Run programs on machines and print the machines side by side, differences marked."""
+    from pfnlab.cli.run import RunRequest, run_programs
+
+    return run_programs(RunRequest(programs, on or [], as_json, steps, profile, promote))
+
+
+@app.command()
+def fmt(
+    programs: Annotated[
+        list[Path], typer.Argument(metavar="PROGRAM", help="Program files; - is standard input.")
+    ],
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 when something would.")] = False,
+) -> int:
+    """Rewrite program files in their canonical form."""
+    from pfnlab.cli.fmt import format_programs
+
+    return format_programs(programs, check=check)
+
+
+@app.command()
+def matrix(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl", help="Recorded cases.")],
+    as_json: AsJson = False,
+) -> int:
+    """Predict recorded behaviour of real kernels and count what the model gets right."""
+    from pfnlab.cli.matrix import predict
+
+    return predict(files, as_json=as_json)
+
+
+@kernels.callback(invoke_without_command=True)
+def kernels_default(context: typer.Context) -> int:
+    """Real kernels that can be booted; `list` when nothing is said."""
+    return kernels_list() if context.invoked_subcommand is None else 0
+
+
+@kernels.command("list")
+def kernels_list() -> int:
+    """What is cached and what the archive offers."""
+    from pfnlab.cli.kernels import list_kernels
+
+    return list_kernels()
+
+
+@kernels.command("fetch")
+def kernels_fetch(
+    series: Annotated[list[str], typer.Argument(metavar="K", help="Series such as 6.12, or all.")],
+    refresh: Annotated[bool, typer.Option("--refresh", help="Read the package lists again.")] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Only those not in the cache.")] = False,
+) -> int:
+    """Fetch the newest kernel of each series from the distribution's archive."""
+    from pfnlab.cli.kernels import fetch_kernels
+
+    return fetch_kernels(series, refresh=refresh, missing=missing)
+
+
+@policies.callback(invoke_without_command=True)
+def policies_default(context: typer.Context) -> int:
+    """The competing ideas the model can run; `list` when nothing is said."""
+    return policies_list() if context.invoked_subcommand is None else 0
+
+
+@policies.command("list")
+def policies_list() -> int:
+    """Every policy by seam, and the kernel profiles."""
+    from pfnlab.cli.policies import list_policies
+
+    return list_policies()
+
+
+@policies.command("show")
+def policies_show(name: Annotated[str, typer.Argument(metavar="NAME", help="A policy or profile.")]) -> int:
+    """What one policy says."""
+    from pfnlab.cli.policies import show_policy
+
+    return show_policy(name)

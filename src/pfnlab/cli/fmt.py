@@ -1,0 +1,47 @@
+"""``pfnlab fmt``: program files in their canonical form."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pfnlab.errors import Misuse
+from pfnlab.programs.layout import format_text
+
+#: The name that stands for standard input and output.
+STDIN = Path("-")
+
+
+def format_programs(paths: Sequence[Path], *, check: bool) -> int:
+    """Rewrite files in place, standard input to standard output.
+
+    :param check: write nothing and return 1 when a file is not in its canonical form
+    """
+    status = 0
+    for path in paths:
+        text = _read(path)
+        formatted = format_text(text, str(path))
+        if check:
+            if formatted != text:
+                print(f"{path} would be rewritten")
+                status = 1
+        elif path == STDIN:
+            sys.stdout.write(formatted)
+        elif formatted != text:
+            _write(path, formatted)
+    return status
+
+
+def _read(path: Path) -> str:
+    try:
+        return sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as trouble:
+        raise Misuse(f"{path} cannot be read: {trouble}") from trouble
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as trouble:
+        raise Misuse(f"{path} cannot be written: {trouble}") from trouble

@@ -1,0 +1,133 @@
+"""Machines by the names users give them: ``model:7.2``, ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from pfnlab.errors import Defect, Misuse
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+
+#: What to write, for messages.
+FORMS = "model:SERIES (model:7.2), model:SERIES,SEAM=POLICY, qemu:SERIES (qemu:6.1) or qemu:BZIMAGE"
+
+_KINDS = ("model", "qemu")
+
+
+class Machine(Protocol):
+    """What runs programs."""
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program, in order."""
+        ...
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A machine as the user named it.
+
+    :param series: the kernel series it is or models; None for a kernel nobody described
+    :param stock: whether it is a distribution's kernel, so that goldens may be made from it
+    """
+
+    spec: str
+    series: str | None
+    stock: bool
+
+    @property
+    def kind(self) -> str:
+        """``model`` or ``qemu``."""
+        return self.spec.partition(":")[0]
+
+    @property
+    def rest(self) -> str:
+        """What follows the kind."""
+        return self.spec.partition(":")[2]
+
+
+def name_machine(spec: str, profile: str | None = None) -> Named:
+    """Read a machine's name without starting anything.
+
+    :param profile: the series a kernel file should behave like
+    :raises Misuse: the name is none; the message says what to write
+    """
+    kind, colon, rest = spec.partition(":")
+    if not colon or kind not in _KINDS:
+        raise Misuse(f"there is no machine {spec!r}: {_guess(spec)}write {FORMS}")
+    if not rest:
+        raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
+    if kind == "model":
+        return Named(spec, rest.partition(",")[0], stock=False)
+    from pfnlab.lab.kernels import SERIES
+
+    if rest in SERIES:
+        return Named(spec, rest, stock=True)
+    if _is_file(rest):
+        return Named(spec, profile, stock=False)
+    close = difflib.get_close_matches(rest, SERIES, n=1)
+    guess = f"did you mean qemu:{close[0]}? " if close else ""
+    raise Misuse(
+        f"there is no kernel {rest!r}, neither a series nor a file: "
+        f"{guess}known series are {', '.join(SERIES)}"
+    )
+
+
+def open_machine(spec: str, profile: str | None = None) -> Machine:
+    """The machine behind a name; a kernel that is not here yet is fetched when it runs.
+
+    :raises Misuse: the name is none
+    """
+    named = name_machine(spec, profile)
+    if named.kind == "model":
+        from pfnlab.programs.model import ModelMachine
+
+        model: Machine = ModelMachine(named.rest)
+        return model
+    from pfnlab.lab.machine import QemuMachine
+
+    guest: Machine = QemuMachine(named.rest if named.stock else Path(named.rest))
+    return guest
+
+
+def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None:
+    """Fetch the stock kernels of *machines* that are not in the cache, saying so."""
+    wanted = [named.rest for named in machines if named.stock]
+    if not wanted:
+        return
+    from pfnlab.lab.kernels import cached, fetch
+
+    missing = [series for series in dict.fromkeys(wanted) if cached(series) is None]
+    if missing:
+        say(f"fetching kernels {', '.join(missing)}")
+        fetch(*missing, say=say)
+
+
+def run_on(named: Named, machine: Machine, programs: Sequence[Program]) -> list[Run]:
+    """One run a program, under the name the user gave the machine; its guests are gone afterwards."""
+    with machine if isinstance(machine, AbstractContextManager) else nullcontext():
+        runs = machine.run(programs)
+    if len(runs) != len(programs):
+        raise Defect(f"{named.spec} answered {len(programs)} programs with {len(runs)} runs")
+    return [msgspec.structs.replace(run, machine=named.spec) for run in runs]
+
+
+# What somebody who wrote "7.2" or "quemu:7.2" most likely wanted.
+def _guess(spec: str) -> str:
+    kind, colon, rest = spec.partition(":")
+    if not colon and re.fullmatch(r"\d+\.\d+(,.*)?", spec):
+        return f"did you mean model:{spec}? "
+    close = difflib.get_close_matches(kind, _KINDS, n=1)
+    return f"did you mean {close[0]}:{rest or '7.2'}? " if close else ""
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False

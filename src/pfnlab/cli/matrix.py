@@ -1,0 +1,28 @@
+"""``pfnlab matrix``: recorded behaviour of real kernels against the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+#: The keys of the JSON object, in order.
+KEYS = ("cases", "exact", "waiting", "wrong", "details")
+
+
+def predict(files: Sequence[Path], *, as_json: bool) -> int:
+    """Print how many recorded cases the model predicts; 1 when one is predicted wrongly."""
+    from pfnlab.programs.matrix import predict_files
+
+    result = predict_files(list(files))
+    if as_json:
+        print(
+            json.dumps({key: msgspec.to_builtins(getattr(result, key)) for key in KEYS}, ensure_ascii=False)
+        )
+    else:
+        print(f"{result.cases} cases: {result.exact} exact, {result.waiting} waiting, {result.wrong} wrong")
+        for detail in result.details:
+            print(detail)
+    return 1 if result.wrong else 0

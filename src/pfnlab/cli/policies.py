@@ -1,0 +1,99 @@
+"""``pfnlab policies``: the ideas a model can be put together from, and the kernels' own choices.
+
+A policy is a module in a folder named after its seam (``policies/trackers/vm_pat.py``); its docstring
+is what it says about itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, NamedTuple
+
+from pfnlab.errors import Misuse
+from pfnlab.programs.compare import series_key
+
+
+class Policy(NamedTuple):
+    """One policy: its seam's folder, its name, what it says, and its source."""
+
+    seam: str
+    name: str
+    says: str
+    source: str
+
+
+def list_policies() -> int:
+    """Every policy by seam with its first sentence, then the profiles."""
+    policies = list(_policies())
+    width = max((len(policy.name) for policy in policies), default=0)
+    for seam in dict.fromkeys(policy.seam for policy in policies):
+        print(seam)
+        for policy in policies:
+            if policy.seam == seam:
+                print(f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}")
+    print("profiles")
+    print(f"  {', '.join(all_series())}")
+    return 0
+
+
+def show_policy(name: str) -> int:
+    """What one policy says and how it is written, or the switches of one profile."""
+    if name in all_series():
+        for key, value in _switches(name).items():
+            print(f"{key} = {value}")
+        return 0
+    policies = {policy.name: policy for policy in _policies()}
+    if name not in policies:
+        known = [*policies, *all_series()]
+        close = difflib.get_close_matches(name, known, n=1)
+        guess = f"did you mean {close[0]}? " if close else ""
+        raise Misuse(f"there is no policy or profile {name!r}: {guess}known are {', '.join(known)}")
+    print(policies[name].source, end="")
+    return 0
+
+
+def all_series() -> list[str]:
+    """The series of every profile, oldest first."""
+    from pfnlab.policies.profiles import PROFILES
+
+    return sorted(PROFILES, key=series_key)
+
+
+def newest_series() -> str:
+    """The series of the newest profile."""
+    return all_series()[-1]
+
+
+def check_series(series: str) -> None:
+    """
+    Refuse a series no profile describes.
+
+    :raises Misuse: with the known ones
+    """
+    if series not in all_series():
+        raise Misuse(f"there is no profile {series!r}: known are {', '.join(all_series())}")
+
+
+def _switches(series: str) -> dict[str, Any]:
+    from pfnlab.policies.profiles import PROFILES
+
+    return dataclasses.asdict(PROFILES[series])
+
+
+def _policies() -> Iterator[Policy]:
+    for seam in sorted(files("pfnlab.policies").iterdir(), key=_name):
+        if seam.is_dir() and seam.joinpath("__init__.py").is_file():
+            for module in sorted(seam.iterdir(), key=_name):
+                if module.name.endswith(".py") and module.name != "__init__.py":
+                    source = module.read_text(encoding="utf-8")
+                    says = ast.get_docstring(ast.parse(source)) or ""
+                    yield Policy(seam.name, module.name.removesuffix(".py"), says, source)
+
+
+def _name(entry: Traversable) -> str:
+    return entry.name

@@ -1,0 +1,112 @@
+"""``pfnlab run``: programs on machines, side by side."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.cli.kernels import say
+from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on
+from pfnlab.cli.policies import check_series, newest_series
+from pfnlab.errors import Misuse
+from pfnlab.programs.compare import Outcome, Verdict, judge
+from pfnlab.programs.form import program_hash
+from pfnlab.programs.load import load_program
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
+
+#: Which outcome of several programs counts for the exit code.
+_WORST = (Outcome.AS_EXPECTED, Outcome.UNDECIDED, Outcome.DISCOVERY)
+
+#: How wide a table is that goes to a file or a pipe.
+_PIPED_WIDTH = 120
+
+
+class RunRequest(msgspec.Struct, frozen=True):
+    """What the command line asked for."""
+
+    programs: list[Path]
+    on: list[str]
+    as_json: bool = False
+    steps: bool = False
+    profile: str | None = None
+    promote: bool = False
+
+
+def run_programs(request: RunRequest) -> int:
+    """Run, print, promote; the exit code."""
+    programs = [load_program(path) for path in request.programs]
+    machines = _machines(request)
+    opened = [open_machine(named.spec, request.profile) for named in machines]
+    fetch_missing(machines, say)
+    by_machine = [run_on(named, machine, programs) for named, machine in zip(machines, opened, strict=True)]
+    series = {named.spec: named.series for named in machines}
+    outcome = Outcome.AS_EXPECTED
+    for index, (path, program) in enumerate(zip(request.programs, programs, strict=True)):
+        runs = [one[index] for one in by_machine]
+        verdict = judge(program, runs, series)
+        _print(request, path, program, runs, verdict, first=index == 0)
+        outcome = max(outcome, verdict.outcome, key=_WORST.index)
+        if request.promote:
+            _promote(request, path, program, machines, runs)
+    return outcome.value
+
+
+def _machines(request: RunRequest) -> list[Named]:
+    specs = request.on or [f"model:{newest_series()}"]
+    machines = [name_machine(spec, request.profile) for spec in specs]
+    if request.promote:
+        for named in machines:
+            if not named.stock:
+                raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:SERIES alone")
+    if request.profile is not None:
+        check_series(request.profile)
+        if not any(named.kind == "qemu" and not named.stock for named in machines):
+            raise Misuse("--profile says what a kernel file should behave like: add --on qemu:BZIMAGE")
+    return machines
+
+
+def _print(
+    request: RunRequest, path: Path, program: Program, runs: Sequence[Run], verdict: Verdict, first: bool
+) -> None:
+    if request.as_json:
+        from pfnlab.report.run_json import run_line
+
+        print(run_line(path.stem, program_hash(program), runs, verdict))
+        return
+    from rich.console import Console
+
+    from pfnlab.report.table import render
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not first:
+        print()
+    text = render(
+        program,
+        runs,
+        verdict,
+        width=console.width if console.is_terminal or "COLUMNS" in os.environ else _PIPED_WIDTH,
+        steps=request.steps,
+        marks=console.color_system is None,
+    )
+    console.print(text, end="", soft_wrap=True)
+
+
+def _promote(
+    request: RunRequest, path: Path, program: Program, machines: Sequence[Named], runs: Sequence[Run]
+) -> None:
+    flags = " ".join(f"--on {named.spec}" for named in machines)
+    made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
+    by_series = {named.series: run for named, run in zip(machines, runs, strict=True) if named.series}
+    golden = golden_path(path)
+    try:
+        write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_series))
+    except OSError as trouble:
+        raise Misuse(f"{golden} cannot be written: {trouble}") from trouble
+    print(f"{golden} written", file=sys.stderr)

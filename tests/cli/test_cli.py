@@ -1,0 +1,516 @@
+"""The command line: every exit code, and messages that say what to write instead."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from middle_runs import careful, cut, forgetful
+
+from pfnlab import __version__
+from pfnlab.cli import main
+from pfnlab.errors import Defect, MissingTool
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+from pfnlab.report.golden import golden_path, read_golden
+from pfnlab.report.run_json import run_schema
+
+PROGRAM = """pfnlab program 1
+title   The middle goes first
+asks    What stays reserved?
+device  bar: pci, 16 pages
+
+a = mmap bar[0:16] wc shared rw
+munmap a[4:8]
+munmap a
+
+expect 6.1..6.12   leaked bar[0:8] wc
+expect 6.16..      nothing left
+"""
+
+
+class Answer(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Fake:
+    """A machine that gives a prepared answer."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The answer for the kernel the name ends in."""
+        if "lost" in self.spec:
+            return [cut(forgetful(), 2)] * len(programs)
+        if "missing" in self.spec:
+            raise MissingTool("qemu-system-x86_64 is not here: install qemu-system-x86")
+        if "interrupted" in self.spec:
+            raise KeyboardInterrupt
+        if "defect" in self.spec:
+            raise Defect("a check failed")
+        if "broken" in self.spec:
+            raise ZeroDivisionError
+        return [forgetful() if "6.1" in self.spec else careful()] * len(programs)
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Runs a command in this process."""
+
+    def answer(*argv: object) -> Answer:
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in argv])
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Answer(ended.value.code, said.out, said.err)
+
+    return answer
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program file."""
+    path = tmp_path / "middle.pfn"
+    path.write_text(PROGRAM)
+    return path
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines answer without a model, a kernel or QEMU."""
+    monkeypatch.setattr("pfnlab.cli.run.open_machine", lambda spec, profile: Fake(spec))
+    monkeypatch.setattr("pfnlab.cli.run.fetch_missing", lambda machines, say: None)
+
+
+Ask = Callable[..., Answer]
+
+
+def test_version(ask: Ask) -> None:
+    """--version prints the package's version."""
+    assert ask("--version") == (0, f"pfnlab {__version__}\n", "")
+
+
+def test_help_names_every_verb(ask: Ask) -> None:
+    """--help is a success and lists the verbs."""
+    answer = ask("--help")
+
+    assert answer.code == 0
+    assert all(f"\n  {verb} " in answer.out for verb in ("run", "fmt", "matrix", "kernels", "policies"))
+
+
+def test_no_arguments_show_the_help_as_misuse(ask: Ask) -> None:
+    """A command without a verb says which there are."""
+    answer = ask()
+
+    assert (answer.code, answer.err.splitlines()[0]) == (2, "Usage: pfnlab [OPTIONS] COMMAND [ARGS]...")
+
+
+@pytest.mark.usefixtures("fakes")
+def test_machines_that_agree_exit_0(ask: Ask, program: Path) -> None:
+    """As expected: 0."""
+    answer = ask("run", program, "--on", "model:6.1", "--on", "qemu:6.1")
+
+    assert (answer.code, answer.err) == (0, "")
+    assert "agree: model:6.1, qemu:6.1" in answer.out
+
+
+@pytest.mark.usefixtures("fakes")
+def test_machines_that_differ_exit_1(ask: Ask, program: Path) -> None:
+    """A difference is a discovery: 1."""
+    answer = ask("run", program, "--on", "model:6.1", "--on", "model:7.2")
+
+    assert answer.code == 1
+    assert "differ: model:6.1 | model:7.2" in answer.out
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_failed_expectation_exits_1(ask: Ask, program: Path) -> None:
+    """One machine that leaves something else than expected: 1."""
+    program.write_text(PROGRAM.replace("nothing left", "leaked bar[0:4] wc"))
+
+    answer = ask("run", program, "--on", "model:7.2")
+
+    assert answer.code == 1
+    assert "not as expected, 6.16.. leaked bar[0:4] wc: model:7.2 leaves nothing" in answer.out
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_lost_guest_exits_3(ask: Ask, program: Path) -> None:
+    """What was seen agrees, the rest is unknown: 3."""
+    answer = ask("run", program, "--on", "model:6.1", "--on", "model:6.1,lost")
+
+    assert answer.code == 3
+    assert "lost: model:6.1,lost after step 2: the guest panicked" in answer.out
+
+
+@pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize(
+    ("spec", "code", "message"),
+    [
+        ("model:missing", 3, "pfnlab: qemu-system-x86_64 is not here: install qemu-system-x86\n"),
+        ("model:defect", 4, "pfnlab: a check failed\n"),
+        ("model:interrupted", 130, ""),
+    ],
+)
+def test_an_error_is_one_line_and_its_code(
+    ask: Ask, program: Path, spec: str, code: int, message: str
+) -> None:
+    """An error raised on purpose has no traceback."""
+    answer = ask("run", program, "--on", spec)
+
+    assert (answer.code, answer.out, answer.err) == (code, "", message)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_anything_uncaught_is_a_defect(ask: Ask, program: Path) -> None:
+    """What nobody raised on purpose is ours: 4, with the traceback."""
+    answer = ask("run", program, "--on", "model:broken")
+
+    assert answer.code == 4
+    assert "ZeroDivisionError" in answer.err
+
+
+@pytest.mark.usefixtures("fakes")
+def test_json_keeps_to_the_schema(ask: Ask, program: Path) -> None:
+    """--json prints one object, named after the file, with the names the user gave the machines."""
+    answer = ask("run", program, "--on", "model:6.1", "--on", "qemu:7.2", "--json")
+
+    content = json.loads(answer.out)
+    jsonschema.Draft202012Validator(run_schema()).validate(content)
+    assert content["program"]["name"] == "middle"
+    assert [one["machine"] for one in content["machines"]] == ["model:6.1", "qemu:7.2"]
+
+
+@pytest.mark.usefixtures("fakes")
+def test_several_programs_print_one_object_a_line(ask: Ask, program: Path) -> None:
+    """JSON Lines; the help says so."""
+    answer = ask("run", program, program, "--on", "model:6.1", "--json")
+
+    assert [json.loads(line)["agree"] for line in answer.out.splitlines()] == [True, True]
+    assert "several programs, one a line" in " ".join(ask("run", "--help").out.split())
+
+
+@pytest.mark.usefixtures("fakes")
+def test_several_programs_exit_with_the_worst(ask: Ask, program: Path) -> None:
+    """One discovery among several programs is a discovery."""
+    odd = program.with_name("odd.pfn")
+    odd.write_text(PROGRAM.replace("leaked bar[0:8] wc", "nothing left"))
+
+    assert ask("run", odd, program, "--on", "model:6.1").code == 1
+
+
+@pytest.mark.usefixtures("fakes")
+def test_without_on_the_newest_model_runs(ask: Ask, program: Path) -> None:
+    """The default machine is the model of the newest profile."""
+    from pfnlab.policies.profiles import SERIES
+
+    answer = ask("run", program)
+
+    assert answer.code == 0
+    assert f"model:{SERIES[-1]} is profile" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("7.2", "there is no machine '7.2': did you mean model:7.2? write model:SERIES"),
+        ("quemu:7.2", "there is no machine 'quemu:7.2': did you mean qemu:7.2? write model:SERIES"),
+        ("kvm", "there is no machine 'kvm': write model:SERIES"),
+        ("qemu:", "machine 'qemu:' does not say which: write model:SERIES"),
+        ("qemu:7.22", "neither a series nor a file: did you mean qemu:7.2? known series are 6.1, "),
+        ("qemu:/no/such/file", "there is no kernel '/no/such/file', neither a series nor a file"),
+        ("model:9.9", "9.9"),
+    ],
+)
+def test_an_unknown_machine_says_what_to_write(ask: Ask, program: Path, spec: str, message: str) -> None:
+    """A machine that is none is misuse, and the message names the forms or the nearest one."""
+    answer = ask("run", program, "--on", spec)
+
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err
+
+
+def test_a_kernel_file_is_a_machine(tmp_path: Path) -> None:
+    """qemu:FILE has the series --profile says, and is nothing goldens may be made from."""
+    from pfnlab.cli.machines import Named, name_machine
+
+    image = tmp_path / "bzImage"
+    image.touch()
+
+    named = name_machine(f"qemu:{image}", "6.12")
+
+    assert named == Named(f"qemu:{image}", "6.12", stock=False)
+    assert (named.kind, named.rest) == ("qemu", str(image))
+
+
+def test_the_model_runs(ask: Ask, program: Path) -> None:
+    """Without fakes the model itself answers."""
+    answer = ask("run", program, "--on", "model:6.1", "--steps")
+
+    assert answer.code == 0
+    assert "bar[0:8] wc  LEAKED" in answer.out
+
+
+@pytest.mark.parametrize("verb", ["run", "fmt"])
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\x00", b"pfnlab program 1\nmunmap", b"\x00" * 99])
+def test_a_file_that_is_no_program_is_misuse(
+    ask: Ask, tmp_path: Path, verb: str, content: bytes | None
+) -> None:
+    """Missing, empty, binary and wrong files are named without a traceback."""
+    path = tmp_path / "odd.pfn"
+    if content is not None:
+        path.write_bytes(content)
+
+    answer = ask(verb, path)
+
+    assert (answer.code, answer.out) == (2, "")
+    assert str(path) in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_folder_is_no_program(ask: Ask, tmp_path: Path) -> None:
+    """A folder is misuse for every verb that reads programs."""
+    assert [ask(verb, tmp_path).code for verb in ("run", "fmt")] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rn",),
+        ("run",),
+        ("run", "x", "--onn", "model:7.2"),
+        ("fmt",),
+        ("kernels", "fetsh"),
+        ("policies", "show"),
+    ],
+)
+def test_wrong_words_are_misuse(ask: Ask, words: tuple[str, ...]) -> None:
+    """Unknown verbs, unknown options and missing arguments: 2."""
+    answer = ask(*words)
+
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err
+
+
+@pytest.mark.usefixtures("fakes")
+def test_promote_writes_the_golden(ask: Ask, program: Path) -> None:
+    """Each series that ran is kept beside the program, with the command that did it."""
+    answer = ask("run", program, "--on", "qemu:6.1", "--on", "qemu:7.2", "--promote")
+
+    golden = read_golden(golden_path(program))
+    assert answer.code == 1
+    assert golden is not None
+    assert golden.made_by == f"pfnlab run {program} --on qemu:6.1 --on qemu:7.2 --promote"
+    assert [seen.series for seen in golden.observations] == [("6.1",), ("7.2",)]
+
+
+@pytest.mark.usefixtures("fakes")
+@pytest.mark.parametrize("flags", [(), ("--on", "model:6.1"), ("--on", "qemu:6.1", "--on", "model:6.1")])
+def test_only_real_kernels_are_promoted(ask: Ask, program: Path, flags: tuple[str, ...]) -> None:
+    """A golden made from the model would prove nothing."""
+    answer = ask("run", program, *flags, "--promote")
+
+    assert (answer.code, golden_path(program).exists()) == (2, False)
+    assert "goldens come from qemu:SERIES alone" in answer.err
+
+
+@pytest.mark.usefixtures("fakes")
+def test_a_profile_needs_a_kernel_file(ask: Ask, program: Path) -> None:
+    """--profile without qemu:FILE, or with an unknown series, is misuse."""
+    assert [ask("run", program, "--profile", one).code for one in ("6.1", "9.9")] == [2, 2]
+
+
+def test_fmt_rewrites_in_place(ask: Ask, program: Path) -> None:
+    """A file becomes its canonical form, and stays so."""
+    program.write_text(PROGRAM.replace("munmap a[4:8]", "munmap   a[ 4 : 8 ]"))
+
+    first, second = ask("fmt", program), ask("fmt", "--check", program)
+
+    assert (first, second) == ((0, "", ""), (0, "", ""))
+    assert "\nmunmap a[4:8]\n" in program.read_text()
+
+
+def test_fmt_check_changes_nothing(ask: Ask, program: Path) -> None:
+    """--check names files that would change: 1."""
+    program.write_text(PROGRAM + "\n\n")
+
+    assert ask("fmt", "--check", program) == (1, f"{program} would be rewritten\n", "")
+    assert program.read_text() == PROGRAM + "\n\n"
+
+
+def test_fmt_reads_standard_input(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """- is standard input to standard output."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(PROGRAM + "\n"))
+
+    answer = ask("fmt", "-")
+
+    assert (answer.code, answer.out.splitlines()) == (0, PROGRAM.splitlines())
+
+
+def test_kernels_are_listed(ask: Ask) -> None:
+    """Every series has a line, cached or not."""
+    from pfnlab.lab.kernels import SERIES
+
+    answer = ask("kernels")
+
+    assert answer.code == 0
+    assert [line.split()[0] for line in answer.out.splitlines()] == ["series", *SERIES]
+
+
+def test_an_unknown_kernel_is_not_fetched(ask: Ask) -> None:
+    """Fetching names the known series."""
+    answer = ask("kernels", "fetch", "6.99")
+
+    assert answer.code == 2
+    assert "known are 6.1, " in answer.err
+
+
+def test_policies_are_listed(ask: Ask) -> None:
+    """Trackers by name, and the profiles."""
+    answer = ask("policies")
+
+    assert answer.code == 0
+    assert all(name in answer.out for name in ("trackers", "vm_pat", "track_ctx", "6.1, 6.12"))
+
+
+def test_a_policy_and_a_profile_can_be_shown(ask: Ask) -> None:
+    """A policy is its source, a profile its switches."""
+    policy, profile = ask("policies", "show", "vm_pat"), ask("policies", "show", "6.1")
+
+    assert (policy.code, profile.code) == (0, 0)
+    assert policy.out.startswith('"""')
+    assert "tracker = vm_pat\n" in profile.out
+
+
+def test_an_unknown_policy_suggests_one(ask: Ask) -> None:
+    """A misspelt name is answered with the nearest."""
+    answer = ask("policies", "show", "vm_part")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "did you mean vm_pat?" in answer.err
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(0, 0), (2, 1)])
+def test_matrix_prints_its_counts(ask: Ask, monkeypatch: pytest.MonkeyPatch, wrong: int, code: int) -> None:
+    """A wrong prediction is a discovery; waiting cases are not."""
+    module: Any = ModuleType("pfnlab.programs.matrix")
+    module.predict_files = lambda paths: SimpleNamespace(
+        cases=9, exact=4, waiting=5 - wrong, wrong=wrong, details=["one", "two"][:wrong]
+    )
+    monkeypatch.setitem(sys.modules, "pfnlab.programs.matrix", module)
+
+    text, as_json = ask("matrix", "x.jsonl"), ask("matrix", "x.jsonl", "--json")
+
+    assert (text.code, as_json.code) == (code, code)
+    assert text.out.startswith(f"9 cases: 4 exact, {5 - wrong} waiting, {wrong} wrong\n")
+    assert list(json.loads(as_json.out)) == ["cases", "exact", "waiting", "wrong", "details"]
+
+
+def test_a_reader_that_leaves_is_no_error(program: Path) -> None:
+    """A closed pipe ends the command quietly, with a code that is no verdict."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", "from pfnlab.cli import main; main()", "run", str(program)]
+
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
+
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_the_installed_command_answers() -> None:
+    """The console script is there and maps misuse to 2."""
+    command = [str(Path(sys.executable).with_name("pfnlab")), "run", "/no/such/file.pfn"]
+
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Help needs neither the model nor the lab, nor libraries that are slow to import."""
+    code = (
+        "import sys\nfrom pfnlab.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('rich', 'lark', 'msgspec')"
+        " or m.startswith(('pfnlab.mm', 'pfnlab.lab', 'pfnlab.programs', 'pfnlab.report'))))"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+WORDS = st.sampled_from(
+    [
+        "run",
+        "fmt",
+        "kernels",
+        "policies",
+        "list",
+        "show",
+        "matrix",
+        "--on",
+        "--json",
+        "--steps",
+        "--check",
+        "--profile",
+        "--promote",
+        "--version",
+        "--help",
+        "-",
+        "--",
+        "model:",
+        "model:7.2",
+        "qemu:",
+        ".",
+        "model:7.2,tracker=",
+        "model:7.2,",
+        "vm_pat",
+        "6.1",
+        "/dev/null",
+        "middle.pfn",
+        "qemu:.",
+        "--on=",
+        "�",
+    ]
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(argv=st.lists(st.one_of(WORDS, st.text(max_size=8)), max_size=6))
+def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
+    """Whatever is typed, the answer is a verdict or misuse, never a traceback."""
+    (tmp_path / "middle.pfn").write_text(PROGRAM)
+    before, stdin = Path.cwd(), sys.stdin
+    module: Any = ModuleType("pfnlab.programs.matrix")
+    module.predict_files = lambda paths: SimpleNamespace(cases=0, exact=0, waiting=0, wrong=0, details=[])
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setitem(sys.modules, "pfnlab.programs.matrix", module)
+        patch.setattr(sys, "stdin", io.StringIO("\udcff" if "--" in argv else "odd"))
+        os.chdir(tmp_path)
+        try:
+            main(argv)
+        finally:
+            os.chdir(before)
+
+    assert sys.stdin is stdin
+    assert ended.value.code in (0, 1, 2)
