@@ -194,4 +194,4 @@ def _unknown(verb: str) -> str:
     """What to say about a line that starts with a word that is no operation."""
     if verb == "program":
         return f"the line `{FIRST_LINE}` stands once, at the top: delete this one"
-    return f"unknown operation {quoted(verb)}{did_you_mean(verb, (*VERBS, *HEADERS, 'expect'))}"
+    return f"unknown operation {quoted(verb)}{did_you_mean(verb, VERBS, (*HEADERS, 'expect'))}"

@@ -198,7 +198,9 @@ class Scope(Names):
 
     def _mremap(self, call: Mremap) -> None:
         self.pages(call.span, "span", empty=True)
-        if call.pages < 0 or call.pages > MAX_PAGES:
+        if call.pages < 0:
+            raise Wrong("a size is not negative: write `1 page` or more", "pages")
+        if call.pages > MAX_PAGES:
             raise Wrong("one mapping is at most 4 TiB: write `4 TiB` or less", "pages")
         if call.name is None and call.over is None:
             if call.fixed:

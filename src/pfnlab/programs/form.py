@@ -87,6 +87,6 @@ def _known(given: object, known: object, path: str, source: str) -> None:
                 near = did_you_mean(field, known)
                 raise ProgramError(f"{path} has no field {quoted(field)}{near}", source=source)
             _known(value, known[field], f"{path}.{field}", source)
-    elif isinstance(given, list) and isinstance(known, list):
+    elif isinstance(given, list) and isinstance(known, list | tuple):
         for number, (value, other) in enumerate(zip(given, known, strict=True)):
             _known(value, other, f"{path}[{number}]", source)

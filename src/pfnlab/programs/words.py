@@ -74,12 +74,15 @@ KEYWORDS = frozenset(
 )
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """``: did you mean `munmap`?`` or, when nothing is near, the list of choices to write instead."""
+def did_you_mean(word: str, choices: Iterable[str], also: Iterable[str] = ()) -> str:
+    """``: did you mean `munmap`?`` or, when nothing is near, the list of choices to write instead.
+
+    :param also: words that may be meant, but are not listed
+    """
     import difflib  # only needed once something is wrong
 
     words = list(choices)
-    lowered = {choice.lower(): choice for choice in words}
+    lowered = {choice.lower(): choice for choice in (*words, *also)}
     near = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)
     if near:
         return f": did you mean `{lowered[near[0]]}`?"
