@@ -1,0 +1,214 @@
+"""Hypothesis strategies for correct programs, and for texts that are nearly correct."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from pfnlab.programs.ops import (
+    ADVICE,
+    LOWMEM_VIAS,
+    PCI_VIAS,
+    Area,
+    Call,
+    Device,
+    Exec,
+    Exit,
+    Expect,
+    Fork,
+    Kill,
+    Leaked,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Op,
+    Program,
+    Read,
+    Span,
+    Via,
+    Write,
+)
+from pfnlab.programs.words import MODES, PROTS
+
+AREA_NAMES = ("a", "b", "left_half", "z9", "x")
+TASK_NAMES = ("c", "child", "t_2")
+PLAIN: tuple[Call, ...] = (Mlockall(), Exec(), Look(), Exit(), Kill())
+RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal)
+PROTECTIONS = sorted(PROTS)
+SERIES = ("5.15", "6.1", "6.12", "6.16", "7.2", "10.0")
+
+#: Sizes that meet every way a page count is written.
+SIZES = st.sampled_from((1, 2, 4, 16, 300, 512, 1 << 18, 3 << 18, 1 << 28, 1 << 30))
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.just(" "), max_size=40).map(
+    lambda text: " ".join(text.split()).lstrip(":").strip()
+)
+
+
+class _Draft:
+    """A program under construction: what may be said at its next operation."""
+
+    def __init__(self, draw: st.DrawFn, devices: list[Device], areas: list[Area]) -> None:
+        self.draw = draw
+        self.devices = devices
+        self.extents = {area.name: area.pages for area in areas}
+        self.tasks = ["main"]
+        self.unborn = list(TASK_NAMES)
+
+    def part(self, name: str, extent: int) -> Span:
+        """Some pages of an area, often all of them."""
+        whole: bool = self.draw(st.booleans())
+        if whole:
+            return Span(name, 0, extent)
+        start = self.draw(st.integers(0, extent - 1))
+        return Span(name, start, self.draw(st.integers(start + 1, extent)))
+
+    def span(self) -> Span:
+        name = self.draw(st.sampled_from(sorted(self.extents)))
+        return self.part(name, self.extents[name])
+
+    def page(self) -> Span:
+        span = self.span()
+        return Span(span.name, span.start, span.start + 1)
+
+    def bind(self, pages: int) -> str:
+        name = self.draw(st.sampled_from(AREA_NAMES))
+        self.extents[name] = max(self.extents.get(name, 0), pages)
+        return name
+
+    def mmap(self) -> Mmap:
+        draw = self.draw
+        over = self.span() if draw(st.booleans()) and self.extents else None
+        pages = draw(SIZES) if over is None else over.pages
+        shared = draw(st.booleans())
+        via: Via = "anon"
+        source = Span("anon", 0, pages)
+        if shared or draw(st.booleans()):
+            device = draw(st.sampled_from(self.devices))
+            start = draw(st.integers(0, device.pages + 2))
+            source = Span(device.name, start, start + pages)
+            via = draw(st.sampled_from(PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS))
+        prot = draw(st.sampled_from(PROTECTIONS))
+        name = self.bind(pages) if over is None else None
+        return Mmap(name, source, via, shared, prot, draw(st.booleans()), draw(st.booleans()), over)
+
+    def mremap(self) -> Mremap:
+        draw = self.draw
+        span = self.span()
+        if draw(st.booleans()):
+            span = Span(span.name, span.start, span.start)
+        words = (draw(st.booleans()), draw(st.booleans()))
+        to = draw(st.sampled_from(("", "name", "over")))
+        if to == "over":
+            over = self.span()
+            return Mremap(span, over.pages, words[0], True, words[1], None, over)
+        pages = draw(SIZES)
+        if to == "name":
+            return Mremap(span, pages, words[0], True, words[1], self.bind(pages))
+        return Mremap(span, draw(st.sampled_from((0, pages))), words[0], False, words[1])
+
+    def call(self) -> Call:
+        draw = self.draw
+        kinds = ["mmap", "plain"]
+        kinds += ["fork"] if self.unborn else []
+        kinds += ["range", "range", "mremap", "mprotect", "madvise", "read", "write"] if self.extents else []
+        kind = draw(st.sampled_from(kinds))
+        if kind == "mmap":
+            return self.mmap()
+        if kind == "plain":
+            return draw(st.sampled_from(PLAIN))
+        if kind == "fork":
+            return Fork(self.unborn.pop())
+        if kind == "range":
+            return draw(st.sampled_from(RANGES))(self.span())
+        if kind == "mremap":
+            return self.mremap()
+        if kind == "mprotect":
+            return Mprotect(self.span(), draw(st.sampled_from(PROTECTIONS)))
+        if kind == "madvise":
+            return Madvise(self.span(), draw(st.sampled_from(sorted(ADVICE))))
+        if kind == "read":
+            return Read(self.page())
+        return Write(self.page(), draw(st.integers(0, (1 << 32) - 1)))
+
+    def op(self) -> Op:
+        task = self.draw(st.sampled_from(self.tasks))
+        call = self.call()
+        if isinstance(call, Fork):
+            self.tasks.append(call.child)
+        if isinstance(call, Exit | Kill):
+            self.tasks.remove(task)
+        return Op(call, task)
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> Program:
+    """A correct program that uses every operation and word sooner or later."""
+    devices = [Device("bar", "pci", draw(SIZES))]
+    if draw(st.booleans()):
+        devices.append(Device("low", "lowmem", draw(st.integers(1, 64))))
+    areas = [Area("decl", draw(SIZES))] if draw(st.booleans()) else []
+    draft = _Draft(draw, devices, areas)
+    ops = [draft.op()]
+    for _ in range(draw(st.integers(0, 8))):
+        if draft.tasks:
+            ops.append(draft.op())
+    asks = draw(TEXTS)
+    return Program(
+        draw(TEXTS),
+        f"{asks}?" if asks else "",
+        tuple(devices),
+        tuple(ops),
+        tuple(areas),
+        tuple(draw(st.lists(expects(devices), max_size=3))),
+    )
+
+
+@st.composite
+def expects(draw: st.DrawFn, devices: list[Device]) -> Expect:
+    """An expectation about some of *devices*."""
+    first = draw(st.integers(0, len(SERIES) - 1))
+    last = draw(st.none() | st.integers(first, len(SERIES) - 1))
+    leaked = []
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, 99))
+        span = Span(draw(st.sampled_from(devices)).name, start, start + draw(st.integers(1, 99)))
+        leaked.append(Leaked(span, draw(st.sampled_from(MODES))))
+    return Expect(SERIES[first], None if last is None else SERIES[last], tuple(leaked))
+
+
+@st.composite
+def commented(draw: st.DrawFn, text: str) -> str:
+    """*text* with comments, blank lines and spaces strewn in; it means the same."""
+    comments = st.sampled_from(("", "", "  # why", "\t#", " ## a[3] = b"))
+    rows = []
+    for row in text.splitlines():
+        if draw(st.integers(0, 4)) == 0:
+            rows += ["", "# alone", "   # indented", ""][: draw(st.integers(1, 4))]
+        free = row.startswith(("title", "asks"))
+        rows.append(draw(st.sampled_from(("", " ", "\t"))) + row + ("" if free else draw(comments)))
+    return draw(st.sampled_from(("\n", "\r\n"))).join(rows)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, text: str) -> str:
+    """*text* with a few characters, words or lines removed, doubled, swapped or replaced."""
+    for _ in range(draw(st.integers(1, 4))):
+        if not text:
+            break
+        at = draw(st.integers(0, len(text) - 1))
+        length = draw(st.integers(0, 12))
+        piece = draw(
+            st.text(max_size=4) | st.sampled_from((text[at : at + length], "over", "[", ":", "\n", "-1"))
+        )
+        text = text[:at] + piece + text[at + draw(st.integers(0, 6)) :]
+    return text

@@ -1,0 +1,157 @@
+"""The static checks on values, where no text can lead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pfnlab.errors import ProgramError
+from pfnlab.programs.checks import check_program
+from pfnlab.programs.load import load_text
+from pfnlab.programs.ops import (
+    Area,
+    Device,
+    Expect,
+    Fork,
+    Leaked,
+    Madvise,
+    Mmap,
+    Mremap,
+    Munmap,
+    Op,
+    Program,
+    Read,
+    Span,
+    Write,
+)
+
+BAR = Device("bar", "pci", 16)
+A = Op(Mmap("a", Span("bar", 0, 16), "wc", True, "rw"))
+GOOD = Program("", "", (BAR,), (A,))
+
+
+def complaint(**changes: Any) -> str:
+    """What is said about GOOD with some fields replaced."""
+    with pytest.raises(ProgramError) as caught:
+        check_program(msgspec.structs.replace(GOOD, **changes))
+    return caught.value.message
+
+
+def test_a_correct_program_passes() -> None:
+    """Nothing is said about a correct program."""
+    check_program(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"title": "two\nlines"}, "title: `title` takes one line of printable text"),
+        ({"title": " padded"}, "title: `title` takes one line of printable text"),
+        ({"asks": "Really"}, "asks: `asks` is a question: end it with `?`"),
+        (
+            {"devices": ()},
+            "operation 1: no device yet: write `device  bar: pci, 16 pages` above the first operation",
+        ),
+        ({"ops": ()}, "program: no operation: write at least one, as `a = mmap bar[0:16] wc shared rw`"),
+        ({"devices": (BAR, BAR)}, "device 2: there is a device `bar` already: choose another name"),
+        ({"areas": (Area("bar", 1),)}, "area 1: `bar` is a device already: choose another name for the area"),
+        ({"areas": (Area("z", 1),) * 2}, "area 2: area `z` is declared already: choose another name"),
+        ({"areas": (Area("z", 2 << 30),)}, "area 1: an area is at most 4 TiB: write `4 TiB` or less"),
+        (
+            {"expects": (Expect("6.x", None),)},
+            "expectation 1: `6.x` is no kernel series: write one as `6.12`",
+        ),
+        (
+            {"expects": (Expect("6.1", "6.01"),)},
+            "expectation 1: `6.01` is no kernel series: write one as `6.12`",
+        ),
+        (
+            {"expects": (Expect("6.1", None, (Leaked(Span("bar", 4, 4), "wc"),)),)},
+            "expectation 1: bar[4:4] holds no page: write bar[4] for one",
+        ),
+    ],
+)
+def test_a_wrong_part_is_named(changes: dict[str, Any], message: str) -> None:
+    """The header, operation or expectation is named by its number."""
+    assert message == complaint(**changes)
+
+
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        (Op(Munmap(Span("a", 0, 17))), "a is 16 pages: write a[0:16] at most, or declare `area a: 17 pages`"),
+        (Op(Munmap(Span("a", -1, 2))), "pages count from 0: write a[0:2]"),
+        (Op(Munmap(Span("a", 0, 1 << 31))), "a is 16 pages: write a[0:16] at most"),
+        (
+            Op(Munmap(Span("a", 1 << 41, 1 << 42))),
+            "page numbers go up to 2^40: write a smaller range of a",
+        ),
+        (Op(Read(Span("a", 0, 2))), "read takes one page: write a[0]"),
+        (Op(Write(Span("a", 0, 1), -1)), "a store is 32 bits wide: write 0 to 0xffffffff"),
+        (Op(Fork("main")), "`main` is a word of the language: choose another name"),
+        (Op(Fork("bar")), "`bar` is a device already: choose another name for the task"),
+        (Op(Munmap(Span("a", 0, 1)), "ghost"), "there is no task `ghost` yet: fork it above, as `c = fork`"),
+        (
+            Op(Mmap("b", Span("bar", 0, 4), "anon", True, "rw")),
+            "bar is a pci device and cannot be mapped by `anon`"
+            ": write one of wc, uc, devmem, devmem-sync, proc-wc, proc-uc",
+        ),
+        (
+            Op(Mmap("b", Span("anon", 0, 4), "wc", False, "rw")),
+            "anonymous memory takes no via: leave the word out",
+        ),
+        (
+            Op(Mmap("b", Span("bar", 0, 4), "wc", True, "")),
+            "`` is no protection: write `none` or letters of `rwx`",
+        ),
+        (Op(Mremap(Span("a", 0, 4), -1)), "a size is not negative: write `1 page` or more"),
+        (
+            Op(Mremap(Span("a", 0, 4), 4, fixed=True, name="b", over=Span("a", 4, 8))),
+            "two destinations: leave out `b =` or `over`",
+        ),
+        (
+            Op(Mremap(Span("a", 0, 4), 0, fixed=True, name="b")),
+            "nothing can be moved as 0 pages: write `1 page` or more",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_operation_is_refused(op: Op, message: str) -> None:
+    """Values that no text gives are judged all the same."""
+    assert f"operation 2: {message}" == complaint(ops=(A, op))
+
+
+def test_an_unknown_advice_is_refused() -> None:
+    """The nearest advice is named."""
+    op = Op(Madvise(Span("a", 0, 1), "dontforks"))
+
+    assert complaint(ops=(A, op)) == "operation 2: unknown advice `dontforks`: did you mean `dontfork`?"
+
+
+def test_a_mapping_may_pass_the_end_of_its_device() -> None:
+    """The kernel is asked what it says to that."""
+    op = Op(Mmap("b", Span("bar", 12, 20), "wc", True, "rw"))
+
+    check_program(msgspec.structs.replace(GOOD, ops=(A, op)))
+
+
+def test_a_declared_area_may_be_named_before_it_is_mapped() -> None:
+    """A declaration makes addresses sayable."""
+    check_program(msgspec.structs.replace(GOOD, areas=(Area("z", 4),), ops=(Op(Munmap(Span("z", 0, 4))), A)))
+
+
+def test_the_largest_extent_so_far_may_be_named() -> None:
+    """A smaller mapping of the same name takes no addresses away."""
+    small = Op(Mmap("a", Span("bar", 0, 2), "wc", True, "rw"))
+
+    check_program(msgspec.structs.replace(GOOD, ops=(A, small, Op(Munmap(Span("a", 0, 16))))))
+
+
+def test_a_later_mapping_does_not_help_an_earlier_line() -> None:
+    """What may be named grows from the line that maps."""
+    text = "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:2] wc shared rw\nmunmap a[0:4]\n"
+
+    with pytest.raises(ProgramError, match="a is 2 pages"):
+        load_text(text + "a = mmap bar[0:4] wc shared rw\n")
