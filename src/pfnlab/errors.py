@@ -111,6 +111,10 @@ class ModelledErrno(Exception):
         super().__init__(errno_name(errno))
 
 
+#: Where two names share a number, the one Linux documents.
+_NAMES = {_errno.EOPNOTSUPP: "EOPNOTSUPP", _errno.EAGAIN: "EAGAIN", _errno.EDEADLK: "EDEADLK"}
+
+
 def errno_name(errno: int) -> str:
     """The symbolic name of an errno value, as ``EINVAL``; unknown values read ``E123``."""
-    return _errno.errorcode.get(errno, f"E{errno}")
+    return _NAMES.get(errno) or _errno.errorcode.get(errno, f"E{errno}")

@@ -1,0 +1,212 @@
+"""``pfnlab matrix``: predict recorded runs of real kernels and count what is exact.
+
+A case is *exact* when every observation of every kernel is predicted: result, errno, memtype list in
+order, log lines, and the VMAs, entries and counters where they were recorded. It *waits* when an
+operation has no counterpart yet, and says which and for what. Everything else is *wrong*.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.policies.profiles import PROFILES
+from pfnlab.programs.kmsg import ANYBODY, once_message
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.ops import MAIN_TASK, Program
+from pfnlab.programs.pte_text import RAM
+from pfnlab.programs.recorded import Observed, Recorded, Waiting, task_name, translate
+
+#: The PAT slot each mode uses with full PAT, as recordings name it.
+_SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}
+
+
+@dataclass
+class MatrixResult:
+    """How recorded cases fared.
+
+    :ivar cases: programs read; each is exact, waiting or wrong over all its kernels
+    :ivar rows: programs times kernels
+    :ivar details: one line for every waiting case and every wrong observation
+    """
+
+    cases: int = 0
+    exact: int = 0
+    waiting: int = 0
+    wrong: int = 0
+    rows: int = 0
+    rows_exact: int = 0
+    details: list[str] = field(default_factory=list)
+
+
+def predict_files(paths: Sequence[Path]) -> MatrixResult:
+    """Predict every case of every file.
+
+    :raises Misuse: a file cannot be read or a line is no recording
+    """
+    result = MatrixResult()
+    for path in paths:
+        _predict(_read(path), result)
+    return result
+
+
+def _read(path: Path) -> list[Recorded]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise Misuse(f"{path}: cannot be read: {error.strerror}") from None
+    decoder = msgspec.json.Decoder(Recorded)
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Misuse(f"{path}:{number}: not a recorded case: {error}") from None
+        if row.series not in PROFILES:
+            raise Misuse(
+                f"{path}:{number}: kernel {row.kernel_release} has no profile: there are {', '.join(PROFILES)}"
+            )
+        rows.append(row)
+    return rows
+
+
+def _predict(rows: list[Recorded], result: MatrixResult) -> None:
+    cases: dict[str, list[Recorded]] = {}
+    for row in rows:
+        cases.setdefault(row.case, []).append(row)
+    # A line printed once per boot shows only in the first case that causes it (S12.4.3).
+    spent: dict[str, set[str]] = {}
+    for index, (name, kernels) in enumerate(cases.items()):
+        result.cases += 1
+        result.rows += len(kernels)
+        try:
+            program = translate(name, kernels[0].ops, index)
+        except Waiting as waiting:
+            result.waiting += 1
+            result.details.append(f"waiting {name}: `{waiting.op}` waits for {waiting.reason}")
+            for row in kernels:
+                spent.setdefault(row.kernel_release, set()).update(_once(row))
+            continue
+        good = True
+        for row in kernels:
+            seen = spent.setdefault(row.kernel_release, set())
+            misses = list(_misses(program, row, seen))
+            seen |= _once(row)
+            result.rows_exact += not misses
+            good = good and not misses
+            result.details += misses
+        result.exact += good
+        result.wrong += not good
+
+
+def _once(row: Recorded) -> set[str]:
+    messages = (once_message(line) for observed in row.obs for line in observed.dmesg)
+    return {message for message in messages if message is not None}
+
+
+def _misses(program: Program, row: Recorded, spent: set[str]) -> Iterable[str]:
+    """Every observation of one kernel that the model does not predict."""
+    run: Run = ModelMachine(row.series).run_one(program)
+    starts = {area.name: area.name.upper() for area in program.areas}
+    for observed, step in zip(row.obs, run.steps, strict=False):
+        for what, recorded, predicted in _compare(observed, step, starts, spent):
+            if recorded != predicted:
+                yield (
+                    f"wrong {row.case} on {row.series} at `{observed.op}`: "
+                    f"{what} recorded {recorded!r}, predicted {predicted!r}"
+                )
+    if len(row.obs) != len(run.steps):
+        yield f"wrong {row.case} on {row.series}: {len(row.obs)} observations, {len(run.steps)} predicted"
+
+
+def _compare(
+    observed: Observed, step: Step, letters: dict[str, str], spent: set[str]
+) -> Iterable[tuple[str, object, object]]:
+    verb = observed.op.split()[1] if observed.op != "END" else "END"
+    missing = step.result == "ESRCH"
+    # Ending an actor that never came to be was recorded as success (S12.4.6).
+    result = "ok" if missing and verb in ("exit", "kill", "pte", "maps") else step.result
+    yield "result", "ok" if observed.ret >= 0 else observed.errno, result
+    yield "memtype", observed.memtype, _memtype(step)
+    anonymous = verb in ("exit", "kill", "exec", "END")
+    yield "dmesg", [_line(line, anonymous) for line in observed.dmesg], _log(step, spent)
+    if verb == "pte":
+        yield "pte", observed.val, ["no-pgd ok"] * len(observed.val) if missing else _ptes(observed.op, step)
+    elif verb == "maps":
+        yield "maps", observed.val, [_vma(vma, letters) for vma in _vmas(step)]
+    elif verb == "smaps":
+        yield "smaps", observed.val, _smaps(observed.op, step)
+    elif observed.val is not None or step.value is not None:
+        yield "value", observed.val, step.value
+
+
+def _memtype(step: Step) -> list[tuple[int, int, str]]:
+    return [(entry.span.start, entry.span.end, entry.mode.upper()) for entry in step.book]
+
+
+def _line(line: str, anonymous: bool) -> str:
+    """A recorded log line in our words."""
+    line = re.sub(r"\[mem \+(-?\d+)-\+(-?\d+)\]", r"bar[\1:\2]", line)
+    line = re.sub(r":LINE$", "", line)
+
+    def name(match: re.Match[str]) -> str:
+        return ANYBODY if anonymous else task_name(match[1])
+
+    line = re.sub(r"\bp(\d):PID", name, line)
+    return re.sub(r"\bp(\d) \(PID\)(:?)", lambda match: name(match) + match[2], line)
+
+
+def _log(step: Step, spent: set[str]) -> list[str]:
+    lines = [re.sub(r"\btypes bar\[\S+\]", "types RANGE", line) for line in step.log]
+    return [line for line in lines if once_message(line) not in spent]
+
+
+def _vmas(step: Step) -> list[VmaSeen]:
+    return [vma for vma in step.vmas or () if vma.task == step.task]
+
+
+def _vma(vma: VmaSeen, letters: dict[str, str]) -> str:
+    offset = vma.offset.start if vma.offset else 0
+    where = f"{letters[vma.span.name]}+{vma.span.start}..{vma.span.end}"
+    return f"{where} {vma.perms} {vma.file} pg{offset:+d}"
+
+
+def _smaps(op: str, step: Step) -> str:
+    _, _, letter, at = op.split()[:4]
+    name, page = letter.lower(), int(at)
+    for vma in _vmas(step):
+        if vma.span.name == name and vma.span.start <= page < vma.span.end:
+            return (
+                f"Size={vma.span.pages * 4} Rss={vma.rss} Pss={vma.rss} Private_Dirty={vma.rss} "
+                f"Anonymous={vma.anonymous} Locked={vma.locked} VmFlags: {vma.flags} "
+            )
+    return ""
+
+
+def _ptes(op: str, step: Step) -> list[str]:
+    _, _, letter, at, pages = op.split()
+    runs = [run for run in step.ptes or () if run.task == step.task and run.span.name == letter.lower()]
+    return [_pte(runs, page) for page in range(int(at), int(at) + int(pages))]
+
+
+def _pte(runs: list[PteSeen], page: int) -> str:
+    """One page's entry as recordings word it."""
+    run = next(run for run in runs if run.span.start <= page < run.span.end)
+    if run.target is None:
+        return "none" if run.entry == "none@L1" else run.entry
+    level, mode, *words = run.entry.split()
+    slot = _SLOTS[mode]
+    place = "ram" if run.target == RAM else f"bar{run.target.start + page - run.span.start:+d}"
+    bits = f"pat={slot >> 2} pcd={slot >> 1 & 1} pwt={slot & 1}"
+    return " ".join([place, level, f"PAT{slot}({mode})", bits, *words])
+
+
+assert MAIN_TASK == task_name("0")

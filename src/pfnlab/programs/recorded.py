@@ -1,0 +1,253 @@
+"""Recorded runs of real kernels (JSON lines, S12) as programs of ours, and our answers in their words.
+
+A recorded case is a list of operations ``ACTOR VERB ARGS`` on letters instead of areas, and for every
+kernel what each operation gave. Which verbs wait for a later part of pfnlab is in
+``recorded_waiting.json``, one reason each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from pfnlab.programs.ops import (
+    ADVICE,
+    MAIN_TASK,
+    Area,
+    Call,
+    Device,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Op,
+    Program,
+    Read,
+    Span,
+    Via,
+    Write,
+)
+
+#: The recorded device: one BAR, of which every case has a window of its own (S12.1).
+BAR_PAGES = 16384
+WINDOW_PAGES = 64
+BAR = "bar"
+
+#: What a touch writes when the case does not say.
+_WRITTEN = 0x5A5A5A5A
+
+_VIAS: dict[str, Via] = {
+    "wc": "wc",
+    "uc": "uc",
+    "mem": "devmem",
+    "memsync": "devmem-sync",
+    "procwc": "proc-wc",
+    "procuc": "proc-uc",
+    "anon": "anon",
+}
+
+#: Verbs that only observe: every step of ours observes, so they become ``look``.
+LOOKS = ("maps", "pte", "smaps")
+
+
+class Waiting(Exception):
+    """A recorded operation has no counterpart yet.
+
+    :param op: the recorded operation
+    :param reason: the later capability it waits for
+    """
+
+    def __init__(self, op: str, reason: str) -> None:
+        self.op = op
+        self.reason = reason
+        super().__init__(f"{op}: {reason}")
+
+
+class Observed(msgspec.Struct):
+    """What one recorded operation gave."""
+
+    op: str
+    ret: int
+    errno: str
+    memtype: list[tuple[int, int, str]]
+    dmesg: list[str]
+    val: Any = None
+
+
+class Recorded(msgspec.Struct):
+    """One case on one kernel."""
+
+    case: str
+    kernel_release: str
+    ops: list[str]
+    obs: list[Observed]
+
+    @property
+    def series(self) -> str:
+        """``6.12`` of ``6.12.107+deb13-cloud-amd64``."""
+        numbers = self.kernel_release.split("-")[0].split("+")[0].split(".")
+        return ".".join(numbers[:2])
+
+
+@cache
+def waiting_reasons() -> dict[str, str]:
+    """The verbs and modes that wait, each with the capability it waits for."""
+    text = files("pfnlab.programs").joinpath("recorded_waiting.json").read_text(encoding="utf-8")
+    reasons: dict[str, str] = json.loads(text)
+    return reasons
+
+
+def task_name(actor: str) -> str:
+    """The task of a recorded actor number."""
+    return MAIN_TASK if actor == "0" else f"p{actor}"
+
+
+def translate(case: str, ops: list[str], index: int) -> Program:
+    """
+    A recorded case as a program.
+
+    :param index: its place in the file, which chooses its window of the BAR
+    :raises Waiting: an operation waits for a later capability
+    """
+    letters: dict[str, int] = {}
+    translated = []
+    gone: set[str] = set()
+    for text in ops:
+        actor, verb, *args = text.split()
+        if actor in gone and verb != "maps":
+            raise Waiting(text, "operations after exec, where the recording lost its names")
+        call = _call(text, verb, args, letters)
+        if isinstance(call, Exec):
+            gone.add(actor)
+        translated.append(Op(call, task_name(actor)))
+    device = Device(BAR, "pci", BAR_PAGES - WINDOW_PAGES * index)
+    areas = tuple(Area(name, pages) for name, pages in letters.items())
+    return Program(case, "", (device,), tuple(translated), areas)
+
+
+def _call(text: str, verb: str, args: list[str], letters: dict[str, int]) -> Call:
+    reason = waiting_reasons().get(verb)
+    if reason is not None:
+        raise Waiting(text, reason)
+    try:
+        return _VERBS[verb](args, letters)
+    except KeyError as unknown:
+        reason = waiting_reasons().get(str(unknown.args[0]), "an operation pfnlab does not know")
+        raise Waiting(text, reason) from None
+
+
+def _span(letters: dict[str, int], letter: str, start: str, pages: str = "1") -> Span:
+    """Pages of a letter's area; the area is made large enough to say them."""
+    name = letter.lower()
+    span = Span(name, int(start, 0), int(start, 0) + int(pages, 0))
+    letters[name] = max(letters.get(name, WINDOW_PAGES), span.end)
+    return span
+
+
+def _source(mode: str, start: str, pages: str) -> Span:
+    if mode == "anon":
+        return Span("anon", 0, int(pages))
+    return Span(BAR, int(start), int(start) + int(pages))
+
+
+def _map(args: list[str], letters: dict[str, int]) -> Call:
+    letter, mode, sharing, start, pages, prot, *flags = args
+    via = _VIAS[mode]
+    _span(letters, letter, "0", pages)
+    extra = flags[0] if flags else ""
+    return Mmap(
+        letter.lower(),
+        _source(mode, start, pages),
+        via,
+        sharing == "S",
+        _prot(prot),
+        populate="p" in extra,
+        locked="l" in extra,
+    )
+
+
+def _mapat(args: list[str], letters: dict[str, int]) -> Call:
+    letter, at, mode, sharing, start, pages, prot = args
+    over = _span(letters, letter, at, pages)
+    return Mmap(None, _source(mode, start, pages), _VIAS[mode], sharing == "S", _prot(prot), over=over)
+
+
+def _mremap(args: list[str], letters: dict[str, int]) -> Call:
+    letter, at, old, new, flags, *to = args
+    fixed = "F" in flags
+    if fixed:
+        _span(letters, to[0], "0", new)
+    return Mremap(
+        _span(letters, letter, at, old),
+        int(new),
+        maymove="M" in flags or fixed,
+        fixed=fixed,
+        dontunmap="D" in flags,
+        name=to[0].lower() if fixed else None,
+    )
+
+
+def _madvise(args: list[str], letters: dict[str, int]) -> Call:
+    letter, at, pages, advice = args
+    if advice.lower() not in ADVICE:
+        raise KeyError(advice)
+    return Madvise(_span(letters, letter, at, pages), advice.lower())
+
+
+def _touch(args: list[str], letters: dict[str, int]) -> Call:
+    letter, at, kind, *value = args
+    span = _span(letters, letter, at)
+    if kind == "r":
+        return Read(span)
+    return Write(span, int(value[0], 0) if value else _WRITTEN)
+
+
+def _prot(letters: str) -> str:
+    return "".join(letter for letter in "rwx" if letter in letters) if letters != "none" else "none"
+
+
+def _look(args: list[str], letters: dict[str, int]) -> Call:
+    if args:
+        _span(letters, args[0], args[1], args[2] if len(args) > 2 else "1")
+    return Look()
+
+
+def _ranged(make: Callable[[Span], Call]) -> Callable[[list[str], dict[str, int]], Call]:
+    return lambda args, letters: make(_span(letters, *args))
+
+
+_VERBS: dict[str, Callable[[list[str], dict[str, int]], Call]] = {
+    "map": _map,
+    "mapat": _mapat,
+    "unmap": _ranged(Munmap),
+    "mprotect": lambda args, letters: Mprotect(_span(letters, *args[:3]), _prot(args[3])),
+    "madvise": _madvise,
+    "mlock": _ranged(Mlock),
+    "munlock": _ranged(Munlock),
+    "mlockall": lambda args, letters: Mlockall(),
+    "msync": _ranged(Msync),
+    "mseal": _ranged(Mseal),
+    "mremap": _mremap,
+    "touch": _touch,
+    "fork": lambda args, letters: Fork(task_name(args[0])),
+    "exec": lambda args, letters: Exec(),
+    "exit": lambda args, letters: Exit(),
+    "kill": lambda args, letters: Kill(),
+    **dict.fromkeys(LOOKS, _look),
+}
