@@ -98,7 +98,7 @@ class _Reader:
     def read(self, text: str) -> ParsedReply:
         lost = None
         try:
-            self._sections(iter(text.split("\n")))
+            self._sections(iter(text.split("\n")[:-1]))
         except _Unreadable as reason:
             lost = str(reason)
         return ParsedReply(self.before, self.before_log, tuple(self.steps), self.left, lost)

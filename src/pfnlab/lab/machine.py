@@ -1,0 +1,371 @@
+"""``qemu:6.1``: programs on a real kernel, in as many guests as the host has cores.
+
+One boot serves many programs. A guest is replaced when it is lost, when it is out of windows, when
+something of an earlier program is still there, or when too much has leaked in it; no program is run on
+ground another one left behind, and a program that costs a guest costs no other program anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import queue
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pfnlab.errors import Defect, LostGuest
+from pfnlab.lab.channel import Hello
+from pfnlab.lab.kernels import SERIES, Kernel, from_file, kernel_for
+from pfnlab.lab.placement import Placement, Windows, bar_mib_for, check_placeable, stored_to
+from pfnlab.lab.replies import ParsedReply, parse_reply
+from pfnlab.lab.wire import compile_program
+from pfnlab.programs.kmsg import once_message
+from pfnlab.programs.observation import Run, Step
+from pfnlab.programs.ops import Program
+from pfnlab.units import PfnRange, phys_to_pfn
+
+#: The BAR guests get unless a program needs a larger one; its memory costs nothing until it is touched.
+BAR_MIB = 256
+
+#: A guest in which more book entries than this have leaked is replaced: reading the list takes time that
+#: grows with their number, and about here a boot becomes cheaper.
+MAX_LEAKED = 256
+
+#: A second guest is booted only for this many programs more, a third for twice as many, and so on.
+PROGRAMS_PER_GUEST = 32
+
+#: After so many boots in a row that failed, the kernel is taken not to boot at all.
+MAX_FAILED_BOOTS = 4
+
+#: How long one program may take: so many seconds, and so many more for each operation.
+PROGRAM_LIMIT = 30.0
+OP_LIMIT = 0.5
+
+#: How long the threads of an interrupted run are waited for, in seconds.
+_STOP_LIMIT = 5.0
+
+
+class GuestLike(Protocol):
+    """A booted kernel with the agent in it (:class:`pfnlab.lab.qemu.Guest`)."""
+
+    #: What it said when it was up.
+    hello: Hello
+
+    def request(self, text: str, limit: float) -> str:
+        """The reply to *text*.
+
+        :raises LostGuest: none within *limit* seconds, or none at all any more
+        """
+
+    def close(self) -> None:
+        """End it; harmless when it has ended, and callable while another thread waits for a reply."""
+
+
+#: Boots a kernel with a BAR of so many MiB; the offsets are what an earlier boot of it said.
+GuestFactory = Callable[[Kernel, int, str | None], GuestLike]
+
+
+class _Stopped(Exception):
+    # The run was given up while this guest booted.
+    pass
+
+
+@dataclass
+class _Shared:
+    # What the guests of one machine have in common.
+    boot: Callable[[int, str | None], GuestLike]
+    guests: set[GuestLike] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
+    offsets: str | None = None
+    failed_boots: int = 0
+    failure: str = ""
+
+    def start(self, bar_mib: int) -> GuestLike:
+        """A new guest; a failed boot is tried once more, unless none has worked for long."""
+        for last in (False, True):
+            with self.lock:
+                if self.failed_boots >= MAX_FAILED_BOOTS:
+                    raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
+                offsets = self.offsets
+            try:
+                guest = self.boot(bar_mib, offsets)
+            except LostGuest as reason:
+                with self.lock:
+                    self.failed_boots += 1
+                    self.failure = str(reason)
+                if last:
+                    raise
+                continue
+            with self.lock:
+                self.failed_boots = 0
+                if guest.hello.ptes == "ok":
+                    self.offsets = guest.hello.offsets
+                self.guests.add(guest)
+            if self.stop.is_set():
+                self.end(guest)
+                raise _Stopped
+            return guest
+        raise Defect("a boot neither worked nor failed")
+
+    def end(self, guest: GuestLike) -> None:
+        """Close one guest."""
+        with self.lock:
+            self.guests.discard(guest)
+        guest.close()
+
+    def end_all(self) -> None:
+        """Close all guests, whoever is waiting for them."""
+        with self.lock:
+            guests, self.guests = list(self.guests), set()
+        for guest in guests:
+            guest.close()
+
+
+@dataclass
+class _Booted:
+    # One guest and what has happened in it.
+    guest: GuestLike
+    windows: Windows
+    bar_mib: int
+    fresh: bool = True
+    leaked: int = 0
+    spent: dict[str, None] = field(default_factory=dict)
+
+
+class _Bench:
+    # Runs one program after the other, in the same guest for as long as it is fit for it.
+
+    def __init__(self, shared: _Shared, machine: QemuMachine) -> None:
+        self.shared = shared
+        self.machine = machine
+        self.booted: _Booted | None = None
+
+    def run(self, program: Program) -> Run:
+        """One program; never raises for what the guest does."""
+        try:
+            run = self._attempt(program) or self._attempt(program, again=True)
+        except LostGuest as reason:
+            self.drop()
+            return self._lost(str(reason))
+        return run or self._lost("a guest that had just booted was not clean")
+
+    def drop(self) -> None:
+        """Give the guest up."""
+        if self.booted is not None:
+            self.shared.end(self.booted.guest)
+            self.booted = None
+
+    def _attempt(self, program: Program, again: bool = False) -> Run | None:
+        # One try; None when the ground was not clean.
+        if again:
+            self.drop()
+        booted, placement = self._place(program)
+        ptes = self.machine.ptes and booted.guest.hello.ptes == "ok"
+        request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes)
+        limit = PROGRAM_LIMIT + OP_LIMIT * len(program.ops)
+        text = booted.guest.request(request, limit)
+        reply = parse_reply(text, program, placement, vmas=self.machine.vmas, ptes=ptes)
+        if reply.before or (reply.before_log and not booted.fresh):
+            return None
+        once = tuple(booted.spent)
+        if reply.lost is not None:
+            self.drop()
+            return self._lost(reply.lost, reply.steps, once)
+        self._account(booted, placement, reply, program)
+        return Run(self.machine.name, self.machine.kernel_name, reply.steps, once=once)
+
+    def _place(self, program: Program) -> tuple[_Booted, Placement]:
+        # Room for the program, in this guest or in a new one.
+        need = bar_mib_for(program)
+        if self.booted is not None and self.booted.bar_mib >= need:
+            placement = self.booted.windows.place(program)
+            if placement is not None:
+                return self.booted, placement
+        size = max(BAR_MIB, need, self.booted.bar_mib if self.booted else 0)
+        self.drop()
+        guest = self.shared.start(size)
+        first = phys_to_pfn(guest.hello.bar_start)
+        bar = PfnRange(first, first + guest.hello.bar_pages)
+        self.booted = _Booted(guest, Windows(bar), size)
+        placement = self.booted.windows.place(program)
+        if placement is None:
+            raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
+        return self.booted, placement
+
+    def _account(self, booted: _Booted, placement: Placement, reply: ParsedReply, program: Program) -> None:
+        # What the program did to the guest.
+        lines = [*reply.before_log, *(line for step in reply.steps for line in step.log)]
+        booted.spent.update({once: None for once in map(once_message, lines) if once is not None})
+        booted.fresh = False
+        booted.leaked += len(reply.left)
+        booted.windows.release(placement, reply.left, stored_to(program))
+        if booted.leaked > MAX_LEAKED:
+            self.drop()
+
+    def _lost(self, reason: str, steps: tuple[Step, ...] = (), once: tuple[str, ...] = ()) -> Run:
+        return Run(self.machine.name, self.machine.kernel_name, steps, lost=reason, once=once)
+
+
+class QemuMachine:
+    """
+    A kernel in QEMU as a machine programs run on; use it in a ``with`` statement.
+
+    :param kernel: a series (``6.1``), a bzImage of the user's own, or a kernel already looked up
+    :param guests: how many guests at most; one per core when None
+    :param vmas: observe VMAs after every operation
+    :param ptes: observe page-table entries, where the guest can read them
+    :param name: what its runs are called, ``qemu:6.1`` when None
+    :param factory: boots a guest; for tests
+    """
+
+    def __init__(
+        self,
+        kernel: str | Path | Kernel,
+        *,
+        guests: int | None = None,
+        vmas: bool = True,
+        ptes: bool = True,
+        name: str | None = None,
+        factory: GuestFactory | None = None,
+    ) -> None:
+        self._given = kernel
+        given = (kernel.series or kernel.vmlinuz) if isinstance(kernel, Kernel) else kernel
+        self.name = name or f"qemu:{given}"
+        self.vmas, self.ptes = vmas, ptes
+        self._most = guests or os.cpu_count() or 1
+        boot = factory or _boot
+        self._shared = _Shared(lambda bar_mib, offsets: boot(self.kernel, bar_mib, offsets))
+        self._benches: list[_Bench] = []
+        self._end = weakref.finalize(self, self._shared.end_all)
+
+    @functools.cached_property
+    def kernel(self) -> Kernel:
+        """What is booted; looked up when it is first needed, and fetched when it is not here."""
+        return _kernel(self._given)
+
+    @functools.cached_property
+    def kernel_name(self) -> str:
+        """Package and version, or the release of a file of the user's own."""
+        return f"{self.kernel.package} {self.kernel.version}".strip()
+
+    def run(
+        self, programs: Sequence[Program], on_done: Callable[[int, Run], None] | None = None
+    ) -> list[Run]:
+        """
+        Every program's run, in the order of *programs*.
+
+        :param on_done: called with index and run as soon as a program is done, in any order, always from
+            the calling thread
+        :raises Misuse: there is no such kernel, or a program no guest could hold; nothing has been run then
+        :raises MissingTool: QEMU or the kernel is not here
+        """
+        for program in programs:
+            check_placeable(program)
+        assert self.kernel_name  # looked up here, before threads ask for it
+        runs: dict[int, Run] = {}
+        waiting = deque(enumerate(programs))
+        done: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
+        threads = self._threads(waiting, done)
+        try:
+            for thread in threads:
+                thread.start()
+            while len(runs) < len(programs):
+                # A wait without end could not be interrupted.
+                try:
+                    answer = done.get(timeout=1.0)
+                except queue.Empty:
+                    continue
+                if isinstance(answer, BaseException):
+                    raise answer
+                runs[answer[0]] = answer[1]
+                if on_done is not None:
+                    on_done(*answer)
+        except BaseException:
+            self._give_up(waiting, threads)
+            raise
+        for thread in threads:
+            thread.join()
+        return [runs[index] for index in range(len(programs))]
+
+    def close(self) -> None:
+        """End all guests; a later :meth:`run` boots new ones."""
+        for bench in self._benches:
+            bench.drop()
+        self._shared.end_all()
+
+    def __enter__(self) -> QemuMachine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _threads(
+        self,
+        waiting: deque[tuple[int, Program]],
+        done: queue.SimpleQueue[tuple[int, Run] | BaseException],
+    ) -> list[threading.Thread]:
+        # One thread for each guest worth having.
+        count = min(self._most, -(-len(waiting) // PROGRAMS_PER_GUEST))
+        while len(self._benches) < count:
+            self._benches.append(_Bench(self._shared, self))
+        self._shared.stop.clear()
+        self._shared.failed_boots = 0
+        # Guests that are up come first.
+        benches = sorted(self._benches, key=lambda bench: bench.booted is None)[:count]
+        return [
+            threading.Thread(target=_work, args=(bench, waiting, done), name=self.name, daemon=True)
+            for bench in benches
+        ]
+
+    def _give_up(self, waiting: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
+        # Nobody starts anything any more, and whoever waits for a guest loses it.
+        waiting.clear()
+        self._shared.stop.set()
+        self._shared.end_all()
+        until = time.monotonic() + _STOP_LIMIT
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, until - time.monotonic()))
+        self._benches = []
+
+
+def _work(
+    bench: _Bench,
+    waiting: deque[tuple[int, Program]],
+    done: queue.SimpleQueue[tuple[int, Run] | BaseException],
+) -> None:
+    # A thread: programs to runs until none waits. Whatever else happens is the caller's to see.
+    while not bench.shared.stop.is_set():
+        try:
+            index, program = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            done.put((index, bench.run(program)))
+        except _Stopped:
+            return
+        except BaseException as trouble:
+            bench.drop()
+            done.put(trouble)
+            return
+
+
+def _kernel(kernel: str | Path | Kernel) -> Kernel:
+    if isinstance(kernel, Kernel):
+        return kernel
+    if isinstance(kernel, Path) or (kernel not in SERIES and Path(kernel).is_file()):
+        return from_file(Path(kernel))
+    return kernel_for(kernel)
+
+
+def _boot(kernel: Kernel, bar_mib: int, offsets: str | None) -> GuestLike:
+    from pfnlab.lab.qemu import Guest
+
+    return Guest(kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets)

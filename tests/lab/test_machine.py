@@ -1,0 +1,418 @@
+"""The pool of guests, against guests that answer, hang, die and talk nonsense."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pfnlab.errors import LostGuest, MissingTool, Misuse
+from pfnlab.lab.channel import Hello
+from pfnlab.lab.kernels import Kernel, cached
+from pfnlab.lab.machine import BAR_MIB, MAX_FAILED_BOOTS, MAX_LEAKED, PROGRAMS_PER_GUEST, QemuMachine
+from pfnlab.programs.load import load_text
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+
+KERNEL = Kernel("6.1", "linux-image-6.1", "6.1.1-1", "6.1.1", Path("/no/vmlinuz"), "00")
+
+PROGRAM = load_text("pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n")
+STORE = load_text(
+    "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\nwrite a[0] 1\n"
+)
+MIB = 256  # pages
+BIG = load_text("pfnlab program 1\ntitle t\ndevice bar: pci, 1 GiB\na = mmap bar[0:4] wc shared rw\n")
+
+WHOLE = "program 1\nbefore\n{before}step 0\nr 0 0\nstep end\nr 0 0\n{left}done 1\n"
+
+Reply = Callable[[int, str], str]
+
+
+def clean(number: int, text: str) -> str:
+    """The reply of a guest in which nothing happens."""
+    return with_lines()
+
+
+def with_lines(before: str = "", left: str = "") -> str:
+    """A whole reply with these lines before the program and after its end."""
+    return WHOLE.format(before=before, left=left)
+
+
+def entry(text: str) -> str:
+    """A book entry in the request's first window."""
+    start = int(text.split("watch ")[1].split()[0], 16)
+    return f"m {start:x} {start + 4096:x} write-combining\n"
+
+
+class FakeGuest:
+    """A guest that answers its n-th request (from 0) as it is told to."""
+
+    def __init__(self, reply: Reply, bar_mib: int) -> None:
+        self.hello = Hello("6.1.1", 0xF8000000, bar_mib * MIB, (0x1000, 0x9F000), 5, "ok", "found")
+        self.reply = reply
+        self.requests: list[str] = []
+        self.closed = threading.Event()
+
+    def request(self, text: str, limit: float) -> str:
+        """The reply, unless there is none."""
+        assert not self.closed.is_set()
+        assert limit > 0
+        self.requests.append(text)
+        return self.reply(len(self.requests) - 1, text)
+
+    def close(self) -> None:
+        """End it."""
+        self.closed.set()
+
+
+class Lab:
+    """Boots fake guests: the n-th as the n-th behaviour says, the last one for all others."""
+
+    def __init__(self, *replies: Reply, fails: int = 0) -> None:
+        self.replies = replies or (clean,)
+        self.fails = fails
+        self.guests: list[FakeGuest] = []
+        self.asked: list[tuple[int, str | None]] = []
+
+    def __call__(self, kernel: Kernel, bar_mib: int, offsets: str | None) -> FakeGuest:
+        """Boot one."""
+        self.asked.append((bar_mib, offsets))
+        if len(self.asked) <= self.fails:
+            raise LostGuest("it did not boot", console="/lost/console")
+        guest = FakeGuest(self.replies[min(len(self.guests), len(self.replies) - 1)], bar_mib)
+        self.guests.append(guest)
+        return guest
+
+    def run(self, *programs: Program, guests: int = 1) -> list[Run]:
+        """The runs of *programs* in this lab."""
+        with QemuMachine(KERNEL, guests=guests, factory=self) as machine:
+            return machine.run(programs)
+
+
+def losing(at: int) -> Reply:
+    """A guest that dies at its request number *at*."""
+
+    def reply(number: int, text: str) -> str:
+        if number == at:
+            raise LostGuest("the guest was lost: it did not answer within 30 s", console="/lost/console")
+        return clean(number, text)
+
+    return reply
+
+
+def test_one_boot_serves_many_programs() -> None:
+    """A guest stays for as long as it is clean."""
+    lab = Lab()
+
+    runs = lab.run(*[PROGRAM] * 20)
+
+    assert (20, 1) == (len(runs), len(lab.guests))
+
+
+def test_a_run_says_on_what_it_ran() -> None:
+    """Machine as the user names it, kernel by package and version."""
+    run = Lab().run(PROGRAM)[0]
+
+    assert ("qemu:6.1", "linux-image-6.1 6.1.1-1", None) == (run.machine, run.kernel, run.lost)
+
+
+def test_a_lost_guest_loses_one_program() -> None:
+    """The others go on in a new guest."""
+    lab = Lab(losing(1), clean)
+
+    lost = [run.lost is not None for run in lab.run(*[PROGRAM] * 4)]
+
+    assert [False, True, False, False] == lost
+
+
+def test_a_lost_run_says_why_and_where_the_console_is() -> None:
+    """The reason is the guest's own."""
+    run = Lab(losing(0)).run(PROGRAM)[0]
+
+    assert run.lost is not None
+    assert "30 s" in run.lost
+    assert "/lost/console" in run.lost
+
+
+def test_a_reply_without_sense_costs_the_guest() -> None:
+    """Nobody knows what state a guest is in that talks nonsense."""
+    lab = Lab(lambda number, text: "program 1\nbefore\nstep 0\nr 0 0\nquark\n", clean)
+
+    runs = lab.run(PROGRAM, PROGRAM)
+
+    assert [True, False] == [run.lost is not None for run in runs]
+    assert lab.guests[0].closed.is_set()
+
+
+def test_steps_before_the_nonsense_are_kept() -> None:
+    """A run that was lost says what was seen."""
+    run = Lab(lambda number, text: "program 1\nbefore\nstep 0\nr 0 0\nstep end\nquark\n").run(PROGRAM)[0]
+
+    assert ["a = mmap bar[0:4] wc shared rw"] == [step.op for step in run.steps]
+
+
+def test_unclean_ground_means_another_guest() -> None:
+    """A book entry nobody expected makes the program run again elsewhere."""
+    lab = Lab(lambda number, text: with_lines(before=entry(text)), clean)
+
+    runs = lab.run(PROGRAM)
+
+    assert (2, None) == (len(lab.guests), runs[0].lost)
+
+
+def test_an_unread_log_means_another_guest() -> None:
+    """A message that came late belongs to an earlier program."""
+    late = "k x86/PAT: main:7 freeing invalid memtype [mem 0xf8000000-0xf8000fff]\n"
+    lab = Lab(lambda number, text: with_lines(before=late if number else ""), clean)
+
+    runs = lab.run(PROGRAM, PROGRAM)
+
+    assert (2, [None, None]) == (len(lab.guests), [run.lost for run in runs])
+
+
+def test_the_log_of_the_boot_does_not_count() -> None:
+    """What a fresh guest had to say about its boot is nobody's."""
+    lab = Lab(lambda number, text: with_lines(before="" if number else "k some driver is late\n"))
+
+    assert [None, None] == [run.lost for run in lab.run(PROGRAM, PROGRAM)]
+    assert len(lab.guests) == 1
+
+
+def test_ground_that_is_never_clean_loses_the_program() -> None:
+    """A new guest that is not clean either will not become so."""
+    run = Lab(lambda number, text: with_lines(before=entry(text))).run(PROGRAM)[0]
+
+    assert run.lost == "a guest that had just booted was not clean"
+
+
+def test_a_leak_moves_the_next_program() -> None:
+    """A window in which something stayed is not used again."""
+    lab = Lab(lambda number, text: with_lines(left=entry(text)))
+
+    lab.run(PROGRAM, PROGRAM)
+
+    first, second = lab.guests[0].requests
+    assert "watch f8000000 f8040000" in first
+    assert "watch f8040000 f8080000" in second
+
+
+def test_a_clean_window_is_used_again() -> None:
+    """Nothing stayed, so the same pages serve the next program."""
+    lab = Lab()
+
+    lab.run(PROGRAM, PROGRAM)
+
+    assert lab.guests[0].requests[0] == lab.guests[0].requests[1]
+
+
+def test_stores_move_the_next_program() -> None:
+    """The BAR keeps what was stored."""
+    lab = Lab(lambda number, text: with_lines().replace("step end", "step 1\nr 0 0\nstep end"))
+
+    lab.run(STORE, STORE)
+
+    assert lab.guests[0].requests[0] != lab.guests[0].requests[1]
+
+
+def test_a_guest_full_of_leaks_is_replaced() -> None:
+    """Reading the list gets slower with every entry in it."""
+    lab = Lab(lambda number, text: with_lines(left=entry(text) * 100))
+
+    lab.run(*[PROGRAM] * 4)
+
+    assert -(-4 * 100 // (MAX_LEAKED + 100)) == len(lab.guests)
+
+
+def test_a_guest_without_windows_is_replaced() -> None:
+    """When every window has a leak there is no room left."""
+    lab = Lab(lambda number, text: with_lines(left=entry(text)))
+    half = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 32768 pages\na = mmap bar[0:4] wc shared rw\n"
+    )
+
+    lab.run(half, half, half)
+
+    assert [2, 1] == [len(guest.requests) for guest in lab.guests]
+
+
+def test_a_large_device_gets_a_large_bar() -> None:
+    """A guest whose BAR is too small is replaced by one whose BAR holds the device."""
+    lab = Lab()
+
+    lab.run(PROGRAM, BIG, PROGRAM)
+
+    assert [BAR_MIB, 1024] == [bar for bar, _ in lab.asked]
+
+
+def test_later_boots_know_what_the_first_one_found() -> None:
+    """The offsets of the page-table reader are passed on."""
+    lab = Lab(losing(0), clean)
+
+    lab.run(PROGRAM, PROGRAM)
+
+    assert [None, "found"] == [offsets for _, offsets in lab.asked]
+
+
+def test_a_boot_that_fails_is_tried_again() -> None:
+    """One failed boot costs no program."""
+    assert [None] == [run.lost for run in Lab(fails=1).run(PROGRAM)]
+
+
+def test_a_kernel_that_never_boots_loses_every_program_soon() -> None:
+    """After a few boots in a row nobody waits for more."""
+    lab = Lab(fails=1000)
+
+    runs = lab.run(*[PROGRAM] * 50)
+
+    assert (True, MAX_FAILED_BOOTS) == (all(run.lost for run in runs), len(lab.asked))
+
+
+def test_once_messages_of_earlier_programs_are_spent() -> None:
+    """The second program cannot see what the kernel prints once."""
+    line = "k main (7): attempted to duplicate a private mapping with mremap.  This is not supported.\n"
+    lab = Lab(lambda number, text: with_lines(left="" if number else line))
+
+    first, second = lab.run(PROGRAM, PROGRAM)
+
+    assert ((), ("attempted to duplicate a private mapping with mremap",)) == (first.once, second.once)
+
+
+def test_runs_come_in_the_order_of_the_programs() -> None:
+    """Several guests finish in any order."""
+    lab = Lab()
+    programs = [PROGRAM, STORE] * PROGRAMS_PER_GUEST
+    lab.replies = (
+        lambda number, text: (
+            with_lines().replace("step end", "step 1\nr 0 0\nstep end") if "store" in text else with_lines()
+        ),
+    )
+
+    runs = lab.run(*programs, guests=2)
+
+    assert [len(program.ops) + 1 for program in programs] == [len(run.steps) for run in runs]
+
+
+def test_few_programs_need_one_guest() -> None:
+    """A boot costs more than a few programs."""
+    lab = Lab()
+
+    lab.run(*[PROGRAM] * PROGRAMS_PER_GUEST, guests=8)
+
+    assert len(lab.guests) == 1
+
+
+def test_every_program_is_reported_when_it_is_done() -> None:
+    """Progress is told in the calling thread."""
+    seen: list[tuple[int, threading.Thread]] = []
+    with QemuMachine(KERNEL, guests=1, factory=Lab()) as machine:
+        machine.run([PROGRAM, PROGRAM], lambda index, run: seen.append((index, threading.current_thread())))
+
+    assert [(0, threading.main_thread()), (1, threading.main_thread())] == seen
+
+
+def test_guests_stay_between_runs() -> None:
+    """A second batch needs no boot."""
+    lab = Lab()
+    with QemuMachine(KERNEL, guests=1, factory=lab) as machine:
+        machine.run([PROGRAM])
+        machine.run([PROGRAM])
+
+    assert len(lab.guests) == 1
+
+
+def test_leaving_closes_all_guests() -> None:
+    """Nothing stays behind on the host."""
+    lab = Lab()
+    lab.run(*[PROGRAM] * 100, guests=3)
+
+    assert all(guest.closed.is_set() for guest in lab.guests)
+
+
+def test_an_interrupt_closes_all_guests() -> None:
+    """Whoever interrupts a run waits for no guest."""
+    lab = Lab()
+
+    def hang(number: int, text: str) -> str:
+        assert lab.guests[-1].closed.wait(30)
+        raise LostGuest("closed")
+
+    def interrupt(index: int, run: Run) -> None:
+        raise KeyboardInterrupt
+
+    lab.replies = (lambda number, text: hang(number, text) if number else clean(number, text),)
+    with pytest.raises(KeyboardInterrupt), QemuMachine(KERNEL, guests=1, factory=lab) as machine:
+        machine.run([PROGRAM] * 3, interrupt)
+
+    assert all(guest.closed.is_set() for guest in lab.guests)
+
+
+def test_an_interrupted_machine_can_run_again() -> None:
+    """The next run boots a new guest."""
+
+    def interrupt(index: int, run: Run) -> None:
+        raise KeyboardInterrupt
+
+    with QemuMachine(KERNEL, guests=1, factory=Lab()) as machine:
+        with pytest.raises(KeyboardInterrupt):
+            machine.run([PROGRAM] * 3, interrupt)
+
+        assert [None, None] == [run.lost for run in machine.run([PROGRAM] * 2)]
+
+
+def test_a_missing_tool_ends_the_run() -> None:
+    """No program can be run without QEMU, so none is reported as lost."""
+
+    def boot(kernel: Kernel, bar_mib: int, offsets: str | None) -> FakeGuest:
+        raise MissingTool("qemu-system-x86_64 is not on this machine")
+
+    with pytest.raises(MissingTool), QemuMachine(KERNEL, factory=boot) as machine:
+        machine.run([PROGRAM] * 3)
+
+
+def test_a_program_no_guest_holds_is_refused_first() -> None:
+    """Nothing has been booted by then."""
+    lab = Lab()
+    huge = load_text("pfnlab program 1\ntitle t\ndevice bar: pci, 1 TiB\na = mmap bar[0:4] wc shared rw\n")
+
+    with pytest.raises(Misuse):
+        lab.run(PROGRAM, huge)
+
+    assert [] == lab.asked
+
+
+def test_what_cannot_be_read_is_not_asked_for() -> None:
+    """A guest without page tables leaves them out."""
+    lab = Lab()
+
+    def boot(kernel: Kernel, bar_mib: int, offsets: str | None) -> FakeGuest:
+        guest = lab(kernel, bar_mib, offsets)
+        guest.hello = Hello("6.1.1", 0xF8000000, bar_mib * MIB, (0, 0), 5, "no BTF", "")
+        return guest
+
+    with QemuMachine(KERNEL, factory=boot) as machine:
+        run = machine.run([PROGRAM])[0]
+
+    assert (None, ()) == (run.steps[0].ptes, run.steps[0].vmas)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize(("series", "left"), [("6.1", ["bar[0:8] wc"]), ("7.2", [])])
+def test_the_middle_goes_first_on_real_kernels(series: str, left: list[str]) -> None:
+    """The old tracker forgets half of a mapping whose middle went first, the new one does not."""
+    if cached(series) is None:
+        reason = f"kernel {series} is not here: pfnlab kernels fetch {series}"
+        if os.environ.get("PFNLAB_LAB") == "required":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n"
+        "a = mmap bar[0:16] wc shared rw\nmunmap a[4:8]\nmunmap a\n"
+    )
+
+    with QemuMachine(series, guests=1) as machine:
+        run = machine.run([program])[0]
+
+    assert (None, left) == (run.lost, [str(entry) for entry in run.steps[-1].book])
