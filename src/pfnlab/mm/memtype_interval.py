@@ -47,13 +47,6 @@ class _Block:
 
     def insert(self, start: int, end: int, mode: int) -> None:
         starts, reach = self.starts, self.reach
-        if start >= starts[-1]:
-            # Loading in order comes here.
-            starts.append(start)
-            self.ends.append(end)
-            self.types.append(mode)
-            reach.append(end if end > reach[-1] else reach[-1])
-            return
         i = bisect_right(starts, start)
         starts.insert(i, start)
         self.ends.insert(i, end)
@@ -125,14 +118,22 @@ class MemtypeIntervals:
             b = 0
             self._firsts[0] = start
         block = self._blocks[b]
-        block.insert(start, end, mode)
+        starts, reach = block.starts, block.reach
+        if start >= starts[-1]:
+            # Loading in order comes here, so nothing is searched or called.
+            starts.append(start)
+            block.ends.append(end)
+            block.types.append(mode)
+            reach.append(end if end > reach[-1] else reach[-1])
+        else:
+            block.insert(start, end, mode)
         if not self._kinds[b] >> mode & 1:
             self._kinds[b] |= 1 << mode
         if end > self._tops[b]:
             self._tops[b] = end
             if end > self._reach[b]:
                 _raise(self._reach, b, end)
-        if len(block.starts) >= 2 * LOAD:
+        if len(starts) >= 2 * LOAD:
             self._cut(b)
 
     def first_overlap(self, start: int, end: int) -> MemtypeEntry | None:
@@ -229,7 +230,10 @@ class MemtypeIntervals:
 def _raise(reach: list[int], i: int, end: int) -> None:
     # Everything from place i on reaches at least to end; those below it stand side by side.
     j = bisect_left(reach, end, i)
-    reach[i:j] = [end] * (j - i)
+    if j == i + 1:
+        reach[i] = end
+    else:
+        reach[i:j] = [end] * (j - i)
 
 
 def _lower(reach: list[int], i: int, ends: list[int], gone: int) -> None:

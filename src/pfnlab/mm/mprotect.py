@@ -46,6 +46,8 @@ def _mprotect_fixup(vma: Vma, start: int, end: int, flags: int) -> None:
     mm = vma.mm
     if flags & VM_WRITE and not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
         flags |= VM_ACCOUNT
+    elif mm.kernel.profile.unfaulted_unaccounted and vma.file is None and vma.anon_vma is None:
+        flags &= ~VM_ACCOUNT
     vma = mm.isolate(vma, start, end)
     was_writable = vma.flags & VM_WRITE
     vma.flags = flags

@@ -84,7 +84,8 @@ def _mremap_checked_first(mm: MmStruct, call: Remap) -> Steps[int]:
         raise ModelledErrno(errno.EPERM)
     if not call.elsewhere:
         return (yield from _resize(mm, vma, call))
-    _vma_to_resize(mm, vma, call)
+    # What a shrink cuts off may lie beyond the VMA; what is kept may not.
+    _vma_to_resize(mm, vma, replace(call, old=min(call.old, call.new)))
     call = yield from _clear_the_way(mm, call)
     return (yield from _move_vma(_source(mm, call), call, call.to))
 

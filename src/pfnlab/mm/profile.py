@@ -26,6 +26,7 @@ class Profile:
     :ivar devmem_mmap_prepare: /dev/mem maps in two phases, the old mapping gone in between (S4.7)
     :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size (S5.9)
     :ivar smaps_counts_copies: smaps walks PFN mappings and counts their copied pages (S7.5)
+    :ivar unfaulted_unaccounted: losing write permission gives back the charge of untouched anonymous memory
     """
 
     series: str
@@ -41,3 +42,4 @@ class Profile:
     devmem_mmap_prepare: bool
     fallocate_checks_op_first: bool
     smaps_counts_copies: bool
+    unfaulted_unaccounted: bool

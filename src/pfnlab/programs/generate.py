@@ -1,0 +1,187 @@
+"""Random programs over everything a program can say, for holding the model against kernels.
+
+A program is drawn from a seed, so a seed names it. Ranges are drawn over whole areas, mapped or not:
+holes, overlaps and refusals are the point.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from pfnlab.programs.ops import (
+    ADVICE,
+    LOWMEM_VIAS,
+    MAIN_TASK,
+    PCI_VIAS,
+    Area,
+    Call,
+    Device,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Op,
+    Program,
+    Read,
+    Span,
+    Via,
+    Write,
+)
+
+#: Pages of a generated device and of every area: small enough that ranges meet.
+DEVICE_PAGES = 16
+AREA_PAGES = 24
+
+_AREAS = ("a", "b", "c")
+_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx")
+
+#: How often each kind of operation is drawn.
+_WEIGHTS = {
+    "mmap": 20,
+    "over": 10,
+    "munmap": 20,
+    "mremap": 14,
+    "mprotect": 10,
+    "madvise": 8,
+    "read": 5,
+    "write": 10,
+    "fork": 9,
+    "exit": 4,
+    "kill": 2,
+    "exec": 1,
+    "mlock": 3,
+    "munlock": 2,
+    "mlockall": 1,
+    "msync": 2,
+    "mseal": 2,
+}
+
+
+def generate(seed: int, length: int = 12) -> Program:
+    """
+    The program of a seed.
+
+    :param length: how many operations
+    """
+    return _Drawing(Random(seed)).program(f"random {seed}", length)
+
+
+class _Drawing:
+    """One program being drawn: which tasks may exist decides what may be said next."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.tasks = [MAIN_TASK]
+        self.forked = 0
+        self.mapped: set[str] = set()
+        self.devices = [Device("bar", "pci", DEVICE_PAGES)]
+        if random.random() < 0.2:
+            self.devices.append(Device("low", "lowmem", DEVICE_PAGES))
+
+    def program(self, title: str, length: int) -> Program:
+        ops = [self.op("mmap")]
+        kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
+        while len(ops) < length and self.tasks:
+            ops.append(self.op(self.random.choices(kinds, weights)[0]))
+        areas = tuple(Area(name, AREA_PAGES) for name in _AREAS)
+        return Program(title, "", tuple(self.devices), tuple(ops), areas)
+
+    def op(self, kind: str) -> Op:
+        task = self.random.choice(self.tasks)
+        return Op(self.call(kind, task), task)
+
+    def call(self, kind: str, task: str) -> Call:
+        draw = self.random
+        match kind:
+            case "mmap":
+                return self.mmap(None)
+            case "over":
+                return self.mmap(self.span())
+            case "munmap":
+                return Munmap(self.span())
+            case "mremap":
+                return self.mremap()
+            case "mprotect":
+                return Mprotect(self.span(), draw.choice(_PROTS))
+            case "madvise":
+                return Madvise(self.span(), draw.choice(list(ADVICE)))
+            case "read":
+                return Read(self.page())
+            case "write":
+                return Write(self.page(), draw.randrange(1, 100))
+            case "mlock":
+                return Mlock(self.span())
+            case "munlock":
+                return Munlock(self.span())
+            case "mlockall":
+                return Mlockall()
+            case "msync":
+                return Msync(self.span())
+            case "mseal":
+                return Mseal(self.span())
+            case "fork" if self.forked < 5:
+                self.forked += 1
+                self.tasks.append(f"t{self.forked}")
+                return Fork(f"t{self.forked}")
+            case "exit" | "kill" if task != MAIN_TASK or draw.random() < 0.1:
+                self.tasks.remove(task)
+                return Exit() if kind == "exit" else Kill()
+            case "exec" if task != MAIN_TASK or draw.random() < 0.2:
+                return Exec()
+        return Munmap(self.span())
+
+    def mmap(self, over: Span | None) -> Call:
+        draw = self.random
+        device = draw.choice(self.devices)
+        pages = over.pages if over is not None else draw.choice((1, 2, 4, 8, 16))
+        prot = draw.choice(_PROTS)
+        name = draw.choice(_AREAS) if over is None else None
+        extra = {"populate": draw.random() < 0.05, "locked": draw.random() < 0.05}
+        if draw.random() < 0.12:
+            return Mmap(name, Span("anon", 0, pages), "anon", False, prot, over=over, **extra)
+        past_end = draw.random() < 0.04 and device.kind == "pci"
+        start = draw.randrange(0, max(1, DEVICE_PAGES - pages + 1)) + (DEVICE_PAGES if past_end else 0)
+        if not past_end and start + pages > DEVICE_PAGES:
+            pages = DEVICE_PAGES - start
+            over = Span(over.name, over.start, over.start + pages) if over is not None else None
+        via: Via = draw.choice(PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS)
+        if device.kind == "pci" and draw.random() < 0.6:
+            via = draw.choice(("wc", "uc"))
+        source = Span(device.name, start, start + pages)
+        return Mmap(name, source, via, draw.random() < 0.65, prot, over=over, **extra)
+
+    def mremap(self) -> Call:
+        draw = self.random
+        span = self.span()
+        pages = max(1, draw.choice((span.pages, span.pages, span.pages // 2, span.pages - 1, span.pages + 2)))
+        if draw.random() < 0.08:
+            span = Span(span.name, span.start, span.start)
+        if draw.random() < 0.35:
+            return Mremap(span, pages, maymove=draw.random() < 0.4)
+        dontunmap = draw.random() < 0.07
+        if draw.random() < 0.5:
+            name = draw.choice(_AREAS)
+            return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=name)
+        start = draw.randrange(0, max(1, AREA_PAGES - pages + 1))
+        over = Span(draw.choice(_AREAS), start, start + pages)
+        return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)
+
+    def span(self) -> Span:
+        draw = self.random
+        start = draw.choice((0, 0, 0, draw.randrange(AREA_PAGES)))
+        end = min(AREA_PAGES, start + draw.choice((1, 1, 2, 3, 4, 8, 16)))
+        return Span(draw.choice(_AREAS), start, end)
+
+    def page(self) -> Span:
+        start = self.random.randrange(DEVICE_PAGES)
+        return Span(self.random.choice(_AREAS), start, start + 1)
