@@ -21,6 +21,8 @@ def format_programs(paths: Sequence[Path], *, check: bool) -> int:
     status = 0
     for path in paths:
         text = _read(path)
+        if text.lstrip().startswith("{"):
+            raise Misuse(f"{path} is a program in JSON: fmt lays out the text form")
         formatted = format_text(text, str(path))
         if check:
             if formatted != text:

@@ -1,0 +1,57 @@
+"""A command run in this process, and machines that need neither model nor kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from middle_runs import careful, cut, forgetful
+
+from pfnlab.errors import Defect, MissingTool
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+
+PROGRAM = """pfnlab program 1
+title   The middle goes first
+asks    What stays reserved?
+device  bar: pci, 16 pages
+
+a = mmap bar[0:16] wc shared rw
+munmap a[4:8]
+munmap a
+
+expect 6.1..6.12   leaked bar[0:8] wc
+expect 6.16..      nothing left
+"""
+
+
+class Answer(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Fake:
+    """A machine that gives a prepared answer."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The answer for the kernel the name ends in."""
+        if "lost" in self.spec:
+            return [cut(forgetful(), 2)] * len(programs)
+        if "missing" in self.spec:
+            raise MissingTool("qemu-system-x86_64 is not here: install qemu-system-x86")
+        if "interrupted" in self.spec:
+            raise KeyboardInterrupt
+        if "defect" in self.spec:
+            raise Defect("a check failed")
+        if "broken" in self.spec:
+            raise ZeroDivisionError
+        return [forgetful() if "6.1" in self.spec else careful()] * len(programs)
+
+
+Ask = Callable[..., Answer]

@@ -1,0 +1,40 @@
+"""What the tests of the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from asking import PROGRAM, Answer, Fake
+
+from pfnlab.cli import main
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """Runs a command in this process."""
+
+    def answer(*argv: object) -> Answer:
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in argv])
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Answer(ended.value.code, said.out, said.err)
+
+    return answer
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program file."""
+    path = tmp_path / "middle.pfn"
+    path.write_text(PROGRAM)
+    return path
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines answer without a model, a kernel or QEMU."""
+    monkeypatch.setattr("pfnlab.cli.run.open_machine", lambda spec, profile: Fake(spec))
+    monkeypatch.setattr("pfnlab.cli.run.fetch_missing", lambda machines, say: None)

@@ -1,0 +1,112 @@
+"""The verbs beside run: fmt, kernels, policies, matrix."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from asking import PROGRAM, Ask
+
+
+def test_fmt_rewrites_in_place(ask: Ask, program: Path) -> None:
+    """A file becomes its canonical form, and stays so."""
+    program.write_text(PROGRAM.replace("munmap a[4:8]", "munmap   a[ 4 : 8 ]"))
+
+    first, second = ask("fmt", program), ask("fmt", "--check", program)
+
+    assert (first, second) == ((0, "", ""), (0, "", ""))
+    assert "\nmunmap a[4:8]\n" in program.read_text()
+
+
+def test_fmt_check_changes_nothing(ask: Ask, program: Path) -> None:
+    """--check names files that would change: 1."""
+    program.write_text(PROGRAM + "\n\n")
+
+    assert ask("fmt", "--check", program) == (1, f"{program} would be rewritten\n", "")
+    assert program.read_text() == PROGRAM + "\n\n"
+
+
+def test_fmt_refuses_the_json_form(ask: Ask, tmp_path: Path) -> None:
+    """JSON has no layout of its own to mend, and the message says so."""
+    path = tmp_path / "middle.json"
+    path.write_text(' {"format": "pfnlab-program/1"}')
+
+    answer = ask("fmt", path)
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "is a program in JSON: fmt lays out the text form" in answer.err
+
+
+def test_fmt_reads_standard_input(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """- is standard input to standard output."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(PROGRAM + "\n"))
+
+    answer = ask("fmt", "-")
+
+    assert (answer.code, answer.out.splitlines()) == (0, PROGRAM.splitlines())
+
+
+def test_kernels_are_listed(ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every series has a line, cached or not."""
+    from pfnlab.lab.kernels import SERIES
+
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
+
+    answer = ask("kernels")
+
+    assert answer.code == 0
+    assert [line.split()[0] for line in answer.out.splitlines()] == ["series", *SERIES]
+
+
+def test_an_unknown_kernel_is_not_fetched(ask: Ask) -> None:
+    """Fetching names the known series."""
+    answer = ask("kernels", "fetch", "6.99")
+
+    assert answer.code == 2
+    assert "known are 6.1, " in answer.err
+
+
+def test_policies_are_listed(ask: Ask) -> None:
+    """Trackers by name, and the profiles."""
+    answer = ask("policies")
+
+    assert answer.code == 0
+    assert all(name in answer.out for name in ("trackers", "vm_pat", "track_ctx", "6.1, 6.12"))
+
+
+def test_a_policy_and_a_profile_can_be_shown(ask: Ask) -> None:
+    """A policy is its source, a profile its switches."""
+    policy, profile = ask("policies", "show", "vm_pat"), ask("policies", "show", "6.1")
+
+    assert (policy.code, profile.code) == (0, 0)
+    assert policy.out.startswith('"""')
+    assert "tracker = vm_pat\n" in profile.out
+
+
+def test_an_unknown_policy_suggests_one(ask: Ask) -> None:
+    """A misspelt name is answered with the nearest."""
+    answer = ask("policies", "show", "vm_part")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert "did you mean vm_pat?" in answer.err
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(0, 0), (2, 1)])
+def test_matrix_prints_its_counts(ask: Ask, monkeypatch: pytest.MonkeyPatch, wrong: int, code: int) -> None:
+    """A wrong prediction is a discovery; waiting cases are not."""
+    module: Any = ModuleType("pfnlab.programs.matrix")
+    module.predict_files = lambda paths: SimpleNamespace(
+        cases=9, exact=4, waiting=5 - wrong, wrong=wrong, details=["one", "two"][:wrong]
+    )
+    monkeypatch.setitem(sys.modules, "pfnlab.programs.matrix", module)
+
+    text, as_json = ask("matrix", "x.jsonl"), ask("matrix", "x.jsonl", "--json")
+
+    assert (text.code, as_json.code) == (code, code)
+    assert text.out.startswith(f"9 cases: 4 exact, {5 - wrong} waiting, {wrong} wrong\n")
+    assert list(json.loads(as_json.out)) == ["cases", "exact", "waiting", "wrong", "details"]
