@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import commented, mutated, programs
 
@@ -17,6 +17,9 @@ from pfnlab.programs.ops import Op, Program
 
 TEXT = st.text() | st.text(alphabet="amnpu[]:=0123456789 \n\t#,.-").map("pfnlab program 1\n".__add__)
 
+#: A loaded machine is no failure.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def refusal(read: object, content: object) -> ProgramError | None:
     """The error *read* answers *content* with, if any."""
@@ -27,6 +30,7 @@ def refusal(read: object, content: object) -> ProgramError | None:
     return None
 
 
+@patient
 @given(TEXT)
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Random text raises nothing but ProgramError, with a message of one line."""
@@ -35,6 +39,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert error is None or "\n" not in error.message
 
 
+@patient
 @given(st.binary() | st.binary().map(b"{".__add__))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     """Random bytes raise nothing but ProgramError, with a message of one line."""
@@ -43,6 +48,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     assert error is None or "\n" not in error.message
 
 
+@patient
 @given(programs().map(printer.format_program).flatmap(mutated))
 def test_a_mutated_program_is_read_or_refused_at_a_place(text: str) -> None:
     """A nearly correct text is refused with a line and column that exist, or read."""
@@ -54,6 +60,7 @@ def test_a_mutated_program_is_read_or_refused_at_a_place(text: str) -> None:
         assert 1 <= error.column <= len(lines[error.line - 1]) + 1
 
 
+@patient
 @given(programs().map(printer.format_program).flatmap(mutated))
 def test_a_mutated_program_is_laid_out_without_a_change(text: str) -> None:
     """Where a nearly correct text is read, its canonical layout means the same."""
@@ -64,6 +71,7 @@ def test_a_mutated_program_is_laid_out_without_a_change(text: str) -> None:
     assert load_text(text) == load_text(laid_out)
 
 
+@patient
 @given(programs().map(to_json).map(bytes.decode).flatmap(mutated))
 def test_mutated_json_is_read_or_refused(text: str) -> None:
     """A nearly correct JSON form raises nothing but ProgramError."""
@@ -77,6 +85,7 @@ def round_trip(program: Program) -> None:
     assert program == load_text(printer.format_program(program))
 
 
+@patient
 @given(programs())
 def test_text_means_the_program_it_was_printed_from(program: Program) -> None:
     """Printing and reading give the same program."""
@@ -91,9 +100,10 @@ def test_a_broken_printer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
     with pytest.raises(AssertionError):
-        given(programs())(round_trip)()
+        patient(given(programs())(round_trip))()
 
 
+@patient
 @given(programs())
 def test_operations_written_out_mean_the_same(program: Program) -> None:
     """Lines printed without knowledge of the mappings read as the same operations."""
@@ -104,12 +114,14 @@ def test_operations_written_out_mean_the_same(program: Program) -> None:
     assert program.ops == read.ops
 
 
+@patient
 @given(programs())
 def test_json_means_the_program_it_was_made_from(program: Program) -> None:
     """Writing and reading JSON give the same program."""
     assert program == from_json(to_json(program))
 
 
+@patient
 @given(programs())
 def test_a_printed_program_is_canonical(program: Program) -> None:
     """The layout of a printed program is the print itself."""
@@ -118,6 +130,7 @@ def test_a_printed_program_is_canonical(program: Program) -> None:
     assert text == format_text(text)
 
 
+@patient
 @given(programs().map(printer.format_program).flatmap(commented))
 def test_layout_settles_at_once(text: str) -> None:
     """Laying out a second time changes nothing."""
@@ -126,6 +139,7 @@ def test_layout_settles_at_once(text: str) -> None:
     assert once == format_text(once)
 
 
+@patient
 @given(programs().map(printer.format_program).flatmap(commented))
 def test_layout_keeps_every_comment(text: str) -> None:
     """As many comments stand in the result as in the text."""
@@ -136,6 +150,7 @@ def test_layout_keeps_every_comment(text: str) -> None:
     assert count(text) == count(format_text(text))
 
 
+@patient
 @given(st.data(), programs())
 def test_the_hash_ignores_comments_and_layout(data: st.DataObject, program: Program) -> None:
     """A commented, spaced text has the hash of the plain program."""
@@ -144,6 +159,7 @@ def test_the_hash_ignores_comments_and_layout(data: st.DataObject, program: Prog
     assert program_hash(program) == program_hash(load_text(text))
 
 
+@patient
 @given(st.data(), programs(), programs())
 def test_the_hash_tells_operations_apart(data: st.DataObject, program: Program, other: Program) -> None:
     """Replacing one operation by a different one changes the hash."""

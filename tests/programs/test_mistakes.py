@@ -42,13 +42,14 @@ def test_every_answer_has_its_program() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b"\n" * 10_001, "x.pfn: a program has at most 10000 lines: is it the right file?"),
         (b"\x7fELF\0\0", "x.pfn: this is a binary file (it holds NUL bytes): name a program file"),
         (b"\0\xff", "x.pfn: this is a binary file (it holds NUL bytes): name a program file"),
         (b"pfnlab program 1\n\xc3\xa4\xff", "x.pfn:2:2: this is not UTF-8: save the file as UTF-8"),
         (b"{", "x.pfn: Input data was truncated"),
         (b"#" * (1 << 20) + b"#", "x.pfn: a program is at most 1 MiB, this is larger: is it the right file?"),
     ],
-    ids=["elf", "nul-first", "latin-1", "json", "large"],
+    ids=["lines", "elf", "nul-first", "latin-1", "json", "large"],
 )
 def test_content_that_is_no_text_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     """Binary, badly encoded, cut off and oversized files are named as what they are."""

@@ -28,7 +28,7 @@ def format_text(text: str, source: str = "<program>") -> str:
 
     :raises ProgramError: *text* is no correct program
     """
-    lines = lines_of(text, source)
+    lines = list(lines_of(text, source))
     program = parse_lines(lines, source)
     rows = _rows(lines, program)
     for section in ("header", "operation"):

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple, NoReturn
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.words import MAX_BYTES, MAX_LINE, MAX_NUMBER, TOO_LARGE, UNITS, did_you_mean, quoted
+from pfnlab.programs.words import (
+    MAX_BYTES,
+    MAX_LINE,
+    MAX_LINES,
+    MAX_NUMBER,
+    TOO_LARGE,
+    UNITS,
+    did_you_mean,
+    quoted,
+)
 
 _TOKEN = re.compile(
     r"""[ \t]*(?:
@@ -174,8 +183,8 @@ class Line:
             self.fail(f"{extra} is too much after {after}: delete it, or write `#` before a comment")
 
 
-def lines_of(text: str, source: str) -> list[Line]:
-    """Cut *text* into lines; ``\\n`` and ``\\r\\n`` end one.
+def lines_of(text: str, source: str) -> Iterator[Line]:
+    """Cut *text* into lines, one at a time; ``\\n`` and ``\\r\\n`` end one.
 
     :raises ProgramError: the text is no program at all: too large, or binary
     """
@@ -186,4 +195,7 @@ def lines_of(text: str, source: str) -> list[Line]:
     rows = text.removeprefix("\ufeff").split("\n")
     if rows[-1] == "":
         rows.pop()
-    return [Line(row.removesuffix("\r"), number, source) for number, row in enumerate(rows, 1)]
+    if len(rows) > MAX_LINES:
+        raise ProgramError(f"a program has at most {MAX_LINES} lines: is it the right file?", source=source)
+    for number, row in enumerate(rows, 1):
+        yield Line(row.removesuffix("\r"), number, source)

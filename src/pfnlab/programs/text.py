@@ -15,6 +15,8 @@ to know where in which operation reading stopped.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pfnlab.errors import ProgramError
 from pfnlab.programs.calls import Calls
 from pfnlab.programs.lines import Line, lines_of
@@ -243,10 +245,12 @@ def parse(text: str, source: str = "<program>") -> Program:
     return parse_lines(lines_of(text, source), source)
 
 
-def parse_lines(lines: list[Line], source: str) -> Program:
+def parse_lines(lines: Iterable[Line], source: str) -> Program:
     """Read the text form from lines already cut."""
     reading = Reading(source)
+    last = 0
     for line in lines:
+        last = line.number
         if line.tokens or line.free is not None:
             reading.line(line)
-    return reading.finish(len(lines))
+    return reading.finish(last)
