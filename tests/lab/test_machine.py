@@ -247,6 +247,18 @@ def test_a_large_device_gets_a_large_bar() -> None:
     assert [BAR_MIB, 1024] == [bar for bar, _ in lab.asked]
 
 
+def test_a_program_past_the_end_gets_a_small_bar() -> None:
+    """Behind a small BAR there is nothing; such programs come last, so the guest changes once."""
+    lab = Lab()
+    text = "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:8] wc shared rw\n"
+
+    lab.run(load_text(text), PROGRAM, load_text(text), PROGRAM)
+
+    assert [(BAR_MIB, 2), (8, 2)] == [
+        (bar, len(guest.requests)) for (bar, _), guest in zip(lab.asked, lab.guests, strict=True)
+    ]
+
+
 def test_later_boots_know_what_the_first_one_found() -> None:
     """The offsets of the page-table reader are passed on."""
     lab = Lab(losing(0), clean)

@@ -75,6 +75,19 @@ def test_what_lies_behind_the_bar_is_watched_too() -> None:
     assert (PfnRange(BAR.end - 64, BAR.end + 64),) == placement.watched
 
 
+def test_the_last_window_alone_watches_nothing_behind_it() -> None:
+    """A program that keeps inside its devices has no business behind the BAR."""
+    placement = placed(Windows(BAR), program(Device("bar", "pci", BAR.nr)))
+
+    assert (BAR,) == placement.watched
+
+
+def test_only_small_devices_are_mapped_past_their_end() -> None:
+    """Behind a large BAR lies the channel to the guest, which no program may reach."""
+    with pytest.raises(Misuse, match="8 MiB"):
+        check_placeable(program(Device("bar", "pci", 4096), calls=(mmap("bar", 4097),)))
+
+
 def test_only_one_device_can_be_last() -> None:
     """Two devices mapped past their ends cannot both lie at the end of the BAR."""
     devices = (Device("one", "pci", 1), Device("two", "pci", 1))

@@ -22,7 +22,16 @@ from typing import Protocol
 from pfnlab.errors import Defect, LostGuest
 from pfnlab.lab.channel import Hello
 from pfnlab.lab.kernels import SERIES, Kernel, from_file, kernel_for
-from pfnlab.lab.placement import Placement, Windows, bar_mib_for, check_placeable, stored_to
+from pfnlab.lab.placement import (
+    MAX_BAR_MIB,
+    TAIL_BAR_MIB,
+    Placement,
+    Windows,
+    bar_mib_for,
+    check_placeable,
+    past_end,
+    stored_to,
+)
 from pfnlab.lab.replies import ParsedReply, parse_reply
 from pfnlab.lab.wire import compile_program
 from pfnlab.programs.kmsg import once_message
@@ -183,12 +192,13 @@ class _Bench:
 
     def _place(self, program: Program) -> tuple[_Booted, Placement]:
         # Room for the program, in this guest or in a new one.
-        need = bar_mib_for(program)
-        if self.booted is not None and self.booted.bar_mib >= need:
+        need, tail = bar_mib_for(program), bool(past_end(program))
+        most = TAIL_BAR_MIB if tail else MAX_BAR_MIB
+        if self.booted is not None and need <= self.booted.bar_mib <= most:
             placement = self.booted.windows.place(program)
             if placement is not None:
                 return self.booted, placement
-        size = max(BAR_MIB, need, self.booted.bar_mib if self.booted else 0)
+        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need, self.booted.bar_mib if self.booted else 0)
         self.drop()
         guest = self.shared.start(size)
         first = phys_to_pfn(guest.hello.bar_start)
@@ -270,7 +280,8 @@ class QemuMachine:
             check_placeable(program)
         assert self.kernel_name  # looked up here, before threads ask for it
         runs: dict[int, Run] = {}
-        waiting = deque(enumerate(programs))
+        # Programs that need the same kind of guest come one after the other.
+        waiting = deque(sorted(enumerate(programs), key=lambda one: _guest_needed(one[1])))
         done: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
         threads = self._threads(waiting, done)
         try:
@@ -355,6 +366,11 @@ def _work(
             bench.drop()
             done.put(trouble)
             return
+
+
+def _guest_needed(program: Program) -> tuple[bool, int]:
+    # Sorts programs by the guest they need, those without special needs first.
+    return bool(past_end(program)), max(BAR_MIB, bar_mib_for(program))
 
 
 def _kernel(kernel: str | Path | Kernel) -> Kernel:

@@ -24,6 +24,10 @@ LOWMEM = PfnRange(0x10, 0x80)
 #: The largest BAR a guest is given.
 MAX_BAR_MIB = 16 << 10
 
+#: Up to this size the BAR lies behind the channel's (16 MiB), and nothing lies behind it; larger ones
+#: come first, and a program that maps past their end would reach the channel.
+TAIL_BAR_MIB = 8
+
 _PAGES_PER_MIB = 256
 
 
@@ -34,11 +38,13 @@ class Placement:
     :param places: its devices and areas by page number
     :param bar: the whole BAR of the device under test, which resource file offsets count from
     :param windows: the page frames each device has to itself, at least its own
+    :param behind: how many pages behind the BAR's end the program may map as well
     """
 
     places: Places
     bar: PfnRange
     windows: Mapping[str, PfnRange]
+    behind: int = 0
 
     @property
     def watched(self) -> tuple[PfnRange, ...]:
@@ -46,8 +52,8 @@ class Placement:
         return tuple(self.reach(window) for window in self.windows.values())
 
     def reach(self, window: PfnRange) -> PfnRange:
-        """A window, and what a program may map behind it when nothing but the BAR's end is there."""
-        return PfnRange(window.start, window.end + PAST_END_PAGES * (window.end == self.bar.end))
+        """A window, and what the program may map behind it when that is the end of the BAR."""
+        return PfnRange(window.start, window.end + self.behind * (window.end == self.bar.end))
 
 
 class Windows:
@@ -85,7 +91,7 @@ class Windows:
             places[device.name] = PfnRange(start, start + device.pages)
         self._taken += windows.values()
         ordered = {device.name: places[device.name] for device in program.devices}
-        return Placement(Places.of(program, ordered), self.bar, windows)
+        return Placement(Places.of(program, ordered), self.bar, windows, behind=PAST_END_PAGES if tail else 0)
 
     def release(
         self, placement: Placement, left: Iterable[PfnRange] = (), written: Collection[str] = ()
@@ -153,6 +159,11 @@ def check_placeable(program: Program) -> None:
         raise Misuse(
             f"the program maps past the end of {' and '.join(sorted(tail))}, but only one device can lie "
             "at the end of the BAR: map past the end of one device only"
+        )
+    if tail and bar_mib_for(program) > TAIL_BAR_MIB:
+        raise Misuse(
+            f"a program that maps past the end of {min(tail)} may have at most {TAIL_BAR_MIB} MiB of pci "
+            "devices: declare less, or map up to the end only"
         )
     low = sum(_window_pages(program, device) for device in program.devices if device.kind == "lowmem")
     if low > LOWMEM.nr:
