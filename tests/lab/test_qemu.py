@@ -42,6 +42,13 @@ def vmlinuz() -> Path:
         pytest.skip(str(missing))
 
 
+@pytest.fixture
+def own_cache(vmlinuz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache directory, set after the kernel was found in the usual one."""
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
+    return tmp_path
+
+
 @pytest.fixture(scope="module")
 def guest(vmlinuz: Path) -> Iterator[Guest]:
     """One guest for all questions that do not end it."""
@@ -334,12 +341,10 @@ def test_two_programs_in_one_request(guest: Guest):
 
 
 @lab
-def test_limit_is_kept_and_named(vmlinuz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_limit_is_kept_and_named(vmlinuz: Path, own_cache: Path):
     """
     A guest that is not up in time is lost, and the message names the limit.
     """
-    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
-
     with pytest.raises(LostGuest, match=r"did not boot within 0\.1 s"):
         Guest(vmlinuz, boot_limit=0.1)
 
@@ -349,7 +354,7 @@ def test_offsets_given_back(guest: Guest, vmlinuz: Path):
     """
     A guest that is given the offsets of an earlier one says the same hello.
     """
-    with Guest(vmlinuz, offsets=guest.hello.offsets) as later:
+    with Guest(vmlinuz, offsets=guest.hello.offsets, fresh=True) as later:
         assert guest.hello == later.hello
 
 
@@ -358,17 +363,60 @@ def test_wrong_offsets_are_noticed(guest: Guest, vmlinuz: Path):
     """
     Offsets of another kernel are not believed; the agent searches again.
     """
-    with Guest(vmlinuz, offsets=guest.hello.offsets[::-1]) as later:
+    with Guest(vmlinuz, offsets=guest.hello.offsets[::-1], fresh=True) as later:
         assert guest.hello == later.hello
 
 
 @lab
-def test_panic_is_told(vmlinuz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_later_guests_start_from_a_saved_state(vmlinuz: Path, own_cache: Path):
+    """
+    The second guest of a kernel does not boot: it is up where a boot limit of nothing would end it.
+    """
+    with Guest(vmlinuz) as first, Guest(vmlinuz, boot_limit=0) as later:
+        assert later.hello == first.hello
+
+
+@lab
+def test_saved_states_are_running(vmlinuz: Path, own_cache: Path):
+    """
+    A guest started from a saved state answers, and so does the one that was saved.
+    """
+    with Guest(vmlinuz) as first, Guest(vmlinuz) as later:
+        replies = [guest.request("program x\nop 0 nop\nend\n") for guest in (first, later)]
+
+    assert ["r 0 0" in reply for reply in replies] == [True, True]
+
+
+@lab
+def test_broken_state_is_thrown_away(vmlinuz: Path, own_cache: Path):
+    """
+    A state that QEMU cannot read is replaced by booting.
+    """
+    Guest(vmlinuz).close()
+    (state,) = (own_cache / "states").iterdir()
+    state.write_bytes(b"no state")
+
+    with Guest(vmlinuz) as guest:
+        assert guest.hello.ptes == "ok"
+    assert state.stat().st_size > 1 << 20
+
+
+@lab
+def test_fresh_guests_boot(vmlinuz: Path, own_cache: Path):
+    """
+    A guest that must be fresh neither uses nor leaves a saved state.
+    """
+    Guest(vmlinuz, fresh=True).close()
+
+    assert not (own_cache / "states").exists()
+
+
+@lab
+def test_panic_is_told(vmlinuz: Path, own_cache: Path):
     """
     A kernel that panics ends the guest; the error says so and the console is kept.
     """
-    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
-    broken = tmp_path / "broken.cpio"
+    broken = own_cache / "broken.cpio"
     broken.write_bytes(initramfs(b"no program"))
 
     with pytest.raises(LostGuest, match="Kernel panic") as lost:

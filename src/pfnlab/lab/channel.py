@@ -15,7 +15,7 @@ CHANNEL_SIZE = 16 << 20
 
 _REQUEST = 4096
 _REPLY = 1 << 20
-_REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH = range(4)
+_REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH, _HEARTBEAT = range(5)
 
 # Waiting: look without pause at first, then sleep longer and longer, in seconds.
 _SPIN = 0.0002
@@ -99,22 +99,37 @@ class Channel:
         :return: None when *limit* passed or *lives* said no
         """
         words, sequence = self._words, self._sequence
-        begin = time.monotonic()
-        check, nap = begin + _CHECK_EVERY, _SHORTEST_NAP
-        while words[_REPLY_SEQUENCE] != sequence:
-            now = time.monotonic()
-            if now - begin < _SPIN:
-                continue
-            if now >= check:
-                if now - begin > limit or not lives():
-                    return None
-                check = now + _CHECK_EVERY
-            time.sleep(nap)
-            nap = min(nap * 1.2, _LONGEST_NAP)
+        if not _wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
+            return None
         length = words[_REPLY_LENGTH]
         return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
+
+    def stop_heart(self) -> None:
+        """Forget the heartbeat; for a stopped machine, before its state is saved."""
+        self._words[_HEARTBEAT] = 0
+
+    def heart_beats(self, limit: float, lives: Callable[[], bool]) -> bool:
+        """Wait until the agent looks for requests; *limit* and *lives* as in `reply`."""
+        return _wait(lambda: self._words[_HEARTBEAT] != 0, limit, lives)
 
     def close(self) -> None:
         """Let go of the memory; the file is the owner's to remove."""
         self._words.release()
         self._memory.close()
+
+
+# Whether *done* came true before *limit* passed and while *lives*.
+def _wait(done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
+    begin = time.monotonic()
+    check, nap = begin + _CHECK_EVERY, _SHORTEST_NAP
+    while not done():
+        now = time.monotonic()
+        if now - begin < _SPIN:
+            continue
+        if now >= check:
+            if now - begin > limit or not lives():
+                return done()
+            check = now + _CHECK_EVERY
+        time.sleep(nap)
+        nap = min(nap * 1.2, _LONGEST_NAP)
+    return True

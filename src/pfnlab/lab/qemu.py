@@ -16,6 +16,7 @@ from pfnlab.errors import LostGuest, MissingTool
 from pfnlab.lab.cache import cache_root
 from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
 from pfnlab.lab.image import guest_image
+from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file
 
 QEMU = "qemu-system-x86_64"
 
@@ -27,6 +28,7 @@ PARAMETERS = (
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
+_RESTORE_LIMIT = 20.0
 _CONSOLES_KEPT = 50
 _serial = itertools.count()
 
@@ -45,7 +47,8 @@ class Guest:
     :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
     :param boot_limit: seconds until the agent must have said hello
     :param image: the initramfs; the compiled agent when None
-    :param extra: more arguments for QEMU
+    :param fresh: boot, even where the state of an equal machine was saved after its boot
+    :param extra: more arguments for QEMU; such machines are always booted
     :raises MissingTool: QEMU or a C compiler is not on this machine
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
     """
@@ -64,35 +67,75 @@ class Guest:
         offsets: str | None = None,
         boot_limit: float = 60,
         image: Path | None = None,
+        fresh: bool = False,
         extra: Sequence[str] = (),
     ) -> None:
         qemu = shutil.which(QEMU)
         if qemu is None:
             raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
         initrd = image or guest_image()
-        self._lost: LostGuest | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=_memory_folder()))
-        self.console = self._folder / "console"
-        self._channel = Channel(self._folder / "channel")
         parameters = PARAMETERS + (f" pfnlab.offsets={offsets}" if offsets else "")
-        self._process, self._guard = _start(
-            [
-                *(qemu, "-M", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(ram_mib)),
-                *("-accel", "tcg,thread=multi" if cpus > 1 else "tcg"),
-                *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
-                *("-serial", f"file:{self.console}"),
-                *("-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters),
-                *_shared("bar", f"memory-backend-ram,size={bar_mib}M", 0x10),
-                *_shared("channel", _backing(self._folder / "channel"), 0x11),
-                *extra,
-            ],
-            self._folder,
-        )
+        shape = [
+            *(qemu, "-M", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(ram_mib)),
+            *("-accel", "tcg,thread=multi" if cpus > 1 else "tcg"),
+            *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
+            *_shared("bar", f"memory-backend-ram,size={bar_mib}M", 0x10),
+            *SAVABLE,
+        ]
+        command = [
+            *(*shape, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters),
+            *extra,
+        ]
+        state = None if fresh or extra else state_file([Path(qemu), vmlinuz, initrd], shape)
+        self._lost: LostGuest | None = None
+        if state and state.exists() and self._restore(command, state):
+            return
+        self._launch(command)
         try:
             self.hello = read_hello(self._wait("boot", boot_limit))
+            if state:
+                save_state(self._folder / "qmp", state, self._channel.stop_heart)
         except BaseException:
             self.close()
             raise
+
+    # Start from a saved state; a state that does not come to life is thrown away.
+    def _restore(self, command: Sequence[str], state: Path) -> bool:
+        self._launch([*command, *incoming(state)])
+        try:
+            if self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
+                self.hello = read_hello(self._wait("answer", _RESTORE_LIMIT))
+                os.utime(state)
+                return True
+        except BaseException:
+            self.close()
+            raise
+        state.unlink(missing_ok=True)
+        self.close()
+        return False
+
+    # Everything a machine leaves behind is in its folder.
+    def _launch(self, command: Sequence[str]) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=_memory_folder()))
+        self.console = self._folder / "console"
+        try:
+            self._channel = Channel(self._folder / "channel")
+            self._process, self._guard = _start(
+                [
+                    *command,
+                    *_shared("channel", _backing(self._folder / "channel"), 0x11),
+                    *("-serial", f"file:{self.console}"),
+                    *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
+                ],
+                self._folder,
+            )
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        self._open = True
+
+    def _lives(self) -> bool:
+        return self._process.poll() is None
 
     def request(self, text: str, limit: float = 30) -> str:
         """
@@ -113,8 +156,9 @@ class Guest:
 
     def close(self) -> None:
         """End the machine and remove its files; does nothing the second time."""
-        if not self._folder.exists() and self._process.returncode is not None:
+        if not self._open:
             return
+        self._open = False
         for process in (self._guard, self._process):
             process.kill()
             process.wait(_END_LIMIT)
@@ -132,11 +176,10 @@ class Guest:
         self.close()
 
     def _wait(self, what: str, limit: float) -> str:
-        reply = self._channel.reply(limit, lambda: self._process.poll() is None)
+        reply = self._channel.reply(limit, self._lives)
         if reply is not None:
             return reply
-        ended = self._process.poll() is not None
-        reason = self._last_words() if ended else f"it did not {what} within {limit:g} s"
+        reason = f"it did not {what} within {limit:g} s" if self._lives() else self._last_words()
         self._keep_console()
         self._lost = LostGuest(f"the guest was lost: {reason}", console=str(self.console))
         self.close()

@@ -17,7 +17,7 @@
 #define YIELDS 300                /* polls before the agent begins to sleep */
 #define LONGEST_NAP_NS 1000000
 
-enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH };
+enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT };
 
 static volatile uint32_t *words;
 static char *reply;
@@ -50,6 +50,7 @@ char *channel_request(void)
 	uint32_t n;
 
 	for (int polls = 0; words[REQUEST_SEQUENCE] != sequence; polls++) {
+		words[HEARTBEAT]++;
 		if (polls < YIELDS) {
 			sched_yield();
 			continue;

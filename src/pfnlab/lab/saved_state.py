@@ -1,0 +1,117 @@
+"""Saved machines: a guest is booted once, later guests go on from its state in a tenth of the time.
+
+A state fits one kernel file, one image, one QEMU and one command line; its name is a hash over them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pfnlab.lab.cache import cache_root
+
+#: QEMU's arguments for a machine that may be saved: the state does not say that the machine stood still.
+SAVABLE = ("-global", "migration.store-global-state=off")
+
+_SAVE_LIMIT = 20.0
+_KEPT = 24
+
+
+def state_file(files: Sequence[Path], arguments: Sequence[str]) -> Path:
+    """Where the state of a machine made from *files* (QEMU, kernel, image) and *arguments* is kept."""
+    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    key = hashlib.sha256(repr((stamps, list(arguments))).encode()).hexdigest()
+    return cache_root() / "states" / f"{key[:16]}.state"
+
+
+def incoming(state: Path) -> list[str]:
+    """QEMU's arguments to start from *state*."""
+    return ["-incoming", f"exec:cat {shlex.quote(str(state))}"]
+
+
+def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> bool:
+    """
+    Save the machine that listens on the socket *qmp* to *state* and let it go on.
+
+    :param while_stopped: called when the machine stands still, before its memory is read
+    :return: whether there is a state now; a machine that cannot be saved is only slower next time
+    """
+    state.parent.mkdir(parents=True, exist_ok=True)
+    part = state.with_suffix(f".{os.getpid()}.part")
+    try:
+        with _Qmp(qmp) as ask:
+            ask("stop")
+            while_stopped()
+            try:
+                done = _migrate(ask, part)
+            finally:
+                ask("cont")
+        if done:
+            part.replace(state)
+            _forget_oldest(state.parent)
+        return done
+    except (OSError, _Refused):
+        return False
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class _Refused(Exception):
+    # QEMU answered with an error.
+    pass
+
+
+class _Qmp:
+    # As much of QEMU's monitor protocol as saving needs.
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(_SAVE_LIMIT)
+        self._socket.connect(str(path))
+        self._lines = self._socket.makefile("rw")
+        self._lines.readline()
+
+    def __enter__(self) -> _Qmp:
+        self("qmp_capabilities")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def __call__(self, execute: str, **arguments: object) -> Any:
+        self._lines.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
+        self._lines.flush()
+        while line := self._lines.readline():
+            answer = json.loads(line)
+            if "error" in answer:
+                raise _Refused(answer["error"])
+            if "return" in answer:
+                return answer["return"]
+        raise _Refused(f"{execute}: QEMU hung up")
+
+
+def _migrate(ask: _Qmp, to: Path) -> bool:
+    ask("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+    ask("migrate", uri=f"exec:cat > {shlex.quote(str(to))}")
+    deadline = time.monotonic() + _SAVE_LIMIT
+    while time.monotonic() < deadline:
+        status = ask("query-migrate").get("status")
+        if status in ("completed", "failed", "cancelled"):
+            return bool(status == "completed")
+        time.sleep(0.01)
+    ask("migrate_cancel")
+    return False
+
+
+# States are large (a third of the guest's RAM): the least recently used go.
+def _forget_oldest(folder: Path) -> None:
+    states = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_mtime)
+    for old in states[:-_KEPT]:
+        old.unlink(missing_ok=True)
