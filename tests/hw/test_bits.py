@@ -1,5 +1,4 @@
 """S1.3: the PAT bit moves between small and large leaves."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 from hypothesis import given
 from hypothesis import strategies as st

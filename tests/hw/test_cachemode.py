@@ -1,5 +1,4 @@
 """S1.1: the six modes and their names."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 import pytest
 

@@ -1,5 +1,4 @@
 """S1.6 to S1.9: what the MTRRs say, in two eras."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 from dataclasses import replace
 from itertools import product

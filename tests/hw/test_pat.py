@@ -1,5 +1,4 @@
 """S1.2 and S1.4: the PAT register and the tables made from it."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 import pytest
 

@@ -1,5 +1,4 @@
 """S1.5: cache modes written into page protections."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 import pytest
 

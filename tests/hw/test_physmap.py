@@ -1,5 +1,4 @@
 """S1.11 to S1.14: what lies where in physical memory."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 from errno import EINVAL
 

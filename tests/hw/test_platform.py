@@ -1,5 +1,4 @@
 """S12.1: the machine of the recorded runs."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.platform import qemu_q35

@@ -1,5 +1,4 @@
 """S2 and the worked vectors of S11 that concern only the book."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 import pytest
 from memtype_machine import (

@@ -1,5 +1,4 @@
 """The ordered structure alone: many blocks, long among short entries, and a cost that stays low."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 from memtype_machine import UC_MINUS, WC
 

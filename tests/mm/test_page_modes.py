@@ -1,5 +1,4 @@
 """Runs of pages answer as one mode a page would."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,4 @@
 """S2.7 and S2.10: reservations made for a mapping, and what is granted instead of what was asked."""
-# ruff: noqa: SIM300 - the project says expected == actual
 
 import pytest
 from memtype_machine import BAR, UC_MINUS, WB, WC, WHO, WRITE_BACK_BAR, WT, P, bar, book_of
