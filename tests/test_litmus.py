@@ -1,0 +1,113 @@
+"""The small programs in litmus/: each is canonical, asks a question, is listed, and comes out as it says."""
+
+from pathlib import Path
+
+import pytest
+
+from pfnlab.policies.profiles import PROFILES
+from pfnlab.programs.compare import covers, expectation_failures
+from pfnlab.programs.form import program_hash
+from pfnlab.programs.layout import format_text
+from pfnlab.programs.load import load_program
+from pfnlab.programs.model import ModelMachine
+
+LITMUS = Path(__file__).parent.parent / "litmus"
+PROGRAMS = sorted(LITMUS.glob("*.pfn"))
+
+each_program = pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+
+
+def table_row(path: Path) -> list[str]:
+    """The cells of the program's row in the README, outer bars cut off."""
+    start = f"| [{path.stem}]({path.name}) |"
+    lines = (LITMUS / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith(start)]
+    assert len(rows) == 1, f"{path.name} has {len(rows)} rows in litmus/README.md"
+    return [cell.strip() for cell in rows[0].strip("|").split("|")]
+
+
+def test_there_are_programs():
+    """
+    An empty folder does not pass for a correct one.
+    """
+    assert len(PROGRAMS) >= 45
+
+
+@each_program
+def test_program_is_canonical(path):
+    """
+    The formatter would change nothing.
+    """
+    text = path.read_text(encoding="utf-8")
+
+    assert format_text(text, str(path)) == text
+
+
+@each_program
+def test_program_asks_one_question(path):
+    """
+    Title, question and expectations are there.
+    """
+    program = load_program(path)
+
+    assert program.title
+    assert program.asks.endswith("?")
+    assert program.asks.count("?") == 1
+    assert program.expects
+
+
+@each_program
+def test_program_is_listed_with_its_question(path):
+    """
+    The README has one row for the program: its question, what differs, where it comes from.
+    """
+    _, question, differs, source = table_row(path)
+
+    assert question == load_program(path).asks
+    assert differs
+    assert source
+
+
+def test_readme_counts_the_programs():
+    """
+    The number in the README is the number of files.
+    """
+    text = (LITMUS / "README.md").read_text(encoding="utf-8")
+
+    assert f"\n{len(PROGRAMS)} programs " in text
+
+
+def test_every_series_is_spoken_for():
+    """
+    Exactly one expectation of every program is about each series.
+    """
+    for path in PROGRAMS:
+        expects = load_program(path).expects
+        counts = {series: sum(covers(expect, series) for expect in expects) for series in PROFILES}
+
+        assert set(counts.values()) == {1}, path.name
+
+
+@pytest.mark.parametrize("series", PROFILES)
+@each_program
+def test_model_meets_the_expectations(path, series):
+    """
+    The model of every series leaves what the program says, every invariant checked on the way.
+    """
+    program = load_program(path)
+
+    run = ModelMachine(series).run_one(program, check=True)
+
+    assert run.lost is None
+    assert expectation_failures(program, run, series) == []
+
+
+def test_no_two_programs_do_the_same():
+    """
+    Programs differ in what they do, not only in what they ask.
+    """
+    seen: dict[str, str] = {}
+    for path in PROGRAMS:
+        same = seen.setdefault(program_hash(load_program(path)), path.name)
+
+        assert same == path.name
