@@ -44,7 +44,7 @@ demo: system .venv/.demo
 
 # All three run whatever the others say, so one run shows everything there is to mend.
 test: system .venv/.test
-	@$(BIN)/pfnlab kernels fetch --missing 6.1 7.2
+	@$(BIN)/pfnlab kernels fetch --missing 6.1 7.2 7.3
 	@status=0; \
 	$(BIN)/ruff check || status=1; \
 	$(BIN)/mypy || status=1; \

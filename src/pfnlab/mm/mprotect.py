@@ -44,8 +44,9 @@ def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> Steps[None]:
 def _mprotect_fixup(vma: Vma, start: int, end: int, flags: int) -> None:
     """Split, change the VMA, change its entries."""
     mm = vma.mm
-    if flags & VM_WRITE and not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
-        flags |= VM_ACCOUNT
+    if flags & VM_WRITE:
+        if not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
+            flags |= VM_ACCOUNT
     elif mm.kernel.profile.unfaulted_unaccounted and vma.file is None and vma.anon_vma is None:
         flags &= ~VM_ACCOUNT
     vma = mm.isolate(vma, start, end)

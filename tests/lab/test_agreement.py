@@ -1,0 +1,111 @@
+"""The referee: every program of litmus/ and random ones, on the model and on the kernel itself.
+
+The default run asks the oldest and the newest series; ``PFNLAB_KERNELS=all`` (``make test-all-kernels``)
+asks all ten. ``PFNLAB_RANDOM`` is how many random programs a series gets.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pfnlab.errors import MissingTool, Undecided
+from pfnlab.lab.kernels import SERIES, kernel_for
+from pfnlab.lab.machine import QemuMachine
+from pfnlab.programs.compare import differences
+from pfnlab.programs.generate import generate
+from pfnlab.programs.load import load_program
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+from pfnlab.programs.printer import format_program
+
+LITMUS = sorted((Path(__file__).parents[2] / "litmus").glob("*.pfn"))
+ASKED = SERIES if os.environ.get("PFNLAB_KERNELS") == "all" else (SERIES[0], SERIES[-1])
+RANDOM = int(os.environ.get("PFNLAB_RANDOM", "60"))
+
+#: The two tests of a series share the worker, so that no more kernels run at once than there are cores.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+
+def on_kernel(series: str, programs: Sequence[Program]) -> list[Run]:
+    """The programs on the real kernel; a missing lab skips, or fails where it is required."""
+    try:
+        kernel_for(series)
+    except MissingTool as missing:
+        if os.environ.get("PFNLAB_LAB") == "required":
+            raise
+        pytest.skip(str(missing))
+    with QemuMachine(series, guests=1) as machine:
+        return machine.run(programs)
+
+
+def disagreements(series: str, programs: Sequence[Program]) -> list[str]:
+    """What differs between model and kernel, or was lost, one text for each program."""
+    found = []
+    for program, real in zip(programs, on_kernel(series, programs), strict=True):
+        predicted = ModelMachine(series).run_one(program, check=True)
+        if real.lost is not None:
+            found.append(f"{program.title}: lost: {real.lost}")
+        for difference in differences([predicted, real])[:1]:
+            found.append(f"{difference}\n{format_program(program)}")
+    return found
+
+
+def predictable(seeds: range) -> list[Program]:
+    """The random programs of these seeds, without those the model says it has no rule for."""
+    programs = []
+    for seed in seeds:
+        program = generate(seed)
+        try:
+            ModelMachine(SERIES[0]).run_one(program)
+        except Undecided:
+            continue
+        programs.append(program)
+    return programs
+
+
+@pytest.mark.parametrize(
+    "series", [pytest.param(series, marks=pytest.mark.xdist_group(f"kernel-{series}")) for series in ASKED]
+)
+class TestAgreement:
+    """Model and kernel, step by step: results, book, log, VMAs with flags and counters, entries."""
+
+    def test_every_litmus_program_does_on_the_kernel_what_the_model_says(self, series: str) -> None:
+        """
+        The litmus programs show zero differences.
+        """
+        programs = [load_program(path) for path in LITMUS]
+
+        found = disagreements(series, programs)
+
+        assert [] == found
+
+    def test_random_programs_do_on_the_kernel_what_the_model_says(self, series: str) -> None:
+        """
+        Programs nobody wrote show zero differences.
+        """
+        programs = predictable(range(RANDOM))
+
+        found = disagreements(series, programs)
+
+        assert len(programs) > RANDOM // 2
+        assert [] == found
+
+
+@pytest.mark.xdist_group("kernel-6.1")
+def test_a_model_of_another_kernel_is_noticed() -> None:
+    """
+    The comparison fails when the model predicts the wrong series, so it can fail.
+    """
+    program = load_program(next(path for path in LITMUS if path.stem == "munmap-middle"))
+    wrong = ModelMachine("7.2").run_one(program)
+
+    (real,) = on_kernel("6.1", [program])
+
+    assert {"log", "book", "vmas"} <= {difference.field for difference in differences([wrong, real])}
+    assert [] == differences([msgspec.structs.replace(wrong, steps=real.steps), real])
