@@ -19,9 +19,11 @@ from pfnlab.lab.commands import run
 
 #: How the agent is compiled; part of the image's key.
 FLAGS = (
-    "-std=gnu11", "-O2", "-Wall", "-Wextra", "-static", "-no-pie", "-fno-pie",
-    # Fewer segments are fewer VMAs in every task, for fork to copy and for smaps to print.
-    "-Wl,-z,noseparate-code", "-s",
+    "-std=gnu11", "-O2", "-Wall", "-Wextra", "-s",
+    # Position-independent, so that it lies above the areas of programs: smaps is read up to those only.
+    "-static-pie", "-fpie",
+    # Fewer segments are fewer VMAs in every task, for fork to copy.
+    "-Wl,-z,noseparate-code,-z,norelro",
 )  # fmt: skip
 
 _COMPILE_LIMIT = 120.0

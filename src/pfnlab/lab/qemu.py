@@ -20,10 +20,10 @@ from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file
 
 QEMU = "qemu-system-x86_64"
 
-#: Kernel parameters of every guest. The second line only saves time; nokaslr also keeps addresses constant.
+#: Kernel parameters of every guest. The second line only saves time; nokaslr and norandmaps also keep addresses constant.
 PARAMETERS = (
     "console=ttyS0 quiet panic=-1 "
-    "nokaslr mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
+    "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
 )
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"

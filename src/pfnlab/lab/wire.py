@@ -159,8 +159,7 @@ def _offset(call: Mmap, placement: Placement) -> int:
 
 
 def _mremap(call: Mremap, placement: Placement) -> str:
-    # MREMAP_FIXED without MREMAP_MAYMOVE is refused by every kernel before it looks at anything else.
-    flags = _MREMAP_MAYMOVE * (call.maymove or call.fixed)
+    flags = _MREMAP_MAYMOVE * call.maymove
     flags |= _MREMAP_FIXED * call.fixed | _MREMAP_DONTUNMAP * call.dontunmap
     target = call.over or (Span(call.name, 0, call.pages) if call.name is not None else None)
     new = 0 if target is None else address_of(placement, target)

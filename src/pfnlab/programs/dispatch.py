@@ -141,8 +141,7 @@ def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome
         start,
         end - start,
         call.pages,
-        # The kernel wants both flags; a program that says "fixed" means both.
-        maymove=call.maymove or call.fixed,
+        maymove=call.maymove,
         fixed=call.fixed,
         dontunmap=call.dontunmap,
         to=_pages(places, target)[0] if target else 0,

@@ -127,7 +127,9 @@ class Munmap(msgspec.Struct, frozen=True, tag="munmap"):
 class Mremap(msgspec.Struct, frozen=True, tag="mremap"):
     """mremap(2): old pages are ``span`` (empty means old length 0), new length ``pages``.
 
-    :param name: area to move to (``b = mremap a[0:8] 8 fixed``), or None
+    The flags are passed as they are: the kernel refuses ``fixed`` or ``dontunmap`` without ``maymove``.
+
+    :param name: area to move to (``b = mremap a[0:8] 8 pages maymove fixed``), or None
     :param over: exact destination instead of the start of an area; its ``end`` is ``start + pages``
     """
 

@@ -11,6 +11,8 @@
 
 #define LIST "/sys/kernel/debug/x86/pat_memtype_list"
 #define LIST_LINE 128             /* no line of the list is longer */
+#define LIST_CHUNK 65536
+#define SMAPS_CHUNK 512           /* less than the lines of one VMA */
 
 static int list = -1, kmsg = -1;
 static char text[1 << 20];
@@ -27,23 +29,21 @@ void observe_open(void)
 }
 
 /*
- * Read FD from its start to its end, or until DONE says that the rest does not matter.
- * Such files hand out whole records, a page at most: a read that leaves more than a record's room was the last.
+ * Read FD from its start in reads of CHUNK bytes, to its end or until DONE says that the rest does not matter.
+ * Such files are made as they are read, whole records up to a page: with a small CHUNK little more than needed.
  */
-static void read_records(int fd, size_t record, bool (*done)(const char *chunk))
+static void read_records(int fd, size_t chunk, bool (*done)(size_t have, size_t got))
 {
 	size_t have = 0;
 
-	while (have < sizeof text - 1) {
-		ssize_t n = pread(fd, text + have, sizeof text - 1 - have, have);
+	while (have + chunk < sizeof text) {
+		ssize_t n = pread(fd, text + have, chunk, have);
 
 		if (n <= 0)
 			break;
-		text[have + n] = 0;
-		if (done && done(text + have))
-			return;
 		have += n;
-		if (n + record < PAGE)
+		text[have] = 0;
+		if (done(have, n))
 			break;
 	}
 	text[have] = 0;
@@ -57,12 +57,19 @@ static bool overlaps(const struct range *ranges, int count, uint64_t start, uint
 	return false;
 }
 
+/* A read that left room for another line had the last one. */
+static bool list_ended(size_t have, size_t got)
+{
+	(void)have;
+	return got + LIST_LINE < PAGE;
+}
+
 /* Lines read "PAT: [mem 0xSTART-0xEND] TYPE", the end exclusive. */
 void observe_memtypes(const struct range *watch, int watches)
 {
 	if (!watches)
 		return;
-	read_records(list, LIST_LINE, NULL);
+	read_records(list, LIST_CHUNK, list_ended);
 	for (const char *line = text; line && *line;) {
 		const char *next = strchr(line, '\n');
 
@@ -162,18 +169,23 @@ static void say_vma(int slot, const struct vma *vma, const char *flags)
 	say("\n");
 }
 
-static const struct range *wanted;
-static int wanted_count;
+static uint64_t wanted_end;
 
-/* Whether CHUNK, cut at record borders, begins behind everything that was asked for. */
-static bool all_seen(const char *chunk)
+/* Whether a VMA begins in what was read last that is behind everything asked for. */
+static bool all_seen(size_t have, size_t got)
 {
-	uint64_t start = hex(&chunk);
+	const char *line = text + have - got;
 
-	for (int i = 0; i < wanted_count; i++)
-		if (start < wanted[i].end)
-			return false;
-	return true;
+	while (line > text && line[-1] != '\n')
+		line--;
+	for (; line && *line; line = strchr(line, '\n'), line += !!line) {
+		const char *at = line;
+		uint64_t start = hex(&at);
+
+		if (at > line && *at == '-' && start >= wanted_end)
+			return true;
+	}
+	return false;
 }
 
 /* VMAs of SLOT that overlap an area, from smaps, which stays open between observations. */
@@ -195,13 +207,15 @@ void observe_vmas(int slot, const struct range *area, int areas)
 	}
 	if (task->smaps < 0 || !areas)
 		return;
-	wanted = area;
-	wanted_count = areas;
-	read_records(task->smaps, PAGE, all_seen);
+	wanted_end = 0;
+	for (int i = 0; i < areas; i++)
+		if (area[i].end > wanted_end)
+			wanted_end = area[i].end;
+	read_records(task->smaps, SMAPS_CHUNK, all_seen);
 	for (const char *line = text; line && *line; line = strchr(line, '\n'), line += !!line) {
 		const char *value, *at = line;
 
-		if (line[0] >= 'a' || (line[0] >= '0' && line[0] <= '9')) {
+		if ((line[0] >= 'a' && line[0] <= 'f') || (line[0] >= '0' && line[0] <= '9')) {
 			vma = (struct vma){ .line = line, .start = hex(&at) };
 			at++;
 			vma.end = hex(&at);

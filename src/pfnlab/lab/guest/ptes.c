@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Page tables of a task, read from kernel memory through /proc/kcore: task list, mm, top table, then down the
- * direct map, one table page a read. Equal or consecutive entries are reported as runs.
+ * direct map, one read a table. Equal or consecutive entries are reported as runs.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -80,8 +80,13 @@ static uint64_t top_table(pid_t pid)
 	return 0;
 }
 
-/* One table a level is remembered during an observation: neighbouring areas share the upper ones. */
-static struct { uint64_t address; uint64_t entry[512]; } seen[6];
+/*
+ * A part of one table a level is remembered during an observation: neighbouring areas share the upper ones.
+ * Only what is walked is read: copying a page costs an emulated CPU more than a second read.
+ */
+#define AROUND 8UL                /* entries are read in groups of so many */
+
+static struct { uint64_t address, from, to, entry[512]; } seen[6];
 
 static void forget_seen(void)
 {
@@ -89,14 +94,18 @@ static void forget_seen(void)
 		seen[level].address = 0;
 }
 
-static const uint64_t *table(uint64_t address, int level)
+/* The table at ADDRESS with at least the entries FROM to LAST filled in; NULL when it cannot be read. */
+static const uint64_t *table(uint64_t address, int level, uint64_t from, uint64_t last)
 {
-	if (seen[level].address != address) {
-		seen[level].address = 0;
-		if (!kernel_read(address, seen[level].entry, PAGE))
-			return NULL;
-		seen[level].address = address;
-	}
+	if (seen[level].address == address && seen[level].from <= from && last < seen[level].to)
+		return seen[level].entry;
+	from &= ~(AROUND - 1);
+	seen[level].address = 0;
+	seen[level].from = from;
+	seen[level].to = (last | (AROUND - 1)) + 1;
+	if (!kernel_read(address + from * 8, seen[level].entry + from, (seen[level].to - from) * 8))
+		return NULL;
+	seen[level].address = address;
 	return seen[level].entry;
 }
 
@@ -159,14 +168,15 @@ static void add(uint64_t start, uint64_t pages, uint64_t entry, int level)
 	run.stride = 0;
 }
 
-/* Report what lies in [start, end) of the table at ADDRESS. */
+/* Report what lies in [start, end), which the table at ADDRESS spans. */
 static void walk(uint64_t address, int level, uint64_t start, uint64_t end)
 {
 	int shift = PAGE_SHIFT + 9 * (level - 1);
 	uint64_t span = 1UL << shift;
+	uint64_t last = (end - 1) >> shift & 511;
 
 	while (start < end) {
-		const uint64_t *entries = table(address, level);
+		const uint64_t *entries = table(address, level, start >> shift & 511, last);
 		uint64_t entry, next = (start & ~(span - 1)) + span;
 
 		if (!entries)
@@ -221,8 +231,9 @@ static bool proven(void)
 	at = top_table(1);
 	forget_seen();
 	for (int level = ptes_levels; at && level >= 1; level--) {
-		const uint64_t *entries = table(at, level);
-		uint64_t entry = entries ? entries[address >> (PAGE_SHIFT + 9 * (level - 1)) & 511] : 0;
+		uint64_t index = address >> (PAGE_SHIFT + 9 * (level - 1)) & 511;
+		const uint64_t *entries = table(at, level, index, index);
+		uint64_t entry = entries ? entries[index] : 0;
 
 		if (!(entry & PRESENT))
 			return false;
