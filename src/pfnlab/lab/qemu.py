@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from pfnlab.errors import LostGuest, MissingTool
+from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.cache import cache_root
 from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
 from pfnlab.lab.image import guest_image
@@ -20,7 +21,7 @@ from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file
 
 QEMU = "qemu-system-x86_64"
 
-#: Kernel parameters of every guest. The second line only saves time; nokaslr and norandmaps also keep addresses constant.
+#: Kernel parameters of every guest: the same addresses in every boot, and less to wait for.
 PARAMETERS = (
     "console=ttyS0 quiet panic=-1 "
     "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
@@ -30,6 +31,8 @@ _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
 _CONSOLES_KEPT = 50
+# Saving reads every page of the BAR, 0.1 s a GiB.
+_SAVABLE_BAR_MIB = 1024
 _serial = itertools.count()
 
 # Ends a QEMU whose owner is gone, however it went: the pipe it reads from closes with the owner.
@@ -42,7 +45,7 @@ class Guest:
 
     :param vmlinuz: the kernel to boot, a bzImage
     :param ram_mib: RAM in MiB; below 256 some kernels fail to boot
-    :param bar_mib: size of the device under test in MiB, a power of two; committed only where touched
+    :param bar_mib: size of the device under test in MiB, a power of two; committed only where written
     :param cpus: virtual CPUs
     :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
     :param boot_limit: seconds until the agent must have said hello
@@ -79,14 +82,16 @@ class Guest:
             *(qemu, "-M", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(ram_mib)),
             *("-accel", "tcg,thread=multi" if cpus > 1 else "tcg"),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
-            *_shared("bar", f"memory-backend-ram,size={bar_mib}M", 0x10),
+            *_device("bar", f"memory-backend-ram,size={bar_mib}M", 0x10),
             *SAVABLE,
         ]
         command = [
             *(*shape, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters),
             *extra,
         ]
-        state = None if fresh or extra else state_file([Path(qemu), vmlinuz, initrd], shape)
+        state = None
+        if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB):
+            state = state_file([Path(qemu), vmlinuz, initrd], [*shape, PARAMETERS])
         self._lost: LostGuest | None = None
         if state and state.exists() and self._restore(command, state):
             return
@@ -105,7 +110,8 @@ class Guest:
         try:
             if self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
                 self.hello = read_hello(self._wait("answer", _RESTORE_LIMIT))
-                os.utime(state)
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(state)
                 return True
         except BaseException:
             self.close()
@@ -123,7 +129,7 @@ class Guest:
             self._process, self._guard = _start(
                 [
                     *command,
-                    *_shared("channel", _backing(self._folder / "channel"), 0x11),
+                    *_device("channel", _backing(self._folder / "channel"), 0x11),
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
                 ],
@@ -146,6 +152,8 @@ class Guest:
         """
         if self._lost:
             raise self._lost
+        if not self._open:
+            raise Defect("a request to a guest that was closed")
         self._channel.send(text)
         return self._wait("answer", limit)
 
@@ -204,15 +212,16 @@ class Guest:
             old.unlink(missing_ok=True)
 
 
-# Memory of the machine's own that a device at slot *slot* shows as its BAR2.
-def _shared(name: str, backend: str, slot: int) -> list[str]:
+# A device at *slot* that shows memory as its BAR2. Memory that is not shared costs nothing until written,
+# also where a state is saved or read.
+def _device(name: str, backend: str, slot: int) -> list[str]:
     kind, _, rest = backend.partition(",")
-    memory = f"{kind},id={name},share=on,{rest}"
-    return ["-object", memory, "-device", f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"]
+    device = f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"
+    return ["-object", f"{kind},id={name},{rest}", "-device", device]
 
 
 def _backing(path: Path) -> str:
-    return f"memory-backend-file,mem-path={path},size={CHANNEL_SIZE}"
+    return f"memory-backend-file,mem-path={path},size={CHANNEL_SIZE},share=on"
 
 
 def _memory_folder() -> str | None:
@@ -229,13 +238,18 @@ def _start(command: Sequence[str], folder: Path) -> tuple[subprocess.Popen[bytes
             stderr=stderr,
             start_new_session=True,
         )
-    guard = subprocess.Popen(
-        ["/bin/sh", "-c", _GUARD, "sh", str(qemu.pid), str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    try:
+        guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "sh", str(qemu.pid), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except BaseException:
+        qemu.kill()
+        qemu.wait()
+        raise
     return qemu, guard
 
 

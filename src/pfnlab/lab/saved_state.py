@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
     :return: whether there is a state now; a machine that cannot be saved is only slower next time
     """
     state.parent.mkdir(parents=True, exist_ok=True)
-    part = state.with_suffix(f".{os.getpid()}.part")
+    part = state.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
         with _Qmp(qmp) as ask:
             ask("stop")
