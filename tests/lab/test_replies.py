@@ -12,7 +12,7 @@ from pfnlab.lab.placement import Placement, Windows
 from pfnlab.lab.replies import ParsedReply, parse_reply
 from pfnlab.programs.load import load_text
 from pfnlab.programs.observation import BookEntry, PteSeen, VmaSeen
-from pfnlab.programs.ops import Program, Span
+from pfnlab.programs.ops import Device, Program, Span
 from pfnlab.programs.pte_text import RAM
 from pfnlab.units import PfnRange
 
@@ -181,6 +181,24 @@ def test_what_was_not_asked_for_is_none() -> None:
     step = parse_reply(text, program, placement, vmas=False, ptes=False).steps[0]
 
     assert (step.vmas, step.ptes) == (None, None)
+
+
+def test_devices_come_in_the_order_of_the_program() -> None:
+    """Where a guest has room decides which window is lower, and says nothing about the program."""
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice one: pci, 128 pages\ndevice two: pci, 4 pages\nlook\n"
+    )
+    windows = Windows(PfnRange(0x1000, 0x2000))
+    first, second = (windows.place(Program("t", "", (Device("d", "pci", 64),), ())) for _ in range(2))
+    assert first is not None and second is not None
+    windows.release(first)
+    placement = windows.place(program)
+    assert placement is not None
+    lines = "m 1000000 1001000 write-back\nm 1080000 1082000 write-combining\nm 1081000 1082000 uncached\n"
+
+    step = parse_reply(f"program 1\nbefore\nstep 0\nr 0 0\n{lines}step end\n", program, placement).steps[0]
+
+    assert ["one[0:2] wc", "one[1:2] uc", "two[0:1] wb"] == [str(entry) for entry in step.book]
 
 
 def test_a_reply_that_breaks_off_gives_what_was_complete() -> None:

@@ -88,6 +88,9 @@ class _Reader:
         self.tasks = tasks_of(program)
         self.lines = [*op_lines(program), END]
         self.pci = frozenset(device.name for device in program.devices if device.kind == "pci")
+        # Low memory lies below every BAR; which of two BAR windows comes first is the placement's whim.
+        ordered = sorted((device.name for device in program.devices), key=lambda name: name in self.pci)
+        self.rank = {name: rank for rank, name in enumerate(ordered)}
         self.vmas, self.ptes = vmas, ptes
         self.who = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.before: tuple[BookEntry, ...] = ()
@@ -213,6 +216,8 @@ class _Reader:
             for pfns, mode in section.book
             if name == "before" or self.places.overlaps_device(*pfns)
         )
+        if name != "before":
+            book = tuple(sorted(book, key=lambda entry: self.rank.get(entry.span.name, -1)))
         self.left = tuple(pfns for pfns, _ in section.book)
         op = self.program.ops[int(name)] if name not in ("before", END) else None
         anonymous = name == END or (op is not None and isinstance(op.call, Exit | Kill | Exec))
