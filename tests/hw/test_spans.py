@@ -1,0 +1,106 @@
+"""A set of pages as runs, against a set of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pfnlab.hw.spans import SpanSet
+
+PAGES = range(24)
+BOUND = st.integers(0, 24)
+STEP = st.tuples(st.sampled_from(("add", "discard")), BOUND, BOUND)
+
+
+def spans(*runs: tuple[int, int]) -> SpanSet:
+    """A set made of *runs*."""
+    made = SpanSet()
+    for start, end in runs:
+        made.add(start, end)
+    return made
+
+
+def pages(runs: Iterable[tuple[int, int]]) -> set[int]:
+    """The pages of runs."""
+    return {page for start, end in runs for page in range(start, end)}
+
+
+def test_neighbours_join() -> None:
+    """Two runs that touch become one."""
+    touching = spans((0, 4), (8, 12))
+
+    touching.add(4, 8)
+
+    assert [(0, 12)] == list(touching)
+    touching._check()
+
+
+def test_discard_cuts_a_run_in_two() -> None:
+    """Taking the middle out leaves both sides."""
+    cut = spans((0, 12))
+
+    cut.discard(4, 8)
+
+    assert [(0, 4), (8, 12)] == list(cut)
+    cut._check()
+
+
+@pytest.mark.parametrize("change", [SpanSet.add, SpanSet.discard])
+def test_an_empty_range_changes_nothing(change: Callable[[SpanSet, int, int], None]) -> None:
+    """Adding or discarding no pages leaves the set as it is."""
+    same = spans((2, 6))
+
+    change(same, 4, 4)
+
+    assert [(2, 6)] == list(same)
+    same._check()
+
+
+def test_within_clips() -> None:
+    """What lies within a range is clipped to it at both ends."""
+    assert [(2, 4), (8, 9)] == spans((0, 4), (8, 12)).within(2, 9)
+
+
+def test_cost_is_the_number_of_runs() -> None:
+    """A terabyte is one run."""
+    large = spans((0, 1 << 28))
+
+    large.discard(5, 6)
+
+    assert [(0, 5), (6, 1 << 28)] == list(large)
+    large._check()
+
+
+@given(st.lists(STEP, max_size=12), BOUND, BOUND)
+def test_against_a_set_of_pages(steps: list[tuple[str, int, int]], start: int, end: int) -> None:
+    """Whatever is added and discarded, the runs hold just the pages a plain set would."""
+    runs = SpanSet()
+    plain: set[int] = set()
+
+    for name, low, high in steps:
+        if name == "add":
+            runs.add(low, high)
+            plain |= set(range(low, high))
+        else:
+            runs.discard(low, high)
+            plain -= set(range(low, high))
+        runs._check()
+
+    assert plain == pages(runs)
+    assert plain == {page for page in PAGES if page in runs}
+    assert plain & set(range(start, end)) == pages(runs.within(start, end))
+
+
+@given(st.lists(STEP, max_size=12))
+def test_runs_are_maximal(steps: list[tuple[str, int, int]]) -> None:
+    """No two runs touch, so equal sets have equal runs."""
+    runs = SpanSet()
+
+    for name, low, high in steps:
+        getattr(runs, name)(low, high)
+
+    assert all(before[1] < after[0] for before, after in pairwise(runs))
