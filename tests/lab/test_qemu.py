@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import LostGuest, MissingTool, PfnlabError
+from pfnlab.errors import Defect, LostGuest, MissingTool, PfnlabError
 from pfnlab.lab.channel import read_hello
 from pfnlab.lab.image import initramfs
 from pfnlab.lab.qemu import Guest
@@ -277,6 +277,27 @@ def test_op_for_a_task_that_is_gone(guest: Guest):
 
 
 @lab
+def test_task_that_dies_while_executing(guest: Guest):
+    """
+    A task that unmaps itself dies of it; the answer says so, and the slot is empty.
+    """
+    reply = ask(guest, "op 0 munmap 0 7ffffffff000", "op 0 nop")
+
+    assert results(reply) == ["-1 3 died", "-1 3"]
+
+
+@lab
+def test_tasks_do_not_inherit_the_channel(guest: Guest):
+    """
+    Forking adds nothing to the memtype list: the agent's own mapping stays its own.
+    """
+    reply = guest.request("program x\nwatch 0 ffffffffffffffff\nop 0 fork 1\nend\n")
+
+    before, after = (part.partition("step")[0].count("\nm ") for part in reply.split("step 0"))
+    assert before == after
+
+
+@lab
 def test_exec_drops_the_mapping(guest: Guest):
     """
     After exec the task is the same process with nothing mapped in the area.
@@ -447,6 +468,19 @@ def test_close_leaves_nothing(vmlinuz: Path):
         pid, console = guest.pid, guest.console
 
     assert (Path(f"/proc/{pid}").exists(), console.parent.exists()) == (False, False)
+
+
+@lab
+def test_request_after_close(vmlinuz: Path):
+    """
+    A closed guest takes no requests, and may be closed again.
+    """
+    guest = Guest(vmlinuz)
+    guest.close()
+    guest.close()
+
+    with pytest.raises(Defect, match="closed"):
+        guest.request("program x\nend\n")
 
 
 @lab

@@ -31,6 +31,7 @@ _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
 _CONSOLES_KEPT = 50
+_ROOM = 16 * CHANNEL_SIZE
 # Saving reads every page of the BAR, 0.1 s a GiB.
 _SAVABLE_BAR_MIB = 1024
 _serial = itertools.count()
@@ -224,8 +225,14 @@ def _backing(path: Path) -> str:
     return f"memory-backend-file,mem-path={path},size={CHANNEL_SIZE},share=on"
 
 
+# Shared memory where there is enough: containers often have little, and running out ends processes.
 def _memory_folder() -> str | None:
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    try:
+        shared = os.statvfs("/dev/shm")
+    except OSError:
+        return None
+    roomy = shared.f_bavail * shared.f_frsize >= _ROOM
+    return "/dev/shm" if roomy and os.access("/dev/shm", os.W_OK) else None
 
 
 def _start(command: Sequence[str], folder: Path) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
