@@ -80,11 +80,15 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
         raise Signal("SIGBUS", 2)
 
 
-def populate(vma: Vma, start: int, end: int) -> None:
-    """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1)."""
+def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:
+    """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1).
+
+    :param write: as a write or a read would; None for a write where the mapping is private and writable
+    """
     if vma.special or not vma.flags & VM_ACCESS:
         return
-    write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
+    if write is None:
+        write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
     for vpn in range(start, end):
         entry = vma.mm.tables.entry(vpn)
         if entry is None or (write and not pte_write(entry.bits)):

@@ -15,10 +15,12 @@ from pfnlab.mm.flags import (
     VM_MAYWRITE,
     VM_NOHUGEPAGE,
     VM_RAND_READ,
+    VM_READ,
     VM_SEQ_READ,
     VM_SHARED,
     VM_SPECIAL,
     VM_WIPEONFORK,
+    VM_WRITE,
 )
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import Steps, zap_page_range
@@ -127,7 +129,9 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str) -> None:
     elif advice == "remove":
         raise ModelledErrno(errno.EINVAL)
     elif advice == "populate_read" or advice == "populate_write":
-        populate(vma, start, end)
+        if not vma.flags & (VM_READ if advice == "populate_read" else VM_WRITE):
+            raise ModelledErrno(errno.EINVAL)
+        populate(vma, start, end, write=advice == "populate_write")
     elif advice == "dofork" and vma.flags & (VM_IO | VM_SPECIAL):
         raise ModelledErrno(errno.EINVAL)
     elif advice in _FLAG_ADVICE and advice not in ("hugepage", "nohugepage"):

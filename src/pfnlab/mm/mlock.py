@@ -6,7 +6,7 @@ import errno
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.fault import populate
-from pfnlab.mm.flags import VM_LOCKED, VM_SEALED, VM_SHARED
+from pfnlab.mm.flags import VM_ACCESS, VM_LOCKED, VM_SEALED, VM_SHARED
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import Steps
 from pfnlab.mm.vma import Vma
@@ -15,7 +15,8 @@ from pfnlab.mm.vma import Vma
 def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> Steps[None]:
     """mlock or munlock pages ``[start, end)``: special VMAs are skipped in silence (S5.10.1).
 
-    :raises ModelledErrno: ENOMEM at a hole; what lies before it stays changed
+    :raises ModelledErrno: ENOMEM at a hole, and for memory without any access, which cannot be faulted
+        in; what lies before stays changed
     """
     at = start
     while at < end:
@@ -28,6 +29,8 @@ def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> Steps[None]
         at = stop
     if locked:
         for vma in mm.vmas_in(start, end):
+            if not vma.special and not vma.flags & VM_ACCESS:
+                raise ModelledErrno(errno.ENOMEM)
             populate(vma, max(vma.start, start), min(vma.end, end))
 
 

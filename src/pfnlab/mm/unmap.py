@@ -48,14 +48,15 @@ def drop(runs: list[Run]) -> None:
 def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     """The VMAs that lie in ``[start, end)`` once the ends are split, still mapped.
 
-    :raises ModelledErrno: EPERM when any is sealed (nothing changed), ENOMEM at the VMA limit
+    :raises ModelledErrno: EPERM when any is sealed; a VMA in front of it may have been split by then.
+        ENOMEM at the VMA limit
     """
     touched = mm.vmas_in(start, end)
+    if touched and touched[0].start < start and not touched[0].flags & VM_SEALED:
+        mm.split_vma(touched[0], start)
+        touched = mm.vmas_in(start, end)
     if any(vma.flags & VM_SEALED for vma in touched):
         raise ModelledErrno(errno.EPERM)
-    if touched and touched[0].start < start:
-        mm.split_vma(touched[0], start)
-    touched = mm.vmas_in(start, end)
     if touched and touched[-1].end > end:
         mm.split_vma(touched[-1], end)
     return mm.vmas_in(start, end)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from pfnlab.errors import Misuse, errno_name
+from pfnlab.errors import Misuse, Undecided, errno_name
 from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import NO_TASK, Kernel, Task
@@ -50,8 +50,17 @@ class ModelMachine:
         self.profile = _profile(spec)
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run a program, each on a kernel that has just booted."""
-        return [self.run_one(program) for program in programs]
+        """One run a program, each on a kernel that has just booted.
+
+        A program the model has no rule for gives a run that says so (``lost``).
+        """
+        return [self._run_or_lose(program) for program in programs]
+
+    def _run_or_lose(self, program: Program) -> Run:
+        try:
+            return self.run_one(program)
+        except Undecided as undecided:
+            return Run(f"model:{self.spec}", f"profile {self.profile.series}", (), lost=str(undecided))
 
     def run_one(self, program: Program, *, check: bool = False) -> Run:
         """Run one program.
