@@ -18,7 +18,8 @@ from pfnlab.units import PfnRange
 WINDOW_PAGES = 64
 LOWMEM_WINDOW_PAGES = 8
 
-#: The page frames devices of kind ``lowmem`` are placed in: RAM the kernel keeps for nothing else.
+#: The page frames devices of kind ``lowmem`` are placed in: RAM the kernel keeps for nothing else, and
+#: which the guest clears when it is up (``guest/agent.h``).
 LOWMEM = PfnRange(0x10, 0x80)
 
 #: The largest BAR a guest is given.

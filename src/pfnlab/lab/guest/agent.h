@@ -32,6 +32,10 @@
 #define DEVICE_PROC "/proc/bus/pci/00/10.0"
 #define CHANNEL "/sys/bus/pci/devices/0000:00:11.0"
 
+/* RAM below 1 MiB that programs may map; the kernel keeps it for nothing else. */
+#define LOWMEM_START 0x10000UL
+#define LOWMEM_END 0x80000UL
+
 /* Sockets live at fixed descriptors, so that fork and exec need not pass them on. */
 #define ACTOR_FD(slot) (10 + (slot))
 #define AGENT_FD(slot) (30 + (slot))

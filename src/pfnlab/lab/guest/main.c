@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -112,6 +113,26 @@ static void say_lowmem(void)
 	say("\n");
 }
 
+/*
+ * Low memory starts at zero, as a BAR does: the boot loader left its own in it. The mapping is booked and
+ * freed whole, so nothing of it stays.
+ */
+static void clear_lowmem(void)
+{
+	size_t size = LOWMEM_END - LOWMEM_START;
+	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
+	void *low;
+
+	if (fd < 0)
+		return;
+	low = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, LOWMEM_START);
+	if (low != MAP_FAILED) {
+		memset(low, 0, size);
+		munmap(low, size);
+	}
+	close(fd);
+}
+
 static void say_hello(void)
 {
 	say("hello ");
@@ -140,6 +161,7 @@ int main(int argc, char **argv)
 	tasks_open();
 	observe_open();
 	ptes_open();
+	clear_lowmem();
 	say_hello();
 	observe_log(false);
 	for (;;) {
