@@ -1,0 +1,180 @@
+"""S5.10: locking, syncing and sealing."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.policies.profiles import SERIES
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+
+SHARED = "a = mmap bar[0:8] wc shared rw"
+PRIVATE = "a = mmap bar[0:8] wc private rw"
+
+every_series = pytest.mark.parametrize("series", SERIES)
+sealing_series = pytest.mark.parametrize("series", SERIES[1:])
+
+
+def run(series: str, *ops: str) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine(series).run_one(load_text(text), check=True).steps
+
+
+def spans(step: Step) -> list[str]:
+    """The VMAs after a step."""
+    return [str(vma.span) for vma in step.vmas or ()]
+
+
+@every_series
+@pytest.mark.parametrize("call", ["mlock a[2:4]", "munlock a[2:4]", "mlockall"])
+def test_pfn_mappings_are_passed_by(series: str, call: str) -> None:
+    """Locking is a success that neither splits, locks nor counts (S5.10.1)."""
+    mapped, locked, _ = run(series, SHARED, call)
+
+    assert ("ok", mapped.vmas) == (locked.result, locked.vmas)
+
+
+@every_series
+@pytest.mark.parametrize("words", ["locked", "populate"])
+def test_mapped_locked_or_populated(series: str, words: str) -> None:
+    """MAP_LOCKED and MAP_POPULATE change nothing about a PFN mapping (S5.10.1)."""
+    plain, _ = run(series, SHARED)
+
+    mapped, _ = run(series, f"{SHARED} {words}")
+
+    assert (plain.result, plain.vmas, plain.ptes) == (mapped.result, mapped.vmas, mapped.ptes)
+
+
+@every_series
+def test_mapped_after_mlockall(series: str) -> None:
+    """MCL_FUTURE does not lock a PFN mapping (S5.10.1)."""
+    *_, mapped, _ = run(series, "mlockall", SHARED)
+
+    assert "lo" not in (mapped.vmas or ())[0].flags.split()
+
+
+@every_series
+@pytest.mark.parametrize("call", ["mlock", "munlock", "msync"])
+def test_a_hole(series: str, call: str) -> None:
+    """A hole in the range is ENOMEM (measured)."""
+    *_, refused, _ = run(series, SHARED, "munmap a[2:4]", f"{call} a")
+
+    assert "ENOMEM" == refused.result
+
+
+@every_series
+def test_msync_of_a_resource_file(series: str) -> None:
+    """Syncing a sysfs mapping is a success (measured)."""
+    *_, synced, _ = run(series, SHARED, "msync a[2:4]")
+
+    assert ("ok", ["a[0:8]"]) == (synced.result, spans(synced))
+
+
+def test_mseal_before_it_existed() -> None:
+    """6.1 has no mseal."""
+    _, refused, _ = run("6.1", SHARED, "mseal a")
+
+    assert "ENOSYS" == refused.result
+
+
+@sealing_series
+def test_mseal_splits_and_shows(series: str) -> None:
+    """Sealing splits at the range ends, and ``sl`` is the last flag (measured)."""
+    *_, sealed, _ = run(series, SHARED, "mseal a[2:4]")
+
+    assert [("a[0:2]", "sd"), ("a[2:4]", "sl"), ("a[4:8]", "sd")] == [
+        (str(vma.span), vma.flags.split()[-1]) for vma in sealed.vmas or ()
+    ]
+
+
+@sealing_series
+def test_mseal_of_a_hole(series: str) -> None:
+    """A hole is ENOMEM, and nothing was sealed."""
+    *_, refused, _ = run(series, SHARED, "munmap a[2:4]", "mseal a")
+
+    assert "ENOMEM" == refused.result
+    assert ["sd", "sd"] == [vma.flags.split()[-1] for vma in refused.vmas or ()]
+
+
+@sealing_series
+@pytest.mark.parametrize(
+    "call",
+    [
+        "munmap a",
+        "munmap a[0:3]",
+        "mmap bar[0:8] wc shared rw over a[0:8]",
+        "mmap anon[0:8] private rw over a[0:8]",
+    ],
+)
+def test_sealed_mappings_stay(series: str, call: str) -> None:
+    """Unmapping or replacing any sealed part is EPERM, with nothing changed (measured)."""
+    _, sealed, refused, _ = run(series, SHARED, "mseal a[2:4]", call)
+
+    assert ("EPERM", sealed.vmas, sealed.ptes, sealed.book) == (
+        refused.result,
+        refused.vmas,
+        refused.ptes,
+        refused.book,
+    )
+
+
+@sealing_series
+def test_the_rest_of_a_sealed_mapping_goes(series: str) -> None:
+    """Unsealed pieces beside a sealed one can be unmapped."""
+    *_, gone, _ = run(series, SHARED, "mseal a[2:4]", "munmap a[4:8]")
+
+    assert ("ok", ["a[0:2]", "a[2:4]"]) == (gone.result, spans(gone))
+
+
+@sealing_series
+@pytest.mark.parametrize("end", ["exec", "exit", "kill"])
+def test_the_end_ignores_the_seal(series: str, end: str) -> None:
+    """exec and exit take sealed mappings down like others (measured)."""
+    *_, ended, _ = run(series, SHARED, "mseal a", end)
+
+    assert ("ok", (), ()) == (ended.result, ended.vmas, ended.book)
+
+
+@sealing_series
+def test_fork_copies_the_seal(series: str) -> None:
+    """A child's copy is sealed as well."""
+    *_, refused, _ = run(series, SHARED, "mseal a", "c = fork", "c: munmap a")
+
+    assert "EPERM" == refused.result
+
+
+@every_series
+def test_ordinary_memory_is_locked_and_filled(series: str) -> None:
+    """Anonymous memory is split, locked and filled."""
+    *_, locked, _ = run(series, "a = mmap anon[0:4] private rw", "mlock a[1:3]")
+
+    assert [("a[0:1]", False, 0), ("a[1:3]", True, 8), ("a[3:4]", False, 0)] == [
+        (str(vma.span), "lo" in vma.flags.split(), vma.locked) for vma in locked.vmas or ()
+    ]
+
+
+@every_series
+def test_ordinary_memory_merges_when_unlocked(series: str) -> None:
+    """Unlocked again, anonymous memory is one VMA (S5.3)."""
+    *_, unlocked, _ = run(series, "a = mmap anon[0:4] private rw", "mlock a[1:3]", "munlock a")
+
+    assert ["a[0:4]"] == spans(unlocked)
+
+
+@every_series
+def test_mlockall_locks_ordinary_memory(series: str) -> None:
+    """mlockall locks what is there and what comes."""
+    *_, locked, _ = run(series, "a = mmap anon[0:2] private rw", "mlockall", "b = mmap anon[0:2] private rw")
+
+    assert [8, 8] == [vma.locked for vma in locked.vmas or ()]
+
+
+@every_series
+def test_parts_before_a_hole_stay_locked(series: str) -> None:
+    """At a hole mlock fails, and what came before it stays locked."""
+    *_, refused, _ = run(series, "a = mmap anon[0:4] private rw", "munmap a[2:3]", "mlock a")
+
+    assert "ENOMEM" == refused.result
+    assert [True, False] == ["lo" in vma.flags.split() for vma in refused.vmas or ()]

@@ -1,0 +1,301 @@
+"""S5.8: mremap in both eras."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.policies.profiles import SERIES
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+
+SHARED = "a = mmap bar[0:8] wc shared rw"
+PRIVATE = "a = mmap bar[0:8] wc private rw"
+
+every_series = pytest.mark.parametrize("series", SERIES)
+OLD = SERIES[:3]
+NEW = SERIES[3:]
+
+
+def run(series: str, *ops: str) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine(series).run_one(load_text(text), check=True).steps
+
+
+def spans(step: Step) -> list[str]:
+    """The VMAs after a step."""
+    return [str(vma.span) for vma in step.vmas or ()]
+
+
+def entries(step: Step) -> list[tuple[str, str]]:
+    """The entries after a step, empty ones left out."""
+    return [(str(seen.span), seen.entry) for seen in step.ptes or () if seen.target]
+
+
+@every_series
+@pytest.mark.parametrize(
+    ("sharing", "call", "result"),
+    [
+        ("shared", "mremap a 9 pages", "EFAULT"),
+        ("shared", "mremap a 9 pages maymove", "EFAULT"),
+        ("private", "mremap a 9 pages maymove", "EFAULT"),
+        ("shared", "b = mremap a 9 pages maymove fixed", "EFAULT"),
+        ("shared", "mremap a[0:0] 8 pages maymove", "EFAULT"),
+        ("private", "mremap a[0:0] 8 pages maymove", "EINVAL"),
+        ("shared", "mremap a 8 pages maymove dontunmap", "EINVAL"),
+        ("shared", "mremap a 7 pages maymove dontunmap", "EINVAL"),
+        ("shared", "b = mremap a 8 pages maymove fixed dontunmap", "EINVAL"),
+        ("shared", "mremap a 8 pages dontunmap", "EINVAL"),
+        ("shared", "b = mremap a 8 pages fixed", "EINVAL"),
+        ("shared", "mremap a 0 pages", "EINVAL"),
+        ("shared", "mremap a 8 pages maymove fixed over a[0:8]", "EINVAL"),
+        ("shared", "mremap a[0:4] 4 pages maymove fixed over a[3:7]", "EINVAL"),
+        ("shared", "mremap a[4:8] 4 pages maymove fixed over a[1:5]", "EINVAL"),
+    ],
+)
+def test_refused(series: str, sharing: str, call: str, result: str) -> None:
+    """What mremap refuses on a PFN mapping is the same in all eras, and changes nothing."""
+    mapped, refused, _ = run(series, f"a = mmap bar[0:8] wc {sharing} rw", call)
+
+    assert result == refused.result
+    assert (mapped.vmas, without(mapped, "b"), mapped.book) == (
+        refused.vmas,
+        without(refused, "b"),
+        refused.book,
+    )
+
+
+def without(step: Step, area: str) -> tuple[object, ...]:
+    """The entries after a step outside *area*."""
+    return tuple(seen for seen in step.ptes or () if seen.span.name != area)
+
+
+@every_series
+def test_same_size_in_place(series: str) -> None:
+    """Nothing to do is a success at the same address."""
+    mapped, same, _ = run(series, SHARED, "mremap a 8 pages maymove")
+
+    assert ("ok", "same", mapped.vmas) == (same.result, same.value, same.vmas)
+
+
+@every_series
+def test_same_size_does_not_look_at_the_extent(series: str) -> None:
+    """Without a destination an unchanged size is no error even past the mapping's end (measured)."""
+    *_, same, _ = run(series, SHARED, "munmap a[4:8]", "mremap a 8 pages")
+
+    assert ("ok", "same") == (same.result, same.value)
+
+
+@every_series
+def test_shrink(series: str) -> None:
+    """Shrinking unmaps the tail."""
+    _, shrunk, _ = run(series, SHARED, "mremap a 5 pages")
+
+    assert ("ok", "same", ["a[0:5]"]) == (shrunk.result, shrunk.value, spans(shrunk))
+
+
+@every_series
+def test_shrink_over_a_hole(series: str) -> None:
+    """Shrinking may span VMAs and holes (measured)."""
+    *_, shrunk, _ = run(series, SHARED, "munmap a[3:4]", "mremap a 2 pages")
+
+    assert ("ok", ["a[0:2]"]) == (shrunk.result, spans(shrunk))
+
+
+@every_series
+@pytest.mark.parametrize("sharing", ["shared", "private"])
+def test_move_a_part(series: str, sharing: str) -> None:
+    """A moved part keeps its frames: the offset of the new VMA starts as far into the file."""
+    *_, moved, _ = run(
+        series, f"a = mmap bar[0:8] wc {sharing} rw", "b = mremap a[2:4] 2 pages maymove fixed"
+    )
+
+    assert ("ok", "moved") == (moved.result, moved.value)
+    assert ["a[0:2]", "a[4:8]", "b[0:2]"] == spans(moved)
+    assert [("b[0:2]", "bar[2:4]")] == [
+        (str(seen.span), str(seen.target)) for seen in moved.ptes or () if seen.span.name == "b"
+    ]
+    assert ["bar[0:2]", "bar[4:8]", "bar[2:4]"] == [str(vma.offset) for vma in moved.vmas or ()]
+
+
+@every_series
+def test_move_keeps_bits(series: str) -> None:
+    """Mode, special bit and permissions go along (S5.8)."""
+    *_, moved, _ = run(series, SHARED, "b = mremap a 8 pages maymove fixed")
+
+    assert [("b[0:8]", "L1 WC P RW US SPECIAL A")] == entries(moved)
+
+
+@every_series
+def test_move_takes_a_copied_page_along(series: str) -> None:
+    """A page that was copied on write is found at the new place."""
+    *_, value, _ = run(series, PRIVATE, "write a[3] 7", "b = mremap a 8 pages maymove fixed", "read b[3]")
+
+    assert ("ok", 7) == (value.result, value.value)
+
+
+@every_series
+def test_move_and_shrink(series: str) -> None:
+    """Moving to fewer pages drops the tail."""
+    *_, moved, _ = run(series, SHARED, "b = mremap a 3 pages maymove fixed")
+
+    assert ("ok", ["b[0:3]"]) == (moved.result, spans(moved))
+
+
+@every_series
+def test_a_destination_is_replaced(series: str) -> None:
+    """What is mapped at a fixed destination goes."""
+    *_, moved, _ = run(
+        series, SHARED, "b = mmap bar[8:12] wc shared rw", "mremap a[0:2] 2 pages maymove fixed over b[0:2]"
+    )
+
+    assert ["a[2:8]", "b[0:2]", "b[2:4]"] == spans(moved)
+
+
+@every_series
+def test_no_mapping_there(series: str) -> None:
+    """Where nothing is mapped the answer is EFAULT."""
+    *_, refused, _ = run(series, SHARED, "munmap a", "mremap a 4 pages")
+
+    assert "EFAULT" == refused.result
+
+
+@pytest.mark.parametrize(
+    ("series", "kept"),
+    [(series, []) for series in OLD] + [(series, ["b[0:9]"]) for series in NEW],
+)
+def test_a_failing_expand_and_its_destination(series: str, kept: list[str]) -> None:
+    """Up to 6.16 the destination is already gone when the growing is refused (measured)."""
+    *_, refused, _ = run(
+        series, SHARED, "b = mmap bar[0:9] wc shared rw", "mremap a 9 pages maymove fixed over b[0:9]"
+    )
+
+    assert ("EFAULT", ["a[0:8]", *kept]) == (refused.result, spans(refused))
+
+
+@pytest.mark.parametrize("series", OLD)
+def test_past_the_end_of_the_vma(series: str) -> None:
+    """Up to 6.16 a move across VMAs is EFAULT, after the destination was unmapped (measured)."""
+    *_, refused, _ = run(
+        series,
+        *(SHARED, "mprotect a[0:4] r", "b = mmap bar[8:16] wc shared rw"),
+        "mremap a 8 pages maymove fixed over b[0:8]",
+    )
+
+    assert ("EFAULT", ["a[0:4]", "a[4:8]"]) == (refused.result, spans(refused))
+
+
+@pytest.mark.parametrize("series", NEW)
+def test_many_vmas_move(series: str) -> None:
+    """From 6.17 every VMA in the range moves, and holes keep their width (measured)."""
+    *_, moved, _ = run(series, SHARED, "munmap a[3:5]", "b = mremap a 8 pages maymove fixed")
+
+    assert ("ok", ["b[0:3]", "b[5:8]"]) == (moved.result, spans(moved))
+
+
+@pytest.mark.parametrize("series", NEW)
+def test_what_lies_behind_a_hole_stays(series: str) -> None:
+    """What is mapped at the destination of a hole stays (measured)."""
+    *_, moved, _ = run(
+        series,
+        *(SHARED, "munmap a[3:5]", "b = mmap bar[8:16] wc shared rw"),
+        "mremap a 8 pages maymove fixed over b[0:8]",
+    )
+
+    assert ["b[0:3]", "b[3:5]", "b[5:8]"] == spans(moved)
+    assert ["bar[0:3]", "bar[11:13]", "bar[5:8]"] == [str(vma.offset) for vma in moved.vmas or ()]
+
+
+@pytest.mark.parametrize("series", NEW)
+def test_many_vmas_start_in_a_hole(series: str) -> None:
+    """A range that starts in a hole is EFAULT (measured)."""
+    *_, refused, _ = run(series, SHARED, "munmap a[0:2]", "b = mremap a 8 pages maymove fixed")
+
+    assert ("EFAULT", ["a[2:8]"]) == (refused.result, spans(refused))
+
+
+@pytest.mark.parametrize("series", NEW)
+def test_proc_mappings_move_alone(series: str) -> None:
+    """A file with a placement hook refuses to be part of a larger move (measured)."""
+    *_, refused, _ = run(
+        series,
+        "a = mmap bar[0:8] proc-uc shared rw",
+        "mprotect a[0:4] r",
+        "b = mremap a 8 pages maymove fixed",
+    )
+
+    assert ("EFAULT", ["a[0:4]", "a[4:8]"]) == (refused.result, spans(refused))
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_a_whole_proc_mapping_moves(series: str) -> None:
+    """Alone it moves."""
+    *_, moved, _ = run(series, "a = mmap bar[0:8] proc-uc shared rw", "b = mremap a 8 pages maymove fixed")
+
+    assert ("ok", ["b[0:8]"]) == (moved.result, spans(moved))
+
+
+@pytest.mark.parametrize("series", SERIES[1:])
+@pytest.mark.parametrize("call", ["mremap a 4 pages", "b = mremap a 8 pages maymove fixed"])
+def test_sealed(series: str, call: str) -> None:
+    """A sealed mapping neither shrinks nor moves (S5.8)."""
+    *_, refused, _ = run(series, SHARED, "mseal a", call)
+
+    assert ("EPERM", ["a[0:8]"]) == (refused.result, spans(refused))
+
+
+@pytest.mark.parametrize("series", NEW)
+def test_parts_before_a_sealed_one_stay_moved(series: str) -> None:
+    """A move of several VMAs stops at a sealed one, and earlier parts stay moved (measured)."""
+    *_, refused, _ = run(series, SHARED, "mseal a[4:8]", "b = mremap a 8 pages maymove fixed")
+
+    assert ("EPERM", ["a[4:8]", "b[0:4]"]) == (refused.result, spans(refused))
+
+
+@every_series
+def test_duplicating_a_private_mapping_is_logged_once(series: str) -> None:
+    """The attempt is logged, the first time only (S10.5)."""
+    _, first, second, _ = run(
+        series, PRIVATE, "mremap a[0:0] 8 pages maymove", "mremap a[0:0] 8 pages maymove"
+    )
+
+    assert 1 == len(first.log)
+    assert "attempted to duplicate a private mapping with mremap.  This is not supported." in first.log[0]
+    assert () == second.log
+
+
+@every_series
+def test_a_failing_move_makes_no_tables(series: str) -> None:
+    """A refused move leaves no PTE table at the destination (S12.3.5)."""
+    *_, refused, _ = run(series, SHARED, "b = mremap a 9 pages maymove fixed")
+
+    assert {"none@L3", "none@L4"} >= {seen.entry for seen in refused.ptes or () if seen.span.name == "b"}
+
+
+@every_series
+def test_ordinary_memory_grows_in_place(series: str) -> None:
+    """Anonymous memory grows where there is room."""
+    *_, grown, _ = run(series, "a = mmap anon[0:4] private rw", "mremap a 8 pages")
+
+    assert ("ok", "same", ["a[0:8]"]) == (grown.result, grown.value, spans(grown))
+
+
+@every_series
+def test_ordinary_memory_without_room(series: str) -> None:
+    """Without room and without leave to move, growing is ENOMEM."""
+    *_, refused, _ = run(
+        series, "a = mmap anon[0:8] private rw", "mprotect a[4:8] r", "mremap a[0:4] 6 pages"
+    )
+
+    assert ("ENOMEM", ["a[0:4]", "a[4:8]"]) == (refused.result, spans(refused))
+
+
+@every_series
+def test_ordinary_memory_moves_to_grow(series: str) -> None:
+    """With leave to move it goes where there is room, out of the named areas."""
+    *_, moved, _ = run(
+        series, "a = mmap anon[0:8] private rw", "mprotect a[4:8] r", "mremap a[0:4] 6 pages maymove"
+    )
+
+    assert ("ok", "moved", ["a[4:8]"]) == (moved.result, moved.value, spans(moved))

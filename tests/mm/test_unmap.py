@@ -1,0 +1,135 @@
+"""S5.10.5: munmap, and what the end of a process shares with it."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from pfnlab.hw.platform import qemu_q35
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.unmap import do_munmap
+from pfnlab.mm.users.devmem import DevMem
+from pfnlab.policies.profiles import PROFILES, SERIES
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+
+SHARED = "a = mmap bar[0:8] wc shared rw"
+PRIVATE = "a = mmap bar[0:8] wc private rw"
+
+every_series = pytest.mark.parametrize("series", SERIES)
+
+
+def run(series: str, *ops: str) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine(series).run_one(load_text(text), check=True).steps
+
+
+def spans(step: Step) -> list[str]:
+    """The VMAs after a step."""
+    return [str(vma.span) for vma in step.vmas or ()]
+
+
+def map_devmem(kernel: Kernel, task: Task, at: int) -> None:
+    """Map four device pages at virtual page *at*."""
+    mmap = do_mmap(task.mm, at, 4, 3, file=DevMem(False, False), pgoff=0xF8000, shared=True, fixed=False)
+    assert (0, None) == kernel.call(task, mmap)
+
+
+@every_series
+@pytest.mark.parametrize(
+    ("part", "left"),
+    [("a[0:3]", ["a[3:8]"]), ("a[5:8]", ["a[0:5]"]), ("a[3:5]", ["a[0:3]", "a[5:8]"]), ("a", [])],
+)
+def test_any_range(series: str, part: str, left: list[str]) -> None:
+    """Any page range may go, and what is left keeps its frames."""
+    _, gone, _ = run(series, SHARED, f"munmap {part}")
+
+    assert ("ok", left) == (gone.result, spans(gone))
+    assert [span.replace("a", "bar") for span in left] == [
+        str(seen.target) for seen in gone.ptes or () if seen.target
+    ]
+
+
+@every_series
+def test_a_hole(series: str) -> None:
+    """Unmapping nothing is a success."""
+    *_, again, _ = run(series, SHARED, "munmap a[2:4]", "munmap a[2:4]")
+
+    assert ("ok", ["a[0:2]", "a[4:8]"], ()) == (again.result, spans(again), again.log)
+
+
+@every_series
+def test_offsets_of_the_pieces(series: str) -> None:
+    """The upper piece starts as far into the file as it lay in the mapping (S5.3.1)."""
+    *_, cut, _ = run(series, SHARED, "munmap a[3:5]")
+
+    assert ["bar[0:3]", "bar[5:8]"] == [str(vma.offset) for vma in cut.vmas or ()]
+
+
+@every_series
+def test_tables_stay_while_a_vma_needs_them(series: str) -> None:
+    """A cleared entry beside a living VMA is empty, not without a table (S12.3.5)."""
+    *_, cut, _ = run(series, SHARED, "munmap a[3:5]")
+
+    assert ["none@L1"] == [seen.entry for seen in cut.ptes or () if not seen.target]
+
+
+@every_series
+def test_tables_go_with_the_last_vma(series: str) -> None:
+    """No VMA left in the span of a table: the table is freed (S12.3.5)."""
+    *_, gone, _ = run(series, SHARED, "munmap a")
+
+    assert {"none@L1", "none@L2"}.isdisjoint(seen.entry for seen in gone.ptes or ())
+
+
+@every_series
+def test_an_empty_range(series: str) -> None:
+    """A length of zero is EINVAL (S5.10.5)."""
+    kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+    task = kernel.start_task("demo")
+
+    assert (errno.EINVAL, None) == kernel.call(task, do_munmap(task.mm, 4, 4))
+    kernel._check()
+
+
+@every_series
+def test_a_copied_page_is_mapped_once_less(series: str) -> None:
+    """When one sharer of a copied page unmaps it, the other owns it and writes without a copy (S6.4.3)."""
+    *_, gone, written, value, _ = run(
+        series,
+        *("a = mmap anon[0:1] private rw", "write a[0] 7", "c = fork"),
+        *("munmap a", "c: write a[0] 8", "c: read a[0]"),
+    )
+
+    assert ("ok", "ok", 8) == (gone.result, written.result, value.value)
+
+
+@every_series
+def test_order_of_the_steps(series: str) -> None:
+    """Entries are cleared, VMAs unlinked and only then freed (S8.2)."""
+    kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+    task = kernel.start_task("demo")
+    for at in (0x1000, 0x2000):
+        map_devmem(kernel, task, at)
+
+    assert ["zapped", "zapped", "unlinked", "freed"] == list(do_munmap(task.mm, 0x1000, 0x3000))
+    kernel._check()
+
+
+@pytest.mark.parametrize(("series", "booked"), [(s, s not in SERIES[:2]) for s in SERIES])
+def test_when_the_reservation_goes(series: str, booked: bool) -> None:
+    """With VM_PAT it goes before the entries are cleared, with the context after unlinking (S8.2)."""
+    kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+    task = kernel.start_task("demo")
+    map_devmem(kernel, task, 0x1000)
+
+    steps = do_munmap(task.mm, 0x1000, 0x1004)
+    seen = [(name, bool(kernel.book.entries())) for name in steps]
+
+    assert [("zapped", booked), ("unlinked", booked), ("freed", False)] == seen
+    kernel._check()
