@@ -84,7 +84,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> Steps[None]:
             break
         if vma.start > at:
             hole = True
-            if advice.startswith("populate"):
+            if advice.startswith("populate") and mm.kernel.profile.populate_stops_at_hole:
                 break
             at = vma.start
         stop = min(vma.end, end)

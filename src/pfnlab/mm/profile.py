@@ -27,6 +27,7 @@ class Profile:
     :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size (S5.9)
     :ivar smaps_counts_copies: smaps walks PFN mappings and counts their copied pages (S7.5)
     :ivar unfaulted_unaccounted: losing write permission gives back the charge of untouched anonymous memory
+    :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     """
 
     series: str
@@ -43,3 +44,4 @@ class Profile:
     fallocate_checks_op_first: bool
     smaps_counts_copies: bool
     unfaulted_unaccounted: bool
+    populate_stops_at_hole: bool
