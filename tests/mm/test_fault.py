@@ -1,0 +1,172 @@
+"""S6.2 to S6.5: what touching a PFN mapping does."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.hw.platform import qemu_q35
+from pfnlab.mm.fault import Signal, access
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.users.devmem import DevMem
+from pfnlab.policies.profiles import PROFILES, SERIES
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+
+SHARED = "a = mmap bar[0:8] wc shared rw"
+PRIVATE = "a = mmap bar[0:8] wc private rw"
+
+every_series = pytest.mark.parametrize("series", SERIES)
+
+
+def run(series: str, *ops: str) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine(series).run_one(load_text(text), check=True).steps
+
+
+def entries(step: Step) -> list[tuple[str, str]]:
+    """The entries after a step, empty ones left out."""
+    return [(str(seen.span), seen.entry) for seen in step.ptes or () if seen.target]
+
+
+@every_series
+def test_nothing_mapped(series: str) -> None:
+    """Where no VMA is, the signal is SIGSEGV with code 1."""
+    *_, touched, _ = run(series, SHARED, "munmap a", "read a[0]")
+
+    assert ("EFAULT", "SIGSEGV code=1") == (touched.result, touched.value)
+
+
+@every_series
+@pytest.mark.parametrize(
+    ("prot", "touch"), [("none", "read a[0]"), ("none", "write a[0] 7"), ("r", "write a[0] 7")]
+)
+def test_not_allowed(series: str, prot: str, touch: str) -> None:
+    """What the VMA forbids is SIGSEGV with code 2."""
+    *_, touched, _ = run(series, f"a = mmap bar[0:8] wc shared {prot}", touch)
+
+    assert ("EFAULT", "SIGSEGV code=2") == (touched.result, touched.value)
+
+
+@every_series
+def test_an_empty_entry(series: str) -> None:
+    """These drivers have no fault handler: an empty entry is SIGBUS with code 2 (S6.2.3)."""
+    kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+    task = kernel.start_task("demo")
+    mmap = do_mmap(task.mm, 0x1000, 4, 3, file=DevMem(False, False), pgoff=0xF8000, shared=True, fixed=False)
+    kernel.call(task, mmap)
+    task.mm.tables.clear(0x1001, 0x1002)
+
+    with pytest.raises(Signal) as signal:
+        access(task.mm, 0x1001)
+
+    assert Signal("SIGBUS", 2) == signal.value
+    kernel._check()
+
+
+@every_series
+def test_a_device_page_keeps_its_value(series: str) -> None:
+    """What was stored is read back, through another mapping too; untouched pages are 0."""
+    *_, other, untouched, _ = run(
+        series, SHARED, "b = mmap bar[0:8] wc shared rw", "write a[3] 7", "read b[3]", "read b[4]"
+    )
+
+    assert (7, 0) == (other.value, untouched.value)
+
+
+@every_series
+def test_a_shared_write_makes_dirty(series: str) -> None:
+    """A shared entry stays special, and becomes dirty."""
+    _, written, _ = run(series, SHARED, "write a[3] 7")
+
+    assert "L1 WC P RW US SPECIAL A D" == dict(entries(written))["a[3:4]"]
+
+
+@every_series
+@pytest.mark.parametrize(
+    ("via", "mode"), [("uc", "UC-"), ("wc", "WC"), ("devmem", "WB"), ("devmem-sync", "UC-")]
+)
+def test_a_private_write_copies(series: str, via: str, mode: str) -> None:
+    """The copy is ordinary memory in the mode of vm_page_prot, not of the old entry (S6.4.4, S11.13)."""
+    _, written, _ = run(series, f"a = mmap bar[0:2] {via} private rw", "write a[0] 7")
+
+    assert f"L1 {mode} P RW US A D" == dict(entries(written))["a[0:1]"]
+    assert "ram[0:0]" == str((written.ptes or ())[0].target)
+
+
+@every_series
+def test_a_private_write_stays_private(series: str) -> None:
+    """The device page does not change."""
+    *_, mine, device, _ = run(
+        series,
+        PRIVATE,
+        "b = mmap bar[0:8] wc shared rw",
+        "write b[0] 5",
+        "write a[0] 7",
+        "read a[0]",
+        "read b[0]",
+    )
+
+    assert (7, 5) == (mine.value, device.value)
+
+
+@every_series
+def test_a_copy_holds_what_the_device_held(series: str) -> None:
+    """A private page first reads through, and only after a write is cut off."""
+    _, _, _, before, _, _, after, _ = run(
+        series,
+        *(PRIVATE, "b = mmap bar[0:8] wc shared rw", "write b[0] 5", "read a[0]", "write a[0] 7"),
+        *("write b[0] 6", "read a[0]"),
+    )
+
+    assert (5, 7) == (before.value, after.value)
+
+
+@pytest.mark.parametrize(("series", "rss"), [(s, 0 if s == "6.1" else 4) for s in SERIES])
+def test_copies_in_smaps(series: str, rss: int) -> None:
+    """smaps counts copied pages of PFN mappings from 6.12 on (S7.5)."""
+    _, written, _ = run(series, PRIVATE, "write a[0] 7")
+
+    assert [(rss, rss)] == [(vma.rss, vma.anonymous) for vma in written.vmas or ()]
+
+
+@every_series
+def test_shared_copies_after_fork(series: str) -> None:
+    """A page copied before the fork is shared read-only, and copied again by whoever writes."""
+    *_, child, parent, _ = run(
+        series,
+        *("a = mmap bar[0:2] wc private rw", "write a[1] 7", "c = fork", "c: write a[1] 8"),
+        *("c: read a[1]", "read a[1]"),
+    )
+
+    assert (8, 7) == (child.value, parent.value)
+
+
+@every_series
+def test_reading_ordinary_memory_first(series: str) -> None:
+    """Untouched anonymous memory reads zero and counts nothing."""
+    _, value, _ = run(series, "a = mmap anon[0:2] private rw", "read a[0]")
+
+    assert (0, 0) == (value.value, (value.vmas or ())[0].rss)
+
+
+@every_series
+def test_writing_ordinary_memory_after_reading(series: str) -> None:
+    """The zero page is copied on the first write."""
+    *_, value, _ = run(series, "a = mmap anon[0:2] private rw", "read a[0]", "write a[0] 7", "read a[0]")
+
+    assert (7, 4) == (value.value, (value.vmas or ())[0].rss)
+
+
+@every_series
+def test_populated_ordinary_memory(series: str) -> None:
+    """MAP_POPULATE fills anonymous memory, unless nobody may touch it."""
+    filled, empty, _ = run(
+        series, "a = mmap anon[0:2] private rw populate", "b = mmap anon[0:2] private none populate"
+    )
+
+    assert [8] == [vma.rss for vma in filled.vmas or ()]
+    assert [8, 0] == [vma.rss for vma in empty.vmas or ()]

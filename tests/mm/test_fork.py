@@ -1,0 +1,127 @@
+"""S5.11: what fork copies."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.policies.profiles import SERIES
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+
+SHARED = "a = mmap bar[0:8] wc shared rw"
+PRIVATE = "a = mmap bar[0:8] wc private rw"
+
+every_series = pytest.mark.parametrize("series", SERIES)
+
+
+def run(series: str, *ops: str) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine(series).run_one(load_text(text), check=True).steps
+
+
+def child(step: Step) -> list[tuple[str, str]]:
+    """The child's entries after a step."""
+    return [(str(seen.span), seen.entry) for seen in step.ptes or () if seen.target and seen.task == "c"]
+
+
+def parent(step: Step) -> list[tuple[str, str]]:
+    """The parent's entries after a step."""
+    return [(str(seen.span), seen.entry) for seen in step.ptes or () if seen.target and seen.task == "main"]
+
+
+@every_series
+def test_shared_entries_are_copied_old(series: str) -> None:
+    """PFN entries are copied at once; the child's are not accessed (S5.11.1, S5.11.2)."""
+    _, forked, _ = run(series, SHARED, "c = fork")
+
+    assert [("a[0:8]", "L1 WC P RW US SPECIAL")] == child(forked)
+    assert [("a[0:8]", "L1 WC P RW US SPECIAL A")] == parent(forked)
+
+
+@every_series
+def test_shared_entries_are_copied_clean(series: str) -> None:
+    """The child's shared entries are clean, the parent's stay dirty (S5.11.2)."""
+    *_, forked, _ = run(series, "a = mmap bar[0:1] wc shared rw", "write a[0] 7", "c = fork")
+
+    assert [("a[0:1]", "L1 WC P RW US SPECIAL")] == child(forked)
+    assert [("a[0:1]", "L1 WC P RW US SPECIAL A D")] == parent(forked)
+
+
+@pytest.mark.parametrize(("series", "dirty"), [(s, " D" if s == "6.1" else "") for s in SERIES])
+def test_copied_pages_lose_write_permission(series: str, dirty: str) -> None:
+    """A copied page becomes read-only in both; its dirty bit is hidden from 6.12 on (S1.3)."""
+    *_, forked, _ = run(series, "a = mmap bar[0:2] wc private rw", "write a[1] 7", "c = fork")
+
+    assert ("a[1:2]", f"L1 WC P RO US A{dirty}") == parent(forked)[1]
+    assert ("a[1:2]", f"L1 WC P RO US{dirty}") == child(forked)[1]
+
+
+@every_series
+def test_no_access_is_copied_too(series: str) -> None:
+    """PROT_NONE entries keep mode and special bit in the child."""
+    *_, forked, _ = run(series, "a = mmap bar[0:2] uc shared none", "c = fork")
+
+    assert [("a[0:2]", "L1 UC- !P RO SPECIAL")] == child(forked)
+
+
+@every_series
+def test_flags_of_the_child(series: str) -> None:
+    """The child's VMAs equal the parent's, tracking included."""
+    *_, forked, _ = run(series, SHARED, "madvise a random", "c = fork")
+
+    assert 1 == len({(str(vma.span), vma.flags, vma.offset) for vma in forked.vmas or ()})
+
+
+@every_series
+def test_locks_are_not_inherited(series: str) -> None:
+    """A child's memory is not locked, neither now nor later."""
+    *_, forked, mapped, _ = run(
+        series, "mlockall", "a = mmap anon[0:2] private rw", "c = fork", "c: b = mmap anon[0:2] private rw"
+    )
+
+    assert [0] == [vma.locked for vma in forked.vmas or () if vma.task == "c"]
+    assert [0, 0] == [vma.locked for vma in mapped.vmas or () if vma.task == "c"]
+
+
+@every_series
+def test_wipeonfork(series: str) -> None:
+    """Anonymous memory that is wiped reads zero in the child."""
+    *_, value, _ = run(
+        series,
+        "a = mmap anon[0:1] private rw",
+        "write a[0] 7",
+        "madvise a wipeonfork",
+        "c = fork",
+        "c: read a[0]",
+    )
+
+    assert ("ok", 0) == (value.result, value.value)
+
+
+@every_series
+def test_a_child_of_nobody(series: str) -> None:
+    """Where the fork fails, whatever the child was to do is ESRCH."""
+    *_, nothing, _ = run(series, "a = mmap bar[0:1] wc private rw", "write a[0] 7", "c = fork", "c: munmap a")
+
+    assert ("ESRCH" if series in SERIES[:2] else "ok") == nothing.result
+
+
+@every_series
+def test_grandchildren(series: str) -> None:
+    """A child forks like its parent, and the last one to go leaves nothing."""
+    *_, end = run(series, SHARED, "c = fork", "c: d = fork", "exit", "c: kill", "d: munmap a")
+
+    assert ((), ()) == (end.book, end.log)
+
+
+@pytest.mark.parametrize("series", SERIES[:2])
+def test_a_failed_fork_of_a_split_mapping(series: str) -> None:
+    """Pieces booked for the child before the failure are given back one by one (S3.5.4)."""
+    *_, before, forked, _ = run(
+        series,
+        *(SHARED, "mprotect a[0:4] r", "b = mmap bar[8:9] wc private rw", "write b[0] 7", "c = fork"),
+    )
+
+    assert ("ENOMEM", before.book, before.vmas, ()) == (forked.result, forked.book, forked.vmas, forked.log)
