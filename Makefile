@@ -33,13 +33,13 @@ endef
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch .venv/.demo $@
 
-# pfnlab answers 1 when machines differ. Here they have to: that is the story.
+# pfnlab answers 1 when machines differ. Here they have to, each model on the side of its kernel: that is the story.
 demo: system .venv/.demo
-	@status=0; $(BIN)/pfnlab run litmus/munmap-middle.pfn $(DEMO) || status=$$?; \
-	if [ $$status -eq 1 ]; then \
-	  echo; echo "The machines differ, as the story says: 6.1 forgets half of the mapping, 7.2 does not."; \
-	elif [ $$status -eq 0 ]; then \
-	  echo; echo "The machines agree, and should not: 6.1 is known to forget half of the mapping."; exit 1; \
+	@status=0; $(BIN)/pfnlab run litmus/munmap-middle.pfn $(DEMO) > .venv/demo.txt || status=$$?; cat .venv/demo.txt; \
+	if [ $$status -eq 1 ] && grep -q "^differ: model:6.1, qemu:6.1 | model:7.2, qemu:7.2$$" .venv/demo.txt; then \
+	  echo; echo "The two kernels differ, as the story says: 6.1 forgets half of the mapping, 7.2 does not."; \
+	elif [ $$status -le 1 ]; then \
+	  echo; echo "This is not the story: each model should side with its kernel, and 6.1 should differ from 7.2."; exit 1; \
 	else exit $$status; fi
 
 # All three run whatever the others say, so one run shows everything there is to mend.

@@ -10,6 +10,7 @@ from pfnlab.programs.form import program_hash
 from pfnlab.programs.layout import format_text
 from pfnlab.programs.load import load_program
 from pfnlab.programs.model import ModelMachine
+from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 LITMUS = Path(__file__).parent.parent / "litmus"
 PROGRAMS = sorted(LITMUS.glob("*.pfn"))
@@ -100,6 +101,44 @@ def test_model_meets_the_expectations(path, series):
 
     assert run.lost is None
     assert expectation_failures(program, run, series) == []
+
+
+@pytest.mark.parametrize("series", PROFILES)
+@each_program
+def test_model_does_what_the_kernel_did(path, series):
+    """
+    Every program has a golden of every series' real kernel, and the model repeats it step by step.
+    """
+    program = load_program(path)
+
+    run = ModelMachine(series).run_one(program)
+
+    assert golden_differences(path, run, series) == []
+
+
+def test_a_golden_of_another_kernel_is_noticed():
+    """
+    The model of 7.2 does not pass for the kernel of 6.1, so the comparison can fail.
+    """
+    path = LITMUS / "munmap-middle.pfn"
+
+    run = ModelMachine("7.2").run_one(load_program(path))
+
+    assert golden_differences(path, run, "6.1") != []
+
+
+def test_goldens_name_the_kernels_that_made_them():
+    """
+    Every golden says which packages and which command it came from, and belongs to its program.
+    """
+    for path in PROGRAMS:
+        golden = read_golden(golden_path(path))
+
+        assert golden is not None, path.name
+        assert set(golden.kernels) == set(PROFILES), path.name
+        assert all(golden.kernels.values()), path.name
+        assert "--on qemu:" in golden.made_by, path.name
+        assert golden.program == program_hash(load_program(path)), path.name
 
 
 def test_no_two_programs_do_the_same():
