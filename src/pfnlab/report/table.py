@@ -1,7 +1,8 @@
 """Machines side by side: each operation a line, its consequences under it, differences lit.
 
 Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown
-when they changed since the step before or differ between machines. Where machines differ, a cell that
+when they changed since the step before or differ between machines, and the book while anything is
+reserved. Where machines differ, a cell that
 is not as the first machine's is lit, and without colours the row ends in ``<``.
 """
 
@@ -86,7 +87,9 @@ def step_rows(runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]) -> l
             Row(f"  {field}", tuple(() if step is None else cell(step, field) for step in seen), lit)
             for field in fields
             for lit in [_lit(seen, field, spent) if (index, field) in differing else frozenset[int]()]
-            if (index, field) in differing or _changed(seen, before, field)
+            if (index, field) in differing
+            or _changed(seen, before, field)
+            or (op != "end" and _kept(seen, field))
         ]
         differs = (index, "result") in differing
         if op != "end" or under or differs or None in seen:
@@ -107,6 +110,11 @@ def _lit(seen: Sequence[Step | None], field: str, spent: frozenset[str]) -> froz
     values = {index: comparable(step, field, spent) for index, step in enumerate(seen) if step is not None}
     first = next((value for value in values.values() if value is not None), None)
     return frozenset(index for index, value in values.items() if value != first)
+
+
+# What is reserved is worth repeating: that it stays is as much an answer as that it goes.
+def _kept(seen: Sequence[Step | None], field: str) -> bool:
+    return field == "book" and any(step is not None and step.book for step in seen)
 
 
 # What happened is news by being there, how things are is news when it reads differently than before.
