@@ -14,6 +14,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -180,12 +182,9 @@ static void tell(const struct answer *answer)
 		_exit(1);
 }
 
-/* Serve slot SLOT for ever. ANNOUNCE: say first that the process is there and has its name. */
-void actor(int slot, const char *comm, bool announce)
+static void become(int slot, const char *comm)
 {
 	struct sigaction action = { .sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_NODEFER };
-	struct answer answer = { 0 };
-	struct op op;
 
 	self = slot;
 	comm_now[0] = 0;
@@ -193,6 +192,15 @@ void actor(int slot, const char *comm, bool announce)
 	signal(SIGCHLD, SIG_IGN);
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
+}
+
+/* Serve slot SLOT for ever. ANNOUNCE: say first that the process is there and has its name. */
+void actor(int slot, const char *comm, bool announce)
+{
+	struct answer answer = { 0 };
+	struct op op;
+
+	become(slot, comm);
 	if (announce)
 		tell(&answer);
 	while (recv(ACTOR_FD(slot), &op, sizeof op, 0) == sizeof op) {
@@ -204,4 +212,47 @@ void actor(int slot, const char *comm, bool announce)
 		tell(&answer);
 	}
 	_exit(1);
+}
+
+/* A child that exits at once, waited for: with SIGCHLD ignored, waitpid() returns when it is gone. */
+static void split_off_briefly(struct answer *answer)
+{
+	pid_t child = fork();
+
+	if (!child)
+		_exit(0);
+	answer->ret = child < 0 ? -1 : 0;
+	answer->error = errno;
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
+static uint64_t nanoseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000UL + now.tv_nsec;
+}
+
+/* All operations TIMES times with nothing in between; the answer is the time they took, or the first failure. */
+void actor_loop(const struct op *op, int count, uint64_t times)
+{
+	struct answer answer = { 0 };
+	uint64_t start;
+
+	become(0, "init");
+	start = nanoseconds();
+	for (uint64_t i = 0; i < times && !answer.ret; i++) {
+		for (int k = 0; k < count && !answer.ret; k++) {
+			if (op[k].verb == FORK)
+				split_off_briefly(&answer);
+			else
+				operate(&op[k], &answer);
+		}
+	}
+	if (!answer.ret)
+		answer = (struct answer){ .kind = NUMBER, .value = nanoseconds() - start };
+	tell(&answer);
+	_exit(0);
 }

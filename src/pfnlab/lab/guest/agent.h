@@ -102,10 +102,12 @@ void tasks_open(void);
 void task_prepare(void);
 bool task_first(void);
 void task_operate(struct op *op, struct answer *answer);
+void task_loop(const struct op *op, int count, uint64_t times, struct answer *answer);
 void tasks_kill(void);
 
 /* actor.c */
 void actor(int slot, const char *comm, bool announce) __attribute__((noreturn));
+void actor_loop(const struct op *op, int count, uint64_t times) __attribute__((noreturn));
 
 /* observe.c */
 void observe_open(void);

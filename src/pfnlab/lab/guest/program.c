@@ -29,6 +29,7 @@ static struct {
 	bool vmas, ptes;
 	struct range watch[RANGES], area[RANGES];
 	int watches, areas, count;
+	uint64_t times;               /* of a loop; 0: a program */
 	char comm[TASKS][COMM];
 	struct op op[OPS];
 } program;
@@ -123,6 +124,8 @@ static void read_line(char **word, int words)
 		uint64_t start = number(word[1]);
 
 		read_range(program.area, &program.areas, start, start + (number(word[2]) << PAGE_SHIFT));
+	} else if (!strcmp(word[0], "loop") && words == 2) {
+		program.times = number(word[1]);
 	} else if (!strcmp(word[0], "name") && words == 3) {
 		strncpy(program.comm[slot(word[1])], word[2], COMM - 1);
 	} else {
@@ -170,6 +173,9 @@ static void read_program(char **text)
 	}
 	if (!ended && !wrong)
 		wrong = "no end line";
+	for (int i = 0; program.times && i < program.count; i++)
+		if (program.op[i].task || (program.op[i].verb >= EXEC && program.op[i].verb <= KILL))
+			wrong = "a loop has the first task only, and it stays";
 }
 
 static void say_answer(const struct answer *answer)
@@ -264,12 +270,22 @@ static void run_program(void)
 	observe_log(true);
 }
 
+static void run_loop(void)
+{
+	struct answer answer;
+
+	task_loop(program.op, program.count, program.times, &answer);
+	say("loop\n");
+	say_answer(&answer);
+	tasks_kill();
+}
+
 /* A request is one program or several, answered in order. */
 void run_request(char *text)
 {
 	do {
 		read_program(&text);
-		if (!wrong && !task_first())
+		if (!wrong && !program.times && !task_first())
 			wrong = "the first task cannot be forked";
 		if (wrong) {
 			say("error ");
@@ -279,7 +295,10 @@ void run_request(char *text)
 			say("program ");
 			say(program.id);
 			say("\n");
-			run_program();
+			if (program.times)
+				run_loop();
+			else
+				run_program();
 		}
 		say("done ");
 		say(program.id);

@@ -175,6 +175,23 @@ void task_operate(struct op *op, struct answer *answer)
 	}
 }
 
+/* A loop's process is forked once the operations are read, so it has them; it takes slot 0. */
+void task_loop(const struct op *op, int count, uint64_t times, struct answer *answer)
+{
+	pid_t pid;
+
+	drain(0);
+	pid = fork();
+	if (!pid)
+		actor_loop(op, count, times);
+	if (pid < 0) {
+		*answer = (struct answer){ .ret = -1, .error = errno };
+		return;
+	}
+	adopt(0, pid);
+	await(0, answer);
+}
+
 /* The end of a program: the last created dies first. */
 void tasks_kill(void)
 {
