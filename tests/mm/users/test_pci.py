@@ -1,0 +1,170 @@
+"""S9.2, S9.3: BARs through sysfs and /proc, on the machine of the worked vectors (S11)."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+import pytest
+
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.mtrr import MtrrMap, MtrrRange, MtrrType
+from pfnlab.hw.physmap import PhysicalMap, Resource, system_ram
+from pfnlab.hw.platform import Platform, qemu_q35
+from pfnlab.mm.flags import VM_READ, VM_WRITE
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.memtype_interval import MemtypeEntry
+from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.unmap import do_munmap
+from pfnlab.mm.users.pci import PciBar
+from pfnlab.policies.profiles import PROFILES, SERIES
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.units import PAGE_SIZE, PfnRange
+
+BAR = PfnRange(0xFD000, 0xFD010)
+RW = VM_READ | VM_WRITE
+
+every_series = pytest.mark.parametrize("series", SERIES)
+
+
+def s11_machine(**changes: object) -> Platform:
+    """The machine of the worked vectors (S11)."""
+    mtrr = MtrrMap(
+        default_type=MtrrType.UC,
+        fixed=(MtrrRange(0, 0xA_0000, MtrrType.WB), MtrrRange(0xA_0000, 0x10_0000, MtrrType.UC)),
+        variable=(MtrrRange(0, 0x8000_0000, MtrrType.WB),),
+    )
+    phys = PhysicalMap(
+        (
+            system_ram(0x1000, 0x9_F000),
+            system_ram(0x10_0000, 0x8000_0000),
+            Resource(0xFD00_0000, 0xFD01_0000, "BAR0"),
+        )
+    )
+    machine = replace(qemu_q35(), mtrr=mtrr, phys=phys)
+    return replace(machine, **changes)  # type: ignore[arg-type]
+
+
+def boot(series: str, **changes: object) -> tuple[Kernel, Task]:
+    """A kernel on that machine, with the process ``demo``, pid 100."""
+    kernel = Kernel(PROFILES[series], s11_machine(**changes), TRACKERS[PROFILES[series].tracker])
+    return kernel, kernel.start_task("demo")
+
+
+def lines(kernel: Kernel) -> list[str]:
+    """The book as debugfs prints it, without its first line."""
+    return [line.removeprefix("PAT: ") for line in kernel.book.debugfs().splitlines()[1:]]
+
+
+def resource0(
+    kernel: Kernel, task: Task, nr: int, *, wc: bool, at: int = 0x1000, pgoff: int = 0, proc: bool = False
+) -> int:
+    """Map *nr* pages of the BAR, shared; returns the errno."""
+    file = PciBar(BAR, proc, wc, errno.EFBIG)
+    steps = do_mmap(task.mm, at, nr, RW, file=file, pgoff=pgoff, shared=True, fixed=False)
+    refused, _ = kernel.call(task, steps)
+    kernel._check()
+    return refused
+
+
+@every_series
+def test_vector_1(series: str) -> None:
+    """Four pages of resource0_wc: one line, entries PWT and special (S11.1)."""
+    kernel, task = boot(series)
+
+    assert 0 == resource0(kernel, task, 4, wc=True)
+
+    assert ["[mem 0x00000000fd000000-0x00000000fd004000] write-combining"] == lines(kernel)
+    entry = task.mm.tables.entry(0x1003)
+    assert entry is not None
+    assert (0xFD003, 0x08, 1 << 9) == (entry.pfn, entry.bits & 0x98, entry.bits & (1 << 9))
+
+
+@every_series
+def test_vector_3(series: str) -> None:
+    """UC- asked for over write-combining gets write-combining (S11.3)."""
+    kernel, task = boot(series)
+    resource0(kernel, task, 4, wc=True)
+
+    assert 0 == resource0(kernel, task, 2, wc=False, at=0x2000)
+
+    assert [
+        "[mem 0x00000000fd000000-0x00000000fd002000] write-combining",
+        "[mem 0x00000000fd000000-0x00000000fd004000] write-combining",
+    ] == sorted(lines(kernel))
+    entry = task.mm.tables.entry(0x2000)
+    assert entry is not None and 0x08 == entry.bits & 0x98
+
+
+@pytest.mark.parametrize("series", SERIES[:2])
+def test_vector_4_message(series: str) -> None:
+    """The old tracker's complaint in full (S11.4)."""
+    kernel, task = boot(series)
+    resource0(kernel, task, 4, wc=True)
+
+    kernel.call(task, do_munmap(task.mm, 0x1000, 0x1001))
+
+    assert ["x86/PAT: demo:100 freeing invalid memtype [mem 0xfd000000-0xfd000fff]"] == kernel.trace.log
+    kernel._check()
+
+
+@every_series
+def test_vector_7(series: str) -> None:
+    """A BAR across two modes is EINVAL, with two lines (S11.7)."""
+    kernel, task = boot(series)
+    kernel.book.reserve(0xFD00_0000, 0xFD00_1000, CacheMode.WC, who="driver:1")
+    kernel.book.reserve(0xFD00_1000, 0xFD00_2000, CacheMode.UC_MINUS, who="driver:1")
+
+    assert errno.EINVAL == resource0(kernel, task, 2, wc=False)
+
+    assert [
+        "x86/PAT: demo:100 conflicting memory types fd000000-fd002000 write-combining<->uncached-minus",
+        "x86/PAT: memtype_reserve failed [mem 0xfd000000-0xfd001fff], "
+        "track uncached-minus, req uncached-minus",
+    ] == kernel.trace.log
+
+
+@every_series
+def test_vector_8(series: str) -> None:
+    """UC- over write-back is too weak: EINVAL, and no entry remains of it (S11.8)."""
+    kernel, task = boot(series)
+    kernel.book.load([MemtypeEntry(0xFD00_0000, 0xFD00_1000, CacheMode.WB)])
+
+    assert errno.EINVAL == resource0(kernel, task, 1, wc=False)
+
+    assert ["[mem 0x00000000fd000000-0x00000000fd001000] write-back"] == lines(kernel)
+    assert [
+        "x86/PAT: demo:100 map pfn expected mapping type uncached-minus for [mem 0xfd000000-0xfd000fff], "
+        "got write-back"
+    ] == kernel.trace.log
+
+
+@every_series
+@pytest.mark.parametrize(
+    ("proc", "pgoff", "result"), [(False, 13, errno.EINVAL), (True, 0xFD00D, errno.ENODEV)]
+)
+def test_past_the_bar(series: str, proc: bool, pgoff: int, result: int) -> None:
+    """Four pages from the thirteenth do not fit a BAR of sixteen (S9.2.2, S9.3)."""
+    kernel, task = boot(series)
+
+    assert result == resource0(kernel, task, 4, wc=False, pgoff=pgoff, proc=proc)
+
+
+@every_series
+def test_offset_is_physical(series: str) -> None:
+    """The driver adds the BAR's start to vm_pgoff (S10.2)."""
+    kernel, task = boot(series)
+
+    resource0(kernel, task, 2, wc=False, pgoff=3)
+
+    assert [0xFD003] == [vma.pgoff for vma in task.mm]
+
+
+@every_series
+@pytest.mark.parametrize(("first", "result"), [(0xFD00_0000, errno.EINVAL), (0xFD00_8000, 0)])
+def test_a_claimed_bar(series: str, first: int, result: int) -> None:
+    """Only a claim on the first byte of the BAR stops a mapping (S9.2.6)."""
+    claimed = s11_machine().phys.with_resource(Resource(first, first + PAGE_SIZE, "driver", busy=True))
+    kernel, task = boot(series, phys=claimed)
+
+    assert result == resource0(kernel, task, 2, wc=False)
