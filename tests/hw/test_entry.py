@@ -121,9 +121,7 @@ def test_saved_dirty_shows_dirty_only_when_writable(bits: int) -> None:
     assert not bits & PAGE_DIRTY
 
 
-@pytest.mark.parametrize(
-    ("saved_dirty", "dirty"), [(False, PAGE_DIRTY), (True, PAGE_SAVED_DIRTY)]
-)
+@pytest.mark.parametrize(("saved_dirty", "dirty"), [(False, PAGE_DIRTY), (True, PAGE_SAVED_DIRTY)])
 def test_mkdirty_without_write_permission(saved_dirty: bool, dirty: int) -> None:
     """A read-only entry is made dirty where its era keeps dirtiness, and soft-dirty too."""
     assert READ | dirty | PAGE_SOFT_DIRTY == pte_mkdirty(READ, saved_dirty)

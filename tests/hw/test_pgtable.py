@@ -224,9 +224,7 @@ class PagewiseModel(RuleBasedStateMachine):
         """Both say the same of every interesting page."""
         self.tables._check()
         missing = {
-            vpn: level
-            for start, end, level in self.tables.missing(LOW, HIGH)
-            for vpn in range(start, end)
+            vpn: level for start, end, level in self.tables.missing(LOW, HIGH) for vpn in range(start, end)
         }
         for vpn in CHECKED:
             run = self.tables.entry(vpn)

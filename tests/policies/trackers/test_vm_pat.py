@@ -213,9 +213,7 @@ def test_fork_of_a_copied_second_page(series: str) -> None:
 
 def test_failing_fork_gives_back_what_it_booked(series: str) -> None:
     """Entries made for earlier VMAs of the child go again, the list is as before (S3.5.4)."""
-    *_, before, forked, _ = run(
-        series, MAP, "b = mmap bar[8:10] uc private rw", "write b[0] 7", "c = fork"
-    )
+    *_, before, forked, _ = run(series, MAP, "b = mmap bar[8:10] uc private rw", "write b[0] 7", "c = fork")
 
     assert ("ENOMEM", book(before), ()) == (forked.result, book(forked), forked.log)
 
