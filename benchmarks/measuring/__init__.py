@@ -1,0 +1,44 @@
+"""What the benchmarks share: rounds within a time limit, medians, and aligned tables."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+def rounds(most: int, seconds: float) -> Iterator[int]:
+    """Count up to *most* rounds, and begin none after *seconds*; the first one always happens."""
+    begin = time.monotonic()
+    for number in range(most):
+        if number and time.monotonic() - begin > seconds:
+            return
+        yield number
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector out of what is measured."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: the first column to the left, all others to the right."""
+    cells = [list(head), *map(list, rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    print(title)
+    for row in cells:
+        rest = "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        print(f"  {row[0]:<{widths[0]}}{rest}".rstrip())
+
+
+def busy() -> str:
+    """How busy this machine is: times measured on a busy one say little, their ratios more."""
+    return f"{os.cpu_count()} CPUs, {os.getloadavg()[0]:.1f} processes running"

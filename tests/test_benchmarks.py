@@ -1,0 +1,31 @@
+"""The benchmarks that need no guest still run; how long anything takes is nobody's fact."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def quick(name: str) -> str:
+    """What a benchmark prints in its tiny mode."""
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("mapping_size", ["mmap", "fork", "munmap the middle", "munmap the rest", "exit"] * 2),
+        ("book", ["sorted", "random", "as a list", "reserve", "lookup", "free"]),
+    ],
+)
+def test_a_benchmark_prints_its_table(name: str, rows: list[str]):
+    """
+    Every line of the table is there, with its numbers behind it.
+    """
+    printed = [line.strip() for line in quick(name).splitlines()]
+
+    assert rows == [row for line in printed for row in dict.fromkeys(rows) if line.startswith(f"{row} ")]
