@@ -1,5 +1,5 @@
 """Apt sources: both forms, their oddities, and which entry is Debian's archive."""
-# ruff: noqa: SIM300 - the project says expected == actual
+
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """A whole archive on disk: what is fetched, what is refused, what is left behind."""
-# ruff: noqa: SIM300 - the project says expected == actual
+
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Kernels: which package is chosen, what the cache vouches for, files of one's own."""
-# ruff: noqa: SIM300 - the project says expected == actual
+
 
 from __future__ import annotations
 

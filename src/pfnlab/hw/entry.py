@@ -13,11 +13,14 @@ from pfnlab.hw.bits import (
     PAGE_ACCESSED,
     PAGE_CACHE_MASK,
     PAGE_DIRTY,
+    PAGE_GLOBAL,
+    PAGE_NX,
     PAGE_PRESENT,
     PAGE_RW,
     PAGE_SOFT_DIRTY,
     PAGE_SPECIAL,
     PAGE_UFFD_WP,
+    PAGE_USER,
 )
 
 #: Where a dirty entry without write permission keeps its dirtiness (_PAGE_SAVED_DIRTY).
@@ -96,6 +99,24 @@ def pte_mkold(bits: int) -> int:
 def pte_modify(bits: int, prot: int, saved_dirty: bool) -> int:
     """The entry with the permissions of *prot*; frame, cache mode and history stay (S1.3)."""
     return _settle_dirty((bits & PAGE_CHG_MASK) | (prot & ~PAGE_CHG_MASK), saved_dirty)
+
+
+#: Cleared, these leave a cached translation that promises too much.
+_FLUSH_ON_CLEAR = PAGE_DIRTY | PAGE_PRESENT | PAGE_ACCESSED
+
+#: Changed either way, these leave a cached translation that is wrong.
+_FLUSH_ON_CHANGE = PAGE_RW | PAGE_USER | PAGE_CACHE_MASK | PAGE_GLOBAL | PAGE_NX
+
+
+def pte_needs_flush(old: int, new: int) -> bool:
+    """Whether a cached translation of *old* must go when the entry becomes *new* (x86's rule, frame kept).
+
+    The accessed bit does not count: mprotect keeps it.
+    """
+    if not pte_present(old):
+        return False
+    diff = (old ^ new) & ~PAGE_ACCESSED
+    return bool(diff & old & _FLUSH_ON_CLEAR or diff & _FLUSH_ON_CHANGE)
 
 
 def pgprot_modify(old: int, new: int) -> int:

@@ -78,6 +78,8 @@ class PageTables:
 
     def clear(self, start: int, end: int) -> list[Run]:
         """Empty the entries of ``[start, end)``; the tables stay. What was there is returned."""
+        if start >= end:
+            return []
         first = bisect_right(self._starts, start) - 1
         if first < 0 or self._runs[first].end <= start:
             first += 1
@@ -118,10 +120,18 @@ class PageTables:
             for low, high in source._tables[level].within(start, end):
                 self.allocate(low + shift, high + shift, level)
 
-    def free_tables(self, floor: int, ceiling: int) -> None:
-        """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there."""
+    def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int]]:
+        """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there.
+
+        :return: the pages a flush must cover for it, the first one of each table; runs of tables as
+            one range from the first table's to the last one's
+        """
+        freed = []
         for level, pages in TABLE_PAGES.items():
-            self._tables[level].discard(floor + -floor % pages, ceiling - ceiling % pages)
+            low, high = floor + -floor % pages, ceiling - ceiling % pages
+            freed += [(start, end - pages + 1) for start, end in self._tables[level].within(low, high)]
+            self._tables[level].discard(low, high)
+        return freed
 
     def missing(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """The empty entries of ``[start, end)`` as ``(start, end, level)``.

@@ -67,8 +67,10 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
         raise Signal("SIGSEGV", 1)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):
         raise Signal("SIGSEGV", 2)
+    mm.kernel.trace.event("fault", vpn)
     entry = mm.tables.entry(vpn)
     if entry is not None and write:
+        mm.kernel.trace.event("wp_fault", vpn)
         _do_wp_page(vma, entry)
     elif entry is not None:
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
@@ -120,6 +122,9 @@ def _do_wp_page(vma: Vma, entry: Run) -> None:
     # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
     value = vma.mm.kernel.memory.get(entry.pfn, 0) if page is None else page.value
     zap_page_range(vma.mm, entry.start, entry.end)
+    # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
+    vma.mm.kernel.trace.event("pte_clear_flush", entry.start)
+    vma.mm.flush_tlb(entry.start, entry.end)
     _install_page(vma, entry.start, value)
 
 

@@ -25,24 +25,31 @@ def dup_mmap(parent: MmStruct) -> Steps[MmStruct]:
     :raises ModelledErrno: ENOMEM, whatever went wrong inside; the half-made child is torn down (S3.5.4)
     """
     tracker = parent.kernel.tracker
+    trace = parent.kernel.trace
     child = MmStruct(parent.kernel)
     for src in parent:
         if src.flags & VM_DONTCOPY:
             continue
+        trace.event("dup", src.start)
         dst = src.dup(child)
         dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
         tracker.vm_area_dup(src, dst)
         child.link(dst)
+        if dst.file is not None:
+            trace.event("link", dst.start)
         if src.flags & VM_WIPEONFORK:
             dst.anon_vma = None
         elif src.special or src.anon_vma is not None:
+            trace.event("copy_range", src.start)
             try:
                 tracker.copy_page_range(dst, src)
             except ModelledErrno:
+                parent.flush_tlb()
                 yield from exit_mmap(child)
                 raise ModelledErrno(errno.ENOMEM) from None
             _copy_page_range(dst, src)
         yield "copied"
+    parent.flush_tlb()
     return child
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.fork import dup_mmap
+from pfnlab.mm.gather import FlushPlacement, NoForcedFlush
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
@@ -39,10 +40,15 @@ class Kernel:
     :param profile: the rules it follows
     :param platform: the machine below it
     :param tracker: makes the tracker, which needs the kernel to work on
+    :param flushes: when flushes of PFN VMAs are forced
     """
 
     def __init__(
-        self, profile: Profile, platform: Platform, tracker: Callable[[Kernel], Tracker]
+        self,
+        profile: Profile,
+        platform: Platform,
+        tracker: Callable[[Kernel], Tracker],
+        flushes: FlushPlacement | None = None,
     ) -> None:
         self.profile = profile
         self.platform = platform
@@ -54,6 +60,7 @@ class Kernel:
             mtrr_merged_map=profile.mtrr_merged_map,
         )
         self.tracker = tracker(self)
+        self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
         #: First words of device pages; what was never written is 0.
         self.memory: dict[int, int] = {}
         self.tasks: dict[str, Task] = {}
@@ -67,6 +74,7 @@ class Kernel:
 
     def _add_task(self, comm: str, mm: MmStruct) -> Task:
         task = Task(comm, self._next_pid, mm)
+        mm.visible = True
         self._next_pid += 1
         self.tasks[comm] = task
         self._current = task
@@ -128,8 +136,14 @@ class Kernel:
 
     def execve(self, task: Task) -> None:
         """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8)."""
+        self.trace.event("exec_begin")
+        if self.profile.exec_tears_down_late:
+            self.trace.event("exec_done")
         self.call(task, exit_mmap(task.mm))
+        if not self.profile.exec_tears_down_late:
+            self.trace.event("exec_done")
         task.mm = MmStruct(self)
+        task.mm.visible = True
 
     def _check(self) -> None:
         self.book._check()

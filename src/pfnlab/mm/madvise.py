@@ -22,8 +22,9 @@ from pfnlab.mm.flags import (
     VM_WIPEONFORK,
     VM_WRITE,
 )
+from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import Steps, zap_page_range
+from pfnlab.mm.unmap import Steps, zap_vma
 from pfnlab.mm.vma import Vma
 
 #: Advice that only changes flags: what it clears, what it sets.
@@ -123,9 +124,9 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str) -> None:
     if advice == "dontneed":
         if vma.flags & VM_LOCKED:
             raise ModelledErrno(errno.EINVAL)
-        zap_page_range(vma.mm, start, end)
+        _zap(vma, start, end)
     elif advice == "dontneed_locked":
-        zap_page_range(vma.mm, start, end)
+        _zap(vma, start, end)
     elif advice == "remove":
         raise ModelledErrno(errno.EINVAL)
     elif advice == "populate_read" or advice == "populate_write":
@@ -138,6 +139,13 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str) -> None:
         _change_flags(vma, start, end, advice)
     else:
         raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory")
+
+
+def _zap(vma: Vma, start: int, end: int) -> None:
+    """zap_page_range_single: a gather of its own."""
+    tlb = MmuGather(vma.mm)
+    zap_vma(tlb, vma, start, end)
+    tlb.finish()
 
 
 def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:

@@ -19,6 +19,7 @@ from pfnlab.mm.flags import (
     VM_WRITE,
     vm_get_page_prot,
 )
+from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import Steps, clear_vmas, free_vmas, gather_munmap
 from pfnlab.mm.vma import MappedFile, Vma
@@ -82,14 +83,28 @@ def do_mmap(
     )
     try:
         if file is not None:
+            if file.mmap_prepare:
+                mm.kernel.trace.event("link", start)
             file.mmap(vma)
     except ModelledErrno:
+        _teardown(vma)
         free_vmas(mm, replaced)
         raise
     mm.link(vma)
+    if file is not None and not file.mmap_prepare:
+        mm.kernel.trace.event("link", start)
     yield "linked"
     free_vmas(mm, replaced)
     _finish(vma, populated)
+
+
+def _teardown(vma: Vma) -> None:
+    """A VMA whose mmap failed goes again, before it was ever linked; nothing is left to flush."""
+    tlb = MmuGather(vma.mm)
+    vma.mm.kernel.trace.event("clear", vma.start)
+    vma.mm.kernel.trace.event("free_pgtables")
+    tlb.finish()
+    vma.mm.kernel.trace.event("free", vma.start)
 
 
 def _finish(vma: Vma, populated: bool) -> None:

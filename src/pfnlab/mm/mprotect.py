@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_write
+from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_needs_flush, pte_write
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import VM_ACCESS, VM_ACCOUNT, VM_LOCKED, VM_SEALED, VM_SHARED, VM_WRITE
+from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import Steps
 from pfnlab.mm.vma import Vma
@@ -24,6 +25,17 @@ def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> Steps[None]:
     """
     if start == end:
         return
+    if mm.vma_lookup(start) is None:
+        raise ModelledErrno(errno.ENOMEM)
+    tlb = MmuGather(mm)
+    try:
+        yield from _mprotect(tlb, start, end, access)
+    finally:
+        tlb.finish()
+
+
+def _mprotect(tlb: MmuGather, start: int, end: int, access: int) -> Steps[None]:
+    mm = tlb.mm
     at = start
     while at < end:
         vma = mm.vma_lookup(at)
@@ -36,12 +48,12 @@ def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> Steps[None]:
             raise ModelledErrno(errno.EPERM)
         stop = min(vma.end, end)
         if flags != vma.flags:
-            _mprotect_fixup(vma, at, stop, flags)
+            _mprotect_fixup(tlb, vma, at, stop, flags)
             yield "protected"
         at = stop
 
 
-def _mprotect_fixup(vma: Vma, start: int, end: int, flags: int) -> None:
+def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) -> None:
     """Split, change the VMA, change its entries."""
     mm = vma.mm
     if flags & VM_WRITE:
@@ -53,13 +65,13 @@ def _mprotect_fixup(vma: Vma, start: int, end: int, flags: int) -> None:
     was_writable = vma.flags & VM_WRITE
     vma.flags = flags
     vma.set_page_prot()
-    _change_protection(vma)
+    _change_protection(tlb, vma)
     vma = mm.merge_around(vma)
     if vma.flags & (VM_LOCKED | VM_WRITE) == VM_LOCKED | VM_WRITE and not was_writable:
         populate(vma, start, end)
 
 
-def _change_protection(vma: Vma) -> None:
+def _change_protection(tlb: MmuGather, vma: Vma) -> None:
     """The entries follow vm_page_prot; a write upgrade happens at once only where no fault is owed."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     upgrade = vma.wants_writenotify() if vma.flags & VM_SHARED else bool(vma.flags & VM_WRITE)
@@ -70,6 +82,11 @@ def _change_protection(vma: Vma) -> None:
             owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)
             if owned:
                 bits = pte_mkwrite(bits, saved_dirty)
+        if pte_needs_flush(run.bits, bits):
+            tlb.extend(run.start, run.end)
         return bits
 
+    vma.mm.kernel.trace.event("change_prot", vma.start)
+    vma.mm.kernel.flushes.tlb_start_vma(tlb, vma)
     vma.mm.tables.change(vma.start, vma.end, changed)
+    vma.mm.kernel.flushes.tlb_end_vma(tlb, vma)

@@ -7,9 +7,11 @@ first, and a same-size move may take several VMAs along.
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import ModelledErrno
+from pfnlab.hw.pgtable import TABLE_PAGES
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
     VM_DONTEXPAND,
@@ -22,6 +24,8 @@ from pfnlab.mm.flags import (
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import Steps, do_munmap
 from pfnlab.mm.vma import Vma
+
+_PTE_TABLE = TABLE_PAGES[1]
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap) -> Steps[int]:
         _check_destination(mm, call)
         call = yield from _clear_the_way(mm, call)
         vma = _vma_to_resize(mm, mm.vma_lookup(call.start), call)
-        return (yield from _move_vma(vma, call, call.to))
+        return (yield from _move_vma(vma, call, _place(mm, call)))
     return (yield from _resize(mm, vma, call))
 
 
@@ -75,7 +79,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap) -> Steps[int]:
     """Since 6.17."""
     if call.elsewhere:
         _check_destination(mm, call)
-        if call.old == call.new:
+        if call.fixed and call.old == call.new:
             return (yield from _move_many(mm, call))
     vma = mm.vma_lookup(call.start)
     if vma is None:
@@ -87,7 +91,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap) -> Steps[int]:
     # What a shrink cuts off may lie beyond the VMA; what is kept may not.
     _vma_to_resize(mm, vma, replace(call, old=min(call.old, call.new)))
     call = yield from _clear_the_way(mm, call)
-    return (yield from _move_vma(_source(mm, call), call, call.to))
+    return (yield from _move_vma(_source(mm, call), call, _place(mm, call)))
 
 
 def _move_many(mm: MmStruct, call: Remap) -> Steps[int]:
@@ -97,8 +101,8 @@ def _move_many(mm: MmStruct, call: Remap) -> Steps[int]:
     if first is None:
         raise ModelledErrno(errno.EFAULT)
     at = call.start
-    while (vma := mm.find_vma(at)) is not None and vma.start < end:
-        start, stop = max(vma.start, call.start), min(vma.end, end)
+    while at < end and (vma := mm.find_vma(at)) is not None and vma.start < end:
+        start, stop = max(vma.start, at), min(vma.end, end)
         whole = start == call.start and stop == end
         if vma.file is not None and vma.file.own_placement and not whole:
             raise ModelledErrno(errno.EFAULT)
@@ -118,7 +122,7 @@ def _check_destination(mm: MmStruct, call: Remap) -> None:
     """What a wanted destination must fulfil before anything is touched."""
     if call.to + call.new > TASK_PAGES:
         raise ModelledErrno(errno.EINVAL)
-    if call.start + call.old > call.to and call.to + call.new > call.start:
+    if call.fixed and call.start + call.old > call.to and call.to + call.new > call.start:
         raise ModelledErrno(errno.EINVAL)
     if mm.map_count + 2 >= MAX_MAP_COUNT - 3:
         raise ModelledErrno(errno.ENOMEM)
@@ -132,6 +136,11 @@ def _clear_the_way(mm: MmStruct, call: Remap) -> Steps[Remap]:
         yield from do_munmap(mm, call.start + call.new, call.start + call.old)
         return replace(call, old=call.new)
     return call
+
+
+def _place(mm: MmStruct, call: Remap) -> int:
+    """Where the mapping goes: where it was told to, else where there is room."""
+    return call.to if call.fixed else mm.kernel.unmapped_area(mm, call.new)
 
 
 def _source(mm: MmStruct, call: Remap) -> Vma:
@@ -183,6 +192,9 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
     """copy_vma, move the entries, unmap the old place."""
     mm = vma.mm
     tracker = mm.kernel.tracker
+    trace = mm.kernel.trace
+    trace.event("copy_vma", to)
+    trace.event("dup", vma.start)
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new
     new.pgoff = vma.pgoff + call.start - vma.start
@@ -190,11 +202,15 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
         new.pgoff = to
     tracker.vm_area_dup(vma, new)
     mm.link(new)
+    if new.file is not None:
+        trace.event("link", to)
+    trace.event("move_tables")
     _move_page_tables(mm, call.start, call.old, to)
     tracker.move_vma(vma, new)
     yield "moved"
     if call.dontunmap:
-        vma.anon_vma = None
+        if vma.start == call.start and vma.end == call.start + call.old:
+            vma.anon_vma = None
         vma.flags &= ~VM_LOCKED
     elif call.old:
         yield from do_munmap(mm, call.start, call.start + call.old)
@@ -208,5 +224,17 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
     shift = to - start
     mm.tables.copy_tables(mm.tables, start, start + nr, shift)
+    for first, last in _extents(start, start + nr, shift):
+        if mm.tables.runs(first, last):
+            mm.flush_tlb(first, last)
     for run in mm.tables.clear(start, start + nr):
         mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+
+
+def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:
+    """The pieces move_page_tables moves at once: neither side crosses a page table (S8.1.10)."""
+    while start < end:
+        room = _PTE_TABLE - max(start % _PTE_TABLE, (start + shift) % _PTE_TABLE)
+        stop = min(end, start + room)
+        yield start, stop
+        start = stop

@@ -28,10 +28,14 @@ class Profile:
     :ivar smaps_counts_copies: smaps walks PFN mappings and counts their copied pages (S7.5)
     :ivar unfaulted_unaccounted: losing write permission gives back the charge of untouched anonymous memory
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
+    :ivar flushes: the policy that places forced flushes of PFN VMAs
+    :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
+    :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
     """
 
     series: str
     tracker: str
+    flushes: str
     end_match: bool
     pgprot_replaces: bool
     mtrr_merged_map: bool
@@ -45,3 +49,5 @@ class Profile:
     smaps_counts_copies: bool
     unfaulted_unaccounted: bool
     populate_stops_at_hole: bool
+    exec_tears_down_late: bool
+    devmem_guards_aliases: bool

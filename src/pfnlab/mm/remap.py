@@ -22,6 +22,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
     """
     tracker = vma.mm.kernel.tracker
     end = start + pfns.nr
+    vma.mm.kernel.trace.event("remap", start)
     prot = tracker.remap_pfn_range(vma, start, pfns, prot)
     if is_cow_mapping(vma.flags):
         # A private mapping finds its frames again through vm_pgoff, so it must be mapped whole.

@@ -28,12 +28,16 @@ class MmStruct:
     :ivar kernel: the kernel it lives on
     :ivar tables: its page tables
     :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
+    :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
+    :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.tables = PageTables()
         self.def_flags = 0
+        self.tlb_gen = 0
+        self.visible = False
         self._vmas: list[Vma] = []
         self._starts: list[int] = []
 
@@ -44,6 +48,16 @@ class MmStruct:
     def map_count(self) -> int:
         """How many VMAs the kernel would count."""
         return len(self._vmas) + OWN_VMAS
+
+    def flush_tlb(self, start: int | None = None, end: int | None = None) -> None:
+        """flush_tlb_mm_range: translations of pages ``[start, end)`` go, or all of the address space."""
+        self.tlb_gen += 1
+        if not self.visible:
+            return
+        if start is None or end is None:
+            self.kernel.trace.event("flush_all")
+        else:
+            self.kernel.trace.event("flush", start, end)
 
     def find_vma(self, vpn: int) -> Vma | None:
         """The VMA that holds page *vpn*, else the next one above it."""
@@ -89,6 +103,8 @@ class MmStruct:
         """
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
+        self.kernel.trace.event("split", at)
+        self.kernel.trace.event("dup", vma.start)
         upper = vma.dup(self)
         upper.start = at
         upper.pgoff = vma.pgoff + at - vma.start

@@ -14,6 +14,7 @@ from typing import TypeVar
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_SEALED
+from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -33,16 +34,22 @@ def drain(steps: Steps[T]) -> T:
             return result
 
 
-def zap_page_range(mm: MmStruct, start: int, end: int) -> None:
+def zap_page_range(mm: MmStruct, start: int, end: int) -> list[Run]:
     """Clear the entries of ``[start, end)``; ordinary pages lose one mapping each (S6.7.1)."""
-    drop(mm.tables.clear(start, end))
-
-
-def drop(runs: list[Run]) -> None:
-    """Entries are gone: their ordinary pages are mapped once less."""
-    for run in runs:
+    gone = mm.tables.clear(start, end)
+    for run in gone:
         if run.page is not None:
             run.page.mapcount -= 1
+    return gone
+
+
+def zap_vma(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
+    """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma."""
+    flushes = vma.mm.kernel.flushes
+    vma.mm.kernel.trace.event("clear", start)
+    flushes.tlb_start_vma(tlb, vma)
+    tlb.extend_all((run.start, run.end) for run in zap_page_range(vma.mm, start, end))
+    flushes.tlb_end_vma(tlb, vma)
 
 
 def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
@@ -62,22 +69,31 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     return mm.vmas_in(start, end)
 
 
-def clear_vmas(mm: MmStruct, vmas: list[Vma]) -> Steps[None]:
+def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False) -> Steps[None]:
     """Clear entries, unlink, free page tables: the VMA objects and what they track stay (S8.2)."""
+    if not vmas:
+        return
+    trace = mm.kernel.trace
+    tlb = MmuGather(mm, fullmm=fullmm)
     for vma in vmas:
         mm.kernel.tracker.unmap_vmas(vma)
-        zap_page_range(mm, vma.start, vma.end)
+        zap_vma(tlb, vma, vma.start, vma.end)
         yield "zapped"
+    trace.event("free_pgtables")
+    mm.kernel.flushes.tlb_free_vmas(tlb)
     for vma in vmas:
         mm.unlink(vma)
+        if vma.file is not None:
+            trace.event("unlink", vma.start)
     yield "unlinked"
-    if vmas:
-        mm.tables.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end))
+    tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end)))
+    tlb.finish()
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma]) -> None:
     """remove_vma for each: the tracker lets go of what it remembered (S4.5.4)."""
     for vma in vmas:
+        mm.kernel.trace.event("free", vma.start)
         mm.kernel.tracker.vm_area_free(vma)
 
 
@@ -97,6 +113,9 @@ def do_munmap(mm: MmStruct, start: int, end: int) -> Steps[None]:
 def exit_mmap(mm: MmStruct) -> Steps[None]:
     """The address space ends: every VMA in address order, whatever is sealed (S8.2)."""
     vmas = list(mm)
-    yield from clear_vmas(mm, vmas)
+    if not vmas:
+        # The program's own mappings, which are not modelled, go all the same.
+        MmuGather(mm, fullmm=True).finish()
+    yield from clear_vmas(mm, vmas, fullmm=True)
     free_vmas(mm, vmas)
     yield "freed"

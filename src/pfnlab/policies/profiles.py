@@ -41,11 +41,13 @@ SWITCHES = (
     Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8, measured"),
     Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured"),
     Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),
+    Switch("exec_tears_down_late", "7.2", "exec_mmap() after setup_new_exec(); measured"),
     Switch("fallocate_checks_op_first", "6.19", "MADV_REMOVE on resource files; S5.9, measured"),
 )
 
-#: The tracker of each era, by its first series.
+#: The tracker and the flush placement of each era, by its first series.
 TRACKERS = (("6.1", "vm_pat"), ("6.16", "track_ctx"))
+FLUSHES = (("6.1", "end_vma"), ("6.16", "free_vmas"))
 
 
 def series_key(series: str) -> tuple[int, ...]:
@@ -58,7 +60,16 @@ def profile_of(series: str) -> Profile:
     key = series_key(series)
     switches = {switch.name: series_key(switch.since) <= key for switch in SWITCHES}
     tracker = next(name for since, name in reversed(TRACKERS) if series_key(since) <= key)
-    return Profile(series=series, tracker=tracker, end_match=tracker == "vm_pat", **switches)
+    flushes = next(name for since, name in reversed(FLUSHES) if series_key(since) <= key)
+    legacy = tracker == "vm_pat"
+    return Profile(
+        series=series,
+        tracker=tracker,
+        flushes=flushes,
+        end_match=legacy,
+        devmem_guards_aliases=legacy,
+        **switches,
+    )
 
 
 PROFILES = {series: profile_of(series) for series in SERIES}

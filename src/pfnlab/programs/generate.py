@@ -168,7 +168,9 @@ class _Drawing:
             span = Span(span.name, span.start, span.start)
         if draw.random() < 0.35:
             return Mremap(span, pages, maymove=draw.random() < 0.4)
-        dontunmap = draw.random() < 0.07
+        dontunmap = draw.random() < 0.1
+        if dontunmap and draw.random() < 0.3:
+            return Mremap(span, pages, maymove=True, dontunmap=True)
         if draw.random() < 0.5:
             name = draw.choice(_AREAS)
             return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=name)

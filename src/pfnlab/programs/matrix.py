@@ -71,9 +71,8 @@ def _read(path: Path) -> list[Recorded]:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Misuse(f"{path}:{number}: not a recorded case: {error}") from None
         if row.series not in PROFILES:
-            raise Misuse(
-                f"{path}:{number}: kernel {row.kernel_release} has no profile: there are {', '.join(PROFILES)}"
-            )
+            known = ", ".join(PROFILES)
+            raise Misuse(f"{path}:{number}: kernel {row.kernel_release} has no profile: there are {known}")
         rows.append(row)
     return rows
 
@@ -209,4 +208,4 @@ def _pte(runs: list[PteSeen], page: int) -> str:
     return " ".join([place, level, f"PAT{slot}({mode})", bits, *words])
 
 
-assert MAIN_TASK == task_name("0")
+assert task_name("0") == MAIN_TASK

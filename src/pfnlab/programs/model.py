@@ -12,6 +12,7 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import NO_TASK, Kernel, Task
 from pfnlab.mm.profile import Profile
+from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.dispatch import Outcome, perform
@@ -68,7 +69,8 @@ class ModelMachine:
         :param check: assert every internal invariant after every step
         """
         platform, devices = _place(program)
-        kernel = Kernel(self.profile, platform, TRACKERS[self.profile.tracker])
+        profile = self.profile
+        kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
         observer = Observer(kernel, Places.of(program, devices))
         kernel.start_task(MAIN_TASK)
         steps = []
@@ -142,6 +144,10 @@ def _changed(profile: Profile, change: str) -> Profile:
     switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
     if name == "tracker" and value in TRACKERS:
         return replace(profile, tracker=value, end_match=value == "vm_pat")
+    if name == "flush" and value in FLUSHES:
+        return replace(profile, flushes=value)
+    if name == "flush":
+        raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}")
     if name == "tracker":
         raise Misuse(f"there is no tracker {value!r}: there are {', '.join(TRACKERS)}")
     if name in switches and equals and value in ("on", "off"):
@@ -149,4 +155,5 @@ def _changed(profile: Profile, change: str) -> Profile:
         return replace(profile, **switched)
     if name in switches:
         raise Misuse(f"write {name}=on or {name}=off")
-    raise Misuse(f"{change!r} changes nothing known: write tracker=POLICY or one of {', '.join(switches)}")
+    known = ", ".join(switches)
+    raise Misuse(f"{change!r} changes nothing known: write tracker=POLICY, flush=POLICY or one of {known}")

@@ -9,6 +9,7 @@ from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
+from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.ops import Span
@@ -32,7 +33,8 @@ class Observer:
 
         :param anonymous: who logged a line cannot be told at this step
         """
-        _, log = self.kernel.trace.take()
+        happened, log = self.kernel.trace.take()
+        events = tuple(event_text(event, self.places) for event in happened)
         who = {name: name for name in self.kernel.tasks} | {task: task}
         lines = (normalise(line, self.places, who, anonymous) for line in log)
         tasks = sorted(self.kernel.tasks.values(), key=lambda one: one.pid)
@@ -45,6 +47,8 @@ class Observer:
             tuple(line for line in lines if line is not None),
             tuple(seen for one in tasks for seen in self._vmas(one)),
             merge_ptes(seen for one in tasks for seen in self._ptes(one)),
+            flushes=sum(map(is_flush, events)),
+            events=events,
         )
 
     def _book(self) -> Iterator[BookEntry]:

@@ -42,9 +42,21 @@ class DevMem:
             raise ModelledErrno(errno.EINVAL)
         if platform.strict_devmem and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):
             raise ModelledErrno(errno.EPERM)
-        mode = CacheMode.UC_MINUS if self.sync else CacheMode.WB
-        vma.page_prot = pgprot_set_cachemode(vma.page_prot, mode, platform.pat)
+        self._phys_mem_access_prot_allowed(vma, pfns)
         try:
             remap_pfn_range(vma, vma.start, pfns, vma.page_prot)
         except ModelledErrno:
             raise ModelledErrno(errno.EAGAIN) from None
+
+    def _phys_mem_access_prot_allowed(self, vma: Vma, pfns: PfnRange) -> None:
+        """The mode asked for, and up to 6.15 a second guard against aliases of RAM (S1.14, S1.15)."""
+        kernel = vma.mm.kernel
+        platform = kernel.platform
+        guards = kernel.profile.devmem_guards_aliases
+        if not platform.pat_enabled and not guards:
+            return
+        asks = guards and platform.pat_enabled and not platform.strict_devmem
+        if asks and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):
+            raise ModelledErrno(errno.EINVAL)
+        mode = CacheMode.UC_MINUS if self.sync else CacheMode.WB
+        vma.page_prot = pgprot_set_cachemode(vma.page_prot, mode, platform.pat)

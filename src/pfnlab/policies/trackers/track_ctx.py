@@ -43,6 +43,7 @@ class TrackCtx:
         if start == vma.start and pfns.nr == vma.nr:
             if vma.pfnmap is not None:
                 raise ModelledErrno(errno.EINVAL)
+            kernel.trace.event("track_pfn", pfns.start)
             try:
                 prot = kernel.book.reserve_pfn_range(
                     pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
@@ -54,8 +55,9 @@ class TrackCtx:
         return lookup_prot(kernel.book, pfns, prot)
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """The context goes again (S4.6.4)."""
-        self.vm_area_free(vma)
+        """The context just made goes again (S4.6.4); a partial remap made none."""
+        if pfns.nr == vma.nr:
+            self.vm_area_free(vma)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """vma_pfnmap_track_ctx_dup (S4.5.3): one more VMA shares the range."""
@@ -91,6 +93,8 @@ class TrackCtx:
         ctx.refs -= 1
         if not ctx.refs:
             kernel = self._kernel
+            kernel.trace.event("ctx_release")
+            kernel.trace.event("untrack_pfn", ctx.pfns.start)
             kernel.book.free_pfn_range(
                 pfn_to_phys(ctx.pfns.start), ctx.pfns.nr * PAGE_SIZE, who=kernel.who
             )

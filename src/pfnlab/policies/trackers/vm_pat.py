@@ -29,6 +29,7 @@ class VmPat:
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
         """track_pfn_remap (S3.1): a whole VMA is reserved and flagged, a part only looked up."""
         kernel = self._kernel
+        kernel.trace.event("track", start)
         if start == vma.start and pfns.nr == vma.nr:
             try:
                 prot = kernel.book.reserve_pfn_range(
@@ -47,14 +48,17 @@ class VmPat:
             vma.flags &= ~VM_PAT
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """The flag is copied with the others, to every piece."""
+        """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
+        if new.mm is not orig.mm:
+            self._kernel.trace.event("track_clear", new.start)
+            new.flags &= ~VM_PAT
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """track_pfn_copy (S3.5): the child gets a reservation of its own, for what it covers now."""
-        dst.flags &= ~VM_PAT
+        kernel = self._kernel
+        kernel.trace.event("track_copy", src.start)
         if not src.flags & VM_PAT:
             return
-        kernel = self._kernel
         pfn, prot = self._get_pat_info(src)
         if prot is None:
             # The first page was copied on write: its protection cannot be read back (S3.5.2b).
@@ -81,13 +85,18 @@ class VmPat:
 
     def move_vma(self, old: Vma, new: Vma) -> None:
         """untrack_pfn_moved (S3.7): the flag goes from the *whole* old VMA, moved or not."""
+        if old.flags & VM_PFNMAP:
+            self._kernel.trace.event("track_clear", old.start)
         old.flags &= ~VM_PAT
 
     def vm_area_free(self, vma: Vma) -> None:
         """Nothing is kept that would have to go."""
 
     def _untrack(self, vma: Vma) -> None:
-        if not vma.flags & VM_PFNMAP or not vma.flags & VM_PAT:
+        if not vma.flags & VM_PFNMAP:
+            return
+        self._kernel.trace.event("untrack", vma.start)
+        if not vma.flags & VM_PAT:
             return
         try:
             pfn, _ = self._get_pat_info(vma)

@@ -1,0 +1,98 @@
+"""mmu_gather: what an operation has cleared and not yet flushed (S8.1).
+
+When a pending flush is forced is a question of its own, apart from who owns a reservation: that is the
+seam :class:`FlushPlacement`. The bookkeeping here is the same for every answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP
+from pfnlab.mm.vma import Vma
+
+if TYPE_CHECKING:
+    from pfnlab.mm.space import MmStruct
+
+
+class MmuGather:
+    """One gather, from tlb_gather_mmu to tlb_finish_mmu.
+
+    :ivar fullmm: the address space is dying: nothing is flushed before the end
+    :ivar vma_pfn: a VMA of PFNs is (or was) among those worked on; whose rule that follows is the
+        placement's
+    """
+
+    def __init__(self, mm: MmStruct, *, fullmm: bool = False) -> None:
+        self.mm = mm
+        self.fullmm = fullmm
+        self.vma_pfn = False
+        self._start: int | None = None
+        self._end = 0
+        mm.kernel.trace.event("gather_full" if fullmm else "gather")
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything was cleared since the last flush."""
+        return self._start is not None
+
+    def extend(self, start: int, end: int) -> None:
+        """Entries of pages ``[start, end)`` changed and old translations may be cached."""
+        self._start = start if self._start is None else min(self._start, start)
+        self._end = max(self._end, end)
+
+    def extend_all(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """The same for several ranges."""
+        for start, end in ranges:
+            self.extend(start, end)
+
+    def flush_mmu_tlbonly(self) -> None:
+        """tlb_flush_mmu_tlbonly: flush what is pending, if anything is (S8.1.6)."""
+        if self._start is None:
+            return
+        self.mm.flush_tlb(self._start, self._end)
+        self._start, self._end = None, 0
+
+    def finish(self) -> None:
+        """tlb_finish_mmu (S8.1.8)."""
+        self.mm.kernel.trace.event("finish")
+        if self.fullmm:
+            self.mm.flush_tlb()
+            return
+        self.flush_mmu_tlbonly()
+
+
+class NoForcedFlush:
+    """No flush is forced for PFN VMAs: everything waits for tlb_finish_mmu, as before 5.19 (S8.3)."""
+
+    def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Nothing is remembered."""
+
+    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Nothing is forced."""
+
+    def tlb_free_vmas(self, tlb: MmuGather) -> None:
+        """Nothing is forced."""
+
+
+def is_pfn_vma(vma: Vma) -> bool:
+    """Whether pages of *vma* may be frames nobody counts (VM_PFNMAP, VM_MIXEDMAP)."""
+    return bool(vma.flags & (VM_PFNMAP | VM_MIXEDMAP))
+
+
+class FlushPlacement(Protocol):
+    """When pending flushes of PFN VMAs are forced: one method for each place the kernel could do it.
+
+    The rule every placement must keep: after the entries are cleared, before the VMA leaves the file's
+    reverse map, or unmap_mapping_range can return while old translations still answer (S8.3).
+    """
+
+    def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Entries of *vma* are about to be cleared or changed."""
+
+    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Entries of *vma* have been cleared or changed."""
+
+    def tlb_free_vmas(self, tlb: MmuGather) -> None:
+        """All VMAs have been cleared; none is unlinked yet."""
