@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A task of a program, from inside: takes one operation after the other from its socket and makes the system call.
+ * A process or a thread, so what it keeps is its own thread's.
  */
+#define _GNU_SOURCE             /* CPU sets */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -24,10 +28,13 @@
 #define SYS_mseal 462
 #endif
 
-static sigjmp_buf fault;
-static volatile sig_atomic_t fault_code;
-static int self;                  /* my slot */
-static char comm_now[COMM];
+#define STACK_USED 16384          /* of its stack, by any operation, at most */
+
+static __thread sigjmp_buf fault;
+static __thread volatile sig_atomic_t fault_code;
+static __thread int self;         /* my slot */
+static __thread char comm_now[COMM];
+static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
 
 static void caught(int signo, siginfo_t *info, void *context)
 {
@@ -136,6 +143,35 @@ static void split_off(const struct op *op, struct answer *answer)
 	answer->child = child;
 }
 
+/* Stay on one CPU. Touch the stack, so that no fault of its own comes in the middle of a later operation. */
+static int pin(uint64_t cpu)
+{
+	volatile char stack[STACK_USED];
+	cpu_set_t only;
+
+	for (size_t i = 0; i < sizeof stack; i += 512)
+		stack[i] = 0;
+	CPU_ZERO(&only);
+	if (cpu < CPU_SETSIZE)
+		CPU_SET(cpu, &only);
+	return sched_setaffinity(0, sizeof only, &only);
+}
+
+static void *thread(void *unused)
+{
+	(void)unused;
+	actor(thread_op.arg[0], thread_op.child_comm, true);
+}
+
+static void share(const struct op *op, struct answer *answer)
+{
+	pthread_t child;
+
+	thread_op = *op;
+	answer->error = pthread_create(&child, NULL, thread, NULL);
+	answer->ret = answer->error ? -1 : 0;
+}
+
 /* Become a fresh image of the same program; it announces itself as the answer. */
 static void replace(const struct op *op, struct answer *answer)
 {
@@ -160,6 +196,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case LOAD:
 	case STORE:    touch(op, answer); return;
 	case FORK:     split_off(op, answer); return;
+	case THREAD:   share(op, answer); return;
 	case EXEC:     replace(op, answer); return;
 	case EXIT:     _exit(0);
 	case MUNMAP:   ret = munmap(at, arg[1]); break;
@@ -169,6 +206,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case MSEAL:    ret = syscall(SYS_mseal, at, arg[1], 0); break;
 	case MPROTECT: ret = mprotect(at, arg[1], arg[2]); break;
 	case MADVISE:  ret = madvise(at, arg[1], arg[2]); break;
+	case PIN:      ret = pin(arg[0]); break;
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); break;
 	default:       break;
 	}
@@ -201,6 +239,7 @@ void actor(int slot, const char *comm, bool announce)
 	struct op op;
 
 	become(slot, comm);
+	answer.child = gettid();
 	if (announce)
 		tell(&answer);
 	while (recv(ACTOR_FD(slot), &op, sizeof op, 0) == sizeof op) {

@@ -10,6 +10,7 @@
  *     observe.c  memtype list, kernel log, VMAs
  *     ptes.c     page tables through /proc/kcore
  *     offsets.c  where the kernel keeps them: BTF and kallsyms
+ *     symbols.c  kernel symbols, for a host that steers
  *     files.c    reading small files and parsing numbers
  */
 #ifndef AGENT_H
@@ -42,13 +43,17 @@
 
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL,
-	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, VERBS
+	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, VERBS
 };
 
 enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIAS };
 
+/* What the agent does with an operation: all of it, begin it only, ask for what was begun, say where its task is. */
+enum part { WHOLE, BEGIN, COLLECT, WHERE };
+
 /* One operation, as the request gives it and as the actor gets it. */
 struct op {
+	enum part part;
 	int task;
 	enum verb verb;
 	uint64_t arg[ARGS];           /* mmap: arg[0] is the enum via */
@@ -56,7 +61,7 @@ struct op {
 	char child_comm[COMM];        /* of the task a fork creates */
 };
 
-enum value { NO_VALUE, NUMBER, ADDRESS, SIGNAL, DIED, TIMEOUT, TAKEN };
+enum value { NO_VALUE, NUMBER, ADDRESS, SIGNAL, DIED, TIMEOUT, TAKEN, BEGUN, RUNNING, BUSY, IDLE };
 
 /* What an operation answered. */
 struct answer {
@@ -65,13 +70,16 @@ struct answer {
 	enum value kind;
 	uint64_t value;               /* NUMBER, ADDRESS; signal number of SIGNAL */
 	int code;                     /* si_code of SIGNAL */
-	pid_t child;                  /* of a fork */
+	pid_t child;                  /* of a fork; of a task that announces itself, its own */
 };
 
-/* A process of the running program; pid 0 when the slot is empty. */
+/* A process of the running program, or a thread of one; pid 0 when the slot is empty. */
 struct task {
 	pid_t pid;
-	int pidfd;
+	int pidfd;                    /* of the process */
+	bool thread;                  /* shares the address space of another task */
+	bool busy;                    /* has begun `begun`, which nobody has collected */
+	struct op begun;
 	int smaps;                    /* kept open, -1 when not yet */
 	uint64_t pgd;                 /* kernel address of its top table, 0 when not yet looked up */
 	unsigned order;               /* of creation */
@@ -95,6 +103,7 @@ void say_decimal(int64_t number);
 
 /* program.c */
 void run_request(char *text);
+bool program_open(void);
 
 /* tasks.c */
 extern struct task tasks[TASKS];
@@ -102,6 +111,7 @@ void tasks_open(void);
 void task_prepare(void);
 bool task_first(void);
 void task_operate(struct op *op, struct answer *answer);
+void task_where(int slot);
 void task_loop(const struct op *op, int count, uint64_t times, struct answer *answer);
 void tasks_kill(void);
 
@@ -114,6 +124,9 @@ void observe_open(void);
 void observe_memtypes(const struct range *watch, int watches);
 void observe_log(bool tell);
 void observe_vmas(int slot, const struct range *area, int areas);
+
+/* symbols.c */
+void say_symbols(const char *module);
 
 /* ptes.c */
 extern char ptes_state[64];

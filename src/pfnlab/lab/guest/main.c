@@ -2,7 +2,9 @@
  *
  * The guest agent, process 1: mounts what it needs, says hello, then answers one request after the other.
  */
+#define _GNU_SOURCE             /* CPU sets */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +48,19 @@ static void log_everything(void)
 	file_write("/proc/sys/kernel/printk_ratelimit", "0");
 	file_write("/proc/sys/kernel/printk_devkmsg", "on");
 	file_write("/proc/sys/kernel/kptr_restrict", "0");
+}
+
+/* On the last CPU, out of the way of tasks that are pinned to others and stopped there. */
+static void step_aside(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t last;
+
+	if (cpus < 2)
+		return;
+	CPU_ZERO(&last);
+	CPU_SET(cpus - 1, &last);
+	sched_setaffinity(0, sizeof last, &last);
 }
 
 static void say_file_line(const char *path)
@@ -157,6 +172,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_TIMERSLACK, 1);
 	mount_all();
 	log_everything();
+	step_aside();
 	channel_open();
 	tasks_open();
 	observe_open();
@@ -166,7 +182,8 @@ int main(int argc, char **argv)
 	observe_log(false);
 	for (;;) {
 		channel_reply();
-		task_prepare();
+		if (!program_open())
+			task_prepare();
 		run_request(channel_request());
 	}
 }

@@ -11,12 +11,14 @@
 #define RANGES 64
 #define OPS 4096
 #define WORDS 12
+#define LONGEST_WAIT_MS 60000UL   /* for what a task has begun */
 
 static const struct { const char *name; int args; } verbs[VERBS] = {
 	[MMAP] = { "mmap", 6 }, [MUNMAP] = { "munmap", 2 }, [MLOCK] = { "mlock", 2 }, [MUNLOCK] = { "munlock", 2 },
 	[MSYNC] = { "msync", 2 }, [MSEAL] = { "mseal", 2 }, [MPROTECT] = { "mprotect", 3 }, [MADVISE] = { "madvise", 3 },
 	[MREMAP] = { "mremap", 5 }, [MLOCKALL] = { "mlockall", 0 }, [LOAD] = { "load", 1 }, [STORE] = { "store", 2 },
 	[FORK] = { "fork", 1 }, [EXEC] = { "exec", 0 }, [EXIT] = { "exit", 0 }, [KILL] = { "kill", 0 }, [NOP] = { "nop", 0 },
+	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 },
 };
 
 static const char *const vias[VIAS] = {
@@ -30,10 +32,12 @@ static struct {
 	struct range watch[RANGES], area[RANGES];
 	int watches, areas, count;
 	uint64_t times;               /* of a loop; 0: a program */
+	bool more;                    /* the tasks stay for the next request */
 	char comm[TASKS][COMM];
 	struct op op[OPS];
 } program;
 
+static bool open;                 /* the last request left its tasks for the next one */
 static const char *wrong;         /* why the text cannot be read, NULL when it can */
 
 static uint64_t number(const char *word)
@@ -67,18 +71,31 @@ static uint64_t via(const char *word)
 	return 0;
 }
 
-static void read_op(char **word, int words)
+/* Room for one more operation of TASK; when there is none, the last one's. */
+static struct op *next_op(const char *task, enum part part)
 {
 	struct op *op = &program.op[program.count];
+
+	if (program.count == OPS - 1)
+		wrong = "too many operations";
+	else
+		program.count++;
+	memset(op, 0, sizeof *op);
+	op->task = slot(task);
+	op->part = part;
+	return op;
+}
+
+static void read_op(char **word, int words, enum part part)
+{
+	struct op *op;
 	int verb = 0;
 
-	if (words < 3 || program.count == OPS) {
-		wrong = words < 3 ? "op needs a task and a verb" : "too many operations";
+	op = next_op(words > 1 ? word[1] : "", part);
+	if (words < 3) {
+		wrong = "an operation needs a task and a verb";
 		return;
 	}
-	program.count++;
-	memset(op, 0, sizeof *op);
-	op->task = slot(word[1]);
 	while (verb < VERBS && strcmp(word[2], verbs[verb].name))
 		verb++;
 	if (verb == VERBS || words - 3 != verbs[verb].args) {
@@ -89,7 +106,7 @@ static void read_op(char **word, int words)
 	for (int i = 0; i < words - 3; i++) {
 		if (verb == MMAP && i == 0)
 			op->arg[i] = via(word[3]);
-		else if (verb == FORK)
+		else if (verb == FORK || verb == THREAD)
 			op->arg[i] = slot(word[3]);
 		else
 			op->arg[i] = number(word[3 + i]);
@@ -108,7 +125,15 @@ static void read_range(struct range *ranges, int *count, uint64_t start, uint64_
 static void read_line(char **word, int words)
 {
 	if (!strcmp(word[0], "op")) {
-		read_op(word, words);
+		read_op(word, words, WHOLE);
+	} else if (!strcmp(word[0], "begin")) {
+		read_op(word, words, BEGIN);
+	} else if (!strcmp(word[0], "collect") && words == 3) {
+		uint64_t limit = number(word[2]);
+
+		next_op(word[1], COLLECT)->arg[0] = limit < LONGEST_WAIT_MS ? limit : LONGEST_WAIT_MS;
+	} else if (!strcmp(word[0], "where") && words == 2) {
+		next_op(word[1], WHERE);
 	} else if (!strcmp(word[0], "observe")) {
 		for (int i = 1; i < words; i++) {
 			if (!strcmp(word[i], "vmas"))
@@ -165,8 +190,9 @@ static void read_program(char **text)
 				wrong = "a request begins with program ID";
 			else
 				program.id = word[1];
-		} else if (words == 1 && !strcmp(word[0], "end")) {
+		} else if (words == 1 && (!strcmp(word[0], "end") || !strcmp(word[0], "more"))) {
 			ended = true;
+			program.more = word[0][0] == 'm';
 		} else if (words && !wrong) {
 			read_line(word, words);
 		}
@@ -174,67 +200,80 @@ static void read_program(char **text)
 	if (!ended && !wrong)
 		wrong = "no end line";
 	for (int i = 0; program.times && i < program.count; i++)
-		if (program.op[i].task || (program.op[i].verb >= EXEC && program.op[i].verb <= KILL))
+		if (program.op[i].task || program.op[i].part || program.op[i].verb == THREAD ||
+		    (program.op[i].verb >= EXEC && program.op[i].verb <= KILL))
 			wrong = "a loop has the first task only, and it stays";
+	if (program.times && (program.more || open))
+		wrong = "a loop is a request of its own";
 }
 
 static void say_answer(const struct answer *answer)
 {
+	static const char *const words[] = {
+		[DIED] = " died", [TIMEOUT] = " timeout", [TAKEN] = " taken",
+		[BEGUN] = " begun", [RUNNING] = " running", [BUSY] = " busy", [IDLE] = " idle",
+	};
+
 	say("r ");
 	say_decimal(answer->ret);
 	say(" ");
 	say_decimal(answer->error);
-	switch (answer->kind) {
-	case NUMBER:
+	if (answer->kind == NUMBER) {
 		say(" ");
 		say_decimal(answer->value);
-		break;
-	case ADDRESS:
+	} else if (answer->kind == ADDRESS) {
 		say(" ");
 		say_hex(answer->value);
-		break;
-	case SIGNAL:
+	} else if (answer->kind == SIGNAL) {
 		say(" sig ");
 		say_decimal(answer->value);
 		say(" ");
 		say_decimal(answer->code);
-		break;
-	case DIED:
-		say(" died");
-		break;
-	case TIMEOUT:
-		say(" timeout");
-		break;
-	case TAKEN:
-		say(" taken");
-		break;
-	case NO_VALUE:
-		break;
+	} else if (answer->kind != NO_VALUE) {
+		say(words[answer->kind]);
 	}
 	say("\n");
+}
+
+/* From outside: what concerns no task. */
+static void observe_kernel(void)
+{
+	if (program.watches)
+		observe_memtypes(program.watch, program.watches);
+	observe_log(true);
 }
 
 static void observe(void)
 {
-	observe_memtypes(program.watch, program.watches);
-	observe_log(true);
+	observe_kernel();
 	for (int i = 0; i < TASKS; i++) {
-		if (tasks[i].pid && program.vmas)
+		if (!tasks[i].pid || tasks[i].thread)
+			continue;
+		if (program.vmas)
 			observe_vmas(i, program.area, program.areas);
-		if (tasks[i].pid && program.ptes)
+		if (program.ptes)
 			observe_ptes(i, program.area, program.areas);
 	}
 }
 
-static void say_pid(int task)
+/* Of the tasks created since the last time. */
+static void say_new_pids(void)
 {
-	if (!tasks[task].pid)
-		return;
-	say("pid ");
-	say_decimal(task);
-	say(" ");
-	say_decimal(tasks[task].pid);
-	say("\n");
+	static unsigned told;
+	unsigned last = told;
+
+	for (int i = 0; i < TASKS; i++) {
+		if (!tasks[i].pid || tasks[i].order <= told)
+			continue;
+		say("pid ");
+		say_decimal(i);
+		say(" ");
+		say_decimal(tasks[i].pid);
+		say("\n");
+		if (tasks[i].order > last)
+			last = tasks[i].order;
+	}
+	told = last;
 }
 
 static void run_op(int i)
@@ -243,31 +282,34 @@ static void run_op(int i)
 	struct answer answer;
 
 	strcpy(op->comm, program.comm[op->task]);
-	if (op->verb == FORK)
+	if (op->verb == FORK || op->verb == THREAD)
 		strcpy(op->child_comm, program.comm[op->arg[0]]);
 	task_operate(op, &answer);
 	say("step ");
 	say_decimal(i);
 	say("\n");
 	say_answer(&answer);
+	if (op->part == WHERE)
+		task_where(op->task);
 	observe();
-	if (i == 0)
-		say_pid(0);
-	if (op->verb == FORK && !answer.ret)
-		say_pid(op->arg[0]);
+	say_new_pids();
+}
+
+static void end_program(void)
+{
+	tasks_kill();
+	say("step end\nr 0 0\n");
+	observe_kernel();
 }
 
 static void run_program(void)
 {
 	say("before\n");
-	observe_memtypes(program.watch, program.watches);
-	observe_log(true);
+	observe_kernel();
 	for (int i = 0; i < program.count; i++)
 		run_op(i);
-	tasks_kill();
-	say("step end\nr 0 0\n");
-	observe_memtypes(program.watch, program.watches);
-	observe_log(true);
+	if (!program.more)
+		end_program();
 }
 
 static void run_loop(void)
@@ -280,28 +322,56 @@ static void run_loop(void)
 	tasks_kill();
 }
 
-/* A request is one program or several, answered in order. */
-void run_request(char *text)
+/* Whether there are tasks that wait for the next request. */
+bool program_open(void)
 {
-	do {
-		read_program(&text);
-		if (!wrong && !program.times && !task_first())
-			wrong = "the first task cannot be forked";
-		if (wrong) {
-			say("error ");
-			say(wrong);
-			say("\n");
-		} else {
-			say("program ");
-			say(program.id);
-			say("\n");
-			if (program.times)
-				run_loop();
-			else
-				run_program();
-		}
-		say("done ");
+	return open;
+}
+
+static void answer_program(char **text)
+{
+	read_program(text);
+	if (!wrong && !program.times && !open && !task_first())
+		wrong = "the first task cannot be forked";
+	if (wrong) {
+		say("error ");
+		say(wrong);
+		say("\n");
+		tasks_kill();
+	} else {
+		say("program ");
 		say(program.id);
 		say("\n");
-	} while (text && *text);
+		if (program.times)
+			run_loop();
+		else
+			run_program();
+	}
+	open = !wrong && program.more;
+	say("done ");
+	say(program.id);
+	say("\n");
+}
+
+static void answer_symbols(char *text)
+{
+	char *word[WORDS];
+	int words;
+
+	text[strcspn(text, "\n")] = 0;
+	words = split(text, word);
+	say_symbols(words > 1 ? word[1] : NULL);
+	say("done symbols\n");
+}
+
+/* A request is one program or several, answered in order; or it is for symbols. */
+void run_request(char *text)
+{
+	if (starts(text, "symbols")) {
+		answer_symbols(text);
+		return;
+	}
+	do
+		answer_program(&text);
+	while (text && *text);
 }

@@ -4,6 +4,7 @@
  * Every wait has a limit; a task that exceeds it is killed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static void adopt(int slot, pid_t pid)
 	task->pidfd = syscall(SYS_pidfd_open, pid, 0);
 	task->smaps = -1;
 	task->pgd = 0;
+	task->thread = task->busy = false;
 	task->order = ++created;
 }
 
@@ -109,70 +111,154 @@ static void end(struct task *task)
 	wait_gone(task);
 }
 
-/* Wait for the answer of SLOT's process, for its death, or for the limit. */
-static void await(int slot, struct answer *answer)
+/* The answer of SLOT's process, or its death; false when neither comes within LIMIT_MS. */
+static bool await(int slot, int limit_ms, struct answer *answer)
 {
 	struct task *task = &tasks[slot];
 	struct pollfd pollers[2] = {
 		{ .fd = AGENT_FD(slot), .events = POLLIN }, { .fd = task->pidfd, .events = POLLIN },
 	};
-	int n = poll(pollers, 2, OP_LIMIT_MS);
 
-	if (n > 0 && (pollers[0].revents & POLLIN) &&
+	if (poll(pollers, 2, limit_ms) <= 0)
+		return false;
+	if ((pollers[0].revents & POLLIN) &&
 	    recv(AGENT_FD(slot), answer, sizeof *answer, MSG_DONTWAIT) == sizeof *answer)
-		return;
-	*answer = (struct answer){ .ret = -1, .error = n > 0 ? ESRCH : ETIMEDOUT, .kind = n > 0 ? DIED : TIMEOUT };
+		return true;
+	*answer = (struct answer){ .ret = -1, .error = ESRCH, .kind = DIED };
 	end(task);
+	return true;
 }
 
-static void operate_fork(struct op *op, struct answer *answer)
+/* The same with the limit of an operation; a task that exceeds it is killed. */
+static void await_or_kill(int slot, struct answer *answer)
 {
-	int child = op->arg[0];
-	struct answer announced;
-
-	if (tasks[child].pid) {
-		*answer = (struct answer){ .ret = -1, .error = EEXIST, .kind = TAKEN };
+	if (await(slot, OP_LIMIT_MS, answer))
 		return;
-	}
-	drain(child);
-	send(AGENT_FD(op->task), op, sizeof *op, 0);
-	await(op->task, answer);
-	if (answer->ret)
-		return;
-	adopt(child, answer->child);
-	await(child, &announced);
+	*answer = (struct answer){ .ret = -1, .error = ETIMEDOUT, .kind = TIMEOUT };
+	end(&tasks[slot]);
 }
 
-/* Run one operation to its end. */
-void task_operate(struct op *op, struct answer *answer)
+/* Let a task begin its operation; false, with the answer, when it cannot. */
+static bool begin(struct op *op, struct answer *answer)
 {
 	struct task *task = &tasks[op->task];
+	bool creates = op->verb == FORK || op->verb == THREAD;
 
-	memset(answer, 0, sizeof *answer);
+	answer->ret = -1;
 	if (!task->pid) {
-		answer->ret = -1;
 		answer->error = ESRCH;
-		return;
-	}
-	switch (op->verb) {
-	case KILL:
-		end(task);
-		return;
-	case EXIT:
+	} else if (task->busy) {
+		answer->error = EBUSY;
+		answer->kind = BUSY;
+	} else if (creates && tasks[op->arg[0]].pid) {
+		answer->error = EEXIST;
+		answer->kind = TAKEN;
+	} else {
+		if (creates)
+			drain(op->arg[0]);
+		task->begun = *op;
+		task->busy = true;
 		send(AGENT_FD(op->task), op, sizeof *op, 0);
-		await(op->task, answer);
-		if (answer->kind == DIED)
-			memset(answer, 0, sizeof *answer);
-		return;
-	case FORK:
-		operate_fork(op, answer);
-		return;
-	default:
-		send(AGENT_FD(op->task), op, sizeof *op, 0);
-		await(op->task, answer);
-		if (op->verb == EXEC)
-			forget_mm(task);
+		answer->ret = 0;
+		answer->kind = BEGUN;
+		return true;
 	}
+	return false;
+}
+
+/* A child announces itself. A thread ends with its process, whose descriptor tells. */
+static void welcome(int parent, int child, const struct answer *answer, bool thread)
+{
+	struct answer announced = { 0 };
+
+	if (thread) {
+		adopt(child, tasks[parent].pid);
+		tasks[child].thread = true;
+		tasks[child].pidfd = fcntl(tasks[parent].pidfd, F_DUPFD_CLOEXEC, 0);
+	} else {
+		adopt(child, answer->child);
+	}
+	await_or_kill(child, &announced);
+	if (thread && tasks[child].pid)
+		tasks[child].pid = announced.child;
+}
+
+/* What SLOT's task has begun is finished: false when not within LIMIT_MS. */
+static bool collect(int slot, int limit_ms, struct answer *answer)
+{
+	struct op op = tasks[slot].begun;
+
+	if (!await(slot, limit_ms, answer))
+		return false;
+	tasks[slot].busy = false;
+	if (op.verb == EXIT && answer->kind == DIED)
+		memset(answer, 0, sizeof *answer);
+	else if (op.verb == EXEC)
+		forget_mm(&tasks[slot]);
+	else if ((op.verb == FORK || op.verb == THREAD) && !answer->ret)
+		welcome(slot, op.arg[0], answer, op.verb == THREAD);
+	return true;
+}
+
+static void task_collect(int slot, int limit_ms, struct answer *answer)
+{
+	if (!tasks[slot].busy)
+		*answer = (struct answer){ .ret = -1, .error = EINVAL, .kind = IDLE };
+	else if (!collect(slot, limit_ms, answer))
+		*answer = (struct answer){ .ret = -1, .error = EAGAIN, .kind = RUNNING };
+}
+
+/* Run one operation, or the part of it that is asked for. */
+void task_operate(struct op *op, struct answer *answer)
+{
+	memset(answer, 0, sizeof *answer);
+	if (op->part == COLLECT) {
+		task_collect(op->task, op->arg[0], answer);
+	} else if (op->part == WHERE) {
+		return;
+	} else if (op->verb == KILL && tasks[op->task].pid) {
+		end(&tasks[op->task]);
+	} else if (begin(op, answer) && op->part == WHOLE) {
+		memset(answer, 0, sizeof *answer);
+		if (collect(op->task, OP_LIMIT_MS, answer))
+			return;
+		*answer = (struct answer){ .ret = -1, .error = ETIMEDOUT, .kind = TIMEOUT };
+		end(&tasks[op->task]);
+	}
+}
+
+/* The functions of /proc/PID/stack, "[<0>] name+0x1/0x2" a line, without the rest. */
+static void say_stack(const char *at)
+{
+	while ((at = strchr(at, ']'))) {
+		at += 1 + (at[1] == ' ');
+		say(" ");
+		say_bytes(at, strcspn(at, "+ \n"));
+	}
+}
+
+/* The state of a task and, when it sleeps, the functions it is in, innermost first. */
+void task_where(int slot)
+{
+	char path[32] = "/proc/", text[4096], *at = path + strlen(path), state[2] = "-";
+	const char *after;
+
+	if (!tasks[slot].pid)
+		return;
+	for (pid_t scale = 1000000, pid = tasks[slot].pid; scale; scale /= 10)
+		if (pid >= scale)
+			*at++ = '0' + pid / scale % 10;
+	strcpy(at, "/stat");
+	file_read(path, text, sizeof text);
+	after = strrchr(text, ')');
+	if (after && after[1])
+		state[0] = after[2];
+	strcpy(at, "/stack");
+	file_read(path, text, sizeof text);
+	say("w ");
+	say(state);
+	say_stack(text);
+	say("\n");
 }
 
 /* A loop's process is forked once the operations are read, so it has them; it takes slot 0. */
@@ -189,7 +275,7 @@ void task_loop(const struct op *op, int count, uint64_t times, struct answer *an
 		return;
 	}
 	adopt(0, pid);
-	await(0, answer);
+	await_or_kill(0, answer);
 }
 
 /* The end of a program: the last created dies first. */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The symbols of the kernel, or of one of its modules, as /proc/kallsyms has them.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define CHUNK 65536
+
+/* Say LINE, "ADDRESS TYPE NAME" and for a module's symbol "\t[MODULE]", when it is MODULE's; NULL: the kernel's own. */
+static void say_symbol(const char *line, size_t length, const char *module)
+{
+	const char *tab = memchr(line, '\t', length);
+	const char *name = line + 19;   /* after 16 digits, a blank, the type and a blank */
+
+	if (length < 20 || starts(name, "__pfx_"))
+		return;
+	if (!module == !tab && (!module || (starts(tab, "\t[") && starts(tab + 2, module) &&
+					    tab[2 + strlen(module)] == ']'))) {
+		say_bytes(line, (tab ? tab : line + length) - line);
+		say("\n");
+	}
+}
+
+void say_symbols(const char *module)
+{
+	static char text[CHUNK + 1];
+	size_t have = 0;
+	ssize_t n;
+	int fd = open("/proc/kallsyms", O_RDONLY | O_CLOEXEC);
+
+	while (fd >= 0 && (n = read(fd, text + have, CHUNK - have)) > 0) {
+		char *line = text, *end;
+
+		have += n;
+		text[have] = 0;
+		while ((end = strchr(line, '\n'))) {
+			say_symbol(line, end - line, module);
+			line = end + 1;
+		}
+		have -= line - text;
+		memmove(text, line, have);
+	}
+	if (fd >= 0)
+		close(fd);
+}
