@@ -14,6 +14,7 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import TABLE_PAGES
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
+    VM_ACCOUNT,
     VM_DONTEXPAND,
     VM_LOCKED,
     VM_MAYSHARE,
@@ -212,6 +213,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
         if vma.start == call.start and vma.end == call.start + call.old:
             vma.anon_vma = None
         vma.flags &= ~VM_LOCKED
+        if mm.kernel.profile.dontunmap_drops_account:
+            vma.flags &= ~VM_ACCOUNT
     elif call.old:
         yield from do_munmap(mm, call.start, call.start + call.old)
     new = mm.merge_around(new)

@@ -16,6 +16,7 @@ class Profile:
     :ivar series: ``6.1``, ``7.2`` ...
     :ivar tracker: the policy that remembers which pfns a mapping reserved
     :ivar end_match: freeing a range may shrink an entry with the same end (S2.4)
+    :ivar dontunmap_drops_account: MREMAP_DONTUNMAP takes VM_ACCOUNT from the whole source VMA
     :ivar pgprot_replaces: pgprot_writecombine replaces the cache bits instead of OR-ing (S1.5)
     :ivar mtrr_merged_map: MTRR types come from one merged map (S1.7)
     :ivar saved_dirty: write-protecting an entry hides its dirty bit (S1.3)
@@ -37,6 +38,7 @@ class Profile:
     tracker: str
     flushes: str
     end_match: bool
+    dontunmap_drops_account: bool
     pgprot_replaces: bool
     mtrr_merged_map: bool
     saved_dirty: bool

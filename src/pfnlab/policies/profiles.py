@@ -22,11 +22,19 @@ class Switch:
     :param name: the field of :class:`~pfnlab.mm.profile.Profile`
     :param since: the first series of ours that behaves so
     :param source: commit or release that brought it, or how it is known
+    :param until: the first series that no longer does, or None
     """
 
     name: str
     since: str
     source: str
+    until: str | None = None
+
+    def on(self, series: str) -> bool:
+        """Whether *series* behaves so."""
+        at = series_key(series)
+        gone = self.until is not None and series_key(self.until) <= at
+        return series_key(self.since) <= at and not gone
 
 
 SWITCHES = (
@@ -37,6 +45,7 @@ SWITCHES = (
     Switch("unfaulted_unaccounted", "6.12", "mprotect() of untouched anonymous memory; measured"),
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own; measured"),
     Switch("guard_regions", "6.16", "MADV_GUARD_INSTALL, 6.13; S5.9"),
+    Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),
     Switch("pgprot_replaces", "6.16", "pgprot_set_cachemode(), pfnmap rewrite of 6.16; S1.5"),
     Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8, measured"),
     Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured"),
@@ -58,7 +67,7 @@ def series_key(series: str) -> tuple[int, ...]:
 def profile_of(series: str) -> Profile:
     """The profile of one of :data:`SERIES`."""
     key = series_key(series)
-    switches = {switch.name: series_key(switch.since) <= key for switch in SWITCHES}
+    switches = {switch.name: switch.on(series) for switch in SWITCHES}
     tracker = next(name for since, name in reversed(TRACKERS) if series_key(since) <= key)
     flushes = next(name for since, name in reversed(FLUSHES) if series_key(since) <= key)
     legacy = tracker == "vm_pat"
