@@ -1,4 +1,4 @@
-"""The guest image: the agent, compiled from ``lab/guest``, alone in an initramfs."""
+"""The guest image: the agent, compiled from ``lab/guest``, and what else a guest needs, in an initramfs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 import shutil
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -30,17 +30,23 @@ _COMPILE_LIMIT = 120.0
 _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
-def guest_image() -> Path:
+def guest_image(extra: Mapping[str, Path] | None = None) -> Path:
     """
     The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
 
+    :param extra: more files for the guest, by their names in its top folder
     :raises MissingTool: there is no C compiler, or it lacks a static C library
     """
+    image = _agent_image()
+    return _with_files(image, extra) if extra else image
+
+
+def _agent_image() -> Path:
     sources = _sources()
     compiler = _compiler()
     key = hashlib.sha256(repr((_version(compiler), FLAGS)).encode())
-    for source in sources:
-        key.update(f"\0{source.name}\0".encode())
+    for name, source in sources.items():
+        key.update(f"\0{name}\0".encode())
         key.update(source.read_bytes())
     image = cache_root() / "guest" / f"{key.hexdigest()[:16]}.cpio"
     if image.exists():
@@ -52,6 +58,19 @@ def guest_image() -> Path:
         whole.write_bytes(initramfs(agent))
         whole.replace(image)
     return image
+
+
+def _with_files(image: Path, extra: Mapping[str, Path]) -> Path:
+    # The kernel unpacks archives that follow each other one over the other.
+    members = [_member(name, stat.S_IFREG | 0o644, extra[name].read_bytes()) for name in sorted(extra)]
+    second = b"".join([*members, _member("TRAILER!!!", 0)])
+    larger = image.with_name(f"{image.stem}-{hashlib.sha256(second).hexdigest()[:16]}.cpio")
+    if not larger.exists():
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=image.parent) as building:
+            whole = Path(building) / larger.name
+            whole.write_bytes(image.read_bytes() + second)
+            whole.replace(larger)
+    return larger
 
 
 def initramfs(init: bytes) -> bytes:
@@ -79,12 +98,12 @@ def _aligned(data: bytes) -> bytes:
     return data + bytes(-len(data) % 4)
 
 
-def _sources() -> list[Traversable]:
+def _sources() -> dict[str, Traversable]:
     folder = resources.files("pfnlab.lab") / "guest"
-    sources = [file for file in folder.iterdir() if file.name.endswith((".c", ".h"))]
-    if not sources:
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith((".c", ".h")))
+    if not names:
         raise Defect(f"the agent's sources are missing from {folder}: this installation is not whole")
-    return sorted(sources, key=lambda file: file.name)
+    return {name: folder / name for name in [*names, "driver/pfnlab.h"]}
 
 
 # The command that compiles C: $CC, which may hold options, else gcc, else cc.
@@ -101,10 +120,11 @@ def _version(compiler: Sequence[str]) -> str:
     return run([*compiler, "--version"], limit=_COMPILE_LIMIT, remedy=_REMEDY).stdout.partition("\n")[0]
 
 
-def _compile(compiler: Sequence[str], sources: Sequence[Traversable], into: Path) -> bytes:
-    for source in sources:
-        (into / source.name).write_bytes(source.read_bytes())
-    units = [source.name for source in sources if source.name.endswith(".c")]
+def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: Path) -> bytes:
+    for name, source in sources.items():
+        (into / name).parent.mkdir(exist_ok=True)
+        (into / name).write_bytes(source.read_bytes())
+    units = [name for name in sources if name.endswith(".c")]
     command = [*compiler, *FLAGS, "-o", "init", *units]
     result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, cwd=into)
     if result.returncode:

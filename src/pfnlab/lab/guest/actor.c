@@ -78,6 +78,8 @@ static int open_via(enum via via)
 			return -1;
 		}
 		return fd;
+	case VIA_DRIVER:
+		return driver_open();
 	default:
 		return -1;
 	}
@@ -197,6 +199,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case STORE:    touch(op, answer); return;
 	case FORK:     split_off(op, answer); return;
 	case THREAD:   share(op, answer); return;
+	case DRIVER:   driver_operate(arg, answer); return;
 	case EXEC:     replace(op, answer); return;
 	case EXIT:     _exit(0);
 	case MUNMAP:   ret = munmap(at, arg[1]); break;

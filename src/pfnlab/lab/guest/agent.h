@@ -7,6 +7,7 @@
  *     program.c  one request: read it, run its operations, answer
  *     tasks.c    the processes of a program, seen from the agent: start, operate, wait, kill
  *     actor.c    the same processes from inside: they make the system calls
+ *     driver.c   the test driver: loaded when a program needs it, and asked
  *     observe.c  memtype list, kernel log, VMAs
  *     ptes.c     page tables through /proc/kcore
  *     offsets.c  where the kernel keeps them: BTF and kallsyms
@@ -43,10 +44,11 @@
 
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL,
-	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, VERBS
+	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, VERBS
 };
 
-enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIAS };
+enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIA_DRIVER,
+	VIAS };
 
 /* What the agent does with an operation: all of it, begin it only, ask for what was begun, say where its task is. */
 enum part { WHOLE, BEGIN, COLLECT, WHERE };
@@ -56,7 +58,7 @@ struct op {
 	enum part part;
 	int task;
 	enum verb verb;
-	uint64_t arg[ARGS];           /* mmap: arg[0] is the enum via */
+	uint64_t arg[ARGS];           /* mmap: arg[0] is the enum via; driver: the command's number */
 	char comm[COMM];              /* of the task that executes it */
 	char child_comm[COMM];        /* of the task a fork creates */
 };
@@ -118,6 +120,14 @@ void tasks_kill(void);
 /* actor.c */
 void actor(int slot, const char *comm, bool announce) __attribute__((noreturn));
 void actor_loop(const struct op *op, int count, uint64_t times) __attribute__((noreturn));
+
+/* driver.c */
+int driver_command(const char *name);
+int driver_arguments(int command);
+int driver_open(void);
+const char *driver_load(void);
+void driver_operate(const uint64_t *arg, struct answer *answer);
+void driver_reset(void);
 
 /* observe.c */
 void observe_open(void);

@@ -18,12 +18,12 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[MSYNC] = { "msync", 2 }, [MSEAL] = { "mseal", 2 }, [MPROTECT] = { "mprotect", 3 }, [MADVISE] = { "madvise", 3 },
 	[MREMAP] = { "mremap", 5 }, [MLOCKALL] = { "mlockall", 0 }, [LOAD] = { "load", 1 }, [STORE] = { "store", 2 },
 	[FORK] = { "fork", 1 }, [EXEC] = { "exec", 0 }, [EXIT] = { "exit", 0 }, [KILL] = { "kill", 0 }, [NOP] = { "nop", 0 },
-	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 },
+	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 },
 };
 
 static const char *const vias[VIAS] = {
 	[VIA_WC] = "wc", [VIA_UC] = "uc", [VIA_DEVMEM] = "devmem", [VIA_DEVMEM_SYNC] = "devmem-sync",
-	[VIA_PROC_WC] = "proc-wc", [VIA_PROC_UC] = "proc-uc", [VIA_ANON] = "anon",
+	[VIA_PROC_WC] = "proc-wc", [VIA_PROC_UC] = "proc-uc", [VIA_ANON] = "anon", [VIA_DRIVER] = "driver",
 };
 
 static struct {
@@ -32,6 +32,7 @@ static struct {
 	struct range watch[RANGES], area[RANGES];
 	int watches, areas, count;
 	uint64_t times;               /* of a loop; 0: a program */
+	bool driver;                  /* something in it needs the test driver */
 	bool more;                    /* the tasks stay for the next request */
 	char comm[TASKS][COMM];
 	struct op op[OPS];
@@ -71,6 +72,15 @@ static uint64_t via(const char *word)
 	return 0;
 }
 
+static uint64_t command(const char *word)
+{
+	int i = driver_command(word);
+
+	if (i < 0)
+		wrong = "no such command of the driver";
+	return i < 0 ? 0 : i;
+}
+
 /* Room for one more operation of TASK; when there is none, the last one's. */
 static struct op *next_op(const char *task, enum part part)
 {
@@ -89,7 +99,7 @@ static struct op *next_op(const char *task, enum part part)
 static void read_op(char **word, int words, enum part part)
 {
 	struct op *op;
-	int verb = 0;
+	int verb = 0, args;
 
 	op = next_op(words > 1 ? word[1] : "", part);
 	if (words < 3) {
@@ -98,14 +108,21 @@ static void read_op(char **word, int words, enum part part)
 	}
 	while (verb < VERBS && strcmp(word[2], verbs[verb].name))
 		verb++;
-	if (verb == VERBS || words - 3 != verbs[verb].args) {
-		wrong = verb == VERBS ? "no such verb" : "wrong number of arguments";
+	args = verb == VERBS ? 0 : verbs[verb].args;
+	if (verb == DRIVER && words > 3)
+		args += driver_arguments(command(word[3]));
+	if (verb == VERBS || words - 3 != args) {
+		if (!wrong)
+			wrong = verb == VERBS ? "no such verb" : "wrong number of arguments";
 		return;
 	}
 	op->verb = verb;
+	program.driver |= verb == DRIVER || (verb == MMAP && !strcmp(word[3], vias[VIA_DRIVER]));
 	for (int i = 0; i < words - 3; i++) {
 		if (verb == MMAP && i == 0)
 			op->arg[i] = via(word[3]);
+		else if (verb == DRIVER && i == 0)
+			op->arg[i] = command(word[3]);
 		else if (verb == FORK || verb == THREAD)
 			op->arg[i] = slot(word[3]);
 		else
@@ -331,6 +348,8 @@ bool program_open(void)
 static void answer_program(char **text)
 {
 	read_program(text);
+	if (!wrong && program.driver)
+		wrong = driver_load();
 	if (!wrong && !program.times && !open && !task_first())
 		wrong = "the first task cannot be forked";
 	if (wrong) {
@@ -348,6 +367,8 @@ static void answer_program(char **text)
 			run_program();
 	}
 	open = !wrong && program.more;
+	if (!open)
+		driver_reset();
 	say("done ");
 	say(program.id);
 	say("\n");

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The test driver (driver/): loaded from the image when the first program needs it, then asked by name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "driver/pfnlab.h"
+
+#define MODULE "/pfnlab.ko"
+
+static const struct { const char *name; unsigned int request; } commands[] = {
+	{ "map", PFNLAB_MAP }, { "unmap", PFNLAB_UNMAP }, { "zap", PFNLAB_ZAP }, { "remap", PFNLAB_REMAP_LIVE },
+	{ "claim", PFNLAB_CLAIM }, { "release", PFNLAB_RELEASE },
+	{ "ioremap", PFNLAB_IOREMAP_MAP }, { "iounmap", PFNLAB_IOREMAP_UNMAP },
+	{ "memremap", PFNLAB_MEMREMAP_MAP }, { "memunmap", PFNLAB_MEMREMAP_UNMAP },
+	{ "io-mapping", PFNLAB_IO_MAPPING }, { "io-mapping-free", PFNLAB_IO_MAPPING_FREE },
+	{ "set-memory", PFNLAB_SET_MEMORY }, { "memtype-free", PFNLAB_MEMTYPE_FREE },
+	{ "ram", PFNLAB_RAM }, { "faults", PFNLAB_FAULTS },
+};
+
+static bool used;                 /* since the last reset */
+
+/* The number of the command called NAME, -1 when there is none. */
+int driver_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (!strcmp(name, commands[i].name))
+			return i;
+	return -1;
+}
+
+/* How many numbers COMMAND takes. */
+int driver_arguments(int command)
+{
+	if (command < 0 || !(_IOC_DIR(commands[command].request) & _IOC_WRITE))
+		return 0;
+	return _IOC_SIZE(commands[command].request) / sizeof(uint64_t);
+}
+
+int driver_open(void)
+{
+	return open(PFNLAB_DEVICE, O_RDWR | O_CLOEXEC);
+}
+
+/* Have the driver; NULL, or why it cannot be had. What the kernel says of loading it is nobody's business. */
+const char *driver_load(void)
+{
+	int fd;
+	long failed;
+
+	used = true;
+	if (!access(PFNLAB_DEVICE, F_OK))
+		return NULL;
+	fd = open(MODULE, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return "there is no driver in this image";
+	failed = syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+	if (failed)
+		return errno == ENOEXEC ? "the driver was built for another kernel" : "the driver cannot be loaded";
+	observe_log(false);
+	return NULL;
+}
+
+void driver_operate(const uint64_t *arg, struct answer *answer)
+{
+	unsigned int request = commands[arg[0]].request;
+	uint64_t asked[ARGS];
+	int fd = driver_open();
+
+	memcpy(asked, arg + 1, sizeof asked - sizeof *asked);
+	answer->ret = fd < 0 ? -1 : ioctl(fd, request, asked);
+	answer->error = errno;
+	if (fd >= 0)
+		close(fd);
+	if (!answer->ret && (_IOC_DIR(request) & _IOC_READ)) {
+		answer->kind = NUMBER;
+		answer->value = asked[0];
+	}
+}
+
+/* Nothing of a program stays in the driver. */
+void driver_reset(void)
+{
+	int fd = used ? driver_open() : -1;
+
+	used = false;
+	if (fd < 0)
+		return;
+	ioctl(fd, PFNLAB_RESET);
+	close(fd);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the files of the driver share:
+ *
+ *     pfnlab.c       the device and its requests
+ *     mappings.c     mappings of user space
+ *     kernel_side.c  the kernel's own mappings, claims and cache modes
+ */
+#ifndef DRIVER_H
+#define DRIVER_H
+
+#include <linux/fs.h>
+#include <linux/mm_types.h>
+
+#include "pfnlab.h"
+
+union request {
+	struct pfnlab_map map;
+	struct pfnlab_unmap unmap;
+	struct pfnlab_area area;
+	struct pfnlab_remap remap;
+	struct pfnlab_range range;
+	struct pfnlab_kernel_map kernel_map;
+	struct pfnlab_start start;
+	struct pfnlab_ends ends;
+	struct pfnlab_set set;
+	struct pfnlab_number number;
+};
+
+/* pfnlab.c */
+extern struct page *driver_ram;     /* PFNLAB_RAM_PAGES of them */
+
+/* mappings.c */
+int pfnlab_mmap(struct file *file, struct vm_area_struct *vma);
+long zap(const struct pfnlab_area *area);
+long remap_live(const struct pfnlab_remap *ask);
+void set_next_map(const struct pfnlab_map *map);
+u64 count_faults(void);
+void forget_faults(void);
+
+/* kernel_side.c */
+long kernel_request(unsigned int command, const union request *ask);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the kernel itself maps, claims and changes the cache mode of, when a driver asks.
+ */
+#include <linux/io-mapping.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/kprobes.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <asm/set_memory.h>
+
+#include "driver.h"
+
+static DEFINE_MUTEX(lock);
+static u64 ram_set[PFNLAB_RAM_PAGES];       /* enum pfnlab_set_memory */
+static struct pfnlab_range claimed;         /* len 0: nothing */
+
+/* The kernel's own mappings, as long as somebody holds them; the newest first. */
+struct held {
+	struct list_head link;
+	unsigned int undo;                  /* the request that lets go of it */
+	u64 start;
+	void *at;
+};
+
+static LIST_HEAD(helds);
+
+static long hold(unsigned int undo, u64 start, void *at)
+{
+	struct held *held;
+
+	if (!at)
+		return -ENOMEM;
+	held = kmalloc(sizeof(*held), GFP_KERNEL | __GFP_NOFAIL);
+	*held = (struct held){ .undo = undo, .start = start, .at = at };
+	list_add(&held->link, &helds);
+	return 0;
+}
+
+static void let_go(struct held *held)
+{
+	if (held->undo == PFNLAB_IOREMAP_UNMAP)
+		iounmap((void __iomem *)held->at);
+	else if (held->undo == PFNLAB_MEMREMAP_UNMAP)
+		memunmap(held->at);
+	else
+		io_mapping_free(held->at);
+	list_del(&held->link);
+	kfree(held);
+}
+
+/* The newest mapping of that kind, of START unless that is 0. */
+static long let_go_of(unsigned int undo, u64 start)
+{
+	struct held *held;
+
+	list_for_each_entry(held, &helds, link) {
+		if (held->undo == undo && (!start || held->start == start)) {
+			let_go(held);
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+static long ioremap_held(const struct pfnlab_kernel_map *ask)
+{
+	static void __iomem *(*const ways[])(resource_size_t, unsigned long) = {
+		[PFNLAB_IOREMAP] = ioremap, [PFNLAB_IOREMAP_WC] = ioremap_wc,
+		[PFNLAB_IOREMAP_CACHE] = ioremap_cache, [PFNLAB_IOREMAP_UC] = ioremap_uc,
+		[PFNLAB_IOREMAP_WT] = ioremap_wt,
+	};
+
+	if (ask->how >= ARRAY_SIZE(ways))
+		return -EINVAL;
+	return hold(PFNLAB_IOREMAP_UNMAP, ask->start, (void __force *)ways[ask->how](ask->start, ask->len));
+}
+
+static long claim(const struct pfnlab_range *ask)
+{
+	if (claimed.len || !ask->len)
+		return claimed.len ? -EBUSY : -EINVAL;
+	if (!request_mem_region(ask->start, ask->len, "pfnlab"))
+		return -EBUSY;
+	claimed = *ask;
+	return 0;
+}
+
+static void release(void)
+{
+	if (claimed.len)
+		release_mem_region(claimed.start, claimed.len);
+	claimed.len = 0;
+}
+
+static long set_memory(const struct pfnlab_set *ask)
+{
+	unsigned long at = (unsigned long)page_address(driver_ram) + (ask->page << PAGE_SHIFT);
+	long error;
+
+	if (ask->how > PFNLAB_SET_UC || ask->page >= PFNLAB_RAM_PAGES || !ask->pages ||
+	    ask->pages > PFNLAB_RAM_PAGES - ask->page)
+		return -EINVAL;
+	error = ask->how == PFNLAB_SET_WB ? set_memory_wb(at, ask->pages) :
+		ask->how == PFNLAB_SET_WC ? set_memory_wc(at, ask->pages) : set_memory_uc(at, ask->pages);
+	for (u64 i = 0; !error && i < ask->pages; i++)
+		ram_set[ask->page + i] = ask->how;
+	return error;
+}
+
+/* memtype_free() is not exported; a kprobe knows where it is. */
+static long memtype_free_at(const struct pfnlab_ends *ask)
+{
+	static int (*memtype_free)(u64 start, u64 end);
+
+	if (!memtype_free) {
+		struct kprobe probe = { .symbol_name = "memtype_free" };
+		int error = register_kprobe(&probe);
+
+		if (error)
+			return error;
+		memtype_free = (void *)probe.addr;
+		unregister_kprobe(&probe);
+	}
+	return memtype_free(ask->start, ask->end);
+}
+
+/* As after loading. */
+static void undo_all(void)
+{
+	while (!list_empty(&helds))
+		let_go(list_first_entry(&helds, struct held, link));
+	release();
+	for (u64 i = 0; i < PFNLAB_RAM_PAGES; i++)
+		if (ram_set[i])
+			set_memory(&(struct pfnlab_set){ .page = i, .pages = 1, .how = PFNLAB_SET_WB });
+	memset(page_address(driver_ram), 0, PFNLAB_RAM_PAGES * PAGE_SIZE);
+}
+
+static long serve(unsigned int command, const union request *ask)
+{
+	switch (command) {
+	case PFNLAB_CLAIM:
+		return claim(&ask->range);
+	case PFNLAB_RELEASE:
+		release();
+		return 0;
+	case PFNLAB_IOREMAP_MAP:
+		return ioremap_held(&ask->kernel_map);
+	case PFNLAB_MEMREMAP_MAP:
+		return hold(PFNLAB_MEMREMAP_UNMAP, ask->kernel_map.start,
+			    memremap(ask->kernel_map.start, ask->kernel_map.len, ask->kernel_map.how));
+	case PFNLAB_IO_MAPPING:
+		return hold(PFNLAB_IO_MAPPING_FREE, ask->range.start,
+			    io_mapping_create_wc(ask->range.start, ask->range.len));
+	case PFNLAB_IOREMAP_UNMAP:
+	case PFNLAB_MEMREMAP_UNMAP:
+	case PFNLAB_IO_MAPPING_FREE:
+		return let_go_of(command, ask->start.start);
+	case PFNLAB_SET_MEMORY:
+		return set_memory(&ask->set);
+	case PFNLAB_MEMTYPE_FREE:
+		return memtype_free_at(&ask->ends);
+	case PFNLAB_RESET:
+		undo_all();
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+long kernel_request(unsigned int command, const union request *ask)
+{
+	long error;
+
+	mutex_lock(&lock);
+	error = serve(command, ask);
+	mutex_unlock(&lock);
+	return error;
+}

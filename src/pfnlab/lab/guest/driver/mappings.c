@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Mappings of user space: how mmap and faults populate them, and what is done to living ones.
+ * Nothing here holds a lock of ours while it works, so that one task may be held in it and others go on.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/spinlock.h>
+#include <linux/version.h>
+
+#include "driver.h"
+
+#define SINCE(major, minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0))
+#define HUGE_KINDS SINCE(6, 12)
+
+#if !SINCE(6, 3)
+static void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/* pfn_t went in 6.17. */
+#if SINCE(6, 17)
+#define as_device(pfn) (pfn)
+#else
+#include <linux/pfn_t.h>
+#define as_device(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
+#endif
+
+#if !SINCE(7, 1)
+#define zap_special_vma_range zap_vma_ptes
+#endif
+
+static DEFINE_SPINLOCK(lock);
+static struct pfnlab_map next_map;          /* how the next mmap populates */
+static atomic64_t faults;
+
+static pgprot_t with_mode(pgprot_t prot, u64 mode)
+{
+	pgprot_t plain = __pgprot(pgprot_val(prot) & ~_PAGE_CACHE_MASK);
+
+	switch (mode) {
+	case PFNLAB_WC:
+		return pgprot_writecombine(plain);
+	case PFNLAB_UC_MINUS:
+		return pgprot_noncached(plain);
+	default:
+		return prot;
+	}
+}
+
+/* What the fault handler must know of a VMA fits into its private pointer. */
+static void *remembered(const struct pfnlab_map *map)
+{
+	return (void *)(unsigned long)(map->kind | map->insert << 8);
+}
+
+static u64 kind_of(const struct vm_area_struct *vma)
+{
+	return (unsigned long)vma->vm_private_data & 0xff;
+}
+
+static u64 insert_of(const struct vm_area_struct *vma)
+{
+	return (unsigned long)vma->vm_private_data >> 8;
+}
+
+/* A private mapping that is or can become writable. */
+static bool is_cow(const struct vm_area_struct *vma)
+{
+	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
+/* vmf_insert_pfn() has a BUG_ON for private PFN mappings. */
+static bool would_die(const struct vm_area_struct *vma)
+{
+	return is_cow(vma) && !(vma->vm_flags & VM_MIXEDMAP);
+}
+
+static vm_fault_t pfnlab_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+
+	atomic64_inc(&faults);
+	if (would_die(vma))
+		return VM_FAULT_SIGBUS;
+	switch (kind_of(vma)) {
+	case PFNLAB_FAULT_PROT:
+		return vmf_insert_pfn_prot(vma, vmf->address, vmf->pgoff,
+					   with_mode(vma->vm_page_prot, insert_of(vma)));
+	case PFNLAB_FAULT_MIXED:
+		return vmf_insert_mixed(vma, vmf->address, as_device(vmf->pgoff));
+	default:
+		return vmf_insert_pfn(vma, vmf->address, vmf->pgoff);
+	}
+}
+
+#if HUGE_KINDS
+static vm_fault_t pfnlab_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long pages = 1UL << order, size = PAGE_SIZE << order;
+	unsigned long pfn = ALIGN_DOWN(vmf->pgoff, pages), start = ALIGN_DOWN(vmf->address, size);
+	u64 kind = kind_of(vma);
+
+	if (kind != PFNLAB_FAULT_PUD && (kind != PFNLAB_FAULT_PMD || order != PMD_ORDER))
+		return VM_FAULT_FALLBACK;
+	if (start < vma->vm_start || start + size > vma->vm_end || would_die(vma) ||
+	    vmf->pgoff - pfn != (vmf->address - start) >> PAGE_SHIFT)
+		return VM_FAULT_FALLBACK;
+	atomic64_inc(&faults);
+	if (order == PMD_ORDER)
+		return vmf_insert_pfn_pmd(vmf, as_device(pfn), vmf->flags & FAULT_FLAG_WRITE);
+	if (IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD) && order == PUD_ORDER)
+		return vmf_insert_pfn_pud(vmf, as_device(pfn), vmf->flags & FAULT_FLAG_WRITE);
+	return VM_FAULT_FALLBACK;
+}
+#endif
+
+static const struct vm_operations_struct pfnlab_vm_ops = {
+	.fault = pfnlab_fault,
+#if HUGE_KINDS
+	.huge_fault = pfnlab_huge_fault,
+#endif
+	.access = generic_access_phys,
+};
+
+static int remap(struct vm_area_struct *vma, unsigned long from, unsigned long len)
+{
+	if (!len)
+		return -EINVAL;
+	return remap_pfn_range(vma, vma->vm_start + from, vma->vm_pgoff + (from >> PAGE_SHIFT), len,
+			       vma->vm_page_prot);
+}
+
+/* One page at least, and inside SIZE bytes. */
+static bool is_part(u64 start, u64 len, u64 size)
+{
+	return PAGE_ALIGNED(start | len) && len && start < size && len <= size - start;
+}
+
+static int remap_halves(struct vm_area_struct *vma, unsigned long size)
+{
+	unsigned long half = size / 2 & PAGE_MASK;
+	int error = remap(vma, 0, half);
+
+	return error ?: remap(vma, half, size - half);
+}
+
+static int populate_later(struct vm_area_struct *vma, vm_flags_t special)
+{
+	if (special == VM_PFNMAP && is_cow(vma))
+		return -EINVAL;
+	vm_flags_set(vma, special | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}
+
+static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
+{
+	unsigned long size = vma->vm_end - vma->vm_start;
+
+	switch (map->kind) {
+	case PFNLAB_REMAP:
+		return remap(vma, 0, size);
+	case PFNLAB_REMAP_PART:
+		return is_part(map->start, map->len, size) ? remap(vma, map->start, map->len) : -EINVAL;
+	case PFNLAB_REMAP_HALVES:
+		return remap_halves(vma, size);
+	case PFNLAB_REMAP_RAM:
+		if (size > PFNLAB_RAM_PAGES * PAGE_SIZE)
+			return -EINVAL;
+		return remap_pfn_range(vma, vma->vm_start, page_to_pfn(driver_ram), size, vma->vm_page_prot);
+	case PFNLAB_FAULT:
+	case PFNLAB_FAULT_PROT:
+		return populate_later(vma, VM_PFNMAP);
+	case PFNLAB_FAULT_PMD:
+	case PFNLAB_FAULT_PUD:
+		return HUGE_KINDS ? populate_later(vma, VM_PFNMAP) : -EOPNOTSUPP;
+	case PFNLAB_FAULT_MIXED:
+		return populate_later(vma, VM_MIXEDMAP);
+	case PFNLAB_FAIL:
+		return -ENXIO;
+	default:
+		return -EINVAL;
+	}
+}
+
+int pfnlab_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct pfnlab_map map;
+
+	spin_lock(&lock);
+	map = next_map;
+	spin_unlock(&lock);
+	vma->vm_page_prot = with_mode(vma->vm_page_prot, map.mode);
+	vma->vm_ops = &pfnlab_vm_ops;
+	vma->vm_private_data = remembered(&map);
+	return populate(vma, &map);
+}
+
+long zap(const struct pfnlab_area *area)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, area->addr);
+	if (vma)
+		zap_special_vma_range(vma, area->addr, area->len);
+	mmap_read_unlock(mm);
+	return vma ? 0 : -EFAULT;
+}
+
+/* remap_pfn_range() has a BUG_ON for entries that are not empty. */
+static bool is_mapped(struct vm_area_struct *vma, unsigned long addr)
+{
+#if SINCE(6, 12)
+	struct follow_pfnmap_args args = { .vma = vma, .address = addr };
+
+	if (follow_pfnmap_start(&args))
+		return false;
+	follow_pfnmap_end(&args);
+	return true;
+#else
+	unsigned long pfn;
+
+	return !follow_pfn(vma, addr, &pfn);
+#endif
+}
+
+static int remap_live_vma(struct vm_area_struct *vma, const struct pfnlab_remap *ask)
+{
+	unsigned long from = ask->addr - vma->vm_start;
+
+	if (vma->vm_ops != &pfnlab_vm_ops || !is_part(from, ask->len, vma->vm_end - vma->vm_start))
+		return -EINVAL;
+	for (unsigned long at = 0; at < ask->len; at += PAGE_SIZE)
+		if (is_mapped(vma, ask->addr + at))
+			return -EBUSY;
+	return remap_pfn_range(vma, ask->addr, vma->vm_pgoff + (from >> PAGE_SHIFT), ask->len,
+			       with_mode(vma->vm_page_prot, ask->mode));
+}
+
+long remap_live(const struct pfnlab_remap *ask)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	long error;
+
+	mmap_write_lock(mm);
+	vma = vma_lookup(mm, ask->addr);
+	error = vma ? remap_live_vma(vma, ask) : -EFAULT;
+	mmap_write_unlock(mm);
+	return error;
+}
+
+void set_next_map(const struct pfnlab_map *map)
+{
+	spin_lock(&lock);
+	next_map = *map;
+	spin_unlock(&lock);
+}
+
+u64 count_faults(void)
+{
+	return atomic64_read(&faults);
+}
+
+void forget_faults(void)
+{
+	atomic64_set(&faults, 0);
+}

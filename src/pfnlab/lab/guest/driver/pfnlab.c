@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * /dev/pfnlab: what only drivers can do to PFN mappings, asked for by programs. For a guest that is thrown away:
+ * it maps any physical page it is told to. What would kill the kernel (a BUG_ON in the callee) is refused.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pfn.h>
+#include <linux/uaccess.h>
+
+#include "driver.h"
+
+struct page *driver_ram;
+
+static long serve(struct file *file, unsigned int command, union request *ask)
+{
+	switch (command) {
+	case PFNLAB_MAP:
+		set_next_map(&ask->map);
+		return 0;
+	case PFNLAB_UNMAP:
+		unmap_mapping_range(file->f_mapping, ask->unmap.start, ask->unmap.len, !!ask->unmap.even_cows);
+		return 0;
+	case PFNLAB_ZAP:
+		return zap(&ask->area);
+	case PFNLAB_REMAP_LIVE:
+		return remap_live(&ask->remap);
+	case PFNLAB_FAULTS:
+		ask->number.number = count_faults();
+		return 0;
+	case PFNLAB_RAM:
+		ask->number.number = PFN_PHYS(page_to_pfn(driver_ram));
+		return 0;
+	case PFNLAB_RESET:
+		set_next_map(&(struct pfnlab_map){});
+		forget_faults();
+		fallthrough;
+	default:
+		return kernel_request(command, ask);
+	}
+}
+
+static long pfnlab_ioctl(struct file *file, unsigned int command, unsigned long argument)
+{
+	union request ask = {};
+	void __user *theirs = (void __user *)argument;
+	size_t size = _IOC_SIZE(command);
+	long error;
+
+	if (size > sizeof(ask))
+		return -ENOTTY;
+	if ((_IOC_DIR(command) & _IOC_WRITE) && copy_from_user(&ask, theirs, size))
+		return -EFAULT;
+	error = serve(file, command, &ask);
+	if (!error && (_IOC_DIR(command) & _IOC_READ) && copy_to_user(theirs, &ask, size))
+		return -EFAULT;
+	return error;
+}
+
+static const struct file_operations pfnlab_operations = {
+	.owner = THIS_MODULE,
+	.mmap = pfnlab_mmap,
+	.unlocked_ioctl = pfnlab_ioctl,
+};
+
+static struct miscdevice pfnlab_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "pfnlab",
+	.fops = &pfnlab_operations,
+	.mode = 0600,
+};
+
+/* No exit: it stays until the guest goes. */
+static int __init pfnlab_init(void)
+{
+	int error;
+
+	driver_ram = alloc_pages(GFP_KERNEL | __GFP_ZERO, get_order(PFNLAB_RAM_PAGES * PAGE_SIZE));
+	if (!driver_ram)
+		return -ENOMEM;
+	error = misc_register(&pfnlab_device);
+	if (error)
+		__free_pages(driver_ram, get_order(PFNLAB_RAM_PAGES * PAGE_SIZE));
+	return error;
+}
+module_init(pfnlab_init);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("What only drivers can do to PFN mappings, on request");

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What one can ask of /dev/pfnlab; shared by the driver and the guest agent. Every argument is 64 bits wide,
+ * physical and virtual places are in bytes. PROTOCOL.md says what each request is for.
+ */
+#ifndef PFNLAB_H
+#define PFNLAB_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define PFNLAB_DEVICE "/dev/pfnlab"
+
+/* How mmap populates; the file offset is the physical address. The numbers are those of the recorded cases. */
+enum pfnlab_kind {
+	PFNLAB_REMAP,                 /* remap_pfn_range of the whole VMA */
+	PFNLAB_FAULT,                 /* nothing; the fault handler calls vmf_insert_pfn */
+	PFNLAB_REMAP_PART,            /* remap_pfn_range of [start, start + len) of the VMA */
+	PFNLAB_FAULT_PROT,            /* vmf_insert_pfn_prot with the mode in insert */
+	PFNLAB_FAULT_MIXED,           /* VM_MIXEDMAP, vmf_insert_mixed */
+	PFNLAB_REMAP_HALVES,          /* two calls of remap_pfn_range */
+	PFNLAB_REMAP_RAM,             /* remap_pfn_range of the driver's own pages */
+	PFNLAB_FAIL = 8,              /* mmap answers ENXIO */
+	PFNLAB_FAULT_PMD,             /* vmf_insert_pfn_pmd where a leaf fits; from 6.12 */
+	PFNLAB_FAULT_PUD,             /* vmf_insert_pfn_pud, else PMD */
+};
+
+/* Cache mode of vm_page_prot. */
+enum pfnlab_mode { PFNLAB_AS_IS, PFNLAB_WC, PFNLAB_UC_MINUS };
+
+/* Which ioremap. */
+enum pfnlab_ioremap {
+	PFNLAB_IOREMAP, PFNLAB_IOREMAP_WC, PFNLAB_IOREMAP_CACHE, PFNLAB_IOREMAP_UC, PFNLAB_IOREMAP_WT,
+};
+
+/* Which set_memory. */
+enum pfnlab_set_memory { PFNLAB_SET_WB, PFNLAB_SET_WC, PFNLAB_SET_UC };
+
+#define PFNLAB_RAM_PAGES 16       /* the driver's own pages */
+
+struct pfnlab_map { __u64 kind, mode, start, len, insert; };
+struct pfnlab_unmap { __u64 start, len, even_cows; };
+struct pfnlab_area { __u64 addr, len; };
+struct pfnlab_remap { __u64 addr, len, mode; };
+struct pfnlab_range { __u64 start, len; };
+struct pfnlab_kernel_map { __u64 start, len, how; };
+struct pfnlab_start { __u64 start; };
+struct pfnlab_ends { __u64 start, end; };
+struct pfnlab_set { __u64 page, pages, how; };
+struct pfnlab_number { __u64 number; };
+
+#define PFNLAB_MAP             _IOW('p', 0, struct pfnlab_map)
+#define PFNLAB_UNMAP           _IOW('p', 1, struct pfnlab_unmap)
+#define PFNLAB_ZAP             _IOW('p', 2, struct pfnlab_area)
+#define PFNLAB_CLAIM           _IOW('p', 3, struct pfnlab_range)
+#define PFNLAB_RELEASE         _IO('p', 4)
+#define PFNLAB_IOREMAP_MAP     _IOW('p', 5, struct pfnlab_kernel_map)
+#define PFNLAB_IOREMAP_UNMAP   _IOW('p', 6, struct pfnlab_start)
+#define PFNLAB_FAULTS          _IOR('p', 7, struct pfnlab_number)
+#define PFNLAB_REMAP_LIVE      _IOW('p', 8, struct pfnlab_remap)
+#define PFNLAB_MEMTYPE_FREE    _IOW('p', 9, struct pfnlab_ends)
+#define PFNLAB_MEMREMAP_MAP    _IOW('p', 10, struct pfnlab_kernel_map)
+#define PFNLAB_MEMREMAP_UNMAP  _IOW('p', 11, struct pfnlab_start)
+#define PFNLAB_IO_MAPPING      _IOW('p', 12, struct pfnlab_range)
+#define PFNLAB_IO_MAPPING_FREE _IOW('p', 13, struct pfnlab_start)
+#define PFNLAB_SET_MEMORY      _IOW('p', 14, struct pfnlab_set)
+#define PFNLAB_RAM             _IOR('p', 15, struct pfnlab_number)
+#define PFNLAB_RESET           _IO('p', 16)
+
+#endif
