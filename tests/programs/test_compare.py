@@ -35,10 +35,25 @@ CHANGED: dict[str, Any] = {
     "ptes": (PteSeen("main", Span("a", 0, 1), None, "none@L1"),),
     "flushes": 9,
     "events": ("memtype_free",),
+    "tracked": ("VM_PAT a[0:1]",),
+    "prots": ("a[0:1] WC",),
 }
 
 #: A step in which every channel saw something.
-FULL = Step("look", "main", "ok", 1, book((0, 1)), ("a line",), vmas((0, 1)), (), 1, ("flush_tlb_mm_range",))
+FULL = Step(
+    "look",
+    "main",
+    "ok",
+    1,
+    book((0, 1)),
+    ("a line",),
+    vmas((0, 1)),
+    (),
+    1,
+    ("flush_tlb_mm_range",),
+    ("bar[0:1] x1 a[0:1]",),
+    (),
+)
 
 WARNING = "WARNING at kernel/fork.c"
 

@@ -37,6 +37,8 @@ FULL = Step(
     ),
     flushes=1,
     events=("memtype_free", "flush_tlb_mm_range"),
+    tracked=("bar[0:16] x2 a[0:4] a[8:16]",),
+    prots=("a[0:4] WC",),
 )
 
 
@@ -53,7 +55,7 @@ def complaints(content: object) -> list[str]:
 
 def full_pair() -> dict[str, Any]:
     """Two runs that differ in every field."""
-    other = Step("child: read a[0]", "child", "EINVAL", None, (), (), (), (), 2, ())
+    other = Step("child: read a[0]", "child", "EINVAL", None, (), (), (), (), 2, (), (), ())
     return objects(Run("a", "A", (FULL,)), Run("b", "B", (other,)))
 
 

@@ -9,10 +9,23 @@ Any method may raise :class:`~pfnlab.errors.ModelledErrno`; mm then unwinds as t
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
+
+
+class Tracked(NamedTuple):
+    """Something a tracker remembers.
+
+    :param vmas: the VMAs that share it, in no order
+    :param pfns: the range it reserved, or None where only the page tables know
+    :param refs: how many VMAs it counts, or None where nobody counts
+    """
+
+    vmas: list[Vma]
+    pfns: PfnRange | None = None
+    refs: int | None = None
 
 
 class Tracker(Protocol):
@@ -51,6 +64,9 @@ class Tracker(Protocol):
 
     def vm_area_free(self, vma: Vma) -> None:
         """The VMA itself is being freed, after flushing and unlinking."""
+
+    def tracked(self, vmas: list[Vma]) -> list[Tracked]:
+        """What is remembered about *vmas*, every VMA that exists, in the order they are given."""
 
     def _check(self, vmas: list[Vma]) -> None:
         """Assert the tracker's own invariants over every VMA that exists."""

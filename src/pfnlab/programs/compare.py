@@ -24,10 +24,10 @@ from pfnlab.programs.observation import BookEntry, Run, Step
 from pfnlab.programs.ops import Expect, Program
 
 #: The fields of a step that are compared, in the order they are reported.
-FIELDS = ("result", "value", "log", "book", "vmas", "ptes", "flushes", "events")
+FIELDS = ("result", "value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes", "events")
 
 #: The fields that are None when the machine cannot see them; None anywhere else is a value.
-CHANNEL_FIELDS = frozenset({"vmas", "ptes", "flushes", "events"})
+CHANNEL_FIELDS = frozenset({"vmas", "tracked", "prots", "ptes", "flushes", "events"})
 
 
 class Seen(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.programs.ops import Span
+from pfnlab.programs.ops import MAIN_TASK, Span
 
 #: The pseudo device of pages that belong to no device of the program (numbered absolutely).
 PHYSICAL = "phys"
@@ -75,6 +75,9 @@ class Step(msgspec.Struct, frozen=True):
     :param ptes: likewise
     :param flushes: TLB flushes of the operation; None where the channel cannot see them
     :param events: order of kernel calls; likewise
+    :param tracked: what the tracker remembers: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that
+        two VMAs share, ``VM_PAT a[0:4]`` for a VMA that stands for a reservation; likewise
+    :param prots: the cache mode of every VMA's vm_page_prot, ``a[0:4] WC``; likewise
     """
 
     op: str
@@ -87,6 +90,13 @@ class Step(msgspec.Struct, frozen=True):
     ptes: tuple[PteSeen, ...] | None = None
     flushes: int | None = None
     events: tuple[str, ...] | None = None
+    tracked: tuple[str, ...] | None = None
+    prots: tuple[str, ...] | None = None
+
+
+def vma_name(task: str, span: Span) -> str:
+    """A VMA in the words of ``tracked`` and ``prots``; the main task goes without saying."""
+    return str(span) if task == MAIN_TASK else f"{task}:{span}"
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
-from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
@@ -49,6 +49,8 @@ class Observer:
             merge_ptes(seen for one in tasks for seen in self._ptes(one)),
             flushes=sum(map(is_flush, events)),
             events=events,
+            tracked=tuple(self._tracked(tasks)),
+            prots=tuple(self._prots(tasks)),
         )
 
     def _book(self) -> Iterator[BookEntry]:
@@ -74,6 +76,25 @@ class Observer:
                 rss,
                 pss if vma.flags & VM_LOCKED else 0,
             )
+
+    def _named(self, tasks: list[Task]) -> dict[Vma, str]:
+        """Every VMA in the program's areas, in words."""
+        spans = ((one, vma, self.places.area_span(vma.start, vma.end)) for one in tasks for vma in one.mm)
+        return {vma: vma_name(one.comm, span) for one, vma, span in spans if span is not None}
+
+    def _tracked(self, tasks: list[Task]) -> Iterator[str]:
+        named = self._named(tasks)
+        for kept in self.kernel.tracker.tracked(list(named)):
+            vmas = " ".join(named[vma] for vma in kept.vmas)
+            if kept.pfns is None:
+                yield f"VM_PAT {vmas}"
+            else:
+                yield f"{self.places.device_span(*kept.pfns)} x{kept.refs} {vmas}"
+
+    def _prots(self, tasks: list[Task]) -> Iterator[str]:
+        pat = self.kernel.platform.pat
+        for vma, name in self._named(tasks).items():
+            yield f"{name} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
 
     def _counts(self, vma: Vma) -> tuple[int, int]:
         """Rss and Pss in kB: only ordinary pages count, and in PFN mappings not on every kernel (S7.5)."""

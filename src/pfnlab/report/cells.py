@@ -7,7 +7,7 @@ from pfnlab.programs.ops import MAIN_TASK
 
 #: The rows under an operation, always and with ``--steps``.
 ROWS = ("value", "log", "book")
-STEP_ROWS = ("value", "log", "book", "vmas", "ptes", "flushes", "events")
+STEP_ROWS = ("value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes", "events")
 
 #: Rows that say what happened in a step, rather than how things are after it.
 HAPPENED = frozenset({"value", "log", "flushes", "events"})
@@ -39,6 +39,10 @@ def cell(step: Step, field: str) -> tuple[str, ...]:
             return (NOT_SEEN,) if step.flushes is None else (str(step.flushes),)
         case "events":
             return (NOT_SEEN,) if step.events is None else step.events
+        case "tracked":
+            return _lines(step.tracked)
+        case "prots":
+            return _lines(step.prots)
     raise AssertionError(f"no cell for {field}")
 
 
@@ -67,6 +71,10 @@ def _overlap(entry: BookEntry, vma: VmaSeen) -> bool:
 
 def _book_line(entry: BookEntry, step: Step) -> str:
     return f"{entry}  LEAKED" if is_leaked(entry, step) else str(entry)
+
+
+def _lines(seen: tuple[str, ...] | None) -> tuple[str, ...]:
+    return (NOT_SEEN,) if seen is None else seen or (NOTHING,)
 
 
 def _vma_lines(vmas: tuple[VmaSeen, ...] | None) -> tuple[str, ...]:

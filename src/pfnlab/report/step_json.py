@@ -71,6 +71,8 @@ class StepItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ptes: tuple[PteItem, ...] | None
     flushes: int | None
     events: tuple[str, ...] | None
+    tracked: tuple[str, ...] | None = None
+    prots: tuple[str, ...] | None = None
 
 
 def step_item(step: Step) -> StepItem:
@@ -86,6 +88,8 @@ def step_item(step: Step) -> StepItem:
         ptes=None if step.ptes is None else tuple(map(_pte_item, step.ptes)),
         flushes=step.flushes,
         events=step.events,
+        tracked=step.tracked,
+        prots=step.prots,
     )
 
 
@@ -102,6 +106,8 @@ def step_of(item: StepItem) -> Step:
         ptes=None if item.ptes is None else tuple(map(_pte_of, item.ptes)),
         flushes=item.flushes,
         events=item.events,
+        tracked=item.tracked,
+        prots=item.prots,
     )
 
 

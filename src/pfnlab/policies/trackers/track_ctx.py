@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
@@ -98,6 +99,15 @@ class TrackCtx:
             kernel.book.free_pfn_range(
                 pfn_to_phys(ctx.pfns.start), ctx.pfns.nr * PAGE_SIZE, who=kernel.who
             )
+
+    def tracked(self, vmas: list[Vma]) -> list[Tracked]:
+        """Every context with the VMAs that point to it."""
+        found: dict[int, Tracked] = {}
+        for vma in vmas:
+            ctx: PfnmapTrackCtx | None = vma.pfnmap
+            if ctx is not None:
+                found.setdefault(id(ctx), Tracked([], ctx.pfns, ctx.refs)).vmas.append(vma)
+        return list(found.values())
 
     def _check(self, vmas: list[Vma]) -> None:
         sharers: dict[int, list[Vma]] = {}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.flags import VM_PAT, VM_PFNMAP, is_cow_mapping
 from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
@@ -124,6 +125,10 @@ class VmPat:
     def _free(self, pfns: PfnRange) -> None:
         kernel = self._kernel
         kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+
+    def tracked(self, vmas: list[Vma]) -> list[Tracked]:
+        """Every VMA with the flag."""
+        return [Tracked([vma]) for vma in vmas if vma.flags & VM_PAT]
 
     def _check(self, vmas: list[Vma]) -> None:
         for vma in vmas:
