@@ -69,7 +69,7 @@ def do_mmap(
 
     replaced = gather_munmap(mm, start, end)
     yield from clear_vmas(mm, replaced)
-    if file is None or file.mmap_prepare:
+    if file is None or mm.kernel.profile.fixed_frees_before_mmap:
         free_vmas(mm, replaced)
         replaced = []
     vma = Vma(
@@ -84,7 +84,10 @@ def do_mmap(
     try:
         if file is not None:
             if file.mmap_prepare:
+                # Two phases (S4.7): the new VMA is linked and the old ones are gone before it is filled.
                 mm.kernel.trace.event("link", start)
+                free_vmas(mm, replaced)
+                replaced = []
             file.mmap(vma)
     except ModelledErrno:
         _teardown(vma)

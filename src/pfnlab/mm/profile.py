@@ -31,6 +31,7 @@ class Profile:
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     :ivar flushes: the policy that places forced flushes of PFN VMAs
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
+    :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
     """
 
@@ -52,4 +53,5 @@ class Profile:
     unfaulted_unaccounted: bool
     populate_stops_at_hole: bool
     exec_tears_down_late: bool
+    fixed_frees_before_mmap: bool
     devmem_guards_aliases: bool

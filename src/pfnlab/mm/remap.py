@@ -12,17 +12,19 @@ from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
 
 
-def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
+def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared: bool = False) -> None:
     """Map *pfns* at virtual page *start* of *vma* with protection *prot*.
 
     Always 4K entries, special and accessed; the cache mode is the one the tracker grants, and
     vm_page_prot keeps what the driver put there (S3.3.4).
 
+    :param prepared: the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
     :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part
     """
     tracker = vma.mm.kernel.tracker
     end = start + pfns.nr
-    vma.mm.kernel.trace.event("remap", start)
+    if not prepared:
+        vma.mm.kernel.trace.event("remap", start)
     prot = tracker.remap_pfn_range(vma, start, pfns, prot)
     if is_cow_mapping(vma.flags):
         # A private mapping finds its frames again through vm_pgoff, so it must be mapped whole.

@@ -38,6 +38,7 @@ class Switch:
 
 
 SWITCHES = (
+    Switch("fixed_frees_before_mmap", "6.1", "do_mas_munmap() in mmap_region(); measured", until="6.12"),
     Switch("mtrr_merged_map", "6.12", "the MTRR rework of 6.5; S1.7, read in 6.12"),
     Switch("saved_dirty", "6.12", "_PAGE_SAVED_DIRTY with user shadow stacks, 6.6; S1.3, measured"),
     Switch("mseal", "6.12", "mseal(2), 6.10; S5.10.7, measured"),

@@ -22,6 +22,7 @@ from pfnlab.programs.observation import PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.ops import MAIN_TASK, Program
 from pfnlab.programs.pte_text import RAM
 from pfnlab.programs.recorded import Observed, Recorded, Waiting, task_name, translate
+from pfnlab.programs.recorded_order import Ordered, misses
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
 _SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}
@@ -52,22 +53,24 @@ def predict_files(paths: Sequence[Path]) -> MatrixResult:
     """
     result = MatrixResult()
     for path in paths:
-        _predict(_read(path), result)
+        rows = _read(path)
+        _predict([row for row in rows if isinstance(row, Recorded)], result)
+        _predict_orders([row for row in rows if isinstance(row, Ordered)], result)
     return result
 
 
-def _read(path: Path) -> list[Recorded]:
+def _read(path: Path) -> list[Recorded | Ordered]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise Misuse(f"{path}: cannot be read: {error.strerror}") from None
-    decoder = msgspec.json.Decoder(Recorded)
-    rows = []
+    cases, orders = msgspec.json.Decoder(Recorded), msgspec.json.Decoder(Ordered)
+    rows: list[Recorded | Ordered] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = decoder.decode(line)
+            row = orders.decode(line) if line.startswith(b'{"op_id"') else cases.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Misuse(f"{path}:{number}: not a recorded case: {error}") from None
         if row.series not in PROFILES:
@@ -104,6 +107,25 @@ def _predict(rows: list[Recorded], result: MatrixResult) -> None:
             result.details += misses
         result.exact += good
         result.wrong += not good
+
+
+def _predict_orders(rows: list[Ordered], result: MatrixResult) -> None:
+    scenarios: dict[str, list[Ordered]] = {}
+    for row in rows:
+        scenarios.setdefault(row.op_id, []).append(row)
+    for name, kernels in scenarios.items():
+        result.cases += 1
+        result.rows += len(kernels)
+        try:
+            wrong = [list(misses(row)) for row in kernels]
+        except Waiting as waiting:
+            result.waiting += 1
+            result.details.append(f"waiting {name}: `{waiting.op}` waits for {waiting.reason}")
+            continue
+        result.rows_exact += wrong.count([])
+        result.details += [line for lines in wrong for line in lines]
+        result.exact += not any(wrong)
+        result.wrong += any(wrong)
 
 
 def _once(row: Recorded) -> set[str]:

@@ -90,6 +90,12 @@ class Observed(msgspec.Struct):
     val: Any = None
 
 
+def series_of(release: str) -> str:
+    """``6.12`` of ``6.12.107+deb13-cloud-amd64``."""
+    numbers = release.split("-")[0].split("+")[0].split(".")
+    return ".".join(numbers[:2])
+
+
 class Recorded(msgspec.Struct):
     """One case on one kernel."""
 
@@ -100,9 +106,8 @@ class Recorded(msgspec.Struct):
 
     @property
     def series(self) -> str:
-        """``6.12`` of ``6.12.107+deb13-cloud-amd64``."""
-        numbers = self.kernel_release.split("-")[0].split("+")[0].split(".")
-        return ".".join(numbers[:2])
+        """The kernel's series."""
+        return series_of(self.kernel_release)
 
 
 @cache
@@ -169,6 +174,8 @@ def _source(mode: str, start: str, pages: str) -> Span:
 def _map(args: list[str], letters: dict[str, int]) -> Call:
     letter, mode, sharing, start, pages, prot, *flags = args
     via = _VIAS[mode]
+    if via == "anon" and sharing == "S":
+        raise KeyError("anon shared")
     _span(letters, letter, "0", pages)
     extra = flags[0] if flags else ""
     return Mmap(
@@ -184,6 +191,8 @@ def _map(args: list[str], letters: dict[str, int]) -> Call:
 
 def _mapat(args: list[str], letters: dict[str, int]) -> Call:
     letter, at, mode, sharing, start, pages, prot = args
+    if mode == "anon" and sharing == "S":
+        raise KeyError("anon shared")
     over = _span(letters, letter, at, pages)
     return Mmap(None, _source(mode, start, pages), _VIAS[mode], sharing == "S", _prot(prot), over=over)
 

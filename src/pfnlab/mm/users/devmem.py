@@ -44,7 +44,7 @@ class DevMem:
             raise ModelledErrno(errno.EPERM)
         self._phys_mem_access_prot_allowed(vma, pfns)
         try:
-            remap_pfn_range(vma, vma.start, pfns, vma.page_prot)
+            remap_pfn_range(vma, vma.start, pfns, vma.page_prot, prepared=self.mmap_prepare)
         except ModelledErrno:
             raise ModelledErrno(errno.EAGAIN) from None
 

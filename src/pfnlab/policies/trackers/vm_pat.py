@@ -50,14 +50,15 @@ class VmPat:
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
-        if new.mm is not orig.mm:
+        if new.mm is not orig.mm and orig.flags & VM_PFNMAP:
             self._kernel.trace.event("track_clear", new.start)
             new.flags &= ~VM_PAT
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """track_pfn_copy (S3.5): the child gets a reservation of its own, for what it covers now."""
         kernel = self._kernel
-        kernel.trace.event("track_copy", src.start)
+        if src.flags & VM_PFNMAP:
+            kernel.trace.event("track_copy", src.start)
         if not src.flags & VM_PAT:
             return
         pfn, prot = self._get_pat_info(src)

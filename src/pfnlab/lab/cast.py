@@ -1,0 +1,155 @@
+"""The tasks of a schedule: a program that stays open, so that the host says who does what, and when.
+
+Tasks are slots, verbs and arguments as in ``guest/PROTOCOL.md``; integers are sent in hexadecimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from pfnlab.errors import LostGuest
+from pfnlab.lab.qemu import Guest
+
+_MARGIN = 20.0
+_STILL_RUNNING = "r -1 11 running"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    What an operation answered.
+
+    :param errno: 0, or why it failed
+    :param words: what followed: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
+    """
+
+    errno: int
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """
+    What a task is doing.
+
+    :param state: the letter of ``/proc/PID/stat``
+    :param functions: the kernel functions it sleeps in, innermost first; none while it runs
+    """
+
+    state: str
+    functions: tuple[str, ...]
+
+
+@dataclass
+class Seen:
+    """
+    What one request showed beside its answers.
+
+    :param book: the watched part of the memtype list at the end, ``START END TYPE``
+    :param log: what the kernel said meanwhile
+    """
+
+    book: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+
+class Cast:
+    """
+    The tasks of an open program on *guest*; a context manager that ends them.
+
+    :param watch: physical bytes whose reservations `seen` has, half-open
+    """
+
+    def __init__(self, guest: Guest, watch: tuple[int, int] | None = None) -> None:
+        self._guest = guest
+        self._watch = watch
+        self._open = True
+        #: Process or thread ids by task.
+        self.pids: dict[int, int] = {}
+        self.seen = Seen()
+        self._request(["op 0 nop"])
+
+    def do(self, task: int, verb: str, *arguments: int | str) -> Answer:
+        """Let *task* do one operation and wait for it; longer than 10 s, and the guest kills the task."""
+        return _answer(self._request([_line("op", task, verb, *arguments)])[0])
+
+    def begin(self, task: int, verb: str, *arguments: int | str) -> None:
+        """Let *task* begin an operation, and do not wait."""
+        answer = self._request([_line("begin", task, verb, *arguments)])[0]
+        if answer != "r 0 0 begun":
+            raise LostGuest(f"task {task} did not begin {verb}: {answer}")
+
+    def collect(self, task: int, limit: float) -> Answer | None:
+        """The answer of what *task* has begun; None when it still runs after *limit* seconds."""
+        answer = self._request([f"collect {task} {int(limit * 1000):x}"], limit)[0]
+        return None if answer == _STILL_RUNNING else _answer(answer)
+
+    def attempt(self, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Answer | None:
+        """`begin` and `collect` in one request: None when *task* is not done within *limit* seconds."""
+        lines = [_line("begin", task, verb, *arguments), f"collect {task} {int(limit * 1000):x}"]
+        answer = self._request(lines, limit)[1]
+        return None if answer == _STILL_RUNNING else _answer(answer)
+
+    def where(self, task: int) -> Whereabouts:
+        """What *task* is doing now."""
+        self._request([f"where {task}"])
+        return self._whereabouts
+
+    def close(self) -> None:
+        """End all tasks."""
+        if self._open:
+            self._open = False
+            self._request([], last="end")
+
+    def __enter__(self) -> Cast:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except LostGuest:
+            if error is None:
+                raise
+
+    # Send operations, keep what was seen, return their answers.
+    def _request(self, lines: Sequence[str], limit: float = 0.0, last: str = "more") -> list[str]:
+        watch = [f"watch {self._watch[0]:x} {self._watch[1]:x}"] if self._watch else []
+        text = "\n".join(["program cast", *watch, *lines, last, ""])
+        self.seen = Seen()
+        self._whereabouts = Whereabouts("-", ())
+        answers: list[str] = []
+        for line in self._guest.request(text, limit + _MARGIN).splitlines():
+            kind, _, rest = line.partition(" ")
+            if kind in ("before", "step"):
+                self.seen.book = []
+            elif kind == "r":
+                answers.append(line)
+            elif kind == "m":
+                self.seen.book.append(rest)
+            elif kind == "k":
+                self.seen.log.append(rest)
+            elif kind == "w":
+                state, *functions = rest.split()
+                self._whereabouts = Whereabouts(state, tuple(functions))
+            elif kind == "pid":
+                task, pid = rest.split()
+                self.pids[int(task)] = int(pid)
+            elif kind == "error":
+                raise LostGuest(f"the guest did not understand {text!r}: {rest}")
+        if len(answers) < len(lines):
+            raise LostGuest(f"the guest answered {len(answers)} of {len(lines)} operations")
+        return answers
+
+
+def _line(how: str, task: int, verb: str, *arguments: int | str) -> str:
+    words = [argument if isinstance(argument, str) else f"{argument:x}" for argument in arguments]
+    return " ".join([how, str(task), verb, *words])
+
+
+def _answer(line: str) -> Answer:
+    _, _, errno, *words = line.split()
+    return Answer(int(errno), tuple(words))

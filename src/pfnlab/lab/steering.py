@@ -1,0 +1,325 @@
+"""Steering a real kernel: wait for a task at a kernel function, and force what a function returns.
+
+An operation is any function that makes the guest do something, `Guest.request` or `Cast.do` for instance. It runs
+in a thread of its own, because the whole machine may stop before it is answered.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pfnlab.errors import Misuse, TimedOut
+from pfnlab.lab.gdbstub import GdbStub, Stop
+from pfnlab.lab.symbols import Symbols
+
+T = TypeVar("T")
+
+_SLICE = 0.01
+_USER_END = 1 << 47
+_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Caller:
+    """
+    Whose calls count; calls of all others are let through. At least one of both.
+
+    :param cpu: the CPU a task is pinned to, counted from 0
+    :param pid: process or thread id
+    """
+
+    cpu: int | None = None
+    pid: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.cpu is None and self.pid is None:
+            raise Misuse("name the CPU or the process whose calls count")
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    A point of the kernel's code, written ``f``, ``f#2`` (the second call) or ``f#2:ret`` (its return).
+
+    :param nth: which call by the caller counts, from 1
+    :param at_return: where the call has returned to, instead of its entry
+    """
+
+    function: str
+    nth: int = 1
+    at_return: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """
+        Read a place as ``__str__`` writes it.
+
+        :raises Misuse: it is not one
+        """
+        rest, colon, edge = text.partition(":")
+        function, sharp, number = rest.partition("#")
+        wrong = (colon and edge != "ret") or (sharp and not (number.isdecimal() and int(number)))
+        if wrong or not function:
+            raise Misuse(
+                f"`{text}` is no place: write a function `f`, its second call `f#2`, its return `f:ret`"
+            )
+        return cls(function, int(number or 1), bool(colon))
+
+    def __str__(self) -> str:
+        return self.function + (f"#{self.nth}" if self.nth > 1 else "") + (":ret" if self.at_return else "")
+
+
+@dataclass(frozen=True)
+class Injection:
+    """
+    A call that returns at once what it is told.
+
+    :param returns: the value, such as ``-errno.ENOMEM``, or 1 for ``__pte_alloc``
+    :param nth: which call counts, from 1
+    :param inside: count only within one call of this function, the first
+    """
+
+    function: str
+    returns: int
+    caller: Caller
+    nth: int = 1
+    inside: str | None = None
+
+
+@dataclass(frozen=True)
+class Injected(Generic[T]):
+    """
+    What became of an injection.
+
+    :param result: what the operation returned
+    :param forced: whether the call was met and forced
+    :param calls: calls that counted, the forced one among them
+    :param called_from: the function that was told the value
+    """
+
+    result: T
+    forced: bool
+    calls: int
+    called_from: str | None
+
+
+class Operation(Generic[T]):
+    """A function that runs in a thread of its own; the machine need not be running when it starts."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._results.append(self._call())
+        except BaseException as error:
+            self._error = error
+
+    @property
+    def done(self) -> bool:
+        """Whether it has returned or failed."""
+        return not self._thread.is_alive()
+
+    def result(self, limit: float) -> T:
+        """
+        What it returned; what it raised is raised.
+
+        :raises TimedOut: it is not done within *limit* seconds
+        """
+        self._thread.join(limit)
+        if self._thread.is_alive():
+            raise TimedOut(f"the operation was not done within {limit:g} s")
+        if self._error:
+            raise self._error
+        return self._results[0]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """
+    The place was reached, and all CPUs stand.
+
+    :param calls: calls that counted, this one among them
+    :param foreign: times somebody else was there
+    """
+
+    thread: int
+    registers: dict[str, int]
+    calls: int
+    foreign: int
+
+
+class Steering:
+    """
+    A guest whose CPUs are stopped and started by the host.
+
+    :param stub: connected to the guest, which runs from now on
+    :param symbols: of its kernel
+    :param offsets: ``hello.offsets`` of the guest, to know who is current on a CPU
+    """
+
+    def __init__(self, stub: GdbStub, symbols: Symbols, offsets: str) -> None:
+        self.stub = stub
+        self.symbols = symbols
+        self._pid_offset = int(offsets.split(",")[3], 16)
+        self._threads = stub.threads()
+        self._held: list[int] = []
+        self.go()
+
+    def go(self) -> None:
+        """Let all CPUs run but those that are held."""
+        if self.stub.running:
+            return
+        if self._held:
+            self.stub.cont_only(*(thread for thread in self._threads if thread not in self._held))
+        else:
+            self.stub.cont()
+
+    def keep(self, thread: int) -> None:
+        """From now on *thread* stays where it is, until `free`."""
+        self._held.append(thread)
+
+    def free(self, thread: int) -> None:
+        """Let *thread* run again, with the others."""
+        self.stub.interrupt()
+        self._held.remove(thread)
+        self.go()
+
+    def current_pid(self, registers: dict[str, int]) -> int:
+        """The process or thread id of who is current on the CPU with *registers*; the CPU is selected."""
+        # 6.2 c063a217bc07 "x86/percpu: Move current_task to pcpu_hot", undone in 6.15 by a1e4cc0155ad.
+        symbol = "pcpu_hot" if "pcpu_hot" in self.symbols else "current_task"
+        base = registers["gs_base"] if registers["gs_base"] >= _USER_END else registers["k_gs_base"]
+        task = self.stub.word(base + self.symbols.address(symbol) & _MASK)
+        return int.from_bytes(self.stub.read(task + self._pid_offset, 4), "little")
+
+    def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> Injected[T]:
+        """
+        Run *call* with one function of the kernel forced to return a value.
+
+        The operation goes on to its end whether or not the call was met.
+
+        :param limit: seconds the operation may take
+        :raises Undecided: the kernel has no such function
+        :raises TimedOut: the operation took longer
+        """
+        self.stub.interrupt()
+        places = [Place(name) for name in (injection.inside,) if name]
+        places.append(Place(injection.function, injection.nth))
+        for place in places:
+            self.symbols.address(place.function)
+        operation = Operation(call)
+        within: tuple[int, int] | None = None
+        hit: Hit | None = None
+        for place in places:
+            hit = self.reach(place, injection.caller, operation, limit, within=within)
+            if hit is None or hit.calls < place.nth:
+                break
+            within = self._return_of(hit.registers)
+        forced = hit is not None and hit.calls == places[-1].nth and place is places[-1]
+        called_from = None
+        if hit and forced:
+            back, stack = self._return_of(hit.registers)
+            self.stub.write_registers(hit.thread, rax=injection.returns, rsp=stack, rip=back)
+            called_from = self.symbols.function(back)
+        self.go()
+        calls = hit.calls if hit and place is places[-1] else 0
+        return Injected(operation.result(limit), forced, calls, called_from)
+
+    def reach(
+        self,
+        place: Place,
+        caller: Caller,
+        operation: Operation[T],
+        limit: float,
+        *,
+        grace: float = 0.0,
+        within: tuple[int, int] | None = None,
+    ) -> Hit | None:
+        """
+        Let the machine run until *caller* is at *place*; it then stands, and no breakpoint is left.
+
+        :param operation: what makes the caller come by
+        :param grace: seconds to wait after the operation is done
+        :param within: stop counting where the stack pointer is back at the second of these, at the address
+            that is the first; the hit then has fewer calls than *place* wants
+        :return: None when it did not come by
+        """
+        self.stub.interrupt()
+        target, stack = self.symbols.address(place.function), 0
+        calls = foreign = 0
+        points = {target, *([within[0]] if within else [])}
+        try:
+            for address in points:
+                self.stub.insert_breakpoint(address)
+            self.go()
+            while stop := self._next_stop(operation, limit, grace):
+                registers = self.stub.registers(stop.thread)
+                at, top = registers["rip"], registers["rsp"]
+                if at not in points:
+                    # The interrupt that ended the waiting, or one that came late.
+                    self.go()
+                    continue
+                if not self._is(caller, stop, registers) or (stack and at == target and top != stack):
+                    foreign += 1
+                elif within and (at, top) == within:
+                    return Hit(stop.thread, registers, calls, foreign)
+                elif at == target:
+                    calls += not stack
+                    if stack or (calls == place.nth and not place.at_return):
+                        return Hit(stop.thread, registers, calls, foreign)
+                    if calls == place.nth:
+                        self.stub.remove_breakpoint(target)
+                        points.discard(target)
+                        target, stack = self._return_of(registers)
+                        points.add(target)
+                        self.stub.insert_breakpoint(target)
+                        self.go()
+                        continue
+                self.stub.step_over(stop.thread, at)
+                self.go()
+            return None
+        finally:
+            for address in points:
+                self.stub.remove_breakpoint(address)
+
+    # The next stop at a breakpoint; None, and all CPUs stand, when the operation is done without one.
+    def _next_stop(self, operation: Operation[T], limit: float, grace: float) -> Stop | None:
+        deadline = time.monotonic() + limit
+        done_at: float | None = None
+        while True:
+            stop = self.stub.poll(_SLICE)
+            if stop:
+                return stop
+            now = time.monotonic()
+            if operation.done and done_at is None:
+                done_at = now
+            if (done_at is not None and now >= done_at + grace) or now >= deadline:
+                stop = self.stub.interrupt()
+                return stop if stop.signal == 5 else None
+
+    def _is(self, caller: Caller, stop: Stop, registers: dict[str, int]) -> bool:
+        if caller.cpu is not None and stop.thread != caller.cpu + 1:
+            return False
+        return caller.pid is None or self.current_pid(registers) == caller.pid
+
+    # Where the function returns to whose first instruction is next, and the stack pointer there.
+    def _return_of(self, registers: dict[str, int]) -> tuple[int, int]:
+        return self.stub.word(registers["rsp"]), registers["rsp"] + 8
+
+    def functions(self, registers: dict[str, int], words: Sequence[int]) -> tuple[str, ...]:
+        """The functions *words* of a stack may return to, after the one the CPU is in, each once in a row."""
+        names: list[str] = []
+        for word in (registers["rip"], *words):
+            name = self.symbols.function(word)
+            if name and names[-1:] != [name]:
+                names.append(name)
+        return tuple(names)

@@ -1,0 +1,80 @@
+"""The symbols of a guest's kernel, both ways; without KASLR they are the same in every boot, so they are kept."""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+import hashlib
+from pathlib import Path
+
+from pfnlab.errors import Undecided
+from pfnlab.lab.cache import cache_root, write_whole
+from pfnlab.lab.qemu import Guest
+
+_LIMIT = 60.0
+_LARGEST_FUNCTION = 0x10000
+_END = "done symbols"
+
+
+class Symbols:
+    """
+    What ``/proc/kallsyms`` says.
+
+    :param text: its lines, ``ADDRESS TYPE NAME``
+    :param kernel: whose they are, for messages
+    """
+
+    def __init__(self, text: str, kernel: str = "this kernel") -> None:
+        self._kernel = kernel
+        self._addresses: dict[str, int] = {}
+        functions: dict[int, str] = {}
+        for line in text.splitlines():
+            address, _, rest = line.partition(" ")
+            kind, _, name = rest.partition(" ")
+            if not name:
+                continue
+            at = int(address, 16)
+            self._addresses.setdefault(name, at)
+            if kind in "tTwW":
+                functions.setdefault(at, name)
+        self._starts = sorted(functions)
+        self._names = [functions[start] for start in self._starts]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._addresses
+
+    def address(self, name: str) -> int:
+        """
+        Where *name* begins.
+
+        :raises Undecided: this kernel has no such symbol: it is inlined or has another name
+        """
+        if name not in self._addresses:
+            near = difflib.get_close_matches(name, self._names, n=3)
+            hint = f"; near: {', '.join(near)}" if near else ""
+            raise Undecided(f"{self._kernel} has no symbol `{name}`{hint}")
+        return self._addresses[name]
+
+    def function(self, address: int) -> str | None:
+        """The function *address* is in, without what the compiler put behind a dot; None outside all of them."""
+        at = bisect.bisect_right(self._starts, address) - 1
+        if at < 0 or address - self._starts[at] >= _LARGEST_FUNCTION:
+            return None
+        return self._names[at].partition(".")[0]
+
+
+def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
+    """
+    The symbols of the kernel *vmlinuz* that *guest* runs; asked for once, from the cache afterwards.
+
+    :raises LostGuest: the guest did not answer
+    """
+    with vmlinuz.open("rb") as image:
+        key = hashlib.file_digest(image, "sha256").hexdigest()[:16]
+    kept = cache_root() / "symbols" / f"{key}.kallsyms"
+    if not kept.exists():
+        text, end, _ = guest.request("symbols\n", _LIMIT).rpartition(_END)
+        if not end:
+            raise Undecided("the guest did not tell its symbols whole")
+        write_whole(kept, text)
+    return Symbols(kept.read_text(), guest.hello.release)

@@ -1,0 +1,102 @@
+"""What a task waits for, judged by the kernel functions it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Need(Enum):
+    """What a task cannot go on without."""
+
+    CPU = "another CPU takes an interrupt"
+    MMAP_LOCK = "mmap_lock"
+    I_MMAP = "the file's i_mmap lock"
+    PAGE_TABLE = "a page-table lock"
+    BOOK = "the lock of the memtype list"
+    OTHER_LOCK = "another lock"
+    #: It runs, or waits for something that has nothing to do with memory management: repeat the schedule.
+    NOTHING = "nothing that is known"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """
+    What a task waits for.
+
+    :param functions: the kernel functions it is in, innermost first; those that only might be are among them
+    """
+
+    need: Need
+    functions: tuple[str, ...]
+
+
+_SEMAPHORE = ("rwsem_", "down_read", "down_write", "__down_read", "__down_write")
+_SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_lock_slowpath")
+
+# A lock is named by the innermost of these that called it; the longest beginning counts.
+_SEMAPHORES = {
+    Need.I_MMAP: (
+        *("unmap_mapping_", "unlink_", "vma_link", "mmap_region", "__mmap_region", "__mmap_new_vma"),
+        *("vma_prepare", "__split_vma", "vma_complete", "__vma_link_file", "copy_vma"),
+    ),
+    Need.MMAP_LOCK: (
+        *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
+        *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "__do_sys_", "__se_sys_", "do_mlock"),
+        *(
+            "do_mremap",
+            "mmap_write_lock",
+            "mmap_read_lock",
+            "__mm_populate",
+            "m_start",
+            "exit_mm",
+            "do_mseal",
+        ),
+    ),
+}
+_SPINLOCKS = {
+    Need.BOOK: (
+        "memtype_",
+        "pat_",
+        "reserve_pfn_range",
+        "lookup_memtype",
+        "track_pfn",
+        "pfnmap_",
+        "untrack_",
+    ),
+    Need.PAGE_TABLE: (
+        *("follow_p", "zap_", "__zap_", "unmap_page_range", "insert_pfn", "copy_p", "move_", "remap_p"),
+        *("change_p", "handle_", "__pte_offset", "pte_offset", "__handle_mm_fault", "do_", "unmap_"),
+    ),
+}
+
+# Between a spin lock's slow path and the function that takes the lock.
+_SPINLOCK_DEPTH = 4
+
+
+def judge(functions: Sequence[str]) -> Wait:
+    """
+    What a task in *functions*, innermost first, waits for.
+
+    Functions of an interrupt on top, which a held CPU can stop as well, are passed over.
+    """
+    names = tuple(functions)
+    for at, name in enumerate(names):
+        if name.startswith("smp_call_function"):
+            return Wait(Need.CPU, names)
+        if name.startswith(_SEMAPHORE):
+            return Wait(_taker(names[at:], _SEMAPHORES) or Need.OTHER_LOCK, names)
+        if name.startswith(_SPINLOCK):
+            need = _taker(names[at : at + _SPINLOCK_DEPTH], _SPINLOCKS)
+            if need:
+                return Wait(need, names)
+    return Wait(Need.NOTHING, names)
+
+
+def _taker(names: Sequence[str], known: dict[Need, tuple[str, ...]]) -> Need | None:
+    for name in names:
+        for need, beginnings in known.items():
+            if name.startswith(beginnings):
+                return need
+    return None

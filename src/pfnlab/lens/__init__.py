@@ -1,0 +1,8 @@
+"""The lens: a kernel's own structures, read from outside, as values that compare with the model's.
+
+In import order: :mod:`btf` (types from the kernel's BTF), :mod:`vmlinux` (where the BTF comes from),
+:mod:`memory` (where the bytes come from), :mod:`kallsyms` (where things are), :mod:`program` (all of it
+as a drgn program), :mod:`snapshot` (the state as a value, :mod:`state`).
+
+Everything read here may be damaged or hostile: every walk is bounded, and ends in one `LensError`.
+"""

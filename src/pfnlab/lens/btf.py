@@ -1,0 +1,407 @@
+"""BTF, the type information a kernel carries about itself: an index, and types decoded when asked for.
+
+The format is fixed in the kernel's Documentation/bpf/btf.rst. A module's BTF is **split**: its ids and
+strings go on where those of its base (the kernel's own) end.
+
+Nothing in the data is trusted: sizes and counts are held against what is there, names have a longest
+length, and chains of references a longest number of links.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from array import array
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.lens.btf_types import (
+    TRANSPARENT,
+    Array,
+    BtfType,
+    Composite,
+    DataSection,
+    DeclTag,
+    Enum,
+    Float,
+    Forward,
+    Int,
+    Kind,
+    Member,
+    Prototype,
+    Reference,
+    Symbol,
+    Void,
+)
+from pfnlab.lens.errors import LensError
+
+MAGIC = 0xEB9F
+
+#: No BTF larger than this is read, in bytes.
+MAX_SIZE = 64 << 20
+
+#: The longest name, in bytes (KSYM_NAME_LEN is 512 at most).
+MAX_NAME = 1024
+
+#: The longest chain of typedefs, qualifiers and arrays, and the deepest nesting of structures.
+MAX_DEPTH = 64
+
+#: The largest object a type may describe, in bytes.
+MAX_OBJECT = 1 << 47
+
+_HEADER = struct.Struct("<HBBIIIII")
+_VERSION = 1
+# Bytes after the common twelve: fixed, and for each of vlen elements.
+_FIXED = {Kind.INT: 4, Kind.ARRAY: 12, Kind.VAR: 4, Kind.DECL_TAG: 4}
+_EACH = {
+    Kind.STRUCT: 12,
+    Kind.UNION: 12,
+    Kind.ENUM: 8,
+    Kind.FUNC_PROTO: 8,
+    Kind.DATASEC: 12,
+    Kind.ENUM64: 12,
+}
+_REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}
+
+
+class _Index(msgspec.Struct, array_like=True):
+    # What a pass over all records finds; may be kept on disk.
+    digest: bytes
+    offsets: bytes
+    names: dict[bytes, list[int]]
+
+
+class Btf:
+    """
+    The types of one kernel, or of one module on top of its kernel.
+
+    :param data: a ``.BTF`` section, or /sys/kernel/btf/NAME
+    :param base: the kernel's, for a module's
+    :param name: what error messages call it
+    :param index: a file that keeps the index for the next time; read only if it fits *data*
+    :raises LensError: it is not BTF, or damaged
+    """
+
+    def __init__(
+        self, data: bytes, *, base: Btf | None = None, name: str = "BTF", index: Path | None = None
+    ) -> None:
+        self.name = name
+        self._base = base
+        self._first = len(base) if base else 1
+        self._first_string = base._string_end if base else 0
+        self._order = "<"
+        self._types, self._strings = self._sections(data)
+        self._string_end = self._first_string + len(self._strings)
+        self._decoded: dict[int, BtfType] = {}
+        self._sizes: dict[int, int] = {}
+        self._constants: dict[str, int] | None = None
+        stamp = hashlib.sha256(data).digest() if index else b""
+        kept = _read_index(index, stamp) if index else None
+        self._offsets: array[int] = array("I")
+        if kept is not None:
+            self._offsets.frombytes(kept.offsets)
+            self._names = kept.names
+        else:
+            self._scan()
+            if index:
+                _write_index(index, _Index(stamp, self._offsets.tobytes(), self._names))
+
+    def __len__(self) -> int:
+        """How many type ids there are, ``void`` and those of the base included."""
+        return self._first + len(self._offsets)
+
+    def ids(self, name: str) -> tuple[int, ...]:
+        """The ids of every record with this name, whatever its kind, in ascending order."""
+        own = tuple(self._names.get(name.encode(), ()))
+        return (*self._base.ids(name), *own) if self._base else own
+
+    def find(self, name: str, *kinds: Kind) -> int | None:
+        """The id of the first type of one of *kinds* with this name."""
+        return next((one for one in self.ids(name) if self.kind(one) in kinds), None)
+
+    def kind(self, type_id: int) -> Kind:
+        """The kind of a type, without decoding it."""
+        if type_id == 0:
+            return Kind.VOID
+        if type_id < self._first and self._base:
+            return self._base.kind(type_id)
+        (info,) = struct.unpack_from(self._order + "I", self._types, self._at(type_id) + 4)
+        return Kind(info >> 24 & 0x1F)
+
+    def __getitem__(self, type_id: int) -> BtfType:
+        """
+        The type with this id.
+
+        :raises LensError: there is none, or its record is damaged
+        """
+        if type_id == 0:
+            return Void()
+        if type_id < self._first and self._base:
+            return self._base[type_id]
+        found = self._decoded.get(type_id)
+        if found is None:
+            try:
+                found = self._decoded[type_id] = self._decode(type_id)
+            except struct.error:
+                raise self._error(f"type {type_id}: its record is cut off") from None
+        return found
+
+    def resolve(self, type_id: int) -> int:
+        """
+        The id behind typedefs, qualifiers and tags.
+
+        :raises LensError: they go round in a circle
+        """
+        for _ in range(MAX_DEPTH):
+            found = self[type_id]
+            if found.kind not in TRANSPARENT or not isinstance(found, Reference | DeclTag):
+                return type_id
+            type_id = found.target
+        raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
+
+    def size_of(self, type_id: int) -> int:
+        """
+        The size of an object of this type in bytes; 0 for ``void``, functions and incomplete types.
+
+        :raises LensError: the type contains itself, or is absurdly large
+        """
+        return self._size(type_id, 0)
+
+    def constants(self) -> dict[str, int]:
+        """Every enumerator of every enumeration; where two share a name, the first."""
+        if self._constants is None:
+            found = self._base.constants().copy() if self._base else {}
+            for type_id in range(self._first, len(self)):
+                if self.kind(type_id) in (Kind.ENUM, Kind.ENUM64):
+                    record = self[type_id]
+                    assert isinstance(record, Enum)
+                    for name, value in record.values:
+                        found.setdefault(name, value)
+            self._constants = found
+        return self._constants
+
+    def _size(self, type_id: int, depth: int) -> int:
+        if type_id in self._sizes:
+            return self._sizes[type_id]
+        if depth > MAX_DEPTH:
+            raise self._error(f"type {type_id} contains itself")
+        found = self[self.resolve(type_id)]
+        size = 0
+        if isinstance(found, Array):
+            size = found.count * self._size(found.target, depth + 1)
+        elif isinstance(found, Int | Float | Enum):
+            size = found.size
+        elif isinstance(found, Composite):
+            for member in found.members:
+                self._size(member.target, depth + 1)
+            size = found.size
+        elif found.kind is Kind.PTR:
+            size = 8
+        if size > MAX_OBJECT:
+            raise self._error(f"type {type_id} is {size:,} bytes large")
+        self._sizes[type_id] = size
+        return size
+
+    def _sections(self, data: bytes) -> tuple[bytes, bytes]:
+        # The type and the string section.
+        if len(data) > MAX_SIZE:
+            raise self._error(f"{len(data):,} bytes are more than the {MAX_SIZE:,} any kernel has")
+        if len(data) < _HEADER.size:
+            raise self._error(f"{len(data)} bytes are too few for a header")
+        if data[:2] == MAGIC.to_bytes(2, "big"):
+            self._order = ">"
+        elif data[:2] != MAGIC.to_bytes(2, "little"):
+            raise self._error(f"it begins with {data[:2].hex()}, not with the magic number of BTF")
+        _, version, _, header, type_at, type_size, string_at, string_size = struct.unpack_from(
+            self._order + "HBBIIIII", data
+        )
+        if version != _VERSION or header < _HEADER.size:
+            raise self._error(f"version {version} with a header of {header} bytes is not known")
+        parts = []
+        for what, at, size in (("type", type_at, type_size), ("string", string_at, string_size)):
+            if header + at + size > len(data):
+                raise self._error(
+                    f"the {what} section ends at byte {header + at + size:,}, the data at {len(data):,}"
+                )
+            parts.append(bytes(data[header + at : header + at + size]))
+        types, strings = parts
+        if strings and strings[-1] != 0:
+            raise self._error("the last string has no end")
+        return types, strings
+
+    def _scan(self) -> None:
+        # One pass over all records: where each begins, and which have which name.
+        types, strings, first_string = self._types, self._strings, self._first_string
+        unpack = struct.Struct(self._order + "II").unpack_from
+        kinds = [_kind(number) for number in range(32)]
+        fixed = [0 if kind is None else 12 + _FIXED.get(kind, 0) for kind in kinds]
+        each = [0 if kind is None else _EACH.get(kind, 0) for kind in kinds]
+        offsets: list[int] = []
+        named: dict[int, list[int]] = {}
+        at, end, type_id = 0, len(types), self._first
+        while at + 12 <= end:
+            name, info = unpack(types, at)
+            kind = info >> 24 & 0x1F
+            size = fixed[kind]
+            if not size:
+                raise self._error(f"type {type_id} at byte {at:,} has the unknown kind {kind}")
+            if each[kind]:
+                size += each[kind] * (info & 0xFFFF)
+            offsets.append(at)
+            if name:
+                if name in named:
+                    named[name].append(type_id)
+                else:
+                    named[name] = [type_id]
+            at += size
+            type_id += 1
+        if at != end:
+            raise self._error(f"type {type_id - 1} is cut off at byte {end:,}")
+        self._offsets = array("I", offsets)
+        self._names = names = {}
+        for offset, ids in named.items():
+            if offset >= first_string:
+                start = offset - first_string
+                stop = strings.find(b"\0", start, start + MAX_NAME)
+                text = strings[start:stop] if stop >= 0 else self._string(offset)
+            else:
+                text = self._string(offset)
+            if text in names:
+                names[text] = sorted([*names[text], *ids])
+            else:
+                names[text] = ids
+
+    def _string(self, offset: int) -> bytes:
+        # The string at an offset of the string sections, the base's first.
+        if offset < self._first_string and self._base:
+            return self._base._string(offset)
+        start = offset - self._first_string
+        if start >= len(self._strings) and offset:
+            raise self._error(f"a name at byte {offset:,} is behind the strings, which end at {self._string_end:,}")
+        stop = self._strings.find(b"\0", start, start + MAX_NAME)
+        if stop < 0 and offset:
+            raise self._error(f"the name at byte {offset:,} is longer than {MAX_NAME} bytes")
+        return self._strings[start:stop]
+
+    def _text(self, offset: int) -> str:
+        return self._string(offset).decode("utf-8", "replace") if offset else ""
+
+    def _at(self, type_id: int) -> int:
+        # Where the record of one of our own types begins.
+        place = type_id - self._first
+        if not 0 <= place < len(self._offsets):
+            raise self._error(f"there is no type {type_id}, only {len(self):,}")
+        return self._offsets[place]
+
+    def _decode(self, type_id: int) -> BtfType:
+        at, order, data = self._at(type_id), self._order, self._types
+        name_at, info, word = struct.unpack_from(order + "III", data, at)
+        try:
+            kind = Kind(info >> 24 & 0x1F)
+        except ValueError:
+            raise self._error(f"type {type_id} has the unknown kind {info >> 24 & 0x1F}") from None
+        count, flag, name, body = info & 0xFFFF, bool(info >> 31), self._text(name_at), at + 12
+        if kind in _REFERENCES:
+            return Reference(kind, name, word)
+        if kind in (Kind.STRUCT, Kind.UNION):
+            return Composite(kind, name, word, self._members(type_id, name, word, body, count, flag))
+        if kind in (Kind.ENUM, Kind.ENUM64):
+            return Enum(kind, name, word, flag, self._enumerators(kind, body, count, flag))
+        if kind is Kind.INT:
+            (bits,) = struct.unpack_from(order + "I", data, body)
+            encoding = bits >> 24
+            return Int(kind, name, word, bits & 0xFF, bits >> 16 & 0xFF, bool(encoding & 1), bool(encoding & 4))
+        if kind is Kind.ARRAY:
+            return Array(kind, name, *struct.unpack_from(order + "III", data, body))
+        if kind is Kind.FWD:
+            return Forward(kind, name, flag)
+        if kind is Kind.FLOAT:
+            return Float(kind, name, word)
+        if kind is Kind.FUNC_PROTO:
+            pairs = list(struct.iter_unpack(order + "II", data[body : body + 8 * count]))
+            variadic = bool(pairs) and pairs[-1] == (0, 0)
+            parameters = tuple((self._text(offset), target) for offset, target in pairs[: count - variadic])
+            return Prototype(kind, name, word, parameters, variadic)
+        if kind is Kind.FUNC:
+            return Symbol(kind, name, word, count)
+        if kind is Kind.VAR:
+            return Symbol(kind, name, word, *struct.unpack_from(order + "I", data, body))
+        if kind is Kind.DECL_TAG:
+            return DeclTag(kind, name, word, *struct.unpack_from(order + "i", data, body))
+        if kind is Kind.DATASEC:
+            entries = struct.iter_unpack(order + "III", data[body : body + 12 * count])
+            return DataSection(kind, name, word, tuple((one, two, three) for one, two, three in entries))
+        raise self._error(f"type {type_id} has kind {kind.name}, which no record may have")
+
+    def _members(
+        self, type_id: int, name: str, size: int, body: int, count: int, flag: bool
+    ) -> tuple[Member, ...]:
+        members = []
+        for offset, target, place in struct.iter_unpack(
+            self._order + "III", self._types[body : body + 12 * count]
+        ):
+            bit_size, bit_offset = (place >> 24, place & 0xFFFFFF) if flag else (0, place)
+            if not flag:
+                # Without the flag a bit-field is an integer that says how many of its bits count.
+                whole = self._bit_field(target)
+                if whole is not None:
+                    bit_size, bit_offset = whole.bits, bit_offset + whole.bit_offset
+            if bit_offset + bit_size > 8 * size:
+                raise self._error(
+                    f"type {type_id} ({name or 'anonymous'}): the member {self._text(offset) or 'without a name'} "
+                    f"lies at bit {bit_offset:,} of {8 * size:,}"
+                )
+            members.append(Member(self._text(offset), target, bit_offset, bit_size))
+        return tuple(members)
+
+    def _bit_field(self, target: int) -> Int | None:
+        if self.kind(target) is not Kind.INT:
+            return None
+        found = self[target]
+        return found if isinstance(found, Int) and found.bits != 8 * found.size else None
+
+    def _enumerators(self, kind: Kind, body: int, count: int, signed: bool) -> tuple[tuple[str, int], ...]:
+        if kind is Kind.ENUM:
+            form = self._order + ("Ii" if signed else "II")
+            pairs = struct.iter_unpack(form, self._types[body : body + 8 * count])
+            return tuple((self._text(offset), value) for offset, value in pairs)
+        values = []
+        for offset, low, high in struct.iter_unpack(self._order + "III", self._types[body : body + 12 * count]):
+            value = high << 32 | low
+            values.append((self._text(offset), value - (1 << 64) if signed and high >> 31 else value))
+        return tuple(values)
+
+    def _error(self, message: str) -> LensError:
+        return LensError(f"{self.name}: {message}")
+
+
+def _kind(number: int) -> Kind | None:
+    # Kind 0 is never written down.
+    return Kind(number) if 0 < number < len(Kind) else None
+
+
+def _read_index(path: Path, stamp: bytes) -> _Index | None:
+    # What was kept for this data; anything else on disk counts as nothing.
+    try:
+        content = path.read_bytes()
+        digest, packed = content[:32], content[32:]
+        if hashlib.sha256(packed).digest() != digest:
+            return None
+        kept = msgspec.msgpack.decode(packed, type=_Index)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return kept if kept.digest == stamp else None
+
+
+def _write_index(path: Path, index: _Index) -> None:
+    # Appears whole or not at all; a cache that cannot be written is no trouble.
+    packed = msgspec.msgpack.encode(index)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(hashlib.sha256(packed).digest() + packed)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)

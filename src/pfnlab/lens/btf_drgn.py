@@ -1,0 +1,189 @@
+"""BTF as drgn's source of types: what drgn asks for by name is made from the type graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import drgn
+from drgn import Program, Qualifiers, Type, TypeEnumerator, TypeKind, TypeKindSet, TypeMember, TypeParameter
+
+from pfnlab.lens.btf import MAX_DEPTH, Btf
+from pfnlab.lens.btf_types import Array, Composite, Enum, Float, Forward, Int, Kind, Prototype, Reference
+from pfnlab.lens.errors import LensError
+
+#: How many members a structure may have with those of its anonymous members; drgn flattens them.
+MAX_MEMBERS = 100_000
+
+_KINDS = {
+    TypeKind.INT: (Kind.INT,),
+    TypeKind.BOOL: (Kind.INT,),
+    TypeKind.FLOAT: (Kind.FLOAT,),
+    TypeKind.STRUCT: (Kind.STRUCT, Kind.FWD),
+    TypeKind.UNION: (Kind.UNION, Kind.FWD),
+    TypeKind.ENUM: (Kind.ENUM, Kind.ENUM64),
+    TypeKind.TYPEDEF: (Kind.TYPEDEF,),
+}
+
+_QUALIFIERS = {
+    Kind.CONST: Qualifiers.CONST,
+    Kind.VOLATILE: Qualifiers.VOLATILE,
+    Kind.RESTRICT: Qualifiers.RESTRICT,
+}
+
+#: The integer an enumeration is stored in, by size and sign.
+_ENUM_INTEGERS = {
+    (1, False): "unsigned char",
+    (1, True): "signed char",
+    (2, False): "unsigned short",
+    (2, True): "short",
+    (4, False): "unsigned int",
+    (4, True): "int",
+    (8, False): "unsigned long",
+    (8, True): "long",
+}
+
+
+class BtfTypes:
+    """
+    The types of *btf* for one drgn program.
+
+    :param program: whose types they become
+    :param btf: where they come from
+    """
+
+    def __init__(self, program: Program, btf: Btf) -> None:
+        self._program = program
+        self._btf = btf
+        self._made: dict[int, Type] = {}
+        self._flat: dict[int, int] = {}
+        self._depth = 0
+
+    def register(self, name: str = "btf") -> None:
+        """Answer the program's questions for types, before any other finder."""
+        self._program.register_type_finder(name, self.find, enable_index=0)
+
+    def find(self, program: Program, kinds: TypeKindSet, name: str, filename: str | None) -> Type | None:
+        """
+        drgn's question: the first type of one of *kinds* with this name.
+
+        Complete types come before declarations. BTF knows no files: asking for one finds nothing.
+        """
+        del program
+        if filename:
+            return None
+        declared = None
+        for type_id in self._btf.ids(name):
+            kind = self._btf.kind(type_id)
+            if not any(kind in _KINDS.get(wanted, ()) for wanted in kinds):
+                continue
+            found = self.type(type_id)
+            if found.kind not in kinds:
+                continue
+            if found.is_complete():
+                return found
+            declared = declared or found
+        return declared
+
+    def type(self, type_id: int) -> Type:
+        """
+        The drgn type of one type id.
+
+        :raises LensError: it is damaged, or refers to itself in a way no type can
+        """
+        found = self._made.get(type_id)
+        if found is None:
+            # A chain of pointers is as bounded as one of typedefs: no real one is near this long.
+            if self._depth > MAX_DEPTH:
+                raise LensError(f"{self._btf.name}: type {type_id} is behind more than {MAX_DEPTH} references")
+            self._depth += 1
+            try:
+                found = self._made[type_id] = self._make(type_id)
+            finally:
+                self._depth -= 1
+        return found
+
+    def _make(self, type_id: int) -> Type:
+        program, record = self._program, self._btf[type_id]
+        if record.kind is Kind.VOID:
+            return program.void_type()
+        if isinstance(record, Reference):
+            if record.kind is Kind.PTR:
+                return program.pointer_type(self.type(record.target))
+            if record.kind is Kind.TYPEDEF:
+                return program.typedef_type(record.name, self.type(record.target))
+            target = self.type(record.target)
+            extra = _QUALIFIERS.get(record.kind, Qualifiers.NONE)
+            return target.qualified(target.qualifiers | extra)
+        if isinstance(record, Int):
+            return self._integer(type_id, record)
+        if isinstance(record, Float):
+            return program.float_type(record.name, record.size)
+        if isinstance(record, Array):
+            self._btf.size_of(type_id)
+            return program.array_type(self.type(record.target), record.count)
+        if isinstance(record, Composite):
+            return self._composite(type_id, record)
+        if isinstance(record, Enum):
+            return self._enum(type_id, record)
+        if isinstance(record, Forward):
+            return self._forward(record)
+        if isinstance(record, Prototype):
+            parameters = [TypeParameter(self._later(target), name or None) for name, target in record.parameters]
+            return program.function_type(self.type(record.target), parameters, record.is_variadic)
+        raise LensError(f"{self._btf.name}: type {type_id} is used as a type but is a {record.kind.name}")
+
+    def _integer(self, type_id: int, record: Int) -> Type:
+        if record.is_bool:
+            return self._program.bool_type(record.name or "_Bool", record.size)
+        if not record.name or not 0 < record.size <= 16:
+            raise LensError(f"{self._btf.name}: type {type_id} is an integer of {record.size} bytes")
+        return self._program.int_type(record.name, record.size, record.is_signed)
+
+    def _composite(self, type_id: int, record: Composite) -> Type:
+        self._btf.size_of(type_id)
+        self._members(type_id)
+        members = [
+            TypeMember(
+                self._later(member.target, member.bit_size), member.name or None, member.bit_offset
+            )
+            for member in record.members
+        ]
+        make = self._program.struct_type if record.kind is Kind.STRUCT else self._program.union_type
+        return make(record.name or None, record.size, members)
+
+    def _members(self, type_id: int) -> int:
+        # How many members drgn finds here; what contains itself was refused before (size_of).
+        if type_id not in self._flat:
+            count = 1
+            record = self._btf[self._btf.resolve(type_id)]
+            if isinstance(record, Composite):
+                count = sum(1 if member.name else self._members(member.target) for member in record.members)
+            if count > MAX_MEMBERS:
+                raise LensError(f"{self._btf.name}: type {type_id} has {count:,} members")
+            self._flat[type_id] = count
+        return self._flat[type_id]
+
+    def _enum(self, type_id: int, record: Enum) -> Type:
+        if not record.values:
+            return self._program.enum_type(record.name or None)
+        integer = _ENUM_INTEGERS.get((record.size, record.is_signed))
+        if integer is None:
+            raise LensError(f"{self._btf.name}: type {type_id} is an enumeration of {record.size} bytes")
+        compatible = self._program.int_type(integer, record.size, record.is_signed)
+        values = [TypeEnumerator(name, value) for name, value in record.values]
+        return self._program.enum_type(record.name or None, compatible, values)
+
+    def _forward(self, record: Forward) -> Type:
+        # One complete type of that name is what was meant; several or none leave it open.
+        kind = Kind.UNION if record.is_union else Kind.STRUCT
+        complete = [one for one in self._btf.ids(record.name) if self._btf.kind(one) is kind]
+        if len(complete) == 1:
+            return self.type(complete[0])
+        make = self._program.union_type if record.is_union else self._program.struct_type
+        return make(record.name or None)
+
+    def _later(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
+        # Structures refer to each other in circles, so what a member is gets made when drgn asks.
+        if bit_size:
+            return lambda: drgn.Object(self._program, self.type(target), bit_field_size=bit_size)
+        return lambda: self.type(target)

@@ -1,0 +1,96 @@
+"""The little of ELF the lens needs: sections of a kernel image, memory segments of a core file."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pfnlab.lens.errors import LensError
+
+#: More program headers than this no core file has; /proc/kcore and dumps have tens.
+MAX_HEADERS = 65_535
+
+_HEAD = struct.Struct("<16sHHIQQQIHHHHHH")
+_SECTION = struct.Struct("<IIQQQQIIQQ")
+_SEGMENT = struct.Struct("<IIQQQQQQ")
+_MANY_SEGMENTS = 0xFFFF
+_PT_LOAD = 1
+_MACHINE_X86_64 = 62
+
+#: Reads *count* bytes at *offset* of a file; fewer at its end.
+ReadAt = Callable[[int, int], bytes]
+
+
+class Segment(NamedTuple):
+    """Memory in a core file.
+
+    :param virtual: the address it is mapped at, 0 where the file does not say
+    :param physical: the address it has; all ones where the file does not say
+    :param offset: where it lies in the file
+    :param size: bytes of it in the file
+    """
+
+    virtual: int
+    physical: int
+    offset: int
+    size: int
+
+
+def _header(read: ReadAt, name: str) -> tuple[int, ...]:
+    head = read(0, _HEAD.size)
+    if len(head) < _HEAD.size or head[:6] != b"\x7fELF\x02\x01":
+        raise LensError(f"{name} is not a 64-bit little-endian ELF file")
+    fields = _HEAD.unpack(head)
+    if fields[2] != _MACHINE_X86_64:
+        raise LensError(f"{name} is for machine {fields[2]}, not for x86-64")
+    return fields[1:]
+
+
+def section(data: bytes, wanted: str, name: str) -> bytes:
+    """
+    The content of one section of an ELF file.
+
+    :param wanted: the section's name
+    :param name: what messages call the file
+    :raises LensError: it is not an ELF file, or has no such section
+    """
+
+    def read(offset: int, count: int) -> bytes:
+        return data[offset : offset + count]
+
+    fields = _header(read, name)
+    at, entry_size, count, strings_at = fields[5], fields[10], fields[11], fields[12]
+    if entry_size != _SECTION.size or at + count * _SECTION.size > len(data) or strings_at >= count:
+        raise LensError(f"{name}: its section headers are damaged")
+    table = list(_SECTION.iter_unpack(data[at : at + count * _SECTION.size]))
+    strings = data[table[strings_at][4] : table[strings_at][4] + table[strings_at][5]]
+    label = wanted.encode() + b"\0"
+    for row in table:
+        if strings[row[0] : row[0] + len(label)] == label:
+            start, size = row[4], row[5]
+            if start + size > len(data):
+                raise LensError(f"{name}: section {wanted} ends at byte {start + size:,}, the file at {len(data):,}")
+            return data[start : start + size]
+    raise LensError(f"{name} has no section {wanted}")
+
+
+def segments(read: ReadAt, name: str) -> list[Segment]:
+    """
+    The memory a core file holds, in file order.
+
+    :raises LensError: it is not an ELF file, or its headers are damaged
+    """
+    fields = _header(read, name)
+    at, section_at, entry_size, count = fields[4], fields[5], fields[8], fields[9]
+    if count == _MANY_SEGMENTS and section_at:
+        first = read(section_at, _SECTION.size)
+        if len(first) == _SECTION.size:
+            count = _SECTION.unpack(first)[7]
+    if entry_size != _SEGMENT.size or count > MAX_HEADERS:
+        raise LensError(f"{name}: {count} program headers of {entry_size} bytes are not what a core file has")
+    table = read(at, count * _SEGMENT.size)
+    if len(table) != count * _SEGMENT.size:
+        raise LensError(f"{name}: its program headers are cut off")
+    rows = _SEGMENT.iter_unpack(table)
+    return [Segment(row[3], row[4], row[2], row[5]) for row in rows if row[0] == _PT_LOAD]

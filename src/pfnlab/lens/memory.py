@@ -1,0 +1,302 @@
+"""Where the bytes come from: a guest's RAM, a core file of a dead kernel, or the running kernel.
+
+All three answer the same three questions: what physical memory there is, what it holds, and what the
+kernel says of itself (VMCOREINFO).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from pfnlab.lens.elf import Segment, segments
+from pfnlab.lens.errors import LensError
+
+#: Guest RAM from here on lies elsewhere in the physical address space (q35's hole below 4 GiB).
+MAX_RAM = 2 << 30
+
+#: VMCOREINFO is a page or two; a text without an end within this is something else.
+MAX_VMCOREINFO = 16 << 10
+
+_OSRELEASE = b"OSRELEASE="
+_PROOF = b"SYMBOL(swapper_pg_dir)"
+_SEARCH_CHUNK = 4 << 20
+_NO_PHYSICAL = (1 << 64) - 1
+
+
+class VmCoreInfo:
+    """
+    What a kernel says of itself for those who read its memory.
+
+    :param text: lines ``NAME=value``, as the kernel wrote them
+    """
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        lines = (line.partition("=") for line in text.decode("ascii", "replace").splitlines())
+        self._values = {name: value for name, equals, value in lines if equals}
+        #: What ``uname -r`` says.
+        self.release = self._values.get("OSRELEASE", "unknown")
+
+    def number(self, name: str, default: int | None = None) -> int:
+        """
+        ``NUMBER(name)``; decimal, or hexadecimal with ``0x``.
+
+        :raises LensError: there is none and no *default*
+        """
+        return self._value(f"NUMBER({name})", 0, default)
+
+    def symbol(self, name: str) -> int | None:
+        """``SYMBOL(name)``, an address at run time; None when it is not listed."""
+        value = self._value(f"SYMBOL({name})", 16, 0)
+        return value or None
+
+    @property
+    def kernel_offset(self) -> int:
+        """How far the kernel was moved from where it was linked to run (KASLR)."""
+        return self._value("KERNELOFFSET", 16, 0)
+
+    def _value(self, name: str, base: int, default: int | None) -> int:
+        text = self._values.get(name)
+        if text is None:
+            if default is None:
+                raise LensError(f"VMCOREINFO of kernel {self.release} has no {name}")
+            return default
+        try:
+            return int(text, base)
+        except ValueError:
+            raise LensError(f"VMCOREINFO of kernel {self.release}: {name} is {text[:40]!r}") from None
+
+
+class MemorySource(Protocol):
+    """Physical memory of one kernel."""
+
+    #: What messages call it.
+    name: str
+    #: Whether the kernel goes on running while it is read.
+    live: bool
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Start and size of each piece of physical memory, ascending."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """
+        *size* bytes of physical memory.
+
+        :raises LensError: they are not (all) there
+        """
+
+    def vmcoreinfo(self) -> VmCoreInfo:
+        """
+        What the kernel says of itself.
+
+        :raises LensError: it is not found
+        """
+
+    def close(self) -> None:
+        """Let go of the memory."""
+
+
+def find_vmcoreinfo(source: MemorySource) -> VmCoreInfo:
+    """
+    The VMCOREINFO somewhere in physical memory: a text that begins with ``OSRELEASE=`` and holds
+    ``SYMBOL(swapper_pg_dir)`` before it ends.
+
+    :raises LensError: there is none
+    """
+    for start, size in source.ranges():
+        for at in _occurrences(source, start, size, _OSRELEASE):
+            text = source.read(at, min(MAX_VMCOREINFO, start + size - at)).partition(b"\0")
+            if text[1] and _PROOF in text[0]:
+                return VmCoreInfo(text[0])
+    raise LensError(f"{source.name} holds no VMCOREINFO: no Linux kernel is up in it, or it has none")
+
+
+def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> Iterator[int]:
+    # Where a text begins; pieces overlap by its length, so none is missed.
+    for at in range(start, start + size, _SEARCH_CHUNK):
+        piece = source.read(at, min(_SEARCH_CHUNK + len(text) - 1, start + size - at))
+        found = piece.find(text)
+        while found >= 0:
+            yield at + found
+            found = piece.find(text, found + 1)
+
+
+class GuestRam:
+    """
+    A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB.
+
+    :param path: the file
+    :raises LensError: it cannot be mapped
+    """
+
+    live = True
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if not 0 < size <= MAX_RAM:
+                    raise LensError(f"{path}: {size:,} bytes; guest RAM of up to {MAX_RAM:,} can be read")
+                self._memory = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
+        except (OSError, ValueError) as trouble:
+            raise LensError(f"{path} cannot be read as guest RAM: {trouble}") from trouble
+        self._size = size
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """One piece that starts at 0."""
+        return [(0, self._size)]
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes at this offset of the file."""
+        end = address + size
+        if address >= 0 and end <= self._size and size >= 0:
+            return self._memory[address:end]
+        raise LensError(f"{self.name}: there is no memory at {address:#x}, {size:,} bytes")
+
+    def vmcoreinfo(self) -> VmCoreInfo:
+        """Found by search."""
+        # Searching the mapping itself, which copies nothing, takes 13 ms for 256 MiB.
+        at = self._memory.find(_OSRELEASE)
+        while at >= 0:
+            text = self._memory[at : at + MAX_VMCOREINFO].partition(b"\0")
+            if text[1] and _PROOF in text[0]:
+                return VmCoreInfo(text[0])
+            at = self._memory.find(_OSRELEASE, at + 1)
+        raise LensError(f"{self.name} holds no VMCOREINFO: no Linux kernel is up in it, or it has none")
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self._memory.close()
+
+    def __enter__(self) -> GuestRam:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ElfCore:
+    """
+    An ELF core of a kernel: QEMU's ``dump-guest-memory``, kdump's /proc/vmcore, or /proc/kcore.
+
+    :param path: the file
+    :param live: the kernel it shows is running
+    :raises LensError: it is not such a file
+    """
+
+    def __init__(self, path: Path, *, live: bool = False) -> None:
+        self.name, self.live = str(path), live
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as trouble:
+            raise LensError(f"{path} cannot be read: {trouble.strerror}") from trouble
+        try:
+            found = segments(self._pread, self.name)
+            self._segments = _physical(found, 0 if live else os.fstat(self._file).st_size, self.name)
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._starts = [segment.physical for segment in self._segments]
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """The pieces the file has, ascending."""
+        return [(segment.physical, segment.size) for segment in self._segments]
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of one piece, or of pieces that follow each other."""
+        parts = []
+        while size > 0:
+            place = bisect_right(self._starts, address) - 1
+            segment = self._segments[place] if place >= 0 else None
+            offset = address - segment.physical if segment else 0
+            if segment is None or offset >= segment.size:
+                raise LensError(f"{self.name}: there is no memory at {address:#x}")
+            wanted = min(size, segment.size - offset)
+            part = self._pread(segment.offset + offset, wanted)
+            if len(part) != wanted:
+                raise LensError(f"{self.name}: the file ends where memory {address:#x} should be")
+            parts.append(part)
+            address, size = address + wanted, size - wanted
+        return b"".join(parts)
+
+    def vmcoreinfo(self) -> VmCoreInfo:
+        """From the running kernel's note, else found by search."""
+        if self.live:
+            head = self._pread(0, 1 << 16)
+            match = re.search(rb"OSRELEASE=[^\0]*SYMBOL\(swapper_pg_dir\)[^\0]*", head)
+            if match:
+                return VmCoreInfo(match[0])
+        return find_vmcoreinfo(self)
+
+    def close(self) -> None:
+        """Close the file; does nothing the second time."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> ElfCore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pread(self, offset: int, count: int) -> bytes:
+        try:
+            return os.pread(self._file, count, offset)
+        except (OSError, OverflowError) as trouble:
+            raise LensError(f"{self.name}: {count:,} bytes at {offset:#x} cannot be read: {trouble}") from trouble
+
+
+def _physical(found: list[Segment], file_size: int, name: str) -> list[Segment]:
+    # Those with a physical address, ascending; what overlaps an earlier one (kcore's text) is left out.
+    kept: list[Segment] = []
+    for segment in sorted(found, key=lambda segment: (segment.physical, -segment.size)):
+        if segment.physical == _NO_PHYSICAL or not segment.size:
+            continue
+        if segment.physical + segment.size > _NO_PHYSICAL or segment.offset > 1 << 62:
+            raise LensError(f"{name}: a segment of {segment.size:,} bytes at {segment.physical:#x} cannot be")
+        if file_size and segment.offset + segment.size > file_size:
+            raise LensError(f"{name} is cut off: it has {file_size:,} bytes, a segment needs {segment.size:,} more")
+        if kept and segment.physical < kept[-1].physical + kept[-1].size:
+            continue
+        kept.append(segment)
+    if not kept:
+        raise LensError(f"{name} holds no memory")
+    return kept
+
+
+def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
+    """
+    The memory of the kernel this runs on.
+
+    :raises LensError: it cannot be read: that takes root, and a kernel that is not locked down
+    """
+    return ElfCore(path, live=True)
+
+
+def open_core(path: Path) -> MemorySource:
+    """
+    A vmcore of whichever form: ELF, or compressed as kdump does.
+
+    :raises LensError: it is neither, or damaged
+    """
+    from pfnlab.lens.kdump import SIGNATURES, KdumpCore
+
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as trouble:
+        raise LensError(f"{path} cannot be read: {trouble.strerror}") from trouble
+    return KdumpCore(path) if head[:8] in SIGNATURES else ElfCore(path)

@@ -1,0 +1,82 @@
+"""A kernel's memory and types as one drgn program: all of drgn's own functions work on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drgn import Architecture, FindObjectFlags, Object, Platform, Program
+
+from pfnlab.lens.btf import Btf
+from pfnlab.lens.btf_drgn import BtfTypes
+from pfnlab.lens.kallsyms import read_kallsyms
+from pfnlab.lens.memory import MemorySource, VmCoreInfo
+
+#: The objects that can be asked for by name, and their types; BTF has none for them.
+OBJECTS = {
+    "init_task": "struct task_struct",
+    "init_pid_ns": "struct pid_namespace",
+    "memtype_rbroot": "struct rb_root_cached",
+    "page_offset_base": "unsigned long",
+    "vmemmap_base": "unsigned long",
+}
+
+#: Where the kernel's image is mapped (``__START_KERNEL_map``).
+KERNEL_MAP = 0xFFFFFFFF80000000
+
+
+def image_physical(info: VmCoreInfo, address: int) -> int:
+    """The physical address of something in the kernel's image."""
+    return address - KERNEL_MAP + info.number("phys_base")
+
+
+def find_symbols(source: MemorySource, info: VmCoreInfo | None = None) -> dict[str, int]:
+    """
+    The run-time addresses of :data:`OBJECTS`, from the kernel's own symbol table.
+
+    :param info: what the kernel says of itself, if known already
+    :raises LensError: the table is not there or damaged
+    """
+    known = info or source.vmcoreinfo()
+    return read_kallsyms(
+        lambda address, size: source.read(image_physical(known, address), size), known, OBJECTS
+    )
+
+
+def open_program(
+    source: MemorySource, btf: Btf, symbols: Mapping[str, int], info: VmCoreInfo | None = None
+) -> Program:
+    """
+    A drgn program over *source*.
+
+    :param btf: the types of the kernel that is in it
+    :param symbols: run-time addresses; those of :data:`OBJECTS` can be asked for as objects
+    :param info: what the kernel says of itself, if known already
+    :raises LensError: *source* holds no kernel
+    """
+    known = info or source.vmcoreinfo()
+    program = Program(Platform(Architecture.X86_64))
+    program.set_linux_kernel_custom(known.text, source.live)
+
+    def read(address: int, count: int, offset: int, physical: bool) -> bytes:
+        del offset, physical
+        return source.read(address, count)
+
+    for start, size in source.ranges():
+        program.add_memory_segment(start, size, read, True)
+    BtfTypes(program, btf).register()
+
+    def find(
+        program: Program, name: str, flags: FindObjectFlags, filename: str | None
+    ) -> Object | None:
+        if filename:
+            return None
+        if flags & FindObjectFlags.VARIABLE and name in symbols and name in OBJECTS:
+            return Object(program, program.type(OBJECTS[name]), address=symbols[name])
+        if flags & FindObjectFlags.CONSTANT:
+            value = btf.constants().get(name)
+            if value is not None:
+                return Object(program, program.int_type("long", 8, True), value)
+        return None
+
+    program.register_object_finder("symbols", find, enable_index=0)
+    return program

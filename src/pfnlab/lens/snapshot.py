@@ -1,0 +1,304 @@
+"""From kernel structures to a :class:`LensState`, for every kernel from 6.1 on, by probing its types."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from drgn import Program
+
+from pfnlab.lens.errors import LensError
+from pfnlab.lens.memory import MemorySource, VmCoreInfo
+from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
+from pfnlab.lens.view import KernelView
+from pfnlab.mm.flags import VM_PAT, VM_SEALED, vm_flags_text
+from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen
+from pfnlab.programs.ops import Span
+from pfnlab.programs.places import Places
+from pfnlab.programs.pte_text import RAM, cache_mode, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
+
+#: How the kernel's enumerators are called in observations.
+_MODES = {
+    "_PAGE_CACHE_MODE_WB": "wb",
+    "_PAGE_CACHE_MODE_WC": "wc",
+    "_PAGE_CACHE_MODE_UC_MINUS": "uc-",
+    "_PAGE_CACHE_MODE_UC": "uc",
+    "_PAGE_CACHE_MODE_WT": "wt",
+    "_PAGE_CACHE_MODE_WP": "wp",
+}
+
+#: Modes of RAM pages, by PG_arch_1 and the other bit (memtype.c, _PGMT_*).
+_RAM_MODES = {(0, 0): "wb", (1, 0): "wc", (0, 1): "uc-", (1, 1): "wt"}
+
+_LEVEL_BITS = 9
+_ENTRIES = 1 << _LEVEL_BITS
+_LEAF = 1 << 7
+_PRESENT = 1
+_MAX_NAME = 64
+_LOW_PAGES = 256
+_PROC_PARENTS = ("pci", "bus")
+
+
+class Lens:
+    """
+    Looks at one kernel, again and again.
+
+    :param program: from :func:`pfnlab.lens.program.open_program`
+    :param source: its memory
+    :param symbols: run-time addresses, as for the program
+    :param info: what the kernel says of itself, if known already
+    :raises LensError: a structure lacks a member; the message names kernel and member
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        source: MemorySource,
+        symbols: Mapping[str, int],
+        info: VmCoreInfo | None = None,
+    ) -> None:
+        self._view = view = KernelView(program, source, symbols, info or source.vmcoreinfo())
+        layouts = view.layouts
+        self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
+        self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
+        vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file"]
+        # Linux commit bc292ab00f6c ("mm: introduce vma->vm_flags wrapper functions") (in v6.3) and others
+        # put vm_flags into unions; member lookup goes through those.
+        self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
+        if self._tracks:
+            vma.append("pfnmap_track_ctx")
+            self._context = layouts.record(
+                "struct pfnmap_track_ctx", "pfn", "size", "kref.refcount.refs.counter"
+            )
+        self._vma = layouts.record("struct vm_area_struct", *vma)
+        self._file = layouts.record("struct file", ("f_path.dentry", "__f_path.dentry"))
+        self._dentry = layouts.record(
+            "struct dentry", "d_parent", ("d_name.name", "__d_name.name"), ("d_name.len", "__d_name.len")
+        )
+        kinds = layouts.type("enum page_cache_mode").enumerators or ()
+        self._modes = {one.value: _MODES[one.name] for one in kinds if one.name in _MODES}
+        self._sealed = self._sealed_bit()
+        self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
+
+    def snapshot(
+        self, pids: Mapping[str, int], places: Places, ram: Iterable[int] = ()
+    ) -> LensState:
+        """
+        The state now.
+
+        The kernel must stand still meanwhile, or at least not touch these tasks.
+
+        :param pids: the tasks to look at; those that are gone are left out
+        :param places: where the program's devices and areas lie
+        :param ram: page frames of RAM whose reserved mode is wanted
+        :raises LensError: memory is damaged
+        """
+        areas = self._sorted_areas(places)
+        wanted = {pid: name for name, pid in pids.items()}
+        found: dict[str, int] = {}
+        for pid, mm in self._view.tasks():
+            if pid in wanted and mm:
+                found[wanted[pid]] = mm
+                if len(found) == len(wanted):
+                    break
+        look = _Look(self, places, areas)
+        tasks = tuple(look.task(name, found[name]) for name in pids if name in found)
+        return LensState(tasks, look.contexts(), self._book(places), tuple(self._ram(ram, places)))
+
+    def _sorted_areas(self, places: Places) -> list[tuple[int, int, str]]:
+        if self._areas is None or self._areas[0] is not places:
+            areas = sorted((at, at + pages, name) for name, (at, pages) in places.areas.items())
+            self._areas = places, areas
+        return self._areas[1]
+
+    def _book(self, places: Places) -> tuple[BookEntry, ...]:
+        entries = []
+        for start, end, mode in self._view.memtypes():
+            first, last = phys_to_pfn(start), pages_of(end)
+            if places.overlaps_device(first, last):
+                name = self._modes.get(mode)
+                if name is None:
+                    raise self._view.error(f"the memtype tree has an entry of mode {mode}")
+                entries.append(BookEntry(places.device_span(first, last), name))
+        # Low memory comes first, then devices as the program names them: where windows lie is chance.
+        low = sorted(places.devices, key=lambda name: places.devices[name].start >= _LOW_PAGES)
+        rank = {name: number for number, name in enumerate(low)}
+        return tuple(sorted(entries, key=lambda entry: rank.get(entry.span.name, -1)))
+
+    def _ram(self, pfns: Iterable[int], places: Places) -> Iterable[RamPage]:
+        pages = list(pfns)
+        if not pages:
+            return
+        view = self._view
+        size = view.layouts.size("struct page")
+        flags = view.layouts.offset("struct page", "flags")
+        bits = {one.name: one.value for one in view.layouts.type("enum pageflags").enumerators or ()}
+        # Linux commit 5f89db73d2ef ("mm: remove PG_uncached") (in v6.9): PG_arch_2 took its place.
+        other = bits.get("PG_uncached", bits.get("PG_arch_2"))
+        if other is None or "PG_arch_1" not in bits:
+            raise view.error("enum pageflags has no PG_arch_1, or neither PG_uncached nor PG_arch_2")
+        base = view.word(view.symbol("vmemmap_base"))
+        for pfn in pages:
+            word = view.word(base + pfn * size + flags)
+            mode = _RAM_MODES[word >> bits["PG_arch_1"] & 1, word >> other & 1]
+            yield RamPage(places.device_span(pfn, pfn + 1), mode)
+
+    def _sealed_bit(self) -> int:
+        # Kernels that name their VMA bits may have moved this one; elsewhere it is where the model has it.
+        try:
+            return 1 << int(self._view.program.constant("VMA_SEALED_BIT").value_())
+        except LookupError:
+            return VM_SEALED
+
+
+class _Look:
+    # One snapshot being made: contexts by address, in order of first use.
+
+    def __init__(self, lens: Lens, places: Places, areas: list[tuple[int, int, str]]) -> None:
+        self._lens, self._view = lens, lens._view
+        self._places, self._areas = places, areas
+        self._starts = [area[0] for area in areas]
+        self._users: dict[int, list[tuple[str, Span]]] = {}
+        self._numbers: dict[int, int] = {}
+        self._names: dict[int, str] = {}
+
+    def task(self, name: str, mm: int) -> TaskState:
+        lens, read = self._lens, self._view.read
+        root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
+        if not self._areas:
+            return TaskState(name, (), (), tlb_gen)
+        low, high = self._areas[0][0] << PAGE_SHIFT, max(area[1] for area in self._areas) << PAGE_SHIFT
+        vmas = [self._vma(name, at) for at in self._view.vma_addresses(root, low, high)]
+        entries: list[PteSeen] = []
+        walk = _Walk(self._view, self._places, name, entries)
+        table = self._view.physical(pgd)
+        for start, end, area in self._areas:
+            walk.area, walk.base = area, start
+            walk.table(table, lens._levels, start, end)
+        # Areas in the order the program names them, as everywhere.
+        order = {area: number for number, area in enumerate(self._places.areas)}
+        entries.sort(key=lambda entry: order[entry.span.name])
+        return TaskState(name, tuple(vma for vma in vmas if vma), merge_ptes(entries), tlb_gen)
+
+    def _vma(self, task: str, address: int) -> VmaState | None:
+        lens = self._lens
+        data = self._view.read(address, lens._vma.size)
+        start, end, prot, bits, pgoff, file, *context = lens._vma.unpack(data)
+        if start >= end or (start | end) % PAGE_SIZE:
+            raise self._view.error(f"the VMA at {address:#x} reaches from {start:#x} to {end:#x}")
+        first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
+        span = self._area_span(first, last)
+        if span is None:
+            return None
+        number = self._number(context[0], task, span) if context and context[0] else None
+        kind = self._file_kind(file) if file else "anon"
+        offset = None if kind == "anon" else self._places.device_span(pgoff, pgoff + last - first)
+        known = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
+        pat = not lens._tracks and bool(bits & VM_PAT)
+        mode = cache_mode(prot, 1).lower()
+        return VmaState(span, vm_flags_text(known), bits, mode, kind, offset, number, pat)
+
+    def _number(self, context: int, task: str, span: Span) -> int:
+        self._users.setdefault(context, []).append((task, span))
+        return self._numbers.setdefault(context, len(self._numbers))
+
+    def contexts(self) -> tuple[ContextState, ...]:
+        lens, found = self._lens, []
+        for address, number in self._numbers.items():
+            pfn, size, count = lens._context.unpack(self._view.read(address, lens._context.size))
+            if not size or size % PAGE_SIZE or pfn > PHYSICAL_MASK >> PAGE_SHIFT:
+                raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
+            span = self._places.device_span(pfn, pfn + (size >> PAGE_SHIFT))
+            found.append(ContextState(number, span, count, tuple(self._users[address])))
+        return tuple(found)
+
+    def _area_span(self, first: int, last: int) -> Span | None:
+        place = bisect_right(self._starts, first) - 1
+        if place < 0 or first >= self._areas[place][1]:
+            return None
+        at, _, name = self._areas[place]
+        return Span(name, first - at, last - at)
+
+    def _file_kind(self, file: int) -> str:
+        (dentry,) = self._lens._file.unpack(self._view.read(file, self._lens._file.size))
+        kind = self._names.get(dentry)
+        if kind is None:
+            kind = self._names[dentry] = self._dentry_kind(dentry)
+        return kind
+
+    def _dentry_kind(self, dentry: int) -> str:
+        # Which of the interfaces a file is: by its name, for /proc/bus/pci/BUS/DEVICE by its parents'.
+        names = []
+        for _ in range(4):
+            data = self._view.read(dentry, self._lens._dentry.size)
+            parent, name, length = self._lens._dentry.unpack(data)
+            if length > _MAX_NAME:
+                return "anon"
+            names.append(self._view.read(name, length).decode("utf-8", "replace"))
+            if parent == dentry:
+                break
+            dentry = parent
+        known = {"resource2_wc": "wc", "resource2": "uc", "mem": "mem"}
+        if names[0] in known:
+            return known[names[0]]
+        return "proc" if tuple(names[2:4]) == _PROC_PARENTS else "anon"
+
+
+class _Walk:
+    # Page-table entries of one area after the other, as runs.
+
+    def __init__(self, view: KernelView, places: Places, task: str, found: list[PteSeen]) -> None:
+        self._view, self._places, self._task, self._found = view, places, task, found
+        self.area, self.base = "", 0
+
+    def table(self, entry: int, level: int, start: int, end: int) -> None:
+        """The entries of one table that map pages *start* up to *end*."""
+        shift = _LEVEL_BITS * (level - 1)
+        first, last = start >> shift & _ENTRIES - 1, (end - 1 >> shift & _ENTRIES - 1) + 1
+        words = self._view.table(entry, first, last - first)
+        page, place, count = start, 0, len(words)
+        while place < count:
+            word = words[place]
+            if level > 1 and word & _PRESENT and not word & _LEAF:
+                stop = min(end, (page >> shift) + 1 << shift)
+                self.table(word, level - 1, page, stop)
+                place += 1
+            else:
+                # A run: nothing after nothing, or frame after frame; the frames of what is not present
+                # are stored inverted.
+                step = 0 if not word else PAGE_SIZE << shift if word & _PRESENT else -(PAGE_SIZE << shift)
+                following = word + step
+                place += 1
+                while place < count and words[place] == following:
+                    following += step
+                    place += 1
+                stop = min(end, (start >> shift) + place << shift)
+                self._add(word, level, page, stop, (page - (page >> shift << shift)))
+            page = stop
+
+    def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
+        # skipped: how many pages of a large leaf lie before the area.
+        span = Span(self.area, start - self.base, end - self.base)
+        text = _text(word & ~(PHYSICAL_MASK & -(2 * PAGE_SIZE)), level) if word else entry_text(0, level)
+        target = None if "@" in text else self._target(word, level, skipped, end - start)
+        self._found.append(PteSeen(self._task, span, target, text))
+
+    def _target(self, word: int, level: int, skipped: int, pages: int) -> Span:
+        # The zero page is special too, and RAM; RAM a program has as a device is one where it is special.
+        pfn = entry_pfn(word, level) + skipped
+        span = self._places.device_span(pfn, pfn + pages)
+        ram = self._view.holds(pfn)
+        if span.name == PHYSICAL or not is_special(word):
+            return RAM if ram else span
+        return span
+
+
+@lru_cache(maxsize=4096)
+def _text(bits: int, level: int) -> str:
+    # The words of an entry whose frame was taken out; bit 12 stays, it is PAT in large leaves.
+    return entry_text(bits, level)
+
+
+__all__ = ["Lens", "LensError"]

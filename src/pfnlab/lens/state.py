@@ -1,0 +1,173 @@
+"""What the lens sees, as a value: the form a kernel's state and a model's are compared in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from pfnlab.mm.flags import perms_text
+from pfnlab.programs.observation import BookEntry, PteSeen, VmaSeen
+from pfnlab.programs.ops import Span
+
+
+class VmaState(msgspec.Struct, frozen=True):
+    """One VMA in the program's areas.
+
+    :param span: pages of the area
+    :param flags: the codes of smaps' VmFlags
+    :param bits: ``vm_flags`` as it stands in this kernel; two kernels may number a flag differently
+    :param mode: the cache mode ``vm_page_prot`` asks for
+    :param file: ``wc``, ``uc``, ``mem``, ``proc`` or ``anon``
+    :param offset: the device pages ``vm_pgoff`` stands for; None for anonymous memory
+    :param context: the number of its ``pfnmap_track_ctx``, None without one
+    :param pat: VM_PAT is set: this VMA stands for a reservation (kernels without track contexts)
+    """
+
+    span: Span
+    flags: str
+    bits: int
+    mode: str
+    file: str
+    offset: Span | None
+    context: int | None = None
+    pat: bool = False
+
+
+class ContextState(msgspec.Struct, frozen=True):
+    """One ``pfnmap_track_ctx``: a reservation several VMAs may share.
+
+    :param number: counted from 0 in order of first use
+    :param span: the device pages it keeps reserved
+    :param references: its reference count
+    :param users: task and area pages of every VMA seen to use it
+    """
+
+    number: int
+    span: Span
+    references: int
+    users: tuple[tuple[str, Span], ...]
+
+
+class TaskState(msgspec.Struct, frozen=True):
+    """One task's address space, as far as it lies in the program's areas.
+
+    :param vmas: in ascending order
+    :param ptes: page-table entries as runs, missing tables included
+    :param tlb_gen: ``mm->context.tlb_gen``: grows by one with every flush; its absolute value says nothing
+    """
+
+    task: str
+    vmas: tuple[VmaState, ...]
+    ptes: tuple[PteSeen, ...]
+    tlb_gen: int = 0
+
+
+class RamPage(msgspec.Struct, frozen=True):
+    """The mode a page of RAM is reserved with, which the kernel keeps in its ``struct page``."""
+
+    span: Span
+    mode: str
+
+
+class LensState(msgspec.Struct, frozen=True):
+    """The whole state.
+
+    :param tasks: in the order they were asked for; tasks that are gone are left out
+    :param contexts: in order of their numbers
+    :param book: the memtype tree, entries that overlap a device of the program, in list order
+    :param ram: the RAM pages that were asked for
+    """
+
+    tasks: tuple[TaskState, ...]
+    contexts: tuple[ContextState, ...]
+    book: tuple[BookEntry, ...]
+    ram: tuple[RamPage, ...] = ()
+
+
+def vma_seen(state: LensState) -> tuple[VmaSeen, ...]:
+    """The VMAs in the words of the outside channel; the counters of smaps are no state and read 0."""
+    return tuple(
+        VmaSeen(task.task, vma.span, perms_text(vma.bits), vma.file, vma.offset, vma.flags)
+        for task in state.tasks
+        for vma in task.vmas
+    )
+
+
+def ptes_seen(state: LensState) -> tuple[PteSeen, ...]:
+    """The page-table entries in the words of the outside channel."""
+    return tuple(entry for task in state.tasks for entry in task.ptes)
+
+
+def book_seen(state: LensState) -> tuple[BookEntry, ...]:
+    """The book in the words of the outside channel."""
+    return state.book
+
+
+#: A state as a tree of words, for comparing.
+_Tree = dict[str, "str | _Tree"]
+
+
+def difference(kernel: LensState, model: LensState) -> str:
+    """
+    What the kernel has and the model has, where they differ, as an indented tree; empty when equal.
+
+    ``tlb_gen`` and raw flag bits are left out: their values depend on the kernel's history and version.
+    """
+    return "\n".join(_lines(_tree(kernel), _tree(model), ""))
+
+
+def _lines(kernel: _Tree, model: _Tree, indent: str) -> Iterable[str]:
+    for name in [*kernel, *(name for name in model if name not in kernel)]:
+        ours, theirs = kernel.get(name), model.get(name)
+        if ours == theirs:
+            continue
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            yield f"{indent}{name}"
+            yield from _lines(ours, theirs, indent + "  ")
+        elif isinstance(ours, dict) or isinstance(theirs, dict):
+            who, what = ("kernel", ours) if isinstance(ours, dict) else ("model", theirs)
+            yield f"{indent}{name}: only in the {who}"
+            if isinstance(what, dict):
+                yield from (f"{indent}  {line}" for line in _words(what))
+        else:
+            yield f"{indent}{name}: kernel {ours or '-'}, model {theirs or '-'}"
+
+
+def _words(tree: _Tree) -> Iterable[str]:
+    for name, value in tree.items():
+        yield f"{name}: {value}" if isinstance(value, str) else name
+
+
+def _tree(state: LensState) -> _Tree:
+    tree: _Tree = {}
+    for task in state.tasks:
+        tree[f"task {task.task}"] = {
+            **{f"vma {vma.span}": _vma(vma) for vma in task.vmas},
+            **{f"entries {run.span}": _entry(run) for run in task.ptes},
+        }
+    for context in state.contexts:
+        users = ", ".join(f"{task} {span}" for task, span in context.users)
+        tree[f"context {context.number}"] = {
+            "range": str(context.span),
+            "references": str(context.references),
+            "users": users,
+        }
+    tree["book"] = {f"entry {number}": str(entry) for number, entry in enumerate(state.book)}
+    tree["ram"] = {str(page.span): page.mode for page in state.ram}
+    return tree
+
+
+def _vma(vma: VmaState) -> _Tree:
+    return {
+        "flags": vma.flags,
+        "mode": vma.mode,
+        "file": vma.file,
+        "offset": "" if vma.offset is None else str(vma.offset),
+        "context": "none" if vma.context is None else str(vma.context),
+        "VM_PAT": "set" if vma.pat else "clear",
+    }
+
+
+def _entry(run: PteSeen) -> str:
+    return run.entry if run.target is None else f"{run.entry} -> {run.target}"

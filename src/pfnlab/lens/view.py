@@ -1,0 +1,224 @@
+"""Kernel memory by virtual address, and walks over the kernel's own structures in it.
+
+Every walk ends: it counts its steps, and a structure met twice is a loop. What is read may change while
+it is read, or have been made to mislead; the worst it can cause is a `LensError`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+
+from drgn import FaultError, Program
+
+from pfnlab.lens.errors import LensError
+from pfnlab.lens.layout import Layouts
+from pfnlab.lens.memory import MemorySource, VmCoreInfo
+from pfnlab.lens.program import KERNEL_MAP, OBJECTS
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
+
+#: Walks are given up after this many steps.
+MAX_TASKS = 100_000
+MAX_VMAS = 300_000
+MAX_MEMTYPES = 2_000_000
+
+#: No tree of the kernel is deeper.
+MAX_DEPTH = 128
+
+_KERNEL_HALF = 1 << 63
+_WORD = struct.Struct("<Q")
+#: How far the direct map reaches from its base, in bytes (with five levels).
+_DIRECT_SIZE = 1 << 55
+_NODE_MASK = 0xFF
+_NODE_WORDS = struct.Struct("<32Q")
+_ULONG_MAX = (1 << 64) - 1
+
+
+class KernelView:
+    """
+    Memory of one kernel as the kernel sees it.
+
+    :param program: knows its types, and translates what lies in no linear mapping
+    :param source: its physical memory
+    :param symbols: run-time addresses, at least of :data:`pfnlab.lens.program.OBJECTS`
+    :param info: what it says of itself
+    """
+
+    def __init__(
+        self, program: Program, source: MemorySource, symbols: Mapping[str, int], info: VmCoreInfo
+    ) -> None:
+        self.program, self.source, self.info = program, source, info
+        self.layouts = Layouts(program, info.release)
+        self._symbols = symbols
+        self._physical = source.read
+        self._image = KERNEL_MAP - info.number("phys_base")
+        self._direct = 0
+        self._direct = self.word(self.symbol("page_offset_base"))
+        if not self._direct & _KERNEL_HALF or self._direct % PAGE_SIZE:
+            raise self.error(f"page_offset_base is {self._direct:#x}")
+        self._task = self.layouts.record("struct task_struct", "tasks.next", "pid", "mm")
+        self._task_tasks = self.layouts.offset("struct task_struct", "tasks")
+        self._memtype = self.layouts.record(
+            "struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right"
+        )
+        self._memtype_rb = self.layouts.offset("struct memtype", "rb")
+        self._range = self._node("mr64")
+        self._arange = self._node("ma64")
+        kinds = dict(_enumerators(self.layouts.type("enum maple_type").enumerators))
+        self._leaf, self._range_kind, self._arange_kind = (
+            kinds.get(name, -1) for name in ("maple_leaf_64", "maple_range_64", "maple_arange_64")
+        )
+
+    def error(self, message: str) -> LensError:
+        """An error that names the kernel and where it was seen."""
+        return LensError(f"kernel {self.info.release} in {self.source.name}: {message}")
+
+    def symbol(self, name: str) -> int:
+        """
+        Where a symbol is.
+
+        :raises LensError: nobody said
+        """
+        address = self._symbols.get(name)
+        if address is None:
+            hint = "" if name in OBJECTS else " and it is not one the lens looks for"
+            raise self.error(f"the address of {name} is not known{hint}")
+        return address
+
+    def read(self, address: int, size: int) -> bytes:
+        """
+        Kernel memory at a virtual address.
+
+        :raises LensError: nothing is mapped there, or it is not in the source
+        """
+        # KERNEL_MAP is above the direct map, so the order of the two questions matters not.
+        if address >= KERNEL_MAP:
+            return self._physical(address - self._image, size)
+        offset = address - self._direct
+        if 0 <= offset < _DIRECT_SIZE and self._in_memory(offset, size):
+            return self._physical(offset, size)
+        if not address & _KERNEL_HALF:
+            raise self.error(f"{address:#x} is no kernel address")
+        try:
+            return self.program.read(address, size)
+        except (FaultError, OverflowError, ValueError) as trouble:
+            raise self.error(f"{address:#x} cannot be read: {trouble}") from trouble
+
+    def word(self, address: int) -> int:
+        """Eight bytes as a number."""
+        (value,) = _WORD.unpack(self.read(address, 8))
+        return int(value)
+
+    def holds(self, pfn: int) -> bool:
+        """Whether a page frame is memory of the source: RAM."""
+        return self._in_memory(pfn << PAGE_SHIFT, PAGE_SIZE)
+
+    def _in_memory(self, physical: int, size: int) -> bool:
+        return any(start <= physical and physical + size <= start + count for start, count in self._ranges())
+
+    def _ranges(self) -> list[tuple[int, int]]:
+        ranges = self.source.ranges()
+        self._ranges = lambda: ranges  # type: ignore[method-assign]
+        return ranges
+
+    def tasks(self) -> Iterator[tuple[int, int]]:
+        """Every process: its pid and ``mm_struct`` (0 for kernel threads), in the order of the task list."""
+        first = self.symbol("init_task")
+        task, seen = first, set[int]()
+        while True:
+            following, pid, mm = self._task.unpack(self.read(task, self._task.size))
+            yield pid, mm
+            seen.add(task)
+            task = following - self._task_tasks
+            if task == first:
+                return
+            if task in seen or len(seen) >= MAX_TASKS:
+                raise self.error(f"the task list does not come back to init_task after {len(seen):,} tasks")
+
+    def memtypes(self) -> Iterator[tuple[int, int, int]]:
+        """The book of reservations, in order: physical start and end, and the mode's number."""
+        at = self.symbol("memtype_rbroot") + self.layouts.offset("struct rb_root_cached", "rb_root.rb_node")
+        record, rb = self._memtype, self._memtype_rb
+        stack: list[tuple[int, int, int, int]] = []
+        seen: set[int] = set()
+        node = self.word(at)
+        while node or stack:
+            while node:
+                if node in seen or len(stack) > MAX_DEPTH or len(seen) >= MAX_MEMTYPES:
+                    raise self.error(f"the memtype tree is damaged: it has a loop, or a node at {node:#x} too deep")
+                seen.add(node)
+                start, end, mode, left, right = record.unpack(self.read(node - rb, record.size))
+                stack.append((start, end, mode, right))
+                node = left
+            start, end, mode, node = stack.pop()
+            yield start, end, mode
+
+    def vma_addresses(self, root: int, low: int, high: int) -> list[int]:
+        """
+        The ``vm_area_struct`` behind every entry of a maple tree that overlaps *low* up to *high*.
+
+        :param root: ``mm_mt.ma_root``, the value
+        """
+        found: list[int] = []
+        if root & 3 == 2 and root > PAGE_SIZE:
+            self._descend(root, 0, _ULONG_MAX, low, high, found, set())
+        elif root:
+            raise self.error(f"a VMA tree has the root {root:#x}, which is no node")
+        return found
+
+    def _descend(
+        self, entry: int, first: int, last: int, low: int, high: int, found: list[int], seen: set[int]
+    ) -> None:
+        node, kind = entry & ~_NODE_MASK, entry >> 3 & 0xF
+        if node in seen or len(seen) >= MAX_VMAS:
+            raise self.error(f"a VMA tree has a loop at node {node:#x}")
+        seen.add(node)
+        pivot_at, pivots, slot_at, slots = self._arange if kind == self._arange_kind else self._range
+        if kind not in (self._leaf, self._range_kind, self._arange_kind):
+            raise self.error(f"a VMA tree has a node of unknown type {kind} at {node:#x}")
+        words = _NODE_WORDS.unpack(self.read(node, _NODE_WORDS.size))
+        leaf = kind == self._leaf
+        for number in range(slots):
+            pivot = words[pivot_at + number] if number < pivots else last
+            # A pivot of 0 behind the first slot marks the end: the last slot in use reaches to the node's last.
+            if (pivot == 0 and number) or pivot > last:
+                pivot = last
+            inside = words[slot_at + number]
+            if inside and first < high and pivot >= low:
+                if not leaf:
+                    self._descend(inside, first, pivot, low, high, found, seen)
+                elif inside > PAGE_SIZE:
+                    found.append(inside)
+            first = pivot + 1
+            if pivot == last or first >= high:
+                return
+
+    def _node(self, name: str) -> tuple[int, int, int, int]:
+        # Of a kind of maple node: where pivots and slots begin, in words, and how many there are.
+        layouts, node = self.layouts, "struct maple_node"
+        pivot, slot = layouts.offset(node, f"{name}.pivot"), layouts.offset(node, f"{name}.slot")
+        pivots, slots = layouts.length(node, f"{name}.pivot"), layouts.length(node, f"{name}.slot")
+        if max(pivot + 8 * pivots, slot + 8 * slots) > _NODE_WORDS.size:
+            raise self.error(f"{node}.{name} is larger than {_NODE_WORDS.size} bytes")
+        return pivot // 8, pivots, slot // 8, slots
+
+    def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
+        """
+        Entries of the page table another entry points to.
+
+        :param entry: the entry one level up, or the table's physical address
+        :param first: the index of the first of them
+        :param count: how many
+        """
+        physical = (entry & PHYSICAL_MASK & -PAGE_SIZE) + 8 * first
+        return struct.unpack(f"<{count}Q", self._physical(physical, 8 * count))
+
+    def physical(self, address: int) -> int:
+        """The physical address of something in the direct map or the kernel's image."""
+        return address - (self._image if address >= KERNEL_MAP else self._direct)
+
+
+def _enumerators(values: object) -> Iterator[tuple[str, int]]:
+    # drgn's enumerators as pairs.
+    for one in values or ():  # type: ignore[attr-defined]
+        yield one.name, one.value

@@ -1,0 +1,249 @@
+"""From a bootable kernel image to its types: the compressed ELF file inside, and its ``.BTF`` section."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import hashlib
+import lzma
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pfnlab.errors import MissingTool
+from pfnlab.lens.elf import section
+from pfnlab.lens.errors import LensError
+
+#: The largest kernel an image may unpack to, in bytes.
+MAX_VMLINUX = 512 << 20
+
+#: The largest image read, in bytes.
+MAX_IMAGE = 256 << 20
+
+#: How many places that look like the start of compressed data are tried, over all formats.
+MAX_TRIES = 64
+
+_ELF = b"\x7fELF"
+_REMEDY = "install pfnlab's extra packages for the lens: pip install 'pfnlab[lens]'"
+_LZ4_BLOCK = 8 << 20
+_CHUNK = 1 << 20
+
+
+class _NotThis(Exception):
+    # This place does not hold what its first bytes promise.
+    pass
+
+
+def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
+    """
+    The ELF file inside a bzImage; an ELF file is its own.
+
+    :param name: what messages call it
+    :raises LensError: none of the formats the kernel knows gives one
+    :raises MissingTool: the package that unpacks the format is not here
+    """
+    if image[:4] == _ELF:
+        return image
+    if len(image) > MAX_IMAGE:
+        raise LensError(f"{name}: {len(image):,} bytes are more than the {MAX_IMAGE:,} a kernel image has")
+    missing: MissingTool | None = None
+    for tries, (at, unpack) in enumerate(_places(image)):
+        if tries >= MAX_TRIES:
+            break
+        try:
+            found = unpack(image[at:])
+        except MissingTool as reason:
+            missing = reason
+            continue
+        except _NotThis:
+            continue
+        if found[:4] == _ELF:
+            return found
+    if missing:
+        raise missing
+    raise LensError(f"{name} holds no kernel that is packed with any of: {', '.join(_FORMATS)}")
+
+
+def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
+    """
+    The ``.BTF`` section of a kernel image.
+
+    :param cache: a file that keeps the section for the next time; it knows which image it is of
+    :raises LensError: the image cannot be read, or has no types in it
+    """
+    try:
+        image = vmlinuz.read_bytes()
+    except OSError as trouble:
+        raise LensError(f"{vmlinuz} cannot be read: {trouble.strerror}") from trouble
+    stamp = hashlib.sha256(image).digest()
+    if cache is not None:
+        kept = _kept(cache, stamp)
+        if kept is not None:
+            return kept
+    btf = section(vmlinux_of(image, str(vmlinuz)), ".BTF", str(vmlinuz))
+    if cache is not None:
+        _keep(cache, stamp, btf)
+    return btf
+
+
+def _kept(cache: Path, stamp: bytes) -> bytes | None:
+    # The section, if the file is whole and of this image.
+    try:
+        content = cache.read_bytes()
+    except OSError:
+        return None
+    btf = content[64:]
+    return btf if content[:64] == stamp + hashlib.sha256(btf).digest() else None
+
+
+def _keep(cache: Path, stamp: bytes, btf: bytes) -> None:
+    # Appears whole or not at all; a cache that cannot be written is no trouble.
+    part = cache.with_name(f".{cache.name}.{os.getpid()}")
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(stamp + hashlib.sha256(btf).digest() + btf)
+        part.replace(cache)
+    except OSError:
+        part.unlink(missing_ok=True)
+
+
+def _places(image: bytes) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
+    # Every place that may be the start of compressed data, in file order: the payload comes early.
+    found = []
+    for magic, unpack in _FORMATS.values():
+        at = image.find(magic)
+        for _ in range(MAX_TRIES):
+            if at < 0:
+                break
+            found.append((at, unpack))
+            at = image.find(magic, at + 1)
+    yield from sorted(found, key=lambda place: place[0])
+
+
+def _limited(chunks: Iterator[bytes]) -> bytes:
+    # Their sum; given up as soon as it is not the start of an ELF file, or too large.
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        if not size and chunk and not _ELF.startswith(chunk[:4]):
+            raise _NotThis
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_VMLINUX:
+            raise _NotThis
+    return b"".join(parts)
+
+
+def _xz(data: bytes) -> bytes:
+    return _lzma_chunks(data, lzma.FORMAT_XZ)
+
+
+def _lzma_alone(data: bytes) -> bytes:
+    return _lzma_chunks(data, lzma.FORMAT_ALONE)
+
+
+def _lzma_chunks(data: bytes, form: int) -> bytes:
+    def chunks() -> Iterator[bytes]:
+        unpacker = lzma.LZMADecompressor(format=form, memlimit=MAX_VMLINUX)
+        rest = data
+        while not unpacker.eof:
+            chunk = unpacker.decompress(rest, max_length=_CHUNK)
+            rest = b""
+            if not chunk and unpacker.needs_input:
+                raise _NotThis
+            yield chunk
+
+    try:
+        return _limited(chunks())
+    except (lzma.LZMAError, EOFError):
+        raise _NotThis from None
+
+
+def _bzip2(data: bytes) -> bytes:
+    def chunks() -> Iterator[bytes]:
+        unpacker = bz2.BZ2Decompressor()
+        rest = data
+        while not unpacker.eof:
+            chunk = unpacker.decompress(rest, max_length=_CHUNK)
+            rest = b""
+            if not chunk and unpacker.needs_input:
+                raise _NotThis
+            yield chunk
+
+    try:
+        return _limited(chunks())
+    except (OSError, EOFError, ValueError):
+        raise _NotThis from None
+
+
+def _gzip(data: bytes) -> bytes:
+    def chunks() -> Iterator[bytes]:
+        unpacker = zlib.decompressobj(wbits=31)
+        rest = data
+        while not unpacker.eof:
+            chunk = unpacker.decompress(rest, _CHUNK)
+            rest = unpacker.unconsumed_tail
+            if not chunk and not rest:
+                raise _NotThis
+            yield chunk
+
+    try:
+        return _limited(chunks())
+    except zlib.error:
+        raise _NotThis from None
+
+
+def _zstd(data: bytes) -> bytes:
+    try:
+        import zstandard
+    except ImportError as absent:
+        raise MissingTool(f"the kernel is packed with zstd, and Python has no zstandard: {_REMEDY}") from absent
+
+    def chunks() -> Iterator[bytes]:
+        unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_VMLINUX).stream_reader(data)
+        with contextlib.suppress(zstandard.ZstdError, MemoryError):
+            # What follows the payload in the image ends in an error; a kernel that breaks off is no ELF file.
+            while chunk := unpacker.read(_CHUNK):
+                yield chunk
+
+    return _limited(chunks())
+
+
+def _lz4(data: bytes) -> bytes:
+    # The legacy frame: blocks of 8 MiB, each with its packed size in front.
+    try:
+        import lz4.block
+    except ImportError as absent:
+        raise MissingTool(f"the kernel is packed with lz4, and Python has no lz4: {_REMEDY}") from absent
+
+    def chunks() -> Iterator[bytes]:
+        at = 4
+        while at + 4 <= len(data):
+            (size,) = struct.unpack_from("<I", data, at)
+            at += 4
+            # What follows the last block (the unpacked size, then code) is not one.
+            if not 0 < size <= _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16 or at + size > len(data):
+                return
+            try:
+                chunk: bytes = lz4.block.decompress(data[at : at + size], uncompressed_size=_LZ4_BLOCK)
+            except lz4.block.LZ4BlockError:
+                return
+            at += size
+            yield chunk
+            if len(chunk) < _LZ4_BLOCK:
+                return
+
+    return _limited(chunks())
+
+
+#: Name, first bytes and unpacker of what ``CONFIG_KERNEL_*`` offers; lzo is the one Python cannot unpack.
+_FORMATS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
+    "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
+    "xz": (b"\xfd7zXZ\x00", _xz),
+    "gzip": (b"\x1f\x8b\x08", _gzip),
+    "lz4": (b"\x02\x21\x4c\x18", _lz4),
+    "bzip2": (b"BZh", _bzip2),
+    "lzma": (b"\x5d\x00\x00\x00", _lzma_alone),
+}

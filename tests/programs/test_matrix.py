@@ -1,0 +1,134 @@
+"""Recorded runs of real kernels, predicted: what is exact, what waits, and that a wrong one is noticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.programs.matrix import predict_files
+
+RECORDED = Path(__file__).parents[1] / "recorded"
+
+
+def first_rows(name: str, key: str, value: str) -> list[dict[str, object]]:
+    """The rows of one recorded case."""
+    lines = (RECORDED / name).read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if row[key] == value]
+
+
+def written(folder: Path, rows: list[dict[str, object]]) -> Path:
+    """The rows as a file of their own."""
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row, separators=(",", ":")) for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "cases", "waiting"),
+    [
+        ("cases.jsonl", 113, 10),
+        ("order.jsonl", 63, 1),
+        ("cases-driver.jsonl", 48, 48),
+        ("cases-vfio.jsonl", 15, 15),
+    ],
+)
+def test_every_recorded_case_is_predicted_or_waits(name: str, cases: int, waiting: int) -> None:
+    """
+    No recorded observation of any kernel is predicted wrongly.
+    """
+    result = predict_files([RECORDED / name])
+
+    assert [] == [line for line in result.details if line.startswith("wrong")]
+    assert (cases, cases - waiting, waiting, 0) == (result.cases, result.exact, result.waiting, result.wrong)
+
+
+def test_waiting_cases_are_listed_with_what_they_wait_for() -> None:
+    """
+    The checked-in list names exactly the cases, operations and capabilities that wait.
+    """
+    listed = (RECORDED / "waiting.txt").read_text(encoding="utf-8").splitlines()
+
+    result = predict_files(sorted(RECORDED.glob("*.jsonl")))
+
+    assert listed == [line for line in result.details if line.startswith("waiting")]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("errno", "EPERM"),
+        ("memtype", [[0, 3, "WC"]]),
+        ("dmesg", ["x86/PAT: p0:PID freeing invalid memtype [mem +1-+3]"]),
+    ],
+)
+def test_a_changed_recording_is_noticed(tmp_path: Path, field: str, value: object) -> None:
+    """
+    Each recorded field is really compared.
+    """
+    rows = first_rows("cases.jsonl", "case", "middle-wcS")[:1]
+    changed = rows[0]["obs"][1]  # type: ignore[index]
+    changed |= {field: value} | ({"ret": -1} if field == "errno" else {})
+
+    result = predict_files([written(tmp_path, rows)])
+
+    assert 1 == result.wrong
+
+
+@pytest.mark.parametrize(("field", "value"), [("val", ["none"]), ("val", ["bar+0 L1 PAT2(UC-)"])])
+def test_a_changed_entry_is_noticed(tmp_path: Path, field: str, value: object) -> None:
+    """
+    Recorded page-table entries are compared word by word.
+    """
+    rows = first_rows("cases.jsonl", "case", "whole-wcS")[:1]
+    rows[0]["obs"][1][field] = value  # type: ignore[index]
+
+    result = predict_files([written(tmp_path, rows)])
+
+    assert 1 == result.wrong
+
+
+@pytest.mark.parametrize("event", ["flush:A+3..5<unmap_page_range", "erase:+3", "free:A+3"])
+def test_a_missing_event_is_noticed(tmp_path: Path, event: str) -> None:
+    """
+    Recorded orders are compared event by event.
+    """
+    rows = first_rows("order.jsonl", "op_id", "munmap-middle")[:1]
+    rows[0]["events"].remove(event)  # type: ignore[attr-defined]
+
+    result = predict_files([written(tmp_path, rows)])
+
+    assert 1 == result.wrong
+
+
+def test_a_changed_flush_count_is_noticed(tmp_path: Path) -> None:
+    """
+    Recorded flush counts are compared.
+    """
+    rows = first_rows("order.jsonl", "op_id", "munmap-middle")[:1]
+    rows[0]["flushes"] = 2
+
+    result = predict_files([written(tmp_path, rows)])
+
+    assert 1 == result.wrong
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xff\xfe", "rows.jsonl:1: not a recorded case"),
+        (b'{"case": 1}', "rows.jsonl:1: not a recorded case"),
+        (b'{"case":"x","kernel_release":"2.4.0","ops":[],"obs":[]}', "2.4.0 has no profile"),
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    """
+    A line that is no recorded case ends in one clear line that says where.
+    """
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+
+    with pytest.raises(Misuse, match=says):
+        predict_files([path])
