@@ -1,0 +1,158 @@
+"""The test driver's module: built for a kernel, cached, and brought into a guest."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from driver_guest import ASKED, NEW, OLD, Lab, have
+
+from pfnlab.errors import MissingTool, PfnlabError, Undecided
+from pfnlab.lab import driver
+from pfnlab.lab.driver import MODULE, driver_for
+from pfnlab.lab.image import guest_image
+from pfnlab.lab.kernels import Kernel, kernel_for
+from pfnlab.lab.qemu import Guest
+
+lab = pytest.mark.lab
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
+
+
+@pytest.fixture
+def own_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    """A kernel of the user's own and an empty cache."""
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
+    return Kernel("", "", "6.5.0-mine", "6.5.0-mine", tmp_path / "bzImage", "")
+
+
+@lab
+@pytest.mark.parametrize("series", ASKED)
+def test_driver_is_built(series: str):
+    """
+    The module of a series with headers is for exactly that kernel.
+    """
+    kernel = have(lambda: kernel_for(series))
+
+    assert f"vermagic={kernel.release} ".encode() in have(lambda: driver_for(kernel)).read_bytes()
+
+
+@lab
+def test_driver_is_cached():
+    """
+    A second call builds nothing: the file stays as it was.
+    """
+    kernel = have(lambda: kernel_for(OLD))
+    before = have(lambda: driver_for(kernel)).stat()
+
+    after = driver_for(kernel).stat()
+
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+@lab
+@pytest.mark.parametrize("series", ASKED)
+def test_driver_names_no_folder(series: str):
+    """
+    Nothing in the module says where it was built.
+    """
+    module = have(lambda: driver_for(kernel_for(series)))
+
+    assert str(module.parents[1]).encode() not in module.read_bytes()
+
+
+@lab
+def test_no_headers():
+    """
+    A kernel whose headers the archive does not hold leaves the question open and says why.
+    """
+    kernel = replace(have(lambda: kernel_for(OLD)), release="6.1.0-1-none", version="6.1.1-1")
+
+    with pytest.raises(Undecided, match=r"^no headers for 6.1.0-1-none: the archive holds no linux-headers"):
+        driver_for(kernel)
+
+
+@needs_gcc
+def test_no_headers_for_own_kernel(own_kernel: Kernel):
+    """
+    For a kernel that came from nowhere known there are no headers.
+    """
+    with pytest.raises(MissingTool, match=r"^no headers for 6.5.0-mine: it is not a kernel of the archive"):
+        driver_for(own_kernel)
+
+
+def test_no_compiler(own_kernel: Kernel, monkeypatch: pytest.MonkeyPatch):
+    """
+    Without a compiler the error names the packages to install.
+    """
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(MissingTool, match="`gcc` is not on this machine: apt-get install"):
+        driver_for(own_kernel)
+
+
+@needs_gcc
+def test_space_in_cache(own_kernel: Kernel, monkeypatch: pytest.MonkeyPatch):
+    """
+    A cache directory that make cannot name is refused before anything is fetched.
+    """
+    monkeypatch.setenv("PFNLAB_CACHE", "/tmp/a b")
+
+    with pytest.raises(PfnlabError, match="has a space in it"):
+        driver_for(own_kernel)
+
+
+@lab
+def test_broken_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    A source that does not compile is told in one line, with the compiler's first error and no folder.
+    """
+    kernel = have(lambda: kernel_for(OLD))
+    have(lambda: driver_for(kernel))
+    (tmp_path / "Kbuild").write_text("obj-m := bad.o\n")
+    (tmp_path / "bad.c").write_text("int good;\nint bad = ;\n")
+    monkeypatch.setattr(driver, "_sources", lambda: sorted(tmp_path.iterdir()))
+
+    with pytest.raises(Undecided) as raised:
+        driver_for(kernel)
+
+    assert str(raised.value).startswith(
+        f"the driver cannot be built for {kernel.release}: bad.c:2:11: error: expected expression before"
+    )
+
+
+@needs_gcc
+def test_image_with_a_file(tmp_path: Path):
+    """
+    More files follow the agent's own archive in a second one.
+    """
+    (tmp_path / "x").write_bytes(b"content of the file")
+
+    larger, plain = guest_image({"x": tmp_path / "x"}).read_bytes(), guest_image().read_bytes()
+
+    assert larger.startswith(plain) and b"content of the file" in larger[len(plain) :]
+
+
+@lab
+def test_guest_without_driver():
+    """
+    A program that needs the driver is refused where the image has none.
+    """
+    with Guest(have(lambda: kernel_for(OLD)).vmlinuz) as guest:
+        answers = Lab(guest).ask("driver ram")
+
+    assert answers.error == "there is no driver in this image"
+
+
+@lab
+def test_guest_with_driver_of_another_kernel():
+    """
+    A module that was built for another kernel is named as such.
+    """
+    module = have(lambda: driver_for(kernel_for(NEW)))
+
+    with Guest(have(lambda: kernel_for(OLD)).vmlinuz, image=guest_image({MODULE: module})) as guest:
+        answers = Lab(guest).ask("driver ram")
+
+    assert answers.error == "the driver was built for another kernel"
