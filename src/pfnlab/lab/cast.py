@@ -68,11 +68,15 @@ class Cast:
         self._open = True
         #: Process or thread ids by task.
         self.pids: dict[int, int] = {}
+        #: The CPUs tasks were pinned to, by task.
+        self.cpus: dict[int, int] = {}
         self.seen = Seen()
         self._request(["op 0 nop"])
 
     def do(self, task: int, verb: str, *arguments: int | str) -> Answer:
         """Let *task* do one operation and wait for it; longer than 10 s, and the guest kills the task."""
+        if verb == "pin":
+            self.cpus[task] = int(arguments[0])
         return _answer(self._request([_line("op", task, verb, *arguments)])[0])
 
     def begin(self, task: int, verb: str, *arguments: int | str) -> None:

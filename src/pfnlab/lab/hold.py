@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from pfnlab.errors import Undecided
-from pfnlab.lab.steering import Caller, Hit, Operation, Place, Steering
-from pfnlab.lab.waits import Wait, judge
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.lab.cast import Answer, Cast
+from pfnlab.lab.steering import USER_END, Caller, Hit, Injection, Operation, Place, Steering
+from pfnlab.lab.waits import Need, Wait, judge, judge_sleeping
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -28,18 +29,33 @@ class Hold:
     """
     Where to stop whom.
 
-    :param caller: with its CPU when several tasks may pass
+    :param caller: whose passing counts
+    :param forced: calls on the way there that are made to return at once, in this order
     """
 
     place: Place
     caller: Caller
+    forced: tuple[Injection, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    How far an operation got while a CPU was held; one of both is None.
+
+    :param answer: it returned alone
+    :param wait: it waits; with `Need.NOTHING` ask again, and repeat the schedule if that stays
+    """
+
+    answer: Answer | None
+    wait: Wait | None
 
 
 class Held(Generic[T]):
     """
     One CPU that stands at its place; a context manager that releases it.
 
-    Everything stands, except while `others` or `wait_of` lets the other CPUs run.
+    Everything stands, except while `others`, `attempt` or `wait_of` lets the other CPUs run.
     """
 
     def __init__(self, steering: Steering, hold: Hold, hit: Hit, operation: Operation[T]) -> None:
@@ -66,14 +82,29 @@ class Held(Generic[T]):
         finally:
             self._steering.stub.interrupt()
 
-    def wait_of(self, cpu: int, asleep: tuple[str, ...] = ()) -> Wait:
+    def attempt(self, cast: Cast, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Outcome:
         """
-        What the task on *cpu* waits for.
+        Let *task*, pinned to another CPU, begin an operation, and say how far it gets while this CPU stands.
 
-        :param asleep: the functions it sleeps in, where the guest says so (`Cast.where`); otherwise those are
-            taken that the stack of *cpu* names
+        One that waits is collected after the release, with `Cast.collect`.
+
+        :param limit: seconds after which it counts as waiting; one that can finish takes about 0.05
         """
-        return judge(asleep or stack_of(self._steering, cpu))
+        answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
+        return Outcome(answer, None if answer else self.wait_of(cast, task))
+
+    def wait_of(self, cast: Cast, task: int) -> Wait:
+        """What *task* waits for, which has not finished what it began."""
+        now = self.others(lambda: cast.where(task))
+        if now.state != "R":
+            return judge_sleeping(now.functions) if now.state == "D" else Wait(Need.NOTHING, now.functions)
+        cpu = cast.cpus.get(task)
+        if cpu is None:
+            raise Misuse(f"task {task} is not pinned to a CPU: what it waits for cannot be told")
+        registers = self._steering.stub.registers(cpu + 1)
+        if registers["rip"] < USER_END or self._steering.current_pid(registers) != cast.pids[task]:
+            return Wait(Need.NOTHING, ())
+        return judge(stack_of(self._steering, cpu))
 
     def release(self) -> None:
         """Let the CPU run again."""
@@ -105,8 +136,16 @@ def hold(steering: Steering, at: Hold, call: Callable[[], T], limit: float = 2.0
     :raises Undecided: the kernel has no such function
     """
     steering.symbols.address(at.place.function)
+    for injection in at.forced:
+        steering.known(injection)
     steering.stub.interrupt()
     operation = Operation(call)
+    for injection in at.forced:
+        met = steering.meet(injection, operation, limit, grace=limit)
+        if met is None or met.calls < injection.nth:
+            steering.go()
+            raise NotReached(f"nobody called `{injection.function}`, to be forced, within {limit:g} s")
+        steering.force(met, injection.returns)
     hit = steering.reach(at.place, at.caller, operation, limit, grace=limit)
     if hit is None:
         steering.go()
@@ -115,10 +154,10 @@ def hold(steering: Steering, at: Hold, call: Callable[[], T], limit: float = 2.0
 
 
 def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
-    """The kernel functions *cpu*, which stands, is in, and some it has left, innermost first; none in user mode."""
+    """The kernel functions *cpu*, which stands, is in, and some it has left; none in user mode."""
     registers = steering.stub.registers(cpu + 1)
     top = registers["rsp"]
-    if registers["rip"] < 1 << 47:
+    if registers["rip"] < USER_END:
         return ()
     size = min(_SCANNED, (top | _STACK - 1) + 1 - top)
     data = steering.stub.read(top, size // 8 * 8)

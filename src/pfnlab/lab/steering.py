@@ -1,7 +1,7 @@
 """Steering a real kernel: wait for a task at a kernel function, and force what a function returns.
 
-An operation is any function that makes the guest do something, `Guest.request` or `Cast.do` for instance. It runs
-in a thread of its own, because the whole machine may stop before it is answered.
+An operation is any function that makes the guest do something, `Guest.request` or `Cast.do` for instance. It
+runs in a thread of its own, because the whole machine may stop before it is answered.
 """
 
 from __future__ import annotations
@@ -10,17 +10,26 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from pfnlab.errors import Misuse, TimedOut
-from pfnlab.lab.gdbstub import GdbStub, Stop
+from pfnlab.lab.gdbstub import GdbStub, Stop, gdb_arguments
 from pfnlab.lab.symbols import Symbols
 
 T = TypeVar("T")
 
+# With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction that uses it.
+_CPU = ("-cpu", "max,-cx16")
 _SLICE = 0.01
-_USER_END = 1 << 47
+#: Where user addresses end.
+USER_END = 1 << 47
 _MASK = (1 << 64) - 1
+
+
+def steered(path: Path) -> tuple[str, ...]:
+    """What QEMU needs, as a guest's ``extra``, for a guest that is steered through the unix socket *path*."""
+    return (*gdb_arguments(path), *_CPU)
 
 
 @dataclass(frozen=True)
@@ -64,9 +73,7 @@ class Place:
         function, sharp, number = rest.partition("#")
         wrong = (colon and edge != "ret") or (sharp and not (number.isdecimal() and int(number)))
         if wrong or not function:
-            raise Misuse(
-                f"`{text}` is no place: write a function `f`, its second call `f#2`, its return `f:ret`"
-            )
+            raise Misuse(f"`{text}` is no place: write `f`, `f#2` (the second call) or `f:ret` (its return)")
         return cls(function, int(number or 1), bool(colon))
 
     def __str__(self) -> str:
@@ -195,9 +202,9 @@ class Steering:
 
     def current_pid(self, registers: dict[str, int]) -> int:
         """The process or thread id of who is current on the CPU with *registers*; the CPU is selected."""
-        # 6.2 c063a217bc07 "x86/percpu: Move current_task to pcpu_hot", undone in 6.15 by a1e4cc0155ad.
+        # The first member of `pcpu_hot` on kernels that have one, a variable of its own before and after.
         symbol = "pcpu_hot" if "pcpu_hot" in self.symbols else "current_task"
-        base = registers["gs_base"] if registers["gs_base"] >= _USER_END else registers["k_gs_base"]
+        base = registers["gs_base"] if registers["gs_base"] >= USER_END else registers["k_gs_base"]
         task = self.stub.word(base + self.symbols.address(symbol) & _MASK)
         return int.from_bytes(self.stub.read(task + self._pid_offset, 4), "little")
 
@@ -212,27 +219,45 @@ class Steering:
         :raises TimedOut: the operation took longer
         """
         self.stub.interrupt()
-        places = [Place(name) for name in (injection.inside,) if name]
-        places.append(Place(injection.function, injection.nth))
-        for place in places:
-            self.symbols.address(place.function)
+        self.known(injection)
         operation = Operation(call)
-        within: tuple[int, int] | None = None
-        hit: Hit | None = None
-        for place in places:
-            hit = self.reach(place, injection.caller, operation, limit, within=within)
-            if hit is None or hit.calls < place.nth:
-                break
-            within = self._return_of(hit.registers)
-        forced = hit is not None and hit.calls == places[-1].nth and place is places[-1]
-        called_from = None
-        if hit and forced:
-            back, stack = self._return_of(hit.registers)
-            self.stub.write_registers(hit.thread, rax=injection.returns, rsp=stack, rip=back)
-            called_from = self.symbols.function(back)
+        hit = self.meet(injection, operation, limit)
+        forced = hit is not None and hit.calls == injection.nth
+        called_from = self.force(hit, injection.returns) if hit and forced else None
         self.go()
-        calls = hit.calls if hit and place is places[-1] else 0
-        return Injected(operation.result(limit), forced, calls, called_from)
+        return Injected(operation.result(limit), forced, hit.calls if hit else 0, called_from)
+
+    def known(self, injection: Injection) -> None:
+        """
+        Check that the kernel has the functions *injection* names.
+
+        :raises Undecided: it has not
+        """
+        for name in filter(None, (injection.inside, injection.function)):
+            self.symbols.address(name)
+
+    def meet(
+        self, injection: Injection, operation: Operation[T], limit: float, grace: float = 0.0
+    ) -> Hit | None:
+        """
+        Let the machine run until the call of *injection* is about to begin, as `reach` does.
+
+        The hit has fewer calls than wanted when the function *injection* is inside of returned before.
+        """
+        within = None
+        if injection.inside:
+            outer = self.reach(Place(injection.inside), injection.caller, operation, limit, grace=grace)
+            if outer is None:
+                return None
+            within = self._return_of(outer.registers)
+        place = Place(injection.function, injection.nth)
+        return self.reach(place, injection.caller, operation, limit, grace=grace, within=within)
+
+    def force(self, hit: Hit, value: int) -> str | None:
+        """Let the function that is about to begin return *value*; to whom is the result."""
+        back, stack = self._return_of(hit.registers)
+        self.stub.write_registers(hit.thread, rax=value, rsp=stack, rip=back)
+        return self.symbols.function(back)
 
     def reach(
         self,
@@ -256,12 +281,13 @@ class Steering:
         self.stub.interrupt()
         target, stack = self.symbols.address(place.function), 0
         calls = foreign = 0
+        deadline = time.monotonic() + limit
         points = {target, *([within[0]] if within else [])}
         try:
             for address in points:
                 self.stub.insert_breakpoint(address)
             self.go()
-            while stop := self._next_stop(operation, limit, grace):
+            while stop := self._next_stop(operation, deadline, grace):
                 registers = self.stub.registers(stop.thread)
                 at, top = registers["rip"], registers["rsp"]
                 if at not in points:
@@ -292,8 +318,7 @@ class Steering:
                 self.stub.remove_breakpoint(address)
 
     # The next stop at a breakpoint; None, and all CPUs stand, when the operation is done without one.
-    def _next_stop(self, operation: Operation[T], limit: float, grace: float) -> Stop | None:
-        deadline = time.monotonic() + limit
+    def _next_stop(self, operation: Operation[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
         while True:
             stop = self.stub.poll(_SLICE)

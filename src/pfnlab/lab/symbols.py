@@ -1,4 +1,4 @@
-"""The symbols of a guest's kernel, both ways; without KASLR they are the same in every boot, so they are kept."""
+"""The symbols of a guest's kernel, both ways: the same in every boot without KASLR, so they are kept."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Symbols:
         return self._addresses[name]
 
     def function(self, address: int) -> str | None:
-        """The function *address* is in, without what the compiler put behind a dot; None outside all of them."""
+        """The function *address* is in, without what the compiler put behind a dot; None outside of all."""
         at = bisect.bisect_right(self._starts, address) - 1
         if at < 0 or address - self._starts[at] >= _LARGEST_FUNCTION:
             return None

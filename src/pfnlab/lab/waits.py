@@ -35,7 +35,7 @@ class Wait:
 _SEMAPHORE = ("rwsem_", "down_read", "down_write", "__down_read", "__down_write")
 _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_lock_slowpath")
 
-# A lock is named by the innermost of these that called it; the longest beginning counts.
+# A lock is named by the innermost of these that called it; these are beginnings of names.
 _SEMAPHORES = {
     Need.I_MMAP: (
         *("unmap_mapping_", "unlink_", "vma_link", "mmap_region", "__mmap_region", "__mmap_new_vma"),
@@ -92,6 +92,16 @@ def judge(functions: Sequence[str]) -> Wait:
             if need:
                 return Wait(need, names)
     return Wait(Need.NOTHING, names)
+
+
+def judge_sleeping(functions: Sequence[str]) -> Wait:
+    """
+    What a task waits for that sleeps uninterruptibly in *functions*, innermost first.
+
+    They are as ``/proc/PID/stack`` has them, which leaves out those of the lock itself.
+    """
+    names = tuple(functions)
+    return Wait(_taker(names, _SEMAPHORES) or Need.OTHER_LOCK, names)
 
 
 def _taker(names: Sequence[str], known: dict[Need, tuple[str, ...]]) -> Need | None:
