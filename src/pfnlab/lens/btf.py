@@ -10,7 +10,6 @@ length, and chains of references a longest number of links.
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from array import array
 from pathlib import Path
@@ -36,6 +35,7 @@ from pfnlab.lens.btf_types import (
     Void,
 )
 from pfnlab.lens.errors import LensError
+from pfnlab.lens.kept import read_kept, write_kept
 
 MAGIC = 0xEB9F
 
@@ -44,6 +44,9 @@ MAX_SIZE = 64 << 20
 
 #: The longest name, in bytes (KSYM_NAME_LEN is 512 at most).
 MAX_NAME = 1024
+
+#: All names together, in bytes; a kernel has three million.
+MAX_TEXT = 128 << 20
 
 #: The longest chain of typedefs, qualifiers and arrays, and the deepest nesting of structures.
 MAX_DEPTH = 64
@@ -68,7 +71,6 @@ _REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}
 
 class _Index(msgspec.Struct, array_like=True):
     # What a pass over all records finds; may be kept on disk.
-    digest: bytes
     offsets: bytes
     names: dict[bytes, list[int]]
 
@@ -93,7 +95,8 @@ class Btf:
         self._first_string = base._string_end if base else 0
         self._order = "<"
         self._types, self._strings = self._sections(data)
-        self._string_end = self._first_string + len(self._strings)
+        self._string_end: int = self._first_string + len(self._strings)
+        self._text_read = 0
         self._decoded: dict[int, BtfType] = {}
         self._sizes: dict[int, int] = {}
         self._constants: dict[str, int] | None = None
@@ -106,7 +109,8 @@ class Btf:
         else:
             self._scan()
             if index:
-                _write_index(index, _Index(stamp, self._offsets.tobytes(), self._names))
+                packed = msgspec.msgpack.encode(_Index(self._offsets.tobytes(), self._names))
+                write_kept(index, stamp, packed)
 
     def __len__(self) -> int:
         """How many type ids there are, ``void`` and those of the base included."""
@@ -190,7 +194,7 @@ class Btf:
         found = self[self.resolve(type_id)]
         size = 0
         if isinstance(found, Array):
-            size = found.count * self._size(found.target, depth + 1)
+            size = found.length * self._size(found.target, depth + 1)
         elif isinstance(found, Int | Float | Enum):
             size = found.size
         elif isinstance(found, Composite):
@@ -260,18 +264,24 @@ class Btf:
         if at != end:
             raise self._error(f"type {type_id - 1} is cut off at byte {end:,}")
         self._offsets = array("I", offsets)
-        self._names = names = {}
+        names: dict[bytes, list[int]] = {}
+        twice = set()
+        total = 0
         for offset, ids in named.items():
-            if offset >= first_string:
-                start = offset - first_string
-                stop = strings.find(b"\0", start, start + MAX_NAME)
-                text = strings[start:stop] if stop >= 0 else self._string(offset)
-            else:
-                text = self._string(offset)
+            start = offset - first_string
+            stop = strings.find(b"\0", start, start + MAX_NAME) if start >= 0 else -1
+            text = strings[start:stop] if stop >= 0 else self._string(offset)
+            total += len(text)
+            if total > MAX_TEXT:
+                raise self._error(f"its names are longer than {MAX_TEXT:,} bytes together")
             if text in names:
-                names[text] = sorted([*names[text], *ids])
+                names[text] += ids
+                twice.add(text)
             else:
                 names[text] = ids
+        for text in twice:
+            names[text].sort()
+        self._names = names
 
     def _string(self, offset: int) -> bytes:
         # The string at an offset of the string sections, the base's first.
@@ -279,10 +289,13 @@ class Btf:
             return self._base._string(offset)
         start = offset - self._first_string
         if start >= len(self._strings) and offset:
-            raise self._error(f"a name at byte {offset:,} is behind the strings, which end at {self._string_end:,}")
+            raise self._error(f"a name at byte {offset:,} is behind the strings ({self._string_end:,} bytes)")
         stop = self._strings.find(b"\0", start, start + MAX_NAME)
         if stop < 0 and offset:
             raise self._error(f"the name at byte {offset:,} is longer than {MAX_NAME} bytes")
+        self._text_read += stop - start
+        if self._text_read > MAX_TEXT:
+            raise self._error(f"its names are longer than {MAX_TEXT:,} bytes together")
         return self._strings[start:stop]
 
     def _text(self, offset: int) -> str:
@@ -312,7 +325,8 @@ class Btf:
         if kind is Kind.INT:
             (bits,) = struct.unpack_from(order + "I", data, body)
             encoding = bits >> 24
-            return Int(kind, name, word, bits & 0xFF, bits >> 16 & 0xFF, bool(encoding & 1), bool(encoding & 4))
+            signed, boolean = bool(encoding & 1), bool(encoding & 4)
+            return Int(kind, name, word, bits & 0xFF, bits >> 16 & 0xFF, signed, boolean)
         if kind is Kind.ARRAY:
             return Array(kind, name, *struct.unpack_from(order + "III", data, body))
         if kind is Kind.FWD:
@@ -349,10 +363,8 @@ class Btf:
                 if whole is not None:
                     bit_size, bit_offset = whole.bits, bit_offset + whole.bit_offset
             if bit_offset + bit_size > 8 * size:
-                raise self._error(
-                    f"type {type_id} ({name or 'anonymous'}): the member {self._text(offset) or 'without a name'} "
-                    f"lies at bit {bit_offset:,} of {8 * size:,}"
-                )
+                wrong = f"member {self._text(offset)!r} lies at bit {bit_offset:,} of {8 * size:,}"
+                raise self._error(f"type {type_id} ({name or 'anonymous'}): its {wrong}")
             members.append(Member(self._text(offset), target, bit_offset, bit_size))
         return tuple(members)
 
@@ -368,7 +380,8 @@ class Btf:
             pairs = struct.iter_unpack(form, self._types[body : body + 8 * count])
             return tuple((self._text(offset), value) for offset, value in pairs)
         values = []
-        for offset, low, high in struct.iter_unpack(self._order + "III", self._types[body : body + 12 * count]):
+        triples = self._types[body : body + 12 * count]
+        for offset, low, high in struct.iter_unpack(self._order + "III", triples):
             value = high << 32 | low
             values.append((self._text(offset), value - (1 << 64) if signed and high >> 31 else value))
         return tuple(values)
@@ -383,25 +396,9 @@ def _kind(number: int) -> Kind | None:
 
 
 def _read_index(path: Path, stamp: bytes) -> _Index | None:
-    # What was kept for this data; anything else on disk counts as nothing.
+    # What was kept for this data.
+    kept = read_kept(path, stamp)
     try:
-        content = path.read_bytes()
-        digest, packed = content[:32], content[32:]
-        if hashlib.sha256(packed).digest() != digest:
-            return None
-        kept = msgspec.msgpack.decode(packed, type=_Index)
-    except (OSError, msgspec.DecodeError):
+        return None if kept is None else msgspec.msgpack.decode(kept, type=_Index)
+    except msgspec.DecodeError:
         return None
-    return kept if kept.digest == stamp else None
-
-
-def _write_index(path: Path, index: _Index) -> None:
-    # Appears whole or not at all; a cache that cannot be written is no trouble.
-    packed = msgspec.msgpack.encode(index)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(hashlib.sha256(packed).digest() + packed)
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)

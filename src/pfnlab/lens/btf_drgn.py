@@ -94,10 +94,13 @@ class BtfTypes:
         if found is None:
             # A chain of pointers is as bounded as one of typedefs: no real one is near this long.
             if self._depth > MAX_DEPTH:
-                raise LensError(f"{self._btf.name}: type {type_id} is behind more than {MAX_DEPTH} references")
+                raise LensError(f"{self._btf.name}: type {type_id} is behind {MAX_DEPTH} references")
             self._depth += 1
             try:
                 found = self._made[type_id] = self._make(type_id)
+            except (ValueError, TypeError, OverflowError) as refused:
+                # drgn's own judgement of, for example, an integer of three bytes.
+                raise LensError(f"{self._btf.name}: type {type_id} cannot be: {refused}") from refused
             finally:
                 self._depth -= 1
         return found
@@ -120,7 +123,7 @@ class BtfTypes:
             return program.float_type(record.name, record.size)
         if isinstance(record, Array):
             self._btf.size_of(type_id)
-            return program.array_type(self.type(record.target), record.count)
+            return program.array_type(self.type(record.target), record.length)
         if isinstance(record, Composite):
             return self._composite(type_id, record)
         if isinstance(record, Enum):
@@ -128,7 +131,9 @@ class BtfTypes:
         if isinstance(record, Forward):
             return self._forward(record)
         if isinstance(record, Prototype):
-            parameters = [TypeParameter(self._later(target), name or None) for name, target in record.parameters]
+            parameters = [
+                TypeParameter(self._later(target), name or None) for name, target in record.parameters
+            ]
             return program.function_type(self.type(record.target), parameters, record.is_variadic)
         raise LensError(f"{self._btf.name}: type {type_id} is used as a type but is a {record.kind.name}")
 
@@ -143,9 +148,7 @@ class BtfTypes:
         self._btf.size_of(type_id)
         self._members(type_id)
         members = [
-            TypeMember(
-                self._later(member.target, member.bit_size), member.name or None, member.bit_offset
-            )
+            TypeMember(self._later(member.target, member.bit_size), member.name or None, member.bit_offset)
             for member in record.members
         ]
         make = self._program.struct_type if record.kind is Kind.STRUCT else self._program.union_type

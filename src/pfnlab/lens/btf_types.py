@@ -72,13 +72,13 @@ class Reference(NamedTuple):
 
 
 class Array(NamedTuple):
-    """*count* elements of type *target*; 0 for flexible arrays."""
+    """*length* elements of type *target*; 0 for flexible arrays."""
 
     kind: Kind
     name: str
     target: int
-    index: int
-    count: int
+    index_type: int
+    length: int
 
 
 class Member(NamedTuple):

@@ -70,7 +70,7 @@ def section(data: bytes, wanted: str, name: str) -> bytes:
         if strings[row[0] : row[0] + len(label)] == label:
             start, size = row[4], row[5]
             if start + size > len(data):
-                raise LensError(f"{name}: section {wanted} ends at byte {start + size:,}, the file at {len(data):,}")
+                raise LensError(f"{name}: section {wanted} ends behind the file, at byte {start + size:,}")
             return data[start : start + size]
     raise LensError(f"{name} has no section {wanted}")
 

@@ -1,7 +1,7 @@
 """Where a kernel's symbols are, from the compressed table it carries for its own messages.
 
-The table is found by the addresses VMCOREINFO gives (Linux commit 5fd8fea935a1 "vmcoreinfo: include
-kallsyms symbols" (in v6.0)). A name is a length and that many bytes, each of which stands for a token.
+The table is found by the addresses VMCOREINFO gives (Linux commit f09bddbd86619 "vmcoreinfo: add
+kallsyms_num_syms symbol" (in v6.0)). A name is a length and that many bytes, each standing for a token.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ def _addresses(
     for layout in layouts:
         if known and all(layout(place) == address for place, address in known):
             return layout
-    raise LensError(f"kernel {info.release}: its symbol table disagrees with VMCOREINFO about {', '.join(_PROOFS)}")
+    raise LensError(
+        f"kernel {info.release}: its symbol table and VMCOREINFO disagree about {', '.join(_PROOFS)}"
+    )
 
 
 def _packed_names(read: ReadVirtual, start: int, count: int, release: str) -> Iterator[bytes]:

@@ -71,18 +71,19 @@ class Layouts:
         :param paths: what the member is called, the newest name first
         :raises LensError: it has none of these names
         """
-        return self._member(name, *paths)[0]
+        offset, _ = self._member(name, *paths)
+        return offset
 
     def length(self, name: str, path: str) -> int:
         """How many elements an array member has."""
         _, found = self._member(name, path)
         if found.kind is not TypeKind.ARRAY or not found.length:
             raise LensError(f"kernel {self.release}: {name} has a {path} that is no array")
-        return found.length
+        return int(found.length)
 
     def size(self, name: str) -> int:
         """Bytes of one object."""
-        return sizeof(self.type(name))
+        return int(sizeof(self.type(name)))
 
     def record(self, name: str, *members: str | tuple[str, ...]) -> Record:
         """
@@ -94,7 +95,7 @@ class Layouts:
         fields = []
         for place, paths in enumerate(members):
             offset, kind = self._member(name, *((paths,) if isinstance(paths, str) else paths))
-            size = sizeof(kind)
+            size = sizeof(kind) if kind.is_complete() else 0
             if size not in _LETTERS:
                 raise LensError(f"kernel {self.release}: {name} has a {paths} of {size} bytes")
             fields.append((offset, size, place))
@@ -112,6 +113,7 @@ class Layouts:
         pick = itemgetter(*(order.index(place) for place in range(len(order))))
         return Record(end, lambda data: pick(unpack(data)))
 
+    # A member's offset and type, typedefs taken off.
     def _member(self, name: str, *paths: str) -> tuple[int, Type]:
         kind = self.type(name)
         for path in paths:

@@ -256,7 +256,7 @@ class ElfCore:
         try:
             return os.pread(self._file, count, offset)
         except (OSError, OverflowError) as trouble:
-            raise LensError(f"{self.name}: {count:,} bytes at {offset:#x} cannot be read: {trouble}") from trouble
+            raise LensError(f"{self.name}: byte {offset:#x} cannot be read: {trouble}") from trouble
 
 
 def _physical(found: list[Segment], file_size: int, name: str) -> list[Segment]:
@@ -268,7 +268,7 @@ def _physical(found: list[Segment], file_size: int, name: str) -> list[Segment]:
         if segment.physical + segment.size > _NO_PHYSICAL or segment.offset > 1 << 62:
             raise LensError(f"{name}: a segment of {segment.size:,} bytes at {segment.physical:#x} cannot be")
         if file_size and segment.offset + segment.size > file_size:
-            raise LensError(f"{name} is cut off: it has {file_size:,} bytes, a segment needs {segment.size:,} more")
+            raise LensError(f"{name} is cut off: {file_size:,} bytes, and a segment at {segment.offset:,}")
         if kept and segment.physical < kept[-1].physical + kept[-1].size:
             continue
         kept.append(segment)

@@ -65,9 +65,7 @@ def open_program(
         program.add_memory_segment(start, size, read, True)
     BtfTypes(program, btf).register()
 
-    def find(
-        program: Program, name: str, flags: FindObjectFlags, filename: str | None
-    ) -> Object | None:
+    def find(program: Program, name: str, flags: FindObjectFlags, filename: str | None) -> Object | None:
         if filename:
             return None
         if flags & FindObjectFlags.VARIABLE and name in symbols and name in OBJECTS:

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 from drgn import Program
 
-from pfnlab.lens.errors import LensError
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
 from pfnlab.lens.view import KernelView
@@ -31,6 +30,12 @@ _MODES = {
 
 #: Modes of RAM pages, by PG_arch_1 and the other bit (memtype.c, _PGMT_*).
 _RAM_MODES = {(0, 0): "wb", (1, 0): "wc", (0, 1): "uc-", (1, 1): "wt"}
+
+#: More page tables than this are not read in one task's areas (they map 200 GiB).
+MAX_TABLES = 100_000
+
+#: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
+_SEALED_LATER = 1 << 42
 
 _LEVEL_BITS = 9
 _ENTRIES = 1 << _LEVEL_BITS
@@ -64,8 +69,6 @@ class Lens:
         self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
         vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file"]
-        # Linux commit bc292ab00f6c ("mm: introduce vma->vm_flags wrapper functions") (in v6.3) and others
-        # put vm_flags into unions; member lookup goes through those.
         self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
         if self._tracks:
             vma.append("pfnmap_track_ctx")
@@ -79,12 +82,10 @@ class Lens:
         )
         kinds = layouts.type("enum page_cache_mode").enumerators or ()
         self._modes = {one.value: _MODES[one.name] for one in kinds if one.name in _MODES}
-        self._sealed = self._sealed_bit()
+        self._sealed = self._sealed_bits()
         self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
 
-    def snapshot(
-        self, pids: Mapping[str, int], places: Places, ram: Iterable[int] = ()
-    ) -> LensState:
+    def snapshot(self, pids: Mapping[str, int], places: Places, ram: Iterable[int] = ()) -> LensState:
         """
         The state now.
 
@@ -135,7 +136,7 @@ class Lens:
         size = view.layouts.size("struct page")
         flags = view.layouts.offset("struct page", "flags")
         bits = {one.name: one.value for one in view.layouts.type("enum pageflags").enumerators or ()}
-        # Linux commit 5f89db73d2ef ("mm: remove PG_uncached") (in v6.9): PG_arch_2 took its place.
+        # Kernels without PG_uncached use PG_arch_2 in its place.
         other = bits.get("PG_uncached", bits.get("PG_arch_2"))
         if other is None or "PG_arch_1" not in bits:
             raise view.error("enum pageflags has no PG_arch_1, or neither PG_uncached nor PG_arch_2")
@@ -145,12 +146,13 @@ class Lens:
             mode = _RAM_MODES[word >> bits["PG_arch_1"] & 1, word >> other & 1]
             yield RamPage(places.device_span(pfn, pfn + 1), mode)
 
-    def _sealed_bit(self) -> int:
-        # Kernels that name their VMA bits may have moved this one; elsewhere it is where the model has it.
+    def _sealed_bits(self) -> int:
+        # The flag moved once. Kernels that name their VMA bits say where it is; in the others it is at one of
+        # two places, and what is not it there is unused.
         try:
             return 1 << int(self._view.program.constant("VMA_SEALED_BIT").value_())
         except LookupError:
-            return VM_SEALED
+            return VM_SEALED | _SEALED_LATER
 
 
 class _Look:
@@ -252,9 +254,13 @@ class _Walk:
     def __init__(self, view: KernelView, places: Places, task: str, found: list[PteSeen]) -> None:
         self._view, self._places, self._task, self._found = view, places, task, found
         self.area, self.base = "", 0
+        self._tables = 0
 
     def table(self, entry: int, level: int, start: int, end: int) -> None:
         """The entries of one table that map pages *start* up to *end*."""
+        self._tables += 1
+        if self._tables > MAX_TABLES:
+            raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
         shift = _LEVEL_BITS * (level - 1)
         first, last = start >> shift & _ENTRIES - 1, (end - 1 >> shift & _ENTRIES - 1) + 1
         words = self._view.table(entry, first, last - first)
@@ -299,6 +305,3 @@ class _Walk:
 def _text(bits: int, level: int) -> str:
     # The words of an entry whose frame was taken out; bit 12 stays, it is PAT in large leaves.
     return entry_text(bits, level)
-
-
-__all__ = ["Lens", "LensError"]

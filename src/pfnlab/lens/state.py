@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pfnlab.mm.flags import perms_text
-from pfnlab.programs.observation import BookEntry, PteSeen, VmaSeen
+from pfnlab.programs.observation import BookEntry, PteSeen, VmaSeen, vma_name
 from pfnlab.programs.ops import Span
 
 
@@ -102,6 +102,23 @@ def ptes_seen(state: LensState) -> tuple[PteSeen, ...]:
 def book_seen(state: LensState) -> tuple[BookEntry, ...]:
     """The book in the words of the outside channel."""
     return state.book
+
+
+def tracked_seen(state: LensState) -> tuple[str, ...]:
+    """What the tracker remembers, as ``Step.tracked`` says it."""
+    shared = tuple(
+        f"{one.span} x{one.references} {' '.join(vma_name(task, span) for task, span in one.users)}"
+        for one in state.contexts
+    )
+    flagged = (vma_name(task.task, vma.span) for task in state.tasks for vma in task.vmas if vma.pat)
+    return shared + tuple(f"VM_PAT {name}" for name in flagged)
+
+
+def prots_seen(state: LensState) -> tuple[str, ...]:
+    """The cache mode of every VMA's protection, as ``Step.prots`` says it."""
+    return tuple(
+        f"{vma_name(task.task, vma.span)} {vma.mode.upper()}" for task in state.tasks for vma in task.vmas
+    )
 
 
 #: A state as a tree of words, for comparing.

@@ -7,7 +7,9 @@ it is read, or have been made to mislead; the worst it can cause is a `LensError
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from drgn import FaultError, Program
 
@@ -34,6 +36,14 @@ _NODE_WORDS = struct.Struct("<32Q")
 _ULONG_MAX = (1 << 64) - 1
 
 
+class _Cut(NamedTuple):
+    # The part of a VMA tree that is wanted, what was found in it, and the nodes met.
+    low: int
+    high: int
+    found: list[int]
+    seen: set[int]
+
+
 class KernelView:
     """
     Memory of one kernel as the kernel sees it.
@@ -51,6 +61,9 @@ class KernelView:
         self.layouts = Layouts(program, info.release)
         self._symbols = symbols
         self._physical = source.read
+        pieces = source.ranges()
+        self._starts = [start for start, _ in pieces]
+        self._ends = [start + size for start, size in pieces]
         self._image = KERNEL_MAP - info.number("phys_base")
         self._direct = 0
         self._direct = self.word(self.symbol("page_offset_base"))
@@ -100,7 +113,7 @@ class KernelView:
         if not address & _KERNEL_HALF:
             raise self.error(f"{address:#x} is no kernel address")
         try:
-            return self.program.read(address, size)
+            return bytes(self.program.read(address, size))
         except (FaultError, OverflowError, ValueError) as trouble:
             raise self.error(f"{address:#x} cannot be read: {trouble}") from trouble
 
@@ -114,12 +127,9 @@ class KernelView:
         return self._in_memory(pfn << PAGE_SHIFT, PAGE_SIZE)
 
     def _in_memory(self, physical: int, size: int) -> bool:
-        return any(start <= physical and physical + size <= start + count for start, count in self._ranges())
-
-    def _ranges(self) -> list[tuple[int, int]]:
-        ranges = self.source.ranges()
-        self._ranges = lambda: ranges  # type: ignore[method-assign]
-        return ranges
+        # Whether the source has all of it, in one piece.
+        place = bisect_right(self._starts, physical) - 1
+        return place >= 0 and physical + size <= self._ends[place]
 
     def tasks(self) -> Iterator[tuple[int, int]]:
         """Every process: its pid and ``mm_struct`` (0 for kernel threads), in the order of the task list."""
@@ -145,7 +155,7 @@ class KernelView:
         while node or stack:
             while node:
                 if node in seen or len(stack) > MAX_DEPTH or len(seen) >= MAX_MEMTYPES:
-                    raise self.error(f"the memtype tree is damaged: it has a loop, or a node at {node:#x} too deep")
+                    raise self.error(f"the memtype tree has a loop at node {node:#x}")
                 seen.add(node)
                 start, end, mode, left, right = record.unpack(self.read(node - rb, record.size))
                 stack.append((start, end, mode, right))
@@ -161,18 +171,17 @@ class KernelView:
         """
         found: list[int] = []
         if root & 3 == 2 and root > PAGE_SIZE:
-            self._descend(root, 0, _ULONG_MAX, low, high, found, set())
+            self._descend(_Cut(low, high, found, set()), root, 0, _ULONG_MAX, 0)
         elif root:
             raise self.error(f"a VMA tree has the root {root:#x}, which is no node")
         return found
 
-    def _descend(
-        self, entry: int, first: int, last: int, low: int, high: int, found: list[int], seen: set[int]
-    ) -> None:
+    def _descend(self, cut: _Cut, entry: int, first: int, last: int, depth: int) -> None:
+        # The entries of one node, which maps first up to and with last.
         node, kind = entry & ~_NODE_MASK, entry >> 3 & 0xF
-        if node in seen or len(seen) >= MAX_VMAS:
+        if node in cut.seen or len(cut.seen) >= MAX_VMAS or depth > MAX_DEPTH:
             raise self.error(f"a VMA tree has a loop at node {node:#x}")
-        seen.add(node)
+        cut.seen.add(node)
         pivot_at, pivots, slot_at, slots = self._arange if kind == self._arange_kind else self._range
         if kind not in (self._leaf, self._range_kind, self._arange_kind):
             raise self.error(f"a VMA tree has a node of unknown type {kind} at {node:#x}")
@@ -180,17 +189,17 @@ class KernelView:
         leaf = kind == self._leaf
         for number in range(slots):
             pivot = words[pivot_at + number] if number < pivots else last
-            # A pivot of 0 behind the first slot marks the end: the last slot in use reaches to the node's last.
+            # A pivot of 0 behind the first slot marks the end: the slot reaches to the node's last.
             if (pivot == 0 and number) or pivot > last:
                 pivot = last
             inside = words[slot_at + number]
-            if inside and first < high and pivot >= low:
+            if inside and first < cut.high and pivot >= cut.low:
                 if not leaf:
-                    self._descend(inside, first, pivot, low, high, found, seen)
+                    self._descend(cut, inside, first, pivot, depth + 1)
                 elif inside > PAGE_SIZE:
-                    found.append(inside)
+                    cut.found.append(inside)
             first = pivot + 1
-            if pivot == last or first >= high:
+            if pivot == last or first >= cut.high:
                 return
 
     def _node(self, name: str) -> tuple[int, int, int, int]:

@@ -6,7 +6,6 @@ import bz2
 import contextlib
 import hashlib
 import lzma
-import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from pfnlab.errors import MissingTool
 from pfnlab.lens.elf import section
 from pfnlab.lens.errors import LensError
+from pfnlab.lens.kept import read_kept, write_kept
 
 #: The largest kernel an image may unpack to, in bytes.
 MAX_VMLINUX = 512 << 20
@@ -79,34 +79,13 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
         raise LensError(f"{vmlinuz} cannot be read: {trouble.strerror}") from trouble
     stamp = hashlib.sha256(image).digest()
     if cache is not None:
-        kept = _kept(cache, stamp)
+        kept = read_kept(cache, stamp)
         if kept is not None:
             return kept
     btf = section(vmlinux_of(image, str(vmlinuz)), ".BTF", str(vmlinuz))
     if cache is not None:
-        _keep(cache, stamp, btf)
+        write_kept(cache, stamp, btf)
     return btf
-
-
-def _kept(cache: Path, stamp: bytes) -> bytes | None:
-    # The section, if the file is whole and of this image.
-    try:
-        content = cache.read_bytes()
-    except OSError:
-        return None
-    btf = content[64:]
-    return btf if content[:64] == stamp + hashlib.sha256(btf).digest() else None
-
-
-def _keep(cache: Path, stamp: bytes, btf: bytes) -> None:
-    # Appears whole or not at all; a cache that cannot be written is no trouble.
-    part = cache.with_name(f".{cache.name}.{os.getpid()}")
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(stamp + hashlib.sha256(btf).digest() + btf)
-        part.replace(cache)
-    except OSError:
-        part.unlink(missing_ok=True)
 
 
 def _places(image: bytes) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
@@ -132,7 +111,7 @@ def _limited(chunks: Iterator[bytes]) -> bytes:
         parts.append(chunk)
         size += len(chunk)
         if size > MAX_VMLINUX:
-            raise _NotThis
+            raise LensError(f"a kernel unpacks to more than {MAX_VMLINUX:,} bytes")
     return b"".join(parts)
 
 
@@ -199,10 +178,10 @@ def _zstd(data: bytes) -> bytes:
     try:
         import zstandard
     except ImportError as absent:
-        raise MissingTool(f"the kernel is packed with zstd, and Python has no zstandard: {_REMEDY}") from absent
+        raise MissingTool(f"the kernel is packed with zstd: {_REMEDY}") from absent
 
     def chunks() -> Iterator[bytes]:
-        unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_VMLINUX).stream_reader(data)
+        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
         with contextlib.suppress(zstandard.ZstdError, MemoryError):
             # What follows the payload in the image ends in an error; a kernel that breaks off is no ELF file.
             while chunk := unpacker.read(_CHUNK):
@@ -214,9 +193,9 @@ def _zstd(data: bytes) -> bytes:
 def _lz4(data: bytes) -> bytes:
     # The legacy frame: blocks of 8 MiB, each with its packed size in front.
     try:
-        import lz4.block
+        import lz4.block  # type: ignore[import-untyped]
     except ImportError as absent:
-        raise MissingTool(f"the kernel is packed with lz4, and Python has no lz4: {_REMEDY}") from absent
+        raise MissingTool(f"the kernel is packed with lz4: {_REMEDY}") from absent
 
     def chunks() -> Iterator[bytes]:
         at = 4

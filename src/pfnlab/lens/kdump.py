@@ -1,0 +1,256 @@
+"""vmcores as kdump compresses them: ``KDUMP`` files, also flattened, of makedumpfile and QEMU.
+
+The file is blocks: a header, a sub header, two bitmaps of page frames (those there were, those dumped),
+then a descriptor for each dumped frame, which says where its compressed page is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+from pfnlab.errors import MissingTool
+from pfnlab.lens.errors import LensError
+from pfnlab.lens.memory import VmCoreInfo, find_vmcoreinfo
+from pfnlab.units import PAGE_SIZE
+
+_FLAT = b"makedumpfile"
+_DUMP = b"KDUMP   "
+#: How such files begin (eight bytes).
+SIGNATURES = (_DUMP, _FLAT[:8])
+
+#: More page frames than this (16 TiB) no dump is read of.
+MAX_FRAMES = 1 << 32
+
+#: More runs of dumped frames than this are not kept track of.
+MAX_RUNS = 1_000_000
+
+#: More pieces than this no flattened file is read of.
+MAX_PIECES = 4_000_000
+
+_FLAT_HEADER = 4096
+_PIECE = struct.Struct(">qq")
+_STATUS_AT = 424
+_HEADER = struct.Struct("<IiiII")
+_SUB = struct.Struct("<QiiQQQQ")
+_MAX_FRAMES_AT = 96
+_DESCRIPTOR = struct.Struct("<QIIQ")
+_MAX_VMCOREINFO = 1 << 16
+_ZLIB, _LZO, _SNAPPY, _ZSTD = 1, 2, 4, 0x20
+_PAGES_KEPT = 4096
+# Bitmap bytes: all set, none set, or one that is mixed.
+_SAME = re.compile(rb"\xff+|\x00+|[^\x00\xff]", re.DOTALL)
+_COUNT_BYTES = 4096
+
+
+class KdumpCore:
+    """
+    A compressed vmcore.
+
+    :param path: the file
+    :raises LensError: it is not such a file, or damaged
+    """
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as trouble:
+            raise LensError(f"{path} cannot be read: {trouble.strerror}") from trouble
+        try:
+            self._open()
+        except BaseException:
+            os.close(self._file)
+            raise
+        self._page = lru_cache(maxsize=_PAGES_KEPT)(self._read_page)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """The runs of dumped page frames, ascending."""
+        return self._runs
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of the pages they lie in."""
+        if size < 0 or address < 0:
+            raise LensError(f"{self.name}: there is no memory at {address:#x}, {size:,} bytes")
+        first, offset = divmod(address, PAGE_SIZE)
+        count = (offset + size + PAGE_SIZE - 1) // PAGE_SIZE
+        if count == 1:
+            return self._page(first)[offset : offset + size]
+        return b"".join(map(self._page, range(first, first + count)))[offset : offset + size]
+
+    def vmcoreinfo(self) -> VmCoreInfo:
+        """What the dump's header keeps of it, else found by search."""
+        return VmCoreInfo(self._info) if self._info else find_vmcoreinfo(self)
+
+    def close(self) -> None:
+        """Close the file; does nothing the second time."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> KdumpCore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        self._pread: Callable[[int, int], bytes] = self._plain
+        if self._plain(0, len(_FLAT)) == _FLAT:
+            self._index_pieces()
+            self._pread = self._flattened
+        head = self._exactly(0, _STATUS_AT + 4 + _HEADER.size)
+        if head[:8] != _DUMP:
+            raise self._error("it is no kdump file")
+        block, sub_blocks, bitmap_blocks, frames = _HEADER.unpack_from(head, _STATUS_AT)[1:]
+        if block != PAGE_SIZE or not 0 < sub_blocks < 1 << 16:
+            raise self._error(f"blocks of {block} bytes and {sub_blocks} of them as sub header cannot be")
+        sub = self._exactly(block, _MAX_FRAMES_AT + 8)
+        info_at, info_size = _SUB.unpack_from(sub)[5:]
+        frames = max(frames, *struct.unpack_from("<Q", sub, _MAX_FRAMES_AT))
+        bitmap = bitmap_blocks // 2 * block
+        if frames > MAX_FRAMES or 8 * bitmap < frames or bitmap > self._size():
+            raise self._error(f"{frames:,} page frames do not fit its bitmap of {bitmap:,} bytes")
+        start = (1 + sub_blocks) * block
+        self._bitmap = self._exactly(start + bitmap, (frames + 7) // 8)
+        self._descriptors = start + 2 * bitmap
+        self._runs = _runs(self._bitmap)
+        # How many pages were dumped before each piece of the bitmap.
+        self._before = [0]
+        for at in range(0, len(self._bitmap), _COUNT_BYTES):
+            piece = self._bitmap[at : at + _COUNT_BYTES]
+            self._before.append(self._before[-1] + int.from_bytes(piece, "little").bit_count())
+        self._info = b""
+        if 0 < info_size <= _MAX_VMCOREINFO:
+            self._info = self._exactly(info_at, info_size).rstrip(b"\0")
+
+    def _read_page(self, pfn: int) -> bytes:
+        byte, bit = divmod(pfn, 8)
+        if not 0 <= byte < len(self._bitmap) or not self._bitmap[byte] >> bit & 1:
+            raise LensError(f"{self.name}: there is no memory at {pfn * PAGE_SIZE:#x}")
+        piece = byte // _COUNT_BYTES
+        rest = int.from_bytes(self._bitmap[piece * _COUNT_BYTES : byte + 1], "little")
+        rest &= (1 << 8 * (byte - piece * _COUNT_BYTES) + bit) - 1
+        place = self._before[piece] + rest.bit_count()
+        row = self._exactly(self._descriptors + place * _DESCRIPTOR.size, _DESCRIPTOR.size)
+        offset, size, flags, _ = _DESCRIPTOR.unpack(row)
+        if not 0 < size <= 2 * PAGE_SIZE:
+            raise self._error(f"the page at {pfn * PAGE_SIZE:#x} claims {size:,} bytes")
+        page = self._unpacked(self._exactly(offset, size), flags, pfn)
+        if len(page) != PAGE_SIZE:
+            raise self._error(f"the page at {pfn * PAGE_SIZE:#x} unpacks to {len(page):,} bytes")
+        return page
+
+    def _unpacked(self, data: bytes, flags: int, pfn: int) -> bytes:
+        try:
+            if flags & _ZLIB:
+                return zlib.decompressobj().decompress(data, PAGE_SIZE)
+            if flags & _ZSTD:
+                return _unzstd(data)
+        except (zlib.error, ValueError) as trouble:
+            raise self._error(f"the page at {pfn * PAGE_SIZE:#x} cannot be unpacked: {trouble}") from trouble
+        if flags & (_LZO | _SNAPPY):
+            raise self._error("its pages are packed with lzo or snappy: make it with `makedumpfile -c` or -z")
+        return data
+
+    def _index_pieces(self) -> None:
+        # Where the pieces of a flattened file belong.
+        pieces: list[tuple[int, int, int]] = []
+        at = _FLAT_HEADER
+        while True:
+            row = self._plain(at, _PIECE.size)
+            if len(row) < _PIECE.size:
+                raise self._error("it is cut off: its last piece is missing")
+            offset, size = _PIECE.unpack(row)
+            if offset < 0:
+                break
+            if size <= 0 or len(pieces) >= MAX_PIECES:
+                raise self._error(f"its piece {len(pieces):,} claims {size:,} bytes")
+            at += _PIECE.size
+            pieces.append((offset, size, at))
+            at += size
+        pieces.sort()
+        self._pieces = pieces
+        self._piece_starts = [piece[0] for piece in pieces]
+
+    def _flattened(self, offset: int, count: int) -> bytes:
+        # The file it was before it was flattened; what no piece covers reads as zeros.
+        parts = []
+        while count > 0:
+            place = bisect_right(self._piece_starts, offset) - 1
+            start, size, at = self._pieces[place] if place >= 0 else (0, 0, 0)
+            if start <= offset < start + size:
+                wanted = min(count, start + size - offset)
+                part = self._plain(at + offset - start, wanted)
+            elif place + 1 < len(self._pieces):
+                wanted = min(count, self._piece_starts[place + 1] - offset)
+                part = bytes(wanted)
+            else:
+                break
+            parts.append(part)
+            if len(part) < wanted:
+                break
+            offset, count = offset + wanted, count - wanted
+        return b"".join(parts)
+
+    def _exactly(self, offset: int, count: int) -> bytes:
+        if offset + count > 1 << 62:
+            raise self._error(f"it points to byte {offset:,}")
+        data = self._pread(offset, count)
+        if len(data) != count:
+            raise self._error(f"it ends before byte {offset + count:,}")
+        return data
+
+    def _plain(self, offset: int, count: int) -> bytes:
+        try:
+            return os.pread(self._file, count, offset)
+        except (OSError, OverflowError) as trouble:
+            raise self._error(f"{count:,} bytes at {offset:#x} cannot be read: {trouble}") from trouble
+
+    def _size(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def _error(self, message: str) -> LensError:
+        return LensError(f"{self.name}: {message}")
+
+
+def _unzstd(data: bytes) -> bytes:
+    try:
+        import zstandard
+    except ImportError as absent:
+        raise MissingTool("the vmcore is packed with zstd: pip install 'pfnlab[lens]'") from absent
+    try:
+        return zstandard.ZstdDecompressor().stream_reader(data).read(PAGE_SIZE + 1)
+    except zstandard.ZstdError as trouble:
+        raise ValueError(str(trouble)) from trouble
+
+
+def _runs(bitmap: bytes) -> list[tuple[int, int]]:
+    # Start and size in bytes of every run of set bits.
+    runs: list[tuple[int, int]] = []
+    start = -1
+    for same in _SAME.finditer(bitmap):
+        byte = same[0][0]
+        for bit in range(8):
+            inside = byte >> bit & 1
+            if inside and start < 0:
+                start = 8 * same.start() + bit
+            elif not inside and start >= 0:
+                runs.append((start * PAGE_SIZE, (8 * same.start() + bit - start) * PAGE_SIZE))
+                start = -1
+        if len(runs) > MAX_RUNS:
+            raise LensError(f"a vmcore has more than {MAX_RUNS:,} runs of pages")
+    if start >= 0:
+        runs.append((start * PAGE_SIZE, (8 * len(bitmap) - start) * PAGE_SIZE))
+    return runs
