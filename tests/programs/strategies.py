@@ -13,14 +13,18 @@ from pfnlab.programs.ops import (
     Area,
     Call,
     Device,
+    DriverMap,
     Exec,
     Exit,
     Expect,
     Fork,
+    Ioremap,
+    Iounmap,
     Kill,
     Leaked,
     Look,
     Madvise,
+    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -31,18 +35,24 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
+    ProcessVmReadv,
     Program,
     Read,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
     Span,
+    UnmapMappingRange,
     Via,
     Write,
+    ZapVmaPtes,
 )
-from pfnlab.programs.words import MODES, PROTS
+from pfnlab.programs.words import DRIVER_HOW, DRIVER_MODES, IOREMAP_MODES, MODES, PROTS
 
 AREA_NAMES = ("a", "b", "left_half", "z9", "x")
 TASK_NAMES = ("c", "child", "t_2")
-PLAIN: tuple[Call, ...] = (Mlockall(), Exec(), Look(), Exit(), Kill())
-RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal)
+PLAIN: tuple[Call, ...] = (Mlockall(), Exec(), Look(), Exit(), Kill(), ReleaseMemRegion(), Iounmap())
+RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal, Mincore, ZapVmaPtes)
 PROTECTIONS = sorted(PROTS)
 SERIES = ("5.15", "6.1", "6.12", "6.16", "7.2", "10.0")
 
@@ -92,14 +102,38 @@ class _Draft:
         shared = draw(st.booleans())
         via: Via = "anon"
         source = Span("anon", 0, pages)
+        driver = None
         if shared or draw(st.booleans()):
             device = draw(st.sampled_from(self.devices))
             start = draw(st.integers(0, device.pages + 2))
             source = Span(device.name, start, start + pages)
             via = draw(st.sampled_from(PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS))
+            driver = self.driver(pages, shared) if via == "driver" else None
         prot = draw(st.sampled_from(PROTECTIONS))
         name = self.bind(pages) if over is None else None
-        return Mmap(name, source, via, shared, prot, draw(st.booleans()), draw(st.booleans()), over)
+        return Mmap(name, source, via, shared, prot, draw(st.booleans()), draw(st.booleans()), over, driver)
+
+    def driver(self, pages: int, shared: bool) -> DriverMap:
+        """How the guest driver maps *pages*."""
+        draw = self.draw
+        how = draw(st.sampled_from([one for one in DRIVER_HOW if shared or not one.startswith("fault")]))
+        mode = draw(st.sampled_from(sorted(DRIVER_MODES)))
+        part = None
+        if how == "part":
+            start = draw(st.integers(0, pages - 1))
+            part = (start, draw(st.integers(start + 1, pages)))
+        return DriverMap(how, mode, part)
+
+    def on_device(self) -> Call:
+        """What the driver does to pages of a device."""
+        draw = self.draw
+        device = self.devices[0]
+        start = draw(st.integers(0, device.pages - 1))
+        span = Span(device.name, start, draw(st.integers(start + 1, device.pages)))
+        kind = draw(st.sampled_from((UnmapMappingRange, RequestMemRegion, Ioremap)))
+        if kind is Ioremap:
+            return Ioremap(span, draw(st.sampled_from(sorted(IOREMAP_MODES))))
+        return RequestMemRegion(span) if kind is RequestMemRegion else kind(span, draw(st.booleans()))
 
     def mremap(self) -> Mremap:
         draw = self.draw
@@ -118,9 +152,9 @@ class _Draft:
 
     def call(self) -> Call:
         draw = self.draw
-        kinds = ["mmap", "plain"]
+        kinds = ["mmap", "plain", "device"]
         kinds += ["fork"] if self.unborn else []
-        kinds += ["range", "range", "mremap", "mprotect", "madvise", "read", "write"] if self.extents else []
+        kinds += ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"] if self.extents else []
         kind = draw(st.sampled_from(kinds))
         if kind == "mmap":
             return self.mmap()
@@ -138,6 +172,12 @@ class _Draft:
             return Madvise(self.span(), draw(st.sampled_from(sorted(ADVICE))))
         if kind == "read":
             return Read(self.page())
+        if kind == "readv":
+            return ProcessVmReadv(self.page())
+        if kind == "remap":
+            return RemapPfnRange(self.span(), draw(st.sampled_from(sorted(DRIVER_MODES))))
+        if kind == "device":
+            return self.on_device()
         return Write(self.page(), draw(st.integers(0, (1 << 32) - 1)))
 
     def op(self) -> Op:

@@ -89,7 +89,7 @@ def mmaps(draw: st.DrawFn) -> Mmap:
     return Mmap(
         target.name if named else None,
         source,
-        "anon" if anonymous else draw(st.sampled_from(PCI_VIAS)),
+        "anon" if anonymous else draw(st.sampled_from([via for via in PCI_VIAS if via != "driver"])),
         shared=not anonymous and draw(BOOLEANS),
         prot=draw(PROTECTIONS),
         populate=draw(BOOLEANS),

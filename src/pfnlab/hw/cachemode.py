@@ -28,6 +28,11 @@ class CacheMode(IntEnum):
         return _SHORT[self]
 
     @classmethod
+    def from_short(cls, text: str) -> CacheMode:
+        """The mode a program calls *text*, as ``uc-``; KeyError for others."""
+        return {mode.short: mode for mode in cls}[text]
+
+    @classmethod
     def from_cattr(cls, text: str) -> CacheMode:
         """The mode that debugfs and the kernel log call *text*.
 

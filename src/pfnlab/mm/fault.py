@@ -77,9 +77,12 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
     elif vma.file is None:
         _do_anonymous_page(vma, vpn, write)
     else:
-        # A driver without a fault handler fills everything at mmap: an empty entry stays empty (S6.2.3).
+        # The tables down to the handler's level exist by now, whatever it answers (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
-        raise Signal("SIGBUS", 2)
+        if vma.file.fault is None:
+            # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
+            raise Signal("SIGBUS", 2)
+        vma.file.fault(vma, vpn)
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pfnlab.errors import ModelledErrno
+from pfnlab.hw.physmap import PhysicalMap, Resource
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.fork import dup_mmap
 from pfnlab.mm.gather import FlushPlacement, NoForcedFlush
@@ -64,6 +66,8 @@ class Kernel:
         #: First words of device pages; what was never written is 0.
         self.memory: dict[int, int] = {}
         self.tasks: dict[str, Task] = {}
+        #: What a loaded driver keeps between calls; its own, others leave it alone.
+        self.driver: Any = None
         self._current: Task | None = None
         self._next_pid = 100
         self._warned: set[str] = set()
@@ -101,6 +105,17 @@ class Kernel:
         if site not in self._warned:
             self._warned.add(site)
             self.trace.printk(line)
+
+    def claim(self, resource: Resource) -> None:
+        """A driver's resource enters the map of physical memory."""
+        self._replug(self.platform.phys.with_resource(resource))
+
+    def release(self, resource: Resource) -> None:
+        """A driver's resource leaves the map of physical memory."""
+        self._replug(self.platform.phys.without_resource(resource))
+
+    def _replug(self, phys: PhysicalMap) -> None:
+        self.platform = self.book.platform = replace(self.platform, phys=phys)
 
     def unmapped_area(self, mm: MmStruct, nr: int) -> int:
         """A free place for *nr* pages, top down; programs never see the address itself."""

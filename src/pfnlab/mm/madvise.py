@@ -14,6 +14,7 @@ from pfnlab.mm.flags import (
     VM_LOCKED,
     VM_MAYWRITE,
     VM_NOHUGEPAGE,
+    VM_PFNMAP,
     VM_RAND_READ,
     VM_READ,
     VM_SEQ_READ,
@@ -60,6 +61,9 @@ _REFUSED_SPECIAL = (
     *_GUARD_ADVICE,
 )
 
+#: Of those, what a VM_MIXEDMAP that is no VM_PFNMAP accepts.
+_ALLOWED_MIXED = ("dontneed", "cold", "pageout")
+
 #: Accepted and without effect on a PFN mapping.
 _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
 
@@ -100,6 +104,10 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> Steps[None]:
 
 
 def _advise_special(vma: Vma, start: int, end: int, advice: str) -> None:
+    if not vma.flags & VM_PFNMAP and advice in _ALLOWED_MIXED:
+        if advice == "dontneed":
+            _zap(vma, start, end)
+        return
     if advice in _REFUSED_SPECIAL:
         raise ModelledErrno(errno.EINVAL)
     if advice in _IGNORED_SPECIAL:

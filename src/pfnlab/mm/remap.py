@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_REMAP, is_cow_mapping
@@ -21,16 +21,22 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     :param prepared: the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
     :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part
     """
-    tracker = vma.mm.kernel.tracker
+    kernel, tracker = vma.mm.kernel, vma.mm.kernel.tracker
     end = start + pfns.nr
     if not prepared:
-        vma.mm.kernel.trace.event("remap", start)
+        kernel.trace.event("remap", start)
+    # A private mapping finds its frames again through vm_pgoff, so it must be mapped whole.
+    private = is_cow_mapping(vma.flags)
+    refused = private and (start != vma.start or end != vma.end)
+    if refused and kernel.profile.remap_prepares_first:
+        raise ModelledErrno(errno.EINVAL)
     prot = tracker.remap_pfn_range(vma, start, pfns, prot)
-    if is_cow_mapping(vma.flags):
-        # A private mapping finds its frames again through vm_pgoff, so it must be mapped whole.
-        if start != vma.start or end != vma.end:
-            tracker.remap_pfn_range_failed(vma, pfns)
-            raise ModelledErrno(errno.EINVAL)
+    if refused:
+        tracker.remap_pfn_range_failed(vma, pfns)
+        raise ModelledErrno(errno.EINVAL)
+    if vma.mm.tables.runs(start, end):
+        raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there")
+    if private:
         vma.pgoff = pfns.start
     vma.flags |= VM_REMAP
     vma.mm.tables.set(Run(start, end, pfns.start, prot | PAGE_SPECIAL))

@@ -8,7 +8,7 @@ anywhere.
 from __future__ import annotations
 
 import errno
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from pfnlab.errors import ModelledErrno
@@ -34,21 +34,34 @@ def drain(steps: Steps[T]) -> T:
             return result
 
 
-def zap_page_range(mm: MmStruct, start: int, end: int) -> list[Run]:
-    """Clear the entries of ``[start, end)``; ordinary pages lose one mapping each (S6.7.1)."""
+def zap_page_range(
+    mm: MmStruct, start: int, end: int, *, keep: Callable[[Run], bool] | None = None
+) -> list[Run]:
+    """Clear the entries of ``[start, end)``; ordinary pages lose one mapping each (S6.7.1).
+
+    :param keep: entries that stay
+    :return: what was cleared
+    """
     gone = mm.tables.clear(start, end)
+    if keep is not None:
+        for run in gone:
+            if keep(run):
+                mm.tables.set(run)
+        gone = [run for run in gone if not keep(run)]
     for run in gone:
         if run.page is not None:
             run.page.mapcount -= 1
     return gone
 
 
-def zap_vma(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
+def zap_vma(
+    tlb: MmuGather, vma: Vma, start: int, end: int, *, keep: Callable[[Run], bool] | None = None
+) -> None:
     """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma."""
     flushes = vma.mm.kernel.flushes
     vma.mm.kernel.trace.event("clear", start)
     flushes.tlb_start_vma(tlb, vma)
-    tlb.extend_all((run.start, run.end) for run in zap_page_range(vma.mm, start, end))
+    tlb.extend_all((run.start, run.end) for run in zap_page_range(vma.mm, start, end, keep=keep))
     flushes.tlb_end_vma(tlb, vma)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pfnlab.hw.entry import pgprot_modify
@@ -41,6 +42,14 @@ class MappedFile(Protocol):
     @property
     def fallocate_errno(self) -> int:
         """What MADV_REMOVE answers (S5.9)."""
+
+    @property
+    def iomem(self) -> bool:
+        """Its mappings belong to physical memory's one address space object, where revocations look."""
+
+    @property
+    def fault(self) -> Callable[[Vma, int], None] | None:
+        """The fault handler: fills the entry of a virtual page, or raises a signal; None without one."""
 
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap; raises :class:`~pfnlab.errors.ModelledErrno` when it refuses."""

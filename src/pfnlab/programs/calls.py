@@ -9,12 +9,17 @@ from pfnlab.programs.lines import Line
 from pfnlab.programs.ops import (
     ADVICE,
     Call,
+    DriverMap,
+    DriverMode,
     Exec,
     Exit,
     Fork,
+    Ioremap,
+    Iounmap,
     Kill,
     Look,
     Madvise,
+    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -24,15 +29,25 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
+    ProcessVmReadv,
     Read,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
     Span,
+    UnmapMappingRange,
     Via,
     Write,
+    ZapVmaPtes,
 )
 from pfnlab.programs.words import (
     ANON,
+    DEVICE_VERBS,
+    DRIVER_HOW,
+    DRIVER_MODES,
     FIRST_LINE,
     HEADERS,
+    IOREMAP_MODES,
     KEYWORDS,
     MMAP_WORDS,
     MREMAP_WORDS,
@@ -50,6 +65,9 @@ _RANGES: dict[str, Callable[[Span], Call]] = {
     "msync": Msync,
     "mseal": Mseal,
     "read": Read,
+    "mincore": Mincore,
+    "process_vm_readv": ProcessVmReadv,
+    "zap_vma_ptes": ZapVmaPtes,
 }
 _PLAIN: dict[str, Call] = {
     "mlockall": Mlockall(),
@@ -57,6 +75,8 @@ _PLAIN: dict[str, Call] = {
     "exit": Exit(),
     "kill": Kill(),
     "look": Look(),
+    "release_mem_region": ReleaseMemRegion(),
+    "iounmap": Iounmap(),
 }
 
 
@@ -90,9 +110,13 @@ class Calls:
             if verb in ("kill", "exit") and line.kind == "word":
                 line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
             return _PLAIN[verb]
+        if verb in DEVICE_VERBS:
+            return self._on_device(line, verb)
         span = self._span(line, verb)
         if verb in _RANGES:
             return _RANGES[verb](span)
+        if verb == "remap_pfn_range":
+            return RemapPfnRange(span, self._driver_mode(line))
         if verb == "mprotect":
             return Mprotect(span, self._prot(line))
         if verb == "madvise":
@@ -111,11 +135,38 @@ class Calls:
             via = VIAS[line.choice("via", VIAS, example)]
         elif line.next in VIAS:
             line.fail("anonymous memory takes no via: leave the word out")
+        driver = self._driver(line) if via == "driver" else None
         self.at["sharing"] = line.column
         shared = SHARING[line.choice("sharing", SHARING, example)]
         prot = self._prot(line)
         words, over = self._words(line, MMAP_WORDS)
-        return Mmap(name, source, via, shared, prot, "populate" in words, "locked" in words, over)
+        return Mmap(name, source, via, shared, prot, "populate" in words, "locked" in words, over, driver)
+
+    def _driver(self, line: Line) -> DriverMap:
+        """Read how the guest driver maps."""
+        self.at["driver"] = line.column
+        how = DRIVER_HOW[line.choice("way to map", DRIVER_HOW, "`mmap bar[0:8] driver remap wc shared rw`")]
+        part = self.bracket(line, how) if how == "part" else None
+        if how == "part" and part is None:
+            line.fail("say which part: write part[2:4]")
+        pages = None if part is None else (part.start, part.end)
+        return DriverMap(how, self._driver_mode(line), pages)
+
+    def _driver_mode(self, line: Line) -> DriverMode:
+        """Read a cache mode for the driver, if there is one."""
+        return DRIVER_MODES[line.take()] if line.next in DRIVER_MODES else "asis"
+
+    def _on_device(self, line: Line, verb: str) -> Call:
+        """Read a call on pages of a device."""
+        self.at["source"] = line.column
+        source = self._source(line, f"`{verb} bar[0:4]`")
+        if verb == "ioremap":
+            self.at["mode"] = line.column
+            example = f"`ioremap {source} wc`"
+            return Ioremap(source, IOREMAP_MODES[line.choice("cache mode", IOREMAP_MODES, example)])
+        if verb == "request_mem_region":
+            return RequestMemRegion(source)
+        return UnmapMappingRange(source, line.accept("keep_cows"))
 
     def _mremap(self, line: Line, name: str | None) -> Mremap:
         span = self._span(line, "mremap")

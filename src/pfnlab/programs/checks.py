@@ -22,9 +22,12 @@ from pfnlab.programs.ops import (
     Exit,
     Expect,
     Fork,
+    Ioremap,
+    Iounmap,
     Kill,
     Look,
     Madvise,
+    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -35,10 +38,16 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
+    ProcessVmReadv,
     Program,
     Read,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
     Span,
+    UnmapMappingRange,
     Write,
+    ZapVmaPtes,
 )
 from pfnlab.programs.words import (
     ANON,
@@ -164,6 +173,7 @@ class Scope(Names):
                 raise Wrong("shared anonymous memory is not modelled: write `private`", "sharing")
         else:
             self._device_via(source, call.via)
+            self._driver(call)
         forwards(source, "source")
         if source.pages > MAX_PAGES:
             raise Wrong("one mapping is at most 4 TiB: map fewer pages", "source")
@@ -180,6 +190,34 @@ class Scope(Names):
             )
         else:
             self.bind(call.name, source.pages)
+
+    def _driver(self, call: Mmap) -> None:
+        """How the driver maps belongs to its own via, and a part lies inside the mapping."""
+        if (call.driver is None) == (call.via == "driver"):
+            raise Wrong("`driver` says how it maps, others do not: write `driver remap wc`", "via")
+        if call.driver is None:
+            return
+        if (call.driver.part is None) == (call.driver.how == "part"):
+            raise Wrong("`part` and only it names pages: write part[2:4]", "driver")
+        if call.driver.part is not None:
+            part = Span("part", *call.driver.part)
+            forwards(part, "driver")
+            if part.end > call.source.pages:
+                raise Wrong(f"the mapping is {call.source.pages} pages: write a smaller part", "driver")
+        if not call.shared and call.driver.how in ("fault", "fault_prot"):
+            raise Wrong("a private mapping filled on fault stops the kernel: write `shared`", "sharing")
+
+    def _on_device(self, call: UnmapMappingRange | RequestMemRegion | Ioremap) -> None:
+        device = self.devices.get(call.span.name)
+        if device is None or device.kind != "pci":
+            near = did_you_mean(
+                call.span.name, [one for one, what in self.devices.items() if what.kind == "pci"]
+            )
+            raise Wrong(f"there is no pci device {quoted(call.span.name)}{near}", "source")
+        forwards(call.span, "source")
+        if call.span.end > device.pages:
+            pages = device.pages
+            raise Wrong(f"{device.name} is {pages} pages: write {device.name}[0:{pages}] at most", "source")
 
     def _device_via(self, source: Span, via: str) -> None:
         device = self.devices.get(source.name)
@@ -220,7 +258,9 @@ class Scope(Names):
         elif call.name is not None:
             self.bind(call.name, call.pages)
 
-    def _range(self, call: Munmap | Mlock | Munlock | Msync | Mseal) -> None:
+    def _range(
+        self, call: Munmap | Mlock | Munlock | Msync | Mseal | Mincore | ZapVmaPtes | RemapPfnRange
+    ) -> None:
         self.pages(call.span, "span")
 
     def _mprotect(self, call: Mprotect) -> None:
@@ -232,9 +272,9 @@ class Scope(Names):
         if call.advice not in ADVICE:
             raise Wrong(f"unknown advice {quoted(call.advice)}{did_you_mean(call.advice, ADVICE)}", "advice")
 
-    def _access(self, call: Read | Write) -> None:
+    def _access(self, call: Read | Write | ProcessVmReadv) -> None:
         self.pages(call.span, "span")
-        verb = "read" if isinstance(call, Read) else "write"
+        verb = {Read: "read", Write: "write"}.get(type(call), "process_vm_readv")
         if call.span.pages != 1:
             raise Wrong(f"{verb} takes one page: write {call.span.name}[{call.span.start}]", "span")
         if isinstance(call, Write) and not 0 <= call.value <= MAX_VALUE:
@@ -269,6 +309,15 @@ class Scope(Names):
         Exit: _plain,
         Kill: _plain,
         Look: _plain,
+        Mincore: _range,
+        ProcessVmReadv: _access,
+        ZapVmaPtes: _range,
+        RemapPfnRange: _range,
+        UnmapMappingRange: _on_device,
+        RequestMemRegion: _on_device,
+        ReleaseMemRegion: _plain,
+        Ioremap: _on_device,
+        Iounmap: _plain,
     }
 
 

@@ -6,6 +6,7 @@ import errno
 from typing import NamedTuple
 
 from pfnlab.errors import Defect
+from pfnlab.hw.cachemode import CacheMode
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
@@ -16,16 +17,22 @@ from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
 from pfnlab.mm.unmap import Steps, do_munmap
 from pfnlab.mm.users.devmem import DevMem
+from pfnlab.mm.users.driver import DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.vma import MappedFile
+from pfnlab.mm.walk import mincore, process_vm_readv
+from pfnlab.mm.zap import unmap_mapping_range, zap_vma_ptes
 from pfnlab.programs.ops import (
     Call,
     Exec,
     Exit,
     Fork,
+    Ioremap,
+    Iounmap,
     Kill,
     Look,
     Madvise,
+    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -35,11 +42,18 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
+    ProcessVmReadv,
     Read,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
     Span,
+    UnmapMappingRange,
     Write,
+    ZapVmaPtes,
 )
 from pfnlab.programs.places import Places
+from pfnlab.units import PfnRange
 
 
 class Outcome(NamedTuple):
@@ -66,6 +80,9 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> Outcome:
             return Outcome(0)
         case Mremap():
             return _mremap(kernel, task, call, places)
+        case Mincore(span=span):
+            refused, digits = kernel.call(task, mincore(task.mm, *_pages(places, span)))
+            return Outcome(refused, None if refused else str(digits))
     refused, _ = kernel.call(task, _steps(kernel, task, call, places))
     return Outcome(refused)
 
@@ -92,6 +109,36 @@ def _steps(kernel: Kernel, task: Task, call: Call, places: Places) -> Steps[None
             return do_msync(mm, *_pages(places, span))
         case Mseal(span=span):
             return do_mseal(mm, *_pages(places, span))
+        case ProcessVmReadv(span=span):
+            return process_vm_readv(mm, _pages(places, span)[0])
+    return _driver_steps(kernel, task, call, places)
+
+
+def _driver_steps(kernel: Kernel, task: Task, call: Call, places: Places) -> Steps[None]:
+    """What only the driver can do, asked by *task*."""
+    if kernel.driver is None:
+        kernel.driver = DriverState()
+    driver: DriverState = kernel.driver
+    mm = task.mm
+    match call:
+        case ZapVmaPtes(span=span):
+            start, end = _pages(places, span)
+            return zap_vma_ptes(mm.vma_lookup(start), start, end)
+        case UnmapMappingRange(span=span, keep_cows=keep):
+            return unmap_mapping_range(
+                kernel, lambda file: file.kind == "driver", _pfns(places, span), even_cows=not keep
+            )
+        case RemapPfnRange(span=span, mode=mode):
+            start, end = _pages(places, span)
+            return driver.remap_pfn_range(mm.vma_lookup(start), start, end, mode)
+        case RequestMemRegion(span=span):
+            return driver.request_mem_region(kernel, _pfns(places, span))
+        case ReleaseMemRegion():
+            return driver.release_mem_region(kernel)
+        case Ioremap(span=span, mode=mode):
+            return driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case Iounmap():
+            return driver.iounmap(kernel)
     raise Defect(f"no system call for {call!r}")
 
 
@@ -99,6 +146,12 @@ def _pages(places: Places, span: Span) -> tuple[int, int]:
     """The virtual pages of an area's span."""
     base, _ = places.areas[span.name]
     return base + span.start, base + span.end
+
+
+def _pfns(places: Places, span: Span) -> PfnRange:
+    """The page frames of a device's span."""
+    base = places.devices[span.name].start
+    return PfnRange(base + span.start, base + span.end)
 
 
 def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> Steps[None]:
@@ -123,6 +176,9 @@ def _file(kernel: Kernel, call: Mmap, places: Places) -> tuple[MappedFile | None
     if call.via == "anon":
         return None, 0
     device = places.devices[call.source.name]
+    if call.driver is not None:
+        how = call.driver
+        return DriverFile(how.how, how.mode, how.part or (0, 0)), device.start + call.source.start
     if call.via in ("devmem", "devmem-sync"):
         prepare = kernel.profile.devmem_mmap_prepare
         return DevMem(call.via == "devmem-sync", prepare), device.start + call.source.start

@@ -42,6 +42,9 @@ from pfnlab.programs.ops import (
 DEVICE_PAGES = 16
 AREA_PAGES = 24
 
+#: What needs no driver of ours in the guest.
+_USER_VIAS = tuple(via for via in PCI_VIAS if via != "driver")
+
 _AREAS = ("a", "b", "c")
 _PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx")
 
@@ -146,19 +149,23 @@ class _Drawing:
         pages = over.pages if over is not None else draw.choice((1, 2, 4, 8, 16))
         prot = draw.choice(_PROTS)
         name = draw.choice(_AREAS) if over is None else None
-        extra = {"populate": draw.random() < 0.05, "locked": draw.random() < 0.05}
+        populate, locked = draw.random() < 0.05, draw.random() < 0.05
         if draw.random() < 0.12:
-            return Mmap(name, Span("anon", 0, pages), "anon", False, prot, over=over, **extra)
+            return Mmap(
+                name, Span("anon", 0, pages), "anon", False, prot, populate=populate, locked=locked, over=over
+            )
         past_end = draw.random() < 0.04 and device.kind == "pci"
         start = draw.randrange(0, max(1, DEVICE_PAGES - pages + 1)) + (DEVICE_PAGES if past_end else 0)
         if not past_end and start + pages > DEVICE_PAGES:
             pages = DEVICE_PAGES - start
             over = Span(over.name, over.start, over.start + pages) if over is not None else None
-        via: Via = draw.choice(PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS)
+        via: Via = draw.choice(_USER_VIAS if device.kind == "pci" else LOWMEM_VIAS)
         if device.kind == "pci" and draw.random() < 0.6:
             via = draw.choice(("wc", "uc"))
         source = Span(device.name, start, start + pages)
-        return Mmap(name, source, via, draw.random() < 0.65, prot, over=over, **extra)
+        return Mmap(
+            name, source, via, draw.random() < 0.65, prot, populate=populate, locked=locked, over=over
+        )
 
     def mremap(self) -> Call:
         draw = self.random

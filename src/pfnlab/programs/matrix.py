@@ -197,7 +197,7 @@ def _vmas(step: Step) -> list[VmaSeen]:
 def _vma(vma: VmaSeen, letters: dict[str, str]) -> str:
     offset = vma.offset.start if vma.offset else 0
     where = f"{letters[vma.span.name]}+{vma.span.start}..{vma.span.end}"
-    return f"{where} {vma.perms} {vma.file} pg{offset:+d}"
+    return f"{where} {vma.perms} {'kdrv' if vma.file == 'driver' else vma.file} pg{offset:+d}"
 
 
 def _smaps(op: str, step: Step) -> str:

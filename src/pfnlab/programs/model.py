@@ -25,7 +25,7 @@ from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
 #: Where BARs lie: in the 32-bit window while they fit, as firmware places them, else above it.
 _BAR_PFN = phys_to_pfn(0xF800_0000)
-_BAR_PAGES = 16384
+_BAR_PAGES = 24576
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
 

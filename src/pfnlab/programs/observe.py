@@ -120,4 +120,6 @@ class Observer:
     def _target(self, run: Run) -> Span:
         if run.page is not None or run.pfn == ZERO_PFN:
             return RAM
+        if self.places.device_at(run.pfn) is None and self.kernel.platform.phys.page_is_ram(run.pfn):
+            return RAM
         return self.places.device_span(run.pfn, run.pfn + run.end - run.start)

@@ -25,11 +25,21 @@ FIRST_AREA_PAGE = 1 << 32
 AREA_ALIGN_PAGES = 1 << 18
 
 #: The interface a mapping is made through.
-Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "anon"]
+Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "anon"]
 
 #: Interfaces that map a PCI BAR; the ones low memory has; anonymous memory has just its own.
-PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc")
+PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
+
+#: How the guest driver maps: all at once, a part, in two halves, ordinary RAM instead of the device, page
+#: by page on fault (with a mode of its own; in a VM_MIXEDMAP), or not at all.
+DriverHow = Literal["remap", "part", "halves", "ram", "fault", "fault_prot", "mixed", "refuse"]
+
+#: The cache mode the driver puts into vm_page_prot.
+DriverMode = Literal["asis", "wc", "uc-"]
+
+#: The cache mode a driver asks ioremap for.
+IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
 
 DeviceKind = Literal["pci", "lowmem"]
 
@@ -98,6 +108,17 @@ class Area(msgspec.Struct, frozen=True):
     pages: int
 
 
+class DriverMap(msgspec.Struct, frozen=True):
+    """How the guest driver answers an mmap.
+
+    :param part: for ``part``: first page and page behind the last, in pages of the mapping
+    """
+
+    how: DriverHow
+    mode: DriverMode = "asis"
+    part: tuple[int, int] | None = None
+
+
 class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
     """mmap(2) of device pages or anonymous memory.
 
@@ -106,6 +127,7 @@ class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
     :param prot: ``none`` or letters of ``rwx`` in that order
     :param over: MAP_FIXED at these addresses, as many pages as ``source``; else the start of area
         ``name``, which must be free (MAP_FIXED_NOREPLACE)
+    :param driver: with ``via`` ``driver``: how it maps
     """
 
     name: str | None
@@ -116,6 +138,7 @@ class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
     populate: bool = False
     locked: bool = False
     over: Span | None = None
+    driver: DriverMap | None = None
 
 
 class Munmap(msgspec.Struct, frozen=True, tag="munmap"):
@@ -215,6 +238,63 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
     """SIGKILL to the acting task, waited for."""
 
 
+class ZapVmaPtes(msgspec.Struct, frozen=True, tag="zap_vma_ptes"):
+    """The driver clears entries of a living VMA (zap_vma_ptes, zap_special_vma_range)."""
+
+    span: Span
+
+
+class UnmapMappingRange(msgspec.Struct, frozen=True, tag="unmap_mapping_range"):
+    """The driver takes device pages out of every mapping of its file.
+
+    :param span: device pages
+    :param keep_cows: leave pages copied on write alone (even_cows = 0)
+    """
+
+    span: Span
+    keep_cows: bool = False
+
+
+class RemapPfnRange(msgspec.Struct, frozen=True, tag="remap_pfn_range"):
+    """The driver calls remap_pfn_range on a part of a living VMA."""
+
+    span: Span
+    mode: DriverMode = "asis"
+
+
+class RequestMemRegion(msgspec.Struct, frozen=True, tag="request_mem_region"):
+    """The driver claims device pages, which revokes other mappings of them."""
+
+    span: Span
+
+
+class ReleaseMemRegion(msgspec.Struct, frozen=True, tag="release_mem_region"):
+    """The driver gives its claim back."""
+
+
+class Ioremap(msgspec.Struct, frozen=True, tag="ioremap"):
+    """The driver maps device pages for itself."""
+
+    span: Span
+    mode: IoremapMode
+
+
+class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
+    """The driver undoes its own mapping."""
+
+
+class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
+    """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
+
+    span: Span
+
+
+class Mincore(msgspec.Struct, frozen=True, tag="mincore"):
+    """mincore(2): the value is a digit a page."""
+
+    span: Span
+
+
 class Look(msgspec.Struct, frozen=True, tag="look"):
     """Do nothing: a step that only observes."""
 
@@ -236,6 +316,15 @@ Call = (
     | Exec
     | Exit
     | Kill
+    | ZapVmaPtes
+    | UnmapMappingRange
+    | RemapPfnRange
+    | RequestMemRegion
+    | ReleaseMemRegion
+    | Ioremap
+    | Iounmap
+    | ProcessVmReadv
+    | Mincore
     | Look
 )
 

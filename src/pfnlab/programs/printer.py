@@ -14,13 +14,17 @@ from pfnlab.programs.ops import (
     Area,
     Call,
     Device,
+    DriverMap,
     Exec,
     Exit,
     Expect,
     Fork,
+    Ioremap,
+    Iounmap,
     Kill,
     Look,
     Madvise,
+    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -31,10 +35,16 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
+    ProcessVmReadv,
     Program,
     Read,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
     Span,
+    UnmapMappingRange,
     Write,
+    ZapVmaPtes,
 )
 from pfnlab.programs.words import ANON, FIRST_LINE, page_count
 
@@ -151,11 +161,22 @@ def _over(over: Span | None, mapped: Mapped) -> str:
 
 
 def _mmap(call: Mmap, mapped: Mapped) -> str:
-    via = "" if call.source.name == ANON else f" {call.via}"
+    via = "" if call.source.name == ANON else f" {call.via}{_driver(call.driver)}"
     sharing = "shared" if call.shared else "private"
     words = (" populate" if call.populate else "") + (" locked" if call.locked else "")
     text = f"{_named(call.name)}mmap {_pages(call.source)}{via} {sharing} {call.prot}{words}"
     return text + _over(call.over, mapped)
+
+
+def _driver(how: DriverMap | None) -> str:
+    if how is None:
+        return ""
+    part = "" if how.part is None else f"[{how.part[0]}:{how.part[1]}]"
+    return f" {how.how}{part}{_mode(how.mode)}"
+
+
+def _mode(mode: str) -> str:
+    return "" if mode == "asis" else f" {mode}"
 
 
 def _mremap(call: Mremap, mapped: Mapped) -> str:
@@ -191,4 +212,15 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     Exit: _plain("exit"),
     Kill: _plain("kill"),
     Look: _plain("look"),
+    Mincore: _range("mincore"),
+    ProcessVmReadv: lambda call, mapped: f"process_vm_readv {_pages(call.span)}",
+    ZapVmaPtes: _range("zap_vma_ptes"),
+    RemapPfnRange: lambda call, mapped: f"remap_pfn_range {_span(call.span, mapped)}{_mode(call.mode)}",
+    UnmapMappingRange: lambda call, mapped: (
+        f"unmap_mapping_range {_pages(call.span)}{' keep_cows' if call.keep_cows else ''}"
+    ),
+    RequestMemRegion: lambda call, mapped: f"request_mem_region {_pages(call.span)}",
+    ReleaseMemRegion: _plain("release_mem_region"),
+    Ioremap: lambda call, mapped: f"ioremap {_pages(call.span)} {call.mode}",
+    Iounmap: _plain("iounmap"),
 }

@@ -21,12 +21,19 @@ from pfnlab.programs.ops import (
     Area,
     Call,
     Device,
+    DriverHow,
+    DriverMap,
+    DriverMode,
     Exec,
     Exit,
     Fork,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
     Kill,
     Look,
     Madvise,
+    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -37,11 +44,17 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
+    ProcessVmReadv,
     Program,
     Read,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
     Span,
+    UnmapMappingRange,
     Via,
     Write,
+    ZapVmaPtes,
 )
 
 #: The recorded device: one BAR, of which every case has a window of its own (S12.1).
@@ -59,6 +72,7 @@ _VIAS: dict[str, Via] = {
     "memsync": "devmem-sync",
     "procwc": "proc-wc",
     "procuc": "proc-uc",
+    "kdrv": "driver",
     "anon": "anon",
 }
 
@@ -110,6 +124,12 @@ class Recorded(msgspec.Struct):
         return series_of(self.kernel_release)
 
 
+class _Letters(dict[str, int]):
+    """Pages of every letter's area so far; and how the driver maps next, which an ioctl sets."""
+
+    driver = DriverMap("remap")
+
+
 @cache
 def waiting_reasons() -> dict[str, str]:
     """The verbs and modes that wait, each with the capability it waits for."""
@@ -130,7 +150,7 @@ def translate(case: str, ops: list[str], index: int) -> Program:
     :param index: its place in the file, which chooses its window of the BAR
     :raises Waiting: an operation waits for a later capability
     """
-    letters: dict[str, int] = {}
+    letters = _Letters()
     translated = []
     gone: set[str] = set()
     for text in ops:
@@ -146,7 +166,7 @@ def translate(case: str, ops: list[str], index: int) -> Program:
     return Program(case, "", (device,), tuple(translated), areas)
 
 
-def _call(text: str, verb: str, args: list[str], letters: dict[str, int]) -> Call:
+def _call(text: str, verb: str, args: list[str], letters: _Letters) -> Call:
     reason = waiting_reasons().get(verb)
     if reason is not None:
         raise Waiting(text, reason)
@@ -157,7 +177,7 @@ def _call(text: str, verb: str, args: list[str], letters: dict[str, int]) -> Cal
         raise Waiting(text, reason) from None
 
 
-def _span(letters: dict[str, int], letter: str, start: str, pages: str = "1") -> Span:
+def _span(letters: _Letters, letter: str, start: str, pages: str = "1") -> Span:
     """Pages of a letter's area; the area is made large enough to say them."""
     name = letter.lower()
     span = Span(name, int(start, 0), int(start, 0) + int(pages, 0))
@@ -171,7 +191,7 @@ def _source(mode: str, start: str, pages: str) -> Span:
     return Span(BAR, int(start), int(start) + int(pages))
 
 
-def _map(args: list[str], letters: dict[str, int]) -> Call:
+def _map(args: list[str], letters: _Letters) -> Call:
     letter, mode, sharing, start, pages, prot, *flags = args
     via = _VIAS[mode]
     if via == "anon" and sharing == "S":
@@ -186,10 +206,11 @@ def _map(args: list[str], letters: dict[str, int]) -> Call:
         _prot(prot),
         populate="p" in extra,
         locked="l" in extra,
+        driver=letters.driver if via == "driver" else None,
     )
 
 
-def _mapat(args: list[str], letters: dict[str, int]) -> Call:
+def _mapat(args: list[str], letters: _Letters) -> Call:
     letter, at, mode, sharing, start, pages, prot = args
     if mode == "anon" and sharing == "S":
         raise KeyError("anon shared")
@@ -197,7 +218,7 @@ def _mapat(args: list[str], letters: dict[str, int]) -> Call:
     return Mmap(None, _source(mode, start, pages), _VIAS[mode], sharing == "S", _prot(prot), over=over)
 
 
-def _mremap(args: list[str], letters: dict[str, int]) -> Call:
+def _mremap(args: list[str], letters: _Letters) -> Call:
     letter, at, old, new, flags, *to = args
     fixed = "F" in flags
     if fixed:
@@ -212,14 +233,14 @@ def _mremap(args: list[str], letters: dict[str, int]) -> Call:
     )
 
 
-def _madvise(args: list[str], letters: dict[str, int]) -> Call:
+def _madvise(args: list[str], letters: _Letters) -> Call:
     letter, at, pages, advice = args
     if advice.lower() not in ADVICE:
         raise KeyError(advice)
     return Madvise(_span(letters, letter, at, pages), advice.lower())
 
 
-def _touch(args: list[str], letters: dict[str, int]) -> Call:
+def _touch(args: list[str], letters: _Letters) -> Call:
     letter, at, kind, *value = args
     span = _span(letters, letter, at)
     if kind == "r":
@@ -231,17 +252,65 @@ def _prot(letters: str) -> str:
     return "".join(letter for letter in "rwx" if letter in letters) if letters != "none" else "none"
 
 
-def _look(args: list[str], letters: dict[str, int]) -> Call:
+#: How the recorded driver's kinds, modes and ioremap variants are numbered.
+_DRIVER_HOW: tuple[DriverHow, ...] = (
+    "remap",
+    "fault",
+    "part",
+    "fault_prot",
+    "mixed",
+    "halves",
+    "ram",
+    "ram",
+    "refuse",
+)
+_DRIVER_MODES: tuple[DriverMode, ...] = ("asis", "wc", "uc-")
+_IOREMAP_MODES: tuple[IoremapMode, ...] = ("uc-", "wc", "wb", "uc")
+
+
+def _ioctl(args: list[str], letters: _Letters) -> Call:
+    """What the recorded test driver was asked to do."""
+    number, *rest = args
+    match number:
+        case "0":
+            how, mode, *part = (int(one) for one in rest)
+            pages = (part[0], part[0] + part[1]) if len(part) == 2 else None
+            letters.driver = DriverMap(_DRIVER_HOW[how], _DRIVER_MODES[mode], pages)
+            return Look()
+        case "1":
+            return UnmapMappingRange(_device(rest), keep_cows=rest[2] == "0")
+        case "2":
+            return ZapVmaPtes(_span(letters, *rest))
+        case "3":
+            return RequestMemRegion(_device(rest))
+        case "4":
+            return ReleaseMemRegion()
+        case "5":
+            return Ioremap(_device(rest), _IOREMAP_MODES[int(rest[2])])
+        case "6":
+            return Iounmap()
+        case "8":
+            return RemapPfnRange(_span(letters, *rest), letters.driver.mode)
+    raise KeyError(f"ioctl {number}")
+
+
+def _device(args: list[str]) -> Span:
+    """``bar+2 pg4``: four pages of the BAR from the second one."""
+    start = int(args[0].removeprefix("bar"))
+    return Span(BAR, start, start + int(args[1].removeprefix("pg"), 0))
+
+
+def _look(args: list[str], letters: _Letters) -> Call:
     if args:
         _span(letters, args[0], args[1], args[2] if len(args) > 2 else "1")
     return Look()
 
 
-def _ranged(make: Callable[[Span], Call]) -> Callable[[list[str], dict[str, int]], Call]:
+def _ranged(make: Callable[[Span], Call]) -> Callable[[list[str], _Letters], Call]:
     return lambda args, letters: make(_span(letters, *args))
 
 
-_VERBS: dict[str, Callable[[list[str], dict[str, int]], Call]] = {
+_VERBS: dict[str, Callable[[list[str], _Letters], Call]] = {
     "map": _map,
     "mapat": _mapat,
     "unmap": _ranged(Munmap),
@@ -258,5 +327,8 @@ _VERBS: dict[str, Callable[[list[str], dict[str, int]], Call]] = {
     "exec": lambda args, letters: Exec(),
     "exit": lambda args, letters: Exit(),
     "kill": lambda args, letters: Kill(),
+    "ioctl": _ioctl,
+    "pvr": lambda args, letters: ProcessVmReadv(_span(letters, *args)),
+    "mincore": _ranged(Mincore),
     **dict.fromkeys(LOOKS, _look),
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import get_args
 
-from pfnlab.programs.ops import MAIN_TASK, PCI_VIAS, DeviceKind, Via
+from pfnlab.programs.ops import MAIN_TASK, PCI_VIAS, DeviceKind, DriverHow, DriverMode, IoremapMode, Via
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1
@@ -48,15 +49,31 @@ VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}
 SHARING: dict[str, bool] = {"shared": True, "private": False}
 PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
 MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
+#: How the guest driver maps, the modes it can be told, and those it may ask ioremap for.
+DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
+DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
+IOREMAP_MODES: dict[str, IoremapMode] = {mode: mode for mode in get_args(IoremapMode)}
+UNMAP_WORDS = ("keep_cows",)
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
 
 HEADERS = ("title", "asks", "device", "area")
 
 #: Operations on a range alone; the others have a form of their own.
-RANGE_VERBS = ("munmap", "mlock", "munlock", "msync", "mseal", "read")
-PLAIN_VERBS = ("mlockall", "exec", "exit", "kill", "look")
-VERBS = ("mmap", "mremap", "mprotect", "madvise", "write", "fork", *RANGE_VERBS, *PLAIN_VERBS)
+RANGE_VERBS = (
+    *("munmap", "mlock", "munlock", "msync", "mseal", "read"),
+    *("mincore", "process_vm_readv", "zap_vma_ptes"),
+)
+PLAIN_VERBS = ("mlockall", "exec", "exit", "kill", "look", "release_mem_region", "iounmap")
+
+#: Operations on device pages.
+DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "ioremap")
+VERBS = (
+    *("mmap", "mremap", "mprotect", "madvise", "write", "fork", "remap_pfn_range"),
+    *RANGE_VERBS,
+    *DEVICE_VERBS,
+    *PLAIN_VERBS,
+)
 
 #: Words that cannot be names. ``phys`` and ``ram`` stand for memory of no device in observations.
 KEYWORDS = frozenset(
@@ -71,6 +88,9 @@ KEYWORDS = frozenset(
         *MODES,
         *MMAP_WORDS,
         *MREMAP_WORDS,
+        *UNMAP_WORDS,
+        *DRIVER_HOW,
+        *DRIVER_MODES,
     }
 )
 

@@ -24,6 +24,8 @@ class DevMem:
     sync: bool
     mmap_prepare: bool
     kind: str = "mem"
+    iomem: bool = True
+    fault: None = None
     noexec: bool = False
     write_notify: bool = False
     own_placement: bool = False

@@ -26,6 +26,8 @@ class PciBar:
     proc: bool
     write_combine: bool
     fallocate_errno: int
+    iomem: bool = True
+    fault: None = None
     noexec: bool = True
     mmap_prepare: bool = False
 

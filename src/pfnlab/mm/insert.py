@@ -1,0 +1,27 @@
+"""vmf_insert_pfn and its kin: a fault handler fills one entry (S5.4 .. S5.7).
+
+Nothing is reserved: the cache mode is what the book says of the frame at this moment (S3.2, S4.3).
+"""
+
+from __future__ import annotations
+
+from pfnlab.errors import Undecided
+from pfnlab.hw.bits import PAGE_SPECIAL
+from pfnlab.hw.pgtable import Run
+from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
+from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.vma import Vma
+from pfnlab.units import PfnRange
+
+
+def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
+    """Fill the entry of page *vpn* with *pfn* if it is empty; an existing one is kept (S5.5.2a).
+
+    :param prot: the protection wanted (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
+    :raises Undecided: where the kernel stops with BUG: a private or an unmarked VMA
+    """
+    if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
+        raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping")
+    prot = lookup_prot(vma.mm.kernel.book, PfnRange(pfn, pfn + 1), prot)
+    if vma.mm.tables.entry(vpn) is None:
+        vma.mm.tables.set(Run(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))

@@ -1,0 +1,149 @@
+"""A driver that maps a device in every way a driver can: the model of the guest driver's /dev/pfnlab."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine
+from pfnlab.hw.physmap import Resource
+from pfnlab.mm.fault import Signal
+from pfnlab.mm.flags import VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_MIXEDMAP, VM_PFNMAP
+from pfnlab.mm.insert import vmf_insert_pfn
+from pfnlab.mm.ioremap import ioremap, iounmap
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.remap import remap_pfn_range
+from pfnlab.mm.unmap import Steps
+from pfnlab.mm.vma import Vma
+from pfnlab.mm.zap import revoke_iomem
+from pfnlab.units import PfnRange, pfn_to_phys
+
+#: The ordinary pages the driver hands out for kind ``ram``.
+RAM_PFN = 0x4000
+
+#: Kinds that fill entries in the fault handler.
+FAULTING = ("fault", "fault_prot", "mixed")
+
+
+def prot_of(vma: Vma, mode: str) -> int:
+    """vm_page_prot with the mode the driver was told: ``asis``, ``wc`` or ``uc-``."""
+    pat = vma.mm.kernel.platform.pat
+    if mode == "wc":
+        return pgprot_writecombine(vma.page_prot, pat, vma.mm.kernel.profile.pgprot_replaces)
+    return pgprot_noncached(vma.page_prot, pat) if mode == "uc-" else vma.page_prot
+
+
+@dataclass(frozen=True)
+class DriverFile:
+    """/dev/pfnlab, opened; offsets are physical pages.
+
+    :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device,
+        on ``fault`` (``fault_prot`` with a mode of its own, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
+    :param mode: cache mode of vm_page_prot
+    :param part: for ``part``: first page and page behind the last, in pages of the mapping
+    """
+
+    how: str
+    mode: str
+    part: tuple[int, int] = (0, 0)
+    kind: str = "driver"
+    noexec: bool = False
+    write_notify: bool = False
+    own_placement: bool = False
+    mmap_prepare: bool = False
+    iomem: bool = False
+    fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
+
+    def mmap(self, vma: Vma) -> None:
+        """The driver's mmap.
+
+        :raises ModelledErrno: ENXIO for ``refuse``, else what remap_pfn_range answers
+        """
+        vma.page_prot = prot_of(vma, self.mode)
+        device, half = vma.pgoff, vma.nr // 2
+        match self.how:
+            case "refuse":
+                raise ModelledErrno(errno.ENXIO)
+            case "remap":
+                self._remap(vma, device, 0, vma.nr)
+            case "part":
+                self._remap(vma, device, *self.part)
+            case "halves":
+                self._remap(vma, device, 0, half)
+                self._remap(vma, device, half, vma.nr)
+            case "ram":
+                self._remap(vma, RAM_PFN, 0, vma.nr)
+            case "mixed":
+                vma.flags |= VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
+            case _:
+                vma.flags |= VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
+
+    def fault(self, vma: Vma, vpn: int) -> None:
+        """The driver's fault handler: every kind has one, and it inserts the frame the offset names."""
+        pfn = vma.pgoff + vpn - vma.start
+        prot = prot_of(vma, "wc") if self.how == "fault_prot" else vma.page_prot
+        vmf_insert_pfn(vma, vpn, pfn, prot)
+        if vma.mm.tables.entry(vpn) is None:
+            raise Signal("SIGBUS", 2)
+
+    def _remap(self, vma: Vma, pfn: int, first: int, behind: int) -> None:
+        remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + behind), vma.page_prot)
+
+
+@dataclass
+class DriverState:
+    """What the driver keeps between calls: one claimed region, one mapping of its own."""
+
+    claimed: PfnRange | None = None
+    mapped: PfnRange | None = None
+    resource: Resource | None = field(default=None)
+
+    def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> Steps[None]:
+        """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
+
+        :raises ModelledErrno: EBUSY when something is claimed already
+        """
+        if self.resource is not None:
+            raise ModelledErrno(errno.EBUSY)
+        self.resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
+        kernel.claim(self.resource)
+        yield "claimed"
+        yield from revoke_iomem(kernel, pfns)
+
+    def release_mem_region(self, kernel: Kernel) -> Steps[None]:
+        """Give the claimed region back."""
+        if self.resource is not None:
+            kernel.release(self.resource)
+            self.resource = None
+        yield "released"
+
+    def ioremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> Steps[None]:
+        """Map *pfns* for the driver itself; an earlier mapping is forgotten, not undone.
+
+        :raises ModelledErrno: ENOMEM
+        """
+        self.mapped = None
+        ioremap(kernel, pfns, mode)
+        self.mapped = pfns
+        yield "mapped"
+
+    def iounmap(self, kernel: Kernel) -> Steps[None]:
+        """Undo the driver's own mapping, if there is one."""
+        if self.mapped is not None:
+            iounmap(kernel, self.mapped)
+            self.mapped = None
+        yield "unmapped"
+
+    def remap_pfn_range(self, vma: Vma | None, start: int, end: int, mode: str) -> Steps[None]:
+        """remap_pfn_range once more on a live VMA, with the frames its offset names.
+
+        :raises ModelledErrno: EFAULT without a VMA, else what remap_pfn_range answers
+        """
+        if vma is None:
+            raise ModelledErrno(errno.EFAULT)
+        pfn = vma.pgoff + start - vma.start
+        remap_pfn_range(vma, start, PfnRange(pfn, pfn + end - start), prot_of(vma, mode))
+        yield "mapped"
