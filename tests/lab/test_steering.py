@@ -13,13 +13,14 @@ import pytest
 
 from pfnlab.errors import Misuse, PfnlabError, TimedOut, Undecided
 from pfnlab.lab.cast import Answer, Cast
+from pfnlab.lab.driver import image_with_driver
 from pfnlab.lab.gdbstub import GdbStub
 from pfnlab.lab.hold import Held, Hold, NotReached, Outcome, hold, stack_of
 from pfnlab.lab.kernels import kernel_for
 from pfnlab.lab.qemu import Guest
 from pfnlab.lab.steering import Caller, Injection, Operation, Place, Steering, steered
-from pfnlab.lab.symbols import Symbols, kernel_symbols
-from pfnlab.lab.waits import Need, judge, judge_sleeping
+from pfnlab.lab.symbols import kernel_symbols, module_symbols
+from pfnlab.lab.waits import Need
 
 SERIES = ("6.1", "7.2")
 PAGE = 4096
@@ -43,6 +44,7 @@ class Bench:
 
     guest: Guest
     steering: Steering
+    no_driver: str
 
     @property
     def watch(self) -> tuple[int, int]:
@@ -54,9 +56,14 @@ class Bench:
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """One machine of four CPUs for each series; skips with the remedy, fails where PFNLAB_LAB=required."""
     folder = Path(tempfile.mkdtemp(prefix="pfnlab-gdb-"))
+    image, no_driver = None, ""
     try:
-        vmlinuz = kernel_for(request.param).vmlinuz
-        guest = Guest(vmlinuz, cpus=4, extra=steered(folder / "gdb"))
+        kernel = kernel_for(request.param)
+        try:
+            image = image_with_driver(kernel)
+        except PfnlabError as missing:
+            no_driver = str(missing)
+        guest = Guest(kernel.vmlinuz, cpus=4, image=image, extra=steered(folder / "gdb"))
     except PfnlabError as missing:
         shutil.rmtree(folder)
         if os.environ.get("PFNLAB_LAB") == "required":
@@ -64,9 +71,9 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         pytest.skip(str(missing))
     try:
         with guest:
-            symbols = kernel_symbols(guest, vmlinuz)
+            symbols = kernel_symbols(guest, kernel.vmlinuz)
             with GdbStub(folder / "gdb") as stub:
-                yield Bench(guest, Steering(stub, symbols, guest.hello.offsets))
+                yield Bench(guest, Steering(stub, symbols, guest.hello.offsets), no_driver)
     finally:
         shutil.rmtree(folder)
 
@@ -92,6 +99,34 @@ def cast_of_three(bench: Bench) -> Cast:
             cast.do(task, "load", address)
         cast.do(task, "load", OTHER)
         cast.do(task, "store", ANON, task)
+    return cast
+
+
+def device(bench: Bench) -> int:
+    """Where the driver's device begins, away from what the other tests map."""
+    return bench.watch[0] + 32 * PAGE
+
+
+def driver_cast(bench: Bench) -> Cast:
+    """A process of three threads on CPUs 0, 1, 2, which have all touched a mapping the driver made."""
+    if bench.no_driver and os.environ.get("PFNLAB_LAB") == "required":
+        pytest.fail(bench.no_driver)
+    if bench.no_driver:
+        pytest.skip(bench.no_driver)
+    cast = Cast(bench.guest, bench.watch)
+    # Loading the module waits for every CPU, so it comes first.
+    cast.do(0, "driver", "map", 0, 1, device(bench), SIZE, 1)
+    for task in range(3):
+        if task:
+            cast.do(0, "thread", task)
+        cast.do(task, "pin", task)
+    # A neighbour keeps the page table.
+    for at in (0, SIZE):
+        cast.do(0, "mmap", "driver", A + at, SIZE, RW, SHARED, device(bench) + at)
+    for task in range(3):
+        for address in range(A, A + 2 * SIZE, PAGE):
+            cast.do(task, "load", address)
+    cast.do(1, "driver", "faults")
     return cast
 
 
@@ -160,66 +195,6 @@ def test_operation_limit():
 
     with pytest.raises(TimedOut, match=r"the operation was not done within 0\.01 s"):
         operation.result(0.01)
-
-
-def test_symbols_both_ways():
-    """
-    Addresses become functions, and functions addresses; data is found by name only.
-    """
-    symbols = Symbols("1000 T one\n1010 t two.isra.0\n1018 d datum\n2000 T three\n")
-
-    assert (0x1010, "one", "two", None, 0x1018) == (
-        symbols.address("two.isra.0"),
-        symbols.function(0x100F),
-        symbols.function(0x1019),
-        symbols.function(0x10),
-        symbols.address("datum"),
-    )
-
-
-def test_symbol_unknown():
-    """
-    A function this kernel lacks is named together with those like it.
-    """
-    symbols = Symbols("1000 T vma_interval_tree_remove\n", "6.1")
-
-    with pytest.raises(Undecided, match=r"6\.1 has no symbol `vma_interval_remove`; near: vma_interval_tree"):
-        symbols.address("vma_interval_remove")
-
-
-@pytest.mark.parametrize(
-    ("need", "functions"),
-    [
-        (Need.CPU, "smp_call_function_many_cond on_each_cpu_cond_mask flush_tlb_mm_range tlb_finish_mmu"),
-        (
-            Need.CPU,
-            "_raw_spin_rq_lock_nested task_tick asm_sysvec smp_call_function_many_cond unmap_page_range",
-        ),
-        (Need.MMAP_LOCK, "osq_lock rwsem_down_write_slowpath down_write_killable __vm_munmap"),
-        (Need.I_MMAP, "rwsem_spin_on_owner rwsem_down_write_slowpath unlink_file_vma free_pgtables"),
-        (Need.I_MMAP, "rwsem_down_read_slowpath unmap_mapping_pages unmap_mapping_range pt_ioctl"),
-        (Need.PAGE_TABLE, "native_queued_spin_lock_slowpath _raw_spin_lock unmap_page_range unmap_vmas"),
-        (Need.BOOK, "native_queued_spin_lock_slowpath _raw_spin_lock memtype_reserve reserve_pfn_range"),
-        (Need.OTHER_LOCK, "rwsem_down_write_slowpath down_write some_driver"),
-        (Need.NOTHING, "native_queued_spin_lock_slowpath raw_spin_rq_lock_nested load_balance"),
-        (Need.NOTHING, "default_idle do_idle"),
-        (Need.NOTHING, ""),
-    ],
-)
-def test_judge(need: Need, functions: str):
-    """
-    The functions a CPU is in say what it waits for.
-    """
-    assert need == judge(functions.split()).need
-
-
-def test_judge_sleeping():
-    """
-    A sleeping task's functions begin with the one that takes the lock.
-    """
-    functions = ("__vm_munmap", "__x64_sys_munmap", "do_syscall_64")
-
-    assert Need.MMAP_LOCK == judge_sleeping(functions).need
 
 
 class TestSteered:
@@ -332,6 +307,71 @@ class TestSteered:
                 cast.collect(0, 4.0)
 
         assert [SEGV, OLD] == reads
+
+    @pytest.mark.parametrize(
+        ("place", "need"),
+        [
+            ("unmap_vmas", Need.CPU),
+            ("flush_tlb_mm_range", Need.CPU),
+            ("free_pgtables", Need.CPU),
+            ("unlink", Need.CPU),
+            ("unlink:ret", None),
+            ("tlb_finish_mmu", None),
+            ("vm_area_free", None),
+        ],
+    )
+    def test_driver_revokes(self, bench: Bench, place: str, need: Need | None):
+        """
+        unmap_mapping_range needs the CPU in munmap while the VMA is linked; when it returns, nobody reads.
+        """
+        unlink = str(of(bench, old="unlink_file_vma", new="unlink_file_vma_batch_final"))
+        with driver_cast(bench) as cast:
+            with held_munmap(bench, cast, place.replace("unlink", unlink)) as held:
+                revoked = held.attempt(cast, 1, "driver", "unmap", device(bench), SIZE, 0)
+                reads = held.attempt(cast, 2, "load", A)
+            finished = [cast.collect(0, 4.0), *([cast.collect(1, 4.0)] if need else [])]
+
+        assert need == (revoked.wait and revoked.wait.need)
+        assert need or Answer(0) == revoked.answer
+        assert SEGV == reads.answer
+        assert all(answer == Answer(0) for answer in finished)
+
+    def test_hold_in_a_fault_handler(self, bench: Bench):
+        """
+        A driver's fault handler runs under mmap_lock: munmap of another range waits for it.
+        """
+        with driver_cast(bench) as cast:
+            symbols = bench.steering.symbols
+            bench.steering.symbols = symbols.including(module_symbols(bench.guest, "pfnlab_driver"))
+            cast.do(0, "driver", "zap", A, SIZE)
+            at = Hold(Place("pfnlab_fault"), Caller(cpu=0, pid=cast.pids[0]))
+            with hold(bench.steering, at, lambda: cast.begin(0, "load", A)) as held:
+                outcome = held.attempt(cast, 1, "munmap", A + SIZE, SIZE)
+            bench.steering.symbols = symbols
+            finished = [cast.collect(task, 4.0) for task in (0, 1)]
+
+        assert outcome.wait and outcome.wait.need is Need.MMAP_LOCK
+        assert [0, 0] == [answer.errno for answer in finished if answer]
+
+    def test_module_not_loaded(self, bench: Bench):
+        """
+        The symbols of a module that is not there cannot be had.
+        """
+        with pytest.raises(Undecided, match="the guest has no module `nfs` loaded"):
+            module_symbols(bench.guest, "nfs")
+
+    def test_second_call(self, bench: Bench):
+        """
+        Only the call that was named is forced.
+        """
+        with Cast(bench.guest) as cast:
+            failure = Injection("__x64_sys_munmap", -errno.EIO, Caller(pid=cast.pids[0]), nth=2)
+
+            injected = bench.steering.inject(
+                failure, lambda: [cast.do(0, "munmap", A, PAGE).errno for _ in range(3)]
+            )
+
+        assert ([0, errno.EIO, 0], 2) == (injected.result, injected.calls)
 
     def test_return_is_a_place(self, bench: Bench):
         """

@@ -8,12 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Protocol
 
 from pfnlab.errors import LostGuest
-from pfnlab.lab.qemu import Guest
 
 _MARGIN = 20.0
 _STILL_RUNNING = "r -1 11 running"
+
+
+class Asked(Protocol):
+    """A guest, as far as its tasks need one."""
+
+    def request(self, text: str, limit: float) -> str:
+        """Hand *text* to the agent; its reply within *limit* seconds."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Cast:
     :param watch: physical bytes whose reservations `seen` has, half-open
     """
 
-    def __init__(self, guest: Guest, watch: tuple[int, int] | None = None) -> None:
+    def __init__(self, guest: Asked, watch: tuple[int, int] | None = None) -> None:
         self._guest = guest
         self._watch = watch
         self._open = True

@@ -18,6 +18,7 @@ U = TypeVar("U")
 
 _STACK = 16384
 _SCANNED = 0x800
+_PATIENCE = 3
 
 
 class NotReached(Undecided):
@@ -44,7 +45,7 @@ class Outcome:
     How far an operation got while a CPU was held; one of both is None.
 
     :param answer: it returned alone
-    :param wait: it waits; with `Need.NOTHING` ask again, and repeat the schedule if that stays
+    :param wait: it waits; with `Need.NOTHING` the schedule should be repeated
     """
 
     answer: Answer | None
@@ -91,7 +92,13 @@ class Held(Generic[T]):
         :param limit: seconds after which it counts as waiting; one that can finish takes about 0.05
         """
         answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
-        return Outcome(answer, None if answer else self.wait_of(cast, task))
+        for _ in range(_PATIENCE):
+            wait = None if answer else self.wait_of(cast, task)
+            if wait is None or wait.need is not Need.NOTHING:
+                break
+            # A busy host is slow: what waits for nothing may still finish.
+            answer = self.others(lambda: cast.collect(task, limit))
+        return Outcome(answer, None if answer else wait)
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """What *task* waits for, which has not finished what it began."""
@@ -122,7 +129,12 @@ class Held(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        try:
+            self.release()
+        except Undecided:
+            # What went wrong first is what matters; a dead machine holds nobody.
+            if error is None:
+                raise
 
 
 def hold(steering: Steering, at: Hold, call: Callable[[], T], limit: float = 2.0) -> Held[T]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pfnlab.errors import Misuse, TimedOut
+from pfnlab.errors import Misuse, TimedOut, Undecided
 from pfnlab.lab.gdbstub import GdbStub, Stop, gdb_arguments
 from pfnlab.lab.symbols import Symbols
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 # With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction that uses it.
 _CPU = ("-cpu", "max,-cx16")
 _SLICE = 0.01
+# Which of the guest's offsets is that of a task's process id.
+_PID = 3
 #: Where user addresses end.
 USER_END = 1 << 47
 _MASK = (1 << 64) - 1
@@ -176,7 +178,7 @@ class Steering:
     def __init__(self, stub: GdbStub, symbols: Symbols, offsets: str) -> None:
         self.stub = stub
         self.symbols = symbols
-        self._pid_offset = int(offsets.split(",")[3], 16)
+        self._offsets = offsets.split(",")
         self._threads = stub.threads()
         self._held: list[int] = []
         self.go()
@@ -202,11 +204,13 @@ class Steering:
 
     def current_pid(self, registers: dict[str, int]) -> int:
         """The process or thread id of who is current on the CPU with *registers*; the CPU is selected."""
+        if len(self._offsets) < _PID + 1:
+            raise Undecided("the guest does not know where its kernel keeps process ids: name the CPU only")
         # The first member of `pcpu_hot` on kernels that have one, a variable of its own before and after.
         symbol = "pcpu_hot" if "pcpu_hot" in self.symbols else "current_task"
         base = registers["gs_base"] if registers["gs_base"] >= USER_END else registers["k_gs_base"]
         task = self.stub.word(base + self.symbols.address(symbol) & _MASK)
-        return int.from_bytes(self.stub.read(task + self._pid_offset, 4), "little")
+        return int.from_bytes(self.stub.read(task + int(self._offsets[_PID], 16), 4), "little")
 
     def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> Injected[T]:
         """

@@ -25,6 +25,7 @@ class Symbols:
     """
 
     def __init__(self, text: str, kernel: str = "this kernel") -> None:
+        self._text = text
         self._kernel = kernel
         self._addresses: dict[str, int] = {}
         functions: dict[int, str] = {}
@@ -39,6 +40,10 @@ class Symbols:
                 functions.setdefault(at, name)
         self._starts = sorted(functions)
         self._names = [functions[start] for start in self._starts]
+
+    def including(self, text: str) -> Symbols:
+        """These and those of *text*, of a module for instance; of several with one name, the first counts."""
+        return Symbols(self._text + text, self._kernel)
 
     def __contains__(self, name: str) -> bool:
         return name in self._addresses
@@ -73,8 +78,24 @@ def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
         key = hashlib.file_digest(image, "sha256").hexdigest()[:16]
     kept = cache_root() / "symbols" / f"{key}.kallsyms"
     if not kept.exists():
-        text, end, _ = guest.request("symbols\n", _LIMIT).rpartition(_END)
-        if not end:
-            raise Undecided("the guest did not tell its symbols whole")
-        write_whole(kept, text)
+        write_whole(kept, _told(guest, "symbols\n"))
     return Symbols(kept.read_text(), guest.hello.release)
+
+
+def module_symbols(guest: Guest, module: str) -> str:
+    """
+    The symbols of a module *guest* has loaded, for `Symbols.including`; they may differ from boot to boot.
+
+    :raises Undecided: it has no such module
+    """
+    text = _told(guest, f"symbols {module}\n")
+    if not text:
+        raise Undecided(f"the guest has no module `{module}` loaded")
+    return text
+
+
+def _told(guest: Guest, request: str) -> str:
+    text, end, _ = guest.request(request, _LIMIT).rpartition(_END)
+    if not end:
+        raise Undecided("the guest did not tell its symbols whole")
+    return text
