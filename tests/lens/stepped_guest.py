@@ -93,18 +93,23 @@ class SteppedGuest:
         for number in range(TRIES):
             # On a busy host the machine is stopped late: every time there is longer to do it.
             self._looks = LOOKS << number
-            ops = [op for one in program.ops for op in (one, *[Op(Look())] * self._looks)]
+            stops, ops = [], list[Op]()
+            for place, op in enumerate(program.ops):
+                ops.append(op)
+                if not at or place in at:
+                    stops.append(len(ops) - 1)
+                    ops += [Op(Look())] * self._looks
             padded = msgspec.structs.replace(program, ops=tuple(ops))
             placement = self._windows.place(padded)
             assert placement is not None
             try:
-                return self._attempt(padded, placement, visit, list(at) or list(range(len(program.ops))))
+                return self._attempt(padded, placement, visit, stops)
             except Missed:
                 continue
         raise Missed(f"{TRIES} times in a row")
 
     def _attempt(
-        self, padded: Program, placement: Placement, visit: Visit[Seen], at: list[int]
+        self, padded: Program, placement: Placement, visit: Visit[Seen], stops: list[int]
     ) -> list[tuple[Step, Seen]]:
         self._channel[_REPLY : _REPLY + _REPLY_ROOM] = bytes(_REPLY_ROOM)
         self._end, self._step = _REPLY, -1
@@ -114,8 +119,8 @@ class SteppedGuest:
         thread.start()
         seen = []
         try:
-            for number in at:
-                self._stop_after(number, thread)
+            for stop in stops:
+                self._stop_after(stop, thread)
                 seen.append(visit(self._pids(padded), placement.places))
                 self._qmp.ask("cont")
         finally:
@@ -124,8 +129,7 @@ class SteppedGuest:
             reply = parse_reply(answer[0], padded, placement)
             self._windows.release(placement, reply.left, stored_to(padded))
         assert reply.lost is None, reply.lost
-        steps = [reply.steps[number * (self._looks + 1)] for number in at]
-        return list(zip(steps, seen, strict=True))
+        return list(zip((reply.steps[stop] for stop in stops), seen, strict=True))
 
     def _last_step(self) -> int:
         # The number of the last step whose answer has begun; read on from where it was read to.
@@ -138,8 +142,8 @@ class SteppedGuest:
                 self._step = int(word) if word.isdigit() else _OVER
         return self._step
 
-    def _stop_after(self, number: int, thread: threading.Thread) -> None:
-        first = number * (self._looks + 1) + 1
+    def _stop_after(self, stop: int, thread: threading.Thread) -> None:
+        first = stop + 1
         while self._last_step() < first and thread.is_alive():
             time.sleep(0.0005)
         self._qmp.ask("stop")

@@ -1,0 +1,279 @@
+"""The state of a kernel made by hand: what is read, and how damaged memory ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
+
+import toy_kernel as toy
+from toy_kernel import PLACES, SYMBOLS, ToyKernel
+
+from pfnlab.lens.errors import LensError
+from pfnlab.lens.memory import GuestRam
+from pfnlab.lens.program import find_symbols, open_program
+from pfnlab.lens.snapshot import Lens
+from pfnlab.lens.state import (
+    ContextState,
+    LensState,
+    book_seen,
+    ptes_seen,
+    tracked_seen,
+    vma_seen,
+)
+from pfnlab.programs.observation import BookEntry, PteSeen
+from pfnlab.programs.ops import Span
+
+TYPES = toy.types()
+
+#: Bounded means this, in seconds.
+LIMIT = 5.0
+
+
+def look(kernel: ToyKernel, folder: Path) -> LensState:
+    """The state of the toy kernel."""
+    with GuestRam(kernel.save(folder / "ram")) as ram:
+        return Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS).snapshot({"main": 7}, PLACES)
+
+
+def test_the_whole_state_is_read(tmp_path: Path) -> None:
+    """
+    VMAs, their shared context with its count, the book in list order, and page-table entries.
+    """
+    state = look(ToyKernel(), tmp_path)
+    first, second = Span("a", 0, 4), Span("a", 8, 16)
+    flags = "rd wr sh mr mw ms pf io de dd"
+    entry = "L1 WC P RW US SPECIAL A D"
+
+    assert [(vma.span, vma.mode, vma.file, vma.context) for vma in state.tasks[0].vmas] == [
+        (first, "wc", "wc", 0),
+        (second, "wc", "wc", 0),
+    ]
+    assert [(vma.perms, vma.offset, vma.flags) for vma in vma_seen(state)] == [
+        ("rw-s", Span("bar", 0, 4), flags),
+        ("rw-s", Span("bar", 8, 16), flags),
+    ]
+    assert state.contexts == (ContextState(0, Span("bar", 0, 16), 2, (("main", first), ("main", second))),)
+    assert tracked_seen(state) == ("bar[0:16] x2 a[0:4] a[8:16]",)
+    assert book_seen(state) == (BookEntry(Span("bar", 0, 16), "wc"), BookEntry(Span("bar", 2, 4), "wc"))
+    assert [
+        (run.span, run.target, run.entry.replace(" A", "").replace(" D", "")) for run in ptes_seen(state)
+    ] == [
+        (first, Span("bar", 0, 4), entry.replace(" A D", "")),
+        (Span("a", 4, 8), None, "none@L1"),
+        (second, Span("bar", 8, 16), entry.replace(" A D", "")),
+    ]
+    assert state.tasks[0].tlb_gen == 5
+
+
+def test_missing_tables_are_said_with_their_level(tmp_path: Path) -> None:
+    """
+    Where a table is missing, the level without an entry is named.
+    """
+    kernel = ToyKernel()
+    kernel.put(toy.TABLES + 2 * toy.PAGE + 8 * (toy.AREA >> 9 & 511), 0)
+
+    assert ptes_seen(look(kernel, tmp_path)) == (PteSeen("main", Span("a", 0, 16), None, "none@L2"),)
+
+
+def test_large_leaves_are_one_run(tmp_path: Path) -> None:
+    """
+    A 2M leaf maps the area's pages of it, its PAT bit is bit 12.
+    """
+    kernel = ToyKernel()
+    leaf = 0x80000000 | 1 << 12 | 0xE7
+    kernel.put(toy.TABLES + 2 * toy.PAGE + 8 * (toy.AREA >> 9 & 511), leaf)
+
+    (run,) = ptes_seen(look(kernel, tmp_path))
+
+    assert (run.target, run.entry) == (Span("bar", 0, 16), "L2 WB P RW US A D")
+
+
+def test_a_task_that_is_gone_is_left_out(tmp_path: Path) -> None:
+    """
+    The book is still there when the task is not.
+    """
+    kernel = ToyKernel()
+    kernel.put(toy.TASKS + toy.TASK_SIZE + 16, 8)
+    state = look(kernel, tmp_path)
+
+    assert state.tasks == ()
+    assert len(state.book) == 2
+
+
+@pytest.mark.parametrize(
+    ("member", "says"),
+    [
+        ("tlb_gen", "kernel toy: struct mm_struct has no member context.tlb_gen.counter"),
+        ("rb_left", "kernel toy: struct memtype has no member rb.rb_left"),
+        ("d_name", "kernel toy: struct dentry has no member d_name.name or __d_name.name"),
+    ],
+)
+def test_a_missing_member_is_named_with_its_kernel(member: str, says: str, tmp_path: Path) -> None:
+    """
+    A kernel whose structures lack what is looked for says so.
+    """
+    with GuestRam(ToyKernel().save(tmp_path / "ram")) as ram, pytest.raises(LensError, match=says):
+        Lens(open_program(ram, toy.types(without=member), SYMBOLS), ram, SYMBOLS)
+
+
+def test_kernels_without_contexts_have_vm_pat(tmp_path: Path) -> None:
+    """
+    Without the member, bit 24 says which VMA stands for a reservation.
+    """
+    kernel = ToyKernel()
+    kernel.put(toy.VMAS + 24, toy.FLAGS | 1 << 24)
+    with GuestRam(kernel.save(tmp_path / "ram")) as ram:
+        program = open_program(ram, toy.types(without="pfnmap_track_ctx"), SYMBOLS)
+        state = Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES)
+
+    assert tracked_seen(state) == ("VM_PAT a[0:4]",)
+
+
+def loop_in_tasks(kernel: ToyKernel) -> None:
+    """The second task is its own successor."""
+    kernel.put(toy.TASKS + toy.TASK_SIZE, toy.DIRECT + toy.TASKS + toy.TASK_SIZE, 0, 9)
+
+
+def loop_in_book(kernel: ToyKernel) -> None:
+    """The last entry has the first one below it."""
+    kernel.entry(2, toy.DEVICE.start, toy.DEVICE.end, 1, left=1)
+
+
+def loop_in_vmas(kernel: ToyKernel) -> None:
+    """An inner node that holds itself."""
+    root = toy.DIRECT + toy.TREE | 3 << 3 | 2
+    kernel.put(toy.MM, root)
+    kernel.put(toy.TREE + 8, *[0] * 9, *[root] * 10)
+    kernel.put(toy.TREE + 8, (1 << 64) - 1)
+    kernel.put(toy.TREE + 80, root)
+
+
+def loop_in_tables(kernel: ToyKernel) -> None:
+    """A page table that is its own next level ends by itself, in nonsense."""
+    kernel.put(toy.TABLES, *[toy.TABLES | 0x67] * 512)
+
+
+def wild_context(kernel: ToyKernel) -> None:
+    """A context with an odd size."""
+    kernel.put(toy.CONTEXT, 2, 1, 5)
+
+
+def wild_pointer(kernel: ToyKernel) -> None:
+    """A user address where the kernel has a structure."""
+    kernel.put(toy.MM, 5 << 12 | 1 << 3 | 2)
+
+
+def backward_vma(kernel: ToyKernel) -> None:
+    """A VMA that ends before it begins."""
+    kernel.put(toy.VMAS, toy.AREA * toy.PAGE + toy.PAGE, toy.AREA * toy.PAGE)
+
+
+def unknown_mode(kernel: ToyKernel) -> None:
+    """A mode nobody knows."""
+    kernel.entry(2, toy.DEVICE.start, toy.DEVICE.end, 77)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (loop_in_tasks, "task list does not come back"),
+        (loop_in_book, "memtype tree has a loop"),
+        (loop_in_vmas, "VMA tree has a loop"),
+        (wild_context, "track context at"),
+        (wild_pointer, "is no kernel address"),
+        (backward_vma, "reaches from"),
+        (unknown_mode, "mode 77"),
+    ],
+)
+def test_damage_ends_in_an_error(damage: Callable[[ToyKernel], None], says: str, tmp_path: Path) -> None:
+    """
+    Loops and nonsense end at once, in an error that names kernel, file and place.
+    """
+    kernel = ToyKernel()
+    damage(kernel)
+    begun = time.monotonic()
+
+    with pytest.raises(LensError, match=says):
+        look(kernel, tmp_path)
+
+    assert time.monotonic() - begun < LIMIT
+
+
+def test_tables_that_loop_end(tmp_path: Path) -> None:
+    """
+    Page tables have levels, so a loop in them ends by itself.
+    """
+    kernel = ToyKernel()
+    loop_in_tables(kernel)
+
+    assert look(kernel, tmp_path).tasks[0].ptes
+
+
+#: Places worth hitting: words that are pointers or counts.
+_ANYWHERE = st.integers(toy.SYMBOLS_AT // 8, (toy.BOOK + toy.PAGE) // 8 - 1) | st.integers(
+    toy.TABLES // 8, (toy.TABLES + 4 * toy.PAGE) // 8 - 1
+)
+_WORDS = (
+    st.integers(0, (1 << 64) - 1)
+    | st.sampled_from([toy.DIRECT + at for at in (toy.TREE, toy.VMAS, toy.BOOK, toy.TASKS, toy.TABLES)])
+    | st.sampled_from([0, (1 << 64) - 1, 1 << 63, toy.IMAGE, toy.DIRECT + toy.SIZE - 4])
+)
+
+
+@settings(
+    max_examples=300, deadline=LIMIT * 1000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(hits=st.lists(st.tuples(_ANYWHERE, _WORDS), min_size=1, max_size=8))
+def test_damaged_memory_ends_in_a_state_or_a_lens_error(hits: list[tuple[int, int]], tmp_path: Path) -> None:
+    """
+    Whatever words are overwritten: a state, or one LensError, in bounded time.
+    """
+    kernel = ToyKernel()
+    for place, word in hits:
+        kernel.put(8 * place, word)
+    try:
+        look(kernel, tmp_path)
+    except LensError as reason:
+        assert str(reason)
+
+
+@pytest.mark.parametrize("layout", ["percpu", "relative", "place"])
+def test_symbols_are_found_in_every_layout(layout: str, tmp_path: Path) -> None:
+    """
+    Which layout a symbol table has is found out from symbols whose addresses are known.
+    """
+    kernel = ToyKernel()
+    kernel.symbols(layout)
+    with GuestRam(kernel.save(tmp_path / "ram")) as ram:
+        assert find_symbols(ram) == SYMBOLS
+
+
+@settings(
+    max_examples=200, deadline=LIMIT * 1000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    hits=st.lists(st.tuples(st.integers(0, 0x5000), st.integers(0, 255)), min_size=1, max_size=6),
+    layout=st.sampled_from(["percpu", "relative", "place"]),
+)
+def test_damaged_symbol_tables_end_in_a_lens_error(
+    hits: list[tuple[int, int]], layout: str, tmp_path: Path
+) -> None:
+    """
+    A damaged table gives addresses or one LensError.
+    """
+    kernel = ToyKernel()
+    kernel.symbols(layout)
+    for place, byte in hits:
+        kernel.memory[toy.KALLSYMS + place] = byte
+    with GuestRam(kernel.save(tmp_path / "ram")) as ram:
+        try:
+            find_symbols(ram)
+        except LensError as reason:
+            assert str(reason)
