@@ -17,6 +17,7 @@ from pfnlab.programs.ops import (
     Exec,
     Exit,
     Expect,
+    Fail,
     Fork,
     Ioremap,
     Iounmap,
@@ -154,7 +155,8 @@ class _Draft:
         draw = self.draw
         kinds = ["mmap", "plain", "device"]
         kinds += ["fork"] if self.unborn else []
-        kinds += ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"] if self.extents else []
+        on_areas = ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"]
+        kinds += on_areas if self.extents else []
         kind = draw(st.sampled_from(kinds))
         if kind == "mmap":
             return self.mmap()
@@ -187,7 +189,15 @@ class _Draft:
             self.tasks.append(call.child)
         if isinstance(call, Exit | Kill):
             self.tasks.remove(task)
-        return Op(call, task)
+        fail = None
+        if self.draw(st.integers(0, 9)) == 0:
+            inside = self.draw(st.sampled_from((None, "copy_page_range")))
+            fail = Fail(
+                self.draw(st.sampled_from(("__pte_alloc", "vm_area_dup"))),
+                self.draw(st.integers(1, 9)),
+                inside,
+            )
+        return Op(call, task, fail)
 
 
 @st.composite

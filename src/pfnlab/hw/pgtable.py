@@ -114,6 +114,19 @@ class PageTables:
             if level >= lowest:
                 self._tables[level].add(start - start % pages, end + -end % pages)
 
+    @staticmethod
+    def span_count(start: int, end: int) -> int:
+        """How many PTE tables the pages ``[start, end)`` lie in."""
+        pages = TABLE_PAGES[1]
+        return (end + -end % pages - (start - start % pages)) // pages
+
+    def absent(self, start: int, end: int) -> int:
+        """How many PTE tables would have to be made for entries of ``[start, end)``."""
+        pages = TABLE_PAGES[1]
+        low, high = start - start % pages, end + -end % pages
+        there = sum(last - first for first, last in self._tables[1].within(low, high))
+        return (high - low - there) // pages
+
     def copy_tables(self, source: PageTables, start: int, end: int, shift: int = 0) -> None:
         """Make the tables *source* has for ``[start, end)`` here, *shift* pages further on."""
         for level in TABLE_PAGES:

@@ -30,6 +30,8 @@ def dup_mmap(parent: MmStruct) -> Steps[MmStruct]:
     for src in parent:
         if src.flags & VM_DONTCOPY:
             continue
+        if parent.kernel.fails("vm_area_dup"):
+            yield from _fail(parent, child)
         trace.event("dup", src.start)
         dst = src.dup(child)
         dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
@@ -44,13 +46,27 @@ def dup_mmap(parent: MmStruct) -> Steps[MmStruct]:
             try:
                 tracker.copy_page_range(dst, src)
             except ModelledErrno:
-                parent.flush_tlb()
-                yield from exit_mmap(child)
-                raise ModelledErrno(errno.ENOMEM) from None
+                yield from _fail(parent, child)
+            if parent.kernel.fails("__pte_alloc", _tables(src)):
+                tracker.copy_page_range_failed(dst, src)
+                yield from _fail(parent, child)
             _copy_page_range(dst, src)
         yield "copied"
     parent.flush_tlb()
     return child
+
+
+def _fail(parent: MmStruct, child: MmStruct) -> Steps[None]:
+    """The half-made child is torn down; whatever went wrong, fork answers ENOMEM (S3.5.4)."""
+    parent.flush_tlb()
+    yield from exit_mmap(child)
+    raise ModelledErrno(errno.ENOMEM)
+
+
+def _tables(src: Vma) -> int:
+    """How many page tables a copy of the VMA's entries needs."""
+    tables = src.mm.tables
+    return tables.span_count(src.start, src.end) - tables.absent(src.start, src.end)
 
 
 def _copy_page_range(dst: Vma, src: Vma) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.physmap import PhysicalMap, Resource
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.fork import dup_mmap
@@ -21,6 +21,10 @@ from pfnlab.trace import Trace
 
 #: Where mmap looks for free space first: the top of user space, below the stack.
 _MMAP_BASE = (0x7FFFF0000000) >> 12
+
+
+#: Functions that can be made to fail: a page table, or a copy of a VMA, cannot be allocated.
+_CAN_FAIL = ("__pte_alloc", "vm_area_dup")
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Kernel:
         self._current: Task | None = None
         self._next_pid = 100
         self._warned: set[str] = set()
+        self._forced: list[Any] | None = None
 
     def start_task(self, comm: str) -> Task:
         """A fresh process with an address space of its own."""
@@ -105,6 +110,28 @@ class Kernel:
         if site not in self._warned:
             self._warned.add(site)
             self.trace.printk(line)
+
+    def force(self, function: str, nth: int) -> None:
+        """Make *function* fail on its *nth* call from now on.
+
+        :raises Undecided: the model does not know what follows from that
+        """
+        if function not in _CAN_FAIL:
+            known = ", ".join(_CAN_FAIL)
+            raise Undecided(f"the model does not know what follows when {function} fails, only {known}")
+        self._forced = [function, nth]
+
+    def unforce(self) -> None:
+        """Nothing is made to fail any more."""
+        self._forced = None
+
+    def fails(self, function: str, calls: int = 1) -> bool:
+        """Whether one of the next *calls* calls of *function* is the one that fails."""
+        if self._forced is None or self._forced[0] != function or calls <= 0:
+            return False
+        left = self._forced[1]
+        self._forced[1] = left - calls
+        return bool(0 < left <= calls)
 
     def claim(self, resource: Resource) -> None:
         """A driver's resource enters the map of physical memory."""

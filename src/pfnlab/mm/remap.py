@@ -8,6 +8,7 @@ from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_REMAP, is_cow_mapping
+from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
 
@@ -39,4 +40,16 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     if private:
         vma.pgoff = pfns.start
     vma.flags |= VM_REMAP
+    if kernel.fails("__pte_alloc", vma.mm.tables.absent(start, end)):
+        _undo(vma, start, end, pfns)
+        raise ModelledErrno(errno.ENOMEM)
     vma.mm.tables.set(Run(start, end, pfns.start, prot | PAGE_SPECIAL))
+
+
+def _undo(vma: Vma, start: int, end: int, pfns: PfnRange) -> None:
+    """Filling failed: what was filled is zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
+    tlb = MmuGather(vma.mm)
+    vma.mm.kernel.tracker.zap_page_range_single(vma)
+    vma.mm.kernel.trace.event("clear", start)
+    tlb.finish()
+    vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

@@ -104,6 +104,8 @@ class MmStruct:
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("split", at)
+        if self.kernel.fails("vm_area_dup"):
+            raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("dup", vma.start)
         upper = vma.dup(self)
         upper.start = at

@@ -50,8 +50,8 @@ class Tracker(Protocol):
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """fork is about to copy the entries of *src* for *dst*."""
 
-    def copy_page_range_failed(self, dst: Vma) -> None:
-        """Copying the entries failed half-way."""
+    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
+        """Copying the entries failed half-way; the child is torn down next."""
 
     def zap_page_range_single(self, vma: Vma) -> None:
         """Some entries of a living VMA are about to be cleared."""

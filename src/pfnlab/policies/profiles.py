@@ -50,7 +50,7 @@ SWITCHES = (
     Switch("pgprot_replaces", "6.16", "pgprot_set_cachemode(), pfnmap rewrite of 6.16; S1.5"),
     Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8, measured"),
     Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured"),
-    Switch("remap_prepares_first", "6.19", "the prepare and complete split of remap_pfn_range; S4.6, inferred"),
+    Switch("remap_prepares_first", "6.19", "remap_pfn_range in two halves; S4.6, inferred"),
     Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5, measured"),
     Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),
     Switch("exec_tears_down_late", "7.2", "exec_mmap() after setup_new_exec(); measured"),

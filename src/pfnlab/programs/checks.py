@@ -21,6 +21,7 @@ from pfnlab.programs.ops import (
     Exec,
     Exit,
     Expect,
+    Fail,
     Fork,
     Ioremap,
     Iounmap,
@@ -51,11 +52,13 @@ from pfnlab.programs.ops import (
 )
 from pfnlab.programs.words import (
     ANON,
+    FUNCTION,
     KINDS,
     MAX_DEVICES,
     MAX_EXPECTS,
     MAX_LEAKED,
     MAX_LOWMEM_PAGES,
+    MAX_NTH,
     MAX_OPS,
     MAX_PAGES,
     MAX_TASKS,
@@ -124,6 +127,8 @@ class Scope(Names):
         self._ops += 1
         if self._ops > MAX_OPS:
             raise Wrong(f"a program has at most {MAX_OPS} operations: split it", "verb")
+        if op.fail is not None:
+            _fail(op.fail)
         self.acting(op.task)
         self._JUDGES[type(op.call)](self, op.call)
         if isinstance(op.call, (Exit, Kill)):
@@ -319,6 +324,15 @@ class Scope(Names):
         Ioremap: _on_device,
         Iounmap: _plain,
     }
+
+
+def _fail(fail: Fail) -> None:
+    """Refuse a forced refusal that names no function or no call."""
+    for name, part in ((fail.function, "function"), (fail.inside, "inside")):
+        if name is not None and not FUNCTION.fullmatch(name):
+            raise Wrong(f"{quoted(name)} is no kernel function: write one as __pte_alloc", part)
+    if not 1 <= fail.nth <= MAX_NTH:
+        raise Wrong(f"calls count from 1 to {MAX_NTH}: write 1 for the first", "nth")
 
 
 def _prot(prot: str) -> None:

@@ -24,6 +24,7 @@ EVENTS: dict[str, tuple[str, Argument]] = {
     "track_copy": ("track_copy", "area"),
     "track_clear": ("track_clear", "area"),
     "untrack": ("untrack", "area"),
+    "untrack_copy": ("untrack_copy", "area"),
     "untrack_pfn": ("untrack", "device"),
     "ctx_release": ("ctx_release", "none"),
     "memtype_reserve": ("reserve", "device"),

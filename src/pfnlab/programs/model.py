@@ -76,7 +76,10 @@ class ModelMachine:
         steps = []
         for line, op in zip(op_lines(program), program.ops, strict=True):
             task = kernel.tasks.get(op.task)
+            if op.fail is not None:
+                kernel.force(op.fail.function, op.fail.nth)
             outcome = Outcome(NO_TASK) if task is None else perform(kernel, task, op.call, observer.places)
+            kernel.unforce()
             result = errno_name(outcome.errno) if outcome.errno else "ok"
             anonymous = isinstance(op.call, ANONYMOUS_CALLS)
             steps.append(observer.step(line, op.task, result, outcome.value, anonymous=anonymous))

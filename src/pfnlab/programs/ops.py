@@ -329,11 +329,25 @@ Call = (
 )
 
 
+class Fail(msgspec.Struct, frozen=True):
+    """A forced refusal: a kernel function fails on one of its calls within an operation.
+
+    :param function: the kernel function
+    :param nth: which call of it, counted from 1
+    :param inside: count only from the first call of this function on, or None
+    """
+
+    function: str
+    nth: int
+    inside: str | None = None
+
+
 class Op(msgspec.Struct, frozen=True):
-    """One line of a program: *task* does *call*."""
+    """One line of a program: *task* does *call*, and perhaps the kernel is made to fail in it."""
 
     call: Call
     task: str = MAIN_TASK
+    fail: Fail | None = None
 
 
 class Expect(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from pfnlab.programs.ops import (
     Exec,
     Exit,
     Expect,
+    Fail,
     Fork,
     Ioremap,
     Iounmap,
@@ -139,7 +140,14 @@ def _result(expect: Expect) -> str:
 
 def _op(op: Op, mapped: Mapped) -> str:
     task = "" if op.task == MAIN_TASK else f"{op.task}: "
-    return task + _CALLS[type(op.call)](op.call, mapped)
+    return _fail(op.fail) + task + _CALLS[type(op.call)](op.call, mapped)
+
+
+def _fail(fail: Fail | None) -> str:
+    if fail is None:
+        return ""
+    inside = "" if fail.inside is None else f" in {fail.inside}"
+    return f"fail {fail.function} {fail.nth}{inside}: "
 
 
 def _span(span: Span, mapped: Mapped) -> str:

@@ -16,6 +16,7 @@ FIRST_LINE = f"pfnlab program {VERSION}"
 ANON = "anon"
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
+FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 SERIES = re.compile(r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})")
 
 MAX_BYTES = 1 << 20
@@ -24,6 +25,7 @@ MAX_NUMBER = 1 << 40
 MAX_PAGES = 1 << 30  # 4 TiB
 MAX_LOWMEM_PAGES = 64
 MAX_VALUE = (1 << 32) - 1
+MAX_NTH = 1000
 MAX_TASKS = 16
 MAX_AREAS = 26
 MAX_DEVICES = 16
@@ -78,7 +80,7 @@ VERBS = (
 #: Words that cannot be names. ``phys`` and ``ram`` stand for memory of no device in observations.
 KEYWORDS = frozenset(
     {
-        *("pfnlab", "program", "expect", "nothing", "left", "leaked", "page", "pages", "end"),
+        *("pfnlab", "program", "expect", "fail", "in", "nothing", "left", "leaked", "page", "pages", "end"),
         *(ANON, "phys", "ram", MAIN_TASK, "none"),
         *HEADERS,
         *VERBS,

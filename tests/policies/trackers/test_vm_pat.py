@@ -306,7 +306,7 @@ def test_copy_page_range_failed_frees_the_copy(series: str) -> None:
     kernel.fork(kernel.tasks["demo"], "child")
     dst = next(iter(kernel.tasks["child"].mm))
 
-    kernel.tracker.copy_page_range_failed(dst)
+    kernel.tracker.copy_page_range_failed(dst, src)
 
     assert 1 == len(kernel.book.entries())
     assert src.flags & VM_PAT_FLAG and not dst.flags & VM_PAT_FLAG

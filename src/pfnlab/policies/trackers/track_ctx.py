@@ -73,7 +73,7 @@ class TrackCtx:
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """fork shares the context when the VMA is copied; entries are no matter of the book."""
 
-    def copy_page_range_failed(self, dst: Vma) -> None:
+    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
         """Nothing was done that freeing the VMA does not undo."""
 
     def zap_page_range_single(self, vma: Vma) -> None:

@@ -70,10 +70,11 @@ class VmPat:
         )
         dst.flags |= VM_PAT
 
-    def copy_page_range_failed(self, dst: Vma) -> None:
-        """untrack_pfn_copy (S3.5.3): the child's own reservation goes again."""
+    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
+        """untrack_pfn_copy (S3.5.3): the child's own reservation goes again; the parent says which."""
         if dst.flags & VM_PAT:
-            pfn, _ = self._get_pat_info(dst)
+            self._kernel.trace.event("untrack_copy", dst.start)
+            pfn, _ = self._get_pat_info(src)
             self._free(PfnRange(pfn, pfn + dst.nr))
             dst.flags &= ~VM_PAT
 
