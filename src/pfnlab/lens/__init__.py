@@ -6,3 +6,19 @@ as a drgn program), :mod:`snapshot` (the state as a value, :mod:`state`).
 
 Everything read here may be damaged or hostile: every walk is bounded, and ends in one `LensError`.
 """
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from pfnlab.errors import MissingTool
+
+
+def need_drgn() -> None:
+    """
+    Ask before importing :mod:`program` or :mod:`snapshot`, which need drgn; nothing else here does.
+
+    :raises MissingTool: it is not installed
+    """
+    if find_spec("drgn") is None:
+        raise MissingTool("drgn is not here, which reads kernel structures: pip install 'pfnlab[lens]'")

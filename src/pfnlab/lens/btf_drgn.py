@@ -187,6 +187,15 @@ class BtfTypes:
 
     def _later(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
         # Structures refer to each other in circles, so what a member is gets made when drgn asks.
-        if bit_size:
-            return lambda: drgn.Object(self._program, self.type(target), bit_field_size=bit_size)
-        return lambda: self.type(target)
+        if not bit_size:
+            return lambda: self.type(target)
+
+        def bit_field() -> drgn.Object:
+            try:
+                return drgn.Object(self._program, self.type(target), bit_field_size=bit_size)
+            except (ValueError, TypeError) as refused:
+                raise LensError(
+                    f"{self._btf.name}: a bit-field of type {target} cannot be: {refused}"
+                ) from refused
+
+        return bit_field

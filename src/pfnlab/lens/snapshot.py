@@ -37,6 +37,8 @@ MAX_TABLES = 100_000
 #: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
 _SEALED_LATER = 1 << 42
 
+_SPANS_KEPT = 100_000
+_SHARED_LEVEL = 3
 _LEVEL_BITS = 9
 _ENTRIES = 1 << _LEVEL_BITS
 _LEAF = 1 << 7
@@ -83,6 +85,7 @@ class Lens:
         kinds = layouts.type("enum page_cache_mode").enumerators or ()
         self._modes = {one.value: _MODES[one.name] for one in kinds if one.name in _MODES}
         self._sealed = self._sealed_bits()
+        self._spans: dict[tuple[int, int], Span] = {}
         self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
 
     def snapshot(self, pids: Mapping[str, int], places: Places, ram: Iterable[int] = ()) -> LensState:
@@ -97,6 +100,8 @@ class Lens:
         :raises LensError: memory is damaged
         """
         areas = self._sorted_areas(places)
+        if len(self._spans) > _SPANS_KEPT:
+            self._spans.clear()
         wanted = {pid: name for name, pid in pids.items()}
         found: dict[str, int] = {}
         for pid, mm in self._view.tasks():
@@ -110,9 +115,17 @@ class Lens:
 
     def _sorted_areas(self, places: Places) -> list[tuple[int, int, str]]:
         if self._areas is None or self._areas[0] is not places:
+            self._spans.clear()
             areas = sorted((at, at + pages, name) for name, (at, pages) in places.areas.items())
             self._areas = places, areas
         return self._areas[1]
+
+    def _span(self, places: Places, first: int, last: int) -> Span:
+        # The device pages of page frames; the same ones come up snapshot after snapshot.
+        span = self._spans.get((first, last))
+        if span is None:
+            span = self._spans[first, last] = places.device_span(first, last)
+        return span
 
     def _book(self, places: Places) -> tuple[BookEntry, ...]:
         entries = []
@@ -122,7 +135,7 @@ class Lens:
                 name = self._modes.get(mode)
                 if name is None:
                     raise self._view.error(f"the memtype tree has an entry of mode {mode}")
-                entries.append(BookEntry(places.device_span(first, last), name))
+                entries.append(BookEntry(self._span(places, first, last), name))
         # Low memory comes first, then devices as the program names them: where windows lie is chance.
         low = sorted(places.devices, key=lambda name: places.devices[name].start >= _LOW_PAGES)
         rank = {name: number for number, name in enumerate(low)}
@@ -174,7 +187,7 @@ class _Look:
         low, high = self._areas[0][0] << PAGE_SHIFT, max(area[1] for area in self._areas) << PAGE_SHIFT
         vmas = [self._vma(name, at) for at in self._view.vma_addresses(root, low, high)]
         entries: list[PteSeen] = []
-        walk = _Walk(self._view, self._places, name, entries)
+        walk = _Walk(lens, self._places, name, entries)
         table = self._view.physical(pgd)
         for start, end, area in self._areas:
             walk.area, walk.base = area, start
@@ -196,11 +209,10 @@ class _Look:
             return None
         number = self._number(context[0], task, span) if context and context[0] else None
         kind = self._file_kind(file) if file else "anon"
-        offset = None if kind == "anon" else self._places.device_span(pgoff, pgoff + last - first)
+        offset = None if kind == "anon" else lens._span(self._places, pgoff, pgoff + last - first)
         known = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
         pat = not lens._tracks and bool(bits & VM_PAT)
-        mode = cache_mode(prot, 1).lower()
-        return VmaState(span, vm_flags_text(known), bits, mode, kind, offset, number, pat)
+        return VmaState(span, _flags(known), bits, _mode(prot), kind, offset, number, pat)
 
     def _number(self, context: int, task: str, span: Span) -> int:
         self._users.setdefault(context, []).append((task, span))
@@ -251,8 +263,10 @@ class _Look:
 class _Walk:
     # Page-table entries of one area after the other, as runs.
 
-    def __init__(self, view: KernelView, places: Places, task: str, found: list[PteSeen]) -> None:
-        self._view, self._places, self._task, self._found = view, places, task, found
+    def __init__(self, lens: Lens, places: Places, task: str, found: list[PteSeen]) -> None:
+        self._lens, self._view = lens, lens._view
+        self._places, self._task, self._found = places, task, found
+        self._upper: dict[tuple[int, int, int], tuple[int, ...]] = {}
         self.area, self.base = "", 0
         self._tables = 0
 
@@ -263,7 +277,13 @@ class _Walk:
             raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
         shift = _LEVEL_BITS * (level - 1)
         first, last = start >> shift & _ENTRIES - 1, (end - 1 >> shift & _ENTRIES - 1) + 1
-        words = self._view.table(entry, first, last - first)
+        if level > _SHARED_LEVEL:
+            # Areas share the upper tables: each part of these is read once.
+            words = self._upper.get((entry, first, last), ())
+            if not words:
+                words = self._upper[entry, first, last] = self._view.table(entry, first, last - first)
+        else:
+            words = self._view.table(entry, first, last - first)
         page, place, count = start, 0, len(words)
         while place < count:
             word = words[place]
@@ -294,11 +314,23 @@ class _Walk:
     def _target(self, word: int, level: int, skipped: int, pages: int) -> Span:
         # The zero page is special too, and RAM; RAM a program has as a device is one where it is special.
         pfn = entry_pfn(word, level) + skipped
-        span = self._places.device_span(pfn, pfn + pages)
+        span = self._lens._span(self._places, pfn, pfn + pages)
         ram = self._view.holds(pfn)
         if span.name == PHYSICAL or not is_special(word):
             return RAM if ram else span
         return span
+
+
+@lru_cache(maxsize=4096)
+def _flags(bits: int) -> str:
+    # The codes of smaps.
+    return vm_flags_text(bits)
+
+
+@lru_cache(maxsize=4096)
+def _mode(prot: int) -> str:
+    # The cache mode of a protection.
+    return cache_mode(prot, 1).lower()
 
 
 @lru_cache(maxsize=4096)

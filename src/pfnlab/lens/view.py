@@ -27,10 +27,10 @@ MAX_MEMTYPES = 2_000_000
 #: No tree of the kernel is deeper.
 MAX_DEPTH = 128
 
+#: What kernels without KASLR give the image, in bytes.
+_IMAGE_SIZE = 512 << 20
 _KERNEL_HALF = 1 << 63
 _WORD = struct.Struct("<Q")
-#: How far the direct map reaches from its base, in bytes (with five levels).
-_DIRECT_SIZE = 1 << 55
 _NODE_MASK = 0xFF
 _NODE_WORDS = struct.Struct("<32Q")
 _ULONG_MAX = (1 << 64) - 1
@@ -65,10 +65,14 @@ class KernelView:
         self._starts = [start for start, _ in pieces]
         self._ends = [start + size for start, size in pieces]
         self._image = KERNEL_MAP - info.number("phys_base")
-        self._direct = 0
+        # Behind the image come modules, which are mapped page by page.
+        self._image_end = KERNEL_MAP + info.number("KERNEL_IMAGE_SIZE", _IMAGE_SIZE)
+        # The direct map reaches to the end of memory.
+        self._direct, self._direct_size = 0, 0
         self._direct = self.word(self.symbol("page_offset_base"))
         if not self._direct & _KERNEL_HALF or self._direct % PAGE_SIZE:
             raise self.error(f"page_offset_base is {self._direct:#x}")
+        self._direct_size = self._ends[-1]
         self._task = self.layouts.record("struct task_struct", "tasks.next", "pid", "mm")
         self._task_tasks = self.layouts.offset("struct task_struct", "tasks")
         self._memtype = self.layouts.record(
@@ -104,11 +108,10 @@ class KernelView:
 
         :raises LensError: nothing is mapped there, or it is not in the source
         """
-        # KERNEL_MAP is above the direct map, so the order of the two questions matters not.
-        if address >= KERNEL_MAP:
+        if KERNEL_MAP <= address < self._image_end:
             return self._physical(address - self._image, size)
         offset = address - self._direct
-        if 0 <= offset < _DIRECT_SIZE and self._in_memory(offset, size):
+        if 0 <= offset < self._direct_size:
             return self._physical(offset, size)
         if not address & _KERNEL_HALF:
             raise self.error(f"{address:#x} is no kernel address")
@@ -124,12 +127,8 @@ class KernelView:
 
     def holds(self, pfn: int) -> bool:
         """Whether a page frame is memory of the source: RAM."""
-        return self._in_memory(pfn << PAGE_SHIFT, PAGE_SIZE)
-
-    def _in_memory(self, physical: int, size: int) -> bool:
-        # Whether the source has all of it, in one piece.
-        place = bisect_right(self._starts, physical) - 1
-        return place >= 0 and physical + size <= self._ends[place]
+        place = bisect_right(self._starts, pfn << PAGE_SHIFT) - 1
+        return place >= 0 and pfn + 1 << PAGE_SHIFT <= self._ends[place]
 
     def tasks(self) -> Iterator[tuple[int, int]]:
         """Every process: its pid and ``mm_struct`` (0 for kernel threads), in the order of the task list."""

@@ -1,0 +1,42 @@
+"""Without drgn everything but the drgn program itself still works, and what is missing is said."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pfnlab import lens
+from pfnlab.errors import MissingTool
+
+PARTS = ("btf", "elf", "kallsyms", "kdump", "memory", "state", "vmlinux")
+
+
+def test_types_and_memory_need_no_drgn() -> None:
+    """
+    These modules, and the model, import in an interpreter that has no drgn.
+    """
+    block = "import sys; sys.modules['drgn'] = sys.modules['zstandard'] = sys.modules['lz4'] = None; "
+    names = ", ".join(f"pfnlab.lens.{part}" for part in PARTS)
+
+    subprocess.run([sys.executable, "-c", f"{block}import {names}, pfnlab.programs.model"], check=True)
+
+
+def test_missing_drgn_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The error names what to install.
+    """
+    monkeypatch.setattr(lens, "find_spec", lambda name: None)
+
+    with pytest.raises(MissingTool, match=r"pip install 'pfnlab\[lens\]'"):
+        lens.need_drgn()
+
+
+def test_drgn_is_found() -> None:
+    """
+    Where it is installed there is nothing to say.
+    """
+    pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
+
+    lens.need_drgn()
