@@ -10,13 +10,14 @@ from typing import Generic, TypeVar
 
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.cast import Answer, Cast
+from pfnlab.lab.gdbstub import Refused
 from pfnlab.lab.steering import USER_END, Caller, Hit, Injection, Operation, Place, Steering
 from pfnlab.lab.waits import Need, Wait, judge, judge_sleeping
+from pfnlab.units import PAGE_SIZE
 
 T = TypeVar("T")
 U = TypeVar("U")
 
-_STACK = 16384
 _SCANNED = 0x800
 _PATIENCE = 3
 
@@ -171,6 +172,13 @@ def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
     top = registers["rsp"]
     if registers["rip"] < USER_END:
         return ()
-    size = min(_SCANNED, (top | _STACK - 1) + 1 - top)
-    data = steering.stub.read(top, size // 8 * 8)
-    return steering.functions(registers, struct.unpack(f"<{len(data) // 8}Q", data))
+    data = b""
+    # Page by page: what follows a stack need not be mapped, and that of an interrupt is aligned to no more.
+    while len(data) < _SCANNED:
+        at = top + len(data)
+        try:
+            data += steering.stub.read(at, PAGE_SIZE - at % PAGE_SIZE)
+        except Refused:
+            break
+    words = min(len(data), _SCANNED) // 8
+    return steering.functions(registers, struct.unpack_from(f"<{words}Q", data))
