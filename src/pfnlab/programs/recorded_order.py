@@ -1,8 +1,7 @@
 """Recorded orders of kernel calls (JSON lines): events, flushes and state after one operation.
 
-The recordings hold everything a tracer saw. What is compared is the core order: splits, clearing,
-tracking, flushes, entering and leaving the file's reverse map, freeing. The rest (locks, inlined
-wrappers, re-linking inside a split) differs between builds without saying anything about the order.
+The recordings hold everything a tracer saw. What is compared is the core order
+(:mod:`pfnlab.programs.core_order`).
 """
 
 from __future__ import annotations
@@ -14,51 +13,12 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.programs.core_order import core_order
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.ops import MAIN_TASK, Device, Program, Span
 from pfnlab.programs.pte_text import RAM
 from pfnlab.programs.recorded import BAR, WINDOW_PAGES, series_of, task_name, translate
-
-#: The kernel's names for one event of ours; which of them a build has differs.
-_WORDS = {
-    **{
-        name: name
-        for name in (
-            "split",
-            "dup",
-            "remap",
-            "track",
-            "track_copy",
-            "track_clear",
-            "untrack",
-            "ctx_release",
-            "reserve",
-            "erase",
-            "gather",
-            "gather_full",
-            "flush",
-            "free_pgtables",
-            "finish",
-            "free",
-            "copy_vma",
-            "move_tables",
-            "copy_range",
-            "change_prot",
-            "fault",
-            "wp_fault",
-            "pte_clear_flush",
-            "exec_begin",
-            "exec_done",
-        )
-    },
-    "free_now": "free",
-    "rmap_add": "link",
-    "rmap_del": "unlink",
-}
-
-#: Events between a split and the end of its re-linking.
-_IN_SPLIT = ("dup", "anon_clone", "vma_adjust", "rmap_add", "rmap_del")
 
 
 class Ordered(msgspec.Struct):
@@ -133,18 +93,8 @@ def _numbered(result: str) -> str:
 
 def _core(events: list[str]) -> Iterator[str]:
     """The core order in our words."""
-    # From 7.1 on the two functions that clear a VMA are one, under the outer one's name.
-    clear = "zap_range" if any(event.startswith("zap_range") for event in events) else "zap_vma"
-    splitting = False
-    for event in events:
-        name, _, where = event.partition(":")
-        splitting = name == "split" or (splitting and name in _IN_SPLIT)
-        if splitting and name in ("rmap_add", "rmap_del"):
-            continue
-        word = "clear" if name == clear else _WORDS.get(name)
-        if word is None:
-            continue
-        place = where.partition("<")[0]
+    named = ((name, where.partition("<")[0]) for name, _, where in (event.partition(":") for event in events))
+    for word, place in core_order(list(named)):
         yield f"{word} {_place(place)}" if place else word
 
 
