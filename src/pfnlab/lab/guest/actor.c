@@ -85,8 +85,9 @@ static int open_via(enum via via)
 	}
 }
 
-static void map(const uint64_t *arg, struct answer *answer)
+static void map(const struct op *op, struct answer *answer)
 {
+	const uint64_t *arg = op->arg;
 	int fd = open_via(arg[0]);
 	void *at;
 
@@ -95,9 +96,13 @@ static void map(const uint64_t *arg, struct answer *answer)
 		answer->error = errno;
 		return;
 	}
+	if (op->order)
+		order_record(true);
 	at = mmap((void *)arg[1], arg[2], arg[3], arg[4], fd, arg[5]);
 	answer->ret = at == MAP_FAILED ? -1 : 0;
 	answer->error = errno;
+	if (op->order)
+		order_record(false);
 	if (fd >= 0)
 		close(fd);
 }
@@ -191,9 +196,11 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
+	if (op->order && op->verb != MMAP)
+		order_record(true);
 	errno = 0;
 	switch (op->verb) {
-	case MMAP:     map(arg, answer); return;
+	case MMAP:     map(op, answer); return;
 	case MREMAP:   move(arg, answer); return;
 	case LOAD:
 	case STORE:    touch(op, answer); return;
@@ -249,6 +256,8 @@ void actor(int slot, const char *comm, bool announce)
 		rename_self(op.comm);
 		memset(&answer, 0, sizeof answer);
 		operate(&op, &answer);
+		if (op.order)
+			order_record(false);
 		if (!answer.ret)
 			answer.error = 0;
 		tell(&answer);

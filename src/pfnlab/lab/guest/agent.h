@@ -12,6 +12,7 @@
  *     ptes.c     page tables through /proc/kcore
  *     offsets.c  where the kernel keeps them: BTF and kallsyms
  *     symbols.c  kernel symbols, for a host that steers
+ *     order.c    kernel calls inside an operation, in order
  *     files.c    reading small files and parsing numbers
  */
 #ifndef AGENT_H
@@ -59,6 +60,7 @@ struct op {
 	int task;
 	enum verb verb;
 	uint64_t arg[ARGS];           /* mmap: arg[0] is the enum via; driver: the command's number */
+	bool order;                   /* the kernel calls inside it are recorded */
 	char comm[COMM];              /* of the task that executes it */
 	char child_comm[COMM];        /* of the task a fork creates */
 };
@@ -93,6 +95,7 @@ struct range {
 
 /* main.c */
 void give_up(const char *what) __attribute__((noreturn));
+void say_hello(void);
 
 /* channel.c */
 void channel_open(void);
@@ -136,7 +139,14 @@ void observe_log(bool tell);
 void observe_vmas(int slot, const struct range *area, int areas);
 
 /* symbols.c */
-void say_symbols(const char *module);
+void answer_symbols(char *text);
+
+/* order.c */
+void answer_trace(char *text);
+bool order_armed(void);
+void order_begin(struct op *op);
+void order_record(bool on);
+void order_end(void);
 
 /* ptes.c */
 extern char ptes_state[64];

@@ -148,7 +148,8 @@ static void clear_lowmem(void)
 	close(fd);
 }
 
-static void say_hello(void)
+/* Who the guest is: its first reply, and the end of the one to probes, so that the last reply of a saved guest has it. */
+void say_hello(void)
 {
 	say("hello ");
 	say_file_line("/proc/sys/kernel/osrelease");
@@ -161,6 +162,7 @@ static void say_hello(void)
 	say(ptes_state);
 	say("\noffsets ");
 	offsets_say();
+	say(order_armed() ? "\norder ok" : "\norder no probes");
 	say("\nend\n");
 }
 

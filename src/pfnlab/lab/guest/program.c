@@ -28,7 +28,7 @@ static const char *const vias[VIAS] = {
 
 static struct {
 	const char *id;
-	bool vmas, ptes;
+	bool vmas, ptes, order;
 	struct range watch[RANGES], area[RANGES];
 	int watches, areas, count;
 	uint64_t times;               /* of a loop; 0: a program */
@@ -157,8 +157,10 @@ static void read_line(char **word, int words)
 				program.vmas = true;
 			else if (!strcmp(word[i], "ptes"))
 				program.ptes = true;
+			else if (!strcmp(word[i], "order"))
+				program.order = true;
 			else
-				wrong = "observe knows vmas and ptes";
+				wrong = "observe knows vmas, ptes and order";
 		}
 	} else if (!strcmp(word[0], "watch") && words == 3) {
 		read_range(program.watch, &program.watches, number(word[1]), number(word[2]));
@@ -222,6 +224,8 @@ static void read_program(char **text)
 			wrong = "a loop has the first task only, and it stays";
 	if (program.times && (program.more || open))
 		wrong = "a loop is a request of its own";
+	if (program.order && !order_armed())
+		wrong = "order needs probes first";
 }
 
 static void say_answer(const struct answer *answer)
@@ -301,11 +305,14 @@ static void run_op(int i)
 	strcpy(op->comm, program.comm[op->task]);
 	if (op->verb == FORK || op->verb == THREAD)
 		strcpy(op->child_comm, program.comm[op->arg[0]]);
+	if (program.order)
+		order_begin(op);
 	task_operate(op, &answer);
 	say("step ");
 	say_decimal(i);
 	say("\n");
 	say_answer(&answer);
+	order_end();
 	if (op->part == WHERE)
 		task_where(op->task);
 	observe();
@@ -314,8 +321,11 @@ static void run_op(int i)
 
 static void end_program(void)
 {
+	if (program.order)
+		order_begin(NULL);
 	tasks_kill();
 	say("step end\nr 0 0\n");
+	order_end();
 	observe_kernel();
 }
 
@@ -374,25 +384,15 @@ static void answer_program(char **text)
 	say("\n");
 }
 
-static void answer_symbols(char *text)
-{
-	char *word[WORDS];
-	int words;
-
-	text[strcspn(text, "\n")] = 0;
-	words = split(text, word);
-	say_symbols(words > 1 ? word[1] : NULL);
-	say("done symbols\n");
-}
-
-/* A request is one program or several, answered in order; or it is for symbols. */
+/* A request is one program or several, answered in order; or it is for symbols, or arms probes. */
 void run_request(char *text)
 {
-	if (starts(text, "symbols")) {
+	if (starts(text, "symbols"))
 		answer_symbols(text);
-		return;
-	}
-	do
-		answer_program(&text);
-	while (text && *text);
+	else if (starts(text, "trace"))
+		answer_trace(text);
+	else
+		do
+			answer_program(&text);
+		while (text && *text);
 }

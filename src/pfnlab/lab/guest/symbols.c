@@ -25,7 +25,7 @@ static void say_symbol(const char *line, size_t length, const char *module)
 	}
 }
 
-void say_symbols(const char *module)
+static void say_symbols(const char *module)
 {
 	static char text[CHUNK + 1];
 	size_t have = 0;
@@ -46,4 +46,14 @@ void say_symbols(const char *module)
 	}
 	if (fd >= 0)
 		close(fd);
+}
+
+/* TEXT: "symbols" or "symbols MODULE", a line. */
+void answer_symbols(char *text)
+{
+	char *module = strchr(text, ' ');
+
+	text[strcspn(text, "\n")] = 0;
+	say_symbols(module ? module + 1 : NULL);
+	say("done symbols\n");
 }
