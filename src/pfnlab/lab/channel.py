@@ -36,6 +36,7 @@ class Hello:
     :param levels: of the page tables, 4 or 5
     :param ptes: ``ok``, or why page tables cannot be read
     :param offsets: what the page-table reader found; a later guest of the same kernel boots faster with it
+    :param order: ``ok`` when the order of kernel calls can be observed
     """
 
     release: str
@@ -45,6 +46,7 @@ class Hello:
     levels: int
     ptes: str
     offsets: str
+    order: str = ""
 
 
 def read_hello(text: str) -> Hello:
@@ -65,6 +67,7 @@ def read_hello(text: str) -> Hello:
             levels=int(lines["levels"]),
             ptes=lines["ptes"],
             offsets=lines["offsets"],
+            order=lines.get("order", ""),
         )
     except (KeyError, ValueError) as wrong:
         raise Defect(f"the guest's hello cannot be read ({wrong!r}): {text[:200]!r}") from wrong
@@ -103,6 +106,10 @@ class Channel:
             return None
         length = words[_REPLY_LENGTH]
         return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
+
+    def resume(self, requests: int) -> None:
+        """Go on with a guest that has answered so many *requests*; the last reply is due again."""
+        self._sequence = 1 + requests
 
     def stop_heart(self) -> None:
         """Forget the heartbeat; for a stopped machine, before its state is saved."""

@@ -22,6 +22,7 @@ from typing import Protocol
 from pfnlab.errors import Defect, LostGuest
 from pfnlab.lab.channel import Hello
 from pfnlab.lab.kernels import SERIES, Kernel, from_file, kernel_for
+from pfnlab.lab.order import trace_request
 from pfnlab.lab.placement import (
     MAX_BAR_MIB,
     TAIL_BAR_MIB,
@@ -177,10 +178,11 @@ class _Bench:
             self.drop()
         booted, placement = self._place(program)
         ptes = self.machine.ptes and booted.guest.hello.ptes == "ok"
-        request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes)
+        order = self.machine.order and booted.guest.hello.order == "ok"
+        request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
         limit = PROGRAM_LIMIT + OP_LIMIT * len(program.ops)
         text = booted.guest.request(request, limit)
-        reply = parse_reply(text, program, placement, vmas=self.machine.vmas, ptes=ptes)
+        reply = parse_reply(text, program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
         if reply.before or (reply.before_log and not booted.fresh):
             return None
         once = tuple(booted.spent)
@@ -231,6 +233,7 @@ class QemuMachine:
     :param guests: how many guests at most; one per core when None
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries, where the guest can read them
+    :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
     :param name: what its runs are called, ``qemu:6.1`` when None
     :param factory: boots a guest; for tests
     """
@@ -242,15 +245,16 @@ class QemuMachine:
         guests: int | None = None,
         vmas: bool = True,
         ptes: bool = True,
+        order: bool = True,
         name: str | None = None,
         factory: GuestFactory | None = None,
     ) -> None:
         self._given = kernel
         given = (kernel.series or kernel.vmlinuz) if isinstance(kernel, Kernel) else kernel
         self.name = name or f"qemu:{given}"
-        self.vmas, self.ptes = vmas, ptes
+        self.vmas, self.ptes, self.order = vmas, ptes, order
         self._most = guests or os.cpu_count() or 1
-        boot = factory or _boot
+        boot = factory or functools.partial(_boot, order=order)
         self._shared = _Shared(lambda bar_mib, offsets: boot(self.kernel, bar_mib, offsets))
         self._benches: list[_Bench] = []
         self._end = weakref.finalize(self, self._shared.end_all)
@@ -381,7 +385,8 @@ def _kernel(kernel: str | Path | Kernel) -> Kernel:
     return kernel_for(kernel)
 
 
-def _boot(kernel: Kernel, bar_mib: int, offsets: str | None) -> GuestLike:
+def _boot(kernel: Kernel, bar_mib: int, offsets: str | None, *, order: bool) -> GuestLike:
     from pfnlab.lab.qemu import Guest
 
-    return Guest(kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets)
+    probes = trace_request(kernel.release) if order else ""
+    return Guest(kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets, probes=probes)

@@ -52,6 +52,7 @@ class Guest:
     :param boot_limit: seconds until the agent must have said hello
     :param image: the initramfs; the compiled agent when None
     :param fresh: boot, even where the state of an equal machine was saved after its boot
+    :param probes: a ``trace`` request (:func:`pfnlab.lab.order.trace_request`), to observe orders with
     :param extra: more arguments for QEMU; such machines are always booted
     :raises MissingTool: QEMU or a C compiler is not on this machine
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
@@ -72,6 +73,7 @@ class Guest:
         boot_limit: float = 60,
         image: Path | None = None,
         fresh: bool = False,
+        probes: str = "",
         extra: Sequence[str] = (),
     ) -> None:
         qemu = shutil.which(QEMU)
@@ -92,13 +94,15 @@ class Guest:
         ]
         state = None
         if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB):
-            state = state_file([Path(qemu), vmlinuz, initrd], [*shape, PARAMETERS])
+            state = state_file([Path(qemu), vmlinuz, initrd], [*shape, PARAMETERS, *[probes] * bool(probes)])
         self._lost: LostGuest | None = None
-        if state and state.exists() and self._restore(command, state):
+        if state and state.exists() and self._restore(command, state, requests=int(bool(probes))):
             return
         self._launch(command)
         try:
             self.hello = read_hello(self._wait("boot", boot_limit))
+            if probes:
+                self.hello = read_hello(self.request(probes))
             if state:
                 save_state(self._folder / "qmp", state, self._channel.stop_heart)
         except BaseException:
@@ -106,8 +110,9 @@ class Guest:
             raise
 
     # Start from a saved state; a state that does not come to life is thrown away.
-    def _restore(self, command: Sequence[str], state: Path) -> bool:
+    def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
         self._launch([*command, *incoming(state)])
+        self._channel.resume(requests)
         try:
             if self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
                 self.hello = read_hello(self._wait("answer", _RESTORE_LIMIT))

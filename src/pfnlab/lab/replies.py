@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from pfnlab.errors import errno_name
+from pfnlab.lab.order import read_order
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.wire import COMM_LENGTH, address_of
+from pfnlab.programs.events import is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Mremap, Op, Program, Span, tasks_of
@@ -63,10 +65,17 @@ class _Section:
     log: list[str] = field(default_factory=list)
     vmas: list[VmaSeen] = field(default_factory=list)
     ptes: list[PteSeen] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
 
 
 def parse_reply(
-    text: str, program: Program, placement: Placement, *, vmas: bool = True, ptes: bool = True
+    text: str,
+    program: Program,
+    placement: Placement,
+    *,
+    vmas: bool = True,
+    ptes: bool = True,
+    order: bool = False,
 ) -> ParsedReply:
     """
     The observations in *text*, the reply to *program* placed by *placement*.
@@ -75,13 +84,14 @@ def parse_reply(
 
     :param vmas: VMAs were asked for, so none seen means there are none
     :param ptes: likewise for page-table entries
+    :param order: likewise for the order of kernel calls
     """
-    return _Reader(program, placement, vmas, ptes).read(text)
+    return _Reader(program, placement, vmas, ptes, order).read(text)
 
 
 class _Reader:
     # Reads one reply; ``who`` grows as tasks get pids.
-    def __init__(self, program: Program, placement: Placement, vmas: bool, ptes: bool) -> None:
+    def __init__(self, program: Program, placement: Placement, vmas: bool, ptes: bool, order: bool) -> None:
         self.program = program
         self.placement = placement
         self.places = placement.places
@@ -91,7 +101,7 @@ class _Reader:
         # Low memory lies below every BAR; which of two BAR windows comes first is the placement's whim.
         ordered = sorted((device.name for device in program.devices), key=lambda name: name in self.pci)
         self.rank = {name: rank for rank, name in enumerate(ordered)}
-        self.vmas, self.ptes = vmas, ptes
+        self.vmas, self.ptes, self.order = vmas, ptes, order
         self.who = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.before: tuple[BookEntry, ...] = ()
         self.before_log: tuple[str, ...] = ()
@@ -144,6 +154,8 @@ class _Reader:
                 section.log.append(rest)
             elif word == "r":
                 section.result = rest.split()
+            elif word == "e":
+                section.calls.append(rest)
             else:
                 readers[word](section, rest)
         except (KeyError, ValueError, IndexError):
@@ -227,6 +239,7 @@ class _Reader:
             self.before, self.before_log = book, log
             return
         result, value = self._result(op, section.result)
+        flushes, events = self._order(section.calls)
         self.steps.append(
             Step(
                 op=self.lines[len(self.steps)],
@@ -237,8 +250,19 @@ class _Reader:
                 log=log,
                 vmas=tuple(section.vmas) if self.vmas else None,
                 ptes=merge_ptes(section.ptes) if self.ptes else None,
+                flushes=flushes,
+                events=events,
             )
         )
+
+    def _order(self, calls: list[str]) -> tuple[int | None, tuple[str, ...] | None]:
+        if not self.order:
+            return None, None
+        try:
+            events = read_order(calls, self.places)
+        except (KeyError, ValueError) as wrong:
+            raise _Unreadable(f"step {len(self.steps)} has an order that makes no sense: {wrong}") from None
+        return (None, None) if events is None else (sum(map(is_flush, events)), events)
 
     def _result(self, op: Op | None, words: list[str] | None) -> tuple[str, int | str | None]:
         if not words or len(words) < 2:

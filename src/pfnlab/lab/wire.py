@@ -65,13 +65,14 @@ _PLAIN_VERBS: dict[type, str] = {
 
 
 def compile_program(
-    program: Program, placement: Placement, *, vmas: bool, ptes: bool, ident: str = "1"
+    program: Program, placement: Placement, *, vmas: bool, ptes: bool, order: bool = False, ident: str = "1"
 ) -> str:
     """
     The request that runs *program* where *placement* puts it.
 
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries after every operation
+    :param order: observe the order of kernel calls, in a guest with probes
     :param ident: how the reply names the program
     :raises Misuse: more tasks than the agent can hold, or a name nothing declares
     """
@@ -79,7 +80,8 @@ def compile_program(
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
     slots = {name: slot for slot, name in enumerate(tasks)}
-    lines = [f"program {ident}", " ".join(["observe", *["vmas"] * vmas, *["ptes"] * ptes])]
+    observed = ["observe", *["vmas"] * vmas, *["ptes"] * ptes, *["order"] * order]
+    lines = [f"program {ident}", " ".join(observed)]
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
     lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]
