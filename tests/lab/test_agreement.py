@@ -7,11 +7,12 @@ asks all ten. ``PFNLAB_RANDOM`` is how many random programs a series gets.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
+from conftest import COMPARED
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.kernels import SERIES, kernel_for
@@ -27,6 +28,9 @@ from pfnlab.programs.printer import format_program
 LITMUS = sorted((Path(__file__).parents[2] / "litmus").glob("*.pfn"))
 ASKED = SERIES if os.environ.get("PFNLAB_KERNELS") == "all" else (SERIES[0], SERIES[-1])
 RANDOM = int(os.environ.get("PFNLAB_RANDOM", "60"))
+
+#: What pytest's record_property is.
+Record = Callable[[str, object], None]
 
 #: The two tests of a series share the worker, so that no more kernels run at once than there are cores.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -44,15 +48,21 @@ def on_kernel(series: str, programs: Sequence[Program]) -> list[Run]:
         return machine.run(programs)
 
 
-def disagreements(series: str, programs: Sequence[Program]) -> list[str]:
+def disagreements(series: str, programs: Sequence[Program], record: Record, what: str) -> list[str]:
     """What differs between model and kernel, or was lost, one text for each program."""
     found = []
-    for program, real in zip(programs, on_kernel(series, programs), strict=True):
+    runs = on_kernel(series, programs)
+    for program, real in zip(programs, runs, strict=True):
         predicted = ModelMachine(series).run_one(program, check=True)
         if real.lost is not None:
             found.append(f"{program.title}: lost: {real.lost}")
         for difference in differences([predicted, real])[:1]:
             found.append(f"{difference}\n{format_program(program)}")
+    steps = sum(len(run.steps) for run in runs)
+    record(
+        COMPARED,
+        f"{series}: {len(programs)} {what} programs, {steps} steps, {len(found)} differences, {runs[0].kernel}",
+    )
     return found
 
 
@@ -75,23 +85,27 @@ def predictable(seeds: range) -> list[Program]:
 class TestAgreement:
     """Model and kernel, step by step: results, book, log, VMAs with flags and counters, entries."""
 
-    def test_every_litmus_program_does_on_the_kernel_what_the_model_says(self, series: str) -> None:
+    def test_every_litmus_program_does_on_the_kernel_what_the_model_says(
+        self, series: str, record_property: Record
+    ) -> None:
         """
         The litmus programs show zero differences.
         """
         programs = [load_program(path) for path in LITMUS]
 
-        found = disagreements(series, programs)
+        found = disagreements(series, programs, record_property, "litmus")
 
         assert [] == found
 
-    def test_random_programs_do_on_the_kernel_what_the_model_says(self, series: str) -> None:
+    def test_random_programs_do_on_the_kernel_what_the_model_says(
+        self, series: str, record_property: Record
+    ) -> None:
         """
         Programs nobody wrote show zero differences.
         """
         programs = predictable(range(RANDOM))
 
-        found = disagreements(series, programs)
+        found = disagreements(series, programs, record_property, "random")
 
         assert len(programs) > RANDOM // 2
         assert [] == found
