@@ -239,7 +239,8 @@ class Btf:
         # One pass over all records: where each begins, and which have which name.
         types, strings, first_string = self._types, self._strings, self._first_string
         unpack = struct.Struct(self._order + "II").unpack_from
-        kinds = [_kind(number) for number in range(32)]
+        # Kind 0 is never written down.
+        kinds = [Kind(number) if 0 < number < len(Kind) else None for number in range(32)]
         fixed = [0 if kind is None else 12 + _FIXED.get(kind, 0) for kind in kinds]
         each = [0 if kind is None else _EACH.get(kind, 0) for kind in kinds]
         offsets: list[int] = []
@@ -254,11 +255,10 @@ class Btf:
             if each[kind]:
                 size += each[kind] * (info & 0xFFFF)
             offsets.append(at)
-            if name:
-                if name in named:
-                    named[name].append(type_id)
-                else:
-                    named[name] = [type_id]
+            if name in named:
+                named[name].append(type_id)
+            elif name:
+                named[name] = [type_id]
             at += size
             type_id += 1
         if at != end:
@@ -388,11 +388,6 @@ class Btf:
 
     def _error(self, message: str) -> LensError:
         return LensError(f"{self.name}: {message}")
-
-
-def _kind(number: int) -> Kind | None:
-    # Kind 0 is never written down.
-    return Kind(number) if 0 < number < len(Kind) else None
 
 
 def _read_index(path: Path, stamp: bytes) -> _Index | None:

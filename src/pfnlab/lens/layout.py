@@ -47,7 +47,7 @@ class Layouts:
         try:
             kind = self._program.type(name)
             return not path or offsetof(kind, path) >= 0
-        except (LookupError, TypeError):
+        except (LookupError, TypeError, ValueError):
             return False
 
     def type(self, name: str) -> Type:
@@ -122,7 +122,7 @@ class Layouts:
                 for part in path.split("."):
                     found = _plain(found).member(part).type
                 return offset, _plain(found)
-            except (LookupError, TypeError):
+            except (LookupError, TypeError, ValueError):
                 continue
         wanted = " or ".join(paths)
         raise LensError(f"kernel {self.release}: {name} has no member {wanted}")
