@@ -83,6 +83,9 @@ static bool add_probe(const char *symbol, char **fetch, int args)
 	char text[512], path[128], name[4], id[16];
 	const char *at = id;
 
+	for (int i = 0; i < probes; i++)
+		if (!strcmp(probe[i].symbol, symbol))
+			return true;  /* a second one would double every event */
 	if (probes == PROBES || args > FETCHED || strlen(symbol) >= NAME || !open_buffer())
 		return false;
 	number_name(name, probes);
@@ -114,10 +117,10 @@ static bool add_probe(const char *symbol, char **fetch, int args)
 void answer_trace(char *text)
 {
 	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		char *fetch[FETCHED + 1], *inner = NULL, *symbol;
+		char *fetch[FETCHED + 1], *inner = NULL, *word = strtok_r(line, " ", &inner), *symbol;
 		int args = 0;
 
-		if (strcmp(strtok_r(line, " ", &inner), "probe") || !(symbol = strtok_r(NULL, " ", &inner)))
+		if (!word || strcmp(word, "probe") || !(symbol = strtok_r(NULL, " ", &inner)))
 			continue;
 		while (args <= FETCHED && (fetch[args] = strtok_r(NULL, " ", &inner)))
 			args++;
