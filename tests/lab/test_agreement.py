@@ -59,10 +59,8 @@ def disagreements(series: str, programs: Sequence[Program], record: Record, what
         for difference in differences([predicted, real])[:1]:
             found.append(f"{difference}\n{format_program(program)}")
     steps = sum(len(run.steps) for run in runs)
-    record(
-        COMPARED,
-        f"{series}: {len(programs)} {what} programs, {steps} steps, {len(found)} differences, {runs[0].kernel}",
-    )
+    compared = f"{len(programs)} {what} programs, {steps} steps, {len(found)} differences"
+    record(COMPARED, f"{series}: {compared}, {runs[0].kernel}")
     return found
 
 
