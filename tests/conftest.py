@@ -4,9 +4,7 @@ import re
 
 import pytest
 from _pytest.terminal import TerminalReporter
-
-#: Tests record under this name what they compared on a kernel; the run ends with all of it.
-COMPARED = "compared"
+from comparing import COMPARED
 
 
 def pytest_configure(config: pytest.Config) -> None:

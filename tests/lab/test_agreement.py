@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import COMPARED
+from comparing import COMPARED
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.kernels import SERIES, kernel_for

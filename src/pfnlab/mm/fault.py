@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfnlab.hw.bits import PAGE_PRESENT, PAGE_SPECIAL
+from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PRESENT, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import Page, Run
 from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_WRITE
@@ -71,6 +71,9 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
     entry = mm.tables.entry(vpn)
     if entry is not None and write:
         mm.kernel.trace.event("wp_fault", vpn)
+        if _meets_itself(vma, entry):
+            mm.kernel.trace.event("fault", vpn)
+            mm.kernel.trace.event("wp_fault", vpn)
         _do_wp_page(vma, entry)
     elif entry is not None:
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
@@ -83,6 +86,16 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
             # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
             raise Signal("SIGBUS", 2)
         vma.file.fault(vma, vpn)
+
+
+def _meets_itself(vma: Vma, entry: Run) -> bool:
+    """Whether copying a PFN page makes the fault happen twice.
+
+    The kernel reads the page through its user address, and the hardware marks an entry that was not
+    accessed yet; the entry is then not the one the fault began with, and the fault is taken again.
+    """
+    copied = not vma.flags & (VM_SHARED | VM_MAYSHARE) and entry.page is None and entry.pfn != ZERO_PFN
+    return copied and not entry.bits & PAGE_ACCESSED
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:

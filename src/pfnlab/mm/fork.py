@@ -41,8 +41,10 @@ def dup_mmap(parent: MmStruct) -> Steps[MmStruct]:
             trace.event("link", dst.start)
         if src.flags & VM_WIPEONFORK:
             dst.anon_vma = None
-        elif src.special or src.anon_vma is not None:
-            trace.event("copy_range", src.start)
+            yield "copied"
+            continue
+        trace.event("copy_range", src.start)
+        if src.special or src.anon_vma is not None:
             try:
                 tracker.copy_page_range(dst, src)
             except ModelledErrno:

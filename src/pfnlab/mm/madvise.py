@@ -45,6 +45,9 @@ _FLAG_ADVICE = {
 
 _GUARD_ADVICE = ("guard_install", "guard_remove")
 
+#: Advice that clears entries; since 6.16 the whole call has one gather, also when it is refused.
+_ZAPPING = ("dontneed", "dontneed_locked", "free")
+
 #: Refused on every PFN mapping, whatever its state.
 _REFUSED_SPECIAL = (
     "dontneed",
@@ -81,6 +84,17 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> Steps[None]:
         raise ModelledErrno(errno.EINVAL)
     if start == end:
         return
+    once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
+    tlb = MmuGather(mm) if once else None
+    try:
+        yield from _walk(mm, start, end, advice, tlb)
+    finally:
+        if tlb is not None:
+            tlb.finish()
+
+
+def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> Steps[None]:
+    """madvise_walk_vmas: VMA by VMA, holes remembered."""
     at, hole = start, False
     while at < end:
         vma = mm.find_vma(at)
@@ -94,19 +108,19 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> Steps[None]:
             at = vma.start
         stop = min(vma.end, end)
         if vma.special:
-            _advise_special(vma, at, stop, advice)
+            _advise_special(vma, at, stop, advice, tlb)
         else:
-            _advise_anonymous(vma, at, stop, advice)
+            _advise_anonymous(vma, at, stop, advice, tlb)
         yield "advised"
         at = stop
     if hole:
         raise ModelledErrno(errno.ENOMEM)
 
 
-def _advise_special(vma: Vma, start: int, end: int, advice: str) -> None:
+def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
     if not vma.flags & VM_PFNMAP and advice in _ALLOWED_MIXED:
         if advice == "dontneed":
-            _zap(vma, start, end)
+            _zap(vma, start, end, tlb)
         return
     if advice in _REFUSED_SPECIAL:
         raise ModelledErrno(errno.EINVAL)
@@ -127,14 +141,14 @@ def _remove(vma: Vma) -> None:
     raise ModelledErrno(vma.file.fallocate_errno)
 
 
-def _advise_anonymous(vma: Vma, start: int, end: int, advice: str) -> None:
+def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
     """Ordinary memory is here to be overlaid; only what is needed for that has a rule."""
     if advice == "dontneed":
         if vma.flags & VM_LOCKED:
             raise ModelledErrno(errno.EINVAL)
-        _zap(vma, start, end)
+        _zap(vma, start, end, tlb)
     elif advice == "dontneed_locked":
-        _zap(vma, start, end)
+        _zap(vma, start, end, tlb)
     elif advice == "remove":
         raise ModelledErrno(errno.EINVAL)
     elif advice == "populate_read" or advice == "populate_write":
@@ -149,11 +163,12 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str) -> None:
         raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory")
 
 
-def _zap(vma: Vma, start: int, end: int) -> None:
-    """zap_page_range_single: a gather of its own."""
-    tlb = MmuGather(vma.mm)
-    zap_vma(tlb, vma, start, end)
-    tlb.finish()
+def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
+    """zap_page_range_single: in the call's gather, or in one of its own."""
+    own = tlb if tlb is not None else MmuGather(vma.mm)
+    zap_vma(own, vma, start, end)
+    if tlb is None:
+        own.finish()
 
 
 def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:

@@ -102,10 +102,12 @@ def do_mmap(
 
 
 def _teardown(vma: Vma) -> None:
-    """A VMA whose mmap failed goes again, before it was ever linked; nothing is left to flush."""
+    """A VMA whose mmap failed goes again; only a two-phase one was linked by then (S4.7)."""
     tlb = MmuGather(vma.mm)
     vma.mm.kernel.trace.event("clear", vma.start)
     vma.mm.kernel.trace.event("free_pgtables")
+    if vma.file is not None and vma.file.mmap_prepare:
+        vma.mm.kernel.trace.event("unlink", vma.start)
     tlb.finish()
     vma.mm.kernel.trace.event("free", vma.start)
 

@@ -195,12 +195,14 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
     tracker = mm.kernel.tracker
     trace = mm.kernel.trace
     trace.event("copy_vma", to)
-    trace.event("dup", vma.start)
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new
     new.pgoff = vma.pgoff + call.start - vma.start
     if vma.file is None and vma.anon_vma is None:
         new.pgoff = to
+    merges = mm.would_merge(new)
+    if not merges:
+        trace.event("dup", vma.start)
     tracker.vm_area_dup(vma, new)
     mm.link(new)
     if new.file is not None:

@@ -33,6 +33,7 @@ class Profile:
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
     :ivar remap_prepares_first: remap_pfn_range refuses a private part before it tracks anything (S4.6.1)
+    :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
     """
@@ -57,5 +58,6 @@ class Profile:
     exec_tears_down_late: bool
     fixed_frees_before_mmap: bool
     remap_prepares_first: bool
+    madvise_gathers_once: bool
     mincore_walks: bool
     devmem_guards_aliases: bool

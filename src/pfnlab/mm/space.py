@@ -123,6 +123,12 @@ class MmStruct:
             self.split_vma(vma, end)
         return vma
 
+    def would_merge(self, vma: Vma) -> bool:
+        """Whether *vma*, not linked yet, would merge with a neighbour."""
+        below, above = self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end)
+        joins_below = below is not None and vma.can_merge(below)
+        return joins_below or (above is not None and above.can_merge(vma))
+
     def merge_around(self, vma: Vma) -> Vma:
         """Merge *vma* with its neighbours where the kernel would (S5.3.2); returns the VMA it is in now."""
         at = bisect_left(self._starts, vma.start)

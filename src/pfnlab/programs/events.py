@@ -50,12 +50,13 @@ EVENTS: dict[str, tuple[str, Argument]] = {
     "exec_done": ("exec_done", "none"),
 }
 
-#: What stands for an address outside the program's areas.
-ELSEWHERE = "elsewhere"
 
+def event_text(event: Event, places: Places) -> str | None:
+    """One event in words, its argument in pages of the program's areas and devices.
 
-def event_text(event: Event, places: Places) -> str:
-    """One event in words, its argument in pages of the program's areas and devices."""
+    None for an event at an address outside the areas: a tracer cannot tell it from those of the
+    process' own memory.
+    """
     word, argument = EVENTS[event.name]
     if argument == "none":
         return word
@@ -64,9 +65,9 @@ def event_text(event: Event, places: Places) -> str:
         return f"{word} {span.name}[{span.start}]"
     if argument == "area range":
         where = places.area_span(event.start, event.end)
-        return f"{word} {where or ELSEWHERE}"
+        return f"{word} {where}" if where else None
     where = places.area_span(event.start, event.start + 1)
-    return f"{word} {where.name}[{where.start}]" if where else f"{word} {ELSEWHERE}"
+    return f"{word} {where.name}[{where.start}]" if where else None
 
 
 def is_flush(text: str) -> bool:

@@ -17,6 +17,9 @@ from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.units import PAGE_SIZE, pages_of, phys_to_pfn
 
+#: Fractional bits of a proportional set size (PSS_SHIFT).
+_PSS_SHIFT = 12
+
 #: kB of one page.
 _PAGE_KB = PAGE_SIZE // 1024
 
@@ -34,7 +37,8 @@ class Observer:
         :param anonymous: who logged a line cannot be told at this step
         """
         happened, log = self.kernel.trace.take()
-        events = tuple(event_text(event, self.places) for event in happened)
+        said = (event_text(event, self.places) for event in happened)
+        events = tuple(text for text in said if text is not None)
         who = {name: name for name in self.kernel.tasks} | {task: task}
         lines = (normalise(line, self.places, who, anonymous) for line in log)
         tasks = sorted(self.kernel.tasks.values(), key=lambda one: one.pid)
@@ -101,8 +105,9 @@ class Observer:
         if vma.special and not self.kernel.profile.smaps_counts_copies:
             return 0, 0
         pages = [run.page for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
-        pss = sum(PAGE_SIZE / page.mapcount for page in pages)
-        return len(pages) * _PAGE_KB, int(pss) // 1024
+        # The kernel divides in fixed point, so three thirds are a little less than one.
+        pss = sum((PAGE_SIZE << _PSS_SHIFT) // page.mapcount for page in pages)
+        return len(pages) * _PAGE_KB, pss >> _PSS_SHIFT >> 10
 
     def _ptes(self, task: Task) -> Iterator[PteSeen]:
         for base, pages in self.places.areas.values():
