@@ -89,7 +89,8 @@ def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
         return None
     calls = [_read(line) for line in lines]
     kept = [(call.event, call) for call in _of_the_program(calls, places)]
-    return tuple(_text(word, call, places) for word, call in core_order(kept))
+    texts = (_text(word, call, places) for word, call in core_order(kept))
+    return tuple(text for text in texts if text is not None)
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _meets_an_area(call: _Call, places: Places) -> bool:
     return any(start < at + pages and at < end for at, pages in places.areas.values())
 
 
-def _text(word: str, call: _Call, places: Places) -> str:
+def _text(word: str, call: _Call, places: Places) -> str | None:
     arguments = call.arguments
     if word == "flush" and _is_whole(call):
         event = Event("flush_all")
