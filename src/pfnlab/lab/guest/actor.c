@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,34 @@ static void touch(const struct op *op, struct answer *answer)
 	}
 }
 
+/* A digit a page, 1 where mincore() says so. */
+static void look_in_core(const uint64_t *arg, struct answer *answer)
+{
+	static __thread unsigned char pages[MINCORE_PAGES];
+	uint64_t count = (arg[1] + PAGE - 1) >> PAGE_SHIFT;
+
+	memset(pages, 0, sizeof pages);
+	if (count > MINCORE_PAGES)
+		errno = E2BIG;
+	answer->ret = count > MINCORE_PAGES ? -1 : mincore((void *)arg[0], arg[1], pages);
+	answer->error = errno;
+	if (answer->ret)
+		return;
+	answer->kind = DIGITS;
+	answer->value = count;
+	for (uint64_t i = 0; i < count; i++)
+		answer->text[i] = '0' + (pages[i] & 1);
+}
+
+/* Of the task's own memory, as another process would read it. */
+static int read_through(void *from)
+{
+	uint64_t word;
+	struct iovec local = { &word, sizeof word }, remote = { from, sizeof word };
+
+	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) < 0 ? -1 : 0;
+}
+
 static void split_off(const struct op *op, struct answer *answer)
 {
 	pid_t child = fork();
@@ -207,6 +236,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case FORK:     split_off(op, answer); return;
 	case THREAD:   share(op, answer); return;
 	case DRIVER:   driver_operate(arg, answer); return;
+	case MINCORE:  look_in_core(arg, answer); return;
 	case EXEC:     replace(op, answer); return;
 	case EXIT:     _exit(0);
 	case MUNMAP:   ret = munmap(at, arg[1]); break;
@@ -216,6 +246,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case MSEAL:    ret = syscall(SYS_mseal, at, arg[1], 0); break;
 	case MPROTECT: ret = mprotect(at, arg[1], arg[2]); break;
 	case MADVISE:  ret = madvise(at, arg[1], arg[2]); break;
+	case READV:    ret = read_through(at); break;
 	case PIN:      ret = pin(arg[0]); break;
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); break;
 	default:       break;

@@ -5,6 +5,7 @@
  *     main.c     boot, hello, the loop over requests
  *     channel.c  the shared memory: requests in, replies out
  *     program.c  one request: read it, run its operations, answer
+ *     reading.c  the text of a program, read; program.h is what it becomes
  *     tasks.c    the processes of a program, seen from the agent: start, operate, wait, kill
  *     actor.c    the same processes from inside: they make the system calls
  *     driver.c   the test driver: loaded when a program needs it, and asked
@@ -26,6 +27,7 @@
 #define TASKS 16                  /* slots of a program */
 #define ARGS 6                    /* arguments of an operation at most */
 #define COMM 16                   /* TASK_COMM_LEN */
+#define MINCORE_PAGES 1024        /* so many a call at most */
 #define PAGE 4096UL
 #define PAGE_SHIFT 12
 #define OP_LIMIT_MS 10000         /* an operation that takes longer is killed */
@@ -45,7 +47,7 @@
 
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL,
-	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, VERBS
+	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, VERBS
 };
 
 enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIA_DRIVER,
@@ -65,16 +67,17 @@ struct op {
 	char child_comm[COMM];        /* of the task a fork creates */
 };
 
-enum value { NO_VALUE, NUMBER, ADDRESS, SIGNAL, DIED, TIMEOUT, TAKEN, BEGUN, RUNNING, BUSY, IDLE };
+enum value { NO_VALUE, NUMBER, ADDRESS, DIGITS, SIGNAL, DIED, TIMEOUT, TAKEN, BEGUN, RUNNING, BUSY, IDLE };
 
 /* What an operation answered. */
 struct answer {
 	int ret;                      /* 0 or -1 */
 	int error;                    /* errno */
 	enum value kind;
-	uint64_t value;               /* NUMBER, ADDRESS; signal number of SIGNAL */
+	uint64_t value;               /* NUMBER, ADDRESS; signal number of SIGNAL; how many DIGITS */
 	int code;                     /* si_code of SIGNAL */
 	pid_t child;                  /* of a fork; of a task that announces itself, its own */
+	char text[MINCORE_PAGES];     /* DIGITS */
 };
 
 /* A process of the running program, or a thread of one; pid 0 when the slot is empty. */

@@ -85,7 +85,7 @@ void driver_operate(const uint64_t *arg, struct answer *answer)
 	}
 }
 
-/* Nothing of a program stays in the driver. */
+/* Nothing of a program stays in the driver, and what the kernel says of that is no later program's. */
 void driver_reset(void)
 {
 	int fd = used ? driver_open() : -1;
@@ -95,4 +95,5 @@ void driver_reset(void)
 		return;
 	ioctl(fd, PFNLAB_RESET);
 	close(fd);
+	observe_log(false);
 }

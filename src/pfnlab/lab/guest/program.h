@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A program: what reading.c makes of a request's text, and program.c runs.
+ */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include "agent.h"
+
+#define RANGES 64
+#define OPS 4096
+
+extern struct program {
+	const char *id;
+	bool vmas, ptes, order;
+	struct range watch[RANGES], area[RANGES];
+	int watches, areas, count;
+	uint64_t times;               /* of a loop; 0: a program */
+	bool driver;                  /* something in it needs the test driver */
+	bool more;                    /* the tasks stay for the next request */
+	char comm[TASKS][COMM];
+	struct op op[OPS];
+} program;
+
+const char *read_program(char **text);
+
+#endif
