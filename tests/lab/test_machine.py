@@ -77,7 +77,7 @@ class Lab:
         self.guests: list[FakeGuest] = []
         self.asked: list[tuple[int, str | None]] = []
 
-    def __call__(self, kernel: Kernel, bar_mib: int, offsets: str | None) -> FakeGuest:
+    def __call__(self, kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None) -> FakeGuest:
         """Boot one."""
         self.asked.append((bar_mib, offsets))
         if len(self.asked) <= self.fails:
@@ -377,7 +377,7 @@ def test_an_interrupted_machine_can_run_again() -> None:
 def test_a_missing_tool_ends_the_run() -> None:
     """No program can be run without QEMU, so none is reported as lost."""
 
-    def boot(kernel: Kernel, bar_mib: int, offsets: str | None) -> FakeGuest:
+    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None) -> FakeGuest:
         raise MissingTool("qemu-system-x86_64 is not on this machine")
 
     with pytest.raises(MissingTool), QemuMachine(KERNEL, factory=boot) as machine:
@@ -399,8 +399,8 @@ def test_what_cannot_be_read_is_not_asked_for() -> None:
     """A guest without page tables leaves them out."""
     lab = Lab()
 
-    def boot(kernel: Kernel, bar_mib: int, offsets: str | None) -> FakeGuest:
-        guest = lab(kernel, bar_mib, offsets)
+    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None) -> FakeGuest:
+        guest = lab(kernel, bar_mib, offsets, image)
         guest.hello = Hello("6.1.1", 0xF8000000, bar_mib * MIB, (0, 0), 5, "no BTF", "")
         return guest
 

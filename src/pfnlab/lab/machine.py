@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from pfnlab.errors import Defect, LostGuest
+from pfnlab.errors import Defect, LostGuest, Undecided
 from pfnlab.lab.channel import Hello
+from pfnlab.lab.driver import image_with_driver
+from pfnlab.lab.driver_programs import DriverImage, needs_driver
 from pfnlab.lab.kernels import SERIES, Kernel, from_file, kernel_for
 from pfnlab.lab.order import trace_request
 from pfnlab.lab.placement import (
@@ -77,8 +79,9 @@ class GuestLike(Protocol):
         """End it; harmless when it has ended, and callable while another thread waits for a reply."""
 
 
-#: Boots a kernel with a BAR of so many MiB; the offsets are what an earlier boot of it said.
-GuestFactory = Callable[[Kernel, int, str | None], GuestLike]
+#: Boots a kernel with a BAR of so many MiB; the offsets are what an earlier boot of it said, the path
+#: an image of its own.
+GuestFactory = Callable[[Kernel, int, str | None, Path | None], GuestLike]
 
 
 class _Stopped(Exception):
@@ -89,7 +92,8 @@ class _Stopped(Exception):
 @dataclass
 class _Shared:
     # What the guests of one machine have in common.
-    boot: Callable[[int, str | None], GuestLike]
+    boot: Callable[[int, str | None, Path | None], GuestLike]
+    driver: DriverImage
     guests: set[GuestLike] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -97,7 +101,7 @@ class _Shared:
     failed_boots: int = 0
     failure: str = ""
 
-    def start(self, bar_mib: int) -> GuestLike:
+    def start(self, bar_mib: int, image: Path | None) -> GuestLike:
         """A new guest; a failed boot is tried once more, unless none has worked for long."""
         for last in (False, True):
             with self.lock:
@@ -105,7 +109,7 @@ class _Shared:
                     raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
                 offsets = self.offsets
             try:
-                guest = self.boot(bar_mib, offsets)
+                guest = self.boot(bar_mib, offsets, image)
             except LostGuest as reason:
                 with self.lock:
                     self.failed_boots += 1
@@ -144,6 +148,7 @@ class _Booted:
     guest: GuestLike
     windows: Windows
     bar_mib: int
+    image: Path | None
     fresh: bool = True
     leaked: int = 0
     spent: dict[str, None] = field(default_factory=dict)
@@ -160,7 +165,11 @@ class _Bench:
     def run(self, program: Program) -> Run:
         """One program; never raises for what the guest does."""
         try:
-            run = self._attempt(program) or self._attempt(program, again=True)
+            image = self.shared.driver.path() if needs_driver(program) else None
+        except Undecided as missing:
+            return self._lost(str(missing))
+        try:
+            run = self._attempt(program, image) or self._attempt(program, image, again=True)
         except LostGuest as reason:
             self.drop()
             return self._lost(str(reason))
@@ -172,11 +181,11 @@ class _Bench:
             self.shared.end(self.booted.guest)
             self.booted = None
 
-    def _attempt(self, program: Program, again: bool = False) -> Run | None:
+    def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
         # One try; None when the ground was not clean.
         if again:
             self.drop()
-        booted, placement = self._place(program)
+        booted, placement = self._place(program, image)
         ptes = self.machine.ptes and booted.guest.hello.ptes == "ok"
         order = self.machine.order and booted.guest.hello.order == "ok"
         request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
@@ -192,20 +201,21 @@ class _Bench:
         self._account(booted, placement, reply, program)
         return Run(self.machine.name, self.machine.kernel_name, reply.steps, once=once)
 
-    def _place(self, program: Program) -> tuple[_Booted, Placement]:
+    def _place(self, program: Program, image: Path | None) -> tuple[_Booted, Placement]:
         # Room for the program, in this guest or in a new one.
         need, tail = bar_mib_for(program), bool(past_end(program))
         most = TAIL_BAR_MIB if tail else MAX_BAR_MIB
-        if self.booted is not None and need <= self.booted.bar_mib <= most:
+        fits = self.booted is not None and need <= self.booted.bar_mib <= most and self.booted.image == image
+        if self.booted is not None and fits:
             placement = self.booted.windows.place(program)
             if placement is not None:
                 return self.booted, placement
         size = TAIL_BAR_MIB if tail else max(BAR_MIB, need, self.booted.bar_mib if self.booted else 0)
         self.drop()
-        guest = self.shared.start(size)
+        guest = self.shared.start(size, image)
         first = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first, first + guest.hello.bar_pages)
-        self.booted = _Booted(guest, Windows(bar), size)
+        self.booted = _Booted(guest, Windows(bar), size, image)
         placement = self.booted.windows.place(program)
         if placement is None:
             raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
@@ -255,7 +265,10 @@ class QemuMachine:
         self.vmas, self.ptes, self.order = vmas, ptes, order
         self._most = guests or os.cpu_count() or 1
         boot = factory or functools.partial(_boot, order=order)
-        self._shared = _Shared(lambda bar_mib, offsets: boot(self.kernel, bar_mib, offsets))
+        self._shared = _Shared(
+            lambda bar_mib, offsets, image: boot(self.kernel, bar_mib, offsets, image),
+            DriverImage(lambda: image_with_driver(self.kernel)),
+        )
         self._benches: list[_Bench] = []
         self._end = weakref.finalize(self, self._shared.end_all)
 
@@ -372,9 +385,9 @@ def _work(
             return
 
 
-def _guest_needed(program: Program) -> tuple[bool, int]:
+def _guest_needed(program: Program) -> tuple[bool, bool, int]:
     # Sorts programs by the guest they need, those without special needs first.
-    return bool(past_end(program)), max(BAR_MIB, bar_mib_for(program))
+    return needs_driver(program), bool(past_end(program)), max(BAR_MIB, bar_mib_for(program))
 
 
 def _kernel(kernel: str | Path | Kernel) -> Kernel:
@@ -385,8 +398,8 @@ def _kernel(kernel: str | Path | Kernel) -> Kernel:
     return kernel_for(kernel)
 
 
-def _boot(kernel: Kernel, bar_mib: int, offsets: str | None, *, order: bool) -> GuestLike:
+def _boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, *, order: bool) -> GuestLike:
     from pfnlab.lab.qemu import Guest
 
     probes = trace_request(kernel.release) if order else ""
-    return Guest(kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets, probes=probes)
+    return Guest(kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets, image=image, probes=probes)

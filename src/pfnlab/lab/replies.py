@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pfnlab.errors import errno_name
 from pfnlab.lab.order import read_order
 from pfnlab.lab.placement import Placement
-from pfnlab.lab.wire import COMM_LENGTH, address_of
+from pfnlab.lab.wire import COMM_LENGTH, address_of, prepares
 from pfnlab.programs.events import is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
-from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Mremap, Op, Program, Span, tasks_of
+from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Mincore, Mremap, Op, Program, Span, tasks_of
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
@@ -31,7 +31,16 @@ MODES = {
 #: The step after which everything is gone.
 END = "end"
 
-_FILES = (("/resource2_wc", "wc"), ("/resource2", "uc"), ("/dev/mem", "mem"), ("/proc/bus/pci/", "proc"))
+# What the agent does before a step, and is none of the program.
+_PREPARATION = "preparation"
+
+_FILES = (
+    ("/resource2_wc", "wc"),
+    ("/resource2", "uc"),
+    ("/dev/mem", "mem"),
+    ("/proc/bus/pci/", "proc"),
+    ("/dev/pfnlab", "driver"),
+)
 
 
 class _Unreadable(Exception):
@@ -118,7 +127,11 @@ class _Reader:
 
     def _sections(self, lines: Iterator[str]) -> None:
         # One section after the other; each is complete when the next line that is none of its own comes.
-        wanted = ["before", *map(str, range(len(self.program.ops))), END]
+        names = ["before"]
+        for index, op in enumerate(self.program.ops):
+            names += [_PREPARATION] * prepares(op.call) + [str(index)]
+        names.append(END)
+        wanted = ["before", *map(str, range(len(names) - 2)), END]
         at = -1
         section = _Section()
         for number, line in enumerate(lines, 1):
@@ -127,7 +140,7 @@ class _Reader:
                 continue
             if word in ("before", "step", "done"):
                 if at >= 0:
-                    self._finish(wanted[at], section)
+                    self._finish(names[at], section)
                 at, section = at + 1, _Section()
                 if word == "done" and at == len(wanted):
                     return
@@ -139,7 +152,9 @@ class _Reader:
             if word == "error":
                 raise _Unreadable(f"the guest could not read the request: {rest}")
             self._line(section, number, line)
-        raise _Unreadable(f"the reply breaks off after {len(self.steps)} of {len(wanted) - 1} steps")
+        raise _Unreadable(
+            f"the reply breaks off after {len(self.steps)} of {len(self.program.ops) + 1} steps"
+        )
 
     def _line(self, section: _Section, number: int, line: str) -> None:
         word, _, rest = line.partition(" ")
@@ -223,6 +238,9 @@ class _Reader:
         self.who[pid] = self.tasks[int(task)]
 
     def _finish(self, name: str, section: _Section) -> None:
+        if name == _PREPARATION:
+            self._result(None, section.result)
+            return
         book = tuple(
             BookEntry(self.places.device_span(*pfns), mode)
             for pfns, mode in section.book
@@ -280,6 +298,8 @@ class _Reader:
             if op is not None and isinstance(op.call, Mremap):
                 old = address_of(self.placement, op.call.span)
                 return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
+            if op is not None and isinstance(op.call, Mincore):
+                return result, words[2]
             return result, int(words[2])
         except (ValueError, IndexError):
             raise _Unreadable(f"step {len(self.steps)} has the result {' '.join(words)!r}") from None

@@ -10,12 +10,18 @@ from pfnlab.lab.placement import Placement
 from pfnlab.programs.ops import (
     ADVICE,
     Call,
+    DriverHow,
+    DriverMode,
     Exec,
     Exit,
     Fork,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
     Kill,
     Look,
     Madvise,
+    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -25,10 +31,16 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
+    ProcessVmReadv,
     Program,
     Read,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
     Span,
+    UnmapMappingRange,
     Write,
+    ZapVmaPtes,
     tasks_of,
 )
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
@@ -44,6 +56,9 @@ _MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
 
 _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
 
+#: The mode `fault_prot` inserts with.
+INSERTED: DriverMode = "wc"
+
 #: The interfaces whose file offsets count from the start of the BAR; the others are physical.
 _FROM_BAR = frozenset({"wc", "uc"})
 
@@ -54,6 +69,8 @@ _RANGE_VERBS: dict[type, str] = {
     Munlock: "munlock",
     Msync: "msync",
     Mseal: "mseal",
+    Mincore: "mincore",
+    ZapVmaPtes: "driver zap",
 }
 _PLAIN_VERBS: dict[type, str] = {
     Mlockall: "mlockall",
@@ -61,7 +78,23 @@ _PLAIN_VERBS: dict[type, str] = {
     Exit: "exit",
     Kill: "kill",
     Look: "nop",
+    ReleaseMemRegion: "driver release",
+    Iounmap: "driver iounmap 0",
 }
+
+#: The numbers of ``enum pfnlab_kind``, ``enum pfnlab_mode`` and ``enum pfnlab_ioremap``.
+_KINDS: dict[DriverHow, int] = {
+    "remap": 0,
+    "fault": 1,
+    "part": 2,
+    "fault_prot": 3,
+    "mixed": 4,
+    "halves": 5,
+    "ram": 6,
+    "refuse": 8,
+}
+_MODES: dict[DriverMode, int] = {"asis": 0, "wc": 1, "uc-": 2}
+_IOREMAP_MODES: dict[IoremapMode, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
 
 
 def compile_program(
@@ -85,8 +118,17 @@ def compile_program(
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
     lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]
-    lines += [f"op {_slot(slots, op.task)} {_request(op.call, placement, slots)}" for op in program.ops]
+    for op in program.ops:
+        task = _slot(slots, op.task)
+        if prepares(op.call):
+            lines.append(f"op {task} {_preparation(op.call)}")
+        lines.append(f"op {task} {_request(op.call, placement, slots)}")
     return "\n".join([*lines, "end", ""])
+
+
+def prepares(call: Call) -> bool:
+    """Whether *call* takes two operations of the agent, of which only the second is the program's step."""
+    return isinstance(call, Mmap) and call.driver is not None
 
 
 def address_of(placement: Placement, span: Span) -> int:
@@ -128,9 +170,28 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"mprotect {_range(placement, call.span)} {_prot(call.prot):x}"
         case Madvise():
             return f"madvise {_range(placement, call.span)} {ADVICE[call.advice]:x}"
-        case Munmap() | Mlock() | Munlock() | Msync() | Mseal():
+        case Munmap() | Mlock() | Munlock() | Msync() | Mseal() | Mincore() | ZapVmaPtes():
             return f"{_RANGE_VERBS[kind]} {_range(placement, call.span)}"
+        case ProcessVmReadv():
+            return f"readv {address_of(placement, call.span):x}"
+        case RemapPfnRange():
+            return f"driver remap {_range(placement, call.span)} {_MODES[call.mode]:x}"
+        case UnmapMappingRange():
+            return f"driver unmap {_device_range(placement, call.span)} {int(not call.keep_cows)}"
+        case RequestMemRegion():
+            return f"driver claim {_device_range(placement, call.span)}"
+        case Ioremap():
+            return f"driver ioremap {_device_range(placement, call.span)} {_IOREMAP_MODES[call.mode]}"
     raise Misuse(f"the lab cannot run {kind.__name__}")
+
+
+def _preparation(call: Call) -> str:
+    # What tells the driver how the next mmap populates.
+    how = call.driver if isinstance(call, Mmap) else None
+    assert how is not None
+    start, end = (page * PAGE_SIZE for page in how.part or (0, 0))
+    insert = _MODES[INSERTED] if how.how == "fault_prot" else 0
+    return f"driver map {_KINDS[how.how]} {_MODES[how.mode]} {start:x} {end - start:x} {insert}"
 
 
 def _mmap(call: Mmap, placement: Placement) -> str:
@@ -152,12 +213,21 @@ def _mmap(call: Mmap, placement: Placement) -> str:
 
 def _offset(call: Mmap, placement: Placement) -> int:
     # The file offset in bytes of the first page mapped.
-    try:
-        device = placement.places.devices[call.source.name]
-    except KeyError:
-        raise Misuse(f"there is no device {call.source.name}: declare it above") from None
     origin = placement.bar.start if call.via in _FROM_BAR else 0
-    return pfn_to_phys(device.start + call.source.start - origin)
+    return _physical(placement, call.source) - pfn_to_phys(origin)
+
+
+def _physical(placement: Placement, span: Span) -> int:
+    # Where the device pages of a span begin.
+    try:
+        device = placement.places.devices[span.name]
+    except KeyError:
+        raise Misuse(f"there is no device {span.name}: declare it above") from None
+    return pfn_to_phys(device.start + span.start)
+
+
+def _device_range(placement: Placement, span: Span) -> str:
+    return f"{_physical(placement, span):x} {span.pages * PAGE_SIZE:x}"
 
 
 def _mremap(call: Mremap, placement: Placement) -> str:
