@@ -60,7 +60,7 @@ def test_a_lost_guest_is_named() -> None:
 
 
 def test_steps_show_vmas_and_entries() -> None:
-    """With --steps VMAs and page-table entries come too; what a machine cannot see is a question mark."""
+    """With --trace everything comes; what a machine cannot see is a question mark."""
     full = Step(
         "child: write a[0] = 7",
         "child",
@@ -78,7 +78,7 @@ def test_steps_show_vmas_and_entries() -> None:
     blind = msgspec.structs.replace(full, vmas=None, ptes=None)
     program = Program("One write", "", (Device("bar", "pci", 2),), ())
 
-    text = table([Run("a", "A", (full,)), Run("b", "B", (blind,))], program, width=120, steps=True)
+    text = table([Run("a", "A", (full,)), Run("b", "B", (blind,))], program, width=120, trace=True)
 
     assert text == expected("steps")
 
@@ -98,7 +98,7 @@ def test_what_happened_is_shown_with_steps() -> None:
     step = Step("look", "main", "ok", None, (), (), flushes=2, events=("zap_pte_range", "tlb_flush"))
     blind = msgspec.structs.replace(step, flushes=None, events=None)
 
-    text = table([Run("a", "A", (step,)), Run("b", "B", (blind,))], steps=True)
+    text = table([Run("a", "A", (step,)), Run("b", "B", (blind,))], trace=True)
 
     assert text.splitlines()[5:8] == [
         "  flushes   2               ?",

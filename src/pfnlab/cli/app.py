@@ -61,7 +61,10 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object; with several programs, one a line.")
     ] = False,
-    steps: Annotated[bool, typer.Option("--steps", help="Show VMAs and page-table entries too.")] = False,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Show VMAs, what is tracked, page-table entries and flushes too.")
+    ] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Show the order of kernel calls as well.")] = False,
     profile: Annotated[
         str | None, typer.Option(metavar="SERIES", help="What a qemu:BZIMAGE should behave like.")
     ] = None,
@@ -72,7 +75,7 @@ def run(
     """Run programs on machines and print the machines side by side, differences marked."""
     from pfnlab.cli.run import RunRequest, run_programs
 
-    return run_programs(RunRequest(programs, on or [], as_json, steps, profile, promote))
+    return run_programs(RunRequest(programs, on or [], as_json, steps, profile, promote, trace))
 
 
 @app.command()

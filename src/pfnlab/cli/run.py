@@ -37,6 +37,7 @@ class RunRequest(msgspec.Struct, frozen=True):
     steps: bool = False
     profile: str | None = None
     promote: bool = False
+    trace: bool = False
 
 
 def run_programs(request: RunRequest) -> int:
@@ -93,6 +94,7 @@ def _print(
         verdict,
         width=console.width if console.is_terminal or "COLUMNS" in os.environ else _PIPED_WIDTH,
         steps=request.steps,
+        trace=request.trace,
         marks=console.color_system is None,
     )
     console.print(text, end="", soft_wrap=True)

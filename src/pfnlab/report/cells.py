@@ -5,9 +5,10 @@ from __future__ import annotations
 from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.ops import MAIN_TASK
 
-#: The rows under an operation, always and with ``--steps``.
+#: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (what happened inside).
 ROWS = ("value", "log", "book")
-STEP_ROWS = ("value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes", "events")
+STEP_ROWS = ("value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes")
+TRACE_ROWS = (*STEP_ROWS, "events")
 
 #: Rows that say what happened in a step, rather than how things are after it.
 HAPPENED = frozenset({"value", "log", "flushes", "events"})

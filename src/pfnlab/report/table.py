@@ -17,7 +17,7 @@ from rich.text import Text
 from pfnlab.programs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.ops import Program
-from pfnlab.report.cells import HAPPENED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, cell
+from pfnlab.report.cells import HAPPENED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
 from pfnlab.report.verdict import verdict_lines
 
 #: Styles by what they mark.
@@ -47,16 +47,18 @@ def render(
     *,
     width: int = 100,
     steps: bool = False,
+    trace: bool = False,
     marks: bool = True,
 ) -> Text:
     """The whole report on one program.
 
     :param width: columns of the terminal; long cells are wrapped to stay within it
-    :param steps: show VMAs and page-table entries too
+    :param steps: show VMAs, what is tracked, page-table entries and flushes too
+    :param trace: show the order of kernel calls as well
     :param marks: end rows that differ in ``<``, for output without colours
     """
     rows = [Row("", tuple((run.machine,) for run in runs), style=HEAD)]
-    fields = STEP_ROWS if steps else ROWS
+    fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
     rows += step_rows(runs, verdict, fields)
     text = Text()
     for line in (program.title, program.asks):
@@ -69,7 +71,8 @@ def render(
         text.append(said.text + "\n", {"bad": FAILED, "lit": LIT}.get(said.tone, OP))
     hidden = {found.field for found in verdict.differences} - {"result", *fields}
     if hidden:
-        text.append(f"--steps shows {', '.join(sorted(hidden))}\n")
+        option = "--trace" if "events" in hidden else "--steps"
+        text.append(f"{option} shows {', '.join(sorted(hidden))}\n")
     return text
 
 
