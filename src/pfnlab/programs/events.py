@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pfnlab.programs.observation import PHYSICAL
 from pfnlab.programs.places import Places
 from pfnlab.trace import Event
 
@@ -62,6 +63,9 @@ def event_text(event: Event, places: Places) -> str | None:
         return word
     if argument == "device":
         span = places.device_span(event.start, event.start + 1)
+        # RAM that a driver maps lies elsewhere on every machine.
+        if span.name == PHYSICAL:
+            return f"{word} {PHYSICAL}"
         return f"{word} {span.name}[{span.start}]"
     if argument == "area range":
         where = places.area_span(event.start, event.end)
