@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import LostGuest, MissingTool, Misuse
+from pfnlab.lab.boots import MAX_FAILED_BOOTS
 from pfnlab.lab.channel import Hello
 from pfnlab.lab.kernels import Kernel, cached
-from pfnlab.lab.machine import BAR_MIB, MAX_FAILED_BOOTS, MAX_LEAKED, PROGRAMS_PER_GUEST, QemuMachine
+from pfnlab.lab.machine import BAR_MIB, MAX_LEAKED, PROGRAMS_PER_GUEST, QemuMachine
 from pfnlab.programs.load import load_text
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program

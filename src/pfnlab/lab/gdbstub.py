@@ -205,6 +205,10 @@ class GdbStub:
         finally:
             self._wire.close()
 
+    def hang_up(self) -> None:
+        """Close the connection to a machine that is about to end, in whatever state it is."""
+        self._wire.close()
+
     def __enter__(self) -> GdbStub:
         return self
 

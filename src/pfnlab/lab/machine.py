@@ -17,12 +17,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from pfnlab.errors import Defect, LostGuest, Undecided
-from pfnlab.lab.channel import Hello
+from pfnlab.errors import Defect, MissingTool, Undecided
+from pfnlab.lab.boots import Boots, GuestFactory, GuestLike, Stopped
 from pfnlab.lab.driver import image_with_driver
 from pfnlab.lab.driver_programs import DriverImage, needs_driver
+from pfnlab.lab.inside import can_look_inside, with_inside
 from pfnlab.lab.kernels import SERIES, Kernel, from_file, kernel_for
 from pfnlab.lab.order import trace_request
 from pfnlab.lab.placement import (
@@ -36,7 +36,9 @@ from pfnlab.lab.placement import (
     stored_to,
 )
 from pfnlab.lab.replies import ParsedReply, parse_reply
+from pfnlab.lab.stepper import Stepper
 from pfnlab.lab.wire import compile_program
+from pfnlab.lens.state import LensState
 from pfnlab.programs.kmsg import once_message
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.ops import Program
@@ -52,94 +54,12 @@ MAX_LEAKED = 256
 #: A second guest is booted only for this many programs more, a third for twice as many, and so on.
 PROGRAMS_PER_GUEST = 32
 
-#: After so many boots in a row that failed, the kernel is taken not to boot at all.
-MAX_FAILED_BOOTS = 4
-
 #: How long one program may take: so many seconds, and so many more for each operation.
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
 
 #: How long the threads of an interrupted run are waited for, in seconds.
 _STOP_LIMIT = 5.0
-
-
-class GuestLike(Protocol):
-    """A booted kernel with the agent in it (:class:`pfnlab.lab.qemu.Guest`)."""
-
-    #: What it said when it was up.
-    hello: Hello
-
-    def request(self, text: str, limit: float) -> str:
-        """The reply to *text*.
-
-        :raises LostGuest: none within *limit* seconds, or none at all any more
-        """
-
-    def close(self) -> None:
-        """End it; harmless when it has ended, and callable while another thread waits for a reply."""
-
-
-#: Boots a kernel with a BAR of so many MiB; the offsets are what an earlier boot of it said, the path
-#: an image of its own.
-GuestFactory = Callable[[Kernel, int, str | None, Path | None], GuestLike]
-
-
-class _Stopped(Exception):
-    # The run was given up while this guest booted.
-    pass
-
-
-@dataclass
-class _Shared:
-    # What the guests of one machine have in common.
-    boot: Callable[[int, str | None, Path | None], GuestLike]
-    driver: DriverImage
-    guests: set[GuestLike] = field(default_factory=set)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    stop: threading.Event = field(default_factory=threading.Event)
-    offsets: str | None = None
-    failed_boots: int = 0
-    failure: str = ""
-
-    def start(self, bar_mib: int, image: Path | None) -> GuestLike:
-        """A new guest; a failed boot is tried once more, unless none has worked for long."""
-        for last in (False, True):
-            with self.lock:
-                if self.failed_boots >= MAX_FAILED_BOOTS:
-                    raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
-                offsets = self.offsets
-            try:
-                guest = self.boot(bar_mib, offsets, image)
-            except LostGuest as reason:
-                with self.lock:
-                    self.failed_boots += 1
-                    self.failure = str(reason)
-                if last:
-                    raise
-                continue
-            with self.lock:
-                self.failed_boots = 0
-                if guest.hello.ptes == "ok":
-                    self.offsets = guest.hello.offsets
-                self.guests.add(guest)
-            if self.stop.is_set():
-                self.end(guest)
-                raise _Stopped
-            return guest
-        raise Defect("a boot neither worked nor failed")
-
-    def end(self, guest: GuestLike) -> None:
-        """Close one guest."""
-        with self.lock:
-            self.guests.discard(guest)
-        guest.close()
-
-    def end_all(self) -> None:
-        """Close all guests, whoever is waiting for them."""
-        with self.lock:
-            guests, self.guests = list(self.guests), set()
-        for guest in guests:
-            guest.close()
 
 
 @dataclass
@@ -149,6 +69,7 @@ class _Booted:
     windows: Windows
     bar_mib: int
     image: Path | None
+    stepper: Stepper
     fresh: bool = True
     leaked: int = 0
     spent: dict[str, None] = field(default_factory=dict)
@@ -157,7 +78,7 @@ class _Booted:
 class _Bench:
     # Runs one program after the other, in the same guest for as long as it is fit for it.
 
-    def __init__(self, shared: _Shared, machine: QemuMachine) -> None:
+    def __init__(self, shared: Boots, machine: QemuMachine) -> None:
         self.shared = shared
         self.machine = machine
         self.booted: _Booted | None = None
@@ -170,7 +91,9 @@ class _Bench:
             return self._lost(str(missing))
         try:
             run = self._attempt(program, image) or self._attempt(program, image, again=True)
-        except LostGuest as reason:
+        except MissingTool:
+            raise
+        except Undecided as reason:
             self.drop()
             return self._lost(str(reason))
         return run or self._lost("a guest that had just booted was not clean")
@@ -178,6 +101,7 @@ class _Bench:
     def drop(self) -> None:
         """Give the guest up."""
         if self.booted is not None:
+            self.booted.stepper.close()
             self.shared.end(self.booted.guest)
             self.booted = None
 
@@ -189,8 +113,11 @@ class _Bench:
         ptes = self.machine.ptes and booted.guest.hello.ptes == "ok"
         order = self.machine.order and booted.guest.hello.order == "ok"
         request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
-        limit = PROGRAM_LIMIT + OP_LIMIT * len(program.ops)
-        text = booted.guest.request(request, limit)
+        states: list[LensState] = []
+        if booted.stepper.wanted(program):
+            text, states = booted.stepper.run(request, program, placement)
+        else:
+            text = booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
         reply = parse_reply(text, program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
         if reply.before or (reply.before_log and not booted.fresh):
             return None
@@ -199,7 +126,8 @@ class _Bench:
             self.drop()
             return self._lost(reply.lost, reply.steps, once)
         self._account(booted, placement, reply, program)
-        return Run(self.machine.name, self.machine.kernel_name, reply.steps, once=once)
+        steps = with_inside(reply.steps, states, self.machine.name)
+        return Run(self.machine.name, self.machine.kernel_name, steps, once=once)
 
     def _place(self, program: Program, image: Path | None) -> tuple[_Booted, Placement]:
         # Room for the program, in this guest or in a new one.
@@ -215,7 +143,8 @@ class _Bench:
         guest = self.shared.start(size, image)
         first = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first, first + guest.hello.bar_pages)
-        self.booted = _Booted(guest, Windows(bar), size, image)
+        stepper = Stepper(guest, self.machine.kernel.vmlinuz, demanded=self.machine.demanded)
+        self.booted = _Booted(guest, Windows(bar), size, image, stepper)
         placement = self.booted.windows.place(program)
         if placement is None:
             raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
@@ -244,6 +173,8 @@ class QemuMachine:
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries, where the guest can read them
     :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
+    :param lens: observe what the tracker remembers and the mode of protections, in the guest's own memory;
+        when None, where drgn is installed and the kernel has types in it
     :param name: what its runs are called, ``qemu:6.1`` when None
     :param factory: boots a guest; for tests
     """
@@ -256,6 +187,7 @@ class QemuMachine:
         vmas: bool = True,
         ptes: bool = True,
         order: bool = True,
+        lens: bool | None = None,
         name: str | None = None,
         factory: GuestFactory | None = None,
     ) -> None:
@@ -263,9 +195,11 @@ class QemuMachine:
         given = (kernel.series or kernel.vmlinuz) if isinstance(kernel, Kernel) else kernel
         self.name = name or f"qemu:{given}"
         self.vmas, self.ptes, self.order = vmas, ptes, order
+        self.lens = can_look_inside() if lens is None else lens
+        self.demanded = bool(lens)
         self._most = guests or os.cpu_count() or 1
-        boot = factory or functools.partial(_boot, order=order)
-        self._shared = _Shared(
+        boot = factory or functools.partial(_boot, order=order, lens=self.lens)
+        self._shared = Boots(
             lambda bar_mib, offsets, image: boot(self.kernel, bar_mib, offsets, image),
             DriverImage(lambda: image_with_driver(self.kernel)),
         )
@@ -377,7 +311,7 @@ def _work(
             return
         try:
             done.put((index, bench.run(program)))
-        except _Stopped:
+        except Stopped:
             return
         except BaseException as trouble:
             bench.drop()
@@ -398,8 +332,12 @@ def _kernel(kernel: str | Path | Kernel) -> Kernel:
     return kernel_for(kernel)
 
 
-def _boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, *, order: bool) -> GuestLike:
+def _boot(
+    kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, *, order: bool, lens: bool
+) -> GuestLike:
     from pfnlab.lab.qemu import Guest
 
     probes = trace_request(kernel.release) if order else ""
-    return Guest(kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets, image=image, probes=probes)
+    return Guest(
+        kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets, image=image, probes=probes, shared_ram=lens
+    )

@@ -17,7 +17,7 @@ from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.cache import cache_root
 from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
 from pfnlab.lab.image import guest_image
-from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file
+from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file, tell_monitor
 
 QEMU = "qemu-system-x86_64"
 
@@ -53,6 +53,7 @@ class Guest:
     :param image: the initramfs; the compiled agent when None
     :param fresh: boot, even where the state of an equal machine was saved after its boot
     :param probes: a ``trace`` request (:func:`pfnlab.lab.order.trace_request`), to observe orders with
+    :param shared_ram: keep its RAM in a file that others can read, `ram`
     :param extra: more arguments for QEMU; such machines are always booted
     :raises MissingTool: QEMU or a C compiler is not on this machine
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
@@ -61,6 +62,8 @@ class Guest:
     hello: Hello
     #: The console's log; moved to ``<cache>/lost`` when the guest is lost, deleted on a clean close.
     console: Path
+    #: The file that is its RAM, None where that is QEMU's alone.
+    ram: Path | None = None
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Guest:
         image: Path | None = None,
         fresh: bool = False,
         probes: str = "",
+        shared_ram: bool = False,
         extra: Sequence[str] = (),
     ) -> None:
         qemu = shutil.which(QEMU)
@@ -93,8 +97,10 @@ class Guest:
             *extra,
         ]
         state = None
+        self._shared_ram_mib = ram_mib * shared_ram
         if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB):
-            state = state_file([Path(qemu), vmlinuz, initrd], [*shape, PARAMETERS, *[probes] * bool(probes)])
+            options = [*shape, PARAMETERS, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
+            state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
         if state and state.exists() and self._restore(command, state, requests=int(bool(probes))):
             return
@@ -128,8 +134,10 @@ class Guest:
 
     # Everything a machine leaves behind is in its folder.
     def _launch(self, command: Sequence[str]) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=_memory_folder()))
+        room = self._shared_ram_mib << 20
+        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=_memory_folder(_ROOM + room)))
         self.console = self._folder / "console"
+        self.ram = self._folder / "ram" if room else None
         try:
             self._channel = Channel(self._folder / "channel")
             self._process, self._guard = _start(
@@ -138,6 +146,7 @@ class Guest:
                     *_device("channel", _backing(self._folder / "channel"), 0x11),
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
+                    *(_shared_ram(self.ram, room) if self.ram else ()),
                 ],
                 self._folder,
             )
@@ -162,6 +171,13 @@ class Guest:
             raise Defect("a request to a guest that was closed")
         self._channel.send(text)
         return self._wait("answer", limit)
+
+    def listen_for_gdb(self) -> Path:
+        """Let a :class:`pfnlab.lab.gdbstub.GdbStub` connect from now on; to the unix socket returned."""
+        socket = self._folder / "gdb"
+        if not socket.exists():
+            tell_monitor(self._folder / "qmp", f"gdbserver unix:{socket},server=on,wait=off")
+        return socket
 
     @property
     def pid(self) -> int:
@@ -230,13 +246,18 @@ def _backing(path: Path) -> str:
     return f"memory-backend-file,mem-path={path},size={CHANNEL_SIZE},share=on"
 
 
+def _shared_ram(path: Path, size: int) -> tuple[str, ...]:
+    backend = f"memory-backend-file,id=ram,mem-path={path},size={size},share=on"
+    return ("-object", backend, "-M", "q35,memory-backend=ram")
+
+
 # Shared memory where there is enough: containers often have little, and running out ends processes.
-def _memory_folder() -> str | None:
+def _memory_folder(room: int = _ROOM) -> str | None:
     try:
         shared = os.statvfs("/dev/shm")
     except OSError:
         return None
-    roomy = shared.f_bavail * shared.f_frsize >= _ROOM
+    roomy = shared.f_bavail * shared.f_frsize >= room
     return "/dev/shm" if roomy and os.access("/dev/shm", os.W_OK) else None
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pfnlab.errors import LostGuest
 from pfnlab.lab.cache import cache_root
 
 #: QEMU's arguments for a machine that may be saved: the state does not say that the machine stood still.
@@ -62,6 +63,19 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
         return False
     finally:
         part.unlink(missing_ok=True)
+
+
+def tell_monitor(qmp: Path, command: str) -> str:
+    """
+    Give QEMU, which listens on the socket *qmp*, a line of its human monitor; what it says to that.
+
+    :raises LostGuest: it does not answer
+    """
+    try:
+        with _Qmp(qmp) as ask:
+            return str(ask("human-monitor-command", **{"command-line": command}))
+    except (OSError, ValueError, _Refused) as trouble:
+        raise LostGuest(f"QEMU's monitor did not take `{command.partition(' ')[0]}`: {trouble}") from trouble
 
 
 class _Refused(Exception):

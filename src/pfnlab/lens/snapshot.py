@@ -254,7 +254,7 @@ class _Look:
             if parent == dentry:
                 break
             dentry = parent
-        known = {"resource2_wc": "wc", "resource2": "uc", "mem": "mem"}
+        known = {"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver"}
         if names[0] in known:
             return known[names[0]]
         return "proc" if tuple(names[2:4]) == _PROC_PARENTS else "anon"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pfnlab.mm.flags import perms_text
-from pfnlab.programs.observation import BookEntry, PteSeen, VmaSeen, vma_name
+from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, VmaSeen, vma_name
 from pfnlab.programs.ops import Span
 
 
@@ -106,8 +106,10 @@ def book_seen(state: LensState) -> tuple[BookEntry, ...]:
 
 def tracked_seen(state: LensState) -> tuple[str, ...]:
     """What the tracker remembers, as ``Step.tracked`` says it."""
+    # RAM that a driver maps lies elsewhere on every machine.
+    names = {one.number: PHYSICAL if one.span.name == PHYSICAL else one.span for one in state.contexts}
     shared = tuple(
-        f"{one.span} x{one.references} {' '.join(vma_name(task, span) for task, span in one.users)}"
+        f"{names[one.number]} x{one.references} {' '.join(vma_name(task, span) for task, span in one.users)}"
         for one in state.contexts
     )
     flagged = (vma_name(task.task, vma.span) for task in state.tasks for vma in task.vmas if vma.pat)
