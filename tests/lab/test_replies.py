@@ -131,6 +131,54 @@ def test_a_guard_marker_maps_nothing() -> None:
     assert PteSeen("main", Span("b", 0, 1), None, "swap@L1") in seen
 
 
+def test_telling_the_driver_is_no_step() -> None:
+    """What the agent does before a mapping through the driver does not count."""
+    steps = read("driver-maps-and-zaps").steps
+
+    assert [step.op for step in steps] == [
+        "a = mmap bar[0:8] driver remap wc shared rw",
+        "zap_vma_ptes a[2:4]",
+        "mincore a",
+        "process_vm_readv a[0]",
+        "b = mmap bar[0:2] driver ram wc shared rw",
+        "end",
+    ]
+
+
+def test_a_mapping_through_the_driver_is_of_its_file() -> None:
+    """/dev/pfnlab has offsets in physical bytes."""
+    seen = read("driver-maps-and-zaps").steps[0].vmas
+
+    flags = "rd wr sh mr mw me ms pf io de dd sd"
+    assert (VmaSeen("main", Span("a", 0, 8), "rw-s", "driver", Span("bar", 0, 8), flags),) == seen
+
+
+def test_mincore_answers_digits() -> None:
+    """They are no number: the leading ones count."""
+    values = [(step.result, step.value) for step in read("driver-maps-and-zaps").steps[2:4]]
+
+    assert [("ok", "11001111"), ("EFAULT", None)] == values
+
+
+def test_memory_a_driver_maps_is_ram() -> None:
+    """It is mapped as special and is no device of the program all the same."""
+    step = read("driver-maps-and-zaps").steps[4]
+
+    assert step.ptes is not None
+    assert PteSeen("main", Span("b", 0, 2), RAM, "L1 WB P RW US SPECIAL A") in step.ptes
+    assert step.log == ("x86/PAT: main map pfn RAM range req write-combining for RANGE, got write-back",)
+
+
+def test_a_driver_that_is_told_too_slowly_loses_the_run() -> None:
+    """The step after it would be of a task that was killed."""
+    text, program, placement = recorded("driver-maps-and-zaps")
+
+    reply = parse_reply(text.replace("r 0 0\n", "r -1 110 timeout\n", 1), program, placement)
+
+    assert reply.steps == ()
+    assert reply.lost is not None and "took too long" in reply.lost
+
+
 def test_pages_behind_a_device_count_from_it() -> None:
     """A program that maps past the end sees the same names on every machine."""
     step = read("past-the-end-of-the-bar").steps[0]

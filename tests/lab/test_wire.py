@@ -120,6 +120,53 @@ def test_calls_without_a_range() -> None:
     assert ops("mlockall\nlook\nexec") == ["0 mlockall", "0 nop", "0 exec"]
 
 
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("remap wc", "0 1 0 0 0"),
+        ("fault", "1 0 0 0 0"),
+        ("part[2:4] uc-", "2 2 2000 2000 0"),
+        ("fault_prot", "3 0 0 0 1"),
+        ("mixed", "4 0 0 0 0"),
+        ("halves", "5 0 0 0 0"),
+        ("ram wc", "6 1 0 0 0"),
+        ("refuse", "8 0 0 0 0"),
+    ],
+)
+def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
+    """A mapping through the driver takes two operations; its file offset is the physical address."""
+    lines = ops(f"a = mmap bar[1:9] driver {how} shared rw")
+
+    assert lines == [f"0 driver map {told}", "0 mmap driver 100000000000 8000 3 100001 f8041000"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sent"),
+    [
+        ("zap_vma_ptes a[2:4]", "driver zap 100000002000 2000"),
+        ("unmap_mapping_range bar[0:4]", "driver unmap f8040000 4000 1"),
+        ("unmap_mapping_range bar[0:4] keep_cows", "driver unmap f8040000 4000 0"),
+        ("remap_pfn_range a[2:4] wc", "driver remap 100000002000 2000 1"),
+        ("remap_pfn_range a[2:4]", "driver remap 100000002000 2000 0"),
+        ("request_mem_region bar[2:4]", "driver claim f8042000 2000"),
+        ("release_mem_region", "driver release"),
+        ("ioremap bar[0:4] uc-", "driver ioremap f8040000 4000 0"),
+        ("ioremap bar[0:4] wc", "driver ioremap f8040000 4000 1"),
+        ("ioremap bar[0:4] wb", "driver ioremap f8040000 4000 2"),
+        ("ioremap bar[0:4] uc", "driver ioremap f8040000 4000 3"),
+        ("ioremap bar[0:4] wt", "driver ioremap f8040000 4000 4"),
+        ("iounmap", "driver iounmap 0"),
+        ("mincore a[0:4]", "mincore 100000000000 4000"),
+        ("process_vm_readv a[3]", "readv 100000003000"),
+    ],
+)
+def test_what_drivers_do_is_asked_by_address(line: str, sent: str) -> None:
+    """Spans of areas become virtual bytes, spans of devices physical ones."""
+    lines = ops(f"a = mmap bar[0:8] wc shared rw\n{line}")
+
+    assert lines[1] == f"0 {sent}"
+
+
 def test_too_many_tasks_are_misuse() -> None:
     """The agent holds sixteen tasks."""
     program = Program("t", "", (), tuple(Op(Fork(f"t{number}")) for number in range(16)))
