@@ -11,7 +11,7 @@ from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
-from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
@@ -93,7 +93,10 @@ class Observer:
             if kept.pfns is None:
                 yield f"VM_PAT {vmas}"
             else:
-                yield f"{self.places.device_span(*kept.pfns)} x{kept.refs} {vmas}"
+                span = self.places.device_span(*kept.pfns)
+                # RAM that a driver maps lies elsewhere on every machine.
+                where = span.name if span.name == PHYSICAL else str(span)
+                yield f"{where} x{kept.refs} {vmas}"
 
     def _prots(self, tasks: list[Task]) -> Iterator[str]:
         pat = self.kernel.platform.pat
