@@ -25,7 +25,7 @@ endef
 
 .venv/.demo: pyproject.toml | system
 	$(venv)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[lens]'
 	@touch $@
 
 .venv/.test: pyproject.toml | system
