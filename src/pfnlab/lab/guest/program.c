@@ -145,6 +145,8 @@ static void answer_program(char **text)
 {
 	const char *wrong = read_program(text);
 
+	if (!open)
+		driver_reset();
 	if (!wrong && program.driver)
 		wrong = driver_load();
 	if (!wrong && !program.times && !open && !task_first())
@@ -164,8 +166,6 @@ static void answer_program(char **text)
 			run_program();
 	}
 	open = !wrong && program.more;
-	if (!open)
-		driver_reset();
 	say("done ");
 	say(program.id);
 	say("\n");
