@@ -16,8 +16,10 @@ from pfnlab.lens import need_drgn
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_seen
-from pfnlab.programs.observation import Step, VmaSeen
+from pfnlab.programs.observation import PHYSICAL, Step, VmaSeen
+from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
+from pfnlab.programs.pte_text import RAM
 
 if TYPE_CHECKING:
     from pfnlab.lens.memory import GuestRam
@@ -127,9 +129,16 @@ def _both(step: Step, state: LensState) -> list[tuple[str, tuple[Any, ...], tupl
     return found
 
 
-# The lens has no counters, and knows the files of devices by their names alone.
+# The lens has no counters, and knows the files of devices by their names alone: not that RAM is a driver's.
 def _comparable(vmas: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
-    return tuple(msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0, file="") for vma in vmas)
+    return tuple(
+        msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0, file="", offset=_known(vma.offset))
+        for vma in vmas
+    )
+
+
+def _known(offset: Span | None) -> Span | None:
+    return RAM if offset is not None and offset.name == PHYSICAL else offset
 
 
 # What only one side has.

@@ -191,6 +191,8 @@ class _Reader:
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
         where = None if file == "anon" else self.places.device_span(pfn, pfn + last - first)
+        if file == "driver" and where is not None and where.name == PHYSICAL:
+            where = RAM
         section.vmas.append(
             VmaSeen(
                 task=self.tasks[int(task)],

@@ -30,9 +30,10 @@ class VmaSeen(msgspec.Struct, frozen=True):
     :param task: whose
     :param span: pages of the area
     :param perms: as printed, ``rw-s``
-    :param file: ``wc``, ``uc`` (resource files), ``mem``, ``proc``, ``anon``
+    :param file: ``wc``, ``uc`` (resource files), ``mem``, ``proc``, ``driver``, ``anon``
     :param offset: device pages the file offset stands for, or None for anonymous memory:
-        physical for all interfaces of S9, so relative to the device it lies in
+        physical for all interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)``
+        where a driver's RAM is mapped private
     :param flags: the VmFlags codes, in the kernel's order
     :param rss: kB; with ``anonymous`` and ``locked`` it is what smaps counts
     """

@@ -74,12 +74,19 @@ class Observer:
                 span,
                 perms_text(vma.flags),
                 vma.file.kind if vma.file else "anon",
-                self.places.device_span(vma.pgoff, vma.pgoff + vma.nr) if vma.file else None,
+                self._offset(vma),
                 vm_flags_text(vma.flags),
                 rss,
                 rss,
                 pss if vma.flags & VM_LOCKED else 0,
             )
+
+    def _offset(self, vma: Vma) -> Span | None:
+        """What the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
+        if vma.file is None:
+            return None
+        span = self.places.device_span(vma.pgoff, vma.pgoff + vma.nr)
+        return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
 
     def _named(self, tasks: list[Task]) -> dict[Vma, str]:
         """Every VMA in the program's areas, in words."""
