@@ -21,7 +21,7 @@ from pfnlab.mm.flags import (
 )
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
-from pfnlab.mm.unmap import Steps, clear_vmas, free_vmas, gather_munmap
+from pfnlab.mm.unmap import Steps, clear_vmas, free_vmas, gather_munmap, zap_vma
 from pfnlab.mm.vma import MappedFile, Vma
 
 
@@ -102,14 +102,18 @@ def do_mmap(
 
 
 def _teardown(vma: Vma) -> None:
-    """A VMA whose mmap failed goes again; only a two-phase one was linked by then (S4.7)."""
-    tlb = MmuGather(vma.mm)
-    vma.mm.kernel.trace.event("clear", vma.start)
-    vma.mm.kernel.trace.event("free_pgtables")
+    """A VMA whose mmap failed goes again, with what was filled; only a two-phase one was linked (S4.7)."""
+    mm, kernel = vma.mm, vma.mm.kernel
+    tlb = MmuGather(mm)
+    kernel.tracker.unmap_vmas(vma)
+    zap_vma(tlb, vma, vma.start, vma.end)
+    kernel.trace.event("free_pgtables")
+    kernel.flushes.tlb_free_vmas(tlb)
     if vma.file is not None and vma.file.mmap_prepare:
-        vma.mm.kernel.trace.event("unlink", vma.start)
+        kernel.trace.event("unlink", vma.start)
+    tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vma.start, vma.end)))
     tlb.finish()
-    vma.mm.kernel.trace.event("free", vma.start)
+    free_vmas(mm, [vma])
 
 
 def _finish(vma: Vma, populated: bool) -> None:

@@ -16,11 +16,17 @@ from pfnlab.programs.ops import (
     Area,
     Call,
     Device,
+    DriverHow,
+    DriverMap,
+    DriverMode,
     Exec,
     Exit,
     Fork,
+    Ioremap,
+    Iounmap,
     Kill,
     Madvise,
+    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -31,11 +37,16 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
+    ProcessVmReadv,
     Program,
     Read,
+    ReleaseMemRegion,
+    RequestMemRegion,
     Span,
+    UnmapMappingRange,
     Via,
     Write,
+    ZapVmaPtes,
 )
 
 #: Pages of a generated device and of every area: small enough that ranges meet.
@@ -70,20 +81,39 @@ _WEIGHTS = {
 }
 
 
-def generate(seed: int, length: int = 12) -> Program:
+#: How often each kind of driver operation is drawn, where a program may have them.
+_DRIVER_WEIGHTS = {
+    "driver mmap": 14,
+    "zap": 9,
+    "unmap_mapping_range": 7,
+    "request_mem_region": 4,
+    "release_mem_region": 3,
+    "ioremap": 4,
+    "iounmap": 3,
+    "mincore": 2,
+    "process_vm_readv": 2,
+}
+
+#: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
+_SHARED_ONLY = ("fault", "fault_prot")
+
+
+def generate(seed: int, length: int = 12, *, driver: bool = False) -> Program:
     """
     The program of a seed.
 
     :param length: how many operations
+    :param driver: with operations that need the guest driver
     """
-    return _Drawing(Random(seed)).program(f"random {seed}", length)
+    return _Drawing(Random(seed), driver).program(f"random {seed}{' driver' * driver}", length)
 
 
 class _Drawing:
     """One program being drawn: which tasks may exist decides what may be said next."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, driver: bool) -> None:
         self.random = random
+        self.weights = _WEIGHTS | (_DRIVER_WEIGHTS if driver else {})
         self.tasks = [MAIN_TASK]
         self.forked = 0
         self.mapped: set[str] = set()
@@ -93,7 +123,7 @@ class _Drawing:
 
     def program(self, title: str, length: int) -> Program:
         ops = [self.op("mmap")]
-        kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
+        kinds, weights = list(self.weights), list(self.weights.values())
         while len(ops) < length and self.tasks:
             ops.append(self.op(self.random.choices(kinds, weights)[0]))
         areas = tuple(Area(name, AREA_PAGES) for name in _AREAS)
@@ -139,6 +169,24 @@ class _Drawing:
             case "exit" | "kill" if task != MAIN_TASK or draw.random() < 0.1:
                 self.tasks.remove(task)
                 return Exit() if kind == "exit" else Kill()
+            case "driver mmap":
+                return self.driver_mmap()
+            case "zap":
+                return ZapVmaPtes(self.span())
+            case "unmap_mapping_range":
+                return UnmapMappingRange(self.device_span(), draw.random() < 0.3)
+            case "request_mem_region":
+                return RequestMemRegion(self.device_span())
+            case "release_mem_region":
+                return ReleaseMemRegion()
+            case "ioremap":
+                return Ioremap(self.device_span(), draw.choice(("uc-", "wc", "wb", "uc", "wt")))
+            case "iounmap":
+                return Iounmap()
+            case "mincore":
+                return Mincore(self.span())
+            case "process_vm_readv":
+                return ProcessVmReadv(self.page())
             case "exec" if task != MAIN_TASK or draw.random() < 0.2:
                 return Exec()
         return Munmap(self.span())
@@ -166,6 +214,34 @@ class _Drawing:
         return Mmap(
             name, source, via, draw.random() < 0.65, prot, populate=populate, locked=locked, over=over
         )
+
+    def driver_mmap(self) -> Call:
+        """A mapping through the guest driver; remaps of living VMAs are left out, a full entry is a BUG."""
+        draw = self.random
+        how: DriverHow = draw.choice(
+            ("remap", "part", "halves", "ram", "fault", "fault_prot", "mixed", "refuse")
+        )
+        mode: DriverMode = draw.choice(("asis", "wc", "uc-"))
+        pages = draw.choice((2, 4, 8, 16))
+        start = draw.randrange(0, DEVICE_PAGES - pages + 1)
+        part = None
+        if how == "part":
+            first = draw.randrange(pages)
+            part = (first, draw.randrange(first + 1, pages + 1))
+        return Mmap(
+            draw.choice(_AREAS),
+            Span("bar", start, start + pages),
+            "driver",
+            how in _SHARED_ONLY or how == "mixed" or draw.random() < 0.7,
+            draw.choice(_PROTS),
+            driver=DriverMap(how, mode, part),
+        )
+
+    def device_span(self) -> Span:
+        """Some pages of the BAR."""
+        start = self.random.randrange(DEVICE_PAGES)
+        end = min(DEVICE_PAGES, start + self.random.choice((1, 2, 4, 8)))
+        return Span("bar", start, end)
 
     def mremap(self) -> Call:
         draw = self.random
