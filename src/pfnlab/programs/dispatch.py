@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.entry import pte_present
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
@@ -19,7 +20,7 @@ from pfnlab.mm.unmap import Steps, do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar
-from pfnlab.mm.vma import MappedFile
+from pfnlab.mm.vma import MappedFile, Vma
 from pfnlab.mm.walk import mincore, process_vm_readv
 from pfnlab.mm.zap import unmap_mapping_range, zap_vma_ptes
 from pfnlab.programs.ops import (
@@ -123,14 +124,14 @@ def _driver_steps(kernel: Kernel, task: Task, call: Call, places: Places) -> Ste
     match call:
         case ZapVmaPtes(span=span):
             start, end = _pages(places, span)
-            return zap_vma_ptes(mm.vma_lookup(start), start, end)
+            return _zap(mm.vma_lookup(start), start, end)
         case UnmapMappingRange(span=span, keep_cows=keep):
             return unmap_mapping_range(
                 kernel, lambda file: file.kind == "driver", _pfns(places, span), even_cows=not keep
             )
         case RemapPfnRange(span=span, mode=mode):
             start, end = _pages(places, span)
-            return driver.remap_pfn_range(mm.vma_lookup(start), start, end, mode)
+            return _remap(driver, mm.vma_lookup(start), start, end, mode)
         case RequestMemRegion(span=span):
             return driver.request_mem_region(kernel, _pfns(places, span))
         case ReleaseMemRegion():
@@ -138,8 +139,32 @@ def _driver_steps(kernel: Kernel, task: Task, call: Call, places: Places) -> Ste
         case Ioremap(span=span, mode=mode):
             return driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
         case Iounmap():
-            return driver.iounmap(kernel)
+            return _iounmap(driver, kernel)
     raise Defect(f"no system call for {call!r}")
+
+
+def _zap(vma: Vma | None, start: int, end: int) -> Steps[None]:
+    """The guest driver zaps in the VMA at the first page, if there is one."""
+    if vma is None:
+        raise ModelledErrno(errno.EFAULT)
+    yield from zap_vma_ptes(vma, start, end)
+
+
+def _remap(driver: DriverState, vma: Vma | None, start: int, end: int, mode: str) -> Steps[None]:
+    """The guest driver fills its own VMAs only, and refuses what would stop the kernel."""
+    if vma is not None:
+        if not isinstance(vma.file, DriverFile) or end > vma.end:
+            raise ModelledErrno(errno.EINVAL)
+        if any(pte_present(run.bits) for run in vma.mm.tables.runs(start, end)):
+            raise ModelledErrno(errno.EBUSY)
+    yield from driver.remap_pfn_range(vma, start, end, mode)
+
+
+def _iounmap(driver: DriverState, kernel: Kernel) -> Steps[None]:
+    """The guest driver says so when it has no mapping of its own."""
+    if driver.mapped is None:
+        raise ModelledErrno(errno.ENOENT)
+    yield from driver.iounmap(kernel)
 
 
 def _pages(places: Places, span: Span) -> tuple[int, int]:
