@@ -26,9 +26,9 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
     tlb.finish()
 
 
-def zap_vma_ptes(vma: Vma | None, start: int, end: int) -> Steps[None]:
+def zap_vma_ptes(vma: Vma, start: int, end: int) -> Steps[None]:
     """zap_vma_ptes (zap_special_vma_range): in silence nothing unless the range is a PFN VMA's (S6.7.4)."""
-    if vma is None or not vma.flags & VM_PFNMAP or start < vma.start or end > vma.end:
+    if not vma.flags & VM_PFNMAP or start < vma.start or end > vma.end:
         return
     yield from zap_page_range_single(vma, start, end)
 

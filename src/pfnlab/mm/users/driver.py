@@ -17,7 +17,7 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.unmap import Steps
 from pfnlab.mm.vma import Vma
-from pfnlab.mm.zap import revoke_iomem
+from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
 from pfnlab.units import PfnRange, pfn_to_phys
 
 #: The ordinary pages the driver hands out for kind ``ram``.
@@ -95,11 +95,10 @@ class DriverFile:
 
 @dataclass
 class DriverState:
-    """What the driver keeps between calls: one claimed region, one mapping of its own."""
+    """What the driver keeps between calls: one claimed region, and mappings of its own, newest last."""
 
-    claimed: PfnRange | None = None
-    mapped: PfnRange | None = None
-    resource: Resource | None = field(default=None)
+    mapped: list[PfnRange] = field(default_factory=list)
+    resource: Resource | None = None
 
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> Steps[None]:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
@@ -121,21 +120,32 @@ class DriverState:
         yield "released"
 
     def ioremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> Steps[None]:
-        """Map *pfns* for the driver itself; an earlier mapping is forgotten, not undone.
+        """Map *pfns* for the driver itself.
 
         :raises ModelledErrno: ENOMEM
         """
-        self.mapped = None
         ioremap(kernel, pfns, mode)
-        self.mapped = pfns
+        self.mapped.append(pfns)
         yield "mapped"
 
     def iounmap(self, kernel: Kernel) -> Steps[None]:
-        """Undo the driver's own mapping, if there is one."""
-        if self.mapped is not None:
-            iounmap(kernel, self.mapped)
-            self.mapped = None
+        """Undo the driver's newest mapping.
+
+        :raises ModelledErrno: ENOENT when there is none
+        """
+        if not self.mapped:
+            raise ModelledErrno(errno.ENOENT)
+        iounmap(kernel, self.mapped.pop())
         yield "unmapped"
+
+    def zap(self, vma: Vma | None, start: int, end: int) -> Steps[None]:
+        """zap_vma_ptes on the VMA at *start*.
+
+        :raises ModelledErrno: EFAULT without a VMA
+        """
+        if vma is None:
+            raise ModelledErrno(errno.EFAULT)
+        yield from zap_vma_ptes(vma, start, end)
 
     def remap_pfn_range(self, vma: Vma | None, start: int, end: int, mode: str) -> Steps[None]:
         """remap_pfn_range once more on a live VMA, with the frames its offset names.
