@@ -22,7 +22,7 @@ from pfnlab.mm.users.driver import DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.vma import MappedFile, Vma
 from pfnlab.mm.walk import mincore, process_vm_readv
-from pfnlab.mm.zap import unmap_mapping_range, zap_vma_ptes
+from pfnlab.mm.zap import unmap_mapping_range
 from pfnlab.programs.ops import (
     Call,
     Exec,
@@ -124,7 +124,7 @@ def _driver_steps(kernel: Kernel, task: Task, call: Call, places: Places) -> Ste
     match call:
         case ZapVmaPtes(span=span):
             start, end = _pages(places, span)
-            return _zap(mm.vma_lookup(start), start, end)
+            return driver.zap(mm.vma_lookup(start), start, end)
         case UnmapMappingRange(span=span, keep_cows=keep):
             return unmap_mapping_range(
                 kernel, lambda file: file.kind == "driver", _pfns(places, span), even_cows=not keep
@@ -139,15 +139,8 @@ def _driver_steps(kernel: Kernel, task: Task, call: Call, places: Places) -> Ste
         case Ioremap(span=span, mode=mode):
             return driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
         case Iounmap():
-            return _iounmap(driver, kernel)
+            return driver.iounmap(kernel)
     raise Defect(f"no system call for {call!r}")
-
-
-def _zap(vma: Vma | None, start: int, end: int) -> Steps[None]:
-    """The guest driver zaps in the VMA at the first page, if there is one."""
-    if vma is None:
-        raise ModelledErrno(errno.EFAULT)
-    yield from zap_vma_ptes(vma, start, end)
 
 
 def _remap(driver: DriverState, vma: Vma | None, start: int, end: int, mode: str) -> Steps[None]:
@@ -158,13 +151,6 @@ def _remap(driver: DriverState, vma: Vma | None, start: int, end: int, mode: str
         if any(pte_present(run.bits) for run in vma.mm.tables.runs(start, end)):
             raise ModelledErrno(errno.EBUSY)
     yield from driver.remap_pfn_range(vma, start, end, mode)
-
-
-def _iounmap(driver: DriverState, kernel: Kernel) -> Steps[None]:
-    """The guest driver says so when it has no mapping of its own."""
-    if driver.mapped is None:
-        raise ModelledErrno(errno.ENOENT)
-    yield from driver.iounmap(kernel)
 
 
 def _pages(places: Places, span: Span) -> tuple[int, int]:
