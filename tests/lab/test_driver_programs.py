@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from driver_guest import have
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.driver import driver_for
 from pfnlab.lab.driver_programs import DriverImage, needs_driver
 from pfnlab.lab.kernels import kernel_for
 from pfnlab.lab.machine import QemuMachine
+from pfnlab.lab.placement import check_placeable
 from pfnlab.programs.compare import differences
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
@@ -85,6 +86,19 @@ def test_what_cannot_be_had_is_not_asked_for_again() -> None:
             image.path()
 
     assert [1] == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a = mmap bar[0:2000] wc shared rw\nmincore a\n", "at most 1024 pages, not 2000"),
+        ("a = mmap bar[0:17] driver ram shared rw\n", "16 pages of RAM, not 17"),
+    ],
+)
+def test_what_no_guest_can_answer_is_refused(text: str, why: str) -> None:
+    """Before anything runs."""
+    with pytest.raises(Misuse, match=why):
+        check_placeable(load_text("pfnlab program 1\ndevice bar: pci, 2000 pages\n" + text))
 
 
 @pytest.mark.lab

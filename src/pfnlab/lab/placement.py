@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.ops import Device, Mmap, Program, Write
+from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, Write
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.units import PfnRange
 
@@ -28,6 +28,10 @@ MAX_BAR_MIB = 16 << 10
 #: Up to this size the BAR lies behind the channel's (16 MiB), and nothing lies behind it; larger ones
 #: come first, and a program that maps past their end would reach the channel.
 TAIL_BAR_MIB = 8
+
+#: How many pages one mincore is answered for, and how much RAM the driver has (``guest/PROTOCOL.md``).
+MINCORE_PAGES = 1024
+DRIVER_RAM_PAGES = 16
 
 _PAGES_PER_MIB = 256
 
@@ -177,6 +181,16 @@ def check_placeable(program: Program) -> None:
             f"the pci devices need a BAR of {bar_mib_for(program)} MiB: declare at most "
             f"{MAX_BAR_MIB >> 10} GiB together"
         )
+    for op in program.ops:
+        _check_answerable(op.call)
+
+
+def _check_answerable(call: Call) -> None:
+    if isinstance(call, Mincore) and call.span.pages > MINCORE_PAGES:
+        raise Misuse(f"a guest answers mincore of at most {MINCORE_PAGES} pages, not {call.span.pages}")
+    ram = isinstance(call, Mmap) and call.driver is not None and call.driver.how == "ram"
+    if isinstance(call, Mmap) and ram and call.source.pages > DRIVER_RAM_PAGES:
+        raise Misuse(f"the guest's driver has {DRIVER_RAM_PAGES} pages of RAM, not {call.source.pages}")
 
 
 def _pci(program: Program) -> list[Device]:
