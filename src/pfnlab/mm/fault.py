@@ -82,6 +82,9 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
     else:
         # The tables down to the handler's level exist by now, whatever it answers (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
+        if vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:
+            # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
+            mm.kernel.trace.event("fault", vpn)
         if vma.file.fault is None:
             # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
             raise Signal("SIGBUS", 2)

@@ -15,7 +15,7 @@ from pfnlab.mm.flags import (
     is_cow_mapping,
 )
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import Steps, exit_mmap
+from pfnlab.mm.unmap import Steps, clear_vmas, exit_mmap, free_vmas
 from pfnlab.mm.vma import Vma
 
 
@@ -38,6 +38,7 @@ def dup_mmap(parent: MmStruct) -> Steps[MmStruct]:
         tracker.vm_area_dup(src, dst)
         child.link(dst)
         if dst.file is not None:
+            parent.kernel.link_file(dst, src)
             trace.event("link", dst.start)
         if src.flags & VM_WIPEONFORK:
             dst.anon_vma = None
@@ -60,8 +61,14 @@ def dup_mmap(parent: MmStruct) -> Steps[MmStruct]:
 
 def _fail(parent: MmStruct, child: MmStruct) -> Steps[None]:
     """The half-made child is torn down; whatever went wrong, fork answers ENOMEM (S3.5.4)."""
-    parent.flush_tlb()
-    yield from exit_mmap(child)
+    if parent.kernel.profile.failed_fork_unmaps:
+        vmas = list(child)
+        yield from clear_vmas(child, vmas)
+        free_vmas(child, vmas)
+        parent.flush_tlb()
+    else:
+        parent.flush_tlb()
+        yield from exit_mmap(child)
     raise ModelledErrno(errno.ENOMEM)
 
 

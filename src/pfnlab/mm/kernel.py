@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.unmap import Steps, drain, exit_mmap
+from pfnlab.mm.vma import Vma
 from pfnlab.trace import Trace
 
 #: Where mmap looks for free space first: the top of user space, below the stack.
@@ -72,6 +74,8 @@ class Kernel:
         self.tasks: dict[str, Task] = {}
         #: What a loaded driver keeps between calls; its own, others leave it alone.
         self.driver: Any = None
+        #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
+        self.i_mmap: list[Vma] = []
         self._current: Task | None = None
         self._next_pid = 100
         self._warned: set[str] = set()
@@ -132,6 +136,17 @@ class Kernel:
         left = self._forced[1]
         self._forced[1] = left - calls
         return bool(0 < left <= calls)
+
+    def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
+        """vma_interval_tree_insert, or insert_after for the copy a fork makes (S6.7.2)."""
+        if parent is not None:
+            self.i_mmap.insert(self.i_mmap.index(parent) + 1, vma)
+            return
+        insort(self.i_mmap, vma, key=lambda one: one.pgoff)
+
+    def unlink_file(self, vma: Vma) -> None:
+        """vma_interval_tree_remove."""
+        self.i_mmap.remove(vma)
 
     def claim(self, resource: Resource) -> None:
         """A driver's resource enters the map of physical memory."""

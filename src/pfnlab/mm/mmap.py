@@ -82,6 +82,12 @@ def do_mmap(
         file=file,
     )
     try:
+        if file is not None and file.mmap_prepare:
+            file.prepare(vma)
+    except ModelledErrno:
+        free_vmas(mm, replaced)
+        raise
+    try:
         if file is not None:
             if file.mmap_prepare:
                 # Two phases (S4.7): the new VMA is linked and the old ones are gone before it is filled.
@@ -94,8 +100,10 @@ def do_mmap(
         free_vmas(mm, replaced)
         raise
     mm.link(vma)
-    if file is not None and not file.mmap_prepare:
-        mm.kernel.trace.event("link", start)
+    if file is not None:
+        mm.kernel.link_file(vma)
+        if not file.mmap_prepare:
+            mm.kernel.trace.event("link", start)
     yield "linked"
     free_vmas(mm, replaced)
     _finish(vma, populated)
@@ -125,6 +133,6 @@ def _finish(vma: Vma, populated: bool) -> None:
         return
     vma.set_page_prot()
     start, end = vma.start, vma.end
-    vma = vma.mm.merge_around(vma)
+    vma = vma.mm.merge_around(vma, fresh=True)
     if populated or vma.flags & VM_LOCKED:
         populate(vma, start, end)

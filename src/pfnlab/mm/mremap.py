@@ -206,6 +206,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
     tracker.vm_area_dup(vma, new)
     mm.link(new)
     if new.file is not None:
+        mm.kernel.link_file(new)
         trace.event("link", to)
     trace.event("move_tables")
     _move_page_tables(mm, call.start, call.old, to)
@@ -219,7 +220,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
             vma.flags &= ~VM_ACCOUNT
     elif call.old:
         yield from do_munmap(mm, call.start, call.start + call.old)
-    new = mm.merge_around(new)
+    new = mm.merge_around(new, fresh=True)
     if new.flags & VM_LOCKED and call.new > call.old:
         populate(new, to + call.old, to + call.new)
     return to

@@ -33,6 +33,8 @@ class Profile:
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
     :ivar remap_prepares_first: remap_pfn_range refuses a private part before it tracks anything (S4.6.1)
+    :ivar failed_fork_unmaps: a fork that fails unmaps what it copied itself, before the parent is flushed
+    :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
@@ -58,6 +60,8 @@ class Profile:
     exec_tears_down_late: bool
     fixed_frees_before_mmap: bool
     remap_prepares_first: bool
+    failed_fork_unmaps: bool
+    faults_drop_the_vma_lock: bool
     madvise_gathers_once: bool
     mincore_walks: bool
     devmem_guards_aliases: bool

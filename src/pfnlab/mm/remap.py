@@ -33,7 +33,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         raise ModelledErrno(errno.EINVAL)
     prot = tracker.remap_pfn_range(vma, start, pfns, prot)
     if refused:
-        tracker.remap_pfn_range_failed(vma, pfns)
+        _undo(vma, start, pfns)
         raise ModelledErrno(errno.EINVAL)
     if vma.mm.tables.runs(start, end):
         raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there")
@@ -41,12 +41,13 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         vma.pgoff = pfns.start
     vma.flags |= VM_REMAP
     if kernel.fails("__pte_alloc", vma.mm.tables.absent(start, end)):
-        _undo(vma, start, end, pfns)
+        vma.mm.tables.allocate(start, start + 1, lowest=2)
+        _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
     vma.mm.tables.set(Run(start, end, pfns.start, prot | PAGE_SPECIAL))
 
 
-def _undo(vma: Vma, start: int, end: int, pfns: PfnRange) -> None:
+def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
     """Filling failed: what was filled is zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
     tlb = MmuGather(vma.mm)
     vma.mm.kernel.tracker.zap_page_range_single(vma)

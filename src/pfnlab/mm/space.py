@@ -113,6 +113,11 @@ class MmStruct:
         self.kernel.tracker.vm_area_dup(vma, upper)
         vma.end = at
         self.link(upper)
+        if vma.file is not None:
+            # Both parts are put into the file's reverse map anew, the lower one last.
+            self.kernel.link_file(upper)
+            self.kernel.unlink_file(vma)
+            self.kernel.link_file(vma)
         return upper
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
@@ -129,10 +134,19 @@ class MmStruct:
         joins_below = below is not None and vma.can_merge(below)
         return joins_below or (above is not None and above.can_merge(vma))
 
-    def merge_around(self, vma: Vma) -> Vma:
-        """Merge *vma* with its neighbours where the kernel would (S5.3.2); returns the VMA it is in now."""
+    def merge_around(self, vma: Vma, *, fresh: bool = False) -> Vma:
+        """Merge *vma* with its neighbours where the kernel would (S5.3.2); returns the VMA it is in now.
+
+        :param fresh: *vma* is being mapped: where it merges, it never was a VMA of its own
+        """
         at = bisect_left(self._starts, vma.start)
-        if at and vma.can_merge(self._vmas[at - 1]):
+        joins_below = at > 0 and vma.can_merge(self._vmas[at - 1])
+        joins_above = at + 1 < len(self._vmas) and self._vmas[at + 1].can_merge(vma)
+        if (joins_below or joins_above) and not fresh:
+            self.kernel.trace.event("free", vma.start)
+        if joins_below and joins_above:
+            self.kernel.trace.event("free", vma.end)
+        if joins_below:
             below = self._vmas[at - 1]
             self._absorb(below, vma)
             vma, at = below, at - 1

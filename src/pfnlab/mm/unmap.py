@@ -97,6 +97,7 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False) -> Steps[
     for vma in vmas:
         mm.unlink(vma)
         if vma.file is not None:
+            mm.kernel.unlink_file(vma)
             trace.event("unlink", vma.start)
     yield "unlinked"
     tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end)))
@@ -126,7 +127,7 @@ def do_munmap(mm: MmStruct, start: int, end: int) -> Steps[None]:
 def exit_mmap(mm: MmStruct) -> Steps[None]:
     """The address space ends: every VMA in address order, whatever is sealed (S8.2)."""
     vmas = list(mm)
-    if not vmas:
+    if not vmas and mm.visible:
         # The program's own mappings, which are not modelled, go all the same.
         MmuGather(mm, fullmm=True).finish()
     yield from clear_vmas(mm, vmas, fullmm=True)

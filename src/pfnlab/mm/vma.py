@@ -48,8 +48,15 @@ class MappedFile(Protocol):
         """Its mappings belong to physical memory's one address space object, where revocations look."""
 
     @property
+    def has_fault(self) -> bool:
+        """Its vm_ops carry a fault handler, be it one that only refuses (as sysfs' wrapper does)."""
+
+    @property
     def fault(self) -> Callable[[Vma, int], None] | None:
         """The fault handler: fills the entry of a virtual page, or raises a signal; None without one."""
+
+    def prepare(self, vma: Vma) -> None:
+        """The first phase of a two-phase mmap: what can be refused before there is a VMA (S4.7.1)."""
 
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap; raises :class:`~pfnlab.errors.ModelledErrno` when it refuses."""

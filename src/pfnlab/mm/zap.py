@@ -41,14 +41,13 @@ def unmap_mapping_range(
     :param belongs: whether a file shares the address space object that is unmapped
     :param pages: file offsets in pages, as vm_pgoff counts them
     """
-    for task in sorted(kernel.tasks.values(), key=lambda one: one.pid):
-        for vma in task.mm:
-            if vma.file is None or not belongs(vma.file):
-                continue
-            start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
-            end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start
-            if start < end:
-                yield from zap_page_range_single(vma, start, end, even_cows=even_cows)
+    for vma in list(kernel.i_mmap):
+        if vma.file is None or not belongs(vma.file):
+            continue
+        start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
+        end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start
+        if start < end:
+            yield from zap_page_range_single(vma, start, end, even_cows=even_cows)
 
 
 def revoke_iomem(kernel: Kernel, pages: PfnRange) -> Steps[None]:

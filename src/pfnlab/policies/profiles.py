@@ -46,6 +46,8 @@ SWITCHES = (
     Switch("unfaulted_unaccounted", "6.12", "mprotect() of untouched anonymous memory; measured"),
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own; measured"),
     Switch("madvise_gathers_once", "6.16", "one mmu_gather around madvise(); measured"),
+    Switch("faults_drop_the_vma_lock", "6.12", "per-VMA locks, 6.4, and vmf_can_call_fault(); measured"),
+    Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied; measured"),
     Switch("guard_regions", "6.16", "MADV_GUARD_INSTALL, 6.13; S5.9"),
     Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),
     Switch("pgprot_replaces", "6.16", "pgprot_set_cachemode(), pfnmap rewrite of 6.16; S1.5"),

@@ -25,6 +25,7 @@ class DevMem:
     mmap_prepare: bool
     kind: str = "mem"
     iomem: bool = True
+    has_fault: bool = False
     fault: None = None
     noexec: bool = False
     write_notify: bool = False
@@ -32,11 +33,11 @@ class DevMem:
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 
-    def mmap(self, vma: Vma) -> None:
-        """mmap_mem: the offset is the physical page.
+    def prepare(self, vma: Vma) -> None:
+        """Everything that is judged before a page is mapped; the offset is the physical page.
 
         :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory user space may not
-            have, EAGAIN for every failure of the mapping itself (S9.1.2)
+            have (S9.1.2)
         """
         platform = vma.mm.kernel.platform
         pfns = PfnRange(vma.pgoff, vma.pgoff + vma.nr)
@@ -45,6 +46,15 @@ class DevMem:
         if platform.strict_devmem and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):
             raise ModelledErrno(errno.EPERM)
         self._phys_mem_access_prot_allowed(vma, pfns)
+
+    def mmap(self, vma: Vma) -> None:
+        """mmap_mem, or the second phase of it.
+
+        :raises ModelledErrno: EAGAIN for every failure of the mapping itself, else as :meth:`prepare`
+        """
+        if not self.mmap_prepare:
+            self.prepare(vma)
+        pfns = PfnRange(vma.pgoff, vma.pgoff + vma.nr)
         try:
             remap_pfn_range(vma, vma.start, pfns, vma.page_prot, prepared=self.mmap_prepare)
         except ModelledErrno:

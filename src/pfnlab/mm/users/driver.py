@@ -54,8 +54,12 @@ class DriverFile:
     own_placement: bool = False
     mmap_prepare: bool = False
     iomem: bool = False
+    has_fault: bool = True
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap.

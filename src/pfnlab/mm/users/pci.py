@@ -44,6 +44,11 @@ class PciBar:
         return not self.proc
 
     @property
+    def has_fault(self) -> bool:
+        """sysfs wraps the vm_ops and has a handler of its own."""
+        return not self.proc
+
+    @property
     def own_placement(self) -> bool:
         """/proc files place mappings themselves (S5.8)."""
         return self.proc
@@ -52,6 +57,9 @@ class PciBar:
     def fsync_errno(self) -> int:
         """sysfs files sync to nothing, /proc files cannot."""
         return errno.EINVAL if self.proc else 0
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
         """pci_mmap_resource_range: the whole VMA at once, cache mode as the interface says.

@@ -57,8 +57,9 @@ class TrackCtx:
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """The context just made goes again (S4.6.4); a partial remap made none."""
-        if pfns.nr == vma.nr:
-            self.vm_area_free(vma)
+        if pfns.nr == vma.nr and vma.pfnmap is not None:
+            vma.pfnmap = None
+            self._untrack(pfns)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """vma_pfnmap_track_ctx_dup (S4.5.3): one more VMA shares the range."""
@@ -93,12 +94,14 @@ class TrackCtx:
         vma.pfnmap = None
         ctx.refs -= 1
         if not ctx.refs:
-            kernel = self._kernel
-            kernel.trace.event("ctx_release")
-            kernel.trace.event("untrack_pfn", ctx.pfns.start)
-            kernel.book.free_pfn_range(
-                pfn_to_phys(ctx.pfns.start), ctx.pfns.nr * PAGE_SIZE, who=kernel.who
-            )
+            self._kernel.trace.event("ctx_release")
+            self._untrack(ctx.pfns)
+
+    def _untrack(self, pfns: PfnRange) -> None:
+        """pfnmap_untrack (S4.4)."""
+        kernel = self._kernel
+        kernel.trace.event("untrack_pfn", pfns.start)
+        kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every context with the VMAs that point to it."""

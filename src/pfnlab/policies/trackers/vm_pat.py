@@ -44,6 +44,7 @@ class VmPat:
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """untrack_pfn with an explicit range (S3.3.3)."""
+        self._kernel.trace.event("untrack", vma.start)
         if vma.flags & VM_PAT:
             self._free(pfns)
             vma.flags &= ~VM_PAT
@@ -74,6 +75,7 @@ class VmPat:
         """untrack_pfn_copy (S3.5.3): the child's own reservation goes again; the parent says which."""
         if dst.flags & VM_PAT:
             self._kernel.trace.event("untrack_copy", dst.start)
+            self._kernel.trace.event("untrack", dst.start)
             pfn, _ = self._get_pat_info(src)
             self._free(PfnRange(pfn, pfn + dst.nr))
             dst.flags &= ~VM_PAT
