@@ -18,7 +18,7 @@ from pfnlab.programs.ops import Op, Program
 TEXT = st.text() | st.text(alphabet="amnpu[]:=0123456789 \n\t#,.-").map("pfnlab program 1\n".__add__)
 
 #: A loaded machine is no failure.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], report_multiple_bugs=False)
 
 
 def refusal(read: object, content: object) -> ProgramError | None:
