@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import msgspec
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -96,7 +97,9 @@ def test_a_broken_printer_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The round trip fails when the printer drops the word `populate`."""
     whole = printer.op_lines
     monkeypatch.setattr(
-        printer, "op_lines", lambda program: [line.replace(" populate", "") for line in whole(program)]
+        printer,
+        "op_lines",
+        lambda program: [re.sub(r" populate\b(?!_)", "", line) for line in whole(program)],
     )
 
     with pytest.raises(AssertionError):
