@@ -38,11 +38,9 @@ def access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
     :raises Signal: the task gets a signal instead
     """
     writes = store is not None
-    entry = mm.tables.entry(vpn)
-    if entry is None or not pte_present(entry.bits) or (writes and not pte_write(entry.bits)):
+    # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
+    while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
         handle_mm_fault(mm, vpn, writes)
-        entry = mm.tables.entry(vpn)
-        assert entry is not None and pte_present(entry.bits)
     bits = pte_mkyoung(entry.bits)
     if writes:
         bits = pte_mkdirty(bits, mm.kernel.profile.saved_dirty)
@@ -55,6 +53,11 @@ def access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
     else:
         mm.kernel.memory[entry.pfn] = store
     return store
+
+
+def _allows(entry: Run, write: bool) -> bool:
+    """Whether the hardware does the access without a fault."""
+    return pte_present(entry.bits) and (pte_write(entry.bits) or not write)
 
 
 def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:

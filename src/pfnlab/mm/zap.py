@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.hw.pgtable import Run
-from pfnlab.mm.flags import VM_PFNMAP
+from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.unmap import Steps, zap_vma
@@ -28,7 +28,8 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
 
 def zap_vma_ptes(vma: Vma, start: int, end: int) -> Steps[None]:
     """zap_vma_ptes (zap_special_vma_range): in silence nothing unless the range is a PFN VMA's (S6.7.4)."""
-    if not vma.flags & VM_PFNMAP or start < vma.start or end > vma.end:
+    taken = VM_PFNMAP | VM_MIXEDMAP if vma.mm.kernel.profile.zap_takes_mixed else VM_PFNMAP
+    if not vma.flags & taken or start < vma.start or end > vma.end:
         return
     yield from zap_page_range_single(vma, start, end)
 

@@ -56,6 +56,7 @@ SWITCHES = (
     Switch("remap_prepares_first", "6.19", "remap_pfn_range in two halves; S4.6, inferred"),
     Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5, measured"),
     Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),
+    Switch("zap_takes_mixed", "7.1", "zap_special_vma_range() for zap_vma_ptes(); S6.7.4, measured on 7.2"),
     Switch("exec_tears_down_late", "7.2", "exec_mmap() after setup_new_exec(); measured"),
     Switch("fallocate_checks_op_first", "6.19", "MADV_REMOVE on resource files; S5.9, measured"),
 )
