@@ -128,10 +128,7 @@ def test_huge_leaf_without_mtrrs() -> None:
 
 def test_effective_type_of_all_pairs() -> None:
     """PAT=WC wins over MTRR=UC; only UC- is weakened to WC; UC is always UC (S1.6)."""
-    table = {
-        (mtrr, pat): effective_type(mtrr, pat)
-        for mtrr, pat in product([UC, WC, WT, WB, WP], CacheMode)
-    }
+    table = {(mtrr, pat): effective_type(mtrr, pat) for mtrr, pat in product([UC, WC, WT, WB, WP], CacheMode)}
 
     assert {CacheMode.WC} == {got for (_, pat), got in table.items() if pat == CacheMode.WC}
     assert {CacheMode.UC} == {got for (_, pat), got in table.items() if pat == CacheMode.UC}

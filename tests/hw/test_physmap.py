@@ -117,9 +117,7 @@ def test_high_memory_is_the_end_of_ram() -> None:
     assert 0x80_0000 == PC.high_memory
 
 
-@pytest.mark.parametrize(
-    ("pfn", "expected"), [(0x10, 2), (0x9F, 2), (0xA0, 1), (0x100, 0), (0xF8000, 1)]
-)
+@pytest.mark.parametrize(("pfn", "expected"), [(0x10, 2), (0x9F, 2), (0xA0, 1), (0x100, 0), (0xF8000, 1)])
 def test_devmem_is_allowed(pfn: int, expected: int) -> None:
     """Low RAM reads as zeros, other RAM is refused, an unclaimed BAR is allowed (S1.13)."""
     assert expected == PC.devmem_is_allowed(pfn, io_strict_devmem=True)

@@ -1,6 +1,5 @@
 """Apt sources: both forms, their oddities, and which entry is Debian's archive."""
 
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -353,7 +353,22 @@ def test_step_over(path: Path, server: Server):
         stub.insert_breakpoint(0x10)
         stub.step_over(2, 0x10)
 
-        assert ["Z1,10,1", "z1,10,1", "vCont;s:2", "Z1,10,1"] == server.said[3:]
+    assert ["Z1,10,1", "z1,10,1", "vCont;s:2", "Hg2", "g", "Z1,10,1"] == server.said[3:-2]
+
+
+def test_step_that_executes_nothing(path: Path, server: Server):
+    """
+    A CPU that is still at the breakpoint after a step would meet it again: it is an error to go on.
+    """
+    rip = int.from_bytes(BLOB[16 * 8 : 17 * 8], "little")
+    server.replies |= {f"{kind}1,{rip:x},1": framed(b"OK") for kind in "Zz"}
+
+    with GdbStub(path, limit=LIMIT) as stub:
+        stub.insert_breakpoint(rip)
+        with pytest.raises(Undecided, match=f"CPU 1 stays at {rip:#x} for 8 single steps"):
+            stub.step_over(2, rip)
+
+    assert 8 == server.said.count("vCont;s:2")
 
 
 def test_no_acknowledgements(path: Path, server: Server):

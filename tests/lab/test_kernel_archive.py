@@ -1,6 +1,5 @@
 """A whole archive on disk: what is fetched, what is refused, what is left behind."""
 
-
 from __future__ import annotations
 
 import os

@@ -1,6 +1,5 @@
 """Kernels: which package is chosen, what the cache vouches for, files of one's own."""
 
-
 from __future__ import annotations
 
 import json

@@ -227,6 +227,18 @@ _WORDS = (
 )
 
 
+def test_a_damaged_vmcoreinfo_is_a_lens_error(tmp_path: Path) -> None:
+    """
+    What drgn refuses ends as anything else that is damaged.
+    """
+    kernel = ToyKernel()
+    at = kernel.memory.find(b"SYMBOL(swapper_pg_dir)=") + len("SYMBOL(swapper_pg_dir)=")
+    kernel.memory[at : at + 1] = b"x"
+
+    with pytest.raises(LensError, match="drgn does not take its VMCOREINFO"):
+        look(kernel, tmp_path)
+
+
 @settings(
     max_examples=300, deadline=LIMIT * 1000, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -126,8 +126,7 @@ def test_vector_7_bridging_two_types_is_refused(req: CacheMode, text: str) -> No
 
     assert [
         "x86/PAT: demo:100 conflicting memory types fd000000-fd002000 write-combining<->uncached-minus",
-        "x86/PAT: memtype_reserve failed [mem 0xfd000000-0xfd001fff], "
-        f"track uncached-minus, req {text}",
+        f"x86/PAT: memtype_reserve failed [mem 0xfd000000-0xfd001fff], track uncached-minus, req {text}",
     ] == book.trace.log
     assert [bar(0, 1, WC), bar(1, 2, UC_MINUS)] == book.entries()
     book._check()

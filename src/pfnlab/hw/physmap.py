@@ -55,9 +55,7 @@ class PhysicalMap:
     def __init__(self, resources: tuple[Resource, ...], *, iomem_relaxed: bool = False) -> None:
         self.resources = tuple(sorted(resources))
         self.iomem_relaxed = iomem_relaxed
-        whole = [
-            (pages_of(r.start), phys_to_pfn(r.end)) for r in self.resources if r.system_ram and r.busy
-        ]
+        whole = [(pages_of(r.start), phys_to_pfn(r.end)) for r in self.resources if r.system_ram and r.busy]
         # Whole pages of System RAM, one run a resource.
         self._ram_start = [start for start, end in whole if start < end]
         self._ram_end = [end for start, end in whole if start < end]
@@ -185,8 +183,6 @@ _TOO_WEAK = frozenset(
 )
 
 
-def is_new_memtype_allowed(
-    phys: PhysicalMap, paddr: int, size: int, req: CacheMode, got: CacheMode
-) -> bool:
+def is_new_memtype_allowed(phys: PhysicalMap, paddr: int, size: int, req: CacheMode, got: CacheMode) -> bool:
     """Whether who asked for *req* on *size* bytes at *paddr* can live with *got* (S1.12)."""
     return phys.is_untracked(paddr, paddr + size) or (req, got) not in _TOO_WEAK

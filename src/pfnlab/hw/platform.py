@@ -46,9 +46,7 @@ class Platform:
         return self.phys.range_is_allowed(pfn, size, io_strict_devmem=self.io_strict_devmem)
 
 
-def qemu_q35(
-    ram_bytes: int = 256 * _MIB, bar_phys: int = 0xF8000000, bar_pages: int = 16384
-) -> Platform:
+def qemu_q35(ram_bytes: int = 256 * _MIB, bar_phys: int = 0xF8000000, bar_pages: int = 16384) -> Platform:
     """The machine of the recorded runs: QEMU's q35 with SeaBIOS and one big prefetchable BAR (S12.1).
 
     :param ram_bytes: guest memory; from 2816 MiB on the part above 2 GiB moves past 4 GiB

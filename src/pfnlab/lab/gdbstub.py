@@ -25,6 +25,8 @@ REGISTERS: Mapping[str, int] = {
 
 # Bytes of memory a packet: QEMU's buffer holds 4096 characters.
 _CHUNK = 1024
+# How often a CPU is told to leave an instruction.
+_STEPS = 8
 _STOP = re.compile(r"[TS]([0-9a-f]{2})(?:.*thread:(?:p[0-9a-f]+\.)?([0-9a-f]+))?")
 
 
@@ -158,9 +160,19 @@ class GdbStub:
         return self.wait(self._limit, f"one step of CPU {thread - 1}")
 
     def step_over(self, thread: int, address: int) -> None:
-        """Let *thread* leave the breakpoint at *address*, where it stands."""
+        """
+        Let *thread* leave the breakpoint at *address*, where it stands.
+
+        :raises Undecided: it stays there, whatever it is told
+        """
         self.remove_breakpoint(address)
-        self.step(thread)
+        for _ in range(_STEPS):
+            self.step(thread)
+            # A step that executes nothing would have the same call counted twice.
+            if self.registers(thread)["rip"] != address:
+                break
+        else:
+            raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
         self.insert_breakpoint(address)
 
     def poll(self, limit: float) -> Stop | None:

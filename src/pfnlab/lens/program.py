@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from drgn import Architecture, FindObjectFlags, Object, Platform, Program
+from drgn import Architecture, BadDataError, FindObjectFlags, Object, Platform, Program
 
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_drgn import BtfTypes
+from pfnlab.lens.errors import LensError
 from pfnlab.lens.kallsyms import read_kallsyms
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 
@@ -55,7 +56,10 @@ def open_program(
     """
     known = info or source.vmcoreinfo()
     program = Program(Platform(Architecture.X86_64))
-    program.set_linux_kernel_custom(known.text, source.live)
+    try:
+        program.set_linux_kernel_custom(known.text, source.live)
+    except (BadDataError, ValueError) as trouble:
+        raise LensError(f"{source.name}: drgn does not take its VMCOREINFO: {trouble}") from trouble
 
     def read(address: int, count: int, offset: int, physical: bool) -> bytes:
         del offset, physical

@@ -109,9 +109,7 @@ def _move_many(mm: MmStruct, call: Remap) -> Steps[int]:
             raise ModelledErrno(errno.EFAULT)
         if vma.flags & VM_SEALED:
             raise ModelledErrno(errno.EPERM)
-        part = replace(
-            call, start=start, old=stop - start, new=stop - start, to=call.to + start - call.start
-        )
+        part = replace(call, start=start, old=stop - start, new=stop - start, to=call.to + start - call.start)
         _vma_to_resize(mm, vma, part)
         part = yield from _clear_the_way(mm, part)
         yield from _move_vma(_source(mm, part), part, part.to)

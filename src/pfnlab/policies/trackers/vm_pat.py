@@ -66,9 +66,7 @@ class VmPat:
         if prot is None:
             # The first page was copied on write: its protection cannot be read back (S3.5.2b).
             raise ModelledErrno(errno.EINVAL)
-        kernel.book.reserve_pfn_range(
-            pfn_to_phys(pfn), src.nr * PAGE_SIZE, prot, strict=True, who=kernel.who
-        )
+        kernel.book.reserve_pfn_range(pfn_to_phys(pfn), src.nr * PAGE_SIZE, prot, strict=True, who=kernel.who)
         dst.flags |= VM_PAT
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
