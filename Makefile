@@ -9,11 +9,11 @@ DEMO := --on model:6.1 --on qemu:6.1 --on model:7.2 --on qemu:7.2
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo test test-all-kernels lint bench fmt-check clean system
+.PHONY: help demo test test-all-kernels test-btf-dwarf lint bench fmt-check clean system
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-all-kernels lint bench fmt-check clean"
+	@echo "also: test-all-kernels test-btf-dwarf lint bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -54,6 +54,11 @@ test: system .venv/.test
 test-all-kernels: system .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all
 	PFNLAB_KERNELS=all $(BIN)/pytest -n 2
+
+# The lens's types against a kernel's debug package, which is fetched (270 MiB).
+test-btf-dwarf: system .venv/.test
+	@$(BIN)/pfnlab kernels fetch --missing 6.1
+	PFNLAB_BTF_DWARF=6.1 $(BIN)/pytest tests/lens/test_btf_dwarf.py
 
 lint: .venv/.test
 	$(BIN)/ruff check

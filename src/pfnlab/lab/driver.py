@@ -10,7 +10,6 @@ start are run with libraries unpacked beside them.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -24,7 +23,7 @@ from pfnlab.lab.archive import Archive, Package
 from pfnlab.lab.cache import cache_root, locked
 from pfnlab.lab.commands import complaint, run
 from pfnlab.lab.image import guest_image
-from pfnlab.lab.kernels import Kernel
+from pfnlab.lab.kernels import Kernel, suites_of
 from pfnlab.lab.sources import stanzas
 
 #: The file in a guest's top folder that the agent loads.
@@ -178,7 +177,7 @@ def _kit(kernel: Kernel, say: Callable[[str], None]) -> Path:
     home = root / "headers" / (kernel.version or "none")
     if _headers(home, kernel).is_dir():
         return home
-    suites = _suites(kernel)
+    suites = suites_of(kernel)
     if not suites:
         raise MissingTool(f"no headers for {kernel.release}: it is not a kernel of the archive")
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -197,15 +196,6 @@ def _kit(kernel: Kernel, say: Callable[[str], None]) -> Path:
             shutil.rmtree(home)
         part.rename(home)
     return home
-
-
-def _suites(kernel: Kernel) -> list[str]:
-    # Where the kernel came from; what was a security update moves on with the next point release.
-    try:
-        suite = str(json.loads((kernel.vmlinuz.parent / "kernel.json").read_text())["suite"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return list(dict.fromkeys([suite, suite.removesuffix("-security")]))
 
 
 def _header_packages(

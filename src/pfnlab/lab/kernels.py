@@ -15,18 +15,17 @@ import re
 import shutil
 import tarfile
 import tempfile
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.archive import Archive, Package, Unverified, read_listing
 from pfnlab.lab.bzimage import release_of
 from pfnlab.lab.cache import cache_root, locked, write_whole
-from pfnlab.lab.commands import complaint, end, run, started
+from pfnlab.lab.commands import complaint, run
+from pfnlab.lab.deb import take_out
 
 _BACKPORTS = ("trixie-backports",)
 
@@ -48,7 +47,6 @@ _TABLE: dict[str, tuple[str, tuple[str, ...]]] = {
 SERIES: tuple[str, ...] = tuple(_TABLE)
 
 _LOCK_LIMIT = 900.0
-_UNPACK_LIMIT = 120.0
 _COMPARE_LIMIT = 10.0
 
 #: A System.map or config larger than this is left in its package, in bytes.
@@ -151,6 +149,19 @@ def from_file(path: Path) -> Kernel:
     """
     release = release_of(path)
     return Kernel("", "", release, release, path.absolute(), _sha256(path))
+
+
+def suites_of(kernel: Kernel) -> list[str]:
+    """
+    The suites that may hold packages that belong to *kernel*; none when it is not of the archive.
+
+    Where it came from; what was a security update moves on with the next point release.
+    """
+    try:
+        suite = str(json.loads((kernel.vmlinuz.parent / "kernel.json").read_text())["suite"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return list(dict.fromkeys([suite, suite.removesuffix("-security")]))
 
 
 def available() -> list[Availability]:
@@ -324,43 +335,24 @@ def _obtain(archive: Archive, series: str, package: Package, say: Callable[[str]
 
 
 def _unpack(deb: Path, into: Path) -> None:
-    # Takes only the kernel's own files out of a package; names and links in it decide nothing.
-    command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
-    with started(command, remedy="it unpacks packages: install dpkg") as process:
-        clock = threading.Timer(_UNPACK_LIMIT, end, [process])
-        clock.start()
-        trouble: tarfile.TarError | None = None
-        try:
-            assert process.stdout is not None and process.stderr is not None
-            try:
-                _take(process.stdout, into)
-            except tarfile.TarError as torn:
-                trouble = torn
-            process.stdout.read()
-            said = process.stderr.read().decode(errors="replace")
-            status = process.wait()
-        finally:
-            clock.cancel()
-    if status or trouble:
-        why = complaint(said) if said.strip() else str(trouble or f"status {status}")
-        raise Undecided(f"`dpkg-deb --fsys-tarfile` cannot read {deb.name}: {why}; fetch it again")
+    take_out(deb, functools.partial(_take, into=into))
     if not (into / "vmlinuz").exists():
         raise Undecided(f"{deb.name} holds no vmlinuz: its layout changed, use qemu:FILE meanwhile")
 
 
-def _take(stream: IO[bytes], into: Path) -> None:
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            match = _MEMBER.fullmatch(member.name)
-            if match is None or not member.isreg():
-                continue
-            part = match["boot"] or match["modules"]
-            if part != "vmlinuz" and member.size > _EXTRAS_MAX:
-                continue
-            content = archive.extractfile(member)
-            assert content is not None
-            with (into / part).open("wb") as file:
-                shutil.copyfileobj(content, file)
+def _take(members: tarfile.TarFile, into: Path) -> None:
+    # Only the kernel's own files.
+    for member in members:
+        match = _MEMBER.fullmatch(member.name)
+        if match is None or not member.isreg():
+            continue
+        part = match["boot"] or match["modules"]
+        if part != "vmlinuz" and member.size > _EXTRAS_MAX:
+            continue
+        content = members.extractfile(member)
+        assert content is not None
+        with (into / part).open("wb") as file:
+            shutil.copyfileobj(content, file)
 
 
 def _sweep(root: Path) -> None:
