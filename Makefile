@@ -9,7 +9,7 @@ DEMO := --on model:6.1 --on qemu:6.1 --on model:7.2 --on qemu:7.2
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo test test-all-kernels test-btf-dwarf lint bench fmt-check clean system
+.PHONY: help demo test test-all-kernels test-btf-dwarf lint bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -17,6 +17,9 @@ help:
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
+
+system-test:
+	@PYTHON=$(PYTHON) tools/install-missing test
 
 # A folder that was moved or belongs to a Python that is gone is made anew.
 define venv
@@ -28,7 +31,7 @@ endef
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[lens]'
 	@touch $@
 
-.venv/.test: pyproject.toml | system
+.venv/.test: pyproject.toml | system-test
 	$(venv)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch .venv/.demo $@
@@ -43,7 +46,7 @@ demo: system .venv/.demo
 	else exit $$status; fi
 
 # All three run whatever the others say, so one run shows everything there is to mend.
-test: system .venv/.test
+test: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing 6.1 7.2 7.3
 	@status=0; \
 	$(BIN)/ruff check || status=1; \
@@ -51,12 +54,12 @@ test: system .venv/.test
 	$(BIN)/pytest -n 2 || status=1; \
 	exit $$status
 
-test-all-kernels: system .venv/.test
+test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all
 	PFNLAB_KERNELS=all $(BIN)/pytest -n 2
 
 # The lens's types against a kernel's debug package, which is fetched (270 MiB).
-test-btf-dwarf: system .venv/.test
+test-btf-dwarf: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing 6.1
 	PFNLAB_BTF_DWARF=6.1 $(BIN)/pytest tests/lens/test_btf_dwarf.py
 
