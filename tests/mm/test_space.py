@@ -11,7 +11,7 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import Run
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm import space
-from pfnlab.mm.flags import VM_READ
+from pfnlab.mm.flags import VM_LOCKED, VM_READ
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.space import OWN_VMAS, TASK_PAGES, MmStruct
 from pfnlab.mm.vma import Vma
@@ -110,6 +110,31 @@ def test_merge_on_both_sides() -> None:
     merged = mm.merge_around(mm.vmas_in(8, 12)[0])
 
     assert ([(4, 16)], (4, 16)) == (ranges(mm), (merged.start, merged.end))
+    mm._check()
+
+
+@pytest.mark.parametrize(
+    ("part", "left", "events"),
+    [
+        ((8, 10), [(4, 10), (10, 12), (12, 16)], []),
+        ((10, 12), [(4, 8), (8, 10), (10, 16)], []),
+        ((8, 12), [(4, 16)], ["free", "free"]),
+        ((9, 11), [(4, 8), (8, 9), (9, 11), (11, 12), (12, 16)], ["split", "dup", "split", "dup"]),
+    ],
+)
+def test_modify(part: tuple[int, int], left: list[tuple[int, int]], events: list[str]) -> None:
+    """Next to a VMA that has the new flags already, only the border moves (S5.3.2)."""
+    mm = mm_of((4, 8), (8, 12), (12, 16))
+    middle = mm.vmas_in(8, 12)[0]
+    flags = middle.flags
+    middle.flags |= VM_LOCKED
+
+    inside = mm.modify(middle, *part, flags)
+
+    assert left == ranges(mm)
+    assert inside.start <= part[0] and part[1] <= inside.end
+    assert all(vma.pgoff - vma.start == inside.pgoff - inside.start for vma in mm)
+    assert events == [event.name for event in mm.kernel.trace.events]
     mm._check()
 
 

@@ -177,6 +177,4 @@ def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:
     flags = (vma.flags & ~cleared) | added
     if flags == vma.flags:
         return
-    vma = vma.mm.isolate(vma, start, end)
-    vma.flags = flags
-    vma.mm.merge_around(vma)
+    vma.mm.modify(vma, start, end, flags)

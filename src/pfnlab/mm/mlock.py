@@ -49,9 +49,7 @@ def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:
     flags = vma.flags | VM_LOCKED if locked else vma.flags & ~VM_LOCKED
     if flags == vma.flags or vma.special:
         return
-    vma = vma.mm.isolate(vma, start, end)
-    vma.flags = flags
-    vma.mm.merge_around(vma)
+    vma.mm.modify(vma, start, end, flags)
 
 
 def do_msync(mm: MmStruct, start: int, end: int) -> Steps[None]:
@@ -91,7 +89,5 @@ def do_mseal(mm: MmStruct, start: int, end: int) -> Steps[None]:
         at = vma.end
     for vma in mm.vmas_in(start, end):
         if not vma.flags & VM_SEALED:
-            vma = mm.isolate(vma, max(vma.start, start), min(vma.end, end))
-            vma.flags |= VM_SEALED
-            mm.merge_around(vma)
+            mm.modify(vma, max(vma.start, start), min(vma.end, end), vma.flags | VM_SEALED)
         yield "sealed"

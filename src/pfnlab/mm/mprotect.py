@@ -61,17 +61,15 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
             flags |= VM_ACCOUNT
     elif mm.kernel.profile.unfaulted_unaccounted and vma.file is None and vma.anon_vma is None:
         flags &= ~VM_ACCOUNT
-    vma = mm.isolate(vma, start, end)
     was_writable = vma.flags & VM_WRITE
-    vma.flags = flags
+    vma = mm.modify(vma, start, end, flags)
     vma.set_page_prot()
-    _change_protection(tlb, vma)
-    vma = mm.merge_around(vma)
+    _change_protection(tlb, vma, start, end)
     if vma.flags & (VM_LOCKED | VM_WRITE) == VM_LOCKED | VM_WRITE and not was_writable:
         populate(vma, start, end)
 
 
-def _change_protection(tlb: MmuGather, vma: Vma) -> None:
+def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     """The entries follow vm_page_prot; a write upgrade happens at once only where no fault is owed."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     upgrade = vma.wants_writenotify() if vma.flags & VM_SHARED else bool(vma.flags & VM_WRITE)
@@ -86,7 +84,7 @@ def _change_protection(tlb: MmuGather, vma: Vma) -> None:
             tlb.extend(run.start, run.end)
         return bits
 
-    vma.mm.kernel.trace.event("change_prot", vma.start)
+    vma.mm.kernel.trace.event("change_prot", start)
     vma.mm.kernel.flushes.tlb_start_vma(tlb, vma)
-    vma.mm.tables.change(vma.start, vma.end, changed)
+    vma.mm.tables.change(start, end, changed)
     vma.mm.kernel.flushes.tlb_end_vma(tlb, vma)

@@ -203,6 +203,12 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
         trace.event("dup", vma.start)
     tracker.vm_area_dup(vma, new)
     mm.link(new)
+    if merges:
+        new = mm.merge_around(new, fresh=True)
+        # The source may be what it merged with.
+        source = mm.vma_lookup(call.start)
+        assert source is not None
+        vma = source
     if new.file is not None:
         mm.kernel.link_file(new)
         trace.event("link", to)
@@ -211,14 +217,13 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
     tracker.move_vma(vma, new)
     yield "moved"
     if call.dontunmap:
-        if vma.start == call.start and vma.end == call.start + call.old:
+        if new is not vma and vma.start == call.start and vma.end == call.start + call.old:
             vma.anon_vma = None
         vma.flags &= ~VM_LOCKED
         if mm.kernel.profile.dontunmap_drops_account:
             vma.flags &= ~VM_ACCOUNT
     elif call.old:
         yield from do_munmap(mm, call.start, call.start + call.old)
-    new = mm.merge_around(new, fresh=True)
     if new.flags & VM_LOCKED and call.new > call.old:
         populate(new, to + call.old, to + call.new)
     return to

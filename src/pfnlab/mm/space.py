@@ -128,6 +128,42 @@ class MmStruct:
             self.split_vma(vma, end)
         return vma
 
+    def modify(self, vma: Vma, start: int, end: int, flags: int) -> Vma:
+        """vma_modify(): give ``[start, end)`` of *vma* these flags; returns the VMA it is in then (S5.3.2).
+
+        Where the range continues a neighbour, only the border between the two moves, and a VMA that has
+        nothing left goes; elsewhere *vma* is split first.
+
+        :raises ModelledErrno: ENOMEM at the limit on VMAs
+        """
+        part = vma.dup(self)
+        part.start, part.end, part.flags = start, end, flags
+        part.pgoff = vma.pgoff + start - vma.start
+        below = self.vma_lookup(start - 1) if start == vma.start else None
+        above = self.vma_lookup(end) if end == vma.end else None
+        below = below if below is not None and part.can_merge(below) else None
+        above = above if above is not None and above.can_merge(part) else None
+        if below is None and above is None:
+            vma = self.isolate(vma, start, end)
+            vma.flags = flags
+            return vma
+        if (vma.start, vma.end) == (start, end):
+            vma.flags = flags
+            return self.merge_around(vma)
+        at = bisect_left(self._starts, vma.start)
+        if below is not None:
+            below.end = vma.start = self._starts[at] = end
+            vma.pgoff += part.nr
+            grown = below
+        else:
+            assert above is not None
+            vma.end = above.start = self._starts[at + 1] = start
+            above.pgoff -= part.nr
+            grown = above
+        grown.flags |= flags
+        grown.anon_vma = grown.anon_vma or vma.anon_vma
+        return grown
+
     def would_merge(self, vma: Vma) -> bool:
         """Whether *vma*, not linked yet, would merge with a neighbour."""
         below, above = self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end)
