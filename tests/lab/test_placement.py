@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable, stored_to
-from pfnlab.programs.ops import Call, Device, DeviceKind, Mmap, Op, Program, Span, Write
+from pfnlab.programs.ops import Call, Device, DeviceKind, Mmap, Op, Program, RequestMemRegion, Span, Write
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)
@@ -86,6 +86,34 @@ def test_only_small_devices_are_mapped_past_their_end() -> None:
     """Behind a large BAR lies the channel to the guest, which no program may reach."""
     with pytest.raises(Misuse, match="8 MiB"):
         check_placeable(program(Device("bar", "pci", 4096), calls=(mmap("bar", 4097),)))
+
+
+def test_a_device_whose_first_page_is_claimed_lies_at_the_start_of_the_bar() -> None:
+    """The kernel looks at the BAR's first page: no other window is as good."""
+    claim = program(Device("bar", "pci", 4), calls=(RequestMemRegion(Span("bar", 0, 2)),))
+    windows = Windows(BAR)
+
+    placement = placed(windows, claim)
+
+    assert placement.places.devices["bar"].start == BAR.start
+    assert windows.place(claim) is None
+
+
+def test_a_later_page_may_be_claimed_anywhere() -> None:
+    """The second page of a device is no first page of the BAR."""
+    claim = program(Device("bar", "pci", 4), calls=(RequestMemRegion(Span("bar", 1, 2)),))
+    windows = Windows(BAR)
+    placed(windows, claim)
+
+    assert placed(windows, claim).places.devices["bar"].start > BAR.start
+
+
+def test_no_other_device_beside_a_claimed_first_page() -> None:
+    """All devices are windows of one BAR, so the claim would be theirs as well."""
+    devices = (Device("one", "pci", 1), Device("two", "pci", 1))
+
+    with pytest.raises(Misuse, match="claims the first page of two"):
+        check_placeable(program(*devices, calls=(RequestMemRegion(Span("two", 0, 1)),)))
 
 
 def test_only_one_device_can_be_last() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, Write
+from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, RequestMemRegion, Write
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.units import PfnRange
 
@@ -80,16 +80,16 @@ class Windows:
         :raises Misuse: no guest could hold it
         """
         check_placeable(program)
-        tail = past_end(program)
+        tail, head = past_end(program), first_page_claimed(program)
         places: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
-        # The device that must end where the BAR ends comes first, the others go wherever there is room.
-        for device in sorted(program.devices, key=lambda device: device.name not in tail):
+        # The device that must lie at an end of the BAR comes first, the others go wherever there is room.
+        for device in sorted(program.devices, key=lambda device: device.name not in tail | head):
             at_end = device.name in tail
             room = self.lowmem if device.kind == "lowmem" else self.bar
             pages = _window_pages(program, device)
             window = _free(room, [*self._taken, *windows.values()], pages, at_end=at_end)
-            if window is None:
+            if window is None or (device.name in head and window.start != self.bar.start):
                 return None
             windows[device.name] = window
             start = window.end - device.pages if at_end else window.start
@@ -139,6 +139,17 @@ def past_end(program: Program) -> frozenset[str]:
     )
 
 
+def first_page_claimed(program: Program) -> frozenset[str]:
+    """
+    The pci devices whose first page *program* claims.
+
+    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13).
+    """
+    pci = {device.name for device in _pci(program)}
+    spans = (op.call.span for op in program.ops if isinstance(op.call, RequestMemRegion))
+    return frozenset(span.name for span in spans if span.name in pci and span.start == 0)
+
+
 def stored_to(program: Program) -> frozenset[str]:
     """The devices that may hold other bytes after *program*: it maps them shared, and it stores."""
     if not any(isinstance(op.call, Write) for op in program.ops):
@@ -164,6 +175,12 @@ def check_placeable(program: Program) -> None:
         raise Misuse(
             f"the program maps past the end of {' and '.join(sorted(tail))}, but only one device can lie "
             "at the end of the BAR: map past the end of one device only"
+        )
+    head = first_page_claimed(program)
+    if head and (tail or len(_pci(program)) > 1):
+        raise Misuse(
+            f"the program claims the first page of {min(head)}, which is that of the guest's only BAR: "
+            "declare no other pci device and map nothing past its end, or claim from the second page on"
         )
     if tail and bar_mib_for(program) > TAIL_BAR_MIB:
         raise Misuse(

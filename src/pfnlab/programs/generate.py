@@ -176,7 +176,9 @@ class _Drawing:
             case "unmap_mapping_range":
                 return UnmapMappingRange(self.device_span(), draw.random() < 0.3)
             case "request_mem_region":
-                return RequestMemRegion(self.device_span())
+                # From the second page on: claiming the first one cannot be tried past the BAR's end as well.
+                span = self.device_span()
+                return RequestMemRegion(Span(span.name, span.start or 1, max(span.end, 2)))
             case "release_mem_region":
                 return ReleaseMemRegion()
             case "ioremap":
