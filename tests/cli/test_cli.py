@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from asking import PROGRAM, Ask
+from having import bootable
 
 from pfnlab import __version__
 from pfnlab.report.golden import golden_path, read_golden
@@ -292,18 +292,8 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.lab
 def test_the_first_story_holds_on_a_real_kernel(ask: Ask) -> None:
     """Model and kernel 6.1 see the same of the checked-in program, and what it expects."""
-    from pfnlab.errors import PfnlabError
-    from pfnlab.lab.kernels import kernel_for
-
     story = Path(__file__).parents[2] / "litmus" / "munmap-middle.pfn"
-    try:
-        kernel_for("6.1")
-        here = shutil.which("qemu-system-x86_64") is not None
-    except PfnlabError:
-        here = False
-    if not here:
-        why = "needs QEMU and kernel 6.1: apt-get install qemu-system-x86; pfnlab kernels fetch 6.1"
-        (pytest.fail if os.environ.get("PFNLAB_LAB") == "required" else pytest.skip)(why)
+    bootable("6.1")
 
     answer = ask("run", story, "--on", "model:6.1", "--on", "qemu:6.1")
 

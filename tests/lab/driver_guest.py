@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TypeVar
 
-import pytest
-
-from pfnlab.errors import PfnlabError
 from pfnlab.lab.qemu import Guest
 
 T = TypeVar("T")
@@ -26,16 +22,6 @@ REMAP, FAULT, PART, FAULT_PROT, MIXED, HALVES, RAM, FAIL, PMD = 0, 1, 2, 3, 4, 5
 AS_IS, WC, UC_MINUS = 0, 1, 2
 # Cache bits of an entry: PWT, PCD
 WC_BITS, UC_MINUS_BITS, CACHE_BITS = 0x08, 0x10, 0x98
-
-
-def have(what: Callable[[], T]) -> T:
-    """What *what* returns; skips with the remedy when it cannot be had, fails where PFNLAB_LAB=required."""
-    try:
-        return what()
-    except PfnlabError as missing:
-        if os.environ.get("PFNLAB_LAB") == "required":
-            raise
-        pytest.skip(str(missing))
 
 
 class Answers:

@@ -13,10 +13,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from comparing import COMPARED
+from having import bootable
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.errors import Undecided
 from pfnlab.lab.driver_programs import needs_driver
-from pfnlab.lab.kernels import SERIES, kernel_for
+from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.programs.compare import differences
 from pfnlab.programs.generate import generate
@@ -39,12 +40,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 def on_kernel(series: str, programs: Sequence[Program]) -> list[Run]:
     """The programs on the real kernel; a missing lab skips, or fails where it is required."""
-    try:
-        kernel_for(series)
-    except MissingTool as missing:
-        if os.environ.get("PFNLAB_LAB") == "required":
-            raise
-        pytest.skip(str(missing))
+    bootable(series)
     with QemuMachine(series, guests=1) as machine:
         return machine.run(programs)
 

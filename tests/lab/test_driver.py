@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from driver_guest import ASKED, NEW, OLD, Lab, have
+from driver_guest import ASKED, NEW, OLD, Lab
+from having import bootable, have
 
 from pfnlab.errors import MissingTool, PfnlabError, Undecided
 from pfnlab.lab import driver
@@ -33,7 +34,7 @@ def test_driver_is_built(series: str):
     """
     The module of a series with headers is for exactly that kernel.
     """
-    kernel = have(lambda: kernel_for(series))
+    kernel = bootable(series)
 
     assert f"vermagic={kernel.release} ".encode() in have(lambda: driver_for(kernel)).read_bytes()
 
@@ -43,7 +44,7 @@ def test_driver_is_cached():
     """
     A second call builds nothing: the file stays as it was.
     """
-    kernel = have(lambda: kernel_for(OLD))
+    kernel = bootable(OLD)
     before = have(lambda: driver_for(kernel)).stat()
 
     after = driver_for(kernel).stat()
@@ -67,7 +68,7 @@ def test_no_headers():
     """
     A kernel whose headers the archive does not hold leaves the question open and says why.
     """
-    kernel = replace(have(lambda: kernel_for(OLD)), release="6.1.0-1-none", version="6.1.1-1")
+    kernel = replace(bootable(OLD), release="6.1.0-1-none", version="6.1.1-1")
 
     with pytest.raises(Undecided, match=r"^no headers for 6.1.0-1-none: the archive holds no linux-headers"):
         driver_for(kernel)
@@ -108,7 +109,7 @@ def test_broken_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """
     A source that does not compile is told in one line, with the compiler's first error and no folder.
     """
-    kernel = have(lambda: kernel_for(OLD))
+    kernel = bootable(OLD)
     have(lambda: driver_for(kernel))
     (tmp_path / "Kbuild").write_text("obj-m := bad.o\n")
     (tmp_path / "bad.c").write_text("int good;\nint bad = ;\n")
@@ -139,7 +140,7 @@ def test_guest_without_driver():
     """
     A program that needs the driver is refused where the image has none.
     """
-    with Guest(have(lambda: kernel_for(OLD)).vmlinuz) as guest:
+    with Guest(bootable(OLD).vmlinuz) as guest:
         answers = Lab(guest).ask("driver ram")
 
     assert answers.error == "there is no driver in this image"
@@ -152,7 +153,7 @@ def test_guest_with_driver_of_another_kernel():
     """
     module = have(lambda: driver_for(kernel_for(NEW)))
 
-    with Guest(have(lambda: kernel_for(OLD)).vmlinuz, image=guest_image({MODULE: module})) as guest:
+    with Guest(bootable(OLD).vmlinuz, image=guest_image({MODULE: module})) as guest:
         answers = Lab(guest).ask("driver ram")
 
     assert answers.error == "the driver was built for another kernel"

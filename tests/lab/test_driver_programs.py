@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from driver_guest import have
+from having import bootable, have
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.driver import driver_for
 from pfnlab.lab.driver_programs import DriverImage, needs_driver
-from pfnlab.lab.kernels import kernel_for
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.lab.placement import check_placeable
 from pfnlab.programs.compare import differences
@@ -104,7 +103,7 @@ def test_what_no_guest_can_answer_is_refused(text: str, why: str) -> None:
 @pytest.mark.lab
 def test_without_headers_only_driver_programs_are_lost() -> None:
     """The others run on the same kernel."""
-    kernel = replace(have(lambda: kernel_for("6.1")), release="6.1.0-1-none", version="6.1.1-1")
+    kernel = replace(bootable("6.1"), release="6.1.0-1-none", version="6.1.1-1")
 
     with QemuMachine(kernel, guests=1, order=False) as machine:
         runs = machine.run([program(ZAP), program(PLAIN)])
@@ -117,7 +116,7 @@ def test_without_headers_only_driver_programs_are_lost() -> None:
 @pytest.mark.parametrize("series", ["6.1", "7.2"])
 def test_a_driver_program_does_on_the_kernel_what_the_model_says(series: str) -> None:
     """Between programs without the driver, whose guests have none."""
-    kernel = have(lambda: kernel_for(series))
+    kernel = bootable(series)
     have(lambda: driver_for(kernel))
     programs = [program(PLAIN), program(ZAP), program(PLAIN)]
 

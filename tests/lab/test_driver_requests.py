@@ -31,12 +31,11 @@ from driver_guest import (
     WC,
     WC_BITS,
     Lab,
-    have,
     kind,
 )
+from having import bootable, have
 
 from pfnlab.lab.driver import image_with_driver
-from pfnlab.lab.kernels import kernel_for
 from pfnlab.lab.qemu import Guest
 
 pytestmark = pytest.mark.lab
@@ -49,7 +48,7 @@ def guests() -> Iterator[Callable[[str], Lab]]:
 
         @cache
         def guest_of(series: str) -> Lab:
-            kernel = have(lambda: kernel_for(series))
+            kernel = bootable(series)
             image = have(lambda: image_with_driver(kernel))
             return Lab(open_guests.enter_context(Guest(kernel.vmlinuz, image=image)))
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
+from having import bootable, lacking
 
 from pfnlab.errors import Defect, MissingTool
 from pfnlab.lab.channel import Hello
 from pfnlab.lab.inside import TRIES, can_look_inside, look, with_inside
-from pfnlab.lab.kernels import kernel_for
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.lab.stepper import Stepper
 from pfnlab.lab.stepwise import Stage, ask_stepwise
@@ -260,16 +259,11 @@ SERIES = [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for 
 @pytest.fixture(scope="module", params=SERIES)
 def machine(request: pytest.FixtureRequest) -> Iterator[QemuMachine]:
     """The oldest and the newest kernel, with the lens on."""
-    try:
-        if not can_look_inside():
-            raise MissingTool("the packages of the lens are not here: pip install 'pfnlab[lens]'")
-        kernel_for(request.param)
-        with QemuMachine(request.param, guests=1, lens=True) as opened:
-            yield opened
-    except MissingTool as missing:
-        if os.environ.get("PFNLAB_LAB") == "required":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    if not can_look_inside():
+        lacking("the packages of the lens are not here: pip install 'pfnlab[lens]'")
+    bootable(request.param)
+    with QemuMachine(request.param, guests=1, lens=True) as opened:
+        yield opened
 
 
 def series(machine: QemuMachine) -> str:

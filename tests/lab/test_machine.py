@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from having import bootable
 
 from pfnlab.errors import LostGuest, MissingTool, Misuse
 from pfnlab.lab.boots import MAX_FAILED_BOOTS
 from pfnlab.lab.channel import Hello
-from pfnlab.lab.kernels import Kernel, cached
+from pfnlab.lab.kernels import Kernel
 from pfnlab.lab.machine import BAR_MIB, MAX_LEAKED, PROGRAMS_PER_GUEST, QemuMachine
 from pfnlab.programs.load import load_text
 from pfnlab.programs.observation import Run
@@ -415,11 +415,7 @@ def test_what_cannot_be_read_is_not_asked_for() -> None:
 @pytest.mark.parametrize(("series", "left"), [("6.1", ["bar[0:8] wc"]), ("7.2", [])])
 def test_the_middle_goes_first_on_real_kernels(series: str, left: list[str]) -> None:
     """The old tracker forgets half of a mapping whose middle went first, the new one does not."""
-    if cached(series) is None:
-        reason = f"kernel {series} is not here: pfnlab kernels fetch {series}"
-        if os.environ.get("PFNLAB_LAB") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    bootable(series)
     program = load_text(
         "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n"
         "a = mmap bar[0:16] wc shared rw\nmunmap a[4:8]\nmunmap a\n"

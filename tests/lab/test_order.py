@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
+from having import bootable
 
-from pfnlab.errors import Defect, MissingTool
+from pfnlab.errors import Defect
 from pfnlab.lab.image import guest_image
-from pfnlab.lab.kernels import SERIES, kernel_for
+from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.lab.order import read_order, symbols, trace_request
 from pfnlab.lab.placement import Placement, Windows
@@ -274,19 +274,9 @@ class TestSymbols:
             trace_request("linux")
 
 
-def lab_kernel(series: str) -> Path:
-    """A kernel to boot; skips without one, fails where the lab is required."""
-    try:
-        return kernel_for(series).vmlinuz
-    except MissingTool as missing:
-        if os.environ.get("PFNLAB_LAB") == "required":
-            raise
-        pytest.skip(str(missing))
-
-
 def kernel_steps(series: str, program: Program) -> tuple[Step, ...]:
     """The program's steps on the real kernel."""
-    lab_kernel(series)
+    bootable(series)
     with QemuMachine(series, guests=1, vmas=False, ptes=False) as machine:
         (run,) = machine.run([program])
     assert run.lost is None
@@ -336,7 +326,7 @@ class TestKernels:
         program = load_text(
             "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n"
         )
-        with Guest(lab_kernel(series), image=guest_image(), fresh=True) as guest:
+        with Guest(bootable(series).vmlinuz, image=guest_image(), fresh=True) as guest:
             first = guest.hello.bar_start >> 12
             placement = Windows(PfnRange(first, first + guest.hello.bar_pages)).place(program)
             assert placement is not None

@@ -1,7 +1,6 @@
 """Guests on a real kernel: what the agent answers, and what is left when a guest ends."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from having import bootable
 
-from pfnlab.errors import Defect, LostGuest, MissingTool, PfnlabError
+from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.channel import read_hello
 from pfnlab.lab.image import initramfs
 from pfnlab.lab.qemu import Guest
@@ -29,17 +29,8 @@ lab = pytest.mark.lab
 
 @pytest.fixture(scope="session")
 def vmlinuz() -> Path:
-    """A kernel to boot; skips with the remedy, fails where PFNLAB_LAB=required."""
-    try:
-        from pfnlab.lab.kernels import kernel_for
-
-        if shutil.which("qemu-system-x86_64") is None:
-            raise MissingTool("no QEMU: apt-get install --no-install-recommends qemu-system-x86")
-        return kernel_for(SERIES).vmlinuz
-    except PfnlabError as missing:
-        if os.environ.get("PFNLAB_LAB") == "required":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    """A kernel to boot."""
+    return bootable(SERIES).vmlinuz
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ The default run asks the oldest and the newest series; ``PFNLAB_KERNELS=all`` as
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,10 +18,10 @@ from drgn import Program as DrgnProgram
 from drgn.helpers.linux.list import list_for_each_entry
 from drgn.helpers.linux.mm import for_each_vma
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
+from having import bootable
 from stepped_guest import SteppedGuest
 
-from pfnlab.errors import MissingTool
-from pfnlab.lab.kernels import SERIES, kernel_for
+from pfnlab.lab.kernels import SERIES
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.memory import GuestRam, MemorySource, open_core
@@ -95,14 +94,7 @@ class Subject:
 )
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """Each series asked for, booted once."""
-    try:
-        if shutil.which("qemu-system-x86_64") is None:
-            raise MissingTool("no QEMU: apt-get install --no-install-recommends qemu-system-x86")
-        kernel_for(request.param)
-    except MissingTool as missing:
-        if os.environ.get("PFNLAB_LAB") == "required":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    bootable(request.param)
     with SteppedGuest(request.param) as guest:
         yield Subject(guest, request.param)
 

@@ -1,0 +1,67 @@
+"""What becomes of a test that lacks something."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from having import bootable, have, lacking
+
+from pfnlab.errors import Defect, MissingTool
+
+
+def missing() -> None:
+    """Something that is not here."""
+    raise MissingTool("no such tool: install it")
+
+
+def test_what_is_here_is_had() -> None:
+    """
+    Nothing is skipped that need not be.
+    """
+    assert have(lambda: 7) == 7
+
+
+@pytest.mark.parametrize(("variable", "ending"), [("", pytest.skip), ("required", pytest.fail)])
+def test_a_missing_tool(variable: str, ending: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The test is skipped with the remedy, and fails where the lab is required.
+    """
+    monkeypatch.setenv("PFNLAB_LAB", variable)
+
+    with pytest.raises(ending.Exception, match="no such tool: install it"):  # type: ignore[attr-defined]
+        have(missing)
+
+
+def test_a_fault_of_ours_is_no_missing_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A defect fails the test everywhere.
+    """
+    monkeypatch.setenv("PFNLAB_LAB", "")
+
+    def broken() -> None:
+        raise Defect("wrong")
+
+    with pytest.raises(Defect):
+        have(broken)
+
+
+def test_no_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A kernel is not fetched for nothing.
+    """
+    monkeypatch.setenv("PFNLAB_LAB", "required")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+
+    with pytest.raises(pytest.fail.Exception, match="no QEMU: apt-get install"):
+        bootable("6.1")
+
+
+def test_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The reason is the remedy.
+    """
+    monkeypatch.setenv("PFNLAB_LAB", "")
+
+    with pytest.raises(pytest.skip.Exception, match="do this"):
+        lacking("do this")
