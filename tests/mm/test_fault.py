@@ -56,12 +56,14 @@ def test_an_empty_entry(series: str) -> None:
     """These drivers have no fault handler: an empty entry is SIGBUS with code 2 (S6.2.3)."""
     kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
     task = kernel.start_task("demo")
-    mmap = do_mmap(task.mm, 0x1000, 4, 3, file=DevMem(False, False), pgoff=0xF8000, shared=True, fixed=False)
-    kernel.call(task, mmap)
+    file = DevMem(False, False)
+    kernel.call(
+        task, lambda: do_mmap(task.mm, 0x1000, 4, 3, file=file, pgoff=0xF8000, shared=True, fixed=False)
+    )
     task.mm.tables.clear(0x1001, 0x1002)
 
     with pytest.raises(Signal) as signal:
-        access(task.mm, 0x1001)
+        access(task.mm, task.tlb, 0x1001)
 
     assert Signal("SIGBUS", 2) == signal.value
     kernel._check()

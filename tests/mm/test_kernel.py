@@ -27,7 +27,7 @@ def map_device(kernel: Kernel, task: Task) -> int:
     """Map four device pages; returns the errno."""
     file = DevMem(False, False)
     refused, _ = kernel.call(
-        task, do_mmap(task.mm, 0x1000, 4, 3, file=file, pgoff=0xF8000, shared=True, fixed=False)
+        task, lambda: do_mmap(task.mm, 0x1000, 4, 3, file=file, pgoff=0xF8000, shared=True, fixed=False)
     )
     return refused
 
@@ -87,7 +87,7 @@ def test_execve_complains_as_the_old_process(series: str) -> None:
     """Messages of the teardown carry the old comm and pid (S3.8)."""
     kernel, task = boot(series)
     map_device(kernel, task)
-    kernel.call(task, do_munmap(task.mm, 0x1001, 0x1002))
+    kernel.call(task, lambda: do_munmap(task.mm, 0x1001, 0x1002))
     kernel.trace.take()
 
     kernel.execve(task)
@@ -125,7 +125,7 @@ def test_unmapped_area(series: str) -> None:
     """Free space is found top down, below what is there."""
     kernel, task = boot(series)
     first = kernel.unmapped_area(task.mm, 4)
-    kernel.call(task, do_mmap(task.mm, first, 4, 3, file=None, shared=False, fixed=False))
+    kernel.call(task, lambda: do_mmap(task.mm, first, 4, 3, file=None, shared=False, fixed=False))
 
     assert first - 2 == kernel.unmapped_area(task.mm, 2)
     kernel._check()
@@ -140,6 +140,7 @@ def test_mmap_of_impossible_ranges(series: str, start: int, nr: int, result: int
     kernel, task = boot(series)
 
     assert (
-        result == kernel.call(task, do_mmap(task.mm, start, nr, 3, file=None, shared=False, fixed=False))[0]
+        result
+        == kernel.call(task, lambda: do_mmap(task.mm, start, nr, 3, file=None, shared=False, fixed=False))[0]
     )
     kernel._check()

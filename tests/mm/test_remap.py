@@ -49,7 +49,7 @@ def mmap(kernel: Kernel, task: Task, nr: int, *, shared: bool = True) -> int:
     driver = Driver(BAR, False, True, 0, nr=nr)
     access = VM_READ | VM_WRITE
     refused, _ = kernel.call(
-        task, do_mmap(task.mm, 0x1000, 4, access, file=driver, shared=shared, fixed=False)
+        task, lambda: do_mmap(task.mm, 0x1000, 4, access, file=driver, shared=shared, fixed=False)
     )
     kernel._check()
     return refused

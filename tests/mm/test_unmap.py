@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+from functools import partial
 
 import pytest
 
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.processors import Call, Operation
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.policies.profiles import PROFILES, SERIES
@@ -36,8 +38,10 @@ def spans(step: Step) -> list[str]:
 
 def map_devmem(kernel: Kernel, task: Task, at: int) -> None:
     """Map four device pages at virtual page *at*."""
-    mmap = do_mmap(task.mm, at, 4, 3, file=DevMem(False, False), pgoff=0xF8000, shared=True, fixed=False)
-    assert (0, None) == kernel.call(task, mmap)
+    file = DevMem(False, False)
+    assert (0, None) == kernel.call(
+        task, lambda: do_mmap(task.mm, at, 4, 3, file=file, pgoff=0xF8000, shared=True, fixed=False)
+    )
 
 
 @every_series
@@ -93,7 +97,7 @@ def test_an_empty_range(series: str) -> None:
     kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
     task = kernel.start_task("demo")
 
-    assert (errno.EINVAL, None) == kernel.call(task, do_munmap(task.mm, 4, 4))
+    assert (errno.EINVAL, None) == kernel.call(task, lambda: do_munmap(task.mm, 4, 4))
     kernel._check()
 
 
@@ -117,7 +121,13 @@ def test_order_of_the_steps(series: str) -> None:
     for at in (0x1000, 0x2000):
         map_devmem(kernel, task, at)
 
-    assert ["zapped", "zapped", "unlinked", "freed"] == list(do_munmap(task.mm, 0x1000, 0x3000))
+    kernel.trace.take()
+    kernel.call(task, lambda: do_munmap(task.mm, 0x1000, 0x3000))
+
+    events = [event.name for event in kernel.trace.take()[0]]
+    assert ["clear", "clear", "unlink", "unlink", "free", "free"] == [
+        name for name in events if name in ("clear", "unlink", "free")
+    ]
     kernel._check()
 
 
@@ -128,8 +138,10 @@ def test_when_the_reservation_goes(series: str, booked: bool) -> None:
     task = kernel.start_task("demo")
     map_devmem(kernel, task, 0x1000)
 
-    steps = do_munmap(task.mm, 0x1000, 0x1004)
-    seen = [(name, bool(kernel.book.entries())) for name in steps]
+    body = partial(do_munmap, task.mm, 0x1000, 0x1004)
+    kernel.processors.begin(Operation("demo", body, hold=Call("unlink", at_return=True)))
+    seen = bool(kernel.book.entries())
+    kernel.processors.release()
 
-    assert [("zapped", booked), ("unlinked", booked), ("freed", False)] == seen
+    assert (booked, False) == (seen, bool(kernel.book.entries()))
     kernel._check()

@@ -19,6 +19,7 @@ from pfnlab.programs.ops import (
     Expect,
     Fail,
     Fork,
+    Hold,
     Ioremap,
     Iounmap,
     Kill,
@@ -39,20 +40,35 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
+    ReadMemtypeList,
+    Release,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
+    Skip,
     Span,
+    Thread,
     UnmapMappingRange,
     Via,
     Write,
     ZapVmaPtes,
 )
-from pfnlab.programs.words import DRIVER_HOW, DRIVER_MODES, IOREMAP_MODES, MODES, PROTS
+from pfnlab.programs.words import (
+    DRIVER_HOW,
+    DRIVER_MODES,
+    HOLD_FUNCTIONS,
+    IOREMAP_MODES,
+    MAX_HELD_TASKS,
+    MODES,
+    PROTS,
+)
 
 AREA_NAMES = ("a", "b", "left_half", "z9", "x")
 TASK_NAMES = ("c", "child", "t_2")
-PLAIN: tuple[Call, ...] = (Mlockall(), Exec(), Look(), Exit(), Kill(), ReleaseMemRegion(), Iounmap())
+PLAIN: tuple[Call, ...] = (Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList())
+#: What changes which tasks live or what they are: not while a processor is held.
+ENDS: tuple[Call, ...] = (Exit(), Kill())
+NEVER_HELD = (Exit, Kill, Exec, Thread, Look)
 RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal, Mincore, ZapVmaPtes)
 PROTECTIONS = sorted(PROTS)
 SERIES = ("5.15", "6.1", "6.12", "6.16", "7.2", "10.0")
@@ -72,8 +88,10 @@ class _Draft:
         self.draw = draw
         self.devices = devices
         self.extents = {area.name: area.pages for area in areas}
-        self.tasks = ["main"]
+        self.processes = {"main": "main"}  # the living tasks, each with the first of its process
         self.unborn = list(TASK_NAMES)
+        self.held = False
+        self.idle: set[str] = set()  # tasks that do not act before the release
 
     def part(self, name: str, extent: int) -> Span:
         """Some pages of an area, often all of them."""
@@ -151,10 +169,13 @@ class _Draft:
             return Mremap(span, pages, words[0], True, words[1], self.bind(pages))
         return Mremap(span, draw(st.sampled_from((0, pages))), words[0], False, words[1])
 
-    def call(self) -> Call:
+    def call(self, task: str) -> Call:
         draw = self.draw
         kinds = ["mmap", "plain", "device"]
         kinds += ["fork"] if self.unborn else []
+        if not self.held:
+            kinds += ["end", "exec"] if self.alone(task) else ["end"]
+            kinds += ["thread"] if self.unborn else []
         on_areas = ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"]
         kinds += on_areas if self.extents else []
         kind = draw(st.sampled_from(kinds))
@@ -162,8 +183,12 @@ class _Draft:
             return self.mmap()
         if kind == "plain":
             return draw(st.sampled_from(PLAIN))
-        if kind == "fork":
-            return Fork(self.unborn.pop())
+        if kind in ("fork", "thread"):
+            return (Fork if kind == "fork" else Thread)(self.unborn.pop())
+        if kind == "end":
+            return draw(st.sampled_from(ENDS))
+        if kind == "exec":
+            return Exec()
         if kind == "range":
             return draw(st.sampled_from(RANGES))(self.span())
         if kind == "mremap":
@@ -182,22 +207,55 @@ class _Draft:
             return self.on_device()
         return Write(self.page(), draw(st.integers(0, (1 << 32) - 1)))
 
+    def alone(self, task: str) -> bool:
+        """Whether *task* is its process's only thread."""
+        return list(self.processes.values()).count(self.processes[task]) == 1
+
     def op(self) -> Op:
-        task = self.draw(st.sampled_from(self.tasks))
-        call = self.call()
-        if isinstance(call, Fork):
-            self.tasks.append(call.child)
+        draw = self.draw
+        able = [task for task in self.processes if task not in self.idle]
+        if self.held and (not able or draw(st.integers(0, 3)) == 0):
+            return self.release()
+        task = draw(st.sampled_from(able))
+        crowded = len(self.processes) > MAX_HELD_TASKS
+        call = self.call(task)
+        fail, skip, hold = None, None, None
+        if not self.held and draw(st.integers(0, 9)) == 0:
+            fail = self.fail()
+        elif not self.held:
+            skip = self.skip() if draw(st.integers(0, 9)) == 0 else None
+            held = not crowded and not isinstance(call, NEVER_HELD) and draw(st.integers(0, 3)) == 0
+            hold = self.hold(task) if held else None
+        self.take_effect(task, call)
+        return Op(call, task, fail, skip, hold)
+
+    def take_effect(self, task: str, call: Call) -> None:
+        """Which tasks live after *call*, and which of them may act."""
+        if isinstance(call, Fork | Thread):
+            self.processes[call.child] = call.child if isinstance(call, Fork) else self.processes[task]
+            self.idle |= {call.child} if self.held else set()
         if isinstance(call, Exit | Kill):
-            self.tasks.remove(task)
-        fail = None
-        if self.draw(st.integers(0, 9)) == 0:
-            inside = self.draw(st.sampled_from((None, "copy_page_range")))
-            fail = Fail(
-                self.draw(st.sampled_from(("__pte_alloc", "vm_area_dup"))),
-                self.draw(st.integers(1, 9)),
-                inside,
-            )
-        return Op(call, task, fail)
+            ended = self.processes[task]
+            self.processes = {one: process for one, process in self.processes.items() if process != ended}
+
+    def fail(self) -> Fail:
+        inside = self.draw(st.sampled_from((None, "copy_page_range")))
+        function = self.draw(st.sampled_from(("__pte_alloc", "vm_area_dup")))
+        return Fail(function, self.draw(st.integers(1, 9)), inside)
+
+    def skip(self) -> Skip:
+        return Skip("flush_tlb_mm_range", self.draw(st.integers(1, 3)))
+
+    def hold(self, task: str) -> Hold:
+        self.held = True
+        self.idle = {task}
+        function = self.draw(st.sampled_from((*HOLD_FUNCTIONS, "__x64_sys_munmap")))
+        return Hold(function, self.draw(st.integers(1, 3)), self.draw(st.booleans()))
+
+    def release(self) -> Op:
+        self.held = False
+        self.idle = set()
+        return Op(Release())
 
 
 @st.composite
@@ -210,8 +268,10 @@ def programs(draw: st.DrawFn) -> Program:
     draft = _Draft(draw, devices, areas)
     ops = [draft.op()]
     for _ in range(draw(st.integers(0, 8))):
-        if draft.tasks:
+        if draft.processes:
             ops.append(draft.op())
+    if draft.held:
+        ops.append(draft.release())
     asks = draw(TEXTS)
     return Program(
         draw(TEXTS),

@@ -13,8 +13,11 @@ from pfnlab.programs.load import load_text
 from pfnlab.programs.ops import (
     Area,
     Device,
+    Exit,
     Expect,
+    Fail,
     Fork,
+    Hold,
     Leaked,
     Madvise,
     Mmap,
@@ -23,7 +26,10 @@ from pfnlab.programs.ops import (
     Op,
     Program,
     Read,
+    Release,
+    Skip,
     Span,
+    Thread,
     Write,
 )
 
@@ -115,6 +121,15 @@ def test_a_wrong_part_is_named(changes: dict[str, Any], message: str) -> None:
             Op(Mremap(Span("a", 0, 4), 0, fixed=True, name="b")),
             "nothing can be moved as 0 pages: write `1 page` or more",
         ),
+        (Op(Fork("c"), fail=Fail("", 1)), "`` is no kernel function: write one as __pte_alloc"),
+        (Op(Fork("c"), skip=Skip("a b")), "`a b` is no kernel function: write one as unmap_vmas"),
+        (Op(Fork("c"), hold=Hold("x", -1)), "calls count from 1 to 1000: write 1 for the first"),
+        (Op(Thread("main")), "`main` is a word of the language: choose another name"),
+        (Op(Release()), "nothing is held here: write `hold unmap_vmas: munmap a` above"),
+        (
+            Op(Exit(), hold=Hold("exit_mmap")),
+            "`hold` takes an operation that comes back to its task: write `hold unmap_vmas: munmap a`",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -155,3 +170,53 @@ def test_a_later_mapping_does_not_help_an_earlier_line() -> None:
 
     with pytest.raises(ProgramError, match="a is 2 pages"):
         load_text(text + "a = mmap bar[0:4] wc shared rw\n")
+
+
+HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n"
+
+
+def test_a_program_that_ends_held_is_refused() -> None:
+    """JSON has no line to point at, the program as a whole is named."""
+    held = Op(Munmap(Span("a", 0, 4)), hold=Hold("unmap_vmas"))
+
+    message = "program: `main` still stands in `munmap a[0:4]`: write `release` as the last operation"
+    assert message == complaint(ops=(A, held))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "hold unmap_vmas: munmap a\nrelease\nmunmap a\n",
+        "hold unmap_vmas: munmap a\nrelease\nhold unlink: munmap a\nrelease\n",
+        "c = fork\nhold unmap_vmas: munmap a\nc: munmap a\nc: munmap a\nc: memtype_list\nrelease\n",
+        "c = fork\nexit\nhold unmap_vmas: c: munmap a\nrelease\n",
+        "hold copy_page_range: c = fork\nrelease\nc: munmap a\n",
+        "t = thread\nhold unmap_vmas: munmap a\nt: c = fork\nt: d = fork\nrelease\nc: exit\nd: exit\n",
+        "c = fork\nd = fork\ne = fork\ne: exit\nhold unmap_vmas: munmap a\nrelease\n",
+        "skip flush_tlb_mm_range: hold tlb_finish_mmu: munmap a\nrelease\nskip vm_close: munmap a\n",
+        "hold no_such_function_anywhere: munmap a\nrelease\n",
+        "hold memtype_reserve: memtype_list\nrelease\n",
+    ],
+    ids=[
+        *("after", "again", "others-act", "main-gone", "fork", "fork-while-held", "three-left", "skip"),
+        *("any-function", "memtype-list"),
+    ],
+)
+def test_a_schedule_may(lines: str) -> None:
+    """What a held processor does not forbid."""
+    load_text(HEAD + lines)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "t = thread\nc = fork\nc: exec\n",
+        "t = thread\nt: c = fork\nc: exec\nc: u = thread\n",
+        "c = fork\nc: t = thread\nexec\n",
+        "c = fork\nc: t = thread\nc: exit\nmunmap a\n",
+        "c = fork\nc: t = thread\nexit\nt: munmap a\n",
+    ],
+)
+def test_threads_end_with_their_own_process_only(lines: str) -> None:
+    """A fork makes a process with one thread, whoever forks."""
+    load_text(HEAD + lines)

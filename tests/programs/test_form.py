@@ -126,6 +126,19 @@ def test_json_that_is_no_program_is_refused(content: bytes) -> None:
         from_json(content)
 
 
+def test_json_has_what_stands_before_a_task() -> None:
+    """A hold says its function, call and end of it."""
+    program = load_text(TEXT.replace("munmap a[4:8]\n", "hold untrack_pfn return: munmap a[4:8]\nrelease\n"))
+
+    op = json.loads(to_json(program))["ops"][1]
+
+    assert (None, None, {"function": "untrack_pfn", "nth": 1, "at_return": True}) == (
+        op["fail"],
+        op["skip"],
+        op["hold"],
+    )
+
+
 def test_the_hash_is_pinned() -> None:
     """The hash of a program never changes: results are kept under it."""
     assert program_hash(PROGRAM) == "85c79018d3153000465b90ec80b549bc5b0e767fade243a2df8ea8a8dd442021"
@@ -146,6 +159,8 @@ def test_the_hash_ignores_what_is_said_about_the_program() -> None:
         ("bar: pci, 16 pages", "bar: pci, 17 pages"),
         ("pages\n\n", "pages\narea    z: 4 pages\n\n"),
         ("munmap a[4:8]\n", "munmap a[4:8]\nlook\n"),
+        ("munmap a[4:8]\n", "skip vm_close: munmap a[4:8]\n"),
+        ("munmap a[4:8]\n", "hold unlink: munmap a[4:8]\nrelease\n"),
     ],
 )
 def test_the_hash_sees_what_the_program_does(change: tuple[str, str]) -> None:

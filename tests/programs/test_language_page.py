@@ -16,7 +16,9 @@ from pfnlab.programs.form import from_json, program_hash, to_json
 from pfnlab.programs.layout import format_text
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import BUSY, HELD, NEEDS, NOT_HELD, WAITS
 from pfnlab.programs.ops import ADVICE
+from pfnlab.programs.printer import op_lines
 
 PAGE = (Path(__file__).parents[2] / "docs" / "programs.md").read_text()
 
@@ -41,6 +43,7 @@ def rows(title: str) -> list[list[str]]:
 PROGRAMS = blocks("pfn")
 BEGINNING = re.findall(r"^```pfn\n(.*?)^```$", section("Operations"), re.MULTILINE | re.DOTALL)[0]
 OPERATIONS = [row[0].strip("`") for row in rows("Operations")]
+SCHEDULES = [row[0].strip("`") for row in rows("Schedules")]
 
 
 @pytest.mark.parametrize("text", PROGRAMS)
@@ -78,11 +81,23 @@ def test_an_operation_of_the_page_is_one(line: str):
     assert len(before.ops) + 1 == len(load_text(BEGINNING + line).ops)
 
 
+@pytest.mark.parametrize("line", [line for line in SCHEDULES if line != "release"])
+def test_a_hold_of_the_page_is_one(line: str):
+    """
+    Every hold of the table can follow the same beginning, and be released as the table says.
+    """
+    program = load_text(f"{BEGINNING}{line}\nrelease\n")
+
+    assert program.ops[-2].hold is not None
+    assert line == op_lines(program)[-2]
+
+
 def test_every_operation_is_on_the_page():
     """
     The tables show each operation of the language at least once.
     """
-    verbs = {re.sub(r"^(\w+: |\w+ = )", "", line).split()[0] for line in OPERATIONS}
+    lines = (*OPERATIONS, *SCHEDULES)
+    verbs = {re.sub(r"^(.*: |\w+ = )", "", line).split()[0] for line in lines}
 
     assert set(words.VERBS) == verbs
 
@@ -92,7 +107,8 @@ def test_every_operation_is_on_the_page():
     [
         ("Header", {*words.HEADERS, *words.KINDS, *words.UNITS}),
         ("Ways to map", {*words.VIAS, words.ANON}),
-        ("Operations", {*ADVICE, *words.MMAP_WORDS, *words.MREMAP_WORDS, *words.SHARING}),
+        ("Operations", {*ADVICE, *words.MMAP_WORDS, *words.MREMAP_WORDS, *words.SHARING, *words.PREFIXES}),
+        ("Schedules", {*words.HOLD_FUNCTIONS, *NEEDS, HELD, WAITS, BUSY, NOT_HELD}),
         ("Expectations", set(words.MODES)),
     ],
 )
@@ -149,6 +165,7 @@ def test_the_limits_are_those_of_the_language():
     numbers = {
         *(words.MAX_LINES, words.MAX_LINE, words.MAX_TITLE, words.MAX_DEVICES, words.MAX_AREAS),
         *(words.MAX_TASKS, words.MAX_OPS, words.MAX_EXPECTS, words.MAX_LEAKED, words.MAX_LOWMEM_PAGES),
+        *(words.MAX_HELD_TASKS, words.MAX_NTH),
     }
 
     assert set() == {number for number in numbers if not re.search(rf"\b{number}\b", limits)}

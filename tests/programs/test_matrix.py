@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import Misuse
+from pfnlab.mm.gather import MmuGather
 from pfnlab.programs.matrix import predict_files
 
 RECORDED = Path(__file__).parents[1] / "recorded"
@@ -33,6 +34,7 @@ def written(folder: Path, rows: list[dict[str, object]]) -> Path:
         ("order.jsonl", 63, 1),
         ("cases-driver.jsonl", 48, 0),
         ("cases-vfio.jsonl", 15, 15),
+        ("races.jsonl", 450, 44),
     ],
 )
 def test_every_recorded_case_is_predicted_or_waits(name: str, cases: int, waiting: int) -> None:
@@ -43,6 +45,55 @@ def test_every_recorded_case_is_predicted_or_waits(name: str, cases: int, waitin
 
     assert [] == [line for line in result.details if line.startswith("wrong")]
     assert (cases, cases - waiting, waiting, 0) == (result.cases, result.exact, result.waiting, result.wrong)
+
+
+def race(**words: str) -> dict[str, object]:
+    """The one recorded schedule that these words say."""
+    lines = map(json.loads, (RECORDED / "races.jsonl").read_text(encoding="utf-8").splitlines())
+    (row,) = (row for row in lines if words.items() <= row.items())
+    return row  # type: ignore[no-any-return]
+
+
+REVOKED = {"race": "munmap", "held": "flush_tlb_mm_range", "by": "umr_same", "kernel_release": "7.2.13"}
+MAPPED = {"race": "munmap", "held": "unlink", "by": "mmap_uc", "kernel_release": "6.1.192"}
+ZAPPED = {"race": "munmap", "held": "unlink", "by": "zap_same", "kernel_release": "6.1.192"}
+ESCAPED = {"race": "mmap", "held": "pt_mmap", "by": "umr_other", "kernel_release": "7.2.13"}
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        (REVOKED, {"answer": "R"}),
+        (REVOKED, {"flushes": 2}),
+        (REVOKED, {"held": "untrack_pfn"}),
+        (MAPPED, {"mode": "WC"}),
+        (MAPPED, {"reads": "STALE"}),
+        (ZAPPED, {"errno": None}),
+        (ESCAPED, {"by": "umr_n"}),
+        (REVOKED, {"escaped": True}),
+    ],
+)
+def test_a_changed_schedule_is_noticed(
+    tmp_path: Path, words: dict[str, str], changed: dict[str, object]
+) -> None:
+    """
+    Everything recorded of a schedule is really compared.
+    """
+    row = race(**words)
+
+    assert 1 == predict_files([written(tmp_path, [row])]).exact
+    assert 1 == predict_files([written(tmp_path, [row | changed])]).wrong
+
+
+def test_without_the_nested_gather_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A model whose gathers do not look at each other lets unmap_mapping_range return too early (S8.1.8).
+    """
+    monkeypatch.setattr(MmuGather, "finish", MmuGather.flush_mmu_tlbonly)
+
+    result = predict_files([written(tmp_path, [race(**REVOKED)])])
+
+    assert "answer recorded 'I', predicted 'R'" in result.details[0]
 
 
 def test_waiting_cases_are_listed_with_what_they_wait_for() -> None:

@@ -84,6 +84,37 @@ def test_a_short_program_has_no_empty_lines_of_header() -> None:
     assert format_program(program) == "pfnlab program 1\ndevice  bar: pci, 1 page\n\nlook\n"
 
 
+SCHEDULE = """\
+pfnlab program 1
+device  bar: pci, 16 pages
+
+a = mmap bar[0:16] wc shared rw
+t = thread
+t: c = fork
+skip flush_tlb_mm_range: munmap a[0:2]
+hold flush_tlb_mm_range 2: munmap a[4:8]
+t: memtype_list
+release
+skip flush_tlb_mm_range 2: hold tlb_finish_mmu return: t: munmap a[8:12]
+release
+hold untrack_pfn 3 return: c: munmap a
+release
+fail __pte_alloc 1: d = fork
+"""
+
+
+def test_a_canonical_schedule_comes_back() -> None:
+    """Reading and printing holds, skips and releases gives the same text."""
+    assert format_program(load_text(SCHEDULE)) == SCHEDULE
+
+
+def test_the_first_call_goes_without_saying() -> None:
+    """A written-out 1 is left out, and so is the main task."""
+    text = SCHEDULE.replace("range: ", "range 1: ").replace("finish_mmu return: t", "finish_mmu 1 return: t")
+
+    assert format_text(text.replace("2: munmap a[4:8]", "2: main: munmap a[4:8]")) == SCHEDULE
+
+
 def test_results_are_aligned() -> None:
     """The widest range of kernels sets the column of all results."""
     expects = (Expect("6.12", "6.18"), Expect("7.2", None, (Leaked(Span("bar", 0, 1), "wc"),)))

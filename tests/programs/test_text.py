@@ -18,7 +18,9 @@ from pfnlab.programs.ops import (
     Exec,
     Exit,
     Expect,
+    Fail,
     Fork,
+    Hold,
     Kill,
     Leaked,
     Look,
@@ -35,7 +37,11 @@ from pfnlab.programs.ops import (
     Op,
     Program,
     Read,
+    ReadMemtypeList,
+    Release,
+    Skip,
     Span,
+    Thread,
     Write,
 )
 
@@ -95,6 +101,8 @@ def last_op(line: str) -> Op:
         ("read a[3]", Read(Span("a", 3, 4))),
         ("write a[3] 0xff", Write(Span("a", 3, 4), 255)),
         ("c = fork", Fork("c")),
+        ("t = thread", Thread("t")),
+        ("memtype_list", ReadMemtypeList()),
         ("exec", Exec()),
         ("exit", Exit()),
         ("kill", Kill()),
@@ -115,6 +123,59 @@ def test_a_prefix_names_the_task() -> None:
 def test_the_main_task_may_be_named() -> None:
     """`main:` in front says what is meant anyway."""
     assert Op(Look()) == last_op("main: look")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "hold"),
+    [
+        ("hold unmap_vmas", Hold("unmap_vmas")),
+        ("hold flush_tlb_mm_range 2", Hold("flush_tlb_mm_range", 2)),
+        ("hold untrack_pfn return", Hold("untrack_pfn", at_return=True)),
+        ("hold untrack_pfn 0x3 return", Hold("untrack_pfn", 3, True)),
+        ("hold main", Hold("main")),
+    ],
+)
+def test_a_hold_means(prefix: str, hold: Hold) -> None:
+    """The first call is meant without a number, its beginning without `return`."""
+    op = load_text(f"{HEAD}{prefix}: munmap a\nrelease\n").ops[-2]
+
+    assert Op(Munmap(Span("a", 0, 16)), hold=hold) == op
+
+
+def test_release_needs_no_task() -> None:
+    """`release` is a line of its own."""
+    assert Op(Release()) == last_op("hold unmap_vmas: munmap a\nrelease")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "skip"),
+    [("skip flush_tlb_mm_range", Skip("flush_tlb_mm_range")), ("skip vm_open 2", Skip("vm_open", 2))],
+)
+def test_a_skip_means(prefix: str, skip: Skip) -> None:
+    """The first call is meant without a number."""
+    assert Op(Mlockall(), skip=skip) == last_op(f"{prefix}: mlockall")
+
+
+def test_a_fail_means() -> None:
+    """The number of the call is always said, the function around it may be."""
+    op = last_op("fail __pte_alloc 2 in copy_page_range: c = fork")
+
+    assert Op(Fork("c"), fail=Fail("__pte_alloc", 2, "copy_page_range")) == op
+
+
+def test_prefixes_stand_before_the_task() -> None:
+    """`skip`, `hold`, the task, the operation."""
+    line = "skip flush_tlb_mm_range: hold tlb_finish_mmu: c: munmap a"
+    op = load_text(f"{HEAD}c = fork\n{line}\nrelease\n").ops[-2]
+
+    assert Op(Munmap(Span("a", 0, 16)), "c", None, Skip("flush_tlb_mm_range"), Hold("tlb_finish_mmu")) == op
+
+
+def test_a_function_may_be_called_as_an_area() -> None:
+    """Names of functions and of the program do not meet."""
+    op = load_text(f"{HEAD}unlink = mmap bar wc shared rw\nhold unlink: munmap unlink\nrelease\n").ops[-2]
+
+    assert Op(Munmap(Span("unlink", 0, 16)), hold=Hold("unlink")) == op
 
 
 def test_a_bare_name_means_the_latest_mapping() -> None:

@@ -77,6 +77,24 @@ def test_every_field_keeps_to_the_schema() -> None:
     assert list(FIELDS) == [found["field"] for found in content["differences"]]
 
 
+@pytest.mark.parametrize(
+    ("op", "result", "value"),
+    [
+        ("hold unmap_vmas: munmap a", "held", None),
+        ("hold unmap_vmas: munmap a", "ok", "not held"),
+        ("t: munmap a", "waits", "mmap_lock"),
+        ("t: munmap a", "busy", None),
+        ("release", "ok", "main ok; t EFAULT SIGSEGV code=1"),
+    ],
+)
+def test_a_step_of_a_schedule_keeps_to_the_schema(op: str, result: str, value: str | None) -> None:
+    """Operations that are not finished have results of their own."""
+    step = msgspec.structs.replace(FULL, op=op, result=result, value=value)
+    other = msgspec.structs.replace(step, result="ok", value=None)
+
+    assert complaints(objects(Run("a", "A", (step,)), Run("b", "B", (other,)))) == []
+
+
 def test_a_lost_run_keeps_to_the_schema() -> None:
     """A machine that never answered has no steps; what it left is unknown."""
     content = objects(cut(forgetful(), 0))

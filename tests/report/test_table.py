@@ -59,6 +59,27 @@ def test_a_lost_guest_is_named() -> None:
     assert table(runs, width=120) == expected("lost")
 
 
+def test_a_schedule_says_who_waits_for_what() -> None:
+    """`held`, `waits` and `busy` stand where results do, what is waited for as the value."""
+
+    model = (
+        Step("hold unmap_vmas: munmap a", "main", "held", None, (), (), flushes=0),
+        Step("t: munmap a", "t", "waits", "mmap_lock", (), (), flushes=0),
+        Step("t: look", "t", "busy", None, (), (), flushes=0),
+        Step("release", "main", "ok", "main ok; t ok", (), ()),
+    )
+    kernel = (
+        Step("hold unmap_vmas: munmap a", "main", "ok", "not held", (), (), flushes=1),
+        Step("t: munmap a", "t", "ok", None, (), (), flushes=0),
+        Step("t: look", "t", "ok", None, (), (), flushes=0),
+        Step("release", "main", "ok", None, (), ()),
+    )
+    program = Program("One waits", "", (Device("bar", "pci", 2),), ())
+    runs = [Run("model:7.2", "profile 7.2", model), Run("qemu:7.2", "linux 7.2", kernel)]
+
+    assert table(runs, program, width=120, steps=True) == expected("schedule")
+
+
 def test_steps_show_vmas_and_entries() -> None:
     """With --trace everything comes; what a machine cannot see is a question mark."""
     full = Step(

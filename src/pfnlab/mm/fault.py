@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pfnlab.errors import Undecided
 from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PRESENT, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import Page, Run
+from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_WRITE
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_page_range
@@ -31,21 +33,15 @@ class Signal(Exception):
         return f"{self.name} code={self.code}"
 
 
-def access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
+def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None) -> int:
     """Load the first word of page *vpn*, or store *store* there.
 
+    :param tlb: what the processor at work remembers; that answers, whatever the page tables say by now
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
     """
     writes = store is not None
-    # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
-    while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
-        handle_mm_fault(mm, vpn, writes)
-    bits = pte_mkyoung(entry.bits)
-    if writes:
-        bits = pte_mkdirty(bits, mm.kernel.profile.saved_dirty)
-    if bits != entry.bits:
-        mm.tables.change(vpn, vpn + 1, lambda run: bits)
+    entry = tlb.lookup(vpn, writes) or _walk(mm, tlb, vpn, writes)
     if store is None:
         return entry.page.value if entry.page is not None else mm.kernel.memory.get(entry.pfn, 0)
     if entry.page is not None:
@@ -53,6 +49,37 @@ def access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
     else:
         mm.kernel.memory[entry.pfn] = store
     return store
+
+
+def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool) -> Run:
+    """The translation the page tables have, faulted in where there is none; the processor remembers it."""
+    # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
+    while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
+        _fault(mm, vpn, writes)
+    bits = pte_mkyoung(entry.bits)
+    if writes:
+        bits = pte_mkdirty(bits, mm.kernel.profile.saved_dirty)
+    if bits != entry.bits:
+        mm.tables.change(vpn, vpn + 1, lambda run: bits)
+    entry = entry._replace(bits=bits)
+    tlb.fill(entry)
+    return entry
+
+
+def _fault(mm: MmStruct, vpn: int, write: bool) -> None:
+    """A page fault: under mmap_lock, but for ordinary memory, whose VMA's own lock will do (S8.3).
+
+    :raises Undecided: that VMA may be locked
+    """
+    vma = mm.vma_lookup(vpn)
+    own_lock = mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
+    if vma is not None and vma.file is None and own_lock:
+        if mm.mmap_lock.written:
+            raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
+        handle_mm_fault(mm, vpn, write)
+        return
+    with mm.mmap_lock.read():
+        handle_mm_fault(mm, vpn, write)
 
 
 def _allows(entry: Run, write: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from typing import NoReturn
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
@@ -15,60 +16,63 @@ from pfnlab.mm.flags import (
     is_cow_mapping,
 )
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import Steps, clear_vmas, exit_mmap, free_vmas
+from pfnlab.mm.unmap import clear_vmas, detach, exit_mmap, free_vmas
 from pfnlab.mm.vma import Vma
 
 
-def dup_mmap(parent: MmStruct) -> Steps[MmStruct]:
+def dup_mmap(parent: MmStruct) -> MmStruct:
     """A copy of the address space for a child.
 
     :raises ModelledErrno: ENOMEM, whatever went wrong inside; the half-made child is torn down (S3.5.4)
     """
-    tracker = parent.kernel.tracker
-    trace = parent.kernel.trace
     child = MmStruct(parent.kernel)
-    for src in parent:
-        if src.flags & VM_DONTCOPY:
-            continue
-        if parent.kernel.fails("vm_area_dup"):
-            yield from _fail(parent, child)
-        trace.event("dup", src.start)
-        dst = src.dup(child)
-        dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
-        tracker.vm_area_dup(src, dst)
-        child.link(dst)
-        if dst.file is not None:
-            parent.kernel.link_file(dst, src)
-            trace.event("link", dst.start)
-        if src.flags & VM_WIPEONFORK:
-            dst.anon_vma = None
-            yield "copied"
-            continue
-        trace.event("copy_range", src.start)
-        if src.special or src.anon_vma is not None:
-            try:
-                tracker.copy_page_range(dst, src)
-            except ModelledErrno:
-                yield from _fail(parent, child)
-            if parent.kernel.fails("__pte_alloc", _tables(src)):
-                tracker.copy_page_range_failed(dst, src)
-                yield from _fail(parent, child)
-            _copy_page_range(dst, src)
-        yield "copied"
-    parent.flush_tlb()
+    with parent.mmap_lock.write():
+        for src in parent:
+            if not src.flags & VM_DONTCOPY:
+                _copy_vma(src, child)
+        parent.flush_tlb()
     return child
 
 
-def _fail(parent: MmStruct, child: MmStruct) -> Steps[None]:
+def _copy_vma(src: Vma, child: MmStruct) -> None:
+    """One VMA of the parent: copied, linked, then its entries.
+
+    :raises ModelledErrno: ENOMEM
+    """
+    parent, kernel = src.mm, src.mm.kernel
+    if kernel.fails("vm_area_dup"):
+        _fail(parent, child)
+    kernel.trace.event("dup", src.start)
+    dst = src.dup(child)
+    dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
+    kernel.tracker.vm_area_dup(src, dst)
+    child.link(dst)
+    if dst.file is not None:
+        kernel.link_file(dst, src)
+        kernel.trace.event("link", dst.start)
+    if src.flags & VM_WIPEONFORK:
+        dst.anon_vma = None
+        return
+    try:
+        with kernel.processors.inside("copy_page_range"):
+            kernel.trace.event("copy_range", src.start)
+            if src.special or src.anon_vma is not None:
+                _copy_page_range(dst, src)
+    except ModelledErrno:
+        _fail(parent, child)
+
+
+def _fail(parent: MmStruct, child: MmStruct) -> NoReturn:
     """The half-made child is torn down; whatever went wrong, fork answers ENOMEM (S3.5.4)."""
     if parent.kernel.profile.failed_fork_unmaps:
         vmas = list(child)
-        yield from clear_vmas(child, vmas)
+        clear_vmas(child, vmas)
+        detach(child, vmas)
         free_vmas(child, vmas)
         parent.flush_tlb()
     else:
         parent.flush_tlb()
-        yield from exit_mmap(child)
+        exit_mmap(child)
     raise ModelledErrno(errno.ENOMEM)
 
 
@@ -79,7 +83,15 @@ def _tables(src: Vma) -> int:
 
 
 def _copy_page_range(dst: Vma, src: Vma) -> None:
-    """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2)."""
+    """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2).
+
+    :raises ModelledErrno: the tracker refuses, or there is no room for a page table
+    """
+    kernel = src.mm.kernel
+    kernel.tracker.copy_page_range(dst, src)
+    if kernel.fails("__pte_alloc", _tables(src)):
+        kernel.tracker.copy_page_range_failed(dst, src)
+        raise ModelledErrno(errno.ENOMEM)
     saved_dirty = src.mm.kernel.profile.saved_dirty
     cow = is_cow_mapping(src.flags)
     if cow:

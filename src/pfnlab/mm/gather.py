@@ -30,7 +30,9 @@ class MmuGather:
         self.vma_pfn = False
         self._start: int | None = None
         self._end = 0
-        mm.kernel.trace.event("gather_full" if fullmm else "gather")
+        with mm.kernel.processors.inside("tlb_gather_mmu"):
+            mm.kernel.trace.event("gather_full" if fullmm else "gather")
+            mm.tlb_flush_pending += 1
 
     @property
     def pending(self) -> bool:
@@ -55,12 +57,14 @@ class MmuGather:
         self._start, self._end = None, 0
 
     def finish(self) -> None:
-        """tlb_finish_mmu (S8.1.8)."""
-        self.mm.kernel.trace.event("finish")
-        if self.fullmm:
-            self.mm.flush_tlb()
-            return
-        self.flush_mmu_tlbonly()
+        """tlb_finish_mmu: flush what is pending; everything, with another gather under way (S8.1.8)."""
+        with self.mm.kernel.processors.inside("tlb_finish_mmu"):
+            self.mm.kernel.trace.event("finish")
+            if self.fullmm or self.mm.tlb_flush_pending > 1:
+                self.mm.flush_tlb()
+            else:
+                self.flush_mmu_tlbonly()
+            self.mm.tlb_flush_pending -= 1
 
 
 class NoForcedFlush:

@@ -22,6 +22,7 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
         raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping")
-    prot = lookup_prot(vma.mm.kernel.book, PfnRange(pfn, pfn + 1), prot)
-    if vma.mm.tables.entry(vpn) is None:
-        vma.mm.tables.set(Run(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
+    with vma.mm.kernel.processors.inside("vmf_insert_pfn_prot"):
+        prot = lookup_prot(vma.mm.kernel.book, PfnRange(pfn, pfn + 1), prot)
+        if vma.mm.tables.entry(vpn) is None:
+            vma.mm.tables.set(Run(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))

@@ -5,19 +5,21 @@ from __future__ import annotations
 import errno
 from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.physmap import PhysicalMap, Resource
 from pfnlab.hw.platform import Platform
+from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.fork import dup_mmap
 from pfnlab.mm.gather import FlushPlacement, NoForcedFlush
 from pfnlab.mm.memtype import MemtypeBook
+from pfnlab.mm.processors import Need, Processors, RwLock
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker
-from pfnlab.mm.unmap import Steps, drain, exit_mmap
+from pfnlab.mm.unmap import exit_mmap
 from pfnlab.mm.vma import Vma
 from pfnlab.trace import Trace
 
@@ -31,15 +33,17 @@ _CAN_FAIL = ("__pte_alloc", "vm_area_dup")
 
 @dataclass
 class Task:
-    """A process with one thread.
+    """A process, or a further thread of one, on a processor of its own.
 
     :ivar comm: its name, as kernel messages print it
-    :ivar mm: its address space
+    :ivar mm: its address space, which threads of a process share
+    :ivar tlb: what its processor remembers of that
     """
 
     comm: str
     pid: int
     mm: MmStruct
+    tlb: Tlb = field(default_factory=Tlb)
 
 
 class Kernel:
@@ -61,9 +65,11 @@ class Kernel:
         self.profile = profile
         self.platform = platform
         self.trace = Trace()
+        self.processors = Processors(self._turn_to)
         self.book = MemtypeBook(
             platform,
             self.trace,
+            processors=self.processors,
             end_match=profile.end_match,
             mtrr_merged_map=profile.mtrr_merged_map,
         )
@@ -76,6 +82,7 @@ class Kernel:
         self.driver: Any = None
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []
+        self._i_mmap_rwsem = {iomem: RwLock(self.processors, Need.I_MMAP) for iomem in (False, True)}
         self._current: Task | None = None
         self._next_pid = 100
         self._warned: set[str] = set()
@@ -138,15 +145,42 @@ class Kernel:
         return bool(0 < left <= calls)
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
-        """vma_interval_tree_insert, or insert_after for the copy a fork makes (S6.7.2)."""
-        if parent is not None:
-            self.i_mmap.insert(self.i_mmap.index(parent) + 1, vma)
-            return
-        insort(self.i_mmap, vma, key=lambda one: one.pgoff)
+        """The VMA enters its file's reverse map."""
+        assert vma.file is not None
+        with self.i_mmap_rwsem(vma.file.iomem).write():
+            self.insert_file(vma, parent)
+
+    def insert_file(self, vma: Vma, parent: Vma | None = None) -> None:
+        """vma_interval_tree_insert, or insert_after for the copy a fork makes; locked by now (S6.7.2)."""
+        with self.processors.inside("rmap_add"):
+            if parent is not None:
+                self.i_mmap.insert(self.i_mmap.index(parent) + 1, vma)
+            else:
+                insort(self.i_mmap, vma, key=lambda one: one.pgoff)
 
     def unlink_file(self, vma: Vma) -> None:
         """vma_interval_tree_remove."""
-        self.i_mmap.remove(vma)
+        assert vma.file is not None
+        with self.i_mmap_rwsem(vma.file.iomem).write(), self.processors.inside("rmap_del"):
+            self.i_mmap.remove(vma)
+
+    def i_mmap_rwsem(self, iomem: bool) -> RwLock:
+        """The lock of the reverse map of physical memory's address space object, or of the driver's."""
+        return self._i_mmap_rwsem[iomem]
+
+    def flush_tlbs(self, mm: MmStruct, start: int | None, end: int | None) -> None:
+        """The processors that run in *mm* forget pages ``[start, end)``, or everything."""
+        for task in self.tasks.values():
+            if task.mm is mm:
+                task.tlb.flush(start, end)
+
+    def stands_in(self, mm: MmStruct) -> bool:
+        """Whether a processor that runs in *mm* is held, so that it takes no interrupt."""
+        held = self.processors.held
+        return held is not None and self.tasks[held.task].mm is mm
+
+    def _turn_to(self, task: str) -> None:
+        self._current = self.tasks[task]
 
     def claim(self, resource: Resource) -> None:
         """A driver's resource enters the map of physical memory."""
@@ -166,47 +200,63 @@ class Kernel:
             at = vmas[0].start - nr
         return at
 
-    def call(self, task: Task, steps: Steps[object]) -> tuple[int, object]:
+    def processes(self) -> list[Task]:
+        """The first task of every address space, oldest first."""
+        first: dict[int, Task] = {}
+        for task in sorted(self.tasks.values(), key=lambda one: one.pid):
+            first.setdefault(id(task.mm), task)
+        return list(first.values())
+
+    def call(self, task: Task, body: Callable[[], object]) -> tuple[int, object]:
         """Run one system call of *task* to its end.
 
         :return: errno (0 for success) and what the call returned
         """
         self._current = task
         try:
-            return 0, drain(steps)
+            return 0, body()
         except ModelledErrno as refused:
             return refused.errno, None
 
     def fork(self, task: Task, comm: str) -> int:
         """fork(2): the child is called *comm*; returns an errno."""
-        refused, mm = self.call(task, dup_mmap(task.mm))
+        refused, mm = self.call(task, lambda: dup_mmap(task.mm))
         if refused:
             return refused
         assert isinstance(mm, MmStruct)
         self._add_task(comm, mm)
         return 0
 
+    def thread(self, task: Task, comm: str) -> None:
+        """pthread_create: *comm* is one more thread of the process of *task*."""
+        self._add_task(comm, task.mm)
+
     def exit(self, task: Task) -> None:
-        """The task ends, by itself or by SIGKILL; its address space goes with it."""
-        self.call(task, exit_mmap(task.mm))
-        del self.tasks[task.comm]
+        """The process ends, by itself or by SIGKILL; its threads and its address space go with it."""
+        self.call(task, lambda: exit_mmap(task.mm))
+        for one in [one for one in self.tasks.values() if one.mm is task.mm]:
+            del self.tasks[one.comm]
 
     def execve(self, task: Task) -> None:
         """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8)."""
         self.trace.event("exec_begin")
         if self.profile.exec_tears_down_late:
             self.trace.event("exec_done")
-        self.call(task, exit_mmap(task.mm))
+        self.call(task, lambda: exit_mmap(task.mm))
         if not self.profile.exec_tears_down_late:
             self.trace.event("exec_done")
         task.mm = MmStruct(self)
         task.mm.visible = True
+        task.tlb.flush()
 
     def _check(self) -> None:
         self.book._check()
-        vmas = [vma for task in self.tasks.values() for vma in task.mm]
-        for task in self.tasks.values():
+        vmas = [vma for task in self.processes() for vma in task.mm]
+        for task in self.processes():
             task.mm._check()
+        for task in self.tasks.values():
+            stale = task.tlb.stale(task.mm.tables)
+            assert not stale or self.processors.omitted, "an operation left translations behind"
         self.tracker._check(vmas)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import AbstractContextManager, nullcontext
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.mm.fault import populate
@@ -25,7 +26,7 @@ from pfnlab.mm.flags import (
 )
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import Steps, zap_vma
+from pfnlab.mm.unmap import zap_vma
 from pfnlab.mm.vma import Vma
 
 #: Advice that only changes flags: what it clears, what it sets.
@@ -71,7 +72,7 @@ _ALLOWED_MIXED = ("dontneed", "cold", "pageout")
 _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
 
 
-def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> Steps[None]:
+def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> None:
     """Apply *advice* to pages ``[start, end)``, VMA by VMA.
 
     Every mapped part is processed; the first error ends the call, else a hole anywhere is ENOMEM.
@@ -84,16 +85,26 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> Steps[None]:
         raise ModelledErrno(errno.EINVAL)
     if start == end:
         return
-    once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
-    tlb = MmuGather(mm) if once else None
-    try:
-        yield from _walk(mm, start, end, advice, tlb)
-    finally:
-        if tlb is not None:
-            tlb.finish()
+    with _lock_for(mm, advice):
+        once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
+        tlb = MmuGather(mm) if once else None
+        try:
+            _walk(mm, start, end, advice, tlb)
+        finally:
+            if tlb is not None:
+                tlb.finish()
 
 
-def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> Steps[None]:
+def _lock_for(mm: MmStruct, advice: str) -> AbstractContextManager[object]:
+    """What *advice* needs: mmap_lock for writing where it changes VMAs, to clear entries perhaps none."""
+    if advice in _FLAG_ADVICE or advice in ("mergeable", "unmergeable"):
+        return mm.mmap_lock.write()
+    if advice in _ZAPPING and mm.kernel.profile.zapping_advice_locks_vmas:
+        return nullcontext()
+    return mm.mmap_lock.read()
+
+
+def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
     """madvise_walk_vmas: VMA by VMA, holes remembered."""
     at, hole = start, False
     while at < end:
@@ -111,7 +122,6 @@ def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None
             _advise_special(vma, at, stop, advice, tlb)
         else:
             _advise_anonymous(vma, at, stop, advice, tlb)
-        yield "advised"
         at = stop
     if hole:
         raise ModelledErrno(errno.ENOMEM)

@@ -22,6 +22,7 @@ from pfnlab.hw.physmap import is_new_memtype_allowed
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
+from pfnlab.mm.processors import Need, Processors, RwLock
 from pfnlab.trace import Trace
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of
 
@@ -40,10 +41,17 @@ class MemtypeBook:
         entries are searched for one to take out, and the kernel log
     :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
     :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
+    :param processors: of the kernel whose book it is; one of its own where nobody else is there
     """
 
     def __init__(
-        self, platform: Platform, trace: Trace, *, end_match: bool, mtrr_merged_map: bool = True
+        self,
+        platform: Platform,
+        trace: Trace,
+        *,
+        end_match: bool,
+        mtrr_merged_map: bool = True,
+        processors: Processors | None = None,
     ) -> None:
         self.platform = platform
         self.trace = trace
@@ -53,6 +61,8 @@ class MemtypeBook:
         self._ram_types = PageModes()
         self._direct_map = PageModes()
         self._warned: frozenset[str] = frozenset()
+        self._processors = processors or Processors()
+        self._lock = RwLock(self._processors, Need.BOOK)
 
     # Reserving
 
@@ -72,6 +82,10 @@ class MemtypeBook:
         self._reserve(start, end, req, who, False)
 
     def _reserve(self, start: int, end: int, req: CacheMode, who: str, adopts: bool) -> CacheMode:
+        with self._processors.inside("memtype_reserve"):
+            return self._reserve_inside(start, end, req, who, adopts)
+
+    def _reserve_inside(self, start: int, end: int, req: CacheMode, who: str, adopts: bool) -> CacheMode:
         self.trace.event("memtype_reserve", start >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT)
         # S2.2.1 and 2
         start &= PHYSICAL_MASK
@@ -94,10 +108,11 @@ class MemtypeBook:
         actual = req if req is not _WB else self._pat_x_mtrr_type(start, end)
         # S2.2.7: most ranges overlap nothing.
         found = actual
-        overlap = self._entries.first_overlap(start, end)
-        if overlap is not None:
-            found = self._check_conflict(overlap, start, end, actual, req, who, adopts)
-        self._entries.insert(start, end, found)
+        with self._lock.write():
+            overlap = self._entries.first_overlap(start, end)
+            if overlap is not None:
+                found = self._check_conflict(overlap, start, end, actual, req, who, adopts)
+            self._entries.insert(start, end, found)
         return found
 
     def _pat_x_mtrr_type(self, start: int, end: int) -> CacheMode:
@@ -170,9 +185,10 @@ class MemtypeBook:
             if is_ram > 0:
                 self._ram_types.set(start >> PAGE_SHIFT, end >> PAGE_SHIFT, _WB)
             return is_ram > 0
-        self.trace.event("memtype_erase", start >> PAGE_SHIFT, pages_of(end))
-        if self._erase(start, end):
-            return True
+        with self._lock.write(), self._processors.inside("memtype_erase"):
+            self.trace.event("memtype_erase", start >> PAGE_SHIFT, pages_of(end))
+            if self._erase(start, end):
+                return True
         self.trace.printk(f"x86/PAT: {who} freeing invalid memtype {_mem(start, end)}")
         return False
 
@@ -201,7 +217,8 @@ class MemtypeBook:
             return _WB
         if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + PAGE_SIZE):
             return self._ram_types[paddr >> PAGE_SHIFT]
-        overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE)
+        with self._lock.write():
+            overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE)
         return overlap.type if overlap else _UC_MINUS
 
     # Mappings of a physical range into a process
@@ -323,7 +340,9 @@ class MemtypeBook:
         """The text of ``x86/pat_memtype_list``; empty with PAT off, where there is no file (S2.11)."""
         if not self.platform.pat_enabled:
             return ""
-        lines = [f"PAT: [mem {e.start:#018x}-{e.end:#018x}] {e.type.cattr}\n" for e in self._entries]
+        with self._lock.write():
+            entries = self.entries()
+        lines = [f"PAT: [mem {e.start:#018x}-{e.end:#018x}] {e.type.cattr}\n" for e in entries]
         return "".join(["PAT memtype list:\n", *lines])
 
     def load(self, entries: Iterable[MemtypeEntry]) -> None:

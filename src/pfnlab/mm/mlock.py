@@ -8,25 +8,24 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import VM_ACCESS, VM_LOCKED, VM_SEALED, VM_SHARED
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import Steps
 from pfnlab.mm.vma import Vma
 
 
-def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> Steps[None]:
+def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
     """mlock or munlock pages ``[start, end)``: special VMAs are skipped in silence (S5.10.1).
 
     :raises ModelledErrno: ENOMEM at a hole, and for memory without any access, which cannot be faulted
         in; what lies before stays changed
     """
-    at = start
-    while at < end:
-        vma = mm.vma_lookup(at)
-        if vma is None:
-            raise ModelledErrno(errno.ENOMEM)
-        stop = min(vma.end, end)
-        _mlock_fixup(vma, at, stop, locked)
-        yield "locked"
-        at = stop
+    with mm.mmap_lock.write():
+        at = start
+        while at < end:
+            vma = mm.vma_lookup(at)
+            if vma is None:
+                raise ModelledErrno(errno.ENOMEM)
+            stop = min(vma.end, end)
+            _mlock_fixup(vma, at, stop, locked)
+            at = stop
     if locked:
         for vma in mm.vmas_in(start, end):
             if not vma.special and not vma.flags & VM_ACCESS:
@@ -34,13 +33,13 @@ def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> Steps[None]
             populate(vma, max(vma.start, start), min(vma.end, end))
 
 
-def do_mlockall(mm: MmStruct) -> Steps[None]:
+def do_mlockall(mm: MmStruct) -> None:
     """mlockall(MCL_CURRENT | MCL_FUTURE)."""
-    mm.def_flags |= VM_LOCKED
-    for vma in mm:
-        if vma in list(mm):
-            _mlock_fixup(vma, vma.start, vma.end, True)
-        yield "locked"
+    with mm.mmap_lock.write():
+        mm.def_flags |= VM_LOCKED
+        for vma in mm:
+            if vma in list(mm):
+                _mlock_fixup(vma, vma.start, vma.end, True)
     for vma in mm:
         populate(vma, vma.start, vma.end)
 
@@ -52,27 +51,27 @@ def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:
     vma.mm.modify(vma, start, end, flags)
 
 
-def do_msync(mm: MmStruct, start: int, end: int) -> Steps[None]:
+def do_msync(mm: MmStruct, start: int, end: int) -> None:
     """msync(MS_SYNC): shared file parts are synced in order; a hole is ENOMEM at the end (S5.10.1).
 
     :raises ModelledErrno: what the file's fsync answers, or ENOMEM
     """
     at, hole = start, False
-    while at < end:
-        vma = mm.find_vma(at)
-        if vma is None or vma.start >= end:
-            hole = True
-            break
-        hole = hole or vma.start > at
-        at = vma.end
-        if vma.file is not None and vma.flags & VM_SHARED and vma.file.fsync_errno:
-            raise ModelledErrno(vma.file.fsync_errno)
-        yield "synced"
+    with mm.mmap_lock.read():
+        while at < end:
+            vma = mm.find_vma(at)
+            if vma is None or vma.start >= end:
+                hole = True
+                break
+            hole = hole or vma.start > at
+            at = vma.end
+            if vma.file is not None and vma.flags & VM_SHARED and vma.file.fsync_errno:
+                raise ModelledErrno(vma.file.fsync_errno)
     if hole:
         raise ModelledErrno(errno.ENOMEM)
 
 
-def do_mseal(mm: MmStruct, start: int, end: int) -> Steps[None]:
+def do_mseal(mm: MmStruct, start: int, end: int) -> None:
     """mseal(2): all or nothing; splits at the range ends (S5.10.7).
 
     :raises ModelledErrno: ENOSYS before 6.10, ENOMEM at a hole
@@ -81,13 +80,13 @@ def do_mseal(mm: MmStruct, start: int, end: int) -> Steps[None]:
         raise ModelledErrno(errno.ENOSYS)
     if start == end:
         return
-    at = start
-    while at < end:
-        vma = mm.vma_lookup(at)
-        if vma is None:
-            raise ModelledErrno(errno.ENOMEM)
-        at = vma.end
-    for vma in mm.vmas_in(start, end):
-        if not vma.flags & VM_SEALED:
-            mm.modify(vma, max(vma.start, start), min(vma.end, end), vma.flags | VM_SEALED)
-        yield "sealed"
+    with mm.mmap_lock.write():
+        at = start
+        while at < end:
+            vma = mm.vma_lookup(at)
+            if vma is None:
+                raise ModelledErrno(errno.ENOMEM)
+            at = vma.end
+        for vma in mm.vmas_in(start, end):
+            if not vma.flags & VM_SEALED:
+                mm.modify(vma, max(vma.start, start), min(vma.end, end), vma.flags | VM_SEALED)

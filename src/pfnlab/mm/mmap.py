@@ -21,7 +21,7 @@ from pfnlab.mm.flags import (
 )
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
-from pfnlab.mm.unmap import Steps, clear_vmas, free_vmas, gather_munmap, zap_vma
+from pfnlab.mm.unmap import clear_vmas, detach, free_vmas, gather_munmap, zap_vma
 from pfnlab.mm.vma import MappedFile, Vma
 
 
@@ -37,7 +37,7 @@ def do_mmap(
     fixed: bool,
     locked: bool = False,
     populated: bool = False,
-) -> Steps[None]:
+) -> None:
     """Map *nr* pages at virtual page *start*.
 
     :param access: VM_READ, VM_WRITE, VM_EXEC
@@ -53,11 +53,32 @@ def do_mmap(
         raise ModelledErrno(errno.ENOMEM)
     if mm.map_count > MAX_MAP_COUNT:
         raise ModelledErrno(errno.ENOMEM)
-    if not fixed and mm.vmas_in(start, end):
-        raise ModelledErrno(errno.EEXIST)
+    with mm.mmap_lock.write():
+        if not fixed and mm.vmas_in(start, end):
+            raise ModelledErrno(errno.EEXIST)
+        flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
+        vma = Vma(
+            mm,
+            start,
+            end,
+            pgoff=start if file is None else pgoff,
+            flags=flags,
+            page_prot=vm_get_page_prot(flags),
+            file=file,
+        )
+        mm.new_vma = vma
+        try:
+            _mmap_region(vma, populated)
+        finally:
+            mm.new_vma = None
+
+
+def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:
+    """The flags a new VMA starts with.
+
+    :raises ModelledErrno: EPERM for PROT_EXEC where the file forbids it
+    """
     flags = access | mm.def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
-    if locked:
-        flags |= VM_LOCKED
     if shared:
         flags |= VM_SHARED | VM_MAYSHARE
     elif access & VM_WRITE:
@@ -66,21 +87,22 @@ def do_mmap(
         if access & VM_EXEC:
             raise ModelledErrno(errno.EPERM)
         flags &= ~VM_MAYEXEC
+    return flags
 
-    replaced = gather_munmap(mm, start, end)
-    yield from clear_vmas(mm, replaced)
-    if file is None or mm.kernel.profile.fixed_frees_before_mmap:
+
+def _mmap_region(vma: Vma, populated: bool) -> None:
+    """Clear the way, let the file fill the new VMA, link it."""
+    mm, file = vma.mm, vma.file
+    replaced = gather_munmap(mm, vma.start, vma.end)
+    detaches_first = mm.kernel.profile.fixed_frees_before_mmap
+    if detaches_first:
+        detach(mm, replaced)
+    clear_vmas(mm, replaced)
+    if not detaches_first:
+        detach(mm, replaced)
+    if detaches_first:
         free_vmas(mm, replaced)
         replaced = []
-    vma = Vma(
-        mm,
-        start,
-        end,
-        pgoff=start if file is None else pgoff,
-        flags=flags,
-        page_prot=vm_get_page_prot(flags),
-        file=file,
-    )
     try:
         if file is not None and file.mmap_prepare:
             file.prepare(vma)
@@ -91,7 +113,7 @@ def do_mmap(
         if file is not None:
             if file.mmap_prepare:
                 # Two phases (S4.7): the new VMA is linked and the old ones are gone before it is filled.
-                mm.kernel.trace.event("link", start)
+                mm.kernel.trace.event("link", vma.start)
                 free_vmas(mm, replaced)
                 replaced = []
             file.mmap(vma)
@@ -99,12 +121,17 @@ def do_mmap(
         _teardown(vma)
         free_vmas(mm, replaced)
         raise
-    mm.link(vma)
-    if file is not None:
+    if file is None:
+        mm.link(vma)
+    elif mm.kernel.profile.mmap_locks_rmap_first:
+        with mm.kernel.i_mmap_rwsem(file.iomem).write():
+            mm.link(vma)
+            mm.kernel.insert_file(vma)
+    else:
+        mm.link(vma)
         mm.kernel.link_file(vma)
-        if not file.mmap_prepare:
-            mm.kernel.trace.event("link", start)
-    yield "linked"
+    if file is not None and not file.mmap_prepare:
+        mm.kernel.trace.event("link", vma.start)
     free_vmas(mm, replaced)
     _finish(vma, populated)
 

@@ -11,30 +11,30 @@ from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import VM_ACCESS, VM_ACCOUNT, VM_LOCKED, VM_SEALED, VM_SHARED, VM_WRITE
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import Steps
 from pfnlab.mm.vma import Vma
 
 #: VM_MAYREAD is VM_READ shifted by this, and so for the other two.
 _MAY_SHIFT = 4
 
 
-def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> Steps[None]:
+def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> None:
     """Give pages ``[start, end)`` the access bits *access*.
 
     :raises ModelledErrno: ENOMEM at a hole, EACCES beyond what the file allows, EPERM when sealed
     """
     if start == end:
         return
-    if mm.vma_lookup(start) is None:
-        raise ModelledErrno(errno.ENOMEM)
-    tlb = MmuGather(mm)
-    try:
-        yield from _mprotect(tlb, start, end, access)
-    finally:
-        tlb.finish()
+    with mm.mmap_lock.write():
+        if mm.vma_lookup(start) is None:
+            raise ModelledErrno(errno.ENOMEM)
+        tlb = MmuGather(mm)
+        try:
+            _mprotect(tlb, start, end, access)
+        finally:
+            tlb.finish()
 
 
-def _mprotect(tlb: MmuGather, start: int, end: int, access: int) -> Steps[None]:
+def _mprotect(tlb: MmuGather, start: int, end: int, access: int) -> None:
     mm = tlb.mm
     at = start
     while at < end:
@@ -49,7 +49,6 @@ def _mprotect(tlb: MmuGather, start: int, end: int, access: int) -> Steps[None]:
         stop = min(vma.end, end)
         if flags != vma.flags:
             _mprotect_fixup(tlb, vma, at, stop, flags)
-            yield "protected"
         at = stop
 
 
@@ -84,7 +83,10 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
             tlb.extend(run.start, run.end)
         return bits
 
-    vma.mm.kernel.trace.event("change_prot", start)
-    vma.mm.kernel.flushes.tlb_start_vma(tlb, vma)
-    vma.mm.tables.change(start, end, changed)
-    vma.mm.kernel.flushes.tlb_end_vma(tlb, vma)
+    kernel = vma.mm.kernel
+    with kernel.processors.inside("change_protection"):
+        kernel.trace.event("change_prot", start)
+        kernel.flushes.tlb_start_vma(tlb, vma)
+        with vma.mm.page_table_lock.write():
+            vma.mm.tables.change(start, end, changed)
+        kernel.flushes.tlb_end_vma(tlb, vma)

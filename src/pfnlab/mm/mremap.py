@@ -22,8 +22,9 @@ from pfnlab.mm.flags import (
     VM_SEALED,
     VM_SHARED,
 )
+from pfnlab.mm.processors import Locked
 from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
-from pfnlab.mm.unmap import Steps, do_munmap
+from pfnlab.mm.unmap import unmap_range
 from pfnlab.mm.vma import Vma
 
 _PTE_TABLE = TABLE_PAGES[1]
@@ -47,7 +48,7 @@ class Remap:
         return self.fixed or self.dontunmap
 
 
-def do_mremap(mm: MmStruct, call: Remap) -> Steps[int]:
+def do_mremap(mm: MmStruct, call: Remap) -> int:
     """Resize or move a mapping; returns the virtual page it starts at now.
 
     :raises ModelledErrno: as the system call
@@ -56,12 +57,13 @@ def do_mremap(mm: MmStruct, call: Remap) -> Steps[int]:
         raise ModelledErrno(errno.EINVAL)
     if call.new <= 0:
         raise ModelledErrno(errno.EINVAL)
-    if mm.kernel.profile.mremap_checks_first:
-        return (yield from _mremap_checked_first(mm, call))
-    return (yield from _mremap_unmap_first(mm, call))
+    with mm.mmap_lock.write() as lock:
+        if mm.kernel.profile.mremap_checks_first:
+            return _mremap_checked_first(mm, call, lock)
+        return _mremap_unmap_first(mm, call, lock)
 
 
-def _mremap_unmap_first(mm: MmStruct, call: Remap) -> Steps[int]:
+def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
     """Up to 6.16."""
     vma = mm.vma_lookup(call.start)
     if vma is None:
@@ -70,32 +72,32 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap) -> Steps[int]:
         raise ModelledErrno(errno.EPERM)
     if call.elsewhere:
         _check_destination(mm, call)
-        call = yield from _clear_the_way(mm, call)
+        call = _clear_the_way(mm, call)
         vma = _vma_to_resize(mm, mm.vma_lookup(call.start), call)
-        return (yield from _move_vma(vma, call, _place(mm, call)))
-    return (yield from _resize(mm, vma, call))
+        return _move_vma(vma, call, _place(mm, call))
+    return _resize(mm, vma, call, lock)
 
 
-def _mremap_checked_first(mm: MmStruct, call: Remap) -> Steps[int]:
+def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
     """Since 6.17."""
     if call.elsewhere:
         _check_destination(mm, call)
         if call.fixed and call.old == call.new:
-            return (yield from _move_many(mm, call))
+            return _move_many(mm, call)
     vma = mm.vma_lookup(call.start)
     if vma is None:
         raise ModelledErrno(errno.EFAULT)
     if vma.flags & VM_SEALED:
         raise ModelledErrno(errno.EPERM)
     if not call.elsewhere:
-        return (yield from _resize(mm, vma, call))
+        return _resize(mm, vma, call, lock)
     # What a shrink cuts off may lie beyond the VMA; what is kept may not.
     _vma_to_resize(mm, vma, replace(call, old=min(call.old, call.new)))
-    call = yield from _clear_the_way(mm, call)
-    return (yield from _move_vma(_source(mm, call), call, _place(mm, call)))
+    call = _clear_the_way(mm, call)
+    return _move_vma(_source(mm, call), call, _place(mm, call))
 
 
-def _move_many(mm: MmStruct, call: Remap) -> Steps[int]:
+def _move_many(mm: MmStruct, call: Remap) -> int:
     """A same-size move: each VMA part in the range on its own, holes keep their width (S5.8, 6.17+)."""
     end = call.start + call.old
     first = mm.vma_lookup(call.start)
@@ -111,8 +113,8 @@ def _move_many(mm: MmStruct, call: Remap) -> Steps[int]:
             raise ModelledErrno(errno.EPERM)
         part = replace(call, start=start, old=stop - start, new=stop - start, to=call.to + start - call.start)
         _vma_to_resize(mm, vma, part)
-        part = yield from _clear_the_way(mm, part)
-        yield from _move_vma(_source(mm, part), part, part.to)
+        part = _clear_the_way(mm, part)
+        _move_vma(_source(mm, part), part, part.to)
         at = stop
     return call.to
 
@@ -127,12 +129,12 @@ def _check_destination(mm: MmStruct, call: Remap) -> None:
         raise ModelledErrno(errno.ENOMEM)
 
 
-def _clear_the_way(mm: MmStruct, call: Remap) -> Steps[Remap]:
+def _clear_the_way(mm: MmStruct, call: Remap) -> Remap:
     """Unmap a fixed destination, and the tail of a source that also shrinks."""
     if call.fixed:
-        yield from do_munmap(mm, call.to, call.to + call.new)
+        unmap_range(mm, call.to, call.to + call.new)
     if call.old > call.new:
-        yield from do_munmap(mm, call.start + call.new, call.start + call.old)
+        unmap_range(mm, call.start + call.new, call.start + call.old)
         return replace(call, old=call.new)
     return call
 
@@ -167,11 +169,11 @@ def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
     return vma
 
 
-def _resize(mm: MmStruct, vma: Vma, call: Remap) -> Steps[int]:
+def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
     """No destination given: shrink in place, grow in place, or grow somewhere else."""
     if call.old >= call.new:
         if call.old > call.new:
-            yield from do_munmap(mm, call.start + call.new, call.start + call.old)
+            unmap_range(mm, call.start + call.new, call.start + call.old, lock)
         return call.start
     _vma_to_resize(mm, vma, call)
     _, ceiling = mm.gap_around(vma.end, vma.end)
@@ -184,10 +186,10 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap) -> Steps[int]:
         return call.start
     if not call.maymove:
         raise ModelledErrno(errno.ENOMEM)
-    return (yield from _move_vma(vma, call, mm.kernel.unmapped_area(mm, call.new)))
+    return _move_vma(vma, call, mm.kernel.unmapped_area(mm, call.new))
 
 
-def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
+def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     """copy_vma, move the entries, unmap the old place."""
     mm = vma.mm
     tracker = mm.kernel.tracker
@@ -212,10 +214,10 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
     if new.file is not None:
         mm.kernel.link_file(new)
         trace.event("link", to)
-    trace.event("move_tables")
-    _move_page_tables(mm, call.start, call.old, to)
+    with mm.kernel.processors.inside("move_page_tables"):
+        trace.event("move_tables")
+        _move_page_tables(mm, call.start, call.old, to)
     tracker.move_vma(vma, new)
-    yield "moved"
     if call.dontunmap:
         if new is not vma and vma.start == call.start and vma.end == call.start + call.old:
             vma.anon_vma = None
@@ -223,7 +225,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> Steps[int]:
         if mm.kernel.profile.dontunmap_drops_account:
             vma.flags &= ~VM_ACCOUNT
     elif call.old:
-        yield from do_munmap(mm, call.start, call.start + call.old)
+        unmap_range(mm, call.start, call.start + call.old)
     if new.flags & VM_LOCKED and call.new > call.old:
         populate(new, to + call.old, to + call.new)
     return to
@@ -234,10 +236,13 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     shift = to - start
     mm.tables.copy_tables(mm.tables, start, start + nr, shift)
     for first, last in _extents(start, start + nr, shift):
-        if mm.tables.runs(first, last):
-            mm.flush_tlb(first, last)
-    for run in mm.tables.clear(start, start + nr):
-        mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+        # The old place is flushed before anybody may look at either page table again (S8.1.10).
+        with mm.page_table_lock.write():
+            moved = mm.tables.clear(first, last)
+            for run in moved:
+                mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+            if moved:
+                mm.flush_tlb(first, last)
 
 
 def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:

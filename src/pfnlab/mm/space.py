@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import PageTables
+from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.vma import Vma
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class MmStruct:
     :ivar tables: its page tables
     :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
+    :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
+    :ivar mmap_lock: what its VMAs stay as they are under
+    :ivar new_vma: what mmap is about to finish; its own lock is taken until mmap_lock is given back
+    :ivar page_table_lock: the locks of all its page tables, as one
     :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet
     """
 
@@ -36,7 +41,10 @@ class MmStruct:
         self.kernel = kernel
         self.tables = PageTables()
         self.def_flags = 0
-        self.tlb_gen = 0
+        self.tlb_gen = self.tlb_flush_pending = 0
+        self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK)
+        self.new_vma: Vma | None = None
+        self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
         self.visible = False
         self._vmas: list[Vma] = []
         self._starts: list[int] = []
@@ -50,14 +58,22 @@ class MmStruct:
         return len(self._vmas) + OWN_VMAS
 
     def flush_tlb(self, start: int | None = None, end: int | None = None) -> None:
-        """flush_tlb_mm_range: translations of pages ``[start, end)`` go, or all of the address space."""
-        self.tlb_gen += 1
-        if not self.visible:
+        """flush_tlb_mm_range: translations of pages ``[start, end)`` go, or all of the address space.
+
+        It returns when every processor that runs in the address space has let them go.
+        """
+        processors = self.kernel.processors
+        if processors.skips("flush_tlb_mm_range"):
             return
-        if start is None or end is None:
-            self.kernel.trace.event("flush_all")
-        else:
-            self.kernel.trace.event("flush", start, end)
+        with processors.inside("flush_tlb_mm_range"):
+            self.tlb_gen += 1
+            if self.visible:
+                if start is None or end is None:
+                    self.kernel.trace.event("flush_all")
+                else:
+                    self.kernel.trace.event("flush", start, end)
+            self.kernel.flush_tlbs(self, start, end)
+            processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
 
     def find_vma(self, vpn: int) -> Vma | None:
         """The VMA that holds page *vpn*, else the next one above it."""

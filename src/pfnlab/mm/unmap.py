@@ -1,37 +1,21 @@
-"""Taking mappings away: munmap, the end of a process, and what both share (S8.2).
-
-The steps of an operation are separated by the points at which something else could happen; an
-operation is a generator that yields their names. Running a program drains it, a checker may stop it
-anywhere.
-"""
+"""Taking mappings away: munmap, the end of a process, and what both share (S8.2)."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Generator
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_SEALED
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.processors import Locked
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
-T = TypeVar("T")
-
-#: An operation in progress: yields the name of each point it has reached, returns its result.
-Steps = Generator[str, None, T]
-
-
-def drain(steps: Steps[T]) -> T:
-    """Run an operation to its end, uninterrupted."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+if TYPE_CHECKING:
+    from pfnlab.mm.kernel import Kernel
 
 
 def zap_page_range(
@@ -42,12 +26,13 @@ def zap_page_range(
     :param keep: entries that stay
     :return: what was cleared
     """
-    gone = mm.tables.clear(start, end)
-    if keep is not None:
-        for run in gone:
-            if keep(run):
-                mm.tables.set(run)
-        gone = [run for run in gone if not keep(run)]
+    with mm.page_table_lock.write():
+        gone = mm.tables.clear(start, end)
+        if keep is not None:
+            for run in gone:
+                if keep(run):
+                    mm.tables.set(run)
+            gone = [run for run in gone if not keep(run)]
     for run in gone:
         if run.page is not None:
             run.page.mapcount -= 1
@@ -82,54 +67,83 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     return mm.vmas_in(start, end)
 
 
-def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False) -> Steps[None]:
-    """Clear entries, unlink, free page tables: the VMA objects and what they track stay (S8.2)."""
+def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False) -> None:
+    """Clear entries, unlink, free page tables: the VMA objects and what they track stay (S8.2).
+
+    Whether the VMAs are in the address space's tree meanwhile is the caller's affair.
+    """
     if not vmas:
         return
-    trace = mm.kernel.trace
+    kernel, processors = mm.kernel, mm.kernel.processors
     tlb = MmuGather(mm, fullmm=fullmm)
-    for vma in vmas:
-        mm.kernel.tracker.unmap_vmas(vma)
-        zap_vma(tlb, vma, vma.start, vma.end)
-        yield "zapped"
-    trace.event("free_pgtables")
-    mm.kernel.flushes.tlb_free_vmas(tlb)
-    for vma in vmas:
-        mm.unlink(vma)
-        if vma.file is not None:
-            mm.kernel.unlink_file(vma)
-            trace.event("unlink", vma.start)
-    yield "unlinked"
-    tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end)))
+    with processors.inside("unmap_vmas"):
+        for vma in vmas:
+            kernel.tracker.unmap_vmas(vma)
+            zap_vma(tlb, vma, vma.start, vma.end)
+    with processors.inside("free_pgtables"):
+        kernel.trace.event("free_pgtables")
+        kernel.flushes.tlb_free_vmas(tlb)
+        _unlink(kernel, vmas)
+        tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end)))
     tlb.finish()
+
+
+def _unlink(kernel: Kernel, vmas: list[Vma]) -> None:
+    """File VMAs leave their files' reverse maps, one by one (unlink_file_vma) or all in one batch."""
+    batches = [vmas] if kernel.profile.unlinks_in_batches else [[vma] for vma in vmas]
+    for batch in batches:
+        with kernel.processors.inside("unlink"):
+            for vma in batch:
+                if vma.file is not None:
+                    kernel.unlink_file(vma)
+                    kernel.trace.event("unlink", vma.start)
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma]) -> None:
     """remove_vma for each: the tracker lets go of what it remembered (S4.5.4)."""
     for vma in vmas:
-        mm.kernel.trace.event("free", vma.start)
-        mm.kernel.tracker.vm_area_free(vma)
+        with mm.kernel.processors.inside("vm_area_free"):
+            mm.kernel.trace.event("free", vma.start)
+            mm.kernel.tracker.vm_area_free(vma)
 
 
-def do_munmap(mm: MmStruct, start: int, end: int) -> Steps[None]:
+def do_munmap(mm: MmStruct, start: int, end: int) -> None:
     """munmap(2) of pages ``[start, end)`` (S5.10.5); holes are no error.
 
     :raises ModelledErrno: EINVAL for an empty range, EPERM when sealed, ENOMEM at the VMA limit
     """
     if start >= end:
         raise ModelledErrno(errno.EINVAL)
+    with mm.mmap_lock.write() as lock:
+        unmap_range(mm, start, end, lock)
+
+
+def unmap_range(mm: MmStruct, start: int, end: int, lock: Locked | None = None) -> None:
+    """What munmap(2) does under mmap_lock: detach, then clear, unlink and free (S8.2).
+
+    :param lock: goes on for reading once the VMAs are out of the tree
+    :raises ModelledErrno: EPERM when sealed, ENOMEM at the VMA limit
+    """
     vmas = gather_munmap(mm, start, end)
-    yield from clear_vmas(mm, vmas)
+    detach(mm, vmas)
+    if lock is not None:
+        lock.downgrade()
+    clear_vmas(mm, vmas)
     free_vmas(mm, vmas)
-    yield "freed"
 
 
-def exit_mmap(mm: MmStruct) -> Steps[None]:
+def detach(mm: MmStruct, vmas: list[Vma]) -> None:
+    """Take *vmas* out of the address space's tree."""
+    for vma in vmas:
+        mm.unlink(vma)
+
+
+def exit_mmap(mm: MmStruct) -> None:
     """The address space ends: every VMA in address order, whatever is sealed (S8.2)."""
     vmas = list(mm)
     if not vmas and mm.visible:
         # The program's own mappings, which are not modelled, go all the same.
         MmuGather(mm, fullmm=True).finish()
-    yield from clear_vmas(mm, vmas, fullmm=True)
+    clear_vmas(mm, vmas, fullmm=True)
+    detach(mm, vmas)
     free_vmas(mm, vmas)
-    yield "freed"

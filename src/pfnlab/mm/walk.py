@@ -7,33 +7,32 @@ import errno
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.flags import VM_IO, VM_PFNMAP, VM_READ
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import Steps
 
 
-def process_vm_readv(mm: MmStruct, vpn: int) -> Steps[None]:
+def process_vm_readv(mm: MmStruct, vpn: int) -> None:
     """Read a few bytes through get_user_pages: VM_IO and VM_PFNMAP are refused unseen (S7.1.1).
 
     :raises ModelledErrno: EFAULT
     """
-    vma = mm.vma_lookup(vpn)
-    if vma is None or vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & VM_READ:
-        raise ModelledErrno(errno.EFAULT)
-    yield "read"
+    with mm.mmap_lock.read():
+        vma = mm.vma_lookup(vpn)
+        if vma is None or vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & VM_READ:
+            raise ModelledErrno(errno.EFAULT)
 
 
-def mincore(mm: MmStruct, start: int, end: int) -> Steps[str]:
+def mincore(mm: MmStruct, start: int, end: int) -> str:
     """mincore(2): a digit a page (S7.5).
 
     :raises ModelledErrno: ENOMEM at a hole; what lies before it was delivered
     """
     digits = []
-    for vpn in range(start, end):
-        vma = mm.vma_lookup(vpn)
-        if vma is None:
-            raise ModelledErrno(errno.ENOMEM)
-        entry = mm.tables.entry(vpn)
-        looks = vma.file is None or not vma.flags & VM_PFNMAP or mm.kernel.profile.mincore_walks
-        there = entry is not None and looks
-        digits.append("1" if there else "0")
-    yield "walked"
+    with mm.mmap_lock.read():
+        for vpn in range(start, end):
+            vma = mm.vma_lookup(vpn)
+            if vma is None:
+                raise ModelledErrno(errno.ENOMEM)
+            entry = mm.tables.entry(vpn)
+            looks = vma.file is None or not vma.flags & VM_PFNMAP or mm.kernel.profile.mincore_walks
+            there = entry is not None and looks
+            digits.append("1" if there else "0")
     return "".join(digits)

@@ -39,6 +39,7 @@ class Switch:
 
 SWITCHES = (
     Switch("fixed_frees_before_mmap", "6.1", "do_mas_munmap() in mmap_region(); measured", until="6.12"),
+    Switch("mmap_locks_rmap_first", "6.1", "i_mmap_lock_write() in mmap_region(); measured", until="6.12"),
     Switch("mtrr_merged_map", "6.12", "the MTRR rework of 6.5; S1.7, read in 6.12"),
     Switch("saved_dirty", "6.12", "_PAGE_SAVED_DIRTY with user shadow stacks, 6.6; S1.3, measured"),
     Switch("mseal", "6.12", "mseal(2), 6.10; S5.10.7, measured"),
@@ -47,6 +48,8 @@ SWITCHES = (
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own; measured"),
     Switch("madvise_gathers_once", "6.16", "one mmu_gather around madvise(); measured"),
     Switch("faults_drop_the_vma_lock", "6.12", "per-VMA locks, 6.4, and vmf_can_call_fault(); measured"),
+    Switch("unlinks_in_batches", "6.12", "unlink_file_vma_batch, 6.10; measured"),
+    Switch("zapping_advice_locks_vmas", "6.17", "per-VMA lock for MADV_DONTNEED, 6.17; measured"),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied; measured"),
     Switch("guard_regions", "6.16", "MADV_GUARD_INSTALL, 6.13; S5.9"),
     Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),

@@ -31,10 +31,13 @@ from pfnlab.programs.ops import (
     Munmap,
     ProcessVmReadv,
     Read,
+    ReadMemtypeList,
+    Release,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
     Span,
+    Thread,
     UnmapMappingRange,
     Via,
     Write,
@@ -42,6 +45,7 @@ from pfnlab.programs.ops import (
 )
 from pfnlab.programs.words import (
     ANON,
+    BIRTHS,
     DEVICE_VERBS,
     DRIVER_HOW,
     DRIVER_MODES,
@@ -51,6 +55,7 @@ from pfnlab.programs.words import (
     KEYWORDS,
     MMAP_WORDS,
     MREMAP_WORDS,
+    PREFIXES,
     SHARING,
     VERBS,
     VIAS,
@@ -77,6 +82,8 @@ _PLAIN: dict[str, Call] = {
     "look": Look(),
     "release_mem_region": ReleaseMemRegion(),
     "iounmap": Iounmap(),
+    "memtype_list": ReadMemtypeList(),
+    "release": Release(),
 }
 
 
@@ -98,10 +105,10 @@ class Calls:
             return self._mmap(line, name)
         if verb == "mremap":
             return self._mremap(line, name)
-        if verb == "fork":
+        if verb in BIRTHS:
             if name is None:
-                line.fail("a fork needs a name: write `c = fork`", self.at["verb"])
-            return Fork(name)
+                line.fail(f"a {verb} needs a name: write `{BIRTHS[verb]}`", self.at["verb"])
+            return Fork(name) if verb == "fork" else Thread(name)
         if verb not in VERBS:
             line.fail(_unknown(verb), self.at["verb"])
         if name is not None:
@@ -245,4 +252,6 @@ def _unknown(verb: str) -> str:
     """What to say about a line that starts with a word that is no operation."""
     if verb == "program":
         return f"the line `{FIRST_LINE}` stands once, at the top: delete this one"
-    return f"unknown operation {quoted(verb)}{did_you_mean(verb, VERBS, (*HEADERS, 'expect'))}"
+    if verb in PREFIXES:
+        return f"`{verb}` comes first on its line: write {PREFIXES[verb]}"
+    return f"unknown operation {quoted(verb)}{did_you_mean(verb, VERBS, (*HEADERS, *PREFIXES, 'expect'))}"

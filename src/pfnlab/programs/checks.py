@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pfnlab.errors import ProgramError
+from pfnlab.programs.held import Schedule, check_prefixes
 from pfnlab.programs.names import Names, Wrong, article, forwards
 from pfnlab.programs.ops import (
     ADVICE,
@@ -21,7 +22,6 @@ from pfnlab.programs.ops import (
     Exec,
     Exit,
     Expect,
-    Fail,
     Fork,
     Ioremap,
     Iounmap,
@@ -42,23 +42,24 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
+    ReadMemtypeList,
+    Release,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
     Span,
+    Thread,
     UnmapMappingRange,
     Write,
     ZapVmaPtes,
 )
 from pfnlab.programs.words import (
     ANON,
-    FUNCTION,
     KINDS,
     MAX_DEVICES,
     MAX_EXPECTS,
     MAX_LEAKED,
     MAX_LOWMEM_PAGES,
-    MAX_NTH,
     MAX_OPS,
     MAX_PAGES,
     MAX_TASKS,
@@ -77,6 +78,7 @@ class Scope(Names):
 
     def __init__(self) -> None:
         super().__init__()
+        self._schedule = Schedule(self)
         self._ops = 0
         self._expects = 0
 
@@ -127,15 +129,28 @@ class Scope(Names):
         self._ops += 1
         if self._ops > MAX_OPS:
             raise Wrong(f"a program has at most {MAX_OPS} operations: split it", "verb")
-        if op.fail is not None:
-            _fail(op.fail)
-        self.acting(op.task)
+        check_prefixes(op)
+        if not isinstance(op.call, Release):  # which nobody does: whoever acts here may be held or gone
+            self.acting(op.task)
+        self._schedule.op(op)
         self._JUDGES[type(op.call)](self, op.call)
-        if isinstance(op.call, (Exit, Kill)):
-            self.tasks[op.task] = "exit" if isinstance(op.call, Exit) else "kill"
+        self._lives(op)
+
+    def _lives(self, op: Op) -> None:
+        """Let *op* take effect on tasks."""
+        if isinstance(op.call, Fork):
+            self.born(op.call.child, op.call.child)
+        elif isinstance(op.call, Thread):
+            self.born(op.call.child, op.task)
+        elif isinstance(op.call, (Exit, Kill)):
+            self.gone(op.task, "exit" if isinstance(op.call, Exit) else "kill")
+        elif isinstance(op.call, Exec) and len(self.threads(op.task)) > 1:
+            ends = "exec ends the other threads of its process, which is not modelled"
+            raise Wrong(f"{ends}: write `c = fork`, then `c: exec`", "verb")
 
     def expect(self, expect: Expect) -> None:
         """Judge an expectation."""
+        self._schedule.end("first")
         self._expects += 1
         if self._expects > MAX_EXPECTS:
             raise Wrong(f"a program has at most {MAX_EXPECTS} expectations", "first")
@@ -163,6 +178,7 @@ class Scope(Names):
             raise Wrong("no device: write `device  bar: pci, 16 pages` in the header", "end")
         if not self._ops:
             raise Wrong("no operation: write at least one, as `a = mmap bar[0:16] wc shared rw`", "end")
+        self._schedule.end("end")
 
     # Operations.
 
@@ -285,13 +301,12 @@ class Scope(Names):
         if isinstance(call, Write) and not 0 <= call.value <= MAX_VALUE:
             raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
 
-    def _fork(self, call: Fork) -> None:
+    def _birth(self, call: Fork | Thread) -> None:
         if call.child in self.tasks and call.child != MAIN_TASK:
-            raise Wrong(f"task `{call.child}` was forked already: choose another name", "name")
+            raise Wrong(f"there is a task `{call.child}` already: choose another name", "name")
         self.new_name(call.child, "task", "name")
         if len(self.tasks) == MAX_TASKS:
             raise Wrong(f"a program has at most {MAX_TASKS} tasks", "name")
-        self.tasks[call.child] = ""
 
     def _plain(self, call: object) -> None:
         """An operation without operands can always be."""
@@ -309,7 +324,8 @@ class Scope(Names):
         Madvise: _madvise,
         Read: _access,
         Write: _access,
-        Fork: _fork,
+        Fork: _birth,
+        Thread: _birth,
         Exec: _plain,
         Exit: _plain,
         Kill: _plain,
@@ -323,16 +339,9 @@ class Scope(Names):
         ReleaseMemRegion: _plain,
         Ioremap: _on_device,
         Iounmap: _plain,
+        ReadMemtypeList: _plain,
+        Release: _plain,
     }
-
-
-def _fail(fail: Fail) -> None:
-    """Refuse a forced refusal that names no function or no call."""
-    for name, part in ((fail.function, "function"), (fail.inside, "inside")):
-        if name is not None and not FUNCTION.fullmatch(name):
-            raise Wrong(f"{quoted(name)} is no kernel function: write one as __pte_alloc", part)
-    if not 1 <= fail.nth <= MAX_NTH:
-        raise Wrong(f"calls count from 1 to {MAX_NTH}: write 1 for the first", "nth")
 
 
 def _prot(prot: str) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from pfnlab.errors import Defect, ModelledErrno
+from pfnlab.errors import Defect
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.entry import pte_present
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
@@ -16,11 +15,11 @@ from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
-from pfnlab.mm.unmap import Steps, do_munmap
+from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar
-from pfnlab.mm.vma import MappedFile, Vma
+from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.walk import mincore, process_vm_readv
 from pfnlab.mm.zap import unmap_mapping_range
 from pfnlab.programs.ops import (
@@ -45,10 +44,12 @@ from pfnlab.programs.ops import (
     Munmap,
     ProcessVmReadv,
     Read,
+    ReadMemtypeList,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
     Span,
+    Thread,
     UnmapMappingRange,
     Write,
     ZapVmaPtes,
@@ -77,80 +78,75 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> Outcome:
         case Exec():
             kernel.execve(task)
             return Outcome(0)
+        case Thread(child=child):
+            kernel.thread(task, child)
+            return Outcome(0)
         case Look():
             return Outcome(0)
         case Mremap():
             return _mremap(kernel, task, call, places)
         case Mincore(span=span):
-            refused, digits = kernel.call(task, mincore(task.mm, *_pages(places, span)))
+            refused, digits = kernel.call(task, lambda: mincore(task.mm, *_pages(places, span)))
             return Outcome(refused, None if refused else str(digits))
-    refused, _ = kernel.call(task, _steps(kernel, task, call, places))
+    refused, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
     return Outcome(refused)
 
 
-def _steps(kernel: Kernel, task: Task, call: Call, places: Places) -> Steps[None]:
-    """The system call behind *call*, not yet run."""
+def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
+    """Make the system call behind *call*.
+
+    :raises ModelledErrno: what it answers
+    """
     mm = task.mm
     match call:
         case Mmap():
-            return _mmap(kernel, task, call, places)
+            _mmap(kernel, task, call, places)
         case Munmap(span=span):
-            return do_munmap(mm, *_pages(places, span))
+            do_munmap(mm, *_pages(places, span))
         case Mprotect(span=span, prot=prot):
-            return do_mprotect(mm, *_pages(places, span), prot_flags(prot))
+            do_mprotect(mm, *_pages(places, span), prot_flags(prot))
         case Madvise(span=span, advice=advice):
-            return do_madvise(mm, *_pages(places, span), advice)
+            do_madvise(mm, *_pages(places, span), advice)
         case Mlock(span=span):
-            return do_mlock(mm, *_pages(places, span), locked=True)
+            do_mlock(mm, *_pages(places, span), locked=True)
         case Munlock(span=span):
-            return do_mlock(mm, *_pages(places, span), locked=False)
+            do_mlock(mm, *_pages(places, span), locked=False)
         case Mlockall():
-            return do_mlockall(mm)
+            do_mlockall(mm)
         case Msync(span=span):
-            return do_msync(mm, *_pages(places, span))
+            do_msync(mm, *_pages(places, span))
         case Mseal(span=span):
-            return do_mseal(mm, *_pages(places, span))
+            do_mseal(mm, *_pages(places, span))
         case ProcessVmReadv(span=span):
-            return process_vm_readv(mm, _pages(places, span)[0])
-    return _driver_steps(kernel, task, call, places)
+            process_vm_readv(mm, _pages(places, span)[0])
+        case ReadMemtypeList():
+            kernel.book.debugfs()
+        case _:
+            _ask_driver(kernel, task, call, places)
 
 
-def _driver_steps(kernel: Kernel, task: Task, call: Call, places: Places) -> Steps[None]:
+def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
     """What only the driver can do, asked by *task*."""
     if kernel.driver is None:
         kernel.driver = DriverState()
     driver: DriverState = kernel.driver
-    mm = task.mm
     match call:
         case ZapVmaPtes(span=span):
-            start, end = _pages(places, span)
-            return driver.zap(mm.vma_lookup(start), start, end)
+            driver.zap(task.mm, *_pages(places, span))
         case UnmapMappingRange(span=span, keep_cows=keep):
-            return unmap_mapping_range(
-                kernel, lambda file: file.kind == "driver", _pfns(places, span), even_cows=not keep
-            )
+            unmap_mapping_range(kernel, _pfns(places, span), iomem=False, even_cows=not keep)
         case RemapPfnRange(span=span, mode=mode):
-            start, end = _pages(places, span)
-            return _remap(driver, mm.vma_lookup(start), start, end, mode)
+            driver.remap_pfn_range(task.mm, *_pages(places, span), mode)
         case RequestMemRegion(span=span):
-            return driver.request_mem_region(kernel, _pfns(places, span))
+            driver.request_mem_region(kernel, _pfns(places, span))
         case ReleaseMemRegion():
-            return driver.release_mem_region(kernel)
+            driver.release_mem_region(kernel)
         case Ioremap(span=span, mode=mode):
-            return driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
+            driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
         case Iounmap():
-            return driver.iounmap(kernel)
-    raise Defect(f"no system call for {call!r}")
-
-
-def _remap(driver: DriverState, vma: Vma | None, start: int, end: int, mode: str) -> Steps[None]:
-    """The guest driver fills its own VMAs only, and refuses what would stop the kernel."""
-    if vma is not None:
-        if not isinstance(vma.file, DriverFile) or end > vma.end:
-            raise ModelledErrno(errno.EINVAL)
-        if any(pte_present(run.bits) for run in vma.mm.tables.runs(start, end)):
-            raise ModelledErrno(errno.EBUSY)
-    yield from driver.remap_pfn_range(vma, start, end, mode)
+            driver.iounmap(kernel)
+        case _:
+            raise Defect(f"no system call for {call!r}")
 
 
 def _pages(places: Places, span: Span) -> tuple[int, int]:
@@ -165,10 +161,10 @@ def _pfns(places: Places, span: Span) -> PfnRange:
     return PfnRange(base + span.start, base + span.end)
 
 
-def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> Steps[None]:
+def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
     file, pgoff = _file(kernel, call, places)
-    return do_mmap(
+    do_mmap(
         task.mm,
         _pages(places, target)[0],
         call.source.pages,
@@ -213,13 +209,13 @@ def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome
         dontunmap=call.dontunmap,
         to=_pages(places, target)[0] if target else 0,
     )
-    refused, at = kernel.call(task, do_mremap(task.mm, remap))
+    refused, at = kernel.call(task, lambda: do_mremap(task.mm, remap))
     return Outcome(refused) if refused else Outcome(0, "same" if at == start else "moved")
 
 
 def _touch(kernel: Kernel, task: Task, span: Span, store: int | None, places: Places) -> Outcome:
     try:
-        value = access(task.mm, _pages(places, span)[0], store)
+        value = access(task.mm, task.tlb, _pages(places, span)[0], store)
     except Signal as signal:
         return Outcome(errno.EFAULT, str(signal))
     return Outcome(0, None if store is not None else value)

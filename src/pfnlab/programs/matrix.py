@@ -8,21 +8,24 @@ operation has no counterpart yet, and says which and for what. Everything else i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.policies.profiles import PROFILES
+from pfnlab.programs import recorded_order, recorded_races
 from pfnlab.programs.kmsg import ANYBODY, once_message
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.ops import MAIN_TASK, Program
 from pfnlab.programs.pte_text import RAM
 from pfnlab.programs.recorded import Observed, Recorded, Waiting, task_name, translate
-from pfnlab.programs.recorded_order import Ordered, misses
+from pfnlab.programs.recorded_order import Ordered
+from pfnlab.programs.recorded_races import Raced
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
 _SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}
@@ -55,22 +58,31 @@ def predict_files(paths: Sequence[Path]) -> MatrixResult:
     for path in paths:
         rows = _read(path)
         _predict([row for row in rows if isinstance(row, Recorded)], result)
-        _predict_orders([row for row in rows if isinstance(row, Ordered)], result)
+        _predict_rows([row for row in rows if isinstance(row, Ordered)], recorded_order.misses, result)
+        _predict_rows([row for row in rows if isinstance(row, Raced)], recorded_races.misses, result)
     return result
 
 
-def _read(path: Path) -> list[Recorded | Ordered]:
+#: What a line of a recording can be, by how it begins.
+_KINDS: dict[bytes, type[Recorded] | type[Ordered] | type[Raced]] = {
+    b'{"case"': Recorded,
+    b'{"op_id"': Ordered,
+    b'{"race"': Raced,
+}
+
+
+def _read(path: Path) -> list[Recorded | Ordered | Raced]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise Misuse(f"{path}: cannot be read: {error.strerror}") from None
-    cases, orders = msgspec.json.Decoder(Recorded), msgspec.json.Decoder(Ordered)
-    rows: list[Recorded | Ordered] = []
+    decoders = {start: msgspec.json.Decoder(kind) for start, kind in _KINDS.items()}
+    rows: list[Recorded | Ordered | Raced] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = orders.decode(line) if line.startswith(b'{"op_id"') else cases.decode(line)
+            row = decoders.get(line.split(b":")[0], decoders[b'{"case"']).decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Misuse(f"{path}:{number}: not a recorded case: {error}") from None
         if row.series not in PROFILES:
@@ -109,11 +121,20 @@ def _predict(rows: list[Recorded], result: MatrixResult) -> None:
         result.wrong += not good
 
 
-def _predict_orders(rows: list[Ordered], result: MatrixResult) -> None:
-    scenarios: dict[str, list[Ordered]] = {}
+class _Row(Protocol):
+    # A recording that is judged by itself.
+    @property
+    def case(self) -> str: ...
+
+
+_R = TypeVar("_R", bound=_Row)
+
+
+def _predict_rows(rows: list[_R], misses: Callable[[_R], Iterable[str]], result: MatrixResult) -> None:
+    cases: dict[str, list[_R]] = {}
     for row in rows:
-        scenarios.setdefault(row.op_id, []).append(row)
-    for name, kernels in scenarios.items():
+        cases.setdefault(row.case, []).append(row)
+    for name, kernels in cases.items():
         result.cases += 1
         result.rows += len(kernels)
         try:

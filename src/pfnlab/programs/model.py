@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from pfnlab.errors import Misuse, Undecided, errno_name
+from pfnlab.errors import Misuse, Undecided
 from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
-from pfnlab.mm.kernel import NO_TASK, Kernel, Task
+from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.programs.dispatch import Outcome, perform
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
-from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program
+from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.programs.printer import op_lines
+from pfnlab.programs.running import OneByOne, SideBySide
 from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
 #: Where BARs lie: in the 32-bit window while they fit, as firmware places them, else above it.
@@ -71,21 +71,19 @@ class ModelMachine:
         platform, devices = _place(program)
         profile = self.profile
         kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
-        observer = Observer(kernel, Places.of(program, devices))
         kernel.start_task(MAIN_TASK)
+        places = Places.of(program, devices)
+        running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
+        observer = Observer(kernel, places)
         steps = []
         for line, op in zip(op_lines(program), program.ops, strict=True):
-            task = kernel.tasks.get(op.task)
-            if op.fail is not None:
-                kernel.force(op.fail.function, op.fail.nth)
-            outcome = Outcome(NO_TASK) if task is None else perform(kernel, task, op.call, observer.places)
-            kernel.unforce()
-            result = errno_name(outcome.errno) if outcome.errno else "ok"
+            outcome = running.step(op)
             anonymous = isinstance(op.call, ANONYMOUS_CALLS)
-            steps.append(observer.step(line, op.task, result, outcome.value, anonymous=anonymous))
-            if check:
+            seen = observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
+            steps.append(running.seen(seen))
+            if check and running.settled:
                 kernel._check()
-        steps.append(_end(kernel, observer))
+        steps.append(running.seen(_end(kernel, observer)))
         if check:
             kernel._check()
         return Run(f"model:{self.spec}", f"profile {self.profile.series}", tuple(steps))
@@ -93,13 +91,9 @@ class ModelMachine:
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
     """Every task is killed, the last created first."""
-    for task in reversed(_by_age(kernel)):
+    for task in reversed(kernel.processes()):
         kernel.exit(task)
     return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
-
-
-def _by_age(kernel: Kernel) -> list[Task]:
-    return sorted(kernel.tasks.values(), key=lambda task: task.pid)
 
 
 def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:

@@ -39,6 +39,8 @@ class Names:
         self.mapped: dict[str, int] = {}
         #: Every task so far; the value is the word that ended it, or "".
         self.tasks: dict[str, str] = {MAIN_TASK: ""}
+        #: The first task of the process of each task.
+        self.processes: dict[str, str] = {MAIN_TASK: MAIN_TASK}
 
     def whole(self, name: str) -> int:
         """How many pages the bare name of an area means here."""
@@ -91,6 +93,24 @@ class Names:
             raise Wrong(f"there is no task {quoted(task)} yet{hint}", "task")
         if ended := self.tasks[task]:
             raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", "task")
+
+    def alive(self) -> list[str]:
+        """The tasks that live here, in order of creation."""
+        return [task for task, ended in self.tasks.items() if not ended]
+
+    def threads(self, task: str) -> list[str]:
+        """The tasks of the process of *task*, itself among them."""
+        return [other for other in self.alive() if self.processes[other] == self.processes[task]]
+
+    def born(self, task: str, process: str) -> None:
+        """*task* lives from now on, in the process of task *process*."""
+        self.tasks[task] = ""
+        self.processes[task] = self.processes.get(process, process)
+
+    def gone(self, task: str, ended: str) -> None:
+        """The process of *task* is gone from now on, with all its threads."""
+        for thread in self.threads(task):
+            self.tasks[thread] = ended
 
     # Ranges.
 

@@ -10,6 +10,15 @@ import msgspec
 
 from pfnlab.programs.ops import MAIN_TASK, Span
 
+#: What an operation can wait for: that another processor takes an interrupt (a TLB flush), or a lock.
+NEEDS = ("IPI", "mmap_lock", "i_mmap_rwsem", "page_table_lock", "memtype_lock")
+
+#: Results of operations that are not finished.
+HELD, WAITS, BUSY = "held", "waits", "busy"
+
+#: The value of an operation that was to be held and ran through.
+NOT_HELD = "not held"
+
 #: The pseudo device of pages that belong to no device of the program (numbered absolutely).
 PHYSICAL = "phys"
 
@@ -68,8 +77,12 @@ class Step(msgspec.Struct, frozen=True):
     """The observation after one operation.
 
     :param op: the operation as a program line; ``end`` for the last, when all tasks are gone
-    :param result: ``ok`` or an errno name; ``ESRCH`` when the task does not exist (any more)
-    :param value: the number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault
+    :param result: ``ok`` or an errno name; ``ESRCH`` when the task does not exist (any more); ``held`` where
+        the task's processor stands in the operation now, ``waits`` where the task cannot finish it before
+        another goes on, ``busy`` where it waits already
+    :param value: the number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; of what
+        waits, what it waits for (:data:`NEEDS`); ``not held`` where a hold was not come by; of ``release``
+        what became of each operation, ``main ok; t EFAULT SIGSEGV code=1``
     :param book: the memtype list, entries that overlap a device of the program, in list order
     :param log: kernel log lines since the last step, normalised (:mod:`pfnlab.programs.kmsg`)
     :param vmas: None when the machine was not asked to look

@@ -41,7 +41,7 @@ class Observer:
         events = tuple(text for text in said if text is not None)
         who = {name: name for name in self.kernel.tasks} | {task: task}
         lines = (normalise(line, self.places, who, anonymous) for line in log)
-        tasks = sorted(self.kernel.tasks.values(), key=lambda one: one.pid)
+        tasks = self.kernel.processes()
         return Step(
             op,
             task,

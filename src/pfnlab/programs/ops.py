@@ -226,6 +226,15 @@ class Fork(msgspec.Struct, frozen=True, tag="fork"):
     child: str
 
 
+class Thread(msgspec.Struct, frozen=True, tag="thread"):
+    """pthread_create(3): one more thread of the acting task's process is task ``child`` from now on.
+
+    It shares the address space, and ends with its process.
+    """
+
+    child: str
+
+
 class Exec(msgspec.Struct, frozen=True, tag="exec"):
     """execve(2) of a small program: the old address space goes, the task stays."""
 
@@ -295,6 +304,14 @@ class Mincore(msgspec.Struct, frozen=True, tag="mincore"):
     span: Span
 
 
+class ReadMemtypeList(msgspec.Struct, frozen=True, tag="memtype_list"):
+    """The task reads debugfs' pat_memtype_list to its end, and keeps nothing of it."""
+
+
+class Release(msgspec.Struct, frozen=True, tag="release"):
+    """The processor that is held goes on; its operation and all that waited for it finish."""
+
+
 class Look(msgspec.Struct, frozen=True, tag="look"):
     """Do nothing: a step that only observes."""
 
@@ -313,6 +330,7 @@ Call = (
     | Read
     | Write
     | Fork
+    | Thread
     | Exec
     | Exit
     | Kill
@@ -325,6 +343,8 @@ Call = (
     | Iounmap
     | ProcessVmReadv
     | Mincore
+    | ReadMemtypeList
+    | Release
     | Look
 )
 
@@ -342,12 +362,43 @@ class Fail(msgspec.Struct, frozen=True):
     inside: str | None = None
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """Where the acting task's processor stands still until the next ``release``.
+
+    :param function: the kernel function, or ``unlink``, whose name differs between series
+    :param nth: which call of it within the operation, counted from 1
+    :param at_return: where the call has returned, instead of its beginning
+    """
+
+    function: str
+    nth: int = 1
+    at_return: bool = False
+
+
+class Skip(msgspec.Struct, frozen=True):
+    """A forced omission: a kernel function returns at once on one of its calls within an operation.
+
+    :param function: the kernel function, one that returns nothing
+    :param nth: which call of it, counted from 1
+    """
+
+    function: str
+    nth: int = 1
+
+
 class Op(msgspec.Struct, frozen=True):
-    """One line of a program: *task* does *call*, and perhaps the kernel is made to fail in it."""
+    """One line of a program: *task* does *call*.
+
+    :param fail: the kernel is made to fail in it
+    :param skip: the kernel is made to leave a call out of it
+    :param hold: its processor is stopped in it; what `skip` leaves out lies on the way there
+    """
 
     call: Call
     task: str = MAIN_TASK
     fail: Fail | None = None
+    skip: Skip | None = None
+    hold: Hold | None = None
 
 
 class Expect(msgspec.Struct, frozen=True):
@@ -414,5 +465,10 @@ def area_starts(program: Program) -> dict[str, int]:
 def tasks_of(program: Program) -> list[str]:
     """Every task of the program in order of creation, the main one first."""
     tasks = [MAIN_TASK]
-    tasks += [op.call.child for op in program.ops if isinstance(op.call, Fork)]
+    tasks += [op.call.child for op in program.ops if isinstance(op.call, (Fork, Thread))]
     return list(dict.fromkeys(tasks))
+
+
+def is_held(program: Program) -> bool:
+    """Whether *program* stops a processor, so that its tasks run on processors of their own."""
+    return any(op.hold is not None for op in program.ops)

@@ -20,6 +20,7 @@ from pfnlab.programs.ops import (
     Expect,
     Fail,
     Fork,
+    Hold,
     Ioremap,
     Iounmap,
     Kill,
@@ -39,10 +40,14 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
+    ReadMemtypeList,
+    Release,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
+    Skip,
     Span,
+    Thread,
     UnmapMappingRange,
     Write,
     ZapVmaPtes,
@@ -69,6 +74,11 @@ def op_text(op: Op, program: Program | None = None) -> str:
             if other == op:
                 return line
     return _op(op, {})
+
+
+def call_text(call: Call, mapped: Mapped) -> str:
+    """The canonical text of *call* where *mapped* is mapped, without what stands before it."""
+    return _CALLS[type(call)](call, mapped)
 
 
 def op_lines(program: Program) -> list[str]:
@@ -140,7 +150,7 @@ def _result(expect: Expect) -> str:
 
 def _op(op: Op, mapped: Mapped) -> str:
     task = "" if op.task == MAIN_TASK else f"{op.task}: "
-    return _fail(op.fail) + task + _CALLS[type(op.call)](op.call, mapped)
+    return _fail(op.fail) + _skip(op.skip) + _hold(op.hold) + task + call_text(op.call, mapped)
 
 
 def _fail(fail: Fail | None) -> str:
@@ -148,6 +158,20 @@ def _fail(fail: Fail | None) -> str:
         return ""
     inside = "" if fail.inside is None else f" in {fail.inside}"
     return f"fail {fail.function} {fail.nth}{inside}: "
+
+
+def _skip(skip: Skip | None) -> str:
+    return "" if skip is None else f"skip {skip.function}{_nth(skip.nth)}: "
+
+
+def _hold(hold: Hold | None) -> str:
+    if hold is None:
+        return ""
+    return f"hold {hold.function}{_nth(hold.nth)}{' return' if hold.at_return else ''}: "
+
+
+def _nth(nth: int) -> str:
+    return "" if nth == 1 else f" {nth}"
 
 
 def _span(span: Span, mapped: Mapped) -> str:
@@ -216,6 +240,7 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     Read: lambda call, mapped: f"read {_pages(call.span)}",
     Write: lambda call, mapped: f"write {_pages(call.span)} {call.value}",
     Fork: lambda call, mapped: f"{call.child} = fork",
+    Thread: lambda call, mapped: f"{call.child} = thread",
     Exec: _plain("exec"),
     Exit: _plain("exit"),
     Kill: _plain("kill"),
@@ -231,4 +256,6 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     ReleaseMemRegion: _plain("release_mem_region"),
     Ioremap: lambda call, mapped: f"ioremap {_pages(call.span)} {call.mode}",
     Iounmap: _plain("iounmap"),
+    ReadMemtypeList: _plain("memtype_list"),
+    Release: _plain("release"),
 }

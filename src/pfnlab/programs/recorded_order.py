@@ -33,6 +33,11 @@ class Ordered(msgspec.Struct):
     state: dict[str, Any]
 
     @property
+    def case(self) -> str:
+        """The name of the scenario, whatever the kernel."""
+        return self.op_id
+
+    @property
     def series(self) -> str:
         """The kernel's series."""
         return series_of(self.kernel_release)

@@ -6,7 +6,7 @@ The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (all that is ma
     title TEXT          asks TEXT?
     device NAME: pci|lowmem, SIZE
     area NAME: SIZE
-    [fail FUNCTION N [in FUNCTION]:] [TASK:] OPERATION
+    [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
     expect SERIES[..[SERIES]] nothing left | leaked SPAN MODE, ...
 
 Written by hand rather than with a grammar tool: every refusal says what to write instead, which needs
@@ -26,11 +26,11 @@ from pfnlab.programs.ops import (
     Area,
     Device,
     Expect,
-    Fail,
     Leaked,
     Op,
     Program,
 )
+from pfnlab.programs.prefixes import read_prefixes
 from pfnlab.programs.words import (
     FIRST_LINE,
     KINDS,
@@ -155,7 +155,7 @@ class Reading(Calls):
     def _op(self, line: Line) -> None:
         if self.expects:
             line.fail("operations come before the first `expect`: move this line up")
-        fail = self._fail(line) if line.next == "fail" else None
+        fail, skip, hold = read_prefixes(line, self.at)
         task = MAIN_TASK
         self.at["verb"] = self.at["task"] = line.column
         if line.kind == "word" and line.after() == ":":
@@ -169,24 +169,9 @@ class Reading(Calls):
         self.at["verb"] = line.column
         call = self.call(line, name)
         line.end("the operation")
-        op = Op(call, task, fail)
+        op = Op(call, task, fail, skip, hold)
         self.scope.op(op)
         self.ops.append(op)
-
-    def _fail(self, line: Line) -> Fail:
-        """Read a forced refusal: ``fail FUNCTION N [in FUNCTION]:``."""
-        example = "`fail __pte_alloc 1: c = fork`"
-        line.take()
-        self.at["function"] = line.column
-        function = line.word("kernel function", example)
-        self.at["nth"] = line.column
-        nth = line.number_of("number of the call", example)
-        inside = None
-        if line.accept("in"):
-            self.at["inside"] = line.column
-            inside = line.word("kernel function", "`fail __pte_alloc 1 in copy_page_range: c = fork`")
-        line.need(":", example)
-        return Fail(function, nth, inside)
 
     # Expectations.
 

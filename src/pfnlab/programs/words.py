@@ -27,6 +27,7 @@ MAX_LOWMEM_PAGES = 64
 MAX_VALUE = (1 << 32) - 1
 MAX_NTH = 1000
 MAX_TASKS = 16
+MAX_HELD_TASKS = 3  # alive at a hold: a guest gives each a processor of its own
 MAX_AREAS = 26
 MAX_DEVICES = 16
 MAX_OPS = 1000
@@ -66,23 +67,47 @@ RANGE_VERBS = (
     *("munmap", "mlock", "munlock", "msync", "mseal", "read"),
     *("mincore", "process_vm_readv", "zap_vma_ptes"),
 )
-PLAIN_VERBS = ("mlockall", "exec", "exit", "kill", "look", "release_mem_region", "iounmap")
+PLAIN_VERBS = (
+    *("mlockall", "exec", "exit", "kill", "look", "release_mem_region", "iounmap"),
+    *("memtype_list", "release"),
+)
+
+#: Operations that make a task, with the line that does it.
+BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
 #: Operations on device pages.
 DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "ioremap")
 VERBS = (
-    *("mmap", "mremap", "mprotect", "madvise", "write", "fork", "remap_pfn_range"),
+    *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range"),
+    *BIRTHS,
     *RANGE_VERBS,
     *DEVICE_VERBS,
     *PLAIN_VERBS,
 )
 
+#: What may stand before the task, in this order, each at most once, with a line that has it.
+PREFIXES: dict[str, str] = {
+    "fail": "`fail __pte_alloc 1: c = fork`",
+    "skip": "`skip flush_tlb_mm_range: munmap a`",
+    "hold": "`hold unmap_vmas: munmap a`",
+}
+
+#: Functions the model can be stopped at; a kernel can be stopped anywhere, so `hold` takes others too.
+#: ``unlink`` is unlink_file_vma up to 6.1 and unlink_file_vma_batch_final from 6.12 on.
+HOLD_FUNCTIONS = (
+    *("unmap_vmas", "untrack_pfn", "pfnmap_untrack", "memtype_erase", "memtype_reserve", "tlb_gather_mmu"),
+    *("flush_tlb_mm_range", "free_pgtables", "unlink", "tlb_finish_mmu", "vm_area_free", "move_page_tables"),
+    *("copy_page_range", "track_pfn_copy", "untrack_pfn_clear", "change_protection", "rmap_add", "rmap_del"),
+    *("vmf_insert_pfn_prot", "pfnlab_mmap", "pfnlab_fault"),
+)
+
 #: Words that cannot be names. ``phys`` and ``ram`` stand for memory of no device in observations.
 KEYWORDS = frozenset(
     {
-        *("pfnlab", "program", "expect", "fail", "in", "nothing", "left", "leaked", "page", "pages", "end"),
+        *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
         *(ANON, "phys", "ram", MAIN_TASK, "none"),
         *HEADERS,
+        *PREFIXES,
         *VERBS,
         *KINDS,
         *VIAS,

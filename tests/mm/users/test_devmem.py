@@ -59,7 +59,7 @@ def devmem(kernel: Kernel, task: Task, pfn: int, nr: int, *, sync: bool = False,
     mm = task.mm
     file = DevMem(sync, kernel.profile.devmem_mmap_prepare)
     refused, _ = kernel.call(
-        task, do_mmap(mm, 0x1000, nr, RW, file=file, pgoff=pfn, shared=shared, fixed=False)
+        task, lambda: do_mmap(mm, 0x1000, nr, RW, file=file, pgoff=pfn, shared=shared, fixed=False)
     )
     kernel._check()
     return refused

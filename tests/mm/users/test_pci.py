@@ -61,8 +61,9 @@ def resource0(
 ) -> int:
     """Map *nr* pages of the BAR, shared; returns the errno."""
     file = PciBar(BAR, proc, wc, errno.EFBIG)
-    steps = do_mmap(task.mm, at, nr, RW, file=file, pgoff=pgoff, shared=True, fixed=False)
-    refused, _ = kernel.call(task, steps)
+    refused, _ = kernel.call(
+        task, lambda: do_mmap(task.mm, at, nr, RW, file=file, pgoff=pgoff, shared=True, fixed=False)
+    )
     kernel._check()
     return refused
 
@@ -102,7 +103,7 @@ def test_vector_4_message(series: str) -> None:
     kernel, task = boot(series)
     resource0(kernel, task, 4, wc=True)
 
-    kernel.call(task, do_munmap(task.mm, 0x1000, 0x1001))
+    kernel.call(task, lambda: do_munmap(task.mm, 0x1000, 0x1001))
 
     assert ["x86/PAT: demo:100 freeing invalid memtype [mem 0xfd000000-0xfd000fff]"] == kernel.trace.log
     kernel._check()

@@ -270,7 +270,7 @@ def vma_of(kernel: Kernel) -> Vma:
     """A whole mapping of four BAR pages in a fresh process."""
     task = kernel.start_task("demo")
     bar = PciBar(PfnRange(0xF8000, 0xF8010), proc=False, write_combine=True, fallocate_errno=0)
-    kernel.call(task, do_mmap(task.mm, 0x1000, 4, 3, file=bar, shared=True, fixed=False))
+    kernel.call(task, lambda: do_mmap(task.mm, 0x1000, 4, 3, file=bar, shared=True, fixed=False))
     return next(iter(task.mm))
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.entry import pte_present
 from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine
 from pfnlab.hw.physmap import Resource
-from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.mm.insert import vmf_insert_pfn
 from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.remap import remap_pfn_range
-from pfnlab.mm.unmap import Steps
+from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
 from pfnlab.units import PfnRange, pfn_to_phys
@@ -66,7 +66,11 @@ class DriverFile:
 
         :raises ModelledErrno: ENXIO for ``refuse``, else what remap_pfn_range answers
         """
-        vma.page_prot = prot_of(vma, self.mode)
+        with vma.mm.kernel.processors.inside("pfnlab_mmap"):
+            vma.page_prot = prot_of(vma, self.mode)
+            self._fill(vma)
+
+    def _fill(self, vma: Vma) -> None:
         device, half = vma.pgoff, vma.nr // 2
         match self.how:
             case "refuse":
@@ -87,11 +91,10 @@ class DriverFile:
 
     def fault(self, vma: Vma, vpn: int) -> None:
         """The driver's fault handler: every kind has one, and it inserts the frame the offset names."""
-        pfn = vma.pgoff + vpn - vma.start
-        prot = prot_of(vma, "wc") if self.how == "fault_prot" else vma.page_prot
-        vmf_insert_pfn(vma, vpn, pfn, prot)
-        if vma.mm.tables.entry(vpn) is None:
-            raise Signal("SIGBUS", 2)
+        with vma.mm.kernel.processors.inside("pfnlab_fault"):
+            pfn = vma.pgoff + vpn - vma.start
+            prot = prot_of(vma, "wc") if self.how == "fault_prot" else vma.page_prot
+            vmf_insert_pfn(vma, vpn, pfn, prot)
 
     def _remap(self, vma: Vma, pfn: int, first: int, behind: int) -> None:
         remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + behind), vma.page_prot)
@@ -104,7 +107,7 @@ class DriverState:
     mapped: list[PfnRange] = field(default_factory=list)
     resource: Resource | None = None
 
-    def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> Steps[None]:
+    def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
 
         :raises ModelledErrno: EBUSY when something is claimed already
@@ -113,26 +116,23 @@ class DriverState:
             raise ModelledErrno(errno.EBUSY)
         self.resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
         kernel.claim(self.resource)
-        yield "claimed"
-        yield from revoke_iomem(kernel, pfns)
+        revoke_iomem(kernel, pfns)
 
-    def release_mem_region(self, kernel: Kernel) -> Steps[None]:
+    def release_mem_region(self, kernel: Kernel) -> None:
         """Give the claimed region back."""
         if self.resource is not None:
             kernel.release(self.resource)
             self.resource = None
-        yield "released"
 
-    def ioremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> Steps[None]:
+    def ioremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
         """Map *pfns* for the driver itself.
 
         :raises ModelledErrno: ENOMEM
         """
         ioremap(kernel, pfns, mode)
         self.mapped.append(pfns)
-        yield "mapped"
 
-    def iounmap(self, kernel: Kernel) -> Steps[None]:
+    def iounmap(self, kernel: Kernel) -> None:
         """Undo the driver's newest mapping.
 
         :raises ModelledErrno: ENOENT when there is none
@@ -140,24 +140,33 @@ class DriverState:
         if not self.mapped:
             raise ModelledErrno(errno.ENOENT)
         iounmap(kernel, self.mapped.pop())
-        yield "unmapped"
 
-    def zap(self, vma: Vma | None, start: int, end: int) -> Steps[None]:
+    def zap(self, mm: MmStruct, start: int, end: int) -> None:
         """zap_vma_ptes on the VMA at *start*.
 
         :raises ModelledErrno: EFAULT without a VMA
         """
-        if vma is None:
-            raise ModelledErrno(errno.EFAULT)
-        yield from zap_vma_ptes(vma, start, end)
+        with mm.mmap_lock.read():
+            zap_vma_ptes(_vma_at(mm, start), start, end)
 
-    def remap_pfn_range(self, vma: Vma | None, start: int, end: int, mode: str) -> Steps[None]:
-        """remap_pfn_range once more on a live VMA, with the frames its offset names.
+    def remap_pfn_range(self, mm: MmStruct, start: int, end: int, mode: str) -> None:
+        """remap_pfn_range once more on the living VMA at *start*, with the frames its offset names.
 
-        :raises ModelledErrno: EFAULT without a VMA, else what remap_pfn_range answers
+        :raises ModelledErrno: EFAULT without a VMA; EINVAL where not all is the driver's, EBUSY over entries,
+            where the kernel would stop; else what remap_pfn_range answers
         """
-        if vma is None:
-            raise ModelledErrno(errno.EFAULT)
-        pfn = vma.pgoff + start - vma.start
-        remap_pfn_range(vma, start, PfnRange(pfn, pfn + end - start), prot_of(vma, mode))
-        yield "mapped"
+        with mm.mmap_lock.write():
+            vma = _vma_at(mm, start)
+            if not isinstance(vma.file, DriverFile) or end > vma.end:
+                raise ModelledErrno(errno.EINVAL)
+            if any(pte_present(run.bits) for run in mm.tables.runs(start, end)):
+                raise ModelledErrno(errno.EBUSY)
+            pfn = vma.pgoff + start - vma.start
+            remap_pfn_range(vma, start, PfnRange(pfn, pfn + end - start), prot_of(vma, mode))
+
+
+def _vma_at(mm: MmStruct, start: int) -> Vma:
+    vma = mm.vma_lookup(start)
+    if vma is None:
+        raise ModelledErrno(errno.EFAULT)
+    return vma

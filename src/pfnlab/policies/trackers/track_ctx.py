@@ -100,8 +100,9 @@ class TrackCtx:
     def _untrack(self, pfns: PfnRange) -> None:
         """pfnmap_untrack (S4.4)."""
         kernel = self._kernel
-        kernel.trace.event("untrack_pfn", pfns.start)
-        kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+        with kernel.processors.inside("pfnmap_untrack"):
+            kernel.trace.event("untrack_pfn", pfns.start)
+            kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every context with the VMAs that point to it."""

@@ -57,17 +57,20 @@ class VmPat:
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """track_pfn_copy (S3.5): the child gets a reservation of its own, for what it covers now."""
-        kernel = self._kernel
-        if src.flags & VM_PFNMAP:
-            kernel.trace.event("track_copy", src.start)
-        if not src.flags & VM_PAT:
+        if not src.flags & VM_PFNMAP:
             return
-        pfn, prot = self._get_pat_info(src)
-        if prot is None:
-            # The first page was copied on write: its protection cannot be read back (S3.5.2b).
-            raise ModelledErrno(errno.EINVAL)
-        kernel.book.reserve_pfn_range(pfn_to_phys(pfn), src.nr * PAGE_SIZE, prot, strict=True, who=kernel.who)
-        dst.flags |= VM_PAT
+        kernel = self._kernel
+        with kernel.processors.inside("track_pfn_copy"):
+            kernel.trace.event("track_copy", src.start)
+            if not src.flags & VM_PAT:
+                return
+            pfn, prot = self._get_pat_info(src)
+            if prot is None:
+                # The first page was copied on write: its protection cannot be read back (S3.5.2b).
+                raise ModelledErrno(errno.EINVAL)
+            start, size = pfn_to_phys(pfn), src.nr * PAGE_SIZE
+            kernel.book.reserve_pfn_range(start, size, prot, strict=True, who=kernel.who)
+            dst.flags |= VM_PAT
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
         """untrack_pfn_copy (S3.5.3): the child's own reservation goes again; the parent says which."""
@@ -88,9 +91,10 @@ class VmPat:
 
     def move_vma(self, old: Vma, new: Vma) -> None:
         """untrack_pfn_moved (S3.7): the flag goes from the *whole* old VMA, moved or not."""
-        if old.flags & VM_PFNMAP:
-            self._kernel.trace.event("track_clear", old.start)
-        old.flags &= ~VM_PAT
+        with self._kernel.processors.inside("untrack_pfn_clear"):
+            if old.flags & VM_PFNMAP:
+                self._kernel.trace.event("track_clear", old.start)
+            old.flags &= ~VM_PAT
 
     def vm_area_free(self, vma: Vma) -> None:
         """Nothing is kept that would have to go."""
@@ -98,15 +102,16 @@ class VmPat:
     def _untrack(self, vma: Vma) -> None:
         if not vma.flags & VM_PFNMAP:
             return
-        self._kernel.trace.event("untrack", vma.start)
-        if not vma.flags & VM_PAT:
-            return
-        try:
-            pfn, _ = self._get_pat_info(vma)
-        except ModelledErrno:
-            return
-        self._free(PfnRange(pfn, pfn + vma.nr))
-        vma.flags &= ~VM_PAT
+        with self._kernel.processors.inside("untrack_pfn"):
+            self._kernel.trace.event("untrack", vma.start)
+            if not vma.flags & VM_PAT:
+                return
+            try:
+                pfn, _ = self._get_pat_info(vma)
+            except ModelledErrno:
+                return
+            self._free(PfnRange(pfn, pfn + vma.nr))
+            vma.flags &= ~VM_PAT
 
     def _get_pat_info(self, vma: Vma) -> tuple[int, int | None]:
         """The first pfn and its protection, read back from the first entry (S3.4).
@@ -116,7 +121,8 @@ class VmPat:
 
         :raises ModelledErrno: EINVAL when a shared mapping has no first entry; the kernel warns
         """
-        entry = vma.mm.tables.entry(vma.start)
+        with vma.mm.page_table_lock.write():
+            entry = vma.mm.tables.entry(vma.start)
         if entry is not None and entry.page is None:
             return entry.pfn, entry.bits
         if is_cow_mapping(vma.flags):

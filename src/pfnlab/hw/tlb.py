@@ -1,0 +1,41 @@
+"""The translations one processor remembers: they answer until somebody flushes them (S8.3)."""
+
+from __future__ import annotations
+
+from pfnlab.hw.bits import PAGE_DIRTY
+from pfnlab.hw.entry import pte_write
+from pfnlab.hw.pgtable import PageTables, Run
+
+
+class Tlb:
+    """A translation lookaside buffer without a size; it holds what was used since the last flush."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, Run] = {}
+
+    def lookup(self, vpn: int, write: bool) -> Run | None:
+        """What is remembered of page *vpn*, if that will do: a first write walks and marks the entry."""
+        entry = self._entries.get(vpn)
+        if entry is None or (write and not (pte_write(entry.bits) and entry.bits & PAGE_DIRTY)):
+            return None
+        return entry
+
+    def fill(self, entry: Run) -> None:
+        """Remember *entry*, of one page, as it was walked."""
+        self._entries[entry.start] = entry
+
+    def flush(self, start: int | None = None, end: int | None = None) -> None:
+        """Forget pages ``[start, end)``, or everything."""
+        if start is None or end is None:
+            self._entries.clear()
+        else:
+            for vpn in [vpn for vpn in self._entries if start <= vpn < end]:
+                del self._entries[vpn]
+
+    def stale(self, tables: PageTables) -> list[int]:
+        """The pages of which something else is remembered than *tables* have, or where they have nothing."""
+        return [
+            vpn
+            for vpn, known in self._entries.items()
+            if (entry := tables.entry(vpn)) is None or (entry.pfn, entry.page) != (known.pfn, known.page)
+        ]

@@ -1,0 +1,87 @@
+"""What a processor remembers of page tables."""
+
+from __future__ import annotations
+
+from pfnlab.hw.bits import PAGE_DIRTY, PAGE_PRESENT, PAGE_RW
+from pfnlab.hw.pgtable import PageTables, Run
+from pfnlab.hw.tlb import Tlb
+
+READ = Run(5, 6, 100, PAGE_PRESENT | PAGE_RW)
+WRITTEN = READ._replace(bits=READ.bits | PAGE_DIRTY)
+
+
+def test_a_translation_answers_when_the_entry_is_gone():
+    """What was walked once is answered without the page tables."""
+    tlb = Tlb()
+    tlb.fill(READ)
+
+    assert READ == tlb.lookup(5, write=False)
+
+
+def test_a_first_write_walks():
+    """A translation that was read cannot be written through: the entry has to be marked dirty."""
+    tlb = Tlb()
+    tlb.fill(READ)
+
+    assert tlb.lookup(5, write=True) is None
+
+
+def test_a_second_write_does_not_walk():
+    """A translation of a dirty, writable entry serves writes."""
+    tlb = Tlb()
+    tlb.fill(WRITTEN)
+
+    assert WRITTEN == tlb.lookup(5, write=True)
+
+
+def test_a_flush_of_the_range():
+    """What lies in the range is forgotten."""
+    tlb = Tlb()
+    tlb.fill(READ)
+    tlb.flush(5, 6)
+
+    assert tlb.lookup(5, write=False) is None
+
+
+def test_a_flush_beside_the_range():
+    """What lies outside is kept."""
+    tlb = Tlb()
+    tlb.fill(READ)
+    tlb.flush(6, 9)
+
+    assert READ == tlb.lookup(5, write=False)
+
+
+def test_a_whole_flush():
+    """Everything is forgotten."""
+    tlb = Tlb()
+    tlb.fill(READ)
+    tlb.flush()
+
+    assert tlb.lookup(5, write=False) is None
+
+
+def test_stale_where_the_entry_is_empty():
+    """A translation whose entry was cleared is stale."""
+    tlb = Tlb()
+    tlb.fill(READ)
+
+    assert [5] == tlb.stale(PageTables())
+
+
+def test_stale_where_the_frame_is_another():
+    """A translation whose entry maps another frame is stale."""
+    tlb, tables = Tlb(), PageTables()
+    tlb.fill(READ)
+    tables.set(READ._replace(pfn=101))
+
+    assert [5] == tlb.stale(tables)
+
+
+def test_not_stale_where_only_bits_changed():
+    """Permissions may be raised without a flush: the frame is what counts."""
+    tlb, tables = Tlb(), PageTables()
+    tlb.fill(READ)
+    tables.set(WRITTEN)
+
+    assert [] == tlb.stale(tables)

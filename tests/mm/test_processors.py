@@ -1,0 +1,224 @@
+"""Operations side by side: held at a function, waiting for a lock, let go again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pfnlab.errors import Defect
+from pfnlab.mm.processors import Call, Need, Operation, Processors, RwLock
+
+
+class Stage:
+    """A kernel of two functions and one lock, and what its operations did, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.turns: list[str] = []
+        self.processors = Processors(self.turns.append)
+        self.lock = RwLock(self.processors, Need.MMAP_LOCK)
+
+    def calls(self, *functions: str) -> Callable[[], str]:
+        """An operation that calls *functions* one after the other."""
+
+        def body() -> str:
+            for function in functions:
+                with self.processors.inside(function):
+                    self.done.append(function)
+            return "done"
+
+        return body
+
+    def locked(self, name: str, *, write: bool) -> Callable[[], str]:
+        """An operation that has the lock and calls *name* under it."""
+
+        def body() -> str:
+            with self.lock.write() if write else self.lock.read():
+                return self.calls(name)()
+
+        return body
+
+    def begin(self, task: str, body: Callable[[], str], **words: Call) -> Operation:
+        """Begin an operation."""
+        operation = Operation(task, body, **words)
+        self.processors.begin(operation)
+        return operation
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """An empty one."""
+    return Stage()
+
+
+def test_nothing_to_hold(stage: Stage):
+    """An operation without a hold runs to its end."""
+    operation = stage.begin("main", stage.calls("f", "g"))
+
+    assert (True, "done", ["f", "g"]) == (operation.done, operation.result, stage.done)
+
+
+def test_nobody_drives(stage: Stage):
+    """Model code that nobody drives passes every place."""
+    assert "done" == stage.calls("f", "g")()
+
+
+def test_held_at_the_beginning(stage: Stage):
+    """At the beginning of a function nothing of it is done."""
+    stage.begin("main", stage.calls("f", "g"), hold=Call("g"))
+
+    assert ["f"] == stage.done
+
+
+def test_held_at_the_return(stage: Stage):
+    """At its return all of it is."""
+    stage.begin("main", stage.calls("f", "g", "h"), hold=Call("g", at_return=True))
+
+    assert ["f", "g"] == stage.done
+
+
+def test_held_at_the_second_call(stage: Stage):
+    """Calls before the one that was named pass."""
+    stage.begin("main", stage.calls("f", "g", "f"), hold=Call("f", 2))
+
+    assert ["f", "g"] == stage.done
+
+
+def test_not_come_by(stage: Stage):
+    """An operation that does not call the function is not held."""
+    operation = stage.begin("main", stage.calls("f"), hold=Call("g"))
+
+    assert (True, None) == (operation.done, stage.processors.held)
+
+
+def test_released(stage: Stage):
+    """Once it is let go, the operation finishes."""
+    operation = stage.begin("main", stage.calls("f", "g"), hold=Call("g"))
+
+    assert [operation] == stage.processors.release()
+    assert (True, ["f", "g"]) == (operation.done, stage.done)
+
+
+def test_release_of_nobody(stage: Stage):
+    """Where nobody is held, nobody is let go."""
+    assert [] == stage.processors.release()
+
+
+def test_another_operation_meanwhile(stage: Stage):
+    """While one is held another runs to its end."""
+    stage.begin("main", stage.calls("f"), hold=Call("f"))
+    other = stage.begin("t", stage.calls("g"))
+
+    assert (True, ["g"]) == (other.done, stage.done)
+
+
+def test_whose_turn_it_is(stage: Stage):
+    """Every operation that goes on is announced by its task."""
+    stage.begin("main", stage.calls("f"), hold=Call("f"))
+    stage.begin("t", stage.calls("g"))
+    stage.processors.release()
+
+    assert ["main", "t", "main"] == stage.turns
+
+
+@pytest.mark.parametrize(
+    ("holder", "asks", "waits"),
+    [(True, True, True), (True, False, True), (False, True, True), (False, False, False)],
+)
+def test_lock(stage: Stage, holder: bool, asks: bool, waits: bool):
+    """Only readers share a lock."""
+    stage.begin("main", stage.locked("f", write=holder), hold=Call("f"))
+    other = stage.begin("t", stage.locked("g", write=asks))
+
+    assert waits == (other.waits is Need.MMAP_LOCK)
+
+
+def test_reader_behind_a_writer(stage: Stage):
+    """Who wants to read waits behind somebody who waits to write."""
+    stage.begin("main", stage.locked("f", write=False), hold=Call("f"))
+    stage.begin("t", stage.locked("g", write=True))
+    reader = stage.begin("s", stage.locked("h", write=False))
+
+    assert Need.MMAP_LOCK is reader.waits
+
+
+def test_who_waited_finishes(stage: Stage):
+    """What waited for the held one goes on after it."""
+    held = stage.begin("main", stage.locked("f", write=True), hold=Call("f"))
+    other = stage.begin("t", stage.locked("g", write=True))
+
+    assert [held, other] == stage.processors.release()
+    assert ["f", "g"] == stage.done
+
+
+def test_downgrade(stage: Stage):
+    """A lock that was downgraded lets readers in and keeps writers out."""
+
+    def body() -> None:
+        with stage.lock.write() as lock:
+            lock.downgrade()
+            stage.calls("f")()
+
+    stage.begin("main", body, hold=Call("f"))  # type: ignore[arg-type]
+
+    assert stage.begin("t", stage.locked("g", write=False)).done
+    assert Need.MMAP_LOCK is stage.begin("s", stage.locked("h", write=True)).waits
+
+
+def test_lock_after_an_error(stage: Stage):
+    """An operation that fails gives its lock back."""
+
+    def body() -> None:
+        with stage.lock.write():
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        stage.begin("main", body)  # type: ignore[arg-type]
+
+    assert stage.begin("t", stage.locked("g", write=True)).done
+
+
+def test_call_left_out(stage: Stage):
+    """A function is told once that its call is the one to leave out."""
+    told: list[bool] = []
+
+    def body() -> str:
+        told.extend(stage.processors.skips("f") for _ in range(3))
+        return ""
+
+    stage.begin("main", body, skip=Call("f", 2))
+
+    assert [False, True, False] == told
+
+
+def test_nothing_is_left_out_after_the_hold(stage: Stage):
+    """What is left out lies on the way to the place: once held, nothing is."""
+    told: list[bool] = []
+
+    def body() -> str:
+        stage.calls("g")()
+        told.append(stage.processors.skips("f"))
+        return ""
+
+    stage.begin("main", body, skip=Call("f"), hold=Call("g"))
+    stage.processors.release()
+
+    assert [False] == told
+
+
+def test_waiting_alone(stage: Stage):
+    """An operation nobody drives cannot wait: nobody could give it what it needs."""
+    stage.lock.take(True)
+
+    with pytest.raises(Defect, match="waits for mmap_lock and nobody has it"):
+        stage.locked("f", write=True)()
+
+
+def test_waiting_for_each_other(stage: Stage):
+    """Operations that can never finish are a defect of the model, and named."""
+    stage.begin("main", stage.calls("f"), hold=Call("f"))
+    stage.begin("t", lambda: str(stage.processors.wait(Need.IPI, lambda: False)))
+
+    with pytest.raises(Defect, match="wait for each other: t for IPI"):
+        stage.processors.release()
