@@ -13,7 +13,8 @@ from pfnlab.errors import Defect, MissingTool
 from pfnlab.lab.channel import Hello
 from pfnlab.lab.inside import TRIES, can_look_inside, look, with_inside
 from pfnlab.lab.machine import QemuMachine
-from pfnlab.lab.stepper import Stepper
+from pfnlab.lab.preparations import Around
+from pfnlab.lab.stepper import Stepped, Stepper
 from pfnlab.lab.stepwise import Stage, ask_stepwise
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.state import LensState, TaskState, VmaState
@@ -96,20 +97,27 @@ class TestStepwise:
 
     def test_what_prepares_an_operation_goes_with_it(self) -> None:
         """
-        A driver's mmap takes two operations of the agent and is one step.
+        A driver's mmap takes two operations of the agent and is one step, looked at when all is over.
         """
-        agent = Agent(
-            (
-                "program 1\nbefore\nstep 0\nr 0 0\nstep 1\nr 0 0\npid 0 100\ndone 1\n",
-                "program 1\nbefore\nstep end\nr 0 0\ndone 1\n",
-            )
+        agent, looked = (
+            Agent(
+                (
+                    "program 1\nbefore\nstep 0\nr 0 0\npid 0 100\ndone 1\n",
+                    "program 1\nbefore\nstep 0\nr 0 0\ndone 1\n",
+                    "program 1\nbefore\nstep end\nr 0 0\ndone 1\n",
+                )
+            ),
+            list[int](),
         )
 
         reply = ask_stepwise(
-            "program 1\nop 0 driver map 0\nop 0 mmap driver\nend\n", agent, lambda stage: None
+            "program 1\nop 0 driver map 0\nop 0 mmap driver\nend\n",
+            agent,
+            lambda stage: looked.append(len(agent.asked)),
+            [Around(before=["op 0 driver map 0"])],
         )
 
-        assert len(agent.asked) == 2
+        assert [2, 3] == looked
         assert [line for line in reply.splitlines() if line.startswith("step")] == [
             "step 0",
             "step 1",
@@ -248,8 +256,8 @@ def test_a_kernel_that_cannot_be_looked_into(demanded: bool, tmp_path: Path) -> 
         with pytest.raises((LensError, MissingTool)):
             stepper.run("program 1\nend\n", program, None)  # type: ignore[arg-type]
     else:
-        reply, states = stepper.run("program 1\nend\n", program, None)  # type: ignore[arg-type]
-        assert (reply, states) == ("program 1\nbefore\nstep end\nr 0 0\ndone 1\n", [])
+        stepped = stepper.run("program 1\nend\n", program, None)  # type: ignore[arg-type]
+        assert stepped == Stepped("program 1\nbefore\nstep end\nr 0 0\ndone 1\n")
         assert not stepper.wanted(program)
 
 

@@ -14,6 +14,9 @@ from pfnlab.lab.boots import MAX_FAILED_BOOTS
 from pfnlab.lab.channel import Hello
 from pfnlab.lab.kernels import Kernel
 from pfnlab.lab.machine import BAR_MIB, MAX_LEAKED, PROGRAMS_PER_GUEST, QemuMachine
+from pfnlab.lab.placement import Placement
+from pfnlab.lab.schedule import Noise
+from pfnlab.lab.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.programs.load import load_text
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
@@ -77,10 +80,14 @@ class Lab:
         self.fails = fails
         self.guests: list[FakeGuest] = []
         self.asked: list[tuple[int, str | None]] = []
+        self.cpus: list[int] = []
 
-    def __call__(self, kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None) -> FakeGuest:
+    def __call__(
+        self, kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, cpus: int = 1
+    ) -> FakeGuest:
         """Boot one."""
         self.asked.append((bar_mib, offsets))
+        self.cpus.append(cpus)
         if len(self.asked) <= self.fails:
             raise LostGuest("it did not boot", console="/lost/console")
         guest = FakeGuest(self.replies[min(len(self.guests), len(self.replies) - 1)], bar_mib)
@@ -378,7 +385,7 @@ def test_an_interrupted_machine_can_run_again() -> None:
 def test_a_missing_tool_ends_the_run() -> None:
     """No program can be run without QEMU, so none is reported as lost."""
 
-    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None) -> FakeGuest:
+    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, cpus: int) -> FakeGuest:
         raise MissingTool("qemu-system-x86_64 is not on this machine")
 
     with pytest.raises(MissingTool), QemuMachine(KERNEL, factory=boot) as machine:
@@ -400,7 +407,7 @@ def test_what_cannot_be_read_is_not_asked_for() -> None:
     """A guest without page tables leaves them out."""
     lab = Lab()
 
-    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None) -> FakeGuest:
+    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, cpus: int) -> FakeGuest:
         guest = lab(kernel, bar_mib, offsets, image)
         guest.hello = Hello("6.1.1", 0xF8000000, bar_mib * MIB, (0, 0), 5, "no BTF", "")
         return guest
@@ -409,6 +416,55 @@ def test_what_cannot_be_read_is_not_asked_for() -> None:
         run = machine.run([PROGRAM])[0]
 
     assert (None, ()) == (run.steps[0].ptes, run.steps[0].vmas)
+
+
+HELD = load_text(
+    "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n"
+    "hold unmap_vmas: munmap a\nrelease\n"
+)
+
+
+@pytest.mark.parametrize(("noises", "lost"), [(2, False), (3, True)])
+def test_a_schedule_that_met_noise_is_repeated(
+    noises: int, lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time in a guest of several CPUs that had just booted; three times at most."""
+    lab, met = Lab(), list[str]()
+
+    def run(self: Stepper, request: str, program: Program, placement: Placement) -> Stepped:
+        met.append(request)
+        if len(met) <= noises:
+            raise Noise("a scheduler's lock")
+        return Stepped("program 1\n")
+
+    monkeypatch.setattr(Stepper, "run", run)
+    with QemuMachine(KERNEL, guests=1, lens=True, factory=lab) as machine:
+        (held,) = machine.run([HELD])
+
+    assert (3, 3, [4, 4, 4]) == (len(lab.guests), len(met), lab.cpus)
+    assert lost == (held.lost == "a scheduler's lock; so it was 3 times")
+
+
+def test_programs_that_hold_have_guests_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others need one CPU, and come first."""
+    lab = Lab()
+    monkeypatch.setattr(Stepper, "run", lambda *_: Stepped("program 1\n"))
+
+    with QemuMachine(KERNEL, guests=1, lens=True, factory=lab) as machine:
+        machine.run([HELD, PROGRAM, HELD])
+
+    # A reply that makes no sense costs the guest.
+    assert [1, 4, 4] == lab.cpus
+
+
+def test_nothing_is_held_without_a_lens() -> None:
+    """No guest is booted for it."""
+    lab = Lab()
+
+    with QemuMachine(KERNEL, guests=1, lens=False, factory=lab) as machine:
+        (run,) = machine.run([HELD])
+
+    assert (NO_LENS, []) == (run.lost, lab.asked)
 
 
 @pytest.mark.lab

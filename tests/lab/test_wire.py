@@ -189,3 +189,13 @@ def test_an_unknown_task_is_misuse() -> None:
 
     with pytest.raises(Misuse, match="no task ghost"):
         compile_program(program, placed(program), vmas=False, ptes=False)
+
+
+def test_threads_and_what_they_do() -> None:
+    """A release is the host's doing: nobody does anything in the guest."""
+    lines = ops(
+        "a = mmap bar[0:8] wc shared rw\nt = thread\nt: memtype_list\nhold unmap_vmas: munmap a\nrelease\n"
+    )
+
+    assert ["0 pin 0", "0 pin 3", "0 thread 1", "0 pin 0", "1 pin 1", "1 memtypes"] == [lines[0], *lines[2:7]]
+    assert "0 nop" == lines[-1]

@@ -34,8 +34,8 @@ class GuestLike(Protocol):
 
 
 #: Boots a kernel with a BAR of so many MiB; the offsets are what an earlier boot of it said, the path
-#: an image of its own.
-GuestFactory = Callable[[Kernel, int, str | None, Path | None], GuestLike]
+#: an image of its own, the last number how many CPUs.
+GuestFactory = Callable[[Kernel, int, str | None, Path | None, int], GuestLike]
 
 
 class Stopped(Exception):
@@ -51,7 +51,7 @@ class Boots:
     :param driver: the image with the driver in it
     """
 
-    boot: Callable[[int, str | None, Path | None], GuestLike]
+    boot: Callable[[int, str | None, Path | None, int], GuestLike]
     driver: DriverImage
     guests: set[GuestLike] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,7 +60,7 @@ class Boots:
     failed_boots: int = 0
     failure: str = ""
 
-    def start(self, bar_mib: int, image: Path | None) -> GuestLike:
+    def start(self, bar_mib: int, image: Path | None, cpus: int = 1) -> GuestLike:
         """A new guest; a failed boot is tried once more, unless none has worked for long."""
         for last in (False, True):
             with self.lock:
@@ -68,7 +68,7 @@ class Boots:
                     raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
                 offsets = self.offsets
             try:
-                guest = self.boot(bar_mib, offsets, image)
+                guest = self.boot(bar_mib, offsets, image, cpus)
             except LostGuest as reason:
                 with self.lock:
                     self.failed_boots += 1

@@ -13,6 +13,7 @@ from typing import Protocol
 from pfnlab.errors import LostGuest
 
 _MARGIN = 20.0
+_BEGUN = "r 0 0 begun"
 _STILL_RUNNING = "r -1 11 running"
 
 
@@ -34,6 +35,11 @@ class Answer:
 
     errno: int
     words: tuple[str, ...] = ()
+
+    @property
+    def reply(self) -> tuple[str, ...]:
+        """It as a reply has it behind its ``r``."""
+        return ("-1" if self.errno else "0", str(self.errno), *self.words)
 
 
 @dataclass(frozen=True)
@@ -67,29 +73,33 @@ class Cast:
     The tasks of an open program on *guest*; a context manager that ends them.
 
     :param watch: physical bytes whose reservations `seen` has, half-open
+    :param joins: the program is open already, and these lines are what its requests begin with; who
+        opened it ends its tasks
     """
 
-    def __init__(self, guest: Asked, watch: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, guest: Asked, watch: tuple[int, int] | None = None, *, joins: Sequence[str] | None = None
+    ) -> None:
         self._guest = guest
-        self._watch = watch
-        self._open = True
+        watched = [f"watch {watch[0]:x} {watch[1]:x}"] if watch else []
+        self._head = ["program cast", *watched] if joins is None else [*joins]
+        self._open = joins is None
         #: Process or thread ids by task.
         self.pids: dict[int, int] = {}
-        #: The CPUs tasks were pinned to, by task.
-        self.cpus: dict[int, int] = {}
         self.seen = Seen()
-        self._request(["op 0 nop"])
+        #: All the kernel said since it was last cleared.
+        self.heard: list[str] = []
+        if self._open:
+            self._request(["op 0 nop"])
 
     def do(self, task: int, verb: str, *arguments: int | str) -> Answer:
         """Let *task* do one operation and wait for it; longer than 10 s, and the guest kills the task."""
-        if verb == "pin":
-            self.cpus[task] = int(arguments[0])
         return _answer(self._request([_line("op", task, verb, *arguments)])[0])
 
     def begin(self, task: int, verb: str, *arguments: int | str) -> None:
         """Let *task* begin an operation, and do not wait."""
         answer = self._request([_line("begin", task, verb, *arguments)])[0]
-        if answer != "r 0 0 begun":
+        if answer != _BEGUN:
             raise LostGuest(f"task {task} did not begin {verb}: {answer}")
 
     def collect(self, task: int, limit: float) -> Answer | None:
@@ -100,7 +110,9 @@ class Cast:
     def attempt(self, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Answer | None:
         """`begin` and `collect` in one request: None when *task* is not done within *limit* seconds."""
         lines = [_line("begin", task, verb, *arguments), f"collect {task} {int(limit * 1000):x}"]
-        answer = self._request(lines, limit)[1]
+        begun, answer = self._request(lines, limit)
+        if begun != _BEGUN:
+            return _answer(begun)
         return None if answer == _STILL_RUNNING else _answer(answer)
 
     def where(self, task: int) -> Whereabouts:
@@ -128,8 +140,7 @@ class Cast:
 
     # Send operations, keep what was seen, return their answers.
     def _request(self, lines: Sequence[str], limit: float = 0.0, last: str = "more") -> list[str]:
-        watch = [f"watch {self._watch[0]:x} {self._watch[1]:x}"] if self._watch else []
-        text = "\n".join(["program cast", *watch, *lines, last, ""])
+        text = "\n".join([*self._head, *lines, last, ""])
         self.seen = Seen()
         self._whereabouts = Whereabouts("-", ())
         answers: list[str] = []
@@ -143,6 +154,7 @@ class Cast:
                 self.seen.book.append(rest)
             elif kind == "k":
                 self.seen.log.append(rest)
+                self.heard.append(rest)
             elif kind == "w":
                 state, *functions = rest.split()
                 self._whereabouts = Whereabouts(state, tuple(functions))

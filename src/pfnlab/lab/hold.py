@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Generic, TypeVar
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.errors import TimedOut, Undecided
 from pfnlab.lab.cast import Answer, Cast
 from pfnlab.lab.gdbstub import Refused
 from pfnlab.lab.steering import USER_END, Caller, Hit, Injection, Operation, Place, Steering
@@ -19,7 +21,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _SCANNED = 0x800
-_PATIENCE = 3
+_PATIENCE = 5
 
 
 class NotReached(Undecided):
@@ -31,13 +33,15 @@ class Hold:
     """
     Where to stop whom.
 
-    :param caller: whose passing counts
-    :param forced: calls on the way there that are made to return at once, in this order
+    :param caller: whose passing counts, and whose calls are forced
+    :param forced: calls on the way there that are made to return at once; those not met are `Held.missed`
+    :param counts: whether a call that begins with these registers is one of those meant
     """
 
     place: Place
     caller: Caller
     forced: tuple[Injection, ...] = ()
+    counts: Callable[[dict[str, int]], bool] = lambda registers: True
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,24 @@ class Held(Generic[T]):
     Everything stands, except while `others`, `attempt` or `wait_of` lets the other CPUs run.
     """
 
-    def __init__(self, steering: Steering, hold: Hold, hit: Hit, operation: Operation[T]) -> None:
+    def __init__(
+        self,
+        steering: Steering,
+        hold: Hold,
+        hit: Hit,
+        operation: Operation[T],
+        missed: Sequence[Injection] = (),
+    ) -> None:
         self._steering = steering
         self._operation = operation
         self.hold = hold
         self.hit = hit
         self.cpu = hit.thread - 1
+        self.missed = tuple(missed)
         self._released = False
         steering.keep(hit.thread)
 
-    def others(self, call: Callable[[], U], limit: float = 30.0) -> U:
+    def others(self, call: Callable[[], U], limit: float = 5.0) -> U:
         """
         Let all CPUs but this one run until *call* has returned, and stop them again.
 
@@ -80,39 +92,53 @@ class Held(Generic[T]):
         """
         self._steering.go()
         try:
-            return Operation(call).result(limit)
-        finally:
+            result = Operation(call).result(limit)
+        except TimedOut as late:
             self._steering.stub.interrupt()
+            inside = [stack_of(self._steering, thread - 1)[:1] for thread in self._steering.threads]
+            functions = ", ".join(name for names in inside for name in names)
+            raise TimedOut(f"{late} while a CPU was held; the CPUs were in {functions}") from late
+        except BaseException:
+            # What went wrong first is what matters; a dead machine stands anyway.
+            with contextlib.suppress(Undecided):
+                self._steering.stub.interrupt()
+            raise
+        self._steering.stub.interrupt()
+        return result
 
     def attempt(self, cast: Cast, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Outcome:
         """
-        Let *task*, pinned to another CPU, begin an operation, and say how far it gets while this CPU stands.
+        Let *task*, on another CPU, begin an operation, and say how far it gets while this CPU stands.
 
         One that waits is collected after the release, with `Cast.collect`.
 
         :param limit: seconds after which it counts as waiting; one that can finish takes about 0.05
         """
         answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
+        before = Need.NOTHING
         for _ in range(_PATIENCE):
-            wait = None if answer else self.wait_of(cast, task)
-            if wait is None or wait.need is not Need.NOTHING:
+            if answer is not None:
                 break
+            # It may have been stopped in an interrupt: what it really waits for it waits for twice.
+            wait = self.wait_of(cast, task)
+            if wait.need is before and before is not Need.NOTHING:
+                return Outcome(None, wait)
+            before = wait.need
             # A busy host is slow: what waits for nothing may still finish.
-            answer = self.others(lambda: cast.collect(task, limit))
-        return Outcome(answer, None if answer else wait)
+            longer = limit if before is Need.NOTHING else 0.0
+            answer = self.others(partial(cast.collect, task, longer))
+        return Outcome(answer, None if answer else Wait(Need.NOTHING, ()))
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """What *task* waits for, which has not finished what it began."""
         now = self.others(lambda: cast.where(task))
         if now.state != "R":
             return judge_sleeping(now.functions) if now.state == "D" else Wait(Need.NOTHING, now.functions)
-        cpu = cast.cpus.get(task)
-        if cpu is None:
-            raise Misuse(f"task {task} is not pinned to a CPU: what it waits for cannot be told")
-        registers = self._steering.stub.registers(cpu + 1)
-        if registers["rip"] < USER_END or self._steering.current_pid(registers) != cast.pids[task]:
-            return Wait(Need.NOTHING, ())
-        return judge(stack_of(self._steering, cpu))
+        for thread in self._steering.threads:
+            registers = self._steering.stub.registers(thread)
+            if registers["rip"] >= USER_END and self._steering.current_pid(registers) == cast.pids[task]:
+                return judge(stack_of(self._steering, thread - 1))
+        return Wait(Need.NOTHING, ())
 
     def release(self) -> None:
         """Let the CPU run again."""
@@ -138,32 +164,36 @@ class Held(Generic[T]):
                 raise
 
 
-def hold(steering: Steering, at: Hold, call: Callable[[], T], limit: float = 2.0) -> Held[T]:
+def hold(
+    steering: Steering,
+    at: Hold,
+    call: Callable[[], T],
+    limit: float = 2.0,
+    grace: float | None = None,
+) -> Held[T]:
     """
     Run *call* and hold the CPU that comes by.
 
     *call* must return while that CPU stands: begin the operation, do not wait for it (`Cast.begin`).
 
     :param limit: seconds until it must have come by
+    :param grace: seconds to wait for that after *call* has returned, *limit* when None; none are needed by
+        a *call* that returns only when the operation is done
     :raises NotReached: it did not; the machine runs on
     :raises Undecided: the kernel has no such function
     """
-    steering.symbols.address(at.place.function)
-    for injection in at.forced:
-        steering.known(injection)
+    wanted = steering.way_to(at.place, at.counts)
+    forced = {steering.way_to(Place(one.function, one.nth)): one for one in at.forced}
     steering.stub.interrupt()
     operation = Operation(call)
-    for injection in at.forced:
-        met = steering.meet(injection, operation, limit, grace=limit)
-        if met is None or met.calls < injection.nth:
-            steering.go()
-            raise NotReached(f"nobody called `{injection.function}`, to be forced, within {limit:g} s")
-        steering.force(met, injection.returns)
-    hit = steering.reach(at.place, at.caller, operation, limit, grace=limit)
-    if hit is None:
-        steering.go()
-        raise NotReached(f"nobody came by `{at.place}` within {limit:g} s")
-    return Held(steering, at, hit, operation)
+    patience = limit if grace is None else grace
+    while met := steering.reach_first([*forced, wanted], at.caller, operation, limit, grace=patience):
+        way, hit = met
+        if way is wanted:
+            return Held(steering, at, hit, operation, tuple(forced.values()))
+        steering.force(hit, forced.pop(way).returns)
+    steering.go()
+    raise NotReached(f"nobody came by `{at.place}` within {limit:g} s")
 
 
 def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:

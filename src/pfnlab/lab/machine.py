@@ -35,13 +35,14 @@ from pfnlab.lab.placement import (
     past_end,
     stored_to,
 )
+from pfnlab.lab.preparations import STEERED_CPUS
 from pfnlab.lab.replies import ParsedReply, parse_reply
-from pfnlab.lab.stepper import Stepper
+from pfnlab.lab.schedule import Noise, with_notes
+from pfnlab.lab.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.wire import compile_program
-from pfnlab.lens.state import LensState
 from pfnlab.programs.kmsg import once_message
 from pfnlab.programs.observation import Run, Step
-from pfnlab.programs.ops import Program
+from pfnlab.programs.ops import Program, is_held
 from pfnlab.units import PfnRange, phys_to_pfn
 
 #: The BAR guests get unless a program needs a larger one; its memory costs nothing until it is touched.
@@ -58,6 +59,9 @@ PROGRAMS_PER_GUEST = 32
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
 
+#: How often a program is run that holds a processor and met nothing but noise.
+HELD_TRIES = 3
+
 #: How long the threads of an interrupted run are waited for, in seconds.
 _STOP_LIMIT = 5.0
 
@@ -69,6 +73,7 @@ class _Booted:
     windows: Windows
     bar_mib: int
     image: Path | None
+    cpus: int
     stepper: Stepper
     fresh: bool = True
     leaked: int = 0
@@ -85,18 +90,25 @@ class _Bench:
 
     def run(self, program: Program) -> Run:
         """One program; never raises for what the guest does."""
+        if is_held(program) and not self.machine.lens:
+            return self._lost(NO_LENS)
         try:
             image = self.shared.driver.path() if needs_driver(program) else None
         except Undecided as missing:
             return self._lost(str(missing))
-        try:
-            run = self._attempt(program, image) or self._attempt(program, image, again=True)
-        except MissingTool:
-            raise
-        except Undecided as reason:
-            self.drop()
-            return self._lost(str(reason))
-        return run or self._lost("a guest that had just booted was not clean")
+        for _ in range(HELD_TRIES):
+            try:
+                run = self._attempt(program, image) or self._attempt(program, image, again=True)
+                return run or self._lost("a guest that had just booted was not clean")
+            except MissingTool:
+                raise
+            except Noise as noise:
+                self.drop()
+                reason = f"{noise}; so it was {HELD_TRIES} times"
+            except Undecided as why:
+                self.drop()
+                return self._lost(str(why))
+        return self._lost(reason)
 
     def drop(self) -> None:
         """Give the guest up."""
@@ -113,12 +125,11 @@ class _Bench:
         ptes = self.machine.ptes and booted.guest.hello.ptes == "ok"
         order = self.machine.order and booted.guest.hello.order == "ok"
         request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
-        states: list[LensState] = []
         if booted.stepper.wanted(program):
-            text, states = booted.stepper.run(request, program, placement)
+            ran = booted.stepper.run(request, program, placement)
         else:
-            text = booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
-        reply = parse_reply(text, program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
+            ran = Stepped(booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops)))
+        reply = parse_reply(ran.reply, program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
         if reply.before or (reply.before_log and not booted.fresh):
             return None
         once = tuple(booted.spent)
@@ -126,25 +137,26 @@ class _Bench:
             self.drop()
             return self._lost(reply.lost, reply.steps, once)
         self._account(booted, placement, reply, program)
-        steps = with_inside(reply.steps, states, self.machine.name)
+        steps = with_inside(with_notes(reply.steps, ran.states, ran.notes), ran.states, self.machine.name)
         return Run(self.machine.name, self.machine.kernel_name, steps, once=once)
 
     def _place(self, program: Program, image: Path | None) -> tuple[_Booted, Placement]:
         # Room for the program, in this guest or in a new one.
         need, tail = bar_mib_for(program), bool(past_end(program))
         most = TAIL_BAR_MIB if tail else MAX_BAR_MIB
-        fits = self.booted is not None and need <= self.booted.bar_mib <= most and self.booted.image == image
-        if self.booted is not None and fits:
-            placement = self.booted.windows.place(program)
+        cpus = STEERED_CPUS if is_held(program) else 1
+        now = self.booted
+        if now is not None and need <= now.bar_mib <= most and (now.image, now.cpus) == (image, cpus):
+            placement = now.windows.place(program)
             if placement is not None:
-                return self.booted, placement
+                return now, placement
         size = TAIL_BAR_MIB if tail else max(BAR_MIB, need, self.booted.bar_mib if self.booted else 0)
         self.drop()
-        guest = self.shared.start(size, image)
+        guest = self.shared.start(size, image, cpus)
         first = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first, first + guest.hello.bar_pages)
         stepper = Stepper(guest, self.machine.kernel.vmlinuz, demanded=self.machine.demanded)
-        self.booted = _Booted(guest, Windows(bar), size, image, stepper)
+        self.booted = _Booted(guest, Windows(bar), size, image, cpus, stepper)
         placement = self.booted.windows.place(program)
         if placement is None:
             raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
@@ -200,7 +212,7 @@ class QemuMachine:
         self._most = guests or os.cpu_count() or 1
         boot = factory or functools.partial(_boot, order=order, lens=self.lens)
         self._shared = Boots(
-            lambda bar_mib, offsets, image: boot(self.kernel, bar_mib, offsets, image),
+            lambda bar_mib, offsets, image, cpus: boot(self.kernel, bar_mib, offsets, image, cpus),
             DriverImage(lambda: image_with_driver(self.kernel)),
         )
         self._benches: list[_Bench] = []
@@ -319,9 +331,14 @@ def _work(
             return
 
 
-def _guest_needed(program: Program) -> tuple[bool, bool, int]:
+def _guest_needed(program: Program) -> tuple[bool, bool, bool, int]:
     # Sorts programs by the guest they need, those without special needs first.
-    return needs_driver(program), bool(past_end(program)), max(BAR_MIB, bar_mib_for(program))
+    return (
+        is_held(program),
+        needs_driver(program),
+        bool(past_end(program)),
+        max(BAR_MIB, bar_mib_for(program)),
+    )
 
 
 def _kernel(kernel: str | Path | Kernel) -> Kernel:
@@ -333,11 +350,25 @@ def _kernel(kernel: str | Path | Kernel) -> Kernel:
 
 
 def _boot(
-    kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, *, order: bool, lens: bool
+    kernel: Kernel,
+    bar_mib: int,
+    offsets: str | None,
+    image: Path | None,
+    cpus: int,
+    *,
+    order: bool,
+    lens: bool,
 ) -> GuestLike:
     from pfnlab.lab.qemu import Guest
 
-    probes = trace_request(kernel.release) if order else ""
+    # The tracer flushes by itself, and orders are for one CPU.
+    probes = trace_request(kernel.release) if order and cpus == 1 else ""
     return Guest(
-        kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets, image=image, probes=probes, shared_ram=lens
+        kernel.vmlinuz,
+        bar_mib=bar_mib,
+        cpus=cpus,
+        offsets=offsets,
+        image=image,
+        probes=probes,
+        shared_ram=lens,
     )

@@ -21,12 +21,17 @@ from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file, te
 
 QEMU = "qemu-system-x86_64"
 
-#: Kernel parameters of every guest: the same addresses in every boot, less to wait for, and no DAMON statistics
-#: (on by default in Debian's kernels from 6.17 on), which clear accessed bits of page-table entries to sample them.
+#: Kernel parameters of every guest: the same addresses in every boot, less to wait for, and no DAMON
+#: statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of page-table
+#: entries to sample them.
 PARAMETERS = (
     "console=ttyS0 quiet panic=-1 damon_stat.enabled=0 "
     "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
 )
+
+#: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction
+#: that uses it.
+CPU_OF_SEVERAL = "max,-cx16"
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
@@ -87,7 +92,8 @@ class Guest:
         initrd = image or guest_image()
         parameters = PARAMETERS + (f" pfnlab.offsets={offsets}" if offsets else "")
         shape = [
-            *(qemu, "-M", "q35", "-cpu", "max", "-smp", str(cpus), "-m", str(ram_mib)),
+            *(qemu, "-M", "q35", "-cpu", CPU_OF_SEVERAL if cpus > 1 else "max"),
+            *("-smp", str(cpus), "-m", str(ram_mib)),
             *("-accel", "tcg,thread=multi" if cpus > 1 else "tcg"),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
             *_device("bar", f"memory-backend-ram,size={bar_mib}M", 0x10),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pfnlab.errors import errno_name
 from pfnlab.lab.order import read_order
 from pfnlab.lab.placement import Placement
-from pfnlab.lab.wire import COMM_LENGTH, address_of, prepares
+from pfnlab.lab.preparations import preparations
+from pfnlab.lab.wire import COMM_LENGTH, address_of
 from pfnlab.programs.events import is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
@@ -31,7 +32,7 @@ MODES = {
 #: The step after which everything is gone.
 END = "end"
 
-# What the agent does before a step, and is none of the program.
+# What the agent does around a step, and is none of the program.
 _PREPARATION = "preparation"
 
 _FILES = (
@@ -128,8 +129,9 @@ class _Reader:
     def _sections(self, lines: Iterator[str]) -> None:
         # One section after the other; each is complete when the next line that is none of its own comes.
         names = ["before"]
-        for index, op in enumerate(self.program.ops):
-            names += [_PREPARATION] * prepares(op.call) + [str(index)]
+        for index, around in enumerate(preparations(self.program)):
+            before, after = len(around.before), len(around.after)
+            names += [_PREPARATION] * before + [str(index)] + [_PREPARATION] * after
         names.append(END)
         wanted = ["before", *map(str, range(len(names) - 2)), END]
         at = -1
@@ -285,26 +287,42 @@ class _Reader:
         return (None, None) if events is None else (sum(map(is_flush, events)), events)
 
     def _result(self, op: Op | None, words: list[str] | None) -> tuple[str, int | str | None]:
-        if not words or len(words) < 2:
-            raise _Unreadable(f"step {len(self.steps)} has no result")
         try:
-            if words[2:3] == ["sig"]:
-                return "EFAULT", f"{_signal(int(words[3]))} code={int(words[4])}"
-            result = "ok" if int(words[0]) >= 0 else errno_name(int(words[1]))
-            if len(words) == 2:
-                return result, None
-            if words[2] == "timeout":
-                raise _Unreadable(f"step {len(self.steps)} took too long and its task was killed")
-            if words[2].isalpha() and result != "ok":
-                return result, words[2]
-            if op is not None and isinstance(op.call, Mremap):
-                old = address_of(self.placement, op.call.span)
-                return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
-            if op is not None and isinstance(op.call, Mincore):
-                return result, words[2]
-            return result, int(words[2])
-        except (ValueError, IndexError):
-            raise _Unreadable(f"step {len(self.steps)} has the result {' '.join(words)!r}") from None
+            return read_result(op, words or [], self.placement)
+        except ValueError as why:
+            raise _Unreadable(f"step {len(self.steps)} {why}") from None
+
+
+def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
+    """
+    Result and value of *op*, or of what prepares one, of which a reply has *words* behind its ``r``.
+
+    :raises ValueError: it has none; the message goes on after "the step"
+    """
+    if len(words) < 2:
+        raise ValueError("has no result")
+    if len(words) > 2 and words[2] == "timeout":
+        raise ValueError("took too long and its task was killed")
+    try:
+        return _read_result(op, words, placement)
+    except (ValueError, IndexError):
+        raise ValueError(f"has the result {' '.join(words)!r}") from None
+
+
+def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
+    if len(words) > 2 and words[2] == "sig":
+        return "EFAULT", f"{_signal(int(words[3]))} code={int(words[4])}"
+    result = "ok" if int(words[0]) >= 0 else errno_name(int(words[1]))
+    if len(words) == 2:
+        return result, None
+    if words[2].isalpha() and result != "ok":
+        return result, words[2]
+    if op is not None and isinstance(op.call, Mremap):
+        old = address_of(placement, op.call.span)
+        return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
+    if op is not None and isinstance(op.call, Mincore):
+        return result, words[2]
+    return result, int(words[2])
 
 
 def _signal(number: int) -> str:

@@ -15,12 +15,11 @@ from typing import Generic, TypeVar
 
 from pfnlab.errors import Misuse, TimedOut, Undecided
 from pfnlab.lab.gdbstub import GdbStub, Stop, gdb_arguments
+from pfnlab.lab.qemu import CPU_OF_SEVERAL
 from pfnlab.lab.symbols import Symbols
 
 T = TypeVar("T")
 
-# With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction that uses it.
-_CPU = ("-cpu", "max,-cx16")
 _SLICE = 0.01
 # Which of the guest's offsets is that of a task's process id.
 _PID = 3
@@ -31,7 +30,7 @@ _MASK = (1 << 64) - 1
 
 def steered(path: Path) -> tuple[str, ...]:
     """What QEMU needs, as a guest's ``extra``, for a guest that is steered through the unix socket *path*."""
-    return (*gdb_arguments(path), *_CPU)
+    return (*gdb_arguments(path), "-cpu", CPU_OF_SEVERAL)
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Place:
     """
     A point of the kernel's code, written ``f``, ``f#2`` (the second call) or ``f#2:ret`` (its return).
 
+    :param function: the function, or several as ``f|g``, of which any counts
     :param nth: which call by the caller counts, from 1
     :param at_return: where the call has returned to, instead of its entry
     """
@@ -166,6 +166,24 @@ class Hit:
     foreign: int
 
 
+@dataclass(eq=False)
+class Way:
+    """
+    How far somebody has come to a place.
+
+    :param points: the addresses he is waited for at now
+    :param counts: whether a call that begins with these registers is one of those meant
+    :param calls: of the function, so far
+    :param stack: the stack pointer he has there when its call has returned; 0 while it has not begun
+    """
+
+    place: Place
+    points: frozenset[int]
+    counts: Callable[[dict[str, int]], bool] = lambda registers: True
+    calls: int = 0
+    stack: int = 0
+
+
 class Steering:
     """
     A guest whose CPUs are stopped and started by the host.
@@ -179,7 +197,8 @@ class Steering:
         self.stub = stub
         self.symbols = symbols
         self._offsets = offsets.split(",")
-        self._threads = stub.threads()
+        #: One for each CPU, CPU 0 first.
+        self.threads = stub.threads()
         self._held: list[int] = []
         self.go()
 
@@ -188,7 +207,7 @@ class Steering:
         if self.stub.running:
             return
         if self._held:
-            self.stub.cont_only(*(thread for thread in self._threads if thread not in self._held))
+            self.stub.cont_only(*(thread for thread in self.threads if thread not in self._held))
         else:
             self.stub.cont()
 
@@ -238,11 +257,9 @@ class Steering:
         :raises Undecided: it has not
         """
         for name in filter(None, (injection.inside, injection.function)):
-            self.symbols.address(name)
+            self.way_to(Place(name))
 
-    def meet(
-        self, injection: Injection, operation: Operation[T], limit: float, grace: float = 0.0
-    ) -> Hit | None:
+    def meet(self, injection: Injection, operation: Operation[T], limit: float) -> Hit | None:
         """
         Let the machine run until the call of *injection* is about to begin, as `reach` does.
 
@@ -250,12 +267,12 @@ class Steering:
         """
         within = None
         if injection.inside:
-            outer = self.reach(Place(injection.inside), injection.caller, operation, limit, grace=grace)
+            outer = self.reach(Place(injection.inside), injection.caller, operation, limit)
             if outer is None:
                 return None
             within = self._return_of(outer.registers)
         place = Place(injection.function, injection.nth)
-        return self.reach(place, injection.caller, operation, limit, grace=grace, within=within)
+        return self.reach(place, injection.caller, operation, limit, within=within)
 
     def force(self, hit: Hit, value: int) -> str | None:
         """Let the function that is about to begin return *value*; to whom is the result."""
@@ -282,44 +299,84 @@ class Steering:
             that is the first; the hit then has fewer calls than *place* wants
         :return: None when it did not come by
         """
+        met = self.reach_first([self.way_to(place)], caller, operation, limit, grace=grace, within=within)
+        return met and met[1]
+
+    def way_to(self, place: Place, counts: Callable[[dict[str, int]], bool] = lambda registers: True) -> Way:
+        """
+        Where to look for who comes to *place*; of calls only those that count are counted.
+
+        :raises Undecided: the kernel has no such function
+        """
+        return Way(place, frozenset(map(self.symbols.address, place.function.split("|"))), counts)
+
+    def reach_first(
+        self,
+        ways: Sequence[Way],
+        caller: Caller,
+        operation: Operation[T],
+        limit: float,
+        *,
+        grace: float = 0.0,
+        within: tuple[int, int] | None = None,
+    ) -> tuple[Way, Hit] | None:
+        """
+        As `reach`, for the place among several that *caller* comes to first; ways may be gone on afterwards.
+
+        A call that is the end of one way counts for none behind it.
+
+        :return: the way that led there, with *within* perhaps the first before its end
+        """
         self.stub.interrupt()
-        target, stack = self.symbols.address(place.function), 0
-        calls = foreign = 0
+        foreign = 0
         deadline = time.monotonic() + limit
-        points = {target, *([within[0]] if within else [])}
+        armed: set[int] = set()
         try:
-            for address in points:
-                self.stub.insert_breakpoint(address)
-            self.go()
-            while stop := self._next_stop(operation, deadline, grace):
+            while True:
+                points = {point for way in ways for point in way.points} | ({within[0]} if within else set())
+                for address in armed ^ points:
+                    if address in points:
+                        self.stub.insert_breakpoint(address)
+                    else:
+                        self.stub.remove_breakpoint(address)
+                armed = points
+                self.go()
+                stop = self._next_stop(operation, deadline, grace)
+                if stop is None:
+                    return None
                 registers = self.stub.registers(stop.thread)
                 at, top = registers["rip"], registers["rsp"]
                 if at not in points:
                     # The interrupt that ended the waiting, or one that came late.
-                    self.go()
                     continue
-                if not self._is(caller, stop, registers) or (stack and at == target and top != stack):
+                if not self._is(caller, stop, registers):
                     foreign += 1
                 elif within and (at, top) == within:
-                    return Hit(stop.thread, registers, calls, foreign)
-                elif at == target:
-                    calls += not stack
-                    if stack or (calls == place.nth and not place.at_return):
-                        return Hit(stop.thread, registers, calls, foreign)
-                    if calls == place.nth:
-                        self.stub.remove_breakpoint(target)
-                        points.discard(target)
-                        target, stack = self._return_of(registers)
-                        points.add(target)
-                        self.stub.insert_breakpoint(target)
-                        self.go()
-                        continue
+                    return ways[0], Hit(stop.thread, registers, ways[0].calls, foreign)
+                else:
+                    arrived = next((way for way in ways if self._comes(way, at, registers)), None)
+                    if arrived is not None:
+                        return arrived, Hit(stop.thread, registers, arrived.calls, foreign)
                 self.stub.step_over(stop.thread, at)
-                self.go()
-            return None
         finally:
-            for address in points:
+            for address in armed:
                 self.stub.remove_breakpoint(address)
+
+    # Whether the caller, who is at *at*, has come to the end of the way; else the way is one call shorter.
+    def _comes(self, way: Way, at: int, registers: dict[str, int]) -> bool:
+        if at not in way.points:
+            return False
+        if way.stack:
+            return registers["rsp"] == way.stack
+        if not way.counts(registers):
+            return False
+        way.calls += 1
+        if way.calls < way.place.nth:
+            return False
+        if way.place.at_return:
+            back, way.stack = self._return_of(registers)
+            way.points = frozenset({back})
+        return not way.place.at_return
 
     # The next stop at a breakpoint; None, and all CPUs stand, when the operation is done without one.
     def _next_stop(self, operation: Operation[T], deadline: float, grace: float) -> Stop | None:

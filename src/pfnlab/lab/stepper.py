@@ -1,38 +1,57 @@
-"""Programs run operation by operation in one guest: looked into after each, and made to fail inside one."""
+"""Programs run operation by operation in one guest: looked into after each, and steered inside one."""
 
 from __future__ import annotations
 
-import errno
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.lab.boots import GuestLike
+from pfnlab.lab.functions import Functions
 from pfnlab.lab.gdbstub import GdbStub
 from pfnlab.lab.inside import Inside
 from pfnlab.lab.placement import Placement
-from pfnlab.lab.steering import Caller, Injection, Steering
+from pfnlab.lab.preparations import preparations
+from pfnlab.lab.schedule import Note, Schedule
+from pfnlab.lab.steering import Injection, Steering
 from pfnlab.lab.stepwise import Stage, ask_stepwise
 from pfnlab.lab.symbols import kernel_symbols
 from pfnlab.lens.state import LensState
-from pfnlab.programs.ops import Fail, Program, tasks_of
+from pfnlab.programs.ops import Program, is_held, tasks_of
 
 if TYPE_CHECKING:
     from pfnlab.lab.qemu import Guest
 
-#: What a kernel function returns when it fails; all others -ENOMEM.
-FAILURES = {
-    "__pte_alloc": 1,
-    "vm_area_alloc": 0,
-    "vm_area_dup": 0,
-}
+#: Why a program that holds a processor is not run.
+NO_LENS = (
+    "a held processor is seen in the guest's memory only, and the lens is not there: "
+    "pip install 'pfnlab[lens]'"
+)
 
 _OP_LIMIT = 30.0
 
 
 def is_forced(program: Program) -> bool:
-    """Whether the kernel is made to fail in some operation of *program*."""
-    return any(op.fail is not None for op in program.ops)
+    """Whether the kernel is made to fail, or to leave something out, in some operation of *program*."""
+    return any(op.fail is not None or op.skip is not None for op in program.ops)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """
+    A program that was run.
+
+    :param reply: as the agent would have answered the whole request
+    :param states: what was seen inside after every step
+    :param notes: what a schedule says of every step; none where nothing was to be held
+    """
+
+    reply: str
+    states: list[LensState] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 class Stepper:
@@ -52,42 +71,62 @@ class Stepper:
         self._inside: Inside | None = None
         self._stub: GdbStub | None = None
         self._steering: Steering | None = None
+        self._functions: Functions | None = None
 
     def wanted(self, program: Program) -> bool:
         """Whether *program* has to be run by this, not as one request."""
-        return self._ram is not None or is_forced(program)
+        return self._ram is not None or is_forced(program) or is_held(program)
 
-    def run(self, request: str, program: Program, placement: Placement) -> tuple[str, list[LensState]]:
+    def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """
-        The reply to *request*, which is *program*, and what was seen inside after every step.
+        Run *request*, which is *program*.
 
         :raises LostGuest: the guest did not answer
+        :raises Noise: a schedule has to be repeated, in another guest
         :raises Undecided: the kernel cannot be looked into, or has no such function; the guest may be in
             the middle of the program then
         """
-        forced = is_forced(program)
-        if forced:
+        steered = is_forced(program) or is_held(program)
+        if steered:
             self._open_steering()
-            for op in program.ops:
-                if op.fail is not None:
-                    self._known(op.fail)
-        self._open_lens()
+            assert self._functions is not None
+            self._functions.check(program)
+        self._open_lens(needed=is_held(program))
         states: list[LensState] = []
         names = tasks_of(program)
 
+        def sight(stage: Stage) -> LensState:
+            assert self._inside is not None
+            pids = {name: stage.pids[slot] for slot, name in enumerate(names) if slot in stage.pids}
+            return self._inside.look(pids, placement.places)
+
         def ask(text: str, stage: Stage) -> str:
-            op = program.ops[stage.done] if stage.begun and stage.done < len(program.ops) else None
+            of_program = stage.begun and not stage.preparing and stage.done < len(program.ops)
+            op = program.ops[stage.done] if of_program else None
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
-            if op is None or op.fail is None or pid is None:
-                return self._guest.request(text, _OP_LIMIT)
-            return self._ask_failing(text, op.fail, pid)
+            forced = None
+            if op is not None and pid is not None and self._functions is not None:
+                forced = self._functions.forced(op, pid)
+            return self._guest.request(text, _OP_LIMIT) if forced is None else self._ask_forced(text, forced)
 
         def look(stage: Stage) -> None:
             if self._inside is not None:
-                pids = {name: stage.pids[slot] for slot, name in enumerate(names) if slot in stage.pids}
-                states.append(self._inside.look(pids, placement.places))
+                states.append(sight(stage))
 
-        return ask_stepwise(request, ask, look, nop_first=forced), states
+        around = preparations(program)
+        if not is_held(program):
+            return Stepped(ask_stepwise(request, ask, look, around, nop_first=steered), states)
+        assert self._steering is not None and self._functions is not None
+        schedule = Schedule(self._guest, self._steering, self._functions, program, placement, sight, ask)
+        with _closing(schedule):
+            reply = ask_stepwise(
+                request,
+                schedule.ask,
+                lambda stage: states.append(schedule.look(stage)),
+                around,
+                nop_first=True,
+            )
+        return Stepped(reply, states, schedule.notes)
 
     def close(self) -> None:
         """Let go of the guest, which may be gone already."""
@@ -96,44 +135,46 @@ class Stepper:
             self._inside = None
         if self._stub is not None:
             self._stub.hang_up()
-            self._stub = self._steering = None
+            self._stub = self._steering = self._functions = None
 
-    def _open_lens(self) -> None:
-        if self._ram is None or self._inside is not None:
-            return
-        try:
-            self._inside = Inside(self._vmlinuz, self._ram)
-        except Undecided:
-            if self._demanded:
-                raise
-            self._ram = None
+    def _open_lens(self, *, needed: bool) -> None:
+        if self._ram is not None and self._inside is None:
+            try:
+                self._inside = Inside(self._vmlinuz, self._ram)
+            except Undecided:
+                if self._demanded or needed:
+                    raise
+                self._ram = None
+        if needed and self._inside is None:
+            raise Undecided(NO_LENS)
 
     def _open_steering(self) -> None:
         if self._steering is not None:
             return
         if not hasattr(self._guest, "listen_for_gdb"):
-            raise Undecided("nothing can be made to fail in this guest: it has no gdbstub")
+            raise Undecided("nothing can be steered in this guest: it has no gdbstub")
         guest = cast("Guest", self._guest)
         # Asked for while the machine runs: connecting stops it.
         symbols = kernel_symbols(guest, self._vmlinuz)
         self._stub = GdbStub(guest.listen_for_gdb())
         self._steering = Steering(self._stub, symbols, guest.hello.offsets)
+        self._functions = Functions(guest, self._steering)
 
-    def _known(self, fail: Fail) -> None:
-        assert self._steering is not None
-        self._steering.known(_injection(fail, 0))
-
-    def _ask_failing(self, text: str, fail: Fail, pid: int) -> str:
+    def _ask_forced(self, text: str, forced: Injection) -> str:
         assert self._steering is not None
         try:
-            injected = self._steering.inject(
-                _injection(fail, pid), lambda: self._guest.request(text, _OP_LIMIT), _OP_LIMIT
-            )
+            injected = self._steering.inject(forced, lambda: self._guest.request(text, _OP_LIMIT), _OP_LIMIT)
         except TimedOut as late:
-            raise LostGuest(f"an operation in which {fail.function} was to fail: {late}") from late
+            raise LostGuest(f"an operation in which {forced.function} was to be forced: {late}") from late
         return injected.result
 
 
-def _injection(fail: Fail, pid: int) -> Injection:
-    returns = FAILURES.get(fail.function, -errno.ENOMEM)
-    return Injection(fail.function, returns, Caller(pid=pid), fail.nth, fail.inside)
+@contextlib.contextmanager
+def _closing(schedule: Schedule) -> Iterator[None]:
+    # What went wrong first is what matters; a dead machine holds nobody.
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Undecided):
+            schedule.close()
+        raise

@@ -6,8 +6,10 @@ put together again as if the whole request had been answered at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+from pfnlab.lab.preparations import Around
 
 
 @dataclass
@@ -17,11 +19,13 @@ class Stage:
 
     :param done: operations of the program done so far
     :param begun: the first task is there
+    :param preparing: what is asked for is no operation of the program, but around the next one or the last
     :param pids: process ids of the tasks known so far, by slot
     """
 
     done: int = 0
     begun: bool = False
+    preparing: bool = False
     pids: dict[int, int] = field(default_factory=dict)
 
 
@@ -32,44 +36,52 @@ Ask = Callable[[str, Stage], str]
 Look = Callable[[Stage], None]
 
 
-def ask_stepwise(request: str, ask: Ask, look: Look, *, nop_first: bool = False) -> str:
+def ask_stepwise(
+    request: str, ask: Ask, look: Look, preparations: Sequence[Around] = (), *, nop_first: bool = False
+) -> str:
     """
     The reply to *request*, a whole program, whose operations are handed over one by one.
 
     :param ask: `Stage.done` is the number of the operation asked for, and that of the last one plus 1 for
         the end
+    :param preparations: which of the request's lines are none of the program; none when empty
     :param nop_first: begin the first task before the first operation, so that its pid is known
     :return: as the agent would have answered; it breaks off where a part was not answered whole
     """
     lines = request.splitlines()
     head = [line for line in lines if not line.startswith("op ") and line != "end"]
-    ops = _operations([line for line in lines if line.startswith("op ")])
+    ops = [line for line in lines if line.startswith("op ")]
     joined = _Joined()
     joined.stage.begun = not nop_first
     if nop_first and ops:
         small = "\n".join([*head, "op 0 nop", "more", ""])
         joined.begin(ask(small, joined.stage))
         joined.stage.begun = True
-    for op in ops:
-        if not joined.step(ask("\n".join([*head, *op, "more", ""]), joined.stage)):
-            return joined.text
+    for before, op, after in _parts(ops, preparations):
+        for part in (before, op, after):
+            joined.stage.preparing = part is not op
+            if part and not joined.part(ask("\n".join([*head, *part, "more", ""]), joined.stage)):
+                return joined.text
+            joined.stage.done += part is op
+        joined.stage.preparing = False
         look(joined.stage)
     if joined.end(ask("\n".join([*head, "end", ""]), joined.stage)):
         look(joined.stage)
     return joined.text
 
 
-# What prepares an operation goes together with it.
-def _operations(lines: list[str]) -> list[list[str]]:
-    found: list[list[str]] = []
-    together = False
-    for line in lines:
-        if together:
-            found[-1].append(line)
-        else:
-            found.append([line])
-        together = line.split(" ")[2:4] == ["driver", "map"]
-    return found
+# Each operation with what goes before and after it.
+def _parts(
+    lines: list[str], preparations: Sequence[Around]
+) -> Iterator[tuple[list[str], list[str], list[str]]]:
+    around = iter(preparations)
+    at = 0
+    while at < len(lines):
+        one = next(around, Around())
+        op = at + len(one.before)
+        end = op + 1 + len(one.after)
+        yield lines[at:op], lines[op : op + 1], lines[op + 1 : end]
+        at = end
 
 
 class _Joined:
@@ -91,11 +103,10 @@ class _Joined:
         self._take([line for line in reply.splitlines() if line.split(" ")[0] not in ("step", "r", "v", "p")])
         self._lines = [line for line in self._lines if not line.startswith("done ")]
 
-    def step(self, reply: str) -> bool:
+    def part(self, reply: str) -> bool:
         if not self._take(reply.splitlines()):
             return False
         self._lines.pop()
-        self.stage.done += 1
         return True
 
     def end(self, reply: str) -> bool:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.placement import Placement
+from pfnlab.lab.preparations import MODE_NUMBERS, preparations
 from pfnlab.programs.ops import (
     ADVICE,
     Call,
-    DriverHow,
-    DriverMode,
     Exec,
     Exit,
     Fork,
@@ -34,10 +33,13 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
+    ReadMemtypeList,
+    Release,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
     Span,
+    Thread,
     UnmapMappingRange,
     Write,
     ZapVmaPtes,
@@ -55,9 +57,6 @@ _MAP_SHARED, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x1, 0x2, 0x10, 0x20
 _MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
 
 _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
-
-#: The mode `fault_prot` inserts with.
-INSERTED: DriverMode = "wc"
 
 #: The interfaces whose file offsets count from the start of the BAR; the others are physical.
 _FROM_BAR = frozenset({"wc", "uc"})
@@ -78,22 +77,13 @@ _PLAIN_VERBS: dict[type, str] = {
     Exit: "exit",
     Kill: "kill",
     Look: "nop",
+    Release: "nop",
+    ReadMemtypeList: "memtypes",
     ReleaseMemRegion: "driver release",
     Iounmap: "driver iounmap 0",
 }
 
-#: The numbers of ``enum pfnlab_kind``, ``enum pfnlab_mode`` and ``enum pfnlab_ioremap``.
-_KINDS: dict[DriverHow, int] = {
-    "remap": 0,
-    "fault": 1,
-    "part": 2,
-    "fault_prot": 3,
-    "mixed": 4,
-    "halves": 5,
-    "ram": 6,
-    "refuse": 8,
-}
-_MODES: dict[DriverMode, int] = {"asis": 0, "wc": 1, "uc-": 2}
+#: The numbers of ``enum pfnlab_ioremap``.
 _IOREMAP_MODES: dict[IoremapMode, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
 
 
@@ -118,17 +108,10 @@ def compile_program(
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
     lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]
-    for op in program.ops:
-        task = _slot(slots, op.task)
-        if prepares(op.call):
-            lines.append(f"op {task} {_preparation(op.call)}")
-        lines.append(f"op {task} {_request(op.call, placement, slots)}")
+    for op, around in zip(program.ops, preparations(program), strict=True):
+        request = f"op {_slot(slots, op.task)} {_request(op.call, placement, slots)}"
+        lines += [*around.before, request, *around.after]
     return "\n".join([*lines, "end", ""])
-
-
-def prepares(call: Call) -> bool:
-    """Whether *call* takes two operations of the agent, of which only the second is the program's step."""
-    return isinstance(call, Mmap) and call.driver is not None
 
 
 def address_of(placement: Placement, span: Span) -> int:
@@ -160,8 +143,8 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return _mmap(call, placement)
         case Mremap():
             return _mremap(call, placement)
-        case Fork():
-            return f"fork {slots[call.child]}"
+        case Fork() | Thread():
+            return f"{'fork' if isinstance(call, Fork) else 'thread'} {slots[call.child]}"
         case Read():
             return f"load {address_of(placement, call.span):x}"
         case Write():
@@ -175,7 +158,7 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
         case ProcessVmReadv():
             return f"readv {address_of(placement, call.span):x}"
         case RemapPfnRange():
-            return f"driver remap {_range(placement, call.span)} {_MODES[call.mode]:x}"
+            return f"driver remap {_range(placement, call.span)} {MODE_NUMBERS[call.mode]:x}"
         case UnmapMappingRange():
             return f"driver unmap {_device_range(placement, call.span)} {int(not call.keep_cows)}"
         case RequestMemRegion():
@@ -183,15 +166,6 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
         case Ioremap():
             return f"driver ioremap {_device_range(placement, call.span)} {_IOREMAP_MODES[call.mode]}"
     raise Misuse(f"the lab cannot run {kind.__name__}")
-
-
-def _preparation(call: Call) -> str:
-    # What tells the driver how the next mmap populates.
-    how = call.driver if isinstance(call, Mmap) else None
-    assert how is not None
-    start, end = (page * PAGE_SIZE for page in how.part or (0, 0))
-    insert = _MODES[INSERTED] if how.how == "fault_prot" else 0
-    return f"driver map {_KINDS[how.how]} {_MODES[how.mode]} {start:x} {end - start:x} {insert}"
 
 
 def _mmap(call: Mmap, placement: Placement) -> str:

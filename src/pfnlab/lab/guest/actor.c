@@ -30,6 +30,10 @@
 #endif
 
 #define STACK_USED 16384          /* of its stack, by any operation, at most */
+#define THREAD_USED 2048          /* of what the library keeps for it, at least so large */
+#define RSEQ_SIZE 32              /* what the kernel writes to there, from newer libraries on; the last byte is unused */
+
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
 
 static __thread sigjmp_buf fault;
 static __thread volatile sig_atomic_t fault_code;
@@ -80,7 +84,7 @@ static int open_via(enum via via)
 		}
 		return fd;
 	case VIA_DRIVER:
-		return driver_open();
+		return driver_open_to_map();
 	default:
 		return -1;
 	}
@@ -168,6 +172,52 @@ static int read_through(void *from)
 	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) < 0 ? -1 : 0;
 }
 
+/* The memtype list to its end, which waits for whoever changes it. */
+static int read_memtypes(void)
+{
+	char some[PAGE];
+	int fd = open(MEMTYPE_LIST, O_RDONLY | O_CLOEXEC), error;
+	ssize_t got;
+
+	if (fd < 0)
+		return -1;
+	while ((got = read(fd, some, sizeof some)) > 0)
+		;
+	error = errno;
+	close(fd);
+	errno = error;
+	return got < 0 ? -1 : 0;
+}
+
+static void rewrite(const void *at, size_t size)
+{
+	volatile char *byte = (volatile char *)at;
+
+	for (size_t i = 0; i < size; i += 512)
+		byte[i] = byte[i];
+	byte[size - 1] = byte[size - 1];
+}
+
+/*
+ * Touch what later operations write to, so that no fault of the task's own comes in the middle of one: the stack, what
+ * ANSWER and OP share a frame with, and what is the thread's, where the kernel writes as well (rseq).
+ */
+static void settle(const struct op *op, const struct answer *answer)
+{
+	volatile char stack[STACK_USED];
+	const char *own = (const char *)pthread_self();
+
+	for (size_t i = 0; i < sizeof stack; i += 512)
+		stack[i] = 0;
+	rewrite(op, sizeof *op);
+	rewrite(answer, sizeof *answer);
+	rewrite(&fault, sizeof fault);
+	rewrite(comm_now, sizeof comm_now);
+	rewrite(own, THREAD_USED);
+	if (&__rseq_offset)
+		rewrite(own + __rseq_offset + RSEQ_SIZE - 1, 1);
+}
+
 static void split_off(const struct op *op, struct answer *answer)
 {
 	pid_t child = fork();
@@ -177,16 +227,18 @@ static void split_off(const struct op *op, struct answer *answer)
 	answer->ret = child < 0 ? -1 : 0;
 	answer->error = errno;
 	answer->child = child;
+	/* Its memory is shared again. What it does to that is no part of an order. */
+	if (!op->order)
+		settle(op, answer);
 }
 
-/* Stay on one CPU. Touch the stack, so that no fault of its own comes in the middle of a later operation. */
-static int pin(uint64_t cpu)
+/* Stay on one CPU. */
+static int pin(const struct op *op, const struct answer *answer)
 {
-	volatile char stack[STACK_USED];
+	uint64_t cpu = op->arg[0];
 	cpu_set_t only;
 
-	for (size_t i = 0; i < sizeof stack; i += 512)
-		stack[i] = 0;
+	settle(op, answer);
 	CPU_ZERO(&only);
 	if (cpu < CPU_SETSIZE)
 		CPU_SET(cpu, &only);
@@ -247,7 +299,8 @@ static void operate(const struct op *op, struct answer *answer)
 	case MPROTECT: ret = mprotect(at, arg[1], arg[2]); break;
 	case MADVISE:  ret = madvise(at, arg[1], arg[2]); break;
 	case READV:    ret = read_through(at); break;
-	case PIN:      ret = pin(arg[0]); break;
+	case PIN:      ret = pin(op, answer); break;
+	case MEMTYPES: ret = read_memtypes(); break;
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); break;
 	default:       break;
 	}

@@ -33,6 +33,7 @@
 #define OP_LIMIT_MS 10000         /* an operation that takes longer is killed */
 #define GONE_LIMIT_MS 10000       /* so long a killed process may take to go */
 
+#define MEMTYPE_LIST "/sys/kernel/debug/x86/pat_memtype_list"
 #define DEVICE "/sys/bus/pci/devices/0000:00:10.0"
 #define DEVICE_PROC "/proc/bus/pci/00/10.0"
 #define CHANNEL "/sys/bus/pci/devices/0000:00:11.0"
@@ -47,7 +48,7 @@
 
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL,
-	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, VERBS
+	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, VERBS
 };
 
 enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIA_DRIVER,
@@ -83,6 +84,7 @@ struct answer {
 /* A process of the running program, or a thread of one; pid 0 when the slot is empty. */
 struct task {
 	pid_t pid;
+	pid_t process;                /* whose thread it is, its own when it is the first */
 	int pidfd;                    /* of the process */
 	bool thread;                  /* shares the address space of another task */
 	bool busy;                    /* has begun `begun`, which nobody has collected */
@@ -131,6 +133,7 @@ void actor_loop(const struct op *op, int count, uint64_t times) __attribute__((n
 int driver_command(const char *name);
 int driver_arguments(int command);
 int driver_open(void);
+int driver_open_to_map(void);
 const char *driver_load(void);
 void driver_operate(const uint64_t *arg, struct answer *answer);
 void driver_reset(void);

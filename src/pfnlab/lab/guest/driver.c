@@ -25,6 +25,7 @@ static const struct { const char *name; unsigned int request; } commands[] = {
 };
 
 static bool used;                 /* since the last reset */
+static __thread struct pfnlab_map next_map;     /* how this task's next mmap populates */
 
 /* The number of the command called NAME, -1 when there is none. */
 int driver_command(const char *name)
@@ -68,12 +69,24 @@ const char *driver_load(void)
 	return NULL;
 }
 
+/* A file that populates as the task's last `map` said. */
+int driver_open_to_map(void)
+{
+	int fd = driver_open();
+
+	if (fd >= 0)
+		ioctl(fd, PFNLAB_MAP, &next_map);
+	return fd;
+}
+
 void driver_operate(const uint64_t *arg, struct answer *answer)
 {
 	unsigned int request = commands[arg[0]].request;
 	uint64_t asked[ARGS];
 	int fd = driver_open();
 
+	if (request == PFNLAB_MAP)
+		memcpy(&next_map, arg + 1, sizeof next_map);
 	memcpy(asked, arg + 1, sizeof asked - sizeof *asked);
 	answer->ret = fd < 0 ? -1 : ioctl(fd, request, asked);
 	answer->error = errno;

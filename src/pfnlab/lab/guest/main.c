@@ -16,6 +16,8 @@
 
 #include "agent.h"
 
+#define CLOCK_LIMIT_MS 5000
+
 /* Process 1 ends, the kernel panics, QEMU ends, the host shows this line. */
 void give_up(const char *what)
 {
@@ -61,6 +63,22 @@ static void step_aside(void)
 	CPU_ZERO(&last);
 	CPU_SET(cpus - 1, &last);
 	sched_setaffinity(0, sizeof last, &last);
+}
+
+/*
+ * About a second after its devices the kernel changes to the calibrated clock, and stops all CPUs for it: with
+ * one of them held by the host, that would be for ever.
+ */
+static void await_clock(void)
+{
+	char now[32];
+
+	for (int i = 0; i < CLOCK_LIMIT_MS / 10; i++) {
+		file_read("/sys/devices/system/clocksource/clocksource0/current_clocksource", now, sizeof now);
+		if (!starts(now, "tsc-early"))
+			return;
+		usleep(10000);
+	}
 }
 
 static void say_file_line(const char *path)
@@ -180,6 +198,8 @@ int main(int argc, char **argv)
 	observe_open();
 	ptes_open();
 	clear_lowmem();
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		await_clock();
 	say_hello();
 	observe_log(false);
 	for (;;) {

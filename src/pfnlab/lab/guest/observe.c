@@ -9,7 +9,6 @@
 
 #include "agent.h"
 
-#define LIST "/sys/kernel/debug/x86/pat_memtype_list"
 #define LIST_LINE 128             /* no line of the list is longer */
 #define LIST_CHUNK 65536
 #define SMAPS_CHUNK 512           /* less than the lines of one VMA */
@@ -19,10 +18,10 @@ static char text[1 << 20];
 
 void observe_open(void)
 {
-	list = open(LIST, O_RDONLY | O_CLOEXEC);
+	list = open(MEMTYPE_LIST, O_RDONLY | O_CLOEXEC);
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (list < 0)
-		give_up(LIST " cannot be opened");
+		give_up(MEMTYPE_LIST " cannot be opened");
 	if (kmsg < 0)
 		give_up("/dev/kmsg cannot be opened");
 	lseek(kmsg, 0, SEEK_END);

@@ -17,6 +17,7 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[MREMAP] = { "mremap", 5 }, [MLOCKALL] = { "mlockall", 0 }, [LOAD] = { "load", 1 }, [STORE] = { "store", 2 },
 	[FORK] = { "fork", 1 }, [EXEC] = { "exec", 0 }, [EXIT] = { "exit", 0 }, [KILL] = { "kill", 0 }, [NOP] = { "nop", 0 },
 	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 }, [MINCORE] = { "mincore", 2 }, [READV] = { "readv", 1 },
+	[MEMTYPES] = { "memtypes", 0 },
 };
 
 static const char *const vias[VIAS] = {

@@ -57,7 +57,7 @@ static void adopt(int slot, pid_t pid)
 {
 	struct task *task = &tasks[slot];
 
-	task->pid = pid;
+	task->pid = task->process = pid;
 	task->pidfd = syscall(SYS_pidfd_open, pid, 0);
 	task->smaps = -1;
 	task->pgd = 0;
@@ -105,10 +105,16 @@ static void wait_gone(struct task *task)
 	forget(task);
 }
 
+/* A process with all its threads. */
 static void end(struct task *task)
 {
-	kill(task->pid, SIGKILL);
+	pid_t process = task->process;
+
+	kill(process, SIGKILL);
 	wait_gone(task);
+	for (int slot = 0; slot < TASKS; slot++)
+		if (tasks[slot].pid && tasks[slot].process == process)
+			forget(&tasks[slot]);
 }
 
 /* The answer of SLOT's process, or its death; false when neither comes within LIMIT_MS. */
@@ -174,6 +180,7 @@ static void welcome(int parent, int child, const struct answer *answer, bool thr
 	if (thread) {
 		adopt(child, tasks[parent].pid);
 		tasks[child].thread = true;
+		tasks[child].process = tasks[parent].process;
 		tasks[child].pidfd = fcntl(tasks[parent].pidfd, F_DUPFD_CLOEXEC, 0);
 	} else {
 		adopt(child, answer->child);

@@ -34,7 +34,9 @@ extern struct page *driver_ram;     /* PFNLAB_RAM_PAGES of them */
 int pfnlab_mmap(struct file *file, struct vm_area_struct *vma);
 long zap(const struct pfnlab_area *area);
 long remap_live(const struct pfnlab_remap *ask);
-void set_next_map(const struct pfnlab_map *map);
+int pfnlab_open(struct inode *inode, struct file *file);
+int pfnlab_release(struct inode *inode, struct file *file);
+long set_map(struct file *file, const struct pfnlab_map *map);
 u64 count_faults(void);
 void forget_faults(void);
 

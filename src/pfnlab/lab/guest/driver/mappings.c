@@ -5,7 +5,7 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/spinlock.h>
+#include <linux/slab.h>
 #include <linux/version.h>
 
 #include "driver.h"
@@ -32,8 +32,6 @@ static void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 #define zap_special_vma_range zap_vma_ptes
 #endif
 
-static DEFINE_SPINLOCK(lock);
-static struct pfnlab_map next_map;          /* how the next mmap populates */
 static atomic64_t faults;
 
 static pgprot_t with_mode(pgprot_t prot, u64 mode)
@@ -188,15 +186,31 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 
 int pfnlab_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct pfnlab_map map;
+	const struct pfnlab_map *map = file->private_data;
 
-	spin_lock(&lock);
-	map = next_map;
-	spin_unlock(&lock);
-	vma->vm_page_prot = with_mode(vma->vm_page_prot, map.mode);
+	vma->vm_page_prot = with_mode(vma->vm_page_prot, map->mode);
 	vma->vm_ops = &pfnlab_vm_ops;
-	vma->vm_private_data = remembered(&map);
-	return populate(vma, &map);
+	vma->vm_private_data = remembered(map);
+	return populate(vma, map);
+}
+
+/* How mmap populates is the file's, so that a task that is held in it keeps what it asked for. */
+int pfnlab_open(struct inode *inode, struct file *file)
+{
+	file->private_data = kzalloc(sizeof(struct pfnlab_map), GFP_KERNEL);
+	return file->private_data ? 0 : -ENOMEM;
+}
+
+int pfnlab_release(struct inode *inode, struct file *file)
+{
+	kfree(file->private_data);
+	return 0;
+}
+
+long set_map(struct file *file, const struct pfnlab_map *map)
+{
+	*(struct pfnlab_map *)file->private_data = *map;
+	return 0;
 }
 
 long zap(const struct pfnlab_area *area)
@@ -253,13 +267,6 @@ long remap_live(const struct pfnlab_remap *ask)
 	error = vma ? remap_live_vma(vma, ask) : -EFAULT;
 	mmap_write_unlock(mm);
 	return error;
-}
-
-void set_next_map(const struct pfnlab_map *map)
-{
-	spin_lock(&lock);
-	next_map = *map;
-	spin_unlock(&lock);
 }
 
 u64 count_faults(void)

@@ -18,8 +18,7 @@ static long serve(struct file *file, unsigned int command, union request *ask)
 {
 	switch (command) {
 	case PFNLAB_MAP:
-		set_next_map(&ask->map);
-		return 0;
+		return set_map(file, &ask->map);
 	case PFNLAB_UNMAP:
 		unmap_mapping_range(file->f_mapping, ask->unmap.start, ask->unmap.len, !!ask->unmap.even_cows);
 		return 0;
@@ -34,7 +33,6 @@ static long serve(struct file *file, unsigned int command, union request *ask)
 		ask->number.number = PFN_PHYS(page_to_pfn(driver_ram));
 		return 0;
 	case PFNLAB_RESET:
-		set_next_map(&(struct pfnlab_map){});
 		forget_faults();
 		fallthrough;
 	default:
@@ -61,6 +59,8 @@ static long pfnlab_ioctl(struct file *file, unsigned int command, unsigned long 
 
 static const struct file_operations pfnlab_operations = {
 	.owner = THIS_MODULE,
+	.open = pfnlab_open,
+	.release = pfnlab_release,
 	.mmap = pfnlab_mmap,
 	.unlocked_ioctl = pfnlab_ioctl,
 };
