@@ -9,11 +9,11 @@ DEMO := --on model:6.1 --on qemu:6.1 --on model:7.2 --on qemu:7.2
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo test test-all-kernels test-btf-dwarf lint bench fmt-check clean system system-test
+.PHONY: help demo test test-races test-all-kernels test-btf-dwarf lint bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-all-kernels test-btf-dwarf lint bench fmt-check clean"
+	@echo "also: test-races test-all-kernels test-btf-dwarf lint bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -53,6 +53,11 @@ test: system-test .venv/.test
 	$(BIN)/mypy || status=1; \
 	$(BIN)/pytest -n 2 || status=1; \
 	exit $$status
+
+# Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.
+test-races: system-test .venv/.test
+	@$(BIN)/pfnlab kernels fetch --missing 6.1 6.12 7.2 7.3
+	PFNLAB_RACES=all $(BIN)/pytest -n 2 tests/lab/test_races.py
 
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all
