@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from pathlib import Path
 
 from measuring import busy, rounds, show
 
@@ -81,8 +82,8 @@ def measure(series: str) -> tuple[dict[str, float], float]:
     program = parse(PROGRAM)
     guests: list[Guest] = []
 
-    def boot(kernel: Kernel, bar_mib: int, offsets: str | None) -> Guest:
-        guests.append(Guest(kernel.vmlinuz, bar_mib=bar_mib, offsets=offsets))
+    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, cpus: int) -> Guest:
+        guests.append(Guest(kernel.vmlinuz, bar_mib=bar_mib, cpus=cpus, offsets=offsets, image=image))
         return guests[-1]
 
     times: dict[str, list[float]] = {observed: [] for observed in OBSERVED}

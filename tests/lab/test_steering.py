@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from having import lacking
 
-from pfnlab.errors import Misuse, PfnlabError, TimedOut, Undecided
+from pfnlab.errors import PfnlabError, TimedOut, Undecided
 from pfnlab.lab.cast import Answer, Cast
 from pfnlab.lab.driver import image_with_driver
 from pfnlab.lab.gdbstub import GdbStub
 from pfnlab.lab.hold import Held, Hold, NotReached, Outcome, hold, stack_of
 from pfnlab.lab.kernels import kernel_for
+from pfnlab.lab.points import Caller, Injection, Place
 from pfnlab.lab.qemu import Guest
-from pfnlab.lab.steering import Caller, Injection, Operation, Place, Steering, steered
+from pfnlab.lab.steering import Operation, Steering, steered
 from pfnlab.lab.symbols import kernel_symbols, module_symbols
 from pfnlab.lab.waits import Need
 
@@ -146,31 +147,6 @@ def schedule(bench: Bench, place: str, task: int, verb: str, *arguments: int) ->
         if outcome.wait is None or outcome.wait.need is not Need.NOTHING:
             break
     return outcome
-
-
-@pytest.mark.parametrize("text", ["free_pgtables", "untrack_pfn#2", "f:ret", "f#3:ret"])
-def test_place_reads_what_it_writes(text: str):
-    """
-    A place is the same in text and as an object.
-    """
-    assert text == str(Place.parse(text))
-
-
-@pytest.mark.parametrize("text", ["", "f#", "f#0", "f#x", "f:exit", "#1", "f:"])
-def test_place_wrong(text: str):
-    """
-    What is no place is refused with what to write.
-    """
-    with pytest.raises(Misuse, match="write `f`"):
-        Place.parse(text)
-
-
-def test_caller_of_nobody():
-    """
-    Calls of everybody cannot be asked for.
-    """
-    with pytest.raises(Misuse, match="name the CPU or the process"):
-        Caller()
 
 
 def test_operation_raises_what_it_met():

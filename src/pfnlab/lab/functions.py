@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pfnlab.errors import Undecided
 from pfnlab.lab.driver_programs import needs_driver
 from pfnlab.lab.order import address_of
-from pfnlab.lab.steering import Caller, Injection, Steering
+from pfnlab.lab.points import Caller, Injection
+from pfnlab.lab.steering import Steering
 from pfnlab.lab.symbols import module_symbols
 from pfnlab.programs.ops import Op, Program
 from pfnlab.programs.words import HOLD_FUNCTIONS

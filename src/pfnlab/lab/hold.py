@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 from pfnlab.errors import TimedOut, Undecided
 from pfnlab.lab.cast import Answer, Cast
 from pfnlab.lab.gdbstub import Refused
-from pfnlab.lab.steering import USER_END, Caller, Hit, Injection, Operation, Place, Steering
+from pfnlab.lab.points import Caller, Hit, Injection, Place
+from pfnlab.lab.steering import USER_END, Operation, Steering
 from pfnlab.lab.waits import Need, Wait, judge, judge_sleeping
 from pfnlab.units import PAGE_SIZE
 

@@ -20,8 +20,9 @@ from pfnlab.lab.cast import Answer, Asked, Cast
 from pfnlab.lab.functions import Functions
 from pfnlab.lab.hold import Held, Hold, NotReached, hold
 from pfnlab.lab.placement import Placement
+from pfnlab.lab.points import Caller, Place
 from pfnlab.lab.replies import read_result
-from pfnlab.lab.steering import Caller, Place, Steering
+from pfnlab.lab.steering import Steering
 from pfnlab.lab.stepwise import Ask, Stage
 from pfnlab.lab.waits import Need
 from pfnlab.lens.errors import LensError

@@ -14,9 +14,10 @@ from pfnlab.lab.functions import Functions
 from pfnlab.lab.gdbstub import GdbStub
 from pfnlab.lab.inside import Inside
 from pfnlab.lab.placement import Placement
+from pfnlab.lab.points import Injection
 from pfnlab.lab.preparations import preparations
 from pfnlab.lab.schedule import Note, Schedule
-from pfnlab.lab.steering import Injection, Steering
+from pfnlab.lab.steering import Steering
 from pfnlab.lab.stepwise import Stage, ask_stepwise
 from pfnlab.lab.symbols import kernel_symbols
 from pfnlab.lens.state import LensState
