@@ -37,6 +37,7 @@ class Profile:
     :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
+    :ivar munmap_keeps_the_middle: of a VMA that munmap cuts at both ends, the old one goes
     :ivar mmap_locks_rmap_first: mmap locks the file's reverse map before the VMA enters the address space
     :ivar unlinks_in_batches: free_pgtables takes VMAs of a file out of its reverse map together
     :ivar zapping_advice_locks_vmas: advice that clears entries locks VMAs one by one instead of mmap_lock
@@ -68,6 +69,7 @@ class Profile:
     faults_drop_the_vma_lock: bool
     madvise_gathers_once: bool
     mincore_walks: bool
+    munmap_keeps_the_middle: bool
     mmap_locks_rmap_first: bool
     unlinks_in_batches: bool
     zapping_advice_locks_vmas: bool

@@ -56,14 +56,15 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     :raises ModelledErrno: EPERM when any is sealed; a VMA in front of it may have been split by then.
         ENOMEM at the VMA limit
     """
+    keeps_middle = mm.kernel.profile.munmap_keeps_the_middle
     touched = mm.vmas_in(start, end)
     if touched and touched[0].start < start and not touched[0].flags & VM_SEALED:
-        mm.split_vma(touched[0], start)
+        mm.split_vma(touched[0], start, new_below=keeps_middle)
         touched = mm.vmas_in(start, end)
     if any(vma.flags & VM_SEALED for vma in touched):
         raise ModelledErrno(errno.EPERM)
     if touched and touched[-1].end > end:
-        mm.split_vma(touched[-1], end)
+        mm.split_vma(touched[-1], end, new_below=not keeps_middle)
     return mm.vmas_in(start, end)
 
 
