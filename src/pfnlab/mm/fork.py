@@ -36,7 +36,10 @@ def dup_mmap(parent: MmStruct) -> MmStruct:
             failed = True
             if undone:
                 _unmap(child)
+        # The stacks come last: with all copied, theirs are as well.
+        parent.forking = not failed
         parent.flush_tlb()
+        parent.forking = parent.stacks_shared = False
     if failed:
         # Whatever went wrong, fork answers ENOMEM; the half-made child is nobody's (S3.5.4).
         if not undone:

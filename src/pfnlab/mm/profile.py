@@ -31,6 +31,7 @@ class Profile:
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     :ivar flushes: the policy that places forced flushes of PFN VMAs
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
+    :ivar exit_frees_at_once: exit frees VMAs by a function of its own, without waiting for readers
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
     :ivar remap_prepares_first: remap_pfn_range refuses a private part before it tracks anything (S4.6.1)
     :ivar failed_fork_unmaps: a fork that fails unmaps what it copied itself, before the parent is flushed
@@ -63,6 +64,7 @@ class Profile:
     unfaulted_unaccounted: bool
     populate_stops_at_hole: bool
     exec_tears_down_late: bool
+    exit_frees_at_once: bool
     fixed_frees_before_mmap: bool
     remap_prepares_first: bool
     failed_fork_unmaps: bool

@@ -33,6 +33,8 @@ class MmStruct:
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
     :ivar mmap_lock: what its VMAs stay as they are under
+    :ivar forking: fork has copied it and is not done
+    :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
     :ivar new_vma: what mmap is about to finish; its own lock is taken until mmap_lock is given back
     :ivar page_table_lock: the locks of all its page tables, as one
     :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet
@@ -45,6 +47,7 @@ class MmStruct:
         self.tlb_gen = self.tlb_flush_pending = 0
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK)
         self.new_vma: Vma | None = None
+        self.forking = self.stacks_shared = False
         self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
         self.visible = False
         self._vmas: list[Vma] = []
@@ -74,6 +77,8 @@ class MmStruct:
                 else:
                     self.kernel.trace.event("flush", start, end)
             self.kernel.flush_tlbs(self, start, end)
+            # Until now the threads wrote through translations from before the copy.
+            self.stacks_shared |= self.forking and start is None
             processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
 
     def find_vma(self, vpn: int) -> Vma | None:

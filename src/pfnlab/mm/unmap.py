@@ -100,10 +100,13 @@ def _unlink(kernel: Kernel, vmas: list[Vma]) -> None:
                     kernel.trace.event("unlink", vma.start)
 
 
-def free_vmas(mm: MmStruct, vmas: list[Vma]) -> None:
-    """remove_vma for each: the tracker lets go of what it remembered (S4.5.4)."""
+def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
+    """remove_vma for each: the tracker lets go of what it remembered (S4.5.4).
+
+    :param function: what frees them
+    """
     for vma in vmas:
-        with mm.kernel.processors.inside("vm_area_free"):
+        with mm.kernel.processors.inside(function):
             mm.kernel.trace.event("free", vma.start)
             mm.kernel.tracker.vm_area_free(vma)
 
@@ -147,4 +150,4 @@ def exit_mmap(mm: MmStruct) -> None:
         MmuGather(mm, fullmm=True).finish()
     clear_vmas(mm, vmas, fullmm=True)
     detach(mm, vmas)
-    free_vmas(mm, vmas)
+    free_vmas(mm, vmas, "__vm_area_free" if mm.kernel.profile.exit_frees_at_once else "vm_area_free")
