@@ -52,8 +52,7 @@ class VmPat:
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
         if new.mm is not orig.mm and orig.flags & VM_PFNMAP:
-            self._kernel.trace.event("track_clear", new.start)
-            new.flags &= ~VM_PAT
+            self._clear(new)
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """track_pfn_copy (S3.5): the child gets a reservation of its own, for what it covers now."""
@@ -91,13 +90,17 @@ class VmPat:
 
     def move_vma(self, old: Vma, new: Vma) -> None:
         """untrack_pfn_moved (S3.7): the flag goes from the *whole* old VMA, moved or not."""
-        with self._kernel.processors.inside("untrack_pfn_clear"):
-            if old.flags & VM_PFNMAP:
-                self._kernel.trace.event("track_clear", old.start)
-            old.flags &= ~VM_PAT
+        if old.flags & VM_PFNMAP:
+            self._clear(old)
 
     def vm_area_free(self, vma: Vma) -> None:
         """Nothing is kept that would have to go."""
+
+    def _clear(self, vma: Vma) -> None:
+        """untrack_pfn_clear: the flag goes, the reservation stays."""
+        with self._kernel.processors.inside("untrack_pfn_clear"):
+            self._kernel.trace.event("track_clear", vma.start)
+            vma.flags &= ~VM_PAT
 
     def _untrack(self, vma: Vma) -> None:
         if not vma.flags & VM_PFNMAP:
