@@ -112,9 +112,11 @@ class MmStruct:
         at = bisect_left(self._starts, vma.start)
         del self._vmas[at], self._starts[at]
 
-    def split_vma(self, vma: Vma, at: int) -> Vma:
-        """Cut a VMA in two at page *at*: *vma* keeps the lower part, the upper one is returned (S5.3.1).
+    def split_vma(self, vma: Vma, at: int, *, new_below: bool = False) -> Vma:
+        """Cut a VMA in two at page *at*: *vma* is the lower part then, the upper one is returned (S5.3.1).
 
+        :param new_below: the kernel's copy is the lower part, so a tracker that treats copies otherwise
+            (``only_fork_clears_vm_pat``) has treated that one
         :raises ModelledErrno: ENOMEM at the limit on VMAs
         """
         if self.map_count >= MAX_MAP_COUNT:
@@ -127,6 +129,8 @@ class MmStruct:
         upper.start = at
         upper.pgoff = vma.pgoff + at - vma.start
         self.kernel.tracker.vm_area_dup(vma, upper)
+        if new_below:
+            vma.flags, upper.flags = upper.flags, vma.flags
         vma.end = at
         self.link(upper)
         if vma.file is not None:
@@ -139,7 +143,7 @@ class MmStruct:
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
         """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""
         if vma.start < start:
-            vma = self.split_vma(vma, start)
+            vma = self.split_vma(vma, start, new_below=True)
         if vma.end > end:
             self.split_vma(vma, end)
         return vma

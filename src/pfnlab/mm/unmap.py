@@ -58,7 +58,7 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     """
     touched = mm.vmas_in(start, end)
     if touched and touched[0].start < start and not touched[0].flags & VM_SEALED:
-        mm.split_vma(touched[0], start)
+        mm.split_vma(touched[0], start, new_below=True)
         touched = mm.vmas_in(start, end)
     if any(vma.flags & VM_SEALED for vma in touched):
         raise ModelledErrno(errno.EPERM)
