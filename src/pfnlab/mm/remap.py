@@ -9,6 +9,7 @@ from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_REMAP, is_cow_mapping
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.unmap import zap_vma
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
 
@@ -44,7 +45,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     if made is not None:
         vma.mm.tables.allocate(start, start + 1, lowest=2)
         filled = vma.mm.tables.table_starts(start, end, present=False)[made]
-        if filled > start and not kernel.profile.failed_remap_zaps:
+        if filled > start:
             vma.mm.tables.set(Run(start, filled, pfns.start, prot | PAGE_SPECIAL))
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
@@ -56,6 +57,6 @@ def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
     if vma.mm.kernel.profile.failed_remap_zaps:
         tlb = MmuGather(vma.mm)
         vma.mm.kernel.tracker.zap_page_range_single(vma)
-        vma.mm.kernel.trace.event("clear", start)
+        zap_vma(tlb, vma, start, start + pfns.nr)
         tlb.finish()
     vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

@@ -227,7 +227,7 @@ ERAS = (
     Era(
         "flush",
         "free_vmas",
-        "5.10",
+        "5.10.y",
         "Fix TLB flush for not-first PFNMAP mappings in unmap_region(), September 2022",
         before="first_vma",
         commit="891f03f688de",
