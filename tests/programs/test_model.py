@@ -407,6 +407,9 @@ def test_a_switch_can_be_turned() -> None:
         ("7.2,mseal=maybe", "write mseal=on or mseal=off"),
         ("7.2,mseal", "write mseal=on or mseal=off"),
         ("7.2,colour=blue", "changes nothing known"),
+        ("6.1,without=", "is no commit: write 7 to 40 digits"),
+        ("6.1,with=0123456789ab", "is not known here: write one that `pfnlab policies show 6.1` lists"),
+        ("7.2,without=04c35ab3bdae", "so write tracker=vm_pat as well"),
     ],
 )
 def test_a_wrong_name_says_what_there_is(spec: str, says: str) -> None:

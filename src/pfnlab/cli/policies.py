@@ -45,7 +45,7 @@ def list_policies() -> int:
 def show_policy(name: str) -> int:
     """What one policy says and how it is written, or the switches of one profile."""
     if name in all_series():
-        from pfnlab.report.profiles import profile_lines
+        from pfnlab.report.profiles_page import profile_lines
 
         print("\n".join(profile_lines(name)))
         return 0
