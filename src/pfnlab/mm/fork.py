@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from typing import NoReturn
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
@@ -26,22 +25,45 @@ def dup_mmap(parent: MmStruct) -> MmStruct:
     :raises ModelledErrno: ENOMEM, whatever went wrong inside; the half-made child is torn down (S3.5.4)
     """
     child = MmStruct(parent.kernel)
+    undone = parent.kernel.profile.failed_fork_unmaps
+    failed = False
     with parent.mmap_lock.write():
-        for src in parent:
-            if not src.flags & VM_DONTCOPY:
-                _copy_vma(src, child)
+        try:
+            for src in parent:
+                if not src.flags & VM_DONTCOPY:
+                    _copy_vma(src, child)
+        except ModelledErrno:
+            failed = True
+            if undone:
+                _unmap(child)
+        # The stacks come last: with all copied, theirs are as well.
+        parent.forking = not failed
         parent.flush_tlb()
+        parent.forking = parent.stacks_shared = False
+    if failed:
+        # Whatever went wrong, fork answers ENOMEM; the half-made child is nobody's (S3.5.4).
+        if not undone:
+            exit_mmap(child)
+        raise ModelledErrno(errno.ENOMEM)
     return child
+
+
+def _unmap(child: MmStruct) -> None:
+    """What was copied goes again, as munmap would do it."""
+    vmas = list(child)
+    clear_vmas(child, vmas)
+    detach(child, vmas)
+    free_vmas(child, vmas)
 
 
 def _copy_vma(src: Vma, child: MmStruct) -> None:
     """One VMA of the parent: copied, linked, then its entries.
 
-    :raises ModelledErrno: ENOMEM
+    :raises ModelledErrno: there is no room, or the tracker refuses
     """
-    parent, kernel = src.mm, src.mm.kernel
+    kernel = src.mm.kernel
     if kernel.fails("vm_area_dup"):
-        _fail(parent, child)
+        raise ModelledErrno(errno.ENOMEM)
     kernel.trace.event("dup", src.start)
     dst = src.dup(child)
     dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
@@ -53,27 +75,10 @@ def _copy_vma(src: Vma, child: MmStruct) -> None:
     if src.flags & VM_WIPEONFORK:
         dst.anon_vma = None
         return
-    try:
-        with kernel.processors.inside("copy_page_range"):
-            kernel.trace.event("copy_range", src.start)
-            if src.special or src.anon_vma is not None:
-                _copy_page_range(dst, src)
-    except ModelledErrno:
-        _fail(parent, child)
-
-
-def _fail(parent: MmStruct, child: MmStruct) -> NoReturn:
-    """The half-made child is torn down; whatever went wrong, fork answers ENOMEM (S3.5.4)."""
-    if parent.kernel.profile.failed_fork_unmaps:
-        vmas = list(child)
-        clear_vmas(child, vmas)
-        detach(child, vmas)
-        free_vmas(child, vmas)
-        parent.flush_tlb()
-    else:
-        parent.flush_tlb()
-        exit_mmap(child)
-    raise ModelledErrno(errno.ENOMEM)
+    with kernel.processors.inside("copy_page_range"):
+        kernel.trace.event("copy_range", src.start)
+        if src.special or src.anon_vma is not None:
+            _copy_page_range(dst, src)
 
 
 def _tables(src: Vma) -> int:

@@ -31,7 +31,7 @@ class MmuGather:
         self.vma_pfn = self.begun = False
         self._start: int | None = None
         self._end = 0
-        with mm.kernel.processors.inside("tlb_gather_mmu"):
+        with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
             mm.tlb_flush_pending += 1
 

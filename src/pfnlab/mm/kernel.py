@@ -165,9 +165,14 @@ class Kernel:
                 insort(self.i_mmap, vma, key=lambda one: one.pgoff)
 
     def unlink_file(self, vma: Vma) -> None:
-        """vma_interval_tree_remove."""
+        """The VMA leaves its file's reverse map."""
         assert vma.file is not None
-        with self.i_mmap_rwsem(vma.file.iomem).write(), self.processors.inside("rmap_del"):
+        with self.i_mmap_rwsem(vma.file.iomem).write():
+            self.remove_file(vma)
+
+    def remove_file(self, vma: Vma) -> None:
+        """vma_interval_tree_remove; locked by now."""
+        with self.processors.inside("rmap_del"):
             self.i_mmap.remove(vma)
 
     def i_mmap_rwsem(self, iomem: bool) -> RwLock:

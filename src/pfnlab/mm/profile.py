@@ -31,12 +31,14 @@ class Profile:
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     :ivar flushes: the policy that places forced flushes of PFN VMAs
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
+    :ivar exit_frees_at_once: exit frees VMAs by a function of its own, without waiting for readers
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
     :ivar remap_prepares_first: remap_pfn_range refuses a private part before it tracks anything (S4.6.1)
     :ivar failed_fork_unmaps: a fork that fails unmaps what it copied itself, before the parent is flushed
     :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
+    :ivar munmap_keeps_the_middle: of a VMA that munmap cuts at both ends, the old one goes
     :ivar mmap_locks_rmap_first: mmap locks the file's reverse map before the VMA enters the address space
     :ivar unlinks_in_batches: free_pgtables takes VMAs of a file out of its reverse map together
     :ivar zapping_advice_locks_vmas: advice that clears entries locks VMAs one by one instead of mmap_lock
@@ -73,12 +75,14 @@ class Profile:
     unfaulted_unaccounted: bool
     populate_stops_at_hole: bool
     exec_tears_down_late: bool
+    exit_frees_at_once: bool
     fixed_frees_before_mmap: bool
     remap_prepares_first: bool
     failed_fork_unmaps: bool
     faults_drop_the_vma_lock: bool
     madvise_gathers_once: bool
     mincore_walks: bool
+    munmap_keeps_the_middle: bool
     mmap_locks_rmap_first: bool
     unlinks_in_batches: bool
     zapping_advice_locks_vmas: bool

@@ -41,6 +41,8 @@ SWITCHES = (
         "per-VMA locks, 6.4, and vmf_can_call_fault(); measured",
         after="6.3",
     ),
+    Switch("munmap_keeps_the_middle", "6.12", "__split_vma() of vms_gather_munmap_vmas(), 6.12; measured"),
+    Switch("exit_frees_at_once", "6.12", "remove_vma(unreachable), 6.4; measured", after="6.3", until="6.16"),
     Switch("unlinks_in_batches", "6.10", "unlink_file_vma_batch, 6.10; measured"),
     Switch("zapping_advice_locks_vmas", "6.17", "per-VMA lock for MADV_DONTNEED, 6.17; measured"),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied; measured"),
