@@ -427,3 +427,13 @@ def test_a_terabyte_costs_what_a_page_costs(series: str) -> None:
 
     assert 2 == len([seen for seen in run.steps[1].ptes or () if seen.target])
     assert ["ok"] * 4 == [step.result for step in run.steps]
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_the_driver_asks_for_the_mode_it_was_told_alone(series: str) -> None:
+    """The cache bits of the mapping go first, so UC- and WC do not add up to UC (seen on 6.1, 7.2)."""
+    text = f"{HEADER}a = mmap bar[0:4] driver fault uc- shared rw\nremap_pfn_range a wc\n"
+
+    run = ModelMachine(series).run_one(load_text(text), check=True)
+
+    assert ["bar[0:4] wc"] == [str(entry) for entry in run.steps[1].book]
