@@ -127,6 +127,12 @@ class PageTables:
         there = sum(last - first for first, last in self._tables[1].within(low, high))
         return (high - low - there) // pages
 
+    def table_starts(self, start: int, end: int, *, present: bool) -> list[int]:
+        """The first page in ``[start, end)`` of each PTE table there that is made, or that is not."""
+        pages = TABLE_PAGES[1]
+        firsts = range(start - start % pages, end, pages)
+        return [max(first, start) for first in firsts if (first in self._tables[1]) == present]
+
     def copy_tables(self, source: PageTables, start: int, end: int, shift: int = 0) -> None:
         """Make the tables *source* has for ``[start, end)`` here, *shift* pages further on."""
         for level in TABLE_PAGES:

@@ -94,15 +94,24 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
     """
     kernel = src.mm.kernel
     kernel.tracker.copy_page_range(dst, src)
-    if kernel.fails("__pte_alloc", _tables(src)):
+    made = kernel.failing("__pte_alloc", _tables(src))
+    if made is not None:
+        if not kernel.profile.failed_fork_untracks:
+            # Whether the first entry is there already decides what the teardown finds (A03).
+            _copy_entries(dst, src, src.mm.tables.table_starts(src.start, src.end, present=True)[made])
         kernel.tracker.copy_page_range_failed(dst, src)
         raise ModelledErrno(errno.ENOMEM)
+    _copy_entries(dst, src, src.end)
+
+
+def _copy_entries(dst: Vma, src: Vma, end: int) -> None:
+    """The entries of *src* up to page *end*."""
     saved_dirty = src.mm.kernel.profile.saved_dirty
     cow = is_cow_mapping(src.flags)
     if cow:
-        src.mm.tables.change(src.start, src.end, lambda run: pte_wrprotect(run.bits, saved_dirty))
-    dst.mm.tables.copy_tables(src.mm.tables, src.start, src.end)
-    for run in src.mm.tables.runs(src.start, src.end):
+        src.mm.tables.change(src.start, end, lambda run: pte_wrprotect(run.bits, saved_dirty))
+    dst.mm.tables.copy_tables(src.mm.tables, src.start, end)
+    for run in src.mm.tables.runs(src.start, end):
         bits = pte_mkclean(run.bits) if src.flags & VM_SHARED else run.bits
         if run.page is not None:
             run.page.mapcount += 1

@@ -72,6 +72,8 @@ class Kernel:
             processors=self.processors,
             end_match=profile.end_match,
             mtrr_merged_map=profile.mtrr_merged_map,
+            neighbours_apart=profile.neighbours_apart,
+            reserve_keeps_top=profile.reserve_keeps_top,
         )
         self.tracker = tracker(self)
         self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
@@ -138,11 +140,15 @@ class Kernel:
 
     def fails(self, function: str, calls: int = 1) -> bool:
         """Whether one of the next *calls* calls of *function* is the one that fails."""
+        return self.failing(function, calls) is not None
+
+    def failing(self, function: str, calls: int) -> int | None:
+        """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
         if self._forced is None or self._forced[0] != function or calls <= 0:
-            return False
-        left = self._forced[1]
+            return None
+        left: int = self._forced[1]
         self._forced[1] = left - calls
-        return bool(0 < left <= calls)
+        return left - 1 if 0 < left <= calls else None
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
         """The VMA enters its file's reverse map."""

@@ -235,6 +235,12 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
     shift = to - start
     mm.tables.copy_tables(mm.tables, start, start + nr, shift)
+    if not mm.kernel.profile.mremap_flushes_locked:
+        with mm.page_table_lock.write():
+            for run in mm.tables.clear(start, start + nr):
+                mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+        mm.flush_tlb(start, start + nr)
+        return
     for first, last in _extents(start, start + nr, shift):
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
         with mm.page_table_lock.write():

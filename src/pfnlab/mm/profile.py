@@ -44,6 +44,17 @@ class Profile:
     :ivar zapping_advice_locks_vmas: advice that clears entries locks VMAs one by one instead of mmap_lock
     :ivar zap_takes_mixed: a driver's zap works on VM_MIXEDMAP too (zap_special_vma_range, S6.7.4)
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
+    :ivar zap_untracks: a zap of any size makes vm_pat forget the whole VMA (S3.6.1)
+    :ivar move_clears_vm_pat: mremap takes vm_pat's flag from the VMA it moved away from (S3.7)
+    :ivar mremap_flushes_locked: mremap flushes the old place before others may look at the tables (S8.1.10)
+    :ivar neighbours_apart: a reservation that begins where another ends does not overlap it
+    :ivar pci_files_revoked: a claimed region is revoked from PCI files too, not only from /dev/mem (S9.1.5)
+    :ivar reserve_keeps_top: a range that ends with physical memory can be reserved (S2.2.2)
+    :ivar failed_copy_clears_vm_pat: a fork without room for page tables clears vm_pat's flag in the child
+    :ivar cow_knows_its_pfn: vm_pat finds the first pfn although that page was copied on write (S3.4.3)
+    :ivar failed_remap_zaps: remap_pfn_range that fails takes away what it filled (S3.3.3)
+    :ivar failed_fork_untracks: a fork that fails undoes its own reservation, and no other (S3.5.3)
+    :ivar only_fork_clears_vm_pat: where failed_fork_untracks, a split or a move keeps vm_pat's flag
     """
 
     series: str
@@ -77,3 +88,14 @@ class Profile:
     zapping_advice_locks_vmas: bool
     zap_takes_mixed: bool
     devmem_guards_aliases: bool
+    zap_untracks: bool
+    move_clears_vm_pat: bool
+    mremap_flushes_locked: bool
+    neighbours_apart: bool
+    pci_files_revoked: bool
+    reserve_keeps_top: bool
+    failed_copy_clears_vm_pat: bool
+    cow_knows_its_pfn: bool
+    failed_remap_zaps: bool
+    failed_fork_untracks: bool
+    only_fork_clears_vm_pat: bool

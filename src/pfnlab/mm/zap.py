@@ -43,6 +43,8 @@ def unmap_mapping_range(kernel: Kernel, pages: PfnRange, *, iomem: bool, even_co
         for vma in list(kernel.i_mmap):
             if vma.file is None or vma.file.iomem != iomem:
                 continue
+            if iomem and vma.file.kind != "mem" and not kernel.profile.pci_files_revoked:
+                continue
             start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
             end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start
             if start < end:

@@ -12,14 +12,16 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
+from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
 from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.profiles import PROFILES
+from pfnlab.policies.profiles import PROFILES, described
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
 from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.programs.printer import op_lines
+from pfnlab.programs.refused import refuse_unknown
 from pfnlab.programs.running import OneByOne, SideBySide
 from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
@@ -40,10 +42,11 @@ END = "end"
 
 
 class ModelMachine:
-    """The model with one kernel profile, policies perhaps replaced.
+    """The model with one kernel profile, policies and commits perhaps replaced.
 
-    :param spec: a series and what to change, as ``7.2,tracker=vm_pat,mseal=off``
-    :raises Misuse: unknown series, seam, policy or switch; the message lists what there is
+    :param spec: a series and what to change, as ``7.2,tracker=vm_pat,mseal=off`` or
+        ``6.1,without=04c35ab3bdae``
+    :raises Misuse: unknown series, seam, policy, switch or commit; the message says what to write
     """
 
     def __init__(self, spec: str) -> None:
@@ -61,15 +64,17 @@ class ModelMachine:
         try:
             return self.run_one(program)
         except Undecided as undecided:
-            return Run(f"model:{self.spec}", f"profile {self.profile.series}", (), lost=str(undecided))
+            return Run(f"model:{self.spec}", described(self.profile.series), (), lost=str(undecided))
 
     def run_one(self, program: Program, *, check: bool = False) -> Run:
         """Run one program.
 
         :param check: assert every internal invariant after every step
+        :raises Undecided: the model has no rule for something in it
         """
-        platform, devices = _place(program)
         profile = self.profile
+        refuse_unknown(program, profile.series)
+        platform, devices = _place(program)
         kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
         kernel.start_task(MAIN_TASK)
         places = Places.of(program, devices)
@@ -86,7 +91,7 @@ class ModelMachine:
         steps.append(running.seen(_end(kernel, observer)))
         if check:
             kernel._check()
-        return Run(f"model:{self.spec}", f"profile {self.profile.series}", tuple(steps))
+        return Run(f"model:{self.spec}", described(profile.series), tuple(steps))
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
@@ -132,15 +137,21 @@ def _profile(spec: str) -> Profile:
     profile = PROFILES[series]
     for change in changes:
         profile = _changed(profile, change)
+    written = [change.partition("=") for change in changes]
+    check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
     return profile
 
 
 def _changed(profile: Profile, change: str) -> Profile:
-    """The profile with one ``tracker=NAME`` or ``SWITCH=on|off`` applied."""
+    """The profile with one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off`` applied."""
     name, equals, value = change.partition("=")
     switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
+    if name == "with":
+        return with_commit(profile, value)
+    if name == "without":
+        return without_commit(profile, value)
     if name == "tracker" and value in TRACKERS:
-        return replace(profile, tracker=value, end_match=value == "vm_pat")
+        return with_tracker(profile, value)
     if name == "flush" and value in FLUSHES:
         return replace(profile, flushes=value)
     if name == "flush":
@@ -153,4 +164,7 @@ def _changed(profile: Profile, change: str) -> Profile:
     if name in switches:
         raise Misuse(f"write {name}=on or {name}=off")
     known = ", ".join(switches)
-    raise Misuse(f"{change!r} changes nothing known: write tracker=POLICY, flush=POLICY or one of {known}")
+    raise Misuse(
+        f"{change!r} changes nothing known: "
+        f"write tracker=POLICY, flush=POLICY, with=COMMIT, without=COMMIT or one of {known}"
+    )

@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass, field
 
 from pfnlab.errors import ModelledErrno
+from pfnlab.hw.bits import PAGE_CACHE_MASK
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
 from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine
@@ -28,11 +29,11 @@ FAULTING = ("fault", "fault_prot", "mixed")
 
 
 def prot_of(vma: Vma, mode: str) -> int:
-    """vm_page_prot with the mode the driver was told: ``asis``, ``wc`` or ``uc-``."""
-    pat = vma.mm.kernel.platform.pat
+    """vm_page_prot with the mode the driver was told instead of its own: ``asis``, ``wc`` or ``uc-``."""
+    pat, plain = vma.mm.kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
     if mode == "wc":
-        return pgprot_writecombine(vma.page_prot, pat, vma.mm.kernel.profile.pgprot_replaces)
-    return pgprot_noncached(vma.page_prot, pat) if mode == "uc-" else vma.page_prot
+        return pgprot_writecombine(plain, pat, vma.mm.kernel.profile.pgprot_replaces)
+    return pgprot_noncached(plain, pat) if mode == "uc-" else vma.page_prot
 
 
 @dataclass(frozen=True)
