@@ -124,7 +124,7 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
     if file is None:
         mm.link(vma)
     elif mm.kernel.profile.mmap_locks_rmap_first:
-        with mm.kernel.i_mmap_rwsem(file.iomem).write():
+        with mm.kernel.i_mmap_rwsem(file.mapping).write():
             mm.link(vma)
             mm.kernel.insert_file(vma)
     else:

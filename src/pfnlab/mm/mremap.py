@@ -204,6 +204,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     if not merges:
         trace.event("dup", vma.start)
     tracker.vm_area_dup(vma, new)
+    if new.file is not None and new.file.opened is not None:
+        new.file.opened(new, vma)
     mm.link(new)
     if merges:
         new = mm.merge_around(new, fresh=True)
@@ -239,6 +241,10 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
         with mm.page_table_lock.write():
             moved = mm.tables.clear(first, last)
+            if moved and moved[0].level > 1 and (last - first < _PTE_TABLE):
+                # A leaf that cannot be moved whole goes.
+                mm.flush_tlb(moved[0].start, moved[0].end)
+                continue
             for run in moved:
                 mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
             if moved:

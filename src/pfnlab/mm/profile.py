@@ -42,6 +42,9 @@ class Profile:
     :ivar zapping_advice_locks_vmas: advice that clears entries locks VMAs one by one instead of mmap_lock
     :ivar zap_takes_mixed: a driver's zap works on VM_MIXEDMAP too (zap_special_vma_range, S6.7.4)
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
+    :ivar vfio_remaps: a fault in a vfio-pci mapping remaps and books all of it (S9.4)
+    :ivar anon_inodes_regular: files without a name are regular ones, of a file system without execution
+    :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
 
     series: str
@@ -73,3 +76,6 @@ class Profile:
     zapping_advice_locks_vmas: bool
     zap_takes_mixed: bool
     devmem_guards_aliases: bool
+    vfio_remaps: bool
+    anon_inodes_regular: bool
+    huge_faults_ignore_thp: bool

@@ -112,9 +112,12 @@ class MmStruct:
         at = bisect_left(self._starts, vma.start)
         del self._vmas[at], self._starts[at]
 
-    def split_vma(self, vma: Vma, at: int) -> Vma:
+    def split_vma(self, vma: Vma, at: int, *, new_below: bool = False) -> Vma:
         """Cut a VMA in two at page *at*: *vma* keeps the lower part, the upper one is returned (S5.3.1).
 
+        A leaf that lies across the cut goes (S6.3.5).
+
+        :param new_below: it is the lower part that the kernel makes anew, and that its file is told of
         :raises ModelledErrno: ENOMEM at the limit on VMAs
         """
         if self.map_count >= MAX_MAP_COUNT:
@@ -128,6 +131,12 @@ class MmStruct:
         upper.pgoff = vma.pgoff + at - vma.start
         self.kernel.tracker.vm_area_dup(vma, upper)
         vma.end = at
+        if vma.file is not None and vma.file.opened is not None:
+            vma.file.opened(*((vma, upper) if new_below else (upper, vma)))
+        across = self.tables.leaf_around(at)
+        if across is not None:
+            self.tables.clear(*across)
+            self.flush_tlb(*across)
         self.link(upper)
         if vma.file is not None:
             # Both parts are put into the file's reverse map anew, the lower one last.
@@ -139,7 +148,7 @@ class MmStruct:
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
         """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""
         if vma.start < start:
-            vma = self.split_vma(vma, start)
+            vma = self.split_vma(vma, start, new_below=True)
         if vma.end > end:
             self.split_vma(vma, end)
         return vma

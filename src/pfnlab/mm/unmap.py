@@ -63,7 +63,7 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     if any(vma.flags & VM_SEALED for vma in touched):
         raise ModelledErrno(errno.EPERM)
     if touched and touched[-1].end > end:
-        mm.split_vma(touched[-1], end)
+        mm.split_vma(touched[-1], end, new_below=True)
     return mm.vmas_in(start, end)
 
 
@@ -103,6 +103,8 @@ def free_vmas(mm: MmStruct, vmas: list[Vma]) -> None:
     """remove_vma for each: the tracker lets go of what it remembered (S4.5.4)."""
     for vma in vmas:
         with mm.kernel.processors.inside("vm_area_free"):
+            if vma.file is not None and vma.file.closed is not None:
+                vma.file.closed(vma)
             mm.kernel.trace.event("free", vma.start)
             mm.kernel.tracker.vm_area_free(vma)
 

@@ -15,6 +15,7 @@ from pfnlab.mm.profile import Profile
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.dispatch import close_files
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
 from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held
@@ -63,15 +64,18 @@ class ModelMachine:
         except Undecided as undecided:
             return Run(f"model:{self.spec}", f"profile {self.profile.series}", (), lost=str(undecided))
 
-    def run_one(self, program: Program, *, check: bool = False) -> Run:
+    def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
 
         :param check: assert every internal invariant after every step
+        :param memory: what stands in pages of its first device before; changed to what stands there after it
         """
         platform, devices = _place(program)
         profile = self.profile
         kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
         kernel.start_task(MAIN_TASK)
+        first = next(iter(devices.values())).start
+        kernel.memory = {first + page: value for page, value in (memory or {}).items()}
         places = Places.of(program, devices)
         running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
         observer = Observer(kernel, places)
@@ -86,6 +90,8 @@ class ModelMachine:
         steps.append(running.seen(_end(kernel, observer)))
         if check:
             kernel._check()
+        if memory is not None:
+            memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
         return Run(f"model:{self.spec}", f"profile {self.profile.series}", tuple(steps))
 
 
@@ -93,6 +99,7 @@ def _end(kernel: Kernel, observer: Observer) -> Step:
     """Every task is killed, the last created first."""
     for task in reversed(kernel.processes()):
         kernel.exit(task)
+    close_files(kernel)
     return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 

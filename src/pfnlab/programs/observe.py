@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pfnlab.hw.bits import PAGE_PSE, pgprot_4k_2_large
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
-from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.observation import PHYSICAL, REGION, BookEntry, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
@@ -85,6 +87,8 @@ class Observer:
         """What the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
         if vma.file is None:
             return None
+        if vma.file.kind == "vfio" and vma.pgoff >= BAR_OFFSET:
+            return Span(REGION, vma.pgoff - BAR_OFFSET, vma.pgoff - BAR_OFFSET + vma.nr)
         span = self.places.device_span(vma.pgoff, vma.pgoff + vma.nr)
         return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
 
@@ -123,7 +127,8 @@ class Observer:
         for base, pages in self.places.areas.values():
             tables = task.mm.tables
             for run in tables.runs(base, base + pages):
-                yield self._seen(task, run.start, run.end, self._target(run), entry_text(run.bits, 1))
+                raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
+                yield self._seen(task, run.start, run.end, self._target(run), entry_text(raw, run.level))
             for start, end, level in tables.missing(base, base + pages):
                 yield self._seen(task, start, end, None, entry_text(0, level))
 
