@@ -11,10 +11,23 @@ from pfnlab.lab.order import read_order
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.preparations import preparations
 from pfnlab.lab.wire import COMM_LENGTH, address_of
+from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.events import is_flush
 from pfnlab.programs.kmsg import normalise
-from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
-from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Mincore, Mremap, Op, Program, Span, tasks_of
+from pfnlab.programs.observation import PHYSICAL, REGION, BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.ops import (
+    MAIN_TASK,
+    Exec,
+    Exit,
+    Kill,
+    Mincore,
+    Mremap,
+    Op,
+    Program,
+    Span,
+    tasks_of,
+    uses_vfio,
+)
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
@@ -41,6 +54,7 @@ _FILES = (
     ("/dev/mem", "mem"),
     ("/proc/bus/pci/", "proc"),
     ("/dev/pfnlab", "driver"),
+    ("vfio", "vfio"),
 )
 
 
@@ -193,6 +207,8 @@ class _Reader:
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
         where = None if file == "anon" else self.places.device_span(pfn, pfn + last - first)
+        if file == "vfio" and pfn >= BAR_OFFSET:
+            where = Span(REGION, pfn - BAR_OFFSET, pfn - BAR_OFFSET + last - first)
         if file == "driver" and where is not None and where.name == PHYSICAL:
             where = RAM
         section.vmas.append(
@@ -246,7 +262,7 @@ class _Reader:
             self._result(None, section.result)
             return
         book = tuple(
-            BookEntry(self.places.device_span(*pfns), mode)
+            BookEntry(self._device_pages(pfns), mode)
             for pfns, mode in section.book
             if name == "before" or self.places.overlaps_device(*pfns)
         )
@@ -276,6 +292,12 @@ class _Reader:
                 events=events,
             )
         )
+
+    # The pages of a book entry. One of all of the BAR is the driver's own: of the device it is all, too.
+    def _device_pages(self, pfns: PfnRange) -> Span:
+        if pfns == self.placement.bar and any(uses_vfio(op.call) for op in self.program.ops):
+            pfns = self.places.devices[min(self.pci)]
+        return self.places.device_span(*pfns)
 
     def _order(self, calls: list[str]) -> tuple[int | None, tuple[str, ...] | None]:
         if not self.order:
