@@ -7,7 +7,7 @@ window is handed out again only when nothing stayed behind in it: no book entry,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
 from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, RequestMemRegion, Write, uses_vfio
@@ -96,7 +96,10 @@ class Windows:
             places[device.name] = PfnRange(start, start + device.pages)
         self._taken += windows.values()
         ordered = {device.name: places[device.name] for device in program.devices}
-        return Placement(Places.of(program, ordered), self.bar, windows, behind=PAST_END_PAGES if tail else 0)
+        found = Places.of(program, ordered)
+        if any(uses_vfio(op.call) for op in program.ops):
+            found = replace(found, whole=self.bar)
+        return Placement(found, self.bar, windows, behind=PAST_END_PAGES if tail else 0)
 
     def release(
         self, placement: Placement, left: Iterable[PfnRange] = (), written: Collection[str] = ()

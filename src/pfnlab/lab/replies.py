@@ -11,10 +11,9 @@ from pfnlab.lab.order import read_order
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.preparations import preparations
 from pfnlab.lab.wire import COMM_LENGTH, address_of
-from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.events import is_flush
 from pfnlab.programs.kmsg import normalise
-from pfnlab.programs.observation import PHYSICAL, REGION, BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.ops import (
     MAIN_TASK,
     Exec,
@@ -26,7 +25,6 @@ from pfnlab.programs.ops import (
     Program,
     Span,
     tasks_of,
-    uses_vfio,
 )
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
@@ -206,9 +204,7 @@ class _Reader:
         path = path.strip()
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
-        where = None if file == "anon" else self.places.device_span(pfn, pfn + last - first)
-        if file == "vfio" and pfn >= BAR_OFFSET:
-            where = Span(REGION, pfn - BAR_OFFSET, pfn - BAR_OFFSET + last - first)
+        where = None if file == "anon" else self.places.offset_span(file, pfn, pfn + last - first)
         if file == "driver" and where is not None and where.name == PHYSICAL:
             where = RAM
         section.vmas.append(
@@ -262,7 +258,7 @@ class _Reader:
             self._result(None, section.result)
             return
         book = tuple(
-            BookEntry(self._device_pages(pfns), mode)
+            BookEntry(self.places.device_span(*pfns), mode)
             for pfns, mode in section.book
             if name == "before" or self.places.overlaps_device(*pfns)
         )
@@ -292,12 +288,6 @@ class _Reader:
                 events=events,
             )
         )
-
-    # The pages of a book entry. One of all of the BAR is the driver's own: of the device it is all, too.
-    def _device_pages(self, pfns: PfnRange) -> Span:
-        if pfns == self.placement.bar and any(uses_vfio(op.call) for op in self.program.ops):
-            pfns = self.places.devices[min(self.pci)]
-        return self.places.device_span(*pfns)
 
     def _order(self, calls: list[str]) -> tuple[int | None, tuple[str, ...] | None]:
         if not self.order:

@@ -61,6 +61,7 @@ SWITCHES = (
     Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),
     Switch("zap_takes_mixed", "7.1", "zap_special_vma_range() for zap_vma_ptes(); S6.7.4, measured on 7.2"),
     Switch("exec_tears_down_late", "7.2", "exec_mmap() after setup_new_exec(); measured"),
+    Switch("vfio_claims_when_opened", "7.2", "measured, 6.19 to 7.1 unknown"),
     Switch("vfio_remaps", "6.1", "until aac6db75a9fc, 6.10 (E10); S9.4, measured", until="6.12"),
     Switch("anon_inodes_regular", "6.16", "S_IFREG and SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
     Switch("huge_faults_ignore_thp", "7.2", "E07, stable 7.2.8; S6.2, measured"),

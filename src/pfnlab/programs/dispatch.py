@@ -160,9 +160,11 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
 
 
 def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
-    """The device, which is open from the start."""
+    """The device, which is opened for the first operation on it."""
     bar = places.devices[device]
-    opened: VfioDevice = kernel.vfio.setdefault(bar, VfioDevice(kernel, bar))
+    if bar not in kernel.vfio:
+        kernel.vfio[bar] = VfioDevice(kernel, bar)
+    opened: VfioDevice = kernel.vfio[bar]
     return opened
 
 

@@ -9,11 +9,10 @@ from pfnlab.hw.pgtable import Run
 from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
-from pfnlab.programs.observation import PHYSICAL, REGION, BookEntry, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
@@ -87,9 +86,7 @@ class Observer:
         """What the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
         if vma.file is None:
             return None
-        if vma.file.kind == "vfio" and vma.pgoff >= BAR_OFFSET:
-            return Span(REGION, vma.pgoff - BAR_OFFSET, vma.pgoff - BAR_OFFSET + vma.nr)
-        span = self.places.device_span(vma.pgoff, vma.pgoff + vma.nr)
+        span = self.places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
         return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
 
     def _named(self, tasks: list[Task]) -> dict[Vma, str]:

@@ -35,7 +35,7 @@ class VfioDevice:
     :param bar: its one BAR
     :ivar memory: the memory space bit of its command register
     :ivar open: there is a descriptor
-    :ivar claimed: its BAR, once it was mapped for the first time
+    :ivar claimed: its BAR, from when the device is opened or from its first mapping on
     :ivar vmas: every VMA of it
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
     """
@@ -55,6 +55,12 @@ class VfioDevice:
     has_fault: bool = True
     fsync_errno: int = errno.EINVAL
 
+    def __post_init__(self) -> None:
+        # Whoever opens it is not watched: the agent.
+        if self.kernel.profile.vfio_claims_when_opened:
+            with self.kernel.trace.unseen():
+                self._claim()
+
     @property
     def noexec(self) -> bool:
         """Its file system became one."""
@@ -69,7 +75,7 @@ class VfioDevice:
         """There is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
-        """vfio_pci_core_mmap: nothing is filled, but the first mapping claims the BAR for good (S9.4.6).
+        """vfio_pci_core_mmap: nothing is filled, but the BAR is claimed by now (S9.4.6).
 
         :raises ModelledErrno: EINVAL for private mappings and beyond the BAR, EBUSY where another driver is,
             ENOMEM when the kernel cannot map it for itself
