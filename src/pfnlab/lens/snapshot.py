@@ -46,6 +46,7 @@ _PRESENT = 1
 _MAX_NAME = 64
 _LOW_PAGES = 256
 _PROC_PARENTS = ("pci", "bus")
+_FILES = {"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver", "[vfio-device]": "vfio"}
 
 
 class Lens:

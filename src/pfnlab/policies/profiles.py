@@ -23,16 +23,20 @@ class Switch:
     :param since: the first series of ours that behaves so
     :param source: commit or release that brought it, or how it is known
     :param until: the first series that no longer does, or None
+    :param backports: point releases of older series that brought it there, too; a profile has the newest one
     """
 
     name: str
     since: str
     source: str
     until: str | None = None
+    backports: tuple[str, ...] = ()
 
     def on(self, series: str) -> bool:
         """Whether *series* behaves so."""
         at = series_key(series)
+        if any(series_key(release)[:2] == at for release in self.backports):
+            return True
         gone = self.until is not None and series_key(self.until) <= at
         return series_key(self.since) <= at and not gone
 
@@ -64,7 +68,7 @@ SWITCHES = (
     Switch("vfio_claims_when_opened", "7.2", "measured, 6.19 to 7.1 unknown"),
     Switch("vfio_remaps", "6.1", "until aac6db75a9fc, 6.10 (E10); S9.4, measured", until="6.12"),
     Switch("anon_inodes_regular", "6.16", "S_IFREG and SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
-    Switch("huge_faults_ignore_thp", "7.2", "E07, stable 7.2.8; S6.2, measured"),
+    Switch("huge_faults_ignore_thp", "7.2", "E07, stable 7.2.8; measured", backports=("6.12.115",)),
     Switch("fallocate_checks_op_first", "6.19", "MADV_REMOVE on resource files; S5.9, measured"),
 )
 
@@ -93,6 +97,19 @@ def profile_of(series: str) -> Profile:
         devmem_guards_aliases=legacy,
         **switches,
     )
+
+
+def spec_of(release: str) -> str:
+    """The model of a kernel *release* (``6.12.107``): its series, less what later point releases brought."""
+    at = series_key(release)
+    series = ".".join(map(str, at[:2]))
+    later = [
+        switch.name
+        for switch in SWITCHES
+        for backport in map(series_key, switch.backports)
+        if backport[:2] == at[:2] and at[2:] < backport[2:]
+    ]
+    return ",".join([series, *(f"{name}=off" for name in later)])
 
 
 PROFILES = {series: profile_of(series) for series in SERIES}

@@ -112,10 +112,14 @@ class Observed(msgspec.Struct):
     val: Any = None
 
 
+def version_of(release: str) -> str:
+    """``6.12.107`` of ``6.12.107+deb13-cloud-amd64``."""
+    return release.split("-")[0].split("+")[0]
+
+
 def series_of(release: str) -> str:
     """``6.12`` of ``6.12.107+deb13-cloud-amd64``."""
-    numbers = release.split("-")[0].split("+")[0].split(".")
-    return ".".join(numbers[:2])
+    return ".".join(version_of(release).split(".")[:2])
 
 
 class Recorded(msgspec.Struct):
@@ -130,6 +134,11 @@ class Recorded(msgspec.Struct):
     def series(self) -> str:
         """The kernel's series."""
         return series_of(self.kernel_release)
+
+    @property
+    def version(self) -> str:
+        """The kernel's version with its point release, where the release says it."""
+        return version_of(self.kernel_release)
 
 
 class _Letters(dict[str, int]):
