@@ -165,6 +165,18 @@ class PageTables:
             for low, high in source._tables[level].within(start, end):
                 self.allocate(low + shift, high + shift, level)
 
+    def move_table(self, start: int, shift: int) -> bool:
+        """The PTE table at *start*, if there is one, becomes that of *shift* pages on, entries and all."""
+        if start not in self._tables[1]:
+            return False
+        end = start + TABLE_PAGES[1]
+        moved = self.clear(start, end)
+        self._tables[1].discard(start, end)
+        self.allocate(start + shift, end + shift)
+        for run in moved:
+            self.set(run._replace(start=run.start + shift, end=run.end + shift))
+        return True
+
     def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int]]:
         """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there.
 

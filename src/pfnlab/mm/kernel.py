@@ -83,8 +83,8 @@ class Kernel:
         self.tasks: dict[str, Task] = {}
         #: What a loaded driver keeps between calls; its own, others leave it alone.
         self.driver: Any = None
-        #: Devices that were opened through vfio-pci, by their BARs; its own likewise.
-        self.vfio: dict[PfnRange, Any] = {}
+        #: Devices that were opened through vfio-pci, by name; its own likewise.
+        self.vfio: dict[str, Any] = {}
         self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []

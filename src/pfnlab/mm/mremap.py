@@ -236,10 +236,13 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
 def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
     shift = to - start
-    mm.tables.copy_tables(mm.tables, start, start + nr, shift)
     for first, last in _extents(start, start + nr, shift):
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
         with mm.page_table_lock.write():
+            if last - first == _PTE_TABLE and mm.tables.move_table(first, shift):
+                mm.flush_tlb(first, last)
+                continue
+            mm.tables.copy_tables(mm.tables, first, last, shift)
             moved = mm.tables.clear(first, last)
             if moved and moved[0].level > 1 and (last - first < _PTE_TABLE):
                 # A leaf that cannot be moved whole goes.

@@ -161,10 +161,10 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
 
 def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
     """The device, which is opened for the first operation on it."""
-    bar = places.devices[device]
-    if bar not in kernel.vfio:
-        kernel.vfio[bar] = VfioDevice(kernel, bar)
-    opened: VfioDevice = kernel.vfio[bar]
+    if device not in kernel.vfio:
+        pfns = places.devices[device]
+        kernel.vfio[device] = VfioDevice(kernel, places.whole or pfns, pfns)
+    opened: VfioDevice = kernel.vfio[device]
     return opened
 
 

@@ -18,7 +18,7 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.dispatch import close_files
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
-from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held
+from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, uses_vfio
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.running import OneByOne, SideBySide
@@ -29,6 +29,10 @@ _BAR_PFN = phys_to_pfn(0xF800_0000)
 _BAR_PAGES = 24576
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
+
+#: Where that of a vfio-pci device lies, and its least size.
+_VFIO_BAR_PFN = phys_to_pfn(0xE000_0000)
+_VFIO_BAR_PAGES = 65536
 
 #: The first page of low memory given to a program.
 _LOWMEM_PFN = 0x10
@@ -70,13 +74,13 @@ class ModelMachine:
         :param check: assert every internal invariant after every step
         :param memory: what stands in pages of its first device before; changed to what stands there after it
         """
-        platform, devices = _place(program)
+        platform, devices, whole = _place(program)
         profile = self.profile
         kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
         kernel.start_task(MAIN_TASK)
         first = next(iter(devices.values())).start
         kernel.memory = {first + page: value for page, value in (memory or {}).items()}
-        places = Places.of(program, devices)
+        places = replace(Places.of(program, devices), whole=whole)
         running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
         observer = Observer(kernel, places)
         steps = []
@@ -103,8 +107,8 @@ def _end(kernel: Kernel, observer: Observer) -> Step:
     return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 
-def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
-    """A machine with the program's devices, and where they lie on it."""
+def _place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
+    """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
     pci_pages = sum(
         -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES
         for device in program.devices
@@ -115,6 +119,13 @@ def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
     if pci_pages > _BAR_PAGES:
         bar = _HIGH_BAR_PFN
         platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
+    whole = None
+    if any(uses_vfio(op.call) for op in program.ops):
+        # As in a guest, where the device is the beginning of a BAR.
+        pages = max(device.pages for device in program.devices if device.kind == "pci")
+        pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
+        bar = _VFIO_BAR_PFN if pages == _VFIO_BAR_PAGES else _HIGH_BAR_PFN
+        whole = PfnRange(bar, bar + pages)
     resources = [resource for resource in platform.phys.resources if resource.system_ram]
     lowmem = _LOWMEM_PFN
     devices = {}
@@ -124,10 +135,11 @@ def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
             lowmem += device.pages
             continue
         pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
-        resources.append(Resource(pfns.start * PAGE_SIZE, pfns.end * PAGE_SIZE, f"BAR of {device.name}"))
+        behind = pfns.end if whole is None else whole.end
+        resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
         bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
     phys = type(platform.phys)(tuple(resources))
-    return replace(platform, phys=phys), devices
+    return replace(platform, phys=phys), devices, whole
 
 
 def _profile(spec: str) -> Profile:

@@ -33,6 +33,7 @@ class VfioDevice:
     """The open device; mappings keep it open when its descriptor is closed.
 
     :param bar: its one BAR
+    :param pages: what may be mapped of it: the beginning
     :ivar memory: the memory space bit of its command register
     :ivar open: there is a descriptor
     :ivar claimed: its BAR, from when the device is opened or from its first mapping on
@@ -42,6 +43,7 @@ class VfioDevice:
 
     kernel: Kernel
     bar: PfnRange
+    pages: PfnRange
     memory: bool = True
     open: bool = True
     claimed: Resource | None = None
@@ -81,7 +83,7 @@ class VfioDevice:
             ENOMEM when the kernel cannot map it for itself
         """
         first = vma.pgoff - BAR_OFFSET
-        if not vma.flags & VM_SHARED or first + vma.nr > self.bar.nr:
+        if not vma.flags & VM_SHARED or first + vma.nr > self.pages.nr:
             raise ModelledErrno(errno.EINVAL)
         self._claim()
         vma.page_prot = pgprot_noncached(vma.page_prot, self.kernel.platform.pat)
