@@ -44,7 +44,7 @@ class Profile:
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
     :ivar vfio_remaps: a fault in a vfio-pci mapping remaps and books all of it (S9.4)
     :ivar vfio_claims_when_opened: vfio-pci claims a BAR when the device is opened, not when the BAR is mapped
-    :ivar anon_inodes_regular: files without a name are regular ones, of a file system without execution
+    :ivar anon_inodes_noexec: files without a name are of a file system without execution
     :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
 
@@ -79,5 +79,5 @@ class Profile:
     devmem_guards_aliases: bool
     vfio_remaps: bool
     vfio_claims_when_opened: bool
-    anon_inodes_regular: bool
+    anon_inodes_noexec: bool
     huge_faults_ignore_thp: bool

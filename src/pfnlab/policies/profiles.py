@@ -67,7 +67,7 @@ SWITCHES = (
     Switch("exec_tears_down_late", "7.2", "exec_mmap() after setup_new_exec(); measured"),
     Switch("vfio_claims_when_opened", "7.2", "measured, 6.19 to 7.1 unknown"),
     Switch("vfio_remaps", "6.1", "until aac6db75a9fc, 6.10 (E10); S9.4, measured", until="6.12"),
-    Switch("anon_inodes_regular", "6.16", "S_IFREG and SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
+    Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
     Switch("huge_faults_ignore_thp", "7.2", "E07, stable 7.2.8; measured", backports=("6.12.115",)),
     Switch("fallocate_checks_op_first", "6.19", "MADV_REMOVE on resource files; S5.9, measured"),
 )

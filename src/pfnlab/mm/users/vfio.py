@@ -27,6 +27,9 @@ BAR_OFFSET = 2 * REGION_PAGES
 #: Where the regions of BARs end, and that of the expansion ROM begins.
 _ROM_OFFSET = 6 * REGION_PAGES
 
+#: The device's other BAR, its registers: a page far from the one that is mapped.
+_REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
+
 
 @dataclass(eq=False)
 class VfioDevice:
@@ -56,22 +59,19 @@ class VfioDevice:
     mmap_prepare: bool = False
     has_fault: bool = True
     fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
 
     def __post_init__(self) -> None:
         # Whoever opens it is not watched: the agent.
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
+                ioremap(self.kernel, _REGISTERS, CacheMode.UC_MINUS)
                 self._claim()
 
     @property
     def noexec(self) -> bool:
         """Its file system became one."""
-        return self.kernel.profile.anon_inodes_regular
-
-    @property
-    def fallocate_errno(self) -> int:
-        """It is no regular file, or one that cannot."""
-        return errno.EOPNOTSUPP if self.kernel.profile.anon_inodes_regular else errno.ENODEV
+        return self.kernel.profile.anon_inodes_noexec
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""
@@ -202,6 +202,8 @@ class VfioDevice:
         """With neither descriptor nor mapping the device is closed: the driver gives its BAR back."""
         if self.open or self.vmas or self.claimed is None:
             return
+        if self.kernel.profile.vfio_claims_when_opened:
+            iounmap(self.kernel, _REGISTERS)
         iounmap(self.kernel, self.bar)
         self.kernel.release(self.claimed)
         self.claimed = None
