@@ -68,6 +68,8 @@ def _copy_vma(src: Vma, child: MmStruct) -> None:
     dst = src.dup(child)
     dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
     kernel.tracker.vm_area_dup(src, dst)
+    if dst.file is not None and dst.file.opened is not None:
+        dst.file.opened(dst, src)
     child.link(dst)
     if dst.file is not None:
         kernel.link_file(dst, src)
@@ -112,7 +114,8 @@ def _copy_entries(dst: Vma, src: Vma, end: int) -> None:
         src.mm.tables.change(src.start, end, lambda run: pte_wrprotect(run.bits, saved_dirty))
     dst.mm.tables.copy_tables(src.mm.tables, src.start, end)
     for run in src.mm.tables.runs(src.start, end):
-        bits = pte_mkclean(run.bits) if src.flags & VM_SHARED else run.bits
+        # A leaf is copied as it is (S5.11.4).
+        bits = pte_mkclean(run.bits) if src.flags & VM_SHARED and run.level == 1 else run.bits
         if run.page is not None:
             run.page.mapcount += 1
             run.page.exclusive = False

@@ -6,7 +6,7 @@ import errno
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.physmap import PhysicalMap, Resource
@@ -20,8 +20,9 @@ from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.unmap import exit_mmap
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.trace import Trace
+from pfnlab.units import PfnRange
 
 #: Where mmap looks for free space first: the top of user space, below the stack.
 _MMAP_BASE = (0x7FFFF0000000) >> 12
@@ -79,12 +80,19 @@ class Kernel:
         self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
         #: First words of device pages; what was never written is 0.
         self.memory: dict[int, int] = {}
+        #: Device pages that do not answer: a load from them gives 0, a store is lost.
+        self.undecoded: tuple[PfnRange, ...] = ()
         self.tasks: dict[str, Task] = {}
         #: What a loaded driver keeps between calls; its own, others leave it alone.
         self.driver: Any = None
+        #: Devices that were opened through vfio-pci, by name; its own likewise.
+        self.vfio: dict[str, Any] = {}
+        self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []
-        self._i_mmap_rwsem = {iomem: RwLock(self.processors, Need.I_MMAP) for iomem in (False, True)}
+        self._i_mmap_rwsem = {
+            mapping: RwLock(self.processors, Need.I_MMAP) for mapping in get_args(AddressSpace)
+        }
         self._current: Task | None = None
         self._next_pid = 100
         self._warned: set[str] = set()
@@ -153,7 +161,7 @@ class Kernel:
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
         """The VMA enters its file's reverse map."""
         assert vma.file is not None
-        with self.i_mmap_rwsem(vma.file.iomem).write():
+        with self.i_mmap_rwsem(vma.file.mapping).write():
             self.insert_file(vma, parent)
 
     def insert_file(self, vma: Vma, parent: Vma | None = None) -> None:
@@ -167,7 +175,7 @@ class Kernel:
     def unlink_file(self, vma: Vma) -> None:
         """The VMA leaves its file's reverse map."""
         assert vma.file is not None
-        with self.i_mmap_rwsem(vma.file.iomem).write():
+        with self.i_mmap_rwsem(vma.file.mapping).write():
             self.remove_file(vma)
 
     def remove_file(self, vma: Vma) -> None:
@@ -175,9 +183,9 @@ class Kernel:
         with self.processors.inside("rmap_del"):
             self.i_mmap.remove(vma)
 
-    def i_mmap_rwsem(self, iomem: bool) -> RwLock:
-        """The lock of the reverse map of physical memory's address space object, or of the driver's."""
-        return self._i_mmap_rwsem[iomem]
+    def i_mmap_rwsem(self, mapping: AddressSpace) -> RwLock:
+        """The lock of the reverse map of an address space object."""
+        return self._i_mmap_rwsem[mapping]
 
     def flush_tlbs(self, mm: MmStruct, start: int | None, end: int | None) -> None:
         """The processors that run in *mm* forget pages ``[start, end)``, or everything."""
@@ -228,6 +236,26 @@ class Kernel:
             return 0, body()
         except ModelledErrno as refused:
             return refused.errno, None
+        finally:
+            later, self._later = self._later, []
+            for work in later:
+                work()
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do *work* at the end of the system call (task_work_add), where files are given up."""
+        self._later.append(work)
+
+    def load(self, pfn: int) -> int:
+        """The first word of a page of a device."""
+        return 0 if self._silent(pfn) else self.memory.get(pfn, 0)
+
+    def store(self, pfn: int, value: int) -> None:
+        """Write the first word of a page of a device."""
+        if not self._silent(pfn):
+            self.memory[pfn] = value
+
+    def _silent(self, pfn: int) -> bool:
+        return any(pfns.start <= pfn < pfns.end for pfns in self.undecoded)
 
     def fork(self, task: Task, comm: str) -> int:
         """fork(2): the child is called *comm*; returns an errno."""

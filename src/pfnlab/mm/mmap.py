@@ -135,7 +135,7 @@ def _enter(vma: Vma, replaced: list[Vma]) -> None:
     """The VMA takes the place of *replaced* in the address space, and enters its file's reverse map."""
     mm, kernel, file = vma.mm, vma.mm.kernel, vma.file
     first = file is not None and kernel.profile.mmap_locks_rmap_first
-    with kernel.i_mmap_rwsem(file.iomem).write() if file is not None and first else nullcontext():
+    with kernel.i_mmap_rwsem(file.mapping).write() if file is not None and first else nullcontext():
         detach(mm, replaced)
         mm.link(vma)
         if first:

@@ -55,6 +55,10 @@ class Profile:
     :ivar failed_remap_zaps: remap_pfn_range that fails takes away what it filled (S3.3.3)
     :ivar failed_fork_untracks: a fork that fails undoes its own reservation, and no other (S3.5.3)
     :ivar only_fork_clears_vm_pat: where failed_fork_untracks, a split or a move keeps vm_pat's flag
+    :ivar vfio_remaps: a fault in a vfio-pci mapping remaps and books all of it (S9.4)
+    :ivar vfio_claims_when_opened: vfio-pci claims a BAR when the device is opened, not when the BAR is mapped
+    :ivar anon_inodes_noexec: files without a name are of a file system without execution
+    :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
 
     series: str
@@ -99,3 +103,7 @@ class Profile:
     failed_remap_zaps: bool
     failed_fork_untracks: bool
     only_fork_clears_vm_pat: bool
+    vfio_remaps: bool
+    vfio_claims_when_opened: bool
+    anon_inodes_noexec: bool
+    huge_faults_ignore_thp: bool

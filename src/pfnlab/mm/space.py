@@ -121,6 +121,8 @@ class MmStruct:
     def split_vma(self, vma: Vma, at: int, *, new_below: bool) -> tuple[Vma, Vma]:
         """Cut a VMA in two at page *at* (S5.3.1); returns both parts, the lower one first.
 
+        A leaf that lies across the cut goes (S6.3.5).
+
         :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
         :raises ModelledErrno: ENOMEM at the limit on VMAs
         """
@@ -137,11 +139,17 @@ class MmStruct:
             new.end = at
         else:
             new.start, new.pgoff = at, pgoff
+        if vma.file is not None and vma.file.opened is not None:
+            vma.file.opened(new, vma)
         # The file's reverse map gets the new VMA before the old one shrinks, the address space after it.
-        with self.kernel.i_mmap_rwsem(vma.file.iomem).write() if vma.file is not None else nullcontext():
+        with self.kernel.i_mmap_rwsem(vma.file.mapping).write() if vma.file is not None else nullcontext():
             if vma.file is not None:
                 self.kernel.insert_file(new)
                 self.kernel.remove_file(vma)
+            across = self.tables.leaf_around(at)
+            if across is not None:
+                self.tables.clear(*across)
+                self.flush_tlb(*across)
             if new_below:
                 self._starts[bisect_left(self._starts, vma.start)] = at
                 vma.start, vma.pgoff = at, pgoff

@@ -107,6 +107,8 @@ def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> 
     """
     for vma in vmas:
         with mm.kernel.processors.inside(function):
+            if vma.file is not None and vma.file.closed is not None:
+                vma.file.closed(vma)
             mm.kernel.trace.event("free", vma.start)
             mm.kernel.tracker.vm_area_free(vma)
 

@@ -11,7 +11,7 @@ mainline as it was released; what its stable series took over later is said with
 from __future__ import annotations
 
 from pfnlab.mm.profile import Profile
-from pfnlab.policies.releases import CONFIRMED, RELEASES
+from pfnlab.policies.releases import CONFIRMED, RELEASES, series_key
 from pfnlab.policies.switches import Era, Switch
 
 __all__ = ["CONFIRMED", "PROFILES", "RELEASES", "SERIES", "SWITCHES", "assumed", "described", "profile_of"]
@@ -172,6 +172,23 @@ SWITCHES = (
         stable=("6.12.31", "6.1.160"),
         tracker="vm_pat",
     ),
+    Switch("vfio_claims_when_opened", "7.2", "measured, 6.19 to 7.1 unknown"),
+    Switch(
+        "vfio_remaps",
+        "6.1",
+        "vfio-pci remaps its whole mapping in a fault, until aac6db75a9fc; S9.4, measured",
+        until="6.10",
+        last="6.9",
+        catalogue="E10",
+    ),
+    Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
+    Switch(
+        "huge_faults_ignore_thp",
+        "7.2",
+        "PFN mappings get leaves whatever transparent_hugepage says; S6.2.2, measured",
+        catalogue="E07",
+        stable=("6.12.115",),
+    ),
 )
 
 #: The tracker and the flush placement of each era, oldest first, then what only stable series had.
@@ -281,3 +298,16 @@ def described(series: str) -> str:
 
 #: Every release's profile, oldest first.
 PROFILES = {series: profile_of(series) for series in RELEASES}
+
+
+def spec_of(release: str) -> str:
+    """The model of a kernel *release* (``6.12.107``): its series, less what later point releases brought."""
+    at = series_key(release)
+    series = ".".join(map(str, at[:2]))
+    later = [
+        switch.name
+        for switch in SWITCHES
+        for point in map(series_key, switch.stable)
+        if point[:2] == at[:2] and at[2:] < point[2:]
+    ]
+    return ",".join([series, *(f"{name}=off" for name in later)])

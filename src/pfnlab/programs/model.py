@@ -16,9 +16,10 @@ from pfnlab.policies.commits import check_asked, with_commit, with_tracker, with
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import PROFILES, described
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.dispatch import close_files
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
-from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held
+from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, uses_vfio
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.refused import refuse_unknown
@@ -30,6 +31,10 @@ _BAR_PFN = phys_to_pfn(0xF800_0000)
 _BAR_PAGES = 24576
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
+
+#: Where that of a vfio-pci device lies, and its least size.
+_VFIO_BAR_PFN = phys_to_pfn(0xE000_0000)
+_VFIO_BAR_PAGES = 65536
 
 #: The first page of low memory given to a program.
 _LOWMEM_PFN = 0x10
@@ -66,18 +71,21 @@ class ModelMachine:
         except Undecided as undecided:
             return Run(f"model:{self.spec}", described(self.profile.series), (), lost=str(undecided))
 
-    def run_one(self, program: Program, *, check: bool = False) -> Run:
+    def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
 
         :param check: assert every internal invariant after every step
+        :param memory: what stands in pages of its first device before; changed to what stands there after it
         :raises Undecided: the model has no rule for something in it
         """
         profile = self.profile
         refuse_unknown(program, profile.series)
-        platform, devices = _place(program)
+        platform, devices, whole = _place(program)
         kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
         kernel.start_task(MAIN_TASK)
-        places = Places.of(program, devices)
+        first = next(iter(devices.values())).start
+        kernel.memory = {first + page: value for page, value in (memory or {}).items()}
+        places = replace(Places.of(program, devices), whole=whole)
         running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
         observer = Observer(kernel, places)
         steps = []
@@ -91,6 +99,8 @@ class ModelMachine:
         steps.append(running.seen(_end(kernel, observer)))
         if check:
             kernel._check()
+        if memory is not None:
+            memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
         return Run(f"model:{self.spec}", described(profile.series), tuple(steps))
 
 
@@ -98,11 +108,12 @@ def _end(kernel: Kernel, observer: Observer) -> Step:
     """Every task is killed, the last created first."""
     for task in reversed(kernel.processes()):
         kernel.exit(task)
+    close_files(kernel)
     return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 
-def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
-    """A machine with the program's devices, and where they lie on it."""
+def _place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
+    """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
     pci_pages = sum(
         -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES
         for device in program.devices
@@ -113,6 +124,13 @@ def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
     if pci_pages > _BAR_PAGES:
         bar = _HIGH_BAR_PFN
         platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
+    whole = None
+    if any(uses_vfio(op.call) for op in program.ops):
+        # As in a guest, where the device is the beginning of a BAR.
+        pages = max(device.pages for device in program.devices if device.kind == "pci")
+        pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
+        bar = _VFIO_BAR_PFN if pages == _VFIO_BAR_PAGES else _HIGH_BAR_PFN
+        whole = PfnRange(bar, bar + pages)
     resources = [resource for resource in platform.phys.resources if resource.system_ram]
     lowmem = _LOWMEM_PFN
     devices = {}
@@ -122,10 +140,11 @@ def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
             lowmem += device.pages
             continue
         pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
-        resources.append(Resource(pfns.start * PAGE_SIZE, pfns.end * PAGE_SIZE, f"BAR of {device.name}"))
+        behind = pfns.end if whole is None else whole.end
+        resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
         bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
     phys = type(platform.phys)(tuple(resources))
-    return replace(platform, phys=phys), devices
+    return replace(platform, phys=phys), devices, whole
 
 
 def _profile(spec: str) -> Profile:

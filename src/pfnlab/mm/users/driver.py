@@ -17,7 +17,7 @@ from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
 from pfnlab.units import PfnRange, pfn_to_phys
 
@@ -54,8 +54,11 @@ class DriverFile:
     write_notify: bool = False
     own_placement: bool = False
     mmap_prepare: bool = False
-    iomem: bool = False
+    mapping: AddressSpace = "driver"
     has_fault: bool = True
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 
