@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 
 from pfnlab.mm.profile import Profile
-from pfnlab.policies.profiles import PROFILES, SERIES, SWITCHES, profile_of, series_key
+from pfnlab.policies.profiles import PROFILES, SERIES, SWITCHES, profile_of, series_key, spec_of
 from pfnlab.policies.trackers import TRACKERS
 
 
@@ -75,3 +75,18 @@ def test_every_switch_is_a_field() -> None:
 def test_a_profile_of_a_series_between() -> None:
     """A series without recordings follows from the same table."""
     assert ("vm_pat", False) == (profile_of("6.6").tracker, profile_of("6.6").mseal)
+
+
+@pytest.mark.parametrize(
+    ("release", "spec"),
+    [
+        ("6.12.107", "6.12,huge_faults_ignore_thp=off"),
+        ("6.12.115", "6.12"),
+        ("6.12.117", "6.12"),
+        ("6.18.15", "6.18"),
+        ("7.3", "7.3"),
+    ],
+)
+def test_a_point_release_is_its_series_less_what_came_later(release: str, spec: str) -> None:
+    """Profiles are of the newest point release of a series."""
+    assert spec == spec_of(release)
