@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.driver_programs import needs_driver
+from pfnlab.lab.driver_programs import needs_driver, needs_vfio
 from pfnlab.policies.profiles import CONFIRMED, RELEASES
 from pfnlab.programs.compare import covers, expectation_failures
 from pfnlab.programs.form import program_hash
@@ -19,6 +19,8 @@ PROGRAMS = sorted(LITMUS.glob("*.pfn"))
 
 #: The series whose kernels programs with the driver can be run on.
 WITH_HEADERS = ("6.1", "6.12", "7.2", "7.3")
+#: Those with modules.
+WITH_MODULES = ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3")
 
 #: The releases with a profile that no kernel confirmed.
 UNCONFIRMED = [series for series in RELEASES if series not in CONFIRMED]
@@ -28,7 +30,10 @@ each_program = pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.s
 
 def measured_series(path: Path) -> set[str]:
     """The series whose real kernels must have been asked."""
-    return set(WITH_HEADERS if needs_driver(load_program(path)) else CONFIRMED)
+    program = load_program(path)
+    if needs_vfio(program):
+        return set(WITH_MODULES)
+    return set(WITH_HEADERS if needs_driver(program) else CONFIRMED)
 
 
 MEASURED = [
@@ -144,8 +149,8 @@ def test_releases_nobody_ran_meet_the_expectations(path):
 @pytest.mark.parametrize(("path", "series"), MEASURED)
 def test_model_does_what_the_kernel_did(path, series):
     """
-    Every program has a golden of every series' real kernel, those with the driver of every series with
-    headers, and the model repeats it step by step.
+    Every program has a golden of every series' real kernel, those with a driver of every series with
+    headers or modules, and the model repeats it step by step.
     """
     program = load_program(path)
 

@@ -18,6 +18,7 @@ from pfnlab.policies.profiles import (
     SWITCHES,
     assumed,
     described,
+    spec_of,
 )
 from pfnlab.policies.trackers import TRACKERS
 
@@ -136,3 +137,18 @@ def test_what_is_assumed_of_a_release_before_all_kernels() -> None:
 
     assert {"fixed_frees_before_mmap=on", "populate_stops_at_hole=off"} <= set(old)
     assert not {"flush", "tracker", "mseal", "devmem_guards_aliases"} & {one.split("=")[0] for one in old}
+
+
+@pytest.mark.parametrize(
+    ("release", "spec"),
+    [
+        ("6.12.107", "6.12,huge_faults_ignore_thp=off"),
+        ("6.12.115", "6.12"),
+        ("6.12.117", "6.12"),
+        ("6.18.15", "6.18"),
+        ("7.3", "7.3"),
+    ],
+)
+def test_a_point_release_is_its_series_less_what_came_later(release: str, spec: str) -> None:
+    """Profiles are of the newest point release of a series."""
+    assert spec == spec_of(release)

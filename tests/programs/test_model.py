@@ -25,7 +25,7 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.checks import check_program
-from pfnlab.programs.dispatch import Outcome, perform
+from pfnlab.programs.dispatch import Outcome, close_files, perform
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
@@ -41,6 +41,8 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mlock,
     Mlockall,
     Mmap,
@@ -54,6 +56,7 @@ from pfnlab.programs.ops import (
     Program,
     Read,
     Span,
+    VfioClose,
     Write,
 )
 from pfnlab.programs.places import Places
@@ -136,6 +139,7 @@ RANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(Msync, spans()),
     st.builds(Mseal, spans()),
     st.sampled_from((Mlockall(), Exec(), Look())),
+    st.sampled_from((MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar"))),
 )
 
 
@@ -195,6 +199,7 @@ def walk(series: str, program: Program, tracker: Callable[[Kernel], Tracker] | N
     for task in list(kernel.tasks.values()):
         kernel.exit(task)
         kernel._check()
+    close_files(kernel)
     return kernel
 
 

@@ -301,13 +301,16 @@ PROFILES = {series: profile_of(series) for series in RELEASES}
 
 
 def spec_of(release: str) -> str:
-    """The model of a kernel *release* (``6.12.107``): its series, less what later point releases brought."""
+    """The model of a kernel *release* (``6.12.107``): its series, less what later point releases brought.
+
+    A name like Debian's 6.1.0 does not say the point release, and stands for the newest.
+    """
     at = series_key(release)
     series = ".".join(map(str, at[:2]))
     later = [
         switch.name
         for switch in SWITCHES
         for point in map(series_key, switch.stable)
-        if point[:2] == at[:2] and at[2:] < point[2:]
+        if point[:2] == at[:2] and (0,) < at[2:] < point[2:]
     ]
     return ",".join([series, *(f"{name}=off" for name in later)])
