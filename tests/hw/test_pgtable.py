@@ -104,6 +104,11 @@ def test_a_table_moves_with_its_entries() -> None:
     moved._check()
 
 
+def test_a_table_that_is_still_used_is_no_range_to_flush() -> None:
+    """Also where the free range begins with the table."""
+    assert [] == tables(Run(PTE + 1, PTE + 2, 0, 1)).free_tables(PTE, PTE + 1)
+
+
 def test_clear_keeps_the_tables() -> None:
     """A cleared entry is an empty entry in a table, not a missing table."""
     cleared = tables(Run(0, 12, 100, 1))

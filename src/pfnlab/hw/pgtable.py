@@ -192,6 +192,8 @@ class PageTables:
         freed = []
         for level, pages in TABLE_PAGES.items():
             low, high = floor + -floor % pages, ceiling - ceiling % pages
+            if low >= high:
+                continue
             freed += [(start, end - pages + 1) for start, end in self._tables[level].within(low, high)]
             self._tables[level].discard(low, high)
         return freed

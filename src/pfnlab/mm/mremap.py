@@ -249,6 +249,8 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
             if last - first == _PTE_TABLE and mm.tables.move_table(first, shift):
                 mm.flush_tlb(first, last)
                 continue
+            if not mm.tables.has_table(first, 1) and mm.tables.entry(first) is None:
+                continue
             mm.tables.copy_tables(mm.tables, first, last, shift)
             moved = mm.tables.clear(first, last)
             if moved and moved[0].level > 1 and (last - first < _PTE_TABLE):
