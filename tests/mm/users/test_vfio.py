@@ -23,6 +23,8 @@ from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.zap import zap_vma_ptes
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
 from pfnlab.units import PfnRange, phys_to_pfn
 
 BAR = PfnRange(0xF8000, 0xF8000 + 16384)
@@ -286,6 +288,18 @@ def test_the_last_reference_gives_the_bar_back(series: str) -> None:
     kernel.call(task, lambda: do_munmap(task.mm, AT, AT + 8))
 
     assert ([], False) == (kernel.book.entries(), kernel.platform.iomem_is_exclusive(BAR.start << 12))
+
+
+def test_no_rule_while_a_processor_is_held() -> None:
+    """The lock between faults and the memory bit is not modelled."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:4] vfio shared rw\nt = thread\n"
+        "read a[0]\nhold unmap_vmas: munmap a[2]\nt: read a[1]\nrelease\n"
+    )
+
+    lost = ModelMachine("7.2").run([program])[0].lost
+
+    assert lost is not None and "while a processor is held" in lost
 
 
 @every_series

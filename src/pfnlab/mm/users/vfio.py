@@ -172,6 +172,7 @@ class VfioDevice:
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
+        self._nobody_is_held()
         if self.memory and not enabled:
             self._zap()
         self.memory = enabled
@@ -209,8 +210,14 @@ class VfioDevice:
         self.claimed = None
 
     def _needs_memory(self) -> None:
+        self._nobody_is_held()
         if not self.memory:
             raise Signal("SIGBUS", 2)
+
+    def _nobody_is_held(self) -> None:
+        # Both sides take the device's memory_lock, and would wait for each other.
+        if self.kernel.processors.held is not None:
+            raise Undecided("the model has no rule for a vfio-pci device's lock while a processor is held")
 
     def _pfn(self, vma: Vma, vpn: int) -> int:
         offset = vma.pgoff + vpn - vma.start
