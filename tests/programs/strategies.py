@@ -39,6 +39,7 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
+    Plug,
     ProcessVmReadv,
     Program,
     Read,
@@ -46,11 +47,14 @@ from pfnlab.programs.ops import (
     Release,
     ReleaseMemRegion,
     RemapPfnRange,
+    Remove,
     RequestMemRegion,
+    Rescan,
     Skip,
     Span,
     Thread,
     UnmapMappingRange,
+    Unplug,
     VfioClose,
     Via,
     Write,
@@ -74,7 +78,9 @@ PLAIN: tuple[Call, ...] = (
 )
 #: What changes which tasks live or what they are: not while a processor is held.
 ENDS: tuple[Call, ...] = (Exit(), Kill())
-NEVER_HELD = (Exit, Kill, Exec, Thread, Look)
+#: What a full slot takes; an empty one takes a Plug. Not while a processor is held either.
+SLOT: tuple[Call, ...] = (Remove("bar"), Rescan("bar"), Unplug("bar"))
+NEVER_HELD = (Exit, Kill, Exec, Thread, Look, Remove, Rescan, Unplug, Plug)
 RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal, Mincore, ZapVmaPtes)
 PROTECTIONS = sorted(PROTS)
 SERIES = ("5.15", "6.1", "6.12", "6.16", "7.2", "10.0")
@@ -96,6 +102,7 @@ class _Draft:
         self.extents = {area.name: area.pages for area in areas}
         self.processes = {"main": "main"}  # the living tasks, each with the first of its process
         self.unborn = list(TASK_NAMES)
+        self.plugged = True
         self.held = False
         self.idle: set[str] = set()  # tasks that do not act before the release
 
@@ -180,6 +187,7 @@ class _Draft:
         kinds = ["mmap", "plain", "device"]
         kinds += ["fork"] if self.unborn else []
         if not self.held:
+            kinds += ["slot"]
             kinds += ["end", "exec"] if self.alone(task) else ["end"]
             kinds += ["thread"] if self.unborn else []
         on_areas = ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"]
@@ -189,6 +197,8 @@ class _Draft:
             return self.mmap()
         if kind == "plain":
             return draw(st.sampled_from(PLAIN))
+        if kind == "slot":
+            return draw(st.sampled_from(SLOT)) if self.plugged else Plug("bar")
         if kind in ("fork", "thread"):
             return (Fork if kind == "fork" else Thread)(self.unborn.pop())
         if kind == "end":
@@ -243,6 +253,8 @@ class _Draft:
         if isinstance(call, Exit | Kill):
             ended = self.processes[task]
             self.processes = {one: process for one, process in self.processes.items() if process != ended}
+        if isinstance(call, Unplug | Plug):
+            self.plugged = isinstance(call, Plug)
 
     def fail(self) -> Fail:
         inside = self.draw(st.sampled_from((None, "copy_page_range")))

@@ -21,7 +21,7 @@ from pfnlab.lab.steering import Steering
 from pfnlab.lab.stepwise import Stage, ask_stepwise
 from pfnlab.lab.symbols import kernel_symbols
 from pfnlab.lens.state import LensState
-from pfnlab.programs.ops import Program, is_held, tasks_of
+from pfnlab.programs.ops import Op, Plug, Program, Unplug, is_held, tasks_of, uses_slot
 
 if TYPE_CHECKING:
     from pfnlab.lab.qemu import Guest
@@ -76,7 +76,7 @@ class Stepper:
 
     def wanted(self, program: Program) -> bool:
         """Whether *program* has to be run by this, not as one request."""
-        return self._ram is not None or is_forced(program) or is_held(program)
+        return self._ram is not None or is_forced(program) or is_held(program) or uses_slot(program)
 
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """
@@ -105,6 +105,8 @@ class Stepper:
             of_program = stage.begun and not stage.preparing and stage.done < len(program.ops)
             op = program.ops[stage.done] if of_program else None
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
+            if op is not None and pid is not None:
+                self._at_the_slot(op)
             forced = None
             if op is not None and pid is not None and self._functions is not None:
                 forced = self._functions.forced(op, pid)
@@ -115,8 +117,9 @@ class Stepper:
                 states.append(sight(stage))
 
         around = preparations(program)
+        nop_first = steered or uses_slot(program)
         if not is_held(program):
-            return Stepped(ask_stepwise(request, ask, look, around, nop_first=steered), states)
+            return Stepped(ask_stepwise(request, ask, look, around, nop_first=nop_first), states)
         assert self._steering is not None and self._functions is not None
         schedule = Schedule(self._guest, self._steering, self._functions, program, placement, sight, ask)
         with _closing(schedule):
@@ -160,6 +163,13 @@ class Stepper:
         self._stub = GdbStub(guest.listen_for_gdb())
         self._steering = Steering(self._stub, symbols, guest.hello.offsets)
         self._functions = Functions(guest, self._steering)
+
+    def _at_the_slot(self, op: Op) -> None:
+        # What is done to a slot is done from outside; the agent then waits for the kernel to notice.
+        if isinstance(op.call, Unplug):
+            cast("Guest", self._guest).unplug()
+        elif isinstance(op.call, Plug):
+            cast("Guest", self._guest).plug()
 
     def _ask_forced(self, text: str, forced: Injection) -> str:
         assert self._steering is not None

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
 
 
-#: Whose reverse map a mapping is in: all of physical memory's, where revocations look, or a driver's own.
-AddressSpace = Literal["iomem", "driver", "vfio"]
+#: Whose reverse map a mapping is in: all of physical memory's, where revocations look, or a file's own.
+AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "vfio"]
 
 
 class MappedFile(Protocol):
@@ -34,6 +34,10 @@ class MappedFile(Protocol):
     @property
     def own_placement(self) -> bool:
         """It has a get_unmapped_area hook, so mremap moves it only alone (S5.8)."""
+
+    @property
+    def placement_errno(self) -> int:
+        """What that hook answers instead of a place: 0, or an errno once the file was removed."""
 
     @property
     def mmap_prepare(self) -> bool:

@@ -41,6 +41,7 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
+    Plug,
     ProcessVmReadv,
     Program,
     Read,
@@ -48,10 +49,13 @@ from pfnlab.programs.ops import (
     Release,
     ReleaseMemRegion,
     RemapPfnRange,
+    Remove,
     RequestMemRegion,
+    Rescan,
     Span,
     Thread,
     UnmapMappingRange,
+    Unplug,
     VfioClose,
     Write,
     ZapVmaPtes,
@@ -82,6 +86,8 @@ class Scope(Names):
     def __init__(self) -> None:
         super().__init__()
         self._schedule = Schedule(self)
+        #: Pci devices that are out of their slots.
+        self._unplugged: set[str] = set()
         self._ops = 0
         self._expects = 0
 
@@ -240,13 +246,26 @@ class Scope(Names):
 
     def _vfio(self, call: MemoryDisable | MemoryEnable | VfioClose) -> None:
         """What is done to a device as a whole is done to the one BAR of a guest."""
-        self._alone(self._pci(call.device).name)
+        self._alone(self._pci(call.device).name, "vfio takes")
 
-    def _alone(self, device: str) -> None:
+    def _slot(self, call: Remove | Rescan | Unplug | Plug) -> None:
+        """A slot is that of the one BAR of a guest; it is full or empty."""
+        device = self._pci(call.device).name
+        self._alone(device, "a slot holds")
+        if isinstance(call, Plug):
+            if device not in self._unplugged:
+                raise Wrong(f"{device} is in its slot: write `unplug {device}` above", "source")
+            self._unplugged.remove(device)
+        elif device in self._unplugged:
+            raise Wrong(f"{device} is out of its slot: write `plug {device}` above", "source")
+        elif isinstance(call, Unplug):
+            self._unplugged.add(device)
+
+    def _alone(self, device: str, taken: str) -> None:
         others = [name for name, one in self.devices.items() if one.kind == "pci" and name != device]
         if others:
             raise Wrong(
-                f"vfio takes {device} as a whole, which {others[0]} would be part of: declare one pci device",
+                f"{taken} {device} as a whole, which {others[0]} would be part of: declare one pci device",
                 "source",
             )
 
@@ -272,7 +291,7 @@ class Scope(Names):
                 "via",
             )
         if via == "vfio":
-            self._alone(device.name)
+            self._alone(device.name, "vfio takes")
 
     def _mremap(self, call: Mremap) -> None:
         self.pages(call.span, "span", empty=True)
@@ -361,6 +380,10 @@ class Scope(Names):
         MemoryDisable: _vfio,
         MemoryEnable: _vfio,
         VfioClose: _vfio,
+        Remove: _slot,
+        Rescan: _slot,
+        Unplug: _slot,
+        Plug: _slot,
         ReadMemtypeList: _plain,
         Release: _plain,
     }

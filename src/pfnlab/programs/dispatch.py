@@ -18,7 +18,7 @@ from pfnlab.mm.mremap import Remap, do_mremap
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import DriverFile, DriverState
-from pfnlab.mm.users.pci import PciBar
+from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.walk import mincore, process_vm_readv
@@ -45,15 +45,19 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
+    Plug,
     ProcessVmReadv,
     Read,
     ReadMemtypeList,
     ReleaseMemRegion,
     RemapPfnRange,
+    Remove,
     RequestMemRegion,
+    Rescan,
     Span,
     Thread,
     UnmapMappingRange,
+    Unplug,
     VfioClose,
     Write,
     ZapVmaPtes,
@@ -131,6 +135,8 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             # The agent has the descriptor, and what the agent does is no part of an order.
             with kernel.trace.unseen():
                 _vfio(kernel, places, device).close()
+        case Remove(device=device) | Rescan(device=device) | Unplug(device=device) | Plug(device=device):
+            _slot(kernel, places, device, call)
         case _:
             _ask_driver(kernel, task, call, places)
 
@@ -166,6 +172,33 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
         kernel.vfio[device] = VfioDevice(kernel, places.whole or pfns, pfns)
     opened: VfioDevice = kernel.vfio[device]
     return opened
+
+
+def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
+    """The device as the bus was scanned last, which is at boot first."""
+    if device not in kernel.pci:
+        kernel.pci[device] = PciDevice(places.devices[device])
+    found: PciDevice = kernel.pci[device]
+    return found
+
+
+def _slot(kernel: Kernel, places: Places, name: str, call: Call) -> None:
+    """A device comes or goes."""
+    device = _pci(kernel, places, name)
+    match call:
+        case Remove():
+            device.remove(kernel)
+        case Unplug():
+            # The kernel's own threads do it, and those of the program see nothing of it.
+            with kernel.trace.unseen():
+                if device.known:
+                    device.remove(kernel)
+                unplugged(kernel, device.bar)
+        case Plug():
+            plugged(kernel, device.bar)
+            kernel.pci[name] = found_again(kernel, device.bar)
+        case Rescan() if not device.known:
+            kernel.pci[name] = found_again(kernel, device.bar)
 
 
 def close_files(kernel: Kernel) -> None:
@@ -222,10 +255,13 @@ def _file(kernel: Kernel, call: Mmap, places: Places) -> tuple[MappedFile | None
         prepare = kernel.profile.devmem_mmap_prepare
         return DevMem(call.via == "devmem-sync", prepare), device.start + call.source.start
     proc = call.via.startswith("proc-")
+    pci = _pci(kernel, places, call.source.name)
+    pci.open()
     # /proc/bus/pci has no fallocate wrapper that changed; sysfs files learned to say so first in 6.19.
     says_first = kernel.profile.fallocate_checks_op_first and not proc
     fallocate = errno.EOPNOTSUPP if says_first else errno.EFBIG
-    file = PciBar(device, proc, call.via.endswith("wc"), fallocate)
+    revoked = kernel.profile.pci_files_revoked
+    file = PciBar(device, proc, call.via.endswith("wc"), fallocate, revoked, pci)
     return file, call.source.start + (device.start if proc else 0)
 
 

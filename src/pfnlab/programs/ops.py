@@ -310,6 +310,30 @@ class VfioClose(msgspec.Struct, frozen=True, tag="vfio_close"):
     device: str
 
 
+class Remove(msgspec.Struct, frozen=True, tag="remove"):
+    """The task writes 1 to the ``remove`` file of a pci device: the kernel forgets what stays in its slot."""
+
+    device: str
+
+
+class Rescan(msgspec.Struct, frozen=True, tag="rescan"):
+    """The task writes 1 to /sys/bus/pci/rescan, and the device that is found is enabled."""
+
+    device: str
+
+
+class Unplug(msgspec.Struct, frozen=True, tag="unplug"):
+    """A pci device is unplugged (QEMU's ``device_del``); done when it is out of its slot."""
+
+    device: str
+
+
+class Plug(msgspec.Struct, frozen=True, tag="plug"):
+    """Another device, whose memory is zero, is plugged into the slot (``device_add``) and enabled."""
+
+    device: str
+
+
 class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
     """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
 
@@ -362,6 +386,10 @@ Call = (
     | MemoryDisable
     | MemoryEnable
     | VfioClose
+    | Remove
+    | Rescan
+    | Unplug
+    | Plug
     | ProcessVmReadv
     | Mincore
     | ReadMemtypeList
@@ -497,6 +525,15 @@ VFIO_CALLS = (MemoryDisable, MemoryEnable, VfioClose)
 def uses_vfio(call: Call) -> bool:
     """Whether *call* needs a device that is opened through vfio-pci."""
     return isinstance(call, VFIO_CALLS) or (isinstance(call, Mmap) and call.via == "vfio")
+
+
+#: Operations on the slot of a device: it comes or goes.
+SLOT_CALLS = (Remove, Rescan, Unplug, Plug)
+
+
+def uses_slot(program: Program) -> bool:
+    """Whether a device comes or goes in *program*."""
+    return any(isinstance(op.call, SLOT_CALLS) for op in program.ops)
 
 
 def is_held(program: Program) -> bool:

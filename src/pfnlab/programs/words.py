@@ -77,8 +77,11 @@ BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
 #: Operations on device pages.
 DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "ioremap")
-#: Operations on a device by its name, through vfio-pci.
-NAMED_DEVICE_VERBS = ("memory_disable", "memory_enable", "vfio_close")
+#: Operations on a device by its name: through vfio-pci, and on its slot.
+NAMED_DEVICE_VERBS = (
+    *("memory_disable", "memory_enable", "vfio_close"),
+    *("remove", "rescan", "unplug", "plug"),
+)
 VERBS = (
     *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range"),
     *BIRTHS,

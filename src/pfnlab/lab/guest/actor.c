@@ -294,7 +294,7 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	if (op->order && op->verb != MMAP && op->verb != MEMORY)
+	if (op->order && op->verb != MMAP && op->verb != MEMORY && op->verb != REMOVE && op->verb != RESCAN)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -319,6 +319,8 @@ static void operate(const struct op *op, struct answer *answer)
 	case READV:    ret = read_through(at); break;
 	case PIN:      ret = pin(op, answer); break;
 	case MEMTYPES: ret = read_memtypes(); break;
+	case REMOVE:   ret = slot_remove(op->order); break;
+	case RESCAN:   ret = slot_rescan(op->order); break;
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); break;
 	default:       break;
 	}
