@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from pfnlab.lab.steering import Steering
 from pfnlab.lab.stepwise import Stage, ask_stepwise
 from pfnlab.lab.symbols import kernel_symbols
 from pfnlab.lens.state import LensState
-from pfnlab.programs.ops import Op, Plug, Program, Unplug, is_held, tasks_of, uses_slot
+from pfnlab.programs.ops import SLOT_CALLS, Op, Plug, Program, Unplug, is_held, tasks_of, uses_slot
 
 if TYPE_CHECKING:
     from pfnlab.lab.qemu import Guest
@@ -33,6 +34,11 @@ NO_LENS = (
 )
 
 _OP_LIMIT = 30.0
+
+_SLOT_TROUBLES = {
+    errno.ETIMEDOUT: "the kernel did not notice in time that the device came or went",
+    errno.EADDRNOTAVAIL: "the kernel gave the device another address than the last one had",
+}
 
 
 def is_forced(program: Program) -> bool:
@@ -110,7 +116,12 @@ class Stepper:
             forced = None
             if op is not None and pid is not None and self._functions is not None:
                 forced = self._functions.forced(op, pid)
-            return self._guest.request(text, _OP_LIMIT) if forced is None else self._ask_forced(text, forced)
+            if forced is not None:
+                return self._ask_forced(text, forced)
+            reply = self._guest.request(text, _OP_LIMIT)
+            if op is not None and isinstance(op.call, SLOT_CALLS):
+                _check_slot(reply)
+            return reply
 
         def look(stage: Stage) -> None:
             if self._inside is not None:
@@ -178,6 +189,13 @@ class Stepper:
         except TimedOut as late:
             raise LostGuest(f"an operation in which {forced.function} was to be forced: {late}") from late
         return injected.result
+
+
+def _check_slot(reply: str) -> None:
+    # What the agent says of a slot and no program does.
+    for error, why in _SLOT_TROUBLES.items():
+        if f"\nr -1 {error}\n" in reply:
+            raise Undecided(why)
 
 
 @contextlib.contextmanager
