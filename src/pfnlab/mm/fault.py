@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pfnlab.errors import Undecided
-from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PRESENT, PAGE_SPECIAL
+from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_PRESENT, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import Page, Run
 from pfnlab.hw.tlb import Tlb
-from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_WRITE
+from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_WRITE, is_execute_only
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_page_range
 from pfnlab.mm.vma import AnonVma, Vma
@@ -23,7 +23,7 @@ class Signal(Exception):
     """The access ends in a signal.
 
     :param name: ``SIGSEGV`` or ``SIGBUS``
-    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS)
+    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS), 4 kept by a protection key
     """
 
     name: str
@@ -84,6 +84,8 @@ def _fault(mm: MmStruct, vpn: int, write: bool) -> None:
 
 def _allows(entry: Run, write: bool) -> bool:
     """Whether the hardware does the access without a fault."""
+    if entry.bits & PAGE_PKEY_BIT0:
+        return False
     return pte_present(entry.bits) and (pte_write(entry.bits) or not write)
 
 
@@ -95,6 +97,8 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
     vma = mm.vma_lookup(vpn)
     if vma is None:
         raise Signal("SIGSEGV", 1)
+    if is_execute_only(vma.flags):
+        raise Signal("SIGSEGV", 4)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):
         raise Signal("SIGSEGV", 2)
     mm.kernel.trace.event("fault", vpn)
@@ -136,7 +140,7 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 
     :param write: as a write or a read would; None for a write where the mapping is private and writable
     """
-    if vma.special or not vma.flags & VM_ACCESS:
+    if vma.special or not vma.flags & VM_ACCESS or is_execute_only(vma.flags):
         return
     if write is None:
         write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
