@@ -23,7 +23,8 @@ class Signal(Exception):
     """The access ends in a signal.
 
     :param name: ``SIGSEGV`` or ``SIGBUS``
-    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS), 4 kept by a protection key
+    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS), 4 kept by a protection
+        key
     """
 
     name: str
