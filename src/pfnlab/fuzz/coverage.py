@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-import pfnlab
 from pfnlab.fuzz.grammar import pairs_of
 from pfnlab.programs.events import EVENTS
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 
-_ROOT = Path(pfnlab.__file__).parent
+_ROOT = Path(__file__).parents[1]
 
 #: The packages whose branches count.
 WATCHED = ("mm", "policies")

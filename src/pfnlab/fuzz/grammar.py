@@ -137,7 +137,7 @@ _FAIL_RATE = 0.008
 
 #: Of so many programs the first few may need a guest of their own: a device at the end of the BAR, a large
 #: BAR.
-_RARE_PERIOD, _RARE = 250, 8
+_RARE_PERIOD, _RARE = 500, 8
 
 #: How large memory is that is filled page by page, and for how many pages mincore is asked.
 _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024

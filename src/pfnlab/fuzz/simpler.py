@@ -233,7 +233,8 @@ def _resized(call: Mremap, pages: int, old: int) -> Mremap:
 def _fewer(pages: int, least: int) -> Iterator[int]:
     """Numbers below *pages*, *least* first."""
     least = max(1, least)
-    yield from dict.fromkeys(one for one in (least, pages // 2, pages - 1) if least <= one < pages)
+    steps = (pages // 2, pages - pages // 8, pages - pages // 64, pages - pages // 1024, pages - 1)
+    yield from dict.fromkeys(one for one in (least, *steps) if least <= one < pages)
 
 
 def _lower(program: Program) -> Iterator[Program]:

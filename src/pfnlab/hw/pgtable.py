@@ -133,16 +133,16 @@ class PageTables:
             for low, high in source._tables[level].within(start, end):
                 self.allocate(low + shift, high + shift, level)
 
-    def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int]]:
+    def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int, int]]:
         """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there.
 
-        :return: the pages a flush must cover for it, the first one of each table; runs of tables as
-            one range from the first table's to the last one's
+        :return: the pages a flush must cover for it, the first one of each table, and what a table spans;
+            runs of tables as one range from the first table's to the last one's
         """
         freed = []
         for level, pages in TABLE_PAGES.items():
             low, high = floor + -floor % pages, ceiling - ceiling % pages
-            freed += [(start, end - pages + 1) for start, end in self._tables[level].within(low, high)]
+            freed += [(start, end - pages + 1, pages) for start, end in self._tables[level].within(low, high)]
             self._tables[level].discard(low, high)
         return freed
 

@@ -146,7 +146,7 @@ def _teardown(vma: Vma) -> None:
     kernel.flushes.tlb_free_vmas(tlb)
     if vma.file is not None and vma.file.mmap_prepare:
         kernel.trace.event("unlink", vma.start)
-    tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vma.start, vma.end)))
+    tlb.free_tables(*mm.gap_around(vma.start, vma.end))
     tlb.finish()
     free_vmas(mm, [vma])
 

@@ -38,6 +38,7 @@ class Profile:
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
     :ivar mmap_locks_rmap_first: mmap locks the file's reverse map before the VMA enters the address space
+    :ivar tables_in_batches: page tables are freed in batches of their own, each flushed when it is full
     :ivar unlinks_in_batches: free_pgtables takes VMAs of a file out of its reverse map together
     :ivar zapping_advice_locks_vmas: advice that clears entries locks VMAs one by one instead of mmap_lock
     :ivar zap_takes_mixed: a driver's zap works on VM_MIXEDMAP too (zap_special_vma_range, S6.7.4)
@@ -69,6 +70,7 @@ class Profile:
     madvise_gathers_once: bool
     mincore_walks: bool
     mmap_locks_rmap_first: bool
+    tables_in_batches: bool
     unlinks_in_batches: bool
     zapping_advice_locks_vmas: bool
     zap_takes_mixed: bool

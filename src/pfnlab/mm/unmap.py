@@ -84,7 +84,7 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False) -> None:
         kernel.trace.event("free_pgtables")
         kernel.flushes.tlb_free_vmas(tlb)
         _unlink(kernel, vmas)
-        tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end)))
+        tlb.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end))
     tlb.finish()
 
 

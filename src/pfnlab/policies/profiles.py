@@ -48,6 +48,7 @@ SWITCHES = (
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own; measured"),
     Switch("madvise_gathers_once", "6.16", "one mmu_gather around madvise(); measured"),
     Switch("faults_drop_the_vma_lock", "6.12", "per-VMA locks, 6.4, and vmf_can_call_fault(); measured"),
+    Switch("tables_in_batches", "6.16", "MMU_GATHER_RCU_TABLE_FREE everywhere, 6.15; measured"),
     Switch("unlinks_in_batches", "6.12", "unlink_file_vma_batch, 6.10; measured"),
     Switch("zapping_advice_locks_vmas", "6.17", "per-VMA lock for MADV_DONTNEED, 6.17; measured"),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied; measured"),
