@@ -1,4 +1,5 @@
-"""One broken rule each: a line of ``mm/`` or ``policies/`` in which one condition is flipped, widened or dropped.
+"""One broken rule each: a line of ``mm/`` or ``policies/`` in which one condition is flipped, widened or
+dropped.
 
 ``breaks`` says which rule is gone, in the words of the report.
 """

@@ -71,7 +71,8 @@ def test_programs_have_about_twelve_operations() -> None:
 
 
 def test_everything_is_said_sooner_or_later() -> None:
-    """Each kind of operation, up to four tasks, neighbouring devices, small and large ones, forced failures."""
+    """Each kind of operation, up to four tasks, neighbouring devices, small and large ones, forced
+    failures."""
     vocabulary = Vocabulary(driver=True)
     programs = [draw(1, index, vocabulary) for index in range(1500)]
     ops = [op for program in programs for op in program.ops]

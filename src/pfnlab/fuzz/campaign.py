@@ -16,7 +16,7 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.coverage import BranchWatch, Coverage
 from pfnlab.fuzz.filing import Folder, Found
-from pfnlab.fuzz.grammar import Bias, Vocabulary, draw
+from pfnlab.fuzz.grammar import Bias, Vocabulary, draw, is_rare
 from pfnlab.fuzz.shrink import shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.observation import Run
@@ -219,11 +219,16 @@ class Campaign:
                 with self._watch:
                     (run,) = self._named(self._model, [program])
             if self.state.coverage.add(program, [run], self._watch.seen if self._watch else ()):
-                self.state.prefixes = [*self.state.prefixes, program][-PREFIXES:]
+                self._keep(program, len(runs))
             runs.append(run)
         if self._watch is not None:
             self._watch.settle()
         return runs
+
+    def _keep(self, program: Program, place: int) -> None:
+        """Others may begin as *program*, unless they would need a guest of their own for it."""
+        if not is_rare(self.state.next + place):
+            self.state.prefixes = [*self.state.prefixes, program][-PREFIXES:]
 
     def _ask_all(self, programs: Sequence[Program], known: Sequence[Run | None]) -> list[list[Run]]:
         """Every program's runs, one a machine in their order.
@@ -272,7 +277,9 @@ class Campaign:
         )
 
     def _shows(self, program: Program, signature: Signature) -> bool:
-        """Whether *program* shows the same difference."""
+        """Whether *program* shows the same difference; where the model has no rule nobody else is asked."""
+        if self._model is not None and undecided(self._named(self._model, [program])):
+            return False
         try:
             return signature_of(program, self._runs(program)) == signature
         except Misuse:

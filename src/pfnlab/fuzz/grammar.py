@@ -61,24 +61,24 @@ from pfnlab.programs.words import ANON, HOLD_FUNCTIONS
 #: The kinds of operations and how often each is drawn, all else equal.
 _USER_KINDS: dict[str, float] = {
     "mmap": 20,
-    "mmap anon": 5,
+    "mmap anon": 12,
     "mmap over": 9,
     "munmap": 18,
     "mremap": 6,
     "mremap to": 9,
     "mprotect": 10,
-    "madvise": 9,
-    "read": 5,
-    "write": 9,
+    "madvise": 14,
+    "read": 7,
+    "write": 11,
     "fork": 9,
-    "exit": 4,
+    "exit": 6,
     "kill": 2,
     "exec": 1,
     "mlock": 3,
     "munlock": 2,
     "mlockall": 1,
     "msync": 2,
-    "mseal": 2,
+    "mseal": 4,
     "memtype_list": 0.5,
     "look": 0.5,
 }
@@ -103,7 +103,7 @@ EVERYWHERE = frozenset(
 )
 EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap"}
 
-_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "wx", "x")
+_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x")
 _MODES: tuple[DriverMode, ...] = get_args(DriverMode)
 _HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
 
@@ -116,8 +116,12 @@ _COMMON_ADVICE = (
     "dontdump",
     "wipeonfork",
     "dontneed",
+    "populate_read",
     "populate_write",
 )
+
+#: Ways to map nothing executable by.
+_NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
 #: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
 _SHARED_ONLY = ("fault", "fault_prot", "mixed")
@@ -132,8 +136,8 @@ _FAILING: dict[str, tuple[str, str | None]] = {
     "madvise": ("vm_area_dup", None),
 }
 
-#: How often one of these is made to fail; such a program takes five times as long.
-_FAIL_RATE = 0.008
+#: How often one of these is made to fail, and a fork; such a program takes five times as long.
+_FAIL_RATE, _FORK_FAIL_RATE = 0.008, 0.03
 
 #: Of so many programs the first few may need a guest of their own: a device at the end of the BAR, a large
 #: BAR.
@@ -144,6 +148,9 @@ _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
 
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)
+
+#: How often the next operation is one of those before, once more.
+_AGAIN = 0.1
 
 #: How much more often a kind is drawn that never followed the last one in its area.
 _UNREACHED = 5.0
@@ -185,8 +192,13 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     random = Random(f"{seed}:{index}")
     vocabulary = vocabulary or Vocabulary()
     prefix = random.choice(bias.prefixes) if bias.prefixes and random.random() < 0.3 else None
-    drawing = _Drawing(random, vocabulary, bias, prefix, rare=index % _RARE_PERIOD < _RARE)
+    drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index))
     return drawing.program(f"random {seed}:{index}", held=vocabulary.schedules and random.random() < 0.4)
+
+
+def is_rare(index: int) -> bool:
+    """Whether the program of this index may need a guest of its own."""
+    return index % _RARE_PERIOD < _RARE
 
 
 def kind_of(call: Call) -> str:
@@ -230,14 +242,16 @@ class _Drawing:
     def __init__(
         self, random: Random, vocabulary: Vocabulary, bias: Bias, prefix: Program | None, *, rare: bool
     ) -> None:
-        self.random, self.bias = random, bias
+        self.random, self.bias, self.rare = random, bias, rare
         self.weights = vocabulary.kinds
         on = prefix.devices if prefix else devices(random, rare=rare)
         self.areas = prefix.areas if prefix else areas(on)
-        self.places = Places(random, on, self.areas, passes_end=rare and not prefix)
+        self.places = Places(random, on, self.areas, passes_end=rare and not prefix and random.random() < 0.5)
         self.tasks = [MAIN_TASK]
         self.born = 0
         self.last: dict[str, str] = {}
+        #: The areas the driver was to fill.
+        self.filled: set[str] = set()
         self.ops: list[Op] = []
         if prefix is not None and not is_held(prefix):
             for op in prefix.ops[: random.randrange(len(prefix.ops)) + 1]:
@@ -249,7 +263,11 @@ class _Drawing:
         if not self.ops:
             self.add(self.op("mmap"))
         while len(self.ops) < length and self.tasks:
-            self.add(self.op(self.kind()))
+            again = draw.choice(self.ops) if draw.random() < _AGAIN else None
+            if again is not None and again.task in self.tasks and kind_of(again.call) not in _ONCE:
+                self.add(msgspec.structs.replace(again, fail=None))
+            else:
+                self.add(self.op(self.kind()))
         if held and self.tasks:
             self.schedule()
         return Program(title, "", tuple(self.places.devices.values()), tuple(self.ops), self.areas)
@@ -259,6 +277,7 @@ class _Drawing:
         call, kind = op.call, kind_of(op.call)
         self.ops.append(op)
         self.last |= dict.fromkeys(tuple(self.last) if kind in EVERYWHERE else areas_of(call), kind)
+        self.speaks_of(call)
         if isinstance(call, (Fork, Thread)):
             self.born += 1
             self.tasks.append(call.child)
@@ -273,6 +292,20 @@ class _Drawing:
             if call.over is not None or call.name is not None:
                 self.places.mapped(call.over or Span(call.name or "", 0, pages))
 
+    def speaks_of(self, call: Call) -> None:
+        """What comes next may well concern the same pages, or those they became."""
+        if isinstance(call, (Mmap, Mremap)) and call.name is not None:
+            pages = call.source.pages if isinstance(call, Mmap) else call.pages
+            self.places.used(Span(call.name, 0, pages))
+        else:
+            span = getattr(call, "over", None) or getattr(call, "span", None)
+            if isinstance(span, Span) and span.name in self.places.areas and not isinstance(call, Munmap):
+                self.places.used(span)
+                if isinstance(call, Write):
+                    self.places.touched.append(span)
+        if isinstance(call, Mmap) and call.driver is not None and call.name is not None:
+            self.filled.add(call.name)
+
     def kind(self) -> str:
         """What comes next: rather something that never followed what was done last."""
         before = set(self.last.values())
@@ -283,12 +316,21 @@ class _Drawing:
         return self.random.choices(kinds, weights)[0]
 
     def op(self, kind: str) -> Op:
-        task = self.random.choice(self.tasks)
+        draw = self.random
+        if kind in _ENDS:
+            # The first task seldom ends: whoever is left has less to do.
+            early = len(self.tasks) == 1 or draw.random() < 0.05
+            kind = "fork" if early and draw.random() < 0.9 else kind
+            task = self.tasks[0] if early else draw.choice(self.tasks[1:])
+        else:
+            # What children have is the parent's.
+            task = self.tasks[0] if draw.random() < 0.4 else draw.choice(self.tasks)
         call = self.call(kind, task)
         return Op(call, task, fail=self.fail(kind_of(call)))
 
     def fail(self, kind: str) -> Fail | None:
-        if kind not in _FAILING or self.random.random() >= _FAIL_RATE:
+        rate = _FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE
+        if kind not in _FAILING or self.random.random() >= rate:
             return None
         function, inside = _FAILING[kind]
         return Fail(function, 1 if inside else self.random.choice((1, 1, 1, 2)), inside)
@@ -310,18 +352,19 @@ class _Drawing:
                 return self.mremap_to(places.span(places.area()))
             case "fork" if len(self.tasks) < _MOST_TASKS:
                 return Fork(f"t{self.born + 1}")
-            case "exit" | "kill" if task != MAIN_TASK or draw.random() < 0.05:
+            case "exit" | "kill":
                 return Exit() if kind == "exit" else Kill()
-            case "exec" if task != MAIN_TASK or draw.random() < 0.2:
+            case "exec":
                 return Exec()
-            case "request_mem_region" if (claimed := places.claimed()) is not None:
+            case "request_mem_region" if (claimed := places.claimed(self.rare)) is not None:
                 return RequestMemRegion(claimed)
         plain = _PLAIN.get(kind)
         return plain() if plain is not None else self.ranged(kind)
 
     def ranged(self, kind: str) -> Call:
         """An operation on one range, munmap where *kind* cannot be."""
-        draw, places, name = self.random, self.places, self.places.area()
+        draw, places = self.random, self.places
+        name = places.area(self.filled if kind in _ON_FILLED else ())
         match kind:
             case "mprotect":
                 return Mprotect(places.span(name), draw.choice(_PROTS))
@@ -329,9 +372,9 @@ class _Drawing:
                 advice = draw.choice(_COMMON_ADVICE if draw.random() < 0.5 else list(ADVICE))
                 return Madvise(places.span(name), advice)
             case "read":
-                return Read(places.page(name))
+                return Read(places.page(name, again=True))
             case "write":
-                return Write(places.page(name), draw.randrange(1, 100))
+                return Write(places.page(name, again=True), draw.randrange(1, 100))
             case "process_vm_readv":
                 return ProcessVmReadv(places.page(name))
             case "mincore":
@@ -339,7 +382,7 @@ class _Drawing:
             case "remap_pfn_range":
                 return RemapPfnRange(places.span(name), draw.choice(_MODES))
             case "unmap_mapping_range":
-                return UnmapMappingRange(places.bar_span(), draw.random() < 0.3)
+                return UnmapMappingRange(places.bar_span(), draw.random() < 0.5)
             case "ioremap":
                 modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
                 return Ioremap(places.bar_span(), draw.choice(modes))
@@ -347,12 +390,15 @@ class _Drawing:
 
     def mmap(self, source: Span, via: str, over: Span | None) -> Mmap:
         draw = self.random
+        prot = draw.choice(_PROTS)
+        if "x" in prot and via in _NOEXEC and draw.random() < 0.8:
+            prot = "rw"
         return Mmap(
             self.places.free_area() if over is None else None,
             source,
             via,  # type: ignore[arg-type]
-            source.name != ANON and draw.random() < 0.65,
-            draw.choice(_PROTS),
+            source.name != ANON and draw.random() < 0.6,
+            prot,
             populate=draw.random() < 0.05,
             locked=draw.random() < 0.05,
             over=over,
@@ -377,7 +423,7 @@ class _Drawing:
             part = (first, draw.randrange(first + 1, source.pages + 1))
         if how == "halves" and source.pages < 2:
             how = "remap"
-        shared = how in _SHARED_ONLY or draw.random() < 0.7
+        shared = how in _SHARED_ONLY or draw.random() < 0.55
         driver = DriverMap(how, draw.choice(_MODES), part)
         return Mmap(self.places.free_area(), source, "driver", shared, draw.choice(_PROTS), driver=driver)
 
@@ -419,6 +465,15 @@ class _Drawing:
 
 #: Kinds that end tasks or make them, which has no place in the middle of a schedule.
 _NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "look"})
+
+#: Kinds that are not repeated: a task ends once, and each has a name of its own; a release needs its hold.
+_ONCE = frozenset({"exit", "kill", "fork", "thread", "release"})
+
+#: Kinds that end a task, or what it has.
+_ENDS = frozenset({"exit", "kill", "exec"})
+
+#: What a driver does to mappings of its own.
+_ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
 _PLAIN: dict[str, type[Mlockall | Look | ReadMemtypeList | ReleaseMemRegion | Iounmap]] = {
     "mlockall": Mlockall,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 
 from pfnlab.programs.ops import LOWMEM_VIAS, PCI_VIAS, Area, Device, Span, Via
@@ -65,6 +66,13 @@ class Places:
         self.areas = {area.name: area.pages for area in within}
         self._pci = [device for device in on if device.kind == "pci"]
         self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
+        self._last: Span | None = None
+        #: Pages that were written to, be it in vain.
+        self.touched: list[Span] = []
+
+    def used(self, span: Span) -> None:
+        """*span* is what the program spoke of last; what comes next may well concern it too."""
+        self._last = span if span.pages and span.end <= self.areas[span.name] else None
 
     def mapped(self, span: Span) -> None:
         """Something may be mapped at *span* from now on."""
@@ -78,8 +86,12 @@ class Places:
             kept += [(start, min(end, span.start)), (max(start, span.end), end)]
         self._pieces[span.name] = [(start, end) for start, end in kept if start < end]
 
-    def area(self) -> str:
-        """An area, rather one with something in it."""
+    def area(self, rather: Collection[str] = ()) -> str:
+        """An area, rather one with something in it, and one of *rather* if there is any."""
+        if rather and self._random.random() < 0.8:
+            return self._random.choice(sorted(rather))
+        if self._last is not None and self._random.random() < 0.5:
+            return self._last.name
         used = [name for name, pieces in self._pieces.items() if pieces]
         if used and self._random.random() < 0.85:
             return self._random.choice(used)
@@ -98,6 +110,8 @@ class Places:
         :param most: how many pages at most
         """
         draw, extent = self._random, self.areas[name]
+        if self._last is not None and self._last.name == name and draw.random() < 0.2:
+            return Span(name, self._last.start, min(self._last.end, self._last.start + (most or extent)))
         start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, min(16, extent))
         cut = self._cut(end - start)
         shape = draw.randrange(10)
@@ -120,12 +134,20 @@ class Places:
             last = min(last, first + most)
         return Span(name, first, max(last, first + 1))
 
-    def page(self, name: str) -> Span:
-        """One page of area *name*: the first, the last, or another one of what is mapped."""
+    def page(self, name: str, *, again: bool = False) -> Span:
+        """One page of area *name*: the first, the last, or another one of what is mapped.
+
+        :param again: or one, wherever it is, that was written to before
+        """
         draw = self._random
+        if again and self.touched and draw.random() < 0.4:
+            return draw.choice(self.touched)
         start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, 8)
+        if self._last is not None and self._last.name == name and draw.random() < 0.6:
+            start, end = self._last.start, self._last.end
+        last = min(end, self.areas[name] - 1)
         page = draw.choice(
-            (start, start, end - 1, draw.randrange(start, end), min(end, self.areas[name] - 1))
+            (start, start, start, end - 1, draw.randrange(start, end), last),
         )
         return Span(name, page, page + 1)
 
@@ -157,10 +179,13 @@ class Places:
         span = self.device_span(self._random.choice(self._pci))
         return span if most is None else Span(span.name, span.start, min(span.end, span.start + most))
 
-    def claimed(self) -> Span | None:
-        """Pages of a pci device a driver may claim: from the second on, for the first is all BARs' first."""
+    def claimed(self, first: bool) -> Span | None:
+        """Pages of a pci device a driver may claim: from the second on, for a guest's BAR has one first page.
+
+        :param first: the first as well, where the program has one device alone and stays within it
+        """
         span = self.bar_span()
-        start = max(span.start, 1)
+        start = span.start if first and len(self._pci) == 1 and not self._passes_end else max(span.start, 1)
         return Span(span.name, start, span.end) if start < span.end else None
 
     def device_span(self, device: Device, pages: int | None = None) -> Span:

@@ -142,6 +142,8 @@ class PageTables:
         freed = []
         for level, pages in TABLE_PAGES.items():
             low, high = floor + -floor % pages, ceiling - ceiling % pages
+            if low >= high:
+                break
             freed += [(start, end - pages + 1, pages) for start, end in self._tables[level].within(low, high)]
             self._tables[level].discard(low, high)
         return freed

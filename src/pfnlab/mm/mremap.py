@@ -27,7 +27,7 @@ from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import unmap_range
 from pfnlab.mm.vma import Vma
 
-_PTE_TABLE = TABLE_PAGES[1]
+_PTE_TABLE, _PMD_TABLE = TABLE_PAGES[1], TABLE_PAGES[2]
 
 
 @dataclass(frozen=True)
@@ -238,16 +238,28 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     for first, last in _extents(start, start + nr, shift):
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
         with mm.page_table_lock.write():
+            there = mm.tables.span_count(first, last) - mm.tables.absent(first, last)
             moved = mm.tables.clear(first, last)
             for run in moved:
                 mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
-            if moved:
+            whole = last - first >= _PTE_TABLE
+            if whole:
+                # The table itself goes along (move_normal_pmd, move_normal_pud), whatever is in it.
+                mm.tables.free_tables(first, last)
+            if there if whole else moved:
                 mm.flush_tlb(first, last)
 
 
 def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:
-    """The pieces move_page_tables moves at once: neither side crosses a page table (S8.1.10)."""
+    """The pieces move_page_tables moves at once: neither side crosses a page table (S8.1.10).
+
+    Where both sides are that of a whole table of 2 MiB or 1 GiB, it is one piece.
+    """
     while start < end:
+        if not (start % _PMD_TABLE or shift % _PMD_TABLE) and end - start >= _PMD_TABLE:
+            yield start, start + _PMD_TABLE
+            start += _PMD_TABLE
+            continue
         room = _PTE_TABLE - max(start % _PTE_TABLE, (start + shift) % _PTE_TABLE)
         stop = min(end, start + room)
         yield start, stop
