@@ -357,7 +357,16 @@ _MREMAP = (
         "if False:",
     ),
     Mutant(
-        "a move of nothing flushes nothing", "mm/mremap.py", "            if moved:", "            if True:"
+        "a move of nothing flushes nothing",
+        "mm/mremap.py",
+        "            if there if whole else moved:",
+        "            if True:",
+    ),
+    Mutant(
+        "a whole page table moves",
+        "mm/mremap.py",
+        "            whole = last - first >= _PTE_TABLE",
+        "            whole = last - first > _PTE_TABLE",
     ),
     Mutant(
         "MREMAP_FIXED unmaps its destination before the source is judged",

@@ -17,7 +17,7 @@ from mutants import EQUIVALENT, MUTANTS, Mutant
 from mutated import MutatedModel
 
 from pfnlab.fuzz.campaign import Campaign, Machine, State
-from pfnlab.fuzz.grammar import Vocabulary
+from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.printer import op_lines
 
@@ -79,9 +79,9 @@ def report(verdicts: list[Verdict]) -> str:
         "# What the fuzzer finds when a rule is broken",
         "",
         f"{len(verdicts)} times one condition of the model is flipped, widened or dropped ({spread}), and",
-        f"`pfnlab fuzz` looks for it: seed {SEED}, driver operations on, at most {PROGRAMS} programs, without the",
-        "branches of the model. The broken model is compared with the unbroken one of its series, which equals",
-        "the kernel as far as `tests/lab` holds it; `tests/fuzz/test_mutants.py` asks kernels themselves.",
+        f"`pfnlab fuzz` looks for it: seed {SEED}, driver operations on, at most {PROGRAMS} programs, the",
+        "branches of the model not watched. The broken model is compared with the unbroken one of its series",
+        "and that equals the kernel as far as `tests/lab` holds it; `tests/fuzz/test_mutants.py` asks some.",
         "Made by `make mutation-report`.",
         "",
         f"- found: {len(found)} of {len(verdicts)} ({len(found) / len(verdicts):.0%}), half of them within",

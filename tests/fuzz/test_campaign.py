@@ -12,7 +12,7 @@ from pfnlab.errors import Misuse
 from pfnlab.fuzz import campaign as loop
 from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_state
 from pfnlab.fuzz.filing import Folder
-from pfnlab.fuzz.grammar import Vocabulary
+from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline, outcome, summary, summary_json
 from pfnlab.programs.compare import Outcome
 from pfnlab.programs.load import load_program
@@ -70,10 +70,10 @@ def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
     """Another tracker shows in a single operation, which is filed and runs again."""
     began = state(*OTHER)
     campaign = Campaign(models(*OTHER), began, Folder(tmp_path))
-    campaign.run(programs=40, most=3)
+    campaign.run(programs=40, most=2)
 
     assert Outcome.DISCOVERY is outcome(began)
-    assert 3 == len(began.findings) == len(list(tmp_path.iterdir()))
+    assert 2 == len(began.findings) == len(list(tmp_path.iterdir()))
     for found, known in zip(campaign.found, began.findings.values(), strict=True):
         assert found.minimal and 1 == len(found.program.ops) == known.operations
         assert load_program(tmp_path / known.folder / "program.pfn").ops == found.program.ops

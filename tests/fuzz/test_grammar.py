@@ -7,7 +7,8 @@ from statistics import mean
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.fuzz.grammar import EVERYWHERE, Bias, Vocabulary, draw, kind_of, pairs_of
+from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.kinds import EVERYWHERE, Vocabulary, kind_of, pairs_of
 from pfnlab.lab.driver_programs import needs_driver
 from pfnlab.lab.placement import check_placeable
 from pfnlab.programs.checks import check_program

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.fuzz.grammar import Vocabulary, draw, kind_of
+from pfnlab.fuzz.grammar import draw
+from pfnlab.fuzz.kinds import Vocabulary, kind_of
 from pfnlab.fuzz.shrink import shrink, without
 from pfnlab.fuzz.simpler import simpler
 from pfnlab.programs.checks import check_program

@@ -11,7 +11,7 @@ from having import bootable
 
 from pfnlab.fuzz.campaign import Campaign, Machine, State
 from pfnlab.fuzz.filing import Folder
-from pfnlab.fuzz.grammar import Vocabulary
+from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline
 from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine

@@ -15,7 +15,7 @@ from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_state
 from pfnlab.fuzz.filing import Folder
-from pfnlab.fuzz.grammar import Vocabulary
+from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
 
 #: How many programs there are where neither a number nor a time was asked for.

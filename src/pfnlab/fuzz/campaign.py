@@ -16,7 +16,8 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.coverage import BranchWatch, Coverage
 from pfnlab.fuzz.filing import Folder, Found
-from pfnlab.fuzz.grammar import Bias, Vocabulary, draw, is_rare
+from pfnlab.fuzz.grammar import Bias, draw, is_rare
+from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.observation import Run

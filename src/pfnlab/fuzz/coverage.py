@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pfnlab.fuzz.grammar import pairs_of
+from pfnlab.fuzz.kinds import pairs_of
 from pfnlab.programs.events import EVENTS
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program

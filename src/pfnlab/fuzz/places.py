@@ -14,7 +14,7 @@ AREAS = ("a", "b", "c", "d")
 TABLE = 512
 
 #: Sizes of a pci device and how often: one page, pages that meet, across page tables.
-_SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 4, 2 * TABLE: 2}
+_SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE: 6}
 
 #: A BAR of 1 GiB, for which a guest is booted.
 _LARGE = 1 << 18
@@ -67,6 +67,7 @@ class Places:
         self._pci = [device for device in on if device.kind == "pci"]
         self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
         self._last: Span | None = None
+        self._sources: list[Span] = []
         #: Pages that were written to, be it in vain.
         self.touched: list[Span] = []
 
@@ -167,6 +168,11 @@ class Places:
         draw = self._random
         device = draw.choice(list(self.devices.values()))
         span = self.device_span(device, pages)
+        if pages is None and self._sources and draw.random() < 0.25:
+            # The same pages once more, perhaps in another way.
+            span = draw.choice(self._sources)
+            device = self.devices[span.name]
+        self._sources.append(span)
         if device.kind == "lowmem":
             return span, draw.choice(LOWMEM_VIAS)
         if device is self._pci[0] and self._passes_end and draw.random() < 0.3:

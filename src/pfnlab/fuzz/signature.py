@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.fuzz.grammar import kind_of
+from pfnlab.fuzz.kinds import kind_of
 from pfnlab.programs.compare import Difference, comparable, differences, spent_messages
 from pfnlab.programs.model import END
 from pfnlab.programs.observation import BookEntry, PteSeen, Run, VmaSeen

@@ -18,6 +18,7 @@ from pfnlab.programs.ops import (
     Device,
     DriverMap,
     Fail,
+    Ioremap,
     Mmap,
     Mremap,
     Op,
@@ -33,9 +34,12 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "via": ("wc", "uc", "devmem-sync", "devmem", "proc-uc", "proc-wc"),
     "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
     "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
-    "mode": ("asis", "wc", "uc-", "uc"),
+    "mode": ("asis", "wc", "uc-"),
     "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram"),
 }
+
+#: What ioremap is asked for, likewise.
+_IOREMAP = ("wc", "uc-", "uc", "wb", "wt")
 
 #: The word of a flag that is simpler than its opposite.
 _FLAGS = {
@@ -197,7 +201,7 @@ def _words(value: Any) -> Iterator[Any]:
         now = getattr(value, field)
         if field in _FLAGS and now is not _FLAGS[field]:
             yield msgspec.structs.replace(value, **{field: _FLAGS[field]})
-        words = _PLAINER.get(field, ())
+        words = _IOREMAP if isinstance(value, Ioremap) and field == "mode" else _PLAINER.get(field, ())
         anonymous = isinstance(value, Mmap) and value.source.name == ANON
         if isinstance(now, str) and words and now != "driver" and not (field == "via" and anonymous):
             before = words[: words.index(now)] if now in words else words

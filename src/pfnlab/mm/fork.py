@@ -15,6 +15,7 @@ from pfnlab.mm.flags import (
     VM_WIPEONFORK,
     is_cow_mapping,
 )
+from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import clear_vmas, detach, exit_mmap, free_vmas
 from pfnlab.mm.vma import Vma
@@ -30,6 +31,9 @@ def dup_mmap(parent: MmStruct) -> MmStruct:
         for src in parent:
             if not src.flags & VM_DONTCOPY:
                 _copy_vma(src, child)
+        if parent.kernel.fails("__pte_alloc"):
+            # The process's own memory, which lies behind the program's areas, needs page tables as well.
+            _fail(parent, child)
         parent.flush_tlb()
     return child
 
@@ -66,14 +70,25 @@ def _fail(parent: MmStruct, child: MmStruct) -> NoReturn:
     """The half-made child is torn down; whatever went wrong, fork answers ENOMEM (S3.5.4)."""
     if parent.kernel.profile.failed_fork_unmaps:
         vmas = list(child)
+        if not vmas:
+            _clear_own(child)
         clear_vmas(child, vmas)
         detach(child, vmas)
         free_vmas(child, vmas)
         parent.flush_tlb()
     else:
         parent.flush_tlb()
+        if not list(child):
+            MmuGather(child, fullmm=True).finish()
         exit_mmap(child)
     raise ModelledErrno(errno.ENOMEM)
+
+
+def _clear_own(child: MmStruct) -> None:
+    """What clearing a copy looks like that has no mappings but the process's own."""
+    tlb = MmuGather(child)
+    child.kernel.trace.event("free_pgtables")
+    tlb.finish()
 
 
 def _tables(src: Vma) -> int:
