@@ -61,6 +61,9 @@ _COMMON_ADVICE = (
     "populate_write",
 )
 
+#: Advice that ordinary memory takes and the model has a rule for.
+_ANON_ADVICE = ("wipeonfork", "dontfork", "populate_read", "populate_write", "dontneed", "dontneed_locked")
+
 #: Ways to map nothing executable by.
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
@@ -102,6 +105,8 @@ class Calls:
         self._random, self._places, self._rare = random, places, rare
         #: The areas the driver was to fill.
         self.filled: set[str] = set()
+        #: The areas with ordinary memory.
+        self.ordinary: set[str] = set()
 
     def call(self, kind: str, child: str | None) -> Call:
         """An operation of *kind*, munmap where that cannot be.
@@ -128,7 +133,9 @@ class Calls:
                 return Exit() if kind == "exit" else Kill()
             case "exec":
                 return Exec()
-            case "request_mem_region" if (claimed := places.claimed(self._rare)) is not None:
+            case "request_mem_region" if (
+                claimed := places.claimed(self._rare or draw.random() < 0.15)
+            ) is not None:
                 return RequestMemRegion(claimed)
         plain = _PLAIN.get(kind)
         return plain() if plain is not None else self.ranged(kind)
@@ -141,7 +148,8 @@ class Calls:
             case "mprotect":
                 return Mprotect(places.span(name), draw.choice(_PROTS))
             case "madvise":
-                advice = draw.choice(_COMMON_ADVICE if draw.random() < 0.5 else list(ADVICE))
+                common = _ANON_ADVICE if name in self.ordinary else _COMMON_ADVICE
+                advice = draw.choice(common if draw.random() < 0.6 else list(ADVICE))
                 return Madvise(places.span(name), advice)
             case "read":
                 return Read(places.page(name, again=True))

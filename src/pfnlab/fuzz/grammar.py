@@ -32,7 +32,7 @@ from pfnlab.programs.ops import (
     Write,
     is_held,
 )
-from pfnlab.programs.words import HOLD_FUNCTIONS
+from pfnlab.programs.words import ANON, HOLD_FUNCTIONS
 
 #: What an operation can be made to fail in, where model and kernel count the same calls: a fork copies VMAs
 #: of the process itself as well, of which the model knows that they come last and need a page table.
@@ -49,13 +49,13 @@ _FAIL_RATE, _FORK_FAIL_RATE = 0.008, 0.03
 
 #: Of so many programs the first few may need a guest of their own: a device at the end of the BAR, a large
 #: BAR.
-_RARE_PERIOD, _RARE = 500, 8
+_RARE_PERIOD, _RARE = 500, 12
 
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)
 
 #: How often one of these rows is begun where it could be.
-_PLANNED = 0.2
+_PLANNED = 0.3
 
 #: How often the next operation is one of those before, once more.
 _AGAIN = 0.1
@@ -163,6 +163,8 @@ class _Drawing:
                     self.places.touched.append(span)
         if isinstance(call, Mmap) and call.driver is not None and call.name is not None:
             self.calls.filled.add(call.name)
+        if isinstance(call, Mmap) and call.source.name == ANON:
+            self.calls.ordinary.add(call.over.name if call.over is not None else call.name or "")
         plans = PLANS.get(kind_of(call), ())
         if plans and not self.planned and self.random.random() < _PLANNED:
             self.planned = list(self.random.choice(plans))

@@ -58,10 +58,13 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap anon": (
         ("write", "mprotect"),
         ("write", "madvise", "fork"),
-        ("madvise", "mlock"),
+        ("madvise",),
+        ("mlock",),
         ("mprotect", "read"),
     ),
-    "mmap": (("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork")),
+    "mmap": (("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
+    "mmap over": (("write", "munmap"), ("fork",)),
+    "mmap driver": (("write",), ("read", "zap_vma_ptes"), ("write", "unmap_mapping_range")),
     "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
 }
 

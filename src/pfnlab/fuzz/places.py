@@ -34,7 +34,7 @@ def devices(random: Random, *, rare: bool) -> tuple[Device, ...]:
     :param rare: the first may be large
     """
     sizes, weights = list(_SIZES), list(_SIZES.values())
-    large = rare and random.random() < 0.25
+    large = rare and random.random() < 0.4
     found = [Device("bar", "pci", _LARGE if large else random.choices(sizes, weights)[0])]
     if random.random() < 0.25:
         found.append(Device("bar2", "pci", random.choice((1, 4, 16, 64))))
