@@ -50,6 +50,15 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
     ),
     (
         Mutant(
+            "a handler may insert with a mode of its own",
+            "mm/users/driver.py",
+            'if self.how == "fault_prot" else vma.page_prot',
+            'if self.how != "fault_prot" else vma.page_prot',
+        ),
+        "the mode asked for is ignored: an insert takes what the book says of the frame",
+    ),
+    (
+        Mutant(
             "memory that was given up already is charged anew",
             "mm/mprotect.py",
             "if not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):",
@@ -451,12 +460,6 @@ _USERS = (
         "mm/users/devmem.py",
         "mode = CacheMode.UC_MINUS if self.sync else CacheMode.WB",
         "mode = CacheMode.UC_MINUS if not self.sync else CacheMode.WB",
-    ),
-    Mutant(
-        "a handler may insert with a mode of its own",
-        "mm/users/driver.py",
-        'if self.how == "fault_prot" else vma.page_prot',
-        'if self.how != "fault_prot" else vma.page_prot',
     ),
     Mutant(
         "a driver remaps within one VMA",

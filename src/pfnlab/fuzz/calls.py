@@ -45,6 +45,9 @@ from pfnlab.programs.ops import (
 from pfnlab.programs.words import ANON
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x")
+#: Ordinary memory takes any of them.
+_ANON_PROTS = ("none", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
+
 _MODES: tuple[DriverMode, ...] = get_args(DriverMode)
 _HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
 
@@ -134,7 +137,7 @@ class Calls:
             case "exec":
                 return Exec()
             case "request_mem_region" if (
-                claimed := places.claimed(self._rare or draw.random() < 0.15)
+                claimed := places.claimed(self._rare or draw.random() < 0.25)
             ) is not None:
                 return RequestMemRegion(claimed)
         plain = _PLAIN.get(kind)
@@ -146,7 +149,9 @@ class Calls:
         name = places.area(self.filled if kind in _ON_FILLED else ())
         match kind:
             case "mprotect":
-                return Mprotect(places.span(name), draw.choice(_PROTS))
+                return Mprotect(
+                    places.span(name), draw.choice(_ANON_PROTS if name in self.ordinary else _PROTS)
+                )
             case "madvise":
                 common = _ANON_ADVICE if name in self.ordinary else _COMMON_ADVICE
                 advice = draw.choice(common if draw.random() < 0.6 else list(ADVICE))
@@ -170,7 +175,7 @@ class Calls:
 
     def mmap(self, source: Span, via: str, over: Span | None) -> Mmap:
         draw = self._random
-        prot = draw.choice(_PROTS)
+        prot = draw.choice(_ANON_PROTS if source.name == ANON else _PROTS)
         if "x" in prot and via in _NOEXEC and draw.random() < 0.8:
             prot = "rw"
         return Mmap(
@@ -187,7 +192,7 @@ class Calls:
     def over(self) -> Mmap:
         """A mapping over what is mapped, or over a part of it."""
         over = self._places.span(self._places.area())
-        if self._random.random() < 0.15:
+        if self._random.random() < 0.25:
             pages = min(over.pages, _ANON_PAGES)
             return self.mmap(Span(ANON, 0, pages), "anon", Span(over.name, over.start, over.start + pages))
         source, via = self._places.source(over.pages)

@@ -26,7 +26,7 @@ _USER_KINDS: dict[str, float] = {
     "mlock": 3,
     "munlock": 2,
     "mlockall": 1,
-    "msync": 2,
+    "msync": 3,
     "mseal": 4,
     "memtype_list": 0.5,
     "look": 0.5,
@@ -65,6 +65,8 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap": (("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
     "mmap over": (("write", "munmap"), ("fork",)),
     "mmap driver": (("write",), ("read", "zap_vma_ptes"), ("write", "unmap_mapping_range")),
+    "mprotect": (("read",), ("write",)),
+    "request_mem_region": (("mmap",), ("mmap", "write")),
     "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
 }
 

@@ -115,8 +115,11 @@ class Places:
             return Span(name, self._last.start, min(self._last.end, self._last.start + (most or extent)))
         start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, min(16, extent))
         cut = self._cut(end - start)
-        shape = draw.randrange(10)
-        if shape < 3:
+        shape = draw.randrange(11)
+        if shape == 10 and self._pieces[name]:
+            # All there is, with what lies between.
+            found = (min(self._pieces[name])[0], max(end for _, end in self._pieces[name]))
+        elif shape < 3:
             found = (start, end)
         elif shape < 5:
             found = (start, start + cut)
