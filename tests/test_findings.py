@@ -78,7 +78,8 @@ def test_a_private_finding_is_named_nowhere_else(folder: Path) -> None:
     Neither documentation nor what is packaged speaks of it.
     """
     published = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")]
-    published += [*(ROOT / "litmus").iterdir(), *(ROOT / "changelog.d").iterdir()]
+    published += [path for path in (ROOT / "litmus").rglob("*") if path.is_file()]
+    published += (ROOT / "changelog.d").iterdir()
     published += (ROOT / "src").rglob("*.py")
 
     assert [] == [path for path in published if folder.name in path.read_text(encoding="utf-8")]

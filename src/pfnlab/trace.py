@@ -6,6 +6,8 @@ kernel's function tracer decides how they read.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,6 +35,13 @@ class Trace:
     def event(self, name: str, start: int = 0, end: int = 0) -> None:
         """Append one event."""
         self.events.append(Event(name, start, end))
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """What happens meanwhile is done by somebody who is not watched: its events are left out."""
+        seen = len(self.events)
+        yield
+        del self.events[seen:]
 
     def printk(self, line: str) -> None:
         """Append one kernel log line, without level and time stamp."""

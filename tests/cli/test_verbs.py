@@ -85,7 +85,28 @@ def test_a_policy_and_a_profile_can_be_shown(ask: Ask) -> None:
 
     assert (policy.code, profile.code) == (0, 0)
     assert policy.out.startswith('"""')
-    assert "tracker = vm_pat\n" in profile.out
+    assert profile.out.startswith("profile 6.1\nswitch ")
+    assert "\ncow_knows_its_pfn          on " in profile.out
+
+
+def test_a_release_nobody_ran_says_so(ask: Ask) -> None:
+    """The listing of an unconfirmed profile tells what is known from what is assumed, and backports."""
+    answer = ask("policies", "show", "6.6")
+
+    rows = {line.split()[0]: line.split() for line in answer.out.splitlines()[2:]}
+    assert answer.out.startswith("profile 6.6, not confirmed on a kernel (assumed: ")
+    assert ["off", "6.9", "(6.6.26)", "04c35ab3bdae", "A01", "known"] == rows["cow_knows_its_pfn"][1:7]
+    assert "assumed" in rows["populate_stops_at_hole"]
+
+
+def test_a_run_on_a_release_nobody_ran_says_so(ask: Ask) -> None:
+    """The line about the machine names the guesses."""
+    program = Path(__file__).parent.parent.parent / "litmus" / "munmap-middle.pfn"
+
+    answer = ask("run", program, "--on", "model:6.8")
+
+    assert answer.code == 0
+    assert "model:6.8 is profile 6.8, not confirmed on a kernel (assumed:" in answer.out
 
 
 def test_an_unknown_policy_suggests_one(ask: Ask) -> None:

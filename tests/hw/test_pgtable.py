@@ -48,6 +48,67 @@ def test_clear_returns_what_was_there() -> None:
     cleared._check()
 
 
+def leaf(start: int, end: int, pfn: int, bits: int = 1) -> Run:
+    """Entries of 2 MiB."""
+    return Run(start, end, pfn, bits, level=2)
+
+
+def test_a_leaf_needs_no_table_below() -> None:
+    """The walk of the pages beside it ends a level higher."""
+    made = tables(leaf(0, PTE, 0))
+
+    assert [(PTE, 2 * PTE, 2)] == list(made.missing(0, 2 * PTE))
+    made._check()
+
+
+def test_a_leaf_is_cleared_as_a_whole() -> None:
+    """Whichever of its pages the range has; the leaf beside it stays."""
+    cleared = tables(leaf(0, 3 * PTE, 0))
+
+    gone = cleared.clear(PTE + 4, PTE + 8)
+
+    assert [leaf(PTE, 2 * PTE, PTE)] == gone
+    assert [leaf(0, PTE, 0), leaf(2 * PTE, 3 * PTE, 2 * PTE)] == cleared.runs(0, 3 * PTE)
+    cleared._check()
+
+
+def test_a_leaf_is_changed_as_a_whole() -> None:
+    """An access to one page marks the entry of all."""
+    changed = tables(leaf(0, PTE, 0))
+
+    changed.change(5, 6, lambda run: 3)
+
+    assert [leaf(0, PTE, 0, 3)] == changed.runs(0, PTE)
+    changed._check()
+
+
+@pytest.mark.parametrize(("page", "around"), [(0, None), (5, (0, PTE)), (PTE, None), (PTE + 5, None)])
+def test_the_leaf_a_cut_would_go_through(page: int, around: tuple[int, int] | None) -> None:
+    """None at its begin, and none among small entries."""
+    made = tables(leaf(0, PTE, 0), Run(PTE, PTE + 8, 7, 1))
+
+    assert around == made.leaf_around(page)
+
+
+def test_a_table_moves_with_its_entries() -> None:
+    """Nothing of it stays, not even the table."""
+    moved = tables(Run(0, 8, 100, 1))
+
+    assert moved.move_table(0, 2 * PTE, 1)
+
+    assert [Run(2 * PTE, 2 * PTE + 8, 100, 1)] == moved.runs(0, 4 * PTE)
+    assert [(0, 2 * PTE, 2), (3 * PTE, 4 * PTE, 2)] == [
+        one for one in moved.missing(0, 4 * PTE) if one[2] == 2
+    ]
+    assert not moved.move_table(0, 2 * PTE, 1)
+    moved._check()
+
+
+def test_a_table_that_is_still_used_is_no_range_to_flush() -> None:
+    """Also where the free range begins with the table."""
+    assert [] == tables(Run(PTE + 1, PTE + 2, 0, 1)).free_tables(PTE, PTE + 1)
+
+
 def test_clear_keeps_the_tables() -> None:
     """A cleared entry is an empty entry in a table, not a missing table."""
     cleared = tables(Run(0, 12, 100, 1))

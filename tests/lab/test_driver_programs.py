@@ -10,7 +10,7 @@ from having import bootable, have
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.driver import driver_for
-from pfnlab.lab.driver_programs import DriverImage, needs_driver
+from pfnlab.lab.driver_programs import DriverImage, needs_driver, needs_vfio
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.lab.placement import check_placeable
 from pfnlab.programs.compare import differences
@@ -56,6 +56,21 @@ def program(text: str) -> Program:
 def test_who_needs_the_driver(line: str, needed: bool) -> None:
     """Whoever maps through it or asks it for something."""
     assert needs_driver(program(PLAIN + line + "\n")) == needed
+
+
+@pytest.mark.parametrize(
+    ("line", "needed"),
+    [
+        ("b = mmap bar[0:4] vfio shared rw", True),
+        ("memory_disable bar", True),
+        ("memory_enable bar", True),
+        ("vfio_close bar", True),
+        ("zap_vma_ptes a", False),
+    ],
+)
+def test_who_needs_vfio(line: str, needed: bool) -> None:
+    """Whoever maps the device through vfio-pci or does something to it as a whole."""
+    assert needs_vfio(program(PLAIN + line + "\n")) == needed
 
 
 def test_the_image_is_made_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import MissingTool
-from pfnlab.lab.image import guest_image, initramfs
+from pfnlab.lab.image import guest_image, holds, initramfs
 
 needs_compiler = pytest.mark.skipif(
     not (shutil.which("gcc") or shutil.which("cc")),
@@ -145,3 +145,13 @@ def test_guest_image_that_does_not_compile(cache: Path, monkeypatch: pytest.Monk
 
     with pytest.raises(MissingTool, match="cannot find -lc"):
         guest_image()
+
+
+def test_an_image_holds_its_files(tmp_path: Path):
+    """
+    By their names, which nothing but the whole name is.
+    """
+    image = tmp_path / "x.cpio"
+    image.write_bytes(initramfs(b"agent"))
+
+    assert (holds(image, "init"), holds(image, "vfio-00.ko")) == (True, False)

@@ -12,7 +12,7 @@ from pfnlab.errors import Defect
 from pfnlab.lab.image import guest_image
 from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine
-from pfnlab.lab.order import read_order, symbols, trace_request
+from pfnlab.lab.order import address_of, read_order, symbols, trace_request
 from pfnlab.lab.placement import Placement, Windows
 from pfnlab.lab.qemu import Guest
 from pfnlab.lab.replies import ParsedReply, parse_reply
@@ -265,6 +265,21 @@ class TestSymbols:
         assert "probe mapping_rmap_tree_remove +0(%di)" in new.split("\n")
         assert "vma_interval_tree" not in new
         assert "unmap_page_range" not in new
+
+    @pytest.mark.parametrize(
+        ("symbol", "release", "where"),
+        [
+            ("move_page_tables", "6.12.117-cloud", "+0(%di)"),
+            ("move_page_tables", "7.2.13-cloud", "+0(+0(%di))"),
+            ("memtype_erase", "7.2.13-cloud", None),
+            ("schedule", "7.2.13-cloud", None),
+        ],
+    )
+    def test_where_a_function_has_its_address(self, symbol: str, release: str, where: str | None) -> None:
+        """
+        The place is that of the kernel at hand; not every function has one.
+        """
+        assert where == address_of(symbol, release)
 
     def test_no_release(self) -> None:
         """

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable, stored_to
-from pfnlab.programs.ops import Call, Device, DeviceKind, Mmap, Op, Program, RequestMemRegion, Span, Write
+from pfnlab.programs.ops import (
+    Call,
+    Device,
+    DeviceKind,
+    MemoryDisable,
+    Mmap,
+    Op,
+    Program,
+    RequestMemRegion,
+    Span,
+    Write,
+)
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)
@@ -97,6 +108,18 @@ def test_a_device_whose_first_page_is_claimed_lies_at_the_start_of_the_bar() -> 
 
     assert placement.places.devices["bar"].start == BAR.start
     assert windows.place(claim) is None
+
+
+def test_a_vfio_device_is_the_beginning_of_the_bar() -> None:
+    """The driver takes all of the BAR: what it books for itself is said of the device."""
+    opened = program(Device("bar", "pci", 4), calls=(MemoryDisable("bar"),))
+    windows = Windows(BAR)
+
+    placement = placed(windows, opened)
+
+    assert placement.places.devices["bar"].start == BAR.start
+    assert Span("bar", 0, 4) == placement.places.device_span(*BAR)
+    assert windows.place(opened) is None
 
 
 def test_a_later_page_may_be_claimed_anywhere() -> None:

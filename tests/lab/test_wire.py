@@ -199,3 +199,30 @@ def test_threads_and_what_they_do() -> None:
 
     assert ["0 pin 0", "0 pin 3", "0 thread 1", "0 pin 0", "1 pin 1", "1 memtypes"] == [lines[0], *lines[2:7]]
     assert "0 nop" == lines[-1]
+
+
+def test_vfio_offsets_lie_in_the_region_of_bar_two() -> None:
+    """The index of the region stands above the offset in it, and the device begins where the BAR does."""
+    text = "device bar: pci, 16 pages\na = mmap bar[2:10] vfio shared rw\n"
+    program = load_text(HEAD + text)
+    placement = Windows(BAR).place(program)
+    assert placement is not None
+
+    lines = compile_program(program, placement, vmas=False, ptes=False).splitlines()
+
+    assert "op 0 mmap vfio 100000000000 8000 3 100001 20000002000" in lines
+
+
+@pytest.mark.parametrize(
+    ("line", "sent"),
+    [("memory_disable bar", "memory 0"), ("memory_enable bar", "memory 1"), ("vfio_close bar", "vfio-close")],
+)
+def test_what_is_done_to_a_device_through_vfio(line: str, sent: str) -> None:
+    """The guest has one device, so none is named."""
+    program = load_text(f"{HEAD}device bar: pci, 16 pages\n{line}\n")
+    placement = Windows(BAR).place(program)
+    assert placement is not None
+
+    lines = compile_program(program, placement, vmas=False, ptes=False).splitlines()
+
+    assert f"op 0 {sent}" in lines

@@ -388,3 +388,22 @@ def test_set_memory_changes_book_and_direct_map() -> None:
     book.set_memory_wb(RAM, RAM + P, who=WHO)
     assert (WB, WB) == (book.lookup(RAM), book.direct_map(RAM))
     book._check()
+
+
+def test_the_last_page_could_not_be_reserved_before_5_15() -> None:
+    """C05: its end wrapped to 0, so the range was empty (not confirmed on a kernel)."""
+    book = MemtypeBook(MACHINE, Trace(), end_match=True, reserve_keeps_top=False)
+
+    with pytest.raises(ModelledErrno):
+        book.reserve((1 << 52) - P, 1 << 52, WC, who=WHO)
+    assert ([], True) == (book.entries(), "memtype_reserve failed" in book.trace.log[0])
+
+
+def test_neighbours_overlapped_while_ends_were_searched() -> None:
+    """C02: an entry that begins where a range ends was taken for a part of it (not confirmed on a kernel)."""
+    book = MemtypeBook(MACHINE, Trace(), end_match=True, neighbours_apart=False)
+
+    reserve(book, 4, 8, UC_MINUS)
+
+    assert (UC_MINUS, UC_MINUS) == (reserve(book, 0, 4, WC), book.lookup(BAR + 3 * P))
+    assert WC == reserve(book, 8, 12, WC)

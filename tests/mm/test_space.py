@@ -68,13 +68,16 @@ def test_gap_around(at: tuple[int, int], gap: tuple[int, int]) -> None:
     assert gap == mm_of((4, 8), (12, 16)).gap_around(*at)
 
 
-def test_split() -> None:
-    """The lower part stays, the upper one is new and further into the file (S5.3.1)."""
+@pytest.mark.parametrize("new_below", [False, True])
+def test_split(new_below: bool) -> None:
+    """One part is new, which one is the caller's choice; the upper one is further into the file (S5.3.1)."""
     mm = mm_of((4, 12))
+    vma = next(iter(mm))
 
-    upper = mm.split_vma(next(iter(mm)), 7)
+    lower, upper = mm.split_vma(vma, 7, new_below=new_below)
 
-    assert ([(4, 7), (7, 12)], 7) == (ranges(mm), upper.pgoff)
+    assert vma is (upper if new_below else lower)
+    assert ([(4, 7), (7, 12)], 4, 7) == (ranges(mm), lower.pgoff, upper.pgoff)
     mm._check()
 
 
@@ -84,7 +87,7 @@ def test_split_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space, "MAX_MAP_COUNT", OWN_VMAS + 1)
 
     with pytest.raises(ModelledErrno) as refused:
-        mm.split_vma(next(iter(mm)), 7)
+        mm.split_vma(next(iter(mm)), 7, new_below=False)
 
     assert errno.ENOMEM == refused.value.errno
     mm._check()

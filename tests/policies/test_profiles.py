@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 
 import pytest
 
 from pfnlab.mm.profile import Profile
-from pfnlab.policies.profiles import PROFILES, SERIES, SWITCHES, profile_of, series_key
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.profiles import (
+    CONFIRMED,
+    ERAS,
+    PROFILES,
+    RELEASES,
+    SERIES,
+    SWITCHES,
+    assumed,
+    described,
+    spec_of,
+)
 from pfnlab.policies.trackers import TRACKERS
 
 
@@ -16,20 +28,32 @@ def test_series_are_in_order() -> None:
     assert ("6.1", "6.12", "6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2", "7.3") == SERIES
 
 
-def test_series_compare_by_number() -> None:
-    """6.9 comes before 6.12."""
-    assert series_key("6.9") < series_key("6.12")
+def test_every_release_has_a_profile() -> None:
+    """5.10, 5.15 and everything from 6.1 on; the confirmed ones among them."""
+    assert ("5.10", "5.15", "6.1", "6.2") == RELEASES[:4]
+    assert list(PROFILES) == list(RELEASES)
+    assert set(CONFIRMED) < set(RELEASES)
 
 
-@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("series", RELEASES)
 def test_a_profile_knows_its_series(series: str) -> None:
     """Each profile carries its name, and a tracker there is."""
-    assert (series, True) == (PROFILES[series].series, PROFILES[series].tracker in TRACKERS)
+    profile = PROFILES[series]
+
+    assert (series, True, True) == (profile.series, profile.tracker in TRACKERS, profile.flushes in FLUSHES)
 
 
 def test_trackers_change_once() -> None:
     """VM_PAT up to 6.15, the context since 6.16 (S3, S4)."""
-    assert ["vm_pat"] * 2 + ["track_ctx"] * 8 == [PROFILES[series].tracker for series in SERIES]
+    trackers = [profile.tracker for profile in PROFILES.values()]
+    at = RELEASES.index("6.16")
+
+    assert trackers == ["vm_pat"] * at + ["track_ctx"] * (len(RELEASES) - at)
+
+
+def test_flushes_of_each_era() -> None:
+    """Nothing before 5.19 (B01), at each VMA, then once (B03)."""
+    assert ["none", "end_vma", "free_vmas"] == [PROFILES[one].flushes for one in ("5.15", "6.1", "6.16")]
 
 
 def test_end_match_goes_with_vm_pat() -> None:
@@ -42,11 +66,11 @@ def test_end_match_goes_with_vm_pat() -> None:
 @pytest.mark.parametrize(
     ("switch", "first"),
     [
-        ("saved_dirty", "6.12"),
-        ("mseal", "6.12"),
-        ("mtrr_merged_map", "6.12"),
-        ("smaps_counts_copies", "6.12"),
-        ("guard_regions", "6.16"),
+        ("smaps_counts_copies", "6.2"),
+        ("mtrr_merged_map", "6.5"),
+        ("saved_dirty", "6.6"),
+        ("mseal", "6.10"),
+        ("guard_regions", "6.13"),
         ("pgprot_replaces", "6.16"),
         ("mremap_checks_first", "6.17"),
         ("mremap_many_vmas", "6.17"),
@@ -54,24 +78,77 @@ def test_end_match_goes_with_vm_pat() -> None:
         ("fallocate_checks_op_first", "6.19"),
     ],
 )
-def test_first_series_of_a_switch(switch: str, first: str) -> None:
-    """A behaviour comes with the series the specification names, and stays."""
-    at = SERIES.index(first)
+def test_first_release_of_a_switch(switch: str, first: str) -> None:
+    """A behaviour comes with the release its source names, and stays."""
+    at = RELEASES.index(first)
 
-    assert [False] * at + [True] * (len(SERIES) - at) == [
+    assert [False] * at + [True] * (len(RELEASES) - at) == [
         getattr(profile, switch) for profile in PROFILES.values()
     ]
 
 
+@pytest.mark.parametrize(
+    ("switch", "without"),
+    [
+        ("cow_knows_its_pfn", ["5.10", "5.15", *(f"6.{minor}" for minor in range(2, 9))]),
+        ("failed_remap_zaps", ["5.10", "5.15", *(f"6.{minor}" for minor in range(2, 11))]),
+        ("failed_fork_untracks", ["5.10", "5.15", *(f"6.{minor}" for minor in (*range(2, 12), 13, 14))]),
+    ],
+)
+def test_confirmed_series_are_their_stable_kernels(switch: str, without: list[str]) -> None:
+    """6.1.y and 6.12.y took these repairs over; a release nobody ran is as it was released."""
+    assert without == [series for series in RELEASES if not getattr(PROFILES[series], switch)]
+
+
 def test_every_switch_is_a_field() -> None:
-    """A switch is a field of the profile, said once, with where it comes from."""
+    """A switch is a field of the profile, said once, with where it comes from; and every field is one."""
     names = [switch.name for switch in SWITCHES]
 
     assert len(set(names)) == len(names)
-    assert {field.name for field in fields(Profile)} >= set(names)
-    assert all(switch.source for switch in SWITCHES)
+    assert {field.name for field in fields(Profile) if field.type == "bool"} == set(names)
+    assert all(source.source for source in (*SWITCHES, *ERAS))
 
 
-def test_a_profile_of_a_series_between() -> None:
-    """A series without recordings follows from the same table."""
-    assert ("vm_pat", False) == (profile_of("6.6").tracker, profile_of("6.6").mseal)
+def test_commits_are_written_alike() -> None:
+    """Twelve digits each."""
+    commits = {one.commit for one in (*SWITCHES, *ERAS)} | {one.ended_by for one in SWITCHES}
+
+    assert all(re.fullmatch("[0-9a-f]{12}", commit) for commit in commits if commit is not None)
+
+
+def test_what_a_confirmed_profile_says() -> None:
+    """Nothing is assumed of a series that was asked."""
+    assert {"profile 6.1"} == {described("6.1")}
+    assert [[]] * len(CONFIRMED) == [assumed(series) for series in CONFIRMED]
+
+
+def test_what_an_unconfirmed_profile_says() -> None:
+    """Its name, that no kernel confirmed it, and what is a guess, as a machine's name would say it."""
+    says = described("6.14")
+
+    assert says.startswith("profile 6.14, not confirmed on a kernel (assumed: flush=end_vma, ")
+    assert says.endswith(")")
+    assert "madvise_gathers_once=off, " in says
+
+
+def test_what_is_assumed_of_a_release_before_all_kernels() -> None:
+    """It is as the oldest kernel where only kernels say since when; what a source dates is known."""
+    old = assumed("5.15")
+
+    assert {"fixed_frees_before_mmap=on", "populate_stops_at_hole=off"} <= set(old)
+    assert not {"flush", "tracker", "mseal", "devmem_guards_aliases"} & {one.split("=")[0] for one in old}
+
+
+@pytest.mark.parametrize(
+    ("release", "spec"),
+    [
+        ("6.12.107", "6.12,huge_faults_ignore_thp=off"),
+        ("6.12.115", "6.12"),
+        ("6.12.117", "6.12"),
+        ("6.18.15", "6.18"),
+        ("7.3", "7.3"),
+    ],
+)
+def test_a_point_release_is_its_series_less_what_came_later(release: str, spec: str) -> None:
+    """Profiles are of the newest point release of a series."""
+    assert spec == spec_of(release)

@@ -26,6 +26,8 @@ from pfnlab.programs.ops import (
     Leaked,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -49,6 +51,7 @@ from pfnlab.programs.ops import (
     Span,
     Thread,
     UnmapMappingRange,
+    VfioClose,
     Via,
     Write,
     ZapVmaPtes,
@@ -65,7 +68,10 @@ from pfnlab.programs.words import (
 
 AREA_NAMES = ("a", "b", "left_half", "z9", "x")
 TASK_NAMES = ("c", "child", "t_2")
-PLAIN: tuple[Call, ...] = (Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList())
+PLAIN: tuple[Call, ...] = (
+    *(Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList()),
+    *(MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar")),
+)
 #: What changes which tasks live or what they are: not while a processor is held.
 ENDS: tuple[Call, ...] = (Exit(), Kill())
 NEVER_HELD = (Exit, Kill, Exec, Thread, Look)

@@ -102,7 +102,7 @@ def test_a_wrong_part_is_named(changes: dict[str, Any], message: str) -> None:
         (
             Op(Mmap("b", Span("bar", 0, 4), "anon", True, "rw")),
             "bar is a pci device and cannot be mapped by `anon`"
-            ": write one of wc, uc, devmem, devmem-sync, proc-wc, proc-uc, driver",
+            ": write one of wc, uc, devmem, devmem-sync, proc-wc, proc-uc, driver, vfio",
         ),
         (
             Op(Mmap("b", Span("anon", 0, 4), "wc", False, "rw")),

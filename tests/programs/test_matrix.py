@@ -33,7 +33,7 @@ def written(folder: Path, rows: list[dict[str, object]]) -> Path:
         ("cases.jsonl", 113, 10),
         ("order.jsonl", 63, 1),
         ("cases-driver.jsonl", 48, 0),
-        ("cases-vfio.jsonl", 15, 15),
+        ("cases-vfio.jsonl", 15, 1),
         ("races.jsonl", 450, 44),
     ],
 )

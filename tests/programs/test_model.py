@@ -25,7 +25,7 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.checks import check_program
-from pfnlab.programs.dispatch import Outcome, perform
+from pfnlab.programs.dispatch import Outcome, close_files, perform
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
@@ -41,6 +41,8 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mlock,
     Mlockall,
     Mmap,
@@ -54,6 +56,7 @@ from pfnlab.programs.ops import (
     Program,
     Read,
     Span,
+    VfioClose,
     Write,
 )
 from pfnlab.programs.places import Places
@@ -136,6 +139,7 @@ RANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(Msync, spans()),
     st.builds(Mseal, spans()),
     st.sampled_from((Mlockall(), Exec(), Look())),
+    st.sampled_from((MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar"))),
 )
 
 
@@ -195,6 +199,7 @@ def walk(series: str, program: Program, tracker: Callable[[Kernel], Tracker] | N
     for task in list(kernel.tasks.values()):
         kernel.exit(task)
         kernel._check()
+    close_files(kernel)
     return kernel
 
 
@@ -407,6 +412,9 @@ def test_a_switch_can_be_turned() -> None:
         ("7.2,mseal=maybe", "write mseal=on or mseal=off"),
         ("7.2,mseal", "write mseal=on or mseal=off"),
         ("7.2,colour=blue", "changes nothing known"),
+        ("6.1,without=", "is no commit: write 7 to 40 digits"),
+        ("6.1,with=0123456789ab", "is not known here: write one that `pfnlab policies show 6.1` lists"),
+        ("7.2,without=04c35ab3bdae", "so write tracker=vm_pat as well"),
     ],
 )
 def test_a_wrong_name_says_what_there_is(spec: str, says: str) -> None:
@@ -424,3 +432,13 @@ def test_a_terabyte_costs_what_a_page_costs(series: str) -> None:
 
     assert 2 == len([seen for seen in run.steps[1].ptes or () if seen.target])
     assert ["ok"] * 4 == [step.result for step in run.steps]
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_the_driver_asks_for_the_mode_it_was_told_alone(series: str) -> None:
+    """The cache bits of the mapping go first, so UC- and WC do not add up to UC (seen on 6.1, 7.2)."""
+    text = f"{HEADER}a = mmap bar[0:4] driver fault uc- shared rw\nremap_pfn_range a wc\n"
+
+    run = ModelMachine(series).run_one(load_text(text), check=True)
+
+    assert ["bar[0:4] wc"] == [str(entry) for entry in run.steps[1].book]

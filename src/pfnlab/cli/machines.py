@@ -16,7 +16,10 @@ from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 
 #: What to write, for messages.
-FORMS = "model:SERIES (model:7.2), model:SERIES,SEAM=POLICY, qemu:SERIES (qemu:6.1) or qemu:BZIMAGE"
+FORMS = (
+    "model:SERIES (model:7.2), model:SERIES,SEAM=POLICY, model:SERIES,without=COMMIT, "
+    "qemu:SERIES (qemu:6.1) or qemu:BZIMAGE"
+)
 
 _KINDS = ("model", "qemu")
 

@@ -7,12 +7,11 @@ is what it says about itself.
 from __future__ import annotations
 
 import ast
-import dataclasses
 import difflib
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pfnlab.errors import Misuse
 from pfnlab.programs.compare import series_key
@@ -37,15 +36,18 @@ def list_policies() -> int:
             if policy.seam == seam:
                 print(f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}")
     print("profiles")
-    print(f"  {', '.join(all_series())}")
+    confirmed, others = _by_trust()
+    print(f"  {', '.join(confirmed)}")
+    print(f"  not confirmed on a kernel: {', '.join(others)}")
     return 0
 
 
 def show_policy(name: str) -> int:
     """What one policy says and how it is written, or the switches of one profile."""
     if name in all_series():
-        for key, value in _switches(name).items():
-            print(f"{key} = {value}")
+        from pfnlab.report.profiles_page import profile_lines
+
+        print("\n".join(profile_lines(name)))
         return 0
     policies = {policy.name: policy for policy in _policies()}
     if name not in policies:
@@ -79,10 +81,12 @@ def check_series(series: str) -> None:
         raise Misuse(f"there is no profile {series!r}: known are {', '.join(all_series())}")
 
 
-def _switches(series: str) -> dict[str, Any]:
-    from pfnlab.policies.profiles import PROFILES
+def _by_trust() -> tuple[list[str], list[str]]:
+    """The series a kernel confirmed, and the others."""
+    from pfnlab.policies.releases import CONFIRMED
 
-    return dataclasses.asdict(PROFILES[series])
+    series = all_series()
+    return [one for one in series if one in CONFIRMED], [one for one in series if one not in CONFIRMED]
 
 
 def _policies() -> Iterator[Policy]:

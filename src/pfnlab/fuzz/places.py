@@ -22,7 +22,7 @@ _LARGE = 1 << 18
 #: Sizes of a lowmem device: what a guest has in multiples of 8 pages must do for all of them.
 _LOW_SIZES = (1, 2, 7, 8, 16)
 
-_USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via != "driver")
+_USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driver", "vfio"))
 
 #: Up to this size of all pci devices together a program may map past the end of one (``lab/placement.py``).
 _TAIL_PAGES = 1024

@@ -4,6 +4,9 @@ A run is a stretch of virtual pages whose entries have the same bits and consecu
 mapping of 1 TiB costs what one of 64 KiB costs. Beside the entries, the tables themselves are
 remembered: which spans have a PTE, PMD and PUD table, because a walker sees the difference between an
 empty entry and a missing table (S12.3.5).
+
+An entry above the lowest level is a leaf of 2 MiB: a run of them keeps its level, and whatever clears or
+changes a part of a leaf clears or changes all of it.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ class Run(NamedTuple):
     :param pfn: the frame of the first page; the others follow one by one (unused when ``page`` is set)
     :param bits: the entry's flag bits, 4K layout
     :param page: the ordinary page of a one-page run, or None for a special entry
+    :param level: 1 for 4K entries, 2 for leaves of 2 MiB
     """
 
     start: int
@@ -44,6 +48,7 @@ class Run(NamedTuple):
     pfn: int
     bits: int
     page: Page | None = None
+    level: int = 1
 
     def cut(self, start: int, end: int) -> Run:
         """The part of the run inside ``[start, end)``."""
@@ -53,6 +58,9 @@ class Run(NamedTuple):
 
 #: Pages one table of each level spans: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
 TABLE_PAGES = {1: 1 << 9, 2: 1 << 18, 3: 1 << 27}
+
+#: Pages one entry of each level maps.
+LEAF_PAGES = {1: 1, 2: TABLE_PAGES[1], 3: TABLE_PAGES[2]}
 
 
 class PageTables:
@@ -77,9 +85,13 @@ class PageTables:
         return found[0] if found else None
 
     def clear(self, start: int, end: int) -> list[Run]:
-        """Empty the entries of ``[start, end)``; the tables stay. What was there is returned."""
+        """Empty the entries of ``[start, end)``; the tables stay. What was there is returned.
+
+        Leaves go as a whole, also where only a part of them lies in the range.
+        """
         if start >= end:
             return []
+        start, end = self._whole(start, end)
         first = bisect_right(self._starts, start) - 1
         if first < 0 or self._runs[first].end <= start:
             first += 1
@@ -96,12 +108,32 @@ class PageTables:
         self._starts[first:last] = [run.start for run in keep]
         return gone
 
+    def _whole(self, start: int, end: int) -> tuple[int, int]:
+        """The range with the whole of the leaves at its ends."""
+        first, last = self.entry(start), self.entry(end - 1)
+        if first is not None:
+            start -= start % LEAF_PAGES[first.level]
+        if last is not None:
+            end += -end % LEAF_PAGES[last.level]
+        return start, end
+
+    def leaf_around(self, vpn: int) -> tuple[int, int] | None:
+        """The pages of the leaf above the lowest level in which *vpn* lies, but is not the first; or None."""
+        entry = self.entry(vpn)
+        if entry is None or vpn % LEAF_PAGES[entry.level] == 0:
+            return None
+        return self._whole(vpn, vpn + 1)
+
+    def has_table(self, vpn: int, level: int) -> bool:
+        """Whether there is a table for the entries of *level* at *vpn*."""
+        return vpn in self._tables[level]
+
     def set(self, run: Run) -> None:
         """Install a run over empty entries, with the tables it needs."""
         at = bisect_left(self._starts, run.start)
         self._runs.insert(at, run)
         self._starts.insert(at, run.start)
-        self.allocate(run.start, run.end)
+        self.allocate(run.start, run.end, run.level)
 
     def change(self, start: int, end: int, bits: Callable[[Run], int]) -> None:
         """Give every entry of ``[start, end)`` the bits *bits* says, frame kept."""
@@ -127,11 +159,34 @@ class PageTables:
         there = sum(last - first for first, last in self._tables[1].within(low, high))
         return (high - low - there) // pages
 
+    def table_starts(self, start: int, end: int, *, present: bool) -> list[int]:
+        """The first page in ``[start, end)`` of each PTE table there that is made, or that is not."""
+        pages = TABLE_PAGES[1]
+        firsts = range(start - start % pages, end, pages)
+        return [max(first, start) for first in firsts if (first in self._tables[1]) == present]
+
     def copy_tables(self, source: PageTables, start: int, end: int, shift: int = 0) -> None:
         """Make the tables *source* has for ``[start, end)`` here, *shift* pages further on."""
         for level in TABLE_PAGES:
             for low, high in source._tables[level].within(start, end):
                 self.allocate(low + shift, high + shift, level)
+
+    def move_table(self, start: int, shift: int, level: int) -> bool:
+        """Let the table of *level* at *start*, if there is one, be that of *shift* pages on, with all in it.
+
+        :return: whether there was one
+        """
+        if start not in self._tables[level]:
+            return False
+        end = start + TABLE_PAGES[level]
+        moved = self.clear(start, end)
+        for one in range(1, level + 1):
+            for low, high in self._tables[one].within(start, end):
+                self._tables[one].discard(low, high)
+                self.allocate(low + shift, high + shift, one)
+        for run in moved:
+            self.set(run._replace(start=run.start + shift, end=run.end + shift))
+        return True
 
     def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int, int]]:
         """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there.
@@ -143,7 +198,7 @@ class PageTables:
         for level, pages in TABLE_PAGES.items():
             low, high = floor + -floor % pages, ceiling - ceiling % pages
             if low >= high:
-                break
+                continue
             freed += [(start, end - pages + 1, pages) for start, end in self._tables[level].within(low, high)]
             self._tables[level].discard(low, high)
         return freed
@@ -175,10 +230,12 @@ class PageTables:
         assert self._starts == [run.start for run in self._runs]
         for run in self._runs:
             assert run.start < run.end
-            assert run.page is None or run.end == run.start + 1
+            assert run.page is None or (run.end, run.level) == (run.start + 1, 1)
+            for vpn in (run.start, run.end, run.pfn * (run.page is None)):
+                assert vpn % LEAF_PAGES[run.level] == 0, run
             for level, pages in TABLE_PAGES.items():
                 for vpn in (run.start, run.end - 1):
-                    assert vpn in self._tables[level], (run, level, pages)
+                    assert (vpn in self._tables[level]) == (level >= run.level), (run, level, pages)
         for before, after in zip(self._runs, self._runs[1:], strict=False):
             assert before.end <= after.start, (before, after)
         for spans in self._tables.values():

@@ -49,10 +49,12 @@ class Boots:
 
     :param boot: boots one
     :param driver: the image with the driver in it
+    :param vfio: the image with the modules of vfio-pci
     """
 
     boot: Callable[[int, str | None, Path | None, int], GuestLike]
     driver: DriverImage
+    vfio: DriverImage
     guests: set[GuestLike] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)

@@ -204,9 +204,9 @@ def _header_packages(
     name = f"linux-headers-{kernel.release}"
     for suite in suites:
         archive.listing(suite, say=say)
-        offer = _offer(archive, suite, name, kernel.version)
-        if offer:
-            depends = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", offer.get("depends", ""))
+        found = offer(archive, suite, name, kernel.version)
+        if found:
+            depends = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", found.get("depends", ""))
             return [Package(one, kernel.version, suite, 0) for one in (name, *depends)]
     raise MissingTool(
         f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
@@ -214,7 +214,7 @@ def _header_packages(
     )
 
 
-def _offer(archive: Archive, suite: str, name: str, version: str = "") -> dict[str, str] | None:
+def offer(archive: Archive, suite: str, name: str, version: str = "") -> dict[str, str] | None:
     # What the lists say of a package in exactly that version, or in the newest one.
     wanted = [f"{name}={version}"] if version else ["--no-all-versions", name]
     env = {"APT_CONFIG": str(archive.root / suite / "apt.conf")}
@@ -247,11 +247,11 @@ def _make_tools_run(archive: Archive, kit: Path, say: Callable[[str], None]) -> 
         return
     archive.listing(_LIBRARY_SUITE, say=say)
     for name in _LIBRARIES:
-        offer = _offer(archive, _LIBRARY_SUITE, name)
-        if offer is None:
+        found = offer(archive, _LIBRARY_SUITE, name)
+        if found is None:
             raise MissingTool(f"the tools of this kernel need {name}, which {_LIBRARY_SUITE} does not hold")
         (kit / "libraries").mkdir(exist_ok=True)
-        _unpack(archive, Package(name, offer["version"], _LIBRARY_SUITE, 0), kit / "libraries", say)
+        _unpack(archive, Package(name, found["version"], _LIBRARY_SUITE, 0), kit / "libraries", say)
     for tool in broken:
         tool.rename(tool.with_name(f"{tool.name}.unwrapped"))
         _write_script(tool, _WITH_LIBRARIES)

@@ -1,4 +1,4 @@
-"""Programs that need the test driver, and the image their guests boot with."""
+"""Programs that need the test driver or vfio-pci, and the image their guests boot with."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pfnlab.programs.ops import (
     RequestMemRegion,
     UnmapMappingRange,
     ZapVmaPtes,
+    uses_vfio,
 )
 
 _DRIVER_CALLS = (
@@ -39,8 +40,13 @@ def needs_driver(program: Program) -> bool:
     )
 
 
+def needs_vfio(program: Program) -> bool:
+    """Whether something in *program* takes a device that is open through vfio-pci."""
+    return any(uses_vfio(op.call) for op in program.ops)
+
+
 class DriverImage:
-    """The image of one kernel with the driver in it, asked for when the first program needs it.
+    """An image of one kernel with a driver in it, asked for when the first program needs it.
 
     :param build: makes it, which may take a minute (:func:`pfnlab.lab.driver.image_with_driver`)
     """

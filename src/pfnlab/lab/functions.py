@@ -96,7 +96,7 @@ class Functions:
 
     def works_at(self, function: str, registers: dict[str, int]) -> int | None:
         """The virtual address a call of *function* with *registers* works at; None without one."""
-        expression = address_of(function.partition("|")[0])
+        expression = address_of(function.partition("|")[0], self._guest.hello.release)
         found = None if expression is None else re.fullmatch(r"((?:\+\d+\()*)%(\w+)\)*", expression)
         if found is None:
             return None

@@ -73,6 +73,11 @@ def _with_files(image: Path, extra: Mapping[str, Path]) -> Path:
     return larger
 
 
+def holds(image: Path, name: str) -> bool:
+    """Whether *name* is a file of the image."""
+    return name.encode() + b"\0" in image.read_bytes()
+
+
 def initramfs(init: bytes) -> bytes:
     """
     An initramfs (cpio, newc form) with *init* as ``/init``, a console, and empty directories to mount on.

@@ -21,9 +21,11 @@ from pathlib import Path
 from pfnlab.errors import Defect, MissingTool, Undecided
 from pfnlab.lab.boots import Boots, GuestFactory, GuestLike, Stopped
 from pfnlab.lab.driver import image_with_driver
-from pfnlab.lab.driver_programs import DriverImage, needs_driver
+from pfnlab.lab.driver_programs import DriverImage, needs_driver, needs_vfio
+from pfnlab.lab.image import guest_image
 from pfnlab.lab.inside import can_look_inside, with_inside
 from pfnlab.lab.kernels import SERIES, Kernel, from_file, kernel_for
+from pfnlab.lab.modules import vfio_modules
 from pfnlab.lab.order import trace_request
 from pfnlab.lab.placement import (
     MAX_BAR_MIB,
@@ -93,7 +95,7 @@ class _Bench:
         if is_held(program) and not self.machine.lens:
             return self._lost(NO_LENS)
         try:
-            image = self.shared.driver.path() if needs_driver(program) else None
+            image = self._image(program)
         except Undecided as missing:
             return self._lost(str(missing))
         for _ in range(HELD_TRIES):
@@ -109,6 +111,14 @@ class _Bench:
                 self.drop()
                 return self._lost(str(why))
         return self._lost(reason)
+
+    def _image(self, program: Program) -> Path | None:
+        # What the guest must have in it; None for the agent alone.
+        if needs_vfio(program) and needs_driver(program):
+            raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
+        if needs_vfio(program):
+            return self.shared.vfio.path()
+        return self.shared.driver.path() if needs_driver(program) else None
 
     def drop(self) -> None:
         """Give the guest up."""
@@ -171,7 +181,8 @@ class _Bench:
         booted.fresh = False
         booted.leaked += len(reply.left)
         booted.windows.release(placement, reply.left, stored_to(program))
-        if booted.leaked > MAX_LEAKED:
+        # vfio-pci books the whole BAR, and so meets whatever stayed.
+        if booted.leaked > (0 if needs_vfio(program) else MAX_LEAKED):
             self.drop()
 
     def _lost(self, reason: str, steps: tuple[Step, ...] = (), once: tuple[str, ...] = ()) -> Run:
@@ -216,6 +227,7 @@ class QemuMachine:
         self._shared = Boots(
             lambda bar_mib, offsets, image, cpus: boot(self.kernel, bar_mib, offsets, image, cpus),
             DriverImage(lambda: image_with_driver(self.kernel)),
+            DriverImage(lambda: guest_image(vfio_modules(self.kernel))),
         )
         self._benches: list[_Bench] = []
         self._end = weakref.finalize(self, self._shared.end_all)
@@ -333,11 +345,12 @@ def _work(
             return
 
 
-def _guest_needed(program: Program) -> tuple[bool, bool, bool, int]:
+def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, int]:
     # Sorts programs by the guest they need, those without special needs first.
     return (
         is_held(program),
         needs_driver(program),
+        needs_vfio(program),
         bool(past_end(program)),
         max(BAR_MIB, bar_mib_for(program)),
     )

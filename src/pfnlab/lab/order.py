@@ -66,17 +66,10 @@ def symbols() -> dict[str, list[Symbol]]:
     return msgspec.json.decode(text, type=dict[str, list[Symbol]])
 
 
-def address_of(symbol: str) -> str | None:
-    """Where a function has the virtual address it works at, as kprobe events say it; None without one."""
-    return next(
-        (
-            one.arguments.get("address")
-            for stands in symbols().values()
-            for one in stands
-            if one.symbol == symbol
-        ),
-        None,
-    )
+def address_of(symbol: str, release: str) -> str | None:
+    """Where a function has the virtual address it works at in a kernel, as probes say it; None without."""
+    known = (one for stands in symbols().values() for one in stands if one.stands_in(release))
+    return next((one.arguments.get("address") for one in known if one.symbol == symbol), None)
 
 
 def trace_request(release: str) -> str:

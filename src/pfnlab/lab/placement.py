@@ -7,10 +7,10 @@ window is handed out again only when nothing stayed behind in it: no book entry,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, RequestMemRegion, Write
+from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, RequestMemRegion, Write, uses_vfio
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.units import PfnRange
 
@@ -96,7 +96,10 @@ class Windows:
             places[device.name] = PfnRange(start, start + device.pages)
         self._taken += windows.values()
         ordered = {device.name: places[device.name] for device in program.devices}
-        return Placement(Places.of(program, ordered), self.bar, windows, behind=PAST_END_PAGES if tail else 0)
+        found = Places.of(program, ordered)
+        if any(uses_vfio(op.call) for op in program.ops):
+            found = replace(found, whole=self.bar)
+        return Placement(found, self.bar, windows, behind=PAST_END_PAGES if tail else 0)
 
     def release(
         self, placement: Placement, left: Iterable[PfnRange] = (), written: Collection[str] = ()
@@ -143,9 +146,12 @@ def first_page_claimed(program: Program) -> frozenset[str]:
     """
     The pci devices whose first page *program* claims.
 
-    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13).
+    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13). vfio-pci claims all
+    of it.
     """
     pci = {device.name for device in _pci(program)}
+    if any(uses_vfio(op.call) for op in program.ops):
+        return frozenset(pci)
     spans = (op.call.span for op in program.ops if isinstance(op.call, RequestMemRegion))
     return frozenset(span.name for span in spans if span.name in pci and span.start == 0)
 

@@ -16,7 +16,8 @@ from types import TracebackType
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.cache import cache_root
 from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
-from pfnlab.lab.image import guest_image
+from pfnlab.lab.image import guest_image, holds
+from pfnlab.lab.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file, tell_monitor
 
 QEMU = "qemu-system-x86_64"
@@ -90,11 +91,16 @@ class Guest:
         if qemu is None:
             raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
         initrd = image or guest_image()
-        parameters = PARAMETERS + (f" pfnlab.offsets={offsets}" if offsets else "")
+        iommu = holds(initrd, VFIO_MODULE.format(0))
+        parameters = (
+            PARAMETERS + " intel_iommu=on" * iommu + (f" pfnlab.offsets={offsets}" if offsets else "")
+        )
         shape = [
             *(qemu, "-M", "q35", "-cpu", CPU_OF_SEVERAL if cpus > 1 else "max"),
             *("-smp", str(cpus), "-m", str(ram_mib)),
             *("-accel", "tcg,thread=multi" if cpus > 1 else "tcg"),
+            # vfio-pci wants an IOMMU, which has to come before other devices.
+            *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
             *_device("bar", f"memory-backend-ram,size={bar_mib}M", 0x10),
             *SAVABLE,

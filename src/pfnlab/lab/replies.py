@@ -14,7 +14,18 @@ from pfnlab.lab.wire import COMM_LENGTH, address_of
 from pfnlab.programs.events import is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
-from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Mincore, Mremap, Op, Program, Span, tasks_of
+from pfnlab.programs.ops import (
+    MAIN_TASK,
+    Exec,
+    Exit,
+    Kill,
+    Mincore,
+    Mremap,
+    Op,
+    Program,
+    Span,
+    tasks_of,
+)
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
@@ -41,6 +52,7 @@ _FILES = (
     ("/dev/mem", "mem"),
     ("/proc/bus/pci/", "proc"),
     ("/dev/pfnlab", "driver"),
+    ("vfio", "vfio"),
 )
 
 
@@ -192,7 +204,7 @@ class _Reader:
         path = path.strip()
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
-        where = None if file == "anon" else self.places.device_span(pfn, pfn + last - first)
+        where = None if file == "anon" else self.places.offset_span(file, pfn, pfn + last - first)
         if file == "driver" and where is not None and where.name == PHYSICAL:
             where = RAM
         section.vmas.append(

@@ -52,6 +52,8 @@ _SEMAPHORES = {
             "m_start",
             "exit_mm",
             "do_mseal",
+            # The guest driver's own, where it takes the lock itself.
+            "pfnlab_ioctl",
         ),
     ),
 }

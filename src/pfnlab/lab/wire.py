@@ -8,6 +8,7 @@ from __future__ import annotations
 from pfnlab.errors import Misuse
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.preparations import MODE_NUMBERS, preparations
+from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.ops import (
     ADVICE,
     Call,
@@ -20,6 +21,8 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -41,6 +44,7 @@ from pfnlab.programs.ops import (
     Span,
     Thread,
     UnmapMappingRange,
+    VfioClose,
     Write,
     ZapVmaPtes,
     tasks_of,
@@ -58,8 +62,8 @@ _MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
 
 _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
 
-#: The interfaces whose file offsets count from the start of the BAR; the others are physical.
-_FROM_BAR = frozenset({"wc", "uc"})
+#: The interfaces whose file offsets count from the start of the BAR (of its region); the others are physical.
+_FROM_BAR = frozenset({"wc", "uc", "vfio"})
 
 #: Calls that take a range and nothing else, and calls that take nothing.
 _RANGE_VERBS: dict[type, str] = {
@@ -79,6 +83,9 @@ _PLAIN_VERBS: dict[type, str] = {
     Look: "nop",
     Release: "nop",
     ReadMemtypeList: "memtypes",
+    MemoryDisable: "memory 0",
+    MemoryEnable: "memory 1",
+    VfioClose: "vfio-close",
     ReleaseMemRegion: "driver release",
     Iounmap: "driver iounmap 0",
 }
@@ -188,7 +195,8 @@ def _mmap(call: Mmap, placement: Placement) -> str:
 def _offset(call: Mmap, placement: Placement) -> int:
     # The file offset in bytes of the first page mapped.
     origin = placement.bar.start if call.via in _FROM_BAR else 0
-    return _physical(placement, call.source) - pfn_to_phys(origin)
+    region = BAR_OFFSET * PAGE_SIZE if call.via == "vfio" else 0
+    return _physical(placement, call.source) - pfn_to_phys(origin) + region
 
 
 def _physical(placement: Placement, span: Span) -> int:

@@ -46,6 +46,7 @@ _PRESENT = 1
 _MAX_NAME = 64
 _LOW_PAGES = 256
 _PROC_PARENTS = ("pci", "bus")
+_FILES = {"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver", "[vfio-device]": "vfio"}
 
 
 class Lens:
@@ -209,7 +210,7 @@ class _Look:
             return None
         number = self._number(context[0], task, span) if context and context[0] else None
         kind = self._file_kind(file) if file else "anon"
-        offset = None if kind == "anon" else lens._span(self._places, pgoff, pgoff + last - first)
+        offset = None if kind == "anon" else self._places.offset_span(kind, pgoff, pgoff + last - first)
         known = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
         pat = not lens._tracks and bool(bits & VM_PAT)
         return VmaState(span, _flags(known), bits, _mode(prot), kind, offset, number, pat)
@@ -254,7 +255,13 @@ class _Look:
             if parent == dentry:
                 break
             dentry = parent
-        known = {"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver"}
+        known = {
+            "resource2_wc": "wc",
+            "resource2": "uc",
+            "mem": "mem",
+            "pfnlab": "driver",
+            "[vfio-device]": "vfio",
+        }
         if names[0] in known:
             return known[names[0]]
         return "proc" if tuple(names[2:4]) == _PROC_PARENTS else "anon"

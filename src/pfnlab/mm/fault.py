@@ -9,7 +9,14 @@ from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_PRESENT, PAGE_SPE
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import Page, Run
 from pfnlab.hw.tlb import Tlb
-from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_WRITE, is_execute_only
+from pfnlab.mm.flags import (
+    VM_ACCESS,
+    VM_MAYSHARE,
+    VM_NOHUGEPAGE,
+    VM_SHARED,
+    VM_WRITE,
+    is_execute_only,
+)
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_page_range
 from pfnlab.mm.vma import AnonVma, Vma
@@ -44,11 +51,11 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None) -> int:
     writes = store is not None
     entry = tlb.lookup(vpn, writes) or _walk(mm, tlb, vpn, writes)
     if store is None:
-        return entry.page.value if entry.page is not None else mm.kernel.memory.get(entry.pfn, 0)
+        return entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn)
     if entry.page is not None:
         entry.page.value = store
     else:
-        mm.kernel.memory[entry.pfn] = store
+        mm.kernel.store(entry.pfn, store)
     return store
 
 
@@ -115,6 +122,8 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
     elif vma.file is None:
         _do_anonymous_page(vma, vpn, write)
     else:
+        if _huge_fault(vma, vpn):
+            return
         # The tables down to the handler's level exist by now, whatever it answers (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
         if vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:
@@ -124,6 +133,21 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
             # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
             raise Signal("SIGBUS", 2)
         vma.file.fault(vma, vpn)
+
+
+def _huge_fault(vma: Vma, vpn: int) -> bool:
+    """Ask the handler for leaves, the largest first, where there is no table below (S6.2.2)."""
+    handler = vma.file.huge_fault if vma.file is not None else None
+    # The machine has so little memory that transparent_hugepage is "never".
+    if handler is None or vma.flags & VM_NOHUGEPAGE or not vma.mm.kernel.profile.huge_faults_ignore_thp:
+        return False
+    tables = vma.mm.tables
+    for level in (3, 2):
+        if not tables.has_table(vpn, level - 1):
+            tables.allocate(vpn, vpn + 1, lowest=level)
+            if handler(vma, vpn, level):
+                return True
+    return False
 
 
 def _meets_itself(vma: Vma, entry: Run) -> bool:
@@ -163,6 +187,8 @@ def _do_wp_page(vma: Vma, entry: Run) -> None:
     """Write to a read-only entry (S6.4)."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     page = entry.page
+    if entry.level > 1:
+        raise Undecided("the model has no rule for a write to a leaf that is read-only")
     if vma.flags & (VM_SHARED | VM_MAYSHARE):
         reuse = True
     else:
@@ -174,7 +200,7 @@ def _do_wp_page(vma: Vma, entry: Run) -> None:
         vma.mm.tables.change(entry.start, entry.end, lambda run: bits)
         return
     # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
-    value = vma.mm.kernel.memory.get(entry.pfn, 0) if page is None else page.value
+    value = vma.mm.kernel.load(entry.pfn) if page is None else page.value
     zap_page_range(vma.mm, entry.start, entry.end)
     # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
     vma.mm.kernel.trace.event("pte_clear_flush", entry.start)

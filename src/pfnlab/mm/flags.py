@@ -38,6 +38,8 @@ VM_MIXEDMAP = 1 << 28
 VM_HUGEPAGE = 1 << 29
 VM_NOHUGEPAGE = 1 << 30
 VM_MERGEABLE = 1 << 31
+#: Since 6.9; smaps has no letters for it.
+VM_ALLOW_ANY_UNCACHED = 1 << 39
 VM_SEALED = 1 << 63
 
 VM_ACCESS = VM_READ | VM_WRITE | VM_EXEC
@@ -71,6 +73,7 @@ _CODES = (
     (VM_HUGEPAGE, "hg"),
     (VM_NOHUGEPAGE, "nh"),
     (VM_MERGEABLE, "mg"),
+    (VM_ALLOW_ANY_UNCACHED, "??"),
     (VM_SEALED, "sl"),
 )
 

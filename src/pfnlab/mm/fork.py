@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from typing import NoReturn
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
@@ -27,61 +26,42 @@ def dup_mmap(parent: MmStruct) -> MmStruct:
     :raises ModelledErrno: ENOMEM, whatever went wrong inside; the half-made child is torn down (S3.5.4)
     """
     child = MmStruct(parent.kernel)
+    undone = parent.kernel.profile.failed_fork_unmaps
+    failed = False
     with parent.mmap_lock.write():
-        for src in parent:
-            if not src.flags & VM_DONTCOPY:
-                _copy_vma(src, child)
-        if parent.kernel.fails("__pte_alloc"):
-            # The process's own memory, which lies behind the program's areas, needs page tables as well.
-            _fail(parent, child)
+        try:
+            for src in parent:
+                if not src.flags & VM_DONTCOPY:
+                    _copy_vma(src, child)
+            if parent.kernel.fails("__pte_alloc"):
+                # The process's own memory, which lies behind the program's areas, needs page tables as well.
+                raise ModelledErrno(errno.ENOMEM)
+        except ModelledErrno:
+            failed = True
+            if undone:
+                _unmap(child)
+        # The stacks come last: with all copied, theirs are as well.
+        parent.forking = not failed
         parent.flush_tlb()
+        parent.forking = parent.stacks_shared = False
+    if failed:
+        # Whatever went wrong, fork answers ENOMEM; the half-made child is nobody's (S3.5.4).
+        if not undone:
+            if not list(child):
+                MmuGather(child, fullmm=True).finish()
+            exit_mmap(child)
+        raise ModelledErrno(errno.ENOMEM)
     return child
 
 
-def _copy_vma(src: Vma, child: MmStruct) -> None:
-    """One VMA of the parent: copied, linked, then its entries.
-
-    :raises ModelledErrno: ENOMEM
-    """
-    parent, kernel = src.mm, src.mm.kernel
-    if kernel.fails("vm_area_dup"):
-        _fail(parent, child)
-    kernel.trace.event("dup", src.start)
-    dst = src.dup(child)
-    dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
-    kernel.tracker.vm_area_dup(src, dst)
-    child.link(dst)
-    if dst.file is not None:
-        kernel.link_file(dst, src)
-        kernel.trace.event("link", dst.start)
-    if src.flags & VM_WIPEONFORK:
-        dst.anon_vma = None
-        return
-    try:
-        with kernel.processors.inside("copy_page_range"):
-            kernel.trace.event("copy_range", src.start)
-            if src.special or src.anon_vma is not None:
-                _copy_page_range(dst, src)
-    except ModelledErrno:
-        _fail(parent, child)
-
-
-def _fail(parent: MmStruct, child: MmStruct) -> NoReturn:
-    """The half-made child is torn down; whatever went wrong, fork answers ENOMEM (S3.5.4)."""
-    if parent.kernel.profile.failed_fork_unmaps:
-        vmas = list(child)
-        if not vmas:
-            _clear_own(child)
-        clear_vmas(child, vmas)
-        detach(child, vmas)
-        free_vmas(child, vmas)
-        parent.flush_tlb()
-    else:
-        parent.flush_tlb()
-        if not list(child):
-            MmuGather(child, fullmm=True).finish()
-        exit_mmap(child)
-    raise ModelledErrno(errno.ENOMEM)
+def _unmap(child: MmStruct) -> None:
+    """What was copied goes again, as munmap would do it."""
+    vmas = list(child)
+    if not vmas:
+        _clear_own(child)
+    clear_vmas(child, vmas)
+    detach(child, vmas)
+    free_vmas(child, vmas)
 
 
 def _clear_own(child: MmStruct) -> None:
@@ -89,6 +69,33 @@ def _clear_own(child: MmStruct) -> None:
     tlb = MmuGather(child)
     child.kernel.trace.event("free_pgtables")
     tlb.finish()
+
+
+def _copy_vma(src: Vma, child: MmStruct) -> None:
+    """One VMA of the parent: copied, linked, then its entries.
+
+    :raises ModelledErrno: there is no room, or the tracker refuses
+    """
+    kernel = src.mm.kernel
+    if kernel.fails("vm_area_dup"):
+        raise ModelledErrno(errno.ENOMEM)
+    kernel.trace.event("dup", src.start)
+    dst = src.dup(child)
+    dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
+    kernel.tracker.vm_area_dup(src, dst)
+    if dst.file is not None and dst.file.opened is not None:
+        dst.file.opened(dst, src)
+    child.link(dst)
+    if dst.file is not None:
+        kernel.link_file(dst, src)
+        kernel.trace.event("link", dst.start)
+    if src.flags & VM_WIPEONFORK:
+        dst.anon_vma = None
+        return
+    with kernel.processors.inside("copy_page_range"):
+        kernel.trace.event("copy_range", src.start)
+        if src.special or src.anon_vma is not None:
+            _copy_page_range(dst, src)
 
 
 def _tables(src: Vma) -> int:
@@ -104,16 +111,26 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
     """
     kernel = src.mm.kernel
     kernel.tracker.copy_page_range(dst, src)
-    if kernel.fails("__pte_alloc", _tables(src)):
+    made = kernel.failing("__pte_alloc", _tables(src))
+    if made is not None:
+        if not kernel.profile.failed_fork_untracks:
+            # Whether the first entry is there already decides what the teardown finds (A03).
+            _copy_entries(dst, src, src.mm.tables.table_starts(src.start, src.end, present=True)[made])
         kernel.tracker.copy_page_range_failed(dst, src)
         raise ModelledErrno(errno.ENOMEM)
+    _copy_entries(dst, src, src.end)
+
+
+def _copy_entries(dst: Vma, src: Vma, end: int) -> None:
+    """The entries of *src* up to page *end*."""
     saved_dirty = src.mm.kernel.profile.saved_dirty
     cow = is_cow_mapping(src.flags)
     if cow:
-        src.mm.tables.change(src.start, src.end, lambda run: pte_wrprotect(run.bits, saved_dirty))
-    dst.mm.tables.copy_tables(src.mm.tables, src.start, src.end)
-    for run in src.mm.tables.runs(src.start, src.end):
-        bits = pte_mkclean(run.bits) if src.flags & VM_SHARED else run.bits
+        src.mm.tables.change(src.start, end, lambda run: pte_wrprotect(run.bits, saved_dirty))
+    dst.mm.tables.copy_tables(src.mm.tables, src.start, end)
+    for run in src.mm.tables.runs(src.start, end):
+        # A leaf is copied as it is (S5.11.4).
+        bits = pte_mkclean(run.bits) if src.flags & VM_SHARED and run.level == 1 else run.bits
         if run.page is not None:
             run.page.mapcount += 1
             run.page.exclusive = False

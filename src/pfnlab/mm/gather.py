@@ -25,16 +25,17 @@ class MmuGather:
     :ivar fullmm: the address space is dying: nothing is flushed before the end
     :ivar vma_pfn: a VMA of PFNs is (or was) among those worked on; whose rule that follows is the
         placement's
+    :ivar begun: a VMA has been worked on; for a placement that asks
     """
 
     def __init__(self, mm: MmStruct, *, fullmm: bool = False) -> None:
         self.mm = mm
         self.fullmm = fullmm
-        self.vma_pfn = False
+        self.vma_pfn = self.begun = False
         self._start: int | None = None
         self._end = 0
         self._tables = 0
-        with mm.kernel.processors.inside("tlb_gather_mmu"):
+        with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
             mm.tlb_flush_pending += 1
 

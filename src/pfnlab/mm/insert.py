@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pfnlab.errors import Undecided
 from pfnlab.hw.bits import PAGE_SPECIAL
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import LEAF_PAGES, Run
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
 from pfnlab.mm.lookup import lookup_prot
 from pfnlab.mm.vma import Vma
@@ -26,3 +26,12 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
         prot = lookup_prot(vma.mm.kernel.book, PfnRange(pfn, pfn + 1), prot)
         if vma.mm.tables.entry(vpn) is None:
             vma.mm.tables.set(Run(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
+
+
+def vmf_insert_pfn_pmd(vma: Vma, start: int, pfn: int, prot: int) -> None:
+    """Fill the empty entry of 2 MiB at *start* with the leaf from *pfn* on (S5.6).
+
+    The mode is what the book says of the first frame; nobody asks about the others.
+    """
+    prot = lookup_prot(vma.mm.kernel.book, PfnRange(pfn, pfn + 1), prot)
+    vma.mm.tables.set(Run(start, start + LEAF_PAGES[2], pfn, prot | PAGE_SPECIAL, level=2))

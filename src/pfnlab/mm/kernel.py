@@ -6,7 +6,7 @@ import errno
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.physmap import PhysicalMap, Resource
@@ -20,8 +20,9 @@ from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.unmap import exit_mmap
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.trace import Trace
+from pfnlab.units import PfnRange
 
 #: Where mmap looks for free space first: the top of user space, below the stack.
 _MMAP_BASE = (0x7FFFF0000000) >> 12
@@ -72,17 +73,26 @@ class Kernel:
             processors=self.processors,
             end_match=profile.end_match,
             mtrr_merged_map=profile.mtrr_merged_map,
+            neighbours_apart=profile.neighbours_apart,
+            reserve_keeps_top=profile.reserve_keeps_top,
         )
         self.tracker = tracker(self)
         self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
         #: First words of device pages; what was never written is 0.
         self.memory: dict[int, int] = {}
+        #: Device pages that do not answer: a load from them gives 0, a store is lost.
+        self.undecoded: tuple[PfnRange, ...] = ()
         self.tasks: dict[str, Task] = {}
         #: What a loaded driver keeps between calls; its own, others leave it alone.
         self.driver: Any = None
+        #: Devices that were opened through vfio-pci, by name; its own likewise.
+        self.vfio: dict[str, Any] = {}
+        self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []
-        self._i_mmap_rwsem = {iomem: RwLock(self.processors, Need.I_MMAP) for iomem in (False, True)}
+        self._i_mmap_rwsem = {
+            mapping: RwLock(self.processors, Need.I_MMAP) for mapping in get_args(AddressSpace)
+        }
         self._current: Task | None = None
         self._next_pid = 100
         self._warned: set[str] = set()
@@ -138,16 +148,20 @@ class Kernel:
 
     def fails(self, function: str, calls: int = 1) -> bool:
         """Whether one of the next *calls* calls of *function* is the one that fails."""
+        return self.failing(function, calls) is not None
+
+    def failing(self, function: str, calls: int) -> int | None:
+        """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
         if self._forced is None or self._forced[0] != function or calls <= 0:
-            return False
-        left = self._forced[1]
+            return None
+        left: int = self._forced[1]
         self._forced[1] = left - calls
-        return bool(0 < left <= calls)
+        return left - 1 if 0 < left <= calls else None
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
         """The VMA enters its file's reverse map."""
         assert vma.file is not None
-        with self.i_mmap_rwsem(vma.file.iomem).write():
+        with self.i_mmap_rwsem(vma.file.mapping).write():
             self.insert_file(vma, parent)
 
     def insert_file(self, vma: Vma, parent: Vma | None = None) -> None:
@@ -159,14 +173,19 @@ class Kernel:
                 insort(self.i_mmap, vma, key=lambda one: one.pgoff)
 
     def unlink_file(self, vma: Vma) -> None:
-        """vma_interval_tree_remove."""
+        """The VMA leaves its file's reverse map."""
         assert vma.file is not None
-        with self.i_mmap_rwsem(vma.file.iomem).write(), self.processors.inside("rmap_del"):
+        with self.i_mmap_rwsem(vma.file.mapping).write():
+            self.remove_file(vma)
+
+    def remove_file(self, vma: Vma) -> None:
+        """vma_interval_tree_remove; locked by now."""
+        with self.processors.inside("rmap_del"):
             self.i_mmap.remove(vma)
 
-    def i_mmap_rwsem(self, iomem: bool) -> RwLock:
-        """The lock of the reverse map of physical memory's address space object, or of the driver's."""
-        return self._i_mmap_rwsem[iomem]
+    def i_mmap_rwsem(self, mapping: AddressSpace) -> RwLock:
+        """The lock of the reverse map of an address space object."""
+        return self._i_mmap_rwsem[mapping]
 
     def flush_tlbs(self, mm: MmStruct, start: int | None, end: int | None) -> None:
         """The processors that run in *mm* forget pages ``[start, end)``, or everything."""
@@ -217,6 +236,26 @@ class Kernel:
             return 0, body()
         except ModelledErrno as refused:
             return refused.errno, None
+        finally:
+            later, self._later = self._later, []
+            for work in later:
+                work()
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do *work* at the end of the system call (task_work_add), where files are given up."""
+        self._later.append(work)
+
+    def load(self, pfn: int) -> int:
+        """The first word of a page of a device."""
+        return 0 if self._silent(pfn) else self.memory.get(pfn, 0)
+
+    def store(self, pfn: int, value: int) -> None:
+        """Write the first word of a page of a device."""
+        if not self._silent(pfn):
+            self.memory[pfn] = value
+
+    def _silent(self, pfn: int) -> bool:
+        return any(pfns.start <= pfn < pfns.end for pfns in self.undecoded)
 
     def fork(self, task: Task, comm: str) -> int:
         """fork(2): the child is called *comm*; returns an errno."""

@@ -41,6 +41,8 @@ class MemtypeBook:
         entries are searched for one to take out, and the kernel log
     :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
     :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
+    :param neighbours_apart: a range does not overlap the entry that begins where it ends
+    :param reserve_keeps_top: reserving looks at a range's last byte, not at what follows it (S2.2.2)
     :param processors: of the kernel whose book it is; one of its own where nobody else is there
     """
 
@@ -51,12 +53,17 @@ class MemtypeBook:
         *,
         end_match: bool,
         mtrr_merged_map: bool = True,
+        neighbours_apart: bool = True,
+        reserve_keeps_top: bool = True,
         processors: Processors | None = None,
     ) -> None:
         self.platform = platform
         self.trace = trace
         self.end_match = end_match
         self.mtrr_merged_map = mtrr_merged_map
+        self._reserve_keeps_top = reserve_keeps_top
+        #: How many bytes behind a range still count as overlapped.
+        self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
         self._direct_map = PageModes()
@@ -89,7 +96,7 @@ class MemtypeBook:
         self.trace.event("memtype_reserve", start >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT)
         # S2.2.1 and 2
         start &= PHYSICAL_MASK
-        end = ((end - 1) & PHYSICAL_MASK) + 1
+        end = ((end - 1) & PHYSICAL_MASK) + 1 if self._reserve_keeps_top else end & PHYSICAL_MASK
         if start >= end:
             self._warn(f"memtype_reserve failed: {_mem(start, end)}, req {req.cattr}")
             raise ModelledErrno(EINVAL)
@@ -109,7 +116,7 @@ class MemtypeBook:
         # S2.2.7: most ranges overlap nothing.
         found = actual
         with self._lock.write():
-            overlap = self._entries.first_overlap(start, end)
+            overlap = self._entries.first_overlap(start, end + self._overhang)
             if overlap is not None:
                 found = self._check_conflict(overlap, start, end, actual, req, who, adopts)
             self._entries.insert(start, end, found)
@@ -135,7 +142,7 @@ class MemtypeBook:
         found, offending = actual, overlap
         if adopts or overlap.type == actual:
             found = overlap.type
-            other = self._entries.first_other(overlap.end, end, found)
+            other = self._entries.first_other(overlap.end, end + self._overhang, found)
             if other is None:
                 return found
             offending = other
@@ -218,7 +225,7 @@ class MemtypeBook:
         if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + PAGE_SIZE):
             return self._ram_types[paddr >> PAGE_SHIFT]
         with self._lock.write():
-            overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE)
+            overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE + self._overhang)
         return overlap.type if overlap else _UC_MINUS
 
     # Mappings of a physical range into a process

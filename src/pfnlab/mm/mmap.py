@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import nullcontext
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.fault import populate
@@ -93,58 +94,71 @@ def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) 
 def _mmap_region(vma: Vma, populated: bool) -> None:
     """Clear the way, let the file fill the new VMA, link it."""
     mm, file = vma.mm, vma.file
+    two_phases = file is not None and file.mmap_prepare
     replaced = gather_munmap(mm, vma.start, vma.end)
-    detaches_first = mm.kernel.profile.fixed_frees_before_mmap
-    if detaches_first:
+    # What is replaced stays in the tree until the new VMA takes its place, but for the oldest kernels.
+    in_tree = replaced
+    if mm.kernel.profile.fixed_frees_before_mmap:
         detach(mm, replaced)
+        in_tree = []
     clear_vmas(mm, replaced)
-    if not detaches_first:
-        detach(mm, replaced)
-    if detaches_first:
+    if mm.kernel.profile.fixed_frees_before_mmap:
         free_vmas(mm, replaced)
         replaced = []
     try:
-        if file is not None and file.mmap_prepare:
+        if file is not None and two_phases:
             file.prepare(vma)
     except ModelledErrno:
+        detach(mm, in_tree)
         free_vmas(mm, replaced)
         raise
+    if two_phases:
+        # The new VMA is linked and the old ones are gone before it is filled (S4.7).
+        _enter(vma, in_tree)
+        free_vmas(mm, replaced)
+        in_tree = replaced = []
     try:
         if file is not None:
-            if file.mmap_prepare:
-                # Two phases (S4.7): the new VMA is linked and the old ones are gone before it is filled.
-                mm.kernel.trace.event("link", vma.start)
-                free_vmas(mm, replaced)
-                replaced = []
             file.mmap(vma)
     except ModelledErrno:
+        detach(mm, in_tree)
         _teardown(vma)
         free_vmas(mm, replaced)
         raise
-    if file is None:
-        mm.link(vma)
-    elif mm.kernel.profile.mmap_locks_rmap_first:
-        with mm.kernel.i_mmap_rwsem(file.iomem).write():
-            mm.link(vma)
-            mm.kernel.insert_file(vma)
-    else:
-        mm.link(vma)
-        mm.kernel.link_file(vma)
-    if file is not None and not file.mmap_prepare:
-        mm.kernel.trace.event("link", vma.start)
+    if not two_phases:
+        _enter(vma, in_tree)
     free_vmas(mm, replaced)
     _finish(vma, populated)
+
+
+def _enter(vma: Vma, replaced: list[Vma]) -> None:
+    """The VMA takes the place of *replaced* in the address space, and enters its file's reverse map."""
+    mm, kernel, file = vma.mm, vma.mm.kernel, vma.file
+    first = file is not None and kernel.profile.mmap_locks_rmap_first
+    with kernel.i_mmap_rwsem(file.mapping).write() if file is not None and first else nullcontext():
+        detach(mm, replaced)
+        mm.link(vma)
+        if first:
+            kernel.insert_file(vma)
+    if file is not None and not first:
+        kernel.link_file(vma)
+    if file is not None:
+        kernel.trace.event("link", vma.start)
 
 
 def _teardown(vma: Vma) -> None:
     """A VMA whose mmap failed goes again, with what was filled; only a two-phase one was linked (S4.7)."""
     mm, kernel = vma.mm, vma.mm.kernel
+    linked = vma.file is not None and vma.file.mmap_prepare
+    if linked:
+        detach(mm, [vma])
     tlb = MmuGather(mm)
     kernel.tracker.unmap_vmas(vma)
     zap_vma(tlb, vma, vma.start, vma.end)
     kernel.trace.event("free_pgtables")
     kernel.flushes.tlb_free_vmas(tlb)
-    if vma.file is not None and vma.file.mmap_prepare:
+    if linked:
+        kernel.unlink_file(vma)
         kernel.trace.event("unlink", vma.start)
     tlb.free_tables(*mm.gap_around(vma.start, vma.end))
     tlb.finish()

@@ -204,6 +204,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     if not merges:
         trace.event("dup", vma.start)
     tracker.vm_area_dup(vma, new)
+    if new.file is not None and new.file.opened is not None:
+        new.file.opened(new, vma)
     mm.link(new)
     if merges:
         new = mm.merge_around(new, fresh=True)
@@ -234,19 +236,32 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
 def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
     shift = to - start
-    mm.tables.copy_tables(mm.tables, start, start + nr, shift)
+    if not mm.kernel.profile.mremap_flushes_locked:
+        mm.tables.copy_tables(mm.tables, start, start + nr, shift)
+        with mm.page_table_lock.write():
+            for run in mm.tables.clear(start, start + nr):
+                mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+        mm.flush_tlb(start, start + nr)
+        return
     for first, last in _extents(start, start + nr, shift):
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
         with mm.page_table_lock.write():
-            there = mm.tables.span_count(first, last) - mm.tables.absent(first, last)
+            whole = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)
+            if whole is not None and mm.tables.move_table(first, shift, whole):
+                # The table itself goes along, whatever is in it (move_normal_pmd, move_normal_pud).
+                mm.flush_tlb(first, last)
+                continue
+            if not mm.tables.has_table(first, 1) and mm.tables.entry(first) is None:
+                continue
+            mm.tables.copy_tables(mm.tables, first, last, shift)
             moved = mm.tables.clear(first, last)
+            if moved and moved[0].level > 1 and (last - first < _PTE_TABLE):
+                # A leaf that cannot be moved whole goes.
+                mm.flush_tlb(moved[0].start, moved[0].end)
+                continue
             for run in moved:
                 mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
-            whole = last - first >= _PTE_TABLE
-            if whole:
-                # The table itself goes along (move_normal_pmd, move_normal_pud), whatever is in it.
-                mm.tables.free_tables(first, last)
-            if there if whole else moved:
+            if moved:
                 mm.flush_tlb(first, last)
 
 

@@ -31,18 +31,35 @@ class Profile:
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     :ivar flushes: the policy that places forced flushes of PFN VMAs
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
+    :ivar exit_frees_at_once: exit frees VMAs by a function of its own, without waiting for readers
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
     :ivar remap_prepares_first: remap_pfn_range refuses a private part before it tracks anything (S4.6.1)
     :ivar failed_fork_unmaps: a fork that fails unmaps what it copied itself, before the parent is flushed
     :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
+    :ivar munmap_keeps_the_middle: of a VMA that munmap cuts at both ends, the old one goes
     :ivar mmap_locks_rmap_first: mmap locks the file's reverse map before the VMA enters the address space
     :ivar tables_in_batches: page tables are freed in batches of their own, each flushed when it is full
     :ivar unlinks_in_batches: free_pgtables takes VMAs of a file out of its reverse map together
     :ivar zapping_advice_locks_vmas: advice that clears entries locks VMAs one by one instead of mmap_lock
     :ivar zap_takes_mixed: a driver's zap works on VM_MIXEDMAP too (zap_special_vma_range, S6.7.4)
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
+    :ivar zap_untracks: a zap of any size makes vm_pat forget the whole VMA (S3.6.1)
+    :ivar move_clears_vm_pat: mremap takes vm_pat's flag from the VMA it moved away from (S3.7)
+    :ivar mremap_flushes_locked: mremap flushes the old place before others may look at the tables (S8.1.10)
+    :ivar neighbours_apart: a reservation that begins where another ends does not overlap it
+    :ivar pci_files_revoked: a claimed region is revoked from PCI files too, not only from /dev/mem (S9.1.5)
+    :ivar reserve_keeps_top: a range that ends with physical memory can be reserved (S2.2.2)
+    :ivar failed_copy_clears_vm_pat: a fork without room for page tables clears vm_pat's flag in the child
+    :ivar cow_knows_its_pfn: vm_pat finds the first pfn although that page was copied on write (S3.4.3)
+    :ivar failed_remap_zaps: remap_pfn_range that fails takes away what it filled (S3.3.3)
+    :ivar failed_fork_untracks: a fork that fails undoes its own reservation, and no other (S3.5.3)
+    :ivar only_fork_clears_vm_pat: where failed_fork_untracks, a split or a move keeps vm_pat's flag
+    :ivar vfio_remaps: a fault in a vfio-pci mapping remaps and books all of it (S9.4)
+    :ivar vfio_claims_when_opened: vfio-pci claims a BAR when the device is opened, not when the BAR is mapped
+    :ivar anon_inodes_noexec: files without a name are of a file system without execution
+    :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
 
     series: str
@@ -63,15 +80,32 @@ class Profile:
     unfaulted_unaccounted: bool
     populate_stops_at_hole: bool
     exec_tears_down_late: bool
+    exit_frees_at_once: bool
     fixed_frees_before_mmap: bool
     remap_prepares_first: bool
     failed_fork_unmaps: bool
     faults_drop_the_vma_lock: bool
     madvise_gathers_once: bool
     mincore_walks: bool
+    munmap_keeps_the_middle: bool
     mmap_locks_rmap_first: bool
     tables_in_batches: bool
     unlinks_in_batches: bool
     zapping_advice_locks_vmas: bool
     zap_takes_mixed: bool
     devmem_guards_aliases: bool
+    zap_untracks: bool
+    move_clears_vm_pat: bool
+    mremap_flushes_locked: bool
+    neighbours_apart: bool
+    pci_files_revoked: bool
+    reserve_keeps_top: bool
+    failed_copy_clears_vm_pat: bool
+    cow_knows_its_pfn: bool
+    failed_remap_zaps: bool
+    failed_fork_untracks: bool
+    only_fork_clears_vm_pat: bool
+    vfio_remaps: bool
+    vfio_claims_when_opened: bool
+    anon_inodes_noexec: bool
+    huge_faults_ignore_thp: bool

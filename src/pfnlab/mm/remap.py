@@ -9,6 +9,7 @@ from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_REMAP, is_cow_mapping
 from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.unmap import zap_vma
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
 
@@ -42,8 +43,12 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     if private:
         vma.pgoff = pfns.start
     vma.flags |= VM_REMAP
-    if kernel.fails("__pte_alloc", vma.mm.tables.absent(start, end)):
+    made = kernel.failing("__pte_alloc", vma.mm.tables.absent(start, end))
+    if made is not None:
         vma.mm.tables.allocate(start, start + 1, lowest=2)
+        filled = vma.mm.tables.table_starts(start, end, present=False)[made]
+        if filled > start:
+            vma.mm.tables.set(Run(start, filled, pfns.start, prot | PAGE_SPECIAL))
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
     vma.mm.tables.set(Run(start, end, pfns.start, prot | PAGE_SPECIAL))
@@ -51,8 +56,9 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
 
 def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
     """Filling failed: what was filled is zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
-    tlb = MmuGather(vma.mm)
-    vma.mm.kernel.tracker.zap_page_range_single(vma)
-    vma.mm.kernel.trace.event("clear", start)
-    tlb.finish()
+    if vma.mm.kernel.profile.failed_remap_zaps:
+        tlb = MmuGather(vma.mm)
+        vma.mm.kernel.tracker.zap_page_range_single(vma)
+        zap_vma(tlb, vma, start, start + pfns.nr)
+        tlb.finish()
     vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno
@@ -32,6 +33,8 @@ class MmStruct:
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
     :ivar mmap_lock: what its VMAs stay as they are under
+    :ivar forking: fork has copied it and is not done
+    :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
     :ivar new_vma: what mmap is about to finish; its own lock is taken until mmap_lock is given back
     :ivar page_table_lock: the locks of all its page tables, as one
     :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet
@@ -44,6 +47,7 @@ class MmStruct:
         self.tlb_gen = self.tlb_flush_pending = 0
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK)
         self.new_vma: Vma | None = None
+        self.forking = self.stacks_shared = False
         self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
         self.visible = False
         self._vmas: list[Vma] = []
@@ -73,6 +77,8 @@ class MmStruct:
                 else:
                     self.kernel.trace.event("flush", start, end)
             self.kernel.flush_tlbs(self, start, end)
+            # Until now the threads wrote through translations from before the copy.
+            self.stacks_shared |= self.forking and start is None
             processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
 
     def find_vma(self, vpn: int) -> Vma | None:
@@ -112,9 +118,12 @@ class MmStruct:
         at = bisect_left(self._starts, vma.start)
         del self._vmas[at], self._starts[at]
 
-    def split_vma(self, vma: Vma, at: int) -> Vma:
-        """Cut a VMA in two at page *at*: *vma* keeps the lower part, the upper one is returned (S5.3.1).
+    def split_vma(self, vma: Vma, at: int, *, new_below: bool) -> tuple[Vma, Vma]:
+        """Cut a VMA in two at page *at* (S5.3.1); returns both parts, the lower one first.
 
+        A leaf that lies across the cut goes (S6.3.5).
+
+        :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
         :raises ModelledErrno: ENOMEM at the limit on VMAs
         """
         if self.map_count >= MAX_MAP_COUNT:
@@ -123,25 +132,40 @@ class MmStruct:
         if self.kernel.fails("vm_area_dup"):
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("dup", vma.start)
-        upper = vma.dup(self)
-        upper.start = at
-        upper.pgoff = vma.pgoff + at - vma.start
-        self.kernel.tracker.vm_area_dup(vma, upper)
-        vma.end = at
-        self.link(upper)
-        if vma.file is not None:
-            # Both parts are put into the file's reverse map anew, the lower one last.
-            self.kernel.link_file(upper)
-            self.kernel.unlink_file(vma)
-            self.kernel.link_file(vma)
-        return upper
+        new = vma.dup(self)
+        self.kernel.tracker.vm_area_dup(vma, new)
+        pgoff = vma.pgoff + at - vma.start
+        if new_below:
+            new.end = at
+        else:
+            new.start, new.pgoff = at, pgoff
+        if vma.file is not None and vma.file.opened is not None:
+            vma.file.opened(new, vma)
+        # The file's reverse map gets the new VMA before the old one shrinks, the address space after it.
+        with self.kernel.i_mmap_rwsem(vma.file.mapping).write() if vma.file is not None else nullcontext():
+            if vma.file is not None:
+                self.kernel.insert_file(new)
+                self.kernel.remove_file(vma)
+            across = self.tables.leaf_around(at)
+            if across is not None:
+                self.tables.clear(*across)
+                self.flush_tlb(*across)
+            if new_below:
+                self._starts[bisect_left(self._starts, vma.start)] = at
+                vma.start, vma.pgoff = at, pgoff
+            else:
+                vma.end = at
+            if vma.file is not None:
+                self.kernel.insert_file(vma)
+            self.link(new)
+        return (new, vma) if new_below else (vma, new)
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
         """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""
         if vma.start < start:
-            vma = self.split_vma(vma, start)
+            _, vma = self.split_vma(vma, start, new_below=True)
         if vma.end > end:
-            self.split_vma(vma, end)
+            vma, _ = self.split_vma(vma, end, new_below=False)
         return vma
 
     def modify(self, vma: Vma, start: int, end: int, flags: int) -> Vma:

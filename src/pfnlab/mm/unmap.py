@@ -56,14 +56,15 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     :raises ModelledErrno: EPERM when any is sealed; a VMA in front of it may have been split by then.
         ENOMEM at the VMA limit
     """
+    keeps_middle = mm.kernel.profile.munmap_keeps_the_middle
     touched = mm.vmas_in(start, end)
     if touched and touched[0].start < start and not touched[0].flags & VM_SEALED:
-        mm.split_vma(touched[0], start)
+        mm.split_vma(touched[0], start, new_below=keeps_middle)
         touched = mm.vmas_in(start, end)
     if any(vma.flags & VM_SEALED for vma in touched):
         raise ModelledErrno(errno.EPERM)
     if touched and touched[-1].end > end:
-        mm.split_vma(touched[-1], end)
+        mm.split_vma(touched[-1], end, new_below=not keeps_middle)
     return mm.vmas_in(start, end)
 
 
@@ -99,10 +100,15 @@ def _unlink(kernel: Kernel, vmas: list[Vma]) -> None:
                     kernel.trace.event("unlink", vma.start)
 
 
-def free_vmas(mm: MmStruct, vmas: list[Vma]) -> None:
-    """remove_vma for each: the tracker lets go of what it remembered (S4.5.4)."""
+def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
+    """remove_vma for each: the tracker lets go of what it remembered (S4.5.4).
+
+    :param function: what frees them
+    """
     for vma in vmas:
-        with mm.kernel.processors.inside("vm_area_free"):
+        with mm.kernel.processors.inside(function):
+            if vma.file is not None and vma.file.closed is not None:
+                vma.file.closed(vma)
             mm.kernel.trace.event("free", vma.start)
             mm.kernel.tracker.vm_area_free(vma)
 
@@ -146,4 +152,4 @@ def exit_mmap(mm: MmStruct) -> None:
         MmuGather(mm, fullmm=True).finish()
     clear_vmas(mm, vmas, fullmm=True)
     detach(mm, vmas)
-    free_vmas(mm, vmas)
+    free_vmas(mm, vmas, "__vm_area_free" if mm.kernel.profile.exit_frees_at_once else "vm_area_free")

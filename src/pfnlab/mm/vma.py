@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pfnlab.hw.entry import pgprot_modify
 from pfnlab.mm.flags import VM_SHARED, VM_SOFTDIRTY, VM_SPECIAL, VM_WRITE, vm_get_page_prot
 
 if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
+
+
+#: Whose reverse map a mapping is in: all of physical memory's, where revocations look, or a driver's own.
+AddressSpace = Literal["iomem", "driver", "vfio"]
 
 
 class MappedFile(Protocol):
@@ -44,8 +48,8 @@ class MappedFile(Protocol):
         """What MADV_REMOVE answers (S5.9)."""
 
     @property
-    def iomem(self) -> bool:
-        """Its mappings belong to physical memory's one address space object, where revocations look."""
+    def mapping(self) -> AddressSpace:
+        """The address space object its mappings belong to."""
 
     @property
     def has_fault(self) -> bool:
@@ -54,6 +58,18 @@ class MappedFile(Protocol):
     @property
     def fault(self) -> Callable[[Vma, int], None] | None:
         """The fault handler: fills the entry of a virtual page, or raises a signal; None without one."""
+
+    @property
+    def huge_fault(self) -> Callable[[Vma, int, int], bool] | None:
+        """vm_ops->huge_fault: fills the entry at a level above the lowest; False to fall back."""
+
+    @property
+    def opened(self) -> Callable[[Vma, Vma], None] | None:
+        """vm_ops->open, told of a new VMA and of the one it was copied from, before it can be found."""
+
+    @property
+    def closed(self) -> Callable[[Vma], None] | None:
+        """vm_ops->close and the reference to the file, both given up with a VMA."""
 
     def prepare(self, vma: Vma) -> None:
         """The first phase of a two-phase mmap: what can be refused before there is a VMA (S4.7.1)."""

@@ -9,7 +9,7 @@ from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.unmap import zap_vma
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.units import PfnRange
 
 
@@ -33,15 +33,17 @@ def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
     zap_page_range_single(vma, start, end)
 
 
-def unmap_mapping_range(kernel: Kernel, pages: PfnRange, *, iomem: bool, even_cows: bool) -> None:
+def unmap_mapping_range(kernel: Kernel, pages: PfnRange, mapping: AddressSpace, *, even_cows: bool) -> None:
     """Clear what every mapping of a file has of *pages*, whoever has it mapped (S6.7.2).
 
-    :param iomem: the files that share physical memory's one address space object, else the driver's
     :param pages: file offsets in pages, as vm_pgoff counts them
+    :param mapping: the address space object of the file
     """
-    with kernel.i_mmap_rwsem(iomem).read():
+    with kernel.i_mmap_rwsem(mapping).read():
         for vma in list(kernel.i_mmap):
-            if vma.file is None or vma.file.iomem != iomem:
+            if vma.file is None or vma.file.mapping != mapping:
+                continue
+            if mapping == "iomem" and vma.file.kind != "mem" and not kernel.profile.pci_files_revoked:
                 continue
             start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
             end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start
@@ -55,4 +57,4 @@ def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
     /dev/mem and the PCI files share one address space object for all of physical memory.
     """
     if kernel.platform.io_strict_devmem:
-        unmap_mapping_range(kernel, pages, iomem=True, even_cows=True)
+        unmap_mapping_range(kernel, pages, "iomem", even_cows=True)

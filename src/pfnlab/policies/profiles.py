@@ -1,95 +1,322 @@
-"""Kernel profiles: which policy and which switches make up each series.
+"""Kernel profiles: which policy and which switches make up each release.
 
-A switch is written once, with the first series that has it and where it came from; a profile follows
-from its series. Commits and catalogue ids are those of the bug catalogue where it names them; where
+A switch is written once, with the first release that has it and where it came from; a profile follows
+from its release. Commits and catalogue ids are those of the bug catalogue where it names them; where
 the change is known only by its effect on kernels, the source says "measured".
+
+A confirmed series (:data:`CONFIRMED`) is its stable kernel, the one that was asked. Any other release is
+mainline as it was released; what its stable series took over later is said with ``with=COMMIT``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pfnlab.mm.profile import Profile
+from pfnlab.policies.releases import CONFIRMED, RELEASES, series_key
+from pfnlab.policies.switches import Era, Switch
 
-#: The series with a profile, oldest first.
-SERIES = ("6.1", "6.12", "6.16", "6.17", "6.18", "6.19", "7.0", "7.1", "7.2", "7.3")
+__all__ = ["CONFIRMED", "PROFILES", "RELEASES", "SERIES", "SWITCHES", "assumed", "described", "profile_of"]
 
-
-@dataclass(frozen=True)
-class Switch:
-    """One behaviour that came with some release.
-
-    :param name: the field of :class:`~pfnlab.mm.profile.Profile`
-    :param since: the first series of ours that behaves so
-    :param source: commit or release that brought it, or how it is known
-    :param until: the first series that no longer does, or None
-    """
-
-    name: str
-    since: str
-    source: str
-    until: str | None = None
-
-    def on(self, series: str) -> bool:
-        """Whether *series* behaves so."""
-        at = series_key(series)
-        gone = self.until is not None and series_key(self.until) <= at
-        return series_key(self.since) <= at and not gone
-
+#: The series goldens exist for.
+SERIES = CONFIRMED
 
 SWITCHES = (
     Switch("fixed_frees_before_mmap", "6.1", "do_mas_munmap() in mmap_region(); measured", until="6.12"),
     Switch("mmap_locks_rmap_first", "6.1", "i_mmap_lock_write() in mmap_region(); measured", until="6.12"),
-    Switch("mtrr_merged_map", "6.12", "the MTRR rework of 6.5; S1.7, read in 6.12"),
-    Switch("saved_dirty", "6.12", "_PAGE_SAVED_DIRTY with user shadow stacks, 6.6; S1.3, measured"),
-    Switch("mseal", "6.12", "mseal(2), 6.10; S5.10.7, measured"),
-    Switch("smaps_counts_copies", "6.12", "walk_page_vma() without its VM_PFNMAP test, 6.2; S7.5, measured"),
+    Switch("mtrr_merged_map", "6.5", "the MTRR rework of 6.5; S1.7, read in 6.12"),
+    Switch("saved_dirty", "6.6", "_PAGE_SAVED_DIRTY with user shadow stacks, 6.6; S1.3, measured"),
+    Switch("mseal", "6.10", "mseal(2), 6.10; S5.10.7, measured"),
+    Switch(
+        "smaps_counts_copies",
+        "6.2",
+        "walk_page_vma() without its VM_PFNMAP test; S7.5, measured",
+        commit="c31783eeae7b",
+        catalogue="F02",
+    ),
     Switch("unfaulted_unaccounted", "6.12", "mprotect() of untouched anonymous memory; measured"),
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own; measured"),
     Switch("madvise_gathers_once", "6.16", "one mmu_gather around madvise(); measured"),
-    Switch("faults_drop_the_vma_lock", "6.12", "per-VMA locks, 6.4, and vmf_can_call_fault(); measured"),
-    Switch("tables_in_batches", "6.16", "MMU_GATHER_RCU_TABLE_FREE everywhere, 6.15; measured"),
-    Switch("unlinks_in_batches", "6.12", "unlink_file_vma_batch, 6.10; measured"),
+    Switch(
+        "faults_drop_the_vma_lock",
+        "6.12",
+        "per-VMA locks, 6.4, and vmf_can_call_fault(); measured",
+        after="6.3",
+    ),
+    Switch("munmap_keeps_the_middle", "6.12", "__split_vma() of vms_gather_munmap_vmas(), 6.12; measured"),
+    Switch("exit_frees_at_once", "6.12", "remove_vma(unreachable), 6.4; measured", after="6.3", until="6.16"),
+    Switch(
+        "tables_in_batches",
+        "6.15",
+        "MMU_GATHER_RCU_TABLE_FREE everywhere, 6.15; measured",
+        after="6.12",
+    ),
+    Switch("unlinks_in_batches", "6.10", "unlink_file_vma_batch, 6.10; measured"),
     Switch("zapping_advice_locks_vmas", "6.17", "per-VMA lock for MADV_DONTNEED, 6.17; measured"),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied; measured"),
-    Switch("guard_regions", "6.16", "MADV_GUARD_INSTALL, 6.13; S5.9"),
+    Switch("guard_regions", "6.13", "MADV_GUARD_INSTALL, 6.13; S5.9"),
     Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),
-    Switch("pgprot_replaces", "6.16", "pgprot_set_cachemode(), pfnmap rewrite of 6.16; S1.5"),
+    Switch(
+        "pgprot_replaces",
+        "6.16",
+        "pgprot_set_cachemode(), pfnmap rewrite of 6.16; S1.5",
+        after="6.15",
+        commit="ed1a7814036c",
+        catalogue="D01",
+    ),
     Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8, measured"),
-    Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured"),
+    Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured", catalogue="N09"),
     Switch("remap_prepares_first", "6.19", "remap_pfn_range in two halves; S4.6, inferred"),
-    Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5, measured"),
+    Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5, measured", catalogue="N09"),
     Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),
     Switch("zap_takes_mixed", "7.1", "zap_special_vma_range() for zap_vma_ptes(); S6.7.4, measured on 7.2"),
     Switch("exec_tears_down_late", "7.2", "exec_mmap() after setup_new_exec(); measured"),
-    Switch("fallocate_checks_op_first", "6.19", "MADV_REMOVE on resource files; S5.9, measured"),
+    Switch(
+        "fallocate_checks_op_first",
+        "6.19",
+        "MADV_REMOVE on resource files; S5.9, measured",
+        catalogue="N09",
+    ),
+    Switch("devmem_guards_aliases", "2.6.29", "range_is_allowed() on the PAT side; S1.14", until="6.16"),
+    Switch(
+        "end_match",
+        "4.5",
+        "a free may shrink an entry with the same end; S2.4, measured",
+        until="6.16",
+        last="6.15",
+        commit="2039e6acaf94",
+        ended_by="81baf8450165",
+        catalogue="A13",
+    ),
+    Switch(
+        "zap_untracks",
+        "3.4",
+        "unmap_single_vma() used by zap_page_range_single(), 3.x; S3.6.1, measured",
+        commit="f5cc4eef9987",
+        catalogue="A08",
+        tracker="vm_pat",
+    ),
+    Switch(
+        "move_clears_vm_pat",
+        "4.5",
+        "untrack_pfn_moved() in mremap; S3.7, measured",
+        commit="d9fe4fab1197",
+        catalogue="A12",
+        tracker="vm_pat",
+    ),
+    Switch(
+        "mremap_flushes_locked",
+        "4.19",
+        "move_page_tables() flushes before it unlocks; S8.1.10, measured",
+        commit="eb66ae030829",
+        catalogue="B05",
+    ),
+    Switch(
+        "neighbours_apart",
+        "5.5",
+        "interval tree searched up to the last byte",
+        commit="91298f1a302d",
+        catalogue="C02",
+    ),
+    Switch(
+        "pci_files_revoked",
+        "5.12",
+        "PCI: Revoke mappings like devmem; S9.1.5, measured",
+        commit="636b21b50152",
+        catalogue="G09",
+    ),
+    Switch(
+        "reserve_keeps_top",
+        "5.15",
+        "memtype_reserve() sanitizes the last byte, not the end",
+        commit="aeef8b5089b7",
+        catalogue="C05",
+        after="5.14",
+        stable=("5.14.7",),
+    ),
+    Switch(
+        "failed_copy_clears_vm_pat",
+        "6.4",
+        "clear VM_PAT if copy_p4d_range() failed",
+        commit="d155df53f310",
+        catalogue="A03",
+        stable=("6.1.160",),
+        tracker="vm_pat",
+    ),
+    Switch(
+        "cow_knows_its_pfn",
+        "6.9",
+        "VM_PAT in COW mappings; S3.4, measured",
+        commit="04c35ab3bdae",
+        catalogue="A01",
+        stable=("6.8.5", "6.6.26", "6.1.85", "5.15.155", "5.10.215"),
+        tracker="vm_pat",
+    ),
+    Switch(
+        "failed_remap_zaps",
+        "6.11",
+        "remap_pfn_range_notrack() zaps what it filled; S3.3.3, measured",
+        commit="79a61cc3fc04",
+        catalogue="A18",
+        stable=("6.10.11", "6.6.52", "6.1.111", "5.15.168"),
+    ),
+    Switch(
+        "failed_fork_untracks",
+        "6.15",
+        "a fork that fails undoes its own reservation; S3.5.3, measured",
+        after="6.14",
+        commit="dc84bc2aba85",
+        catalogue="A04",
+        stable=("6.14.2", "6.13.11", "6.12.23", "6.6.87", "6.1.160"),
+        tracker="vm_pat",
+    ),
+    Switch(
+        "only_fork_clears_vm_pat",
+        "6.15",
+        "untrack_pfn_clear() only on VMAs copied for fork(); S3.5.1, measured",
+        after="6.14",
+        commit="e9f180d7cfde",
+        catalogue="A16",
+        stable=("6.12.31", "6.1.160"),
+        tracker="vm_pat",
+    ),
+    Switch("vfio_claims_when_opened", "7.2", "measured, 6.19 to 7.1 unknown"),
+    Switch(
+        "vfio_remaps",
+        "6.1",
+        "vfio-pci remaps its whole mapping in a fault, until aac6db75a9fc; S9.4, measured",
+        until="6.10",
+        last="6.9",
+        catalogue="E10",
+    ),
+    Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
+    Switch(
+        "huge_faults_ignore_thp",
+        "7.2",
+        "PFN mappings get leaves whatever transparent_hugepage says; S6.2.2, measured",
+        catalogue="E07",
+        stable=("6.12.115",),
+    ),
 )
 
-#: The tracker and the flush placement of each era, by its first series.
-TRACKERS = (("6.1", "vm_pat"), ("6.16", "track_ctx"))
-FLUSHES = (("6.1", "end_vma"), ("6.16", "free_vmas"))
+#: The tracker and the flush placement of each era, oldest first, then what only stable series had.
+ERAS = (
+    Era("tracker", "vm_pat", "2.6.29", "VM_PFNMAP tracking in the PAT code; S3"),
+    Era(
+        "tracker",
+        "track_ctx",
+        "6.16",
+        "convert VM_PFNMAP tracking to pfnmap_track() + pfnmap_untrack(); S4",
+        before="vm_pat",
+        after="6.15",
+        commit="f8e97613fed2",
+        catalogue="D01",
+    ),
+    Era("flush", "none", "2.6.29", "nothing forces a flush; S8.3"),
+    Era(
+        "flush",
+        "end_vma",
+        "5.19",
+        "Force tlb-flush VM_PFNMAP vmas; S8.1.4, measured",
+        before="none",
+        commit="b67fbebd4cf9",
+        catalogue="B01",
+    ),
+    Era(
+        "flush",
+        "free_vmas",
+        "6.16",
+        "tlb_free_vmas() at the head of free_pgtables(); S8.1.5, measured",
+        before="end_vma",
+        commit="bfe125f1b187",
+        catalogue="B03",
+    ),
+    Era(
+        "flush",
+        "first_vma",
+        "5.10.141",
+        "Force TLB flush for PFNMAP mappings before unlink_file_vma()",
+        before="none",
+        commit="895428ee124a",
+        catalogue="B02",
+        only="5.10",
+    ),
+    Era(
+        "flush",
+        "first_vma",
+        "5.15.65",
+        "Force TLB flush for PFNMAP mappings before unlink_file_vma()",
+        before="none",
+        commit="526a9ce7e134",
+        catalogue="B02",
+        only="5.15",
+    ),
+    Era(
+        "flush",
+        "free_vmas",
+        "5.10.y",
+        "Fix TLB flush for not-first PFNMAP mappings in unmap_region(), September 2022",
+        before="first_vma",
+        commit="891f03f688de",
+        catalogue="B02",
+        only="5.10",
+    ),
+)
 
 
-def series_key(series: str) -> tuple[int, ...]:
-    """A series as numbers, so that 6.9 comes before 6.12."""
-    return tuple(int(part) for part in series.split("."))
+def era_of(seam: str, series: str) -> Era:
+    """The policy mainline had for *seam* by *series*."""
+    return [era for era in ERAS if era.seam == seam and era.reached(series)][-1]
 
 
 def profile_of(series: str) -> Profile:
-    """The profile of one of :data:`SERIES`."""
-    key = series_key(series)
-    switches = {switch.name: switch.on(series) for switch in SWITCHES}
-    tracker = next(name for since, name in reversed(TRACKERS) if series_key(since) <= key)
-    flushes = next(name for since, name in reversed(FLUSHES) if series_key(since) <= key)
-    legacy = tracker == "vm_pat"
+    """The profile of a release, whether it is one of :data:`RELEASES` or lies between them."""
     return Profile(
         series=series,
-        tracker=tracker,
-        flushes=flushes,
-        end_match=legacy,
-        devmem_guards_aliases=legacy,
-        **switches,
+        tracker=era_of("tracker", series).name,
+        flushes=era_of("flush", series).name,
+        **{switch.name: switch.on(series) for switch in SWITCHES},
     )
 
 
-PROFILES = {series: profile_of(series) for series in SERIES}
+def assumed(series: str) -> list[str]:
+    """What the profile of *series* has by assumption alone, as a machine's name would say it."""
+    unsure = [
+        f"{seam}={era_of(seam, series).name}"
+        for seam in ("tracker", "flush")
+        if not all(era.known(series) for era in ERAS if era.seam == seam)
+    ]
+    unsure += [
+        f"{switch.name}={'on' if switch.on(series) else 'off'}"
+        for switch in SWITCHES
+        if not switch.known(series)
+    ]
+    return unsure
+
+
+def described(series: str) -> str:
+    """What a report says of the profile: its name, and how far it can be trusted."""
+    if series in CONFIRMED:
+        return f"profile {series}"
+    guesses = assumed(series)
+    return f"profile {series}, not confirmed on a kernel" + (
+        f" (assumed: {', '.join(guesses)})" if guesses else ""
+    )
+
+
+#: Every release's profile, oldest first.
+PROFILES = {series: profile_of(series) for series in RELEASES}
+
+
+def spec_of(release: str) -> str:
+    """The model of a kernel *release* (``6.12.107``): its series, less what later point releases brought.
+
+    A name like Debian's 6.1.0 does not say the point release, and stands for the newest.
+    """
+    at = series_key(release)
+    series = ".".join(map(str, at[:2]))
+    later = [
+        switch.name
+        for switch in SWITCHES
+        for point in map(series_key, switch.stable)
+        if point[:2] == at[:2] and (0,) < at[2:] < point[2:]
+    ]
+    return ",".join([series, *(f"{name}=off" for name in later)])

@@ -19,6 +19,8 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -39,6 +41,7 @@ from pfnlab.programs.ops import (
     Span,
     Thread,
     UnmapMappingRange,
+    VfioClose,
     Via,
     Write,
     ZapVmaPtes,
@@ -73,6 +76,11 @@ _RANGES: dict[str, Callable[[Span], Call]] = {
     "mincore": Mincore,
     "process_vm_readv": ProcessVmReadv,
     "zap_vma_ptes": ZapVmaPtes,
+}
+_NAMED: dict[str, Callable[[str], Call]] = {
+    "memory_disable": MemoryDisable,
+    "memory_enable": MemoryEnable,
+    "vfio_close": VfioClose,
 }
 _PLAIN: dict[str, Call] = {
     "mlockall": Mlockall(),
@@ -119,6 +127,9 @@ class Calls:
             return _PLAIN[verb]
         if verb in DEVICE_VERBS:
             return self._on_device(line, verb)
+        if verb in _NAMED:
+            self.at["source"] = line.column
+            return _NAMED[verb](line.word("device", f"`{verb} bar`"))
         span = self._span(line, verb)
         if verb in _RANGES:
             return _RANGES[verb](span)

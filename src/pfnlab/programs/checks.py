@@ -28,6 +28,8 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -50,6 +52,7 @@ from pfnlab.programs.ops import (
     Span,
     Thread,
     UnmapMappingRange,
+    VfioClose,
     Write,
     ZapVmaPtes,
 )
@@ -228,13 +231,27 @@ class Scope(Names):
         if not call.shared and call.driver.how in ("fault", "fault_prot"):
             raise Wrong("a private mapping filled on fault stops the kernel: write `shared`", "sharing")
 
-    def _on_device(self, call: UnmapMappingRange | RequestMemRegion | Ioremap) -> None:
-        device = self.devices.get(call.span.name)
+    def _pci(self, name: str) -> Device:
+        device = self.devices.get(name)
         if device is None or device.kind != "pci":
-            near = did_you_mean(
-                call.span.name, [one for one, what in self.devices.items() if what.kind == "pci"]
+            near = did_you_mean(name, [one for one, what in self.devices.items() if what.kind == "pci"])
+            raise Wrong(f"there is no pci device {quoted(name)}{near}", "source")
+        return device
+
+    def _vfio(self, call: MemoryDisable | MemoryEnable | VfioClose) -> None:
+        """What is done to a device as a whole is done to the one BAR of a guest."""
+        self._alone(self._pci(call.device).name)
+
+    def _alone(self, device: str) -> None:
+        others = [name for name, one in self.devices.items() if one.kind == "pci" and name != device]
+        if others:
+            raise Wrong(
+                f"vfio takes {device} as a whole, which {others[0]} would be part of: declare one pci device",
+                "source",
             )
-            raise Wrong(f"there is no pci device {quoted(call.span.name)}{near}", "source")
+
+    def _on_device(self, call: UnmapMappingRange | RequestMemRegion | Ioremap) -> None:
+        device = self._pci(call.span.name)
         forwards(call.span, "source")
         if call.span.end > device.pages:
             pages = device.pages
@@ -254,6 +271,8 @@ class Scope(Names):
                 f": write one of {', '.join(vias)}",
                 "via",
             )
+        if via == "vfio":
+            self._alone(device.name)
 
     def _mremap(self, call: Mremap) -> None:
         self.pages(call.span, "span", empty=True)
@@ -339,6 +358,9 @@ class Scope(Names):
         ReleaseMemRegion: _plain,
         Ioremap: _on_device,
         Iounmap: _plain,
+        MemoryDisable: _vfio,
+        MemoryEnable: _vfio,
+        VfioClose: _vfio,
         ReadMemtypeList: _plain,
         Release: _plain,
     }

@@ -23,16 +23,27 @@ _OWN_WORDS = {"link", "unlink", "clear", "flush all"}
 _WORDS = _OTHER_WORDS | {word: word for word, _ in EVENTS.values() if word not in _OWN_WORDS}
 
 #: Events between a split and the end of its re-linking.
-_IN_SPLIT = ("dup", "anon_clone", "vma_adjust", "rmap_add", "rmap_del")
+_IN_SPLIT = ("dup", "anon_clone", "vma_adjust", "rmap_add", "rmap_del", "flush")
+
+#: What never happens between the gather and the finish of a file that zaps the new part of a split.
+_NOT_IN_SPLIT = ("rmap_add", "rmap_del", "free_pgtables", "change_prot")
+
+
+def _zaps(events: Sequence[tuple[str, T]]) -> bool:
+    """Whether the gather that *events* begin with is over before anything else happens."""
+    names = [name for name, _ in events]
+    inside = names[: names.index("finish")] if "finish" in names else names
+    return not any(name in _NOT_IN_SPLIT for name in inside)
 
 
 def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
     """The core order of *events*, each the tracer's name and whatever goes with it, in our words."""
     # From 7.1 on the two functions that clear a VMA are one, under the outer one's name.
     clear = "zap_range" if any(name == "zap_range" for name, _ in events) else "zap_vma"
-    splitting = False
-    for name, rest in events:
-        splitting = name == "split" or (splitting and name in _IN_SPLIT)
+    splitting = zapping = False
+    for at, (name, rest) in enumerate(events):
+        zapping = (zapping and name != "finish") or (splitting and name == "gather" and _zaps(events[at:]))
+        splitting = name == "split" or (splitting and (zapping or name in (*_IN_SPLIT, "finish")))
         if splitting and name in ("rmap_add", "rmap_del"):
             continue
         word = "clear" if name == clear else _WORDS.get(name)

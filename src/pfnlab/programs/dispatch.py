@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
@@ -19,6 +19,7 @@ from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar
+from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.walk import mincore, process_vm_readv
 from pfnlab.mm.zap import unmap_mapping_range
@@ -32,6 +33,8 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -51,6 +54,7 @@ from pfnlab.programs.ops import (
     Span,
     Thread,
     UnmapMappingRange,
+    VfioClose,
     Write,
     ZapVmaPtes,
 )
@@ -121,6 +125,12 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             process_vm_readv(mm, _pages(places, span)[0])
         case ReadMemtypeList():
             kernel.book.debugfs()
+        case MemoryDisable(device=device) | MemoryEnable(device=device):
+            _vfio(kernel, places, device).set_memory(isinstance(call, MemoryEnable))
+        case VfioClose(device=device):
+            # The agent has the descriptor, and what the agent does is no part of an order.
+            with kernel.trace.unseen():
+                _vfio(kernel, places, device).close()
         case _:
             _ask_driver(kernel, task, call, places)
 
@@ -134,7 +144,7 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
         case ZapVmaPtes(span=span):
             driver.zap(task.mm, *_pages(places, span))
         case UnmapMappingRange(span=span, keep_cows=keep):
-            unmap_mapping_range(kernel, _pfns(places, span), iomem=False, even_cows=not keep)
+            unmap_mapping_range(kernel, _pfns(places, span), "driver", even_cows=not keep)
         case RemapPfnRange(span=span, mode=mode):
             driver.remap_pfn_range(task.mm, *_pages(places, span), mode)
         case RequestMemRegion(span=span):
@@ -147,6 +157,23 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
             driver.iounmap(kernel)
         case _:
             raise Defect(f"no system call for {call!r}")
+
+
+def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
+    """The device, which is opened for the first operation on it."""
+    if device not in kernel.vfio:
+        pfns = places.devices[device]
+        kernel.vfio[device] = VfioDevice(kernel, places.whole or pfns, pfns)
+    opened: VfioDevice = kernel.vfio[device]
+    return opened
+
+
+def close_files(kernel: Kernel) -> None:
+    """No task is left: what the agent held open for them is closed."""
+    for device in kernel.vfio.values():
+        if device.open:
+            with kernel.trace.unseen():
+                device.close()
 
 
 def _pages(places: Places, span: Span) -> tuple[int, int]:
@@ -186,6 +213,11 @@ def _file(kernel: Kernel, call: Mmap, places: Places) -> tuple[MappedFile | None
     if call.driver is not None:
         how = call.driver
         return DriverFile(how.how, how.mode, how.part or (0, 0)), device.start + call.source.start
+    if call.via == "vfio":
+        opened = _vfio(kernel, places, call.source.name)
+        if not opened.open:
+            raise ModelledErrno(errno.EBADF)
+        return opened, BAR_OFFSET + call.source.start
     if call.via in ("devmem", "devmem-sync"):
         prepare = kernel.profile.devmem_mmap_prepare
         return DevMem(call.via == "devmem-sync", prepare), device.start + call.source.start

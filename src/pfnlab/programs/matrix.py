@@ -16,19 +16,25 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.policies.profiles import PROFILES
+from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.policies.profiles import PROFILES, spec_of
 from pfnlab.programs import recorded_order, recorded_races
 from pfnlab.programs.kmsg import ANYBODY, once_message
 from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import PteSeen, Run, Step, VmaSeen
-from pfnlab.programs.ops import MAIN_TASK, Program
+from pfnlab.programs.observation import REGION, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.ops import MAIN_TASK, Program, uses_vfio
 from pfnlab.programs.pte_text import RAM
-from pfnlab.programs.recorded import Observed, Recorded, Waiting, task_name, translate
+from pfnlab.programs.recorded import Observed, Recorded, Waiting, task_name, translate, window_pages
 from pfnlab.programs.recorded_order import Ordered
 from pfnlab.programs.recorded_races import Raced
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
 _SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}
+
+
+#: Offsets into a vfio region are recorded less the number of the BAR's first page.
+_RECORDED_REGION = BAR_OFFSET - 0xF8000
 
 
 @dataclass
@@ -98,6 +104,8 @@ def _predict(rows: list[Recorded], result: MatrixResult) -> None:
         cases.setdefault(row.case, []).append(row)
     # A line printed once per boot shows only in the first case that causes it (S12.4.3).
     spent: dict[str, set[str]] = {}
+    # What is written stays, and a case may reach into the window of the next one (S12.1.2).
+    memory: dict[str, dict[int, int]] = {}
     for index, (name, kernels) in enumerate(cases.items()):
         result.cases += 1
         result.rows += len(kernels)
@@ -112,7 +120,11 @@ def _predict(rows: list[Recorded], result: MatrixResult) -> None:
         good = True
         for row in kernels:
             seen = spent.setdefault(row.kernel_release, set())
-            misses = list(_misses(program, row, seen))
+            window = window_pages(row.ops) * index
+            written = memory.setdefault(row.kernel_release, {})
+            there = {page - window: value for page, value in written.items()}
+            misses = list(_misses(program, row, seen, there))
+            written.update({page + window: value for page, value in there.items()})
             seen |= _once(row)
             result.rows_exact += not misses
             good = good and not misses
@@ -150,15 +162,15 @@ def _predict_rows(rows: list[_R], misses: Callable[[_R], Iterable[str]], result:
 
 
 def _once(row: Recorded) -> set[str]:
-    messages = (once_message(line) for observed in row.obs for line in observed.dmesg)
+    messages = (once_message(_line(line, anonymous=True)) for one in row.obs for line in one.dmesg)
     return {message for message in messages if message is not None}
 
 
-def _misses(program: Program, row: Recorded, spent: set[str]) -> Iterable[str]:
+def _misses(program: Program, row: Recorded, spent: set[str], memory: dict[int, int]) -> Iterable[str]:
     """Every observation of one kernel that the model does not predict."""
-    run: Run = ModelMachine(row.series).run_one(program)
+    run: Run = ModelMachine(spec_of(row.version)).run_one(program, memory=memory)
     starts = {area.name: area.name.upper() for area in program.areas}
-    for observed, step in zip(row.obs, run.steps, strict=False):
+    for observed, step in zip(row.obs, _in_window(program, run.steps), strict=False):
         for what, recorded, predicted in _compare(observed, step, starts, spent):
             if recorded != predicted:
                 yield (
@@ -167,6 +179,17 @@ def _misses(program: Program, row: Recorded, spent: set[str]) -> Iterable[str]:
                 )
     if len(row.obs) != len(run.steps):
         yield f"wrong {row.case} on {row.series}: {len(row.obs)} observations, {len(run.steps)} predicted"
+
+
+def _in_window(program: Program, steps: tuple[Step, ...]) -> Iterable[Step]:
+    """What recordings show of steps: not the entry of the whole BAR that vfio-pci makes for itself."""
+    if not any(uses_vfio(op.call) for op in program.ops):
+        return steps
+    whole = program.devices[0].pages
+    return (
+        msgspec.structs.replace(step, book=tuple(one for one in step.book if one.span.pages != whole))
+        for step in steps
+    )
 
 
 def _compare(
@@ -179,7 +202,8 @@ def _compare(
     yield "result", "ok" if observed.ret >= 0 else observed.errno, result
     yield "memtype", observed.memtype, _memtype(step)
     anonymous = verb in ("exit", "kill", "exec", "END")
-    yield "dmesg", [_line(line, anonymous) for line in observed.dmesg], _log(step, spent)
+    lines = [_line(line, anonymous) for line in observed.dmesg if not line.startswith("RIP: ")]
+    yield "dmesg", lines, _log(step, spent)
     if verb == "pte":
         yield "pte", observed.val, ["no-pgd ok"] * len(observed.val) if missing else _ptes(observed.op, step)
     elif verb == "maps":
@@ -197,7 +221,7 @@ def _memtype(step: Step) -> list[tuple[int, int, str]]:
 def _line(line: str, anonymous: bool) -> str:
     """A recorded log line in our words."""
     line = re.sub(r"\[mem \+(-?\d+)-\+(-?\d+)\]", r"bar[\1:\2]", line)
-    line = re.sub(r":LINE$", "", line)
+    line = re.sub(r"^(WARNING at \S+):(?:LINE|\d+)$", r"\1", line)
 
     def name(match: re.Match[str]) -> str:
         return ANYBODY if anonymous else task_name(match[1])
@@ -217,6 +241,8 @@ def _vmas(step: Step) -> list[VmaSeen]:
 
 def _vma(vma: VmaSeen, letters: dict[str, str]) -> str:
     offset = vma.offset.start if vma.offset else 0
+    if vma.offset is not None and vma.offset.name == REGION:
+        offset += _RECORDED_REGION
     where = f"{letters[vma.span.name]}+{vma.span.start}..{vma.span.end}"
     return f"{where} {vma.perms} {'kdrv' if vma.file == 'driver' else vma.file} pg{offset:+d}"
 
@@ -246,7 +272,10 @@ def _pte(runs: list[PteSeen], page: int) -> str:
         return "none" if run.entry == "none@L1" else run.entry
     level, mode, *words = run.entry.split()
     slot = _SLOTS[mode]
-    place = "ram" if run.target == RAM else f"bar{run.target.start + page - run.span.start:+d}"
+    within = page - run.span.start
+    if level == "L2":
+        within -= within % LEAF_PAGES[2]
+    place = "ram" if run.target == RAM else f"bar{run.target.start + within:+d}"
     bits = f"pat={slot >> 2} pcd={slot >> 1 & 1} pwt={slot & 1}"
     return " ".join([place, level, f"PAT{slot}({mode})", bits, *words])
 

@@ -12,14 +12,17 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
+from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
 from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.profiles import PROFILES
+from pfnlab.policies.profiles import PROFILES, described
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.dispatch import close_files
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
-from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held
+from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, uses_vfio
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.programs.printer import op_lines
+from pfnlab.programs.refused import refuse_unknown
 from pfnlab.programs.running import OneByOne, SideBySide
 from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
@@ -28,6 +31,10 @@ _BAR_PFN = phys_to_pfn(0xF800_0000)
 _BAR_PAGES = 24576
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
+
+#: Where that of a vfio-pci device lies, and its least size.
+_VFIO_BAR_PFN = phys_to_pfn(0xE000_0000)
+_VFIO_BAR_PAGES = 65536
 
 #: The first page of low memory given to a program.
 _LOWMEM_PFN = 0x10
@@ -40,10 +47,11 @@ END = "end"
 
 
 class ModelMachine:
-    """The model with one kernel profile, policies perhaps replaced.
+    """The model with one kernel profile, policies and commits perhaps replaced.
 
-    :param spec: a series and what to change, as ``7.2,tracker=vm_pat,mseal=off``
-    :raises Misuse: unknown series, seam, policy or switch; the message lists what there is
+    :param spec: a series and what to change, as ``7.2,tracker=vm_pat,mseal=off`` or
+        ``6.1,without=04c35ab3bdae``
+    :raises Misuse: unknown series, seam, policy, switch or commit; the message says what to write
     """
 
     def __init__(self, spec: str) -> None:
@@ -61,18 +69,23 @@ class ModelMachine:
         try:
             return self.run_one(program)
         except Undecided as undecided:
-            return Run(f"model:{self.spec}", f"profile {self.profile.series}", (), lost=str(undecided))
+            return Run(f"model:{self.spec}", described(self.profile.series), (), lost=str(undecided))
 
-    def run_one(self, program: Program, *, check: bool = False) -> Run:
+    def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
 
         :param check: assert every internal invariant after every step
+        :param memory: what stands in pages of its first device before; changed to what stands there after it
+        :raises Undecided: the model has no rule for something in it
         """
-        platform, devices = _place(program)
         profile = self.profile
+        refuse_unknown(program, profile.series)
+        platform, devices, whole = _place(program)
         kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
         kernel.start_task(MAIN_TASK)
-        places = Places.of(program, devices)
+        first = next(iter(devices.values())).start
+        kernel.memory = {first + page: value for page, value in (memory or {}).items()}
+        places = replace(Places.of(program, devices), whole=whole)
         running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
         observer = Observer(kernel, places)
         steps = []
@@ -86,18 +99,21 @@ class ModelMachine:
         steps.append(running.seen(_end(kernel, observer)))
         if check:
             kernel._check()
-        return Run(f"model:{self.spec}", f"profile {self.profile.series}", tuple(steps))
+        if memory is not None:
+            memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
+        return Run(f"model:{self.spec}", described(profile.series), tuple(steps))
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
     """Every task is killed, the last created first."""
     for task in reversed(kernel.processes()):
         kernel.exit(task)
+    close_files(kernel)
     return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 
-def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
-    """A machine with the program's devices, and where they lie on it."""
+def _place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
+    """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
     pci_pages = sum(
         -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES
         for device in program.devices
@@ -108,6 +124,13 @@ def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
     if pci_pages > _BAR_PAGES:
         bar = _HIGH_BAR_PFN
         platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
+    whole = None
+    if any(uses_vfio(op.call) for op in program.ops):
+        # As in a guest, where the device is the beginning of a BAR.
+        pages = max(device.pages for device in program.devices if device.kind == "pci")
+        pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
+        bar = _VFIO_BAR_PFN if pages == _VFIO_BAR_PAGES else _HIGH_BAR_PFN
+        whole = PfnRange(bar, bar + pages)
     resources = [resource for resource in platform.phys.resources if resource.system_ram]
     lowmem = _LOWMEM_PFN
     devices = {}
@@ -117,10 +140,11 @@ def _place(program: Program) -> tuple[Platform, dict[str, PfnRange]]:
             lowmem += device.pages
             continue
         pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
-        resources.append(Resource(pfns.start * PAGE_SIZE, pfns.end * PAGE_SIZE, f"BAR of {device.name}"))
+        behind = pfns.end if whole is None else whole.end
+        resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
         bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
     phys = type(platform.phys)(tuple(resources))
-    return replace(platform, phys=phys), devices
+    return replace(platform, phys=phys), devices, whole
 
 
 def _profile(spec: str) -> Profile:
@@ -132,15 +156,21 @@ def _profile(spec: str) -> Profile:
     profile = PROFILES[series]
     for change in changes:
         profile = _changed(profile, change)
+    written = [change.partition("=") for change in changes]
+    check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
     return profile
 
 
 def _changed(profile: Profile, change: str) -> Profile:
-    """The profile with one ``tracker=NAME`` or ``SWITCH=on|off`` applied."""
+    """The profile with one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off`` applied."""
     name, equals, value = change.partition("=")
     switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
+    if name == "with":
+        return with_commit(profile, value)
+    if name == "without":
+        return without_commit(profile, value)
     if name == "tracker" and value in TRACKERS:
-        return replace(profile, tracker=value, end_match=value == "vm_pat")
+        return with_tracker(profile, value)
     if name == "flush" and value in FLUSHES:
         return replace(profile, flushes=value)
     if name == "flush":
@@ -153,4 +183,7 @@ def _changed(profile: Profile, change: str) -> Profile:
     if name in switches:
         raise Misuse(f"write {name}=on or {name}=off")
     known = ", ".join(switches)
-    raise Misuse(f"{change!r} changes nothing known: write tracker=POLICY, flush=POLICY or one of {known}")
+    raise Misuse(
+        f"{change!r} changes nothing known: "
+        f"write tracker=POLICY, flush=POLICY, with=COMMIT, without=COMMIT or one of {known}"
+    )

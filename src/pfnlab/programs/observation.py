@@ -22,6 +22,9 @@ NOT_HELD = "not held"
 #: The pseudo device of pages that belong to no device of the program (numbered absolutely).
 PHYSICAL = "phys"
 
+#: The pseudo device of file offsets that count from the start of a vfio region, not physically.
+REGION = "region"
+
 
 class BookEntry(msgspec.Struct, frozen=True):
     """One line of the memtype list: device pages and their mode (``wb wc uc- uc wt wp``)."""
@@ -39,10 +42,10 @@ class VmaSeen(msgspec.Struct, frozen=True):
     :param task: whose
     :param span: pages of the area
     :param perms: as printed, ``rw-s``
-    :param file: ``wc``, ``uc`` (resource files), ``mem``, ``proc``, ``driver``, ``anon``
+    :param file: ``wc``, ``uc`` (resource files), ``mem``, ``proc``, ``driver``, ``vfio``, ``anon``
     :param offset: device pages the file offset stands for, or None for anonymous memory:
-        physical for all interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)``
-        where a driver's RAM is mapped private
+        physical for most interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)``
+        where a driver's RAM is mapped private, ``region[0:8]`` where it counts from a vfio region
     :param flags: the VmFlags codes, in the kernel's order
     :param rss: kB; with ``anonymous`` and ``locked`` it is what smaps counts
     """

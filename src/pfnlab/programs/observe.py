@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pfnlab.hw.bits import PAGE_PSE, pgprot_4k_2_large
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
@@ -85,7 +86,7 @@ class Observer:
         """What the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
         if vma.file is None:
             return None
-        span = self.places.device_span(vma.pgoff, vma.pgoff + vma.nr)
+        span = self.places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
         return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
 
     def _named(self, tasks: list[Task]) -> dict[Vma, str]:
@@ -123,7 +124,8 @@ class Observer:
         for base, pages in self.places.areas.values():
             tables = task.mm.tables
             for run in tables.runs(base, base + pages):
-                yield self._seen(task, run.start, run.end, self._target(run), entry_text(run.bits, 1))
+                raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
+                yield self._seen(task, run.start, run.end, self._target(run), entry_text(raw, run.level))
             for start, end, level in tables.missing(base, base + pages):
                 yield self._seen(task, start, end, None, entry_text(0, level))
 

@@ -25,10 +25,10 @@ FIRST_AREA_PAGE = 1 << 32
 AREA_ALIGN_PAGES = 1 << 18
 
 #: The interface a mapping is made through.
-Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "anon"]
+Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon"]
 
 #: Interfaces that map a PCI BAR; the ones low memory has; anonymous memory has just its own.
-PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver")
+PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
 
 #: How the guest driver maps: all at once, a part, in two halves, ordinary RAM instead of the device, page
@@ -292,6 +292,24 @@ class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
     """The driver undoes its own mapping."""
 
 
+class MemoryDisable(msgspec.Struct, frozen=True, tag="memory_disable"):
+    """Clear the memory space bit in the command register of a pci device, through vfio-pci."""
+
+    device: str
+
+
+class MemoryEnable(msgspec.Struct, frozen=True, tag="memory_enable"):
+    """Set that bit again."""
+
+    device: str
+
+
+class VfioClose(msgspec.Struct, frozen=True, tag="vfio_close"):
+    """Close the descriptor of the device that vfio-pci gave; mappings keep it open."""
+
+    device: str
+
+
 class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
     """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
 
@@ -341,6 +359,9 @@ Call = (
     | ReleaseMemRegion
     | Ioremap
     | Iounmap
+    | MemoryDisable
+    | MemoryEnable
+    | VfioClose
     | ProcessVmReadv
     | Mincore
     | ReadMemtypeList
@@ -467,6 +488,15 @@ def tasks_of(program: Program) -> list[str]:
     tasks = [MAIN_TASK]
     tasks += [op.call.child for op in program.ops if isinstance(op.call, (Fork, Thread))]
     return list(dict.fromkeys(tasks))
+
+
+#: Operations on a device that was opened through vfio-pci.
+VFIO_CALLS = (MemoryDisable, MemoryEnable, VfioClose)
+
+
+def uses_vfio(call: Call) -> bool:
+    """Whether *call* needs a device that is opened through vfio-pci."""
+    return isinstance(call, VFIO_CALLS) or (isinstance(call, Mmap) and call.via == "vfio")
 
 
 def is_held(program: Program) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pfnlab.programs.observation import PHYSICAL
+from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.observation import PHYSICAL, REGION
 from pfnlab.programs.ops import Program, Span, area_extents, area_starts
 from pfnlab.units import PfnRange
 
@@ -25,10 +26,12 @@ class Places:
 
     :param devices: the page frames of every device
     :param areas: for every area its first virtual page and how many pages may be named in it
+    :param whole: a BAR that is larger than the one device in it, where a driver takes it as a whole
     """
 
     devices: Mapping[str, PfnRange] = field(default_factory=dict)
     areas: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    whole: PfnRange | None = None
 
     @classmethod
     def of(cls, program: Program, devices: Mapping[str, PfnRange]) -> Places:
@@ -43,11 +46,19 @@ class Places:
         that starts up to :data:`PAST_END_PAGES` behind a device counts from it too, unless it starts
         in another one. Everything else is ``phys``, numbered absolutely.
         """
+        if (start_pfn, end_pfn) == self.whole:
+            start_pfn, end_pfn = next(pfns for pfns in self.devices.values() if pfns.start == start_pfn)
         name = self.device_at(start_pfn) or self._device_before(start_pfn)
         if name is None:
             return Span(PHYSICAL, start_pfn, end_pfn)
         base = self.devices[name].start
         return Span(name, start_pfn - base, end_pfn - base)
+
+    def offset_span(self, file: str, first: int, end: int) -> Span:
+        """What the offsets *first* up to *end* in a file stand for, in pages: most files count physically."""
+        if file == "vfio" and first >= BAR_OFFSET:
+            return Span(REGION, first - BAR_OFFSET, end - BAR_OFFSET)
+        return self.device_span(first, end)
 
     def device_at(self, pfn: int) -> str | None:
         """The device that holds page frame *pfn*."""

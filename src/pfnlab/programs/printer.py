@@ -26,6 +26,8 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -49,6 +51,7 @@ from pfnlab.programs.ops import (
     Span,
     Thread,
     UnmapMappingRange,
+    VfioClose,
     Write,
     ZapVmaPtes,
 )
@@ -256,6 +259,9 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     ReleaseMemRegion: _plain("release_mem_region"),
     Ioremap: lambda call, mapped: f"ioremap {_pages(call.span)} {call.mode}",
     Iounmap: _plain("iounmap"),
+    MemoryDisable: lambda call, mapped: f"memory_disable {call.device}",
+    MemoryEnable: lambda call, mapped: f"memory_enable {call.device}",
+    VfioClose: lambda call, mapped: f"vfio_close {call.device}",
     ReadMemtypeList: _plain("memtype_list"),
     Release: _plain("release"),
 }

@@ -33,6 +33,8 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
+    MemoryDisable,
+    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -52,6 +54,7 @@ from pfnlab.programs.ops import (
     RequestMemRegion,
     Span,
     UnmapMappingRange,
+    VfioClose,
     Via,
     Write,
     ZapVmaPtes,
@@ -60,10 +63,14 @@ from pfnlab.programs.ops import (
 #: The recorded device: one BAR, of which every case has a window of its own (S12.1).
 BAR_PAGES = 16384
 WINDOW_PAGES = 64
+VFIO_WINDOW_PAGES = 512
 BAR = "bar"
 
 #: What a touch writes when the case does not say.
 _WRITTEN = 0x5A5A5A5A
+
+#: PCI_COMMAND_MEMORY.
+_COMMAND_MEMORY = 0x2
 
 _VIAS: dict[str, Via] = {
     "wc": "wc",
@@ -73,6 +80,7 @@ _VIAS: dict[str, Via] = {
     "procwc": "proc-wc",
     "procuc": "proc-uc",
     "kdrv": "driver",
+    "vfio": "vfio",
     "anon": "anon",
 }
 
@@ -104,10 +112,14 @@ class Observed(msgspec.Struct):
     val: Any = None
 
 
+def version_of(release: str) -> str:
+    """``6.12.107`` of ``6.12.107+deb13-cloud-amd64``."""
+    return release.split("-")[0].split("+")[0]
+
+
 def series_of(release: str) -> str:
     """``6.12`` of ``6.12.107+deb13-cloud-amd64``."""
-    numbers = release.split("-")[0].split("+")[0].split(".")
-    return ".".join(numbers[:2])
+    return ".".join(version_of(release).split(".")[:2])
 
 
 class Recorded(msgspec.Struct):
@@ -122,6 +134,11 @@ class Recorded(msgspec.Struct):
     def series(self) -> str:
         """The kernel's series."""
         return series_of(self.kernel_release)
+
+    @property
+    def version(self) -> str:
+        """The kernel's version with its point release, where the release says it."""
+        return version_of(self.kernel_release)
 
 
 class _Letters(dict[str, int]):
@@ -143,6 +160,11 @@ def task_name(actor: str) -> str:
     return MAIN_TASK if actor == "0" else f"p{actor}"
 
 
+def window_pages(ops: list[str]) -> int:
+    """The windows of the recording that a case with these operations is from."""
+    return VFIO_WINDOW_PAGES if any(" vfio " in op for op in ops) else WINDOW_PAGES
+
+
 def translate(case: str, ops: list[str], index: int) -> Program:
     """
     A recorded case as a program.
@@ -161,7 +183,7 @@ def translate(case: str, ops: list[str], index: int) -> Program:
         if isinstance(call, Exec):
             gone.add(actor)
         translated.append(Op(call, task_name(actor)))
-    device = Device(BAR, "pci", BAR_PAGES - WINDOW_PAGES * index)
+    device = Device(BAR, "pci", BAR_PAGES - window_pages(ops) * index)
     areas = tuple(Area(name, pages) for name, pages in letters.items())
     return Program(case, "", (device,), tuple(translated), areas)
 
@@ -300,6 +322,11 @@ def _device(args: list[str]) -> Span:
     return Span(BAR, start, start + int(args[1].removeprefix("pg"), 0))
 
 
+def _command(args: list[str], letters: _Letters) -> Call:
+    """Write the command register; of its bits only that of memory space changed in recordings."""
+    return MemoryEnable(BAR) if int(args[0]) & _COMMAND_MEMORY else MemoryDisable(BAR)
+
+
 def _look(args: list[str], letters: _Letters) -> Call:
     if args:
         _span(letters, args[0], args[1], args[2] if len(args) > 2 else "1")
@@ -328,6 +355,8 @@ _VERBS: dict[str, Callable[[list[str], _Letters], Call]] = {
     "exit": lambda args, letters: Exit(),
     "kill": lambda args, letters: Kill(),
     "ioctl": _ioctl,
+    "vfiocmd": _command,
+    "vfioclose": lambda args, letters: VfioClose(BAR),
     "pvr": lambda args, letters: ProcessVmReadv(_span(letters, *args)),
     "mincore": _ranged(Mincore),
     **dict.fromkeys(LOOKS, _look),

@@ -93,9 +93,18 @@ class SideBySide(OneByOne):
             return Said(errno_name(NO_TASK))
         if any(one.task == op.task for one in self._processors.waiting):
             return Said(BUSY)
-        operation = Operation(op.task, partial(self._perform, op), hold=_hold(op.hold), skip=_skip(op.skip))
+        run = partial(self._on_its_stack, op)
+        operation = Operation(op.task, run, hold=_hold(op.hold), skip=_skip(op.skip))
         self._processors.begin(operation)
         return _so_far(operation, op.hold is not None, self._processors.held is operation)
+
+    # A task writes to its stack before it does anything.
+    def _on_its_stack(self, op: Op) -> Said:
+        mm = self._kernel.tasks[op.task].mm
+        if mm.stacks_shared:
+            with mm.mmap_lock.read():
+                pass
+        return self._perform(op)
 
     def seen(self, step: Step) -> Step:
         """What can be compared of *step*."""

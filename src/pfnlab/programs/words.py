@@ -77,11 +77,14 @@ BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
 #: Operations on device pages.
 DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "ioremap")
+#: Operations on a device by its name, through vfio-pci.
+NAMED_DEVICE_VERBS = ("memory_disable", "memory_enable", "vfio_close")
 VERBS = (
     *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range"),
     *BIRTHS,
     *RANGE_VERBS,
     *DEVICE_VERBS,
+    *NAMED_DEVICE_VERBS,
     *PLAIN_VERBS,
 )
 
@@ -101,11 +104,12 @@ HOLD_FUNCTIONS = (
     *("vmf_insert_pfn_prot", "pfnlab_mmap", "pfnlab_fault"),
 )
 
-#: Words that cannot be names. ``phys`` and ``ram`` stand for memory of no device in observations.
+#: Words that cannot be names. ``phys``, ``ram`` and ``region`` stand for what is no device in
+#: observations.
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
-        *(ANON, "phys", "ram", MAIN_TASK, "none"),
+        *(ANON, "phys", "ram", "region", MAIN_TASK, "none"),
         *HEADERS,
         *PREFIXES,
         *VERBS,

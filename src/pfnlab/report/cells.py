@@ -21,8 +21,11 @@ NOTHING = "-"
 NOT_SEEN = "?"
 
 
-def cell(step: Step, field: str) -> tuple[str, ...]:
-    """The lines of one field of one step; empty for a value or a log that is not there."""
+def cell(step: Step, field: str, *, kept: bool = False) -> tuple[str, ...]:
+    """The lines of one field of one step; empty for a value or a log that is not there.
+
+    :param kept: a driver may keep entries of its own, so none is called leaked before the end
+    """
     match field:
         case "result":
             return (step.result,)
@@ -31,7 +34,8 @@ def cell(step: Step, field: str) -> tuple[str, ...]:
         case "log":
             return step.log
         case "book":
-            return tuple(_book_line(entry, step) for entry in step.book) or (NOTHING,)
+            silent = kept and step.op != "end"
+            return tuple(str(one) if silent else _book_line(one, step) for one in step.book) or (NOTHING,)
         case "vmas":
             return _vma_lines(step.vmas)
         case "ptes":

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from pfnlab.programs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.observation import Run, Step
-from pfnlab.programs.ops import Program
+from pfnlab.programs.ops import Ioremap, Program, uses_vfio
 from pfnlab.report.cells import HAPPENED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
 from pfnlab.report.verdict import verdict_lines
 
@@ -59,7 +59,8 @@ def render(
     """
     rows = [Row("", tuple((run.machine,) for run in runs), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
-    rows += step_rows(runs, verdict, fields)
+    kept = any(uses_vfio(op.call) or isinstance(op.call, Ioremap) for op in program.ops)
+    rows += step_rows(runs, verdict, fields, kept=kept)
     text = Text()
     for line in (program.title, program.asks):
         if line:
@@ -76,8 +77,13 @@ def render(
     return text
 
 
-def step_rows(runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]) -> list[Row]:
-    """The rows of all steps: operation and result, then the consequences worth showing."""
+def step_rows(
+    runs: Sequence[Run], verdict: Verdict, fields: Iterable[str], *, kept: bool = False
+) -> list[Row]:
+    """The rows of all steps: operation and result, then the consequences worth showing.
+
+    :param kept: see :func:`~pfnlab.report.cells.cell`
+    """
     differing = {(found.step, found.field) for found in verdict.differences}
     spent = spent_messages(runs)
     rows: list[Row] = []
@@ -87,7 +93,7 @@ def step_rows(runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]) -> l
         results = tuple(_result(step, run, index) for step, run in zip(seen, runs, strict=True))
         op = next(step.op for step in seen if step is not None)
         under = [
-            Row(f"  {field}", tuple(() if step is None else cell(step, field) for step in seen), lit)
+            Row(f"  {field}", tuple(() if one is None else cell(one, field, kept=kept) for one in seen), lit)
             for field in fields
             for lit in [_lit(seen, field, spent) if (index, field) in differing else frozenset[int]()]
             if (index, field) in differing

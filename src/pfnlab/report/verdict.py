@@ -33,7 +33,8 @@ def verdict_lines(runs: Sequence[Run], verdict: Verdict, width: int = 100) -> li
 def expect_text(expect: Expect) -> str:
     """An ``expect`` line's content: ``6.1..6.12 leaked bar[0:8] wc``."""
     leaked = ", ".join(f"{leak.span} {leak.mode}" for leak in expect.leaked)
-    return f"{expect.first}..{expect.last or ''} {'leaked ' + leaked if leaked else 'nothing left'}"
+    series = expect.first if expect.first == expect.last else f"{expect.first}..{expect.last or ''}"
+    return f"{series} {'leaked ' + leaked if leaked else 'nothing left'}"
 
 
 def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[Line]:

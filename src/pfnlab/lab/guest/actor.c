@@ -85,6 +85,8 @@ static int open_via(enum via via)
 		return fd;
 	case VIA_DRIVER:
 		return driver_open_to_map();
+	case VIA_VFIO:
+		return vfio_fetch();
 	default:
 		return -1;
 	}
@@ -105,6 +107,21 @@ static void map(const struct op *op, struct answer *answer)
 		order_record(true);
 	at = mmap((void *)arg[1], arg[2], arg[3], arg[4], fd, arg[5]);
 	answer->ret = at == MAP_FAILED ? -1 : 0;
+	answer->error = errno;
+	if (op->order)
+		order_record(false);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Decoding of the device's memory, on or off. */
+static void switch_memory(const struct op *op, struct answer *answer)
+{
+	int fd = vfio_fetch();
+
+	if (op->order)
+		order_record(true);
+	answer->ret = fd < 0 ? -1 : vfio_memory(fd, op->arg[0]);
 	answer->error = errno;
 	if (op->order)
 		order_record(false);
@@ -277,11 +294,12 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	if (op->order && op->verb != MMAP)
+	if (op->order && op->verb != MMAP && op->verb != MEMORY)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
 	case MMAP:     map(op, answer); return;
+	case MEMORY:   switch_memory(op, answer); return;
 	case MREMAP:   move(arg, answer); return;
 	case LOAD:
 	case STORE:    touch(op, answer); return;

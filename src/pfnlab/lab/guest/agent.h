@@ -9,6 +9,7 @@
  *     tasks.c    the processes of a program, seen from the agent: start, operate, wait, kill
  *     actor.c    the same processes from inside: they make the system calls
  *     driver.c   the test driver: loaded when a program needs it, and asked
+ *     vfio.c     the device under test through vfio-pci
  *     observe.c  memtype list, kernel log, VMAs
  *     ptes.c     page tables through /proc/kcore
  *     offsets.c  where the kernel keeps them: BTF and kallsyms
@@ -48,11 +49,12 @@
 
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL,
-	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, VERBS
+	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, MEMORY, VFIO_CLOSE,
+	VERBS
 };
 
 enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIA_DRIVER,
-	VIAS };
+	VIA_VFIO, VIAS };
 
 /* What the agent does with an operation: all of it, begin it only, ask for what was begun, say where its task is. */
 enum part { WHOLE, BEGIN, COLLECT, WHERE };
@@ -64,6 +66,7 @@ struct op {
 	enum verb verb;
 	uint64_t arg[ARGS];           /* mmap: arg[0] is the enum via; driver: the command's number */
 	bool order;                   /* the kernel calls inside it are recorded */
+	bool vfio;                    /* it needs the device through vfio-pci */
 	char comm[COMM];              /* of the task that executes it */
 	char child_comm[COMM];        /* of the task a fork creates */
 };
@@ -137,6 +140,14 @@ int driver_open_to_map(void);
 const char *driver_load(void);
 void driver_operate(const uint64_t *arg, struct answer *answer);
 void driver_reset(void);
+
+/* vfio.c */
+const char *vfio_prepare(void);
+int vfio_open(void);
+int vfio_close(void);
+void vfio_end(void);
+int vfio_fetch(void);
+int vfio_memory(int fd, bool on);
 
 /* observe.c */
 void observe_open(void);

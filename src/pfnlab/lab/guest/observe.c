@@ -150,7 +150,7 @@ static void say_vma(int slot, const struct vma *vma, const char *flags)
 	say(" ");
 	say_decimal(vma->locked);
 	say(" ");
-	for (const char *flag = flags; flag[0] >= 'a' && flag[0] <= 'z'; flag += strspn(flag, " ")) {
+	for (const char *flag = flags; (flag[0] >= 'a' && flag[0] <= 'z') || flag[0] == '?'; flag += strspn(flag, " ")) {
 		size_t n = strcspn(flag, " \n");
 
 		if (flag != flags)

@@ -112,6 +112,7 @@ static void end_program(void)
 	tasks_kill();
 	say("step end\nr 0 0\n");
 	order_end();
+	vfio_end();
 	observe_kernel();
 }
 
@@ -149,6 +150,8 @@ static void answer_program(char **text)
 		driver_reset();
 	if (!wrong && program.driver)
 		wrong = driver_load();
+	if (!wrong && program.vfio)
+		wrong = vfio_prepare();
 	if (!wrong && !program.times && !open && !task_first())
 		wrong = "the first task cannot be forked";
 	if (wrong) {
@@ -156,6 +159,7 @@ static void answer_program(char **text)
 		say(wrong);
 		say("\n");
 		tasks_kill();
+		vfio_end();
 	} else {
 		say("program ");
 		say(program.id);

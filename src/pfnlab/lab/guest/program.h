@@ -17,6 +17,7 @@ extern struct program {
 	int watches, areas, count;
 	uint64_t times;               /* of a loop; 0: a program */
 	bool driver;                  /* something in it needs the test driver */
+	bool vfio;                    /* something in it needs the device through vfio-pci */
 	bool more;                    /* the tasks stay for the next request */
 	char comm[TASKS][COMM];
 	struct op op[OPS];

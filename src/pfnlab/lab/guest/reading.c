@@ -17,12 +17,13 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[MREMAP] = { "mremap", 5 }, [MLOCKALL] = { "mlockall", 0 }, [LOAD] = { "load", 1 }, [STORE] = { "store", 2 },
 	[FORK] = { "fork", 1 }, [EXEC] = { "exec", 0 }, [EXIT] = { "exit", 0 }, [KILL] = { "kill", 0 }, [NOP] = { "nop", 0 },
 	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 }, [MINCORE] = { "mincore", 2 }, [READV] = { "readv", 1 },
-	[MEMTYPES] = { "memtypes", 0 },
+	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [VFIO_CLOSE] = { "vfio-close", 0 },
 };
 
 static const char *const vias[VIAS] = {
 	[VIA_WC] = "wc", [VIA_UC] = "uc", [VIA_DEVMEM] = "devmem", [VIA_DEVMEM_SYNC] = "devmem-sync",
 	[VIA_PROC_WC] = "proc-wc", [VIA_PROC_UC] = "proc-uc", [VIA_ANON] = "anon", [VIA_DRIVER] = "driver",
+	[VIA_VFIO] = "vfio",
 };
 
 struct program program;
@@ -106,6 +107,8 @@ static void read_op(char **word, int words, enum part part)
 	}
 	op->verb = verb;
 	program.driver |= verb == DRIVER || (verb == MMAP && !strcmp(word[3], vias[VIA_DRIVER]));
+	op->vfio = verb == MEMORY || verb == VFIO_CLOSE || (verb == MMAP && !strcmp(word[3], vias[VIA_VFIO]));
+	program.vfio |= op->vfio;
 	for (int i = 0; i < words - 3; i++) {
 		if (verb == MMAP && i == 0)
 			op->arg[i] = via(word[3]);

@@ -225,6 +225,11 @@ void task_operate(struct op *op, struct answer *answer)
 		return;
 	} else if (op->verb == KILL && tasks[op->task].pid) {
 		end(&tasks[op->task]);
+	} else if (op->vfio && tasks[op->task].pid && vfio_open()) {
+		*answer = (struct answer){ .ret = -1, .error = errno };
+	} else if (op->verb == VFIO_CLOSE && tasks[op->task].pid) {
+		answer->ret = vfio_close();
+		answer->error = answer->ret ? errno : 0;
 	} else if (begin(op, answer) && op->part == WHOLE) {
 		memset(answer, 0, sizeof *answer);
 		if (collect(op->task, OP_LIMIT_MS, answer))

@@ -9,7 +9,7 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgprot import pgprot_set_cachemode
 from pfnlab.mm.remap import remap_pfn_range
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
 
@@ -24,9 +24,12 @@ class DevMem:
     sync: bool
     mmap_prepare: bool
     kind: str = "mem"
-    iomem: bool = True
+    mapping: AddressSpace = "iomem"
     has_fault: bool = False
     fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
     noexec: bool = False
     write_notify: bool = False
     own_placement: bool = False

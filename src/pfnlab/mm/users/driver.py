@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass, field
 
 from pfnlab.errors import ModelledErrno
+from pfnlab.hw.bits import PAGE_CACHE_MASK
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
 from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine
@@ -16,7 +17,7 @@ from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
 from pfnlab.units import PfnRange, pfn_to_phys
 
@@ -28,11 +29,11 @@ FAULTING = ("fault", "fault_prot", "mixed")
 
 
 def prot_of(vma: Vma, mode: str) -> int:
-    """vm_page_prot with the mode the driver was told: ``asis``, ``wc`` or ``uc-``."""
-    pat = vma.mm.kernel.platform.pat
+    """vm_page_prot with the mode the driver was told instead of its own: ``asis``, ``wc`` or ``uc-``."""
+    pat, plain = vma.mm.kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
     if mode == "wc":
-        return pgprot_writecombine(vma.page_prot, pat, vma.mm.kernel.profile.pgprot_replaces)
-    return pgprot_noncached(vma.page_prot, pat) if mode == "uc-" else vma.page_prot
+        return pgprot_writecombine(plain, pat, vma.mm.kernel.profile.pgprot_replaces)
+    return pgprot_noncached(plain, pat) if mode == "uc-" else vma.page_prot
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,11 @@ class DriverFile:
     write_notify: bool = False
     own_placement: bool = False
     mmap_prepare: bool = False
-    iomem: bool = False
+    mapping: AddressSpace = "driver"
     has_fault: bool = True
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgprot import pgprot_device, pgprot_writecombine
 from pfnlab.mm.remap import remap_pfn_range
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.units import PfnRange, pfn_to_phys
 
 
@@ -26,8 +26,11 @@ class PciBar:
     proc: bool
     write_combine: bool
     fallocate_errno: int
-    iomem: bool = True
+    mapping: AddressSpace = "iomem"
     fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
     noexec: bool = True
     mmap_prepare: bool = False
 

@@ -1,8 +1,10 @@
-"""VM_PAT, as in 6.1.y and 6.12.y (2.6.29 .. 6.15): one flag, and the rest asked from the page tables (S3).
+"""VM_PAT (2.6.29 .. 6.15): one flag, and the rest asked from the page tables (S3).
 
 The flag says "one reservation covers exactly this VMA's pfns", but neither pfn nor size is kept: when
 the VMA goes, its first entry is read back. A VMA that was split, moved or zapped since then gives a
 range that was never reserved, and the book answers "freeing invalid memtype" or shrinks the wrong end.
+
+The switches it asks are repairs of its own time; 6.1.y and 6.12.y have them all.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
 if TYPE_CHECKING:
     from pfnlab.mm.kernel import Kernel
+
+#: Stands for the frame of a copied page, which is ordinary RAM like any other.
+_SOME_RAM_PFN = 0x4000
 
 
 class VmPat:
@@ -51,9 +56,13 @@ class VmPat:
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
-        if new.mm is not orig.mm and orig.flags & VM_PFNMAP:
-            self._kernel.trace.event("track_clear", new.start)
-            new.flags &= ~VM_PAT
+        profile = self._kernel.profile
+        if not profile.failed_fork_untracks:
+            # The child has it at once, whether or not it will have a reservation (A04).
+            return
+        forked = new.mm is not orig.mm
+        if (forked or not profile.only_fork_clears_vm_pat) and orig.flags & VM_PFNMAP:
+            self._clear(new)
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """track_pfn_copy (S3.5): the child gets a reservation of its own, for what it covers now."""
@@ -74,7 +83,13 @@ class VmPat:
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
         """untrack_pfn_copy (S3.5.3): the child's own reservation goes again; the parent says which."""
-        if dst.flags & VM_PAT:
+        profile = self._kernel.profile
+        if not profile.failed_fork_untracks:
+            if profile.failed_copy_clears_vm_pat and dst.flags & VM_PFNMAP:
+                # Quiet now, but the reservation has lost its owner (A03).
+                self._kernel.trace.event("track_clear", dst.start)
+                dst.flags &= ~VM_PAT
+        elif dst.flags & VM_PAT:
             self._kernel.trace.event("untrack_copy", dst.start)
             self._kernel.trace.event("untrack", dst.start)
             pfn, _ = self._get_pat_info(src)
@@ -83,7 +98,8 @@ class VmPat:
 
     def zap_page_range_single(self, vma: Vma) -> None:
         """Any zap of any size untracks the whole VMA (S3.6.1)."""
-        self._untrack(vma)
+        if self._kernel.profile.zap_untracks:
+            self._untrack(vma)
 
     def unmap_vmas(self, vma: Vma) -> None:
         """untrack_pfn(vma, 0, 0), before any entry is cleared (S3.6)."""
@@ -91,13 +107,17 @@ class VmPat:
 
     def move_vma(self, old: Vma, new: Vma) -> None:
         """untrack_pfn_moved (S3.7): the flag goes from the *whole* old VMA, moved or not."""
-        with self._kernel.processors.inside("untrack_pfn_clear"):
-            if old.flags & VM_PFNMAP:
-                self._kernel.trace.event("track_clear", old.start)
-            old.flags &= ~VM_PAT
+        if self._kernel.profile.move_clears_vm_pat and old.flags & VM_PFNMAP:
+            self._clear(old)
 
     def vm_area_free(self, vma: Vma) -> None:
         """Nothing is kept that would have to go."""
+
+    def _clear(self, vma: Vma) -> None:
+        """untrack_pfn_clear: the flag goes, the reservation stays."""
+        with self._kernel.processors.inside("untrack_pfn_clear"):
+            self._kernel.trace.event("track_clear", vma.start)
+            vma.flags &= ~VM_PAT
 
     def _untrack(self, vma: Vma) -> None:
         if not vma.flags & VM_PFNMAP:
@@ -125,7 +145,11 @@ class VmPat:
             entry = vma.mm.tables.entry(vma.start)
         if entry is not None and entry.page is None:
             return entry.pfn, entry.bits
-        if is_cow_mapping(vma.flags):
+        by_pgoff = self._kernel.profile.cow_knows_its_pfn
+        if entry is not None and not by_pgoff:
+            # The copy is taken for the device's page: reserving and freeing RAM does nothing (A01).
+            return _SOME_RAM_PFN, entry.bits
+        if is_cow_mapping(vma.flags) and by_pgoff:
             return vma.pgoff, None
         self._kernel.pr_warn_once("WARNING at arch/x86/mm/pat/memtype.c")
         raise ModelledErrno(errno.EINVAL)

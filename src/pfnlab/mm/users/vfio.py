@@ -1,0 +1,224 @@
+"""A PCI device opened through vfio-pci (S9.4): faults fill it, and switching its memory off empties it."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+
+from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.pgprot import pgprot_noncached
+from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.hw.physmap import Resource
+from pfnlab.mm.fault import Signal
+from pfnlab.mm.flags import VM_ALLOW_ANY_UNCACHED, VM_REMAP, VM_SHARED
+from pfnlab.mm.insert import vmf_insert_pfn, vmf_insert_pfn_pmd
+from pfnlab.mm.ioremap import ioremap, iounmap
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.remap import remap_pfn_range
+from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes
+from pfnlab.units import PfnRange, pfn_to_phys
+
+#: The file offset of a BAR's first page, in pages: the index of the region, here BAR2, stands above it.
+REGION_PAGES = 1 << 28
+BAR_OFFSET = 2 * REGION_PAGES
+
+#: Where the regions of BARs end, and that of the expansion ROM begins.
+_ROM_OFFSET = 6 * REGION_PAGES
+
+#: The device's other BAR, its registers: a page far from the one that is mapped.
+_REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
+
+
+@dataclass(eq=False)
+class VfioDevice:
+    """The open device; mappings keep it open when its descriptor is closed.
+
+    :param bar: its one BAR
+    :param pages: what may be mapped of it: the beginning
+    :ivar memory: the memory space bit of its command register
+    :ivar open: there is a descriptor
+    :ivar claimed: its BAR, from when the device is opened or from its first mapping on
+    :ivar vmas: every VMA of it
+    :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
+    """
+
+    kernel: Kernel
+    bar: PfnRange
+    pages: PfnRange
+    memory: bool = True
+    open: bool = True
+    claimed: Resource | None = None
+    vmas: set[Vma] = field(default_factory=set)
+    filled: list[Vma] = field(default_factory=list)
+    kind: str = "vfio"
+    mapping: AddressSpace = "vfio"
+    write_notify: bool = False
+    own_placement: bool = False
+    mmap_prepare: bool = False
+    has_fault: bool = True
+    fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
+
+    def __post_init__(self) -> None:
+        # Whoever opens it is not watched: the agent.
+        if self.kernel.profile.vfio_claims_when_opened:
+            with self.kernel.trace.unseen():
+                ioremap(self.kernel, _REGISTERS, CacheMode.UC_MINUS)
+                self._claim()
+
+    @property
+    def noexec(self) -> bool:
+        """Its file system became one."""
+        return self.kernel.profile.anon_inodes_noexec
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
+    def mmap(self, vma: Vma) -> None:
+        """vfio_pci_core_mmap: nothing is filled, but the BAR is claimed by now (S9.4.6).
+
+        :raises ModelledErrno: EINVAL for private mappings and beyond the BAR, EBUSY where another driver is,
+            ENOMEM when the kernel cannot map it for itself
+        """
+        first = vma.pgoff - BAR_OFFSET
+        if not vma.flags & VM_SHARED or first + vma.nr > self.pages.nr:
+            raise ModelledErrno(errno.EINVAL)
+        self._claim()
+        vma.page_prot = pgprot_noncached(vma.page_prot, self.kernel.platform.pat)
+        vma.flags |= VM_REMAP
+        if self.kernel.profile.vfio_remaps:
+            vma.pgoff = self.bar.start + first
+        else:
+            vma.flags |= VM_ALLOW_ANY_UNCACHED
+        self.vmas.add(vma)
+
+    def _claim(self) -> None:
+        """The BAR is the driver's: mappings by others go, and the driver maps it for itself."""
+        if self.claimed is not None:
+            return
+        kernel = self.kernel
+        resource = Resource(pfn_to_phys(self.bar.start), pfn_to_phys(self.bar.end), "vfio-pci", busy=True)
+        if any(one.busy and one.overlaps(*resource[:2]) for one in kernel.platform.phys.resources):
+            raise ModelledErrno(errno.EBUSY)
+        kernel.claim(resource)
+        revoke_iomem(kernel, self.bar)
+        try:
+            ioremap(kernel, self.bar, CacheMode.UC_MINUS)
+        except ModelledErrno:
+            kernel.release(resource)
+            raise
+        self.claimed = resource
+
+    def fault(self, vma: Vma, vpn: int) -> None:
+        """vfio_pci_mmap_fault: up to 6.9 the whole VMA is remapped, later the one page inserted (S9.4.2).
+
+        :raises Signal: SIGBUS while memory is disabled
+        """
+        self._needs_memory()
+        if not self.kernel.profile.vfio_remaps:
+            vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
+            return
+        if vma in self.filled:
+            raise Undecided("the fault repeats for ever: vfio-pci takes the mapping for filled already")
+        pfn = self._pfn(vma, vma.start)
+        try:
+            remap_pfn_range(vma, vma.start, PfnRange(pfn, pfn + vma.nr), vma.page_prot)
+        except ModelledErrno:
+            zap_vma_ptes(vma, vma.start, vma.end)
+            raise Signal("SIGBUS", 2) from None
+        self.filled.insert(0, vma)
+
+    def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
+        """vfio_pci_mmap_huge_fault: a leaf where it lies in the VMA and the frames are aligned as it is.
+
+        :return: False to fall back to smaller entries
+        :raises Signal: SIGBUS while memory is disabled
+        """
+        pages = LEAF_PAGES[level]
+        start = vpn - vpn % pages
+        fits = vma.start <= start and start + pages <= vma.end
+        if self.kernel.profile.vfio_remaps or not fits or self._pfn(vma, start) % pages:
+            return False
+        self._needs_memory()
+        if level > 2:
+            # An observer that reads smaps takes such a leaf away (S7.5): no program could see it.
+            raise Undecided("the model has no rules for leaves of 1 GiB")
+        vmf_insert_pfn_pmd(vma, start, self._pfn(vma, start), vma.page_prot)
+        return True
+
+    def opened(self, new: Vma, orig: Vma) -> None:
+        """A VMA was copied: up to 6.9 the copy loses what it was copied with (S9.4.5)."""
+        self.vmas |= {new, orig}
+        if not self.kernel.profile.vfio_remaps:
+            return
+        if new in self.filled:
+            # Of a split, the lower part may be the new one: the object here is the old one then.
+            self.filled[self.filled.index(new)] = orig
+        zap_vma_ptes(new, new.start, new.end)
+
+    def closed(self, vma: Vma) -> None:
+        """A VMA goes, and with the last reference the device is closed."""
+        self.vmas.discard(vma)
+        if vma in self.filled:
+            self.filled.remove(vma)
+        self.kernel.later(self._release)
+
+    def set_memory(self, enabled: bool) -> None:
+        """Write the command register: entries go before decoding is switched off (S9.4.4).
+
+        :raises ModelledErrno: EBADF without a descriptor
+        """
+        if not self.open:
+            raise ModelledErrno(errno.EBADF)
+        self._nobody_is_held()
+        if self.memory and not enabled:
+            self._zap()
+        self.memory = enabled
+        self.kernel.undecoded = () if enabled else (self.bar,)
+
+    def _zap(self) -> None:
+        if not self.kernel.profile.vfio_remaps:
+            unmap_mapping_range(self.kernel, PfnRange(0, _ROM_OFFSET), "vfio", even_cows=True)
+            return
+        while self.filled:
+            mm = self.filled[0].mm
+            with mm.mmap_lock.read():
+                for vma in [vma for vma in self.filled if vma.mm is mm]:
+                    self.filled.remove(vma)
+                    zap_vma_ptes(vma, vma.start, vma.end)
+
+    def close(self) -> None:
+        """The descriptor is closed.
+
+        :raises ModelledErrno: EBADF when it is already
+        """
+        if not self.open:
+            raise ModelledErrno(errno.EBADF)
+        self.open = False
+        self._release()
+
+    def _release(self) -> None:
+        """With neither descriptor nor mapping the device is closed: the driver gives its BAR back."""
+        if self.open or self.vmas or self.claimed is None:
+            return
+        if self.kernel.profile.vfio_claims_when_opened:
+            iounmap(self.kernel, _REGISTERS)
+        iounmap(self.kernel, self.bar)
+        self.kernel.release(self.claimed)
+        self.claimed = None
+
+    def _needs_memory(self) -> None:
+        self._nobody_is_held()
+        if not self.memory:
+            raise Signal("SIGBUS", 2)
+
+    def _nobody_is_held(self) -> None:
+        # Both sides take the device's memory_lock, and would wait for each other.
+        if self.kernel.processors.held is not None:
+            raise Undecided("the model has no rule for a vfio-pci device's lock while a processor is held")
+
+    def _pfn(self, vma: Vma, vpn: int) -> int:
+        offset = vma.pgoff + vpn - vma.start
+        return offset if self.kernel.profile.vfio_remaps else self.bar.start + offset - BAR_OFFSET

@@ -1,0 +1,146 @@
+"""Kernels with one commit more or less: ``with=COMMIT`` and ``without=COMMIT``.
+
+A commit is written as git abbreviates it, at least 7 digits. Those that brought or ended a switch or a
+policy can be had; of some others it is known why they cannot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from pfnlab.errors import Misuse
+from pfnlab.mm.profile import Profile
+from pfnlab.policies.profiles import ERAS, SWITCHES
+from pfnlab.policies.switches import Era, Switch
+
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
+#: Commits of the bug catalogue that changed nothing a switch could say, and why.
+NO_SWITCH = {
+    "2ab640379a0a": "A03: it made fork track at all, before every kernel modelled here",
+    "5899329b1910": "A01: it began the tracking, before every kernel modelled here",
+    "74ffa5a3e685": "A18: it split remap_pfn_range; what it broke is without=79a61cc3fc04",
+    "8c56c5dbcf52": "A05: nothing of it is seen on x86",
+    "7bd7d74ec019": "D01: it removed what f8e97613fed2 left without a user",
+    "cba4dbeb7bfc": "D01: it removed what f8e97613fed2 left without a user",
+    "b3662fb91b98": "D01: only the fork of vm_pat was strict, and f8e97613fed2 ended that",
+    "c5541ba378e3": "A10: it is about locks that only a debugging kernel checks",
+    "7b806d229ef1": "C12: leaves of 1 GiB are not modelled",
+    "09fefdca80ae": "C12: leaves of 1 GiB are not modelled",
+    "a04e1928e2ea": "C06: memremap_pages() is not modelled",
+    "3ab1db3c6039": "F20: io_uring is not modelled",
+    "bfd40eaff5ab": "F24: every file modelled here has vm_ops",
+}
+
+
+def with_commit(profile: Profile, text: str) -> Profile:
+    """*profile* with the commit *text* applied.
+
+    :raises Misuse: no such commit, no switch for it, or it is there already
+    """
+    return _changed(profile, text, wanted=True)
+
+
+def without_commit(profile: Profile, text: str) -> Profile:
+    """*profile* with the commit *text* taken out.
+
+    :raises Misuse: no such commit, no switch for it, or it is not there
+    """
+    return _changed(profile, text, wanted=False)
+
+
+def with_tracker(profile: Profile, name: str) -> Profile:
+    """*profile* with the tracker *name* and the book of that tracker's time."""
+    return replace(profile, tracker=name, end_match=name == "vm_pat")
+
+
+def known_commits() -> dict[str, str]:
+    """Every commit that can be had or not, with the switch or ``seam=policy`` it is about."""
+    return {commit: what for commit, what, _ in _all()}
+
+
+def check_asked(profile: Profile, commits: list[str]) -> None:
+    """Refuse commits that only another tracker asks for.
+
+    :raises Misuse: the tracker to add
+    """
+    for commit in commits:
+        for _, _, source in _found(commit):
+            if isinstance(source, Switch) and source.tracker not in (None, profile.tracker):
+                raise Misuse(
+                    f"commit {commit} changes nothing here: it is about tracker {source.tracker}, "
+                    f"so write tracker={source.tracker} as well"
+                )
+
+
+def _all() -> Iterator[tuple[str, str, Switch | Era]]:
+    for switch in SWITCHES:
+        for commit in (switch.commit, switch.ended_by):
+            if commit is not None:
+                yield commit, switch.name, switch
+    for era in ERAS:
+        if era.commit is not None:
+            yield era.commit, f"{era.seam}={era.name}", era
+
+
+def _found(text: str) -> list[tuple[str, str, Switch | Era]]:
+    return [one for one in _all() if _same(one[0], text)]
+
+
+def _same(commit: str, text: str) -> bool:
+    return commit.startswith(text) or text.startswith(commit)
+
+
+def _changed(profile: Profile, text: str, *, wanted: bool) -> Profile:
+    if not _COMMIT.fullmatch(text):
+        raise Misuse(f"{text!r} is no commit: write 7 to 40 digits of it, as in without=04c35ab3bdae")
+    found = _found(text)
+    for commit, reason in NO_SWITCH.items():
+        if not found and _same(commit, text):
+            raise Misuse(f"commit {text} has no switch ({reason}): leave it out")
+    if not found:
+        raise Misuse(
+            f"commit {text} is not known here: "
+            f"write one that `pfnlab policies show {profile.series}` lists, or a switch by its name"
+        )
+    if len({commit for commit, _, _ in found}) > 1:
+        several = " or ".join(sorted({commit for commit, _, _ in found}))
+        raise Misuse(f"{text} begins several commits: write {several}")
+    for commit, _, source in found:
+        if isinstance(source, Era):
+            profile = _with_era(profile, source, text, wanted)
+        else:
+            profile = _with_switch(profile, source, text, wanted, ends=commit == source.ended_by)
+    return profile
+
+
+def _with_switch(profile: Profile, switch: Switch, text: str, wanted: bool, *, ends: bool) -> Profile:
+    on = wanted != ends
+    if getattr(profile, switch.name) == on:
+        raise Misuse(_refusal(profile, text, f"{switch.name} is {'on' if on else 'off'}", wanted))
+    changed: dict[str, Any] = {switch.name: on}
+    return replace(profile, **changed)
+
+
+def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
+    current = profile.tracker if era.seam == "tracker" else profile.flushes
+    before = era.before or era.name
+    target, other = (era.name, before) if wanted else (before, era.name)
+    if current == target:
+        raise Misuse(_refusal(profile, text, f"{era.seam} is {current}", wanted))
+    if current != other:
+        raise Misuse(
+            f"commit {text} takes {era.seam} from {before} to {era.name}, "
+            f"and here it is {current}: write {era.seam}={target}"
+        )
+    if era.seam == "tracker":
+        return with_tracker(profile, target)
+    return replace(profile, flushes=target)
+
+
+def _refusal(profile: Profile, text: str, state: str, wanted: bool) -> str:
+    has, other = ("has", "without") if wanted else ("does not have", "with")
+    return f"model:{profile.series} {has} commit {text} ({state}): write {other}={text} or leave it out"

@@ -1,0 +1,114 @@
+"""What a switch is, and how a profile of a release nobody ran follows from it.
+
+Two kinds of dates are kept apart. A mainline release that a source names holds for every release before
+and after it. What was only measured holds for the kernels that were asked: between two of them, and
+before the oldest, the answer is assumed and a profile says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pfnlab.policies.releases import CONFIRMED, between, confirmed_before, series_key
+
+_OLDEST = CONFIRMED[0]
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One behaviour that came with some release.
+
+    :param name: the field of :class:`~pfnlab.mm.profile.Profile`
+    :param since: the first mainline release that behaves so; where it was only measured, the first
+        confirmed series that does
+    :param source: commit or release that brought it, or how it is known
+    :param until: the first release that no longer does, or None
+    :param after: the newest release known not to behave so; without it, the confirmed series before
+        *since* where *since* is one, else the release before it
+    :param last: the newest release known to still behave so, in the same way for *until*
+    :param commit: the upstream commit that brought it, 12 digits
+    :param ended_by: the upstream commit that took it away
+    :param catalogue: its entry in the bug catalogue
+    :param stable: point releases that have the commit as well
+    :param tracker: the only tracker that asks for it
+    """
+
+    name: str
+    since: str
+    source: str
+    until: str | None = None
+    after: str | None = None
+    last: str | None = None
+    commit: str | None = None
+    ended_by: str | None = None
+    catalogue: str | None = None
+    stable: tuple[str, ...] = ()
+    tracker: str | None = None
+
+    def on(self, series: str) -> bool:
+        """Whether *series* behaves so: a confirmed series as its stable kernel, others as first released."""
+        at = series_key(series)
+        if self.until is not None and series_key(self.until) <= at:
+            return False
+        if series_key(self.since) <= at or (series in CONFIRMED and series in map(_line, self.stable)):
+            return True
+        # Older than every kernel asked: as the oldest of them, where nothing but kernels says since when.
+        return self.since == _OLDEST and self.after is None
+
+    def known(self, series: str) -> bool:
+        """Whether that is known of *series*, and not assumed."""
+        if series in CONFIRMED:
+            return True
+        if self._older_than_measured(series) or series in _between(self.since, self.after):
+            return False
+        return self.until is None or series not in _between(self.until, self.last)
+
+    def _older_than_measured(self, series: str) -> bool:
+        """Whether only kernels say since when, and *series* is older than all of them."""
+        only_measured = self.after is None and self.since in CONFIRMED
+        return (
+            only_measured
+            and (self.since == _OLDEST or bool(_between(self.since, None)))
+            and series_key(series) < series_key(_OLDEST)
+        )
+
+
+@dataclass(frozen=True)
+class Era:
+    """A policy that mainline, or a stable series, used from some release on.
+
+    :param seam: ``tracker`` or ``flush``
+    :param name: the policy
+    :param since: its first mainline release; for a stable variant, its first point release
+    :param before: the policy it replaced, or None for the first
+    :param only: the series of a stable variant, which mainline never had
+    """
+
+    seam: str
+    name: str
+    since: str
+    source: str
+    before: str | None = None
+    after: str | None = None
+    commit: str | None = None
+    catalogue: str | None = None
+    only: str | None = None
+
+    def reached(self, series: str) -> bool:
+        """Whether mainline had it by *series*."""
+        return self.only is None and series_key(self.since) <= series_key(series)
+
+    def known(self, series: str) -> bool:
+        """Whether that is known of *series*, and not assumed."""
+        return self.only is not None or series not in _between(self.since, self.after)
+
+
+def _line(version: str) -> str:
+    """The series of a point release: ``6.1.85`` is of 6.1."""
+    return ".".join(version.split(".")[:2])
+
+
+def _between(first: str, after: str | None) -> tuple[str, ...]:
+    """The releases nobody has asked: behind the newest known to be without, before the first with."""
+    older = after if after is not None else confirmed_before(first)
+    return between(older, first) if older is not None else ()

@@ -1,0 +1,323 @@
+"""S9.4: a device opened through vfio-pci, and what its memory bit does to mappings."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.pgtable import Run
+from pfnlab.hw.platform import qemu_q35
+from pfnlab.mm.fault import Signal, access
+from pfnlab.mm.flags import VM_PAT, VM_READ, VM_WRITE
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.mprotect import do_mprotect
+from pfnlab.mm.mremap import Remap, do_mremap
+from pfnlab.mm.unmap import do_munmap
+from pfnlab.mm.users.driver import DriverState
+from pfnlab.mm.users.pci import PciBar
+from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
+from pfnlab.mm.zap import zap_vma_ptes
+from pfnlab.policies.profiles import PROFILES, SERIES
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.units import PfnRange, phys_to_pfn
+
+BAR = PfnRange(0xF8000, 0xF8000 + 16384)
+AT = 1 << 32
+RW = VM_READ | VM_WRITE
+LEAF = 512
+
+every_series = pytest.mark.parametrize("series", SERIES)
+REMAPS = [series for series in SERIES if PROFILES[series].vfio_remaps]
+INSERTS = [series for series in SERIES if not PROFILES[series].vfio_remaps]
+LEAVES = [series for series in SERIES if PROFILES[series].huge_faults_ignore_thp]
+
+
+def boot(series: str) -> tuple[Kernel, Task, VfioDevice]:
+    """A kernel, a process, and the device opened by it."""
+    kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+    task = kernel.start_task("main")
+    return kernel, task, VfioDevice(kernel, BAR, BAR)
+
+
+def mmap(kernel: Kernel, task: Task, device: VfioDevice, first: int, nr: int, shared: bool = True) -> int:
+    """Map *nr* pages of the device from page *first* on; returns the errno."""
+    refused, _ = kernel.call(
+        task,
+        lambda: do_mmap(
+            task.mm, AT, nr, RW, file=device, pgoff=BAR_OFFSET + first, shared=shared, fixed=False
+        ),
+    )
+    return refused
+
+
+def mapped(series: str, nr: int = 8) -> tuple[Kernel, Task, VfioDevice]:
+    """The same with the first *nr* pages mapped."""
+    kernel, task, device = boot(series)
+    assert 0 == mmap(kernel, task, device, 0, nr)
+    return kernel, task, device
+
+
+def book(kernel: Kernel) -> list[tuple[int, int, str]]:
+    """The book in pages of the BAR, less what the driver has for itself."""
+    entries = [
+        (phys_to_pfn(entry.start) - BAR.start, phys_to_pfn(entry.end) - BAR.start, entry.type.short)
+        for entry in kernel.book.entries()
+    ]
+    return [entry for entry in entries if 0 <= entry[0] < BAR.nr and entry[:2] != (0, BAR.nr)]
+
+
+def signal_of(task: Task, page: int) -> str:
+    """The signal a load gets, or the word loaded."""
+    try:
+        return str(access(task.mm, task.tlb, AT + page))
+    except Signal as signal:
+        return str(signal)
+
+
+@every_series
+def test_mapping_fills_nothing(series: str) -> None:
+    """Entries come with faults; the one thing booked is the driver's own."""
+    kernel, task, _ = mapped(series)
+
+    assert ([], []) == (task.mm.tables.runs(AT, AT + 8), book(kernel))
+
+
+@every_series
+def test_private_mappings_are_refused(series: str) -> None:
+    """S9.4.1."""
+    assert errno.EINVAL == mmap(*boot(series), 0, 8, shared=False)
+
+
+@every_series
+def test_beyond_the_bar_is_refused(series: str) -> None:
+    """S9.4.1."""
+    assert errno.EINVAL == mmap(*boot(series), BAR.nr - 4, 8)
+
+
+@pytest.mark.parametrize("series", REMAPS)
+def test_a_fault_fills_and_books_the_whole_mapping(series: str) -> None:
+    """S9.4.2, up to 6.9."""
+    kernel, task, _ = mapped(series)
+
+    access(task.mm, task.tlb, AT + 3)
+
+    assert [(0, 8, "uc-")] == book(kernel)
+    assert 8 == sum(run.end - run.start for run in task.mm.tables.runs(AT, AT + 8))
+
+
+@pytest.mark.parametrize("series", INSERTS)
+def test_a_fault_fills_one_page_and_books_nothing(series: str) -> None:
+    """S9.4.2, from 6.10 on."""
+    kernel, task, _ = mapped(series)
+
+    access(task.mm, task.tlb, AT + 3)
+
+    assert [] == book(kernel)
+    assert [AT + 3] == [run.start for run in task.mm.tables.runs(AT, AT + 8)]
+
+
+@every_series
+def test_nothing_of_the_mapping_is_tracked_while_memory_is_off(series: str) -> None:
+    """Seed 000's question: what was booked is given up, access gets SIGBUS, and all comes back after."""
+    kernel, task, device = mapped(series)
+    access(task.mm, task.tlb, AT, 7)
+    before = book(kernel)
+
+    kernel.call(task, lambda: device.set_memory(False))
+
+    assert ([], []) == (book(kernel), task.mm.tables.runs(AT, AT + 8))
+    assert "SIGBUS code=2" == signal_of(task, 0)
+    kernel.call(task, lambda: device.set_memory(True))
+    assert "7" == signal_of(task, 0)
+    assert before == book(kernel)
+
+
+@pytest.mark.parametrize(("series", "reads"), [("6.1", "0"), ("6.12", "SIGBUS code=2")])
+def test_a_child_while_memory_is_off(series: str, reads: str) -> None:
+    """S9.4.4: up to 6.9 only who faulted is known to the driver, and what does not decode reads as 0."""
+    kernel, task, device = mapped(series)
+    access(task.mm, task.tlb, AT, 7)
+    kernel.fork(task, "c")
+
+    kernel.call(task, lambda: device.set_memory(False))
+
+    assert reads == signal_of(kernel.tasks["c"], 0)
+
+
+@pytest.mark.parametrize("series", REMAPS)
+@pytest.mark.parametrize(("first", "end", "left"), [(0, 1, (1, 8)), (5, 8, (0, 5)), (3, 5, (0, 3))])
+def test_the_new_part_of_a_split_loses_its_entries(
+    series: str, first: int, end: int, left: tuple[int, int]
+) -> None:
+    """S9.4.5: which part is new depends on the side that is cut."""
+    _, task, _ = mapped(series)
+    access(task.mm, task.tlb, AT)
+
+    do_munmap(task.mm, AT + first, AT + end)
+
+    runs = task.mm.tables.runs(AT, AT + 8)
+    assert [left] == [(run.start - AT, run.end - AT) for run in runs]
+
+
+@pytest.mark.parametrize("series", REMAPS)
+def test_a_moved_mapping_keeps_entries_and_flag(series: str) -> None:
+    """S9.4.5: the copy has no entries when it is opened, the kernel warns, and nothing is freed."""
+    kernel, task, _ = mapped(series)
+    access(task.mm, task.tlb, AT)
+
+    do_mremap(task.mm, Remap(AT, 8, 8, maymove=True, fixed=True, to=AT + 4096))
+
+    assert ["WARNING at arch/x86/mm/pat/memtype.c"] == kernel.trace.log
+    assert task.mm.vma_lookup(AT + 4096).flags & VM_PAT  # type: ignore[union-attr]
+    assert [(0, 8, "uc-")] == book(kernel)
+
+
+@pytest.mark.parametrize("series", REMAPS)
+def test_who_zaps_behind_the_driver_makes_the_fault_endless(series: str) -> None:
+    """The driver takes a listed VMA for filled."""
+    _, task, _ = mapped(series)
+    access(task.mm, task.tlb, AT)
+    zap_vma_ptes(task.mm.vma_lookup(AT), AT, AT + 8)  # type: ignore[arg-type]
+
+    with pytest.raises(Undecided, match="for ever"):
+        access(task.mm, task.tlb, AT)
+
+
+@pytest.mark.parametrize("series", LEAVES)
+def test_a_fault_gives_a_leaf_where_one_fits(series: str) -> None:
+    """S6.3.1: inside the VMA, frames aligned; the rest is filled page by page."""
+    _, task, _ = mapped(series, LEAF + 8)
+
+    access(task.mm, task.tlb, AT + 3)
+    access(task.mm, task.tlb, AT + LEAF)
+
+    runs = task.mm.tables.runs(AT, AT + LEAF + 8)
+    assert [(AT, AT + LEAF, 2), (AT + LEAF, AT + LEAF + 1, 1)] == [(r.start, r.end, r.level) for r in runs]
+
+
+@pytest.mark.parametrize("series", LEAVES)
+def test_no_leaf_for_frames_that_are_not_aligned(series: str) -> None:
+    """S6.3.1."""
+    kernel, task, device = boot(series)
+    assert 0 == mmap(kernel, task, device, 1, 2 * LEAF)
+
+    access(task.mm, task.tlb, AT + 3)
+
+    assert [1] == [run.level for run in task.mm.tables.runs(AT, AT + 2 * LEAF)]
+
+
+@pytest.mark.parametrize("series", LEAVES)
+def test_a_split_takes_the_leaf_away(series: str) -> None:
+    """S6.3.5: all 512 pages, and its translations with it."""
+    kernel, task, _ = mapped(series, LEAF)
+    access(task.mm, task.tlb, AT + 3)
+
+    do_mprotect(task.mm, AT, AT + 1, VM_READ)
+
+    assert [] == task.mm.tables.runs(AT, AT + LEAF)
+    assert [(AT, AT + LEAF, 2)] == list(task.mm.tables.missing(AT, AT + LEAF))
+    kernel._check()
+
+
+@pytest.mark.parametrize("series", LEAVES)
+def test_a_child_gets_the_leaf_as_it_is(series: str) -> None:
+    """S5.11.4: dirty, and not accessed."""
+    kernel, task, _ = mapped(series, LEAF)
+    access(task.mm, task.tlb, AT, 1)
+
+    kernel.fork(task, "c")
+
+    (ours,) = task.mm.tables.runs(AT, AT + LEAF)
+    (theirs,) = kernel.tasks["c"].mm.tables.runs(AT, AT + LEAF)
+    assert ours.bits ^ theirs.bits == 1 << 5
+
+
+@pytest.mark.parametrize("series", LEAVES)
+@pytest.mark.parametrize(("to", "moved"), [(4 * LEAF, 2), (4 * LEAF + 1, None)])
+def test_a_leaf_moves_whole_or_not_at_all(series: str, to: int, moved: int | None) -> None:
+    """S5.8: where the new place is aligned, too."""
+    kernel, task, _ = mapped(series, LEAF)
+    access(task.mm, task.tlb, AT)
+
+    do_mremap(task.mm, Remap(AT, LEAF, LEAF, maymove=True, fixed=True, to=AT + to))
+
+    entry: Run | None = task.mm.tables.entry(AT + to)
+    assert moved == (entry and entry.level)
+    kernel._check()
+
+
+@pytest.mark.parametrize("series", LEAVES)
+def test_leaves_of_a_gibibyte_have_no_rules(series: str) -> None:
+    """Whoever looks takes them away (S7.5)."""
+    kernel, task, _ = boot(series)
+    large = PfnRange(1 << 27, (1 << 27) + (1 << 18))
+    assert 0 == mmap(kernel, task, VfioDevice(kernel, large, large), 0, large.nr)
+
+    with pytest.raises(Undecided, match="1 GiB"):
+        access(task.mm, task.tlb, AT)
+
+
+@pytest.mark.parametrize(("series", "mode"), [("6.1", "uc-"), ("6.12", "uc-"), ("6.16", "wc"), ("7.2", "wc")])
+def test_over_a_write_combining_mapping(series: str, mode: str) -> None:
+    """A revoked mapping keeps its reservation from 6.16 on, and the driver adopts its mode."""
+    kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+    task = kernel.start_task("main")
+    bar = PciBar(BAR, proc=False, write_combine=True, fallocate_errno=0)
+    do_mmap(task.mm, AT + 4096, 8, RW, file=bar, shared=True, fixed=False)
+
+    assert 0 == mmap(kernel, task, VfioDevice(kernel, BAR, BAR), 0, 8)
+
+    assert [] == task.mm.tables.runs(AT + 4096, AT + 4104)
+    assert CacheMode.from_short(mode) == kernel.book.lookup(BAR.start << 12)
+
+
+@every_series
+def test_the_last_reference_gives_the_bar_back(series: str) -> None:
+    """S9.4.6: closing the descriptor first changes nothing."""
+    kernel, task, device = mapped(series)
+    access(task.mm, task.tlb, AT)
+
+    device.close()
+    assert kernel.platform.iomem_is_exclusive(BAR.start << 12)
+    kernel.call(task, lambda: do_munmap(task.mm, AT, AT + 8))
+
+    assert ([], False) == (kernel.book.entries(), kernel.platform.iomem_is_exclusive(BAR.start << 12))
+
+
+def test_no_rule_while_a_processor_is_held() -> None:
+    """The lock between faults and the memory bit is not modelled."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:4] vfio shared rw\nt = thread\n"
+        "read a[0]\nhold unmap_vmas: munmap a[2]\nt: read a[1]\nrelease\n"
+    )
+
+    lost = ModelMachine("7.2").run([program])[0].lost
+
+    assert lost is not None and "while a processor is held" in lost
+
+
+@every_series
+def test_without_a_descriptor(series: str) -> None:
+    """EBADF."""
+    _, _, device = boot(series)
+    device.close()
+
+    for refused in (device.close, lambda: device.set_memory(False)):
+        with pytest.raises(ModelledErrno) as caught:
+            refused()
+        assert errno.EBADF == caught.value.errno
+
+
+@pytest.mark.parametrize("series", REMAPS + INSERTS[:1])
+def test_a_claimed_bar_is_busy(series: str) -> None:
+    """Another driver was there first."""
+    kernel, task, device = boot(series)
+    DriverState().request_mem_region(kernel, PfnRange(BAR.start + 4, BAR.start + 8))
+
+    assert errno.EBUSY == mmap(kernel, task, device, 0, 8)
