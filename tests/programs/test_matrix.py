@@ -30,7 +30,7 @@ def written(folder: Path, rows: list[dict[str, object]]) -> Path:
 @pytest.mark.parametrize(
     ("name", "cases", "waiting"),
     [
-        ("cases.jsonl", 113, 10),
+        ("cases.jsonl", 113, 0),
         ("order.jsonl", 63, 1),
         ("cases-driver.jsonl", 48, 0),
         ("cases-vfio.jsonl", 15, 15),

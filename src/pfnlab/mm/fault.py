@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pfnlab.errors import Undecided
-from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PRESENT, PAGE_SPECIAL
+from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import Page, Run
 from pfnlab.hw.tlb import Tlb
@@ -97,9 +97,22 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
         raise Signal("SIGSEGV", 1)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):
         raise Signal("SIGSEGV", 2)
+    fault_in(vma, vpn, write)
+
+
+def fault_in(vma: Vma, vpn: int, write: bool, *, unshare: bool = False) -> None:
+    """The fault itself, of an access that is allowed, or forced.
+
+    :param unshare: no access, but the page shall be the task's own (FAULT_FLAG_UNSHARE)
+    :raises Signal: SIGBUS when nobody fills the entry
+    """
+    mm = vma.mm
     mm.kernel.trace.event("fault", vpn)
     entry = mm.tables.entry(vpn)
-    if entry is not None and write:
+    if entry is not None and unshare:
+        mm.kernel.trace.event("wp_fault", vpn)
+        _unshare(vma, entry)
+    elif entry is not None and write:
         mm.kernel.trace.event("wp_fault", vpn)
         if _meets_itself(vma, entry):
             mm.kernel.trace.event("fault", vpn)
@@ -149,7 +162,7 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     """First touch of anonymous memory: the zero page for a read, a fresh page for a write."""
     if write:
-        _install_page(vma, vpn, 0)
+        _install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))
     else:
         vma.mm.tables.set(Run(vpn, vpn + 1, ZERO_PFN, vma.page_prot | PAGE_SPECIAL))
 
@@ -168,22 +181,38 @@ def _do_wp_page(vma: Vma, entry: Run) -> None:
         bits = pte_mkyoung(pte_mkdirty(pte_mkwrite(entry.bits, saved_dirty), saved_dirty))
         vma.mm.tables.change(entry.start, entry.end, lambda run: bits)
         return
+    _copy(vma, entry)
+
+
+def _unshare(vma: Vma, entry: Run) -> None:
+    """A page others may share becomes the task's own; the entry stays read-only."""
+    assert entry.page is not None
+    if entry.page.mapcount == 1:
+        entry.page.exclusive = True
+    else:
+        _copy(vma, entry, write=False)
+
+
+def _copy(vma: Vma, entry: Run, *, write: bool = True) -> None:
+    """An ordinary page takes the place of a shared or special one."""
     # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
-    value = vma.mm.kernel.memory.get(entry.pfn, 0) if page is None else page.value
+    value = vma.mm.kernel.memory.get(entry.pfn, 0) if entry.page is None else entry.page.value
     zap_page_range(vma.mm, entry.start, entry.end)
     # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
     vma.mm.kernel.trace.event("pte_clear_flush", entry.start)
     vma.mm.flush_tlb(entry.start, entry.end)
-    _install_page(vma, entry.start, value)
+    _install_page(vma, entry.start, value, write=write, dirty=write)
 
 
-def _install_page(vma: Vma, vpn: int, value: int) -> None:
+def _install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
     """A fresh ordinary page; its cache bits come from vm_page_prot, not from what was there (S6.4.4)."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     vma.anon_vma = vma.anon_vma or AnonVma()
     page = Page(value)
     page.mapcount = 1
-    bits = pte_mkyoung(vma.page_prot | PAGE_PRESENT)
-    if vma.flags & VM_WRITE:
+    bits = pte_mkyoung(vma.page_prot)
+    if write and vma.flags & VM_WRITE:
         bits = pte_mkwrite(bits, saved_dirty)
-    vma.mm.tables.set(Run(vpn, vpn + 1, 0, pte_mkdirty(bits, saved_dirty), page))
+    if dirty:
+        bits = pte_mkdirty(bits, saved_dirty)
+    vma.mm.tables.set(Run(vpn, vpn + 1, 0, bits, page))

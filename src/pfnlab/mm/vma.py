@@ -52,6 +52,10 @@ class MappedFile(Protocol):
         """Its vm_ops carry a fault handler, be it one that only refuses (as sysfs' wrapper does)."""
 
     @property
+    def has_access(self) -> bool:
+        """Its vm_ops carry access: the kernel can reach the frames for a debugger (generic_access_phys)."""
+
+    @property
     def fault(self) -> Callable[[Vma, int], None] | None:
         """The fault handler: fills the entry of a virtual page, or raises a signal; None without one."""
 

@@ -17,6 +17,8 @@ from pfnlab.programs.ops import (
     LOWMEM_VIAS,
     MAIN_TASK,
     PCI_VIAS,
+    RANGE_WALKERS,
+    STORING_WALKERS,
     Area,
     Device,
     Exec,
@@ -45,11 +47,14 @@ from pfnlab.programs.ops import (
     ReadMemtypeList,
     Release,
     ReleaseMemRegion,
+    RemapFilePages,
     RemapPfnRange,
     RequestMemRegion,
     Span,
+    Status,
     Thread,
     UnmapMappingRange,
+    Walk,
     Write,
     ZapVmaPtes,
 )
@@ -293,13 +298,29 @@ class Scope(Names):
         if call.advice not in ADVICE:
             raise Wrong(f"unknown advice {quoted(call.advice)}{did_you_mean(call.advice, ADVICE)}", "advice")
 
-    def _access(self, call: Read | Write | ProcessVmReadv) -> None:
+    def _access(self, call: Read | Write | ProcessVmReadv | Walk) -> None:
         self.pages(call.span, "span")
         verb = {Read: "read", Write: "write"}.get(type(call), "process_vm_readv")
+        verb = call.walker if isinstance(call, Walk) else verb
         if call.span.pages != 1:
             raise Wrong(f"{verb} takes one page: write {call.span.name}[{call.span.start}]", "span")
-        if isinstance(call, Write) and not 0 <= call.value <= MAX_VALUE:
+        value = call.value if isinstance(call, Write | Walk) else None
+        if value is not None and not 0 <= value <= MAX_VALUE:
             raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
+
+    def _walk(self, call: Walk) -> None:
+        if (call.value is None) == (call.walker in STORING_WALKERS):
+            right = f"`{call.walker} {call.span}{' 7' * (call.value is None)}`"
+            raise Wrong(f"{', '.join(STORING_WALKERS)} store a value, others none: write {right}", "value")
+        if call.walker in RANGE_WALKERS:
+            self.pages(call.span, "span")
+        else:
+            self._access(call)
+
+    def _remap_file_pages(self, call: RemapFilePages) -> None:
+        self.pages(call.span, "span")
+        self._device_via(call.source, call.via)
+        forwards(call.source, "source")
 
     def _birth(self, call: Fork | Thread) -> None:
         if call.child in self.tasks and call.child != MAIN_TASK:
@@ -331,6 +352,9 @@ class Scope(Names):
         Kill: _plain,
         Look: _plain,
         Mincore: _range,
+        Walk: _walk,
+        RemapFilePages: _remap_file_pages,
+        Status: _plain,
         ProcessVmReadv: _access,
         ZapVmaPtes: _range,
         RemapPfnRange: _range,

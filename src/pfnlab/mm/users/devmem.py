@@ -26,6 +26,7 @@ class DevMem:
     kind: str = "mem"
     iomem: bool = True
     has_fault: bool = False
+    has_access: bool = True
     fault: None = None
     noexec: bool = False
     write_notify: bool = False

@@ -55,6 +55,7 @@ class DriverFile:
     mmap_prepare: bool = False
     iomem: bool = False
     has_fault: bool = True
+    has_access: bool = True
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 

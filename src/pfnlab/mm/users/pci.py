@@ -27,6 +27,7 @@ class PciBar:
     write_combine: bool
     fallocate_errno: int
     iomem: bool = True
+    has_access: bool = True
     fault: None = None
     noexec: bool = True
     mmap_prepare: bool = False
