@@ -223,8 +223,8 @@ class _Draft:
         if kind == "walk":
             return self.walk()
         if kind == "rfp":
-            source, via = self.source(draw(SIZES))
-            return RemapFilePages(self.span(), source, via)
+            span = self.span()
+            return RemapFilePages(span, *self.source(span.pages))
         if kind == "remap":
             return RemapPfnRange(self.span(), draw(st.sampled_from(sorted(DRIVER_MODES))))
         if kind == "device":

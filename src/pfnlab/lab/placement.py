@@ -17,6 +17,7 @@ from pfnlab.programs.ops import (
     Mincore,
     Mmap,
     Program,
+    RemapFilePages,
     RequestMemRegion,
     Walk,
     Write,
@@ -146,7 +147,8 @@ def past_end(program: Program) -> frozenset[str]:
     return frozenset(
         call.source.name
         for call in calls
-        if isinstance(call, Mmap) and call.source.end > pages.get(call.source.name, call.source.end)
+        if isinstance(call, Mmap | RemapFilePages)
+        and call.source.end > pages.get(call.source.name, call.source.end)
     )
 
 

@@ -85,13 +85,13 @@ def _fail(parent: MmStruct, child: MmStruct) -> NoReturn:
     """The half-made child is torn down; whatever went wrong, fork answers ENOMEM (S3.5.4)."""
     if parent.kernel.profile.failed_fork_unmaps:
         vmas = list(child)
-        clear_vmas(child, vmas)
+        clear_vmas(child, vmas, tables=False)
         detach(child, vmas)
         free_vmas(child, vmas)
         parent.flush_tlb()
     else:
         parent.flush_tlb()
-        exit_mmap(child)
+        exit_mmap(child, whole=False)
     raise ModelledErrno(errno.ENOMEM)
 
 

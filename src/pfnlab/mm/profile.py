@@ -37,6 +37,7 @@ class Profile:
     :ivar failed_fork_unmaps: a fork that fails unmaps what it copied itself, before the parent is flushed
     :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
+    :ivar mem_forces: /proc/self/mem reads and writes ordinary memory whatever its protection is
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
     :ivar move_pages_walks_folios: move_pages takes special entries for empty ones (S7.5)
     :ivar mmap_locks_rmap_first: mmap locks the file's reverse map before the VMA enters the address space
@@ -70,6 +71,7 @@ class Profile:
     failed_fork_unmaps: bool
     faults_drop_the_vma_lock: bool
     madvise_gathers_once: bool
+    mem_forces: bool
     mincore_walks: bool
     move_pages_walks_folios: bool
     mmap_locks_rmap_first: bool

@@ -40,7 +40,7 @@ def mem_access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
     :raises ModelledErrno: EIO
     """
     try:
-        entry = get_user_page(mm, vpn, write=store is not None, force=True)
+        entry = get_user_page(mm, vpn, write=store is not None, force=mm.kernel.profile.mem_forces)
     except ModelledErrno:
         return _access_phys(mm, vpn, store)
     return _word(mm, entry) if store is None else _store(mm, entry, store)

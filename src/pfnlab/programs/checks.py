@@ -74,6 +74,7 @@ from pfnlab.programs.words import (
     PROTS,
     SERIES,
     did_you_mean,
+    page_count,
     quoted,
 )
 
@@ -320,7 +321,9 @@ class Scope(Names):
     def _remap_file_pages(self, call: RemapFilePages) -> None:
         self.pages(call.span, "span")
         self._device_via(call.source, call.via)
-        forwards(call.source, "source")
+        if call.source.pages != call.span.pages:
+            right = Span(call.source.name, call.source.start, call.source.start + call.span.pages)
+            raise Wrong(f"{call.span} is {page_count(call.span.pages)}: write {right}", "source")
 
     def _birth(self, call: Fork | Thread) -> None:
         if call.child in self.tasks and call.child != MAIN_TASK:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
@@ -139,11 +139,25 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             process_vm_readv(mm, _pages(places, span)[0])
         case RemapFilePages(span=span):
             _, pgoff = _file(kernel, call.via, call.source, places)
+            _check_offset(task, call, places)
             remap_file_pages(mm, *_pages(places, span), pgoff)
         case ReadMemtypeList():
             kernel.book.debugfs()
         case _:
             _ask_driver(kernel, task, call, places)
+
+
+def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
+    """Whether the offset means the same in the mapping's file on every machine.
+
+    :raises Undecided: it does not
+    """
+    vma = task.mm.vma_lookup(_pages(places, call.span)[0])
+    file = None if vma is None else vma.file
+    another = isinstance(file, PciBar) and file.bar != places.devices[call.source.name]
+    from_bar = call.via in ("wc", "uc") and file is not None and file.kind not in ("wc", "uc")
+    if another or from_bar:
+        raise Undecided(f"where {call.source} by {call.via} is in another file depends on the machine")
 
 
 def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:

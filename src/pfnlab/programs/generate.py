@@ -215,7 +215,9 @@ class _Drawing:
                 return self.walk()
             case "remap_file_pages":
                 source = self.device_span()
-                return RemapFilePages(self.span(), source, draw.choice(("wc", "uc", "devmem", "proc-wc")))
+                start = draw.randrange(AREA_PAGES - source.pages)
+                span = Span(draw.choice(_AREAS), start, start + source.pages)
+                return RemapFilePages(span, source, draw.choice(("wc", "uc", "devmem", "proc-wc")))
             case "status":
                 return Status()
             case "failing fork":
