@@ -33,15 +33,16 @@ class Signal(Exception):
         return f"{self.name} code={self.code}"
 
 
-def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None) -> int:
+def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: bool = True) -> int:
     """Load the first word of page *vpn*, or store *store* there.
 
     :param tlb: what the processor at work remembers; that answers, whatever the page tables say by now
+    :param user: the task does it itself, not the kernel for it
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
     """
     writes = store is not None
-    entry = tlb.lookup(vpn, writes) or _walk(mm, tlb, vpn, writes)
+    entry = tlb.lookup(vpn, writes) or _walk(mm, tlb, vpn, writes, user)
     if store is None:
         return entry.page.value if entry.page is not None else mm.kernel.memory.get(entry.pfn, 0)
     if entry.page is not None:
@@ -51,11 +52,11 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None) -> int:
     return store
 
 
-def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool) -> Run:
+def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> Run:
     """The translation the page tables have, faulted in where there is none; the processor remembers it."""
     # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
-        _fault(mm, vpn, writes)
+        _fault(mm, vpn, writes, user)
     bits = pte_mkyoung(entry.bits)
     if writes:
         bits = pte_mkdirty(bits, mm.kernel.profile.saved_dirty)
@@ -66,20 +67,20 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool) -> Run:
     return entry
 
 
-def _fault(mm: MmStruct, vpn: int, write: bool) -> None:
-    """A page fault: under mmap_lock, but for ordinary memory, whose VMA's own lock will do (S8.3).
+def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
+    """A page fault: under mmap_lock, but for ordinary memory, whose VMA's own lock will do for a task (S8.3).
 
     :raises Undecided: that VMA may be locked
     """
     vma = mm.vma_lookup(vpn)
-    own_lock = mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
+    own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
     if vma is not None and vma.file is None and own_lock:
         if mm.mmap_lock.written:
             raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
         handle_mm_fault(mm, vpn, write)
         return
     with mm.mmap_lock.read():
-        handle_mm_fault(mm, vpn, write)
+        handle_mm_fault(mm, vpn, write, user=user)
 
 
 def _allows(entry: Run, write: bool) -> bool:
@@ -87,9 +88,10 @@ def _allows(entry: Run, write: bool) -> bool:
     return pte_present(entry.bits) and (pte_write(entry.bits) or not write)
 
 
-def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
+def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False) -> None:
     """Make the entry of page *vpn* good for the access (S6.2).
 
+    :param user: a task's own access
     :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when nobody fills the entry
     """
     vma = mm.vma_lookup(vpn)
@@ -97,12 +99,13 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
         raise Signal("SIGSEGV", 1)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):
         raise Signal("SIGSEGV", 2)
-    fault_in(vma, vpn, write)
+    fault_in(vma, vpn, write, user=user)
 
 
-def fault_in(vma: Vma, vpn: int, write: bool, *, unshare: bool = False) -> None:
+def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bool = False) -> None:
     """The fault itself, of an access that is allowed, or forced.
 
+    :param user: a task's own access, which first tries with the VMA's own lock
     :param unshare: no access, but the page shall be the task's own (FAULT_FLAG_UNSHARE)
     :raises Signal: SIGBUS when nobody fills the entry
     """
@@ -125,7 +128,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, unshare: bool = False) -> None:
     else:
         # The tables down to the handler's level exist by now, whatever it answers (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
-        if vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:
+        if user and vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:
             # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
             mm.kernel.trace.event("fault", vpn)
         if vma.file.fault is None:

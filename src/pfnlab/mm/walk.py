@@ -76,7 +76,7 @@ def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
     :raises ModelledErrno: EFAULT
     """
     try:
-        return access(mm, tlb, vpn)
+        return access(mm, tlb, vpn, user=False)
     except Signal:
         raise ModelledErrno(errno.EFAULT) from None
 
