@@ -10,6 +10,7 @@ from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, 
 from pfnlab.hw.pgtable import Page, Run
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_WRITE
+from pfnlab.mm.shmem import ShmemFile, shmem_fault
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_page_range
 from pfnlab.mm.vma import AnonVma, Vma
@@ -125,6 +126,8 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
     elif vma.file is None:
         _do_anonymous_page(vma, vpn, write)
+    elif isinstance(vma.file, ShmemFile):
+        shmem_fault(vma, vma.file, vpn, write)
     else:
         # The tables down to the handler's level exist by now, whatever it answers (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)

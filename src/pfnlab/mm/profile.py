@@ -37,6 +37,7 @@ class Profile:
     :ivar failed_fork_unmaps: a fork that fails unmaps what it copied itself, before the parent is flushed
     :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
+    :ivar dirty_file_pages_stay_so: a writable entry of a file's dirty page is dirty from the start
     :ivar mem_forces: /proc/self/mem reads and writes ordinary memory whatever its protection is
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
     :ivar move_pages_walks_folios: move_pages takes special entries for empty ones (S7.5)
@@ -71,6 +72,7 @@ class Profile:
     failed_fork_unmaps: bool
     faults_drop_the_vma_lock: bool
     madvise_gathers_once: bool
+    dirty_file_pages_stay_so: bool
     mem_forces: bool
     mincore_walks: bool
     move_pages_walks_folios: bool

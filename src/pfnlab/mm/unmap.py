@@ -11,6 +11,7 @@ from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_SEALED
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.processors import Locked
+from pfnlab.mm.shmem import dirtied
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -46,7 +47,10 @@ def zap_vma(
     flushes = vma.mm.kernel.flushes
     vma.mm.kernel.trace.event("clear", start)
     flushes.tlb_start_vma(tlb, vma)
-    tlb.extend_all((run.start, run.end) for run in zap_page_range(vma.mm, start, end, keep=keep))
+    gone = zap_page_range(vma.mm, start, end, keep=keep)
+    tlb.extend_all((run.start, run.end) for run in gone)
+    if dirtied(gone):
+        tlb.flush_mmu_tlbonly()
     flushes.tlb_end_vma(tlb, vma)
 
 

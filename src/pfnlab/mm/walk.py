@@ -13,6 +13,7 @@ from pfnlab.mm.fault import ZERO_PFN, Signal, access
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_SOFTDIRTY
 from pfnlab.mm.gup import get_user_page, get_user_page_fast
 from pfnlab.mm.ioremap import ioremap, iounmap, warn_about_ram
+from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PAGE_SIZE, PfnRange
@@ -148,7 +149,9 @@ def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
     softdirty = bool(vma.flags & VM_SOFTDIRTY)
     if vma.flags & VM_PFNMAP or entry is None:
         return Pagemap(softdirty=softdirty)
-    return Pagemap(True, entry.page is not None and entry.page.mapcount == 1, False, softdirty)
+    if entry.page is None:
+        return Pagemap(present=True, softdirty=softdirty)
+    return Pagemap(True, entry.page.mapcount == 1, not entry.page.anonymous, softdirty)
 
 
 class NumaCounts(NamedTuple):
@@ -165,6 +168,7 @@ class NumaCounts(NamedTuple):
 
 def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
     """The VMAs that begin in ``[start, end)`` and have pages /proc/self/numa_maps counts (S7.5)."""
+    check_no_shmem(mm, start, end)
     with mm.mmap_lock.read():
         counts = [_numa_counts(vma) for vma in mm.vmas_in(start, end) if vma.start >= start]
     return [one for one in counts if one.anonymous]
@@ -191,9 +195,14 @@ def mincore(mm: MmStruct, start: int, end: int) -> str:
                 raise ModelledErrno(errno.ENOMEM)
             entry = mm.tables.entry(vpn)
             looks = vma.file is None or not vma.flags & VM_PFNMAP or mm.kernel.profile.mincore_walks
-            there = entry is not None and looks
+            there = (entry is not None and looks) or _in_memory(vma, vpn)
             digits.append("1" if there else "0")
     return "".join(digits)
+
+
+def _in_memory(vma: Vma, vpn: int) -> bool:
+    """Whether the file has the page, mapped here or not."""
+    return isinstance(vma.file, ShmemFile) and vma.pgoff + vpn - vma.start in vma.file.pages
 
 
 def userfaultfd(mm: MmStruct, start: int, end: int) -> None:

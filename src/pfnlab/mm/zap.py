@@ -41,7 +41,7 @@ def unmap_mapping_range(kernel: Kernel, pages: PfnRange, *, iomem: bool, even_co
     """
     with kernel.i_mmap_rwsem(iomem).read():
         for vma in list(kernel.i_mmap):
-            if vma.file is None or vma.file.iomem != iomem:
+            if vma.file is None or vma.file.iomem != iomem or vma.file.kind == "anon":
                 continue
             start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
             end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start

@@ -59,6 +59,7 @@ SWITCHES = (
     Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured"),
     Switch("remap_prepares_first", "6.19", "remap_pfn_range in two halves; S4.6, inferred"),
     Switch("move_pages_walks_folios", "6.12", "10d83d7781a8, folio_walk_start(); S7.5, measured"),
+    Switch("dirty_file_pages_stay_so", "6.16", "set_pte_range() looks at the folio; measured"),
     Switch("mem_forces", "6.1", "FOLL_FORCE, a build option (PROC_MEM_*) since 6.12; measured", until="7.1"),
     Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5, measured"),
     Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),

@@ -196,8 +196,6 @@ class Scope(Names):
                 raise Wrong(f"anonymous memory has no pages to choose from: write {right}", "source")
             if call.via != ANON:
                 raise Wrong("anonymous memory takes no via: leave the word out", "via")
-            if call.shared:
-                raise Wrong("shared anonymous memory is not modelled: write `private`", "sharing")
         else:
             self._device_via(source, call.via)
             self._driver(call)

@@ -16,6 +16,8 @@ from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
 from pfnlab.mm.remap_file import remap_file_pages
+from pfnlab.mm.shmem import ShmemFile, check_no_shmem
+from pfnlab.mm.space import TASK_PAGES
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import DriverFile, DriverState
@@ -62,6 +64,9 @@ from pfnlab.programs.ops import (
 from pfnlab.programs.places import Places
 from pfnlab.programs.walking import status_text, walked
 from pfnlab.units import PfnRange
+
+#: What has no rule where memory is anonymous and shared.
+_NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
 
 
 class Outcome(NamedTuple):
@@ -116,6 +121,8 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
     :raises ModelledErrno: what it answers
     """
     mm = task.mm
+    if isinstance(call, _NOT_ON_SHMEM):
+        check_no_shmem(mm, *_pages(places, call.span))
     match call:
         case Mmap():
             _mmap(kernel, task, call, places)
@@ -130,6 +137,7 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
         case Munlock(span=span):
             do_mlock(mm, *_pages(places, span), locked=False)
         case Mlockall():
+            check_no_shmem(mm, 0, TASK_PAGES)
             do_mlockall(mm)
         case Msync(span=span):
             do_msync(mm, *_pages(places, span))
@@ -199,6 +207,10 @@ def _pfns(places: Places, span: Span) -> PfnRange:
 def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
     file, pgoff = _file(kernel, call.via, call.source, places)
+    if call.via == "anon" and call.shared:
+        file = ShmemFile()
+        if call.locked or call.populate or task.mm.def_flags:
+            raise Undecided("the model does not fill or lock shared anonymous memory")
     if call.driver is not None:
         file = DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
     do_mmap(
@@ -235,6 +247,7 @@ def _file(kernel: Kernel, via: Via, source: Span, places: Places) -> tuple[Mappe
 
 def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome:
     start, end = _pages(places, call.span)
+    check_no_shmem(task.mm, start, max(end, start + 1))
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
     remap = Remap(
         start,

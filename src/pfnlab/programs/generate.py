@@ -136,6 +136,7 @@ class _Drawing:
     def __init__(self, random: Random, driver: bool, walkers: bool) -> None:
         self.random = random
         self.weights = _WEIGHTS | (_DRIVER_WEIGHTS if driver else {}) | (_WALKER_WEIGHTS if walkers else {})
+        self.walkers = walkers
         self.tasks = [MAIN_TASK]
         self.forked = self.failed = 0
         self.mapped: set[str] = set()
@@ -235,9 +236,10 @@ class _Drawing:
         name = draw.choice(_AREAS) if over is None else None
         populate, locked = draw.random() < 0.05, draw.random() < 0.05
         if draw.random() < 0.12:
-            return Mmap(
-                name, Span("anon", 0, pages), "anon", False, prot, populate=populate, locked=locked, over=over
-            )
+            shared = self.walkers and draw.random() < 0.4
+            populate, locked = populate and not shared, locked and not shared
+            source = Span("anon", 0, pages)
+            return Mmap(name, source, "anon", shared, prot, populate=populate, locked=locked, over=over)
         past_end = draw.random() < 0.04 and device.kind == "pci"
         start = draw.randrange(0, max(1, DEVICE_PAGES - pages + 1)) + (DEVICE_PAGES if past_end else 0)
         if not past_end and start + pages > DEVICE_PAGES:

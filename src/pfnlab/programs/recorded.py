@@ -206,8 +206,6 @@ def _source(mode: str, start: str, pages: str) -> Span:
 def _map(args: list[str], letters: _Letters) -> Call:
     letter, mode, sharing, start, pages, prot, *flags = args
     via = _VIAS[mode]
-    if via == "anon" and sharing == "S":
-        raise KeyError("anon shared")
     _span(letters, letter, "0", pages)
     extra = flags[0] if flags else ""
     return Mmap(
@@ -224,8 +222,6 @@ def _map(args: list[str], letters: _Letters) -> Call:
 
 def _mapat(args: list[str], letters: _Letters) -> Call:
     letter, at, mode, sharing, start, pages, prot = args
-    if mode == "anon" and sharing == "S":
-        raise KeyError("anon shared")
     over = _span(letters, letter, at, pages)
     return Mmap(None, _source(mode, start, pages), _VIAS[mode], sharing == "S", _prot(prot), over=over)
 
