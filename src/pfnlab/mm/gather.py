@@ -54,7 +54,10 @@ class MmuGather:
         """tlb_flush_mmu_tlbonly: flush what is pending, if anything is (S8.1.6)."""
         if self._start is None:
             return
-        self.mm.flush_tlb(self._start, self._end)
+        if self.fullmm:
+            self.mm.flush_tlb()
+        else:
+            self.mm.flush_tlb(self._start, self._end)
         self._start, self._end = None, 0
 
     def finish(self) -> None:
