@@ -24,12 +24,16 @@ class Page:
     :ivar value: its first 32-bit word
     :ivar mapcount: entries that map it, over all processes
     :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
+    :ivar anonymous: no file has it
+    :ivar dirty: of a file's page: the kernel knows that it was written
     """
 
-    __slots__ = ("exclusive", "mapcount", "value")
+    __slots__ = ("anonymous", "dirty", "exclusive", "mapcount", "value")
 
-    def __init__(self, value: int) -> None:
+    def __init__(self, value: int, *, anonymous: bool = True) -> None:
         self.value = value
+        self.anonymous = anonymous
+        self.dirty = False
         self.mapcount = 0
         self.exclusive = True
 

@@ -1,7 +1,7 @@
 """What the agent does for an operation besides the operation itself, and is no step of the program.
 
-The driver is told how to map before an mmap of it. Where a program stops processors, each of its tasks
-gets one of its own, and the driver is there before anything is held.
+The driver is told how to map before an mmap of it, and a task that its fork shall fail. Where a program
+stops processors, each of its tasks gets one of its own, and the driver is there before anything is held.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pfnlab.programs.ops import (
     DriverMode,
     Exit,
     Fork,
+    ForkRefusal,
     Kill,
     Mmap,
     Op,
@@ -45,6 +46,9 @@ _KINDS: dict[DriverHow, int] = {
     "refuse": 8,
 }
 
+#: The numbers of ``enum refusal``.
+_REFUSALS: dict[ForkRefusal, int] = {"set_tid": 1, "overcommit_memory": 2, "pids_max": 3}
+
 _AGENTS = STEERED_CPUS - 1
 
 
@@ -65,6 +69,10 @@ def preparations(program: Program) -> list[Around]:
         around = Around() if processors is None else processors.around(op)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
             around.before.append(f"op {slots.get(op.task, 0)} {_how(op.call.driver)}")
+        if isinstance(op.call, Fork) and op.call.refused is not None:
+            slot = slots.get(op.task, 0)
+            around.before.append(f"op {slot} refuse {_REFUSALS[op.call.refused]}")
+            around.after.insert(0, f"op {slot} refuse 0")
         found.append(around)
     return found
 

@@ -7,12 +7,15 @@ holes, overlaps and refusals are the point.
 from __future__ import annotations
 
 from random import Random
+from typing import get_args
 
 from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
     MAIN_TASK,
     PCI_VIAS,
+    RANGE_WALKERS,
+    STORING_WALKERS,
     Area,
     Call,
     Device,
@@ -41,10 +44,14 @@ from pfnlab.programs.ops import (
     Program,
     Read,
     ReleaseMemRegion,
+    RemapFilePages,
     RequestMemRegion,
     Span,
+    Status,
     UnmapMappingRange,
     Via,
+    Walk,
+    Walker,
     Write,
     ZapVmaPtes,
 )
@@ -94,28 +101,44 @@ _DRIVER_WEIGHTS = {
     "process_vm_readv": 2,
 }
 
+#: How often each kind of look at a mapping is drawn, where a program may have them.
+_WALKER_WEIGHTS = {
+    "walk": 30,
+    "mincore": 3,
+    "process_vm_readv": 4,
+    "remap_file_pages": 4,
+    "status": 2,
+    "failing fork": 3,
+}
+
+#: The walkers that are drawn; what a userfaultfd does to ordinary memory has no rule.
+_WALKERS = tuple(walker for walker in get_args(Walker) if walker != "userfaultfd")
+
 #: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
 _SHARED_ONLY = ("fault", "fault_prot")
 
 
-def generate(seed: int, length: int = 12, *, driver: bool = False) -> Program:
+def generate(seed: int, length: int = 12, *, driver: bool = False, walkers: bool = False) -> Program:
     """
     The program of a seed.
 
     :param length: how many operations
     :param driver: with operations that need the guest driver
+    :param walkers: with other ways to a page than the task's own, and forks that fail
     """
-    return _Drawing(Random(seed), driver).program(f"random {seed}{' driver' * driver}", length)
+    title = f"random {seed}{' driver' * driver}{' walkers' * walkers}"
+    return _Drawing(Random(seed), driver, walkers).program(title, length)
 
 
 class _Drawing:
     """One program being drawn: which tasks may exist decides what may be said next."""
 
-    def __init__(self, random: Random, driver: bool) -> None:
+    def __init__(self, random: Random, driver: bool, walkers: bool) -> None:
         self.random = random
-        self.weights = _WEIGHTS | (_DRIVER_WEIGHTS if driver else {})
+        self.weights = _WEIGHTS | (_DRIVER_WEIGHTS if driver else {}) | (_WALKER_WEIGHTS if walkers else {})
+        self.walkers = walkers
         self.tasks = [MAIN_TASK]
-        self.forked = 0
+        self.forked = self.failed = 0
         self.mapped: set[str] = set()
         self.devices = [Device("bar", "pci", DEVICE_PAGES)]
         if random.random() < 0.2:
@@ -189,6 +212,18 @@ class _Drawing:
                 return Mincore(self.span())
             case "process_vm_readv":
                 return ProcessVmReadv(self.page())
+            case "walk":
+                return self.walk()
+            case "remap_file_pages":
+                source = self.device_span()
+                start = draw.randrange(AREA_PAGES - source.pages)
+                span = Span(draw.choice(_AREAS), start, start + source.pages)
+                return RemapFilePages(span, source, draw.choice(("wc", "uc", "devmem", "proc-wc")))
+            case "status":
+                return Status()
+            case "failing fork":
+                self.failed += 1
+                return Fork(f"x{self.failed}", draw.choice(("set_tid", "overcommit_memory", "pids_max")))
             case "exec" if task != MAIN_TASK or draw.random() < 0.2:
                 return Exec()
         return Munmap(self.span())
@@ -201,9 +236,10 @@ class _Drawing:
         name = draw.choice(_AREAS) if over is None else None
         populate, locked = draw.random() < 0.05, draw.random() < 0.05
         if draw.random() < 0.12:
-            return Mmap(
-                name, Span("anon", 0, pages), "anon", False, prot, populate=populate, locked=locked, over=over
-            )
+            shared = self.walkers and draw.random() < 0.4
+            populate, locked = populate and not shared, locked and not shared
+            source = Span("anon", 0, pages)
+            return Mmap(name, source, "anon", shared, prot, populate=populate, locked=locked, over=over)
         past_end = draw.random() < 0.04 and device.kind == "pci"
         start = draw.randrange(0, max(1, DEVICE_PAGES - pages + 1)) + (DEVICE_PAGES if past_end else 0)
         if not past_end and start + pages > DEVICE_PAGES:
@@ -244,6 +280,12 @@ class _Drawing:
         start = self.random.randrange(DEVICE_PAGES)
         end = min(DEVICE_PAGES, start + self.random.choice((1, 2, 4, 8)))
         return Span("bar", start, end)
+
+    def walk(self) -> Walk:
+        """Another way to a page or to some."""
+        walker = self.random.choice(_WALKERS)
+        value = self.random.randrange(1, 100) if walker in STORING_WALKERS else None
+        return Walk(walker, self.span() if walker in RANGE_WALKERS else self.page(), value)
 
     def mremap(self) -> Call:
         draw = self.random

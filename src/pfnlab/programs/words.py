@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterable
 from typing import get_args
 
-from pfnlab.programs.ops import MAIN_TASK, PCI_VIAS, DeviceKind, DriverHow, DriverMode, IoremapMode, Via
+from pfnlab.programs.ops import (
+    MAIN_TASK,
+    PCI_VIAS,
+    DeviceKind,
+    DriverHow,
+    DriverMode,
+    ForkRefusal,
+    IoremapMode,
+    Via,
+    Walker,
+)
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1
@@ -56,6 +66,9 @@ MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
 DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
 DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
 IOREMAP_MODES: dict[str, IoremapMode] = {mode: mode for mode in get_args(IoremapMode)}
+#: Other ways to a page, and why a fork is refused.
+WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
+FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
@@ -69,7 +82,7 @@ RANGE_VERBS = (
 )
 PLAIN_VERBS = (
     *("mlockall", "exec", "exit", "kill", "look", "release_mem_region", "iounmap"),
-    *("memtype_list", "release"),
+    *("memtype_list", "release", "status"),
 )
 
 #: Operations that make a task, with the line that does it.
@@ -80,7 +93,8 @@ DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "ioremap")
 #: Operations on a device by its name, through vfio-pci.
 NAMED_DEVICE_VERBS = ("memory_disable", "memory_enable", "vfio_close")
 VERBS = (
-    *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range"),
+    *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range", "remap_file_pages"),
+    *WALKERS,
     *BIRTHS,
     *RANGE_VERBS,
     *DEVICE_VERBS,
@@ -120,6 +134,7 @@ KEYWORDS = frozenset(
         *MMAP_WORDS,
         *MREMAP_WORDS,
         *UNMAP_WORDS,
+        *FORK_WORDS,
         *DRIVER_HOW,
         *DRIVER_MODES,
     }

@@ -56,6 +56,7 @@ class DriverFile:
     mmap_prepare: bool = False
     mapping: AddressSpace = "driver"
     has_fault: bool = True
+    has_access: bool = True
     huge_fault: None = None
     opened: None = None
     closed: None = None
