@@ -96,6 +96,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "munmap": (("msync all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
     "memory_disable": (("read",), ("memory_enable", "read")),
     "mprotect": (("read",), ("write",)),
+    "mseal": (("munmap",), ("mmap over",), ("mprotect",)),
     "request_mem_region": (("mmap",), ("mmap", "write")),
     "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
 }
