@@ -241,11 +241,11 @@ _SWITCHES = (
         "6.1",
     ),
     Mutant(
-        "6.12 unlinks VMAs in batches",
+        "6.1 counts no copied pages of device mappings",
         "policies/profiles.py",
-        'Switch("unlinks_in_batches", "6.10",',
-        'Switch("unlinks_in_batches", "6.13",',
-        "6.12",
+        '        "smaps_counts_copies",\n        "6.2",',
+        '        "smaps_counts_copies",\n        "6.1",',
+        "6.1",
     ),
     Mutant(
         "6.12 frees the tail of a reservation",

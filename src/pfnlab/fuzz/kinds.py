@@ -78,6 +78,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("madvise",),
         ("mprotect", "madvise"),
         ("mlock",),
+        ("mremap to",),
         ("mprotect", "read"),
     ),
     "mmap": (
@@ -86,7 +87,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "mmap over": (("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),
     "mmap driver": (
-        *(("write",), ("read", "zap_vma_ptes"), ("write", "unmap_mapping_range")),
+        *(("write",), ("read", "zap_vma_ptes"), ("zap_vma_ptes",), ("write", "unmap_mapping_range")),
         *(("mprotect", "read"), ("write", "unmap_mapping_range", "read")),
     ),
     "mmap vfio": (

@@ -54,7 +54,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     if failed:
         # Whatever went wrong, fork answers ENOMEM; the half-made child is nobody's (S3.5.4).
         if not undone:
-            exit_mmap(child)
+            exit_mmap(child, whole=own)
         raise ModelledErrno(errno.ENOMEM)
     return child
 
