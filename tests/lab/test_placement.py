@@ -10,18 +10,17 @@ from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable, stored_to
+from pfnlab.programs.driver_calls import MemoryDisable, RequestMemRegion
 from pfnlab.programs.ops import (
     Call,
     Device,
     DeviceKind,
-    MemoryDisable,
     Mmap,
     Op,
     Program,
-    RequestMemRegion,
-    Span,
     Write,
 )
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)

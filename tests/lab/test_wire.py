@@ -8,7 +8,8 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.placement import Placement, Windows
 from pfnlab.lab.wire import compile_program
 from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import Device, Fork, Munmap, Op, Program, Span
+from pfnlab.programs.ops import Device, Fork, Munmap, Op, Program
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)

@@ -6,6 +6,20 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from pfnlab.programs.driver_calls import (
+    DriverMap,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
@@ -13,21 +27,14 @@ from pfnlab.programs.ops import (
     Area,
     Call,
     Device,
-    DriverMap,
     Exec,
     Exit,
     Expect,
-    Fail,
     Fork,
-    Hold,
-    Ioremap,
-    Iounmap,
     Kill,
     Leaked,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -44,18 +51,11 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    Skip,
-    Span,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     DRIVER_HOW,
     DRIVER_MODES,

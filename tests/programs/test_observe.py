@@ -12,8 +12,8 @@ from pfnlab.programs.dispatch import perform
 from pfnlab.programs.load import load_text
 from pfnlab.programs.observation import BookEntry, Step
 from pfnlab.programs.observe import Observer
-from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 MAP = "a = mmap bar[0:4] wc shared rw"

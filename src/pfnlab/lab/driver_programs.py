@@ -7,16 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import Undecided
-from pfnlab.programs.ops import (
+from pfnlab.programs.driver_calls import (
     Ioremap,
     Iounmap,
-    Mmap,
-    Program,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
     UnmapMappingRange,
     ZapVmaPtes,
+)
+from pfnlab.programs.ops import (
+    Mmap,
+    Program,
     uses_vfio,
 )
 

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, RequestMemRegion, Write, uses_vfio
+from pfnlab.programs.driver_calls import RequestMemRegion
+from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, Write, uses_vfio
 from pfnlab.programs.places import PAST_END_PAGES, Places
 from pfnlab.units import PfnRange
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pfnlab.lab.driver_programs import needs_driver
+from pfnlab.programs.driver_calls import DriverHow, DriverMap, DriverMode
 from pfnlab.programs.ops import (
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exit,
     Fork,
     Kill,

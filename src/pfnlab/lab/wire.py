@@ -9,20 +9,28 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.preparations import MODE_NUMBERS, preparations
 from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.driver_calls import (
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     Call,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -38,17 +46,11 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Write,
-    ZapVmaPtes,
     tasks_of,
 )
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.programs.checks import Scope
+from pfnlab.programs.driver_calls import (
+    DriverMap,
+    DriverMode,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.lines import Line
 from pfnlab.programs.ops import (
     ADVICE,
     Call,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -35,17 +43,11 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     ANON,
     BIRTHS,

@@ -23,18 +23,26 @@ from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.walk import mincore, process_vm_readv
 from pfnlab.mm.zap import unmap_mapping_range
+from pfnlab.programs.driver_calls import (
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     Call,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -48,17 +56,11 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Read,
     ReadMemtypeList,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Write,
-    ZapVmaPtes,
 )
 from pfnlab.programs.places import Places
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 

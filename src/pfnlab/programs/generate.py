@@ -8,6 +8,17 @@ from __future__ import annotations
 
 from random import Random
 
+from pfnlab.programs.driver_calls import (
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    Ioremap,
+    Iounmap,
+    ReleaseMemRegion,
+    RequestMemRegion,
+    UnmapMappingRange,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
@@ -16,14 +27,9 @@ from pfnlab.programs.ops import (
     Area,
     Call,
     Device,
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Madvise,
     Mincore,
@@ -40,14 +46,10 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
-    ReleaseMemRegion,
-    RequestMemRegion,
-    Span,
-    UnmapMappingRange,
     Via,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 
 #: Pages of a generated device and of every area: small enough that ranges meet.
 DEVICE_PAGES = 16

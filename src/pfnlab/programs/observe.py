@@ -13,9 +13,9 @@ from pfnlab.mm.vma import Vma
 from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
-from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SIZE, pages_of, phys_to_pfn
 
 #: Fractional bits of a proportional set size (PSS_SHIFT).

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.observation import PHYSICAL, REGION
-from pfnlab.programs.ops import Program, Span, area_extents, area_starts
+from pfnlab.programs.ops import Program, area_extents, area_starts
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 #: How far past its last page a device still lends its name to the pages there: a program may map past

@@ -9,25 +9,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pfnlab.programs.driver_calls import (
+    DriverMap,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.ops import (
     MAIN_TASK,
     Area,
     Call,
     Device,
-    DriverMap,
     Exec,
     Exit,
     Expect,
-    Fail,
     Fork,
-    Hold,
-    Ioremap,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -44,17 +51,10 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    Skip,
-    Span,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON, FIRST_LINE, page_count
 
 #: What is mapped under each name, in pages.

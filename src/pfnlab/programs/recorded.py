@@ -15,26 +15,34 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.programs.driver_calls import (
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     MAIN_TASK,
     Area,
     Call,
     Device,
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -49,16 +57,10 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 
 #: The recorded device: one BAR, of which every case has a window of its own (S12.1).
 BAR_PAGES = 16384

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import get_args
 
-from pfnlab.programs.ops import MAIN_TASK, PCI_VIAS, DeviceKind, DriverHow, DriverMode, IoremapMode, Via
+from pfnlab.programs.driver_calls import DriverHow, DriverMode, IoremapMode
+from pfnlab.programs.ops import MAIN_TASK, PCI_VIAS, DeviceKind, Via
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1
