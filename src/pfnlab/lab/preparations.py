@@ -41,6 +41,9 @@ _KINDS: dict[DriverHow, int] = {
     "halves": 5,
     "ram": 6,
     "refuse": 8,
+    "fault_pmd": 9,
+    "fault_pud": 0xA,
+    "apply": 0xB,
 }
 
 _AGENTS = STEERED_CPUS - 1
@@ -71,7 +74,7 @@ def _how(how: DriverMap) -> str:
     # What tells the driver how the next mmap populates.
     start, end = (page * PAGE_SIZE for page in how.part or (0, 0))
     insert = MODE_NUMBERS[INSERTED] if how.how == "fault_prot" else 0
-    return f"driver map {_KINDS[how.how]} {MODE_NUMBERS[how.mode]} {start:x} {end - start:x} {insert}"
+    return f"driver map {_KINDS[how.how]:x} {MODE_NUMBERS[how.mode]} {start:x} {end - start:x} {insert}"
 
 
 class _Processors:

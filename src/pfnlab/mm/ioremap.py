@@ -16,6 +16,9 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
+    if touches_ram(kernel, pfns):
+        kernel.warn_once("arch/x86/mm/ioremap.c", f"ioremap on RAM at {_bytes(pfns)}")
+        raise ModelledErrno(errno.ENOMEM)
     start, end = pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
     try:
         granted = kernel.book.reserve(start, end, mode, who=kernel.who)
@@ -31,6 +34,15 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
         kernel.book.free(start, end, who=kernel.who)
         raise ModelledErrno(errno.ENOMEM)
     kernel.book.kernel_map_sync(start, pfns.nr * PAGE_SIZE, granted)
+
+
+def touches_ram(kernel: Kernel, pfns: PfnRange) -> bool:
+    """Whether *pfns* are memory, which has its place in the direct map (S9.6.1)."""
+    return kernel.platform.phys.page_is_ram(pfns.start)
+
+
+def _bytes(pfns: PfnRange) -> str:
+    return f"{pfn_to_phys(pfns.start):#018x} - {pfn_to_phys(pfns.end) - 1:#018x}"
 
 
 def iounmap(kernel: Kernel, pfns: PfnRange) -> None:

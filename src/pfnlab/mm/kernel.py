@@ -132,6 +132,13 @@ class Kernel:
             self._warned.add(site)
             self.trace.printk(line)
 
+    def warn_once(self, source: str, line: str) -> None:
+        """A WARN_ONCE with a text of its own: *line*, and where in the *source* it stands."""
+        if line.split(" 0x")[0] not in self._warned:
+            self._warned.add(line.split(" 0x")[0])
+            self.trace.printk(line)
+            self.trace.printk(f"WARNING at {source}")
+
     def force(self, function: str, nth: int) -> None:
         """Make *function* fail on its *nth* call from now on.
 

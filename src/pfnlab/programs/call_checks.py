@@ -6,13 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SECTION_PAGES,
+    SHARED_ONLY,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    IoMappingCreateWc,
+    IoMappingFree,
     Ioremap,
     Iounmap,
     MemoryDisable,
     MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
+    SetMemory,
     UnmapMappingRange,
     VfioClose,
     ZapVmaPtes,
@@ -57,6 +71,11 @@ from pfnlab.programs.words import (
     PROTS,
     did_you_mean,
     quoted,
+)
+
+#: Operations on pages of a device or the driver's own.
+OnMemory = (
+    Ioremap | Memremap | IoMappingCreateWc | ArchIoReserveMemtypeWc | ArchIoFreeMemtypeWc | ArchPhysWcAdd
 )
 
 
@@ -110,7 +129,7 @@ class CallChecks(Names):
             forwards(part, "driver")
             if part.end > call.source.pages:
                 raise Wrong(f"the mapping is {call.source.pages} pages: write a smaller part", "driver")
-        if not call.shared and call.driver.how in ("fault", "fault_prot"):
+        if not call.shared and call.driver.how in SHARED_ONLY:
             raise Wrong("a private mapping filled on fault stops the kernel: write `shared`", "sharing")
 
     def _pci(self, name: str) -> Device:
@@ -132,7 +151,29 @@ class CallChecks(Names):
                 "source",
             )
 
-    def _on_device(self, call: UnmapMappingRange | RequestMemRegion | Ioremap) -> None:
+    def _on_memory(self, call: OnMemory) -> None:
+        if call.span.name != DRIVER_RAM:
+            self._on_device(call)
+            return
+        self._own_pages(call)
+
+    def _own_pages(self, call: OnMemory | SetMemory) -> None:
+        if call.span.name != DRIVER_RAM:
+            right = f"{DRIVER_RAM}[0:{max(1, min(call.span.pages, DRIVER_RAM_PAGES))}]"
+            raise Wrong(f"the driver sets the mode of its own pages only: write {right}", "source")
+        forwards(call.span, "source")
+        if call.span.end > DRIVER_RAM_PAGES:
+            wrong = f"the driver has {DRIVER_RAM_PAGES} pages of its own"
+            raise Wrong(f"{wrong}: write {DRIVER_RAM}[0:{DRIVER_RAM_PAGES}] at most", "source")
+
+    def _sections(self, call: MemremapPages) -> None:
+        self._on_device(call)
+        if call.span.start % SECTION_PAGES or call.span.end % SECTION_PAGES:
+            name, whole = call.span.name, SECTION_PAGES
+            wrong = f"memremap_pages takes whole sections of {whole} pages"
+            raise Wrong(f"{wrong}: write {name}[0:{whole}]", "source")
+
+    def _on_device(self, call: UnmapMappingRange | RequestMemRegion | MemremapPages | OnMemory) -> None:
         device = self._pci(call.span.name)
         forwards(call.span, "source")
         if call.span.end > device.pages:
@@ -238,8 +279,18 @@ class CallChecks(Names):
         UnmapMappingRange: _on_device,
         RequestMemRegion: _on_device,
         ReleaseMemRegion: _plain,
-        Ioremap: _on_device,
+        Ioremap: _on_memory,
         Iounmap: _plain,
+        Memremap: _on_memory,
+        Memunmap: _plain,
+        IoMappingCreateWc: _on_memory,
+        IoMappingFree: _plain,
+        ArchIoReserveMemtypeWc: _on_memory,
+        ArchIoFreeMemtypeWc: _on_memory,
+        ArchPhysWcAdd: _on_memory,
+        SetMemory: _own_pages,
+        MemremapPages: _sections,
+        MemunmapPages: _plain,
         MemoryDisable: _vfio,
         MemoryEnable: _vfio,
         VfioClose: _vfio,

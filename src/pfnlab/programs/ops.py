@@ -15,17 +15,11 @@ from typing import Literal
 import msgspec
 
 from pfnlab.programs.driver_calls import (
+    DriverCall,
     DriverMap,
-    Ioremap,
-    Iounmap,
     MemoryDisable,
     MemoryEnable,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    UnmapMappingRange,
     VfioClose,
-    ZapVmaPtes,
 )
 from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.span import Span
@@ -268,13 +262,7 @@ Call = (
     | Exec
     | Exit
     | Kill
-    | ZapVmaPtes
-    | UnmapMappingRange
-    | RemapPfnRange
-    | RequestMemRegion
-    | ReleaseMemRegion
-    | Ioremap
-    | Iounmap
+    | DriverCall
     | MemoryDisable
     | MemoryEnable
     | VfioClose
