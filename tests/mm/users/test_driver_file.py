@@ -107,6 +107,19 @@ def test_a_page_where_no_leaf_fits(series: str, mapping: str, page: int) -> None
     assert [f"a[{page}:{page + 1}] L1 UC-"] == entries(read)
 
 
+@leaves
+def test_a_zap_of_a_part_flushes_the_leaf_at_once(series: str) -> None:
+    """
+    It is split away by the walk, before the gather is finished (S6.3.3, S8.1.10).
+    """
+    *_, zapped, _ = run(
+        series, "a = mmap bar[0:1024] driver fault_pmd shared rw", "read a[5]", "unmap_mapping_range bar[7]"
+    )
+
+    assert ("clear a[7]", "flush a[0:512]", "finish") == (zapped.events or ())[-3:]
+    assert [] == entries(zapped)
+
+
 @pytest.mark.parametrize("series", [series for series in SERIES if series not in LEAVES and series != "6.1"])
 def test_no_leaf_where_huge_pages_are_off(series: str) -> None:
     """
