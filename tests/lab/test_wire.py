@@ -176,6 +176,12 @@ def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
         ("memunmap_pages", "driver memunmap-pages 0"),
         ("mincore a[0:4]", "mincore 100000000000 4000"),
         ("process_vm_readv a[3]", "readv 100000003000"),
+        ("mem_read a[3]", "walk mem_read 100000003000 0"),
+        ("process_vm_writev a[3] 10", "walk process_vm_writev 100000003000 a"),
+        ("move_pages a[0:4]", "walk move_pages 100000000000 4000"),
+        ("status", "walk status 0 0"),
+        ("remap_file_pages a[0:4] bar[2:6] wc", "remap-file 100000000000 4000 42"),
+        ("remap_file_pages a[0:4] bar[2:6] devmem", "remap-file 100000000000 4000 f8042"),
     ],
 )
 def test_what_drivers_do_is_asked_by_address(line: str, sent: str) -> None:
@@ -221,6 +227,12 @@ def test_an_unknown_task_is_misuse() -> None:
 
     with pytest.raises(Misuse, match="no task ghost"):
         compile_program(program, placed(program), vmas=False, ptes=False)
+
+
+@pytest.mark.parametrize(("word", "number"), [("set_tid", 1), ("overcommit_memory", 2), ("pids_max", 3)])
+def test_a_fork_that_fails_is_made_to(word: str, number: int) -> None:
+    """The task is told before, and told to stop it afterwards."""
+    assert [f"0 refuse {number}", "0 fork 1", "0 refuse 0"] == ops(f"c = fork {word}")
 
 
 def test_threads_and_what_they_do() -> None:

@@ -55,7 +55,7 @@ def test_memory_is_refused_with_a_warning() -> None:
     assert errno.ENOMEM == refused.value.errno
     assert [] == kernel.book.ram_types()
     assert [
-        "ioremap on RAM at 0x0000000004000000 - 0x0000000004001fff",
+        "ioremap on RAM at 0x100000000 - 0x100000fff",
         "WARNING at arch/x86/mm/ioremap.c",
     ] == kernel.trace.take()[1]
 

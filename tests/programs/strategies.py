@@ -38,6 +38,8 @@ from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
     PCI_VIAS,
+    RANGE_WALKERS,
+    STORING_WALKERS,
     Area,
     Call,
     Device,
@@ -65,14 +67,18 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
+    RemapFilePages,
+    Status,
     Thread,
     Via,
+    Walk,
     Write,
 )
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     DRIVER_HOW,
     DRIVER_MODES,
+    FORK_WORDS,
     HOLD_FUNCTIONS,
     IOREMAP_MODES,
     MAX_HELD_TASKS,
@@ -80,12 +86,13 @@ from pfnlab.programs.words import (
     MODES,
     PROTS,
     SET_MEMORY,
+    WALKERS,
 )
 
 AREA_NAMES = ("a", "b", "left_half", "z9", "x")
 TASK_NAMES = ("c", "child", "t_2")
 PLAIN: tuple[Call, ...] = (
-    *(Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList()),
+    *(Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList(), Status()),
     *(Memunmap(), IoMappingFree(), MemunmapPages()),
     *(MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar")),
 )
@@ -151,10 +158,7 @@ class _Draft:
         source = Span("anon", 0, pages)
         driver = None
         if shared or draw(st.booleans()):
-            device = draw(st.sampled_from(self.devices))
-            start = draw(st.integers(0, device.pages + 2))
-            source = Span(device.name, start, start + pages)
-            via = draw(st.sampled_from(PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS))
+            source, via = self.source(pages)
             driver = self.driver(pages, shared) if via == "driver" else None
         prot = draw(st.sampled_from(PROTECTIONS))
         name = self.bind(pages) if over is None else None
@@ -203,6 +207,19 @@ class _Draft:
         start = self.draw(st.integers(0, whole - 1)) * SECTION_PAGES
         return MemremapPages(Span(device.name, start, start + SECTION_PAGES), self.draw(st.booleans()))
 
+    def source(self, pages: int) -> tuple[Span, Via]:
+        """Some pages of a device, and a way to map them."""
+        device = self.draw(st.sampled_from(self.devices))
+        start = self.draw(st.integers(0, device.pages + 2))
+        via = self.draw(st.sampled_from(PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS))
+        return Span(device.name, start, start + pages), via
+
+    def walk(self) -> Walk:
+        """Another way to a page, or to several."""
+        walker = self.draw(st.sampled_from(sorted(WALKERS)))
+        value = self.draw(st.integers(0, (1 << 32) - 1)) if walker in STORING_WALKERS else None
+        return Walk(WALKERS[walker], self.span() if walker in RANGE_WALKERS else self.page(), value)
+
     def mremap(self) -> Mremap:
         draw = self.draw
         span = self.span()
@@ -226,6 +243,7 @@ class _Draft:
             kinds += ["end", "exec"] if self.alone(task) else ["end"]
             kinds += ["thread"] if self.unborn else []
         on_areas = ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"]
+        on_areas += ["walk", "rfp"]
         kinds += on_areas if self.extents else []
         kind = draw(st.sampled_from(kinds))
         if kind == "mmap":
@@ -233,7 +251,8 @@ class _Draft:
         if kind == "plain":
             return draw(st.sampled_from(PLAIN))
         if kind in ("fork", "thread"):
-            return (Fork if kind == "fork" else Thread)(self.unborn.pop())
+            refused = draw(st.none() | st.sampled_from(sorted(FORK_WORDS)))
+            return Fork(self.unborn.pop(), refused) if kind == "fork" else Thread(self.unborn.pop())
         if kind == "end":
             return draw(st.sampled_from(ENDS))
         if kind == "exec":
@@ -250,6 +269,11 @@ class _Draft:
             return Read(self.page())
         if kind == "readv":
             return ProcessVmReadv(self.page())
+        if kind == "walk":
+            return self.walk()
+        if kind == "rfp":
+            span = self.span()
+            return RemapFilePages(span, *self.source(span.pages))
         if kind == "remap":
             return RemapPfnRange(self.span(), draw(st.sampled_from(sorted(DRIVER_MODES))))
         if kind == "device":

@@ -156,11 +156,13 @@ class _Bench:
         most = TAIL_BAR_MIB if tail else MAX_BAR_MIB
         cpus = STEERED_CPUS if is_held(program) else 1
         now = self.booted
+        # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
+        most = min(most, max(BAR_MIB, need))
         if now is not None and need <= now.bar_mib <= most and (now.image, now.cpus) == (image, cpus):
             placement = now.windows.place(program)
             if placement is not None:
                 return now, placement
-        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need, self.booted.bar_mib if self.booted else 0)
+        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need)
         self.drop()
         guest = self.shared.start(size, image, cpus)
         first = phys_to_pfn(guest.hello.bar_start)

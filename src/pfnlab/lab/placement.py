@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
 from pfnlab.programs.driver_calls import DRIVER_RAM_PAGES, RequestMemRegion
-from pfnlab.programs.ops import Call, Device, Mincore, Mmap, Program, Write, uses_vfio
+from pfnlab.programs.ops import (
+    STORING_WALKERS,
+    Call,
+    Device,
+    Mincore,
+    Mmap,
+    Program,
+    RemapFilePages,
+    Walk,
+    Write,
+    uses_vfio,
+)
 from pfnlab.programs.places import PAST_END_PAGES, Places, alignment
 from pfnlab.units import PfnRange
 
@@ -30,7 +41,7 @@ MAX_BAR_MIB = 16 << 10
 #: come first, and a program that maps past their end would reach the channel.
 TAIL_BAR_MIB = 8
 
-#: How many pages one mincore is answered for (``guest/PROTOCOL.md``).
+#: How many pages one mincore, move_pages or pagemap is answered for (``guest/PROTOCOL.md``).
 MINCORE_PAGES = 1024
 
 _PAGES_PER_MIB = 256
@@ -144,7 +155,8 @@ def past_end(program: Program) -> frozenset[str]:
     return frozenset(
         call.source.name
         for call in calls
-        if isinstance(call, Mmap) and call.source.end > pages.get(call.source.name, call.source.end)
+        if isinstance(call, Mmap | RemapFilePages)
+        and call.source.end > pages.get(call.source.name, call.source.end)
     )
 
 
@@ -164,10 +176,14 @@ def first_page_claimed(program: Program) -> frozenset[str]:
 
 def stored_to(program: Program) -> frozenset[str]:
     """The devices that may hold other bytes after *program*: it maps them shared, and it stores."""
-    if not any(isinstance(op.call, Write) for op in program.ops):
+    if not any(map(_stores, (op.call for op in program.ops))):
         return frozenset()
     calls = (op.call for op in program.ops)
     return frozenset(call.source.name for call in calls if isinstance(call, Mmap) and call.shared)
+
+
+def _stores(call: Call) -> bool:
+    return isinstance(call, Write) or (isinstance(call, Walk) and call.walker in STORING_WALKERS)
 
 
 def bar_mib_for(program: Program) -> int:
@@ -215,8 +231,10 @@ def check_placeable(program: Program) -> None:
 
 
 def _check_answerable(call: Call) -> None:
-    if isinstance(call, Mincore) and call.span.pages > MINCORE_PAGES:
-        raise Misuse(f"a guest answers mincore of at most {MINCORE_PAGES} pages, not {call.span.pages}")
+    verb = call.walker if isinstance(call, Walk) else "mincore"
+    answered = isinstance(call, Mincore) or verb in ("move_pages", "pagemap")
+    if isinstance(call, Mincore | Walk) and answered and call.span.pages > MINCORE_PAGES:
+        raise Misuse(f"a guest answers {verb} of at most {MINCORE_PAGES} pages, not {call.span.pages}")
     ram = isinstance(call, Mmap) and call.driver is not None and call.driver.how == "ram"
     if isinstance(call, Mmap) and ram and call.source.pages > DRIVER_RAM_PAGES:
         raise Misuse(f"the guest's driver has {DRIVER_RAM_PAGES} pages of RAM, not {call.source.pages}")

@@ -1,7 +1,7 @@
 """What the agent does for an operation besides the operation itself, and is no step of the program.
 
-The driver is told how to map before an mmap of it. Where a program stops processors, each of its tasks
-gets one of its own, and the driver is there before anything is held.
+The driver is told how to map before an mmap of it, and a task that its fork shall fail. Where a program
+stops processors, each of its tasks gets one of its own, and the driver is there before anything is held.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pfnlab.programs.driver_calls import DriverHow, DriverMap, DriverMode
 from pfnlab.programs.ops import (
     Exit,
     Fork,
+    ForkRefusal,
     Kill,
     Mmap,
     Op,
@@ -46,6 +47,9 @@ _KINDS: dict[DriverHow, int] = {
     "apply": 0xB,
 }
 
+#: The numbers of ``enum refusal``.
+_REFUSALS: dict[ForkRefusal, int] = {"set_tid": 1, "overcommit_memory": 2, "pids_max": 3}
+
 _AGENTS = STEERED_CPUS - 1
 
 
@@ -66,6 +70,10 @@ def preparations(program: Program) -> list[Around]:
         around = Around() if processors is None else processors.around(op)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
             around.before.append(f"op {slots.get(op.task, 0)} {_how(op.call.driver)}")
+        if isinstance(op.call, Fork) and op.call.refused is not None:
+            slot = slots.get(op.task, 0)
+            around.before.append(f"op {slot} refuse {_REFUSALS[op.call.refused]}")
+            around.after.insert(0, f"op {slot} refuse 0")
         found.append(around)
     return found
 

@@ -10,6 +10,7 @@ from pfnlab.errors import errno_name
 from pfnlab.lab.order import read_order
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.preparations import preparations
+from pfnlab.lab.walked import read_walk
 from pfnlab.lab.wire import COMM_LENGTH, address_of
 from pfnlab.programs.events import is_flush
 from pfnlab.programs.kmsg import normalise
@@ -23,6 +24,8 @@ from pfnlab.programs.ops import (
     Mremap,
     Op,
     Program,
+    Status,
+    Walk,
     tasks_of,
 )
 from pfnlab.programs.printer import op_lines
@@ -334,6 +337,8 @@ def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> t
         return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
     if op is not None and isinstance(op.call, Mincore):
         return result, words[2]
+    if op is not None and isinstance(op.call, Walk | Status) and result == "ok":
+        return result, read_walk(op.call, words[2:], placement.places)
     return result, int(words[2])
 
 

@@ -37,6 +37,7 @@ from pfnlab.programs.driver_calls import (
 )
 from pfnlab.programs.ops import (
     ADVICE,
+    RANGE_WALKERS,
     Call,
     Exec,
     Exit,
@@ -59,7 +60,11 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
+    RemapFilePages,
+    Status,
     Thread,
+    Via,
+    Walk,
     Write,
     tasks_of,
 )
@@ -101,6 +106,7 @@ _PLAIN_VERBS: dict[type, str] = {
     MemoryDisable: "memory 0",
     MemoryEnable: "memory 1",
     VfioClose: "vfio-close",
+    Status: "walk status 0 0",
     ReleaseMemRegion: "driver release",
     Iounmap: "driver iounmap 0",
     Memunmap: "driver memunmap 0",
@@ -198,6 +204,12 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"{_RANGE_VERBS[kind]} {_range(placement, call.span)}"
         case ProcessVmReadv():
             return f"readv {address_of(placement, call.span):x}"
+        case Walk():
+            number = call.span.pages * PAGE_SIZE if call.walker in RANGE_WALKERS else call.value or 0
+            return f"walk {call.walker} {address_of(placement, call.span):x} {number:x}"
+        case RemapFilePages():
+            offset = _offset(call.via, call.source, placement)
+            return f"remap-file {_range(placement, call.span)} {offset // PAGE_SIZE:x}"
         case RemapPfnRange():
             return f"driver remap {_range(placement, call.span)} {MODE_NUMBERS[call.mode]:x}"
         case UnmapMappingRange():
@@ -232,17 +244,17 @@ def _mmap(call: Mmap, placement: Placement) -> str:
     if call.via == "anon":
         flags |= _MAP_ANONYMOUS
     else:
-        offset = _offset(call, placement)
+        offset = _offset(call.via, call.source, placement)
     size = call.source.pages * PAGE_SIZE
     address = address_of(placement, target)
     return f"mmap {call.via} {address:x} {size:x} {_prot(call.prot):x} {flags:x} {offset:x}"
 
 
-def _offset(call: Mmap, placement: Placement) -> int:
+def _offset(via: Via, source: Span, placement: Placement) -> int:
     # The file offset in bytes of the first page mapped.
-    origin = placement.bar.start if call.via in _FROM_BAR else 0
-    region = BAR_OFFSET * PAGE_SIZE if call.via == "vfio" else 0
-    return _physical(placement, call.source) - pfn_to_phys(origin) + region
+    origin = placement.bar.start if via in _FROM_BAR else 0
+    region = BAR_OFFSET * PAGE_SIZE if via == "vfio" else 0
+    return _physical(placement, source) - pfn_to_phys(origin) + region
 
 
 def _physical(placement: Placement, span: Span) -> int:

@@ -264,14 +264,26 @@ class Kernel:
     def _silent(self, pfn: int) -> bool:
         return any(pfns.start <= pfn < pfns.end for pfns in self.undecoded)
 
-    def fork(self, task: Task, comm: str) -> int:
-        """fork(2): the child is called *comm*; returns an errno."""
-        refused, mm = self.call(task, lambda: dup_mmap(task.mm))
+    def fork(self, task: Task, comm: str, reason: str | None = None) -> int:
+        """fork(2): the child is called *comm*; returns an errno.
+
+        :param reason: why it is refused in the end, if it is
+        """
+        refused, mm = self.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
         if refused:
             return refused
         assert isinstance(mm, MmStruct)
+        if reason is not None:
+            return self._give_up(task, mm, reason)
         self._add_task(comm, mm)
         return 0
+
+    def _give_up(self, task: Task, mm: MmStruct, reason: str) -> int:
+        """The copy of the address space is complete, and something else is refused: it goes again."""
+        if reason == "pids_max":
+            self.pr_warn_once("cgroup: fork rejected by pids controller in /t")
+        self.call(task, lambda: exit_mmap(mm))
+        return errno.EAGAIN if reason == "pids_max" else errno.EEXIST
 
     def thread(self, task: Task, comm: str) -> None:
         """pthread_create: *comm* is one more thread of the process of *task*."""

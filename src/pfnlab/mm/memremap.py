@@ -7,7 +7,7 @@ import errno
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.bits import PAGE_PAT
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.mm.ioremap import ioremap, iounmap, touches_ram
+from pfnlab.mm.ioremap import ioremap, iounmap, is_memory
 from pfnlab.mm.kernel import Kernel
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
@@ -17,7 +17,7 @@ def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
-    if not touches_ram(kernel, pfns):
+    if not is_memory(kernel, pfns):
         ioremap(kernel, pfns, mode)
     elif mode is not CacheMode.WB:
         where, size = pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE
@@ -27,7 +27,7 @@ def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
 def memunmap(kernel: Kernel, pfns: PfnRange) -> None:
     """Undo :func:`memremap`: a place in the direct map stays."""
-    if not touches_ram(kernel, pfns):
+    if not is_memory(kernel, pfns):
         iounmap(kernel, pfns)
 
 

@@ -160,7 +160,7 @@ def _teardown(vma: Vma) -> None:
     if linked:
         kernel.unlink_file(vma)
         kernel.trace.event("unlink", vma.start)
-    tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vma.start, vma.end)))
+    tlb.free_tables(*mm.gap_around(vma.start, vma.end))
     tlb.finish()
     free_vmas(mm, [vma])
 

@@ -37,7 +37,8 @@ class MmStruct:
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
     :ivar new_vma: what mmap is about to finish; its own lock is taken until mmap_lock is given back
     :ivar page_table_lock: the locks of all its page tables, as one
-    :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet
+    :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet, and whole
+        flushes of it are seen by nobody
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -71,11 +72,10 @@ class MmStruct:
             return
         with processors.inside("flush_tlb_mm_range"):
             self.tlb_gen += 1
-            if self.visible:
-                if start is None or end is None:
-                    self.kernel.trace.event("flush_all")
-                else:
-                    self.kernel.trace.event("flush", start, end)
+            if start is not None and end is not None:
+                self.kernel.trace.event("flush", start, end)
+            elif self.visible:
+                self.kernel.trace.event("flush_all")
             self.kernel.flush_tlbs(self, start, end)
             # Until now the threads wrote through translations from before the copy.
             self.stacks_shared |= self.forking and start is None

@@ -37,6 +37,8 @@ from pfnlab.programs.ops import (
     LOWMEM_VIAS,
     MAIN_TASK,
     PCI_VIAS,
+    RANGE_WALKERS,
+    STORING_WALKERS,
     Call,
     Device,
     Exec,
@@ -59,7 +61,10 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
+    RemapFilePages,
+    Status,
     Thread,
+    Walk,
     Write,
 )
 from pfnlab.programs.span import Span
@@ -70,6 +75,7 @@ from pfnlab.programs.words import (
     MAX_VALUE,
     PROTS,
     did_you_mean,
+    page_count,
     quoted,
 )
 
@@ -94,8 +100,6 @@ class CallChecks(Names):
                 raise Wrong(f"anonymous memory has no pages to choose from: write {right}", "source")
             if call.via != ANON:
                 raise Wrong("anonymous memory takes no via: leave the word out", "via")
-            if call.shared:
-                raise Wrong("shared anonymous memory is not modelled: write `private`", "sharing")
         else:
             self._device_via(source, call.via)
             self._driver(call)
@@ -235,13 +239,31 @@ class CallChecks(Names):
         if call.advice not in ADVICE:
             raise Wrong(f"unknown advice {quoted(call.advice)}{did_you_mean(call.advice, ADVICE)}", "advice")
 
-    def _access(self, call: Read | Write | ProcessVmReadv) -> None:
+    def _access(self, call: Read | Write | ProcessVmReadv | Walk) -> None:
         self.pages(call.span, "span")
         verb = {Read: "read", Write: "write"}.get(type(call), "process_vm_readv")
+        verb = call.walker if isinstance(call, Walk) else verb
         if call.span.pages != 1:
             raise Wrong(f"{verb} takes one page: write {call.span.name}[{call.span.start}]", "span")
-        if isinstance(call, Write) and not 0 <= call.value <= MAX_VALUE:
+        value = call.value if isinstance(call, Write | Walk) else None
+        if value is not None and not 0 <= value <= MAX_VALUE:
             raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
+
+    def _walk(self, call: Walk) -> None:
+        if (call.value is None) == (call.walker in STORING_WALKERS):
+            right = f"`{call.walker} {call.span}{' 7' * (call.value is None)}`"
+            raise Wrong(f"{', '.join(STORING_WALKERS)} store a value, others none: write {right}", "value")
+        if call.walker in RANGE_WALKERS:
+            self.pages(call.span, "span")
+        else:
+            self._access(call)
+
+    def _remap_file_pages(self, call: RemapFilePages) -> None:
+        self.pages(call.span, "span")
+        self._device_via(call.source, call.via)
+        if call.source.pages != call.span.pages:
+            right = Span(call.source.name, call.source.start, call.source.start + call.span.pages)
+            raise Wrong(f"{call.span} is {page_count(call.span.pages)}: write {right}", "source")
 
     def _birth(self, call: Fork | Thread) -> None:
         if call.child in self.tasks and call.child != MAIN_TASK:
@@ -273,6 +295,9 @@ class CallChecks(Names):
         Kill: _plain,
         Look: _plain,
         Mincore: _range,
+        Walk: _walk,
+        RemapFilePages: _remap_file_pages,
+        Status: _plain,
         ProcessVmReadv: _access,
         ZapVmaPtes: _range,
         RemapPfnRange: _range,

@@ -34,6 +34,7 @@ from pfnlab.programs.driver_calls import (
 from pfnlab.programs.lines import Line
 from pfnlab.programs.ops import (
     ADVICE,
+    STORING_WALKERS,
     Call,
     Exec,
     Exit,
@@ -55,8 +56,11 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
+    RemapFilePages,
+    Status,
     Thread,
     Via,
+    Walk,
     Write,
 )
 from pfnlab.programs.span import Span
@@ -67,6 +71,7 @@ from pfnlab.programs.words import (
     DRIVER_HOW,
     DRIVER_MODES,
     FIRST_LINE,
+    FORK_WORDS,
     HEADERS,
     IOREMAP_MODES,
     KEYWORDS,
@@ -79,6 +84,7 @@ from pfnlab.programs.words import (
     SHARING,
     VERBS,
     VIAS,
+    WALKERS,
     did_you_mean,
     quoted,
 )
@@ -118,6 +124,7 @@ _PLAIN: dict[str, Call] = {
     "memunmap_pages": MemunmapPages(),
     "memtype_list": ReadMemtypeList(),
     "release": Release(),
+    "status": Status(),
 }
 
 
@@ -142,7 +149,10 @@ class Calls:
         if verb in BIRTHS:
             if name is None:
                 line.fail(f"a {verb} needs a name: write `{BIRTHS[verb]}`", self.at["verb"])
-            return Fork(name) if verb == "fork" else Thread(name)
+            if verb == "thread":
+                return Thread(name)
+            word = line.choice("word", FORK_WORDS, f"`{name} = fork set_tid`") if line.next else None
+            return Fork(name, None if word is None else FORK_WORDS[word])
         if verb not in VERBS:
             line.fail(_unknown(verb), self.at["verb"])
         if name is not None:
@@ -161,6 +171,15 @@ class Calls:
         span = self._span(line, verb)
         if verb in _RANGES:
             return _RANGES[verb](span)
+        if verb in WALKERS:
+            value = self._value(line, verb, span) if verb in STORING_WALKERS else None
+            return Walk(WALKERS[verb], span, value)
+        if verb == "remap_file_pages":
+            example = f"`remap_file_pages {span} bar[4:8] wc`"
+            self.at["source"] = line.column
+            source = self._source(line, example)
+            self.at["via"] = line.column
+            return RemapFilePages(span, source, VIAS[line.choice("via", VIAS, example)])
         if verb == "remap_pfn_range":
             return RemapPfnRange(span, self._driver_mode(line))
         if verb == "mprotect":
@@ -168,8 +187,12 @@ class Calls:
         if verb == "madvise":
             self.at["advice"] = line.column
             return Madvise(span, line.choice("advice", ADVICE, f"`madvise {span} dontfork`"))
+        return Write(span, self._value(line, verb, span))
+
+    def _value(self, line: Line, verb: str, span: Span) -> int:
+        """Read what is to be stored."""
         self.at["value"] = line.column
-        return Write(span, line.number_of("value", f"`write {span.name}[{span.start}] 7`"))
+        return line.number_of("value", f"`{verb} {span.name}[{span.start}] 7`")
 
     def _mmap(self, line: Line, name: str | None) -> Mmap:
         example = "`a = mmap bar[0:16] wc shared rw`"

@@ -39,6 +39,8 @@ from pfnlab.programs.ops import (
     LOWMEM_VIAS,
     MAIN_TASK,
     PCI_VIAS,
+    RANGE_WALKERS,
+    STORING_WALKERS,
     Area,
     Call,
     Device,
@@ -61,7 +63,11 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
+    RemapFilePages,
+    Status,
     Via,
+    Walk,
+    Walker,
     Write,
 )
 from pfnlab.programs.span import Span
@@ -121,25 +127,41 @@ _ON_MEMORY: tuple[Callable[[Span], Call], ...] = (
 )
 _LET_GO: tuple[Call, ...] = (Memunmap(), IoMappingFree())
 
+#: How often each kind of look at a mapping is drawn, where a program may have them.
+_WALKER_WEIGHTS = {
+    "walk": 30,
+    "mincore": 3,
+    "process_vm_readv": 4,
+    "remap_file_pages": 4,
+    "status": 2,
+    "failing fork": 3,
+}
 
-def generate(seed: int, length: int = 12, *, driver: bool = False) -> Program:
+#: The walkers that are drawn; what a userfaultfd does to ordinary memory has no rule.
+_WALKERS = tuple(walker for walker in get_args(Walker) if walker != "userfaultfd")
+
+
+def generate(seed: int, length: int = 12, *, driver: bool = False, walkers: bool = False) -> Program:
     """
     The program of a seed.
 
     :param length: how many operations
     :param driver: with operations that need the guest driver
+    :param walkers: with other ways to a page than the task's own, and forks that fail
     """
-    return _Drawing(Random(seed), driver).program(f"random {seed}{' driver' * driver}", length)
+    title = f"random {seed}{' driver' * driver}{' walkers' * walkers}"
+    return _Drawing(Random(seed), driver, walkers).program(title, length)
 
 
 class _Drawing:
     """One program being drawn: which tasks may exist decides what may be said next."""
 
-    def __init__(self, random: Random, driver: bool) -> None:
+    def __init__(self, random: Random, driver: bool, walkers: bool) -> None:
         self.random = random
-        self.weights = _WEIGHTS | (_DRIVER_WEIGHTS if driver else {})
+        self.weights = _WEIGHTS | (_DRIVER_WEIGHTS if driver else {}) | (_WALKER_WEIGHTS if walkers else {})
+        self.walkers = walkers
         self.tasks = [MAIN_TASK]
-        self.forked = 0
+        self.forked = self.failed = 0
         self.mapped: set[str] = set()
         self.devices = [Device("bar", "pci", DEVICE_PAGES)]
         if random.random() < 0.2:
@@ -221,6 +243,18 @@ class _Drawing:
                 return Mincore(self.span())
             case "process_vm_readv":
                 return ProcessVmReadv(self.page())
+            case "walk":
+                return self.walk()
+            case "remap_file_pages":
+                source = self.device_span()
+                start = draw.randrange(AREA_PAGES - source.pages)
+                span = Span(draw.choice(_AREAS), start, start + source.pages)
+                return RemapFilePages(span, source, draw.choice(("wc", "uc", "devmem", "proc-wc")))
+            case "status":
+                return Status()
+            case "failing fork":
+                self.failed += 1
+                return Fork(f"x{self.failed}", draw.choice(("set_tid", "overcommit_memory", "pids_max")))
             case "exec" if task != MAIN_TASK or draw.random() < 0.2:
                 return Exec()
         return Munmap(self.span())
@@ -233,9 +267,10 @@ class _Drawing:
         name = draw.choice(_AREAS) if over is None else None
         populate, locked = draw.random() < 0.05, draw.random() < 0.05
         if draw.random() < 0.12:
-            return Mmap(
-                name, Span("anon", 0, pages), "anon", False, prot, populate=populate, locked=locked, over=over
-            )
+            shared = self.walkers and draw.random() < 0.4
+            populate, locked = populate and not shared, locked and not shared
+            source = Span("anon", 0, pages)
+            return Mmap(name, source, "anon", shared, prot, populate=populate, locked=locked, over=over)
         past_end = draw.random() < 0.04 and device.kind == "pci"
         start = draw.randrange(0, max(1, DEVICE_PAGES - pages + 1)) + (DEVICE_PAGES if past_end else 0)
         if not past_end and start + pages > DEVICE_PAGES:
@@ -281,6 +316,12 @@ class _Drawing:
         """Some of the driver's own pages."""
         start = self.random.randrange(DRIVER_RAM_PAGES)
         return Span(DRIVER_RAM, start, min(DRIVER_RAM_PAGES, start + self.random.choice((1, 2, 4, 8))))
+
+    def walk(self) -> Walk:
+        """Another way to a page or to some."""
+        walker = self.random.choice(_WALKERS)
+        value = self.random.randrange(1, 100) if walker in STORING_WALKERS else None
+        return Walk(walker, self.span() if walker in RANGE_WALKERS else self.page(), value)
 
     def mremap(self) -> Call:
         draw = self.random

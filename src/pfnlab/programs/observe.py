@@ -78,7 +78,7 @@ class Observer:
             span = self.places.area_span(vma.start, vma.end)
             if span is None:
                 continue
-            rss, pss = self._counts(vma)
+            rss, anonymous, pss = self._counts(vma)
             yield VmaSeen(
                 task.comm,
                 span,
@@ -87,13 +87,13 @@ class Observer:
                 self._offset(vma),
                 vm_flags_text(vma.flags),
                 rss,
-                rss,
+                anonymous,
                 pss if vma.flags & VM_LOCKED else 0,
             )
 
     def _offset(self, vma: Vma) -> Span | None:
         """What the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
-        if vma.file is None:
+        if vma.file is None or vma.file.kind == "anon":
             return None
         span = self.places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
         return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
@@ -120,14 +120,15 @@ class Observer:
         for vma, name in self._named(tasks).items():
             yield f"{name} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
 
-    def _counts(self, vma: Vma) -> tuple[int, int]:
-        """Rss and Pss in kB: only ordinary pages count, and in PFN mappings not on every kernel (S7.5)."""
+    def _counts(self, vma: Vma) -> tuple[int, int, int]:
+        """Rss, Anonymous and Pss in kB: of ordinary pages, in PFN mappings not on every kernel (S7.5)."""
         if vma.special and not self.kernel.profile.smaps_counts_copies:
-            return 0, 0
+            return 0, 0, 0
         pages = [run.page for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
         # The kernel divides in fixed point, so three thirds are a little less than one.
         pss = sum((PAGE_SIZE << _PSS_SHIFT) // page.mapcount for page in pages)
-        return len(pages) * _PAGE_KB, pss >> _PSS_SHIFT >> 10
+        anonymous = sum(page.anonymous for page in pages)
+        return len(pages) * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10
 
     def _ptes(self, task: Task) -> Iterator[PteSeen]:
         for base, pages in self.places.areas.values():

@@ -41,6 +41,27 @@ Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
 
+#: Other ways to a page than the processor's own (S7): what the kernel reads or writes there for the task.
+Walker = Literal[
+    "mem_read",
+    "mem_write",
+    "process_vm_writev",
+    "pipe_write",
+    "vmsplice",
+    "futex_wake",
+    "move_pages",
+    "pagemap",
+    "numa_maps",
+    "userfaultfd",
+]
+
+#: Walkers that store a value, and those that take a range; the others take one page.
+STORING_WALKERS: tuple[Walker, ...] = ("mem_write", "process_vm_writev")
+RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "userfaultfd")
+
+#: What a fork is made to be refused for, from outside memory management.
+ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
+
 DeviceKind = Literal["pci", "lowmem"]
 
 #: Every madvise advice a program may name, with the kernel's number.
@@ -194,9 +215,14 @@ class Write(msgspec.Struct, frozen=True, tag="write"):
 
 
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
-    """fork(2): the child is task ``child`` from now on (``child = fork``)."""
+    """fork(2): the child is task ``child`` from now on (``child = fork``).
+
+    :param refused: make it fail: ``set_tid`` asks for a pid that is taken, ``overcommit_memory`` leaves no
+        memory to commit, ``pids_max`` no process to the task's control group
+    """
 
     child: str
+    refused: ForkRefusal | None = None
 
 
 class Thread(msgspec.Struct, frozen=True, tag="thread"):
@@ -224,6 +250,32 @@ class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
     """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
 
     span: Span
+
+
+class Walk(msgspec.Struct, frozen=True, tag="walk"):
+    """The kernel looks at pages ``span`` of the task in another way than the task itself.
+
+    :param value: 32 bits to store, for :data:`STORING_WALKERS`
+    """
+
+    walker: Walker
+    span: Span
+    value: int | None = None
+
+
+class RemapFilePages(msgspec.Struct, frozen=True, tag="remap_file_pages"):
+    """remap_file_pages(2): pages ``span`` of a shared mapping show other pages of its file.
+
+    :param source: device pages that begin where the new file offset is, as ``via`` counts offsets
+    """
+
+    span: Span
+    source: Span
+    via: Via
+
+
+class Status(msgspec.Struct, frozen=True, tag="status"):
+    """The task reads VmLck and VmPin of its /proc/PID/status."""
 
 
 class Mincore(msgspec.Struct, frozen=True, tag="mincore"):
@@ -268,6 +320,9 @@ Call = (
     | VfioClose
     | ProcessVmReadv
     | Mincore
+    | Walk
+    | RemapFilePages
+    | Status
     | ReadMemtypeList
     | Release
     | Look

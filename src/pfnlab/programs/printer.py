@@ -35,6 +35,7 @@ from pfnlab.programs.driver_calls import (
 from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.ops import (
     MAIN_TASK,
+    RANGE_WALKERS,
     Area,
     Call,
     Device,
@@ -61,7 +62,10 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
+    RemapFilePages,
+    Status,
     Thread,
+    Walk,
     Write,
 )
 from pfnlab.programs.span import Span
@@ -231,6 +235,11 @@ def _mremap(call: Mremap, mapped: Mapped) -> str:
     return text + _over(call.over, mapped)
 
 
+def _walk(call: Walk, mapped: Mapped) -> str:
+    where = _span(call.span, mapped) if call.walker in RANGE_WALKERS else _pages(call.span)
+    return f"{call.walker} {where}" + ("" if call.value is None else f" {call.value}")
+
+
 def _range(verb: str) -> Callable[[Any, Mapped], str]:
     return lambda call, mapped: f"{verb} {_span(call.span, mapped)}"
 
@@ -256,13 +265,18 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     Mseal: _range("mseal"),
     Read: lambda call, mapped: f"read {_pages(call.span)}",
     Write: lambda call, mapped: f"write {_pages(call.span)} {call.value}",
-    Fork: lambda call, mapped: f"{call.child} = fork",
+    Fork: lambda call, mapped: f"{call.child} = fork{'' if call.refused is None else f' {call.refused}'}",
     Thread: lambda call, mapped: f"{call.child} = thread",
     Exec: _plain("exec"),
     Exit: _plain("exit"),
     Kill: _plain("kill"),
     Look: _plain("look"),
     Mincore: _range("mincore"),
+    Walk: _walk,
+    RemapFilePages: lambda call, mapped: (
+        f"remap_file_pages {_span(call.span, mapped)} {_pages(call.source)} {call.via}"
+    ),
+    Status: _plain("status"),
     ProcessVmReadv: lambda call, mapped: f"process_vm_readv {_pages(call.span)}",
     ZapVmaPtes: _range("zap_vma_ptes"),
     RemapPfnRange: lambda call, mapped: f"remap_pfn_range {_span(call.span, mapped)}{_mode(call.mode)}",

@@ -14,7 +14,14 @@ from pfnlab.programs.driver_calls import (
     MemremapMode,
     SetMemoryMode,
 )
-from pfnlab.programs.ops import MAIN_TASK, PCI_VIAS, DeviceKind, Via
+from pfnlab.programs.ops import (
+    MAIN_TASK,
+    PCI_VIAS,
+    DeviceKind,
+    ForkRefusal,
+    Via,
+    Walker,
+)
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1
@@ -66,6 +73,9 @@ DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMod
 IOREMAP_MODES: dict[str, IoremapMode] = {mode: mode for mode in get_args(IoremapMode)}
 MEMREMAP_MODES: dict[str, MemremapMode] = {mode: mode for mode in get_args(MemremapMode)}
 SET_MEMORY: dict[str, SetMemoryMode] = {f"set_memory_{mode}": mode for mode in get_args(SetMemoryMode)}
+#: Other ways to a page, and why a fork is refused.
+WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
+FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
 PAGES_WORDS = ("p2pdma",)
 MMAP_WORDS = ("populate", "locked", "over")
@@ -80,7 +90,7 @@ RANGE_VERBS = (
 )
 PLAIN_VERBS = (
     *("mlockall", "exec", "exit", "kill", "look", "release_mem_region", "iounmap"),
-    *("memunmap", "io_mapping_free", "memunmap_pages", "memtype_list", "release"),
+    *("memunmap", "io_mapping_free", "memunmap_pages", "memtype_list", "release", "status"),
 )
 
 #: Operations that make a task, with the line that does it.
@@ -96,7 +106,8 @@ MEMORY_VERBS = (
 #: Operations on a device by its name, through vfio-pci.
 NAMED_DEVICE_VERBS = ("memory_disable", "memory_enable", "vfio_close")
 VERBS = (
-    *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range"),
+    *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range", "remap_file_pages"),
+    *WALKERS,
     *BIRTHS,
     *RANGE_VERBS,
     *DEVICE_VERBS,
@@ -139,6 +150,7 @@ KEYWORDS = frozenset(
         *MREMAP_WORDS,
         *UNMAP_WORDS,
         *PAGES_WORDS,
+        *FORK_WORDS,
         *DRIVER_HOW,
         *DRIVER_MODES,
     }

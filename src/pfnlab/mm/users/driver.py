@@ -65,6 +65,7 @@ class DriverFile:
     mmap_prepare: bool = False
     mapping: AddressSpace = "driver"
     has_fault: bool = True
+    has_access: bool = True
     opened: None = None
     closed: None = None
     fsync_errno: int = errno.EINVAL

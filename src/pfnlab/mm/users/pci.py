@@ -27,6 +27,7 @@ class PciBar:
     write_combine: bool
     fallocate_errno: int
     mapping: AddressSpace = "iomem"
+    has_access: bool = True
     fault: None = None
     huge_fault: None = None
     opened: None = None

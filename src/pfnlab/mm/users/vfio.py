@@ -58,6 +58,7 @@ class VfioDevice:
     own_placement: bool = False
     mmap_prepare: bool = False
     has_fault: bool = True
+    has_access: bool = False
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 
