@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import get_args
 
 import msgspec
 
 from pfnlab.fuzz.places import Places
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SHARED_ONLY,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapMode,
+    Memunmap,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    SetMemoryMode,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     RANGE_WALKERS,
     STORING_WALKERS,
     Call,
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
     ForkRefusal,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -41,20 +62,14 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Read,
     ReadMemtypeList,
-    ReleaseMemRegion,
     RemapFilePages,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Status,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Walk,
     Walker,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
@@ -87,7 +102,7 @@ _ANON_ADVICE = (
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
 #: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
-_SHARED_ONLY = ("fault", "fault_prot", "mixed")
+_SHARED_ONLY = (*SHARED_ONLY, "mixed")
 
 #: How large memory is that is filled page by page, and for how many pages mincore is asked.
 _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
@@ -104,13 +119,22 @@ _REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 #: What a driver does to mappings of its own.
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
-_PLAIN: dict[str, type[Mlockall | Look | Status | ReadMemtypeList | ReleaseMemRegion | Iounmap]] = {
+_PLAIN: dict[str, Callable[[], Call]] = {
     "mlockall": Mlockall,
     "status": Status,
     "look": Look,
     "memtype_list": ReadMemtypeList,
     "release_mem_region": ReleaseMemRegion,
     "iounmap": Iounmap,
+    "memunmap": Memunmap,
+    "io_mapping_free": IoMappingFree,
+}
+
+#: What a driver does to pages of the device or its own.
+_ON_MEMORY: dict[str, Callable[[Span], Call]] = {
+    "io_mapping_create_wc": IoMappingCreateWc,
+    "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
+    "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
 }
 
 #: What is done to a device opened through vfio-pci.
@@ -220,6 +244,14 @@ class Calls:
             case "ioremap":
                 modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
                 return Ioremap(places.bar_span(), draw.choice(modes))
+            case "memremap":
+                flags: tuple[MemremapMode, ...] = get_args(MemremapMode)
+                return Memremap(self.memory(), draw.choice(flags))
+            case "set_memory":
+                wanted: tuple[SetMemoryMode, ...] = get_args(SetMemoryMode)
+                return SetMemory(self.own_pages(), draw.choice(wanted))
+        if kind in _ON_MEMORY:
+            return _ON_MEMORY[kind](self.memory())
         return _RANGED.get(kind, Munmap)(places.span(name))
 
     def walk(self, name: str) -> Walk:
@@ -238,6 +270,15 @@ class Calls:
         if self._random.random() < _SHARED_RATE:
             return msgspec.structs.replace(made, shared=True, populate=False, locked=False)
         return made
+
+    def memory(self) -> Span:
+        """Pages of the device, or now and then the driver's own."""
+        return self._places.bar_span() if self._random.random() < 0.8 else self.own_pages()
+
+    def own_pages(self) -> Span:
+        """Some of the driver's own pages."""
+        start = self._random.randrange(DRIVER_RAM_PAGES)
+        return Span(DRIVER_RAM, start, self._random.randrange(start + 1, DRIVER_RAM_PAGES + 1))
 
     def mmap(self, source: Span, via: str, over: Span | None) -> Mmap:
         draw = self._random
