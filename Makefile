@@ -10,11 +10,11 @@ DEMO := --on model:6.1 --on qemu:6.1 --on model:7.2 --on qemu:7.2
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo test release test-races test-all-kernels test-btf-dwarf lint bench fmt-check clean system system-test
+.PHONY: help demo test release test-races mutation-report test-all-kernels test-btf-dwarf lint walkers bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-races test-all-kernels test-btf-dwarf lint bench fmt-check clean"
+	@echo "also: test-races mutation-report test-all-kernels test-btf-dwarf lint walkers bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -71,6 +71,10 @@ test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all
 	PFNLAB_KERNELS=all $(BIN)/pytest -n 2
 
+# One rule of the model broken after the other, and how soon the fuzzer finds it: docs/mutation-report.md.
+mutation-report: .venv/.test
+	cd tests/fuzz && ../../$(BIN)/python mutation_report.py ../../docs/mutation-report.md
+
 # The lens's types against a kernel's debug package, which is fetched (270 MiB).
 test-btf-dwarf: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing 6.1
@@ -79,6 +83,10 @@ test-btf-dwarf: system-test .venv/.test
 lint: .venv/.test
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+# What walkers see, as the model has it.
+walkers: .venv/.test
+	$(BIN)/python -m pfnlab.report.walkers docs/walkers.md
 
 bench: .venv/.test
 	@set -e; for file in benchmarks/*.py; do \

@@ -22,6 +22,7 @@ ORDER = (
     ("lens",),
     ("lab", "inspector"),
     ("report",),
+    ("fuzz",),
     ("cli",),
 )
 

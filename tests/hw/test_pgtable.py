@@ -94,13 +94,13 @@ def test_a_table_moves_with_its_entries() -> None:
     """Nothing of it stays, not even the table."""
     moved = tables(Run(0, 8, 100, 1))
 
-    assert moved.move_table(0, 2 * PTE)
+    assert moved.move_table(0, 2 * PTE, 1)
 
     assert [Run(2 * PTE, 2 * PTE + 8, 100, 1)] == moved.runs(0, 4 * PTE)
     assert [(0, 2 * PTE, 2), (3 * PTE, 4 * PTE, 2)] == [
         one for one in moved.missing(0, 4 * PTE) if one[2] == 2
     ]
-    assert not moved.move_table(0, 2 * PTE)
+    assert not moved.move_table(0, 2 * PTE, 1)
     moved._check()
 
 

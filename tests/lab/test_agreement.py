@@ -68,11 +68,11 @@ def disagreements(series: str, programs: Sequence[Program], record: Record, what
     return found
 
 
-def predictable(seeds: range) -> list[Program]:
+def predictable(seeds: range, *, walkers: bool = False) -> list[Program]:
     """The random programs of these seeds, without those the model says it has no rule for."""
     programs = []
     for seed in seeds:
-        program = generate(seed)
+        program = generate(seed, walkers=walkers)
         try:
             ModelMachine(SERIES[0]).run_one(program)
         except Undecided:
@@ -105,7 +105,7 @@ class TestAgreement:
         """
         Programs nobody wrote show zero differences.
         """
-        programs = predictable(range(RANDOM))
+        programs = predictable(range(RANDOM)) + predictable(range(RANDOM // 2), walkers=True)
 
         found = disagreements(series, programs, record_property, "random")
 

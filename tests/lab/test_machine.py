@@ -260,6 +260,17 @@ def test_a_large_device_gets_a_large_bar() -> None:
     assert [BAR_MIB, 1024] == [bar for bar, _ in lab.asked]
 
 
+def test_a_large_bar_is_not_kept_for_small_devices() -> None:
+    """Above 4 GiB other MTRRs hold, so a program would see another mode there."""
+    lab = Lab()
+
+    with QemuMachine(KERNEL, guests=1, factory=lab) as machine:
+        machine.run([BIG])
+        machine.run([PROGRAM])
+
+    assert [1024, BAR_MIB] == [bar for bar, _ in lab.asked]
+
+
 def test_a_program_past_the_end_gets_a_small_bar() -> None:
     """Behind a small BAR there is nothing; such programs come last, so the guest changes once."""
     lab = Lab()

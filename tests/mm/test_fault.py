@@ -33,6 +33,19 @@ def entries(step: Step) -> list[tuple[str, str]]:
 
 
 @every_series
+def test_memory_that_may_only_be_executed_is_kept_by_its_key(series: str) -> None:
+    """No access, no fault, nothing populated: SIGSEGV with code 4; with other protection the key is gone."""
+    mapped = "a = mmap bar[0:2] devmem-sync private x"
+
+    touched = run(series, mapped, "read a[0]", "mprotect a rx", "read a[0]", "mprotect a x")
+    _, kept, _, let, again, _ = touched
+    *_, anonymous, locked, _ = run(series, "b = mmap anon[0:2] private x populate", "mlock b")
+
+    assert ("SIGSEGV code=4", 0, 1) == (kept.value, let.value, again.flushes)
+    assert ("ok", [], "ENOMEM") == (anonymous.result, entries(anonymous), locked.result)
+
+
+@every_series
 def test_nothing_mapped(series: str) -> None:
     """Where no VMA is, the signal is SIGSEGV with code 1."""
     *_, touched, _ = run(series, SHARED, "munmap a", "read a[0]")

@@ -125,3 +125,12 @@ def test_a_failed_fork_of_a_split_mapping(series: str) -> None:
     )
 
     assert ("ENOMEM", before.book, before.vmas, ()) == (forked.result, forked.book, forked.vmas, forked.log)
+
+
+@every_series
+def test_a_fork_of_nothing_mapped_can_fail_too(series: str) -> None:
+    """The process's own memory needs page tables as well, after all that the program mapped."""
+    first, second, *_ = run(series, "fail __pte_alloc 1: c = fork", "d = fork", "d: exit")
+
+    assert ("ENOMEM", "ok") == (first.result, second.result)
+    assert "finish" in (first.events or ())

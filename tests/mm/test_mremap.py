@@ -299,3 +299,16 @@ def test_ordinary_memory_moves_to_grow(series: str) -> None:
     )
 
     assert ("ok", "moved", ["a[4:8]"]) == (moved.result, moved.value, spans(moved))
+
+
+@every_series
+@pytest.mark.parametrize(("pages", "flushed"), [(1024, "flush a[0:1]"), (1000, "flush a[0:513]")])
+def test_a_whole_page_table_moves(series: str, pages: int, flushed: str) -> None:
+    """It is not freed with the old mapping; one that moves in part is, entries copied."""
+    text = f"pfnlab program 1\ndevice bar: pci, 1024 pages\n\na = mmap bar[0:{pages}] wc shared rw\n"
+    moved = f"{text}b = mremap a[0:{pages}] {pages} pages maymove fixed\n"
+
+    _, step, _ = ModelMachine(series).run_one(load_text(moved), check=True).steps
+
+    assert flushed == [event for event in step.events or () if event.startswith("flush")][-1]
+    assert f"flush a[0:{512}]" in (step.events or ())

@@ -31,6 +31,17 @@ def run(series: str, *ops: str) -> tuple[Step, ...]:
     return ModelMachine(series).run_one(load_text(text), check=True).steps
 
 
+@pytest.mark.parametrize(("tables", "flushes"), [(506, 2), (508, 3), (512, 3)])
+def test_page_tables_are_freed_in_batches(tables: int, flushes: int) -> None:
+    """From 6.16 on, every 509 of them are flushed, PMD and PUD tables too; before, they wait for the end."""
+    mapped = f"a = mmap bar[0:{tables * 512}] wc shared rw"
+    text = f"pfnlab program 1\ndevice bar: pci, 1 GiB\n\n{mapped}\nmunmap a\n"
+
+    for series, expected in (("6.12", 2), ("6.16", flushes), ("7.2", flushes)):
+        _, gone, _ = ModelMachine(series).run_one(load_text(text), check=True).steps
+        assert expected == gone.flushes
+
+
 def spans(step: Step) -> list[str]:
     """The VMAs after a step."""
     return [str(vma.span) for vma in step.vmas or ()]

@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SECTION_PAGES,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    DriverMap,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
     PCI_VIAS,
+    RANGE_WALKERS,
+    STORING_WALKERS,
     Area,
     Call,
     Device,
-    DriverMap,
     Exec,
     Exit,
     Expect,
-    Fail,
     Fork,
-    Hold,
-    Ioremap,
-    Iounmap,
     Kill,
     Leaked,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -39,41 +62,39 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
-    Plug,
     ProcessVmReadv,
     Program,
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    Remove,
-    RequestMemRegion,
-    Rescan,
-    Skip,
-    Span,
+    RemapFilePages,
+    Status,
     Thread,
-    UnmapMappingRange,
-    Unplug,
-    VfioClose,
     Via,
+    Walk,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     DRIVER_HOW,
     DRIVER_MODES,
+    FORK_WORDS,
     HOLD_FUNCTIONS,
     IOREMAP_MODES,
     MAX_HELD_TASKS,
+    MEMREMAP_MODES,
     MODES,
     PROTS,
+    SET_MEMORY,
+    WALKERS,
 )
 
 AREA_NAMES = ("a", "b", "left_half", "z9", "x")
 TASK_NAMES = ("c", "child", "t_2")
 PLAIN: tuple[Call, ...] = (
-    *(Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList()),
+    *(Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList(), Status()),
+    *(Memunmap(), IoMappingFree(), MemunmapPages()),
     *(MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar")),
 )
 #: What changes which tasks live or what they are: not while a processor is held.
@@ -82,6 +103,11 @@ ENDS: tuple[Call, ...] = (Exit(), Kill())
 SLOT: tuple[Call, ...] = (Remove("bar"), Rescan("bar"), Unplug("bar"))
 NEVER_HELD = (Exit, Kill, Exec, Thread, Look, Remove, Rescan, Unplug, Plug)
 RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal, Mincore, ZapVmaPtes)
+ON_MEMORY: tuple[Callable[[Span], Call], ...] = (
+    *(IoMappingCreateWc, ArchIoReserveMemtypeWc, ArchIoFreeMemtypeWc, ArchPhysWcAdd),
+    *(functools.partial(Ioremap, mode=mode) for mode in IOREMAP_MODES.values()),
+    *(functools.partial(Memremap, mode=mode) for mode in MEMREMAP_MODES.values()),
+)
 PROTECTIONS = sorted(PROTS)
 SERIES = ("5.15", "6.1", "6.12", "6.16", "7.2", "10.0")
 
@@ -136,10 +162,7 @@ class _Draft:
         source = Span("anon", 0, pages)
         driver = None
         if shared or draw(st.booleans()):
-            device = draw(st.sampled_from(self.devices))
-            start = draw(st.integers(0, device.pages + 2))
-            source = Span(device.name, start, start + pages)
-            via = draw(st.sampled_from(PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS))
+            source, via = self.source(pages)
             driver = self.driver(pages, shared) if via == "driver" else None
         prot = draw(st.sampled_from(PROTECTIONS))
         name = self.bind(pages) if over is None else None
@@ -162,10 +185,44 @@ class _Draft:
         device = self.devices[0]
         start = draw(st.integers(0, device.pages - 1))
         span = Span(device.name, start, draw(st.integers(start + 1, device.pages)))
-        kind = draw(st.sampled_from((UnmapMappingRange, RequestMemRegion, Ioremap)))
-        if kind is Ioremap:
-            return Ioremap(span, draw(st.sampled_from(sorted(IOREMAP_MODES))))
-        return RequestMemRegion(span) if kind is RequestMemRegion else kind(span, draw(st.booleans()))
+        kind = draw(st.sampled_from((UnmapMappingRange, RequestMemRegion, "memory", "own", "sections")))
+        if kind == "memory":
+            return draw(st.sampled_from(ON_MEMORY))(span if draw(st.booleans()) else self.own_pages())
+        if kind == "own":
+            return SetMemory(self.own_pages(), draw(st.sampled_from(sorted(SET_MEMORY.values()))))
+        if kind == "sections":
+            return self.sections(device)
+        return (
+            RequestMemRegion(span)
+            if kind is RequestMemRegion
+            else UnmapMappingRange(span, draw(st.booleans()))
+        )
+
+    def own_pages(self) -> Span:
+        """Some of the driver's own pages."""
+        start = self.draw(st.integers(0, DRIVER_RAM_PAGES - 1))
+        return Span(DRIVER_RAM, start, self.draw(st.integers(start + 1, DRIVER_RAM_PAGES)))
+
+    def sections(self, device: Device) -> Call:
+        """Struct pages for whole sections of a device, where it is as large as one."""
+        whole = device.pages // SECTION_PAGES
+        if not whole:
+            return MemunmapPages()
+        start = self.draw(st.integers(0, whole - 1)) * SECTION_PAGES
+        return MemremapPages(Span(device.name, start, start + SECTION_PAGES), self.draw(st.booleans()))
+
+    def source(self, pages: int) -> tuple[Span, Via]:
+        """Some pages of a device, and a way to map them."""
+        device = self.draw(st.sampled_from(self.devices))
+        start = self.draw(st.integers(0, device.pages + 2))
+        via = self.draw(st.sampled_from(PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS))
+        return Span(device.name, start, start + pages), via
+
+    def walk(self) -> Walk:
+        """Another way to a page, or to several."""
+        walker = self.draw(st.sampled_from(sorted(WALKERS)))
+        value = self.draw(st.integers(0, (1 << 32) - 1)) if walker in STORING_WALKERS else None
+        return Walk(WALKERS[walker], self.span() if walker in RANGE_WALKERS else self.page(), value)
 
     def mremap(self) -> Mremap:
         draw = self.draw
@@ -191,6 +248,7 @@ class _Draft:
             kinds += ["end", "exec"] if self.alone(task) else ["end"]
             kinds += ["thread"] if self.unborn else []
         on_areas = ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"]
+        on_areas += ["walk", "rfp"]
         kinds += on_areas if self.extents else []
         kind = draw(st.sampled_from(kinds))
         if kind == "mmap":
@@ -200,7 +258,8 @@ class _Draft:
         if kind == "slot":
             return draw(st.sampled_from(SLOT)) if self.plugged else Plug("bar")
         if kind in ("fork", "thread"):
-            return (Fork if kind == "fork" else Thread)(self.unborn.pop())
+            refused = draw(st.none() | st.sampled_from(sorted(FORK_WORDS)))
+            return Fork(self.unborn.pop(), refused) if kind == "fork" else Thread(self.unborn.pop())
         if kind == "end":
             return draw(st.sampled_from(ENDS))
         if kind == "exec":
@@ -217,6 +276,11 @@ class _Draft:
             return Read(self.page())
         if kind == "readv":
             return ProcessVmReadv(self.page())
+        if kind == "walk":
+            return self.walk()
+        if kind == "rfp":
+            span = self.span()
+            return RemapFilePages(span, *self.source(span.pages))
         if kind == "remap":
             return RemapPfnRange(self.span(), draw(st.sampled_from(sorted(DRIVER_MODES))))
         if kind == "device":

@@ -118,6 +118,7 @@ def test_every_operation_is_on_the_page():
         ("Header", {*words.HEADERS, *words.KINDS, *words.UNITS}),
         ("Ways to map", {*words.VIAS, words.ANON}),
         ("Operations", {*ADVICE, *words.MMAP_WORDS, *words.MREMAP_WORDS, *words.SHARING, *words.PREFIXES}),
+        ("Operations", {*words.FORK_WORDS, *words.WALKERS}),
         ("Schedules", {*words.HOLD_FUNCTIONS, *NEEDS, HELD, WAITS, BUSY, NOT_HELD}),
         ("Expectations", set(words.MODES)),
     ],

@@ -92,6 +92,61 @@ def fmt(
 
 
 @app.command()
+def fuzz(
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MACHINE",
+            help="As for run; at least two. Without it: model and kernel of the newest series.",
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Which programs; 0 without it.")] = None,
+    programs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many in all; 500 without --seconds.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", min=0, help="Begin nothing new after so many seconds.")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the state in FILE, and go on from what is there."),
+    ] = None,
+    findings: Annotated[Path, typer.Option(metavar="DIR", help="Where findings are filed.")] = Path(
+        "findings"
+    ),
+    driver: Annotated[bool, typer.Option("--driver", help="With operations of the guest driver.")] = False,
+    schedules: Annotated[
+        bool, typer.Option("--schedules", help="With threads, and processors that are held.")
+    ] = False,
+    vfio: Annotated[bool, typer.Option("--vfio", help="With devices opened through vfio-pci.")] = False,
+    coverage: Annotated[bool, typer.Option(help="Watch which branches of the model are reached.")] = True,
+    stop_after: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="End when so many findings were met.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Run random programs on several machines; shrink and file what they differ in."""
+    from pfnlab.cli.fuzz import FuzzRequest, fuzz
+
+    return fuzz(
+        FuzzRequest(
+            on or [],
+            seed,
+            programs,
+            seconds,
+            resume,
+            findings,
+            driver,
+            schedules,
+            vfio,
+            coverage,
+            stop_after,
+            as_json,
+        )
+    )
+
+
+@app.command()
 def matrix(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl", help="Recorded cases.")],
     as_json: AsJson = False,

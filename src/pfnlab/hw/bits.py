@@ -25,6 +25,8 @@ PAGE_UFFD_WP = 1 << 10
 PAGE_SOFT_DIRTY = 1 << 11
 #: 2M and 1G leaves only.
 PAGE_PAT_LARGE = 1 << 12
+#: The lowest bit of the protection key.
+PAGE_PKEY_BIT0 = 1 << 59
 PAGE_NX = 1 << 63
 
 #: The cache bits of a pgprot and of a 4K leaf.

@@ -15,6 +15,7 @@ from pfnlab.hw.bits import (
     PAGE_DIRTY,
     PAGE_GLOBAL,
     PAGE_NX,
+    PAGE_PKEY_BIT0,
     PAGE_PRESENT,
     PAGE_RW,
     PAGE_SOFT_DIRTY,
@@ -105,7 +106,7 @@ def pte_modify(bits: int, prot: int, saved_dirty: bool) -> int:
 _FLUSH_ON_CLEAR = PAGE_DIRTY | PAGE_PRESENT | PAGE_ACCESSED
 
 #: Changed either way, these leave a cached translation that is wrong.
-_FLUSH_ON_CHANGE = PAGE_RW | PAGE_USER | PAGE_CACHE_MASK | PAGE_GLOBAL | PAGE_NX
+_FLUSH_ON_CHANGE = PAGE_RW | PAGE_USER | PAGE_CACHE_MASK | PAGE_GLOBAL | PAGE_PKEY_BIT0 | PAGE_NX
 
 
 def pte_needs_flush(old: int, new: int) -> bool:

@@ -24,12 +24,16 @@ class Page:
     :ivar value: its first 32-bit word
     :ivar mapcount: entries that map it, over all processes
     :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
+    :ivar anonymous: no file has it
+    :ivar dirty: of a file's page: the kernel knows that it was written
     """
 
-    __slots__ = ("exclusive", "mapcount", "value")
+    __slots__ = ("anonymous", "dirty", "exclusive", "mapcount", "value")
 
-    def __init__(self, value: int) -> None:
+    def __init__(self, value: int, *, anonymous: bool = True) -> None:
         self.value = value
+        self.anonymous = anonymous
+        self.dirty = False
         self.mapcount = 0
         self.exclusive = True
 
@@ -171,30 +175,35 @@ class PageTables:
             for low, high in source._tables[level].within(start, end):
                 self.allocate(low + shift, high + shift, level)
 
-    def move_table(self, start: int, shift: int) -> bool:
-        """The PTE table at *start*, if there is one, becomes that of *shift* pages on, entries and all."""
-        if start not in self._tables[1]:
+    def move_table(self, start: int, shift: int, level: int) -> bool:
+        """Let the table of *level* at *start*, if there is one, be that of *shift* pages on, with all in it.
+
+        :return: whether there was one
+        """
+        if start not in self._tables[level]:
             return False
-        end = start + TABLE_PAGES[1]
+        end = start + TABLE_PAGES[level]
         moved = self.clear(start, end)
-        self._tables[1].discard(start, end)
-        self.allocate(start + shift, end + shift)
+        for one in range(1, level + 1):
+            for low, high in self._tables[one].within(start, end):
+                self._tables[one].discard(low, high)
+                self.allocate(low + shift, high + shift, one)
         for run in moved:
             self.set(run._replace(start=run.start + shift, end=run.end + shift))
         return True
 
-    def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int]]:
+    def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int, int]]:
         """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there.
 
-        :return: the pages a flush must cover for it, the first one of each table; runs of tables as
-            one range from the first table's to the last one's
+        :return: the pages a flush must cover for it, the first one of each table, and what a table spans;
+            runs of tables as one range from the first table's to the last one's
         """
         freed = []
         for level, pages in TABLE_PAGES.items():
             low, high = floor + -floor % pages, ceiling - ceiling % pages
             if low >= high:
                 continue
-            freed += [(start, end - pages + 1) for start, end in self._tables[level].within(low, high)]
+            freed += [(start, end - pages + 1, pages) for start, end in self._tables[level].within(low, high)]
             self._tables[level].discard(low, high)
         return freed
 

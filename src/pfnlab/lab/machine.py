@@ -155,9 +155,11 @@ class _Bench:
         need, tail = bar_mib_for(program), bool(past_end(program))
         most = TAIL_BAR_MIB if tail else MAX_BAR_MIB
         now = self.booted
-        had = now.shape.bar_mib if now else 0
-        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need, had)
+        # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
+        most = min(most, max(BAR_MIB, need))
+        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need)
         shape = Shape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program))
+        had = now.shape.bar_mib if now else 0
         if now is not None and need <= had <= most and replace(shape, bar_mib=had) == now.shape:
             placement = now.windows.place(program)
             if placement is not None:

@@ -1,7 +1,7 @@
 """What the agent does for an operation besides the operation itself, and is no step of the program.
 
-The driver is told how to map before an mmap of it. Where a program stops processors, each of its tasks
-gets one of its own, and the driver is there before anything is held.
+The driver is told how to map before an mmap of it, and a task that its fork shall fail. Where a program
+stops processors, each of its tasks gets one of its own, and the driver is there before anything is held.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pfnlab.lab.driver_programs import needs_driver
+from pfnlab.programs.driver_calls import DriverHow, DriverMap, DriverMode
 from pfnlab.programs.ops import (
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exit,
     Fork,
+    ForkRefusal,
     Kill,
     Mmap,
     Op,
@@ -43,7 +42,13 @@ _KINDS: dict[DriverHow, int] = {
     "halves": 5,
     "ram": 6,
     "refuse": 8,
+    "fault_pmd": 9,
+    "fault_pud": 0xA,
+    "apply": 0xB,
 }
+
+#: The numbers of ``enum refusal``.
+_REFUSALS: dict[ForkRefusal, int] = {"set_tid": 1, "overcommit_memory": 2, "pids_max": 3}
 
 _AGENTS = STEERED_CPUS - 1
 
@@ -65,6 +70,10 @@ def preparations(program: Program) -> list[Around]:
         around = Around() if processors is None else processors.around(op)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
             around.before.append(f"op {slots.get(op.task, 0)} {_how(op.call.driver)}")
+        if isinstance(op.call, Fork) and op.call.refused is not None:
+            slot = slots.get(op.task, 0)
+            around.before.append(f"op {slot} refuse {_REFUSALS[op.call.refused]}")
+            around.after.insert(0, f"op {slot} refuse 0")
         found.append(around)
     return found
 
@@ -73,7 +82,7 @@ def _how(how: DriverMap) -> str:
     # What tells the driver how the next mmap populates.
     start, end = (page * PAGE_SIZE for page in how.part or (0, 0))
     insert = MODE_NUMBERS[INSERTED] if how.how == "fault_prot" else 0
-    return f"driver map {_KINDS[how.how]} {MODE_NUMBERS[how.mode]} {start:x} {end - start:x} {insert}"
+    return f"driver map {_KINDS[how.how]:x} {MODE_NUMBERS[how.mode]} {start:x} {end - start:x} {insert}"
 
 
 class _Processors:

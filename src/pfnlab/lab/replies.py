@@ -10,6 +10,7 @@ from pfnlab.errors import errno_name
 from pfnlab.lab.order import read_order
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.preparations import preparations
+from pfnlab.lab.walked import read_walk
 from pfnlab.lab.wire import COMM_LENGTH, address_of
 from pfnlab.programs.events import is_flush
 from pfnlab.programs.kmsg import normalise
@@ -23,11 +24,13 @@ from pfnlab.programs.ops import (
     Mremap,
     Op,
     Program,
-    Span,
+    Status,
+    Walk,
     tasks_of,
 )
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
 
 #: How the list of debugfs names a cache mode, and how observations do.
@@ -334,6 +337,8 @@ def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> t
         return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
     if op is not None and isinstance(op.call, Mincore):
         return result, words[2]
+    if op is not None and isinstance(op.call, Walk | Status) and result == "ok":
+        return result, read_walk(op.call, words[2:], placement.places)
     return result, int(words[2])
 
 

@@ -22,7 +22,8 @@ from pfnlab.lab.steering import Steering
 from pfnlab.lab.stepwise import Stage, ask_stepwise
 from pfnlab.lab.symbols import kernel_symbols
 from pfnlab.lens.state import LensState
-from pfnlab.programs.ops import SLOT_CALLS, Op, Plug, Program, Unplug, is_held, tasks_of, uses_slot
+from pfnlab.programs.ops import Op, Program, is_held, tasks_of, uses_slot
+from pfnlab.programs.slot_calls import SLOT_CALLS, Plug, Unplug
 
 if TYPE_CHECKING:
     from pfnlab.lab.qemu import Guest

@@ -9,20 +9,42 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.preparations import MODE_NUMBERS, preparations
 from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapMode,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    SetMemoryMode,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
+    RANGE_WALKERS,
     Call,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -33,26 +55,21 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    Plug,
     ProcessVmReadv,
     Program,
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    Remove,
-    RequestMemRegion,
-    Rescan,
-    Span,
+    RemapFilePages,
+    Status,
     Thread,
-    UnmapMappingRange,
-    Unplug,
-    VfioClose,
+    Via,
+    Walk,
     Write,
-    ZapVmaPtes,
     tasks_of,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.
@@ -94,9 +111,29 @@ _PLAIN_VERBS: dict[type, str] = {
     Rescan: "rescan",
     Unplug: "slot 0",
     Plug: "slot 1",
+    Status: "walk status 0 0",
     ReleaseMemRegion: "driver release",
     Iounmap: "driver iounmap 0",
+    Memunmap: "driver memunmap 0",
+    IoMappingFree: "driver io-mapping-free 0",
+    MemunmapPages: "driver memunmap-pages 0",
 }
+
+#: Calls that take device pages, or the driver's own, and nothing else.
+_MEMORY_VERBS: dict[type, str] = {
+    RequestMemRegion: "driver claim",
+    IoMappingCreateWc: "driver io-mapping",
+    ArchIoReserveMemtypeWc: "driver reserve-wc",
+    ArchIoFreeMemtypeWc: "driver free-wc",
+    ArchPhysWcAdd: "driver phys-wc-add",
+}
+
+#: What is set in a physical address that counts from the begin of the driver's own pages.
+_OF_RAM = 1 << 63
+
+#: The MEMREMAP_* flags, and the numbers of ``enum pfnlab_set_memory``.
+_MEMREMAP_FLAGS: dict[MemremapMode, int] = {"wb": 1, "wt": 2, "wc": 4}
+_SET_MEMORY: dict[SetMemoryMode, int] = {"wb": 0, "wc": 1, "uc": 2}
 
 #: The numbers of ``enum pfnlab_ioremap``.
 _IOREMAP_MODES: dict[IoremapMode, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
@@ -172,12 +209,30 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"{_RANGE_VERBS[kind]} {_range(placement, call.span)}"
         case ProcessVmReadv():
             return f"readv {address_of(placement, call.span):x}"
+        case Walk():
+            number = call.span.pages * PAGE_SIZE if call.walker in RANGE_WALKERS else call.value or 0
+            return f"walk {call.walker} {address_of(placement, call.span):x} {number:x}"
+        case RemapFilePages():
+            offset = _offset(call.via, call.source, placement)
+            return f"remap-file {_range(placement, call.span)} {offset // PAGE_SIZE:x}"
         case RemapPfnRange():
             return f"driver remap {_range(placement, call.span)} {MODE_NUMBERS[call.mode]:x}"
         case UnmapMappingRange():
             return f"driver unmap {_device_range(placement, call.span)} {int(not call.keep_cows)}"
-        case RequestMemRegion():
-            return f"driver claim {_device_range(placement, call.span)}"
+        case (
+            RequestMemRegion()
+            | IoMappingCreateWc()
+            | ArchIoReserveMemtypeWc()
+            | ArchIoFreeMemtypeWc()
+            | ArchPhysWcAdd()
+        ):
+            return f"{_MEMORY_VERBS[kind]} {_device_range(placement, call.span)}"
+        case Memremap():
+            return f"driver memremap {_device_range(placement, call.span)} {_MEMREMAP_FLAGS[call.mode]}"
+        case SetMemory():
+            return f"driver set-memory {call.span.start:x} {call.span.pages:x} {_SET_MEMORY[call.mode]}"
+        case MemremapPages():
+            return f"driver memremap-pages {_device_range(placement, call.span)} {int(call.p2pdma)}"
         case Ioremap():
             return f"driver ioremap {_device_range(placement, call.span)} {_IOREMAP_MODES[call.mode]}"
     raise Misuse(f"the lab cannot run {kind.__name__}")
@@ -194,17 +249,17 @@ def _mmap(call: Mmap, placement: Placement) -> str:
     if call.via == "anon":
         flags |= _MAP_ANONYMOUS
     else:
-        offset = _offset(call, placement)
+        offset = _offset(call.via, call.source, placement)
     size = call.source.pages * PAGE_SIZE
     address = address_of(placement, target)
     return f"mmap {call.via} {address:x} {size:x} {_prot(call.prot):x} {flags:x} {offset:x}"
 
 
-def _offset(call: Mmap, placement: Placement) -> int:
+def _offset(via: Via, source: Span, placement: Placement) -> int:
     # The file offset in bytes of the first page mapped.
-    origin = placement.bar.start if call.via in _FROM_BAR else 0
-    region = BAR_OFFSET * PAGE_SIZE if call.via == "vfio" else 0
-    return _physical(placement, call.source) - pfn_to_phys(origin) + region
+    origin = placement.bar.start if via in _FROM_BAR else 0
+    region = BAR_OFFSET * PAGE_SIZE if via == "vfio" else 0
+    return _physical(placement, source) - pfn_to_phys(origin) + region
 
 
 def _physical(placement: Placement, span: Span) -> int:
@@ -217,6 +272,8 @@ def _physical(placement: Placement, span: Span) -> int:
 
 
 def _device_range(placement: Placement, span: Span) -> str:
+    if span.name == DRIVER_RAM:
+        return f"{_OF_RAM | span.start * PAGE_SIZE:x} {span.pages * PAGE_SIZE:x}"
     return f"{_physical(placement, span):x} {span.pages * PAGE_SIZE:x}"
 
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pfnlab.errors import Undecided
-from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PRESENT, PAGE_SPECIAL
+from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import Page, Run
 from pfnlab.hw.tlb import Tlb
-from pfnlab.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_NOHUGEPAGE, VM_SHARED, VM_WRITE
+from pfnlab.mm.flags import (
+    VM_ACCESS,
+    VM_MAYSHARE,
+    VM_NOHUGEPAGE,
+    VM_SHARED,
+    VM_WRITE,
+    is_execute_only,
+)
+from pfnlab.mm.shmem import ShmemFile, shmem_fault
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_page_range
 from pfnlab.mm.vma import AnonVma, Vma
@@ -23,7 +31,8 @@ class Signal(Exception):
     """The access ends in a signal.
 
     :param name: ``SIGSEGV`` or ``SIGBUS``
-    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS)
+    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS), 4 kept by a protection
+        key
     """
 
     name: str
@@ -33,15 +42,16 @@ class Signal(Exception):
         return f"{self.name} code={self.code}"
 
 
-def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None) -> int:
+def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: bool = True) -> int:
     """Load the first word of page *vpn*, or store *store* there.
 
     :param tlb: what the processor at work remembers; that answers, whatever the page tables say by now
+    :param user: the task does it itself, not the kernel for it
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
     """
     writes = store is not None
-    entry = tlb.lookup(vpn, writes) or _walk(mm, tlb, vpn, writes)
+    entry = tlb.lookup(vpn, writes) or _walk(mm, tlb, vpn, writes, user)
     if store is None:
         return entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn)
     if entry.page is not None:
@@ -51,11 +61,11 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None) -> int:
     return store
 
 
-def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool) -> Run:
+def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> Run:
     """The translation the page tables have, faulted in where there is none; the processor remembers it."""
     # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
-        _fault(mm, vpn, writes)
+        _fault(mm, vpn, writes, user)
     bits = pte_mkyoung(entry.bits)
     if writes:
         bits = pte_mkdirty(bits, mm.kernel.profile.saved_dirty)
@@ -66,40 +76,59 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool) -> Run:
     return entry
 
 
-def _fault(mm: MmStruct, vpn: int, write: bool) -> None:
-    """A page fault: under mmap_lock, but for ordinary memory, whose VMA's own lock will do (S8.3).
+def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
+    """A page fault: under mmap_lock, but for ordinary memory, whose VMA's own lock will do for a task (S8.3).
 
     :raises Undecided: that VMA may be locked
     """
     vma = mm.vma_lookup(vpn)
-    own_lock = mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
+    own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
     if vma is not None and vma.file is None and own_lock:
         if mm.mmap_lock.written:
             raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
         handle_mm_fault(mm, vpn, write)
         return
     with mm.mmap_lock.read():
-        handle_mm_fault(mm, vpn, write)
+        handle_mm_fault(mm, vpn, write, user=user)
 
 
 def _allows(entry: Run, write: bool) -> bool:
     """Whether the hardware does the access without a fault."""
+    if entry.bits & PAGE_PKEY_BIT0:
+        return False
     return pte_present(entry.bits) and (pte_write(entry.bits) or not write)
 
 
-def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
+def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False) -> None:
     """Make the entry of page *vpn* good for the access (S6.2).
 
+    :param user: a task's own access
     :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when nobody fills the entry
     """
     vma = mm.vma_lookup(vpn)
     if vma is None:
         raise Signal("SIGSEGV", 1)
+    if is_execute_only(vma.flags):
+        raise Signal("SIGSEGV", 4)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):
         raise Signal("SIGSEGV", 2)
+    fault_in(vma, vpn, write, user=user)
+
+
+def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bool = False) -> None:
+    """The fault itself, of an access that is allowed, or forced.
+
+    :param user: a task's own access, which first tries with the VMA's own lock
+    :param unshare: no access, but the page shall be the task's own (FAULT_FLAG_UNSHARE)
+    :raises Signal: SIGBUS when nobody fills the entry
+    """
+    mm = vma.mm
     mm.kernel.trace.event("fault", vpn)
     entry = mm.tables.entry(vpn)
-    if entry is not None and write:
+    if entry is not None and unshare:
+        mm.kernel.trace.event("wp_fault", vpn)
+        _unshare(vma, entry)
+    elif entry is not None and write:
         mm.kernel.trace.event("wp_fault", vpn)
         if _meets_itself(vma, entry):
             mm.kernel.trace.event("fault", vpn)
@@ -109,12 +138,14 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool) -> None:
         mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
     elif vma.file is None:
         _do_anonymous_page(vma, vpn, write)
+    elif isinstance(vma.file, ShmemFile):
+        shmem_fault(vma, vma.file, vpn, write)
     else:
         if _huge_fault(vma, vpn):
             return
         # The tables down to the handler's level exist by now, whatever it answers (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
-        if vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:
+        if user and vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:
             # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
             mm.kernel.trace.event("fault", vpn)
         if vma.file.fault is None:
@@ -153,7 +184,7 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 
     :param write: as a write or a read would; None for a write where the mapping is private and writable
     """
-    if vma.special or not vma.flags & VM_ACCESS:
+    if vma.special or not vma.flags & VM_ACCESS or is_execute_only(vma.flags):
         return
     if write is None:
         write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
@@ -166,7 +197,7 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     """First touch of anonymous memory: the zero page for a read, a fresh page for a write."""
     if write:
-        _install_page(vma, vpn, 0)
+        _install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))
     else:
         vma.mm.tables.set(Run(vpn, vpn + 1, ZERO_PFN, vma.page_prot | PAGE_SPECIAL))
 
@@ -187,22 +218,38 @@ def _do_wp_page(vma: Vma, entry: Run) -> None:
         bits = pte_mkyoung(pte_mkdirty(pte_mkwrite(entry.bits, saved_dirty), saved_dirty))
         vma.mm.tables.change(entry.start, entry.end, lambda run: bits)
         return
+    _copy(vma, entry)
+
+
+def _unshare(vma: Vma, entry: Run) -> None:
+    """A page others may share becomes the task's own; the entry stays read-only."""
+    assert entry.page is not None
+    if entry.page.mapcount == 1:
+        entry.page.exclusive = True
+    else:
+        _copy(vma, entry, write=False)
+
+
+def _copy(vma: Vma, entry: Run, *, write: bool = True) -> None:
+    """An ordinary page takes the place of a shared or special one."""
     # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
-    value = vma.mm.kernel.load(entry.pfn) if page is None else page.value
+    value = vma.mm.kernel.load(entry.pfn) if entry.page is None else entry.page.value
     zap_page_range(vma.mm, entry.start, entry.end)
     # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
     vma.mm.kernel.trace.event("pte_clear_flush", entry.start)
     vma.mm.flush_tlb(entry.start, entry.end)
-    _install_page(vma, entry.start, value)
+    _install_page(vma, entry.start, value, write=write, dirty=write)
 
 
-def _install_page(vma: Vma, vpn: int, value: int) -> None:
+def _install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
     """A fresh ordinary page; its cache bits come from vm_page_prot, not from what was there (S6.4.4)."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     vma.anon_vma = vma.anon_vma or AnonVma()
     page = Page(value)
     page.mapcount = 1
-    bits = pte_mkyoung(vma.page_prot | PAGE_PRESENT)
-    if vma.flags & VM_WRITE:
+    bits = pte_mkyoung(vma.page_prot)
+    if write and vma.flags & VM_WRITE:
         bits = pte_mkwrite(bits, saved_dirty)
-    vma.mm.tables.set(Run(vpn, vpn + 1, 0, pte_mkdirty(bits, saved_dirty), page))
+    if dirty:
+        bits = pte_mkdirty(bits, saved_dirty)
+    vma.mm.tables.set(Run(vpn, vpn + 1, 0, bits, page))

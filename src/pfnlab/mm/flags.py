@@ -5,6 +5,7 @@ from __future__ import annotations
 from pfnlab.hw.bits import (
     PAGE_ACCESSED,
     PAGE_NX,
+    PAGE_PKEY_BIT0,
     PAGE_PRESENT,
     PAGE_PROTNONE,
     PAGE_RW,
@@ -85,6 +86,11 @@ def prot_flags(prot: str) -> int:
     return 0 if prot == "none" else sum(_PROT_LETTERS[letter] for letter in prot)
 
 
+def is_execute_only(flags: int) -> bool:
+    """PROT_EXEC alone: the kernel gives such memory a protection key that lets nobody read it."""
+    return flags & VM_ACCESS == VM_EXEC
+
+
 def is_cow_mapping(flags: int) -> bool:
     """Private and possibly writable some day: every MAP_PRIVATE mapping (S5.1.1)."""
     return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
@@ -117,4 +123,6 @@ def vm_get_page_prot(flags: int) -> int:
         prot |= PAGE_RW
     if not access & VM_EXEC:
         prot |= PAGE_NX
+    if is_execute_only(flags):
+        prot |= PAGE_PKEY_BIT0
     return prot

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+from typing import NoReturn
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
 from pfnlab.mm.flags import (
+    VM_ACCOUNT,
     VM_DONTCOPY,
     VM_LOCKED,
     VM_LOCKONFAULT,
@@ -14,28 +16,37 @@ from pfnlab.mm.flags import (
     VM_WIPEONFORK,
     is_cow_mapping,
 )
+from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import clear_vmas, detach, exit_mmap, free_vmas
 from pfnlab.mm.vma import Vma
 
 
-def dup_mmap(parent: MmStruct) -> MmStruct:
+def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     """A copy of the address space for a child.
 
+    :param commits: there is memory to commit to what is private and writable
     :raises ModelledErrno: ENOMEM, whatever went wrong inside; the half-made child is torn down (S3.5.4)
     """
     child = MmStruct(parent.kernel)
     undone = parent.kernel.profile.failed_fork_unmaps
-    failed = False
+    failed = own = False
     with parent.mmap_lock.write():
         try:
             for src in parent:
                 if not src.flags & VM_DONTCOPY:
-                    _copy_vma(src, child)
+                    _copy_vma(src, child, commits)
+            if not commits:
+                # The program's own memory, which is not modelled, comes last.
+                _refuse_commit(parent)
+            if parent.kernel.fails("__pte_alloc"):
+                # It needs page tables as well.
+                own = True
+                raise ModelledErrno(errno.ENOMEM)
         except ModelledErrno:
             failed = True
             if undone:
-                _unmap(child)
+                _unmap(child, own)
         # The stacks come last: with all copied, theirs are as well.
         parent.forking = not failed
         parent.flush_tlb()
@@ -43,25 +54,51 @@ def dup_mmap(parent: MmStruct) -> MmStruct:
     if failed:
         # Whatever went wrong, fork answers ENOMEM; the half-made child is nobody's (S3.5.4).
         if not undone:
-            exit_mmap(child)
+            exit_mmap(child, whole=own)
         raise ModelledErrno(errno.ENOMEM)
     return child
 
 
-def _unmap(child: MmStruct) -> None:
-    """What was copied goes again, as munmap would do it."""
+def _unmap(child: MmStruct, own: bool) -> None:
+    """What was copied goes again, as munmap would do it, but page tables stay to the end.
+
+    :param own: some of the program's own memory was copied as well
+    """
     vmas = list(child)
-    clear_vmas(child, vmas)
+    if own and not vmas:
+        _clear_own(child)
+    clear_vmas(child, vmas, tables=False)
     detach(child, vmas)
     free_vmas(child, vmas)
 
 
-def _copy_vma(src: Vma, child: MmStruct) -> None:
+def _clear_own(child: MmStruct) -> None:
+    """What clearing a copy looks like that has no mappings but the process's own."""
+    tlb = MmuGather(child)
+    child.kernel.trace.event("free_pgtables")
+    tlb.finish()
+
+
+def _refuse_commit(parent: MmStruct) -> NoReturn:
+    """__vm_enough_memory() says no.
+
+    :raises ModelledErrno: ENOMEM
+    """
+    kernel = parent.kernel
+    what = "bytes: 4096 not" if kernel.profile.overcommit_names_bytes else "no"
+    who = f"pid: {kernel.current_pid}, comm: {kernel.current_comm}"
+    kernel.trace.printk(f"__vm_enough_memory: {who}, {what} enough memory for the allocation")
+    raise ModelledErrno(errno.ENOMEM)
+
+
+def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     """One VMA of the parent: copied, linked, then its entries.
 
     :raises ModelledErrno: there is no room, or the tracker refuses
     """
     kernel = src.mm.kernel
+    if src.flags & VM_ACCOUNT and not commits:
+        _refuse_commit(src.mm)
     if kernel.fails("vm_area_dup"):
         raise ModelledErrno(errno.ENOMEM)
     kernel.trace.event("dup", src.start)

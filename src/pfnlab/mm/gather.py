@@ -15,6 +15,9 @@ from pfnlab.mm.vma import Vma
 if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
 
+#: How many page tables a gather frees at once: what fits into a page beside its header (MAX_TABLE_BATCH).
+MAX_TABLE_BATCH = 509
+
 
 class MmuGather:
     """One gather, from tlb_gather_mmu to tlb_finish_mmu.
@@ -31,6 +34,7 @@ class MmuGather:
         self.vma_pfn = self.begun = False
         self._start: int | None = None
         self._end = 0
+        self._tables = 0
         with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
             mm.tlb_flush_pending += 1
@@ -50,11 +54,31 @@ class MmuGather:
         for start, end in ranges:
             self.extend(start, end)
 
+    def free_tables(self, floor: int, ceiling: int) -> None:
+        """tlb_remove_table for the page tables of ``[floor, ceiling)``."""
+        freed = self.mm.tables.free_tables(floor, ceiling)
+        if not self.mm.kernel.profile.tables_in_batches:
+            self.extend_all((start, end) for start, end, _ in freed)
+            return
+        for start, end, pages in freed:
+            while start < end:
+                stop = min(end, start + (MAX_TABLE_BATCH - self._tables - 1) * pages + 1)
+                tables = (stop - start) // pages + 1
+                self.extend(start, stop)
+                self._tables += tables
+                start += tables * pages
+                if self._tables == MAX_TABLE_BATCH:
+                    self._tables = 0
+                    self.flush_mmu_tlbonly()
+
     def flush_mmu_tlbonly(self) -> None:
         """tlb_flush_mmu_tlbonly: flush what is pending, if anything is (S8.1.6)."""
         if self._start is None:
             return
-        self.mm.flush_tlb(self._start, self._end)
+        if self.fullmm:
+            self.mm.flush_tlb()
+        else:
+            self.mm.flush_tlb(self._start, self._end)
         self._start, self._end = None, 0
 
     def finish(self) -> None:

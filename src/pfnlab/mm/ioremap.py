@@ -11,12 +11,20 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
 
+def warn_about_ram(kernel: Kernel) -> None:
+    """Ordinary memory in use is not mapped a second time; the kernel says so once (S9.6)."""
+    kernel.warn_once("arch/x86/mm/ioremap.c", "ioremap on RAM at 0x100000000 - 0x100000fff")
+
+
 def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
     """Map *pfns* for the kernel; the book grants *mode* or another that will do.
 
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
     start, end = pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+    if is_memory(kernel, pfns):
+        warn_about_ram(kernel)
+        raise ModelledErrno(errno.ENOMEM)
     try:
         granted = kernel.book.reserve(start, end, mode, who=kernel.who)
     except ModelledErrno as refused:
@@ -31,6 +39,14 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
         kernel.book.free(start, end, who=kernel.who)
         raise ModelledErrno(errno.ENOMEM)
     kernel.book.kernel_map_sync(start, pfns.nr * PAGE_SIZE, granted)
+
+
+def is_memory(kernel: Kernel, pfns: PfnRange) -> bool:
+    """Whether *pfns* are ordinary memory, which has its place in the direct map (S9.6.1).
+
+    RAM below 1 MiB is nobody's, so that may be mapped, and the book's eyes are good enough.
+    """
+    return kernel.platform.phys.pat_pagerange_is_ram(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)) != 0
 
 
 def iounmap(kernel: Kernel, pfns: PfnRange) -> None:

@@ -31,6 +31,9 @@ _MMAP_BASE = (0x7FFFF0000000) >> 12
 #: Functions that can be made to fail: a page table, or a copy of a VMA, cannot be allocated.
 _CAN_FAIL = ("__pte_alloc", "vm_area_dup")
 
+#: Every machine has memory for so many pages (128 MiB); for more it is a question which machine it is.
+GRANTED_PAGES = 1 << 15
+
 
 @dataclass
 class Task:
@@ -133,6 +136,22 @@ class Kernel:
         if site not in self._warned:
             self._warned.add(site)
             self.trace.printk(line)
+
+    def warn_once(self, source: str, line: str) -> None:
+        """A WARN_ONCE with a text of its own: *line*, and where in the *source* it stands."""
+        if line.split(" 0x")[0] not in self._warned:
+            self._warned.add(line.split(" 0x")[0])
+            self.trace.printk(line)
+            self.trace.printk(f"WARNING at {source}")
+
+    @staticmethod
+    def commit(nr: int) -> None:
+        """Promise *nr* pages to private memory that may be written (security_vm_enough_memory_mm).
+
+        :raises Undecided: there may not be as much
+        """
+        if nr > GRANTED_PAGES:
+            raise Undecided(f"the model does not know whether a machine has {nr} pages for private memory")
 
     def force(self, function: str, nth: int) -> None:
         """Make *function* fail on its *nth* call from now on.
@@ -259,14 +278,26 @@ class Kernel:
     def _silent(self, pfn: int) -> bool:
         return any(pfns.start <= pfn < pfns.end for pfns in self.undecoded)
 
-    def fork(self, task: Task, comm: str) -> int:
-        """fork(2): the child is called *comm*; returns an errno."""
-        refused, mm = self.call(task, lambda: dup_mmap(task.mm))
+    def fork(self, task: Task, comm: str, reason: str | None = None) -> int:
+        """fork(2): the child is called *comm*; returns an errno.
+
+        :param reason: why it is refused in the end, if it is
+        """
+        refused, mm = self.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
         if refused:
             return refused
         assert isinstance(mm, MmStruct)
+        if reason is not None:
+            return self._give_up(task, mm, reason)
         self._add_task(comm, mm)
         return 0
+
+    def _give_up(self, task: Task, mm: MmStruct, reason: str) -> int:
+        """The copy of the address space is complete, and something else is refused: it goes again."""
+        if reason == "pids_max":
+            self.pr_warn_once("cgroup: fork rejected by pids controller in /t")
+        self.call(task, lambda: exit_mmap(mm))
+        return errno.EAGAIN if reason == "pids_max" else errno.EEXIST
 
     def thread(self, task: Task, comm: str) -> None:
         """pthread_create: *comm* is one more thread of the process of *task*."""

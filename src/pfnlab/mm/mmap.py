@@ -58,6 +58,8 @@ def do_mmap(
         if not fixed and mm.vmas_in(start, end):
             raise ModelledErrno(errno.EEXIST)
         flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
+        if flags & VM_ACCOUNT:
+            mm.kernel.commit(nr)
         vma = Vma(
             mm,
             start,
@@ -160,7 +162,7 @@ def _teardown(vma: Vma) -> None:
     if linked:
         kernel.unlink_file(vma)
         kernel.trace.event("unlink", vma.start)
-    tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vma.start, vma.end)))
+    tlb.free_tables(*mm.gap_around(vma.start, vma.end))
     tlb.finish()
     free_vmas(mm, [vma])
 

@@ -27,7 +27,7 @@ from pfnlab.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.mm.unmap import unmap_range
 from pfnlab.mm.vma import Vma
 
-_PTE_TABLE = TABLE_PAGES[1]
+_PTE_TABLE, _PMD_TABLE = TABLE_PAGES[1], TABLE_PAGES[2]
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,9 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     for first, last in _extents(start, start + nr, shift):
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
         with mm.page_table_lock.write():
-            if last - first == _PTE_TABLE and mm.tables.move_table(first, shift):
+            whole = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)
+            if whole is not None and mm.tables.move_table(first, shift, whole):
+                # The table itself goes along, whatever is in it (move_normal_pmd, move_normal_pud).
                 mm.flush_tlb(first, last)
                 continue
             if not mm.tables.has_table(first, 1) and mm.tables.entry(first) is None:
@@ -271,8 +273,15 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
 
 
 def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:
-    """The pieces move_page_tables moves at once: neither side crosses a page table (S8.1.10)."""
+    """The pieces move_page_tables moves at once: neither side crosses a page table (S8.1.10).
+
+    Where both sides are that of a whole table of 2 MiB or 1 GiB, it is one piece.
+    """
     while start < end:
+        if not (start % _PMD_TABLE or shift % _PMD_TABLE) and end - start >= _PMD_TABLE:
+            yield start, start + _PMD_TABLE
+            start += _PMD_TABLE
+            continue
         room = _PTE_TABLE - max(start % _PTE_TABLE, (start + shift) % _PTE_TABLE)
         stop = min(end, start + room)
         yield start, stop

@@ -27,6 +27,7 @@ class Profile:
     :ivar devmem_mmap_prepare: /dev/mem maps in two phases, the old mapping gone in between (S4.7)
     :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size (S5.9)
     :ivar smaps_counts_copies: smaps walks PFN mappings and counts their copied pages (S7.5)
+    :ivar overcommit_names_bytes: memory that cannot be committed is logged with its size
     :ivar unfaulted_unaccounted: losing write permission gives back the charge of untouched anonymous memory
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     :ivar flushes: the policy that places forced flushes of PFN VMAs
@@ -37,9 +38,13 @@ class Profile:
     :ivar failed_fork_unmaps: a fork that fails unmaps what it copied itself, before the parent is flushed
     :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
+    :ivar dirty_file_pages_stay_so: a writable entry of a file's dirty page is dirty from the start
+    :ivar mem_forces: /proc/self/mem reads and writes ordinary memory whatever its protection is
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
+    :ivar move_pages_walks_folios: move_pages takes special entries for empty ones (S7.5)
     :ivar munmap_keeps_the_middle: of a VMA that munmap cuts at both ends, the old one goes
     :ivar mmap_locks_rmap_first: mmap locks the file's reverse map before the VMA enters the address space
+    :ivar tables_in_batches: page tables are freed in batches of their own, each flushed when it is full
     :ivar unlinks_in_batches: free_pgtables takes VMAs of a file out of its reverse map together
     :ivar zapping_advice_locks_vmas: advice that clears entries locks VMAs one by one instead of mmap_lock
     :ivar zap_takes_mixed: a driver's zap works on VM_MIXEDMAP too (zap_special_vma_range, S6.7.4)
@@ -58,6 +63,7 @@ class Profile:
     :ivar vfio_remaps: a fault in a vfio-pci mapping remaps and books all of it (S9.4)
     :ivar vfio_claims_when_opened: vfio-pci claims a BAR when the device is opened, not when the BAR is mapped
     :ivar anon_inodes_noexec: files without a name are of a file system without execution
+    :ivar huge_pfnmap: drivers can fill leaves of 2 MiB and 1 GiB (vmf_insert_pfn_pmd, S5.6)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
 
@@ -77,6 +83,7 @@ class Profile:
     fallocate_checks_op_first: bool
     smaps_counts_copies: bool
     unfaulted_unaccounted: bool
+    overcommit_names_bytes: bool
     populate_stops_at_hole: bool
     exec_tears_down_late: bool
     exit_frees_at_once: bool
@@ -85,9 +92,13 @@ class Profile:
     failed_fork_unmaps: bool
     faults_drop_the_vma_lock: bool
     madvise_gathers_once: bool
+    dirty_file_pages_stay_so: bool
+    mem_forces: bool
     mincore_walks: bool
+    move_pages_walks_folios: bool
     munmap_keeps_the_middle: bool
     mmap_locks_rmap_first: bool
+    tables_in_batches: bool
     unlinks_in_batches: bool
     zapping_advice_locks_vmas: bool
     zap_takes_mixed: bool
@@ -106,4 +117,5 @@ class Profile:
     vfio_remaps: bool
     vfio_claims_when_opened: bool
     anon_inodes_noexec: bool
+    huge_pfnmap: bool
     huge_faults_ignore_thp: bool

@@ -25,6 +25,8 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     """
     kernel, tracker = vma.mm.kernel, vma.mm.kernel.tracker
     end = start + pfns.nr
+    if start == end:
+        raise Undecided("the kernel stops with BUG: remap_pfn_range of no pages")
     if not prepared:
         kernel.trace.event("remap", start)
     # A private mapping finds its frames again through vm_pgoff, so it must be mapped whole.

@@ -37,7 +37,8 @@ class MmStruct:
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
     :ivar new_vma: what mmap is about to finish; its own lock is taken until mmap_lock is given back
     :ivar page_table_lock: the locks of all its page tables, as one
-    :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet
+    :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet, and whole
+        flushes of it are seen by nobody
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -71,11 +72,10 @@ class MmStruct:
             return
         with processors.inside("flush_tlb_mm_range"):
             self.tlb_gen += 1
-            if self.visible:
-                if start is None or end is None:
-                    self.kernel.trace.event("flush_all")
-                else:
-                    self.kernel.trace.event("flush", start, end)
+            if start is not None and end is not None:
+                self.kernel.trace.event("flush", start, end)
+            elif self.visible:
+                self.kernel.trace.event("flush_all")
             self.kernel.flush_tlbs(self, start, end)
             # Until now the threads wrote through translations from before the copy.
             self.stacks_shared |= self.forking and start is None
@@ -146,10 +146,7 @@ class MmStruct:
             if vma.file is not None:
                 self.kernel.insert_file(new)
                 self.kernel.remove_file(vma)
-            across = self.tables.leaf_around(at)
-            if across is not None:
-                self.tables.clear(*across)
-                self.flush_tlb(*across)
+            self.split_leaf(at)
             if new_below:
                 self._starts[bisect_left(self._starts, vma.start)] = at
                 vma.start, vma.pgoff = at, pgoff
@@ -159,6 +156,13 @@ class MmStruct:
                 self.kernel.insert_file(vma)
             self.link(new)
         return (new, vma) if new_below else (vma, new)
+
+    def split_leaf(self, at: int) -> None:
+        """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""
+        across = self.tables.leaf_around(at)
+        if across is not None:
+            self.tables.clear(*across)
+            self.flush_tlb(*across)
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
         """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""

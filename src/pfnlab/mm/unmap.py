@@ -11,6 +11,7 @@ from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_SEALED
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.processors import Locked
+from pfnlab.mm.shmem import dirtied
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -46,7 +47,12 @@ def zap_vma(
     flushes = vma.mm.kernel.flushes
     vma.mm.kernel.trace.event("clear", start)
     flushes.tlb_start_vma(tlb, vma)
-    tlb.extend_all((run.start, run.end) for run in zap_page_range(vma.mm, start, end, keep=keep))
+    for cut in (start, end):
+        vma.mm.split_leaf(cut)
+    gone = zap_page_range(vma.mm, start, end, keep=keep)
+    tlb.extend_all((run.start, run.end) for run in gone)
+    if dirtied(gone):
+        tlb.flush_mmu_tlbonly()
     flushes.tlb_end_vma(tlb, vma)
 
 
@@ -68,10 +74,12 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     return mm.vmas_in(start, end)
 
 
-def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False) -> None:
+def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: bool = True) -> None:
     """Clear entries, unlink, free page tables: the VMA objects and what they track stay (S8.2).
 
     Whether the VMAs are in the address space's tree meanwhile is the caller's affair.
+
+    :param tables: page tables go here, not with the address space
     """
     if not vmas:
         return
@@ -85,7 +93,8 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False) -> None:
         kernel.trace.event("free_pgtables")
         kernel.flushes.tlb_free_vmas(tlb)
         _unlink(kernel, vmas)
-        tlb.extend_all(mm.tables.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end)))
+        if tables:
+            tlb.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end))
     tlb.finish()
 
 
@@ -144,10 +153,13 @@ def detach(mm: MmStruct, vmas: list[Vma]) -> None:
         mm.unlink(vma)
 
 
-def exit_mmap(mm: MmStruct) -> None:
-    """The address space ends: every VMA in address order, whatever is sealed (S8.2)."""
+def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
+    """The address space ends: every VMA in address order, whatever is sealed (S8.2).
+
+    :param whole: no fork broke off while it copied it, so it has VMAs in any case
+    """
     vmas = list(mm)
-    if not vmas and mm.visible:
+    if not vmas and whole:
         # The program's own mappings, which are not modelled, go all the same.
         MmuGather(mm, fullmm=True).finish()
     clear_vmas(mm, vmas, fullmm=True)

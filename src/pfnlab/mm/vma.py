@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
 
 
-#: Whose reverse map a mapping is in: all of physical memory's, where revocations look, or a file's own.
-AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "vfio"]
+#: Whose reverse map a mapping is in: all of physical memory's, where revocations look, a file's own, or
+#: that of shared anonymous memory, of which every mapping has one of its own in a kernel.
+AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "vfio", "shmem"]
 
 
 class MappedFile(Protocol):
@@ -58,6 +59,10 @@ class MappedFile(Protocol):
     @property
     def has_fault(self) -> bool:
         """Its vm_ops carry a fault handler, be it one that only refuses (as sysfs' wrapper does)."""
+
+    @property
+    def has_access(self) -> bool:
+        """Its vm_ops carry access: the kernel can reach the frames for a debugger (generic_access_phys)."""
 
     @property
     def fault(self) -> Callable[[Vma, int], None] | None:

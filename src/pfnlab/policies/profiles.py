@@ -33,6 +33,7 @@ SWITCHES = (
         catalogue="F02",
     ),
     Switch("unfaulted_unaccounted", "6.12", "mprotect() of untouched anonymous memory; measured"),
+    Switch("overcommit_names_bytes", "6.12", "the message of __vm_enough_memory(); measured"),
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own; measured"),
     Switch("madvise_gathers_once", "6.16", "one mmu_gather around madvise(); measured"),
     Switch(
@@ -43,6 +44,12 @@ SWITCHES = (
     ),
     Switch("munmap_keeps_the_middle", "6.12", "__split_vma() of vms_gather_munmap_vmas(), 6.12; measured"),
     Switch("exit_frees_at_once", "6.12", "remove_vma(unreachable), 6.4; measured", after="6.3", until="6.16"),
+    Switch(
+        "tables_in_batches",
+        "6.15",
+        "MMU_GATHER_RCU_TABLE_FREE everywhere, 6.15; measured",
+        after="6.12",
+    ),
     Switch("unlinks_in_batches", "6.10", "unlink_file_vma_batch, 6.10; measured"),
     Switch("zapping_advice_locks_vmas", "6.17", "per-VMA lock for MADV_DONTNEED, 6.17; measured"),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied; measured"),
@@ -59,6 +66,9 @@ SWITCHES = (
     Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8, measured"),
     Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured", catalogue="N09"),
     Switch("remap_prepares_first", "6.19", "remap_pfn_range in two halves; S4.6, inferred"),
+    Switch("move_pages_walks_folios", "6.12", "10d83d7781a8, folio_walk_start(); S7.5, measured"),
+    Switch("dirty_file_pages_stay_so", "6.16", "set_pte_range() looks at the folio; measured"),
+    Switch("mem_forces", "6.1", "FOLL_FORCE, a build option (PROC_MEM_*) since 6.12; measured", until="7.1"),
     Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5, measured", catalogue="N09"),
     Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),
     Switch("zap_takes_mixed", "7.1", "zap_special_vma_range() for zap_vma_ptes(); S6.7.4, measured on 7.2"),
@@ -182,6 +192,7 @@ SWITCHES = (
         catalogue="E10",
     ),
     Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
+    Switch("huge_pfnmap", "6.12", "ARCH_SUPPORTS_HUGE_PFNMAP, 6.12; S5.6, measured on 6.12", after="6.11"),
     Switch(
         "huge_faults_ignore_thp",
         "7.2",

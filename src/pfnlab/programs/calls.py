@@ -5,22 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.programs.checks import Scope
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    DriverMap,
+    DriverMode,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.lines import Line
 from pfnlab.programs.ops import (
     ADVICE,
+    STORING_WALKERS,
     Call,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -31,25 +52,19 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    Plug,
     ProcessVmReadv,
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    Remove,
-    RequestMemRegion,
-    Rescan,
-    Span,
+    RemapFilePages,
+    Status,
     Thread,
-    UnmapMappingRange,
-    Unplug,
-    VfioClose,
     Via,
+    Walk,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     ANON,
     BIRTHS,
@@ -57,15 +72,20 @@ from pfnlab.programs.words import (
     DRIVER_HOW,
     DRIVER_MODES,
     FIRST_LINE,
+    FORK_WORDS,
     HEADERS,
     IOREMAP_MODES,
     KEYWORDS,
+    MEMORY_VERBS,
+    MEMREMAP_MODES,
     MMAP_WORDS,
     MREMAP_WORDS,
     PREFIXES,
+    SET_MEMORY,
     SHARING,
     VERBS,
     VIAS,
+    WALKERS,
     did_you_mean,
     quoted,
 )
@@ -90,6 +110,12 @@ _NAMED: dict[str, Callable[[str], Call]] = {
     "unplug": Unplug,
     "plug": Plug,
 }
+_MEMORY: dict[str, Callable[[Span], Call]] = {
+    "io_mapping_create_wc": IoMappingCreateWc,
+    "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
+    "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
+    "arch_phys_wc_add": ArchPhysWcAdd,
+}
 _PLAIN: dict[str, Call] = {
     "mlockall": Mlockall(),
     "exec": Exec(),
@@ -98,8 +124,12 @@ _PLAIN: dict[str, Call] = {
     "look": Look(),
     "release_mem_region": ReleaseMemRegion(),
     "iounmap": Iounmap(),
+    "memunmap": Memunmap(),
+    "io_mapping_free": IoMappingFree(),
+    "memunmap_pages": MemunmapPages(),
     "memtype_list": ReadMemtypeList(),
     "release": Release(),
+    "status": Status(),
 }
 
 
@@ -124,7 +154,10 @@ class Calls:
         if verb in BIRTHS:
             if name is None:
                 line.fail(f"a {verb} needs a name: write `{BIRTHS[verb]}`", self.at["verb"])
-            return Fork(name) if verb == "fork" else Thread(name)
+            if verb == "thread":
+                return Thread(name)
+            word = line.choice("word", FORK_WORDS, f"`{name} = fork set_tid`") if line.next else None
+            return Fork(name, None if word is None else FORK_WORDS[word])
         if verb not in VERBS:
             line.fail(_unknown(verb), self.at["verb"])
         if name is not None:
@@ -135,12 +168,23 @@ class Calls:
             return _PLAIN[verb]
         if verb in DEVICE_VERBS:
             return self._on_device(line, verb)
+        if verb in MEMORY_VERBS or verb in SET_MEMORY:
+            return self._on_memory(line, verb)
         if verb in _NAMED:
             self.at["source"] = line.column
             return _NAMED[verb](line.word("device", f"`{verb} bar`"))
         span = self._span(line, verb)
         if verb in _RANGES:
             return _RANGES[verb](span)
+        if verb in WALKERS:
+            value = self._value(line, verb, span) if verb in STORING_WALKERS else None
+            return Walk(WALKERS[verb], span, value)
+        if verb == "remap_file_pages":
+            example = f"`remap_file_pages {span} bar[4:8] wc`"
+            self.at["source"] = line.column
+            source = self._source(line, example)
+            self.at["via"] = line.column
+            return RemapFilePages(span, source, VIAS[line.choice("via", VIAS, example)])
         if verb == "remap_pfn_range":
             return RemapPfnRange(span, self._driver_mode(line))
         if verb == "mprotect":
@@ -148,8 +192,12 @@ class Calls:
         if verb == "madvise":
             self.at["advice"] = line.column
             return Madvise(span, line.choice("advice", ADVICE, f"`madvise {span} dontfork`"))
+        return Write(span, self._value(line, verb, span))
+
+    def _value(self, line: Line, verb: str, span: Span) -> int:
+        """Read what is to be stored."""
         self.at["value"] = line.column
-        return Write(span, line.number_of("value", f"`write {span.name}[{span.start}] 7`"))
+        return line.number_of("value", f"`{verb} {span.name}[{span.start}] 7`")
 
     def _mmap(self, line: Line, name: str | None) -> Mmap:
         example = "`a = mmap bar[0:16] wc shared rw`"
@@ -186,13 +234,26 @@ class Calls:
         """Read a call on pages of a device."""
         self.at["source"] = line.column
         source = self._source(line, f"`{verb} bar[0:4]`")
-        if verb == "ioremap":
-            self.at["mode"] = line.column
-            example = f"`ioremap {source} wc`"
-            return Ioremap(source, IOREMAP_MODES[line.choice("cache mode", IOREMAP_MODES, example)])
         if verb == "request_mem_region":
             return RequestMemRegion(source)
+        if verb == "memremap_pages":
+            return MemremapPages(source, line.accept("p2pdma"))
         return UnmapMappingRange(source, line.accept("keep_cows"))
+
+    def _on_memory(self, line: Line, verb: str) -> Call:
+        """Read a call on pages of a device or the driver's own."""
+        self.at["source"] = line.column
+        example = "ram[0:4]" if verb in SET_MEMORY else "bar[0:4]"
+        source = self._source(line, f"`{verb} {example}`")
+        if verb in SET_MEMORY:
+            return SetMemory(source, SET_MEMORY[verb])
+        if verb in _MEMORY:
+            return _MEMORY[verb](source)
+        self.at["mode"] = line.column
+        example = f"`{verb} {source} wc`"
+        if verb == "ioremap":
+            return Ioremap(source, IOREMAP_MODES[line.choice("cache mode", IOREMAP_MODES, example)])
+        return Memremap(source, MEMREMAP_MODES[line.choice("cache mode", MEMREMAP_MODES, example)])
 
     def _mremap(self, line: Line, name: str | None) -> Mremap:
         span = self._span(line, "mremap")
@@ -243,6 +304,8 @@ class Calls:
         device = self.scope.devices.get(name)
         if device is not None:
             return Span(name, 0, device.pages)
+        if name == DRIVER_RAM:
+            return Span(name, 0, DRIVER_RAM_PAGES)
         if name == ANON:
             line.fail("say how many pages: write anon[0:4]", self.at["source"])
         return Span(name, 0, 1)  # no such device: the checks say so

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from pfnlab.errors import Defect, ModelledErrno
+from pfnlab.errors import Defect, ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.mm.aperture import arch_io_free_memtype_wc, arch_io_reserve_memtype_wc, set_memory
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
@@ -15,26 +16,48 @@ from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
+from pfnlab.mm.remap_file import remap_file_pages
+from pfnlab.mm.shmem import ShmemFile, check_no_shmem
+from pfnlab.mm.space import TASK_PAGES
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
-from pfnlab.mm.users.driver import DriverFile, DriverState
+from pfnlab.mm.users.driver import RAM_PFN, DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
-from pfnlab.mm.walk import mincore, process_vm_readv
+from pfnlab.mm.walk import mincore, process_vm_readv, status
 from pfnlab.mm.zap import unmap_mapping_range
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     Call,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -45,25 +68,24 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    Plug,
     ProcessVmReadv,
     Read,
     ReadMemtypeList,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    Remove,
-    RequestMemRegion,
-    Rescan,
-    Span,
+    RemapFilePages,
+    Status,
     Thread,
-    UnmapMappingRange,
-    Unplug,
-    VfioClose,
+    Via,
+    Walk,
     Write,
-    ZapVmaPtes,
 )
 from pfnlab.programs.places import Places
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
+from pfnlab.programs.span import Span
+from pfnlab.programs.walking import status_text, walked
 from pfnlab.units import PfnRange
+
+#: What has no rule where memory is anonymous and shared.
+_NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
 
 
 class Outcome(NamedTuple):
@@ -79,7 +101,7 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> Outcome:
         case Read(span=span) | Write(span=span):
             return _touch(kernel, task, span, call.value if isinstance(call, Write) else None, places)
         case Fork(child=child):
-            return Outcome(kernel.fork(task, child))
+            return Outcome(kernel.fork(task, child, call.refused))
         case Exit() | Kill():
             kernel.exit(task)
             return Outcome(0)
@@ -91,13 +113,28 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> Outcome:
             return Outcome(0)
         case Look():
             return Outcome(0)
+        case ArchPhysWcAdd():
+            # Whoever has the PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
+            return Outcome(0, 0)
         case Mremap():
             return _mremap(kernel, task, call, places)
-        case Mincore(span=span):
-            refused, digits = kernel.call(task, lambda: mincore(task.mm, *_pages(places, span)))
-            return Outcome(refused, None if refused else str(digits))
+        case Mincore() | Walk() | Status():
+            refused, value = kernel.call(task, lambda: _look(task, call, places))
+            return Outcome(refused, value if isinstance(value, int | str) and not refused else None)
     refused, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
     return Outcome(refused)
+
+
+def _look(task: Task, call: Mincore | Walk | Status, places: Places) -> int | str | None:
+    """Make the call behind *call*, which answers a value.
+
+    :raises ModelledErrno: what it answers instead
+    """
+    if isinstance(call, Status):
+        return status_text(status(task.mm))
+    if isinstance(call, Walk):
+        return walked(task, call, places)
+    return mincore(task.mm, *_pages(places, call.span))
 
 
 def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
@@ -106,6 +143,8 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
     :raises ModelledErrno: what it answers
     """
     mm = task.mm
+    if isinstance(call, _NOT_ON_SHMEM):
+        check_no_shmem(mm, *_pages(places, call.span))
     match call:
         case Mmap():
             _mmap(kernel, task, call, places)
@@ -120,6 +159,7 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
         case Munlock(span=span):
             do_mlock(mm, *_pages(places, span), locked=False)
         case Mlockall():
+            check_no_shmem(mm, 0, TASK_PAGES)
             do_mlockall(mm)
         case Msync(span=span):
             do_msync(mm, *_pages(places, span))
@@ -127,6 +167,10 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             do_mseal(mm, *_pages(places, span))
         case ProcessVmReadv(span=span):
             process_vm_readv(mm, _pages(places, span)[0])
+        case RemapFilePages(span=span):
+            _, pgoff = _file(kernel, call.via, call.source, places)
+            _check_offset(task, call, places)
+            remap_file_pages(mm, *_pages(places, span), pgoff)
         case ReadMemtypeList():
             kernel.book.debugfs()
         case MemoryDisable(device=device) | MemoryEnable(device=device):
@@ -139,6 +183,19 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             _slot(kernel, places, device, call)
         case _:
             _ask_driver(kernel, task, call, places)
+
+
+def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
+    """Whether the offset means the same in the mapping's file on every machine.
+
+    :raises Undecided: it does not
+    """
+    vma = task.mm.vma_lookup(_pages(places, call.span)[0])
+    file = None if vma is None else vma.file
+    another = isinstance(file, PciBar) and file.bar != places.devices[call.source.name]
+    from_bar = call.via in ("wc", "uc") and file is not None and file.kind not in ("wc", "uc")
+    if another or from_bar:
+        raise Undecided(f"where {call.source} by {call.via} is in another file depends on the machine")
 
 
 def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
@@ -160,7 +217,25 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
         case Ioremap(span=span, mode=mode):
             driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
         case Iounmap():
-            driver.iounmap(kernel)
+            driver.let_go(kernel, "ioremap")
+        case Memremap(span=span, mode=mode):
+            driver.memremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case Memunmap():
+            driver.let_go(kernel, "memremap")
+        case IoMappingCreateWc(span=span):
+            driver.io_mapping_create_wc(kernel, _pfns(places, span))
+        case IoMappingFree():
+            driver.let_go(kernel, "io_mapping")
+        case ArchIoReserveMemtypeWc(span=span):
+            arch_io_reserve_memtype_wc(kernel, _pfns(places, span))
+        case ArchIoFreeMemtypeWc(span=span):
+            arch_io_free_memtype_wc(kernel, _pfns(places, span))
+        case SetMemory(span=span, mode=mode):
+            set_memory(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case MemremapPages(span=span, p2pdma=p2pdma):
+            driver.memremap_pages(kernel, _pfns(places, span), p2pdma)
+        case MemunmapPages():
+            driver.let_go(kernel, "memremap_pages")
         case _:
             raise Defect(f"no system call for {call!r}")
 
@@ -182,7 +257,7 @@ def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
     return found
 
 
-def _slot(kernel: Kernel, places: Places, name: str, call: Call) -> None:
+def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
     """A device comes or goes."""
     device = _pci(kernel, places, name)
     match call:
@@ -217,13 +292,25 @@ def _pages(places: Places, span: Span) -> tuple[int, int]:
 
 def _pfns(places: Places, span: Span) -> PfnRange:
     """The page frames of a device's span."""
-    base = places.devices[span.name].start
+    base = RAM_PFN if span.name == DRIVER_RAM else places.devices[span.name].start
     return PfnRange(base + span.start, base + span.end)
+
+
+#: The interfaces that go with the device.
+_PCI_FILES = ("wc", "uc", "proc-wc", "proc-uc")
 
 
 def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
-    file, pgoff = _file(kernel, call, places)
+    if call.via in _PCI_FILES:
+        _pci(kernel, places, call.source.name).open()
+    file, pgoff = _file(kernel, call.via, call.source, places)
+    if call.via == "anon" and call.shared:
+        file = ShmemFile()
+        if call.locked or call.populate or task.mm.def_flags:
+            raise Undecided("the model does not fill or lock shared anonymous memory")
+    if call.driver is not None:
+        file = DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
     do_mmap(
         task.mm,
         _pages(places, target)[0],
@@ -238,35 +325,33 @@ def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     )
 
 
-def _file(kernel: Kernel, call: Mmap, places: Places) -> tuple[MappedFile | None, int]:
+def _file(kernel: Kernel, via: Via, source: Span, places: Places) -> tuple[MappedFile | None, int]:
     """The file a mapping is made of, and the offset into it in pages."""
-    if call.via == "anon":
+    if via == "anon":
         return None, 0
-    device = places.devices[call.source.name]
-    if call.driver is not None:
-        how = call.driver
-        return DriverFile(how.how, how.mode, how.part or (0, 0)), device.start + call.source.start
-    if call.via == "vfio":
-        opened = _vfio(kernel, places, call.source.name)
+    device = places.devices[source.name]
+    if via == "driver":
+        return DriverFile("remap", "asis"), device.start + source.start
+    if via == "vfio":
+        opened = _vfio(kernel, places, source.name)
         if not opened.open:
             raise ModelledErrno(errno.EBADF)
-        return opened, BAR_OFFSET + call.source.start
-    if call.via in ("devmem", "devmem-sync"):
+        return opened, BAR_OFFSET + source.start
+    if via in ("devmem", "devmem-sync"):
         prepare = kernel.profile.devmem_mmap_prepare
-        return DevMem(call.via == "devmem-sync", prepare), device.start + call.source.start
-    proc = call.via.startswith("proc-")
-    pci = _pci(kernel, places, call.source.name)
-    pci.open()
+        return DevMem(via == "devmem-sync", prepare), device.start + source.start
+    proc = via.startswith("proc-")
     # /proc/bus/pci has no fallocate wrapper that changed; sysfs files learned to say so first in 6.19.
     says_first = kernel.profile.fallocate_checks_op_first and not proc
     fallocate = errno.EOPNOTSUPP if says_first else errno.EFBIG
-    revoked = kernel.profile.pci_files_revoked
-    file = PciBar(device, proc, call.via.endswith("wc"), fallocate, revoked, pci)
-    return file, call.source.start + (device.start if proc else 0)
+    revoked, pci = kernel.profile.pci_files_revoked, _pci(kernel, places, source.name)
+    file = PciBar(device, proc, via.endswith("wc"), fallocate, revoked, pci)
+    return file, source.start + (device.start if proc else 0)
 
 
 def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome:
     start, end = _pages(places, call.span)
+    check_no_shmem(task.mm, start, max(end, start + 1))
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
     remap = Remap(
         start,

@@ -6,24 +6,47 @@ holes, overlaps and refusals are the point.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from random import Random
+from typing import get_args
 
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SHARED_ONLY,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    Memremap,
+    MemremapMode,
+    Memunmap,
+    ReleaseMemRegion,
+    RequestMemRegion,
+    SetMemory,
+    SetMemoryMode,
+    UnmapMappingRange,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
     MAIN_TASK,
     PCI_VIAS,
+    RANGE_WALKERS,
+    STORING_WALKERS,
     Area,
     Call,
     Device,
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Madvise,
     Mincore,
@@ -40,14 +63,14 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
-    ReleaseMemRegion,
-    RequestMemRegion,
-    Span,
-    UnmapMappingRange,
+    RemapFilePages,
+    Status,
     Via,
+    Walk,
+    Walker,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 
 #: Pages of a generated device and of every area: small enough that ranges meet.
 DEVICE_PAGES = 16
@@ -92,30 +115,53 @@ _DRIVER_WEIGHTS = {
     "iounmap": 3,
     "mincore": 2,
     "process_vm_readv": 2,
+    "memory": 6,
+    "let go": 4,
+    "set_memory": 4,
 }
 
-#: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
-_SHARED_ONLY = ("fault", "fault_prot")
+#: Operations on pages of the device or the driver's own, and those that undo the newest of them.
+_ON_MEMORY: tuple[Callable[[Span], Call], ...] = (
+    *(IoMappingCreateWc, ArchIoReserveMemtypeWc, ArchIoFreeMemtypeWc),
+    *(functools.partial(Memremap, mode=mode) for mode in get_args(MemremapMode)),
+)
+_LET_GO: tuple[Call, ...] = (Memunmap(), IoMappingFree())
+
+#: How often each kind of look at a mapping is drawn, where a program may have them.
+_WALKER_WEIGHTS = {
+    "walk": 30,
+    "mincore": 3,
+    "process_vm_readv": 4,
+    "remap_file_pages": 4,
+    "status": 2,
+    "failing fork": 3,
+}
+
+#: The walkers that are drawn; what a userfaultfd does to ordinary memory has no rule.
+_WALKERS = tuple(walker for walker in get_args(Walker) if walker != "userfaultfd")
 
 
-def generate(seed: int, length: int = 12, *, driver: bool = False) -> Program:
+def generate(seed: int, length: int = 12, *, driver: bool = False, walkers: bool = False) -> Program:
     """
     The program of a seed.
 
     :param length: how many operations
     :param driver: with operations that need the guest driver
+    :param walkers: with other ways to a page than the task's own, and forks that fail
     """
-    return _Drawing(Random(seed), driver).program(f"random {seed}{' driver' * driver}", length)
+    title = f"random {seed}{' driver' * driver}{' walkers' * walkers}"
+    return _Drawing(Random(seed), driver, walkers).program(title, length)
 
 
 class _Drawing:
     """One program being drawn: which tasks may exist decides what may be said next."""
 
-    def __init__(self, random: Random, driver: bool) -> None:
+    def __init__(self, random: Random, driver: bool, walkers: bool) -> None:
         self.random = random
-        self.weights = _WEIGHTS | (_DRIVER_WEIGHTS if driver else {})
+        self.weights = _WEIGHTS | (_DRIVER_WEIGHTS if driver else {}) | (_WALKER_WEIGHTS if walkers else {})
+        self.walkers = walkers
         self.tasks = [MAIN_TASK]
-        self.forked = 0
+        self.forked = self.failed = 0
         self.mapped: set[str] = set()
         self.devices = [Device("bar", "pci", DEVICE_PAGES)]
         if random.random() < 0.2:
@@ -185,10 +231,30 @@ class _Drawing:
                 return Ioremap(self.device_span(), draw.choice(("uc-", "wc", "wb", "uc", "wt")))
             case "iounmap":
                 return Iounmap()
+            case "memory":
+                return draw.choice(_ON_MEMORY)(
+                    self.device_span() if draw.random() < 0.8 else self.own_pages()
+                )
+            case "let go":
+                return draw.choice(_LET_GO)
+            case "set_memory":
+                return SetMemory(self.own_pages(), draw.choice(get_args(SetMemoryMode)))
             case "mincore":
                 return Mincore(self.span())
             case "process_vm_readv":
                 return ProcessVmReadv(self.page())
+            case "walk":
+                return self.walk()
+            case "remap_file_pages":
+                source = self.device_span()
+                start = draw.randrange(AREA_PAGES - source.pages)
+                span = Span(draw.choice(_AREAS), start, start + source.pages)
+                return RemapFilePages(span, source, draw.choice(("wc", "uc", "devmem", "proc-wc")))
+            case "status":
+                return Status()
+            case "failing fork":
+                self.failed += 1
+                return Fork(f"x{self.failed}", draw.choice(("set_tid", "overcommit_memory", "pids_max")))
             case "exec" if task != MAIN_TASK or draw.random() < 0.2:
                 return Exec()
         return Munmap(self.span())
@@ -201,9 +267,10 @@ class _Drawing:
         name = draw.choice(_AREAS) if over is None else None
         populate, locked = draw.random() < 0.05, draw.random() < 0.05
         if draw.random() < 0.12:
-            return Mmap(
-                name, Span("anon", 0, pages), "anon", False, prot, populate=populate, locked=locked, over=over
-            )
+            shared = self.walkers and draw.random() < 0.4
+            populate, locked = populate and not shared, locked and not shared
+            source = Span("anon", 0, pages)
+            return Mmap(name, source, "anon", shared, prot, populate=populate, locked=locked, over=over)
         past_end = draw.random() < 0.04 and device.kind == "pci"
         start = draw.randrange(0, max(1, DEVICE_PAGES - pages + 1)) + (DEVICE_PAGES if past_end else 0)
         if not past_end and start + pages > DEVICE_PAGES:
@@ -221,7 +288,7 @@ class _Drawing:
         """A mapping through the guest driver; remaps of living VMAs are left out, a full entry is a BUG."""
         draw = self.random
         how: DriverHow = draw.choice(
-            ("remap", "part", "halves", "ram", "fault", "fault_prot", "mixed", "refuse")
+            ("remap", "part", "halves", "ram", "apply", "fault", "fault_prot", "fault_pmd", "mixed", "refuse")
         )
         mode: DriverMode = draw.choice(("asis", "wc", "uc-"))
         pages = draw.choice((2, 4, 8, 16))
@@ -234,7 +301,7 @@ class _Drawing:
             draw.choice(_AREAS),
             Span("bar", start, start + pages),
             "driver",
-            how in _SHARED_ONLY or how == "mixed" or draw.random() < 0.7,
+            how in SHARED_ONLY or how == "mixed" or draw.random() < 0.7,
             draw.choice(_PROTS),
             driver=DriverMap(how, mode, part),
         )
@@ -244,6 +311,17 @@ class _Drawing:
         start = self.random.randrange(DEVICE_PAGES)
         end = min(DEVICE_PAGES, start + self.random.choice((1, 2, 4, 8)))
         return Span("bar", start, end)
+
+    def own_pages(self) -> Span:
+        """Some of the driver's own pages."""
+        start = self.random.randrange(DRIVER_RAM_PAGES)
+        return Span(DRIVER_RAM, start, min(DRIVER_RAM_PAGES, start + self.random.choice((1, 2, 4, 8))))
+
+    def walk(self) -> Walk:
+        """Another way to a page or to some."""
+        walker = self.random.choice(_WALKERS)
+        value = self.random.randrange(1, 100) if walker in STORING_WALKERS else None
+        return Walk(walker, self.span() if walker in RANGE_WALKERS else self.page(), value)
 
     def mremap(self) -> Call:
         draw = self.random

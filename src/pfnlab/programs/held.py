@@ -12,14 +12,11 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Op,
-    Plug,
     Release,
-    Remove,
-    Rescan,
     Thread,
-    Unplug,
 )
 from pfnlab.programs.printer import call_text
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIXES, quoted
 
 #: Operations on a device's slot, by their words.

@@ -21,7 +21,8 @@ OUTSIDE = "RANGE"
 ANYBODY = "*"
 
 _NOISE = re.compile(
-    r"^\s*$|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
+    r"^\s*$|\bcallbacks suppressed$"
+    r"|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
 )
 
 _DUMP = re.compile(
@@ -38,6 +39,7 @@ _FROM_TO = re.compile(r"\b0x[0-9a-f]{5,16} - 0x[0-9a-f]{5,16}")
 _WHO_PAT = re.compile(r"^(x86/PAT: )(.{1,15}?):(\d+) (?=\S)")
 _WHO_BRACKETED = re.compile(r"^(mmap: )?(\S{1,15}) \((\d+)\)(:?) ")
 _WHO_OVERCOMMIT = re.compile(r"\bpid: (\d+), comm: ([^,]{1,15})")
+_BYTES = re.compile(r"\bbytes: \d+ (?=not enough memory)")
 _PID = re.compile(r"\b(pid|PID)([:= ]+)\d+")
 _CODE_OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
@@ -51,6 +53,8 @@ ONCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"^(ioremap on RAM at )"),
     re.compile(r"^(memremap attempted on \w+)"),
     re.compile(r"^(cgroup: fork rejected)"),
+    # Not once, but only so often in a few seconds.
+    re.compile(r"^(__vm_enough_memory): "),
 )
 
 
@@ -71,6 +75,7 @@ def normalise(line: str, places: Places, who: Mapping[str, str], anonymous: bool
     line = _MEM.sub(lambda seen: _pages(places, int(seen[1], 16), int(seen[2], 16) + 1), line)
     line = _TYPES.sub(lambda seen: f"types {_pages(places, int(seen[1], 16), int(seen[2], 16))}", line)
     line = _FROM_TO.sub(OUTSIDE, line)
+    line = _BYTES.sub("bytes: N ", line)
     line = _PID.sub(r"\1\2PID", line)
     line = _CODE_OFFSET.sub("", line)
     return _ADDRESS.sub("ADDR", line).rstrip()

@@ -210,8 +210,37 @@ def _compare(
         yield "maps", observed.val, [_vma(vma, letters) for vma in _vmas(step)]
     elif verb == "smaps":
         yield "smaps", observed.val, _smaps(observed.op, step)
+    elif verb in _VALUES:
+        recorded = observed.val
+        yield "value", recorded, _VALUES[verb](step.value)
     elif observed.val is not None or step.value is not None:
         yield "value", observed.val, step.value
+
+
+def _statuses(value: int | str | None) -> list[str]:
+    return [word if word.startswith("node") else f"-{word}" for word in str(value).split()]
+
+
+def _pagemap(value: int | str | None) -> list[str]:
+    pages = (page.replace("soft-dirty", "sd").split("+") for page in str(value).split())
+    return [" ".join(page if page[0] in ("present", "-") else ["-", *page]) for page in pages]
+
+
+def _counters(value: int | str | None) -> str:
+    return re.sub(r"VmLck=\w+", "VmLck=N", str(value))
+
+
+def _unrecorded(value: int | str | None) -> None:
+    return None
+
+
+#: Values that recordings word differently, or did not keep.
+_VALUES: dict[str, Callable[[int | str | None], object]] = {
+    "movepages": _statuses,
+    "pagemap": _pagemap,
+    "vmrss": _counters,
+    **dict.fromkeys(("memread", "wr", "vmsplice", "futex"), _unrecorded),
+}
 
 
 def _memtype(step: Step) -> list[tuple[int, int, str]]:
@@ -222,12 +251,14 @@ def _line(line: str, anonymous: bool) -> str:
     """A recorded log line in our words."""
     line = re.sub(r"\[mem \+(-?\d+)-\+(-?\d+)\]", r"bar[\1:\2]", line)
     line = re.sub(r"^(WARNING at \S+):(?:LINE|\d+)$", r"\1", line)
+    line = re.sub(r"\bbytes: \d+ (?=not enough)", "bytes: N ", line)
+    line = re.sub(r"^ioremap on RAM at ADDR", "ioremap on RAM at RANGE", line)
 
     def name(match: re.Match[str]) -> str:
-        return ANYBODY if anonymous else task_name(match[1])
+        return ANYBODY if anonymous else task_name(match["actor"])
 
-    line = re.sub(r"\bp(\d):PID", name, line)
-    return re.sub(r"\bp(\d) \(PID\)(:?)", lambda match: name(match) + match[2], line)
+    line = re.sub(r"\b(?:pid: PID, comm: )?p(?P<actor>\d)(?::PID|(?=, ))", name, line)
+    return re.sub(r"\bp(?P<actor>\d) \(PID\)(:?)", lambda match: name(match) + match[2], line)
 
 
 def _log(step: Step, spent: set[str]) -> list[str]:

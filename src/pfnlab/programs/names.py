@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.programs.ops import MAIN_TASK, Device, Span
+from pfnlab.programs.ops import MAIN_TASK, Device
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     KEYWORDS,
     MAX_AREAS,
@@ -37,6 +38,8 @@ class Names:
         self.extents: dict[str, int] = {}
         #: Pages of the latest binding of each area: what the bare name means.
         self.mapped: dict[str, int] = {}
+        #: Devices that are out of their slots.
+        self.unplugged: set[str] = set()
         #: Every task so far; the value is the word that ended it, or "".
         self.tasks: dict[str, str] = {MAIN_TASK: ""}
         #: The first task of the process of each task.

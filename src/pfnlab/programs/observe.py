@@ -10,12 +10,13 @@ from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.walk import read_smaps
 from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
-from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SIZE, pages_of, phys_to_pfn
 
 #: Fractional bits of a proportional set size (PSS_SHIFT).
@@ -43,6 +44,7 @@ class Observer:
         who = {name: name for name in self.kernel.tasks} | {task: task}
         lines = (normalise(line, self.places, who, anonymous) for line in log)
         tasks = self.kernel.processes()
+        self._read_smaps(tasks)
         return Step(
             op,
             task,
@@ -58,6 +60,13 @@ class Observer:
             prots=tuple(self._prots(tasks)),
         )
 
+    def _read_smaps(self, tasks: list[Task]) -> None:
+        """An observer reads it before he reads entries, but not of a kernel that stands still."""
+        if self.kernel.processors.held is None:
+            with self.kernel.trace.unseen():
+                for one in tasks:
+                    read_smaps(one.mm)
+
     def _book(self) -> Iterator[BookEntry]:
         for entry in self.kernel.book.entries():
             start, end = phys_to_pfn(entry.start), pages_of(entry.end)
@@ -69,7 +78,7 @@ class Observer:
             span = self.places.area_span(vma.start, vma.end)
             if span is None:
                 continue
-            rss, pss = self._counts(vma)
+            rss, anonymous, pss = self._counts(vma)
             yield VmaSeen(
                 task.comm,
                 span,
@@ -78,13 +87,13 @@ class Observer:
                 self._offset(vma),
                 vm_flags_text(vma.flags),
                 rss,
-                rss,
+                anonymous,
                 pss if vma.flags & VM_LOCKED else 0,
             )
 
     def _offset(self, vma: Vma) -> Span | None:
         """What the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
-        if vma.file is None:
+        if vma.file is None or vma.file.kind == "anon":
             return None
         span = self.places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
         return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
@@ -111,14 +120,15 @@ class Observer:
         for vma, name in self._named(tasks).items():
             yield f"{name} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
 
-    def _counts(self, vma: Vma) -> tuple[int, int]:
-        """Rss and Pss in kB: only ordinary pages count, and in PFN mappings not on every kernel (S7.5)."""
+    def _counts(self, vma: Vma) -> tuple[int, int, int]:
+        """Rss, Anonymous and Pss in kB: of ordinary pages, in PFN mappings not on every kernel (S7.5)."""
         if vma.special and not self.kernel.profile.smaps_counts_copies:
-            return 0, 0
+            return 0, 0, 0
         pages = [run.page for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
         # The kernel divides in fixed point, so three thirds are a little less than one.
         pss = sum((PAGE_SIZE << _PSS_SHIFT) // page.mapcount for page in pages)
-        return len(pages) * _PAGE_KB, pss >> _PSS_SHIFT >> 10
+        anonymous = sum(page.anonymous for page in pages)
+        return len(pages) * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10
 
     def _ptes(self, task: Task) -> Iterator[PteSeen]:
         for base, pages in self.places.areas.values():

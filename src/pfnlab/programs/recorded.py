@@ -15,26 +15,35 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.programs.driver_calls import (
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     MAIN_TASK,
     Area,
     Call,
     Device,
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
+    ForkRefusal,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -49,16 +58,14 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
-    UnmapMappingRange,
-    VfioClose,
+    RemapFilePages,
+    Status,
     Via,
+    Walk,
+    Walker,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 
 #: The recorded device: one BAR, of which every case has a window of its own (S12.1).
 BAR_PAGES = 16384
@@ -142,9 +149,16 @@ class Recorded(msgspec.Struct):
 
 
 class _Letters(dict[str, int]):
-    """Pages of every letter's area so far; and how the driver maps next, which an ioctl sets."""
+    """Pages of every letter's area so far, and what the recording sets for operations to come.
+
+    :ivar driver: how the driver maps next, which an ioctl sets
+    :ivar pids: the control group's pids.max, ``max`` or how many
+    :ivar failed: how many forks were made to fail, whose children have no number
+    """
 
     driver = DriverMap("remap")
+    pids = "max"
+    failed = 0
 
 
 @cache
@@ -216,8 +230,6 @@ def _source(mode: str, start: str, pages: str) -> Span:
 def _map(args: list[str], letters: _Letters) -> Call:
     letter, mode, sharing, start, pages, prot, *flags = args
     via = _VIAS[mode]
-    if via == "anon" and sharing == "S":
-        raise KeyError("anon shared")
     _span(letters, letter, "0", pages)
     extra = flags[0] if flags else ""
     return Mmap(
@@ -234,8 +246,6 @@ def _map(args: list[str], letters: _Letters) -> Call:
 
 def _mapat(args: list[str], letters: _Letters) -> Call:
     letter, at, mode, sharing, start, pages, prot = args
-    if mode == "anon" and sharing == "S":
-        raise KeyError("anon shared")
     over = _span(letters, letter, at, pages)
     return Mmap(None, _source(mode, start, pages), _VIAS[mode], sharing == "S", _prot(prot), over=over)
 
@@ -327,6 +337,35 @@ def _command(args: list[str], letters: _Letters) -> Call:
     return MemoryEnable(BAR) if int(args[0]) & _COMMAND_MEMORY else MemoryDisable(BAR)
 
 
+def _fork(args: list[str], letters: _Letters) -> Call:
+    return Fork(task_name(args[0]), None if letters.pids == "max" else "pids_max")
+
+
+def _failing_fork(refused: ForkRefusal) -> Callable[[list[str], _Letters], Call]:
+    def fork(args: list[str], letters: _Letters) -> Call:
+        letters.failed += 1
+        return Fork(f"x{letters.failed}", refused)
+
+    return fork
+
+
+def _pids(args: list[str], letters: _Letters) -> Call:
+    """The limit of the control group that the actor is in."""
+    letters.pids = args[0]
+    return Look()
+
+
+def _remap_file_pages(args: list[str], letters: _Letters) -> Call:
+    """The file offset counts from the window, in a resource file, or in physical memory."""
+    letter, at, pages, pgoff, *physical = args
+    source = Span(BAR, int(pgoff), int(pgoff) + int(pages))
+    return RemapFilePages(_span(letters, letter, at, pages), source, "devmem" if physical else "wc")
+
+
+def _walk(walker: Walker, value: int | None = None) -> Callable[[list[str], _Letters], Call]:
+    return lambda args, letters: Walk(walker, _span(letters, *args), value)
+
+
 def _look(args: list[str], letters: _Letters) -> Call:
     if args:
         _span(letters, args[0], args[1], args[2] if len(args) > 2 else "1")
@@ -350,7 +389,11 @@ _VERBS: dict[str, Callable[[list[str], _Letters], Call]] = {
     "mseal": _ranged(Mseal),
     "mremap": _mremap,
     "touch": _touch,
-    "fork": lambda args, letters: Fork(task_name(args[0])),
+    "fork": _fork,
+    "forksettid": _failing_fork("set_tid"),
+    "forkcommit": _failing_fork("overcommit_memory"),
+    "cgjoin": lambda args, letters: Look(),
+    "cgpids": _pids,
     "exec": lambda args, letters: Exec(),
     "exit": lambda args, letters: Exit(),
     "kill": lambda args, letters: Kill(),
@@ -358,6 +401,17 @@ _VERBS: dict[str, Callable[[list[str], _Letters], Call]] = {
     "vfiocmd": _command,
     "vfioclose": lambda args, letters: VfioClose(BAR),
     "pvr": lambda args, letters: ProcessVmReadv(_span(letters, *args)),
+    "pvw": _walk("process_vm_writev", _WRITTEN),
+    "memread": _walk("mem_read"),
+    "memwrite": _walk("mem_write", _WRITTEN),
+    "wr": _walk("pipe_write"),
+    "vmsplice": _walk("vmsplice"),
+    "futex": _walk("futex_wake"),
+    "uffd": _walk("userfaultfd"),
+    "pagemap": _walk("pagemap"),
+    "movepages": _walk("move_pages"),
     "mincore": _ranged(Mincore),
+    "rfp": _remap_file_pages,
+    "vmrss": lambda args, letters: Status(),
     **dict.fromkeys(LOOKS, _look),
 }

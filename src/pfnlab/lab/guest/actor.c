@@ -39,6 +39,8 @@ static __thread sigjmp_buf fault;
 static __thread volatile sig_atomic_t fault_code;
 static __thread int self;         /* my slot */
 static __thread char comm_now[COMM];
+static enum refusal refused;      /* why my process' forks fail */
+static bool all_locked;           /* my process has called mlockall */
 static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
 
 static void caught(int signo, siginfo_t *info, void *context)
@@ -237,10 +239,13 @@ static void settle(const struct op *op, const struct answer *answer)
 
 static void split_off(const struct op *op, struct answer *answer)
 {
-	pid_t child = fork();
+	pid_t child = refused == SET_TID ? fork_as_first() : fork();
 
-	if (!child)
+	if (!child) {
+		refused = NOTHING;
+		all_locked = false;
 		actor(op->arg[0], op->child_comm, true);
+	}
 	answer->ret = child < 0 ? -1 : 0;
 	answer->error = errno;
 	answer->child = child;
@@ -277,6 +282,15 @@ static void share(const struct op *op, struct answer *answer)
 	answer->ret = answer->error ? -1 : 0;
 }
 
+/* Forks fail for a reason from now on, or, for none, no longer. */
+static int refuse(enum refusal reason)
+{
+	int ret = refuse_forks(reason ? reason : refused, reason);
+
+	refused = reason;
+	return ret;
+}
+
 /* Become a fresh image of the same program; it announces itself as the answer. */
 static void replace(const struct op *op, struct answer *answer)
 {
@@ -294,7 +308,7 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	if (op->order && op->verb != MMAP && op->verb != MEMORY && op->verb != REMOVE && op->verb != RESCAN)
+	if (op->order && op->verb != MMAP && op->verb != MEMORY && op->verb != WALK && op->verb != REMOVE && op->verb != RESCAN)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -307,6 +321,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case THREAD:   share(op, answer); return;
 	case DRIVER:   driver_operate(arg, answer); return;
 	case MINCORE:  look_in_core(arg, answer); return;
+	case WALK:     walk_pages(op, answer, all_locked); return;
 	case EXEC:     replace(op, answer); return;
 	case EXIT:     _exit(0);
 	case MUNMAP:   ret = munmap(at, arg[1]); break;
@@ -321,7 +336,9 @@ static void operate(const struct op *op, struct answer *answer)
 	case MEMTYPES: ret = read_memtypes(); break;
 	case REMOVE:   ret = slot_remove(op->order); break;
 	case RESCAN:   ret = slot_rescan(op->order); break;
-	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); break;
+	case REFUSE:   ret = refuse(arg[0]); break;
+	case REMAP_FILE: ret = syscall(SYS_remap_file_pages, at, arg[1], 0, arg[2], 0); break;
+	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); all_locked |= !ret; break;
 	default:       break;
 	}
 	answer->ret = ret;

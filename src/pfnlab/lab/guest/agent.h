@@ -8,6 +8,7 @@
  *     reading.c  the text of a program, read; program.h is what it becomes
  *     tasks.c    the processes of a program, seen from the agent: start, operate, wait, kill
  *     actor.c    the same processes from inside: they make the system calls
+ *     walkers.c  the kernel at a task's pages; forks that fail
  *     driver.c   the test driver: loaded when a program needs it, and asked
  *     vfio.c     the device under test through vfio-pci
  *     slot.c     where that device is, and how it comes and goes
@@ -52,7 +53,7 @@
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL,
 	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, MEMORY, VFIO_CLOSE,
-	REMOVE, RESCAN, SLOT,
+	WALK, REFUSE, REMAP_FILE, REMOVE, RESCAN, SLOT,
 	VERBS
 };
 
@@ -67,7 +68,7 @@ struct op {
 	enum part part;
 	int task;
 	enum verb verb;
-	uint64_t arg[ARGS];           /* mmap: arg[0] is the enum via; driver: the command's number */
+	uint64_t arg[ARGS];           /* arg[0] is of mmap the enum via, of driver and walk a number */
 	bool order;                   /* the kernel calls inside it are recorded */
 	bool vfio;                    /* it needs the device through vfio-pci */
 	char comm[COMM];              /* of the task that executes it */
@@ -84,7 +85,7 @@ struct answer {
 	uint64_t value;               /* NUMBER, ADDRESS; signal number of SIGNAL; how many DIGITS */
 	int code;                     /* si_code of SIGNAL */
 	pid_t child;                  /* of a fork; of a task that announces itself, its own */
-	char text[MINCORE_PAGES];     /* DIGITS */
+	char text[3 * MINCORE_PAGES]; /* DIGITS, or any other text */
 };
 
 /* A process of the running program, or a thread of one; pid 0 when the slot is empty. */
@@ -134,6 +135,13 @@ void tasks_kill(void);
 /* actor.c */
 void actor(int slot, const char *comm, bool announce) __attribute__((noreturn));
 void actor_loop(const struct op *op, int count, uint64_t times) __attribute__((noreturn));
+
+/* walkers.c */
+enum refusal { NOTHING, SET_TID, OVERCOMMIT_MEMORY, PIDS_MAX };   /* why a fork fails */
+int walker_number(const char *name);
+void walk_pages(const struct op *op, struct answer *answer, bool all_locked);
+int refuse_forks(enum refusal reason, bool on);
+pid_t fork_as_first(void);
 
 /* driver.c */
 int driver_command(const char *name);

@@ -19,6 +19,7 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 }, [MINCORE] = { "mincore", 2 }, [READV] = { "readv", 1 },
 	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [VFIO_CLOSE] = { "vfio-close", 0 },
 	[REMOVE] = { "remove", 0 }, [RESCAN] = { "rescan", 0 }, [SLOT] = { "slot", 1 },
+	[WALK] = { "walk", 3 }, [REFUSE] = { "refuse", 1 }, [REMAP_FILE] = { "remap-file", 3 },
 };
 
 static const char *const vias[VIAS] = {
@@ -71,6 +72,15 @@ static uint64_t command(const char *word)
 	return i < 0 ? 0 : i;
 }
 
+static uint64_t walker(const char *word)
+{
+	int i = walker_number(word);
+
+	if (i < 0)
+		wrong = "no such walker";
+	return i < 0 ? 0 : i;
+}
+
 /* Room for one more operation of TASK; when there is none, the last one's. */
 static struct op *next_op(const char *task, enum part part)
 {
@@ -115,6 +125,8 @@ static void read_op(char **word, int words, enum part part)
 			op->arg[i] = via(word[3]);
 		else if (verb == DRIVER && i == 0)
 			op->arg[i] = command(word[3]);
+		else if (verb == WALK && i == 0)
+			op->arg[i] = walker(word[3]);
 		else if (verb == FORK || verb == THREAD)
 			op->arg[i] = slot(word[3]);
 		else

@@ -26,6 +26,7 @@ class DevMem:
     kind: str = "mem"
     mapping: AddressSpace = "iomem"
     has_fault: bool = False
+    has_access: bool = True
     fault: None = None
     huge_fault: None = None
     opened: None = None

@@ -1,0 +1,122 @@
+"""``pfnlab fuzz``: random programs on several machines, until they differ or time is up."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.cli.kernels import say
+from pfnlab.cli.machines import fetch_missing, name_machine, open_machine
+from pfnlab.cli.policies import newest_series
+from pfnlab.errors import Misuse
+from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_state
+from pfnlab.fuzz.filing import Folder
+from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
+
+#: How many programs there are where neither a number nor a time was asked for.
+PROGRAMS = 500
+
+#: Seconds between two lines of progress where the output is no terminal.
+_EVERY = 10.0
+
+
+class FuzzRequest(msgspec.Struct, frozen=True):
+    """What the command line asked for."""
+
+    on: list[str]
+    seed: int | None = None
+    programs: int | None = None
+    seconds: float | None = None
+    resume: Path | None = None
+    findings: Path = Path("findings")
+    driver: bool = False
+    schedules: bool = False
+    vfio: bool = False
+    coverage: bool = True
+    stop_after: int | None = None
+    as_json: bool = False
+
+
+def fuzz(request: FuzzRequest) -> int:
+    """Run the campaign and print what it came to; the exit code."""
+    specs = request.on or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
+    if len(set(specs)) != len(specs) or len(specs) < 2:
+        raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
+    named = [name_machine(spec) for spec in specs]
+    opened = {one.spec: open_machine(one.spec) for one in named}
+    state = _state(request, specs)
+    fetch_missing(named, say)
+    programs = request.programs
+    if programs is None and request.seconds is None:
+        programs = PROGRAMS
+    with ExitStack() as stack:
+        machines: dict[str, Machine] = dict(opened)
+        for machine in opened.values():
+            if isinstance(machine, AbstractContextManager):
+                stack.enter_context(machine)
+        shown = _Progress(state, request.resume)
+        stack.callback(shown.close)
+        campaign = Campaign(
+            machines, state, Folder(request.findings), watched=request.coverage, on_progress=shown.show
+        )
+        watched = campaign.watched
+        campaign.run(programs, request.seconds, request.stop_after)
+    if request.as_json:
+        print(summary_json(state, watched=watched).decode())
+    else:
+        print(summary(state, watched=watched))
+    return outcome(state).value
+
+
+def _state(request: FuzzRequest, specs: list[str]) -> State:
+    """Where the campaign begins, or goes on.
+
+    :raises Misuse: the file is of another campaign
+    """
+    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio)
+    state = read_state(request.resume) if request.resume is not None else None
+    if state is None:
+        return State(specs, request.seed or 0, vocabulary)
+    if state.machines != specs:
+        asked = " ".join(f"--on {spec}" for spec in state.machines)
+        raise Misuse(f"{request.resume} is of a campaign on other machines: write {asked}")
+    if request.seed not in (None, state.seed):
+        raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
+    if state.vocabulary != vocabulary:
+        names = ("driver", "schedules", "vfio")
+        words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
+        none = "none of " + ", ".join(f"--{name}" for name in names)
+        raise Misuse(f"{request.resume} is of a campaign with {' '.join(words) or none}")
+    return state
+
+
+class _Progress:
+    """One line that changes, or where there is no terminal a line now and then; and the state's file."""
+
+    def __init__(self, state: State, kept: Path | None) -> None:
+        self._kept = kept
+        self._from, self._began = state.next, time.monotonic()
+        self._said = self._began
+        self._terminal = sys.stderr.isatty()
+
+    def show(self, state: State) -> None:
+        """The campaign got this far."""
+        if self._kept is not None:
+            write_state(self._kept, state)
+        now = time.monotonic()
+        line = progress(state, (state.next - self._from) / max(now - self._began, 0.001))
+        if self._terminal:
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        elif now - self._said >= _EVERY:
+            self._said = now
+            say(line)
+
+    def close(self) -> None:
+        """The line is done."""
+        if self._terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

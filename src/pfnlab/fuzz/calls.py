@@ -1,0 +1,339 @@
+"""One operation of a kind: its arguments, drawn where something is mapped and where nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import get_args
+
+import msgspec
+
+from pfnlab.fuzz.places import Places
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SHARED_ONLY,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapMode,
+    Memunmap,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    SetMemoryMode,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.ops import (
+    ADVICE,
+    RANGE_WALKERS,
+    STORING_WALKERS,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    ForkRefusal,
+    Kill,
+    Look,
+    Madvise,
+    Mincore,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    ProcessVmReadv,
+    Read,
+    ReadMemtypeList,
+    RemapFilePages,
+    Status,
+    Via,
+    Walk,
+    Walker,
+    Write,
+)
+from pfnlab.programs.span import Span
+from pfnlab.programs.words import ANON
+
+_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
+#: Ordinary memory takes any of them.
+_ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
+
+_MODES: tuple[DriverMode, ...] = get_args(DriverMode)
+_HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
+
+#: Advice that mappings of devices take, and what clears ordinary memory.
+_COMMON_ADVICE = (
+    "normal",
+    "random",
+    "sequential",
+    "dontfork",
+    "dontdump",
+    "wipeonfork",
+    "dontneed",
+    "populate_read",
+    "populate_write",
+)
+
+#: Advice that ordinary memory takes and the model has a rule for.
+_ANON_ADVICE = (
+    *("wipeonfork", "dontfork", "populate_read", "populate_read", "populate_write", "populate_write"),
+    *("dontneed", "dontneed_locked"),
+)
+
+#: Ways to map nothing executable by.
+_NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
+
+#: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
+_SHARED_ONLY = (*SHARED_ONLY, "mixed")
+
+#: How large memory is that is filled page by page, and for how many pages mincore is asked.
+_ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
+
+#: How often ordinary memory is shared; whatever is done to it beside reading and writing has no rule.
+_SHARED_RATE = 0.04
+
+_WALKERS: tuple[Walker, ...] = get_args(Walker)
+_REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
+
+#: Which file remap_file_pages gets the offset of.
+_REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
+
+#: What a driver does to mappings of its own.
+_ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
+
+_PLAIN: dict[str, Callable[[], Call]] = {
+    "mlockall": Mlockall,
+    "status": Status,
+    "look": Look,
+    "memtype_list": ReadMemtypeList,
+    "release_mem_region": ReleaseMemRegion,
+    "iounmap": Iounmap,
+    "memunmap": Memunmap,
+    "io_mapping_free": IoMappingFree,
+}
+
+#: What a driver does to pages of the device or its own.
+_ON_MEMORY: dict[str, Callable[[Span], Call]] = {
+    "io_mapping_create_wc": IoMappingCreateWc,
+    "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
+    "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
+}
+
+#: What is done to a device opened through vfio-pci.
+_VFIO: dict[str, type[MemoryDisable | MemoryEnable | VfioClose]] = {
+    "memory_disable": MemoryDisable,
+    "memory_enable": MemoryEnable,
+    "vfio_close": VfioClose,
+}
+
+_RANGED: dict[str, type[Munmap | Mlock | Munlock | Msync | Mseal | ZapVmaPtes]] = {
+    "munmap": Munmap,
+    "mlock": Mlock,
+    "munlock": Munlock,
+    "msync": Msync,
+    "mseal": Mseal,
+    "zap_vma_ptes": ZapVmaPtes,
+}
+
+
+class Calls:
+    """Draws the operations of one program.
+
+    :param places: what it mapped so far
+    :param rare: it may need a guest of its own
+    """
+
+    def __init__(self, random: Random, places: Places, *, rare: bool) -> None:
+        self._random, self._places, self._rare = random, places, rare
+        #: How many forks were refused, each a name of its own.
+        self.refused = 0
+        #: The areas the driver was to fill.
+        self.filled: set[str] = set()
+        #: The areas with ordinary memory.
+        self.ordinary: set[str] = set()
+
+    def call(self, kind: str, child: str | None) -> Call:
+        """An operation of *kind*, munmap where that cannot be.
+
+        :param child: the name a forked task would have, None where there are enough
+        """
+        draw, places = self._random, self._places
+        match kind:
+            case "mmap":
+                return self.mmap(*places.source(), None)
+            case "mmap anon":
+                return self.anon(Span(ANON, 0, draw.choice((1, 2, 4, 16, _ANON_PAGES))), None)
+            case "mmap over":
+                return self.over()
+            case "mmap driver":
+                return self.driver_mmap()
+            case "mmap vfio":
+                return self.mmap(places.bar_span(), "vfio", None)
+            case "mremap":
+                return self.mremap(places.span(places.area()))
+            case "mremap to":
+                return self.mremap_to(places.span(places.area()))
+            case "fork" if child is not None:
+                return Fork(child)
+            case "fork refused":
+                return Fork(f"x{self.refused + 1}", draw.choice(_REFUSALS))
+            case "exit" | "kill":
+                return Exit() if kind == "exit" else Kill()
+            case "exec":
+                return Exec()
+            case "request_mem_region" if (
+                claimed := places.claimed(self._rare or draw.random() < 0.25)
+            ) is not None:
+                return RequestMemRegion(claimed)
+        if kind in _VFIO:
+            return _VFIO[kind](places.bar_span().name)
+        plain = _PLAIN.get(kind)
+        return plain() if plain is not None else self.ranged(kind)
+
+    def ranged(self, kind: str) -> Call:
+        """An operation on one range, munmap where *kind* cannot be."""
+        draw, places = self._random, self._places
+        name = places.area(self.filled if kind in _ON_FILLED else ())
+        match kind:
+            case "mprotect":
+                return Mprotect(
+                    places.span(name), draw.choice(_ANON_PROTS if name in self.ordinary else _PROTS)
+                )
+            case "madvise":
+                common = _ANON_ADVICE if name in self.ordinary else _COMMON_ADVICE
+                advice = draw.choice(common if draw.random() < 0.6 else list(ADVICE))
+                return Madvise(places.span(name), advice)
+            case "read":
+                return Read(places.page(name, again=True))
+            case "write":
+                return Write(places.page(name, again=True), draw.randrange(1, 100))
+            case "process_vm_readv":
+                return ProcessVmReadv(places.page(name))
+            case "mincore":
+                return Mincore(places.span(name, _MINCORE_PAGES))
+            case "walk":
+                return self.walk(name)
+            case "remap_file_pages":
+                source, _ = places.source()
+                over = places.destination(name, source.pages)
+                source = Span(source.name, source.start, source.start + over.pages)
+                lowmem = places.devices[source.name].kind == "lowmem"
+                return RemapFilePages(over, source, "devmem" if lowmem else draw.choice(_REMAP_VIAS))
+            case "remap_pfn_range":
+                return RemapPfnRange(places.span(name), draw.choice(_MODES))
+            case "unmap_mapping_range":
+                return UnmapMappingRange(places.bar_span(), draw.random() < 0.5)
+            case "ioremap":
+                modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
+                return Ioremap(places.bar_span(), draw.choice(modes))
+            case "memremap":
+                flags: tuple[MemremapMode, ...] = get_args(MemremapMode)
+                return Memremap(self.memory(), draw.choice(flags))
+            case "set_memory":
+                wanted: tuple[SetMemoryMode, ...] = get_args(SetMemoryMode)
+                return SetMemory(self.own_pages(), draw.choice(wanted))
+        if kind in _ON_MEMORY:
+            return _ON_MEMORY[kind](self.memory())
+        return _RANGED.get(kind, Munmap)(places.span(name))
+
+    def walk(self, name: str) -> Walk:
+        """Another way to pages of area *name*; what a userfaultfd does to ordinary memory has no rule."""
+        draw, places = self._random, self._places
+        walker = draw.choice(_WALKERS)
+        while walker == "userfaultfd" and (name in self.ordinary or draw.random() < 0.5):
+            walker = draw.choice(_WALKERS)
+        value = draw.randrange(1, 100) if walker in STORING_WALKERS else None
+        span = places.span(name, _MINCORE_PAGES) if walker in RANGE_WALKERS else places.page(name, again=True)
+        return Walk(walker, span, value)
+
+    def anon(self, source: Span, over: Span | None) -> Mmap:
+        """Ordinary memory; what is shared is neither populated nor locked, which has no rule."""
+        made = self.mmap(source, "anon", over)
+        if self._random.random() < _SHARED_RATE:
+            return msgspec.structs.replace(made, shared=True, populate=False, locked=False)
+        return made
+
+    def memory(self) -> Span:
+        """Pages of the device, or now and then the driver's own."""
+        return self._places.bar_span() if self._random.random() < 0.8 else self.own_pages()
+
+    def own_pages(self) -> Span:
+        """Some of the driver's own pages."""
+        start = self._random.randrange(DRIVER_RAM_PAGES)
+        return Span(DRIVER_RAM, start, self._random.randrange(start + 1, DRIVER_RAM_PAGES + 1))
+
+    def mmap(self, source: Span, via: str, over: Span | None) -> Mmap:
+        draw = self._random
+        prot = draw.choice(_ANON_PROTS if source.name == ANON else _PROTS)
+        if "x" in prot and via in _NOEXEC and draw.random() < 0.8:
+            prot = "rw"
+        return Mmap(
+            self._places.free_area() if over is None else None,
+            source,
+            via,  # type: ignore[arg-type]
+            source.name != ANON and draw.random() < (0.95 if via == "vfio" else 0.6),
+            prot,
+            populate=draw.random() < 0.05,
+            locked=draw.random() < 0.05,
+            over=over,
+        )
+
+    def over(self) -> Mmap:
+        """A mapping over what is mapped, or over a part of it."""
+        if self._random.random() < 0.35:
+            over = self._places.anon_over(_ANON_PAGES)
+            return self.anon(Span(ANON, 0, over.pages), over)
+        over = self._places.span(self._places.area())
+        source, via = self._places.source(over.pages)
+        return self.mmap(source, via, Span(over.name, over.start, over.start + source.pages))
+
+    def driver_mmap(self) -> Mmap:
+        draw = self._random
+        how = draw.choice(_HOWS)
+        source = self._places.bar_span(_RAM_PAGES if how == "ram" else None)
+        part = None
+        if how == "part":
+            first = draw.randrange(source.pages)
+            part = (first, draw.randrange(first + 1, source.pages + 1))
+        if how == "halves" and source.pages < 2:
+            how = "remap"
+        shared = how in _SHARED_ONLY or draw.random() < 0.55
+        driver = DriverMap(how, draw.choice(_MODES), part)
+        return Mmap(self._places.free_area(), source, "driver", shared, draw.choice(_PROTS), driver=driver)
+
+    def mremap(self, span: Span) -> Mremap:
+        """Shrink, grow or stay; move only if there is no room."""
+        draw = self._random
+        pages = max(1, draw.choice((span.pages, span.pages // 2, span.pages - 1, 1, span.pages + 2)))
+        dontunmap = draw.random() < 0.1
+        return Mremap(span, pages, maymove=dontunmap or draw.random() < 0.4, dontunmap=dontunmap)
+
+    def mremap_to(self, span: Span) -> Mremap:
+        """Move to the start of an area, or over what is mapped in one."""
+        draw, places = self._random, self._places
+        pages = max(1, draw.choice((span.pages, span.pages, span.pages, span.pages // 2, span.pages + 1)))
+        if draw.random() < 0.08:
+            span = Span(span.name, span.start, span.start)
+        dontunmap = draw.random() < 0.1
+        if draw.random() < 0.5:
+            return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=places.free_area())
+        over = places.destination(places.area(), pages)
+        return Mremap(span, over.pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)

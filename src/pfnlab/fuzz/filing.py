@@ -1,0 +1,168 @@
+"""Findings as folders: the smallest program, and a report with its state and its signature.
+
+A folder holds ``program.pfn`` and ``report.md``. The report's second line is the state, which is ``private``
+until a person has told somebody; a line ``Signature: ...`` is by what the same difference is recognised when
+it is met again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.fuzz.signature import Signature
+from pfnlab.programs.compare import Difference, differences
+from pfnlab.programs.layout import format_text
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+from pfnlab.programs.printer import format_program
+
+PROGRAM, REPORT = "program.pfn", "report.md"
+
+_SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12})\b", re.MULTILINE)
+
+#: How many differences of one program a report lists.
+_LISTED = 12
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A difference, ready to be filed.
+
+    :param program: the smallest that shows it
+    :param runs: of that program, one a machine
+    :param origin: seed and index of the program it was found with
+    :param operations: how many operations that one had
+    :param repeated: how often it showed, and in how many runs
+    :param minimal: whether every smaller program was tried
+    """
+
+    signature: Signature
+    program: Program
+    runs: tuple[Run, ...]
+    origin: str
+    operations: int
+    repeated: tuple[int, int]
+    minimal: bool = True
+
+
+class Folder:
+    """The findings in one directory.
+
+    :param path: the directory; made when the first finding is filed
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def known(self) -> dict[str, str]:
+        """The name of every finding by the key of its signature."""
+        found = {}
+        for report in sorted(self.path.glob(f"*/{REPORT}")):
+            for key in _SIGNATURE.findall(report.read_text(encoding="utf-8")):
+                found[key] = report.parent.name
+        return found
+
+    def file(self, found: Found) -> str:
+        """
+        File *found*, unless its signature is here already; the name of its folder.
+
+        :raises Misuse: the directory cannot be written
+        """
+        known = self.known().get(found.signature.key)
+        if known is not None:
+            return known
+        name = slug(found.signature)
+        folder = self.path / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / PROGRAM).write_text(program_text(found), encoding="utf-8")
+            (folder / REPORT).write_text(report_text(found, folder), encoding="utf-8")
+        except OSError as trouble:
+            raise Misuse(f"{folder} cannot be written: {trouble}; say --findings DIR") from trouble
+        return name
+
+
+def slug(signature: Signature) -> str:
+    """The name of a finding's folder: what differs where, and the beginning of its key."""
+    words = f"{signature.op} {signature.field or signature.kind}"
+    return f"{re.sub('[^a-z0-9]+', '-', words.lower()).strip('-')}-{signature.key[:6]}"
+
+
+def program_text(found: Found) -> str:
+    """The program file, in canonical layout, with a title that says what differs."""
+    title = f"Machines differ in {found.signature.field}" if found.signature.field else "A machine is lost"
+    asks = f"Why do they differ at {found.signature.op}?"
+    program = msgspec.structs.replace(found.program, title=title, asks=asks, expects=())
+    return format_text(format_program(program))
+
+
+def report_text(found: Found, folder: Path) -> str:
+    """The report: what differs, how to see it, where it came from."""
+    signature = found.signature
+    shown, runs = found.repeated
+    machines = "\n".join(f"- {run.machine}: {run.kernel}" for run in found.runs)
+    command = " ".join(["pfnlab run", str(folder / PROGRAM), *(f"--on {run.machine}" for run in found.runs)])
+    smallest = (
+        "no operation of it can be left out" if found.minimal else "the search for smaller ones was cut short"
+    )
+    return (
+        f"# {_title(signature)}\n"
+        "State: private\n\n"
+        "## What differs\n\n"
+        f"{_differences(found.runs)}\n\n"
+        "```pfn\n"
+        f"{program_text(found)}"
+        "```\n\n"
+        "## How to see it\n\n"
+        f"    {command} --steps --trace\n\n"
+        f"{machines}\n\n"
+        "## Where it comes from\n\n"
+        f"`pfnlab fuzz`, program {found.origin} of {found.operations} operations, shrunk to "
+        f"{len(found.program.ops)}; {smallest}. It showed in {shown} of {runs} runs.\n\n"
+        f"Signature: {signature.key} {signature}\n"
+    )
+
+
+def _title(signature: Signature) -> str:
+    if signature.kind == "lost":
+        return f"A machine is lost at {signature.op}"
+    what = {"alarm": "A warning in the log", "leftover": "Left in the book"}.get(
+        signature.kind, signature.field
+    )
+    return f"{what} at {signature.op}"
+
+
+def _differences(runs: Sequence[Run]) -> str:
+    found = differences(runs)
+    lines = [line for one in found[:_LISTED] for line in _difference(one)]
+    if len(found) > _LISTED:
+        lines.append(f"- and {len(found) - _LISTED} more")
+    lines += [f"- {run.machine} was lost: {run.lost}" for run in runs if run.lost is not None]
+    return "\n".join(lines)
+
+
+def _difference(one: Difference) -> list[str]:
+    head = f"- step {one.step + 1} `{one.op}`, {one.field}:"
+    return [head, *(f"  - {seen.machine}: {_value(seen.value, one)}" for seen in one.values)]
+
+
+def _value(value: Any, one: Difference) -> str:
+    """A value in words; of lists only what others do not have."""
+    if not isinstance(value, tuple):
+        return f"`{value}`"
+    others = [seen.value for seen in one.values if isinstance(seen.value, tuple) and seen.value != value]
+    if one.field == "events":
+        return f"`{'; '.join(value) or '-'}`"
+    own = [element for element in value if any(element not in other for other in others)]
+    return f"`{'; '.join(map(_words, own)) or '-'}`"
+
+
+def _words(element: Any) -> str:
+    if isinstance(element, msgspec.Struct) and type(element).__str__ is object.__str__:
+        return " ".join(str(getattr(element, name)) for name in element.__struct_fields__)
+    return str(element)

@@ -1,0 +1,243 @@
+"""The programs a fuzzer tries: everything the language can say, drawn from a seed and an index.
+
+What is drawn next depends on what the program did last in the same area and, through a :class:`Bias`, on what
+earlier programs have not reached yet. Seed, index, vocabulary and bias decide the whole program.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+
+from pfnlab.fuzz.calls import Calls
+from pfnlab.fuzz.kinds import ALL, ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
+from pfnlab.fuzz.places import Places, areas, devices
+from pfnlab.programs.forced import Fail, Hold
+from pfnlab.programs.ops import (
+    MAIN_TASK,
+    Call,
+    Exit,
+    Fork,
+    Kill,
+    Mmap,
+    Mremap,
+    Munmap,
+    Op,
+    Program,
+    Release,
+    Thread,
+    Write,
+    is_held,
+    uses_vfio,
+)
+from pfnlab.programs.span import Span
+from pfnlab.programs.words import ANON, HOLD_FUNCTIONS
+
+#: What an operation can be made to fail in, where model and kernel count the same calls: a fork copies VMAs
+#: of the process itself as well, of which the model knows that they come last and need a page table.
+_FAILING: dict[str, str] = {
+    "fork": "__pte_alloc",
+    "mmap": "__pte_alloc",
+    "munmap": "vm_area_dup",
+    "mprotect": "vm_area_dup",
+    "madvise": "vm_area_dup",
+}
+
+#: How often one of these is made to fail, and a fork; such a program takes five times as long.
+_FAIL_RATE, _FORK_FAIL_RATE = 0.008, 0.03
+
+#: Of so many programs the first few may need a guest of their own: a device at the end of the BAR, a large
+#: BAR.
+_RARE_PERIOD, _RARE = 500, 12
+
+_MOST_TASKS = 4
+_LENGTHS = range(4, 21)
+
+#: How many programs open a device through vfio-pci, where they may.
+_VFIO_RATE = 0.3
+
+#: How often one of these rows is begun where it could be.
+_PLANNED = 0.3
+
+#: How often the next operation is one of those before, once more.
+_AGAIN = 0.1
+
+#: How much more often a kind is drawn that never followed the last one in its area.
+_UNREACHED = 5.0
+
+
+class Bias(msgspec.Struct, frozen=True):
+    """What earlier programs make worth trying.
+
+    :param pairs: pairs of kinds in one area that were reached, ``munmap > mremap``
+    :param prefixes: programs that reached something new; some of the next begin as they do
+    """
+
+    pairs: frozenset[str] = frozenset()
+    prefixes: tuple[Program, ...] = ()
+
+
+#: Nothing was tried yet.
+NO_BIAS = Bias()
+
+
+def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias = NO_BIAS) -> Program:
+    """The program number *index* of *seed*."""
+    random = Random(f"{seed}:{index}")
+    vocabulary = vocabulary or Vocabulary()
+    prefix = random.choice(bias.prefixes) if bias.prefixes and random.random() < 0.3 else None
+    vfio = vocabulary.vfio and (random.random() < _VFIO_RATE if prefix is None else _vfio(prefix))
+    drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index), vfio=vfio)
+    # What a held processor does to a vfio-pci device has no rule.
+    held = vocabulary.schedules and not vfio and random.random() < 0.4
+    return drawing.program(f"random {seed}:{index}", held=held)
+
+
+def _vfio(program: Program) -> bool:
+    return any(uses_vfio(op.call) for op in program.ops)
+
+
+def is_rare(index: int) -> bool:
+    """Whether the program of this index may need a guest of its own."""
+    return index % _RARE_PERIOD < _RARE
+
+
+class _Drawing:
+    """One program being drawn: what it did so far decides what may come next."""
+
+    def __init__(
+        self,
+        random: Random,
+        vocabulary: Vocabulary,
+        bias: Bias,
+        prefix: Program | None,
+        *,
+        rare: bool,
+        vfio: bool,
+    ) -> None:
+        self.random, self.bias, self.vfio = random, bias, vfio
+        self.weights = vocabulary.kinds_of(vfio=vfio)
+        on = prefix.devices if prefix else devices(random, rare=rare, vfio=vfio)
+        self.areas = prefix.areas if prefix else areas(on)
+        passes_end = rare and not (prefix or vfio) and random.random() < 0.5
+        self.places = Places(random, on, self.areas, passes_end=passes_end)
+        self.calls = Calls(random, self.places, rare=rare)
+        self.tasks = [MAIN_TASK]
+        self.born = 0
+        self.last: dict[str, str] = {}
+        #: Kinds that come next whatever else might.
+        self.planned: list[str] = []
+        self.ops: list[Op] = []
+        if prefix is not None and not is_held(prefix):
+            for op in prefix.ops[: random.randrange(len(prefix.ops)) + 1]:
+                self.add(op)
+
+    def program(self, title: str, held: bool) -> Program:
+        draw = self.random
+        length = draw.choice(_LENGTHS)
+        if not self.ops:
+            self.add(self.op("mmap vfio" if self.vfio else "mmap"))
+        while len(self.ops) < length and self.tasks:
+            again = draw.choice(self.ops) if draw.random() < _AGAIN else None
+            if again is not None and again.task in self.tasks and kind_of(again.call) not in ONCE:
+                self.add(msgspec.structs.replace(again, fail=None))
+            else:
+                self.add(self.op(self.kind()))
+        # The language takes a task whose fork was refused for one that lives.
+        if held and self.tasks and not self.calls.refused:
+            self.schedule()
+        return Program(title, "", tuple(self.places.devices.values()), tuple(self.ops), self.areas)
+
+    def add(self, op: Op) -> None:
+        """*op* is the next one; remember what it did."""
+        call, kind = op.call, kind_of(op.call)
+        self.ops.append(op)
+        self.last |= dict.fromkeys(tuple(self.last) if kind in EVERYWHERE else areas_of(call), kind)
+        self.speaks_of(call)
+        if kind == "fork refused":
+            self.calls.refused += 1
+        elif isinstance(call, (Fork, Thread)):
+            self.born += 1
+            self.tasks.append(call.child)
+        elif isinstance(call, (Exit, Kill)):
+            self.tasks.remove(op.task)
+        elif isinstance(call, Munmap) and op.task == MAIN_TASK:
+            self.places.unmapped(call.span)
+        elif isinstance(call, (Mmap, Mremap)):
+            pages = call.source.pages if isinstance(call, Mmap) else call.pages
+            if isinstance(call, Mremap) and call.fixed and not call.dontunmap:
+                self.places.unmapped(call.span)
+            if call.over is not None or call.name is not None:
+                self.places.mapped(call.over or Span(call.name or "", 0, pages))
+
+    def speaks_of(self, call: Call) -> None:
+        """What comes next may well concern the same pages, or those they became."""
+        if isinstance(call, (Mmap, Mremap)) and call.name is not None:
+            pages = call.source.pages if isinstance(call, Mmap) else call.pages
+            self.places.used(Span(call.name, 0, pages))
+        else:
+            span = getattr(call, "over", None) or getattr(call, "span", None)
+            if isinstance(span, Span) and span.name in self.places.areas and not isinstance(call, Munmap):
+                self.places.used(span)
+                if isinstance(call, Write):
+                    self.places.touched.append(span)
+        if isinstance(call, Mmap) and call.driver is not None and call.name is not None:
+            self.calls.filled.add(call.name)
+        if isinstance(call, Mmap) and call.source.name == ANON:
+            self.calls.ordinary.add(call.over.name if call.over is not None else call.name or "")
+        plans = PLANS.get(kind_of(call), ())
+        if plans and not self.planned and self.random.random() < _PLANNED:
+            self.planned = list(self.random.choice(plans))
+
+    def kind(self) -> str:
+        """What comes next: rather something that never followed what was done last."""
+        planned = self.planned.pop(0) if self.planned else ""
+        self.places.stays, self.places.all = bool(planned), planned.endswith(ALL)
+        if planned:
+            return planned.removesuffix(ALL)
+        before = set(self.last.values())
+        kinds, weights = list(self.weights), []
+        for kind, weight in self.weights.items():
+            fresh = any(f"{last} > {kind}" not in self.bias.pairs for last in before)
+            weights.append(weight * _UNREACHED if fresh and self.bias.pairs else weight)
+        return self.random.choices(kinds, weights)[0]
+
+    def op(self, kind: str) -> Op:
+        draw = self.random
+        if kind in ENDS:
+            # The first task seldom ends: whoever is left has less to do.
+            early = len(self.tasks) == 1 or draw.random() < 0.05
+            kind = "fork" if early and draw.random() < 0.9 else kind
+            task = self.tasks[0] if early else draw.choice(self.tasks[1:])
+        else:
+            # What children have is the parent's.
+            task = self.tasks[0] if draw.random() < 0.4 else draw.choice(self.tasks)
+        call = self.call(kind)
+        return Op(call, task, fail=self.fail(kind_of(call)))
+
+    def fail(self, kind: str) -> Fail | None:
+        rate = _FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE
+        if kind not in _FAILING or self.random.random() >= rate:
+            return None
+        return Fail(_FAILING[kind], 1 if kind == "fork" else self.random.choice((1, 1, 1, 2)))
+
+    def call(self, kind: str) -> Call:
+        """An operation of *kind*."""
+        return self.calls.call(kind, f"t{self.born + 1}" if len(self.tasks) < _MOST_TASKS else None)
+
+    def schedule(self) -> None:
+        """A thread, one operation that is held, up to three by the others meanwhile, and the release."""
+        draw = self.random
+        while len(self.tasks) > 2:
+            self.add(Op(Exit(), self.tasks[-1]))
+        task = self.tasks[0]
+        self.add(Op(Thread(f"t{self.born + 1}"), task))
+        kinds = [kind for kind in self.weights if kind not in NEVER_HELD]
+        held = Op(self.call(draw.choice(kinds)), task)
+        hold = Hold(draw.choice(HOLD_FUNCTIONS), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
+        self.add(msgspec.structs.replace(held, hold=hold))
+        for _ in range(draw.randrange(1, 4)):
+            other = draw.choice([one for one in self.tasks if one != task])
+            self.add(Op(self.call(draw.choice(kinds)), other))
+        self.add(Op(Release()))

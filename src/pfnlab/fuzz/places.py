@@ -1,0 +1,248 @@
+"""Where a random program points: devices, areas, and ranges that meet at every kind of border."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from random import Random
+
+from pfnlab.programs.ops import (
+    LOWMEM_VIAS,
+    PCI_VIAS,
+    Area,
+    Device,
+    Via,
+)
+from pfnlab.programs.span import Span
+
+#: Names of areas; each is as large as everything that may be mapped there, and a little more.
+AREAS = ("a", "b", "c", "d")
+
+#: Pages of a page table, where entries of one mapping part company.
+TABLE = 512
+
+#: Sizes of a pci device and how often: one page, pages that meet, across page tables.
+_SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE: 6}
+
+#: A BAR of 1 GiB, for which a guest is booted.
+_LARGE = 1 << 18
+
+#: Sizes of a device that vfio-pci opened, which is the beginning of a guest's BAR: leaves of 2 MiB fit.
+_VFIO_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
+
+#: Sizes of a lowmem device: what a guest has in multiples of 8 pages must do for all of them.
+_LOW_SIZES = (1, 2, 7, 8, 16)
+
+_USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driver", "vfio"))
+
+#: Up to this size of all pci devices together a program may map past the end of one (``lab/placement.py``).
+_TAIL_PAGES = 1024
+
+
+def devices(random: Random, *, rare: bool, vfio: bool = False) -> tuple[Device, ...]:
+    """One to three devices, neighbours in the order they are named.
+
+    :param rare: the first may be large
+    :param vfio: the first is opened through vfio-pci, and the only one of its kind
+    """
+    choices = _VFIO_SIZES if vfio else _SIZES
+    large = rare and not vfio and random.random() < 0.4
+    found = [
+        Device("bar", "pci", _LARGE if large else random.choices(list(choices), list(choices.values()))[0])
+    ]
+    if not vfio and random.random() < 0.25:
+        found.append(Device("bar2", "pci", random.choice((1, 4, 16, 64))))
+    if random.random() < 0.2:
+        found.append(Device("low", "lowmem", random.choice(_LOW_SIZES)))
+    return tuple(found)
+
+
+def areas(on: tuple[Device, ...]) -> tuple[Area, ...]:
+    """Areas with room for the largest of the devices, and half as much behind it."""
+    pages = max(24, *(device.pages + device.pages // 2 for device in on))
+    return tuple(Area(name, pages) for name in AREAS)
+
+
+class Places:
+    """What a program has mapped so far, as far as its text tells, and ranges that have to do with it.
+
+    :param on: its devices
+    :param within: its areas
+    :param passes_end: it may map past the end of its first device
+    """
+
+    def __init__(
+        self, random: Random, on: tuple[Device, ...], within: tuple[Area, ...], *, passes_end: bool
+    ) -> None:
+        self._random = random
+        self._passes_end = passes_end and sum(one.pages for one in on if one.kind == "pci") <= _TAIL_PAGES
+        self.devices = {device.name: device for device in on}
+        self.areas = {area.name: area.pages for area in within}
+        self._pci = [device for device in on if device.kind == "pci"]
+        self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
+        self._last: Span | None = None
+        self._sources: list[Span] = []
+        #: The whole of what was ever mapped in an area.
+        self._whole: dict[str, tuple[int, int]] = {}
+        #: The next operation goes on where the last one was, and on all of it.
+        self.stays = self.all = False
+        #: Pages that were written to, be it in vain.
+        self.touched: list[Span] = []
+
+    def used(self, span: Span) -> None:
+        """*span* is what the program spoke of last; what comes next may well concern it too."""
+        self._last = span if span.pages and span.end <= self.areas[span.name] else None
+
+    def mapped(self, span: Span) -> None:
+        """Something may be mapped at *span* from now on."""
+        if span.pages and (span.start, span.end) not in self._pieces[span.name]:
+            self._pieces[span.name].append((span.start, span.end))
+            start, end = self._whole.get(span.name, (span.start, span.end))
+            self._whole[span.name] = (min(start, span.start), max(end, span.end))
+
+    def unmapped(self, span: Span) -> None:
+        """Nothing is mapped at *span* any more."""
+        kept = []
+        for start, end in self._pieces[span.name]:
+            kept += [(start, min(end, span.start)), (max(start, span.end), end)]
+        self._pieces[span.name] = [(start, end) for start, end in kept if start < end]
+
+    def area(self, rather: Collection[str] = ()) -> str:
+        """An area, rather one with something in it, and one of *rather* if there is any."""
+        stays = self._last is not None and (not rather or self._last.name in rather) and self.stays
+        if rather and not stays and self._random.random() < 0.8:
+            return self._random.choice(sorted(rather))
+        if self._last is not None and self._random.random() < (0.85 if self.stays else 0.5):
+            return self._last.name
+        used = [name for name, pieces in self._pieces.items() if pieces]
+        if used and self._random.random() < 0.85:
+            return self._random.choice(used)
+        return self._random.choice(list(self.areas))
+
+    def free_area(self) -> str:
+        """An area to map at, rather one with nothing in it."""
+        free = [name for name, pieces in self._pieces.items() if not pieces]
+        if free and self._random.random() < 0.8:
+            return self._random.choice(free)
+        return self._random.choice(list(self.areas))
+
+    def span(self, name: str, most: int | None = None) -> Span:
+        """Pages of area *name*: what is mapped, a part of it, or across one of its borders.
+
+        :param most: how many pages at most
+        """
+        draw, extent = self._random, self.areas[name]
+        if self.all and name in self._whole:
+            start, end = self._whole[name]
+            return Span(name, start, min(end, extent, start + (most or extent)))
+        if self._last is not None and self._last.name == name and draw.random() < 0.2:
+            return Span(name, self._last.start, min(self._last.end, self._last.start + (most or extent)))
+        start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, min(16, extent))
+        cut = self._cut(end - start)
+        shape = draw.randrange(11)
+        if shape == 10 and self._pieces[name]:
+            # All there was, with what lies between.
+            found = self._whole[name]
+        elif shape < 3:
+            found = (start, end)
+        elif shape < 5:
+            found = (start, start + cut)
+        elif shape < 7:
+            found = (end - cut, end)
+        elif shape < 8:
+            first = start + self._cut(end - start) - 1
+            found = (first, first + cut)
+        elif shape < 9:
+            found = (start - cut, end) if draw.random() < 0.5 else (start, end + cut)
+        else:
+            first = draw.randrange(extent)
+            found = (first, first + draw.choice((1, 2, 4, 16)))
+        first, last = max(0, min(found[0], extent - 1)), min(found[1], extent)
+        if most is not None:
+            last = min(last, first + most)
+        return Span(name, first, max(last, first + 1))
+
+    def page(self, name: str, *, again: bool = False) -> Span:
+        """One page of area *name*: the first, the last, or another one of what is mapped.
+
+        :param again: or one, wherever it is, that was written to before
+        """
+        draw = self._random
+        if again and self.touched and draw.random() < 0.4:
+            return draw.choice(self.touched)
+        start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, 8)
+        if self._last is not None and self._last.name == name and draw.random() < 0.6:
+            start, end = self._last.start, self._last.end
+        last = min(end, self.areas[name] - 1)
+        page = draw.choice(
+            (start, start, start, end - 1, draw.randrange(start, end), last),
+        )
+        return Span(name, page, page + 1)
+
+    def destination(self, name: str, pages: int) -> Span:
+        """*pages* pages of area *name*, wherever they fit; fewer where they do not."""
+        extent = self.areas[name]
+        pages = min(pages, extent)
+        room = extent - pages
+        start = self._random.choice((0, min(self._cut(extent), room), room, self._random.randrange(room + 1)))
+        return Span(name, start, start + pages)
+
+    def source(self, pages: int | None = None) -> tuple[Span, Via]:
+        """Pages of a device and a way to map them.
+
+        :param pages: how many, as far as the device has them
+        """
+        draw = self._random
+        device = draw.choice(list(self.devices.values()))
+        span = self.device_span(device, pages)
+        if pages is None and self._sources and draw.random() < 0.25:
+            # The same pages once more, perhaps in another way.
+            span = draw.choice(self._sources)
+            device = self.devices[span.name]
+        self._sources.append(span)
+        if device.kind == "lowmem":
+            return span, draw.choice(LOWMEM_VIAS)
+        if device is self._pci[0] and self._passes_end and draw.random() < 0.3:
+            behind = draw.choice((1, span.pages))
+            span = Span(device.name, device.pages - span.pages + behind, device.pages + behind)
+        return span, draw.choice(("wc", "uc")) if draw.random() < 0.6 else draw.choice(_USER_VIAS)
+
+    def anon_over(self, most: int) -> Span:
+        """Up to *most* pages for ordinary memory over what is mapped, rather at its end."""
+        over = self.span(self.area())
+        if self._pieces[over.name] and self._random.random() < 0.5:
+            _, end = self._random.choice(self._pieces[over.name])
+            end = min(end, self.areas[over.name])
+            over = Span(over.name, max(0, end - self._cut(min(4, end))), end)
+        return Span(over.name, over.start, min(over.end, over.start + most))
+
+    def bar_span(self, most: int | None = None) -> Span:
+        """Pages of a pci device."""
+        span = self.device_span(self._random.choice(self._pci))
+        return span if most is None else Span(span.name, span.start, min(span.end, span.start + most))
+
+    def claimed(self, first: bool) -> Span | None:
+        """Pages of a pci device a driver may claim: from the second on, for a guest's BAR has one first page.
+
+        :param first: the first as well, where the program has one device alone and stays within it
+        """
+        span = self.bar_span()
+        start = span.start if first and len(self._pci) == 1 and not self._passes_end else max(span.start, 1)
+        return Span(span.name, start, span.end) if start < span.end else None
+
+    def device_span(self, device: Device, pages: int | None = None) -> Span:
+        """Pages of *device*: all, those at an end, or a few in the middle."""
+        draw = self._random
+        if pages is None:
+            pages = device.pages if draw.random() < 0.3 else self._cut(device.pages)
+        pages = min(pages, device.pages)
+        room = device.pages - pages
+        start = draw.choice((0, 0, room, min(self._cut(device.pages), room), draw.randrange(room + 1)))
+        return Span(device.name, start, start + pages)
+
+    # A number of pages from 1 to all of them: small ones, halves, and multiples of a page table.
+    def _cut(self, pages: int) -> int:
+        draw = self._random
+        choices = [1, 2, 3, 4, 8, pages // 2, pages - 1, draw.randrange(pages) + 1]
+        if pages > TABLE:
+            choices += [TABLE, TABLE + 1, TABLE - 1]
+        return max(1, min(draw.choice(choices), pages))

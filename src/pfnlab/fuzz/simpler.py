@@ -1,0 +1,310 @@
+"""Programs with the same operations and simpler arguments, for the shrinker to try.
+
+Every candidate is simpler in one respect and no more complicated in any other, so trying them comes to an
+end: fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task, plainer words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from pfnlab.fuzz.places import AREAS
+from pfnlab.programs.driver_calls import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
+from pfnlab.programs.forced import Fail
+from pfnlab.programs.ops import (
+    MAIN_TASK,
+    Area,
+    Device,
+    Fork,
+    Mmap,
+    Mremap,
+    Op,
+    Program,
+    RemapFilePages,
+    Walk,
+    Write,
+)
+from pfnlab.programs.span import Span
+from pfnlab.programs.words import ANON
+
+#: Words from the plainest on: one is only ever replaced by one before it.
+_PLAINER: dict[str, tuple[str, ...]] = {
+    "via": ("wc", "uc", "devmem-sync", "devmem", "proc-uc", "proc-wc"),
+    "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
+    "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
+    "mode": ("asis", "wc", "uc-"),
+    "walker": (
+        *("pagemap", "move_pages", "numa_maps", "futex_wake", "mem_read", "pipe_write", "vmsplice"),
+        *("mem_write", "process_vm_writev"),
+    ),
+    "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram"),
+}
+
+#: What ioremap and the like are asked for, likewise.
+_MODES: dict[type, tuple[str, ...]] = {
+    Ioremap: ("wc", "uc-", "uc", "wb", "wt"),
+    Memremap: ("wc", "wt", "wb"),
+    SetMemory: ("wc", "uc", "wb"),
+}
+
+#: The word of a flag that is simpler than its opposite.
+_FLAGS = {
+    "populate": False,
+    "locked": False,
+    "shared": True,
+    "maymove": False,
+    "dontunmap": False,
+    "keep_cows": False,
+}
+
+
+def simpler(program: Program) -> Iterator[Program]:
+    """Every program that is simpler than *program* in one respect, the greatest simplifications first."""
+    yield from _devices(program)
+    yield from _areas(program)
+    yield from _tasks(program)
+    for place, op in enumerate(program.ops):
+        for one in _ops(op):
+            yield _with_op(program, place, one)
+    yield from _moved(program)
+    yield from _lower(program)
+
+
+def _with_op(program: Program, place: int, op: Op) -> Program:
+    return msgspec.structs.replace(program, ops=(*program.ops[:place], op, *program.ops[place + 1 :]))
+
+
+def spans_of(call: Any) -> dict[str, Span]:
+    """The ranges of an operation by the field they are in."""
+    fields = ((name, getattr(call, name)) for name in call.__struct_fields__)
+    return {name: value for name, value in fields if isinstance(value, Span)}
+
+
+def _reach(program: Program, name: str) -> int:
+    """The last page of *name* that any operation speaks of, and one more."""
+    calls: list[Any] = [op.call for op in program.ops]
+    ends = [span.end for call in calls for span in spans_of(call).values() if span.name == name]
+    ends += [_pages(call) for call in calls if getattr(call, "name", None) == name]
+    return max(ends, default=0)
+
+
+def _pages(call: Any) -> int:
+    return int(call.source.pages if isinstance(call, Mmap) else call.pages)
+
+
+def _devices(program: Program) -> Iterator[Program]:
+    """Without a device, with pages of the first instead of another's, with smaller ones."""
+    used = [device for device in program.devices if _reach(program, device.name)]
+    kept = tuple(used or program.devices[:1])
+    if kept != program.devices:
+        yield msgspec.structs.replace(program, devices=kept)
+    first = program.devices[0]
+    for device in program.devices[1:]:
+        if device.kind == first.kind:
+            renamed = _renamed(program, device.name, first.name)
+            devices = [one for one in renamed.devices if one is not device]
+            grown = msgspec.structs.replace(first, pages=max(first.pages, _reach(renamed, first.name)))
+            yield msgspec.structs.replace(renamed, devices=(grown, *devices[1:]))
+    if len(program.devices) == 1 and first.kind == "pci" and first.name != "bar":
+        renamed = _renamed(program, first.name, "bar")
+        yield msgspec.structs.replace(renamed, devices=(msgspec.structs.replace(first, name="bar"),))
+    for place, device in enumerate(program.devices):
+        for pages in _fewer(device.pages, _reach(program, device.name)):
+            smaller: tuple[Device, ...] = (
+                *program.devices[:place],
+                msgspec.structs.replace(device, pages=pages),
+                *program.devices[place + 1 :],
+            )
+            yield msgspec.structs.replace(program, devices=smaller)
+
+
+def _areas(program: Program) -> Iterator[Program]:
+    """Without declared areas, with smaller ones, with one area instead of two."""
+    for place, area in enumerate(program.areas):
+        others = (*program.areas[:place], *program.areas[place + 1 :])
+        yield msgspec.structs.replace(program, areas=others)
+        for pages in _fewer(area.pages, _reach(program, area.name)):
+            smaller: tuple[Area, ...] = (
+                *program.areas[:place],
+                msgspec.structs.replace(area, pages=pages),
+                *program.areas[place + 1 :],
+            )
+            yield msgspec.structs.replace(program, areas=smaller)
+    names = _area_names(program)
+    for name in names:
+        yield from (_renamed(program, name, other) for other in AREAS if other < name)
+
+
+def _area_names(program: Program) -> list[str]:
+    """The areas of *program* in order of their names."""
+    devices = {device.name for device in program.devices} | {ANON}
+    names = {area.name for area in program.areas}
+    for op in program.ops:
+        names |= {span.name for span in spans_of(op.call).values()} - devices
+        name = getattr(op.call, "name", None)
+        names |= {name} if name is not None else set()
+    return sorted(names)
+
+
+def _renamed(program: Program, old: str, new: str) -> Program:
+    """*program* with *new* wherever it says *old*; two declared areas become one."""
+
+    def renamed(value: Any) -> Any:
+        return msgspec.structs.replace(value, name=new) if getattr(value, "name", None) == old else value
+
+    ops = []
+    for op in program.ops:
+        call = renamed(op.call)
+        spans = {field: renamed(span) for field, span in spans_of(call).items()}
+        ops.append(msgspec.structs.replace(op, call=msgspec.structs.replace(call, **spans)))
+    areas: dict[str, int] = {}
+    for area in program.areas:
+        name = new if area.name == old else area.name
+        areas[name] = max(areas.get(name, 0), area.pages)
+    declared = tuple(Area(name, pages) for name, pages in areas.items())
+    return msgspec.structs.replace(program, ops=tuple(ops), areas=declared)
+
+
+def _tasks(program: Program) -> Iterator[Program]:
+    """With an operation done by the main task instead of another."""
+    for place, op in enumerate(program.ops):
+        if op.task != MAIN_TASK:
+            yield _with_op(program, place, msgspec.structs.replace(op, task=MAIN_TASK))
+
+
+def _ops(op: Op) -> Iterator[Op]:
+    """*op* with one thing simpler."""
+    if op.fail is not None and op.fail.nth > 1:
+        yield msgspec.structs.replace(op, fail=Fail(op.fail.function, 1, op.fail.inside))
+    for prefix in ("fail", "skip"):
+        if getattr(op, prefix) is not None:
+            yield msgspec.structs.replace(op, **{prefix: None})
+    for call in _calls(op.call):
+        yield msgspec.structs.replace(op, call=call)
+
+
+def _calls(call: Any) -> Iterator[Any]:
+    """*call* with one argument simpler."""
+    if isinstance(call, Mmap) and call.driver is not None:
+        yield msgspec.structs.replace(call, via="wc", driver=None)
+        for driver in _words(call.driver):
+            yield msgspec.structs.replace(call, driver=_with_part(driver))
+    if isinstance(call, Mremap) and call.fixed and not call.dontunmap:
+        yield msgspec.structs.replace(call, maymove=False, fixed=False, name=None, over=None)
+    if isinstance(call, Write | Walk) and call.value not in (None, 1):
+        yield msgspec.structs.replace(call, value=1)
+    if isinstance(call, Fork) and call.refused is not None:
+        yield msgspec.structs.replace(call, refused=None)
+    yield from _words(call)
+    yield from _shorter(call)
+
+
+def _with_part(driver: DriverMap) -> DriverMap:
+    return msgspec.structs.replace(driver, part=None) if driver.how != "part" else driver
+
+
+def _words(value: Any) -> Iterator[Any]:
+    """*value* with one word plainer."""
+    for field in value.__struct_fields__:
+        now = getattr(value, field)
+        anonymous = isinstance(value, Mmap) and value.source.name == ANON
+        plain = False if field == "shared" and anonymous else _FLAGS.get(field, now)
+        if now is not plain:
+            yield msgspec.structs.replace(value, **{field: plain})
+        words = _PLAINER.get(field, ())
+        if field == "mode":
+            words = _MODES.get(type(value), words)
+        if isinstance(now, str) and words and now != "driver" and not (field == "via" and anonymous):
+            before = words[: words.index(now)] if now in words else words
+            yield from (msgspec.structs.replace(value, **{field: word}) for word in before)
+
+
+def _shorter(call: Any) -> Iterator[Any]:
+    """*call* on fewer pages: the first of them, the last of them, half; sources and targets together."""
+    if isinstance(call, Mmap):
+        for pages in _fewer(call.source.pages, 1):
+            source = Span(call.source.name, call.source.start, call.source.start + pages)
+            over = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
+            yield msgspec.structs.replace(call, source=source, over=over)
+        return
+    if isinstance(call, Mremap):
+        for pages in _fewer(call.pages, 1):
+            yield _resized(call, pages, call.span.pages)
+            if pages <= call.span.pages:
+                yield _resized(call, pages, pages)
+    if isinstance(call, RemapFilePages):
+        for pages in _fewer(call.span.pages, 1):
+            source = Span(call.source.name, call.source.start, call.source.start + pages)
+            over = Span(call.span.name, call.span.start, call.span.start + pages)
+            yield msgspec.structs.replace(call, source=source, span=over)
+        return
+    span = getattr(call, "span", None)
+    if isinstance(span, Span):
+        for pages in _fewer(span.pages, 1):
+            for start in dict.fromkeys((span.start, span.end - pages)):
+                yield msgspec.structs.replace(call, span=Span(span.name, start, start + pages))
+
+
+def _resized(call: Mremap, pages: int, old: int) -> Mremap:
+    over = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
+    span = Span(call.span.name, call.span.start, call.span.start + old)
+    return msgspec.structs.replace(call, pages=pages, over=over, span=span)
+
+
+def _fewer(pages: int, least: int) -> Iterator[int]:
+    """Numbers below *pages*, *least* first."""
+    least = max(1, least)
+    steps = (pages // 2, pages - pages // 8, pages - pages // 64, pages - pages // 1024, pages - 1)
+    yield from dict.fromkeys(one for one in (least, *steps) if least <= one < pages)
+
+
+def _lower(program: Program) -> Iterator[Program]:
+    """With the range of one operation further to the front."""
+    for place, op in enumerate(program.ops):
+        for field, span in spans_of(op.call).items():
+            for start in dict.fromkeys(
+                one for one in (0, 1, span.start // 2, span.start - 1) if one < span.start
+            ):
+                if start < 0 or (start == 0 and isinstance(op.call, RequestMemRegion)):
+                    continue
+                lower = Span(span.name, start, start + span.pages)
+                call: Any = msgspec.structs.replace(op.call, **{field: lower})
+                yield _with_op(program, place, msgspec.structs.replace(op, call=call))
+
+
+def _moved(program: Program) -> Iterator[Program]:
+    """With all page numbers halved, or all of one name further to the front."""
+    yield from _each_span(program, None, lambda page: page // 2)
+    names = {span.name for op in program.ops for span in spans_of(op.call).values()}
+    for name in sorted(names):
+        lowest = min(
+            span.start for op in program.ops for span in spans_of(op.call).values() if span.name == name
+        )
+        if lowest:
+            yield from _each_span(program, name, lambda page, by=lowest: page - by)  # type: ignore[misc]
+
+
+def _each_span(program: Program, name: str | None, lowered: Callable[[int], int]) -> Iterator[Program]:
+    """*program* with the borders of the ranges of *name* (of all) lowered, if they still fit together."""
+    ops = []
+    for op in program.ops:
+        call: Any = op.call
+        spans = {
+            field: Span(span.name, lowered(span.start), max(lowered(span.end), lowered(span.start) + 1))
+            for field, span in spans_of(call).items()
+            if span.pages and name in (None, span.name)
+        }
+        call = msgspec.structs.replace(call, **spans)
+        if isinstance(call, Mmap) and call.over is not None:
+            over = Span(call.over.name, call.over.start, call.over.start + call.source.pages)
+            call = msgspec.structs.replace(call, over=over)
+        elif isinstance(call, Mremap) and name is None:
+            pages = max(1, lowered(call.pages))
+            over_to = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
+            call = msgspec.structs.replace(call, pages=pages, over=over_to)
+        ops.append(msgspec.structs.replace(op, call=call))
+    if tuple(ops) != program.ops:
+        yield msgspec.structs.replace(program, ops=tuple(ops))

@@ -1,0 +1,107 @@
+"""What a campaign comes to, in words and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from pfnlab.fuzz.campaign import State
+from pfnlab.fuzz.coverage import WORDS, all_branches
+from pfnlab.fuzz.signature import MODELS_OWN
+from pfnlab.programs.compare import Outcome
+
+#: How many files and words are listed.
+_LISTED = 6
+
+
+def outcome(state: State) -> Outcome:
+    """A difference is a discovery; what does not repeat, or could not be asked, stays undecided."""
+    if state.findings:
+        return Outcome.DISCOVERY
+    unanswered = any(not reason.startswith(MODELS_OWN) for reason in state.reasons)
+    if state.unstable or unanswered or not state.compared:
+        return Outcome.UNDECIDED
+    return Outcome.AS_EXPECTED
+
+
+def headline(state: State) -> str:
+    """``500 programs, 0 differences``."""
+    programs = f"{state.next} program{'s' * (state.next != 1)}"
+    return f"{programs}, {state.different} difference{'s' * (state.different != 1)}"
+
+
+def progress(state: State, rate: float) -> str:
+    """The one line a campaign shows while it runs."""
+    known = len(state.findings)
+    findings = f" ({known} finding{'s' * (known != 1)})" if known else ""
+    return f"{headline(state)}{findings}, {rate:.0f}/s"
+
+
+def summary(state: State, *, watched: bool) -> str:
+    """The last words of a campaign.
+
+    :param watched: whether branches were
+    """
+    lines = [headline(state)]
+    for key, known in state.findings.items():
+        smallest = "" if known.minimal else ", not the smallest there is"
+        where = known.folder or key
+        lines.append(
+            f"  finding {where}: {known.says}; met {known.met} times, {known.operations} operations{smallest}"
+        )
+    for one in state.unstable:
+        lines.append(f"  unstable, {one.shown} of {one.runs} runs of {one.program}: {one.says}")
+    if state.undecided:
+        reasons = Counter(state.reasons).most_common(_LISTED)
+        said = "; ".join(f"{reason} ({times})" for reason, times in reasons)
+        lines.append(f"  {state.undecided} undecided: {said}")
+    reached = coverage_of(state, watched=watched)
+    lines.append(f"  operation pairs: {_share(reached['pairs'])}")
+    if watched:
+        lowest = ", ".join(f"{file} {_share(one)}" for file, one in list(reached["files"].items())[:_LISTED])
+        lines.append(f"  branches of mm/ and policies/: {_share(reached['branches'])}; lowest {lowest}")
+    never = f"; never {', '.join(reached['never'])}" if reached["never"] else ""
+    lines.append(f"  kinds of kernel calls: {_share(reached['words'])}{never}")
+    return "\n".join(lines)
+
+
+def coverage_of(state: State, *, watched: bool) -> dict[str, Any]:
+    """What was reached of what there is: pairs, branches, branches by file with the lowest first, words."""
+    kinds, coverage = len(state.vocabulary.kinds), state.coverage
+    within = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
+    there = all_branches()
+    whole = Counter(name.partition(":")[0] for name in there)
+    seen = Counter(name.partition(":")[0] for name in coverage.branches)
+    files = sorted(whole, key=lambda file: (seen[file] / whole[file], file))
+    words = WORDS & coverage.words.keys()
+    return {
+        "pairs": [len(within), kinds * kinds],
+        "branches": [len(coverage.branches & there), len(there)] if watched else None,
+        "files": {file: [seen[file], whole[file]] for file in files} if watched else {},
+        "words": [len(words), len(WORDS)],
+        "never": sorted(WORDS - words),
+    }
+
+
+def summary_json(state: State, *, watched: bool) -> bytes:
+    """The same as one JSON object."""
+    content = {
+        "format": state.format,
+        "machines": state.machines,
+        "seed": state.seed,
+        "programs": state.next,
+        "compared": state.compared,
+        "undecided": state.undecided,
+        "differences": state.different,
+        "findings": state.findings,
+        "unstable": state.unstable,
+        "reasons": state.reasons,
+        "coverage": coverage_of(state, watched=watched),
+    }
+    return msgspec.json.encode(content)
+
+
+def _share(one: list[int]) -> str:
+    return f"{one[0]} of {one[1]}"

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Other ways to a task's pages than its own loads and stores: what the kernel reads, writes or tells for the task. Files and
+ * pipes are opened before the order of calls is recorded.
+ */
+#define _GNU_SOURCE             /* vmsplice */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define CGROUP "/sys/fs/cgroup"
+#define GROUP CGROUP "/t"
+#define PAGEMAP_SHIFT 55          /* the bits below are the frame's */
+
+enum walker {
+	MEM_READ, MEM_WRITE, PROCESS_VM_WRITEV, PIPE_WRITE, VMSPLICE, FUTEX_WAKE_ONE, MOVE_PAGES, PAGEMAP, NUMA_MAPS,
+	USERFAULTFD, STATUS, WALKERS
+};
+
+static const char *const names[WALKERS] = {
+	[MEM_READ] = "mem_read", [MEM_WRITE] = "mem_write", [PROCESS_VM_WRITEV] = "process_vm_writev",
+	[PIPE_WRITE] = "pipe_write", [VMSPLICE] = "vmsplice", [FUTEX_WAKE_ONE] = "futex_wake",
+	[MOVE_PAGES] = "move_pages", [PAGEMAP] = "pagemap", [NUMA_MAPS] = "numa_maps", [USERFAULTFD] = "userfaultfd",
+	[STATUS] = "status",
+};
+
+int walker_number(const char *name)
+{
+	for (int i = 0; i < WALKERS; i++)
+		if (!strcmp(name, names[i]))
+			return i;
+	return -1;
+}
+
+/* What a call of the kernel answered: done when it moved a whole word. */
+static void answer_word(struct answer *answer, ssize_t moved, const uint32_t *word)
+{
+	answer->ret = moved == sizeof *word ? 0 : -1;
+	answer->error = moved < 0 ? errno : EIO;
+	if (!answer->ret && word) {
+		answer->kind = NUMBER;
+		answer->value = *word;
+	}
+}
+
+static void mem(const struct op *op, struct answer *answer, bool writes)
+{
+	uint32_t word = op->arg[2];
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+
+	if (op->order)
+		order_record(true);
+	errno = 0;
+	if (writes) {
+		answer_word(answer, pwrite(fd, &word, sizeof word, op->arg[1]), &word);
+		answer->kind = NO_VALUE;
+	} else {
+		answer_word(answer, pread(fd, &word, sizeof word, op->arg[1]), &word);
+	}
+	if (op->order)
+		order_record(false);
+	close(fd);
+}
+
+static void write_through(const struct op *op, struct answer *answer)
+{
+	uint32_t word = op->arg[2];
+	struct iovec local = { &word, sizeof word }, remote = { (void *)op->arg[1], sizeof word };
+
+	answer_word(answer, process_vm_writev(getpid(), &local, 1, &remote, 1, 0), &word);
+	answer->kind = NO_VALUE;
+}
+
+/* Through a pipe, by copy or by reference; what comes out at its other end is the answer. */
+static void through_pipe(const struct op *op, struct answer *answer, bool by_reference)
+{
+	struct iovec iov = { (void *)op->arg[1], sizeof(uint32_t) };
+	uint32_t word = 0;
+	ssize_t put;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
+		answer_word(answer, -1, NULL);
+		return;
+	}
+	if (op->order)
+		order_record(true);
+	put = by_reference ? vmsplice(ends[1], &iov, 1, 0) : write(ends[1], iov.iov_base, iov.iov_len);
+	if (op->order)
+		order_record(false);
+	if (put == sizeof word)
+		put = read(ends[0], &word, sizeof word);
+	answer_word(answer, put, &word);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void wake(const struct op *op, struct answer *answer)
+{
+	long woken = syscall(SYS_futex, op->arg[1], FUTEX_WAKE, 1, NULL, NULL, 0);
+
+	answer->ret = woken < 0 ? -1 : 0;
+	answer->error = errno;
+	if (woken >= 0) {
+		answer->kind = NUMBER;
+		answer->value = woken;
+	}
+}
+
+/* How many pages an operation is about; 0, with the error, when they are too many. */
+static uint64_t pages_of(const struct op *op, struct answer *answer)
+{
+	uint64_t count = op->arg[2] >> PAGE_SHIFT;
+
+	if (count <= MINCORE_PAGES)
+		return count;
+	answer->ret = -1;
+	answer->error = E2BIG;
+	return 0;
+}
+
+/* Where each page is: a letter a page, the digit of its node, or e for EFAULT, n for ENOENT, ? for anything else. */
+static void ask_for_nodes(const struct op *op, struct answer *answer)
+{
+	static __thread void *page[MINCORE_PAGES];
+	static __thread int status[MINCORE_PAGES];
+	uint64_t count = pages_of(op, answer);
+
+	if (!count)
+		return;
+	for (uint64_t i = 0; i < count; i++) {
+		page[i] = (void *)(op->arg[1] + i * PAGE);
+		status[i] = -1;
+	}
+	if (op->order)
+		order_record(true);
+	answer->ret = syscall(SYS_move_pages, 0, count, page, NULL, status, 0) ? -1 : 0;
+	answer->error = errno;
+	answer->kind = answer->ret ? NO_VALUE : DIGITS;
+	answer->value = count;
+	for (uint64_t i = 0; i < count; i++)
+		answer->text[i] = status[i] >= 0 && status[i] < 10 ? '0' + status[i] : status[i] == -EFAULT ? 'e' :
+				  status[i] == -ENOENT ? 'n' : '?';
+}
+
+/* Three hexadecimal digits a page: the bits of its pagemap entry from 55 on. */
+static void read_pagemap(const struct op *op, struct answer *answer)
+{
+	static __thread uint64_t entry[MINCORE_PAGES];
+	uint64_t count = pages_of(op, answer);
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	if (count) {
+		memset(entry, 0, sizeof entry);
+		if (op->order)
+			order_record(true);
+		got = pread(fd, entry, count * sizeof *entry, (op->arg[1] >> PAGE_SHIFT) * sizeof *entry);
+		answer->ret = got == (ssize_t)(count * sizeof *entry) ? 0 : -1;
+		answer->error = got < 0 ? errno : EIO;
+		if (op->order)
+			order_record(false);
+		answer->kind = answer->ret ? NO_VALUE : DIGITS;
+		answer->value = count * 3;
+		for (uint64_t i = 0; i < count; i++)
+			for (int digit = 0; digit < 3; digit++)
+				answer->text[i * 3 + digit] =
+					"0123456789abcdef"[entry[i] >> (PAGEMAP_SHIFT + 8 - 4 * digit) & 15];
+	}
+	close(fd);
+}
+
+static void add(struct answer *answer, const char *text, size_t n)
+{
+	if (answer->value + n + 1 > sizeof answer->text)
+		return;
+	if (answer->value)
+		answer->text[answer->value++] = ' ';
+	memcpy(answer->text + answer->value, text, n);
+	answer->value += n;
+}
+
+/* The words of a line of numa_maps that count, of every line that begins in the range and has some: "ADDR anon=1 dirty=1 N0=1". */
+static void read_numa_maps(const struct op *op, struct answer *answer)
+{
+	static __thread char text[65536];
+
+	file_read("/proc/self/numa_maps", text, sizeof text);
+	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		const char *at = line;
+		uint64_t start = hex(&at);
+		bool said = false;
+
+		if (start < op->arg[1] || start >= op->arg[1] + op->arg[2])
+			continue;
+		for (char *more = NULL, *word = strtok_r(line, " ", &more); word; word = strtok_r(NULL, " ", &more)) {
+			if (!strchr(word, '=') || starts(word, "file=") || starts(word, "active=") ||
+			    starts(word, "kernelpagesize") || starts(word, "swapcache="))
+				continue;
+			if (!said)
+				add(answer, line, strlen(line));
+			said = true;
+			add(answer, word, strlen(word));
+		}
+	}
+	answer->kind = answer->value ? DIGITS : NO_VALUE;
+}
+
+static void register_faults(const struct op *op, struct answer *answer)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range = { .start = op->arg[1], .len = op->arg[2] }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	answer->ret = fd < 0 || ioctl(fd, UFFDIO_API, &api) ? -1 : 0;
+	answer->error = errno;
+	if (answer->ret)
+		return;
+	if (op->order)
+		order_record(true);
+	answer->ret = ioctl(fd, UFFDIO_REGISTER, &range) ? -1 : 0;
+	answer->error = errno;
+	if (op->order)
+		order_record(false);
+	close(fd);
+}
+
+/* "VmLck VmPin" in kB as /proc prints them, the first as N when ALL_LOCKED. */
+static void read_status(struct answer *answer, bool all_locked)
+{
+	static const char *const wanted[] = { "\nVmLck:", "\nVmPin:" };
+	char text[4096];
+
+	file_read("/proc/self/status", text, sizeof text);
+	for (int i = 0; i < 2; i++) {
+		const char *at = strstr(text, wanted[i]);
+
+		at = at ? at + strlen(wanted[i]) : "-";
+		at += strspn(at, " \t");
+		if (!i && all_locked)
+			add(answer, "N", 1);
+		else
+			add(answer, at, strspn(at, "0123456789-"));
+	}
+	answer->kind = DIGITS;
+}
+
+/* ALL_LOCKED: the task's own memory is locked too, and how much that is says nothing. */
+void walk_pages(const struct op *op, struct answer *answer, bool all_locked)
+{
+	enum walker walker = op->arg[0];
+
+	switch (walker) {
+	case MEM_READ:
+	case MEM_WRITE:         mem(op, answer, walker == MEM_WRITE); return;
+	case PIPE_WRITE:
+	case VMSPLICE:          through_pipe(op, answer, walker == VMSPLICE); return;
+	case MOVE_PAGES:        ask_for_nodes(op, answer); return;
+	case PAGEMAP:           read_pagemap(op, answer); return;
+	case NUMA_MAPS:         read_numa_maps(op, answer); return;
+	case USERFAULTFD:       register_faults(op, answer); return;
+	case STATUS:            read_status(answer, all_locked); return;
+	default:                break;
+	}
+	if (op->order)
+		order_record(true);
+	errno = 0;
+	if (walker == FUTEX_WAKE_ONE)
+		wake(op, answer);
+	else
+		write_through(op, answer);
+}
+
+static int limit_processes(bool on)
+{
+	if (on && access(GROUP, F_OK)) {
+		mount("cgroup2", CGROUP, "cgroup2", 0, NULL);
+		if (!file_write(CGROUP "/cgroup.subtree_control", "+pids") || mkdir(GROUP, 0755))
+			return -1;
+	}
+	if (on)
+		return file_write(GROUP "/cgroup.procs", "0") && file_write(GROUP "/pids.max", "1") ? 0 : -1;
+	return file_write(GROUP "/pids.max", "max") && file_write(CGROUP "/cgroup.procs", "0") ? 0 : -1;
+}
+
+/* From now on, or no longer, forks of this task fail for REASON; a taken pid is the fork's own affair. */
+int refuse_forks(enum refusal reason, bool on)
+{
+	if (reason == PIDS_MAX)
+		return limit_processes(on);
+	if (reason == OVERCOMMIT_MEMORY)
+		return file_write("/proc/sys/vm/overcommit_memory", on ? "2" : "0") &&
+		       file_write(on ? "/proc/sys/vm/overcommit_kbytes" : "/proc/sys/vm/overcommit_ratio",
+				  on ? "1" : "50") ? 0 : -1;
+	return 0;
+}
+
+/* fork(), asking for the pid of process 1. */
+pid_t fork_as_first(void)
+{
+	pid_t taken = 1;
+	struct clone_args args = {
+		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&taken, .set_tid_size = 1,
+	};
+
+	return syscall(SYS_clone3, &args, sizeof args);
+}

@@ -1,0 +1,51 @@
+"""remap_file_pages(2), which is a MAP_FIXED mmap of the same file by now (S5.10.8)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.mm.flags import VM_ACCESS, VM_LOCKED, VM_SHARED
+from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.vma import Vma
+
+
+def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
+    """Let pages ``[start, end)`` of a shared mapping show its file from page *pgoff* on.
+
+    :raises ModelledErrno: EINVAL unless all of it is mapped shared, from one file, with the same flags;
+        else what mmap answers, and then there is a hole
+    """
+    kernel = mm.kernel
+    kernel.pr_warn_once(
+        f"mmap: {kernel.current_comm} ({kernel.current_pid}) uses deprecated remap_file_pages() syscall. "
+        "See Documentation/mm/remap_file_pages.rst."
+    )
+    with mm.mmap_lock.read():
+        vma = mm.vma_lookup(start)
+        if vma is None or not vma.flags & VM_SHARED or not _continues(mm, vma, end):
+            raise ModelledErrno(errno.EINVAL)
+    do_mmap(
+        mm,
+        start,
+        end - start,
+        vma.flags & VM_ACCESS,
+        file=vma.file,
+        pgoff=pgoff,
+        shared=True,
+        fixed=True,
+        locked=bool(vma.flags & VM_LOCKED),
+        populated=True,
+    )
+
+
+def _continues(mm: MmStruct, vma: Vma, end: int) -> bool:
+    """Whether what *vma* begins goes on to page *end*, in as many VMAs as it takes."""
+    at = vma.end
+    while at < end:
+        following = mm.vma_lookup(at)
+        if following is None or following.file is not vma.file or following.flags != vma.flags:
+            return False
+        at = following.end
+    return True

@@ -1,0 +1,86 @@
+"""Shared anonymous memory: pages of a file nobody has a name for, as far as mapping and touching it goes.
+
+What else can be done to it (advice, other protections, locks, moves) has no rule here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pfnlab.errors import Undecided
+from pfnlab.hw.entry import pte_dirty, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_write
+from pfnlab.hw.pgtable import Page, Run
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.vma import AddressSpace, Vma
+
+#: How many pages around one that is read are mapped with it, where they exist (fault_around_bytes).
+FAULT_AROUND = 16
+
+
+@dataclass(eq=False)
+class ShmemFile:
+    """The file behind one mmap(MAP_SHARED | MAP_ANONYMOUS), which children share.
+
+    :ivar pages: what was ever touched, by its offset in pages
+    """
+
+    pages: dict[int, Page] = field(default_factory=dict)
+    kind: str = "anon"
+    noexec: bool = False
+    write_notify: bool = False
+    own_placement: bool = False
+    placement_errno: int = 0
+    mmap_prepare: bool = False
+    mapping: AddressSpace = "shmem"
+    has_fault: bool = True
+    has_access: bool = False
+    fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
+    fsync_errno: int = 0
+    fallocate_errno: int = 0
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
+    def mmap(self, vma: Vma) -> None:
+        """shmem_zero_setup: nothing is mapped yet."""
+
+
+def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
+    """Map the page at *vpn*, made where it was never touched; a read maps its neighbours along."""
+    mm, saved_dirty = vma.mm, vma.mm.kernel.profile.saved_dirty
+    first = vpn - vpn % FAULT_AROUND
+    file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
+    for one in range(max(first, vma.start), min(first + FAULT_AROUND, vma.end)) if not write else (vpn,):
+        page = file.pages.get(vma.pgoff + one - vma.start)
+        if page is None or mm.tables.entry(one) is not None:
+            continue
+        page.mapcount += 1
+        bits = pte_mkyoung(vma.page_prot)
+        page.dirty |= write
+        if write:
+            bits = pte_mkwrite(bits, saved_dirty)
+        if write or (page.dirty and pte_write(bits) and mm.kernel.profile.dirty_file_pages_stay_so):
+            bits = pte_mkdirty(bits, saved_dirty)
+        mm.tables.set(Run(one, one + 1, 0, bits, page))
+
+
+def dirtied(cleared: Iterable[Run]) -> bool:
+    """Whether a dirty page of a file is among the entries: then nobody may write to it any more (S8.1)."""
+    files = [run.page for run in cleared if run.page is not None and pte_dirty(run.bits)]
+    pages = [page for page in files if not page.anonymous]
+    for page in pages:
+        page.dirty = True
+    return bool(pages)
+
+
+def check_no_shmem(mm: MmStruct, start: int, end: int) -> None:
+    """Refuse to guess what an operation does to shared anonymous memory.
+
+    :raises Undecided: there is some in ``[start, end)``
+    """
+    if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
+        raise Undecided("the model maps and touches shared anonymous memory, nothing else")

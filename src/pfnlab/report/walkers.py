@@ -1,0 +1,126 @@
+"""The walkers' table: what each way to a page finds at each kind of entry, on every series.
+
+The page ``docs/walkers.md`` is made of what the model answers to :func:`cell_program` for every cell;
+``make walkers`` writes it anew, and the lab holds every cell against kernels.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from pathlib import Path
+
+from pfnlab.policies.releases import CONFIRMED
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run, Step
+from pfnlab.programs.ops import Program
+
+#: The kinds of entries, each with the lines that make one at ``a[0]``.
+KINDS: dict[str, tuple[str, ...]] = {
+    "special": ("a = mmap bar[0:1] wc shared rw", "write a[0] 7"),
+    "copied": ("a = mmap bar[0:1] wc private rw", "write a[0] 7"),
+    "empty": ("a = mmap bar[0:1] driver remap wc shared rw", "write a[0] 7", "zap_vma_ptes a"),
+    "special, PROT_NONE": ("a = mmap bar[0:1] wc shared rw", "write a[0] 7", "mprotect a none"),
+    "copied, PROT_NONE": ("a = mmap bar[0:1] wc private rw", "write a[0] 7", "mprotect a none"),
+    "large": ("a = mmap bar[0:512] vfio shared rw", "write a[0] 7"),
+    "no VMA": ("a = mmap bar[0:1] wc shared rw", "munmap a"),
+}
+
+#: The walkers, each with its operation.
+WALKERS: dict[str, str] = {
+    "load": "read a[0]",
+    "pipe_write": "pipe_write a[0]",
+    "/proc/self/mem, read": "mem_read a[0]",
+    "/proc/self/mem, write": "mem_write a[0] 9",
+    "process_vm_readv": "process_vm_readv a[0]",
+    "process_vm_writev": "process_vm_writev a[0] 9",
+    "vmsplice": "vmsplice a[0]",
+    "futex_wake": "futex_wake a[0]",
+    "move_pages": "move_pages a[0]",
+    "mincore": "mincore a[0]",
+    "pagemap": "pagemap a[0]",
+    "numa_maps": "numa_maps a[0]",
+    "smaps": "look",
+    "userfaultfd": "userfaultfd a[0]",
+}
+
+_HEAD = """\
+# What walkers see
+
+Other ways to a page than the processor's own, and what each finds in a device mapping that
+remap_pfn_range filled. The model made this page (`make walkers`), and
+`tests/lab/test_walkers.py` asks kernels about every cell.
+
+The columns are kinds of page-table entries:
+
+- **special**: a device page, mapped shared and writable; its first word is 7.
+- **copied**: a page copied by a write of 7 to a private mapping: ordinary memory in a PFN mapping.
+- **empty**: no entry, because a driver has cleared it; its fault handler would fill it again.
+- **PROT_NONE**: the same entries after mprotect took all access away.
+- **large**: a device page of a vfio-pci mapping of 2 MiB, one leaf where the kernel makes such (6.12, 7.2).
+- **no VMA**: nothing is mapped there any more.
+
+A cell is the result: an errno, the value read, what is told of the page, or `ok`. Where series differ,
+each value stands behind the series it holds for. The operations are those of [programs](programs.md);
+`load` is the task's own, for comparison, `smaps` are the kB of Rss.
+"""
+
+
+def cell_program(walker: str, kind: str) -> Program:
+    """The program of one cell; its last operation is the walker's."""
+    lines = "\n".join((*KINDS[kind], WALKERS[walker]))
+    text = f"pfnlab program 1\ntitle {walker} at {kind}\ndevice bar: pci, 512 pages\n\n{lines}\n"
+    return load_text(text)
+
+
+def cell(walker: str, run: Run) -> str:
+    """What *run*, of the cell's program, found."""
+    step = run.steps[-2]
+    if walker == "smaps":
+        return _rss(step)
+    if step.value is not None:
+        return str(step.value).removeprefix("a[0] ")
+    return "nothing counted" if walker == "numa_maps" else step.result
+
+
+def _rss(step: Step) -> str:
+    return " ".join(f"{vma.rss} kB" for vma in step.vmas or ()) or "nothing"
+
+
+def table(ask: Callable[[str, Program], Run]) -> str:
+    """The table, a row a walker.
+
+    :param ask: gives the run of a program on a series
+    """
+    rows = [["walker", *KINDS], ["---"] * (len(KINDS) + 1)]
+    for walker in WALKERS:
+        programs = [cell_program(walker, kind) for kind in KINDS]
+        found = [{one: cell(walker, ask(one, program)) for one in CONFIRMED} for program in programs]
+        rows.append([walker, *map(_collapsed, found)])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _collapsed(found: Mapping[str, str]) -> str:
+    """Every value with the series it holds for, alone where it is the only one."""
+    groups = [(value, list(some)) for value, some in groupby(found, lambda series: found[series])]
+    if len(groups) == 1:
+        return f"`{groups[0][0]}`"
+    last = groups[-1][1]
+    return ", ".join(f"{_range(some, some is last)} `{value}`" for value, some in groups)
+
+
+def _range(series: list[str], open_end: bool) -> str:
+    if open_end:
+        return f"{series[0]}.."
+    return series[0] if len(series) == 1 else f"{series[0]}..{series[-1]}"
+
+
+def page() -> str:
+    """The whole page, as the model has it."""
+    return f"{_HEAD}\n{table(lambda series, program: ModelMachine(series).run_one(program))}"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")

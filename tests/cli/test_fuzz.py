@@ -1,0 +1,67 @@
+"""``pfnlab fuzz``: what it prints, where it files, what its exit codes mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from asking import Ask
+
+SAME = ("--on", "model:7.2", "--on", "model:7.2,mseal=on")
+OTHER = ("--on", "model:7.2", "--on", "model:7.2,tracker=vm_pat")
+
+
+def test_machines_that_agree(ask: Ask, tmp_path: Path) -> None:
+    """The summary ends it, and nothing is filed: 0."""
+    answer = ask("fuzz", *SAME, "--seed", 1, "--programs", 20, "--findings", tmp_path / "found")
+
+    assert 0 == answer.code
+    assert "20 programs, 0 differences" == answer.out.splitlines()[0]
+    assert not (tmp_path / "found").exists()
+    for said in ("operation pairs: ", "branches of mm/ and policies/: ", "kinds of kernel calls: "):
+        assert said in answer.out
+
+
+def test_machines_that_differ(ask: Ask, tmp_path: Path) -> None:
+    """The finding is named and filed, and its program shows the difference again: 1."""
+    answer = ask("fuzz", *OTHER, "--programs", 20, "--findings", tmp_path, "--stop-after", 1)
+    (folder,) = tmp_path.iterdir()
+
+    assert 1 == answer.code
+    assert f"finding {folder.name}: " in answer.out
+    assert 1 == ask("run", folder / "program.pfn", *OTHER).code
+
+
+def test_a_campaign_goes_on(ask: Ask, tmp_path: Path) -> None:
+    """--programs counts from the beginning; machines and seed are those of the file."""
+    kept = tmp_path / "state.json"
+    options = (*SAME, "--resume", kept, "--findings", tmp_path / "found")
+
+    assert "5 programs" in ask("fuzz", *options, "--seed", 3, "--programs", 5).out
+    assert "12 programs" in ask("fuzz", *options, "--programs", 12).out
+    assert json.loads(kept.read_text())["seed"] == 3
+    for wrong, said in (
+        ((*OTHER, "--resume", kept), "of a campaign on other machines: write --on model:7.2 --on"),
+        ((*options, "--seed", 4), "is of seed 3"),
+        ((*options, "--driver"), "none of --driver, --schedules, --vfio"),
+    ):
+        answer = ask("fuzz", *wrong, "--programs", 13)
+        assert (2, True) == (answer.code, said in answer.err)
+
+
+def test_json(ask: Ask, tmp_path: Path) -> None:
+    """Everything the summary says, as one object."""
+    answer = ask("fuzz", *OTHER, "--programs", 4, "--findings", tmp_path, "--json", "--no-coverage")
+    said = json.loads(answer.out)
+
+    assert (1, 4, 0) == (answer.code, said["programs"], said["seed"])
+    assert said["differences"] == sum(one["met"] for one in said["findings"].values())
+    assert said["coverage"]["branches"] is None
+
+
+def test_one_machine_is_not_enough(ask: Ask) -> None:
+    """There is nothing to differ from."""
+    answer = ask("fuzz", "--on", "model:7.2")
+
+    assert 2 == answer.code
+    assert "one machine has nothing to differ from" in answer.err

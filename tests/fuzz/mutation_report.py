@@ -1,0 +1,135 @@
+"""Break one rule of the model after the other, let the fuzzer look for it, and write what it found.
+
+Each broken model is compared with the model as it is, of the same series: that one is held against the kernel
+itself by ``tests/lab``, so what differs from it differs from the kernel. ``tests/fuzz/test_mutants.py`` asks
+real kernels about some of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from mutant import Mutant
+from mutants import EQUIVALENT, MUTANTS
+from mutated import MutatedModel
+
+from pfnlab.fuzz.campaign import Campaign, Machine, State
+from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.printer import op_lines
+
+#: The fuzzer's seed, and how many programs it may take.
+SEED, PROGRAMS = 1, 500
+
+#: The goals: found, and not more operations than this.
+FOUND, OPERATIONS = 0.95, 6
+
+BROKEN = "model:broken"
+
+#: So many programs are run before anybody looks, which changes nothing but the time it takes.
+_SOME = 20
+
+
+class Verdict(NamedTuple):
+    """How a mutant fared.
+
+    :param after: how many programs it took; 0 when it was not found
+    :param smallest: the lines of the smallest program that shows it
+    """
+
+    mutant: Mutant
+    after: int
+    signature: str = ""
+    smallest: tuple[str, ...] = ()
+
+
+def look_for(
+    mutant: Mutant, against: Machine | None = None, name: str = "", programs: int = PROGRAMS
+) -> Verdict:
+    """Let the fuzzer compare *mutant* with *against*, the model of its series where none is given."""
+    whole = f"model:{mutant.series}"
+    with MutatedModel(mutant) as broken:
+        machines: dict[str, Machine] = {name or whole: against or ModelMachine(mutant.series), BROKEN: broken}
+        if against is not None:
+            machines = {whole: broken, name: against}
+        state = State(list(machines), SEED, Vocabulary(driver=True, vfio=True))
+        campaign = Campaign(machines, state, watched=False, repeats=1)
+        for some in range(_SOME, programs + _SOME, _SOME):
+            campaign.run(min(some, programs), most=1)
+    if not campaign.found:
+        return Verdict(mutant, 0)
+    found = campaign.found[0]
+    (known,) = state.findings.values()
+    shape = f"{found.signature.kind} {found.signature.op} {found.signature.field}: {found.signature.shape}"
+    return Verdict(mutant, known.first, shape, tuple(op_lines(found.program)))
+
+
+def report(verdicts: list[Verdict]) -> str:
+    """The page."""
+    found = [one for one in verdicts if one.after]
+    small = [one for one in found if len(one.smallest) <= OPERATIONS]
+    parts = Counter(one.mutant.file.rpartition("/")[0] for one in verdicts)
+    spread = ", ".join(f"{count} in {part}/" for part, count in sorted(parts.items()))
+    operations = sorted(len(one.smallest) for one in found)
+    programs = sorted(one.after for one in found)
+    lines = [
+        "# What the fuzzer finds when a rule is broken",
+        "",
+        f"{len(verdicts)} times one condition of the model is flipped, widened or dropped ({spread}), and",
+        f"`pfnlab fuzz` looks for it: seed {SEED}, `--driver --vfio`, at most {PROGRAMS} programs, the",
+        "branches of the model not watched. The broken model is compared with the unbroken one of its series",
+        "and that equals the kernel as far as `tests/lab` holds it; `tests/fuzz/test_mutants.py` asks some.",
+        "Made by `make mutation-report`.",
+        "",
+        f"- found: {len(found)} of {len(verdicts)} ({len(found) / len(verdicts):.0%}), half of them within",
+        f"  {programs[len(programs) // 2]} programs",
+        f"- shrunk to at most {OPERATIONS} operations: {len(small)} of {len(found)}, half of them to at most",
+        f"  {operations[len(operations) // 2]}",
+        "",
+        "| broken rule | where | series | after programs | operations | smallest program | signature |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in verdicts:
+        where = f"`{one.mutant.file}`"
+        program = "<br>".join(f"`{_cell(line)}`" for line in one.smallest)
+        after, operations_of = (str(one.after), str(len(one.smallest))) if one.after else ("not found", "")
+        cells = (
+            one.mutant.breaks,
+            where,
+            one.mutant.series,
+            after,
+            operations_of,
+            program,
+            _cell(one.signature),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## Equivalent", "", "No program can tell these from the model; they are not counted.", ""]
+    lines += ["| change | where | why |", "| --- | --- | --- |"]
+    lines += [f"| {one.breaks} | `{one.file}` | {why} |" for one, why in EQUIVALENT]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main(path: Path, workers: int = 2) -> int:
+    """Write the page to *path*; 1 when a goal is missed."""
+    with ThreadPoolExecutor(workers) as pool:
+        verdicts = []
+        for one in pool.map(look_for, MUTANTS):
+            verdicts.append(one)
+            print(f"{one.after:>4} {len(one.smallest)} {one.mutant.breaks}", file=sys.stderr, flush=True)
+    path.write_text(report(verdicts), encoding="utf-8")
+    found = [one for one in verdicts if one.after]
+    small = [one for one in found if len(one.smallest) <= OPERATIONS]
+    goal = len(verdicts) * FOUND
+    return 0 if min(len(found), len(small)) >= goal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,165 @@
+"""The loop: it finds, repeats, shrinks, files, and goes on where it was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.fuzz import campaign as loop
+from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_state
+from pfnlab.fuzz.filing import Folder
+from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.summary import headline, outcome, summary, summary_json
+from pfnlab.programs.compare import Outcome
+from pfnlab.programs.load import load_program
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+
+SAME = ("model:7.2", "model:7.2,mseal=on")
+OTHER = ("model:7.2", "model:7.2,tracker=vm_pat")
+
+
+def models(*specs: str) -> dict[str, Machine]:
+    """Models by name."""
+    return {spec: ModelMachine(spec.removeprefix("model:")) for spec in specs}
+
+
+def state(*specs: str, seed: int = 1) -> State:
+    """The beginning of a campaign."""
+    return State(list(specs), seed, Vocabulary())
+
+
+class Moody:
+    """A model that now and then sees a flush nobody else sees."""
+
+    def __init__(self, every: int) -> None:
+        self._model = ModelMachine("7.2")
+        self._every, self._asked = every, 0
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The model's runs, one flush too many in some."""
+        return [self._one(program) for program in programs]
+
+    def _one(self, program: Program) -> Run:
+        (run,) = self._model.run([program])
+        self._asked += 1
+        if run.lost is not None or self._asked % self._every:
+            return run
+        first = msgspec.structs.replace(run.steps[0], flushes=99)
+        return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
+
+
+def test_models_that_agree() -> None:
+    """Nothing is found, and what was reached is counted."""
+    began = state(*SAME)
+    Campaign(models(*SAME), began).run(programs=60)
+
+    assert "60 programs, 0 differences" == headline(began)
+    assert Outcome.AS_EXPECTED is outcome(began)
+    assert 60 == began.compared + began.undecided
+    assert "branches of mm/ and policies/: " in summary(began, watched=True)
+    assert len(began.coverage.branches) > 200 and len(began.coverage.pairs) > 50
+
+
+def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
+    """Another tracker shows in a single operation, which is filed and runs again."""
+    began = state(*OTHER)
+    campaign = Campaign(models(*OTHER), began, Folder(tmp_path))
+    campaign.run(programs=40, most=2)
+
+    assert Outcome.DISCOVERY is outcome(began)
+    assert 2 == len(began.findings) == len(list(tmp_path.iterdir()))
+    for found, known in zip(campaign.found, began.findings.values(), strict=True):
+        assert found.minimal and 1 == len(found.program.ops) == known.operations
+        assert load_program(tmp_path / known.folder / "program.pfn").ops == found.program.ops
+        assert known.folder in summary(began, watched=True)
+
+
+def test_a_finding_is_filed_once_and_counted(tmp_path: Path) -> None:
+    """The second program that shows it adds nothing but to the count; so does a second campaign."""
+    for met in ("first", "second"):
+        began = state(*OTHER, seed=1 if met == "first" else 2)
+        Campaign(models(*OTHER), began, Folder(tmp_path)).run(programs=30)
+
+        assert began.different == sum(known.met for known in began.findings.values()) > len(began.findings)
+        assert {known.folder for known in began.findings.values()} <= {one.name for one in tmp_path.iterdir()}
+    keys = [(one / "report.md").read_text().rpartition("Signature: ")[2][:12] for one in tmp_path.iterdir()]
+    assert len(keys) == len(set(keys))
+
+
+def test_what_does_not_repeat_is_unstable(tmp_path: Path) -> None:
+    """It is said with its rate and not filed; the question stays open."""
+    began = state("model:7.2", "moody")
+    Campaign({"model:7.2": ModelMachine("7.2"), "moody": Moody(9)}, began, Folder(tmp_path)).run(programs=9)
+
+    assert ({}, []) == (began.findings, list(tmp_path.iterdir()))
+    assert [(1, 4)] == [(one.shown, one.runs) for one in began.unstable]
+    assert Outcome.UNDECIDED is outcome(began)
+    assert "unstable, 1 of 4 runs" in summary(began, watched=True)
+
+
+@pytest.mark.parametrize("stops", [(1, 7), (10, 25), (20,)])
+def test_resumed_equals_uninterrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]
+) -> None:
+    """Wherever it is interrupted, a campaign ends in the same state."""
+    monkeypatch.setattr(loop, "ROUND", 10)
+    whole = state(*OTHER)
+    Campaign(models(*OTHER), whole).run(programs=35)
+    kept = tmp_path / "state.json"
+    write_state(kept, state(*OTHER))
+    for stop in (*stops, 35):
+        began = read_state(kept)
+        assert began is not None
+        Campaign(models(*OTHER), began).run(programs=stop)
+        write_state(kept, began)
+
+    assert whole == read_state(kept)
+
+
+def test_a_round_depends_on_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the second round on some programs begin as one that reached something new."""
+    monkeypatch.setattr(loop, "ROUND", 20)
+    began = state(*SAME)
+    Campaign(models(*SAME), began).run(programs=40)
+
+    assert 0 < len(began.bias.prefixes) <= loop.PREFIXES
+    assert began.bias.pairs < set(began.coverage.pairs)
+
+
+def test_no_time_no_programs() -> None:
+    """A limit of no seconds ends before the first round."""
+    began = state(*SAME)
+    Campaign(models(*SAME), began).run(seconds=0)
+
+    assert 0 == began.next
+    assert Outcome.UNDECIDED is outcome(began)
+
+
+def test_without_coverage_no_branch_is_claimed() -> None:
+    """The summary is silent about branches."""
+    began = state(*SAME)
+    campaign = Campaign(models(*SAME), began, watched=False)
+    campaign.run(programs=5)
+
+    assert (False, set()) == (campaign.watched, began.coverage.branches)
+    assert "branches" not in summary(began, watched=False)
+    assert msgspec.json.decode(summary_json(began, watched=False))["coverage"]["branches"] is None
+
+
+def test_a_state_of_something_else(tmp_path: Path) -> None:
+    """A file that is no state says so; one that is not there is no state yet."""
+    path = tmp_path / "state.json"
+
+    assert read_state(path) is None
+    path.write_text("{}")
+    with pytest.raises(Misuse, match="is no state of a campaign"):
+        read_state(path)
+    write_state(path, msgspec.structs.replace(state(*SAME), format="pfnlab-fuzz/0"))
+    with pytest.raises(Misuse, match="another version"):
+        read_state(path)

@@ -1,0 +1,70 @@
+"""Findings as folders: private, canonical, recognised by their signature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.fuzz.filing import Folder, Found
+from pfnlab.fuzz.signature import signature_of
+from pfnlab.programs.layout import format_text
+from pfnlab.programs.load import load_program, load_text
+from pfnlab.programs.model import ModelMachine
+
+PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
+
+
+def found() -> Found:
+    """What today's model and one of another series differ in."""
+    runs = tuple(ModelMachine(spec).run([PROGRAM])[0] for spec in ("6.12", "7.2"))
+    signature = signature_of(PROGRAM, runs)
+    assert signature is not None
+    return Found(signature, PROGRAM, runs, "random 1:2", 14, (4, 4))
+
+
+def test_a_finding_is_a_program_and_a_private_report(tmp_path: Path) -> None:
+    """Both are there, the program in canonical layout, the state on the second line."""
+    name = Folder(tmp_path).file(found())
+    text = (tmp_path / name / "program.pfn").read_text()
+    report = (tmp_path / name / "report.md").read_text()
+
+    assert PROGRAM.ops == load_program(tmp_path / name / "program.pfn").ops
+    assert text == format_text(text)
+    assert "State: private" == report.splitlines()[1]
+    for said in ("--on model:6.12 --on model:7.2", "random 1:2", "4 of 4 runs", "munmap a[0]", "profile 7.2"):
+        assert said in report
+
+
+def test_a_known_signature_is_recognised(tmp_path: Path) -> None:
+    """A second one is not filed, whatever its folder is called by now, and its report is left alone."""
+    folder = Folder(tmp_path)
+    first = folder.file(found())
+    (tmp_path / first).rename(tmp_path / "the-name-a-person-gave-it")
+    report = tmp_path / "the-name-a-person-gave-it" / "report.md"
+    report.write_text(report.read_text().replace("State: private", "State: reported"))
+
+    again = folder.file(found())
+
+    assert "the-name-a-person-gave-it" == again
+    assert ["the-name-a-person-gave-it"] == [one.name for one in tmp_path.iterdir()]
+    assert "State: reported" in report.read_text()
+    assert {found().signature.key: again} == folder.known()
+
+
+def test_findings_of_people_are_no_obstacle(tmp_path: Path) -> None:
+    """A report without a signature is left alone."""
+    (tmp_path / "by-hand").mkdir()
+    (tmp_path / "by-hand" / "report.md").write_text("# Something\nState: private\n")
+
+    assert {} == Folder(tmp_path).known()
+    assert {} == Folder(tmp_path / "nowhere").known()
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    """One line says what to do."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(Misuse, match="say --findings DIR"):
+        Folder(tmp_path / "file").file(found())

@@ -1,0 +1,143 @@
+"""Random programs: correct, determined by their numbers, and drawn towards what was not reached."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import get_args
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.kinds import EVERYWHERE, Vocabulary, kind_of, pairs_of
+from pfnlab.lab.driver_programs import needs_driver, needs_vfio
+from pfnlab.lab.placement import check_placeable
+from pfnlab.programs.checks import check_program
+from pfnlab.programs.form import from_json, to_json
+from pfnlab.programs.load import load_text
+from pfnlab.programs.ops import Walk, Walker, is_held, tasks_of
+
+NUMBERS = st.integers(0, 1 << 32)
+VOCABULARIES = st.builds(Vocabulary, driver=st.booleans(), schedules=st.booleans(), vfio=st.booleans())
+
+
+@given(NUMBERS, NUMBERS, VOCABULARIES)
+@settings(max_examples=300, deadline=None)
+def test_every_program_is_correct_and_fits_into_a_guest(
+    seed: int, index: int, vocabulary: Vocabulary
+) -> None:
+    """Neither the language nor the lab has anything to object to."""
+    program = draw(seed, index, vocabulary)
+
+    check_program(program)
+    check_placeable(program)
+
+
+@given(NUMBERS, st.integers(0, 500), VOCABULARIES)
+@settings(max_examples=50, deadline=None)
+def test_seed_and_index_decide(seed: int, index: int, vocabulary: Vocabulary) -> None:
+    """The same numbers give the same program."""
+    assert draw(seed, index, vocabulary) == draw(seed, index, vocabulary)
+
+
+@given(NUMBERS, st.integers(0, 500), st.integers(0, 20), VOCABULARIES)
+@settings(max_examples=100, deadline=None)
+def test_a_program_that_begins_as_another_is_correct(
+    seed: int, index: int, first: int, vocabulary: Vocabulary
+) -> None:
+    """A bias changes the program, not whether it can be; and it decides with the numbers."""
+    bias = Bias(frozenset(pairs_of(draw(seed, first, vocabulary))), (draw(seed, first, vocabulary),))
+
+    program = draw(seed, index, vocabulary, bias)
+
+    check_program(program)
+    check_placeable(program)
+    assert program == draw(seed, index, vocabulary, bias)
+
+
+@given(NUMBERS, VOCABULARIES)
+@settings(max_examples=50, deadline=None)
+def test_a_program_survives_its_json_form(seed: int, vocabulary: Vocabulary) -> None:
+    """What a state keeps is what was drawn."""
+    program = draw(seed, 1, vocabulary)
+
+    assert program == from_json(to_json(program))
+
+
+def test_programs_have_about_twelve_operations() -> None:
+    """The mean over many."""
+    lengths = [len(draw(1, index).ops) for index in range(1000)]
+
+    assert 11 < mean(lengths) < 13
+    assert min(lengths) < 6 < 18 < max(lengths)
+
+
+def test_everything_is_said_sooner_or_later() -> None:
+    """Each kind of operation, up to four tasks, neighbouring devices, small and large ones, forced
+    failures."""
+    vocabulary = Vocabulary(driver=True, vfio=True)
+    programs = [draw(1, index, vocabulary) for index in range(1500)]
+    ops = [op for program in programs for op in program.ops]
+    sizes = {device.pages for program in programs for device in program.devices}
+
+    assert set(vocabulary.kinds) == {kind_of(op.call) for op in ops}
+    assert {1, 16, 513, 1 << 18} <= sizes
+    assert {1, 2, 3} == {len(program.devices) for program in programs}
+    assert max(len(tasks_of(program)) for program in programs) >= 4
+    assert {"__pte_alloc", "vm_area_dup"} == {op.fail.function for op in ops if op.fail is not None}
+    assert set(get_args(Walker)) == {op.call.walker for op in ops if isinstance(op.call, Walk)}
+
+
+def test_words_stay_out_that_were_not_asked_for() -> None:
+    """Without a driver, without schedules and without vfio-pci nothing needs any of them."""
+    programs = [draw(1, index) for index in range(300)]
+
+    assert not any(needs_driver(one) or needs_vfio(one) or is_held(one) for one in programs)
+    assert any(is_held(draw(1, index, Vocabulary(schedules=True))) for index in range(20))
+
+
+def test_a_program_has_the_driver_or_vfio_pci() -> None:
+    """A guest has one of them; some programs have neither."""
+    vocabulary = Vocabulary(driver=True, vfio=True)
+    programs = [draw(1, index, vocabulary) for index in range(300)]
+
+    needs = {(needs_driver(one), needs_vfio(one)) for one in programs}
+    assert {(False, False), (True, False), (False, True)} == needs
+
+
+def test_no_more_than_four_tasks_live() -> None:
+    """A fork beyond is something else."""
+    for index in range(300):
+        alive = 1
+        for op in draw(2, index).ops:
+            alive += (kind_of(op.call) == "fork") - (kind_of(op.call) in ("exit", "kill"))
+            assert alive <= 4
+
+
+def test_pairs_are_of_one_area() -> None:
+    """What follows in another area makes no pair; what concerns all areas makes one with each."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 16 pages\n\na = mmap bar[0:8] wc shared rw\n"
+        "b = mmap bar[8:16] wc shared rw\nmunmap a\nmlock b\nc = fork\nc: munmap b\n"
+    )
+
+    assert {
+        "mmap > munmap",
+        "mmap > mlock",
+        "munmap > fork",
+        "mlock > fork",
+        "fork > munmap",
+    } == pairs_of(program)
+    assert "fork" in EVERYWHERE
+
+
+def test_what_was_not_reached_is_drawn_more_often() -> None:
+    """With all pairs reached but one kind's, that kind comes up several times as often."""
+    kinds = Vocabulary().kinds
+    reached = frozenset(f"{one} > {other}" for one in kinds for other in kinds if other != "msync")
+
+    def count(bias: Bias) -> int:
+        ops = (op for index in range(300) for op in draw(3, index, None, bias).ops)
+        return sum(kind_of(op.call) == "msync" for op in ops)
+
+    assert count(Bias(reached)) > 2 * count(Bias(reached | {f"{one} > msync" for one in kinds}))

@@ -1,0 +1,99 @@
+"""Broken rules: each changes one place of the model, and the fuzzer tells some of them from real kernels."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from having import bootable
+from mutant import Mutant
+from mutants import EQUIVALENT, MUTANTS
+from mutated import SOURCE, MutatedModel
+from mutation_report import FOUND, OPERATIONS, look_for
+
+from pfnlab.fuzz.grammar import draw
+from pfnlab.lab.machine import QemuMachine
+from pfnlab.programs.model import ModelMachine
+
+REPORT = Path(__file__).parents[2] / "docs" / "mutation-report.md"
+
+EVERY = [*MUTANTS, *(one for one, _ in EQUIVALENT)]
+
+
+def named(breaks: str) -> Mutant:
+    """The mutant that breaks this rule."""
+    (found,) = (one for one in MUTANTS if one.breaks == breaks)
+    return found
+
+
+def test_there_are_enough_everywhere() -> None:
+    """At least forty, spread over the memory core, its users and the policies."""
+    folders = Counter(one.file.rpartition("/")[0] for one in MUTANTS)
+
+    assert len(MUTANTS) >= 40
+    assert {"mm", "mm/users", "policies/trackers", "policies/flushes"} == set(folders)
+    assert len({one.file for one in MUTANTS}) >= 20
+    assert len({one.breaks for one in EVERY}) == len(EVERY)
+
+
+@pytest.mark.parametrize("mutant", EVERY, ids=lambda one: one.breaks)
+def test_each_changes_one_place(mutant: Mutant) -> None:
+    """What it replaces stands there once, so a model that changed is noticed here."""
+    text = (SOURCE / mutant.file).read_text(encoding="utf-8")
+
+    assert 1 == text.count(mutant.old)
+    assert mutant.old != mutant.new
+
+
+def test_a_model_in_a_process_of_its_own_is_the_model() -> None:
+    """With nothing that matters changed, the runs are equal."""
+    nothing = Mutant("nothing", "mm/unmap.py", "def gather_munmap(", "def gather_munmap(", "6.12")
+    programs = [draw(9, index) for index in range(20)]
+
+    with MutatedModel(nothing) as model:
+        assert ModelMachine("6.12").run(programs) == model.run(programs)
+
+
+def test_a_broken_rule_is_found_and_shrunk() -> None:
+    """One of the table, as the report does it."""
+    verdict = look_for(named("mprotect leaves a VMA alone that has the protection"))
+
+    assert 0 < verdict.after <= 500
+    assert 0 < len(verdict.smallest) <= OPERATIONS
+
+
+def test_the_report_is_of_these_mutants_and_meets_the_goals() -> None:
+    """A mutant more or less, or a rule that is not found any more, needs `make mutation-report`."""
+    text = REPORT.read_text(encoding="utf-8")
+    found = re.search(r"- found: (\d+) of (\d+)", text)
+    small = re.search(r"at most \d+ operations: (\d+) of (\d+)", text)
+
+    assert found is not None and small is not None
+    assert len(MUTANTS) == int(found[2])
+    assert int(found[1]) >= FOUND * len(MUTANTS)
+    assert int(small[1]) >= FOUND * int(small[2])
+    assert [] == [one.breaks for one in EVERY if f"| {one.breaks} |" not in text]
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("kernel-7.2")
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        "mprotect leaves a VMA alone that has the protection",
+        "copied pages lose write permission",
+        "O_SYNC asks for UC-",
+    ],
+)
+def test_a_kernel_tells_a_broken_rule_from_the_right_one(breaks: str) -> None:
+    """The broken model differs from the kernel itself, in a program as small."""
+    bootable("7.2")
+
+    with QemuMachine("7.2", guests=1) as kernel:
+        verdict = look_for(named(breaks), kernel, "qemu:7.2", 120)
+
+    assert 0 < verdict.after <= 120
+    assert 0 < len(verdict.smallest) <= OPERATIONS

@@ -1,0 +1,133 @@
+"""The shrinker: smaller programs only if they show the same, and none smaller is left."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pfnlab.fuzz.grammar import draw
+from pfnlab.fuzz.kinds import Vocabulary, kind_of
+from pfnlab.fuzz.shrink import shrink, without
+from pfnlab.fuzz.simpler import simpler
+from pfnlab.programs.checks import check_program
+from pfnlab.programs.load import load_text
+from pfnlab.programs.ops import Program
+from pfnlab.programs.printer import op_lines
+
+HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 24 pages\narea b: 24 pages\n\n"
+
+
+def kinds(program: Program) -> list[str]:
+    """The kinds of a program's operations."""
+    return [kind_of(op.call) for op in program.ops]
+
+
+def holds(wanted: list[str], program: Program) -> bool:
+    """Whether the kinds *wanted* come in this order, others between."""
+    left = iter(kinds(program))
+    return all(kind in left for kind in wanted)
+
+
+@given(st.integers(0, 10_000), st.data(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_result_is_one_minimal(index: int, data: st.DataObject, driver: bool) -> None:
+    """Of a program that shows something by its order of kinds, nothing but these kinds is left."""
+    program = draw(5, index, Vocabulary(driver=driver))
+    chosen = data.draw(st.sets(st.sampled_from(range(len(program.ops))), min_size=1, max_size=4))
+    wanted = [kinds(program)[place] for place in sorted(chosen)]
+
+    shrunk = shrink(program, lambda one: holds(wanted, one), most=5000)
+
+    assert shrunk.minimal
+    check_program(shrunk.program)
+    assert holds(wanted, shrunk.program)
+    for place in range(len(shrunk.program.ops)):
+        smaller = without(shrunk.program, [place])
+        assert smaller is None or not holds(wanted, smaller)
+
+
+def test_only_what_shows_the_same_is_taken() -> None:
+    """Every program on the way was said to show it."""
+    program = draw(5, 3)
+    shown = []
+
+    def shows(one: Program) -> bool:
+        answer = len(one.ops) > 3 and len(one.ops) % 2 == len(program.ops) % 2
+        if answer:
+            shown.append(one)
+        return answer
+
+    result = shrink(program, shows)
+
+    assert result.program in shown
+
+
+def test_nothing_smaller_leaves_the_program_as_it_is() -> None:
+    """A difference only the whole program shows."""
+    program = draw(5, 4)
+
+    shrunk = shrink(program, lambda one: one == program)
+
+    assert (program, True) == (shrunk.program, shrunk.minimal)
+
+
+def test_the_limit_ends_the_search() -> None:
+    """What was found by then is the answer, and it says that more was not tried."""
+    program = draw(5, 5)
+
+    shrunk = shrink(program, lambda one: True, most=1)
+
+    assert (1, False) == (shrunk.runs, shrunk.minimal)
+    assert len(shrunk.program.ops) < len(program.ops)
+
+
+def test_a_child_goes_with_its_fork() -> None:
+    """No operation is left of a task nobody made."""
+    program = load_text(
+        HEADER + "a = mmap bar[0:8] wc shared rw\nc = fork\nc: munmap a\nc: d = fork\nd: exit\nmunmap a\n"
+    )
+
+    smaller = without(program, [1])
+
+    assert smaller is not None
+    assert ["a = mmap bar[0:8] wc shared rw", "munmap a"] == op_lines(smaller)
+
+
+def test_a_hold_goes_with_its_release() -> None:
+    """What is left of a schedule is a program without one."""
+    program = load_text(
+        HEADER
+        + "a = mmap bar[0:8] wc shared rw\nt = thread\nhold unmap_vmas: munmap a\nt: read a[0]\nrelease\n"
+    )
+
+    smaller = without(program, [4])
+
+    assert smaller is not None
+    assert ["a = mmap bar[0:8] wc shared rw", "t = thread", "munmap a", "t: read a[0]"] == op_lines(smaller)
+
+
+def test_arguments_become_simple() -> None:
+    """Where nothing matters but the kind, the arguments are the plainest."""
+    program = load_text(
+        HEADER + "b = mmap bar[3:9] proc-uc private rx populate locked\nfail vm_area_dup 2: munmap b[2:4]\n"
+    )
+
+    shrunk = shrink(program, lambda one: ["mmap", "munmap"] == kinds(one))
+
+    assert ["a = mmap bar[0] wc shared rw", "munmap a"] == op_lines(shrunk.program)
+    assert ((), 1) == (shrunk.program.areas, shrunk.program.devices[0].pages)
+
+
+@pytest.mark.parametrize("index", range(15, 55, 5))
+def test_simplifying_ends(index: int) -> None:
+    """Whatever is taken as simpler, there is an end: no candidate is the program itself."""
+    program = draw(6, index, Vocabulary(driver=True, schedules=True, vfio=True))
+
+    for _ in range(10_000):
+        candidates = list(simpler(program))
+        assert program not in candidates
+        if not candidates:
+            return
+        program = candidates[len(candidates) // 2]
+    pytest.fail("simplifying does not end")

@@ -1,0 +1,147 @@
+"""Signatures: equal for one difference in two programs, different for two differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pfnlab.fuzz.signature import Signature, shape, signature_of, undecided
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import BookEntry, PteSeen, Run, VmaSeen
+from pfnlab.programs.ops import (
+    Program,
+)
+from pfnlab.programs.span import Span
+
+MIDDLE = "a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\n"
+ELSEWHERE = "b = mmap bar[4:16] uc shared r\nc = fork\nc: munmap b[1:2]\n"
+
+
+def program(text: str) -> Program:
+    """A program on a BAR of 16 pages."""
+    return load_text(f"pfnlab program 1\ndevice bar: pci, 16 pages\n\n{text}")
+
+
+def runs(of: Program, *specs: str) -> list[Run]:
+    """The runs of a program on models, named as users name them."""
+    return [
+        msgspec.structs.replace(ModelMachine(spec).run([of])[0], machine=f"model:{spec}") for spec in specs
+    ]
+
+
+def changed(run: Run, at: int, machine: str, **fields: Any) -> Run:
+    """*run* on another machine, which saw something else after one step."""
+    step = msgspec.structs.replace(run.steps[at], **fields)
+    return msgspec.structs.replace(run, machine=machine, steps=(*run.steps[:at], step, *run.steps[at + 1 :]))
+
+
+def signature(text: str, at: int, **fields: Any) -> Signature:
+    """The signature of a program that one machine sees as the model does, and another but for one step."""
+    (run,) = runs(program(text), "7.2")
+    found = signature_of(program(text), [run, changed(run, at, "qemu:7.2", **fields)])
+    assert found is not None
+    return found
+
+
+def test_runs_that_agree_have_none() -> None:
+    """Nothing differs, nothing is lost."""
+    assert signature_of(program(MIDDLE), runs(program(MIDDLE), "7.1", "7.2")) is None
+
+
+def test_a_difference_is_the_same_in_another_program() -> None:
+    """Other areas, tasks and pages, the same missing log line."""
+    one = signature(MIDDLE, 1, log=("x86/PAT: main freeing invalid memtype bar[2:4]",))
+    other = signature(ELSEWHERE, 2, log=("x86/PAT: c freeing invalid memtype bar[5:6]",))
+
+    assert (one, one.key) == (other, other.key)
+    assert "- / x86/PAT: freeing invalid memtype PAGES" == one.shape
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"result": "EINVAL"},
+        {"log": ("something else",)},
+        {"book": ()},
+        {"flushes": 7},
+        {"events": ()},
+        {"prots": ("a[0:1] WB",)},
+    ],
+)
+def test_another_field_or_shape_is_another_difference(fields: dict[str, Any]) -> None:
+    """What differs and how are part of it."""
+    known = signature(MIDDLE, 1, log=("x86/PAT: main freeing invalid memtype bar[2:4]",))
+
+    assert known != signature(MIDDLE, 1, **fields)
+
+
+def test_another_operation_is_another_difference() -> None:
+    """The same line in another kind of operation."""
+    assert signature(MIDDLE, 0, log=("x",)) != signature(MIDDLE, 1, log=("x",))
+
+
+def test_what_is_left_and_what_warns_are_kinds_of_their_own() -> None:
+    """The end of the book, and a line that begins as warnings do."""
+    left = signature(MIDDLE, 2, book=(BookEntry(Span("bar", 0, 8), "wc"),))
+    alarm = signature(MIDDLE, 1, log=("WARNING at mm/memory.c",))
+
+    assert ("leftover", "end", "alarm") == (left.kind, left.op, alarm.kind)
+
+
+def test_a_warning_without_a_model_is_a_finding() -> None:
+    """Kernels that agree about it are not right for that; a model that predicts it explains it."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    warns = {"log": ("BUG: Bad page map in process main",)}
+    kernels = [changed(run, 1, name, **warns) for name in ("qemu:7.1", "qemu:7.2")]
+    found = signature_of(program(MIDDLE), kernels)
+
+    assert found is not None and found.kind == "alarm"
+    assert signature_of(program(MIDDLE), [changed(run, 1, "model:7.2", **warns), kernels[1]]) is None
+
+
+def test_a_lost_machine_is_a_finding_but_a_missing_tool_is_not() -> None:
+    """A guest that dies says something about the kernel, headers that are not there do not."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    lost = Run("qemu:7.2", "", run.steps[:1], lost="the guest was lost: it did not answer within 30 s")
+    lacking = Run("qemu:7.2", "", (), lost="no headers for 7.2")
+    found = signature_of(program(MIDDLE), [run, lost])
+
+    assert found is not None and ("lost", "munmap") == (found.kind, found.op)
+    assert signature_of(program(MIDDLE), [run, lacking]) is None
+    assert undecided([run, lacking]) == "no headers for 7.2"
+    assert undecided([run, lost]) is None
+
+
+def vma(flags: str, start: int = 0) -> VmaSeen:
+    """A VMA of four pages."""
+    return VmaSeen("main", Span("a", start, start + 4), "rw-s", "wc", Span("bar", 0, 4), flags)
+
+
+def pte(entry: str) -> PteSeen:
+    """An entry of one page."""
+    return PteSeen("main", Span("a", 0, 1), Span("bar", 0, 1), entry)
+
+
+@pytest.mark.parametrize(
+    ("field", "first", "second", "said"),
+    [
+        ("result", "ok", "EINVAL", "ok / EINVAL"),
+        ("value", "SIGBUS code=2", "SIGSEGV code=1", "SIGBUS code=N / SIGSEGV code=N"),
+        ("flushes", 1, 3, "fewer"),
+        ("events", ("gather", "clear a[0]"), ("gather", "flush a[0:1]"), "clear PAGES / flush PAGES"),
+        ("events", ("clear a[0]",), ("clear a[1]",), "clear PAGES elsewhere"),
+        ("vmas", (vma("rd wr ac"),), (vma("rd wr lo"),), "flags -ac +lo"),
+        ("vmas", (vma("rd"),), (), "rw-s wc / -"),
+        ("vmas", (vma("rd"),), (vma("rd", 4),), "other pages"),
+        ("ptes", (pte("L1 WC P RW"),), (pte("L1 UC- P RW"),), "entry -WC +UC-"),
+        ("book", (BookEntry(Span("bar", 0, 4), "wc"),), (), "wc / -"),
+        ("tracked", ("a[0:4]",), ("a[0:8]",), "other pages"),
+        ("tracked", ("VM_PAT a[0:4]", "VM_PAT b[0:1]"), ("VM_PAT b[0:1]", "VM_PAT a[0:4]"), "other order"),
+    ],
+)
+def test_shapes(field: str, first: Any, second: Any, said: str) -> None:
+    """How two values differ, without numbers and names."""
+    assert said == shape(field, first, second)

@@ -1,0 +1,59 @@
+"""The fuzzer on real kernels: no difference, and what it would do with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from comparing import COMPARED
+from having import bootable
+
+from pfnlab.fuzz.campaign import Campaign, Machine, State
+from pfnlab.fuzz.filing import Folder
+from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.summary import headline
+from pfnlab.lab.kernels import SERIES
+from pfnlab.lab.machine import QemuMachine
+from pfnlab.programs.model import ModelMachine
+
+#: What pytest's record_property is.
+Record = Callable[[str, object], None]
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+
+@pytest.mark.parametrize(
+    "series",
+    [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in (SERIES[0], SERIES[-1])],
+)
+def test_model_and_kernel_do_not_differ(series: str, record_property: Record, tmp_path: Path) -> None:
+    """
+    Twenty programs, none of which shows a difference.
+    """
+    bootable(series)
+    with QemuMachine(series, guests=1) as kernel:
+        machines: dict[str, Machine] = {f"model:{series}": ModelMachine(series), f"qemu:{series}": kernel}
+        state = State(list(machines), 1, Vocabulary(), next=10)
+        Campaign(machines, state, Folder(tmp_path)).run(programs=30)
+
+    record_property(COMPARED, f"{series}: {state.compared} fuzz programs, {state.different} differences")
+    assert "30 programs, 0 differences" == headline(state)
+    assert state.compared >= 18 and not state.unstable
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.xdist_group("kernel-6.1")
+def test_a_wrong_model_is_found_shrunk_and_filed(tmp_path: Path) -> None:
+    """
+    The model of another era differs from the kernel in a program of one or two operations.
+    """
+    bootable("6.1")
+    with QemuMachine("6.1", guests=1) as kernel:
+        machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:6.1": kernel}
+        state = State(list(machines), 1, Vocabulary(), next=10)
+        Campaign(machines, state, Folder(tmp_path), repeats=1).run(programs=20, most=1)
+
+    (known,) = state.findings.values()
+    assert known.operations <= 2
+    assert known.folder == next(tmp_path.iterdir()).name

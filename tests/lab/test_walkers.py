@@ -1,0 +1,52 @@
+"""Every cell of the walkers' table, on kernels: the oldest and newest, or all: ``PFNLAB_KERNELS=all``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from comparing import COMPARED
+from having import bootable
+
+from pfnlab.lab.kernels import SERIES
+from pfnlab.lab.machine import QemuMachine
+from pfnlab.programs.compare import differences
+from pfnlab.programs.model import ModelMachine
+from pfnlab.report.walkers import KINDS, WALKERS, cell, cell_program
+
+ASKED = SERIES if os.environ.get("PFNLAB_KERNELS") == "all" else (SERIES[0], SERIES[-1])
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+
+@pytest.mark.parametrize(
+    "series", [pytest.param(series, marks=pytest.mark.xdist_group(f"kernel-{series}")) for series in ASKED]
+)
+def test_every_cell_is_what_the_kernel_says(
+    series: str, record_property: Callable[[str, object], None]
+) -> None:
+    """
+    The cell itself, and everything else a run observes. Cells that need the driver or vfio-pci stay
+    undecided on a kernel without headers or modules.
+    """
+    bootable(series)
+    cells = [(walker, kind) for walker in WALKERS for kind in KINDS]
+    programs = [cell_program(*one) for one in cells]
+    with QemuMachine(series, guests=1) as machine:
+        runs = machine.run(programs)
+
+    found, undecided = [], 0
+    for (walker, kind), program, real in zip(cells, programs, runs, strict=True):
+        if real.lost is not None and real.lost.startswith(("no headers for ", "no vfio-pci for ")):
+            undecided += 1
+            continue
+        predicted = ModelMachine(series).run_one(program, check=True)
+        if real.lost is not None or differences([predicted, real]):
+            seen = real.lost or cell(walker, real)
+            found.append(f"{walker} at {kind}: {seen}, predicted {cell(walker, predicted)}")
+    compared = f"{len(cells)} walkers' cells, {len(found)} differences"
+    compared += f", {undecided} undecided for lack of headers or modules" if undecided else ""
+    record_property(COMPARED, f"{series}: {compared}, {runs[0].kernel}")
+
+    assert [] == found
