@@ -55,6 +55,8 @@ def do_mmap(
     if mm.map_count > MAX_MAP_COUNT:
         raise ModelledErrno(errno.ENOMEM)
     with mm.mmap_lock.write():
+        if file is not None and file.placement_errno:
+            raise ModelledErrno(file.placement_errno)
         if not fixed and mm.vmas_in(start, end):
             raise ModelledErrno(errno.EEXIST)
         flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
