@@ -79,7 +79,7 @@ from pfnlab.programs.ops import (
     Write,
 )
 from pfnlab.programs.places import Places
-from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.walking import status_text, walked
 from pfnlab.units import PfnRange
@@ -256,7 +256,7 @@ def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
     return found
 
 
-def _slot(kernel: Kernel, places: Places, name: str, call: Call) -> None:
+def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
     """A device comes or goes."""
     device = _pci(kernel, places, name)
     match call:
