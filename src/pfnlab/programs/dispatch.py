@@ -168,9 +168,8 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
         case ProcessVmReadv(span=span):
             process_vm_readv(mm, _pages(places, span)[0])
         case RemapFilePages(span=span):
-            _, pgoff = _file(kernel, call.via, call.source, places)
             _check_offset(task, call, places)
-            remap_file_pages(mm, *_pages(places, span), pgoff)
+            remap_file_pages(mm, *_pages(places, span), _pgoff(call.via, call.source, places))
         case ReadMemtypeList():
             kernel.book.debugfs()
         case MemoryDisable(device=device) | MemoryEnable(device=device):
@@ -296,28 +295,15 @@ def _pfns(places: Places, span: Span) -> PfnRange:
     return PfnRange(base + span.start, base + span.end)
 
 
-#: The interfaces that go with the device.
-_PCI_FILES = ("wc", "uc", "proc-wc", "proc-uc")
-
-
 def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
-    if call.via in _PCI_FILES:
-        _pci(kernel, places, call.source.name).open()
-    file, pgoff = _file(kernel, call.via, call.source, places)
-    if call.via == "anon" and call.shared:
-        file = ShmemFile()
-        if call.locked or call.populate or task.mm.def_flags:
-            raise Undecided("the model does not fill or lock shared anonymous memory")
-    if call.driver is not None:
-        file = DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
     do_mmap(
         task.mm,
         _pages(places, target)[0],
         call.source.pages,
         prot_flags(call.prot),
-        file=file,
-        pgoff=pgoff,
+        file=_file(kernel, task, call, places),
+        pgoff=_pgoff(call.via, call.source, places),
         shared=call.shared,
         fixed=call.over is not None,
         locked=call.locked,
@@ -325,28 +311,42 @@ def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     )
 
 
-def _file(kernel: Kernel, via: Via, source: Span, places: Places) -> tuple[MappedFile | None, int]:
-    """The file a mapping is made of, and the offset into it in pages."""
+def _pgoff(via: Via, source: Span, places: Places) -> int:
+    """The offset in pages at which *source* is in a file, as that interface counts."""
     if via == "anon":
-        return None, 0
-    device = places.devices[source.name]
-    if via == "driver":
-        return DriverFile("remap", "asis"), device.start + source.start
+        return 0
     if via == "vfio":
-        opened = _vfio(kernel, places, source.name)
+        return BAR_OFFSET + source.start
+    return source.start if via in ("wc", "uc") else places.devices[source.name].start + source.start
+
+
+def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile | None:
+    """The file a mapping is made of, opened for it."""
+    via = call.via
+    if via == "anon":
+        if not call.shared:
+            return None
+        if call.locked or call.populate or task.mm.def_flags:
+            raise Undecided("the model does not fill or lock shared anonymous memory")
+        return ShmemFile()
+    if call.driver is not None:
+        return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
+    if via == "vfio":
+        opened = _vfio(kernel, places, call.source.name)
         if not opened.open:
             raise ModelledErrno(errno.EBADF)
-        return opened, BAR_OFFSET + source.start
+        return opened
     if via in ("devmem", "devmem-sync"):
-        prepare = kernel.profile.devmem_mmap_prepare
-        return DevMem(via == "devmem-sync", prepare), device.start + source.start
+        return DevMem(via == "devmem-sync", kernel.profile.devmem_mmap_prepare)
     proc = via.startswith("proc-")
+    pci = _pci(kernel, places, call.source.name)
+    pci.open()
     # /proc/bus/pci has no fallocate wrapper that changed; sysfs files learned to say so first in 6.19.
     says_first = kernel.profile.fallocate_checks_op_first and not proc
     fallocate = errno.EOPNOTSUPP if says_first else errno.EFBIG
-    revoked, pci = kernel.profile.pci_files_revoked, _pci(kernel, places, source.name)
-    file = PciBar(device, proc, via.endswith("wc"), fallocate, revoked, pci)
-    return file, source.start + (device.start if proc else 0)
+    revoked = kernel.profile.pci_files_revoked
+    bar = places.devices[call.source.name]
+    return PciBar(bar, proc, via.endswith("wc"), fallocate, revoked, pci)
 
 
 def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome:

@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.programs.names import Names, Wrong
-from pfnlab.programs.ops import (
-    MAIN_TASK,
-    Call,
-    Exec,
-    Exit,
-    Fork,
-    Kill,
-    Look,
-    Op,
-    Release,
-    Thread,
-)
+from pfnlab.programs.ops import MAIN_TASK, Call, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
 from pfnlab.programs.printer import call_text
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIXES, quoted
