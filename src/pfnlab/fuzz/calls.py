@@ -93,7 +93,7 @@ _SHARED_ONLY = ("fault", "fault_prot", "mixed")
 _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
 
 #: How often ordinary memory is shared; whatever is done to it beside reading and writing has no rule.
-_SHARED_RATE = 0.04
+_SHARED_RATE = 0.06
 
 _WALKERS: tuple[Walker, ...] = get_args(Walker)
 _REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
@@ -103,6 +103,9 @@ _REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 
 #: What a driver does to mappings of its own.
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
+
+#: What means more where there is ordinary memory.
+_ON_ORDINARY = frozenset({"walk", "mincore", "process_vm_readv", "mlock"})
 
 _PLAIN: dict[str, type[Mlockall | Look | Status | ReadMemtypeList | ReleaseMemRegion | Iounmap]] = {
     "mlockall": Mlockall,
@@ -164,9 +167,9 @@ class Calls:
             case "mmap vfio":
                 return self.mmap(places.bar_span(), "vfio", None)
             case "mremap":
-                return self.mremap(places.span(places.area()))
+                return self.mremap(places.inside(self.movable()))
             case "mremap to":
-                return self.mremap_to(places.span(places.area()))
+                return self.mremap_to(places.inside(self.movable()))
             case "fork" if child is not None:
                 return Fork(child)
             case "fork refused":
@@ -187,7 +190,10 @@ class Calls:
     def ranged(self, kind: str) -> Call:
         """An operation on one range, munmap where *kind* cannot be."""
         draw, places = self._random, self._places
-        name = places.area(self.filled if kind in _ON_FILLED else ())
+        rather = self.filled if kind in _ON_FILLED else set()
+        if kind in _ON_ORDINARY and draw.random() < 0.3:
+            rather = self.ordinary
+        name = places.area(rather)
         match kind:
             case "mprotect":
                 return Mprotect(
@@ -278,12 +284,22 @@ class Calls:
         driver = DriverMap(how, draw.choice(_MODES), part)
         return Mmap(self._places.free_area(), source, "driver", shared, draw.choice(_PROTS), driver=driver)
 
+    def movable(self) -> str:
+        """An area to move or resize, rather one with ordinary memory than others are: that takes more."""
+        ordinary = self._random.random() < 0.3
+        return self._places.area(self.ordinary if ordinary and not self._places.stays else ())
+
+    def dontunmap(self, name: str) -> bool:
+        """Whether the old place of what moves from area *name* shall stay, which devices refuse."""
+        return self._random.random() < (0.3 if name in self.ordinary else 0.07)
+
     def mremap(self, span: Span) -> Mremap:
         """Shrink, grow or stay; move only if there is no room."""
         draw = self._random
         pages = max(1, draw.choice((span.pages, span.pages // 2, span.pages - 1, 1, span.pages + 2)))
-        dontunmap = draw.random() < 0.1
-        return Mremap(span, pages, maymove=dontunmap or draw.random() < 0.4, dontunmap=dontunmap)
+        dontunmap = self.dontunmap(span.name)
+        pages = span.pages if dontunmap and draw.random() < 0.8 else pages
+        return Mremap(span, pages, maymove=dontunmap or draw.random() < 0.5, dontunmap=dontunmap)
 
     def mremap_to(self, span: Span) -> Mremap:
         """Move to the start of an area, or over what is mapped in one."""
@@ -291,7 +307,8 @@ class Calls:
         pages = max(1, draw.choice((span.pages, span.pages, span.pages, span.pages // 2, span.pages + 1)))
         if draw.random() < 0.08:
             span = Span(span.name, span.start, span.start)
-        dontunmap = draw.random() < 0.1
+        dontunmap = self.dontunmap(span.name)
+        pages = span.pages if dontunmap and span.pages else pages
         if draw.random() < 0.5:
             return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=places.free_area())
         over = places.destination(places.area(), pages)

@@ -46,7 +46,7 @@ _FAILING: dict[str, str] = {
 }
 
 #: How often one of these is made to fail, and a fork; such a program takes five times as long.
-_FAIL_RATE, _FORK_FAIL_RATE = 0.008, 0.03
+_FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 
 #: Of so many programs the first few may need a guest of their own: a device at the end of the BAR, a large
 #: BAR.

@@ -88,13 +88,15 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap over": (("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),
     "mmap driver": (
         *(("write",), ("read", "zap_vma_ptes"), ("zap_vma_ptes",), ("write", "unmap_mapping_range")),
-        *(("mprotect", "read"), ("write", "unmap_mapping_range", "read")),
+        *(("mprotect", "read"), ("write", "unmap_mapping_range", "read"), ("madvise",)),
     ),
     "mmap vfio": (
         *(("read", "memory_disable", "read"), ("write", "fork", "memory_disable"), ("write", "munmap")),
         *(("read", "mprotect", "read"), ("read", "fork", "read"), ("read", "mremap to", "read"), ("munmap",)),
     ),
     "munmap": (("msync all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
+    "fork": (("mprotect", "mprotect", "write"), ("walk",), ("read",)),
+    "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
     "memory_disable": (("read",), ("memory_enable", "read")),
     "mprotect": (("read",), ("write",)),
     "mseal": (("munmap",), ("mmap over",), ("mprotect",)),

@@ -154,6 +154,17 @@ class Places:
             last = min(last, first + most)
         return Span(name, first, max(last, first + 1))
 
+    def inside(self, name: str) -> Span:
+        """Pages of one mapping of area *name*, as far as that is known: all of it, one end, or the middle."""
+        draw = self._random
+        if not self._pieces[name] or draw.random() < 0.25:
+            return self.span(name)
+        start, end = draw.choice(self._pieces[name])
+        cut = self._cut(end - start)
+        choices = ((start, end), (start, end), (start, start + cut), (end - cut, end))
+        first, last = draw.choice(choices)
+        return Span(name, first, last) if last <= self.areas[name] else self.span(name)
+
     def page(self, name: str, *, again: bool = False) -> Span:
         """One page of area *name*: the first, the last, or another one of what is mapped.
 
@@ -209,8 +220,13 @@ class Places:
         return Span(over.name, over.start, min(over.end, over.start + most))
 
     def bar_span(self, most: int | None = None) -> Span:
-        """Pages of a pci device."""
+        """Pages of a pci device, rather some the program spoke of before."""
         span = self.device_span(self._random.choice(self._pci))
+        mapped = [one for one in self._sources if self.devices[one.name].kind == "pci"]
+        if mapped and self._random.random() < 0.4:
+            span = self._random.choice(mapped)
+        else:
+            self._sources.append(span)
         return span if most is None else Span(span.name, span.start, min(span.end, span.start + most))
 
     def claimed(self, first: bool) -> Span | None:
