@@ -31,9 +31,9 @@ from pfnlab.programs.ops import (
     Munmap,
     Op,
     Program,
-    Span,
 )
 from pfnlab.programs.places import Places
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SIZE, PfnRange, phys_to_pfn
 
 GOAL = 1.1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pfnlab.programs.observation import BookEntry, Run, Step, VmaSeen
-from pfnlab.programs.ops import Device, Expect, Leaked, Mmap, Munmap, Op, Program, Span
+from pfnlab.programs.ops import Device, Expect, Leaked, Mmap, Munmap, Op, Program
+from pfnlab.programs.span import Span
 
 MAP = "a = mmap bar[0:16] wc shared rw"
 

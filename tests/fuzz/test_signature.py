@@ -11,7 +11,10 @@ from pfnlab.fuzz.signature import Signature, shape, signature_of, undecided
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import BookEntry, PteSeen, Run, VmaSeen
-from pfnlab.programs.ops import Program, Span
+from pfnlab.programs.ops import (
+    Program,
+)
+from pfnlab.programs.span import Span
 
 MIDDLE = "a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\n"
 ELSEWHERE = "b = mmap bar[4:16] uc shared r\nc = fork\nc: munmap b[1:2]\n"

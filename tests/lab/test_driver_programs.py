@@ -51,6 +51,9 @@ def program(text: str) -> Program:
         ("release_mem_region", True),
         ("ioremap bar[0:4] wc", True),
         ("iounmap", True),
+        ("memremap ram[0:4] wb", True),
+        ("arch_phys_wc_add bar", True),
+        ("set_memory_wc ram", True),
     ],
 )
 def test_who_needs_the_driver(line: str, needed: bool) -> None:

@@ -22,8 +22,9 @@ from pfnlab.programs.compare import FIELDS
 from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import BookEntry, Run, Step, VmaSeen
-from pfnlab.programs.ops import Program, Span
+from pfnlab.programs.ops import Program
 from pfnlab.programs.places import Places
+from pfnlab.programs.span import Span
 
 LITMUS = Path(__file__).parents[2] / "litmus"
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n"

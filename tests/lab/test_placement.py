@@ -10,18 +10,17 @@ from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable, stored_to
+from pfnlab.programs.driver_calls import DriverHow, DriverMap, MemoryDisable, RequestMemRegion
 from pfnlab.programs.ops import (
     Call,
     Device,
     DeviceKind,
-    MemoryDisable,
     Mmap,
     Op,
     Program,
-    RequestMemRegion,
-    Span,
     Write,
 )
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)
@@ -59,6 +58,37 @@ def test_the_next_program_gets_the_next_window() -> None:
     placement = placed(windows, program(Device("bar", "pci", 1)))
 
     assert BAR.start + 128 == placement.places.devices["bar"].start
+
+
+@pytest.mark.parametrize(
+    ("how", "pages", "start"),
+    [("remap", 512, 64), ("fault_pmd", 512, 512), ("fault_pud", 512, 512), ("fault_pmd", 511, 64)],
+)
+def test_a_device_that_may_get_leaves_begins_where_one_fits(how: DriverHow, pages: int, start: int) -> None:
+    """
+    Windows of devices that hold a leaf of 2 MiB begin at a multiple of it; others follow each other.
+    """
+    windows = Windows(PfnRange(0xF8000, 0xF8000 + 2048))
+    placed(windows, program(Device("other", "pci", 1)))
+    driver = Mmap("a", Span("bar", 0, pages), "driver", True, "rw", driver=DriverMap(how))
+
+    placement = placed(windows, program(Device("bar", "pci", pages), calls=(driver,)))
+
+    assert 0xF8000 + start == placement.places.devices["bar"].start
+
+
+def test_a_device_of_a_gigabyte_begins_where_a_leaf_of_one_fits() -> None:
+    """
+    Behind another program's window, that is a gigabyte further on.
+    """
+    giga = 1 << 18
+    windows = Windows(PfnRange(4 * giga, 7 * giga))
+    placed(windows, program(Device("other", "pci", 1)))
+    driver = Mmap("a", Span("bar", 0, 8), "driver", True, "rw", driver=DriverMap("fault_pud"))
+
+    placement = placed(windows, program(Device("bar", "pci", giga), calls=(driver,)))
+
+    assert 5 * giga == placement.places.devices["bar"].start
 
 
 def test_low_memory_starts_at_page_sixteen() -> None:

@@ -12,8 +12,9 @@ from pfnlab.lab.placement import Placement, Windows
 from pfnlab.lab.replies import ParsedReply, parse_reply
 from pfnlab.programs.load import load_text
 from pfnlab.programs.observation import BookEntry, PteSeen, VmaSeen
-from pfnlab.programs.ops import Device, Program, Span
+from pfnlab.programs.ops import Device, Program
 from pfnlab.programs.pte_text import RAM
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 DATA = Path(__file__).parent / "data"

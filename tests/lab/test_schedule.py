@@ -23,7 +23,8 @@ from pfnlab.lab.symbols import Symbols
 from pfnlab.lens.state import LensState, TaskState
 from pfnlab.programs.load import load_text
 from pfnlab.programs.observation import NEEDS, BookEntry, PteSeen, Run, Step
-from pfnlab.programs.ops import Munmap, Op, Program, Span
+from pfnlab.programs.ops import Munmap, Op, Program
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 SERIES = ("6.1", "7.2")

@@ -8,7 +8,8 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.placement import Placement, Windows
 from pfnlab.lab.wire import compile_program
 from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import Device, Fork, Munmap, Op, Program, Span
+from pfnlab.programs.ops import Device, Fork, Munmap, Op, Program
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)
@@ -131,6 +132,9 @@ def test_calls_without_a_range() -> None:
         ("halves", "5 0 0 0 0"),
         ("ram wc", "6 1 0 0 0"),
         ("refuse", "8 0 0 0 0"),
+        ("fault_pmd", "9 0 0 0 0"),
+        ("fault_pud", "a 0 0 0 0"),
+        ("apply wc", "b 1 0 0 0"),
     ],
 )
 def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
@@ -156,6 +160,20 @@ def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
         ("ioremap bar[0:4] uc", "driver ioremap f8040000 4000 3"),
         ("ioremap bar[0:4] wt", "driver ioremap f8040000 4000 4"),
         ("iounmap", "driver iounmap 0"),
+        ("ioremap ram[1:3] wc", "driver ioremap 8000000000001000 2000 1"),
+        ("memremap bar[0:4] wb", "driver memremap f8040000 4000 1"),
+        ("memremap bar[0:4] wt", "driver memremap f8040000 4000 2"),
+        ("memremap ram[0:4] wc", "driver memremap 8000000000000000 4000 4"),
+        ("memunmap", "driver memunmap 0"),
+        ("io_mapping_create_wc bar[2:4]", "driver io-mapping f8042000 2000"),
+        ("io_mapping_free", "driver io-mapping-free 0"),
+        ("arch_io_reserve_memtype_wc bar[2:4]", "driver reserve-wc f8042000 2000"),
+        ("arch_io_free_memtype_wc bar[2:4]", "driver free-wc f8042000 2000"),
+        ("arch_phys_wc_add bar[2:4]", "driver phys-wc-add f8042000 2000"),
+        ("set_memory_wb ram[4:6]", "driver set-memory 4 2 0"),
+        ("set_memory_wc ram[4:6]", "driver set-memory 4 2 1"),
+        ("set_memory_uc ram[0:16]", "driver set-memory 0 10 2"),
+        ("memunmap_pages", "driver memunmap-pages 0"),
         ("mincore a[0:4]", "mincore 100000000000 4000"),
         ("process_vm_readv a[3]", "readv 100000003000"),
         ("mem_read a[3]", "walk mem_read 100000003000 0"),
@@ -171,6 +189,20 @@ def test_what_drivers_do_is_asked_by_address(line: str, sent: str) -> None:
     lines = ops(f"a = mmap bar[0:8] wc shared rw\n{line}")
 
     assert lines[1] == f"0 {sent}"
+
+
+@pytest.mark.parametrize(("word", "flag"), [("", 0), (" p2pdma", 1)])
+def test_struct_pages_are_asked_for_whole_sections(word: str, flag: int) -> None:
+    """The second section of a device of two, which begins where one does, not at the BAR's start."""
+    program = load_text(f"{HEAD}device bar: pci, 1024 pages\nmemremap_pages bar[512:1024]{word}\n")
+    windows = Windows(PfnRange(BAR.start, BAR.start + 2048))
+    windows.place(Program("t", "", (Device("other", "pci", 64),), ()))
+    placement = windows.place(program)
+    assert placement is not None
+
+    lines = compile_program(program, placement, vmas=False, ptes=False).splitlines()
+
+    assert f"op 0 driver memremap-pages f8400000 200000 {flag}" in lines
 
 
 def test_too_many_tasks_are_misuse() -> None:

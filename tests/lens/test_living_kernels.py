@@ -41,8 +41,8 @@ from pfnlab.lens.vmlinux import btf_of
 from pfnlab.programs.load import load_program
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
-from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
+from pfnlab.programs.span import Span
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

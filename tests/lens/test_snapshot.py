@@ -28,7 +28,7 @@ from pfnlab.lens.state import (
     vma_seen,
 )
 from pfnlab.programs.observation import BookEntry, PteSeen
-from pfnlab.programs.ops import Span
+from pfnlab.programs.span import Span
 
 TYPES = toy.types()
 

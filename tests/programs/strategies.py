@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SECTION_PAGES,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    DriverMap,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
@@ -15,21 +43,14 @@ from pfnlab.programs.ops import (
     Area,
     Call,
     Device,
-    DriverMap,
     Exec,
     Exit,
     Expect,
-    Fail,
     Fork,
-    Hold,
-    Ioremap,
-    Iounmap,
     Kill,
     Leaked,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -46,21 +67,14 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
     RemapFilePages,
-    RemapPfnRange,
-    RequestMemRegion,
-    Skip,
-    Span,
     Status,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Walk,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     DRIVER_HOW,
     DRIVER_MODES,
@@ -68,8 +82,10 @@ from pfnlab.programs.words import (
     HOLD_FUNCTIONS,
     IOREMAP_MODES,
     MAX_HELD_TASKS,
+    MEMREMAP_MODES,
     MODES,
     PROTS,
+    SET_MEMORY,
     WALKERS,
 )
 
@@ -77,12 +93,18 @@ AREA_NAMES = ("a", "b", "left_half", "z9", "x")
 TASK_NAMES = ("c", "child", "t_2")
 PLAIN: tuple[Call, ...] = (
     *(Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList(), Status()),
+    *(Memunmap(), IoMappingFree(), MemunmapPages()),
     *(MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar")),
 )
 #: What changes which tasks live or what they are: not while a processor is held.
 ENDS: tuple[Call, ...] = (Exit(), Kill())
 NEVER_HELD = (Exit, Kill, Exec, Thread, Look)
 RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal, Mincore, ZapVmaPtes)
+ON_MEMORY: tuple[Callable[[Span], Call], ...] = (
+    *(IoMappingCreateWc, ArchIoReserveMemtypeWc, ArchIoFreeMemtypeWc, ArchPhysWcAdd),
+    *(functools.partial(Ioremap, mode=mode) for mode in IOREMAP_MODES.values()),
+    *(functools.partial(Memremap, mode=mode) for mode in MEMREMAP_MODES.values()),
+)
 PROTECTIONS = sorted(PROTS)
 SERIES = ("5.15", "6.1", "6.12", "6.16", "7.2", "10.0")
 
@@ -159,10 +181,31 @@ class _Draft:
         device = self.devices[0]
         start = draw(st.integers(0, device.pages - 1))
         span = Span(device.name, start, draw(st.integers(start + 1, device.pages)))
-        kind = draw(st.sampled_from((UnmapMappingRange, RequestMemRegion, Ioremap)))
-        if kind is Ioremap:
-            return Ioremap(span, draw(st.sampled_from(sorted(IOREMAP_MODES))))
-        return RequestMemRegion(span) if kind is RequestMemRegion else kind(span, draw(st.booleans()))
+        kind = draw(st.sampled_from((UnmapMappingRange, RequestMemRegion, "memory", "own", "sections")))
+        if kind == "memory":
+            return draw(st.sampled_from(ON_MEMORY))(span if draw(st.booleans()) else self.own_pages())
+        if kind == "own":
+            return SetMemory(self.own_pages(), draw(st.sampled_from(sorted(SET_MEMORY.values()))))
+        if kind == "sections":
+            return self.sections(device)
+        return (
+            RequestMemRegion(span)
+            if kind is RequestMemRegion
+            else UnmapMappingRange(span, draw(st.booleans()))
+        )
+
+    def own_pages(self) -> Span:
+        """Some of the driver's own pages."""
+        start = self.draw(st.integers(0, DRIVER_RAM_PAGES - 1))
+        return Span(DRIVER_RAM, start, self.draw(st.integers(start + 1, DRIVER_RAM_PAGES)))
+
+    def sections(self, device: Device) -> Call:
+        """Struct pages for whole sections of a device, where it is as large as one."""
+        whole = device.pages // SECTION_PAGES
+        if not whole:
+            return MemunmapPages()
+        start = self.draw(st.integers(0, whole - 1)) * SECTION_PAGES
+        return MemremapPages(Span(device.name, start, start + SECTION_PAGES), self.draw(st.booleans()))
 
     def source(self, pages: int) -> tuple[Span, Via]:
         """Some pages of a device, and a way to map them."""

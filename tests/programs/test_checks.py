@@ -9,15 +9,14 @@ import pytest
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.checks import check_program
+from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.load import load_text
 from pfnlab.programs.ops import (
     Area,
     Device,
     Exit,
     Expect,
-    Fail,
     Fork,
-    Hold,
     Leaked,
     Madvise,
     Mmap,
@@ -27,11 +26,10 @@ from pfnlab.programs.ops import (
     Program,
     Read,
     Release,
-    Skip,
-    Span,
     Thread,
     Write,
 )
+from pfnlab.programs.span import Span
 
 BAR = Device("bar", "pci", 16)
 A = Op(Mmap("a", Span("bar", 0, 16), "wc", True, "rw"))

@@ -24,7 +24,8 @@ from pfnlab.programs.compare import (
     series_key,
 )
 from pfnlab.programs.observation import PteSeen, Run, Step
-from pfnlab.programs.ops import Expect, Span
+from pfnlab.programs.ops import Expect
+from pfnlab.programs.span import Span
 
 CHANGED: dict[str, Any] = {
     "result": "EINVAL",

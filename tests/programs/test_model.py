@@ -26,6 +26,7 @@ from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.checks import check_program
 from pfnlab.programs.dispatch import Outcome, close_files, perform
+from pfnlab.programs.driver_calls import MemoryDisable, MemoryEnable, VfioClose
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
@@ -41,8 +42,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mlock,
     Mlockall,
     Mmap,
@@ -55,11 +54,10 @@ from pfnlab.programs.ops import (
     Op,
     Program,
     Read,
-    Span,
-    VfioClose,
     Write,
 )
 from pfnlab.programs.places import Places
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 PAGES = 8

@@ -10,23 +10,26 @@ from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.dispatch import perform
 from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import BookEntry, Step
 from pfnlab.programs.observe import Observer
-from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 MAP = "a = mmap bar[0:4] wc shared rw"
 every_series = pytest.mark.parametrize("series", SERIES)
 
 
-def observe(series: str, *ops: str, device: str = "bar: pci, 16 pages", anonymous: bool = False) -> Step:
+def observe(
+    series: str, *ops: str, device: str = "bar: pci, 16 pages", start: int = 0xF8000, anonymous: bool = False
+) -> Step:
     """What is seen once after all of *ops*."""
     program = load_text("\n".join(("pfnlab program 1", f"device {device}", *ops, "")))
     kernel = Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
     kernel.start_task("main")
     (declared,) = program.devices
-    start = 0x10 if declared.kind == "lowmem" else 0xF8000
+    start = 0x10 if declared.kind == "lowmem" else start
     places = Places.of(program, {declared.name: PfnRange(start, start + declared.pages)})
     for op in program.ops:
         perform(kernel, kernel.tasks[op.task], op.call, places)
@@ -38,6 +41,30 @@ def observe(series: str, *ops: str, device: str = "bar: pci, 16 pages", anonymou
 def test_the_book_in_pages_of_the_device(series: str) -> None:
     """Book entries are half-open pages of the device that holds them."""
     assert (BookEntry(Span("bar", 3, 5), "wc"),) == observe(series, "a = mmap bar[3:5] wc shared rw").book
+
+
+GIANT = ("a = mmap bar[0:262144] driver fault_pud shared rw", "read a[5]")
+
+
+@pytest.mark.parametrize("series", [series for series in SERIES if PROFILES[series].huge_faults_ignore_thp])
+def test_whoever_looks_takes_leaves_of_a_gigabyte_away(series: str) -> None:
+    """Reading smaps splits them, and nothing is put in their place (S7.5)."""
+    seen = observe(series, *GIANT, device="bar: pci, 1 GiB", start=0x100000)
+
+    assert ["none@L3"] == [pte.entry for pte in seen.ptes or ()]
+
+
+def test_nobody_reads_smaps_of_a_kernel_that_stands_still() -> None:
+    """While a processor is held the leaf is there, until somebody looks who can."""
+    text = ("device bar: pci, 1 GiB", "area a: 262144 pages", "b = mmap bar[0:4] wc shared rw", "t = thread")
+    held = ("hold unmap_vmas: munmap b", "t: read a[5]", "release")
+    program = load_text("\n".join(("pfnlab program 1", *text, GIANT[0], *held, "")))
+
+    *_, read, released, _ = ModelMachine("7.2").run_one(program).steps
+
+    assert [["L3"], ["none@L3"]] == [
+        [pte.entry.split()[0] for pte in step.ptes or () if pte.span.name == "a"] for step in (read, released)
+    ]
 
 
 @every_series

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.programs.ops import Area, Device, Program, Span, area_starts
+from pfnlab.programs.ops import Area, Device, Program, area_starts
 from pfnlab.programs.places import PAST_END_PAGES, Places
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 PLACES = Places(

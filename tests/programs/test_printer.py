@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pfnlab.programs.layout import format_text
 from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import Device, Expect, Leaked, Look, Mmap, Munmap, Op, Program, Span
+from pfnlab.programs.ops import Device, Expect, Leaked, Look, Mmap, Munmap, Op, Program
 from pfnlab.programs.printer import format_program, op_lines, op_text
+from pfnlab.programs.span import Span
 
 WHOLE = """\
 pfnlab program 1

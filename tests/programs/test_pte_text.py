@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.programs.observation import PteSeen
-from pfnlab.programs.ops import Span
 from pfnlab.programs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.programs.span import Span
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.ops import (
     Area,
@@ -18,9 +19,7 @@ from pfnlab.programs.ops import (
     Exec,
     Exit,
     Expect,
-    Fail,
     Fork,
-    Hold,
     Kill,
     Leaked,
     Look,
@@ -39,11 +38,10 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    Skip,
-    Span,
     Thread,
     Write,
 )
+from pfnlab.programs.span import Span
 
 HEAD = """\
 pfnlab program 1

@@ -13,7 +13,8 @@ from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
 from pfnlab.programs.compare import judge
 from pfnlab.programs.observation import PteSeen, Run, Step, VmaSeen
-from pfnlab.programs.ops import Device, Program, Span
+from pfnlab.programs.ops import Device, Program
+from pfnlab.programs.span import Span
 from pfnlab.report.cells import cell, is_leaked
 from pfnlab.report.table import LIT, fit, render
 

@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import get_args
 
 import msgspec
 
 from pfnlab.fuzz.places import Places
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SECTION_PAGES,
+    SHARED_ONLY,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapMode,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    SetMemoryMode,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     RANGE_WALKERS,
     STORING_WALKERS,
     Call,
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
     ForkRefusal,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -41,20 +66,14 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Read,
     ReadMemtypeList,
-    ReleaseMemRegion,
     RemapFilePages,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Status,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Walk,
     Walker,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
@@ -87,7 +106,7 @@ _ANON_ADVICE = (
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
 #: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
-_SHARED_ONLY = ("fault", "fault_prot", "mixed")
+_SHARED_ONLY = (*SHARED_ONLY, "mixed")
 
 #: How large memory is that is filled page by page, and for how many pages mincore is asked.
 _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
@@ -107,13 +126,24 @@ _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 #: What means more where there is ordinary memory.
 _ON_ORDINARY = frozenset({"walk", "mincore", "process_vm_readv", "mlock"})
 
-_PLAIN: dict[str, type[Mlockall | Look | Status | ReadMemtypeList | ReleaseMemRegion | Iounmap]] = {
+_PLAIN: dict[str, Callable[[], Call]] = {
     "mlockall": Mlockall,
     "status": Status,
     "look": Look,
     "memtype_list": ReadMemtypeList,
     "release_mem_region": ReleaseMemRegion,
     "iounmap": Iounmap,
+    "memunmap": Memunmap,
+    "memunmap_pages": MemunmapPages,
+    "io_mapping_free": IoMappingFree,
+}
+
+#: What a driver does to pages of the device or its own.
+_ON_MEMORY: dict[str, Callable[[Span], Call]] = {
+    "io_mapping_create_wc": IoMappingCreateWc,
+    "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
+    "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
+    "arch_phys_wc_add": ArchPhysWcAdd,
 }
 
 #: What is done to a device opened through vfio-pci.
@@ -226,6 +256,16 @@ class Calls:
             case "ioremap":
                 modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
                 return Ioremap(places.bar_span(), draw.choice(modes))
+            case "memremap_pages" if (sections := self.sections()) is not None:
+                return MemremapPages(sections, draw.random() < 0.5)
+            case "memremap":
+                flags: tuple[MemremapMode, ...] = get_args(MemremapMode)
+                return Memremap(self.memory(), draw.choice(flags))
+            case "set_memory":
+                wanted: tuple[SetMemoryMode, ...] = get_args(SetMemoryMode)
+                return SetMemory(self.own_pages(), draw.choice(wanted))
+        if kind in _ON_MEMORY:
+            return _ON_MEMORY[kind](self.memory())
         return _RANGED.get(kind, Munmap)(places.span(name))
 
     def walk(self, name: str) -> Walk:
@@ -244,6 +284,26 @@ class Calls:
         if self._random.random() < _SHARED_RATE:
             return msgspec.structs.replace(made, shared=True, populate=False, locked=False)
         return made
+
+    def memory(self) -> Span:
+        """Pages of the device, or now and then the driver's own."""
+        return self._places.bar_span() if self._random.random() < 0.8 else self.own_pages()
+
+    def sections(self) -> Span | None:
+        """Whole sections of a pci device, None where none has one."""
+        large = [
+            one for one in self._places.devices.values() if one.kind == "pci" and one.pages >= SECTION_PAGES
+        ]
+        if not large:
+            return None
+        device = self._random.choice(large)
+        first = self._random.randrange(min(4, device.pages // SECTION_PAGES))
+        return Span(device.name, first * SECTION_PAGES, (first + 1) * SECTION_PAGES)
+
+    def own_pages(self) -> Span:
+        """Some of the driver's own pages."""
+        start = self._random.randrange(DRIVER_RAM_PAGES)
+        return Span(DRIVER_RAM, start, self._random.randrange(start + 1, DRIVER_RAM_PAGES + 1))
 
     def mmap(self, source: Span, via: str, over: Span | None) -> Mmap:
         draw = self._random

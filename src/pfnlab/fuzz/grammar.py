@@ -13,13 +13,12 @@ import msgspec
 from pfnlab.fuzz.calls import Calls
 from pfnlab.fuzz.kinds import ALL, ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
 from pfnlab.fuzz.places import Places, areas, devices
+from pfnlab.programs.forced import Fail, Hold
 from pfnlab.programs.ops import (
     MAIN_TASK,
     Call,
     Exit,
-    Fail,
     Fork,
-    Hold,
     Kill,
     Mmap,
     Mremap,
@@ -27,12 +26,12 @@ from pfnlab.programs.ops import (
     Op,
     Program,
     Release,
-    Span,
     Thread,
     Write,
     is_held,
     uses_vfio,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON, HOLD_FUNCTIONS
 
 #: What an operation can be made to fail in, where model and kernel count the same calls: a fork copies VMAs

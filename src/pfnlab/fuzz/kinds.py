@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.programs.ops import Call, Fork, Mmap, Mremap, Program, Span
+from pfnlab.programs.ops import Call, Fork, Mmap, Mremap, Program
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON
 
 #: The kinds of operations and how often each is drawn, all else equal.
@@ -48,6 +49,16 @@ _DRIVER_KINDS: dict[str, float] = {
     "release_mem_region": 3,
     "ioremap": 4,
     "iounmap": 3,
+    "memremap": 2,
+    "memunmap": 2,
+    "io_mapping_create_wc": 1,
+    "io_mapping_free": 1,
+    "arch_io_reserve_memtype_wc": 2,
+    "arch_io_free_memtype_wc": 2,
+    "arch_phys_wc_add": 0.5,
+    "set_memory": 2,
+    "memremap_pages": 2,
+    "memunmap_pages": 1,
 }
 
 #: Kinds that need a device opened through vfio-pci; a program has these or those of the driver.
@@ -63,7 +74,10 @@ EVERYWHERE = frozenset(
     {"fork", "exit", "kill", "exec", "mlockall", "memtype_list", "look", "release_mem_region"}
 )
 EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap", "status", "fork refused"}
-EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close"}
+EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", "memremap", "memunmap", "set_memory"}
+EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free"}
+EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"}
+EVERYWHERE |= {"memremap_pages", "memunmap_pages"}
 
 #: Behind a kind of :data:`PLANS`: on all that was ever mapped in the area, holes included.
 ALL = " all"

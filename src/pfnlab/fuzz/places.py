@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from random import Random
 
-from pfnlab.programs.ops import LOWMEM_VIAS, PCI_VIAS, Area, Device, Span, Via
+from pfnlab.programs.ops import (
+    LOWMEM_VIAS,
+    PCI_VIAS,
+    Area,
+    Device,
+    Via,
+)
+from pfnlab.programs.span import Span
 
 #: Names of areas; each is as large as everything that may be mapped there, and a little more.
 AREAS = ("a", "b", "c", "d")

@@ -12,24 +12,22 @@ from typing import Any
 import msgspec
 
 from pfnlab.fuzz.places import AREAS
+from pfnlab.programs.driver_calls import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
+from pfnlab.programs.forced import Fail
 from pfnlab.programs.ops import (
     MAIN_TASK,
     Area,
     Device,
-    DriverMap,
-    Fail,
     Fork,
-    Ioremap,
     Mmap,
     Mremap,
     Op,
     Program,
     RemapFilePages,
-    RequestMemRegion,
-    Span,
     Walk,
     Write,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON
 
 #: Words from the plainest on: one is only ever replaced by one before it.
@@ -45,8 +43,12 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram"),
 }
 
-#: What ioremap is asked for, likewise.
-_IOREMAP = ("wc", "uc-", "uc", "wb", "wt")
+#: What ioremap and the like are asked for, likewise.
+_MODES: dict[type, tuple[str, ...]] = {
+    Ioremap: ("wc", "uc-", "uc", "wb", "wt"),
+    Memremap: ("wc", "wt", "wb"),
+    SetMemory: ("wc", "uc", "wb"),
+}
 
 #: The word of a flag that is simpler than its opposite.
 _FLAGS = {
@@ -212,7 +214,9 @@ def _words(value: Any) -> Iterator[Any]:
         plain = False if field == "shared" and anonymous else _FLAGS.get(field, now)
         if now is not plain:
             yield msgspec.structs.replace(value, **{field: plain})
-        words = _IOREMAP if isinstance(value, Ioremap) and field == "mode" else _PLAINER.get(field, ())
+        words = _PLAINER.get(field, ())
+        if field == "mode":
+            words = _MODES.get(type(value), words)
         if isinstance(now, str) and words and now != "driver" and not (field == "via" and anonymous):
             before = words[: words.index(now)] if now in words else words
             yield from (msgspec.structs.replace(value, **{field: word}) for word in before)

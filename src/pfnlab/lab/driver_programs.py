@@ -7,27 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import Undecided
+from pfnlab.programs.driver_calls import DriverCall
 from pfnlab.programs.ops import (
-    Ioremap,
-    Iounmap,
     Mmap,
     Program,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    UnmapMappingRange,
-    ZapVmaPtes,
     uses_vfio,
-)
-
-_DRIVER_CALLS = (
-    Ioremap,
-    Iounmap,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    UnmapMappingRange,
-    ZapVmaPtes,
 )
 
 
@@ -35,8 +19,7 @@ def needs_driver(program: Program) -> bool:
     """Whether something in *program* only the test driver can do."""
     calls = (op.call for op in program.ops)
     return any(
-        isinstance(call, _DRIVER_CALLS) or (isinstance(call, Mmap) and call.driver is not None)
-        for call in calls
+        isinstance(call, DriverCall) or (isinstance(call, Mmap) and call.driver is not None) for call in calls
     )
 
 

@@ -17,9 +17,9 @@ from pfnlab.lens.errors import LensError
 from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_seen
 from pfnlab.programs.observation import PHYSICAL, Step, VmaSeen
-from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM
+from pfnlab.programs.span import Span
 
 if TYPE_CHECKING:
     from pfnlab.lens.memory import GuestRam

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
+from pfnlab.programs.driver_calls import DRIVER_RAM_PAGES, RequestMemRegion
 from pfnlab.programs.ops import (
     STORING_WALKERS,
     Call,
@@ -18,12 +19,11 @@ from pfnlab.programs.ops import (
     Mmap,
     Program,
     RemapFilePages,
-    RequestMemRegion,
     Walk,
     Write,
     uses_vfio,
 )
-from pfnlab.programs.places import PAST_END_PAGES, Places
+from pfnlab.programs.places import PAST_END_PAGES, Places, alignment
 from pfnlab.units import PfnRange
 
 #: Windows of the BAR and of low memory are multiples of so many pages.
@@ -41,10 +41,8 @@ MAX_BAR_MIB = 16 << 10
 #: come first, and a program that maps past their end would reach the channel.
 TAIL_BAR_MIB = 8
 
-#: How many pages one mincore, move_pages or pagemap is answered for, and how much RAM the driver has
-#: (``guest/PROTOCOL.md``).
+#: How many pages one mincore, move_pages or pagemap is answered for (``guest/PROTOCOL.md``).
 MINCORE_PAGES = 1024
-DRIVER_RAM_PAGES = 16
 
 _PAGES_PER_MIB = 256
 
@@ -97,11 +95,15 @@ class Windows:
         places: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
         # The device that must lie at an end of the BAR comes first, the others go wherever there is room.
-        for device in sorted(program.devices, key=lambda device: device.name not in tail | head):
+        for device in sorted(
+            program.devices,
+            key=lambda device: (device.name not in tail | head, -alignment(program, device)),
+        ):
             at_end = device.name in tail
             room = self.lowmem if device.kind == "lowmem" else self.bar
             pages = _window_pages(program, device)
-            window = _free(room, [*self._taken, *windows.values()], pages, at_end=at_end)
+            taken = [*self._taken, *windows.values()]
+            window = _free(room, taken, pages, alignment(program, device), at_end=at_end)
             if window is None or (device.name in head and window.start != self.bar.start):
                 return None
             windows[device.name] = window
@@ -130,17 +132,19 @@ class Windows:
                 self._taken.remove(window)
 
 
-def _free(room: PfnRange, taken: Iterable[PfnRange], pages: int, *, at_end: bool) -> PfnRange | None:
-    # The lowest free window of that many pages in room, or the one at its end.
+def _free(
+    room: PfnRange, taken: Iterable[PfnRange], pages: int, aligned: int, *, at_end: bool
+) -> PfnRange | None:
+    # The lowest free window of that many pages in room that is aligned, or the one at its end.
     if at_end:
         last = PfnRange(room.end - pages, room.end)
         clear = last.start >= room.start and not any(last.overlaps(other) for other in taken)
         return last if clear else None
-    start = room.start
+    start = room.start + -room.start % aligned
     for other in sorted(taken):
         if start + pages <= other.start or other.start >= room.end:
             break
-        start = max(start, other.end)
+        start = max(start, other.end + -other.end % aligned)
     return PfnRange(start, start + pages) if start + pages <= room.end else None
 
 
@@ -244,7 +248,8 @@ def _pci(program: Program) -> list[Device]:
 def _window_pages(program: Program, device: Device) -> int:
     # What a device takes: whole windows. What a program maps behind lowmem is its neighbour's otherwise.
     if device.kind == "pci":
-        return -(-device.pages // WINDOW_PAGES) * WINDOW_PAGES
+        whole = max(WINDOW_PAGES, alignment(program, device))
+        return -(-device.pages // whole) * whole
     calls = (op.call for op in program.ops)
     ends = [call.source.end for call in calls if isinstance(call, Mmap) and call.source.name == device.name]
     return -(-max(device.pages, *ends, 0) // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pfnlab.lab.driver_programs import needs_driver
+from pfnlab.programs.driver_calls import DriverHow, DriverMap, DriverMode
 from pfnlab.programs.ops import (
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exit,
     Fork,
     ForkRefusal,
@@ -44,6 +42,9 @@ _KINDS: dict[DriverHow, int] = {
     "halves": 5,
     "ram": 6,
     "refuse": 8,
+    "fault_pmd": 9,
+    "fault_pud": 0xA,
+    "apply": 0xB,
 }
 
 #: The numbers of ``enum refusal``.
@@ -81,7 +82,7 @@ def _how(how: DriverMap) -> str:
     # What tells the driver how the next mmap populates.
     start, end = (page * PAGE_SIZE for page in how.part or (0, 0))
     insert = MODE_NUMBERS[INSERTED] if how.how == "fault_prot" else 0
-    return f"driver map {_KINDS[how.how]} {MODE_NUMBERS[how.mode]} {start:x} {end - start:x} {insert}"
+    return f"driver map {_KINDS[how.how]:x} {MODE_NUMBERS[how.mode]} {start:x} {end - start:x} {insert}"
 
 
 class _Processors:

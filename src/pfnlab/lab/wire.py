@@ -9,6 +9,32 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.preparations import MODE_NUMBERS, preparations
 from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapMode,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    SetMemoryMode,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     RANGE_WALKERS,
@@ -16,14 +42,9 @@ from pfnlab.programs.ops import (
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -39,21 +60,15 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
     RemapFilePages,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Status,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Walk,
     Write,
-    ZapVmaPtes,
     tasks_of,
 )
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.
@@ -94,7 +109,26 @@ _PLAIN_VERBS: dict[type, str] = {
     Status: "walk status 0 0",
     ReleaseMemRegion: "driver release",
     Iounmap: "driver iounmap 0",
+    Memunmap: "driver memunmap 0",
+    IoMappingFree: "driver io-mapping-free 0",
+    MemunmapPages: "driver memunmap-pages 0",
 }
+
+#: Calls that take device pages, or the driver's own, and nothing else.
+_MEMORY_VERBS: dict[type, str] = {
+    RequestMemRegion: "driver claim",
+    IoMappingCreateWc: "driver io-mapping",
+    ArchIoReserveMemtypeWc: "driver reserve-wc",
+    ArchIoFreeMemtypeWc: "driver free-wc",
+    ArchPhysWcAdd: "driver phys-wc-add",
+}
+
+#: What is set in a physical address that counts from the begin of the driver's own pages.
+_OF_RAM = 1 << 63
+
+#: The MEMREMAP_* flags, and the numbers of ``enum pfnlab_set_memory``.
+_MEMREMAP_FLAGS: dict[MemremapMode, int] = {"wb": 1, "wt": 2, "wc": 4}
+_SET_MEMORY: dict[SetMemoryMode, int] = {"wb": 0, "wc": 1, "uc": 2}
 
 #: The numbers of ``enum pfnlab_ioremap``.
 _IOREMAP_MODES: dict[IoremapMode, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
@@ -180,8 +214,20 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"driver remap {_range(placement, call.span)} {MODE_NUMBERS[call.mode]:x}"
         case UnmapMappingRange():
             return f"driver unmap {_device_range(placement, call.span)} {int(not call.keep_cows)}"
-        case RequestMemRegion():
-            return f"driver claim {_device_range(placement, call.span)}"
+        case (
+            RequestMemRegion()
+            | IoMappingCreateWc()
+            | ArchIoReserveMemtypeWc()
+            | ArchIoFreeMemtypeWc()
+            | ArchPhysWcAdd()
+        ):
+            return f"{_MEMORY_VERBS[kind]} {_device_range(placement, call.span)}"
+        case Memremap():
+            return f"driver memremap {_device_range(placement, call.span)} {_MEMREMAP_FLAGS[call.mode]}"
+        case SetMemory():
+            return f"driver set-memory {call.span.start:x} {call.span.pages:x} {_SET_MEMORY[call.mode]}"
+        case MemremapPages():
+            return f"driver memremap-pages {_device_range(placement, call.span)} {int(call.p2pdma)}"
         case Ioremap():
             return f"driver ioremap {_device_range(placement, call.span)} {_IOREMAP_MODES[call.mode]}"
     raise Misuse(f"the lab cannot run {kind.__name__}")
@@ -221,6 +267,8 @@ def _physical(placement: Placement, span: Span) -> int:
 
 
 def _device_range(placement: Placement, span: Span) -> str:
+    if span.name == DRIVER_RAM:
+        return f"{_OF_RAM | span.start * PAGE_SIZE:x} {span.pages * PAGE_SIZE:x}"
     return f"{_physical(placement, span):x} {span.pages * PAGE_SIZE:x}"
 
 

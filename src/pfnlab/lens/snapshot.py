@@ -13,9 +13,9 @@ from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaSt
 from pfnlab.lens.view import KernelView
 from pfnlab.mm.flags import VM_PAT, VM_SEALED, vm_flags_text
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen
-from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, cache_mode, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
 
 #: How the kernel's enumerators are called in observations.

@@ -8,7 +8,7 @@ import msgspec
 
 from pfnlab.mm.flags import perms_text
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, VmaSeen, vma_name
-from pfnlab.programs.ops import Span
+from pfnlab.programs.span import Span
 
 
 class VmaState(msgspec.Struct, frozen=True):

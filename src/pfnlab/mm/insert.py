@@ -28,10 +28,12 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
             vma.mm.tables.set(Run(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
 
 
-def vmf_insert_pfn_pmd(vma: Vma, start: int, pfn: int, prot: int) -> None:
-    """Fill the empty entry of 2 MiB at *start* with the leaf from *pfn* on (S5.6).
+def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:
+    """vmf_insert_pfn_pmd, vmf_insert_pfn_pud: fill an empty entry above the lowest level (S5.6).
+
+    :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
 
     The mode is what the book says of the first frame; nobody asks about the others.
     """
     prot = lookup_prot(vma.mm.kernel.book, PfnRange(pfn, pfn + 1), prot)
-    vma.mm.tables.set(Run(start, start + LEAF_PAGES[2], pfn, prot | PAGE_SPECIAL, level=2))
+    vma.mm.tables.set(Run(start, start + LEAF_PAGES[level], pfn, prot | PAGE_SPECIAL, level=level))

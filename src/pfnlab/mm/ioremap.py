@@ -22,8 +22,7 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
     start, end = pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
-    # RAM below 1 MiB is nobody's, so that may be mapped, and the book's eyes are good enough.
-    if kernel.platform.phys.pat_pagerange_is_ram(start, end):
+    if is_memory(kernel, pfns):
         warn_about_ram(kernel)
         raise ModelledErrno(errno.ENOMEM)
     try:
@@ -40,6 +39,14 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
         kernel.book.free(start, end, who=kernel.who)
         raise ModelledErrno(errno.ENOMEM)
     kernel.book.kernel_map_sync(start, pfns.nr * PAGE_SIZE, granted)
+
+
+def is_memory(kernel: Kernel, pfns: PfnRange) -> bool:
+    """Whether *pfns* are ordinary memory, which has its place in the direct map (S9.6.1).
+
+    RAM below 1 MiB is nobody's, so that may be mapped, and the book's eyes are good enough.
+    """
+    return kernel.platform.phys.pat_pagerange_is_ram(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)) != 0
 
 
 def iounmap(kernel: Kernel, pfns: PfnRange) -> None:

@@ -135,12 +135,12 @@ class Kernel:
             self._warned.add(site)
             self.trace.printk(line)
 
-    def warn_once(self, where: str, line: str) -> None:
-        """A WARN_ONCE() in source file *where*: its line and the kernel's own, once per boot."""
-        if line not in self._warned:
-            self._warned.add(line)
+    def warn_once(self, source: str, line: str) -> None:
+        """A WARN_ONCE with a text of its own: *line*, and where in the *source* it stands."""
+        if line.split(" 0x")[0] not in self._warned:
+            self._warned.add(line.split(" 0x")[0])
             self.trace.printk(line)
-            self.trace.printk(f"WARNING: CPU: 0 at {where}:1")
+            self.trace.printk(f"WARNING at {source}")
 
     @staticmethod
     def commit(nr: int) -> None:

@@ -146,10 +146,7 @@ class MmStruct:
             if vma.file is not None:
                 self.kernel.insert_file(new)
                 self.kernel.remove_file(vma)
-            across = self.tables.leaf_around(at)
-            if across is not None:
-                self.tables.clear(*across)
-                self.flush_tlb(*across)
+            self.split_leaf(at)
             if new_below:
                 self._starts[bisect_left(self._starts, vma.start)] = at
                 vma.start, vma.pgoff = at, pgoff
@@ -159,6 +156,13 @@ class MmStruct:
                 self.kernel.insert_file(vma)
             self.link(new)
         return (new, vma) if new_below else (vma, new)
+
+    def split_leaf(self, at: int) -> None:
+        """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""
+        across = self.tables.leaf_around(at)
+        if across is not None:
+            self.tables.clear(*across)
+            self.flush_tlb(*across)
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
         """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""

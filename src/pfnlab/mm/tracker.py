@@ -44,6 +44,16 @@ class Tracker(Protocol):
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """Filling failed after the tracker agreed; the entries are gone again."""
 
+    def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
+        """Struct pages are about to be made for *pfns* of a device; there is no VMA (S4.9).
+
+        :return: the protection to use, as for :meth:`remap_pfn_range`
+        :raises ModelledErrno: what the book says
+        """
+
+    def memunmap_pages(self, pfns: PfnRange) -> None:
+        """The struct pages of *pfns* go."""
+
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """A VMA was copied, for a split, a move or a fork."""
 

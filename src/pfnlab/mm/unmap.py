@@ -47,6 +47,8 @@ def zap_vma(
     flushes = vma.mm.kernel.flushes
     vma.mm.kernel.trace.event("clear", start)
     flushes.tlb_start_vma(tlb, vma)
+    for cut in (start, end):
+        vma.mm.split_leaf(cut)
     gone = zap_page_range(vma.mm, start, end, keep=keep)
     tlb.extend_all((run.start, run.end) for run in gone)
     if dirtied(gone):

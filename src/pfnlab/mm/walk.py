@@ -182,6 +182,20 @@ def _numa_counts(vma: Vma) -> NumaCounts:
     return NumaCounts(vma.start, len(counted), dirty, max((page.mapcount for _, page in counted), default=0))
 
 
+def read_smaps(mm: MmStruct) -> None:
+    """Somebody reads /proc/PID/smaps: his walk has no use for leaves of 1 GiB and splits them (S7.5).
+
+    Nothing is put in their place, so the next access faults. Leaves of 2 MiB he only reads.
+    """
+    if not mm.kernel.profile.smaps_counts_copies:
+        return
+    for vma in mm:
+        for run in mm.tables.runs(vma.start, vma.end):
+            if run.level == 3:
+                mm.tables.clear(run.start, run.end)
+                mm.flush_tlb(run.start, run.end)
+
+
 def mincore(mm: MmStruct, start: int, end: int) -> str:
     """mincore(2): a digit a page (S7.5).
 

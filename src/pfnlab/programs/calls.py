@@ -5,23 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.programs.checks import Scope
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    DriverMap,
+    DriverMode,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.lines import Line
 from pfnlab.programs.ops import (
     ADVICE,
     STORING_WALKERS,
     Call,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -36,20 +56,14 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
     RemapFilePages,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Status,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Walk,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     ANON,
     BIRTHS,
@@ -61,9 +75,12 @@ from pfnlab.programs.words import (
     HEADERS,
     IOREMAP_MODES,
     KEYWORDS,
+    MEMORY_VERBS,
+    MEMREMAP_MODES,
     MMAP_WORDS,
     MREMAP_WORDS,
     PREFIXES,
+    SET_MEMORY,
     SHARING,
     VERBS,
     VIAS,
@@ -88,6 +105,12 @@ _NAMED: dict[str, Callable[[str], Call]] = {
     "memory_enable": MemoryEnable,
     "vfio_close": VfioClose,
 }
+_MEMORY: dict[str, Callable[[Span], Call]] = {
+    "io_mapping_create_wc": IoMappingCreateWc,
+    "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
+    "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
+    "arch_phys_wc_add": ArchPhysWcAdd,
+}
 _PLAIN: dict[str, Call] = {
     "mlockall": Mlockall(),
     "exec": Exec(),
@@ -96,6 +119,9 @@ _PLAIN: dict[str, Call] = {
     "look": Look(),
     "release_mem_region": ReleaseMemRegion(),
     "iounmap": Iounmap(),
+    "memunmap": Memunmap(),
+    "io_mapping_free": IoMappingFree(),
+    "memunmap_pages": MemunmapPages(),
     "memtype_list": ReadMemtypeList(),
     "release": Release(),
     "status": Status(),
@@ -137,6 +163,8 @@ class Calls:
             return _PLAIN[verb]
         if verb in DEVICE_VERBS:
             return self._on_device(line, verb)
+        if verb in MEMORY_VERBS or verb in SET_MEMORY:
+            return self._on_memory(line, verb)
         if verb in _NAMED:
             self.at["source"] = line.column
             return _NAMED[verb](line.word("device", f"`{verb} bar`"))
@@ -201,13 +229,26 @@ class Calls:
         """Read a call on pages of a device."""
         self.at["source"] = line.column
         source = self._source(line, f"`{verb} bar[0:4]`")
-        if verb == "ioremap":
-            self.at["mode"] = line.column
-            example = f"`ioremap {source} wc`"
-            return Ioremap(source, IOREMAP_MODES[line.choice("cache mode", IOREMAP_MODES, example)])
         if verb == "request_mem_region":
             return RequestMemRegion(source)
+        if verb == "memremap_pages":
+            return MemremapPages(source, line.accept("p2pdma"))
         return UnmapMappingRange(source, line.accept("keep_cows"))
+
+    def _on_memory(self, line: Line, verb: str) -> Call:
+        """Read a call on pages of a device or the driver's own."""
+        self.at["source"] = line.column
+        example = "ram[0:4]" if verb in SET_MEMORY else "bar[0:4]"
+        source = self._source(line, f"`{verb} {example}`")
+        if verb in SET_MEMORY:
+            return SetMemory(source, SET_MEMORY[verb])
+        if verb in _MEMORY:
+            return _MEMORY[verb](source)
+        self.at["mode"] = line.column
+        example = f"`{verb} {source} wc`"
+        if verb == "ioremap":
+            return Ioremap(source, IOREMAP_MODES[line.choice("cache mode", IOREMAP_MODES, example)])
+        return Memremap(source, MEMREMAP_MODES[line.choice("cache mode", MEMREMAP_MODES, example)])
 
     def _mremap(self, line: Line, name: str | None) -> Mremap:
         span = self._span(line, "mremap")
@@ -258,6 +299,8 @@ class Calls:
         device = self.scope.devices.get(name)
         if device is not None:
             return Span(name, 0, device.pages)
+        if name == DRIVER_RAM:
+            return Span(name, 0, DRIVER_RAM_PAGES)
         if name == ANON:
             line.fail("say how many pages: write anon[0:4]", self.at["source"])
         return Span(name, 0, 1)  # no such device: the checks say so

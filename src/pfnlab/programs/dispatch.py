@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pfnlab.errors import Defect, ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
+from pfnlab.mm.aperture import arch_io_free_memtype_wc, arch_io_reserve_memtype_wc, set_memory
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
@@ -20,24 +21,43 @@ from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.space import TASK_PAGES
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
-from pfnlab.mm.users.driver import DriverFile, DriverState
+from pfnlab.mm.users.driver import RAM_PFN, DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.walk import mincore, process_vm_readv, status
 from pfnlab.mm.zap import unmap_mapping_range
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     Call,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -51,21 +71,15 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Read,
     ReadMemtypeList,
-    ReleaseMemRegion,
     RemapFilePages,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Status,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Walk,
     Write,
-    ZapVmaPtes,
 )
 from pfnlab.programs.places import Places
+from pfnlab.programs.span import Span
 from pfnlab.programs.walking import status_text, walked
 from pfnlab.units import PfnRange
 
@@ -98,6 +112,9 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> Outcome:
             return Outcome(0)
         case Look():
             return Outcome(0)
+        case ArchPhysWcAdd():
+            # Whoever has the PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
+            return Outcome(0, 0)
         case Mremap():
             return _mremap(kernel, task, call, places)
         case Mincore() | Walk() | Status():
@@ -197,7 +214,25 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
         case Ioremap(span=span, mode=mode):
             driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
         case Iounmap():
-            driver.iounmap(kernel)
+            driver.let_go(kernel, "ioremap")
+        case Memremap(span=span, mode=mode):
+            driver.memremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case Memunmap():
+            driver.let_go(kernel, "memremap")
+        case IoMappingCreateWc(span=span):
+            driver.io_mapping_create_wc(kernel, _pfns(places, span))
+        case IoMappingFree():
+            driver.let_go(kernel, "io_mapping")
+        case ArchIoReserveMemtypeWc(span=span):
+            arch_io_reserve_memtype_wc(kernel, _pfns(places, span))
+        case ArchIoFreeMemtypeWc(span=span):
+            arch_io_free_memtype_wc(kernel, _pfns(places, span))
+        case SetMemory(span=span, mode=mode):
+            set_memory(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case MemremapPages(span=span, p2pdma=p2pdma):
+            driver.memremap_pages(kernel, _pfns(places, span), p2pdma)
+        case MemunmapPages():
+            driver.let_go(kernel, "memremap_pages")
         case _:
             raise Defect(f"no system call for {call!r}")
 
@@ -227,7 +262,7 @@ def _pages(places: Places, span: Span) -> tuple[int, int]:
 
 def _pfns(places: Places, span: Span) -> PfnRange:
     """The page frames of a device's span."""
-    base = places.devices[span.name].start
+    base = RAM_PFN if span.name == DRIVER_RAM else places.devices[span.name].start
     return PfnRange(base + span.start, base + span.end)
 
 

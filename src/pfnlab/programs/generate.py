@@ -6,9 +6,34 @@ holes, overlaps and refusals are the point.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from random import Random
 from typing import get_args
 
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SHARED_ONLY,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    Memremap,
+    MemremapMode,
+    Memunmap,
+    ReleaseMemRegion,
+    RequestMemRegion,
+    SetMemory,
+    SetMemoryMode,
+    UnmapMappingRange,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
@@ -19,14 +44,9 @@ from pfnlab.programs.ops import (
     Area,
     Call,
     Device,
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
-    Ioremap,
-    Iounmap,
     Kill,
     Madvise,
     Mincore,
@@ -43,18 +63,14 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
-    ReleaseMemRegion,
     RemapFilePages,
-    RequestMemRegion,
-    Span,
     Status,
-    UnmapMappingRange,
     Via,
     Walk,
     Walker,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 
 #: Pages of a generated device and of every area: small enough that ranges meet.
 DEVICE_PAGES = 16
@@ -99,7 +115,17 @@ _DRIVER_WEIGHTS = {
     "iounmap": 3,
     "mincore": 2,
     "process_vm_readv": 2,
+    "memory": 6,
+    "let go": 4,
+    "set_memory": 4,
 }
+
+#: Operations on pages of the device or the driver's own, and those that undo the newest of them.
+_ON_MEMORY: tuple[Callable[[Span], Call], ...] = (
+    *(IoMappingCreateWc, ArchIoReserveMemtypeWc, ArchIoFreeMemtypeWc),
+    *(functools.partial(Memremap, mode=mode) for mode in get_args(MemremapMode)),
+)
+_LET_GO: tuple[Call, ...] = (Memunmap(), IoMappingFree())
 
 #: How often each kind of look at a mapping is drawn, where a program may have them.
 _WALKER_WEIGHTS = {
@@ -113,9 +139,6 @@ _WALKER_WEIGHTS = {
 
 #: The walkers that are drawn; what a userfaultfd does to ordinary memory has no rule.
 _WALKERS = tuple(walker for walker in get_args(Walker) if walker != "userfaultfd")
-
-#: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
-_SHARED_ONLY = ("fault", "fault_prot")
 
 
 def generate(seed: int, length: int = 12, *, driver: bool = False, walkers: bool = False) -> Program:
@@ -208,6 +231,14 @@ class _Drawing:
                 return Ioremap(self.device_span(), draw.choice(("uc-", "wc", "wb", "uc", "wt")))
             case "iounmap":
                 return Iounmap()
+            case "memory":
+                return draw.choice(_ON_MEMORY)(
+                    self.device_span() if draw.random() < 0.8 else self.own_pages()
+                )
+            case "let go":
+                return draw.choice(_LET_GO)
+            case "set_memory":
+                return SetMemory(self.own_pages(), draw.choice(get_args(SetMemoryMode)))
             case "mincore":
                 return Mincore(self.span())
             case "process_vm_readv":
@@ -257,7 +288,7 @@ class _Drawing:
         """A mapping through the guest driver; remaps of living VMAs are left out, a full entry is a BUG."""
         draw = self.random
         how: DriverHow = draw.choice(
-            ("remap", "part", "halves", "ram", "fault", "fault_prot", "mixed", "refuse")
+            ("remap", "part", "halves", "ram", "apply", "fault", "fault_prot", "fault_pmd", "mixed", "refuse")
         )
         mode: DriverMode = draw.choice(("asis", "wc", "uc-"))
         pages = draw.choice((2, 4, 8, 16))
@@ -270,7 +301,7 @@ class _Drawing:
             draw.choice(_AREAS),
             Span("bar", start, start + pages),
             "driver",
-            how in _SHARED_ONLY or how == "mixed" or draw.random() < 0.7,
+            how in SHARED_ONLY or how == "mixed" or draw.random() < 0.7,
             draw.choice(_PROTS),
             driver=DriverMap(how, mode, part),
         )
@@ -280,6 +311,11 @@ class _Drawing:
         start = self.random.randrange(DEVICE_PAGES)
         end = min(DEVICE_PAGES, start + self.random.choice((1, 2, 4, 8)))
         return Span("bar", start, end)
+
+    def own_pages(self) -> Span:
+        """Some of the driver's own pages."""
+        start = self.random.randrange(DRIVER_RAM_PAGES)
+        return Span(DRIVER_RAM, start, min(DRIVER_RAM_PAGES, start + self.random.choice((1, 2, 4, 8))))
 
     def walk(self) -> Walk:
         """Another way to a page or to some."""

@@ -20,7 +20,7 @@ from pfnlab.programs.dispatch import close_files
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
 from pfnlab.programs.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, uses_vfio
-from pfnlab.programs.places import PAST_END_PAGES, Places
+from pfnlab.programs.places import PAST_END_PAGES, Places, alignment
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.refused import refuse_unknown
 from pfnlab.programs.running import OneByOne, SideBySide
@@ -115,7 +115,7 @@ def _end(kernel: Kernel, observer: Observer) -> Step:
 def _place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
     """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
     pci_pages = sum(
-        -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES
+        -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES + alignment(program, device)
         for device in program.devices
         if device.kind == "pci"
     )
@@ -139,6 +139,7 @@ def _place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | 
             devices[device.name] = PfnRange(lowmem, lowmem + device.pages)
             lowmem += device.pages
             continue
+        bar += -bar % alignment(program, device)
         pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
         behind = pfns.end if whole is None else whole.end
         resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.programs.ops import MAIN_TASK, Device, Span
+from pfnlab.programs.ops import MAIN_TASK, Device
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     KEYWORDS,
     MAX_AREAS,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.programs.ops import MAIN_TASK, Span
+from pfnlab.programs.ops import MAIN_TASK
+from pfnlab.programs.span import Span
 
 #: What an operation can wait for: that another processor takes an interrupt (a TLB flush), or a lock.
 NEEDS = ("IPI", "mmap_lock", "i_mmap_rwsem", "page_table_lock", "memtype_lock")

@@ -10,12 +10,13 @@ from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.walk import read_smaps
 from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
-from pfnlab.programs.ops import Span
 from pfnlab.programs.places import Places
 from pfnlab.programs.pte_text import RAM, entry_text, merge_ptes
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SIZE, pages_of, phys_to_pfn
 
 #: Fractional bits of a proportional set size (PSS_SHIFT).
@@ -43,6 +44,7 @@ class Observer:
         who = {name: name for name in self.kernel.tasks} | {task: task}
         lines = (normalise(line, self.places, who, anonymous) for line in log)
         tasks = self.kernel.processes()
+        self._read_smaps(tasks)
         return Step(
             op,
             task,
@@ -57,6 +59,13 @@ class Observer:
             tracked=tuple(self._tracked(tasks)),
             prots=tuple(self._prots(tasks)),
         )
+
+    def _read_smaps(self, tasks: list[Task]) -> None:
+        """An observer reads it before he reads entries, but not of a kernel that stands still."""
+        if self.kernel.processors.held is None:
+            with self.kernel.trace.unseen():
+                for one in tasks:
+                    read_smaps(one.mm)
 
     def _book(self) -> Iterator[BookEntry]:
         for entry in self.kernel.book.entries():

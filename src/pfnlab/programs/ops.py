@@ -14,6 +14,16 @@ from typing import Literal
 
 import msgspec
 
+from pfnlab.programs.driver_calls import (
+    DriverCall,
+    DriverMap,
+    MemoryDisable,
+    MemoryEnable,
+    VfioClose,
+)
+from pfnlab.programs.forced import Fail, Hold, Skip
+from pfnlab.programs.span import Span
+
 #: The task every program starts with.
 MAIN_TASK = "main"
 
@@ -30,13 +40,6 @@ Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver
 #: Interfaces that map a PCI BAR; the ones low memory has; anonymous memory has just its own.
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
-
-#: How the guest driver maps: all at once, a part, in two halves, ordinary RAM instead of the device, page
-#: by page on fault (with a mode of its own; in a VM_MIXEDMAP), or not at all.
-DriverHow = Literal["remap", "part", "halves", "ram", "fault", "fault_prot", "mixed", "refuse"]
-
-#: The cache mode the driver puts into vm_page_prot.
-DriverMode = Literal["asis", "wc", "uc-"]
 
 #: Other ways to a page than the processor's own (S7): what the kernel reads or writes there for the task.
 Walker = Literal[
@@ -58,9 +61,6 @@ RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "user
 
 #: What a fork is made to be refused for, from outside memory management.
 ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
-
-#: The cache mode a driver asks ioremap for.
-IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
 
 DeviceKind = Literal["pci", "lowmem"]
 
@@ -94,22 +94,6 @@ ADVICE: dict[str, int] = {
 }
 
 
-class Span(msgspec.Struct, frozen=True):
-    """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``."""
-
-    name: str
-    start: int
-    end: int
-
-    @property
-    def pages(self) -> int:
-        """How many pages the span holds."""
-        return self.end - self.start
-
-    def __str__(self) -> str:
-        return f"{self.name}[{self.start}:{self.end}]"
-
-
 class Device(msgspec.Struct, frozen=True):
     """A stretch of physical memory the program maps.
 
@@ -127,17 +111,6 @@ class Area(msgspec.Struct, frozen=True):
 
     name: str
     pages: int
-
-
-class DriverMap(msgspec.Struct, frozen=True):
-    """How the guest driver answers an mmap.
-
-    :param part: for ``part``: first page and page behind the last, in pages of the mapping
-    """
-
-    how: DriverHow
-    mode: DriverMode = "asis"
-    part: tuple[int, int] | None = None
 
 
 class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
@@ -273,69 +246,6 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
     """SIGKILL to the acting task, waited for."""
 
 
-class ZapVmaPtes(msgspec.Struct, frozen=True, tag="zap_vma_ptes"):
-    """The driver clears entries of a living VMA (zap_vma_ptes, zap_special_vma_range)."""
-
-    span: Span
-
-
-class UnmapMappingRange(msgspec.Struct, frozen=True, tag="unmap_mapping_range"):
-    """The driver takes device pages out of every mapping of its file.
-
-    :param span: device pages
-    :param keep_cows: leave pages copied on write alone (even_cows = 0)
-    """
-
-    span: Span
-    keep_cows: bool = False
-
-
-class RemapPfnRange(msgspec.Struct, frozen=True, tag="remap_pfn_range"):
-    """The driver calls remap_pfn_range on a part of a living VMA."""
-
-    span: Span
-    mode: DriverMode = "asis"
-
-
-class RequestMemRegion(msgspec.Struct, frozen=True, tag="request_mem_region"):
-    """The driver claims device pages, which revokes other mappings of them."""
-
-    span: Span
-
-
-class ReleaseMemRegion(msgspec.Struct, frozen=True, tag="release_mem_region"):
-    """The driver gives its claim back."""
-
-
-class Ioremap(msgspec.Struct, frozen=True, tag="ioremap"):
-    """The driver maps device pages for itself."""
-
-    span: Span
-    mode: IoremapMode
-
-
-class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
-    """The driver undoes its own mapping."""
-
-
-class MemoryDisable(msgspec.Struct, frozen=True, tag="memory_disable"):
-    """Clear the memory space bit in the command register of a pci device, through vfio-pci."""
-
-    device: str
-
-
-class MemoryEnable(msgspec.Struct, frozen=True, tag="memory_enable"):
-    """Set that bit again."""
-
-    device: str
-
-
-class VfioClose(msgspec.Struct, frozen=True, tag="vfio_close"):
-    """Close the descriptor of the device that vfio-pci gave; mappings keep it open."""
-
-    device: str
-
-
 class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
     """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
 
@@ -404,13 +314,7 @@ Call = (
     | Exec
     | Exit
     | Kill
-    | ZapVmaPtes
-    | UnmapMappingRange
-    | RemapPfnRange
-    | RequestMemRegion
-    | ReleaseMemRegion
-    | Ioremap
-    | Iounmap
+    | DriverCall
     | MemoryDisable
     | MemoryEnable
     | VfioClose
@@ -423,43 +327,6 @@ Call = (
     | Release
     | Look
 )
-
-
-class Fail(msgspec.Struct, frozen=True):
-    """A forced refusal: a kernel function fails on one of its calls within an operation.
-
-    :param function: the kernel function
-    :param nth: which call of it, counted from 1
-    :param inside: count only from the first call of this function on, or None
-    """
-
-    function: str
-    nth: int
-    inside: str | None = None
-
-
-class Hold(msgspec.Struct, frozen=True):
-    """Where the acting task's processor stands still until the next ``release``.
-
-    :param function: the kernel function, or ``unlink``, whose name differs between series
-    :param nth: which call of it within the operation, counted from 1
-    :param at_return: where the call has returned, instead of its beginning
-    """
-
-    function: str
-    nth: int = 1
-    at_return: bool = False
-
-
-class Skip(msgspec.Struct, frozen=True):
-    """A forced omission: a kernel function returns at once on one of its calls within an operation.
-
-    :param function: the kernel function, one that returns nothing
-    :param nth: which call of it, counted from 1
-    """
-
-    function: str
-    nth: int = 1
 
 
 class Op(msgspec.Struct, frozen=True):

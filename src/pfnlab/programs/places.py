@@ -9,15 +9,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.driver_calls import MemremapPages
 from pfnlab.programs.observation import PHYSICAL, REGION
-from pfnlab.programs.ops import Program, Span, area_extents, area_starts
+from pfnlab.programs.ops import Device, Mmap, Program, area_extents, area_starts
+from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
 #: How far past its last page a device still lends its name to the pages there: a program may map past
 #: a device's end, and must see the same names on every machine. Devices lie at least that far apart
 #: when a program does so.
 PAST_END_PAGES = 64
+
+
+def alignment(program: Program, device: Device) -> int:
+    """The page frames of *device* begin at a multiple of this, so that leaves or whole sections fit."""
+    calls = [op.call for op in program.ops]
+    hows = {call.driver.how for call in calls if isinstance(call, Mmap) and call.driver is not None}
+    wanted = 1
+    if "fault_pmd" in hows or any(isinstance(call, MemremapPages) for call in calls):
+        wanted = LEAF_PAGES[2]
+    if "fault_pud" in hows:
+        wanted = LEAF_PAGES[3] if device.pages >= LEAF_PAGES[3] else LEAF_PAGES[2]
+    return wanted if device.kind == "pci" and device.pages >= wanted else 1
 
 
 @dataclass(frozen=True)

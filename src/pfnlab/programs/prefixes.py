@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.lines import Line
-from pfnlab.programs.ops import Fail, Hold, Skip
 from pfnlab.programs.words import PREFIXES
 
 

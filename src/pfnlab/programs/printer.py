@@ -9,26 +9,43 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pfnlab.programs.driver_calls import (
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    DriverMap,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.ops import (
     MAIN_TASK,
     RANGE_WALKERS,
     Area,
     Call,
     Device,
-    DriverMap,
     Exec,
     Exit,
     Expect,
-    Fail,
     Fork,
-    Hold,
-    Ioremap,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -45,20 +62,13 @@ from pfnlab.programs.ops import (
     Read,
     ReadMemtypeList,
     Release,
-    ReleaseMemRegion,
     RemapFilePages,
-    RemapPfnRange,
-    RequestMemRegion,
-    Skip,
-    Span,
     Status,
     Thread,
-    UnmapMappingRange,
-    VfioClose,
     Walk,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON, FIRST_LINE, page_count
 
 #: What is mapped under each name, in pages.
@@ -234,6 +244,10 @@ def _range(verb: str) -> Callable[[Any, Mapped], str]:
     return lambda call, mapped: f"{verb} {_span(call.span, mapped)}"
 
 
+def _memory(verb: str) -> Callable[[Any, Mapped], str]:
+    return lambda call, mapped: f"{verb} {_pages(call.span)}"
+
+
 def _plain(verb: str) -> Callable[[Any, Mapped], str]:
     return lambda call, mapped: verb
 
@@ -269,10 +283,22 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     UnmapMappingRange: lambda call, mapped: (
         f"unmap_mapping_range {_pages(call.span)}{' keep_cows' if call.keep_cows else ''}"
     ),
-    RequestMemRegion: lambda call, mapped: f"request_mem_region {_pages(call.span)}",
+    RequestMemRegion: _memory("request_mem_region"),
     ReleaseMemRegion: _plain("release_mem_region"),
     Ioremap: lambda call, mapped: f"ioremap {_pages(call.span)} {call.mode}",
     Iounmap: _plain("iounmap"),
+    Memremap: lambda call, mapped: f"memremap {_pages(call.span)} {call.mode}",
+    Memunmap: _plain("memunmap"),
+    IoMappingCreateWc: _memory("io_mapping_create_wc"),
+    IoMappingFree: _plain("io_mapping_free"),
+    ArchIoReserveMemtypeWc: _memory("arch_io_reserve_memtype_wc"),
+    ArchIoFreeMemtypeWc: _memory("arch_io_free_memtype_wc"),
+    ArchPhysWcAdd: _memory("arch_phys_wc_add"),
+    SetMemory: lambda call, mapped: f"set_memory_{call.mode} {_pages(call.span)}",
+    MemremapPages: lambda call, mapped: (
+        f"memremap_pages {_pages(call.span)}{' p2pdma' if call.p2pdma else ''}"
+    ),
+    MemunmapPages: _plain("memunmap_pages"),
     MemoryDisable: lambda call, mapped: f"memory_disable {call.device}",
     MemoryEnable: lambda call, mapped: f"memory_enable {call.device}",
     VfioClose: lambda call, mapped: f"vfio_close {call.device}",

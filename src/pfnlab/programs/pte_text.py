@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from pfnlab.programs.observation import PteSeen
-from pfnlab.programs.ops import Span
+from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK
 
 #: The target of an entry that maps ordinary RAM, whichever page it is.

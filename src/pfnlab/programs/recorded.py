@@ -15,27 +15,35 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.programs.driver_calls import (
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
 from pfnlab.programs.ops import (
     ADVICE,
     MAIN_TASK,
     Area,
     Call,
     Device,
-    DriverHow,
-    DriverMap,
-    DriverMode,
     Exec,
     Exit,
     Fork,
     ForkRefusal,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
     Kill,
     Look,
     Madvise,
-    MemoryDisable,
-    MemoryEnable,
     Mincore,
     Mlock,
     Mlockall,
@@ -50,20 +58,14 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Program,
     Read,
-    ReleaseMemRegion,
     RemapFilePages,
-    RemapPfnRange,
-    RequestMemRegion,
-    Span,
     Status,
-    UnmapMappingRange,
-    VfioClose,
     Via,
     Walk,
     Walker,
     Write,
-    ZapVmaPtes,
 )
+from pfnlab.programs.span import Span
 
 #: The recorded device: one BAR, of which every case has a window of its own (S12.1).
 BAR_PAGES = 16384

@@ -16,9 +16,10 @@ import msgspec
 from pfnlab.programs.core_order import core_order
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import PteSeen, Step, VmaSeen
-from pfnlab.programs.ops import MAIN_TASK, Device, Program, Span
+from pfnlab.programs.ops import MAIN_TASK, Device, Program
 from pfnlab.programs.pte_text import RAM
 from pfnlab.programs.recorded import BAR, WINDOW_PAGES, series_of, task_name, translate
+from pfnlab.programs.span import Span
 
 
 class Ordered(msgspec.Struct):

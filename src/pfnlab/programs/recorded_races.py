@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from pfnlab.errors import ProgramError, Undecided
+from pfnlab.programs.driver_calls import UnmapMappingRange
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import HELD, WAITS, Step
-from pfnlab.programs.ops import MAIN_TASK, Program, UnmapMappingRange
+from pfnlab.programs.ops import MAIN_TASK, Program
 from pfnlab.programs.recorded import Waiting, series_of
 from pfnlab.programs.text import parse
 

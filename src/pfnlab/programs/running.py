@@ -12,8 +12,9 @@ from pfnlab.mm.kernel import NO_TASK, Kernel
 from pfnlab.mm.processors import Call, Operation
 from pfnlab.mm.space import MmStruct
 from pfnlab.programs.dispatch import perform
+from pfnlab.programs.forced import Hold, Skip
 from pfnlab.programs.observation import BUSY, HELD, NOT_HELD, WAITS, Step
-from pfnlab.programs.ops import Hold, Op, Release, Skip
+from pfnlab.programs.ops import Op, Release
 from pfnlab.programs.places import Places
 from pfnlab.programs.words import HOLD_FUNCTIONS
 

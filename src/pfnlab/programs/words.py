@@ -6,14 +6,19 @@ import re
 from collections.abc import Iterable
 from typing import get_args
 
+from pfnlab.programs.driver_calls import (
+    DRIVER_RAM,
+    DriverHow,
+    DriverMode,
+    IoremapMode,
+    MemremapMode,
+    SetMemoryMode,
+)
 from pfnlab.programs.ops import (
     MAIN_TASK,
     PCI_VIAS,
     DeviceKind,
-    DriverHow,
-    DriverMode,
     ForkRefusal,
-    IoremapMode,
     Via,
     Walker,
 )
@@ -66,10 +71,13 @@ MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
 DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
 DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
 IOREMAP_MODES: dict[str, IoremapMode] = {mode: mode for mode in get_args(IoremapMode)}
+MEMREMAP_MODES: dict[str, MemremapMode] = {mode: mode for mode in get_args(MemremapMode)}
+SET_MEMORY: dict[str, SetMemoryMode] = {f"set_memory_{mode}": mode for mode in get_args(SetMemoryMode)}
 #: Other ways to a page, and why a fork is refused.
 WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
 FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
+PAGES_WORDS = ("p2pdma",)
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
 
@@ -82,14 +90,19 @@ RANGE_VERBS = (
 )
 PLAIN_VERBS = (
     *("mlockall", "exec", "exit", "kill", "look", "release_mem_region", "iounmap"),
-    *("memtype_list", "release", "status"),
+    *("memunmap", "io_mapping_free", "memunmap_pages", "memtype_list", "release", "status"),
 )
 
 #: Operations that make a task, with the line that does it.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
 #: Operations on device pages.
-DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "ioremap")
+DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "memremap_pages")
+#: Operations on device pages or the driver's own.
+MEMORY_VERBS = (
+    *("ioremap", "memremap", "io_mapping_create_wc"),
+    *("arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"),
+)
 #: Operations on a device by its name, through vfio-pci.
 NAMED_DEVICE_VERBS = ("memory_disable", "memory_enable", "vfio_close")
 VERBS = (
@@ -98,6 +111,8 @@ VERBS = (
     *BIRTHS,
     *RANGE_VERBS,
     *DEVICE_VERBS,
+    *MEMORY_VERBS,
+    *SET_MEMORY,
     *NAMED_DEVICE_VERBS,
     *PLAIN_VERBS,
 )
@@ -123,7 +138,7 @@ HOLD_FUNCTIONS = (
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
-        *(ANON, "phys", "ram", "region", MAIN_TASK, "none"),
+        *(ANON, "phys", DRIVER_RAM, "region", MAIN_TASK, "none"),
         *HEADERS,
         *PREFIXES,
         *VERBS,
@@ -134,6 +149,7 @@ KEYWORDS = frozenset(
         *MMAP_WORDS,
         *MREMAP_WORDS,
         *UNMAP_WORDS,
+        *PAGES_WORDS,
         *FORK_WORDS,
         *DRIVER_HOW,
         *DRIVER_MODES,

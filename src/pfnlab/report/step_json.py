@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen
-from pfnlab.programs.ops import Span
+from pfnlab.programs.span import Span
 
 
 class SpanItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from rich.text import Text
 
 from pfnlab.programs.compare import Verdict, comparable, spent_messages
+from pfnlab.programs.driver_calls import Ioremap
 from pfnlab.programs.observation import Run, Step
-from pfnlab.programs.ops import Ioremap, Program, uses_vfio
+from pfnlab.programs.ops import Program, uses_vfio
 from pfnlab.report.cells import HAPPENED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
 from pfnlab.report.verdict import verdict_lines
 

@@ -52,6 +52,20 @@ def test_mmap_books_the_whole_mapping(series: str) -> None:
     assert ["rd wr sh mr mw ms pf io de dd sd"] == [vma.flags for vma in mapped.vmas or ()]
 
 
+def test_struct_pages_are_tracked_without_a_vma(series: str) -> None:
+    """Whoever has them remembers the range, so nothing of it is to be seen but the entry (S4.9)."""
+    text = "pfnlab program 1\ndevice bar: pci, 512 pages\nmemremap_pages bar\nmemunmap_pages\n"
+
+    made, gone, _ = ModelMachine(series).run_one(load_text(text), check=True).steps
+
+    assert (["bar[0:512] uc-"], (), ("track bar[0]", "reserve bar[0]")) == (
+        book(made),
+        made.tracked,
+        made.events,
+    )
+    assert ([], ("untrack bar[0]", "erase bar[0]")) == (book(gone), gone.events)
+
+
 def test_munmap_whole(series: str) -> None:
     """The last VMA frees the range, exactly."""
     _, gone, _ = run(series, MAP, "munmap a")

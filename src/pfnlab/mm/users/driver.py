@@ -6,15 +6,26 @@ import errno
 from dataclasses import dataclass, field
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.hw.bits import PAGE_CACHE_MASK
+from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_SPECIAL
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
 from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine
+from pfnlab.hw.pgtable import LEAF_PAGES, Run
 from pfnlab.hw.physmap import Resource
-from pfnlab.mm.flags import VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_MIXEDMAP, VM_PFNMAP
-from pfnlab.mm.insert import vmf_insert_pfn
+from pfnlab.mm.fault import Signal
+from pfnlab.mm.flags import (
+    VM_DONTDUMP,
+    VM_DONTEXPAND,
+    VM_IO,
+    VM_MIXEDMAP,
+    VM_PFNMAP,
+    VM_REMAP,
+    is_cow_mapping,
+)
+from pfnlab.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.memremap import memremap, memremap_pages, memunmap, memunmap_pages
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AddressSpace, Vma
@@ -23,9 +34,6 @@ from pfnlab.units import PfnRange, pfn_to_phys
 
 #: The ordinary pages the driver hands out for kind ``ram``.
 RAM_PFN = 0x4000
-
-#: Kinds that fill entries in the fault handler.
-FAULTING = ("fault", "fault_prot", "mixed")
 
 
 def prot_of(vma: Vma, mode: str) -> int:
@@ -41,7 +49,8 @@ class DriverFile:
     """/dev/pfnlab, opened; offsets are physical pages.
 
     :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device,
-        on ``fault`` (``fault_prot`` with a mode of its own, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
+        ``apply`` without asking for a cache mode, on ``fault`` (``fault_prot`` with a mode of its own,
+        ``fault_pmd`` and ``fault_pud`` by leaves, ``mixed`` in a VM_MIXEDMAP), or ``refuse``
     :param mode: cache mode of vm_page_prot
     :param part: for ``part``: first page and page behind the last, in pages of the mapping
     """
@@ -57,7 +66,6 @@ class DriverFile:
     mapping: AddressSpace = "driver"
     has_fault: bool = True
     has_access: bool = True
-    huge_fault: None = None
     opened: None = None
     closed: None = None
     fsync_errno: int = errno.EINVAL
@@ -69,7 +77,8 @@ class DriverFile:
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap.
 
-        :raises ModelledErrno: ENXIO for ``refuse``, else what remap_pfn_range answers
+        :raises ModelledErrno: ENXIO for ``refuse``, EOPNOTSUPP for leaves the kernel does not have, else what
+            remap_pfn_range answers
         """
         with vma.mm.kernel.processors.inside("pfnlab_mmap"):
             vma.page_prot = prot_of(vma, self.mode)
@@ -89,27 +98,61 @@ class DriverFile:
                 self._remap(vma, device, half, vma.nr)
             case "ram":
                 self._remap(vma, RAM_PFN, 0, vma.nr)
+            case "apply":
+                vma.flags |= VM_REMAP
+                bits = vma.page_prot | PAGE_SPECIAL
+                vma.mm.tables.set(Run(vma.start, vma.end, device, bits))
             case "mixed":
                 vma.flags |= VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
+            case "fault_pmd" | "fault_pud" if not vma.mm.kernel.profile.huge_pfnmap:
+                raise ModelledErrno(errno.EOPNOTSUPP)
             case _:
                 vma.flags |= VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
 
     def fault(self, vma: Vma, vpn: int) -> None:
-        """The driver's fault handler: every kind has one, and it inserts the frame the offset names."""
+        """The driver's fault handler: every kind has one, and it inserts the frame the offset names.
+
+        :raises Signal: SIGBUS in a private mapping, where inserting would stop the kernel
+        """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
+            if not _may_insert(vma):
+                raise Signal("SIGBUS", 2)
             pfn = vma.pgoff + vpn - vma.start
             prot = prot_of(vma, "wc") if self.how == "fault_prot" else vma.page_prot
             vmf_insert_pfn(vma, vpn, pfn, prot)
+
+    def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
+        """The driver's handler for leaves: where none fits, or its kind wants none, small entries do.
+
+        :return: False to fall back to smaller entries
+        """
+        pages = LEAF_PAGES[level]
+        start = vpn - vpn % pages
+        kind = {"fault_pmd": 2, "fault_pud": 3}.get(self.how, 1)
+        fits = vma.start <= start and start + pages <= vma.end
+        pfn = vma.pgoff + start - vma.start
+        if level > kind or not fits or pfn % pages or not _may_insert(vma):
+            return False
+        vmf_insert_pfn_leaf(vma, start, pfn, vma.page_prot, level)
+        return True
 
     def _remap(self, vma: Vma, pfn: int, first: int, behind: int) -> None:
         remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + behind), vma.page_prot)
 
 
+def _may_insert(vma: Vma) -> bool:
+    """Whether vmf_insert_pfn does not stop the kernel, which it does in private PFN mappings."""
+    return not is_cow_mapping(vma.flags) or bool(vma.flags & VM_MIXEDMAP)
+
+
+_UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memremap_pages": memunmap_pages}
+
+
 @dataclass
 class DriverState:
-    """What the driver keeps between calls: one claimed region, and mappings of its own, newest last."""
+    """What the driver keeps between calls: one claimed region, and by their kind mappings, newest last."""
 
-    mapped: list[PfnRange] = field(default_factory=list)
+    held: dict[str, list[PfnRange]] = field(default_factory=dict)
     resource: Resource | None = None
 
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
@@ -135,16 +178,47 @@ class DriverState:
         :raises ModelledErrno: ENOMEM
         """
         ioremap(kernel, pfns, mode)
-        self.mapped.append(pfns)
+        self._hold("ioremap", pfns)
 
-    def iounmap(self, kernel: Kernel) -> None:
-        """Undo the driver's newest mapping.
+    def memremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+        """Map *pfns* for the driver as memory.
+
+        :raises ModelledErrno: ENOMEM
+        """
+        memremap(kernel, pfns, mode)
+        self._hold("memremap", pfns)
+
+    def io_mapping_create_wc(self, kernel: Kernel, pfns: PfnRange) -> None:
+        """An io_mapping: on this processor an ioremap_wc with a name (S4.10.1).
+
+        :raises ModelledErrno: ENOMEM
+        """
+        ioremap(kernel, pfns, CacheMode.WC)
+        self._hold("io_mapping", pfns)
+
+    def memremap_pages(self, kernel: Kernel, pfns: PfnRange, p2pdma: bool) -> None:
+        """Make struct pages for *pfns*.
+
+        :raises ModelledErrno: ENOMEM where there are some already, else what the book says
+        """
+        if any(pfns.overlaps(others) for others in self.held.get("memremap_pages", ())):
+            kernel.trace.printk("Conflicting mapping in same section")
+            kernel.trace.printk("WARNING at mm/memremap.c")
+            raise ModelledErrno(errno.ENOMEM)
+        memremap_pages(kernel, pfns, CacheMode.UC_MINUS if p2pdma else CacheMode.WB)
+        self._hold("memremap_pages", pfns)
+
+    def let_go(self, kernel: Kernel, kind: str) -> None:
+        """Undo the newest mapping of a kind, which is called as what made it.
 
         :raises ModelledErrno: ENOENT when there is none
         """
-        if not self.mapped:
+        if not self.held.get(kind):
             raise ModelledErrno(errno.ENOENT)
-        iounmap(kernel, self.mapped.pop())
+        _UNDO[kind](kernel, self.held[kind].pop())
+
+    def _hold(self, kind: str, pfns: PfnRange) -> None:
+        self.held.setdefault(kind, []).append(pfns)
 
     def zap(self, mm: MmStruct, start: int, end: int) -> None:
         """zap_vma_ptes on the VMA at *start*.

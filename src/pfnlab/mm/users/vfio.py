@@ -12,7 +12,7 @@ from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.hw.physmap import Resource
 from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import VM_ALLOW_ANY_UNCACHED, VM_REMAP, VM_SHARED
-from pfnlab.mm.insert import vmf_insert_pfn, vmf_insert_pfn_pmd
+from pfnlab.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.remap import remap_pfn_range
@@ -143,10 +143,7 @@ class VfioDevice:
         if self.kernel.profile.vfio_remaps or not fits or self._pfn(vma, start) % pages:
             return False
         self._needs_memory()
-        if level > 2:
-            # An observer that reads smaps takes such a leaf away (S7.5): no program could see it.
-            raise Undecided("the model has no rules for leaves of 1 GiB")
-        vmf_insert_pfn_pmd(vma, start, self._pfn(vma, start), vma.page_prot)
+        vmf_insert_pfn_leaf(vma, start, self._pfn(vma, start), vma.page_prot, level)
         return True
 
     def opened(self, new: Vma, orig: Vma) -> None:

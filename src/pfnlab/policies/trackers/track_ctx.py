@@ -44,11 +44,8 @@ class TrackCtx:
         if start == vma.start and pfns.nr == vma.nr:
             if vma.pfnmap is not None:
                 raise ModelledErrno(errno.EINVAL)
-            kernel.trace.event("track_pfn", pfns.start)
             try:
-                prot = kernel.book.reserve_pfn_range(
-                    pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
-                )
+                prot = self._track(pfns, prot)
             except ModelledErrno:
                 raise ModelledErrno(errno.EINVAL) from None
             vma.pfnmap = PfnmapTrackCtx(pfns)
@@ -60,6 +57,14 @@ class TrackCtx:
         if pfns.nr == vma.nr and vma.pfnmap is not None:
             vma.pfnmap = None
             self._untrack(pfns)
+
+    def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
+        """pfnmap_track (S4.4): whoever has the struct pages remembers the range."""
+        return self._track(pfns, prot)
+
+    def memunmap_pages(self, pfns: PfnRange) -> None:
+        """pfnmap_untrack (S4.4)."""
+        self._untrack(pfns)
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """vma_pfnmap_track_ctx_dup (S4.5.3): one more VMA shares the range."""
@@ -96,6 +101,14 @@ class TrackCtx:
         if not ctx.refs:
             self._kernel.trace.event("ctx_release")
             self._untrack(ctx.pfns)
+
+    def _track(self, pfns: PfnRange, prot: int) -> int:
+        """pfnmap_track (S4.4)."""
+        kernel = self._kernel
+        kernel.trace.event("track_pfn", pfns.start)
+        return kernel.book.reserve_pfn_range(
+            pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
+        )
 
     def _untrack(self, pfns: PfnRange) -> None:
         """pfnmap_untrack (S4.4)."""

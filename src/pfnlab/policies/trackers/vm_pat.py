@@ -54,6 +54,16 @@ class VmPat:
             self._free(pfns)
             vma.flags &= ~VM_PAT
 
+    def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
+        """track_pfn_remap without a VMA (S3.1.1): the range is reserved, and nobody is flagged."""
+        return self._kernel.book.reserve_pfn_range(
+            pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=self._kernel.who
+        )
+
+    def memunmap_pages(self, pfns: PfnRange) -> None:
+        """untrack_pfn without a VMA, but with the range (S3.6)."""
+        self._free(pfns)
+
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
         profile = self._kernel.profile

@@ -41,6 +41,6 @@ u64 count_faults(void);
 void forget_faults(void);
 
 /* kernel_side.c */
-long kernel_request(unsigned int command, const union request *ask);
+long kernel_request(unsigned int command, union request *ask);
 
 #endif

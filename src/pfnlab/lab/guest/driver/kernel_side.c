@@ -7,8 +7,10 @@
 #include <linux/ioport.h>
 #include <linux/kprobes.h>
 #include <linux/list.h>
+#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/pfn.h>
 #include <linux/slab.h>
 #include <asm/set_memory.h>
 
@@ -22,22 +24,50 @@ static struct pfnlab_range claimed;         /* len 0: nothing */
 struct held {
 	struct list_head link;
 	unsigned int undo;                  /* the request that lets go of it */
-	u64 start;
+	u64 start, len;
 	void *at;
 };
 
 static LIST_HEAD(helds);
 
-static long hold(unsigned int undo, u64 start, void *at)
+static long hold(unsigned int undo, u64 start, u64 len, void *at)
 {
 	struct held *held;
 
 	if (!at)
 		return -ENOMEM;
 	held = kmalloc(sizeof(*held), GFP_KERNEL | __GFP_NOFAIL);
-	*held = (struct held){ .undo = undo, .start = start, .at = at };
+	*held = (struct held){ .undo = undo, .start = start, .len = len, .at = at };
 	list_add(&held->link, &helds);
 	return 0;
+}
+
+/* Where a request means: a physical address, or a place in the driver's own pages. */
+static u64 physical(u64 start)
+{
+	return start & PFNLAB_OF_RAM ? PFN_PHYS(page_to_pfn(driver_ram)) + (start & ~PFNLAB_OF_RAM) : start;
+}
+
+/* Struct pages for device memory, which takes its book entry as remap_pfn_range does. */
+static long map_pages(const struct pfnlab_kernel_map *ask, u64 start)
+{
+	struct dev_pagemap *map = kzalloc(sizeof(*map), GFP_KERNEL | __GFP_NOFAIL);
+	void *at;
+
+	map->type = ask->how ? MEMORY_DEVICE_PCI_P2PDMA : MEMORY_DEVICE_GENERIC;
+	map->range = (struct range){ .start = start, .end = start + ask->len - 1 };
+	map->nr_range = 1;
+	at = memremap_pages(map, NUMA_NO_NODE);
+	if (!IS_ERR(at))
+		return hold(PFNLAB_PAGES_UNMAP, start, ask->len, map);
+	kfree(map);
+	return PTR_ERR(at);
+}
+
+static void unmap_pages(struct dev_pagemap *map)
+{
+	memunmap_pages(map);
+	kfree(map);
 }
 
 static void let_go(struct held *held)
@@ -46,6 +76,10 @@ static void let_go(struct held *held)
 		iounmap((void __iomem *)held->at);
 	else if (held->undo == PFNLAB_MEMREMAP_UNMAP)
 		memunmap(held->at);
+	else if (held->undo == PFNLAB_FREE_WC)
+		arch_io_free_memtype_wc(held->start, held->len);
+	else if (held->undo == PFNLAB_PAGES_UNMAP)
+		unmap_pages(held->at);
 	else
 		io_mapping_free(held->at);
 	list_del(&held->link);
@@ -66,7 +100,7 @@ static long let_go_of(unsigned int undo, u64 start)
 	return -ENOENT;
 }
 
-static long ioremap_held(const struct pfnlab_kernel_map *ask)
+static long ioremap_held(const struct pfnlab_kernel_map *ask, u64 start)
 {
 	static void __iomem *(*const ways[])(resource_size_t, unsigned long) = {
 		[PFNLAB_IOREMAP] = ioremap, [PFNLAB_IOREMAP_WC] = ioremap_wc,
@@ -76,7 +110,28 @@ static long ioremap_held(const struct pfnlab_kernel_map *ask)
 
 	if (ask->how >= ARRAY_SIZE(ways))
 		return -EINVAL;
-	return hold(PFNLAB_IOREMAP_UNMAP, ask->start, (void __force *)ways[ask->how](ask->start, ask->len));
+	return hold(PFNLAB_IOREMAP_UNMAP, start, ask->len, (void __force *)ways[ask->how](start, ask->len));
+}
+
+static long reserve_wc(u64 start, u64 len)
+{
+	long error = arch_io_reserve_memtype_wc(start, len);
+
+	return error ?: hold(PFNLAB_FREE_WC, start, len, &helds);
+}
+
+/* Whatever range is asked for is freed; of what was reserved nothing is left to undo then. */
+static void free_wc(u64 start, u64 len)
+{
+	struct held *held;
+
+	list_for_each_entry(held, &helds, link) {
+		if (held->undo == PFNLAB_FREE_WC && held->start == start && held->len == len) {
+			let_go(held);
+			return;
+		}
+	}
+	arch_io_free_memtype_wc(start, len);
 }
 
 static long claim(const struct pfnlab_range *ask)
@@ -140,8 +195,10 @@ static void undo_all(void)
 	memset(page_address(driver_ram), 0, PFNLAB_RAM_PAGES * PAGE_SIZE);
 }
 
-static long serve(unsigned int command, const union request *ask)
+static long serve(unsigned int command, union request *ask)
 {
+	u64 start = physical(ask->start.start);
+
 	switch (command) {
 	case PFNLAB_CLAIM:
 		return claim(&ask->range);
@@ -149,17 +206,28 @@ static long serve(unsigned int command, const union request *ask)
 		release();
 		return 0;
 	case PFNLAB_IOREMAP_MAP:
-		return ioremap_held(&ask->kernel_map);
+		return ioremap_held(&ask->kernel_map, start);
 	case PFNLAB_MEMREMAP_MAP:
-		return hold(PFNLAB_MEMREMAP_UNMAP, ask->kernel_map.start,
-			    memremap(ask->kernel_map.start, ask->kernel_map.len, ask->kernel_map.how));
+		return hold(PFNLAB_MEMREMAP_UNMAP, start, ask->kernel_map.len,
+			    memremap(start, ask->kernel_map.len, ask->kernel_map.how));
 	case PFNLAB_IO_MAPPING:
-		return hold(PFNLAB_IO_MAPPING_FREE, ask->range.start,
-			    io_mapping_create_wc(ask->range.start, ask->range.len));
+		return hold(PFNLAB_IO_MAPPING_FREE, start, ask->range.len,
+			    io_mapping_create_wc(start, ask->range.len));
+	case PFNLAB_RESERVE_WC:
+		return reserve_wc(start, ask->range.len);
+	case PFNLAB_FREE_WC:
+		free_wc(start, ask->range.len);
+		return 0;
+	case PFNLAB_PHYS_WC_ADD:
+		ask->number.number = arch_phys_wc_add(start, ask->range.len);
+		return 0;
+	case PFNLAB_PAGES_MAP:
+		return map_pages(&ask->kernel_map, start);
 	case PFNLAB_IOREMAP_UNMAP:
 	case PFNLAB_MEMREMAP_UNMAP:
 	case PFNLAB_IO_MAPPING_FREE:
-		return let_go_of(command, ask->start.start);
+	case PFNLAB_PAGES_UNMAP:
+		return let_go_of(command, start);
 	case PFNLAB_SET_MEMORY:
 		return set_memory(&ask->set);
 	case PFNLAB_MEMTYPE_FREE:
@@ -172,7 +240,7 @@ static long serve(unsigned int command, const union request *ask)
 	}
 }
 
-long kernel_request(unsigned int command, const union request *ask)
+long kernel_request(unsigned int command, union request *ask)
 {
 	long error;
 

@@ -146,6 +146,21 @@ static int remap_halves(struct vm_area_struct *vma, unsigned long size)
 	return error ?: remap(vma, half, size - half);
 }
 
+static int apply_one(pte_t *pte, unsigned long addr, void *data)
+{
+	struct vm_area_struct *vma = data;
+	unsigned long pfn = vma->vm_pgoff + ((addr - vma->vm_start) >> PAGE_SHIFT);
+
+	set_pte_at(vma->vm_mm, addr, pte, pte_mkspecial(pfn_pte(pfn, vma->vm_page_prot)));
+	return 0;
+}
+
+static int apply(struct vm_area_struct *vma, unsigned long size)
+{
+	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	return apply_to_page_range(vma->vm_mm, vma->vm_start, size, apply_one, vma);
+}
+
 static int populate_later(struct vm_area_struct *vma, vm_flags_t special)
 {
 	if (special == VM_PFNMAP && is_cow(vma))
@@ -177,6 +192,8 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 		return HUGE_KINDS ? populate_later(vma, VM_PFNMAP) : -EOPNOTSUPP;
 	case PFNLAB_FAULT_MIXED:
 		return populate_later(vma, VM_MIXEDMAP);
+	case PFNLAB_APPLY:
+		return apply(vma, size);
 	case PFNLAB_FAIL:
 		return -ENXIO;
 	default:

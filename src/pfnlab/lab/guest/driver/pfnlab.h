@@ -23,6 +23,7 @@ enum pfnlab_kind {
 	PFNLAB_FAIL = 8,              /* mmap answers ENXIO */
 	PFNLAB_FAULT_PMD,             /* vmf_insert_pfn_pmd where a leaf fits; from 6.12 */
 	PFNLAB_FAULT_PUD,             /* vmf_insert_pfn_pud, else PMD */
+	PFNLAB_APPLY,                 /* apply_to_page_range, as i915 does: nobody is asked for a cache mode */
 };
 
 /* Cache mode of vm_page_prot. */
@@ -37,6 +38,7 @@ enum pfnlab_ioremap {
 enum pfnlab_set_memory { PFNLAB_SET_WB, PFNLAB_SET_WC, PFNLAB_SET_UC };
 
 #define PFNLAB_RAM_PAGES 16       /* the driver's own pages */
+#define PFNLAB_OF_RAM (1ULL << 63) /* in a physical address: counted from the begin of these */
 
 struct pfnlab_map { __u64 kind, mode, start, len, insert; };
 struct pfnlab_unmap { __u64 start, len, even_cows; };
@@ -66,5 +68,10 @@ struct pfnlab_number { __u64 number; };
 #define PFNLAB_SET_MEMORY      _IOW('p', 14, struct pfnlab_set)
 #define PFNLAB_RAM             _IOR('p', 15, struct pfnlab_number)
 #define PFNLAB_RESET           _IO('p', 16)
+#define PFNLAB_RESERVE_WC      _IOW('p', 17, struct pfnlab_range)
+#define PFNLAB_FREE_WC         _IOW('p', 18, struct pfnlab_range)
+#define PFNLAB_PHYS_WC_ADD     _IOWR('p', 19, struct pfnlab_range)
+#define PFNLAB_PAGES_MAP       _IOW('p', 20, struct pfnlab_kernel_map)
+#define PFNLAB_PAGES_UNMAP     _IOW('p', 21, struct pfnlab_start)
 
 #endif

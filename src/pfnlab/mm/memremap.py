@@ -1,0 +1,49 @@
+"""memremap and memremap_pages: the kernel maps what is memory, or is to be taken for it (S9.7, S4.9)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.bits import PAGE_PAT
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.mm.ioremap import ioremap, iounmap, is_memory
+from pfnlab.mm.kernel import Kernel
+from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+
+
+def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+    """Map *pfns* as memory: RAM has its place in the direct map already, anything else is ioremapped.
+
+    :raises ModelledErrno: ENOMEM, for a NULL pointer
+    """
+    if not is_memory(kernel, pfns):
+        ioremap(kernel, pfns, mode)
+    elif mode is not CacheMode.WB:
+        where, size = pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE
+        kernel.warn_once("kernel/iomem.c", f"memremap attempted on ram {where:#018x} size: {size:#x}")
+        raise ModelledErrno(errno.ENOMEM)
+
+
+def memunmap(kernel: Kernel, pfns: PfnRange) -> None:
+    """Undo :func:`memremap`: a place in the direct map stays."""
+    if not is_memory(kernel, pfns):
+        iounmap(kernel, pfns)
+
+
+def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+    """Make struct pages for *pfns* of a device, and book them as remap_pfn_range does (S4.9).
+
+    :param mode: what the kind of memory asks for
+    :raises ModelledErrno: what the book says: EBUSY beside another mode, EINVAL where the mode granted will
+        not do
+    """
+    prot = kernel.platform.pat.cachemode2protval(mode)
+    if kernel.tracker.memremap_pages(pfns, prot) & PAGE_PAT:
+        # The direct map gets large entries, where this bit means that they are large (prot_sethuge).
+        kernel.pr_warn_once("WARNING at arch/x86/mm/init_64.c")
+
+
+def memunmap_pages(kernel: Kernel, pfns: PfnRange) -> None:
+    """The struct pages go, and their entry of the book."""
+    kernel.tracker.memunmap_pages(pfns)

@@ -1,0 +1,42 @@
+"""What may stand before an operation: the kernel is made to fail, to leave out, or to stand still."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """A forced refusal: a kernel function fails on one of its calls within an operation.
+
+    :param function: the kernel function
+    :param nth: which call of it, counted from 1
+    :param inside: count only from the first call of this function on, or None
+    """
+
+    function: str
+    nth: int
+    inside: str | None = None
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Where the acting task's processor stands still until the next ``release``.
+
+    :param function: the kernel function, or ``unlink``, whose name differs between series
+    :param nth: which call of it within the operation, counted from 1
+    :param at_return: where the call has returned, instead of its beginning
+    """
+
+    function: str
+    nth: int = 1
+    at_return: bool = False
+
+
+class Skip(msgspec.Struct, frozen=True):
+    """A forced omission: a kernel function returns at once on one of its calls within an operation.
+
+    :param function: the kernel function, one that returns nothing
+    :param nth: which call of it, counted from 1
+    """
+
+    function: str
+    nth: int = 1

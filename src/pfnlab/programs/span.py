@@ -1,0 +1,21 @@
+"""Pages of something that has a name."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``."""
+
+    name: str
+    start: int
+    end: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages the span holds."""
+        return self.end - self.start
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.start}:{self.end}]"

@@ -1,0 +1,181 @@
+"""What a driver can do to its own mappings, and what it keeps for itself."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.platform import qemu_q35
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.users.driver import DriverState
+from pfnlab.policies.profiles import PROFILES, SERIES
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+from pfnlab.units import PfnRange
+
+BAR = PfnRange(0xF8000, 0xF8200)
+LEAVES = [series for series in SERIES if PROFILES[series].huge_faults_ignore_thp]
+
+every_series = pytest.mark.parametrize("series", SERIES)
+leaves = pytest.mark.parametrize("series", LEAVES)
+
+
+def run(series: str, *ops: str, device: str = "bar: pci, 1024 pages") -> tuple[Step, ...]:
+    """The steps of a program and its end, invariants checked after each."""
+    text = "\n".join(("pfnlab program 1", f"device {device}", *ops, ""))
+    return ModelMachine(series).run_one(load_text(text), check=True).steps
+
+
+def entries(step: Step) -> list[str]:
+    """The entries that are there, as `a[0:4] L1 WC`."""
+    return [f"{seen.span} {' '.join(seen.entry.split()[:2])}" for seen in step.ptes or () if seen.target]
+
+
+def kernel_of(series: str = "7.2") -> Kernel:
+    """A kernel that has just booted."""
+    return Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+
+
+@every_series
+def test_entries_a_driver_fills_by_itself_are_nobodys_business(series: str) -> None:
+    """
+    Write-combining beside uncached: nothing is booked, nothing is looked up, nothing is said.
+    """
+    other, mine, _ = run(
+        series, "b = mmap bar[0:4] uc shared rw", "a = mmap bar[0:4] driver apply wc shared rw"
+    )
+
+    assert ["bar[0:4] uc-"] == [str(entry) for entry in mine.book]
+    assert other.book == mine.book
+    assert ["b[0:4] L1 UC-", "a[0:4] L1 WC"] == entries(mine)
+    assert () == mine.log
+
+
+@every_series
+def test_what_a_driver_filled_by_itself_comes_back_as_the_book_says(series: str) -> None:
+    """
+    The fault handler asks the book, where the entry it replaces was never asked about.
+    """
+    *_, back, _ = run(series, "a = mmap bar[0:2] driver apply wc shared rw", "zap_vma_ptes a[1]", "read a[1]")
+
+    assert ["a[0:1] L1 WC", "a[1:2] L1 UC-"] == entries(back)
+
+
+@every_series
+def test_a_fault_in_a_private_mapping_is_refused(series: str) -> None:
+    """
+    Inserting there would stop the kernel, so the driver answers with a signal.
+    """
+    *_, touched, _ = run(
+        series, "a = mmap bar[0:2] driver remap private rw", "zap_vma_ptes a[1]", "read a[1]"
+    )
+
+    assert "SIGBUS code=2" == touched.value
+
+
+@leaves
+def test_a_leaf_where_one_fits(series: str) -> None:
+    """
+    One fault fills 2 MiB, in the mode of its first page.
+    """
+    *_, read, _ = run(
+        series,
+        "b = mmap bar[0:1] wc shared rw",
+        "a = mmap bar[0:1024] driver fault_pmd shared rw",
+        "read a[5]",
+        "read a[600]",
+    )
+
+    assert ["b[0:1] L1 WC", "a[0:512] L2 WC", "a[512:1024] L2 UC-"] == entries(read)
+
+
+@leaves
+@pytest.mark.parametrize(
+    ("mapping", "page"), [("bar[0:511]", 5), ("bar[1:1024]", 600), ("bar[256:1024]", 700)]
+)
+def test_a_page_where_no_leaf_fits(series: str, mapping: str, page: int) -> None:
+    """
+    The leaf would stick out of the mapping, or the frames are not aligned as the addresses are.
+    """
+    *_, read, _ = run(series, f"a = mmap {mapping} driver fault_pmd shared rw", f"read a[{page}]")
+
+    assert [f"a[{page}:{page + 1}] L1 UC-"] == entries(read)
+
+
+@leaves
+def test_a_zap_of_a_part_flushes_the_leaf_at_once(series: str) -> None:
+    """
+    It is split away by the walk, before the gather is finished (S6.3.3, S8.1.10).
+    """
+    *_, zapped, _ = run(
+        series, "a = mmap bar[0:1024] driver fault_pmd shared rw", "read a[5]", "unmap_mapping_range bar[7]"
+    )
+
+    assert ("clear a[7]", "flush a[0:512]", "finish") == (zapped.events or ())[-3:]
+    assert [] == entries(zapped)
+
+
+@pytest.mark.parametrize("series", [series for series in SERIES if series not in LEAVES and series != "6.1"])
+def test_no_leaf_where_huge_pages_are_off(series: str) -> None:
+    """
+    A machine that small has transparent_hugepage=never, which these series obey.
+    """
+    *_, read, _ = run(series, "a = mmap bar[0:1024] driver fault_pmd shared rw", "read a[5]")
+
+    assert ["a[5:6] L1 UC-"] == entries(read)
+
+
+def test_no_leaves_before_6_12() -> None:
+    """
+    The driver says so when it is asked to map.
+    """
+    mapped, _ = run("6.1", "a = mmap bar[0:1024] driver fault_pmd shared rw")
+
+    assert "EOPNOTSUPP" == mapped.result
+
+
+def test_the_newest_of_a_kind_goes_first() -> None:
+    """
+    Each kind of mapping is undone on its own.
+    """
+    kernel, driver = kernel_of(), DriverState()
+    first, second = PfnRange(BAR.start, BAR.start + 1), PfnRange(BAR.start + 1, BAR.start + 2)
+    driver.memremap(kernel, first, CacheMode.WC)
+    driver.memremap(kernel, second, CacheMode.WC)
+    driver.ioremap(kernel, first, CacheMode.WC)
+
+    driver.let_go(kernel, "memremap")
+
+    assert [first.start, first.start] == [entry.start >> 12 for entry in kernel.book.entries()]
+
+
+@pytest.mark.parametrize("kind", ["ioremap", "memremap", "io_mapping", "memremap_pages"])
+def test_nothing_can_be_undone_twice(kind: str) -> None:
+    """
+    ENOENT when the driver holds none.
+    """
+    with pytest.raises(ModelledErrno) as refused:
+        DriverState().let_go(kernel_of(), kind)
+
+    assert errno.ENOENT == refused.value.errno
+
+
+def test_struct_pages_are_there_once() -> None:
+    """
+    A second time is refused with a warning, each time.
+    """
+    kernel, driver = kernel_of(), DriverState()
+    driver.memremap_pages(kernel, BAR, p2pdma=False)
+
+    for _ in range(2):
+        with pytest.raises(ModelledErrno) as refused:
+            driver.memremap_pages(kernel, BAR, p2pdma=True)
+
+    assert errno.ENOMEM == refused.value.errno
+    assert ["Conflicting mapping in same section", "WARNING at mm/memremap.c"] * 2 == kernel.trace.take()[1]
+    assert 1 == len(kernel.book.entries())
