@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.fuzz.grammar import Bias, draw
-from pfnlab.fuzz.kinds import EVERYWHERE, Vocabulary, kind_of, pairs_of
+from pfnlab.fuzz.kinds import ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
 from pfnlab.lab.driver_programs import needs_driver, needs_vfio
 from pfnlab.lab.placement import check_placeable
 from pfnlab.programs.checks import check_program
 from pfnlab.programs.form import from_json, to_json
 from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import Walk, Walker, is_held, tasks_of
+from pfnlab.programs.ops import ADVICE, Walk, Walker, is_held, tasks_of
 
 NUMBERS = st.integers(0, 1 << 32)
 VOCABULARIES = st.builds(Vocabulary, driver=st.booleans(), schedules=st.booleans(), vfio=st.booleans())
@@ -112,6 +112,15 @@ def test_no_more_than_four_tasks_live() -> None:
         for op in draw(2, index).ops:
             alive += (kind_of(op.call) == "fork") - (kind_of(op.call) in ("exit", "kill"))
             assert alive <= 4
+
+
+def test_rows_are_of_things_there_are() -> None:
+    """Every step of a row is a kind of operation, or advice, perhaps on all of an area."""
+    steps = {step for rows in PLANS.values() for row in rows for step in row}
+    kinds = Vocabulary(driver=True, vfio=True).kinds
+
+    assert {step.removesuffix(ALL) for step in steps} <= set(kinds) | set(ADVICE)
+    assert set(PLANS) <= set(kinds)
 
 
 def test_pairs_are_of_one_area() -> None:

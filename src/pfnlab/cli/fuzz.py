@@ -65,7 +65,10 @@ def fuzz(request: FuzzRequest) -> int:
             machines, state, Folder(request.findings), watched=request.coverage, on_progress=shown.show
         )
         watched = campaign.watched
+        before, began = state.next, time.monotonic()
         campaign.run(programs, request.seconds, request.stop_after)
+        seconds = max(time.monotonic() - began, 0.001)
+    say(f"{state.next - before} programs in {seconds:.0f} s, {(state.next - before) / seconds:.1f} a second")
     if request.as_json:
         print(summary_json(state, watched=watched).decode())
     else:

@@ -224,6 +224,8 @@ class Calls:
         if kind in _ON_ORDINARY and draw.random() < 0.3:
             rather = self.ordinary
         name = places.area(rather)
+        if kind in ADVICE:
+            return Madvise(places.span(name), kind)
         match kind:
             case "mprotect":
                 return Mprotect(

@@ -83,13 +83,17 @@ EVERYWHERE |= {"memremap_pages", "memunmap_pages"}
 ALL = " all"
 
 #: What often follows in a program that means something: a page is written, shared with a child and written
-#: again; ordinary memory is touched and then changed. Chance alone comes by such rows too seldom.
+#: again; ordinary memory is touched and then changed. Chance alone comes by such rows too seldom. A word of
+#: advice stands for madvise with it.
 PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap anon": (
         ("write", "mprotect"),
         ("write", "mprotect", "read"),
-        ("write", "madvise", "fork"),
+        ("write", "wipeonfork", "fork"),
+        ("write", "dontneed", "fork"),
         ("madvise",),
+        ("random", "sequential"),
+        ("dontfork", "mprotect"),
         ("mprotect", "madvise"),
         ("mlock",),
         ("mremap to",),
@@ -108,13 +112,13 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("read", "memory_disable", "read"), ("write", "fork", "memory_disable"), ("write", "munmap")),
         *(("read", "mprotect", "read"), ("read", "fork", "read"), ("read", "mremap to", "read"), ("munmap",)),
     ),
-    "munmap": (("msync all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
+    "munmap": (("msync all",), ("random all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
     "fork": (("mprotect", "mprotect", "write"), ("walk",), ("read",)),
     "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
     "memory_disable": (("read",), ("memory_enable", "read")),
     "mprotect": (("read",), ("write",)),
     "mseal": (("munmap",), ("mmap over",), ("mprotect",)),
-    "request_mem_region": (("mmap",), ("mmap", "write")),
+    "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
     "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
 }
 

@@ -109,7 +109,7 @@ class Places:
     def area(self, rather: Collection[str] = ()) -> str:
         """An area, rather one with something in it, and one of *rather* if there is any."""
         stays = self._last is not None and (not rather or self._last.name in rather) and self.stays
-        if rather and not stays and self._random.random() < 0.8:
+        if rather and not stays and self._random.random() < 0.7:
             return self._random.choice(sorted(rather))
         if self._last is not None and self._random.random() < (0.85 if self.stays else 0.5):
             return self._last.name
