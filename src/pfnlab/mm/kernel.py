@@ -90,6 +90,8 @@ class Kernel:
         self.driver: Any = None
         #: Devices that were opened through vfio-pci, by name; its own likewise.
         self.vfio: dict[str, Any] = {}
+        #: Devices on the PCI bus, by name; the PCI files' own.
+        self.pci: dict[str, Any] = {}
         self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []

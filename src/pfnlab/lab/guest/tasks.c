@@ -230,6 +230,9 @@ void task_operate(struct op *op, struct answer *answer)
 	} else if (op->verb == VFIO_CLOSE && tasks[op->task].pid) {
 		answer->ret = vfio_close();
 		answer->error = answer->ret ? errno : 0;
+	} else if (op->verb == SLOT && tasks[op->task].pid) {
+		answer->ret = slot_await(op->arg[0]);
+		answer->error = answer->ret ? errno : 0;
 	} else if (begin(op, answer) && op->part == WHOLE) {
 		memset(answer, 0, sizeof *answer);
 		if (collect(op->task, OP_LIMIT_MS, answer))

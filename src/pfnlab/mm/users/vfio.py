@@ -56,6 +56,7 @@ class VfioDevice:
     mapping: AddressSpace = "vfio"
     write_notify: bool = False
     own_placement: bool = False
+    placement_errno: int = 0
     mmap_prepare: bool = False
     has_fault: bool = True
     has_access: bool = False
