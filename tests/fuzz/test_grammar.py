@@ -18,7 +18,8 @@ from pfnlab.programs.load import load_text
 from pfnlab.programs.ops import ADVICE, Walk, Walker, is_held, tasks_of
 
 NUMBERS = st.integers(0, 1 << 32)
-VOCABULARIES = st.builds(Vocabulary, driver=st.booleans(), schedules=st.booleans(), vfio=st.booleans())
+_ANY = st.booleans()
+VOCABULARIES = st.builds(Vocabulary, driver=_ANY, schedules=_ANY, vfio=_ANY, slots=_ANY)
 
 
 @given(NUMBERS, NUMBERS, VOCABULARIES)
@@ -75,7 +76,7 @@ def test_programs_have_about_twelve_operations() -> None:
 def test_everything_is_said_sooner_or_later() -> None:
     """Each kind of operation, up to four tasks, neighbouring devices, small and large ones, forced
     failures."""
-    vocabulary = Vocabulary(driver=True, vfio=True)
+    vocabulary = Vocabulary(driver=True, vfio=True, slots=True)
     programs = [draw(1, index, vocabulary) for index in range(1500)]
     ops = [op for program in programs for op in program.ops]
     sizes = {device.pages for program in programs for device in program.devices}

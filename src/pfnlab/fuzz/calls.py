@@ -73,6 +73,7 @@ from pfnlab.programs.ops import (
     Walker,
     Write,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON
 
@@ -146,11 +147,15 @@ _ON_MEMORY: dict[str, Callable[[Span], Call]] = {
     "arch_phys_wc_add": ArchPhysWcAdd,
 }
 
-#: What is done to a device opened through vfio-pci.
-_VFIO: dict[str, type[MemoryDisable | MemoryEnable | VfioClose]] = {
+#: What is done to a device as a whole, through vfio-pci or in its slot.
+_WHOLE_DEVICE: dict[str, Callable[[str], Call]] = {
     "memory_disable": MemoryDisable,
     "memory_enable": MemoryEnable,
     "vfio_close": VfioClose,
+    "remove": Remove,
+    "rescan": Rescan,
+    "unplug": Unplug,
+    "plug": Plug,
 }
 
 _RANGED: dict[str, type[Munmap | Mlock | Munlock | Msync | Mseal | ZapVmaPtes]] = {
@@ -212,8 +217,8 @@ class Calls:
                 claimed := places.claimed(self._rare or draw.random() < 0.25)
             ) is not None:
                 return RequestMemRegion(claimed)
-        if kind in _VFIO:
-            return _VFIO[kind](places.bar_span().name)
+        if kind in _WHOLE_DEVICE:
+            return _WHOLE_DEVICE[kind](places.bar_span().name)
         plain = _PLAIN.get(kind)
         return plain() if plain is not None else self.ranged(kind)
 

@@ -69,6 +69,12 @@ _VFIO_KINDS: dict[str, float] = {
     "vfio_close": 2,
 }
 
+#: Kinds that take a device away or put one there, which takes a guest of its own and only one device.
+_SLOT_KINDS: dict[str, float] = {"remove": 6, "rescan": 7, "unplug": 5, "plug": 9}
+
+#: What of a driver such a program leaves alone: what a claim does to a device that comes or goes has no rule.
+_NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
+
 #: Kinds that concern no area, so that they follow and precede what was done in any.
 EVERYWHERE = frozenset(
     {"fork", "exit", "kill", "exec", "mlockall", "memtype_list", "look", "release_mem_region"}
@@ -77,7 +83,7 @@ EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap"
 EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", "memremap", "memunmap", "set_memory"}
 EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free"}
 EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"}
-EVERYWHERE |= {"memremap_pages", "memunmap_pages"}
+EVERYWHERE |= {"memremap_pages", "memunmap_pages", *_SLOT_KINDS}
 
 #: Behind a kind of :data:`PLANS`: on all that was ever mapped in the area, holes included.
 ALL = " all"
@@ -125,8 +131,9 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
 #: Kinds that end tasks or make them, which has no place in the middle of a schedule.
 NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})
 
-#: Kinds that are not repeated: a task ends once, and each has a name of its own; a release needs its hold.
-ONCE = frozenset({"exit", "kill", "fork", "fork refused", "thread", "release"})
+#: Kinds that are not repeated: a task ends once, and each has a name of its own; a release needs its hold,
+#: and a slot is full or empty.
+ONCE = frozenset({"exit", "kill", "fork", "fork refused", "thread", "release", *_SLOT_KINDS})
 
 #: Kinds that end a task, or what it has.
 ENDS = frozenset({"exit", "kill", "exec"})
@@ -138,24 +145,28 @@ class Vocabulary(msgspec.Struct, frozen=True):
     :param driver: operations of the guest driver
     :param schedules: threads, and processors that are held
     :param vfio: devices opened through vfio-pci
+    :param slots: devices that come and go
     """
 
     driver: bool = False
     schedules: bool = False
     vfio: bool = False
+    slots: bool = False
 
     @property
     def kinds(self) -> dict[str, float]:
         """The kinds of operations and their weights."""
         driver = _DRIVER_KINDS if self.driver else {}
-        return _USER_KINDS | driver | (_VFIO_KINDS if self.vfio else {})
+        vfio = _VFIO_KINDS if self.vfio else {}
+        return _USER_KINDS | driver | vfio | (_SLOT_KINDS if self.slots else {})
 
-    def kinds_of(self, *, vfio: bool) -> dict[str, float]:
-        """Those one program may have: a guest has the driver or vfio-pci.
+    def kinds_of(self, *, vfio: bool, slot: bool) -> dict[str, float]:
+        """Those one program may have: a guest has the driver or vfio-pci, and perhaps a slot.
 
         :param vfio: it has a device opened through vfio-pci
+        :param slot: its device comes and goes
         """
-        never = _DRIVER_KINDS if vfio else _VFIO_KINDS
+        never = set(_DRIVER_KINDS if vfio else _VFIO_KINDS) | (_NO_SLOT if slot else set(_SLOT_KINDS))
         return {kind: weight for kind, weight in self.kinds.items() if kind not in never}
 
 

@@ -26,8 +26,8 @@ _SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE
 #: A BAR of 1 GiB, for which a guest is booted.
 _LARGE = 1 << 18
 
-#: Sizes of a device that vfio-pci opened, which is the beginning of a guest's BAR: leaves of 2 MiB fit.
-_VFIO_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
+#: Sizes of a device that is the beginning of a guest's BAR, as for vfio-pci: leaves of 2 MiB fit.
+_ALONE_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
 
 #: Sizes of a lowmem device: what a guest has in multiples of 8 pages must do for all of them.
 _LOW_SIZES = (1, 2, 7, 8, 16)
@@ -38,18 +38,18 @@ _USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driv
 _TAIL_PAGES = 1024
 
 
-def devices(random: Random, *, rare: bool, vfio: bool = False) -> tuple[Device, ...]:
+def devices(random: Random, *, rare: bool, alone: bool = False) -> tuple[Device, ...]:
     """One to three devices, neighbours in the order they are named.
 
     :param rare: the first may be large
-    :param vfio: the first is opened through vfio-pci, and the only one of its kind
+    :param alone: the first is the only one of its kind: for vfio-pci, or it comes and goes
     """
-    choices = _VFIO_SIZES if vfio else _SIZES
-    large = rare and not vfio and random.random() < 0.4
+    choices = _ALONE_SIZES if alone else _SIZES
+    large = rare and not alone and random.random() < 0.4
     found = [
         Device("bar", "pci", _LARGE if large else random.choices(list(choices), list(choices.values()))[0])
     ]
-    if not vfio and random.random() < 0.25:
+    if not alone and random.random() < 0.25:
         found.append(Device("bar2", "pci", random.choice((1, 4, 16, 64))))
     if random.random() < 0.2:
         found.append(Device("low", "lowmem", random.choice(_LOW_SIZES)))
