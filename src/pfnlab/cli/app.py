@@ -119,6 +119,7 @@ def fuzz(
         bool, typer.Option("--schedules", help="With threads, and processors that are held.")
     ] = False,
     vfio: Annotated[bool, typer.Option("--vfio", help="With devices opened through vfio-pci.")] = False,
+    slots: Annotated[bool, typer.Option("--slots", help="With devices that come and go.")] = False,
     coverage: Annotated[bool, typer.Option(help="Watch which branches of the model are reached.")] = True,
     stop_after: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End when so many findings were met.")
@@ -139,6 +140,7 @@ def fuzz(
             driver,
             schedules,
             vfio,
+            slots,
             coverage,
             stop_after,
             as_json,

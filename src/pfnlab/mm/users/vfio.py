@@ -81,11 +81,11 @@ class VfioDevice:
     def mmap(self, vma: Vma) -> None:
         """vfio_pci_core_mmap: nothing is filled, but the BAR is claimed by now (S9.4.6).
 
-        :raises ModelledErrno: EINVAL for private mappings and beyond the BAR, EBUSY where another driver is,
+        :raises ModelledErrno: EINVAL for private mappings and outside the BAR, EBUSY where another driver is,
             ENOMEM when the kernel cannot map it for itself
         """
         first = vma.pgoff - BAR_OFFSET
-        if not vma.flags & VM_SHARED or first + vma.nr > self.pages.nr:
+        if not vma.flags & VM_SHARED or first < 0 or first + vma.nr > self.pages.nr:
             raise ModelledErrno(errno.EINVAL)
         self._claim()
         vma.page_prot = pgprot_noncached(vma.page_prot, self.kernel.platform.pat)
