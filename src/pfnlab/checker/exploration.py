@@ -29,6 +29,8 @@ class Exploration(Generic[State]):
     :param premises: by property name, in how many states the question arose
     :param fired: how often each kind of action was a step
     :param seconds: how long the search took
+    :param frontier: how many states wait to be expanded
+    :param expanded: how many states were expanded
     :param note: what else to know about the counts, one line
     """
 
@@ -42,7 +44,19 @@ class Exploration(Generic[State]):
     premises: Counter[str] = field(default_factory=Counter)
     fired: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    frontier: int = 0
+    expanded: int = 0
     note: str = ""
+
+    @property
+    def rate(self) -> float:
+        """States a second."""
+        return self.states / self.seconds if self.seconds else 0.0
+
+    @property
+    def violated(self) -> bool:
+        """Whether an ``always`` property is broken."""
+        return any(one.kind == "always" and one.name in self.discoveries for one in self.properties)
 
     @property
     def complete(self) -> bool:

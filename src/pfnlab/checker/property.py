@@ -14,8 +14,8 @@ class Property(Generic[State]):
     """A question about the reachable states.
 
     :param name: what a report calls it
-    :param kind: ``always``: no reachable state breaks it. ``sometimes``: some reachable state satisfies it, which
-        guards against a search that looked at nothing
+    :param kind: ``always``: no reachable state breaks it. ``sometimes``: some reachable state satisfies it,
+        which guards against a search that looked at nothing
     :param holds: the predicate
     :param premise: where the question arises at all; a property whose premise was never true holds vacuously,
         and a search says so
