@@ -1,4 +1,4 @@
-"""The modelled kernel as something to search: a state is a kernel between two operations, a step is an operation."""
+"""The modelled kernel as something to search: states are kernels between operations, steps are operations."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ class KernelModel:
             if not unchanged:
                 kernel = None
 
-    def key(self, state: State) -> State:
+    def key(self, state: State) -> tuple[bytes, tuple[str, ...]]:
         """A state is its own key: names are canonical in it."""
-        return state
+        return state.value, state.facts
 
     def moment(self, state: State) -> Moment:
         """*state*, to be looked at."""
@@ -172,7 +172,7 @@ def _renamed(op: Op, area: str) -> Op:
 def _footprint(kernel: Kernel) -> object:
     """What a fork that fails must leave as it was: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
-    return mms, list(kernel.book._entries), len(kernel.i_mmap)
+    return mms, sorted(kernel.book._entries), len(kernel.i_mmap)
 
 
 Judge = Callable[[Moment], bool | None]

@@ -92,7 +92,7 @@ class Naming:
 
 
 def task_name(number: int) -> str:
-    """What a canonical state calls its tasks, counted from 0; every operation is some task's, so there is one."""
+    """What a canonical state calls its tasks, counted from 0; there is always one."""
     return MAIN_TASK if number == 0 else f"p{number}"
 
 
@@ -202,7 +202,7 @@ class Packing:
 def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
     """Everything about *kernel* that outlives an operation; kernel log and events do not.
 
-    :param naming: what its tasks and areas are called instead; then what only names or counts is left out too:
+    :param naming: what its tasks and areas are called instead; what only names or counts is left out then:
         process numbers, contents of pages, accessed bits, counters that only grow, warnings given once
     :raises Undecided: a policy remembers something that is no value
     """

@@ -155,8 +155,14 @@ def _by(op: Op, task: Task, call: Call) -> Op:
 
 def _at(call: Call, start: int, end: int) -> Call:
     span = _span(start, end)
-    one_page = getattr(call, "span", span).pages == 1 and type(call).__name__ in ("Read", "Write", "ProcessVmReadv")
-    return msgspec.structs.replace(call, span=Span(span.name, span.start, span.start + 1) if one_page else span)
+    one_page = getattr(call, "span", span).pages == 1 and type(call).__name__ in (
+        "Read",
+        "Write",
+        "ProcessVmReadv",
+    )
+    return msgspec.structs.replace(
+        call, span=Span(span.name, span.start, span.start + 1) if one_page else span
+    )
 
 
 def _span(start: int, end: int) -> Span:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, Judge, KernelModel, Moment, State
 from pfnlab.checker.property import Property
+from pfnlab.checker.scope import Scope
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
@@ -21,6 +22,7 @@ from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import DriverFile
 from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.vma import Vma
+from pfnlab.programs.ops import Fork, Mmap
 from pfnlab.programs.words import did_you_mean
 from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
 
@@ -29,12 +31,14 @@ class Question(NamedTuple):
     """A property by name.
 
     :param asks: what it says, one sentence
+    :param needs: words of operations without all of which a scope can say nothing of it
     """
 
     name: str
     kind: Literal["always", "sometimes"]
     asks: str
     judge: Judge
+    needs: tuple[str, ...] = ()
 
 
 def _vmas(kernel: Kernel) -> Iterator[Vma]:
@@ -245,33 +249,41 @@ def copied(moment: Moment) -> bool | None:
     )
 
 
-def _asked(name: str, kind: Literal["always", "sometimes"], judge: Judge) -> Question:
-    return Question(name, kind, " ".join((judge.__doc__ or "").split()).rstrip("."), judge)
+def _always(judge: Judge, *needs: str) -> Question:
+    return Question(judge.__name__, "always", _says(judge), judge, needs)
+
+
+def _sometimes(judge: Judge, *needs: str) -> Question:
+    return Question(judge.__name__, "sometimes", _says(judge), judge, needs)
+
+
+def _says(judge: Judge) -> str:
+    return " ".join((judge.__doc__ or "").split()).rstrip(".")
 
 
 #: Every property, in the order of a report.
 QUESTIONS: tuple[Question, ...] = (
-    _asked("no_leak", "always", no_leak),
-    _asked("no_loss", "always", no_loss),
-    _asked("freed_once", "always", freed_once),
-    _asked("exact", "always", exact),
-    _asked("one_mode", "always", one_mode),
-    _asked("direct_map", "always", direct_map),
-    _asked("no_stale", "always", no_stale),
-    _asked("memory_off", "always", memory_off),
-    _asked("claimed_unmapped", "always", claimed_unmapped),
-    _asked("claimed_free", "always", claimed_free),
-    _asked("fork_whole", "always", fork_whole),
-    _asked("no_warning", "always", no_warning),
-    _asked("counters", "always", counters),
-    _asked("split", "sometimes", split),
-    _asked("shared", "sometimes", shared),
-    _asked("copied", "sometimes", copied),
+    _always(no_leak),
+    _always(no_loss),
+    _always(freed_once),
+    _always(exact),
+    _always(one_mode),
+    _always(direct_map, "low memory"),
+    _always(no_stale, "write"),
+    _always(memory_off, "memory_disable"),
+    _always(claimed_unmapped, "request_mem_region"),
+    _always(claimed_free, "request_mem_region"),
+    _always(fork_whole, "fork that fails"),
+    _always(no_warning),
+    _always(counters),
+    _sometimes(split, "mprotect"),
+    _sometimes(shared, "fork"),
+    _sometimes(copied, "write", "private"),
 )
 
 
-def questions(names: Sequence[str] = ()) -> list[Question]:
-    """The questions called *names*, or all.
+def questions(names: Sequence[str] = (), scope: Scope | None = None) -> list[Question]:
+    """The questions called *names*, or all that *scope* can say something of.
 
     :raises Misuse: there is no such property
     """
@@ -279,7 +291,20 @@ def questions(names: Sequence[str] = ()) -> list[Question]:
     for name in names:
         if name not in known:
             raise Misuse(f"there is no property `{name}`{did_you_mean(name, known)}")
-    return [known[name] for name in names] if names else list(QUESTIONS)
+    if names:
+        return [known[name] for name in names]
+    had = _had(scope) if scope is not None else None
+    return [question for question in QUESTIONS if had is None or had.issuperset(question.needs)]
+
+
+def _had(scope: Scope) -> set[str]:
+    """The words of :attr:`Question.needs` a scope has."""
+    calls = [template.op.call for template in scope.templates]
+    had = {str(type(call).__struct_config__.tag) for call in calls}
+    had |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
+    had |= {"low memory" for device in scope.devices if device.kind == "lowmem"}
+    fails = [template.op for template in scope.templates if isinstance(template.op.call, Fork)]
+    return had | {"fork that fails" for op in fails if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
 
 
 def properties(model: KernelModel, asked: Sequence[Question]) -> list[Property[State]]:

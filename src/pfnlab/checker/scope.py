@@ -127,7 +127,13 @@ def read_scope(text: str, name: str, source: str = "") -> Scope:
     for field in content:
         if field not in _FIELDS:
             raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _FIELDS)}")
-    for field, wanted in (("devices", list), ("operations", list), ("tasks", int), ("areas", int), ("depth", int)):
+    for field, wanted in (
+        ("devices", list),
+        ("operations", list),
+        ("tasks", int),
+        ("areas", int),
+        ("depth", int),
+    ):
         if not isinstance(content.get(field), wanted) or content[field] in ([], 0):
             raise Misuse(f"{source}: `{field}` is missing: see the page about checking for an example")
     header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
@@ -147,7 +153,11 @@ def _template(header: list[str], line: Any, source: str) -> Template:
     if len(parts) > 1:
         raise Misuse(f"{source}: `{line}` names two places, an operation names one")
     part = _part(parts[0], line, source) if parts else None
-    filled = _PART.sub("new[0:1]", line) if "write" not in line and "read" not in line else _PART.sub("new[0]", line)
+    filled = (
+        _PART.sub("new[0:1]", line)
+        if "write" not in line and "read" not in line
+        else _PART.sub("new[0]", line)
+    )
     declared = "area new: 64 pages" if part else ""
     program = _parsed(header, declared, filled, source)
     if len(program.ops) != 1:
