@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pfnlab.checker.frozen import Naming, freeze, thaw
+from pfnlab.checker.moment import Moment
 from pfnlab.checker.operations import Renaming, Step, area_base, area_name, operations
 from pfnlab.checker.path import Path
 from pfnlab.checker.scope import Scope
@@ -36,21 +37,6 @@ class State(NamedTuple):
     facts: tuple[str, ...] = ()
 
 
-class Moment(NamedTuple):
-    """A state to be judged.
-
-    :param kernel: to look at, not to change
-    :param facts: as in :class:`State`
-    :param outcomes: how often each kind of operation has ended how in the search so far
-    :param places: where the scope's devices lie
-    """
-
-    kernel: Kernel
-    facts: tuple[str, ...]
-    outcomes: Counter[tuple[str, str]]
-    places: Places
-
-
 class KernelModel:
     """
     One modelled kernel and a scope.
@@ -70,27 +56,33 @@ class KernelModel:
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
+        #: What was made last, while nothing has changed it.
         self._live: tuple[State, Kernel] | None = None
+        self._moment: tuple[State, Moment] | None = None
         self._meet_everything()
 
     def initial(self) -> Iterable[State]:
         """A kernel that has just booted, with one task."""
-        yield self._state(self._booted(), ())
+        kernel = self._booted()
+        yield State(freeze(kernel, Naming(kernel, symmetry=self._symmetry)))
 
     def successors(self, state: State) -> Iterable[tuple[Step, State]]:
         """Every operation of the scope there is something to do for."""
         kernel: Kernel | None = self._thawed(state)
-        for op in list(operations(self._thawed(state), self.scope)):
-            if kernel is None:
-                kernel = self._thawed(state)
+        assert kernel is not None
+        for op in list(operations(kernel, self.scope)):
+            # A kernel an operation has changed nothing in is good for the next.
+            kernel = kernel or self._thawed(state)
             try:
-                after = self._perform(kernel, op)
+                facts = self._perform(kernel, op)
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
                 kernel = None
                 continue
+            naming = Naming(kernel, symmetry=self._symmetry)
+            after = State(freeze(kernel, naming), facts)
             self._live = (after, kernel)
-            unchanged = after.value == state.value and self._still_named(kernel)
+            unchanged = after.value == state.value and naming.as_it_is
             yield Step(op), after
             if not unchanged:
                 kernel = None
@@ -101,9 +93,10 @@ class KernelModel:
 
     def moment(self, state: State) -> Moment:
         """*state*, to be looked at."""
-        if self._live is None or self._live[0] is not state:
-            self._live = (state, self._thawed(state))
-        return Moment(self._live[1], state.facts, self.outcomes, self.places)
+        if self._moment is None or self._moment[0] is not state:
+            live = self._live[1] if self._live is not None and self._live[0] is state else self._thawed(state)
+            self._moment = (state, Moment(live, state.facts, self.outcomes))
+        return self._moment[1]
 
     def ops(self, path: Path[State]) -> list[Op]:
         """The operations along *path*, in the names of one program."""
@@ -119,7 +112,7 @@ class KernelModel:
         """*path* as a program any machine can run."""
         return self.scope.program(title, asks, self.ops(path))
 
-    def _perform(self, kernel: Kernel, op: Op) -> State:
+    def _perform(self, kernel: Kernel, op: Op) -> tuple[str, ...]:
         kernel._warned.clear()
         kernel.book._warned = frozenset()
         fork = isinstance(op.call, Fork)
@@ -130,15 +123,7 @@ class KernelModel:
         facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)]
         if fork and said.result != "ok" and _footprint(kernel) != before:
             facts.append(FORK_LEFT)
-        return self._state(kernel, tuple(facts))
-
-    def _state(self, kernel: Kernel, facts: tuple[str, ...]) -> State:
-        return State(freeze(kernel, Naming(kernel, symmetry=self._symmetry)), facts)
-
-    def _still_named(self, kernel: Kernel) -> bool:
-        """Whether everything in *kernel* is called what its state calls it."""
-        naming = Naming(kernel, symmetry=self._symmetry)
-        return not naming.moved and naming.tasks == list(kernel.tasks.values())
+        return tuple(facts)
 
     def _booted(self) -> Kernel:
         kernel = self.machine.boot(self._platform)
@@ -173,6 +158,3 @@ def _footprint(kernel: Kernel) -> object:
     """What a fork that fails must leave as it was: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
     return mms, sorted(kernel.book._entries), len(kernel.i_mmap)
-
-
-Judge = Callable[[Moment], bool | None]

@@ -71,6 +71,7 @@ class Naming:
         used = {(vma.start - FIRST_AREA_PAGE) // AREA_STRIDE for task in self.tasks for vma in task.mm._vmas}
         self.areas = sorted(used)
         self.moved: dict[int, int] = {}
+        self._in_order = True
         if not symmetry:
             self.areas = list(range(max(used, default=-1) + 1))
             return
@@ -79,6 +80,12 @@ class Naming:
         }
         if len(self.tasks) > 1:
             self.tasks.sort(key=self._shape)
+            self._in_order = self.tasks == list(kernel.tasks.values())
+
+    @property
+    def as_it_is(self) -> bool:
+        """Whether everything keeps its name."""
+        return not self.moved and self._in_order
 
     def _shape(self, task: Task) -> tuple[Any, ...]:
         """A task without the identity of anything, to sort by."""
@@ -167,14 +174,14 @@ class Packing:
             return known
         if type(value) is Vma and id(value) in self.vmas:
             return "v", self.vmas[id(value)]
+        if isinstance(value, tuple):
+            return ("t", _class_name(type(value)), *map(self.pack, value))
         if isinstance(value, Page):
             return "p", self.page(value)
         if isinstance(value, AnonVma):
             return "a", self.anon(value)
         if isinstance(value, Enum):
             return "e", _class_name(type(value)), value.value
-        if isinstance(value, tuple):
-            return ("t", _class_name(type(value)), *map(self.pack, value))
         if isinstance(value, FunctionType | BuiltinFunctionType | MethodType | type):
             raise Undecided(f"a policy or driver remembers {value!r}, which is no value the checker can keep")
         self._kept.append(value)

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, Judge, KernelModel, Moment, State
+from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
+from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.property import Property
 from pfnlab.checker.scope import Scope
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.entry import pte_present
-from pfnlab.hw.pgtable import Page, Run
-from pfnlab.mm.flags import VM_PFNMAP
+from pfnlab.hw.pgtable import Page
 from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.users.devmem import DevMem
-from pfnlab.mm.users.driver import DriverFile
-from pfnlab.mm.users.pci import PciBar
-from pfnlab.mm.vma import Vma
 from pfnlab.programs.ops import Fork, Mmap
 from pfnlab.programs.words import did_you_mean
 from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
@@ -41,73 +37,27 @@ class Question(NamedTuple):
     needs: tuple[str, ...] = ()
 
 
-def _vmas(kernel: Kernel) -> Iterator[Vma]:
-    """Every mapping of device pages, of all tasks."""
-    for mm in {id(task.mm): task.mm for task in kernel.tasks.values()}.values():
-        yield from (vma for vma in mm._vmas if vma.flags & VM_PFNMAP and vma.file is not None)
-
-
-def _booked_whole(vma: Vma) -> bool:
-    """Whether it was made by one remap_pfn_range of all of it, which is what a tracker keeps (S3.1, S4.6)."""
-    file = vma.file
-    return isinstance(file, PciBar | DevMem) or (isinstance(file, DriverFile) and file.how == "remap")
-
-
-def _frames(vma: Vma) -> PfnRange:
-    """The frames a mapping of that kind stands for, whatever its entries are."""
-    return PfnRange(vma.pgoff, vma.pgoff + vma.nr)
-
-
-def _device_runs(vma: Vma) -> list[Run]:
-    """The entries that show a device, not a copy."""
-    runs = vma.mm.tables.runs(vma.start, vma.end)
-    return [run for run in runs if run.page is None and pte_present(run.bits)]
-
-
-def _reservations(kernel: Kernel) -> list[PfnRange]:
-    """The ranges in the book that were made for mappings into processes: those of drivers are left out."""
-    ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book._entries]
-    own = list(kernel.driver.mapped) if kernel.driver is not None else []
-    own += [device.bar for device in kernel.vfio.values() if device.claimed is not None]
-    for pfns in own:
-        if pfns in ranges:
-            ranges.remove(pfns)
-    return ranges
-
-
 def no_leak(moment: Moment) -> bool | None:
     """A reservation ends with the last mapping of its range."""
-    reserved = _reservations(moment.kernel)
-    if not reserved:
+    if not moment.reservations:
         return None
-    mapped = [_frames(vma) for vma in _vmas(moment.kernel)]
-    return all(any(pfns.overlaps(one) for one in mapped) for pfns in reserved)
+    mapped = [one.frames for one in moment.mappings]
+    return all(any(pfns.overlaps(one) for one in mapped) for pfns in moment.reservations)
 
 
 def no_loss(moment: Moment) -> bool | None:
     """What a mapping shows of a device is reserved."""
-    reserved, asked = None, False
-    for vma in _vmas(moment.kernel):
-        if not _booked_whole(vma):
-            continue
-        for run in _device_runs(vma):
-            asked = True
-            reserved = _pages(_reservations(moment.kernel)) if reserved is None else reserved
-            if any(pfn not in reserved for pfn in range(run.pfn, run.pfn + run.end - run.start)):
-                return False
-    return True if asked else None
+    runs = [run for one in moment.mappings if one.booked_whole for run in one.runs]
+    if not runs:
+        return None
+    return all(moment.reserved.issuperset(range(run.pfn, run.pfn + run.end - run.start)) for run in runs)
 
 
 def exact(moment: Moment) -> bool | None:
     """What is reserved is what is mapped, page by page."""
-    kernel = moment.kernel
-    reserved = _pages(_reservations(kernel))
-    mapped = _pages(_frames(vma) for vma in _vmas(kernel) if _booked_whole(vma))
-    return reserved == mapped if reserved or mapped else None
-
-
-def _pages(ranges: Sequence[PfnRange] | Iterator[PfnRange]) -> set[int]:
-    return {pfn for pfns in ranges for pfn in range(pfns.start, pfns.end)}
+    frames = [one.frames for one in moment.mappings if one.booked_whole]
+    mapped = {pfn for pfns in frames for pfn in range(pfns.start, pfns.end)}
+    return moment.reserved == mapped if moment.reserved or mapped else None
 
 
 def freed_once(moment: Moment) -> bool | None:
@@ -124,17 +74,17 @@ def one_mode(moment: Moment) -> bool | None:
     """All mappings of a frame have one cache mode."""
     modes: dict[int, CacheMode] = {}
     shared = False
-    for pfn, mode in _mapped_modes(moment.kernel):
+    for pfn, mode in _mapped_modes(moment):
         shared = shared or pfn in modes
         if modes.setdefault(pfn, mode) != mode:
             return False
     return True if shared else None
 
 
-def _mapped_modes(kernel: Kernel) -> Iterator[tuple[int, CacheMode]]:
-    mode_of = kernel.platform.pat.pgprot2cachemode
-    for vma in _vmas(kernel):
-        for run in _device_runs(vma):
+def _mapped_modes(moment: Moment) -> Iterator[tuple[int, CacheMode]]:
+    mode_of = moment.kernel.platform.pat.pgprot2cachemode
+    for one in moment.mappings:
+        for run in one.runs:
             mode = mode_of(run.bits)
             yield from ((pfn, mode) for pfn in range(run.pfn, run.pfn + run.end - run.start))
 
@@ -142,7 +92,7 @@ def _mapped_modes(kernel: Kernel) -> Iterator[tuple[int, CacheMode]]:
 def direct_map(moment: Moment) -> bool | None:
     """RAM that is mapped has the cache mode the kernel's direct map has it with."""
     kernel, asked = moment.kernel, False
-    for pfn, mode in _mapped_modes(kernel):
+    for pfn, mode in _mapped_modes(moment):
         if kernel.platform.phys.page_is_ram(pfn):
             asked = True
             if kernel.book.direct_map(pfn_to_phys(pfn)) != mode:
@@ -152,40 +102,33 @@ def direct_map(moment: Moment) -> bool | None:
 
 def memory_off(moment: Moment) -> bool | None:
     """While a device's memory is off, nothing maps it through the driver that switched it off."""
-    kernel = moment.kernel
-    if not kernel.undecoded:
-        return None
-    return not any(
-        pfns.overlaps(PfnRange(run.pfn, run.pfn + run.end - run.start))
-        for vma in _vmas(kernel)
-        if vma.file is not None and vma.file.mapping == "vfio"
-        for run in _device_runs(vma)
-        for pfns in kernel.undecoded
-    )
+    off = moment.kernel.undecoded
+    return not any(_shows(moment, pfns, "vfio") for pfns in off) if off else None
 
 
 def claimed_unmapped(moment: Moment) -> bool | None:
     """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
     claimed = _claimed(moment.kernel)
-    if claimed is None:
-        return None
-    return not any(
-        claimed.overlaps(PfnRange(run.pfn, run.pfn + run.end - run.start))
-        for vma in _vmas(moment.kernel)
-        if vma.file is not None and vma.file.mapping == "iomem"
-        for run in _device_runs(vma)
+    return None if claimed is None else not _shows(moment, claimed, "iomem")
+
+
+def _shows(moment: Moment, pfns: PfnRange, mapping: str) -> bool:
+    """Whether a mapping that is revoked as *mapping* shows one of these frames."""
+    return any(
+        pfns.overlaps(PfnRange(run.pfn, run.pfn + run.end - run.start))
+        for one in moment.mappings
+        if one.revoked_as == mapping
+        for run in one.runs
     )
 
 
 def claimed_free(moment: Moment) -> bool | None:
-    """Once a driver has claimed a range, no reservation of those it was taken from decides its cache mode."""
+    """Once a driver has claimed a range, no reservation of those who had it decides its cache mode."""
     claimed = _claimed(moment.kernel)
     if claimed is None:
         return None
-    drivers = [
-        _frames(vma) for vma in _vmas(moment.kernel) if vma.file is not None and vma.file.mapping != "iomem"
-    ]
-    old = [pfns for pfns in _reservations(moment.kernel) if pfns.overlaps(claimed)]
+    drivers = [one.frames for one in moment.mappings if one.revoked_as != "iomem"]
+    old = [pfns for pfns in moment.reservations if pfns.overlaps(claimed)]
     return all(any(pfns.overlaps(one) for one in drivers) for pfns in old)
 
 
@@ -204,18 +147,15 @@ def fork_whole(moment: Moment) -> bool | None:
 
 def counters(moment: Moment) -> bool | None:
     """Pages and tracked ranges count who uses them."""
-    kernel = moment.kernel
     used: Counter[Page] = Counter()
-    mms = {id(task.mm): task.mm for task in kernel.tasks.values()}.values()
-    for mm in mms:
+    for mm in moment.mms:
         used.update(run.page for run in mm.tables._runs if run.page is not None)
-    vmas = [vma for mm in mms for vma in mm._vmas]
-    tracked = [one for one in kernel.tracker.tracked(vmas) if one.refs is not None]
+    vmas = [vma for mm in moment.mms for vma in mm._vmas]
+    tracked = [one for one in moment.kernel.tracker.tracked(vmas) if one.refs is not None]
     if not used and not tracked:
         return None
-    return all(page.mapcount == count for page, count in used.items()) and all(
-        one.refs == len(one.vmas) for one in tracked
-    )
+    pages = all(page.mapcount == count for page, count in used.items())
+    return pages and all(one.refs == len(one.vmas) for one in tracked)
 
 
 def no_stale(moment: Moment) -> bool | None:
@@ -226,27 +166,20 @@ def no_stale(moment: Moment) -> bool | None:
 
 def split(moment: Moment) -> bool | None:
     """A mapping is cut in two."""
-    return any(
-        one.end == other.start
-        for mm in {id(task.mm): task.mm for task in moment.kernel.tasks.values()}.values()
-        for one, other in zip(mm._vmas, mm._vmas[1:], strict=False)
-    )
+    pairs = (pair for mm in moment.mms for pair in pairwise(mm._vmas))
+    return any(one.end == other.start for one, other in pairs)
 
 
 def shared(moment: Moment) -> bool | None:
     """Two tasks map the same frame of a device."""
-    tasks = list({id(task.mm): task.mm for task in moment.kernel.tasks.values()}.values())
-    mapped = [
-        {run.pfn for vma in mm._vmas if vma.flags & VM_PFNMAP for run in _device_runs(vma)} for mm in tasks
-    ]
-    return len(mapped) > 1 and bool(mapped[0] & mapped[1])
+    mapped = {(run.pfn, id(one.vma.mm)) for one in moment.mappings for run in one.runs}
+    return len({pfn for pfn, _ in mapped}) < len(mapped)
 
 
 def copied(moment: Moment) -> bool | None:
     """A page of a device has been copied on write."""
-    return any(
-        run.page is not None for vma in _vmas(moment.kernel) for run in vma.mm.tables.runs(vma.start, vma.end)
-    )
+    vmas = (one.vma for one in moment.mappings)
+    return any(run.page is not None for vma in vmas for run in vma.mm.tables.runs(vma.start, vma.end))
 
 
 def _always(judge: Judge, *needs: str) -> Question:
