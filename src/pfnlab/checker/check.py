@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
-from pfnlab.checker.domain import KernelModel, State
+from pfnlab.checker.domain import KernelModel
 from pfnlab.checker.exploration import Exploration
 from pfnlab.checker.explore import explore
 from pfnlab.checker.path import Path
-from pfnlab.checker.properties import Question, properties, questions
-from pfnlab.checker.scope import Scope
+from pfnlab.checker.properties import Question, properties, questions, race_properties
+from pfnlab.checker.property import Property
+from pfnlab.checker.race import RaceModel
+from pfnlab.checker.scope import RaceScope, Scope
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
 
@@ -38,7 +41,8 @@ class Answer(msgspec.Struct, frozen=True):
         reached, and is violated where it never was
     :param arose: in how many states its question arose; none of them makes a verdict worth nothing
     :param path: the way to the state that decided, as :func:`pfnlab.checker.path.path_of` reads it
-    :param program: the same as a program
+    :param program: the same as a program; for a race one with a held task, where one suffices
+    :param schedule: for a race: who goes on where, turn by turn
     """
 
     name: str
@@ -48,6 +52,7 @@ class Answer(msgspec.Struct, frozen=True):
     arose: int
     path: str | None = None
     program: Program | None = None
+    schedule: tuple[str, ...] = ()
 
     @property
     def vacuous(self) -> bool:
@@ -88,22 +93,29 @@ class Checked(msgspec.Struct, frozen=True):
 
 def check(
     machine: ModelMachine,
-    scope: Scope,
+    scope: Scope | RaceScope,
     asked: Sequence[Question] | None = None,
     limits: Limits = Limits(),  # noqa: B008 (a value that never changes)
     *,
-    progress: Callable[[Exploration[State]], None] | None = None,
+    progress: Callable[[Exploration[Any]], None] | None = None,
 ) -> Checked:
     """Try every sequence of the scope's operations on *machine*, and hold *asked* against what is reached.
 
+    In a scope of races, every schedule of its operations.
+
     :param asked: all questions that make sense in the scope when None
     """
-    model = KernelModel(machine, scope)
     asked = questions(scope=scope) if asked is None else asked
-    depth = scope.depth if limits.depth is None else limits.depth
-    found = explore(
-        model,
-        properties(model, asked),
+    model: KernelModel | RaceModel
+    held: list[Property[Any]]
+    if isinstance(scope, RaceScope):
+        model, held, depth = RaceModel(machine, scope), list(race_properties(asked)), limits.depth
+    else:
+        model = KernelModel(machine, scope)
+        held, depth = list(properties(model, asked)), limits.depth or scope.depth
+    found: Exploration[Any] = explore(
+        model,  # type: ignore[arg-type]
+        held,
         depth=depth,
         states=limits.states,
         seconds=limits.seconds,
@@ -119,7 +131,7 @@ def check(
         scope.name,
         found.states,
         found.transitions,
-        depth,
+        found.depth if depth is None else depth,
         not cut,
         tuple(cut),
         answers,
@@ -128,7 +140,9 @@ def check(
     )
 
 
-def _answer(model: KernelModel, found: Exploration[State], question: Question, *, complete: bool) -> Answer:
+def _answer(
+    model: KernelModel | RaceModel, found: Exploration[Any], question: Question, *, complete: bool
+) -> Answer:
     path = found.discoveries.get(question.name)
     always = question.kind == "always"
     if path is not None:
@@ -143,15 +157,18 @@ def _answer(model: KernelModel, found: Exploration[State], question: Question, *
         program = counterexample(model, path, question.name, question.asks)
     arose = found.premises[question.name] if always else int(path is not None)
     way = path.encode() if path is not None else None
-    return Answer(question.name, question.kind, question.asks, verdict, arose, way, program)
+    schedule: tuple[str, ...] = ()
+    if path is not None and always and isinstance(model, RaceModel):
+        schedule = tuple(map(str, path.actions))
+    return Answer(question.name, question.kind, question.asks, verdict, arose, way, program, schedule)
 
 
-def counterexample(model: KernelModel, path: Path[State], name: str, asks: str) -> Program:
+def counterexample(model: KernelModel | RaceModel, path: Path[Any], name: str, asks: str) -> Program | None:
     """The program that breaks a property."""
     return model.program(path, f"{name} on model:{model.machine.spec}", f"What breaks this: {asks}?")
 
 
-def _fired(model: KernelModel) -> dict[str, dict[str, int]]:
+def _fired(model: KernelModel | RaceModel) -> dict[str, dict[str, int]]:
     fired: dict[str, dict[str, int]] = {}
     for (kind, result), count in sorted(model.outcomes.items()):
         fired.setdefault(kind, {})[result] = count

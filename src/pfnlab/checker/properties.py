@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
 from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.property import Property
-from pfnlab.checker.scope import Scope
+from pfnlab.checker.race import Raced
+from pfnlab.checker.scope import RaceScope, Scope
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import Page
@@ -215,19 +216,42 @@ QUESTIONS: tuple[Question, ...] = (
 )
 
 
-def questions(names: Sequence[str] = (), scope: Scope | None = None) -> list[Question]:
+def _race(name: str, kind: Literal["always", "sometimes"], asks: str) -> Question:
+    return Question(name, kind, asks, lambda moment: None)
+
+
+#: Every property of races: what one is about is found out while it runs (:class:`pfnlab.checker.race.Raced`).
+RACE_QUESTIONS: tuple[Question, ...] = (
+    _race("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
+    _race("no_deadlock", "always", "Operations never wait for each other"),
+    _race("told_beside", "sometimes", "An owner is told while another operation is under way"),
+)
+
+
+def race_properties(asked: Sequence[Question]) -> list[Property[Raced]]:
+    """*asked*, for schedules."""
+    made: dict[str, Property[Raced]] = {
+        "told_free": Property("told_free", "always", lambda state: not state.told, lambda state: state.free),
+        "no_deadlock": Property("no_deadlock", "always", lambda state: not state.stuck),
+        "told_beside": Property("told_beside", "sometimes", lambda state: state.beside),
+    }
+    return [made[question.name] for question in asked]
+
+
+def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
     """The questions called *names*, or all that *scope* can say something of.
 
     :raises Misuse: there is no such property
     """
-    known = {question.name: question for question in QUESTIONS}
+    races = isinstance(scope, RaceScope)
+    known = {question.name: question for question in (RACE_QUESTIONS if races else QUESTIONS)}
     for name in names:
         if name not in known:
             raise Misuse(f"there is no property `{name}`{did_you_mean(name, known)}")
     if names:
         return [known[name] for name in names]
-    had = _had(scope) if scope is not None else None
-    return [question for question in QUESTIONS if had is None or had.issuperset(question.needs)]
+    had = _had(scope) if isinstance(scope, Scope) else None
+    return [question for question in known.values() if had is None or had.issuperset(question.needs)]
 
 
 def _had(scope: Scope) -> set[str]:

@@ -17,6 +17,15 @@ A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
 Operations are lines of programs. ``new`` is an area nothing is mapped in, ``child`` a task not yet born,
 ``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` pages of any mapping of the acting task, and
 ``<all>`` an area cut into several mappings. Any task does any of them.
+
+A scope of races says what is done before, and what then runs side by side in every order::
+
+    says = "one sentence"
+    devices = ["bar: pci, 4 pages"]
+
+    [[races]]
+    setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread"]
+    beside = ["munmap a", "t: unmap_mapping_range bar[0:2]"]
 """
 
 from __future__ import annotations
@@ -45,6 +54,7 @@ _PART = re.compile(r"<(\w+)>")
 _MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
 _NAMED = files("pfnlab.checker").joinpath("scopes")
 _FIELDS = ("says", "devices", "tasks", "areas", "depth", "operations")
+_RACE_FIELDS = ("says", "devices", "areas", "races")
 
 
 class Template(msgspec.Struct, frozen=True):
@@ -87,15 +97,33 @@ class Scope(msgspec.Struct, frozen=True):
         return Program(title, asks, self.devices, tuple(ops))
 
 
+class Race(msgspec.Struct, frozen=True):
+    """Operations that run side by side.
+
+    :param program: all of it, one operation after the other
+    :param setup: what is done before
+    :param beside: what runs side by side; those of one task one after the other
+    """
+
+    program: Program
+    setup: tuple[Op, ...]
+    beside: tuple[Op, ...]
+
+
+class RaceScope(msgspec.Struct, frozen=True):
+    """Races, each with every schedule."""
+
+    name: str
+    says: str
+    races: tuple[Race, ...]
+
+
 def scope_names() -> list[str]:
     """The scopes that are known by name."""
-    return sorted(
-        (one.name.removesuffix(".toml") for one in _NAMED.iterdir() if one.name.endswith(".toml")),
-        key=lambda name: (load_scope(name).depth, name),
-    )
+    return sorted(one.name.removesuffix(".toml") for one in _NAMED.iterdir() if one.name.endswith(".toml"))
 
 
-def load_scope(name: str) -> Scope:
+def load_scope(name: str) -> Scope | RaceScope:
     """The scope called *name*, or in the file *name*.
 
     :raises Misuse: there is none, or it is malformed; the message says what to write
@@ -105,8 +133,7 @@ def load_scope(name: str) -> Scope:
         return read_scope(named.read_text(encoding="utf-8"), name)
     path = Path(name)
     if not path.is_file():
-        known = [one.name.removesuffix(".toml") for one in _NAMED.iterdir() if one.name.endswith(".toml")]
-        near = did_you_mean(name, sorted(known))
+        near = did_you_mean(name, scope_names())
         raise Misuse(f"there is no scope `{name}`, neither by name nor as a file{near}")
     try:
         return read_scope(path.read_text(encoding="utf-8"), path.stem, str(path))
@@ -114,7 +141,7 @@ def load_scope(name: str) -> Scope:
         raise Misuse(f"{path} cannot be read: {trouble}") from trouble
 
 
-def read_scope(text: str, name: str, source: str = "") -> Scope:
+def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     """The scope that *text* describes.
 
     :raises Misuse: it is malformed
@@ -124,6 +151,8 @@ def read_scope(text: str, name: str, source: str = "") -> Scope:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
         raise Misuse(f"{source} is no TOML: {wrong}") from None
+    if "races" in content:
+        return _races(content, name, source)
     for field in content:
         if field not in _FIELDS:
             raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _FIELDS)}")
@@ -141,6 +170,22 @@ def read_scope(text: str, name: str, source: str = "") -> Scope:
     devices = _parsed(header, "area new: 1 page", "look", source).devices
     says = str(content.get("says", ""))
     return Scope(name, says, devices, content["tasks"], content["areas"], content["depth"], templates)
+
+
+def _races(content: dict[str, Any], name: str, source: str) -> RaceScope:
+    for field in content:
+        if field not in _RACE_FIELDS:
+            raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _RACE_FIELDS)}")
+    header = [FIRST_LINE, *(f"device {device}" for device in content.get("devices", []))]
+    header += [f"area {area}" for area in content.get("areas", [])]
+    races = []
+    for race in content["races"]:
+        setup, beside = race.get("setup", []), race.get("beside", [])
+        if not isinstance(race, dict) or not setup or len(beside) < 2:
+            raise Misuse(f"{source}: a race has `setup` and at least two operations `beside`")
+        program = _parsed(header, "", "\n".join([*setup, *beside]), source)
+        races.append(Race(program, program.ops[: len(setup)], program.ops[len(setup) :]))
+    return RaceScope(name, str(content.get("says", "")), tuple(races))
 
 
 def _template(header: list[str], line: Any, source: str) -> Template:

@@ -12,7 +12,7 @@ from pfnlab.checker.check import UNDECIDED, VIOLATED, Answer, Checked, Limits, c
 from pfnlab.checker.domain import State
 from pfnlab.checker.exploration import Exploration
 from pfnlab.checker.properties import Question, questions
-from pfnlab.checker.scope import Scope, load_scope
+from pfnlab.checker.scope import RaceScope, Scope, load_scope
 from pfnlab.cli.kernels import say
 from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on
 from pfnlab.cli.policies import newest_series
@@ -63,7 +63,9 @@ def check_machines(request: CheckRequest) -> int:
     return code
 
 
-def _check(machine: ModelMachine, scope: Scope, asked: list[Question], request: CheckRequest) -> Checked:
+def _check(
+    machine: ModelMachine, scope: Scope | RaceScope, asked: list[Question], request: CheckRequest
+) -> Checked:
     told = sys.stderr.isatty()
     checked = check(machine, scope, asked, request.limits, progress=_progress if told else None)
     if told:

@@ -34,6 +34,12 @@ class MmuGather:
         with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
             mm.tlb_flush_pending += 1
+            mm.gathers.append(self)
+
+    @property
+    def value(self) -> tuple[bool, bool, bool, int | None, int]:
+        """All it knows, to compare by."""
+        return self.fullmm, self.vma_pfn, self.begun, self._start, self._end
 
     @property
     def pending(self) -> bool:
@@ -69,6 +75,7 @@ class MmuGather:
             else:
                 self.flush_mmu_tlbonly()
             self.mm.tlb_flush_pending -= 1
+            self.mm.gathers.remove(self)
 
 
 class NoForcedFlush:

@@ -14,6 +14,7 @@ from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.vma import Vma
 
 if TYPE_CHECKING:
+    from pfnlab.mm.gather import MmuGather
     from pfnlab.mm.kernel import Kernel
 
 #: Pages of user address space without five-level hints (TASK_SIZE), and vm.max_map_count.
@@ -32,6 +33,7 @@ class MmStruct:
     :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
+    :ivar gathers: those under way
     :ivar mmap_lock: what its VMAs stay as they are under
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
@@ -46,6 +48,7 @@ class MmStruct:
         self.tables = PageTables()
         self.def_flags = 0
         self.tlb_gen = self.tlb_flush_pending = 0
+        self.gathers: list[MmuGather] = []
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK)
         self.new_vma: Vma | None = None
         self.forking = self.stacks_shared = False

@@ -53,6 +53,7 @@ def _answer_item(answer: Answer, confirmed: dict[str, str] | None) -> dict[str, 
         "verdict": answer.verdict,
         "arose": answer.arose,
         "path": answer.path,
+        "schedule": list(answer.schedule),
         "program": None if answer.program is None else program_text(answer.program),
     }
     if confirmed is not None:
@@ -71,6 +72,9 @@ def check_lines(checked: Checked, confirmed: dict[str, dict[str, str]] | None = 
     width = max(len(one.name) for one in checked.answers)
     for one in checked.answers:
         yield f"{_word(one):<12}  {one.name:<{width}}  {one.asks}"
+        yield from (f"{_INDENT}{line}" for line in one.schedule)
+        if one.schedule and one.program is not None:
+            yield f"{_INDENT}as a program with one held task:"
         if one.program is not None:
             yield from (f"{_INDENT}{line}" for line in op_lines(one.program))
         for machine, said in (confirmed or {}).get(one.name, {}).items():
