@@ -87,7 +87,10 @@ class NoForcedFlush:
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Nothing is forced."""
 
-    def tlb_free_vmas(self, tlb: MmuGather) -> None:
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+        """Nothing is forced."""
+
+    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Nothing is forced."""
 
 
@@ -109,5 +112,8 @@ class FlushPlacement(Protocol):
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Entries of *vma* have been cleared or changed."""
 
-    def tlb_free_vmas(self, tlb: MmuGather) -> None:
-        """All VMAs have been cleared; none is unlinked yet."""
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+        """All VMAs have been cleared; none is unlinked yet. *first* is the one that will be next."""
+
+    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """*vma* is the next to be unlinked, in the loop of free_pgtables; no kernel asks here."""

@@ -127,11 +127,12 @@ class MmStruct:
         A leaf that lies across the cut goes (S6.3.5).
 
         :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
-        :raises ModelledErrno: ENOMEM at the limit on VMAs
+        :raises ModelledErrno: ENOMEM at the limit on VMAs, or the tracker forbids it
         """
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("split", at)
+        self.kernel.tracker.may_split(vma, at)
         if self.kernel.fails("vm_area_dup"):
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("dup", vma.start)
@@ -161,7 +162,9 @@ class MmStruct:
             if vma.file is not None:
                 self.kernel.insert_file(vma)
             self.link(new)
-        return (new, vma) if new_below else (vma, new)
+        lower, upper = (new, vma) if new_below else (vma, new)
+        self.kernel.tracker.split_vma(lower, upper)
+        return lower, upper
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
         """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""

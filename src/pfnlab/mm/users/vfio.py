@@ -74,6 +74,10 @@ class VfioDevice:
         """Its file system became one."""
         return self.kernel.profile.anon_inodes_noexec
 
+    def base_pfn(self, vma: Vma) -> int:
+        """The offset within the BAR's region tells."""
+        return self._pfn(vma, vma.start)
+
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""
 
@@ -104,8 +108,8 @@ class VfioDevice:
         if any(one.busy and one.overlaps(*resource[:2]) for one in kernel.platform.phys.resources):
             raise ModelledErrno(errno.EBUSY)
         kernel.claim(resource)
-        revoke_iomem(kernel, self.bar)
         try:
+            revoke_iomem(kernel, self.bar)
             ioremap(kernel, self.bar, CacheMode.UC_MINUS)
         except ModelledErrno:
             kernel.release(resource)
@@ -146,7 +150,10 @@ class VfioDevice:
         if level > 2:
             # An observer that reads smaps takes such a leaf away (S7.5): no program could see it.
             raise Undecided("the model has no rules for leaves of 1 GiB")
-        vmf_insert_pfn_pmd(vma, start, self._pfn(vma, start), vma.page_prot)
+        try:
+            vmf_insert_pfn_pmd(vma, start, self._pfn(vma, start), vma.page_prot)
+        except ModelledErrno:
+            return False
         return True
 
     def opened(self, new: Vma, orig: Vma) -> None:
