@@ -114,7 +114,7 @@ def check(
         model = KernelModel(machine, scope)
         held, depth = list(properties(model, asked)), limits.depth or scope.depth
     found: Exploration[Any] = explore(
-        model,  # type: ignore[arg-type]
+        model,
         held,
         depth=depth,
         states=limits.states,
