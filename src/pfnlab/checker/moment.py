@@ -15,6 +15,7 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import DriverFile
 from pfnlab.mm.users.pci import PciBar
+from pfnlab.mm.users.vfio import BAR_OFFSET, REGISTERS, VfioDevice
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 
@@ -31,12 +32,18 @@ class Mapping(NamedTuple):
     @property
     def frames(self) -> PfnRange:
         """The frames it stands for, whatever its entries are."""
-        return PfnRange(self.vma.pgoff, self.vma.pgoff + self.vma.nr)
+        vma = self.vma
+        first = vma.pgoff
+        if isinstance(vma.file, VfioDevice) and first >= BAR_OFFSET:
+            first += vma.file.bar.start - BAR_OFFSET
+        return PfnRange(first, first + vma.nr)
 
     @property
     def booked_whole(self) -> bool:
         """Whether one remap_pfn_range of all of it made it, which is what a tracker keeps (S3.1, S4.6)."""
         file = self.vma.file
+        if isinstance(file, VfioDevice):
+            return self.vma in file.filled
         return isinstance(file, PciBar | DevMem) or (isinstance(file, DriverFile) and file.how == "remap")
 
     @property
@@ -77,7 +84,9 @@ class Moment:
         kernel = self.kernel
         ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book._entries]
         own = list(kernel.driver.mapped) if kernel.driver is not None else []
-        own += [device.bar for device in kernel.vfio.values() if device.claimed is not None]
+        own += [
+            pfns for one in kernel.vfio.values() if one.claimed is not None for pfns in (one.bar, REGISTERS)
+        ]
         for pfns in own:
             if pfns in ranges:
                 ranges.remove(pfns)

@@ -28,7 +28,7 @@ BAR_OFFSET = 2 * REGION_PAGES
 _ROM_OFFSET = 6 * REGION_PAGES
 
 #: The device's other BAR, its registers: a page far from the one that is mapped.
-_REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
+REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 
 
 @dataclass(eq=False)
@@ -66,7 +66,7 @@ class VfioDevice:
         # Whoever opens it is not watched: the agent.
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
-                ioremap(self.kernel, _REGISTERS, CacheMode.UC_MINUS)
+                ioremap(self.kernel, REGISTERS, CacheMode.UC_MINUS)
                 self._claim()
 
     @property
@@ -212,7 +212,7 @@ class VfioDevice:
         if self.open or self.vmas or self.claimed is None:
             return
         if self.kernel.profile.vfio_claims_when_opened:
-            iounmap(self.kernel, _REGISTERS)
+            iounmap(self.kernel, REGISTERS)
         iounmap(self.kernel, self.bar)
         self.kernel.release(self.claimed)
         self.claimed = None
