@@ -108,7 +108,12 @@ class RaceModel:
         return state.race, state.value, state.told, state.beside
 
     def program(self, path: Path[Raced], title: str, asks: str) -> Program | None:
-        """A program with one held task that breaks the same rule, or None where it takes more than one."""
+        """A program with one held task that breaks the same rule, or None where it takes more than one.
+
+        Operations that wait for each other are no program: nobody could release them.
+        """
+        if not path.states(self)[-1].told:
+            return None
         race = self.scope.races[path.start]
         for held in race.beside:
             for function in HOLD_FUNCTIONS:
