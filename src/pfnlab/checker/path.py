@@ -57,7 +57,7 @@ _WHY = (
 
 
 def _pick(items: Sequence[_Item], number: int, what: str, at: int) -> _Item:
-    if number >= len(items):
+    if not 0 <= number < len(items):
         raise Defect(f"{what} {at}: choice {number} of {len(items)}. {_WHY}")
     return items[number]
 

@@ -11,6 +11,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
 from ..errors import Defect, PfnlabError, Undecided
@@ -36,7 +37,7 @@ def side_by_side(
     limit = processes or len(os.sched_getaffinity(0))
     fork = multiprocessing.get_context("fork")
     waiting = list(enumerate(jobs))[::-1]
-    running: dict[Connection, tuple[int, multiprocessing.process.BaseProcess]] = {}
+    running: dict[Connection, tuple[int, ForkProcess]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < limit:
@@ -66,7 +67,7 @@ def _answer(job: Callable[[], Result], end: Connection) -> None:
         end.send((False, Defect(traceback.format_exc())))
 
 
-def _received(end: Connection, number: int, process: multiprocessing.process.BaseProcess) -> Result:
+def _received(end: Connection, number: int, process: ForkProcess) -> Any:
     try:
         good, answer = end.recv()
     except EOFError:
@@ -77,8 +78,7 @@ def _received(end: Connection, number: int, process: multiprocessing.process.Bas
     process.join()
     if not good:
         raise answer
-    result: Result = answer
-    return result
+    return answer
 
 
 class Root(Generic[State]):
