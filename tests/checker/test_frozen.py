@@ -23,13 +23,13 @@ PROGRAMS = sorted(Path(__file__).parent.parent.parent.glob("litmus/*.pfn"))
 def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[object]:
     """What a program shows after every operation, with a kernel made anew each time or without."""
     platform, devices, whole = place(program)
-    kernel = machine.boot(platform)
+    kernel = machine.boot(platform, devices)
     kernel.start_task(MAIN_TASK)
     places = Places(devices, Places.of(program, devices).areas, whole)
     seen: list[object] = []
     for line, op in zip(op_lines(program), program.ops, strict=True):
         if thawing:
-            kernel = thaw(freeze(kernel), lambda: machine.boot(platform))
+            kernel = thaw(freeze(kernel), lambda: machine.boot(platform, devices))
         said = OneByOne(kernel, places).step(op)
         seen.append(Observer(kernel, places).step(line, op.task, said.result, said.value, anonymous=False))
     return seen
@@ -51,7 +51,7 @@ def after(text: str, series: str = "7.2") -> Kernel:
     """The kernel after a program, its tasks alive."""
     program = parse(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{text}")
     platform, devices, _ = place(program)
-    kernel = ModelMachine(series).boot(platform)
+    kernel = ModelMachine(series).boot(platform, devices)
     kernel.start_task(MAIN_TASK)
     running = OneByOne(kernel, Places.of(program, devices))
     for op in program.ops:

@@ -37,6 +37,21 @@ class State(NamedTuple):
     facts: tuple[str, ...] = ()
 
 
+class Performed(NamedTuple):
+    """What one operation did.
+
+    :param result: ``ok`` or an errno
+    :param facts: as in :class:`State`
+    :param log: the kernel's messages
+    :param flushes: how often translations were flushed
+    """
+
+    result: str
+    facts: tuple[str, ...]
+    log: list[str]
+    flushes: int
+
+
 class KernelModel:
     """
     One modelled kernel and a scope.
@@ -63,18 +78,17 @@ class KernelModel:
 
     def initial(self) -> Iterable[State]:
         """A kernel that has just booted, with one task."""
-        kernel = self._booted()
-        yield State(freeze(kernel, Naming(kernel, symmetry=self._symmetry)))
+        yield self.frozen(self._booted())
 
     def successors(self, state: State) -> Iterable[tuple[Step, State]]:
         """Every operation of the scope there is something to do for."""
-        kernel: Kernel | None = self._thawed(state)
+        kernel: Kernel | None = self.thawed(state)
         assert kernel is not None
         for op in list(operations(kernel, self.scope)):
             # A kernel an operation has changed nothing in is good for the next.
-            kernel = kernel or self._thawed(state)
+            kernel = kernel or self.thawed(state)
             try:
-                facts = self._perform(kernel, op)
+                facts = self.perform(kernel, op).facts
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
                 kernel = None
@@ -94,7 +108,7 @@ class KernelModel:
     def moment(self, state: State) -> Moment:
         """*state*, to be looked at."""
         if self._moment is None or self._moment[0] is not state:
-            live = self._live[1] if self._live is not None and self._live[0] is state else self._thawed(state)
+            live = self._live[1] if self._live is not None and self._live[0] is state else self.thawed(state)
             self._moment = (state, Moment(live, state.facts, self.outcomes))
         return self._moment[1]
 
@@ -112,26 +126,36 @@ class KernelModel:
         """*path* as a program any machine can run."""
         return self.scope.program(title, asks, self.ops(path))
 
-    def _perform(self, kernel: Kernel, op: Op) -> tuple[str, ...]:
+    def perform(self, kernel: Kernel, op: Op) -> Performed:
+        """Do *op* in *kernel*, where every message that is given once may be given again.
+
+        :raises Undecided: the model has no rule for it
+        """
         kernel._warned.clear()
         kernel.book._warned = frozenset()
         fork = isinstance(op.call, Fork)
         before = _footprint(kernel) if fork else None
         said = OneByOne(kernel, self.places).step(op)
         self.outcomes[Step(op).kind, said.result] += 1
-        _, log = kernel.trace.take()
+        events, log = kernel.trace.take()
         facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)]
         if fork and said.result != "ok" and _footprint(kernel) != before:
             facts.append(FORK_LEFT)
-        return tuple(facts)
+        flushes = sum(event.name in ("flush", "flush_all") for event in events)
+        return Performed(said.result, tuple(facts), log, flushes)
+
+    def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> State:
+        """The state *kernel* is in."""
+        return State(freeze(kernel, Naming(kernel, symmetry=self._symmetry)), facts)
+
+    def thawed(self, state: State) -> Kernel:
+        """A kernel in *state*."""
+        return thaw(state.value, lambda: self.machine.boot(self._platform, self.places.devices))
 
     def _booted(self) -> Kernel:
-        kernel = self.machine.boot(self._platform)
+        kernel = self.machine.boot(self._platform, self.places.devices)
         kernel.start_task(MAIN_TASK)
         return kernel
-
-    def _thawed(self, state: State) -> Kernel:
-        return thaw(state.value, lambda: self.machine.boot(self._platform))
 
     def _meet_everything(self) -> None:
         """Make every file a scope can map once, so that all processes of a search know it by its number."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .exploration import Exploration
 from .model import State
 
 _MOST_LEVELS = 1000
+
+# Over how many factors to look for how they change: one alone jumps about.
+_SPAN = 3
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,15 @@ class Forecast:
 def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | None:
     """What a breadth-first search will come to; None while it is too young to tell.
 
-    Levels of a finite space grow ever slower and then shrink. So the last two factors between levels give how
+    Levels of a finite space grow ever slower and then shrink. So the last factors between levels give how
     the factor itself changes, and that is carried on until a level is empty or *depth* is reached.
     """
     levels = _whole(found)
-    if len(levels) < 4 or levels[-3] <= 0 or levels[-2] <= 0:
+    factors = [after / before for before, after in pairwise(levels) if before]
+    if len(factors) < 3:
         return None
-    factor = levels[-1] / levels[-2]
-    slowing = factor / (levels[-2] / levels[-3])
+    factor, span = factors[-1], min(_SPAN, len(factors) - 1)
+    slowing = (factor / factors[-1 - span]) ** (1 / span)
     total, size, at = float(sum(levels)), float(levels[-1]), len(levels) - 1
     now = factor
     while size >= 1 and (depth is None or at < depth):
@@ -50,14 +55,12 @@ def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | 
     return Forecast(states, seconds, now)
 
 
-def _whole(found: Exploration[State]) -> Sequence[float]:
-    """How many states each level has, the one that is being found now scaled up to its whole."""
-    *done, last = found.growth
-    if not done:
-        return found.growth
-    # All states before the last two levels are expanded; so is this part of the last but one.
-    part = (found.expanded - sum(done[:-1])) / done[-1] if done[-1] else 1.0
-    return [*done, last / part] if part > 0.05 else done
+def _whole(found: Exploration[State]) -> Sequence[int]:
+    """The levels that are found whole. The first states of a level lead to more new ones than the last, so
+    nothing can be said of one that is half found.
+    """
+    *done, _ = found.growth
+    return found.growth if found.expanded >= sum(done) else done
 
 
 def line(found: Exploration[State], depth: int | None = None) -> str:

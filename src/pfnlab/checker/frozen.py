@@ -8,7 +8,7 @@ know nothing of this. Nothing is under way in a kernel that is frozen.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import blake2s
@@ -29,7 +29,7 @@ from pfnlab.mm.vma import AnonVma, Vma
 from pfnlab.programs.ops import AREA_ALIGN_PAGES, FIRST_AREA_PAGE, MAIN_TASK
 from pfnlab.units import PfnRange
 
-_PLAIN = (int, str, bool, type(None), float, bytes)
+_PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 
 #: Parts of a kernel others may point to.
 _PARTS = ("book", "trace", "processors", "tracker", "flushes", "profile")
@@ -50,6 +50,8 @@ _MODES = tuple(CacheMode)
 _CLASSES: dict[int, Any] = {}
 _CLASS_NAMES: dict[type, int] = {}
 _CONSTANTS: dict[int, Any] = {}
+#: The slots of classes.
+_SLOTS: dict[type, list[str]] = {}
 _BY_VALUE: dict[Any, tuple[str, int]] = {}
 _BY_IDENTITY: dict[int, tuple[str, int]] = {}
 
@@ -167,8 +169,11 @@ class Packing:
 
         :raises Undecided: it holds what has no value, as a function
         """
-        if type(value) in _PLAIN:
+        kind = type(value)
+        if kind in _PLAIN:
             return value
+        if kind is PfnRange:
+            return ("t", _class_name(kind), *value)
         known = self._known.get(id(value))
         if known is not None:
             return known
@@ -268,6 +273,7 @@ def _remembered(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any,
         tuple(packing.pack(vma.pfnmap) for vma in vmas),
         packing.pack(kernel.driver),
         packing.pack(kernel.vfio),
+        packing.pack(kernel.pci),
     )
 
 
@@ -303,7 +309,7 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
     for resource in machine[0]:
         kernel.claim(Resource(*resource))
     kernel.undecoded = tuple(PfnRange(*pfns) for pfns in machine[1])
-    tracker, flushes, pfnmaps, driver, vfio = remembered
+    tracker, flushes, pfnmaps, driver, vfio, pci = remembered
     unpacking.attributes(kernel.tracker, tracker)
     unpacking.attributes(kernel.flushes, flushes)
     # In the order in which they were packed: a number stands for what was met before.
@@ -312,6 +318,7 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
             vma.pfnmap = unpacking.unpack(pfnmap)
     kernel.driver = unpacking.unpack(driver)
     kernel.vfio = unpacking.unpack(vfio)
+    kernel.pci = unpacking.unpack(pci)
     if exact:
         for mm, generation in zip(unpacking.mms, exact[1], strict=True):
             mm.tlb_gen = generation
@@ -448,19 +455,20 @@ class _Unpacking:
 
 def _attributes(value: Any) -> Iterable[str]:
     """The names of the attributes an object has, of slots and its dictionary."""
-    for cls in type(value).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if hasattr(value, name):
-                yield name
-    yield from getattr(value, "__dict__", ())
+    slots = _SLOTS.get(type(value))
+    if slots is None:
+        declared = [cls.__dict__.get("__slots__", ()) for cls in type(value).__mro__]
+        names = [name for one in declared for name in ((one,) if isinstance(one, str) else one)]
+        slots = _SLOTS[type(value)] = [name for name in names if name not in ("__dict__", "__weakref__")]
+    there = [name for name in slots if hasattr(value, name)] if slots else slots
+    own = getattr(value, "__dict__", None)
+    return [*there, *own] if own else there
 
 
-def _spans(spans: Iterable[tuple[int, int]]) -> SpanSet:
+def _spans(spans: Sequence[tuple[int, int]]) -> SpanSet:
     made = SpanSet()
-    for start, end in spans:
-        made._starts.append(start)
-        made._ends.append(end)
+    made._starts = [start for start, _ in spans]
+    made._ends = [end for _, end in spans]
     return made
 
 

@@ -83,7 +83,8 @@ class Moment:
         """The ranges in the book that were made for mappings into processes, not for drivers."""
         kernel = self.kernel
         ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book._entries]
-        own = list(kernel.driver.mapped) if kernel.driver is not None else []
+        driver = kernel.driver.held.values() if kernel.driver is not None else ()
+        own = [pfns for held in driver for pfns in held]
         own += [
             pfns for one in kernel.vfio.values() if one.claimed is not None for pfns in (one.bar, REGISTERS)
         ]

@@ -57,7 +57,7 @@ _WHY = (
 
 
 def _pick(items: Sequence[_Item], number: int, what: str, at: int) -> _Item:
-    if number >= len(items):
+    if not 0 <= number < len(items):
         raise Defect(f"{what} {at}: choice {number} of {len(items)}. {_WHY}")
     return items[number]
 
@@ -85,4 +85,19 @@ def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[
     for at, choice in enumerate(choices, 1):
         action, state = _pick(list(model.successors(state)), choice, "step", at)
         actions.append(action)
+    return Path(start, tuple(choices), tuple(actions))
+
+
+def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) -> Path[State]:
+    """The path that takes *actions* from initial state *start*; of steps with one name, the first.
+
+    :raises Defect: the model has no such step
+    """
+    state = _pick(list(model.initial()), start, "initial state", 0)
+    choices: list[int] = []
+    for at, wanted in enumerate(actions, 1):
+        steps = list(model.successors(state))
+        choice = next((number for number, (action, _) in enumerate(steps) if action == wanted), len(steps))
+        _, state = _pick(steps, choice, f"step '{wanted}'", at)
+        choices.append(choice)
     return Path(start, tuple(choices), tuple(actions))

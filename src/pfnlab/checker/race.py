@@ -128,7 +128,7 @@ class RaceModel:
     def _breaks(self, program: Program) -> bool:
         """Whether somebody is told that frames are free while a task is held that leaves them reachable."""
         platform, devices, _ = place(program)
-        kernel = self.machine.boot(platform)
+        kernel = self.machine.boot(platform, devices)
         kernel.start_task(MAIN_TASK)
         running = SideBySide(kernel, Places.of(program, devices))
         for op in program.ops:
@@ -156,7 +156,7 @@ class _Running:
 
     def __init__(self, machine: ModelMachine, race: Race) -> None:
         platform, self._devices, _ = place(race.program)
-        self.kernel = machine.boot(platform)
+        self.kernel = machine.boot(platform, self._devices)
         self.kernel.start_task(MAIN_TASK)
         self._places = Places.of(race.program, self._devices)
         self._one_by_one = OneByOne(self.kernel, self._places)

@@ -157,7 +157,7 @@ class Spilling:
             return False
         self._recent.add(mark)
         self._count += 1
-        if len(self._recent) >= self._room and self._bytes() >= self._limit:
+        if len(self._recent) >= self._room and self.memory() >= self._limit:
             self._spill()
         return True
 
@@ -177,7 +177,8 @@ class Spilling:
         if self._count:
             self._runs = [self._written(dumped)]
 
-    def _bytes(self) -> int:
+    def memory(self) -> int:
+        """Bytes that the recent ones take."""
         return sys.getsizeof(self._recent) + _INT_BYTES * len(self._recent)
 
     def _spill(self) -> None:

@@ -177,6 +177,13 @@ def check(
     save: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep every counterexample as a program.")
     ] = None,
+    differ: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
 ) -> int:
     """Try every sequence of a scope's operations on models and hold properties against what they reach.
@@ -188,7 +195,8 @@ def check(
 
     limits = Limits(depth, states, seconds, memory and memory << 20)
     request = CheckRequest(
-        *(on or [], scope, property_ or [], limits), confirm=confirm or [], save=save, as_json=as_json
+        *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
+        differ=differ,
     )
     return check_machines(request)
 

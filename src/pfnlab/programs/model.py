@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
+from pfnlab.mm.users.pci import PciDevice
 from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import PROFILES, described
@@ -71,10 +72,19 @@ class ModelMachine:
         except Undecided as undecided:
             return Run(f"model:{self.spec}", described(self.profile.series), (), lost=str(undecided))
 
-    def boot(self, platform: Platform) -> Kernel:
-        """A kernel that has just booted on *platform*, without any task."""
+    def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
+        """A kernel that has just booted on *platform*, without any task.
+
+        :param devices: the program's, and where they lie; those that are no RAM are on the PCI bus
+        """
         profile = self.profile
-        return Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
+        kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
+        kernel.pci = {
+            name: PciDevice(pfns)
+            for name, pfns in devices.items()
+            if not platform.phys.page_is_ram(pfns.start)
+        }
+        return kernel
 
     def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
@@ -86,7 +96,7 @@ class ModelMachine:
         profile = self.profile
         refuse_unknown(program, profile.series)
         platform, devices, whole = place(program)
-        kernel = self.boot(platform)
+        kernel = self.boot(platform, devices)
         kernel.start_task(MAIN_TASK)
         first = next(iter(devices.values())).start
         kernel.memory = {first + page: value for page, value in (memory or {}).items()}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, Answer, Checked
+from pfnlab.checker.differ import Compared
+from pfnlab.checker.scope import Scope
 from pfnlab.programs.layout import format_text
+from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import device_text, op_lines
 from pfnlab.programs.words import FIRST_LINE
 
 #: The value of ``format``.
 FORMAT = "pfnlab-check/1"
+DIFFER_FORMAT = "pfnlab-differ/1"
 
 _INDENT = " " * 14
 
@@ -82,6 +86,37 @@ def check_lines(checked: Checked, confirmed: dict[str, dict[str, str]] | None = 
     yield from _emptiness(checked)
     for reason in checked.cut:
         yield f"cut: {reason}"
+
+
+def differ_object(machines: Sequence[ModelMachine], scope: Scope, found: Compared) -> dict[str, Any]:
+    """The object of a difference search."""
+    there = found.difference
+    return {
+        "format": DIFFER_FORMAT,
+        "machines": [f"model:{machine.spec}" for machine in machines],
+        "scope": scope.name,
+        "states": found.states,
+        "transitions": found.transitions,
+        "depth": found.depth,
+        "complete": found.complete,
+        "cut": list(found.cut),
+        "differ": [] if there is None else list(there.fields),
+        "program": None if there is None else program_text(there.program),
+        "seconds": round(found.seconds, 3),
+    }
+
+
+def differ_lines(machines: Sequence[ModelMachine], scope: Scope, found: Compared) -> Iterator[str]:
+    """What a difference search came to, before the program's runs."""
+    names = " and ".join(f"model:{machine.spec}" for machine in machines)
+    yield f"{names}, scope {scope.name}: {found.states:,} states, {found.seconds:.1f} s"
+    if found.difference is None:
+        word = "do the same" if found.complete else "did the same as far as the search came"
+        yield f"they {word} in every sequence of at most {found.depth} operations"
+    else:
+        yield f"they part in {', '.join(found.difference.fields)}"
+        yield ""
+    yield from (f"cut: {reason}" for reason in found.cut)
 
 
 def _word(answer: Answer) -> str:
