@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pfnlab.checker.check import Answer, Checked, check
 from pfnlab.checker.properties import questions
@@ -15,6 +15,7 @@ from pfnlab.policies.flushes.free_vmas import FreeVmas
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.printer import op_lines
+from pfnlab.units import PfnRange
 
 
 class Broken(ModelMachine):
@@ -29,9 +30,11 @@ class Broken(ModelMachine):
         super().__init__(spec)
         self._tracker, self._flushes = tracker, flushes
 
-    def boot(self, platform: Platform) -> Kernel:
+    def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel with these policies."""
-        return Kernel(self.profile, platform, self._tracker, self._flushes())
+        kernel = super().boot(platform, devices)
+        kernel.tracker, kernel.flushes = self._tracker(kernel), self._flushes()
+        return kernel
 
 
 def checked(machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "") -> Checked:
