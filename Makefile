@@ -1,5 +1,6 @@
 # make demo    the first story on models and real kernels, side by side
 # make test    everything: linter, types, tests (kernels and QEMU included)
+# make release wheel and source archive in dist/, unless a private finding is in them
 # Both create what they need: .venv, and through tools/install-missing what the distribution has.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ DEMO := --on model:6.1 --on qemu:6.1 --on model:7.2 --on qemu:7.2
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo test test-races mutation-report test-all-kernels test-btf-dwarf lint walkers bench fmt-check clean system system-test
+.PHONY: help demo test release test-races mutation-report test-all-kernels test-btf-dwarf lint walkers bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -53,6 +54,13 @@ test: system-test .venv/.test
 	$(BIN)/mypy || status=1; \
 	$(BIN)/pytest -n 2 || status=1; \
 	exit $$status
+
+# What is refused is not left lying in dist/.
+release: .venv/.test
+	@$(BIN)/python -m pip install -q --disable-pip-version-check build
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	@$(BIN)/python tools/check_release.py dist/*.whl dist/*.tar.gz docs README.md || { status=$$?; rm -rf dist; exit $$status; }
 
 # Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.
 test-races: system-test .venv/.test

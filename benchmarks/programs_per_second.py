@@ -12,11 +12,11 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from pathlib import Path
 
 from measuring import busy, rounds, show
 
 from pfnlab.errors import Defect
+from pfnlab.lab.boots import Shape
 from pfnlab.lab.kernels import Kernel
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.lab.placement import Windows
@@ -82,8 +82,10 @@ def measure(series: str) -> tuple[dict[str, float], float]:
     program = parse(PROGRAM)
     guests: list[Guest] = []
 
-    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, cpus: int) -> Guest:
-        guests.append(Guest(kernel.vmlinuz, bar_mib=bar_mib, cpus=cpus, offsets=offsets, image=image))
+    def boot(kernel: Kernel, shape: Shape, offsets: str | None) -> Guest:
+        guests.append(
+            Guest(kernel.vmlinuz, bar_mib=shape.bar_mib, cpus=shape.cpus, offsets=offsets, image=shape.image)
+        )
         return guests[-1]
 
     times: dict[str, list[float]] = {observed: [] for observed in OBSERVED}

@@ -1,4 +1,4 @@
-"""The findings: each has a program, what kernels did, and a report with a state; none is packaged."""
+"""The findings: each has programs, what kernels did, and a report with a state; none is packaged."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from releasing import check_release
 
 from pfnlab.programs.layout import format_text
 from pfnlab.programs.load import load_program
@@ -13,17 +14,24 @@ from pfnlab.programs.model import ModelMachine
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 ROOT = Path(__file__).parents[1]
-FINDINGS = sorted(path.parent for path in (ROOT / "findings").glob("*/program.pfn"))
+PROGRAMS = sorted((ROOT / "findings").glob("*/*.pfn"))
+FINDINGS = sorted({path.parent for path in PROGRAMS})
+#: What a source archive is made of, as far as people write it.
+PACKAGED = {
+    *("ARCHITECTURE.md", "CONTRIBUTING.md", "Makefile", "README.md", "pyproject.toml"),
+    *("benchmarks", "changelog.d", "docs", "litmus", "src", "tests", "tools"),
+}
 STATES = ("private", "reported", "public")
 
-#: Every finding with every series whose kernel was asked.
+#: Every program with every series whose kernel was asked.
 ASKED = [
-    pytest.param(folder, series, id=f"{folder.name}-{series}")
-    for folder in FINDINGS
-    if (golden := read_golden(golden_path(folder / "program.pfn"))) is not None
+    pytest.param(path, series, id=f"{path.parent.name}-{path.stem}-{series}")
+    for path in PROGRAMS
+    if (golden := read_golden(golden_path(path))) is not None
     for series in golden.kernels
 ]
 
+each_program = pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 each_finding = pytest.mark.parametrize("folder", FINDINGS, ids=lambda folder: folder.name)
 
 
@@ -50,39 +58,79 @@ def test_a_finding_has_a_state(folder: Path) -> None:
 
 
 @each_finding
-def test_the_program_is_canonical(folder: Path) -> None:
+def test_a_finding_has_a_program(folder: Path) -> None:
+    """
+    The one that shows it has the same name everywhere.
+    """
+    assert (folder / "program.pfn").is_file()
+
+
+@each_program
+def test_a_program_is_canonical(path: Path) -> None:
     """
     The formatter would change nothing.
     """
-    text = (folder / "program.pfn").read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
 
     assert format_text(text) == text
 
 
-@pytest.mark.parametrize(("folder", "series"), ASKED)
-def test_the_model_does_what_kernels_did(folder: Path, series: str) -> None:
+@each_program
+def test_kernels_were_asked(path: Path) -> None:
+    """
+    A finding is what at least two series did.
+    """
+    golden = read_golden(golden_path(path))
+
+    assert golden is not None and len(golden.kernels) >= 2
+
+
+@pytest.mark.parametrize(("path", "series"), ASKED)
+def test_the_model_does_what_kernels_did(path: Path, series: str) -> None:
     """
     Zero differences from the golden.
     """
-    path = folder / "program.pfn"
     run = ModelMachine(series).run_one(load_program(path), check=True)
 
     assert [] == golden_differences(path, run, series)
 
 
 @pytest.mark.parametrize(
-    "folder", [one for one in FINDINGS if state(one) == "private"], ids=lambda folder: folder.name
+    ("machine", "name", "result"),
+    [
+        ("6.1", "remove", "ok"),
+        ("6.1,without=636b21b50152", "remove", "EFAULT"),
+        ("5.15", "remove", "ok"),
+        ("5.10", "remove", "EFAULT"),
+        ("5.10", "interfaces", "ok"),
+    ],
 )
-def test_a_private_finding_is_named_nowhere_else(folder: Path) -> None:
+def test_the_commit_a_removed_device_stays_mapped_since(machine: str, name: str, result: str) -> None:
     """
-    Neither documentation nor what is packaged speaks of it.
+    Before it removal empties the files in sysfs, and never those in /proc.
     """
-    published = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")]
-    published += [path for path in (ROOT / "litmus").rglob("*") if path.is_file()]
-    published += (ROOT / "changelog.d").iterdir()
-    published += (ROOT / "src").rglob("*.py")
+    program = load_program(ROOT / "findings" / "removed-device-stays-mapped" / f"{name}.pfn")
 
-    assert [] == [path for path in published if folder.name in path.read_text(encoding="utf-8")]
+    steps = ModelMachine(machine).run_one(program, check=True).steps
+
+    assert result == next(step.result for step in steps if step.op == "read a[0]")
+
+
+def test_nothing_else_has_a_private_finding() -> None:
+    """
+    Neither documentation nor anything that is packaged: what `make release` looks for is not in the tree.
+    """
+    tool = check_release()
+    own = {ROOT / ".git", ROOT / "findings", Path(__file__)}
+    paths = [path for path in ROOT.iterdir() if path not in own and path.name in PACKAGED]
+    files = [(name, content) for path in paths for name, content in tool.members(path)]
+
+    found = tool.held(
+        [one for one in files if Path(one[0]) not in own], tool.private_findings(ROOT / "findings")
+    )
+
+    assert PACKAGED == {path.name for path in paths}
+    assert [] == found
 
 
 def test_findings_are_not_packaged() -> None:

@@ -95,6 +95,18 @@ def test_program_is_listed_with_its_question(path):
     assert source
 
 
+@pytest.mark.parametrize("finding", ["N02", "N03", "N05", "N06", "N07", "N08", "N09"])
+def test_every_finding_has_a_program(finding):
+    """
+    What was found on kernels is the source of a program, and kernels of two series or more were asked.
+    """
+    programs = [path for path in PROGRAMS if finding in table_row(path)[3].split(", ")]
+    asked = [golden.kernels for path in programs if (golden := read_golden(golden_path(path))) is not None]
+
+    assert programs
+    assert all(len(kernels) >= 2 for kernels in asked) and len(asked) == len(programs)
+
+
 def test_readme_counts_the_programs():
     """
     The number in the README is the number of files.

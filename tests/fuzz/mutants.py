@@ -6,25 +6,8 @@ dropped.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Mutant(NamedTuple):
-    """A change of one place of the model.
-
-    :param breaks: what no longer holds
-    :param file: below src/pfnlab
-    :param old: what stands there, once in the file
-    :param new: what stands there instead
-    :param series: whose model is broken
-    """
-
-    breaks: str
-    file: str
-    old: str
-    new: str
-    series: str = "7.2"
-
+from mutant import Mutant
+from mutants_outside import OUTSIDE
 
 #: Mutants no program can tell from the model, with the reason; they do not count.
 EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
@@ -59,6 +42,16 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
     ),
     (
         Mutant(
+            "a child's reservation insists on its mode",
+            "mm/memtype.py",
+            "if strict or not is_new_memtype_allowed(phys, paddr, size, want_pcm, pcm):",
+            "if not is_new_memtype_allowed(phys, paddr, size, want_pcm, pcm):",
+            "6.1",
+        ),
+        "every page of a VMA with VM_PAT stays reserved, in its mode, until that VMA lets it go",
+    ),
+    (
+        Mutant(
             "memory that was given up already is charged anew",
             "mm/mprotect.py",
             "if not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):",
@@ -90,8 +83,8 @@ _UNMAP = (
     Mutant(
         "an address space without mappings is flushed at its end",
         "mm/unmap.py",
-        "if not vmas and mm.visible:",
-        "if not vmas and not mm.visible:",
+        "if not vmas and whole:",
+        "if not vmas and not whole:",
     ),
     Mutant(
         "pages copied on write stay where a driver says so",
@@ -120,7 +113,7 @@ _UNMAP = (
     Mutant(
         "a revocation stays within one file's mappings",
         "mm/zap.py",
-        "if vma.file is None or vma.file.iomem != iomem:",
+        "if vma.file is None or vma.file.mapping != mapping:",
         "if vma.file is None:",
     ),
 )
@@ -138,14 +131,14 @@ _FORK = (
     Mutant(
         "shared entries start clean in a child",
         "mm/fork.py",
-        "bits = pte_mkclean(run.bits) if src.flags & VM_SHARED else run.bits",
-        "bits = run.bits if src.flags & VM_SHARED else run.bits",
+        "bits = pte_mkclean(run.bits) if src.flags & VM_SHARED and run.level == 1 else run.bits",
+        "bits = run.bits",
     ),
     Mutant(
         "a fork that fails unmaps what it copied before the parent is flushed",
         "mm/fork.py",
-        "if parent.kernel.profile.failed_fork_unmaps:",
-        "if not parent.kernel.profile.failed_fork_unmaps:",
+        "undone = parent.kernel.profile.failed_fork_unmaps",
+        "undone = not parent.kernel.profile.failed_fork_unmaps",
     ),
 )
 
@@ -169,14 +162,14 @@ _MMAP = (
     Mutant(
         "MAP_FIXED frees what it replaces after the new mmap",
         "mm/mmap.py",
-        "detaches_first = mm.kernel.profile.fixed_frees_before_mmap",
-        "detaches_first = not mm.kernel.profile.fixed_frees_before_mmap",
+        "    clear_vmas(mm, replaced)\n    if mm.kernel.profile.fixed_frees_before_mmap:",
+        "    clear_vmas(mm, replaced)\n    if not mm.kernel.profile.fixed_frees_before_mmap:",
     ),
     Mutant(
         "only a mapping in two phases was linked before it fails",
         "mm/mmap.py",
-        "    if vma.file is not None and vma.file.mmap_prepare:\n        kernel",
-        "    if vma.file is not None and not vma.file.mmap_prepare:\n        kernel",
+        "linked = vma.file is not None and vma.file.mmap_prepare",
+        "linked = vma.file is not None and not vma.file.mmap_prepare",
     ),
     Mutant(
         "a private mapping is remapped whole or not at all",
@@ -220,8 +213,8 @@ _FAULT = (
     Mutant(
         "only files with a handler fault twice",
         "mm/fault.py",
-        "if vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:",
-        "if mm.kernel.profile.faults_drop_the_vma_lock:",
+        "if user and vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:",
+        "if user and mm.kernel.profile.faults_drop_the_vma_lock:",
     ),
 )
 
@@ -368,14 +361,14 @@ _MREMAP = (
     Mutant(
         "a move of nothing flushes nothing",
         "mm/mremap.py",
-        "            if there if whole else moved:",
-        "            if True:",
+        "            if moved:\n                mm.flush_tlb(first, last)",
+        "            if True:\n                mm.flush_tlb(first, last)",
     ),
     Mutant(
         "a whole page table moves",
         "mm/mremap.py",
-        "            whole = last - first >= _PTE_TABLE",
-        "            whole = last - first > _PTE_TABLE",
+        "whole = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)",
+        "whole = {_PMD_TABLE: 2}.get(last - first)",
     ),
     Mutant(
         "MREMAP_FIXED unmaps its destination before the source is judged",
@@ -419,13 +412,6 @@ _BOOK = (
         "6.1",
     ),
     Mutant(
-        "a child's reservation insists on its mode",
-        "mm/memtype.py",
-        "if strict or not is_new_memtype_allowed(phys, paddr, size, want_pcm, pcm):",
-        "if not is_new_memtype_allowed(phys, paddr, size, want_pcm, pcm):",
-        "6.1",
-    ),
-    Mutant(
         "pages that look up different modes are not remapped together",
         "mm/lookup.py",
         "    if len(modes) > 1:",
@@ -439,120 +425,4 @@ _BOOK = (
     ),
 )
 
-_USERS = (
-    Mutant(
-        "a mapping stays within the BAR", "mm/users/pci.py", "if not self.bar.contains(pfns):", "if False:"
-    ),
-    Mutant(
-        "a claimed BAR is not mapped",
-        "mm/users/pci.py",
-        "if platform.iomem_is_exclusive(pfn_to_phys(self.bar.start)):",
-        "if False:",
-    ),
-    Mutant(
-        "/dev/mem refuses claimed pages",
-        "mm/users/devmem.py",
-        "if platform.strict_devmem and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):",
-        "if False:",
-    ),
-    Mutant(
-        "O_SYNC asks for UC-",
-        "mm/users/devmem.py",
-        "mode = CacheMode.UC_MINUS if self.sync else CacheMode.WB",
-        "mode = CacheMode.UC_MINUS if not self.sync else CacheMode.WB",
-    ),
-    Mutant(
-        "a driver remaps within one VMA",
-        "mm/users/driver.py",
-        "if not isinstance(vma.file, DriverFile) or end > vma.end:",
-        "if not isinstance(vma.file, DriverFile):",
-    ),
-    Mutant(
-        "mincore looks at device mappings since 7.3 only",
-        "mm/walk.py",
-        "not vma.flags & VM_PFNMAP or mm.kernel.profile.mincore_walks",
-        "not vma.flags & VM_PFNMAP or not mm.kernel.profile.mincore_walks",
-    ),
-    Mutant(
-        "process_vm_readv refuses device mappings",
-        "mm/walk.py",
-        "if vma is None or vma.flags & (VM_IO | VM_PFNMAP) or not vma.flags & VM_READ:",
-        "if vma is None or not vma.flags & VM_READ:",
-    ),
-)
-
-_POLICIES = (
-    Mutant(
-        "a dying address space is flushed whole",
-        "mm/gather.py",
-        "if self.fullmm or self.mm.tlb_flush_pending > 1:",
-        "if self.mm.tlb_flush_pending > 1:",
-    ),
-    Mutant(
-        "page tables are freed in batches",
-        "mm/gather.py",
-        "if not self.mm.kernel.profile.tables_in_batches:",
-        "if self.mm.kernel.profile.tables_in_batches:",
-    ),
-    Mutant(
-        "only a whole VMA is reserved",
-        "policies/trackers/track_ctx.py",
-        "if start == vma.start and pfns.nr == vma.nr:",
-        "if start == vma.start:",
-    ),
-    Mutant(
-        "a remap that fails lets its reservation go",
-        "policies/trackers/track_ctx.py",
-        "if pfns.nr == vma.nr and vma.pfnmap is not None:",
-        "if False:",
-    ),
-    Mutant(
-        "a reservation lasts until its last VMA goes",
-        "policies/trackers/track_ctx.py",
-        "        if not ctx.refs:",
-        "        if True:",
-    ),
-    Mutant(
-        "a piece keeps VM_PAT, a child does not",
-        "policies/trackers/vm_pat.py",
-        "if new.mm is not orig.mm and orig.flags & VM_PFNMAP:",
-        "if orig.flags & VM_PFNMAP:",
-        "6.1",
-    ),
-    Mutant(
-        "what fork reserved for a child that failed goes again",
-        "policies/trackers/vm_pat.py",
-        "        if dst.flags & VM_PAT:",
-        "        if False:",
-        "6.1",
-    ),
-    Mutant(
-        "a private mapping's pfn is known from its offset",
-        "policies/trackers/vm_pat.py",
-        "if is_cow_mapping(vma.flags):",
-        "if False:",
-        "6.1",
-    ),
-    Mutant(
-        "ordinary memory is moved without the tracker",
-        "policies/trackers/vm_pat.py",
-        "            if old.flags & VM_PFNMAP:",
-        "            if True:",
-        "6.1",
-    ),
-    Mutant(
-        "only PFN VMAs force a flush at their end",
-        "policies/flushes/end_vma.py",
-        "if not tlb.fullmm and tlb.vma_pfn:",
-        "if not tlb.fullmm:",
-        "6.1",
-    ),
-    Mutant(
-        "a PFN VMA forces a flush for all that follow it",
-        "policies/flushes/free_vmas.py",
-        "tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)",
-        "tlb.vma_pfn = is_pfn_vma(vma)",
-    ),
-)
-
-MUTANTS = (*_UNMAP, *_FORK, *_MMAP, *_FAULT, *_PROTECT, *_ADVISE, *_MREMAP, *_BOOK, *_USERS, *_POLICIES)
+MUTANTS = (*_UNMAP, *_FORK, *_MMAP, *_FAULT, *_PROTECT, *_ADVISE, *_MREMAP, *_BOOK, *OUTSIDE)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from mutants import Mutant
+from mutant import Mutant
 
 import pfnlab
 from pfnlab.programs.observation import Run

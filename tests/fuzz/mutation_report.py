@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from mutants import EQUIVALENT, MUTANTS, Mutant
+from mutant import Mutant
+from mutants import EQUIVALENT, MUTANTS
 from mutated import MutatedModel
 
 from pfnlab.fuzz.campaign import Campaign, Machine, State
@@ -55,7 +56,7 @@ def look_for(
         machines: dict[str, Machine] = {name or whole: against or ModelMachine(mutant.series), BROKEN: broken}
         if against is not None:
             machines = {whole: broken, name: against}
-        state = State(list(machines), SEED, Vocabulary(driver=True))
+        state = State(list(machines), SEED, Vocabulary(driver=True, vfio=True))
         campaign = Campaign(machines, state, watched=False, repeats=1)
         for some in range(_SOME, programs + _SOME, _SOME):
             campaign.run(min(some, programs), most=1)
@@ -79,7 +80,7 @@ def report(verdicts: list[Verdict]) -> str:
         "# What the fuzzer finds when a rule is broken",
         "",
         f"{len(verdicts)} times one condition of the model is flipped, widened or dropped ({spread}), and",
-        f"`pfnlab fuzz` looks for it: seed {SEED}, driver operations on, at most {PROGRAMS} programs, the",
+        f"`pfnlab fuzz` looks for it: seed {SEED}, `--driver --vfio`, at most {PROGRAMS} programs, the",
         "branches of the model not watched. The broken model is compared with the unbroken one of its series",
         "and that equals the kernel as far as `tests/lab` holds it; `tests/fuzz/test_mutants.py` asks some.",
         "Made by `make mutation-report`.",

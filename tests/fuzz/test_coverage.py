@@ -42,6 +42,14 @@ def test_both_ways_of_a_branch() -> None:
     assert f"{refusal} in" in both
 
 
+def test_a_rule_that_checks_something_is_watched() -> None:
+    """Only the model's checks of itself are not."""
+    conflict = way("mm/memtype.py", "if adopts or overlap.type == actual:")
+    twice = "a = mmap bar[0:4] wc shared rw\nb = mmap bar[0:4] wc shared rw\n"
+
+    assert f"{conflict} in" in watched(twice)
+
+
 def test_a_loop_that_is_never_entered_is_past() -> None:
     """The walk over VMAs of an address space without any."""
     loop = way("mm/fork.py", "for src in parent:")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from statistics import mean
+from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.fuzz.kinds import EVERYWHERE, Vocabulary, kind_of, pairs_of
-from pfnlab.lab.driver_programs import needs_driver
+from pfnlab.lab.driver_programs import needs_driver, needs_vfio
 from pfnlab.lab.placement import check_placeable
 from pfnlab.programs.checks import check_program
 from pfnlab.programs.form import from_json, to_json
 from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import Fork, is_held, tasks_of
+from pfnlab.programs.ops import Walk, Walker, is_held, tasks_of
 
 NUMBERS = st.integers(0, 1 << 32)
-VOCABULARIES = st.builds(Vocabulary, driver=st.booleans(), schedules=st.booleans())
+VOCABULARIES = st.builds(Vocabulary, driver=st.booleans(), schedules=st.booleans(), vfio=st.booleans())
 
 
 @given(NUMBERS, NUMBERS, VOCABULARIES)
@@ -74,7 +75,7 @@ def test_programs_have_about_twelve_operations() -> None:
 def test_everything_is_said_sooner_or_later() -> None:
     """Each kind of operation, up to four tasks, neighbouring devices, small and large ones, forced
     failures."""
-    vocabulary = Vocabulary(driver=True)
+    vocabulary = Vocabulary(driver=True, vfio=True)
     programs = [draw(1, index, vocabulary) for index in range(1500)]
     ops = [op for program in programs for op in program.ops]
     sizes = {device.pages for program in programs for device in program.devices}
@@ -84,14 +85,24 @@ def test_everything_is_said_sooner_or_later() -> None:
     assert {1, 2, 3} == {len(program.devices) for program in programs}
     assert max(len(tasks_of(program)) for program in programs) >= 4
     assert {"__pte_alloc", "vm_area_dup"} == {op.fail.function for op in ops if op.fail is not None}
+    assert set(get_args(Walker)) == {op.call.walker for op in ops if isinstance(op.call, Walk)}
 
 
 def test_words_stay_out_that_were_not_asked_for() -> None:
-    """Without a driver and without schedules nothing needs either."""
+    """Without a driver, without schedules and without vfio-pci nothing needs any of them."""
     programs = [draw(1, index) for index in range(300)]
 
-    assert not any(needs_driver(program) or is_held(program) for program in programs)
+    assert not any(needs_driver(one) or needs_vfio(one) or is_held(one) for one in programs)
     assert any(is_held(draw(1, index, Vocabulary(schedules=True))) for index in range(20))
+
+
+def test_a_program_has_the_driver_or_vfio_pci() -> None:
+    """A guest has one of them; some programs have neither."""
+    vocabulary = Vocabulary(driver=True, vfio=True)
+    programs = [draw(1, index, vocabulary) for index in range(300)]
+
+    needs = {(needs_driver(one), needs_vfio(one)) for one in programs}
+    assert {(False, False), (True, False), (False, True)} == needs
 
 
 def test_no_more_than_four_tasks_live() -> None:
@@ -99,7 +110,7 @@ def test_no_more_than_four_tasks_live() -> None:
     for index in range(300):
         alive = 1
         for op in draw(2, index).ops:
-            alive += isinstance(op.call, Fork) - (kind_of(op.call) in ("exit", "kill"))
+            alive += (kind_of(op.call) == "fork") - (kind_of(op.call) in ("exit", "kill"))
             assert alive <= 4
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from having import bootable
-from mutants import EQUIVALENT, MUTANTS, Mutant
+from mutant import Mutant
+from mutants import EQUIVALENT, MUTANTS
 from mutated import SOURCE, MutatedModel
 from mutation_report import FOUND, OPERATIONS, look_for
 

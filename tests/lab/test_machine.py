@@ -10,14 +10,16 @@ import pytest
 from having import bootable
 
 from pfnlab.errors import LostGuest, MissingTool, Misuse
-from pfnlab.lab.boots import MAX_FAILED_BOOTS
+from pfnlab.lab.boots import MAX_FAILED_BOOTS, Shape
 from pfnlab.lab.channel import Hello
 from pfnlab.lab.kernels import Kernel
 from pfnlab.lab.machine import BAR_MIB, MAX_LEAKED, PROGRAMS_PER_GUEST, QemuMachine
 from pfnlab.lab.placement import Placement
 from pfnlab.lab.schedule import Noise
 from pfnlab.lab.stepper import NO_LENS, Stepped, Stepper
+from pfnlab.programs.compare import differences
 from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 
@@ -80,19 +82,22 @@ class Lab:
         self.fails = fails
         self.guests: list[FakeGuest] = []
         self.asked: list[tuple[int, str | None]] = []
-        self.cpus: list[int] = []
+        self.shapes: list[Shape] = []
 
-    def __call__(
-        self, kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, cpus: int = 1
-    ) -> FakeGuest:
+    def __call__(self, kernel: Kernel, shape: Shape, offsets: str | None) -> FakeGuest:
         """Boot one."""
-        self.asked.append((bar_mib, offsets))
-        self.cpus.append(cpus)
+        self.asked.append((shape.bar_mib, offsets))
+        self.shapes.append(shape)
         if len(self.asked) <= self.fails:
             raise LostGuest("it did not boot", console="/lost/console")
-        guest = FakeGuest(self.replies[min(len(self.guests), len(self.replies) - 1)], bar_mib)
+        guest = FakeGuest(self.replies[min(len(self.guests), len(self.replies) - 1)], shape.bar_mib)
         self.guests.append(guest)
         return guest
+
+    @property
+    def cpus(self) -> list[int]:
+        """How many CPUs each guest has."""
+        return [shape.cpus for shape in self.shapes]
 
     def run(self, *programs: Program, guests: int = 1) -> list[Run]:
         """The runs of *programs* in this lab."""
@@ -396,7 +401,7 @@ def test_an_interrupted_machine_can_run_again() -> None:
 def test_a_missing_tool_ends_the_run() -> None:
     """No program can be run without QEMU, so none is reported as lost."""
 
-    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, cpus: int) -> FakeGuest:
+    def boot(kernel: Kernel, shape: Shape, offsets: str | None) -> FakeGuest:
         raise MissingTool("qemu-system-x86_64 is not on this machine")
 
     with pytest.raises(MissingTool), QemuMachine(KERNEL, factory=boot) as machine:
@@ -418,9 +423,9 @@ def test_what_cannot_be_read_is_not_asked_for() -> None:
     """A guest without page tables leaves them out."""
     lab = Lab()
 
-    def boot(kernel: Kernel, bar_mib: int, offsets: str | None, image: Path | None, cpus: int) -> FakeGuest:
-        guest = lab(kernel, bar_mib, offsets, image)
-        guest.hello = Hello("6.1.1", 0xF8000000, bar_mib * MIB, (0, 0), 5, "no BTF", "")
+    def boot(kernel: Kernel, shape: Shape, offsets: str | None) -> FakeGuest:
+        guest = lab(kernel, shape, offsets)
+        guest.hello = Hello("6.1.1", 0xF8000000, shape.bar_mib * MIB, (0, 0), 5, "no BTF", "")
         return guest
 
     with QemuMachine(KERNEL, factory=boot) as machine:
@@ -476,6 +481,56 @@ def test_nothing_is_held_without_a_lens() -> None:
         (run,) = machine.run([HELD])
 
     assert (NO_LENS, []) == (run.lost, lab.asked)
+
+
+SLOT = load_text(
+    "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\nremove bar\n"
+)
+
+
+def test_programs_whose_device_goes_have_guests_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One each, with a slot, after those that can share one."""
+    lab = Lab()
+    reply = with_lines().replace("step end", "step 1\nr 0 0\nstep end")
+    monkeypatch.setattr(Stepper, "run", lambda *_: Stepped(reply))
+
+    lab.run(SLOT, PROGRAM, PROGRAM, SLOT)
+
+    assert [False, True, True] == [shape.slot for shape in lab.shapes]
+
+
+def test_no_device_of_vfio_goes() -> None:
+    """A guest has a slot or vfio-pci: nothing is booted for both."""
+    lab = Lab()
+
+    (run,) = lab.run(load_text(SLOT_AND_VFIO))
+
+    assert run.lost is not None and "vfio-pci" in run.lost
+    assert [] == lab.asked
+
+
+SLOT_AND_VFIO = (
+    "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] vfio shared rw\nremove bar\n"
+)
+
+
+@pytest.mark.lab
+def test_a_real_device_comes_and_goes() -> None:
+    """Its files go and come, the memory stays with the device, and the model says the same."""
+    bootable("7.2")
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:4] wc shared rw\n"
+        "write a[1] 7\nmunmap a\nremove bar\na = mmap bar[0:4] wc shared rw\nexec\nrescan bar\n"
+        "a = mmap bar[0:4] wc shared rw\nread a[1]\nmunmap a\nunplug bar\na = mmap bar[0:4] uc shared rw\n"
+        "plug bar\na = mmap bar[0:4] wc shared rw\nread a[1]\n"
+    )
+
+    with QemuMachine("7.2", guests=1) as machine:
+        run = machine.run([program])[0]
+
+    assert (None, [7, 0]) == (run.lost, [step.value for step in run.steps if step.op == "read a[1]"])
+    assert ["ENOENT", "ENOENT"] == [step.result for step in run.steps if step.result != "ok"]
+    assert [] == differences([ModelMachine("7.2").run_one(program), run])
 
 
 @pytest.mark.lab

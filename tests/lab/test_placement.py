@@ -20,6 +20,7 @@ from pfnlab.programs.ops import (
     Program,
     Write,
 )
+from pfnlab.programs.slot_calls import Remove
 from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
@@ -150,6 +151,15 @@ def test_a_vfio_device_is_the_beginning_of_the_bar() -> None:
     assert placement.places.devices["bar"].start == BAR.start
     assert Span("bar", 0, 4) == placement.places.device_span(*BAR)
     assert windows.place(opened) is None
+
+
+def test_nothing_is_mapped_past_the_end_of_a_device_that_goes() -> None:
+    """What lies behind a slot is not the program's."""
+    device = Device("bar", "pci", 4)
+
+    with pytest.raises(Misuse, match="behind the slot of bar"):
+        check_placeable(program(device, calls=(mmap("bar", 5), Remove("bar"))))
+    check_placeable(program(device, calls=(mmap("bar", 4), Remove("bar"))))
 
 
 def test_a_later_page_may_be_claimed_anywhere() -> None:

@@ -258,6 +258,25 @@ def test_vfio_offsets_lie_in_the_region_of_bar_two() -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "sent"),
+    [
+        ("remove bar", ["remove"]),
+        ("rescan bar", ["rescan"]),
+        ("unplug bar\nplug bar", ["slot 0", "slot 1"]),
+    ],
+)
+def test_what_is_done_to_a_slot(lines: str, sent: list[str]) -> None:
+    """The guest has one, so none is named; what is done from outside, the agent waits for."""
+    program = load_text(f"{HEAD}device bar: pci, 16 pages\n{lines}\n")
+    placement = Windows(BAR).place(program)
+    assert placement is not None
+
+    request = compile_program(program, placement, vmas=False, ptes=False).splitlines()
+
+    assert [f"op 0 {one}" for one in sent] == [line for line in request if line.startswith("op ")]
+
+
+@pytest.mark.parametrize(
     ("line", "sent"),
     [("memory_disable bar", "memory 0"), ("memory_enable bar", "memory 1"), ("vfio_close bar", "vfio-close")],
 )

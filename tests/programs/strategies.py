@@ -74,6 +74,7 @@ from pfnlab.programs.ops import (
     Walk,
     Write,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     DRIVER_HOW,
@@ -98,7 +99,9 @@ PLAIN: tuple[Call, ...] = (
 )
 #: What changes which tasks live or what they are: not while a processor is held.
 ENDS: tuple[Call, ...] = (Exit(), Kill())
-NEVER_HELD = (Exit, Kill, Exec, Thread, Look)
+#: What a full slot takes; an empty one takes a Plug. Not while a processor is held either.
+SLOT: tuple[Call, ...] = (Remove("bar"), Rescan("bar"), Unplug("bar"))
+NEVER_HELD = (Exit, Kill, Exec, Thread, Look, Remove, Rescan, Unplug, Plug)
 RANGES: tuple[Callable[[Span], Call], ...] = (Munmap, Mlock, Munlock, Msync, Mseal, Mincore, ZapVmaPtes)
 ON_MEMORY: tuple[Callable[[Span], Call], ...] = (
     *(IoMappingCreateWc, ArchIoReserveMemtypeWc, ArchIoFreeMemtypeWc, ArchPhysWcAdd),
@@ -125,6 +128,7 @@ class _Draft:
         self.extents = {area.name: area.pages for area in areas}
         self.processes = {"main": "main"}  # the living tasks, each with the first of its process
         self.unborn = list(TASK_NAMES)
+        self.plugged = True
         self.held = False
         self.idle: set[str] = set()  # tasks that do not act before the release
 
@@ -240,6 +244,7 @@ class _Draft:
         kinds = ["mmap", "plain", "device"]
         kinds += ["fork"] if self.unborn else []
         if not self.held:
+            kinds += ["slot"]
             kinds += ["end", "exec"] if self.alone(task) else ["end"]
             kinds += ["thread"] if self.unborn else []
         on_areas = ["range", "range", "mremap", "mprotect", "madvise", "read", "readv", "remap", "write"]
@@ -250,6 +255,8 @@ class _Draft:
             return self.mmap()
         if kind == "plain":
             return draw(st.sampled_from(PLAIN))
+        if kind == "slot":
+            return draw(st.sampled_from(SLOT)) if self.plugged else Plug("bar")
         if kind in ("fork", "thread"):
             refused = draw(st.none() | st.sampled_from(sorted(FORK_WORDS)))
             return Fork(self.unborn.pop(), refused) if kind == "fork" else Thread(self.unborn.pop())
@@ -310,6 +317,8 @@ class _Draft:
         if isinstance(call, Exit | Kill):
             ended = self.processes[task]
             self.processes = {one: process for one, process in self.processes.items() if process != ended}
+        if isinstance(call, Unplug | Plug):
+            self.plugged = isinstance(call, Plug)
 
     def fail(self) -> Fail:
         inside = self.draw(st.sampled_from((None, "copy_page_range")))

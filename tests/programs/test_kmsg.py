@@ -151,3 +151,9 @@ def test_warnings_count_as_once() -> None:
 def test_ordinary_lines_are_not_once() -> None:
     """A book message is printed each time."""
     assert not is_once("x86/PAT: main freeing invalid memtype bar[4:8]")
+
+
+def test_what_is_limited_in_rate_counts_as_once() -> None:
+    """Whether such a line is printed depends on what ran before; that some were left out is no line."""
+    assert is_once("__vm_enough_memory: pid: PID, comm: main, bytes: N not enough memory for the allocation")
+    assert norm("__vm_enough_memory: 20 callbacks suppressed") is None

@@ -44,6 +44,7 @@ PROGRAMS = blocks("pfn")
 BEGINNING = re.findall(r"^```pfn\n(.*?)^```$", section("Operations"), re.MULTILINE | re.DOTALL)[0]
 OPERATIONS = [row[0].strip("`") for row in rows("Operations")]
 SCHEDULES = [row[0].strip("`") for row in rows("Schedules")]
+SLOTS = [row[0].strip("`") for row in rows("Slots")]
 
 
 @pytest.mark.parametrize("text", PROGRAMS)
@@ -92,11 +93,20 @@ def test_a_hold_of_the_page_is_one(line: str):
     assert line == op_lines(program)[-2]
 
 
+def test_the_operations_on_slots_follow_each_other():
+    """
+    One after the other, in the order of the table.
+    """
+    program = load_text(BEGINNING + "".join(f"{line}\n" for line in SLOTS))
+
+    assert SLOTS == op_lines(program)[-len(SLOTS) :]
+
+
 def test_every_operation_is_on_the_page():
     """
     The tables show each operation of the language at least once.
     """
-    lines = (*OPERATIONS, *SCHEDULES)
+    lines = (*OPERATIONS, *SCHEDULES, *SLOTS)
     verbs = {re.sub(r"^(.*: |\w+ = )", "", line).split()[0] for line in lines}
 
     assert set(words.VERBS) == verbs

@@ -29,6 +29,14 @@ def test_what_nobody_knows_of_5_15(line: str, what: str) -> None:
     refuse_unknown(program, "6.1")
 
 
+def test_no_device_of_vfio_comes_or_goes() -> None:
+    """On no kernel: the kernel waits for its users."""
+    program = load_text(f"{HEADER}remove bar\nb = mmap bar[0:4] vfio shared rw\n")
+
+    with pytest.raises(Undecided, match="while vfio-pci has users"):
+        refuse_unknown(program, "7.3")
+
+
 def test_a_refused_program_is_lost() -> None:
     """The run says why, and that the profile is a guess."""
     run = ModelMachine("5.15").run([load_text(f"{HEADER}madvise a collapse\n")])[0]

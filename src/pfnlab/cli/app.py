@@ -118,6 +118,7 @@ def fuzz(
     schedules: Annotated[
         bool, typer.Option("--schedules", help="With threads, and processors that are held.")
     ] = False,
+    vfio: Annotated[bool, typer.Option("--vfio", help="With devices opened through vfio-pci.")] = False,
     coverage: Annotated[bool, typer.Option(help="Watch which branches of the model are reached.")] = True,
     stop_after: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End when so many findings were met.")
@@ -137,6 +138,7 @@ def fuzz(
             findings,
             driver,
             schedules,
+            vfio,
             coverage,
             stop_after,
             as_json,

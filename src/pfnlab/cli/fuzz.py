@@ -36,6 +36,7 @@ class FuzzRequest(msgspec.Struct, frozen=True):
     findings: Path = Path("findings")
     driver: bool = False
     schedules: bool = False
+    vfio: bool = False
     coverage: bool = True
     stop_after: int | None = None
     as_json: bool = False
@@ -77,7 +78,7 @@ def _state(request: FuzzRequest, specs: list[str]) -> State:
 
     :raises Misuse: the file is of another campaign
     """
-    vocabulary = Vocabulary(request.driver, request.schedules)
+    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio)
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
         return State(specs, request.seed or 0, vocabulary)
@@ -87,10 +88,10 @@ def _state(request: FuzzRequest, specs: list[str]) -> State:
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
     if state.vocabulary != vocabulary:
-        words = [f"--{name}" for name in ("driver", "schedules") if getattr(state.vocabulary, name)]
-        raise Misuse(
-            f"{request.resume} is of a campaign with {' '.join(words) or 'neither --driver nor --schedules'}"
-        )
+        names = ("driver", "schedules", "vfio")
+        words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
+        none = "none of " + ", ".join(f"--{name}" for name in names)
+        raise Misuse(f"{request.resume} is of a campaign with {' '.join(words) or none}")
     return state
 
 

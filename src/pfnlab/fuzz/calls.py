@@ -6,6 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import get_args
 
+import msgspec
+
 from pfnlab.fuzz.places import Places
 from pfnlab.programs.driver_calls import (
     DRIVER_RAM,
@@ -21,6 +23,8 @@ from pfnlab.programs.driver_calls import (
     Ioremap,
     IoremapMode,
     Iounmap,
+    MemoryDisable,
+    MemoryEnable,
     Memremap,
     MemremapMode,
     Memunmap,
@@ -30,14 +34,18 @@ from pfnlab.programs.driver_calls import (
     SetMemory,
     SetMemoryMode,
     UnmapMappingRange,
+    VfioClose,
     ZapVmaPtes,
 )
 from pfnlab.programs.ops import (
     ADVICE,
+    RANGE_WALKERS,
+    STORING_WALKERS,
     Call,
     Exec,
     Exit,
     Fork,
+    ForkRefusal,
     Kill,
     Look,
     Madvise,
@@ -54,14 +62,19 @@ from pfnlab.programs.ops import (
     ProcessVmReadv,
     Read,
     ReadMemtypeList,
+    RemapFilePages,
+    Status,
+    Via,
+    Walk,
+    Walker,
     Write,
 )
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON
 
-_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x")
+_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 #: Ordinary memory takes any of them.
-_ANON_PROTS = ("none", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
+_ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
 
 _MODES: tuple[DriverMode, ...] = get_args(DriverMode)
 _HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
@@ -80,7 +93,10 @@ _COMMON_ADVICE = (
 )
 
 #: Advice that ordinary memory takes and the model has a rule for.
-_ANON_ADVICE = ("wipeonfork", "dontfork", "populate_read", "populate_write", "dontneed", "dontneed_locked")
+_ANON_ADVICE = (
+    *("wipeonfork", "dontfork", "populate_read", "populate_read", "populate_write", "populate_write"),
+    *("dontneed", "dontneed_locked"),
+)
 
 #: Ways to map nothing executable by.
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
@@ -91,11 +107,21 @@ _SHARED_ONLY = (*SHARED_ONLY, "mixed")
 #: How large memory is that is filled page by page, and for how many pages mincore is asked.
 _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
 
+#: How often ordinary memory is shared; whatever is done to it beside reading and writing has no rule.
+_SHARED_RATE = 0.04
+
+_WALKERS: tuple[Walker, ...] = get_args(Walker)
+_REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
+
+#: Which file remap_file_pages gets the offset of.
+_REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
+
 #: What a driver does to mappings of its own.
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
 _PLAIN: dict[str, Callable[[], Call]] = {
     "mlockall": Mlockall,
+    "status": Status,
     "look": Look,
     "memtype_list": ReadMemtypeList,
     "release_mem_region": ReleaseMemRegion,
@@ -109,6 +135,13 @@ _ON_MEMORY: dict[str, Callable[[Span], Call]] = {
     "io_mapping_create_wc": IoMappingCreateWc,
     "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
     "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
+}
+
+#: What is done to a device opened through vfio-pci.
+_VFIO: dict[str, type[MemoryDisable | MemoryEnable | VfioClose]] = {
+    "memory_disable": MemoryDisable,
+    "memory_enable": MemoryEnable,
+    "vfio_close": VfioClose,
 }
 
 _RANGED: dict[str, type[Munmap | Mlock | Munlock | Msync | Mseal | ZapVmaPtes]] = {
@@ -130,6 +163,8 @@ class Calls:
 
     def __init__(self, random: Random, places: Places, *, rare: bool) -> None:
         self._random, self._places, self._rare = random, places, rare
+        #: How many forks were refused, each a name of its own.
+        self.refused = 0
         #: The areas the driver was to fill.
         self.filled: set[str] = set()
         #: The areas with ordinary memory.
@@ -145,17 +180,21 @@ class Calls:
             case "mmap":
                 return self.mmap(*places.source(), None)
             case "mmap anon":
-                return self.mmap(Span(ANON, 0, draw.choice((1, 2, 4, 16, _ANON_PAGES))), "anon", None)
+                return self.anon(Span(ANON, 0, draw.choice((1, 2, 4, 16, _ANON_PAGES))), None)
             case "mmap over":
                 return self.over()
             case "mmap driver":
                 return self.driver_mmap()
+            case "mmap vfio":
+                return self.mmap(places.bar_span(), "vfio", None)
             case "mremap":
                 return self.mremap(places.span(places.area()))
             case "mremap to":
                 return self.mremap_to(places.span(places.area()))
             case "fork" if child is not None:
                 return Fork(child)
+            case "fork refused":
+                return Fork(f"x{self.refused + 1}", draw.choice(_REFUSALS))
             case "exit" | "kill":
                 return Exit() if kind == "exit" else Kill()
             case "exec":
@@ -164,6 +203,8 @@ class Calls:
                 claimed := places.claimed(self._rare or draw.random() < 0.25)
             ) is not None:
                 return RequestMemRegion(claimed)
+        if kind in _VFIO:
+            return _VFIO[kind](places.bar_span().name)
         plain = _PLAIN.get(kind)
         return plain() if plain is not None else self.ranged(kind)
 
@@ -188,6 +229,14 @@ class Calls:
                 return ProcessVmReadv(places.page(name))
             case "mincore":
                 return Mincore(places.span(name, _MINCORE_PAGES))
+            case "walk":
+                return self.walk(name)
+            case "remap_file_pages":
+                source, _ = places.source()
+                over = places.destination(name, source.pages)
+                source = Span(source.name, source.start, source.start + over.pages)
+                lowmem = places.devices[source.name].kind == "lowmem"
+                return RemapFilePages(over, source, "devmem" if lowmem else draw.choice(_REMAP_VIAS))
             case "remap_pfn_range":
                 return RemapPfnRange(places.span(name), draw.choice(_MODES))
             case "unmap_mapping_range":
@@ -204,6 +253,23 @@ class Calls:
         if kind in _ON_MEMORY:
             return _ON_MEMORY[kind](self.memory())
         return _RANGED.get(kind, Munmap)(places.span(name))
+
+    def walk(self, name: str) -> Walk:
+        """Another way to pages of area *name*; what a userfaultfd does to ordinary memory has no rule."""
+        draw, places = self._random, self._places
+        walker = draw.choice(_WALKERS)
+        while walker == "userfaultfd" and (name in self.ordinary or draw.random() < 0.5):
+            walker = draw.choice(_WALKERS)
+        value = draw.randrange(1, 100) if walker in STORING_WALKERS else None
+        span = places.span(name, _MINCORE_PAGES) if walker in RANGE_WALKERS else places.page(name, again=True)
+        return Walk(walker, span, value)
+
+    def anon(self, source: Span, over: Span | None) -> Mmap:
+        """Ordinary memory; what is shared is neither populated nor locked, which has no rule."""
+        made = self.mmap(source, "anon", over)
+        if self._random.random() < _SHARED_RATE:
+            return msgspec.structs.replace(made, shared=True, populate=False, locked=False)
+        return made
 
     def memory(self) -> Span:
         """Pages of the device, or now and then the driver's own."""
@@ -223,7 +289,7 @@ class Calls:
             self._places.free_area() if over is None else None,
             source,
             via,  # type: ignore[arg-type]
-            source.name != ANON and draw.random() < 0.6,
+            source.name != ANON and draw.random() < (0.95 if via == "vfio" else 0.6),
             prot,
             populate=draw.random() < 0.05,
             locked=draw.random() < 0.05,
@@ -232,10 +298,10 @@ class Calls:
 
     def over(self) -> Mmap:
         """A mapping over what is mapped, or over a part of it."""
+        if self._random.random() < 0.35:
+            over = self._places.anon_over(_ANON_PAGES)
+            return self.anon(Span(ANON, 0, over.pages), over)
         over = self._places.span(self._places.area())
-        if self._random.random() < 0.25:
-            pages = min(over.pages, _ANON_PAGES)
-            return self.mmap(Span(ANON, 0, pages), "anon", Span(over.name, over.start, over.start + pages))
         source, via = self._places.source(over.pages)
         return self.mmap(source, via, Span(over.name, over.start, over.start + source.pages))
 

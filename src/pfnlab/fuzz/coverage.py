@@ -24,8 +24,11 @@ from pfnlab.programs.ops import Program
 
 _ROOT = Path(__file__).parents[1]
 
-#: The packages whose branches count.
-WATCHED = ("mm", "policies")
+#: The packages whose branches count: what runs while a program does.
+WATCHED = ("mm", "policies/trackers", "policies/flushes")
+
+#: The model's checks of itself.
+_UNWATCHED = ("_check", "_check_tables_have_vmas")
 
 #: Every word an event of a step can begin with.
 WORDS = frozenset(word for word, _ in EVENTS.values())
@@ -136,7 +139,7 @@ class BranchWatch:
 
     def _look_up(self, code: CodeType) -> dict[int, Branch] | None:
         file = _file(code.co_filename)
-        if file is None or code.co_name.startswith(("_check", "<")):
+        if file is None or code.co_name in _UNWATCHED or code.co_name.startswith("<"):
             return None
         last = max((line for *_, line in code.co_lines() if line), default=0)
         mine = [one for one in branches_of(file) if code.co_firstlineno <= one.line <= last]
@@ -170,7 +173,7 @@ def branches_of(file: str) -> tuple[Branch, ...]:
 
 def _collect(node: ast.AST, inside: bool, found: list[Branch]) -> None:
     if isinstance(node, ast.FunctionDef):
-        if node.name.startswith("_check") and node.name in ("_check", "_check_tables_have_vmas"):
+        if node.name in _UNWATCHED:
             return
         inside = True
     if inside:
@@ -212,4 +215,4 @@ def _file(name: str) -> str | None:
     if not path.is_relative_to(_ROOT):
         return None
     below = path.relative_to(_ROOT)
-    return below.as_posix() if below.parts[0] in WATCHED else None
+    return below.as_posix() if any(below.is_relative_to(part) for part in WATCHED) else None

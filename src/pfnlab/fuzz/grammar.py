@@ -11,7 +11,7 @@ from random import Random
 import msgspec
 
 from pfnlab.fuzz.calls import Calls
-from pfnlab.fuzz.kinds import ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
+from pfnlab.fuzz.kinds import ALL, ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
 from pfnlab.fuzz.places import Places, areas, devices
 from pfnlab.programs.forced import Fail, Hold
 from pfnlab.programs.ops import (
@@ -29,6 +29,7 @@ from pfnlab.programs.ops import (
     Thread,
     Write,
     is_held,
+    uses_vfio,
 )
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON, HOLD_FUNCTIONS
@@ -52,6 +53,9 @@ _RARE_PERIOD, _RARE = 500, 12
 
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)
+
+#: How many programs open a device through vfio-pci, where they may.
+_VFIO_RATE = 0.3
 
 #: How often one of these rows is begun where it could be.
 _PLANNED = 0.3
@@ -83,8 +87,15 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     random = Random(f"{seed}:{index}")
     vocabulary = vocabulary or Vocabulary()
     prefix = random.choice(bias.prefixes) if bias.prefixes and random.random() < 0.3 else None
-    drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index))
-    return drawing.program(f"random {seed}:{index}", held=vocabulary.schedules and random.random() < 0.4)
+    vfio = vocabulary.vfio and (random.random() < _VFIO_RATE if prefix is None else _vfio(prefix))
+    drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index), vfio=vfio)
+    # What a held processor does to a vfio-pci device has no rule.
+    held = vocabulary.schedules and not vfio and random.random() < 0.4
+    return drawing.program(f"random {seed}:{index}", held=held)
+
+
+def _vfio(program: Program) -> bool:
+    return any(uses_vfio(op.call) for op in program.ops)
 
 
 def is_rare(index: int) -> bool:
@@ -96,13 +107,21 @@ class _Drawing:
     """One program being drawn: what it did so far decides what may come next."""
 
     def __init__(
-        self, random: Random, vocabulary: Vocabulary, bias: Bias, prefix: Program | None, *, rare: bool
+        self,
+        random: Random,
+        vocabulary: Vocabulary,
+        bias: Bias,
+        prefix: Program | None,
+        *,
+        rare: bool,
+        vfio: bool,
     ) -> None:
-        self.random, self.bias = random, bias
-        self.weights = vocabulary.kinds
-        on = prefix.devices if prefix else devices(random, rare=rare)
+        self.random, self.bias, self.vfio = random, bias, vfio
+        self.weights = vocabulary.kinds_of(vfio=vfio)
+        on = prefix.devices if prefix else devices(random, rare=rare, vfio=vfio)
         self.areas = prefix.areas if prefix else areas(on)
-        self.places = Places(random, on, self.areas, passes_end=rare and not prefix and random.random() < 0.5)
+        passes_end = rare and not (prefix or vfio) and random.random() < 0.5
+        self.places = Places(random, on, self.areas, passes_end=passes_end)
         self.calls = Calls(random, self.places, rare=rare)
         self.tasks = [MAIN_TASK]
         self.born = 0
@@ -118,14 +137,15 @@ class _Drawing:
         draw = self.random
         length = draw.choice(_LENGTHS)
         if not self.ops:
-            self.add(self.op("mmap"))
+            self.add(self.op("mmap vfio" if self.vfio else "mmap"))
         while len(self.ops) < length and self.tasks:
             again = draw.choice(self.ops) if draw.random() < _AGAIN else None
             if again is not None and again.task in self.tasks and kind_of(again.call) not in ONCE:
                 self.add(msgspec.structs.replace(again, fail=None))
             else:
                 self.add(self.op(self.kind()))
-        if held and self.tasks:
+        # The language takes a task whose fork was refused for one that lives.
+        if held and self.tasks and not self.calls.refused:
             self.schedule()
         return Program(title, "", tuple(self.places.devices.values()), tuple(self.ops), self.areas)
 
@@ -135,7 +155,9 @@ class _Drawing:
         self.ops.append(op)
         self.last |= dict.fromkeys(tuple(self.last) if kind in EVERYWHERE else areas_of(call), kind)
         self.speaks_of(call)
-        if isinstance(call, (Fork, Thread)):
+        if kind == "fork refused":
+            self.calls.refused += 1
+        elif isinstance(call, (Fork, Thread)):
             self.born += 1
             self.tasks.append(call.child)
         elif isinstance(call, (Exit, Kill)):
@@ -170,8 +192,10 @@ class _Drawing:
 
     def kind(self) -> str:
         """What comes next: rather something that never followed what was done last."""
-        if self.planned:
-            return self.planned.pop(0)
+        planned = self.planned.pop(0) if self.planned else ""
+        self.places.stays, self.places.all = bool(planned), planned.endswith(ALL)
+        if planned:
+            return planned.removesuffix(ALL)
         before = set(self.last.values())
         kinds, weights = list(self.weights), []
         for kind, weight in self.weights.items():

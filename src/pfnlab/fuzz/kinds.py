@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.programs.ops import (
-    Call,
-    Mmap,
-    Mremap,
-    Program,
-)
+from pfnlab.programs.ops import Call, Fork, Mmap, Mremap, Program
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON
 
@@ -34,6 +29,12 @@ _USER_KINDS: dict[str, float] = {
     "mlockall": 1,
     "msync": 3,
     "mseal": 4,
+    "walk": 8,
+    "mincore": 2,
+    "process_vm_readv": 2,
+    "remap_file_pages": 3,
+    "status": 0.5,
+    "fork refused": 1.5,
     "memtype_list": 0.5,
     "look": 0.5,
 }
@@ -55,41 +56,67 @@ _DRIVER_KINDS: dict[str, float] = {
     "arch_io_reserve_memtype_wc": 2,
     "arch_io_free_memtype_wc": 2,
     "set_memory": 2,
-    "mincore": 2,
-    "process_vm_readv": 2,
+}
+
+#: Kinds that need a device opened through vfio-pci; a program has these or those of the driver.
+_VFIO_KINDS: dict[str, float] = {
+    "mmap vfio": 22,
+    "memory_disable": 7,
+    "memory_enable": 6,
+    "vfio_close": 2,
 }
 
 #: Kinds that concern no area, so that they follow and precede what was done in any.
 EVERYWHERE = frozenset(
     {"fork", "exit", "kill", "exec", "mlockall", "memtype_list", "look", "release_mem_region"}
 )
-EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap", "memremap", "memunmap"}
-EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free", "arch_io_reserve_memtype_wc"}
-EVERYWHERE |= {"arch_io_free_memtype_wc", "set_memory"}
+EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap", "status", "fork refused"}
+EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", "memremap", "memunmap", "set_memory"}
+EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free"}
+EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc"}
+
+#: Behind a kind of :data:`PLANS`: on all that was ever mapped in the area, holes included.
+ALL = " all"
 
 #: What often follows in a program that means something: a page is written, shared with a child and written
 #: again; ordinary memory is touched and then changed. Chance alone comes by such rows too seldom.
 PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap anon": (
         ("write", "mprotect"),
+        ("write", "mprotect", "read"),
         ("write", "madvise", "fork"),
         ("madvise",),
+        ("mprotect", "madvise"),
         ("mlock",),
+        ("mremap to",),
         ("mprotect", "read"),
     ),
-    "mmap": (("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
-    "mmap over": (("write", "munmap"), ("fork",)),
-    "mmap driver": (("write",), ("read", "zap_vma_ptes"), ("write", "unmap_mapping_range")),
+    "mmap": (
+        *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
+        *(("write", "walk"), ("walk",)),
+    ),
+    "mmap over": (("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),
+    "mmap driver": (
+        *(("write",), ("read", "zap_vma_ptes"), ("zap_vma_ptes",), ("write", "unmap_mapping_range")),
+        *(("mprotect", "read"), ("write", "unmap_mapping_range", "read")),
+    ),
+    "mmap vfio": (
+        *(("read", "memory_disable", "read"), ("write", "fork", "memory_disable"), ("write", "munmap")),
+        *(("read", "mprotect", "read"), ("read", "fork", "read"), ("read", "mremap to", "read"), ("munmap",)),
+    ),
+    "munmap": (("msync all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
+    "memory_disable": (("read",), ("memory_enable", "read")),
     "mprotect": (("read",), ("write",)),
+    "mseal": (("munmap",), ("mmap over",), ("mprotect",)),
     "request_mem_region": (("mmap",), ("mmap", "write")),
     "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
 }
 
 #: Kinds that end tasks or make them, which has no place in the middle of a schedule.
-NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "look"})
+NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})
 
 #: Kinds that are not repeated: a task ends once, and each has a name of its own; a release needs its hold.
-ONCE = frozenset({"exit", "kill", "fork", "thread", "release"})
+ONCE = frozenset({"exit", "kill", "fork", "fork refused", "thread", "release"})
 
 #: Kinds that end a task, or what it has.
 ENDS = frozenset({"exit", "kill", "exec"})
@@ -100,15 +127,26 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     :param driver: operations of the guest driver
     :param schedules: threads, and processors that are held
+    :param vfio: devices opened through vfio-pci
     """
 
     driver: bool = False
     schedules: bool = False
+    vfio: bool = False
 
     @property
     def kinds(self) -> dict[str, float]:
         """The kinds of operations and their weights."""
-        return _USER_KINDS | (_DRIVER_KINDS if self.driver else {})
+        driver = _DRIVER_KINDS if self.driver else {}
+        return _USER_KINDS | driver | (_VFIO_KINDS if self.vfio else {})
+
+    def kinds_of(self, *, vfio: bool) -> dict[str, float]:
+        """Those one program may have: a guest has the driver or vfio-pci.
+
+        :param vfio: it has a device opened through vfio-pci
+        """
+        never = _DRIVER_KINDS if vfio else _VFIO_KINDS
+        return {kind: weight for kind, weight in self.kinds.items() if kind not in never}
 
 
 def kind_of(call: Call) -> str:
@@ -118,9 +156,13 @@ def kind_of(call: Call) -> str:
             return "mmap over"
         if call.driver is not None:
             return "mmap driver"
+        if call.via == "vfio":
+            return "mmap vfio"
         return "mmap anon" if call.source.name == ANON else "mmap"
     if isinstance(call, Mremap):
         return "mremap to" if call.fixed else "mremap"
+    if isinstance(call, Fork) and call.refused is not None:
+        return "fork refused"
     return str(type(call).__struct_config__.tag)
 
 

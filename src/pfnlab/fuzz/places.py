@@ -26,6 +26,9 @@ _SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE
 #: A BAR of 1 GiB, for which a guest is booted.
 _LARGE = 1 << 18
 
+#: Sizes of a device that vfio-pci opened, which is the beginning of a guest's BAR: leaves of 2 MiB fit.
+_VFIO_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
+
 #: Sizes of a lowmem device: what a guest has in multiples of 8 pages must do for all of them.
 _LOW_SIZES = (1, 2, 7, 8, 16)
 
@@ -35,15 +38,18 @@ _USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driv
 _TAIL_PAGES = 1024
 
 
-def devices(random: Random, *, rare: bool) -> tuple[Device, ...]:
+def devices(random: Random, *, rare: bool, vfio: bool = False) -> tuple[Device, ...]:
     """One to three devices, neighbours in the order they are named.
 
     :param rare: the first may be large
+    :param vfio: the first is opened through vfio-pci, and the only one of its kind
     """
-    sizes, weights = list(_SIZES), list(_SIZES.values())
-    large = rare and random.random() < 0.4
-    found = [Device("bar", "pci", _LARGE if large else random.choices(sizes, weights)[0])]
-    if random.random() < 0.25:
+    choices = _VFIO_SIZES if vfio else _SIZES
+    large = rare and not vfio and random.random() < 0.4
+    found = [
+        Device("bar", "pci", _LARGE if large else random.choices(list(choices), list(choices.values()))[0])
+    ]
+    if not vfio and random.random() < 0.25:
         found.append(Device("bar2", "pci", random.choice((1, 4, 16, 64))))
     if random.random() < 0.2:
         found.append(Device("low", "lowmem", random.choice(_LOW_SIZES)))
@@ -75,6 +81,10 @@ class Places:
         self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
         self._last: Span | None = None
         self._sources: list[Span] = []
+        #: The whole of what was ever mapped in an area.
+        self._whole: dict[str, tuple[int, int]] = {}
+        #: The next operation goes on where the last one was, and on all of it.
+        self.stays = self.all = False
         #: Pages that were written to, be it in vain.
         self.touched: list[Span] = []
 
@@ -86,6 +96,8 @@ class Places:
         """Something may be mapped at *span* from now on."""
         if span.pages and (span.start, span.end) not in self._pieces[span.name]:
             self._pieces[span.name].append((span.start, span.end))
+            start, end = self._whole.get(span.name, (span.start, span.end))
+            self._whole[span.name] = (min(start, span.start), max(end, span.end))
 
     def unmapped(self, span: Span) -> None:
         """Nothing is mapped at *span* any more."""
@@ -96,9 +108,10 @@ class Places:
 
     def area(self, rather: Collection[str] = ()) -> str:
         """An area, rather one with something in it, and one of *rather* if there is any."""
-        if rather and self._random.random() < 0.8:
+        stays = self._last is not None and (not rather or self._last.name in rather) and self.stays
+        if rather and not stays and self._random.random() < 0.8:
             return self._random.choice(sorted(rather))
-        if self._last is not None and self._random.random() < 0.5:
+        if self._last is not None and self._random.random() < (0.85 if self.stays else 0.5):
             return self._last.name
         used = [name for name, pieces in self._pieces.items() if pieces]
         if used and self._random.random() < 0.85:
@@ -118,14 +131,17 @@ class Places:
         :param most: how many pages at most
         """
         draw, extent = self._random, self.areas[name]
+        if self.all and name in self._whole:
+            start, end = self._whole[name]
+            return Span(name, start, min(end, extent, start + (most or extent)))
         if self._last is not None and self._last.name == name and draw.random() < 0.2:
             return Span(name, self._last.start, min(self._last.end, self._last.start + (most or extent)))
         start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, min(16, extent))
         cut = self._cut(end - start)
         shape = draw.randrange(11)
         if shape == 10 and self._pieces[name]:
-            # All there is, with what lies between.
-            found = (min(self._pieces[name])[0], max(end for _, end in self._pieces[name]))
+            # All there was, with what lies between.
+            found = self._whole[name]
         elif shape < 3:
             found = (start, end)
         elif shape < 5:
@@ -189,6 +205,15 @@ class Places:
             behind = draw.choice((1, span.pages))
             span = Span(device.name, device.pages - span.pages + behind, device.pages + behind)
         return span, draw.choice(("wc", "uc")) if draw.random() < 0.6 else draw.choice(_USER_VIAS)
+
+    def anon_over(self, most: int) -> Span:
+        """Up to *most* pages for ordinary memory over what is mapped, rather at its end."""
+        over = self.span(self.area())
+        if self._pieces[over.name] and self._random.random() < 0.5:
+            _, end = self._random.choice(self._pieces[over.name])
+            end = min(end, self.areas[over.name])
+            over = Span(over.name, max(0, end - self._cut(min(4, end))), end)
+        return Span(over.name, over.start, min(over.end, over.start + most))
 
     def bar_span(self, most: int | None = None) -> Span:
         """Pages of a pci device."""

@@ -26,10 +26,13 @@ from pfnlab.programs.ops import Program
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
+#: How a model says that it has no answer: it has no rule, or no kernel goes on, or that is the machine's.
+MODELS_OWN = ("the model ", "the kernel stops with BUG", "the fault repeats for ever", "where ")
+
 #: Reasons for which a machine does not answer, that say nothing about the kernel.
 NOT_OURS = (
-    *("no headers for ", "the model has no rule ", "the model does not ", "the kernel stops with BUG"),
-    "a held processor is seen in the guest's memory only",
+    *("no headers for ", "no vfio-pci", "a held processor is seen in the guest's memory only"),
+    *MODELS_OWN,
 )
 
 _RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")

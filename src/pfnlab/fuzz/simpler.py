@@ -18,10 +18,13 @@ from pfnlab.programs.ops import (
     MAIN_TASK,
     Area,
     Device,
+    Fork,
     Mmap,
     Mremap,
     Op,
     Program,
+    RemapFilePages,
+    Walk,
     Write,
 )
 from pfnlab.programs.span import Span
@@ -33,6 +36,10 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
     "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
     "mode": ("asis", "wc", "uc-"),
+    "walker": (
+        *("pagemap", "move_pages", "numa_maps", "futex_wake", "mem_read", "pipe_write", "vmsplice"),
+        *("mem_write", "process_vm_writev"),
+    ),
     "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram"),
 }
 
@@ -187,8 +194,10 @@ def _calls(call: Any) -> Iterator[Any]:
             yield msgspec.structs.replace(call, driver=_with_part(driver))
     if isinstance(call, Mremap) and call.fixed and not call.dontunmap:
         yield msgspec.structs.replace(call, maymove=False, fixed=False, name=None, over=None)
-    if isinstance(call, Write) and call.value != 1:
+    if isinstance(call, Write | Walk) and call.value not in (None, 1):
         yield msgspec.structs.replace(call, value=1)
+    if isinstance(call, Fork) and call.refused is not None:
+        yield msgspec.structs.replace(call, refused=None)
     yield from _words(call)
     yield from _shorter(call)
 
@@ -201,12 +210,13 @@ def _words(value: Any) -> Iterator[Any]:
     """*value* with one word plainer."""
     for field in value.__struct_fields__:
         now = getattr(value, field)
-        if field in _FLAGS and now is not _FLAGS[field]:
-            yield msgspec.structs.replace(value, **{field: _FLAGS[field]})
+        anonymous = isinstance(value, Mmap) and value.source.name == ANON
+        plain = False if field == "shared" and anonymous else _FLAGS.get(field, now)
+        if now is not plain:
+            yield msgspec.structs.replace(value, **{field: plain})
         words = _PLAINER.get(field, ())
         if field == "mode":
             words = _MODES.get(type(value), words)
-        anonymous = isinstance(value, Mmap) and value.source.name == ANON
         if isinstance(now, str) and words and now != "driver" and not (field == "via" and anonymous):
             before = words[: words.index(now)] if now in words else words
             yield from (msgspec.structs.replace(value, **{field: word}) for word in before)
@@ -225,6 +235,12 @@ def _shorter(call: Any) -> Iterator[Any]:
             yield _resized(call, pages, call.span.pages)
             if pages <= call.span.pages:
                 yield _resized(call, pages, pages)
+    if isinstance(call, RemapFilePages):
+        for pages in _fewer(call.span.pages, 1):
+            source = Span(call.source.name, call.source.start, call.source.start + pages)
+            over = Span(call.span.name, call.span.start, call.span.start + pages)
+            yield msgspec.structs.replace(call, source=source, span=over)
+        return
     span = getattr(call, "span", None)
     if isinstance(span, Span):
         for pages in _fewer(span.pages, 1):

@@ -9,20 +9,18 @@ import msgspec
 
 from pfnlab.fuzz.campaign import State
 from pfnlab.fuzz.coverage import WORDS, all_branches
+from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.programs.compare import Outcome
 
 #: How many files and words are listed.
 _LISTED = 6
-
-#: How a reason begins that is the model's, not a machine's.
-_MODEL = ("the model ", "the kernel stops with BUG")
 
 
 def outcome(state: State) -> Outcome:
     """A difference is a discovery; what does not repeat, or could not be asked, stays undecided."""
     if state.findings:
         return Outcome.DISCOVERY
-    unanswered = any(not reason.startswith(_MODEL) for reason in state.reasons)
+    unanswered = any(not reason.startswith(MODELS_OWN) for reason in state.reasons)
     if state.unstable or unanswered or not state.compared:
         return Outcome.UNDECIDED
     return Outcome.AS_EXPECTED

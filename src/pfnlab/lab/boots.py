@@ -33,9 +33,25 @@ class GuestLike(Protocol):
         """End it; harmless when it has ended, and callable while another thread waits for a reply."""
 
 
-#: Boots a kernel with a BAR of so many MiB; the offsets are what an earlier boot of it said, the path
-#: an image of its own, the last number how many CPUs.
-GuestFactory = Callable[[Kernel, int, str | None, Path | None, int], GuestLike]
+@dataclass(frozen=True)
+class Shape:
+    """
+    What a guest is to be.
+
+    :param bar_mib: the size of the BAR, in MiB
+    :param image: its initramfs; the agent's when None
+    :param cpus: how many CPUs
+    :param slot: the device under test is in a slot, and can be unplugged
+    """
+
+    bar_mib: int
+    image: Path | None = None
+    cpus: int = 1
+    slot: bool = False
+
+
+#: Boots a kernel as a guest of that shape; the offsets are what an earlier boot of it said.
+GuestFactory = Callable[[Kernel, Shape, str | None], GuestLike]
 
 
 class Stopped(Exception):
@@ -52,7 +68,7 @@ class Boots:
     :param vfio: the image with the modules of vfio-pci
     """
 
-    boot: Callable[[int, str | None, Path | None, int], GuestLike]
+    boot: Callable[[Shape, str | None], GuestLike]
     driver: DriverImage
     vfio: DriverImage
     guests: set[GuestLike] = field(default_factory=set)
@@ -62,7 +78,7 @@ class Boots:
     failed_boots: int = 0
     failure: str = ""
 
-    def start(self, bar_mib: int, image: Path | None, cpus: int = 1) -> GuestLike:
+    def start(self, shape: Shape) -> GuestLike:
         """A new guest; a failed boot is tried once more, unless none has worked for long."""
         for last in (False, True):
             with self.lock:
@@ -70,7 +86,7 @@ class Boots:
                     raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
                 offsets = self.offsets
             try:
-                guest = self.boot(bar_mib, offsets, image, cpus)
+                guest = self.boot(shape, offsets)
             except LostGuest as reason:
                 with self.lock:
                     self.failed_boots += 1

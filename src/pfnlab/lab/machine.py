@@ -15,11 +15,11 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pfnlab.errors import Defect, MissingTool, Undecided
-from pfnlab.lab.boots import Boots, GuestFactory, GuestLike, Stopped
+from pfnlab.lab.boots import Boots, GuestFactory, GuestLike, Shape, Stopped
 from pfnlab.lab.driver import image_with_driver
 from pfnlab.lab.driver_programs import DriverImage, needs_driver, needs_vfio
 from pfnlab.lab.image import guest_image
@@ -44,7 +44,7 @@ from pfnlab.lab.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.wire import compile_program
 from pfnlab.programs.kmsg import once_message
 from pfnlab.programs.observation import Run, Step
-from pfnlab.programs.ops import Program, is_held
+from pfnlab.programs.ops import Program, is_held, uses_slot
 from pfnlab.units import PfnRange, phys_to_pfn
 
 #: The BAR guests get unless a program needs a larger one; its memory costs nothing until it is touched.
@@ -73,9 +73,7 @@ class _Booted:
     # One guest and what has happened in it.
     guest: GuestLike
     windows: Windows
-    bar_mib: int
-    image: Path | None
-    cpus: int
+    shape: Shape
     stepper: Stepper
     fresh: bool = True
     leaked: int = 0
@@ -116,6 +114,8 @@ class _Bench:
         # What the guest must have in it; None for the agent alone.
         if needs_vfio(program) and needs_driver(program):
             raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
+        if needs_vfio(program) and uses_slot(program):
+            raise Undecided("a device that comes or goes is not one of vfio-pci here: write two programs")
         if needs_vfio(program):
             return self.shared.vfio.path()
         return self.shared.driver.path() if needs_driver(program) else None
@@ -154,21 +154,22 @@ class _Bench:
         # Room for the program, in this guest or in a new one.
         need, tail = bar_mib_for(program), bool(past_end(program))
         most = TAIL_BAR_MIB if tail else MAX_BAR_MIB
-        cpus = STEERED_CPUS if is_held(program) else 1
         now = self.booted
         # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
         most = min(most, max(BAR_MIB, need))
-        if now is not None and need <= now.bar_mib <= most and (now.image, now.cpus) == (image, cpus):
+        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need)
+        shape = Shape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program))
+        had = now.shape.bar_mib if now else 0
+        if now is not None and need <= had <= most and replace(shape, bar_mib=had) == now.shape:
             placement = now.windows.place(program)
             if placement is not None:
                 return now, placement
-        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need)
         self.drop()
-        guest = self.shared.start(size, image, cpus)
+        guest = self.shared.start(shape)
         first = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first, first + guest.hello.bar_pages)
         stepper = Stepper(guest, self.machine.kernel.vmlinuz, demanded=self.machine.demanded)
-        self.booted = _Booted(guest, Windows(bar), size, image, cpus, stepper)
+        self.booted = _Booted(guest, Windows(bar), shape, stepper)
         placement = self.booted.windows.place(program)
         if placement is None:
             raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
@@ -182,7 +183,7 @@ class _Bench:
         booted.leaked += len(reply.left)
         booted.windows.release(placement, reply.left, stored_to(program))
         # vfio-pci books the whole BAR, and so meets whatever stayed.
-        if booted.leaked > (0 if needs_vfio(program) else MAX_LEAKED):
+        if booted.leaked > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
             self.drop()
 
     def _lost(self, reason: str, steps: tuple[Step, ...] = (), once: tuple[str, ...] = ()) -> Run:
@@ -225,7 +226,7 @@ class QemuMachine:
         self._most = guests or os.cpu_count() or 1
         boot = factory or functools.partial(_boot, order=order, lens=self.lens)
         self._shared = Boots(
-            lambda bar_mib, offsets, image, cpus: boot(self.kernel, bar_mib, offsets, image, cpus),
+            lambda shape, offsets: boot(self.kernel, shape, offsets),
             DriverImage(lambda: image_with_driver(self.kernel)),
             DriverImage(lambda: guest_image(vfio_modules(self.kernel))),
         )
@@ -345,12 +346,13 @@ def _work(
             return
 
 
-def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, int]:
+def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, int]:
     # Sorts programs by the guest they need, those without special needs first.
     return (
         is_held(program),
         needs_driver(program),
         needs_vfio(program),
+        uses_slot(program),
         bool(past_end(program)),
         max(BAR_MIB, bar_mib_for(program)),
     )
@@ -366,10 +368,8 @@ def _kernel(kernel: str | Path | Kernel) -> Kernel:
 
 def _boot(
     kernel: Kernel,
-    bar_mib: int,
+    shape: Shape,
     offsets: str | None,
-    image: Path | None,
-    cpus: int,
     *,
     order: bool,
     lens: bool,
@@ -377,13 +377,14 @@ def _boot(
     from pfnlab.lab.qemu import Guest
 
     # The tracer flushes by itself, and orders are for one CPU.
-    probes = trace_request(kernel.release) if order and cpus == 1 else ""
+    probes = trace_request(kernel.release) if order and shape.cpus == 1 else ""
     return Guest(
         kernel.vmlinuz,
-        bar_mib=bar_mib,
-        cpus=cpus,
+        bar_mib=shape.bar_mib,
+        cpus=shape.cpus,
+        slot=shape.slot,
         offsets=offsets,
-        image=image,
+        image=shape.image,
         probes=probes,
         shared_ram=lens,
     )

@@ -21,6 +21,7 @@ from pfnlab.programs.ops import (
     RemapFilePages,
     Walk,
     Write,
+    uses_slot,
     uses_vfio,
 )
 from pfnlab.programs.places import PAST_END_PAGES, Places, alignment
@@ -214,6 +215,11 @@ def check_placeable(program: Program) -> None:
         raise Misuse(
             f"a program that maps past the end of {min(tail)} may have at most {TAIL_BAR_MIB} MiB of pci "
             "devices: declare less, or map up to the end only"
+        )
+    if tail and uses_slot(program):
+        raise Misuse(
+            f"behind the slot of {min(tail)} lies what is not the program's: map nothing past its end, or "
+            "let the device stay"
         )
     low = sum(_window_pages(program, device) for device in program.devices if device.kind == "lowmem")
     if low > LOWMEM.nr:

@@ -18,7 +18,9 @@ from pfnlab.lab.cache import cache_root
 from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
 from pfnlab.lab.image import guest_image, holds
 from pfnlab.lab.modules import MODULE as VFIO_MODULE
-from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file, tell_monitor
+from pfnlab.lab.qmp import tell_monitor
+from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file
+from pfnlab.lab.slot import Slot
 
 QEMU = "qemu-system-x86_64"
 
@@ -41,6 +43,8 @@ _CONSOLES_KEPT = 50
 _ROOM = 16 * CHANNEL_SIZE
 # Saving reads every page of the BAR, 0.1 s a GiB.
 _SAVABLE_BAR_MIB = 1024
+#: Where the device under test is on the bus, or its slot, and the channel's.
+_UNDER_TEST, _CHANNEL = 0x10, 0x11
 _serial = itertools.count()
 
 # Ends a QEMU whose owner is gone, however it went: the pipe it reads from closes with the owner.
@@ -55,6 +59,7 @@ class Guest:
     :param ram_mib: RAM in MiB; below 256 some kernels fail to boot
     :param bar_mib: size of the device under test in MiB, a power of two; committed only where written
     :param cpus: virtual CPUs
+    :param slot: the device under test is in a slot, and can be unplugged
     :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
     :param boot_limit: seconds until the agent must have said hello
     :param image: the initramfs; the compiled agent when None
@@ -79,6 +84,7 @@ class Guest:
         ram_mib: int = 256,
         bar_mib: int = 64,
         cpus: int = 1,
+        slot: bool = False,
         offsets: str | None = None,
         boot_limit: float = 60,
         image: Path | None = None,
@@ -102,7 +108,8 @@ class Guest:
             # vfio-pci wants an IOMMU, which has to come before other devices.
             *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
-            *_device("bar", f"memory-backend-ram,size={bar_mib}M", 0x10),
+            *(Slot.arguments(bar_mib, _UNDER_TEST) if slot else ()),
+            *(() if slot else _device("bar", f"memory-backend-ram,size={bar_mib}M", _UNDER_TEST)),
             *SAVABLE,
         ]
         command = [
@@ -110,6 +117,7 @@ class Guest:
             *extra,
         ]
         state = None
+        self._slot = Slot(bar_mib) if slot else None
         self._shared_ram_mib = ram_mib * shared_ram
         if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB):
             options = [*shape, PARAMETERS, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
@@ -156,7 +164,7 @@ class Guest:
             self._process, self._guard = _start(
                 [
                     *command,
-                    *_device("channel", _backing(self._folder / "channel"), 0x11),
+                    *_device("channel", _backing(self._folder / "channel"), _CHANNEL),
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
                     *(_shared_ram(self.ram, room) if self.ram else ()),
@@ -191,6 +199,24 @@ class Guest:
         if not socket.exists():
             tell_monitor(self._folder / "qmp", f"gdbserver unix:{socket},server=on,wait=off")
         return socket
+
+    def unplug(self) -> None:
+        """Unplug the device under test, which is in its slot.
+
+        :raises LostGuest: the guest did not let go of it in time
+        """
+        if self._slot is None:
+            raise Defect("the device of this guest is in no slot")
+        self._slot.unplug(self._folder / "qmp")
+
+    def plug(self) -> None:
+        """Plug a new device, whose memory is zero, into the empty slot.
+
+        :raises LostGuest: QEMU refused it
+        """
+        if self._slot is None:
+            raise Defect("the device of this guest is in no slot")
+        self._slot.plug(self._folder / "qmp")
 
     @property
     def pid(self) -> int:

@@ -6,18 +6,15 @@ A state fits one kernel file, one image, one QEMU and one command line; its name
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shlex
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from pfnlab.errors import LostGuest
 from pfnlab.lab.cache import cache_root
+from pfnlab.lab.qmp import Qmp, Refused
 
 #: QEMU's arguments for a machine that may be saved: the state does not say that the machine stood still.
 SAVABLE = ("-global", "migration.store-global-state=off")
@@ -48,7 +45,7 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
     state.parent.mkdir(parents=True, exist_ok=True)
     part = state.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
-        with _Qmp(qmp) as ask:
+        with Qmp(qmp) as ask:
             ask("stop")
             while_stopped()
             try:
@@ -59,60 +56,13 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
             part.replace(state)
             _forget_oldest(state.parent)
         return done
-    except (OSError, _Refused):
+    except (OSError, Refused):
         return False
     finally:
         part.unlink(missing_ok=True)
 
 
-def tell_monitor(qmp: Path, command: str) -> str:
-    """
-    Give QEMU, which listens on the socket *qmp*, a line of its human monitor; what it says to that.
-
-    :raises LostGuest: it does not answer
-    """
-    try:
-        with _Qmp(qmp) as ask:
-            return str(ask("human-monitor-command", **{"command-line": command}))
-    except (OSError, ValueError, _Refused) as trouble:
-        raise LostGuest(f"QEMU's monitor did not take `{command.partition(' ')[0]}`: {trouble}") from trouble
-
-
-class _Refused(Exception):
-    # QEMU answered with an error.
-    pass
-
-
-class _Qmp:
-    # As much of QEMU's monitor protocol as saving needs.
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(_SAVE_LIMIT)
-        self._socket.connect(str(path))
-        self._lines = self._socket.makefile("rw")
-        self._lines.readline()
-
-    def __enter__(self) -> _Qmp:
-        self("qmp_capabilities")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.close()
-        self._socket.close()
-
-    def __call__(self, execute: str, **arguments: object) -> Any:
-        self._lines.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
-        self._lines.flush()
-        while line := self._lines.readline():
-            answer = json.loads(line)
-            if "error" in answer:
-                raise _Refused(answer["error"])
-            if "return" in answer:
-                return answer["return"]
-        raise _Refused(f"{execute}: QEMU hung up")
-
-
-def _migrate(ask: _Qmp, to: Path) -> bool:
+def _migrate(ask: Qmp, to: Path) -> bool:
     ask("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
     ask("migrate", uri=f"exec:cat > {shlex.quote(str(to))}")
     deadline = time.monotonic() + _SAVE_LIMIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ from pfnlab.lab.steering import Steering
 from pfnlab.lab.stepwise import Stage, ask_stepwise
 from pfnlab.lab.symbols import kernel_symbols
 from pfnlab.lens.state import LensState
-from pfnlab.programs.ops import Program, is_held, tasks_of
+from pfnlab.programs.ops import Op, Program, is_held, tasks_of, uses_slot
+from pfnlab.programs.slot_calls import SLOT_CALLS, Plug, Unplug
 
 if TYPE_CHECKING:
     from pfnlab.lab.qemu import Guest
@@ -33,6 +35,11 @@ NO_LENS = (
 )
 
 _OP_LIMIT = 30.0
+
+_SLOT_TROUBLES = {
+    errno.ETIMEDOUT: "the kernel did not notice in time that the device came or went",
+    errno.EADDRNOTAVAIL: "the kernel gave the device another address than the last one had",
+}
 
 
 def is_forced(program: Program) -> bool:
@@ -76,7 +83,7 @@ class Stepper:
 
     def wanted(self, program: Program) -> bool:
         """Whether *program* has to be run by this, not as one request."""
-        return self._ram is not None or is_forced(program) or is_held(program)
+        return self._ram is not None or is_forced(program) or is_held(program) or uses_slot(program)
 
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """
@@ -105,18 +112,26 @@ class Stepper:
             of_program = stage.begun and not stage.preparing and stage.done < len(program.ops)
             op = program.ops[stage.done] if of_program else None
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
+            if op is not None and pid is not None:
+                self._at_the_slot(op)
             forced = None
             if op is not None and pid is not None and self._functions is not None:
                 forced = self._functions.forced(op, pid)
-            return self._guest.request(text, _OP_LIMIT) if forced is None else self._ask_forced(text, forced)
+            if forced is not None:
+                return self._ask_forced(text, forced)
+            reply = self._guest.request(text, _OP_LIMIT)
+            if op is not None and isinstance(op.call, SLOT_CALLS):
+                _check_slot(reply)
+            return reply
 
         def look(stage: Stage) -> None:
             if self._inside is not None:
                 states.append(sight(stage))
 
         around = preparations(program)
+        nop_first = steered or uses_slot(program)
         if not is_held(program):
-            return Stepped(ask_stepwise(request, ask, look, around, nop_first=steered), states)
+            return Stepped(ask_stepwise(request, ask, look, around, nop_first=nop_first), states)
         assert self._steering is not None and self._functions is not None
         schedule = Schedule(self._guest, self._steering, self._functions, program, placement, sight, ask)
         with _closing(schedule):
@@ -161,6 +176,13 @@ class Stepper:
         self._steering = Steering(self._stub, symbols, guest.hello.offsets)
         self._functions = Functions(guest, self._steering)
 
+    def _at_the_slot(self, op: Op) -> None:
+        # What is done to a slot is done from outside; the agent then waits for the kernel to notice.
+        if isinstance(op.call, Unplug):
+            cast("Guest", self._guest).unplug()
+        elif isinstance(op.call, Plug):
+            cast("Guest", self._guest).plug()
+
     def _ask_forced(self, text: str, forced: Injection) -> str:
         assert self._steering is not None
         try:
@@ -168,6 +190,13 @@ class Stepper:
         except TimedOut as late:
             raise LostGuest(f"an operation in which {forced.function} was to be forced: {late}") from late
         return injected.result
+
+
+def _check_slot(reply: str) -> None:
+    # What the agent says of a slot and no program does.
+    for error, why in _SLOT_TROUBLES.items():
+        if f"\nr -1 {error}\n" in reply:
+            raise Undecided(why)
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ from pfnlab.programs.ops import (
     Write,
     tasks_of,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
@@ -106,6 +107,10 @@ _PLAIN_VERBS: dict[type, str] = {
     MemoryDisable: "memory 0",
     MemoryEnable: "memory 1",
     VfioClose: "vfio-close",
+    Remove: "remove",
+    Rescan: "rescan",
+    Unplug: "slot 0",
+    Plug: "slot 1",
     Status: "walk status 0 0",
     ReleaseMemRegion: "driver release",
     Iounmap: "driver iounmap 0",

@@ -30,7 +30,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     """
     child = MmStruct(parent.kernel)
     undone = parent.kernel.profile.failed_fork_unmaps
-    failed = False
+    failed = own = False
     with parent.mmap_lock.write():
         try:
             for src in parent:
@@ -41,11 +41,12 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
                 _refuse_commit(parent)
             if parent.kernel.fails("__pte_alloc"):
                 # It needs page tables as well.
+                own = True
                 raise ModelledErrno(errno.ENOMEM)
         except ModelledErrno:
             failed = True
             if undone:
-                _unmap(child)
+                _unmap(child, own)
         # The stacks come last: with all copied, theirs are as well.
         parent.forking = not failed
         parent.flush_tlb()
@@ -53,17 +54,18 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     if failed:
         # Whatever went wrong, fork answers ENOMEM; the half-made child is nobody's (S3.5.4).
         if not undone:
-            if not list(child):
-                MmuGather(child, fullmm=True).finish()
-            exit_mmap(child)
+            exit_mmap(child, whole=own)
         raise ModelledErrno(errno.ENOMEM)
     return child
 
 
-def _unmap(child: MmStruct) -> None:
-    """What was copied goes again, as munmap would do it, but page tables stay to the end."""
+def _unmap(child: MmStruct, own: bool) -> None:
+    """What was copied goes again, as munmap would do it, but page tables stay to the end.
+
+    :param own: some of the program's own memory was copied as well
+    """
     vmas = list(child)
-    if not vmas:
+    if own and not vmas:
         _clear_own(child)
     clear_vmas(child, vmas, tables=False)
     detach(child, vmas)

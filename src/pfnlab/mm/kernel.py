@@ -31,6 +31,9 @@ _MMAP_BASE = (0x7FFFF0000000) >> 12
 #: Functions that can be made to fail: a page table, or a copy of a VMA, cannot be allocated.
 _CAN_FAIL = ("__pte_alloc", "vm_area_dup")
 
+#: Every machine has memory for so many pages (128 MiB); for more it is a question which machine it is.
+GRANTED_PAGES = 1 << 15
+
 
 @dataclass
 class Task:
@@ -87,6 +90,8 @@ class Kernel:
         self.driver: Any = None
         #: Devices that were opened through vfio-pci, by name; its own likewise.
         self.vfio: dict[str, Any] = {}
+        #: Devices on the PCI bus, by name; the PCI files' own.
+        self.pci: dict[str, Any] = {}
         self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []
@@ -138,6 +143,15 @@ class Kernel:
             self._warned.add(line.split(" 0x")[0])
             self.trace.printk(line)
             self.trace.printk(f"WARNING at {source}")
+
+    @staticmethod
+    def commit(nr: int) -> None:
+        """Promise *nr* pages to private memory that may be written (security_vm_enough_memory_mm).
+
+        :raises Undecided: there may not be as much
+        """
+        if nr > GRANTED_PAGES:
+            raise Undecided(f"the model does not know whether a machine has {nr} pages for private memory")
 
     def force(self, function: str, nth: int) -> None:
         """Make *function* fail on its *nth* call from now on.

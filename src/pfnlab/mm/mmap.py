@@ -58,6 +58,8 @@ def do_mmap(
         if not fixed and mm.vmas_in(start, end):
             raise ModelledErrno(errno.EEXIST)
         flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
+        if flags & VM_ACCOUNT:
+            mm.kernel.commit(nr)
         vma = Vma(
             mm,
             start,

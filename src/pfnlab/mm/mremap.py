@@ -74,7 +74,7 @@ def _mremap_unmap_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
         _check_destination(mm, call)
         call = _clear_the_way(mm, call)
         vma = _vma_to_resize(mm, mm.vma_lookup(call.start), call)
-        return _move_vma(vma, call, _place(mm, call))
+        return _move_vma(vma, call, _place(vma, call))
     return _resize(mm, vma, call, lock)
 
 
@@ -94,7 +94,8 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
     # What a shrink cuts off may lie beyond the VMA; what is kept may not.
     _vma_to_resize(mm, vma, replace(call, old=min(call.old, call.new)))
     call = _clear_the_way(mm, call)
-    return _move_vma(_source(mm, call), call, _place(mm, call))
+    vma = _source(mm, call)
+    return _move_vma(vma, call, _place(vma, call))
 
 
 def _move_many(mm: MmStruct, call: Remap) -> int:
@@ -114,7 +115,8 @@ def _move_many(mm: MmStruct, call: Remap) -> int:
         part = replace(call, start=start, old=stop - start, new=stop - start, to=call.to + start - call.start)
         _vma_to_resize(mm, vma, part)
         part = _clear_the_way(mm, part)
-        _move_vma(_source(mm, part), part, part.to)
+        vma = _source(mm, part)
+        _move_vma(vma, part, _place(vma, part))
         at = stop
     return call.to
 
@@ -139,9 +141,14 @@ def _clear_the_way(mm: MmStruct, call: Remap) -> Remap:
     return call
 
 
-def _place(mm: MmStruct, call: Remap) -> int:
-    """Where the mapping goes: where it was told to, else where there is room."""
-    return call.to if call.fixed else mm.kernel.unmapped_area(mm, call.new)
+def _place(vma: Vma, call: Remap) -> int:
+    """get_unmapped_area: where the mapping goes, where it was told to, else where there is room.
+
+    :raises ModelledErrno: the file does not say
+    """
+    if vma.file is not None and vma.file.placement_errno:
+        raise ModelledErrno(vma.file.placement_errno)
+    return call.to if call.fixed else vma.mm.kernel.unmapped_area(vma.mm, call.new)
 
 
 def _source(mm: MmStruct, call: Remap) -> Vma:

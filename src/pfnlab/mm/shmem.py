@@ -30,6 +30,7 @@ class ShmemFile:
     noexec: bool = False
     write_notify: bool = False
     own_placement: bool = False
+    placement_errno: int = 0
     mmap_prepare: bool = False
     mapping: AddressSpace = "shmem"
     has_fault: bool = True

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
 
 
-#: Whose reverse map a mapping is in: all of physical memory's, where revocations look, a driver's own, or
+#: Whose reverse map a mapping is in: all of physical memory's, where revocations look, a file's own, or
 #: that of shared anonymous memory, of which every mapping has one of its own in a kernel.
-AddressSpace = Literal["iomem", "driver", "vfio", "shmem"]
+AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "vfio", "shmem"]
 
 
 class MappedFile(Protocol):
@@ -35,6 +35,10 @@ class MappedFile(Protocol):
     @property
     def own_placement(self) -> bool:
         """It has a get_unmapped_area hook, so mremap moves it only alone (S5.8)."""
+
+    @property
+    def placement_errno(self) -> int:
+        """What that hook answers instead of a place: 0, or an errno once the file was removed."""
 
     @property
     def mmap_prepare(self) -> bool:

@@ -43,8 +43,6 @@ def unmap_mapping_range(kernel: Kernel, pages: PfnRange, mapping: AddressSpace, 
         for vma in list(kernel.i_mmap):
             if vma.file is None or vma.file.mapping != mapping:
                 continue
-            if mapping == "iomem" and vma.file.kind != "mem" and not kernel.profile.pci_files_revoked:
-                continue
             start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
             end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start
             if start < end:
@@ -54,7 +52,7 @@ def unmap_mapping_range(kernel: Kernel, pages: PfnRange, mapping: AddressSpace, 
 def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
     """A driver claims *pages*: user mappings of them go, when strict (S9.1.5).
 
-    /dev/mem and the PCI files share one address space object for all of physical memory.
+    /dev/mem and, since 636b21b50152, the PCI files share one address space object for all of physical memory.
     """
     if kernel.platform.io_strict_devmem:
         unmap_mapping_range(kernel, pages, "iomem", even_cows=True)

@@ -67,6 +67,7 @@ from pfnlab.programs.ops import (
     Walk,
     Write,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     ANON,
@@ -145,13 +146,26 @@ class CallChecks(Names):
 
     def _vfio(self, call: MemoryDisable | MemoryEnable | VfioClose) -> None:
         """What is done to a device as a whole is done to the one BAR of a guest."""
-        self._alone(self._pci(call.device).name)
+        self._alone(self._pci(call.device).name, "vfio takes")
 
-    def _alone(self, device: str) -> None:
+    def _slot(self, call: SlotCall) -> None:
+        """A slot is that of the one BAR of a guest; it is full or empty."""
+        device = self._pci(call.device).name
+        self._alone(device, "a slot holds")
+        if isinstance(call, Plug):
+            if device not in self.unplugged:
+                raise Wrong(f"{device} is in its slot: write `unplug {device}` above", "source")
+            self.unplugged.remove(device)
+        elif device in self.unplugged:
+            raise Wrong(f"{device} is out of its slot: write `plug {device}` above", "source")
+        elif isinstance(call, Unplug):
+            self.unplugged.add(device)
+
+    def _alone(self, device: str, taken: str) -> None:
         others = [name for name, one in self.devices.items() if one.kind == "pci" and name != device]
         if others:
             raise Wrong(
-                f"vfio takes {device} as a whole, which {others[0]} would be part of: declare one pci device",
+                f"{taken} {device} as a whole, which {others[0]} would be part of: declare one pci device",
                 "source",
             )
 
@@ -199,7 +213,7 @@ class CallChecks(Names):
                 "via",
             )
         if via == "vfio":
-            self._alone(device.name)
+            self._alone(device.name, "vfio takes")
 
     def _mremap(self, call: Mremap) -> None:
         self.pages(call.span, "span", empty=True)
@@ -319,6 +333,10 @@ class CallChecks(Names):
         MemoryDisable: _vfio,
         MemoryEnable: _vfio,
         VfioClose: _vfio,
+        Remove: _slot,
+        Rescan: _slot,
+        Unplug: _slot,
+        Plug: _slot,
         ReadMemtypeList: _plain,
         Release: _plain,
     }

@@ -63,6 +63,7 @@ from pfnlab.programs.ops import (
     Walk,
     Write,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     ANON,
@@ -104,6 +105,10 @@ _NAMED: dict[str, Callable[[str], Call]] = {
     "memory_disable": MemoryDisable,
     "memory_enable": MemoryEnable,
     "vfio_close": VfioClose,
+    "remove": Remove,
+    "rescan": Rescan,
+    "unplug": Unplug,
+    "plug": Plug,
 }
 _MEMORY: dict[str, Callable[[Span], Call]] = {
     "io_mapping_create_wc": IoMappingCreateWc,

@@ -22,7 +22,7 @@ from pfnlab.mm.space import TASK_PAGES
 from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import RAM_PFN, DriverFile, DriverState
-from pfnlab.mm.users.pci import PciBar
+from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.walk import mincore, process_vm_readv, status
@@ -79,6 +79,7 @@ from pfnlab.programs.ops import (
     Write,
 )
 from pfnlab.programs.places import Places
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.walking import status_text, walked
 from pfnlab.units import PfnRange
@@ -167,9 +168,8 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
         case ProcessVmReadv(span=span):
             process_vm_readv(mm, _pages(places, span)[0])
         case RemapFilePages(span=span):
-            _, pgoff = _file(kernel, call.via, call.source, places)
             _check_offset(task, call, places)
-            remap_file_pages(mm, *_pages(places, span), pgoff)
+            remap_file_pages(mm, *_pages(places, span), _pgoff(call.via, call.source, places))
         case ReadMemtypeList():
             kernel.book.debugfs()
         case MemoryDisable(device=device) | MemoryEnable(device=device):
@@ -178,6 +178,8 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             # The agent has the descriptor, and what the agent does is no part of an order.
             with kernel.trace.unseen():
                 _vfio(kernel, places, device).close()
+        case Remove(device=device) | Rescan(device=device) | Unplug(device=device) | Plug(device=device):
+            _slot(kernel, places, device, call)
         case _:
             _ask_driver(kernel, task, call, places)
 
@@ -246,6 +248,33 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
     return opened
 
 
+def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
+    """The device as the bus was scanned last, which is at boot first."""
+    if device not in kernel.pci:
+        kernel.pci[device] = PciDevice(places.devices[device])
+    found: PciDevice = kernel.pci[device]
+    return found
+
+
+def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
+    """A device comes or goes."""
+    device = _pci(kernel, places, name)
+    match call:
+        case Remove():
+            device.remove(kernel)
+        case Unplug():
+            # The kernel's own threads do it, and those of the program see nothing of it.
+            with kernel.trace.unseen():
+                if device.known:
+                    device.remove(kernel)
+                unplugged(kernel, device.bar)
+        case Plug():
+            plugged(kernel, device.bar)
+            kernel.pci[name] = found_again(kernel, device.bar)
+        case Rescan() if not device.known:
+            kernel.pci[name] = found_again(kernel, device.bar)
+
+
 def close_files(kernel: Kernel) -> None:
     """No task is left: what the agent held open for them is closed."""
     for device in kernel.vfio.values():
@@ -268,20 +297,13 @@ def _pfns(places: Places, span: Span) -> PfnRange:
 
 def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
-    file, pgoff = _file(kernel, call.via, call.source, places)
-    if call.via == "anon" and call.shared:
-        file = ShmemFile()
-        if call.locked or call.populate or task.mm.def_flags:
-            raise Undecided("the model does not fill or lock shared anonymous memory")
-    if call.driver is not None:
-        file = DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
     do_mmap(
         task.mm,
         _pages(places, target)[0],
         call.source.pages,
         prot_flags(call.prot),
-        file=file,
-        pgoff=pgoff,
+        file=_file(kernel, task, call, places),
+        pgoff=_pgoff(call.via, call.source, places),
         shared=call.shared,
         fixed=call.over is not None,
         locked=call.locked,
@@ -289,27 +311,42 @@ def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     )
 
 
-def _file(kernel: Kernel, via: Via, source: Span, places: Places) -> tuple[MappedFile | None, int]:
-    """The file a mapping is made of, and the offset into it in pages."""
+def _pgoff(via: Via, source: Span, places: Places) -> int:
+    """The offset in pages at which *source* is in a file, as that interface counts."""
     if via == "anon":
-        return None, 0
-    device = places.devices[source.name]
-    if via == "driver":
-        return DriverFile("remap", "asis"), device.start + source.start
+        return 0
     if via == "vfio":
-        opened = _vfio(kernel, places, source.name)
+        return BAR_OFFSET + source.start
+    return source.start if via in ("wc", "uc") else places.devices[source.name].start + source.start
+
+
+def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile | None:
+    """The file a mapping is made of, opened for it."""
+    via = call.via
+    if via == "anon":
+        if not call.shared:
+            return None
+        if call.locked or call.populate or task.mm.def_flags:
+            raise Undecided("the model does not fill or lock shared anonymous memory")
+        return ShmemFile()
+    if call.driver is not None:
+        return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
+    if via == "vfio":
+        opened = _vfio(kernel, places, call.source.name)
         if not opened.open:
             raise ModelledErrno(errno.EBADF)
-        return opened, BAR_OFFSET + source.start
+        return opened
     if via in ("devmem", "devmem-sync"):
-        prepare = kernel.profile.devmem_mmap_prepare
-        return DevMem(via == "devmem-sync", prepare), device.start + source.start
+        return DevMem(via == "devmem-sync", kernel.profile.devmem_mmap_prepare)
     proc = via.startswith("proc-")
+    pci = _pci(kernel, places, call.source.name)
+    pci.open()
     # /proc/bus/pci has no fallocate wrapper that changed; sysfs files learned to say so first in 6.19.
     says_first = kernel.profile.fallocate_checks_op_first and not proc
     fallocate = errno.EOPNOTSUPP if says_first else errno.EFBIG
-    file = PciBar(device, proc, via.endswith("wc"), fallocate)
-    return file, source.start + (device.start if proc else 0)
+    revoked = kernel.profile.pci_files_revoked
+    bar = places.devices[call.source.name]
+    return PciBar(bar, proc, via.endswith("wc"), fallocate, revoked, pci)
 
 
 def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from pfnlab.programs.names import Names, Wrong
 from pfnlab.programs.ops import MAIN_TASK, Call, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
 from pfnlab.programs.printer import call_text
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIXES, quoted
+
+#: Operations on a device's slot, by their words.
+_SLOT: dict[type[Call], str] = {Remove: "remove", Rescan: "rescan", Unplug: "unplug", Plug: "plug"}
 
 #: Operations nothing is held in: they end a task or its program, start a thread, or do nothing.
 _NEVER_HELD: tuple[type[Call], ...] = (Exit, Kill, Exec, Thread, Look, Release)
 
-#: Operations that change which tasks live, by their words: not while a processor is held.
-_NOT_WHILE_HELD: dict[type[Call], str] = {Exit: "exit", Kill: "kill", Exec: "exec", Thread: "thread"}
+#: Operations that change which tasks live or which devices are there: not while a processor is held.
+_NOT_WHILE_HELD: dict[type[Call], str] = {
+    **{Exit: "exit", Kill: "kill", Exec: "exec", Thread: "thread"},
+    **_SLOT,
+}
 
 
 class Schedule:
@@ -90,8 +97,12 @@ def check_prefixes(op: Op) -> None:
             raise Wrong(f"`fail` stands alone: leave out `fail` or `{prefix}`", prefix)
     if op.fail is not None and op.fail.inside is not None:
         _function(op.fail.inside, "fail", "inside")
-    if op.hold is not None and isinstance(op.call, _NEVER_HELD):
-        example = PREFIXES["hold"]
+    if op.hold is None:
+        return
+    example = PREFIXES["hold"]
+    if type(op.call) in _SLOT:
+        raise Wrong(f"no `hold` in {_SLOT[type(op.call)]}: write {example}", "hold")
+    if isinstance(op.call, _NEVER_HELD):
         raise Wrong(f"`hold` takes an operation that comes back to its task: write {example}", "hold")
 
 

@@ -21,7 +21,8 @@ OUTSIDE = "RANGE"
 ANYBODY = "*"
 
 _NOISE = re.compile(
-    r"^\s*$|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
+    r"^\s*$|\bcallbacks suppressed$"
+    r"|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
 )
 
 _DUMP = re.compile(
@@ -52,6 +53,8 @@ ONCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"^(ioremap on RAM at )"),
     re.compile(r"^(memremap attempted on \w+)"),
     re.compile(r"^(cgroup: fork rejected)"),
+    # Not once, but only so often in a few seconds.
+    re.compile(r"^(__vm_enough_memory): "),
 )
 
 

@@ -22,6 +22,7 @@ from pfnlab.programs.driver_calls import (
     VfioClose,
 )
 from pfnlab.programs.forced import Fail, Hold, Skip
+from pfnlab.programs.slot_calls import SLOT_CALLS, SlotCall
 from pfnlab.programs.span import Span
 
 #: The task every program starts with.
@@ -318,6 +319,7 @@ Call = (
     | MemoryDisable
     | MemoryEnable
     | VfioClose
+    | SlotCall
     | ProcessVmReadv
     | Mincore
     | Walk
@@ -419,6 +421,11 @@ VFIO_CALLS = (MemoryDisable, MemoryEnable, VfioClose)
 def uses_vfio(call: Call) -> bool:
     """Whether *call* needs a device that is opened through vfio-pci."""
     return isinstance(call, VFIO_CALLS) or (isinstance(call, Mmap) and call.via == "vfio")
+
+
+def uses_slot(program: Program) -> bool:
+    """Whether a device comes or goes in *program*."""
+    return any(isinstance(op.call, SLOT_CALLS) for op in program.ops)
 
 
 def is_held(program: Program) -> bool:

@@ -68,6 +68,7 @@ from pfnlab.programs.ops import (
     Walk,
     Write,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON, FIRST_LINE, page_count
 
@@ -302,6 +303,10 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     MemoryDisable: lambda call, mapped: f"memory_disable {call.device}",
     MemoryEnable: lambda call, mapped: f"memory_enable {call.device}",
     VfioClose: lambda call, mapped: f"vfio_close {call.device}",
+    Remove: lambda call, mapped: f"remove {call.device}",
+    Rescan: lambda call, mapped: f"rescan {call.device}",
+    Unplug: lambda call, mapped: f"unplug {call.device}",
+    Plug: lambda call, mapped: f"plug {call.device}",
     ReadMemtypeList: _plain("memtype_list"),
     Release: _plain("release"),
 }

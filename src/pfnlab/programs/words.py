@@ -103,8 +103,11 @@ MEMORY_VERBS = (
     *("ioremap", "memremap", "io_mapping_create_wc"),
     *("arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"),
 )
-#: Operations on a device by its name, through vfio-pci.
-NAMED_DEVICE_VERBS = ("memory_disable", "memory_enable", "vfio_close")
+#: Operations on a device by its name: through vfio-pci, and on its slot.
+NAMED_DEVICE_VERBS = (
+    *("memory_disable", "memory_enable", "vfio_close"),
+    *("remove", "rescan", "unplug", "plug"),
+)
 VERBS = (
     *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range", "remap_file_pages"),
     *WALKERS,

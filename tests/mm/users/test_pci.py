@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.mtrr import MtrrMap, MtrrRange, MtrrType
 from pfnlab.hw.physmap import PhysicalMap, Resource, system_ram
@@ -16,7 +17,8 @@ from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype_interval import MemtypeEntry
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.unmap import do_munmap
-from pfnlab.mm.users.pci import PciBar
+from pfnlab.mm.users.driver import DriverState
+from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.units import PAGE_SIZE, PfnRange
@@ -169,3 +171,57 @@ def test_a_claimed_bar(series: str, first: int, result: int) -> None:
     kernel, task = boot(series, phys=claimed)
 
     assert result == resource0(kernel, task, 2, wc=False)
+
+
+@every_series
+def test_a_device_that_is_removed_has_no_files(series: str) -> None:
+    """Neither to be opened nor to be removed once more, until it is found again."""
+    kernel, _ = boot(series)
+    device = PciDevice(BAR)
+    device.open()
+
+    device.remove(kernel)
+
+    for again in (device.open, lambda: device.remove(kernel)):
+        with pytest.raises(ModelledErrno) as refused:
+            again()
+        assert errno.ENOENT == refused.value.errno
+    found_again(kernel, BAR).open()
+
+
+@pytest.mark.parametrize(("proc", "answer"), [(True, errno.EIO), (False, 0)])
+def test_the_hook_of_a_file_that_was_removed(proc: bool, answer: int) -> None:
+    """/proc has one, and does not call it any more."""
+    kernel, _ = boot("7.2")
+    device = PciDevice(BAR)
+    file = PciBar(BAR, proc, True, errno.EFBIG, device=device)
+    before = file.placement_errno
+
+    device.remove(kernel)
+
+    assert (0, answer) == (before, file.placement_errno)
+
+
+def test_an_empty_slot_keeps_nothing() -> None:
+    """Loads give 0 and stores are lost; the next device has memory of its own."""
+    kernel, _ = boot("7.2")
+    kernel.store(BAR.start, 7)
+    unplugged(kernel, BAR)
+    kernel.store(BAR.start, 8)
+    empty = kernel.load(BAR.start)
+
+    plugged(kernel, BAR)
+
+    assert (0, 0) == (empty, kernel.load(BAR.start))
+
+
+def test_what_a_claim_does_to_a_device_that_goes_is_not_known() -> None:
+    """The model refuses, and does not guess."""
+    kernel, _ = boot("7.2")
+    kernel.driver = DriverState()
+    kernel.driver.request_mem_region(kernel, BAR)
+
+    with pytest.raises(Undecided, match="while a driver claims pages"):
+        PciDevice(BAR).remove(kernel)
+    with pytest.raises(Undecided, match="while a driver claims pages"):
+        found_again(kernel, BAR)

@@ -11,6 +11,7 @@
  *     walkers.c  the kernel at a task's pages; forks that fail
  *     driver.c   the test driver: loaded when a program needs it, and asked
  *     vfio.c     the device under test through vfio-pci
+ *     slot.c     where that device is, and how it comes and goes
  *     observe.c  memtype list, kernel log, VMAs
  *     ptes.c     page tables through /proc/kcore
  *     offsets.c  where the kernel keeps them: BTF and kallsyms
@@ -36,8 +37,9 @@
 #define GONE_LIMIT_MS 10000       /* so long a killed process may take to go */
 
 #define MEMTYPE_LIST "/sys/kernel/debug/x86/pat_memtype_list"
-#define DEVICE "/sys/bus/pci/devices/0000:00:10.0"
-#define DEVICE_PROC "/proc/bus/pci/00/10.0"
+#define DEVICE "/device"          /* links to the device under test in sysfs */
+#define DEVICE_PROC "/device-proc" /* and in /proc */
+#define DEVICE_ADDRESS "0000:00:10.0"   /* where its slot is no slot of its own */
 #define CHANNEL "/sys/bus/pci/devices/0000:00:11.0"
 
 /* RAM below 1 MiB that programs may map; the kernel keeps it for nothing else. */
@@ -51,7 +53,8 @@
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL,
 	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, MEMORY, VFIO_CLOSE,
-	WALK, REFUSE, REMAP_FILE, VERBS
+	WALK, REFUSE, REMAP_FILE, REMOVE, RESCAN, SLOT,
+	VERBS
 };
 
 enum via { VIA_WC, VIA_UC, VIA_DEVMEM, VIA_DEVMEM_SYNC, VIA_PROC_WC, VIA_PROC_UC, VIA_ANON, VIA_DRIVER,
@@ -156,6 +159,13 @@ int vfio_close(void);
 void vfio_end(void);
 int vfio_fetch(void);
 int vfio_memory(int fd, bool on);
+
+/* slot.c */
+void slot_open(void);
+bool slot_bar(struct range *bar);
+int slot_await(bool full);
+int slot_remove(bool order);
+int slot_rescan(bool order);
 
 /* observe.c */
 void observe_open(void);

@@ -90,28 +90,16 @@ static void say_file_line(const char *path)
 	say(text);
 }
 
-/* Third line of the resource file: BAR2, "START END FLAGS". */
 static void say_bar(void)
 {
-	char text[1024];
-	const char *at = text;
-	uint64_t start, last;
+	struct range bar;
 
-	file_read(DEVICE "/resource", text, sizeof text);
-	for (int line = 0; line < 2; line++) {
-		at = strchr(at, '\n');
-		if (!at)
-			give_up("no device under test at " DEVICE);
-		at++;
-	}
-	at += 2;
-	start = hex(&at);
-	at += 3;
-	last = hex(&at);
+	if (!slot_bar(&bar))
+		give_up("no device under test");
 	say("bar ");
-	say_hex(start);
+	say_hex(bar.start);
 	say(" ");
-	say_hex((last - start + 1) >> PAGE_SHIFT);
+	say_hex((bar.end - bar.start) >> PAGE_SHIFT);
 	say("\n");
 }
 
@@ -194,6 +182,7 @@ int main(int argc, char **argv)
 	log_everything();
 	step_aside();
 	channel_open();
+	slot_open();
 	tasks_open();
 	observe_open();
 	ptes_open();

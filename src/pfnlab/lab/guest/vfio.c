@@ -48,7 +48,7 @@ static const char *bind_device(void)
 	if (wrong || bound)
 		return wrong;
 	bound = file_write(DEVICE "/driver_override", "vfio-pci") &&
-		file_write("/sys/bus/pci/drivers_probe", strrchr(DEVICE, '/') + 1);
+		file_write("/sys/bus/pci/drivers_probe", DEVICE_ADDRESS);
 	return bound ? NULL : "the device cannot be bound to vfio-pci";
 }
 
@@ -92,7 +92,7 @@ int vfio_open(void)
 
 	if (state != UNUSED)
 		return 0;
-	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, strrchr(DEVICE, '/') + 1);
+	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, DEVICE_ADDRESS);
 	if (device < 0)
 		return -1;
 	dup3(device, VFIO_FD, O_CLOEXEC);

@@ -34,6 +34,7 @@ class DevMem:
     noexec: bool = False
     write_notify: bool = False
     own_placement: bool = False
+    placement_errno: int = 0
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 

@@ -62,6 +62,7 @@ class DriverFile:
     noexec: bool = False
     write_notify: bool = False
     own_placement: bool = False
+    placement_errno: int = 0
     mmap_prepare: bool = False
     mapping: AddressSpace = "driver"
     has_fault: bool = True

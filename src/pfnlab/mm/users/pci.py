@@ -1,15 +1,81 @@
-"""The memory BAR of a PCI device through sysfs and /proc/bus/pci (S9.2, S9.3)."""
+"""The memory BAR of a PCI device through sysfs and /proc/bus/pci (S9.2, S9.3), and the device that goes."""
 
 from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.pgprot import pgprot_device, pgprot_writecombine
+from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.zap import unmap_mapping_range
 from pfnlab.units import PfnRange, pfn_to_phys
+
+
+@dataclass(eq=False)
+class PciDevice:
+    """A device in a slot, as one enumeration of the bus found it; the next one makes another.
+
+    :param bar: its BAR's pages
+    :ivar known: the kernel has it, and its files are there
+    """
+
+    bar: PfnRange
+    known: bool = True
+
+    def open(self) -> None:
+        """Open one of its files.
+
+        :raises ModelledErrno: ENOENT when the kernel does not have it any more
+        """
+        if not self.known:
+            raise ModelledErrno(errno.ENOENT)
+
+    def remove(self, kernel: Kernel) -> None:
+        """pci_stop_and_remove_bus_device: its files go.
+
+        :raises ModelledErrno: ENOENT when it is gone already
+        :raises Undecided: a driver has claimed pages of it
+        """
+        self.open()
+        _unclaimed(kernel)
+        self.known = False
+        # kernfs_drain_open_files: the address space object of each file's own inode. /proc has no such thing.
+        for own in _SYSFS_FILES:
+            unmap_mapping_range(kernel, self.bar, own, even_cows=True)
+
+
+def found_again(kernel: Kernel, bar: PfnRange) -> PciDevice:
+    """The bus is scanned and finds a device, at the address the last one had.
+
+    :raises Undecided: a driver has claimed pages of it
+    """
+    _unclaimed(kernel)
+    return PciDevice(bar)
+
+
+def unplugged(kernel: Kernel, bar: PfnRange) -> None:
+    """The slot is empty: nothing answers at *bar*."""
+    kernel.undecoded = (*kernel.undecoded, bar)
+
+
+def plugged(kernel: Kernel, bar: PfnRange) -> None:
+    """A new device answers at *bar*, its memory zero."""
+    kernel.undecoded = tuple(pfns for pfns in kernel.undecoded if pfns != bar)
+    for pfn in [pfn for pfn in kernel.memory if bar.start <= pfn < bar.end]:
+        del kernel.memory[pfn]
+
+
+def _unclaimed(kernel: Kernel) -> None:
+    driver = kernel.driver
+    if driver is not None and (driver.resource is not None or driver.held.get("memremap_pages")):
+        raise Undecided("the model has no rule for a device that comes or goes while a driver claims pages")
+
+
+#: The resource files of a BAR, in the order in which they are removed.
+_SYSFS_FILES: tuple[AddressSpace, ...] = ("uc", "wc")
 
 
 @dataclass(frozen=True)
@@ -20,14 +86,16 @@ class PciBar:
     :param proc: through /proc/bus/pci, where the offset is physical; else a sysfs resource file
     :param write_combine: the ``_wc`` file, or write combining switched on by ioctl
     :param fallocate_errno: see :class:`~pfnlab.mm.profile.Profile` ``fallocate_checks_op_first``
+    :param device: whose BAR it is; None for one that stays
+    :param revoked: see the same ``pci_files_revoked``: its mappings are among those of all physical memory
     """
 
     bar: PfnRange
     proc: bool
     write_combine: bool
     fallocate_errno: int
-    mapping: AddressSpace = "iomem"
-    has_access: bool = True
+    revoked: bool = True
+    device: PciDevice | None = None
     fault: None = None
     huge_fault: None = None
     opened: None = None
@@ -38,6 +106,15 @@ class PciBar:
     @property
     def kind(self) -> str:
         """``proc``, ``wc`` or ``uc``."""
+        if self.proc:
+            return "proc"
+        return "wc" if self.write_combine else "uc"
+
+    @property
+    def mapping(self) -> AddressSpace:
+        """That of all physical memory, or that of its own inode."""
+        if self.revoked:
+            return "iomem"
         if self.proc:
             return "proc"
         return "wc" if self.write_combine else "uc"
@@ -58,6 +135,20 @@ class PciBar:
         return self.proc
 
     @property
+    def placement_errno(self) -> int:
+        """proc_reg_get_unmapped_area does not ask a file that was removed."""
+        return errno.EIO if self._gone and self.own_placement else 0
+
+    @property
+    def has_access(self) -> bool:
+        """generic_access_phys, behind a wrapper in sysfs that does not ask a file that was removed."""
+        return self.proc or not self._gone
+
+    @property
+    def _gone(self) -> bool:
+        return self.device is not None and not self.device.known
+
+    @property
     def fsync_errno(self) -> int:
         """sysfs files sync to nothing, /proc files cannot."""
         return errno.EINVAL if self.proc else 0
@@ -69,8 +160,10 @@ class PciBar:
         """pci_mmap_resource_range: the whole VMA at once, cache mode as the interface says.
 
         :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL when claimed or
-            in conflict
+            in conflict; ENODEV (sysfs) or EIO (/proc) of a file that was removed
         """
+        if self._gone:
+            raise ModelledErrno(errno.EIO if self.proc else errno.ENODEV)
         platform = vma.mm.kernel.platform
         start = vma.pgoff if self.proc else self.bar.start + vma.pgoff
         pfns = PfnRange(start, start + vma.nr)

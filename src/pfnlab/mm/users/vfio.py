@@ -56,6 +56,7 @@ class VfioDevice:
     mapping: AddressSpace = "vfio"
     write_notify: bool = False
     own_placement: bool = False
+    placement_errno: int = 0
     mmap_prepare: bool = False
     has_fault: bool = True
     has_access: bool = False
@@ -164,14 +165,14 @@ class VfioDevice:
         self.kernel.later(self._release)
 
     def set_memory(self, enabled: bool) -> None:
-        """Write the command register: entries go before decoding is switched off (S9.4.4).
+        """Write the command register: entries go before decoding is switched off, or stays so (S9.4.4).
 
         :raises ModelledErrno: EBADF without a descriptor
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
         self._nobody_is_held()
-        if self.memory and not enabled:
+        if not enabled:
             self._zap()
         self.memory = enabled
         self.kernel.undecoded = () if enabled else (self.bar,)
