@@ -71,6 +71,11 @@ class ModelMachine:
         except Undecided as undecided:
             return Run(f"model:{self.spec}", described(self.profile.series), (), lost=str(undecided))
 
+    def boot(self, platform: Platform) -> Kernel:
+        """A kernel that has just booted on *platform*, without any task."""
+        profile = self.profile
+        return Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
+
     def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
 
@@ -80,8 +85,8 @@ class ModelMachine:
         """
         profile = self.profile
         refuse_unknown(program, profile.series)
-        platform, devices, whole = _place(program)
-        kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
+        platform, devices, whole = place(program)
+        kernel = self.boot(platform)
         kernel.start_task(MAIN_TASK)
         first = next(iter(devices.values())).start
         kernel.memory = {first + page: value for page, value in (memory or {}).items()}
@@ -112,7 +117,7 @@ def _end(kernel: Kernel, observer: Observer) -> Step:
     return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 
-def _place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
+def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
     """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
     pci_pages = sum(
         -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES + alignment(program, device)

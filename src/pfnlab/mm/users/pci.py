@@ -153,6 +153,10 @@ class PciBar:
         """sysfs files sync to nothing, /proc files cannot."""
         return errno.EINVAL if self.proc else 0
 
+    def base_pfn(self, vma: Vma) -> int:
+        """vm_pgoff is the frame, since it was mapped."""
+        return vma.pgoff
+
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""
 
@@ -160,10 +164,10 @@ class PciBar:
         """pci_mmap_resource_range: the whole VMA at once, cache mode as the interface says.
 
         :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL when claimed or
-            in conflict; ENODEV (sysfs) or EIO (/proc) of a file that was removed
+            in conflict; ENODEV of a file that was removed
         """
         if self._gone:
-            raise ModelledErrno(errno.EIO if self.proc else errno.ENODEV)
+            raise ModelledErrno(errno.ENODEV)
         platform = vma.mm.kernel.platform
         start = vma.pgoff if self.proc else self.bar.start + vma.pgoff
         pfns = PfnRange(start, start + vma.nr)
