@@ -63,6 +63,7 @@ class Profile:
     :ivar vfio_remaps: a fault in a vfio-pci mapping remaps and books all of it (S9.4)
     :ivar vfio_claims_when_opened: vfio-pci claims a BAR when the device is opened, not when the BAR is mapped
     :ivar anon_inodes_noexec: files without a name are of a file system without execution
+    :ivar pageout_keeps_young: MADV_PAGEOUT leaves the accessed bit of pages that stay
     :ivar huge_pfnmap: drivers can fill leaves of 2 MiB and 1 GiB (vmf_insert_pfn_pmd, S5.6)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
@@ -117,5 +118,6 @@ class Profile:
     vfio_remaps: bool
     vfio_claims_when_opened: bool
     anon_inodes_noexec: bool
+    pageout_keeps_young: bool
     huge_pfnmap: bool
     huge_faults_ignore_thp: bool

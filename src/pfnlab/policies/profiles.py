@@ -192,6 +192,7 @@ SWITCHES = (
         catalogue="E10",
     ),
     Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
+    Switch("pageout_keeps_young", "6.12", "MADV_PAGEOUT of pages that cannot go; S5.9, measured"),
     Switch("huge_pfnmap", "6.12", "ARCH_SUPPORTS_HUGE_PFNMAP, 6.12; S5.6, measured on 6.12", after="6.11"),
     Switch(
         "huge_faults_ignore_thp",

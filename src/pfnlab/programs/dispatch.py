@@ -58,7 +58,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -68,19 +67,17 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    ProcessVmReadv,
     Read,
     ReadMemtypeList,
     RemapFilePages,
-    Status,
     Thread,
     Via,
-    Walk,
     Write,
 )
 from pfnlab.programs.places import Places
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.walking import status_text, walked
 from pfnlab.units import PfnRange
 

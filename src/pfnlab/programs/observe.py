@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pfnlab.hw.bits import PAGE_PSE, pgprot_4k_2_large
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.fault import ZERO_PFN
-from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
+from pfnlab.mm.flags import VM_LOCKED, VM_PFNMAP, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk import read_smaps
@@ -123,7 +123,7 @@ class Observer:
 
     def _counts(self, vma: Vma) -> tuple[int, int, int]:
         """Rss, Anonymous and Pss in kB: of ordinary pages, in PFN mappings not on every kernel (S7.5)."""
-        if vma.special and not self.kernel.profile.smaps_counts_copies:
+        if vma.flags & VM_PFNMAP and not self.kernel.profile.smaps_counts_copies:
             return 0, 0, 0
         pages = [run.page for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
         # The kernel divides in fixed point, so three thirds are a little less than one.
