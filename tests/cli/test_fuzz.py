@@ -43,7 +43,7 @@ def test_a_campaign_goes_on(ask: Ask, tmp_path: Path) -> None:
     for wrong, said in (
         ((*OTHER, "--resume", kept), "of a campaign on other machines: write --on model:7.2 --on"),
         ((*options, "--seed", 4), "is of seed 3"),
-        ((*options, "--driver"), "none of --driver, --schedules, --vfio"),
+        ((*options, "--driver"), "none of --driver, --schedules, --vfio, --slots"),
     ):
         answer = ask("fuzz", *wrong, "--programs", 13)
         assert (2, True) == (answer.code, said in answer.err)

@@ -107,8 +107,8 @@ _VFIO = (
     Mutant(
         "vfio-pci maps shared only",
         "mm/users/vfio.py",
-        "if not vma.flags & VM_SHARED or first + vma.nr > self.pages.nr:",
-        "if first + vma.nr > self.pages.nr:",
+        "if not vma.flags & VM_SHARED or first < 0 or first + vma.nr > self.pages.nr:",
+        "if first < 0 or first + vma.nr > self.pages.nr:",
     ),
     Mutant(
         "a leaf lies within its VMA",

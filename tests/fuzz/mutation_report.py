@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from mutant import Mutant
 from mutants import EQUIVALENT, MUTANTS
 from mutated import MutatedModel
@@ -20,6 +23,8 @@ from mutated import MutatedModel
 from pfnlab.fuzz.campaign import Campaign, Machine, State
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import op_lines
 
 #: The fuzzer's seed, and how many programs it may take.
@@ -32,6 +37,26 @@ BROKEN = "model:broken"
 
 #: So many programs are run before anybody looks, which changes nothing but the time it takes.
 _SOME = 20
+
+
+class Remembering:
+    """The unbroken model of a series, which every mutant of it asks about the same programs."""
+
+    def __init__(self, series: str) -> None:
+        self._model, self._runs = ModelMachine(series), dict[bytes, Run]()
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program."""
+        return [self._one(program) for program in programs]
+
+    def _one(self, program: Program) -> Run:
+        key = msgspec.json.encode(program)
+        if key not in self._runs:
+            (self._runs[key],) = self._model.run([program])
+        return self._runs[key]
+
+
+unbroken = cache(Remembering)
 
 
 class Verdict(NamedTuple):
@@ -53,7 +78,7 @@ def look_for(
     """Let the fuzzer compare *mutant* with *against*, the model of its series where none is given."""
     whole = f"model:{mutant.series}"
     with MutatedModel(mutant) as broken:
-        machines: dict[str, Machine] = {name or whole: against or ModelMachine(mutant.series), BROKEN: broken}
+        machines: dict[str, Machine] = {name or whole: against or unbroken(mutant.series), BROKEN: broken}
         if against is not None:
             machines = {whole: broken, name: against}
         state = State(list(machines), SEED, Vocabulary(driver=True, vfio=True))

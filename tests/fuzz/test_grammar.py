@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.fuzz.grammar import Bias, draw
-from pfnlab.fuzz.kinds import EVERYWHERE, Vocabulary, kind_of, pairs_of
+from pfnlab.fuzz.kinds import ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
 from pfnlab.lab.driver_programs import needs_driver, needs_vfio
 from pfnlab.lab.placement import check_placeable
 from pfnlab.programs.checks import check_program
 from pfnlab.programs.form import from_json, to_json
 from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import Walk, Walker, is_held, tasks_of
+from pfnlab.programs.ops import ADVICE, Walk, Walker, is_held, tasks_of
 
 NUMBERS = st.integers(0, 1 << 32)
-VOCABULARIES = st.builds(Vocabulary, driver=st.booleans(), schedules=st.booleans(), vfio=st.booleans())
+_ANY = st.booleans()
+VOCABULARIES = st.builds(Vocabulary, driver=_ANY, schedules=_ANY, vfio=_ANY, slots=_ANY)
 
 
 @given(NUMBERS, NUMBERS, VOCABULARIES)
@@ -75,7 +76,7 @@ def test_programs_have_about_twelve_operations() -> None:
 def test_everything_is_said_sooner_or_later() -> None:
     """Each kind of operation, up to four tasks, neighbouring devices, small and large ones, forced
     failures."""
-    vocabulary = Vocabulary(driver=True, vfio=True)
+    vocabulary = Vocabulary(driver=True, vfio=True, slots=True)
     programs = [draw(1, index, vocabulary) for index in range(1500)]
     ops = [op for program in programs for op in program.ops]
     sizes = {device.pages for program in programs for device in program.devices}
@@ -112,6 +113,15 @@ def test_no_more_than_four_tasks_live() -> None:
         for op in draw(2, index).ops:
             alive += (kind_of(op.call) == "fork") - (kind_of(op.call) in ("exit", "kill"))
             assert alive <= 4
+
+
+def test_rows_are_of_things_there_are() -> None:
+    """Every step of a row is a kind of operation, or advice, perhaps on all of an area."""
+    steps = {step for rows in PLANS.values() for row in rows for step in row}
+    kinds = Vocabulary(driver=True, vfio=True).kinds
+
+    assert {step.removesuffix(ALL) for step in steps} <= set(kinds) | set(ADVICE)
+    assert set(PLANS) <= set(kinds)
 
 
 def test_pairs_are_of_one_area() -> None:

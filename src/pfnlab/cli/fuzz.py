@@ -37,6 +37,7 @@ class FuzzRequest(msgspec.Struct, frozen=True):
     driver: bool = False
     schedules: bool = False
     vfio: bool = False
+    slots: bool = False
     coverage: bool = True
     stop_after: int | None = None
     as_json: bool = False
@@ -65,7 +66,10 @@ def fuzz(request: FuzzRequest) -> int:
             machines, state, Folder(request.findings), watched=request.coverage, on_progress=shown.show
         )
         watched = campaign.watched
+        before, began = state.next, time.monotonic()
         campaign.run(programs, request.seconds, request.stop_after)
+        seconds = max(time.monotonic() - began, 0.001)
+    say(f"{state.next - before} programs in {seconds:.0f} s, {(state.next - before) / seconds:.1f} a second")
     if request.as_json:
         print(summary_json(state, watched=watched).decode())
     else:
@@ -78,7 +82,7 @@ def _state(request: FuzzRequest, specs: list[str]) -> State:
 
     :raises Misuse: the file is of another campaign
     """
-    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio)
+    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots)
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
         return State(specs, request.seed or 0, vocabulary)
@@ -88,7 +92,7 @@ def _state(request: FuzzRequest, specs: list[str]) -> State:
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
     if state.vocabulary != vocabulary:
-        names = ("driver", "schedules", "vfio")
+        names = ("driver", "schedules", "vfio", "slots")
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
         none = "none of " + ", ".join(f"--{name}" for name in names)
         raise Misuse(f"{request.resume} is of a campaign with {' '.join(words) or none}")

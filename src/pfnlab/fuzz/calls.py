@@ -12,9 +12,11 @@ from pfnlab.fuzz.places import Places
 from pfnlab.programs.driver_calls import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
+    SECTION_PAGES,
     SHARED_ONLY,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
     DriverHow,
     DriverMap,
     DriverMode,
@@ -27,7 +29,9 @@ from pfnlab.programs.driver_calls import (
     MemoryEnable,
     Memremap,
     MemremapMode,
+    MemremapPages,
     Memunmap,
+    MemunmapPages,
     ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
@@ -69,6 +73,7 @@ from pfnlab.programs.ops import (
     Walker,
     Write,
 )
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON
 
@@ -108,7 +113,7 @@ _SHARED_ONLY = (*SHARED_ONLY, "mixed")
 _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
 
 #: How often ordinary memory is shared; whatever is done to it beside reading and writing has no rule.
-_SHARED_RATE = 0.04
+_SHARED_RATE = 0.06
 
 _WALKERS: tuple[Walker, ...] = get_args(Walker)
 _REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
@@ -119,6 +124,9 @@ _REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 #: What a driver does to mappings of its own.
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
+#: What means more where there is ordinary memory.
+_ON_ORDINARY = frozenset({"walk", "mincore", "process_vm_readv", "mlock"})
+
 _PLAIN: dict[str, Callable[[], Call]] = {
     "mlockall": Mlockall,
     "status": Status,
@@ -127,6 +135,7 @@ _PLAIN: dict[str, Callable[[], Call]] = {
     "release_mem_region": ReleaseMemRegion,
     "iounmap": Iounmap,
     "memunmap": Memunmap,
+    "memunmap_pages": MemunmapPages,
     "io_mapping_free": IoMappingFree,
 }
 
@@ -135,13 +144,18 @@ _ON_MEMORY: dict[str, Callable[[Span], Call]] = {
     "io_mapping_create_wc": IoMappingCreateWc,
     "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
     "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
+    "arch_phys_wc_add": ArchPhysWcAdd,
 }
 
-#: What is done to a device opened through vfio-pci.
-_VFIO: dict[str, type[MemoryDisable | MemoryEnable | VfioClose]] = {
+#: What is done to a device as a whole, through vfio-pci or in its slot.
+_WHOLE_DEVICE: dict[str, Callable[[str], Call]] = {
     "memory_disable": MemoryDisable,
     "memory_enable": MemoryEnable,
     "vfio_close": VfioClose,
+    "remove": Remove,
+    "rescan": Rescan,
+    "unplug": Unplug,
+    "plug": Plug,
 }
 
 _RANGED: dict[str, type[Munmap | Mlock | Munlock | Msync | Mseal | ZapVmaPtes]] = {
@@ -188,9 +202,9 @@ class Calls:
             case "mmap vfio":
                 return self.mmap(places.bar_span(), "vfio", None)
             case "mremap":
-                return self.mremap(places.span(places.area()))
+                return self.mremap(places.inside(self.movable()))
             case "mremap to":
-                return self.mremap_to(places.span(places.area()))
+                return self.mremap_to(places.inside(self.movable()))
             case "fork" if child is not None:
                 return Fork(child)
             case "fork refused":
@@ -203,15 +217,20 @@ class Calls:
                 claimed := places.claimed(self._rare or draw.random() < 0.25)
             ) is not None:
                 return RequestMemRegion(claimed)
-        if kind in _VFIO:
-            return _VFIO[kind](places.bar_span().name)
+        if kind in _WHOLE_DEVICE:
+            return _WHOLE_DEVICE[kind](places.bar_span().name)
         plain = _PLAIN.get(kind)
         return plain() if plain is not None else self.ranged(kind)
 
     def ranged(self, kind: str) -> Call:
         """An operation on one range, munmap where *kind* cannot be."""
         draw, places = self._random, self._places
-        name = places.area(self.filled if kind in _ON_FILLED else ())
+        rather = self.filled if kind in _ON_FILLED else set()
+        if kind in _ON_ORDINARY and draw.random() < 0.3:
+            rather = self.ordinary
+        name = places.area(rather)
+        if kind in ADVICE:
+            return Madvise(places.span(name), kind)
         match kind:
             case "mprotect":
                 return Mprotect(
@@ -244,6 +263,8 @@ class Calls:
             case "ioremap":
                 modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
                 return Ioremap(places.bar_span(), draw.choice(modes))
+            case "memremap_pages" if (sections := self.sections()) is not None:
+                return MemremapPages(sections, draw.random() < 0.5)
             case "memremap":
                 flags: tuple[MemremapMode, ...] = get_args(MemremapMode)
                 return Memremap(self.memory(), draw.choice(flags))
@@ -274,6 +295,17 @@ class Calls:
     def memory(self) -> Span:
         """Pages of the device, or now and then the driver's own."""
         return self._places.bar_span() if self._random.random() < 0.8 else self.own_pages()
+
+    def sections(self) -> Span | None:
+        """Whole sections of a pci device, None where none has one."""
+        large = [
+            one for one in self._places.devices.values() if one.kind == "pci" and one.pages >= SECTION_PAGES
+        ]
+        if not large:
+            return None
+        device = self._random.choice(large)
+        first = self._random.randrange(min(4, device.pages // SECTION_PAGES))
+        return Span(device.name, first * SECTION_PAGES, (first + 1) * SECTION_PAGES)
 
     def own_pages(self) -> Span:
         """Some of the driver's own pages."""
@@ -319,12 +351,22 @@ class Calls:
         driver = DriverMap(how, draw.choice(_MODES), part)
         return Mmap(self._places.free_area(), source, "driver", shared, draw.choice(_PROTS), driver=driver)
 
+    def movable(self) -> str:
+        """An area to move or resize, rather one with ordinary memory than others are: that takes more."""
+        ordinary = self._random.random() < 0.3
+        return self._places.area(self.ordinary if ordinary and not self._places.stays else ())
+
+    def dontunmap(self, name: str) -> bool:
+        """Whether the old place of what moves from area *name* shall stay, which devices refuse."""
+        return self._random.random() < (0.3 if name in self.ordinary else 0.07)
+
     def mremap(self, span: Span) -> Mremap:
         """Shrink, grow or stay; move only if there is no room."""
         draw = self._random
         pages = max(1, draw.choice((span.pages, span.pages // 2, span.pages - 1, 1, span.pages + 2)))
-        dontunmap = draw.random() < 0.1
-        return Mremap(span, pages, maymove=dontunmap or draw.random() < 0.4, dontunmap=dontunmap)
+        dontunmap = self.dontunmap(span.name)
+        pages = span.pages if dontunmap and draw.random() < 0.8 else pages
+        return Mremap(span, pages, maymove=dontunmap or draw.random() < 0.5, dontunmap=dontunmap)
 
     def mremap_to(self, span: Span) -> Mremap:
         """Move to the start of an area, or over what is mapped in one."""
@@ -332,7 +374,8 @@ class Calls:
         pages = max(1, draw.choice((span.pages, span.pages, span.pages, span.pages // 2, span.pages + 1)))
         if draw.random() < 0.08:
             span = Span(span.name, span.start, span.start)
-        dontunmap = draw.random() < 0.1
+        dontunmap = self.dontunmap(span.name)
+        pages = span.pages if dontunmap and span.pages else pages
         if draw.random() < 0.5:
             return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=places.free_area())
         over = places.destination(places.area(), pages)

@@ -21,7 +21,7 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.ops import Program, uses_slot
 
 #: How many programs are drawn with one bias, and run by the machines at once.
 ROUND = 250
@@ -228,7 +228,7 @@ class Campaign:
 
     def _keep(self, program: Program, place: int) -> None:
         """Others may begin as *program*, unless they would need a guest of their own for it."""
-        if not is_rare(self.state.next + place):
+        if not (is_rare(self.state.next + place) or uses_slot(program)):
             self.state.prefixes = [*self.state.prefixes, program][-PREFIXES:]
 
     def _ask_all(self, programs: Sequence[Program], known: Sequence[Run | None]) -> list[list[Run]]:

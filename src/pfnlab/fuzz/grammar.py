@@ -31,6 +31,7 @@ from pfnlab.programs.ops import (
     is_held,
     uses_vfio,
 )
+from pfnlab.programs.slot_calls import Plug, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import ANON, HOLD_FUNCTIONS
 
@@ -45,7 +46,7 @@ _FAILING: dict[str, str] = {
 }
 
 #: How often one of these is made to fail, and a fork; such a program takes five times as long.
-_FAIL_RATE, _FORK_FAIL_RATE = 0.008, 0.03
+_FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 
 #: Of so many programs the first few may need a guest of their own: a device at the end of the BAR, a large
 #: BAR.
@@ -56,6 +57,9 @@ _LENGTHS = range(4, 21)
 
 #: How many programs open a device through vfio-pci, where they may.
 _VFIO_RATE = 0.3
+
+#: How many programs have a device that comes and goes, where they may.
+_SLOT_RATE = 0.1
 
 #: How often one of these rows is begun where it could be.
 _PLANNED = 0.3
@@ -88,9 +92,10 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     vocabulary = vocabulary or Vocabulary()
     prefix = random.choice(bias.prefixes) if bias.prefixes and random.random() < 0.3 else None
     vfio = vocabulary.vfio and (random.random() < _VFIO_RATE if prefix is None else _vfio(prefix))
-    drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index), vfio=vfio)
-    # What a held processor does to a vfio-pci device has no rule.
-    held = vocabulary.schedules and not vfio and random.random() < 0.4
+    slot = vocabulary.slots and not (prefix or vfio) and random.random() < _SLOT_RATE
+    drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index), vfio=vfio, slot=slot)
+    # What a held processor does to a vfio-pci device, or to one that goes, has no rule.
+    held = vocabulary.schedules and not (vfio or slot) and random.random() < 0.4
     return drawing.program(f"random {seed}:{index}", held=held)
 
 
@@ -115,12 +120,15 @@ class _Drawing:
         *,
         rare: bool,
         vfio: bool,
+        slot: bool,
     ) -> None:
         self.random, self.bias, self.vfio = random, bias, vfio
-        self.weights = vocabulary.kinds_of(vfio=vfio)
-        on = prefix.devices if prefix else devices(random, rare=rare, vfio=vfio)
+        self.weights = vocabulary.kinds_of(vfio=vfio, slot=slot)
+        #: Its device is out of its slot.
+        self.empty = False
+        on = prefix.devices if prefix else devices(random, rare=rare, alone=vfio or slot)
         self.areas = prefix.areas if prefix else areas(on)
-        passes_end = rare and not (prefix or vfio) and random.random() < 0.5
+        passes_end = rare and not (prefix or vfio or slot) and random.random() < 0.5
         self.places = Places(random, on, self.areas, passes_end=passes_end)
         self.calls = Calls(random, self.places, rare=rare)
         self.tasks = [MAIN_TASK]
@@ -160,6 +168,8 @@ class _Drawing:
         elif isinstance(call, (Fork, Thread)):
             self.born += 1
             self.tasks.append(call.child)
+        elif isinstance(call, Plug | Unplug):
+            self.empty = isinstance(call, Unplug)
         elif isinstance(call, (Exit, Kill)):
             self.tasks.remove(op.task)
         elif isinstance(call, Munmap) and op.task == MAIN_TASK:
@@ -205,6 +215,9 @@ class _Drawing:
 
     def op(self, kind: str) -> Op:
         draw = self.random
+        if kind in ("remove", "rescan", "unplug", "plug") and self.empty != (kind == "plug"):
+            # A slot is full or empty.
+            kind = "plug" if self.empty else "unplug"
         if kind in ENDS:
             # The first task seldom ends: whoever is left has less to do.
             early = len(self.tasks) == 1 or draw.random() < 0.05

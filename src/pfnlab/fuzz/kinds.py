@@ -55,7 +55,10 @@ _DRIVER_KINDS: dict[str, float] = {
     "io_mapping_free": 1,
     "arch_io_reserve_memtype_wc": 2,
     "arch_io_free_memtype_wc": 2,
+    "arch_phys_wc_add": 0.5,
     "set_memory": 2,
+    "memremap_pages": 2,
+    "memunmap_pages": 1,
 }
 
 #: Kinds that need a device opened through vfio-pci; a program has these or those of the driver.
@@ -66,6 +69,12 @@ _VFIO_KINDS: dict[str, float] = {
     "vfio_close": 2,
 }
 
+#: Kinds that take a device away or put one there, which takes a guest of its own and only one device.
+_SLOT_KINDS: dict[str, float] = {"remove": 6, "rescan": 7, "unplug": 5, "plug": 9}
+
+#: What of a driver such a program leaves alone: what a claim does to a device that comes or goes has no rule.
+_NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
+
 #: Kinds that concern no area, so that they follow and precede what was done in any.
 EVERYWHERE = frozenset(
     {"fork", "exit", "kill", "exec", "mlockall", "memtype_list", "look", "release_mem_region"}
@@ -73,19 +82,24 @@ EVERYWHERE = frozenset(
 EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap", "status", "fork refused"}
 EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", "memremap", "memunmap", "set_memory"}
 EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free"}
-EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc"}
+EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"}
+EVERYWHERE |= {"memremap_pages", "memunmap_pages", *_SLOT_KINDS}
 
 #: Behind a kind of :data:`PLANS`: on all that was ever mapped in the area, holes included.
 ALL = " all"
 
 #: What often follows in a program that means something: a page is written, shared with a child and written
-#: again; ordinary memory is touched and then changed. Chance alone comes by such rows too seldom.
+#: again; ordinary memory is touched and then changed. Chance alone comes by such rows too seldom. A word of
+#: advice stands for madvise with it.
 PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap anon": (
         ("write", "mprotect"),
         ("write", "mprotect", "read"),
-        ("write", "madvise", "fork"),
+        ("write", "wipeonfork", "fork"),
+        ("write", "dontneed", "fork"),
         ("madvise",),
+        ("random", "sequential"),
+        ("dontfork", "mprotect"),
         ("mprotect", "madvise"),
         ("mlock",),
         ("mremap to",),
@@ -98,25 +112,28 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap over": (("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),
     "mmap driver": (
         *(("write",), ("read", "zap_vma_ptes"), ("zap_vma_ptes",), ("write", "unmap_mapping_range")),
-        *(("mprotect", "read"), ("write", "unmap_mapping_range", "read")),
+        *(("mprotect", "read"), ("write", "unmap_mapping_range", "read"), ("madvise",)),
     ),
     "mmap vfio": (
         *(("read", "memory_disable", "read"), ("write", "fork", "memory_disable"), ("write", "munmap")),
         *(("read", "mprotect", "read"), ("read", "fork", "read"), ("read", "mremap to", "read"), ("munmap",)),
     ),
-    "munmap": (("msync all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
+    "munmap": (("msync all",), ("random all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
+    "fork": (("mprotect", "mprotect", "write"), ("walk",), ("read",)),
+    "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
     "memory_disable": (("read",), ("memory_enable", "read")),
     "mprotect": (("read",), ("write",)),
     "mseal": (("munmap",), ("mmap over",), ("mprotect",)),
-    "request_mem_region": (("mmap",), ("mmap", "write")),
+    "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
     "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
 }
 
 #: Kinds that end tasks or make them, which has no place in the middle of a schedule.
 NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})
 
-#: Kinds that are not repeated: a task ends once, and each has a name of its own; a release needs its hold.
-ONCE = frozenset({"exit", "kill", "fork", "fork refused", "thread", "release"})
+#: Kinds that are not repeated: a task ends once, and each has a name of its own; a release needs its hold,
+#: and a slot is full or empty.
+ONCE = frozenset({"exit", "kill", "fork", "fork refused", "thread", "release", *_SLOT_KINDS})
 
 #: Kinds that end a task, or what it has.
 ENDS = frozenset({"exit", "kill", "exec"})
@@ -128,24 +145,28 @@ class Vocabulary(msgspec.Struct, frozen=True):
     :param driver: operations of the guest driver
     :param schedules: threads, and processors that are held
     :param vfio: devices opened through vfio-pci
+    :param slots: devices that come and go
     """
 
     driver: bool = False
     schedules: bool = False
     vfio: bool = False
+    slots: bool = False
 
     @property
     def kinds(self) -> dict[str, float]:
         """The kinds of operations and their weights."""
         driver = _DRIVER_KINDS if self.driver else {}
-        return _USER_KINDS | driver | (_VFIO_KINDS if self.vfio else {})
+        vfio = _VFIO_KINDS if self.vfio else {}
+        return _USER_KINDS | driver | vfio | (_SLOT_KINDS if self.slots else {})
 
-    def kinds_of(self, *, vfio: bool) -> dict[str, float]:
-        """Those one program may have: a guest has the driver or vfio-pci.
+    def kinds_of(self, *, vfio: bool, slot: bool) -> dict[str, float]:
+        """Those one program may have: a guest has the driver or vfio-pci, and perhaps a slot.
 
         :param vfio: it has a device opened through vfio-pci
+        :param slot: its device comes and goes
         """
-        never = _DRIVER_KINDS if vfio else _VFIO_KINDS
+        never = set(_DRIVER_KINDS if vfio else _VFIO_KINDS) | (_NO_SLOT if slot else set(_SLOT_KINDS))
         return {kind: weight for kind, weight in self.kinds.items() if kind not in never}
 
 

@@ -26,8 +26,8 @@ _SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE
 #: A BAR of 1 GiB, for which a guest is booted.
 _LARGE = 1 << 18
 
-#: Sizes of a device that vfio-pci opened, which is the beginning of a guest's BAR: leaves of 2 MiB fit.
-_VFIO_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
+#: Sizes of a device that is the beginning of a guest's BAR, as for vfio-pci: leaves of 2 MiB fit.
+_ALONE_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
 
 #: Sizes of a lowmem device: what a guest has in multiples of 8 pages must do for all of them.
 _LOW_SIZES = (1, 2, 7, 8, 16)
@@ -38,18 +38,18 @@ _USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driv
 _TAIL_PAGES = 1024
 
 
-def devices(random: Random, *, rare: bool, vfio: bool = False) -> tuple[Device, ...]:
+def devices(random: Random, *, rare: bool, alone: bool = False) -> tuple[Device, ...]:
     """One to three devices, neighbours in the order they are named.
 
     :param rare: the first may be large
-    :param vfio: the first is opened through vfio-pci, and the only one of its kind
+    :param alone: the first is the only one of its kind: for vfio-pci, or it comes and goes
     """
-    choices = _VFIO_SIZES if vfio else _SIZES
-    large = rare and not vfio and random.random() < 0.4
+    choices = _ALONE_SIZES if alone else _SIZES
+    large = rare and not alone and random.random() < 0.4
     found = [
         Device("bar", "pci", _LARGE if large else random.choices(list(choices), list(choices.values()))[0])
     ]
-    if not vfio and random.random() < 0.25:
+    if not alone and random.random() < 0.25:
         found.append(Device("bar2", "pci", random.choice((1, 4, 16, 64))))
     if random.random() < 0.2:
         found.append(Device("low", "lowmem", random.choice(_LOW_SIZES)))
@@ -109,7 +109,7 @@ class Places:
     def area(self, rather: Collection[str] = ()) -> str:
         """An area, rather one with something in it, and one of *rather* if there is any."""
         stays = self._last is not None and (not rather or self._last.name in rather) and self.stays
-        if rather and not stays and self._random.random() < 0.8:
+        if rather and not stays and self._random.random() < 0.7:
             return self._random.choice(sorted(rather))
         if self._last is not None and self._random.random() < (0.85 if self.stays else 0.5):
             return self._last.name
@@ -160,6 +160,17 @@ class Places:
         if most is not None:
             last = min(last, first + most)
         return Span(name, first, max(last, first + 1))
+
+    def inside(self, name: str) -> Span:
+        """Pages of one mapping of area *name*, as far as that is known: all of it, one end, or the middle."""
+        draw = self._random
+        if not self._pieces[name] or draw.random() < 0.25:
+            return self.span(name)
+        start, end = draw.choice(self._pieces[name])
+        cut = self._cut(end - start)
+        choices = ((start, end), (start, end), (start, start + cut), (end - cut, end))
+        first, last = draw.choice(choices)
+        return Span(name, first, last) if last <= self.areas[name] else self.span(name)
 
     def page(self, name: str, *, again: bool = False) -> Span:
         """One page of area *name*: the first, the last, or another one of what is mapped.
@@ -216,8 +227,13 @@ class Places:
         return Span(over.name, over.start, min(over.end, over.start + most))
 
     def bar_span(self, most: int | None = None) -> Span:
-        """Pages of a pci device."""
+        """Pages of a pci device, rather some the program spoke of before."""
         span = self.device_span(self._random.choice(self._pci))
+        mapped = [one for one in self._sources if self.devices[one.name].kind == "pci"]
+        if mapped and self._random.random() < 0.4:
+            span = self._random.choice(mapped)
+        else:
+            self._sources.append(span)
         return span if most is None else Span(span.name, span.start, min(span.end, span.start + most))
 
     def claimed(self, first: bool) -> Span | None:

@@ -160,7 +160,8 @@ def _teardown(vma: Vma) -> None:
     kernel.tracker.unmap_vmas(vma)
     zap_vma(tlb, vma, vma.start, vma.end)
     kernel.trace.event("free_pgtables")
-    kernel.flushes.tlb_free_vmas(tlb)
+    kernel.flushes.tlb_free_vmas(tlb, vma)
+    kernel.flushes.tlb_free_vma(tlb, vma)
     if linked:
         kernel.unlink_file(vma)
         kernel.trace.event("unlink", vma.start)

@@ -100,6 +100,25 @@ def test_beyond_the_bar_is_refused(series: str) -> None:
     assert errno.EINVAL == mmap(*boot(series), BAR.nr - 4, 8)
 
 
+@every_series
+def test_another_region_is_refused(series: str) -> None:
+    """An offset in front of the BAR's region, as remap_file_pages can ask for, is none of its pages."""
+    assert errno.EINVAL == mmap(*boot(series), -BAR_OFFSET + 16, 1)
+
+
+@every_series
+def test_memory_that_is_off_already_is_zapped_again(series: str) -> None:
+    """Whoever writes the command register with the memory bit off looks for entries (6.12 and later)."""
+    kernel, _, device = mapped(series)
+    device.set_memory(False)
+    kernel.trace.take()
+
+    device.set_memory(False)
+
+    events = [event for event, *_ in kernel.trace.take()[0]]
+    assert ("clear" in events) is not PROFILES[series].vfio_remaps
+
+
 @pytest.mark.parametrize("series", REMAPS)
 def test_a_fault_fills_and_books_the_whole_mapping(series: str) -> None:
     """S9.4.2, up to 6.9."""

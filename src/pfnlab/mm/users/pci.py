@@ -153,6 +153,10 @@ class PciBar:
         """sysfs files sync to nothing, /proc files cannot."""
         return errno.EINVAL if self.proc else 0
 
+    def base_pfn(self, vma: Vma) -> int:
+        """vm_pgoff is the frame, since it was mapped."""
+        return vma.pgoff
+
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""
 
