@@ -35,6 +35,10 @@ class PfnRange(NamedTuple):
         """Whether every page of *other* lies in this range."""
         return self.start <= other.start and other.end <= self.end
 
+    def meet(self, other: PfnRange) -> PfnRange:
+        """The pages that lie in both of two ranges that overlap."""
+        return PfnRange(max(self.start, other.start), min(self.end, other.end))
+
 
 def pfn_to_phys(pfn: int) -> int:
     """The physical byte address at which page frame *pfn* begins."""

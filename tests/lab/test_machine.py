@@ -520,7 +520,7 @@ def test_a_real_device_comes_and_goes() -> None:
     bootable("7.2")
     program = load_text(
         "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:4] wc shared rw\n"
-        "write a[1] 7\nmunmap a\nremove bar\na = mmap bar[0:4] wc shared rw\nrescan bar\n"
+        "write a[1] 7\nmunmap a\nremove bar\na = mmap bar[0:4] wc shared rw\nexec\nrescan bar\n"
         "a = mmap bar[0:4] wc shared rw\nread a[1]\nmunmap a\nunplug bar\na = mmap bar[0:4] uc shared rw\n"
         "plug bar\na = mmap bar[0:4] wc shared rw\nread a[1]\n"
     )

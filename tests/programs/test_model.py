@@ -406,7 +406,7 @@ def test_a_switch_can_be_turned() -> None:
     ("spec", "says"),
     [
         ("7.4", "there is no kernel profile"),
-        ("7.2,tracker=none", "there are track_ctx, vm_pat"),
+        ("7.2,tracker=none", "there are base_pfn, caller_managed, "),
         ("7.2,mseal=maybe", "write mseal=on or mseal=off"),
         ("7.2,mseal", "write mseal=on or mseal=off"),
         ("7.2,colour=blue", "changes nothing known"),

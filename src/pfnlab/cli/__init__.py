@@ -2,9 +2,9 @@
 
 ==== =====================================================================
 0    as expected
-1    a discovery: machines differ, an expectation fails, a prediction is wrong
+1    a discovery: machines differ, an expectation fails, a property is violated
 2    misuse: bad program text, flag or name
-3    undecided: a missing tool, a lost guest
+3    undecided: a missing tool, a lost guest, a search cut off
 4    a defect of pfnlab itself
 130  interrupted
 141  nobody reads the output any more

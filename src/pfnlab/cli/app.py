@@ -149,6 +149,59 @@ def fuzz(
 
 
 @app.command()
+def check(
+    on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="model:SERIES[,SEAM=POLICY...]; may be given several times."),
+    ] = None,
+    scope: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="What is tried: small, standard, race, wide, or a file.")
+    ] = "standard",
+    property_: Annotated[
+        list[str] | None,
+        typer.Option("--property", metavar="NAME", help="Only this property; may be given several times."),
+    ] = None,
+    depth: Annotated[int | None, typer.Option(metavar="N", min=1, help="Operations in a row.")] = None,
+    states: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after so many states.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", min=0.0, help="Stop after so many seconds.")
+    ] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(metavar="MIB", min=1, help="Memory for visited states; what is more goes to disk."),
+    ] = None,
+    confirm: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MACHINE", help="Run every counterexample there too, as qemu:6.1."),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Keep every counterexample as a program.")
+    ] = None,
+    differ: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
+) -> int:
+    """Try every sequence of a scope's operations on models and hold properties against what they reach.
+
+    Exit codes: 0 all hold, 1 one is violated, 2 misuse, 3 the search was cut off.
+    """
+    from pfnlab.checker.check import Limits
+    from pfnlab.cli.check import CheckRequest, check_machines
+
+    limits = Limits(depth, states, seconds, memory and memory << 20)
+    request = CheckRequest(
+        *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
+        differ=differ,
+    )
+    return check_machines(request)
+
+
+@app.command()
 def matrix(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl", help="Recorded cases.")],
     as_json: AsJson = False,

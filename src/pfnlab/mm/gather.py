@@ -38,6 +38,12 @@ class MmuGather:
         with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
             mm.tlb_flush_pending += 1
+            mm.gathers.append(self)
+
+    @property
+    def value(self) -> tuple[bool, bool, bool, int | None, int]:
+        """All it knows, to compare by."""
+        return self.fullmm, self.vma_pfn, self.begun, self._start, self._end
 
     @property
     def pending(self) -> bool:
@@ -90,6 +96,7 @@ class MmuGather:
             else:
                 self.flush_mmu_tlbonly()
             self.mm.tlb_flush_pending -= 1
+            self.mm.gathers.remove(self)
 
 
 class NoForcedFlush:
@@ -101,7 +108,10 @@ class NoForcedFlush:
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Nothing is forced."""
 
-    def tlb_free_vmas(self, tlb: MmuGather) -> None:
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+        """Nothing is forced."""
+
+    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Nothing is forced."""
 
 
@@ -123,5 +133,8 @@ class FlushPlacement(Protocol):
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Entries of *vma* have been cleared or changed."""
 
-    def tlb_free_vmas(self, tlb: MmuGather) -> None:
-        """All VMAs have been cleared; none is unlinked yet."""
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+        """All VMAs have been cleared; none is unlinked yet. *first* is the one that will be next."""
+
+    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """*vma* is the next to be unlinked, in the loop of free_pgtables; no kernel asks here."""

@@ -1,6 +1,6 @@
 """vmf_insert_pfn and its kin: a fault handler fills one entry (S5.4 .. S5.7).
 
-Nothing is reserved: the cache mode is what the book says of the frame at this moment (S3.2, S4.3).
+The tracker says the cache mode; the kernel's two look the frame up in the book at this moment (S3.2, S4.3).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from pfnlab.errors import Undecided
 from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import LEAF_PAGES, Run
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
-from pfnlab.mm.lookup import lookup_prot
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
 
@@ -23,7 +22,7 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
         raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping")
     with vma.mm.kernel.processors.inside("vmf_insert_pfn_prot"):
-        prot = lookup_prot(vma.mm.kernel.book, PfnRange(pfn, pfn + 1), prot)
+        prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, vpn, PfnRange(pfn, pfn + 1), prot)
         if vma.mm.tables.entry(vpn) is None:
             vma.mm.tables.set(Run(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
 
@@ -32,8 +31,7 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
     """vmf_insert_pfn_pmd, vmf_insert_pfn_pud: fill an empty entry above the lowest level (S5.6).
 
     :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
-
-    The mode is what the book says of the first frame; nobody asks about the others.
     """
-    prot = lookup_prot(vma.mm.kernel.book, PfnRange(pfn, pfn + 1), prot)
+    pfns = PfnRange(pfn, pfn + LEAF_PAGES[level])
+    prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)
     vma.mm.tables.set(Run(start, start + LEAF_PAGES[level], pfn, prot | PAGE_SPECIAL, level=level))

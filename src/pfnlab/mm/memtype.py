@@ -24,7 +24,7 @@ from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
 from pfnlab.mm.processors import Need, Processors, RwLock
 from pfnlab.trace import Trace
-from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange, pages_of, pfn_to_phys
 
 __all__ = ["MemtypeBook", "MemtypeEntry"]
 
@@ -270,6 +270,27 @@ class MemtypeBook:
         """``free_pfn_range()``: undo :meth:`reserve_pfn_range`; RAM, also in part, stays as is (S2.10.6)."""
         if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + size) == 0:
             self.free(paddr, paddr + size, who=who)
+
+    def shrink_pfn_range(self, paddr: int, size: int, rest: list[PfnRange], *, who: str) -> None:
+        """Of the reservation made of just these bytes only *rest* stays, each range an entry of its own.
+
+        No kernel can do this: the rest is never without its mode. RAM stays as is.
+
+        :param rest: frames, in order and apart, all within the reservation
+        """
+        end = paddr + size
+        if not self.platform.pat_enabled or self.platform.phys.is_untracked(paddr, end):
+            return
+        if self.platform.phys.pat_pagerange_is_ram(paddr, end):
+            return
+        with self._lock.write(), self._processors.inside("memtype_erase"):
+            self.trace.event("memtype_erase", paddr >> PAGE_SHIFT, pages_of(end))
+            entry = self._entries.remove(paddr, end)
+            if entry is not None:
+                for pfns in rest:
+                    self._entries.insert(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), entry.type)
+                return
+        self.trace.printk(f"x86/PAT: {who} freeing invalid memtype {_mem(paddr, end)}")
 
     # The kernel's own mappings
 

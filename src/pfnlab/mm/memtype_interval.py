@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, chain, pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 from pfnlab.hw.cachemode import CacheMode
@@ -29,6 +30,9 @@ class MemtypeEntry(NamedTuple):
     start: int
     end: int
     type: CacheMode
+
+
+_start = attrgetter("start")
 
 
 class _Block:
@@ -76,8 +80,14 @@ class MemtypeIntervals:
     """
 
     def __init__(self, entries: Iterable[MemtypeEntry] = ()) -> None:
-        ordered = sorted(entries, key=lambda entry: entry.start)
+        ordered = sorted(entries, key=_start)
         self._blocks: list[_Block] = []
+        if not ordered:
+            self._firsts: list[int] = []
+            self._tops: list[int] = []
+            self._reach: list[int] = []
+            self._kinds = bytearray()
+            return
         for i in range(0, len(ordered), LOAD):
             starts, ends, types = zip(*ordered[i : i + LOAD], strict=True)
             self._blocks.append(_Block(list(starts), list(ends), bytearray(types)))

@@ -55,6 +55,8 @@ def do_mmap(
     if mm.map_count > MAX_MAP_COUNT:
         raise ModelledErrno(errno.ENOMEM)
     with mm.mmap_lock.write():
+        if file is not None and file.placement_errno:
+            raise ModelledErrno(file.placement_errno)
         if not fixed and mm.vmas_in(start, end):
             raise ModelledErrno(errno.EEXIST)
         flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
@@ -158,7 +160,8 @@ def _teardown(vma: Vma) -> None:
     kernel.tracker.unmap_vmas(vma)
     zap_vma(tlb, vma, vma.start, vma.end)
     kernel.trace.event("free_pgtables")
-    kernel.flushes.tlb_free_vmas(tlb)
+    kernel.flushes.tlb_free_vmas(tlb, vma)
+    kernel.flushes.tlb_free_vma(tlb, vma)
     if linked:
         kernel.unlink_file(vma)
         kernel.trace.event("unlink", vma.start)

@@ -201,6 +201,10 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     mm = vma.mm
     tracker = mm.kernel.tracker
     trace = mm.kernel.trace
+    # What is left of the source must be able to stand alone (vm_ops->may_split in the kernel).
+    for at in (call.start, call.start + call.old):
+        if call.old and vma.start < at < vma.end:
+            tracker.may_split(vma, at)
     trace.event("copy_vma", to)
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new

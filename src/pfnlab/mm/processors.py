@@ -54,6 +54,8 @@ class Operation:
     :param task: whose it is
     :param hold: where it is to be stopped
     :param skip: a call to leave out on the way there; `hold` does not count it
+    :param everywhere: it stops where any function begins, for who drives it with :meth:`Processors.step`
+    :ivar at: the function it has stopped at the beginning of
     :ivar result: what it returned, once it is `done`
     :ivar waits: what it waits for, or None
     """
@@ -62,6 +64,8 @@ class Operation:
     body: Callable[[], Any]
     hold: Call | None = None
     skip: Call | None = None
+    everywhere: bool = False
+    at: str = ""
     result: Any = None
     done: bool = False
     waits: Need | None = None
@@ -117,7 +121,16 @@ class Processors:
             raise Defect(f"operations wait for each other: {names}")
         return operations
 
+    def step(self, operation: Operation) -> None:
+        """Let *operation*, and no other, go on to the next function, to its end, or to where it waits."""
+        self._run(operation)
+
     def _go(self, operation: Operation) -> None:
+        self._run(operation)
+        if operation.waits is not None and operation not in self.waiting:
+            self.waiting.append(operation)
+
+    def _run(self, operation: Operation) -> None:
         self._now = operation
         self._on_turn(operation.task)
         try:
@@ -126,8 +139,6 @@ class Processors:
             self._now = None
         if operation.run.dead:
             operation.result, operation.done, operation.waits = result, True, None
-        elif operation.waits is not None and operation not in self.waiting:
-            self.waiting.append(operation)
 
     # Whoever can go on does.
     def _settle(self) -> None:
@@ -140,7 +151,11 @@ class Processors:
     def inside(self, function: str) -> AbstractContextManager[None]:
         """The operation is in *function* within this context: it may be held where it begins or ends."""
         now = self._now
-        if now is None or now.hold is None or now.hold.function != function:
+        if now is None:
+            return _NOWHERE
+        if now.everywhere:
+            return _Anywhere(now, function)
+        if now.hold is None or now.hold.function != function:
             return _NOWHERE
         now.calls += 1
         if now.calls != now.hold.nth:
@@ -199,6 +214,20 @@ class _Place:
         assert self._operation.hold is not None
         if self._operation.hold.at_return:
             self._processors.stand(self._operation)
+
+
+class _Anywhere:
+    # A call an operation stops at because it stops at all.
+
+    def __init__(self, operation: Operation, function: str) -> None:
+        self._operation, self._function = operation, function
+
+    def __enter__(self) -> None:
+        self._operation.at = self._function
+        self._operation.pause()
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 class RwLock:

@@ -58,7 +58,7 @@ def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
     """Filling failed: what was filled is zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
     if vma.mm.kernel.profile.failed_remap_zaps:
         tlb = MmuGather(vma.mm)
-        vma.mm.kernel.tracker.zap_page_range_single(vma)
+        vma.mm.kernel.tracker.zap_page_range_single(vma, start, start + pfns.nr)
         zap_vma(tlb, vma, start, start + pfns.nr)
         tlb.finish()
     vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

@@ -39,6 +39,7 @@ class ShmemFile:
     huge_fault: None = None
     opened: None = None
     closed: None = None
+    base_pfn: None = None
     fsync_errno: int = 0
     fallocate_errno: int = 0
 

@@ -14,6 +14,7 @@ from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.vma import Vma
 
 if TYPE_CHECKING:
+    from pfnlab.mm.gather import MmuGather
     from pfnlab.mm.kernel import Kernel
 
 #: Pages of user address space without five-level hints (TASK_SIZE), and vm.max_map_count.
@@ -32,6 +33,7 @@ class MmStruct:
     :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
+    :ivar gathers: those under way
     :ivar mmap_lock: what its VMAs stay as they are under
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
@@ -46,6 +48,7 @@ class MmStruct:
         self.tables = PageTables()
         self.def_flags = 0
         self.tlb_gen = self.tlb_flush_pending = 0
+        self.gathers: list[MmuGather] = []
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK)
         self.new_vma: Vma | None = None
         self.forking = self.stacks_shared = False
@@ -124,11 +127,12 @@ class MmStruct:
         A leaf that lies across the cut goes (S6.3.5).
 
         :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
-        :raises ModelledErrno: ENOMEM at the limit on VMAs
+        :raises ModelledErrno: ENOMEM at the limit on VMAs, or the tracker forbids it
         """
         if self.map_count >= MAX_MAP_COUNT:
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("split", at)
+        self.kernel.tracker.may_split(vma, at)
         if self.kernel.fails("vm_area_dup"):
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("dup", vma.start)
@@ -155,7 +159,9 @@ class MmStruct:
             if vma.file is not None:
                 self.kernel.insert_file(vma)
             self.link(new)
-        return (new, vma) if new_below else (vma, new)
+        lower, upper = (new, vma) if new_below else (vma, new)
+        self.kernel.tracker.split_vma(lower, upper)
+        return lower, upper
 
     def split_leaf(self, at: int) -> None:
         """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""

@@ -2,17 +2,21 @@
 
 mm writes page tables, a tracker writes the memtype book, and neither writes the other's. A tracker
 may read page tables, as the old get_pat_info() does. The kernel kept renaming its tracker functions
-while the places that call them stayed, so the methods are named after the call sites.
+while the places that call them stayed, so the methods are named after the call sites. Two of them the
+kernel never asked a tracker at: ``may_split``, where it has only vm_ops->may_split, and ``split_vma``.
 
 Any method may raise :class:`~pfnlab.errors.ModelledErrno`; mm then unwinds as the kernel would.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
+
+if TYPE_CHECKING:
+    from pfnlab.mm.kernel import Kernel
 
 
 class Tracked(NamedTuple):
@@ -29,7 +33,16 @@ class Tracked(NamedTuple):
 
 
 class Tracker(Protocol):
-    """What mm asks of a pfnmap tracker: one method for each call site in the kernel."""
+    """What mm asks of a pfnmap tracker: one method for each call site.
+
+    :cvar END_MATCH: the book of its time: a free may shrink an entry with the same end (S2.4.4)
+    :cvar BYTES_PER_VMA: what it adds to every VMA of the system, in bytes on a 64-bit kernel
+    :cvar BYTES_PER_CONTEXT: what it allocates beside the book for each mapping it tracks, in bytes
+    """
+
+    END_MATCH: ClassVar[bool]
+    BYTES_PER_VMA: ClassVar[int]
+    BYTES_PER_CONTEXT: ClassVar[int]
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
         """remap_pfn_range is about to fill entries.
@@ -54,8 +67,25 @@ class Tracker(Protocol):
     def memunmap_pages(self, pfns: PfnRange) -> None:
         """The struct pages of *pfns* go."""
 
+    def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
+        """A fault handler is about to fill the empty entry at *vpn*.
+
+        :param pfns: the frame, or those of a whole leaf
+        :param prot: the protection wanted
+        :return: the protection to use; its cache mode is the one granted
+        """
+
+    def may_split(self, vma: Vma, at: int) -> None:
+        """A VMA is about to be cut at page *at*: by an unmap, a move or a change of a part of it.
+
+        :raises ModelledErrno: it must not be
+        """
+
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """A VMA was copied, for a split, a move or a fork."""
+        """A VMA was copied, for a split, a move or a fork; in a split both still have the whole range."""
+
+    def split_vma(self, lower: Vma, upper: Vma) -> None:
+        """A VMA has been cut in two, one of which was just copied from the other; the ranges are final."""
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """fork is about to copy the entries of *src* for *dst*."""
@@ -63,8 +93,11 @@ class Tracker(Protocol):
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
         """Copying the entries failed half-way; the child is torn down next."""
 
-    def zap_page_range_single(self, vma: Vma) -> None:
-        """Some entries of a living VMA are about to be cleared."""
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        """The entries of pages ``[start, end)`` of a living VMA are about to be cleared.
+
+        :raises ModelledErrno: they must not be
+        """
 
     def unmap_vmas(self, vma: Vma) -> None:
         """The entries of a VMA that is being unmapped are about to be cleared."""
@@ -80,3 +113,14 @@ class Tracker(Protocol):
 
     def _check(self, vmas: list[Vma]) -> None:
         """Assert the tracker's own invariants over every VMA that exists."""
+
+
+class TrackerPolicy(Protocol):
+    """A tracker's class: what it costs, and how to make one for a kernel."""
+
+    END_MATCH: bool
+    BYTES_PER_VMA: int
+    BYTES_PER_CONTEXT: int
+
+    def __call__(self, kernel: Kernel) -> Tracker:
+        """The tracker of one kernel."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import Run
@@ -14,9 +13,6 @@ from pfnlab.mm.processors import Locked
 from pfnlab.mm.shmem import dirtied
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
-
-if TYPE_CHECKING:
-    from pfnlab.mm.kernel import Kernel
 
 
 def zap_page_range(
@@ -91,17 +87,20 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
             zap_vma(tlb, vma, vma.start, vma.end)
     with processors.inside("free_pgtables"):
         kernel.trace.event("free_pgtables")
-        kernel.flushes.tlb_free_vmas(tlb)
-        _unlink(kernel, vmas)
+        kernel.flushes.tlb_free_vmas(tlb, vmas[0])
+        _unlink(tlb, vmas)
         if tables:
             tlb.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end))
     tlb.finish()
 
 
-def _unlink(kernel: Kernel, vmas: list[Vma]) -> None:
+def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
     """File VMAs leave their files' reverse maps, one by one (unlink_file_vma) or all in one batch."""
+    kernel = tlb.mm.kernel
     batches = [vmas] if kernel.profile.unlinks_in_batches else [[vma] for vma in vmas]
     for batch in batches:
+        for vma in batch:
+            kernel.flushes.tlb_free_vma(tlb, vma)
         with kernel.processors.inside("unlink"):
             for vma in batch:
                 if vma.file is not None:

@@ -80,6 +80,10 @@ class MappedFile(Protocol):
     def closed(self) -> Callable[[Vma], None] | None:
         """vm_ops->close and the reference to the file, both given up with a VMA."""
 
+    @property
+    def base_pfn(self) -> Callable[[Vma], int] | None:
+        """The frame of a mapping's first page, where the driver says it: a hook no kernel has."""
+
     def prepare(self, vma: Vma) -> None:
         """The first phase of a two-phase mmap: what can be refused before there is a VMA (S4.7.1)."""
 

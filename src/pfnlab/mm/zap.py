@@ -17,12 +17,15 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
     """Clear entries of pages ``[start, end)`` of a living VMA, with a gather of its own.
 
     :param even_cows: copied pages go too
+    :raises ModelledErrno: the tracker forbids it, as none in a kernel does
     """
     tlb = MmuGather(vma.mm)
-    vma.mm.kernel.tracker.zap_page_range_single(vma)
     keep: Callable[[Run], bool] | None = None if even_cows else lambda run: run.page is not None
-    zap_vma(tlb, vma, start, end, keep=keep)
-    tlb.finish()
+    try:
+        vma.mm.kernel.tracker.zap_page_range_single(vma, start, end)
+        zap_vma(tlb, vma, start, end, keep=keep)
+    finally:
+        tlb.finish()
 
 
 def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
@@ -38,6 +41,7 @@ def unmap_mapping_range(kernel: Kernel, pages: PfnRange, mapping: AddressSpace, 
 
     :param pages: file offsets in pages, as vm_pgoff counts them
     :param mapping: the address space object of the file
+    :raises ModelledErrno: the tracker forbids it for a mapping; those before it are cleared
     """
     with kernel.i_mmap_rwsem(mapping).read():
         for vma in list(kernel.i_mmap):

@@ -15,6 +15,7 @@ from pfnlab.errors import Misuse
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.profiles import ERAS, SWITCHES
 from pfnlab.policies.switches import Era, Switch
+from pfnlab.policies.trackers import TRACKERS
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
@@ -54,7 +55,7 @@ def without_commit(profile: Profile, text: str) -> Profile:
 
 def with_tracker(profile: Profile, name: str) -> Profile:
     """*profile* with the tracker *name* and the book of that tracker's time."""
-    return replace(profile, tracker=name, end_match=name == "vm_pat")
+    return replace(profile, tracker=name, end_match=TRACKERS[name].END_MATCH)
 
 
 def known_commits() -> dict[str, str]:

@@ -67,7 +67,7 @@ from pfnlab.programs.ops import (
     Walk,
     Write,
 )
-from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.words import (
     ANON,
@@ -88,11 +88,6 @@ OnMemory = (
 
 class CallChecks(Names):
     """The judge of single operations; what they do to names is in :class:`~pfnlab.programs.names.Names`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        #: Pci devices that are out of their slots.
-        self._unplugged: set[str] = set()
 
     def call(self, call: Call) -> None:
         """Refuse an operation that cannot be; let it take effect on areas."""
@@ -153,18 +148,18 @@ class CallChecks(Names):
         """What is done to a device as a whole is done to the one BAR of a guest."""
         self._alone(self._pci(call.device).name, "vfio takes")
 
-    def _slot(self, call: Remove | Rescan | Unplug | Plug) -> None:
+    def _slot(self, call: SlotCall) -> None:
         """A slot is that of the one BAR of a guest; it is full or empty."""
         device = self._pci(call.device).name
         self._alone(device, "a slot holds")
         if isinstance(call, Plug):
-            if device not in self._unplugged:
+            if device not in self.unplugged:
                 raise Wrong(f"{device} is in its slot: write `unplug {device}` above", "source")
-            self._unplugged.remove(device)
-        elif device in self._unplugged:
+            self.unplugged.remove(device)
+        elif device in self.unplugged:
             raise Wrong(f"{device} is out of its slot: write `plug {device}` above", "source")
         elif isinstance(call, Unplug):
-            self._unplugged.add(device)
+            self.unplugged.add(device)
 
     def _alone(self, device: str, taken: str) -> None:
         others = [name for name, one in self.devices.items() if one.kind == "pci" and name != device]

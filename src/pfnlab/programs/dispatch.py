@@ -79,7 +79,7 @@ from pfnlab.programs.ops import (
     Write,
 )
 from pfnlab.programs.places import Places
-from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.span import Span
 from pfnlab.programs.walking import status_text, walked
 from pfnlab.units import PfnRange
@@ -179,7 +179,7 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             with kernel.trace.unseen():
                 _vfio(kernel, places, device).close()
         case Remove(device=device) | Rescan(device=device) | Unplug(device=device) | Plug(device=device):
-            _slot(kernel, places, device, call)
+            _slot(kernel, device, call)
         case _:
             _ask_driver(kernel, task, call, places)
 
@@ -248,17 +248,15 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
     return opened
 
 
-def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
+def _pci(kernel: Kernel, device: str) -> PciDevice:
     """The device as the bus was scanned last, which is at boot first."""
-    if device not in kernel.pci:
-        kernel.pci[device] = PciDevice(places.devices[device])
     found: PciDevice = kernel.pci[device]
     return found
 
 
-def _slot(kernel: Kernel, places: Places, name: str, call: Call) -> None:
+def _slot(kernel: Kernel, name: str, call: SlotCall) -> None:
     """A device comes or goes."""
-    device = _pci(kernel, places, name)
+    device = _pci(kernel, name)
     match call:
         case Remove():
             device.remove(kernel)
@@ -339,7 +337,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
     if via in ("devmem", "devmem-sync"):
         return DevMem(via == "devmem-sync", kernel.profile.devmem_mmap_prepare)
     proc = via.startswith("proc-")
-    pci = _pci(kernel, places, call.source.name)
+    pci = _pci(kernel, call.source.name)
     pci.open()
     # /proc/bus/pci has no fallocate wrapper that changed; sysfs files learned to say so first in 6.19.
     says_first = kernel.profile.fallocate_checks_op_first and not proc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
+from pfnlab.mm.users.pci import PciDevice
 from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import PROFILES, described
@@ -71,6 +72,20 @@ class ModelMachine:
         except Undecided as undecided:
             return Run(f"model:{self.spec}", described(self.profile.series), (), lost=str(undecided))
 
+    def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
+        """A kernel that has just booted on *platform*, without any task.
+
+        :param devices: the program's, and where they lie; those that are no RAM are on the PCI bus
+        """
+        profile = self.profile
+        kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
+        kernel.pci = {
+            name: PciDevice(pfns)
+            for name, pfns in devices.items()
+            if not platform.phys.page_is_ram(pfns.start)
+        }
+        return kernel
+
     def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
 
@@ -80,8 +95,8 @@ class ModelMachine:
         """
         profile = self.profile
         refuse_unknown(program, profile.series)
-        platform, devices, whole = _place(program)
-        kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
+        platform, devices, whole = place(program)
+        kernel = self.boot(platform, devices)
         kernel.start_task(MAIN_TASK)
         first = next(iter(devices.values())).start
         kernel.memory = {first + page: value for page, value in (memory or {}).items()}
@@ -112,7 +127,7 @@ def _end(kernel: Kernel, observer: Observer) -> Step:
     return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 
-def _place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
+def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
     """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
     pci_pages = sum(
         -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES + alignment(program, device)

@@ -38,6 +38,8 @@ class Names:
         self.extents: dict[str, int] = {}
         #: Pages of the latest binding of each area: what the bare name means.
         self.mapped: dict[str, int] = {}
+        #: Devices that are out of their slots.
+        self.unplugged: set[str] = set()
         #: Every task so far; the value is the word that ended it, or "".
         self.tasks: dict[str, str] = {MAIN_TASK: ""}
         #: The first task of the process of each task.

@@ -113,7 +113,8 @@ class Observer:
                 span = self.places.device_span(*kept.pfns)
                 # RAM that a driver maps lies elsewhere on every machine.
                 where = span.name if span.name == PHYSICAL else str(span)
-                yield f"{where} x{kept.refs} {vmas}"
+                counted = "" if kept.refs is None else f" x{kept.refs}"
+                yield f"{where}{counted} {vmas}"
 
     def _prots(self, tasks: list[Task]) -> Iterator[str]:
         pat = self.kernel.platform.pat

@@ -1,4 +1,4 @@
-"""Operations on the slot of a pci device: it comes or goes."""
+"""The operations on a device's slot: it comes or goes."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Plug(msgspec.Struct, frozen=True, tag="plug"):
     device: str
 
 
-#: What is done to a slot.
 SlotCall = Remove | Rescan | Unplug | Plug
+
+#: The same, to ask whether a call is one.
 SLOT_CALLS = (Remove, Rescan, Unplug, Plug)

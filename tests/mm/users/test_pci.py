@@ -225,3 +225,32 @@ def test_what_a_claim_does_to_a_device_that_goes_is_not_known() -> None:
         PciDevice(BAR).remove(kernel)
     with pytest.raises(Undecided, match="while a driver claims pages"):
         found_again(kernel, BAR)
+
+
+@pytest.mark.parametrize(("proc", "answer"), [(True, errno.EIO), (False, errno.ENODEV)])
+def test_a_file_that_was_removed_maps_nothing_more(proc: bool, answer: int) -> None:
+    """Who has it open still (remap_file_pages) is refused, by /proc before there is a place."""
+    kernel, task = boot("7.2")
+    device = PciDevice(BAR)
+    file = PciBar(BAR, proc, True, errno.EFBIG, device=device)
+    device.remove(kernel)
+
+    refused, _ = kernel.call(
+        task,
+        lambda: do_mmap(task.mm, 0x1000, 4, RW, file=file, pgoff=BAR.start * proc, shared=True, fixed=True),
+    )
+
+    assert answer == refused
+
+
+@pytest.mark.parametrize(("proc", "there"), [(True, True), (False, False)])
+def test_who_reads_for_a_debugger(proc: bool, there: bool) -> None:
+    """The wrapper in sysfs does not ask a file that was removed, and /proc has none (S7.6.3)."""
+    kernel, _ = boot("7.2")
+    device = PciDevice(BAR)
+    file = PciBar(BAR, proc, True, errno.EFBIG, device=device)
+    before = file.has_access
+
+    device.remove(kernel)
+
+    assert (True, there) == (before, file.has_access)

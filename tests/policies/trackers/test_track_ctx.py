@@ -194,7 +194,7 @@ def test_a_zap_keeps_the_range(series: str) -> None:
     kernel = Kernel(PROFILES[series], qemu_q35(), TrackCtx)
     vma = vma_of(kernel)
 
-    kernel.tracker.zap_page_range_single(vma)
+    kernel.tracker.zap_page_range_single(vma, vma.start, vma.end)
 
     assert 1 == len(kernel.book.entries())
     kernel._check()

@@ -279,7 +279,7 @@ def test_any_zap_untracks_the_whole_mapping(series: str) -> None:
     kernel = Kernel(PROFILES[series], qemu_q35(), VmPat)
     vma = vma_of(kernel)
 
-    kernel.tracker.zap_page_range_single(vma)
+    kernel.tracker.zap_page_range_single(vma, vma.start, vma.end)
 
     assert [] == kernel.book.entries()
     assert not vma.flags & VM_PAT_FLAG

@@ -308,8 +308,7 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	if (op->order && op->verb != MMAP && op->verb != MEMORY && op->verb != WALK && op->verb != REMOVE &&
-	    op->verb != RESCAN)
+	if (op->order && op->verb != MMAP && op->verb != MEMORY && op->verb != WALK && op->verb != REMOVE && op->verb != RESCAN)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -335,10 +334,10 @@ static void operate(const struct op *op, struct answer *answer)
 	case READV:    ret = read_through(at); break;
 	case PIN:      ret = pin(op, answer); break;
 	case MEMTYPES: ret = read_memtypes(); break;
-	case REFUSE:   ret = refuse(arg[0]); break;
-	case REMAP_FILE: ret = syscall(SYS_remap_file_pages, at, arg[1], 0, arg[2], 0); break;
 	case REMOVE:   ret = slot_remove(op->order); break;
 	case RESCAN:   ret = slot_rescan(op->order); break;
+	case REFUSE:   ret = refuse(arg[0]); break;
+	case REMAP_FILE: ret = syscall(SYS_remap_file_pages, at, arg[1], 0, arg[2], 0); break;
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); all_locked |= !ret; break;
 	default:       break;
 	}

@@ -18,8 +18,8 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[FORK] = { "fork", 1 }, [EXEC] = { "exec", 0 }, [EXIT] = { "exit", 0 }, [KILL] = { "kill", 0 }, [NOP] = { "nop", 0 },
 	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 }, [MINCORE] = { "mincore", 2 }, [READV] = { "readv", 1 },
 	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [VFIO_CLOSE] = { "vfio-close", 0 },
-	[WALK] = { "walk", 3 }, [REFUSE] = { "refuse", 1 }, [REMAP_FILE] = { "remap-file", 3 },
 	[REMOVE] = { "remove", 0 }, [RESCAN] = { "rescan", 0 }, [SLOT] = { "slot", 1 },
+	[WALK] = { "walk", 3 }, [REFUSE] = { "refuse", 1 }, [REMAP_FILE] = { "remap-file", 3 },
 };
 
 static const char *const vias[VIAS] = {

@@ -14,7 +14,7 @@
 #define PCI_DEVICES "/sys/bus/pci/devices/"
 #define COMES_LIMIT_MS 8000       /* less than an operation may take */
 
-static struct range at_boot;      /* its BAR */
+static struct range at_boot;      /* its BAR; the agent's, a task may be another image */
 
 void slot_open(void)
 {
@@ -96,8 +96,8 @@ int slot_remove(bool order)
 	return write_one(DEVICE "/remove", order);
 }
 
-/* The kernel looks for devices again; -1 with errno. */
+/* The kernel looks for devices again, and the agent enables what it finds: -1 with errno. */
 int slot_rescan(bool order)
 {
-	return write_one("/sys/bus/pci/rescan", order) ? -1 : enable();
+	return write_one("/sys/bus/pci/rescan", order);
 }

@@ -190,6 +190,12 @@ static void welcome(int parent, int child, const struct answer *answer, bool thr
 		tasks[child].pid = announced.child;
 }
 
+static void await_slot(bool full, struct answer *answer)
+{
+	answer->ret = slot_await(full);
+	answer->error = answer->ret ? errno : 0;
+}
+
 /* What SLOT's task has begun is finished: false when not within LIMIT_MS. */
 static bool collect(int slot, int limit_ms, struct answer *answer)
 {
@@ -204,6 +210,8 @@ static bool collect(int slot, int limit_ms, struct answer *answer)
 		forget_mm(&tasks[slot]);
 	else if ((op.verb == FORK || op.verb == THREAD) && !answer->ret)
 		welcome(slot, op.arg[0], answer, op.verb == THREAD);
+	else if (op.verb == RESCAN && !answer->ret)
+		await_slot(true, answer);
 	return true;
 }
 
@@ -231,8 +239,7 @@ void task_operate(struct op *op, struct answer *answer)
 		answer->ret = vfio_close();
 		answer->error = answer->ret ? errno : 0;
 	} else if (op->verb == SLOT && tasks[op->task].pid) {
-		answer->ret = slot_await(op->arg[0]);
-		answer->error = answer->ret ? errno : 0;
+		await_slot(op->arg[0], answer);
 	} else if (begin(op, answer) && op->part == WHOLE) {
 		memset(answer, 0, sizeof *answer);
 		if (collect(op->task, OP_LIMIT_MS, answer))

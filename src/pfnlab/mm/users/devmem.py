@@ -38,6 +38,10 @@ class DevMem:
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 
+    def base_pfn(self, vma: Vma) -> int:
+        """The offset is the frame."""
+        return vma.pgoff
+
     def prepare(self, vma: Vma) -> None:
         """Everything that is judged before a page is mapped; the offset is the physical page.
 

@@ -69,6 +69,7 @@ class DriverFile:
     has_access: bool = True
     opened: None = None
     closed: None = None
+    base_pfn: None = None
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 
@@ -159,13 +160,17 @@ class DriverState:
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
 
-        :raises ModelledErrno: EBUSY when something is claimed already
+        :raises ModelledErrno: EBUSY when something is claimed already; what forbids to revoke a mapping
         """
         if self.resource is not None:
             raise ModelledErrno(errno.EBUSY)
         self.resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
         kernel.claim(self.resource)
-        revoke_iomem(kernel, pfns)
+        try:
+            revoke_iomem(kernel, pfns)
+        except ModelledErrno:
+            self.release_mem_region(kernel)
+            raise
 
     def release_mem_region(self, kernel: Kernel) -> None:
         """Give the claimed region back."""

@@ -69,7 +69,8 @@ def plugged(kernel: Kernel, bar: PfnRange) -> None:
 
 
 def _unclaimed(kernel: Kernel) -> None:
-    if kernel.driver is not None and kernel.driver.resource is not None:
+    driver = kernel.driver
+    if driver is not None and (driver.resource is not None or driver.held.get("memremap_pages")):
         raise Undecided("the model has no rule for a device that comes or goes while a driver claims pages")
 
 
@@ -95,7 +96,6 @@ class PciBar:
     fallocate_errno: int
     revoked: bool = True
     device: PciDevice | None = None
-    has_access: bool = True
     fault: None = None
     huge_fault: None = None
     opened: None = None
@@ -137,13 +137,25 @@ class PciBar:
     @property
     def placement_errno(self) -> int:
         """proc_reg_get_unmapped_area does not ask a file that was removed."""
-        gone = self.device is not None and not self.device.known
-        return errno.EIO if gone and self.own_placement else 0
+        return errno.EIO if self._gone and self.own_placement else 0
+
+    @property
+    def has_access(self) -> bool:
+        """generic_access_phys, behind a wrapper in sysfs that does not ask a file that was removed."""
+        return self.proc or not self._gone
+
+    @property
+    def _gone(self) -> bool:
+        return self.device is not None and not self.device.known
 
     @property
     def fsync_errno(self) -> int:
         """sysfs files sync to nothing, /proc files cannot."""
         return errno.EINVAL if self.proc else 0
+
+    def base_pfn(self, vma: Vma) -> int:
+        """vm_pgoff is the frame, since it was mapped."""
+        return vma.pgoff
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""
@@ -152,8 +164,10 @@ class PciBar:
         """pci_mmap_resource_range: the whole VMA at once, cache mode as the interface says.
 
         :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL when claimed or
-            in conflict
+            in conflict; ENODEV of a file that was removed
         """
+        if self._gone:
+            raise ModelledErrno(errno.ENODEV)
         platform = vma.mm.kernel.platform
         start = vma.pgoff if self.proc else self.bar.start + vma.pgoff
         pfns = PfnRange(start, start + vma.nr)

@@ -28,7 +28,7 @@ BAR_OFFSET = 2 * REGION_PAGES
 _ROM_OFFSET = 6 * REGION_PAGES
 
 #: The device's other BAR, its registers: a page far from the one that is mapped.
-_REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
+REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 
 
 @dataclass(eq=False)
@@ -67,13 +67,17 @@ class VfioDevice:
         # Whoever opens it is not watched: the agent.
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
-                ioremap(self.kernel, _REGISTERS, CacheMode.UC_MINUS)
+                ioremap(self.kernel, REGISTERS, CacheMode.UC_MINUS)
                 self._claim()
 
     @property
     def noexec(self) -> bool:
         """Its file system became one."""
         return self.kernel.profile.anon_inodes_noexec
+
+    def base_pfn(self, vma: Vma) -> int:
+        """The offset within the BAR's region tells."""
+        return self._pfn(vma, vma.start)
 
     def prepare(self, vma: Vma) -> None:
         """There is only one phase."""
@@ -105,8 +109,8 @@ class VfioDevice:
         if any(one.busy and one.overlaps(*resource[:2]) for one in kernel.platform.phys.resources):
             raise ModelledErrno(errno.EBUSY)
         kernel.claim(resource)
-        revoke_iomem(kernel, self.bar)
         try:
+            revoke_iomem(kernel, self.bar)
             ioremap(kernel, self.bar, CacheMode.UC_MINUS)
         except ModelledErrno:
             kernel.release(resource)
@@ -144,7 +148,10 @@ class VfioDevice:
         if self.kernel.profile.vfio_remaps or not fits or self._pfn(vma, start) % pages:
             return False
         self._needs_memory()
-        vmf_insert_pfn_leaf(vma, start, self._pfn(vma, start), vma.page_prot, level)
+        try:
+            vmf_insert_pfn_leaf(vma, start, self._pfn(vma, start), vma.page_prot, level)
+        except ModelledErrno:
+            return False
         return True
 
     def opened(self, new: Vma, orig: Vma) -> None:
@@ -203,7 +210,7 @@ class VfioDevice:
         if self.open or self.vmas or self.claimed is None:
             return
         if self.kernel.profile.vfio_claims_when_opened:
-            iounmap(self.kernel, _REGISTERS)
+            iounmap(self.kernel, REGISTERS)
         iounmap(self.kernel, self.bar)
         self.kernel.release(self.claimed)
         self.claimed = None

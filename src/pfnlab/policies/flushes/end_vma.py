@@ -23,5 +23,8 @@ class EndVma:
         if not tlb.fullmm and tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()
 
-    def tlb_free_vmas(self, tlb: MmuGather) -> None:
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+        """Nothing is left to force."""
+
+    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Nothing is left to force."""

@@ -21,7 +21,10 @@ class FreeVmas:
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """PFN VMAs wait like others."""
 
-    def tlb_free_vmas(self, tlb: MmuGather) -> None:
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """Flush everything cleared so far if a PFN VMA was among it."""
         if not tlb.fullmm and tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()
+
+    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Nothing is left to force."""

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.tracker import Tracker
+from pfnlab.mm.tracker import TrackerPolicy
+from pfnlab.policies.trackers.base_pfn import BasePfn
+from pfnlab.policies.trackers.caller_managed import CallerManaged
+from pfnlab.policies.trackers.ctx_adjust import CtxAdjust
+from pfnlab.policies.trackers.driver_hook import DriverHook
+from pfnlab.policies.trackers.exact import Exact
+from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.policies.trackers.unmap_only import UnmapOnly
+from pfnlab.policies.trackers.untracked import Untracked
 from pfnlab.policies.trackers.vm_pat import VmPat
 
-TRACKERS: dict[str, Callable[[Kernel], Tracker]] = {
+TRACKERS: dict[str, TrackerPolicy] = {
+    "base_pfn": BasePfn,
+    "caller_managed": CallerManaged,
+    "ctx_adjust": CtxAdjust,
+    "driver_hook": DriverHook,
+    "exact": Exact,
+    "no_partial": NoPartial,
     "track_ctx": TrackCtx,
+    "unmap_only": UnmapOnly,
+    "untracked": Untracked,
     "vm_pat": VmPat,
 }

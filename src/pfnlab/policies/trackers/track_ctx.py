@@ -7,7 +7,7 @@ exactly as it was made, when the last of those VMAs is freed. Unmapping a part f
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.lookup import lookup_prot
@@ -35,6 +35,11 @@ class PfnmapTrackCtx:
 class TrackCtx:
     """The tracker since 6.16."""
 
+    END_MATCH: ClassVar = False
+    BYTES_PER_VMA: ClassVar = 8
+    #: struct pfnmap_track_ctx: the count, first frame, size.
+    BYTES_PER_CONTEXT: ClassVar = 24
+
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
 
@@ -48,7 +53,7 @@ class TrackCtx:
                 prot = self._track(pfns, prot)
             except ModelledErrno:
                 raise ModelledErrno(errno.EINVAL) from None
-            vma.pfnmap = PfnmapTrackCtx(pfns)
+            vma.pfnmap = self._context(vma, pfns)
             return prot
         return lookup_prot(kernel.book, pfns, prot)
 
@@ -66,6 +71,13 @@ class TrackCtx:
         """pfnmap_untrack (S4.4)."""
         self._untrack(pfns)
 
+    def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
+        """pfnmap_setup_cachemode_pfn (S4.3): the book says the mode of the first frame, nothing is kept."""
+        return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
+
+    def may_split(self, vma: Vma, at: int) -> None:
+        """Always."""
+
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """vma_pfnmap_track_ctx_dup (S4.5.3): one more VMA shares the range."""
         ctx: PfnmapTrackCtx | None = orig.pfnmap
@@ -76,13 +88,16 @@ class TrackCtx:
         ctx.refs += 1
         new.pfnmap = ctx
 
+    def split_vma(self, lower: Vma, upper: Vma) -> None:
+        """Both share the context."""
+
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """fork shares the context when the VMA is copied; entries are no matter of the book."""
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
         """Nothing was done that freeing the VMA does not undo."""
 
-    def zap_page_range_single(self, vma: Vma) -> None:
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Entries may go and come back: the reservation stays (S4.8)."""
 
     def unmap_vmas(self, vma: Vma) -> None:
@@ -109,6 +124,9 @@ class TrackCtx:
         return kernel.book.reserve_pfn_range(
             pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
         )
+
+    def _context(self, vma: Vma, pfns: PfnRange) -> PfnmapTrackCtx:
+        return PfnmapTrackCtx(pfns)
 
     def _untrack(self, pfns: PfnRange) -> None:
         """pfnmap_untrack (S4.4)."""

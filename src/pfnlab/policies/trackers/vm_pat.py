@@ -10,7 +10,7 @@ The switches it asks are repairs of its own time; 6.1.y and 6.12.y have them all
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.flags import VM_PAT, VM_PFNMAP, is_cow_mapping
@@ -28,6 +28,11 @@ _SOME_RAM_PFN = 0x4000
 
 class VmPat:
     """The tracker of the VM_PAT era."""
+
+    END_MATCH: ClassVar = True
+    #: A flag that was free.
+    BYTES_PER_VMA: ClassVar = 0
+    BYTES_PER_CONTEXT: ClassVar = 0
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -64,6 +69,13 @@ class VmPat:
         """untrack_pfn without a VMA, but with the range (S3.6)."""
         self._free(pfns)
 
+    def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
+        """track_pfn_insert (S3.2): the book says the mode of the first frame, nothing is kept."""
+        return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
+
+    def may_split(self, vma: Vma, at: int) -> None:
+        """Always."""
+
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
         profile = self._kernel.profile
@@ -73,6 +85,9 @@ class VmPat:
         forked = new.mm is not orig.mm
         if (forked or not profile.only_fork_clears_vm_pat) and orig.flags & VM_PFNMAP:
             self._clear(new)
+
+    def split_vma(self, lower: Vma, upper: Vma) -> None:
+        """Both have the flag, and one reservation between them."""
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """track_pfn_copy (S3.5): the child gets a reservation of its own, for what it covers now."""
@@ -106,7 +121,7 @@ class VmPat:
             self._free(PfnRange(pfn, pfn + dst.nr))
             dst.flags &= ~VM_PAT
 
-    def zap_page_range_single(self, vma: Vma) -> None:
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Any zap of any size untracks the whole VMA (S3.6.1)."""
         if self._kernel.profile.zap_untracks:
             self._untrack(vma)

@@ -1,0 +1,150 @@
+"""Difference search: the shortest program on which two models do not do the same.
+
+Both do every operation, side by side, and are compared after each: what it returned, what the kernel said,
+what is in the book, and what is mapped with which cache mode. The search goes on from where they still agree.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from pfnlab.checker.domain import KernelModel, Performed, State
+from pfnlab.checker.exploration import Exploration
+from pfnlab.checker.explore import explore
+from pfnlab.checker.operations import Step, operations
+from pfnlab.checker.path import Path
+from pfnlab.checker.property import Property, always
+from pfnlab.checker.scope import Scope
+from pfnlab.errors import Undecided
+from pfnlab.mm.kernel import Kernel
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.ops import Op, Program
+
+
+class Both(NamedTuple):
+    """Two kernels after the same operations.
+
+    :param differ: in what the last operation differed; empty while they agree
+    """
+
+    one: State
+    other: State
+    differ: tuple[str, ...] = ()
+
+
+class Difference(NamedTuple):
+    """Where two models part.
+
+    :param fields: in what, as ``result``, ``log``, ``book``, ``mapped`` or ``flushes``
+    """
+
+    program: Program
+    fields: tuple[str, ...]
+
+
+class Compared(NamedTuple):
+    """What a difference search came to.
+
+    :param difference: None where no sequence within the bound tells them apart
+    :param complete: whether every sequence within the bound was tried
+    """
+
+    difference: Difference | None
+    states: int
+    transitions: int
+    depth: int
+    complete: bool
+    cut: tuple[str, ...]
+    seconds: float
+
+
+class BothModels:
+    """Two models doing the same.
+
+    :param flushes: whether how often they flush is compared too
+    """
+
+    def __init__(
+        self, one: ModelMachine, other: ModelMachine, scope: Scope, *, flushes: bool = False
+    ) -> None:
+        # Without symmetry: the two may sort their tasks differently.
+        self.one = KernelModel(one, scope, symmetry=False)
+        self.other = KernelModel(other, scope, symmetry=False)
+        self._scope, self._flushes = scope, flushes
+        self.unmodelled: Counter[str] = Counter()
+
+    def initial(self) -> Iterable[Both]:
+        """Two kernels just booted."""
+        for one, other in zip(self.one.initial(), self.other.initial(), strict=True):
+            yield Both(one, other)
+
+    def successors(self, state: Both) -> Iterable[tuple[Step, Both]]:
+        """Every operation, done by both; none once they differ."""
+        if state.differ:
+            return
+        for op in list(operations(self.one.thawed(state.one), self._scope)):
+            try:
+                yield Step(op), self._after(state, op)
+            except Undecided as unknown:
+                self.unmodelled[str(unknown)] += 1
+
+    def key(self, state: Both) -> tuple[bytes, bytes, tuple[str, ...]]:
+        """Both kernels."""
+        return state.one.value, state.other.value, state.differ
+
+    def program(self, path: Path[Both], title: str, asks: str) -> Program:
+        """*path* as a program."""
+        ops: list[Op] = self.one.ops(Path(path.start, path.choices, path.actions))
+        return self._scope.program(title, asks, ops)
+
+    def _after(self, state: Both, op: Op) -> Both:
+        kernels = self.one.thawed(state.one), self.other.thawed(state.other)
+        did = self.one.perform(kernels[0], op), self.other.perform(kernels[1], op)
+        return Both(self.one.frozen(kernels[0]), self.other.frozen(kernels[1]), self._differ(kernels, did))
+
+    def _differ(self, kernels: tuple[Kernel, Kernel], did: tuple[Performed, Performed]) -> tuple[str, ...]:
+        fields: dict[str, list[Any]] = {
+            "result": [one.result for one in did],
+            "log": [one.log for one in did],
+            "book": [list(kernel.book._entries) for kernel in kernels],
+            "mapped": [_mapped(kernel) for kernel in kernels],
+            "flushes": [one.flushes if self._flushes else 0 for one in did],
+        }
+        return tuple(name for name, (one, other) in fields.items() if one != other)
+
+
+def _mapped(kernel: Kernel) -> list[object]:
+    """What every task has mapped, with which mode."""
+    mode_of = kernel.platform.pat.pgprot2cachemode
+    return [
+        [(run.start, run.end, run.pfn, mode_of(run.bits), run.page is None) for run in task.mm.tables._runs]
+        for task in kernel.tasks.values()
+    ]
+
+
+def compare(
+    one: ModelMachine,
+    other: ModelMachine,
+    scope: Scope,
+    *,
+    depth: int | None = None,
+    seconds: float | None = None,
+    flushes: bool = False,
+) -> Compared:
+    """Look for the shortest program on which *one* and *other* do not do the same."""
+    models = BothModels(one, other, scope, flushes=flushes)
+    agree: Property[Both] = always("agree", lambda state: not state.differ)
+    bound = depth or scope.depth
+    found: Exploration[Both] = explore(
+        models, [agree], depth=bound, seconds=seconds, stop_at_first=True, keep="compact"
+    )
+    cut = tuple(reason for reason in found.cut if not reason.startswith(("depth:", "stopped")))
+    cut += tuple(f"no rule: {reason} ({count} steps left out)" for reason, count in models.unmodelled.items())
+    difference = None
+    if (path := found.discoveries.get("agree")) is not None:
+        title = f"model:{one.spec} and model:{other.spec} part here"
+        program = models.program(path, title, "On which operations do the two differ?")
+        difference = Difference(program, path.states(models)[-1].differ)
+    return Compared(difference, found.states, found.transitions, bound, not cut, cut, found.seconds)

@@ -1,0 +1,184 @@
+"""The modelled kernel as something to search: states are kernels between operations, steps are operations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pfnlab.checker.frozen import Naming, freeze, thaw
+from pfnlab.checker.moment import Moment
+from pfnlab.checker.operations import Renaming, Step, area_base, area_name, operations
+from pfnlab.checker.path import Path
+from pfnlab.checker.scope import Scope
+from pfnlab.errors import Undecided
+from pfnlab.mm.kernel import Kernel
+from pfnlab.programs.model import ModelMachine, place
+from pfnlab.programs.ops import MAIN_TASK, Fork, Mmap, Op, Program
+from pfnlab.programs.places import Places
+from pfnlab.programs.running import OneByOne
+
+#: What an operation can leave behind that is seen only while it runs, and which kernel message says so.
+FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
+_MESSAGES = (("freeing invalid memtype", FREED_WRONGLY), ("WARNING", WARNED))
+
+#: Areas a state can name: those in use, and one more.
+_NAMED_AREAS = 24
+
+
+class State(NamedTuple):
+    """A kernel after a sequence of operations.
+
+    :param value: the kernel, under canonical names (:func:`pfnlab.checker.frozen.freeze`)
+    :param facts: what the last operation did that nothing in the kernel shows any more
+    """
+
+    value: bytes
+    facts: tuple[str, ...] = ()
+
+
+class Performed(NamedTuple):
+    """What one operation did.
+
+    :param result: ``ok`` or an errno
+    :param facts: as in :class:`State`
+    :param log: the kernel's messages
+    :param flushes: how often translations were flushed
+    """
+
+    result: str
+    facts: tuple[str, ...]
+    log: list[str]
+    flushes: int
+
+
+class KernelModel:
+    """
+    One modelled kernel and a scope.
+
+    :param machine: profile and policies
+    :param symmetry: states that differ only in what tasks and areas are called are one
+    :ivar outcomes: how often each kind of operation has ended how, by its word and ``ok`` or an errno
+    :ivar unmodelled: steps the model has no rule for, by what it said; they are left out
+    """
+
+    def __init__(self, machine: ModelMachine, scope: Scope, *, symmetry: bool = True) -> None:
+        self.machine, self.scope = machine, scope
+        self._symmetry = symmetry
+        tried = [one.op for one in scope.templates]
+        self._platform, devices, whole = place(scope.program("", "", tried))
+        areas = {area_name(number): (area_base(number), scope.pages) for number in range(_NAMED_AREAS)}
+        self.places = Places(devices, areas, whole)
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.unmodelled: Counter[str] = Counter()
+        #: What was made last, while nothing has changed it.
+        self._live: tuple[State, Kernel] | None = None
+        self._moment: tuple[State, Moment] | None = None
+        self._meet_everything()
+
+    def initial(self) -> Iterable[State]:
+        """A kernel that has just booted, with one task."""
+        yield self.frozen(self._booted())
+
+    def successors(self, state: State) -> Iterable[tuple[Step, State]]:
+        """Every operation of the scope there is something to do for."""
+        kernel: Kernel | None = self.thawed(state)
+        assert kernel is not None
+        for op in list(operations(kernel, self.scope)):
+            # A kernel an operation has changed nothing in is good for the next.
+            kernel = kernel or self.thawed(state)
+            try:
+                facts = self.perform(kernel, op).facts
+            except Undecided as unknown:
+                self.unmodelled[str(unknown)] += 1
+                kernel = None
+                continue
+            naming = Naming(kernel, symmetry=self._symmetry)
+            after = State(freeze(kernel, naming), facts)
+            self._live = (after, kernel)
+            unchanged = after.value == state.value and naming.as_it_is
+            yield Step(op), after
+            if not unchanged:
+                kernel = None
+
+    def key(self, state: State) -> tuple[bytes, tuple[str, ...]]:
+        """A state is its own key: names are canonical in it."""
+        return state.value, state.facts
+
+    def moment(self, state: State) -> Moment:
+        """*state*, to be looked at."""
+        if self._moment is None or self._moment[0] is not state:
+            live = self._live[1] if self._live is not None and self._live[0] is state else self.thawed(state)
+            self._moment = (state, Moment(live, state.facts, self.outcomes))
+        return self._moment[1]
+
+    def ops(self, path: Path[State]) -> list[Op]:
+        """The operations along *path*, in the names of one program."""
+        kernel, renaming, done = self._booted(), Renaming(), []
+        for action in path.actions:
+            assert isinstance(action, Step)
+            op = renaming.op(action.op, kernel, Naming(kernel, symmetry=self._symmetry))
+            done.append(op)
+            OneByOne(kernel, self.places).step(op)
+        return done
+
+    def program(self, path: Path[State], title: str, asks: str) -> Program:
+        """*path* as a program any machine can run."""
+        return self.scope.program(title, asks, self.ops(path))
+
+    def perform(self, kernel: Kernel, op: Op) -> Performed:
+        """Do *op* in *kernel*, where every message that is given once may be given again.
+
+        :raises Undecided: the model has no rule for it
+        """
+        kernel._warned.clear()
+        kernel.book._warned = frozenset()
+        fork = isinstance(op.call, Fork)
+        before = _footprint(kernel) if fork else None
+        said = OneByOne(kernel, self.places).step(op)
+        self.outcomes[Step(op).kind, said.result] += 1
+        events, log = kernel.trace.take()
+        facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)]
+        if fork and said.result != "ok" and _footprint(kernel) != before:
+            facts.append(FORK_LEFT)
+        flushes = sum(event.name in ("flush", "flush_all") for event in events)
+        return Performed(said.result, tuple(facts), log, flushes)
+
+    def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> State:
+        """The state *kernel* is in."""
+        return State(freeze(kernel, Naming(kernel, symmetry=self._symmetry)), facts)
+
+    def thawed(self, state: State) -> Kernel:
+        """A kernel in *state*."""
+        return thaw(state.value, lambda: self.machine.boot(self._platform, self.places.devices))
+
+    def _booted(self) -> Kernel:
+        kernel = self.machine.boot(self._platform, self.places.devices)
+        kernel.start_task(MAIN_TASK)
+        return kernel
+
+    def _meet_everything(self) -> None:
+        """Make every file a scope can map once, so that all processes of a search know it by its number."""
+        for template in self.scope.templates:
+            if isinstance(template.op.call, Mmap):
+                kernel = self._booted()
+                try:
+                    OneByOne(kernel, self.places).step(_renamed(template.op, area_name(0)))
+                except Undecided:
+                    continue
+                freeze(kernel)
+
+
+def _renamed(op: Op, area: str) -> Op:
+    assert isinstance(op.call, Mmap)
+    call = op.call
+    named = Mmap(
+        *(area, call.source, call.via, call.shared, call.prot, call.populate, call.locked, None, call.driver)
+    )
+    return Op(named, op.task)
+
+
+def _footprint(kernel: Kernel) -> object:
+    """What a fork that fails must leave as it was: tasks, mappings and the book."""
+    mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
+    return mms, sorted(kernel.book._entries), len(kernel.i_mmap)

@@ -1,0 +1,286 @@
+"""What is asked of a kernel: each property a few lines over one moment.
+
+A judge answers True or False, or None where its question does not arise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
+from pfnlab.checker.moment import Judge, Moment
+from pfnlab.checker.property import Property
+from pfnlab.checker.race import Raced
+from pfnlab.checker.scope import RaceScope, Scope
+from pfnlab.errors import Misuse
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.pgtable import Page
+from pfnlab.mm.kernel import Kernel
+from pfnlab.programs.ops import Fork, Mmap
+from pfnlab.programs.words import did_you_mean
+from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
+
+
+class Question(NamedTuple):
+    """A property by name.
+
+    :param asks: what it says, one sentence
+    :param needs: words of operations without all of which a scope can say nothing of it
+    """
+
+    name: str
+    kind: Literal["always", "sometimes"]
+    asks: str
+    judge: Judge
+    needs: tuple[str, ...] = ()
+
+
+def no_leak(moment: Moment) -> bool | None:
+    """A reservation ends with the last mapping of its range."""
+    if not moment.reservations:
+        return None
+    mapped = [one.frames for one in moment.mappings]
+    return all(any(pfns.overlaps(one) for one in mapped) for pfns in moment.reservations)
+
+
+def no_loss(moment: Moment) -> bool | None:
+    """What a mapping shows of a device is reserved."""
+    runs = [run for one in moment.mappings if one.booked_whole for run in one.runs]
+    if not runs:
+        return None
+    return all(moment.reserved.issuperset(range(run.pfn, run.pfn + run.end - run.start)) for run in runs)
+
+
+def exact(moment: Moment) -> bool | None:
+    """What is reserved is what is mapped, page by page."""
+    frames = [one.frames for one in moment.mappings if one.booked_whole]
+    mapped = {pfn for pfns in frames for pfn in range(pfns.start, pfns.end)}
+    return moment.reserved == mapped if moment.reserved or mapped else None
+
+
+def freed_once(moment: Moment) -> bool | None:
+    """The book is never asked to free what is not in it."""
+    return FREED_WRONGLY not in moment.facts
+
+
+def no_warning(moment: Moment) -> bool | None:
+    """The kernel never warns of itself."""
+    return WARNED not in moment.facts
+
+
+def one_mode(moment: Moment) -> bool | None:
+    """All mappings of a frame have one cache mode."""
+    modes: dict[int, CacheMode] = {}
+    shared = False
+    for pfn, mode in _mapped_modes(moment):
+        shared = shared or pfn in modes
+        if modes.setdefault(pfn, mode) != mode:
+            return False
+    return True if shared else None
+
+
+def _mapped_modes(moment: Moment) -> Iterator[tuple[int, CacheMode]]:
+    mode_of = moment.kernel.platform.pat.pgprot2cachemode
+    for one in moment.mappings:
+        for run in one.runs:
+            mode = mode_of(run.bits)
+            yield from ((pfn, mode) for pfn in range(run.pfn, run.pfn + run.end - run.start))
+
+
+def direct_map(moment: Moment) -> bool | None:
+    """RAM that is mapped has the cache mode the kernel's direct map has it with."""
+    kernel, asked = moment.kernel, False
+    for pfn, mode in _mapped_modes(moment):
+        if kernel.platform.phys.page_is_ram(pfn):
+            asked = True
+            if kernel.book.direct_map(pfn_to_phys(pfn)) != mode:
+                return False
+    return True if asked else None
+
+
+def memory_off(moment: Moment) -> bool | None:
+    """While a device's memory is off, nothing maps it through the driver that switched it off."""
+    off = moment.kernel.undecoded
+    return not any(_shows(moment, pfns, "vfio") for pfns in off) if off else None
+
+
+def claimed_unmapped(moment: Moment) -> bool | None:
+    """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
+    claimed = _claimed(moment.kernel)
+    return None if claimed is None else not _shows(moment, claimed, "iomem")
+
+
+def _shows(moment: Moment, pfns: PfnRange, mapping: str) -> bool:
+    """Whether a mapping that is revoked as *mapping* shows one of these frames."""
+    return any(
+        pfns.overlaps(PfnRange(run.pfn, run.pfn + run.end - run.start))
+        for one in moment.mappings
+        if one.revoked_as == mapping
+        for run in one.runs
+    )
+
+
+def claimed_free(moment: Moment) -> bool | None:
+    """Once a driver has claimed a range, no reservation of those who had it decides its cache mode."""
+    claimed = _claimed(moment.kernel)
+    if claimed is None:
+        return None
+    drivers = [one.frames for one in moment.mappings if one.revoked_as != "iomem"]
+    old = [pfns for pfns in moment.reservations if pfns.overlaps(claimed)]
+    return all(any(pfns.overlaps(one) for one in drivers) for pfns in old)
+
+
+def _claimed(kernel: Kernel) -> PfnRange | None:
+    resource = kernel.driver.resource if kernel.driver is not None else None
+    if resource is None or not kernel.platform.io_strict_devmem:
+        return None
+    return PfnRange(phys_to_pfn(resource.start), pages_of(resource.end))
+
+
+def fork_whole(moment: Moment) -> bool | None:
+    """A fork that fails leaves tasks, mappings and reservations as they were."""
+    refused = any(kind.startswith("fork") and result != "ok" for kind, result in moment.outcomes)
+    return FORK_LEFT not in moment.facts if refused else None
+
+
+def counters(moment: Moment) -> bool | None:
+    """Pages and tracked ranges count who uses them."""
+    used: Counter[Page] = Counter()
+    for mm in moment.mms:
+        used.update(run.page for run in mm.tables._runs if run.page is not None)
+    vmas = [vma for mm in moment.mms for vma in mm._vmas]
+    tracked = [one for one in moment.kernel.tracker.tracked(vmas) if one.refs is not None]
+    if not used and not tracked:
+        return None
+    pages = all(page.mapcount == count for page, count in used.items())
+    return pages and all(one.refs == len(one.vmas) for one in tracked)
+
+
+def no_stale(moment: Moment) -> bool | None:
+    """No processor remembers a translation the page tables do not have any more."""
+    filled = [task for task in moment.kernel.tasks.values() if task.tlb._entries]
+    return not any(task.tlb.stale(task.mm.tables) for task in filled) if filled else None
+
+
+def split(moment: Moment) -> bool | None:
+    """A mapping is cut in two."""
+    pairs = (pair for mm in moment.mms for pair in pairwise(mm._vmas))
+    return any(one.end == other.start for one, other in pairs)
+
+
+def shared(moment: Moment) -> bool | None:
+    """Two tasks map the same frame of a device."""
+    mapped = {(run.pfn, id(one.vma.mm)) for one in moment.mappings for run in one.runs}
+    return len({pfn for pfn, _ in mapped}) < len(mapped)
+
+
+def copied(moment: Moment) -> bool | None:
+    """A page of a device has been copied on write."""
+    vmas = (one.vma for one in moment.mappings)
+    return any(run.page is not None for vma in vmas for run in vma.mm.tables.runs(vma.start, vma.end))
+
+
+def _always(judge: Judge, *needs: str) -> Question:
+    return Question(judge.__name__, "always", _says(judge), judge, needs)
+
+
+def _sometimes(judge: Judge, *needs: str) -> Question:
+    return Question(judge.__name__, "sometimes", _says(judge), judge, needs)
+
+
+def _says(judge: Judge) -> str:
+    return " ".join((judge.__doc__ or "").split()).rstrip(".")
+
+
+#: Every property, in the order of a report.
+QUESTIONS: tuple[Question, ...] = (
+    _always(no_leak),
+    _always(no_loss),
+    _always(freed_once),
+    _always(exact),
+    _always(one_mode),
+    _always(direct_map, "low memory"),
+    _always(no_stale, "write"),
+    _always(memory_off, "memory_disable"),
+    _always(claimed_unmapped, "request_mem_region"),
+    _always(claimed_free, "request_mem_region"),
+    _always(fork_whole, "fork that fails"),
+    _always(no_warning),
+    _always(counters),
+    _sometimes(split, "mprotect"),
+    _sometimes(shared, "fork"),
+    _sometimes(copied, "write", "private"),
+)
+
+
+def _race(name: str, kind: Literal["always", "sometimes"], asks: str) -> Question:
+    return Question(name, kind, asks, lambda moment: None)
+
+
+#: Every property of races: what one is about is found out while it runs (:class:`pfnlab.checker.race.Raced`).
+RACE_QUESTIONS: tuple[Question, ...] = (
+    _race("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
+    _race("no_deadlock", "always", "Operations never wait for each other"),
+    _race("told_beside", "sometimes", "An owner is told while another operation is under way"),
+)
+
+
+def race_properties(asked: Sequence[Question]) -> list[Property[Raced]]:
+    """*asked*, for schedules."""
+    made: dict[str, Property[Raced]] = {
+        "told_free": Property("told_free", "always", lambda state: not state.told, lambda state: state.free),
+        "no_deadlock": Property("no_deadlock", "always", lambda state: not state.stuck),
+        "told_beside": Property("told_beside", "sometimes", lambda state: state.beside),
+    }
+    return [made[question.name] for question in asked]
+
+
+def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
+    """The questions called *names*, or all that *scope* can say something of.
+
+    :raises Misuse: there is no such property
+    """
+    races = isinstance(scope, RaceScope)
+    known = {question.name: question for question in (RACE_QUESTIONS if races else QUESTIONS)}
+    for name in names:
+        if name not in known:
+            raise Misuse(f"there is no property `{name}`{did_you_mean(name, known)}")
+    if names:
+        return [known[name] for name in names]
+    had = _had(scope) if isinstance(scope, Scope) else None
+    return [question for question in known.values() if had is None or had.issuperset(question.needs)]
+
+
+def _had(scope: Scope) -> set[str]:
+    """The words of :attr:`Question.needs` a scope has."""
+    calls = [template.op.call for template in scope.templates]
+    had = {str(type(call).__struct_config__.tag) for call in calls}
+    had |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
+    had |= {"low memory" for device in scope.devices if device.kind == "lowmem"}
+    fails = [template.op for template in scope.templates if isinstance(template.op.call, Fork)]
+    return had | {"fork that fails" for op in fails if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
+
+
+def properties(model: KernelModel, asked: Sequence[Question]) -> list[Property[State]]:
+    """*asked*, for the states of *model*."""
+    return [_property(model, question) for question in asked]
+
+
+def _property(model: KernelModel, question: Question) -> Property[State]:
+    judge, always = question.judge, question.kind == "always"
+    last: list[object] = [None, None]
+
+    def answer(state: State) -> bool | None:
+        if last[0] is not state:
+            last[:] = [state, judge(model.moment(state))]
+        return last[1]  # type: ignore[return-value]
+
+    return Property(
+        question.name,
+        question.kind,
+        lambda state: answer(state) is not False if always else bool(answer(state)),
+        (lambda state: answer(state) is not None) if always else None,
+    )

@@ -1,0 +1,48 @@
+"""Where each state came from: a parent and a choice a state, in six bytes."""
+
+from __future__ import annotations
+
+from array import array
+
+_NONE = 0xFFFF_FFFF
+
+
+class Trail:
+    """For every state found, in the order found, its parent's number and which successor of it it was."""
+
+    def __init__(self) -> None:
+        self.parents = array("I")
+        self.choices = array("H")
+
+    def __len__(self) -> int:
+        return len(self.parents)
+
+    def start(self, number: int) -> int:
+        """Add initial state *number* (counted from 0); returns the new state's number."""
+        return self.step(_NONE, number)
+
+    def step(self, parent: int, choice: int) -> int:
+        """Add successor *choice* of state *parent*; returns the new state's number."""
+        self.parents.append(parent)
+        self._widen(choice)
+        self.choices.append(choice)
+        return len(self.parents) - 1
+
+    def move(self, state: int, parent: int, choice: int) -> None:
+        """State number *state* was reached on a better way."""
+        self.parents[state] = parent
+        self._widen(choice)
+        self.choices[state] = choice
+
+    def way_to(self, state: int) -> tuple[int, list[int]]:
+        """The number of the initial state, and the choices from there to *state*."""
+        choices = []
+        while (parent := self.parents[state]) != _NONE:
+            choices.append(self.choices[state])
+            state = parent
+        return self.choices[state], choices[::-1]
+
+    def _widen(self, choice: int) -> None:
+        # Few models have more than 65,536 steps out of one state.
+        if choice > 0xFFFF and self.choices.typecode == "H":
+            self.choices = array("I", self.choices)

@@ -1,0 +1,212 @@
+"""The states seen so far: whole keys, 64-bit fingerprints of them, or fingerprints that overflow to disk."""
+
+from __future__ import annotations
+
+import heapq
+import marshal
+import mmap
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Iterator
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path as File
+from typing import Any, Literal, Protocol
+
+from ..errors import Misuse
+
+Keeping = Literal["exact", "compact"]
+
+_WORD = 1 << 64
+
+# What one int of 64 bits costs beside its place in the set.
+_INT_BYTES = 32
+
+
+def fingerprint(key: Hashable) -> int:
+    """64 bits that stand for *key*, the same in every process.
+
+    An int that fits is its own fingerprint, so nothing is ever lost there. Of others two may share one: among
+    n states that happens with probability n²/2⁶⁵ at most, 3 in a million for ten million states.
+
+    :raises Misuse: *key* is not made of ints, strings, bytes, booleans, None and tuples of these
+    """
+    if type(key) is int and 0 <= key < _WORD:
+        return key
+    if isinstance(key, bytes):
+        data = key
+    else:
+        _refuse_unordered(key)
+        try:
+            # Version 2 writes equal values as equal bytes; later ones also write which objects are shared.
+            data = marshal.dumps(key, 2)  # type: ignore[arg-type]
+        except ValueError:
+            raise Misuse(f"{_KEYS}, not of {type(key).__name__}") from None
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
+
+
+_KEYS = "fingerprints need keys made of ints, strings, bytes, booleans, None and tuples of these"
+
+
+def _refuse_unordered(key: object) -> None:
+    if isinstance(key, tuple):
+        for part in key:
+            _refuse_unordered(part)
+    elif isinstance(key, frozenset):
+        raise Misuse(f"{_KEYS}, not of frozenset: sort it into a tuple")
+
+
+class Visited(Protocol):
+    """Which keys were seen, with the number each got where :meth:`find` is needed."""
+
+    def add(self, key: Hashable, number: int) -> bool:
+        """Whether *key* is new; it then is state *number* from here on."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def dump(self) -> Any:
+        """Everything in it, to be pickled."""
+        ...
+
+    def load(self, dumped: Any) -> None:
+        """Take over what :meth:`dump` gave."""
+        ...
+
+
+class Keys:
+    """Whole keys, or fingerprints of them, in memory."""
+
+    def __init__(self, keeping: Keeping = "exact") -> None:
+        self._compact = keeping == "compact"
+        self._seen: set[Hashable] = set()
+
+    def add(self, key: Hashable, number: int) -> bool:
+        if self._compact:
+            key = fingerprint(key)
+        before = len(self._seen)
+        self._seen.add(key)
+        return len(self._seen) > before
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def dump(self) -> Any:
+        return array("Q", self._seen) if self._compact else self._seen
+
+    def load(self, dumped: Any) -> None:
+        self._seen = set(dumped)
+
+
+class Numbered:
+    """As :class:`Keys`, and remembers which number each key got."""
+
+    def __init__(self, keeping: Keeping = "exact") -> None:
+        self._compact = keeping == "compact"
+        self._numbers: dict[Hashable, int] = {}
+
+    def add(self, key: Hashable, number: int) -> bool:
+        return self.find(key, number) is None
+
+    def find(self, key: Hashable, number: int) -> int | None:
+        """The number *key* had before; None when it was new and now is state *number*."""
+        if self._compact:
+            key = fingerprint(key)
+        before = self._numbers.setdefault(key, number)
+        return None if before == number else before
+
+    def peek(self, key: Hashable) -> int | None:
+        """The number of *key*, None when it was never seen."""
+        return self._numbers.get(fingerprint(key) if self._compact else key)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def dump(self) -> Any:
+        return self._numbers
+
+    def load(self, dumped: Any) -> None:
+        self._numbers = dict(dumped)
+
+
+class Spilling:
+    """Fingerprints, the recent ones in memory and the others in sorted files.
+
+    A look-up bisects each file, and the system's page cache decides how much of them is in memory. Files of
+    similar size are merged, so there are few: about as many as 2 goes into states / (states in memory), in
+    logarithms.
+
+    :param limit: bytes the recent ones may take
+    :param folder: where the files go
+    """
+
+    def __init__(self, limit: int, folder: File) -> None:
+        self._limit = limit
+        self._folder = folder
+        self._recent: set[int] = set()
+        self._runs: list[memoryview] = []
+        self._made = 0
+        self._count = 0
+        # A set's table grows in steps, and while it grows there are two: look when a step may have been made.
+        self._room = max(1, limit // (3 * _INT_BYTES))
+
+    def add(self, key: Hashable, number: int) -> bool:
+        mark = fingerprint(key)
+        if mark in self._recent or any(_holds(run, mark) for run in self._runs):
+            return False
+        self._recent.add(mark)
+        self._count += 1
+        if len(self._recent) >= self._room and self.memory() >= self._limit:
+            self._spill()
+        return True
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def files(self) -> int:
+        """How many sorted files there are."""
+        return len(self._runs)
+
+    def dump(self) -> Any:
+        return array("Q", heapq.merge(sorted(self._recent), *self._runs))
+
+    def load(self, dumped: Any) -> None:
+        self._count = len(dumped)
+        if self._count:
+            self._runs = [self._written(dumped)]
+
+    def memory(self) -> int:
+        """Bytes that the recent ones take."""
+        return sys.getsizeof(self._recent) + _INT_BYTES * len(self._recent)
+
+    def _spill(self) -> None:
+        self._runs.append(self._written(sorted(self._recent)))
+        self._recent = set()
+        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
+            merged = heapq.merge(self._runs[-2], self._runs[-1])
+            self._runs[-2:] = [self._written(merged)]
+
+    def _written(self, marks: Iterable[int]) -> memoryview:
+        """*marks*, which are sorted, in a file without a name, which goes when the view does."""
+        file = self._folder / f"seen-{self._made}"
+        self._made += 1
+        with file.open("wb+") as out:
+            for part in _parts(marks, 1 << 16):
+                part.tofile(out)
+            out.flush()
+            view = memoryview(mmap.mmap(out.fileno(), 0, access=mmap.ACCESS_READ)).cast("Q")
+        file.unlink()
+        return view
+
+
+def _holds(run: memoryview, mark: int) -> bool:
+    at = bisect_left(run, mark)
+    return at < len(run) and run[at] == mark
+
+
+def _parts(marks: Iterable[int], size: int) -> Iterator[array[int]]:
+    rest = iter(marks)
+    while part := array("Q", islice(rest, size)):
+        yield part

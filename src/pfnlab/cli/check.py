@@ -1,0 +1,171 @@
+"""``pfnlab check``: every sequence of operations of a scope, every property, a verdict each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.checker.check import UNDECIDED, VIOLATED, Checked, Limits, check
+from pfnlab.checker.differ import compare
+from pfnlab.checker.exploration import Exploration
+from pfnlab.checker.properties import Question, questions
+from pfnlab.checker.scope import RaceScope, Scope, load_scope
+from pfnlab.cli.kernels import say
+from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on
+from pfnlab.cli.policies import newest_series
+from pfnlab.errors import Misuse
+from pfnlab.programs.compare import judge
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.ops import Program
+from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
+from pfnlab.report.table import render
+
+#: What a real machine says of a counterexample.
+SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
+
+
+class CheckRequest(msgspec.Struct, frozen=True):
+    """What the command line asked for.
+
+    :param confirm: machines that run every counterexample
+    :param save: a folder for counterexamples
+    :param differ: two policies or models to be told apart, instead of a check
+    """
+
+    on: list[str]
+    scope: str = "standard"
+    properties: list[str] = []
+    limits: Limits = Limits()
+    confirm: list[str] = []
+    save: Path | None = None
+    as_json: bool = False
+    differ: tuple[str, str] | None = None
+
+
+def check_machines(request: CheckRequest) -> int:
+    """Check, confirm, print; the exit code."""
+    scope = load_scope(request.scope)
+    if request.differ is not None:
+        return tell_apart(request, scope, request.differ)
+    asked = questions(request.properties, scope)
+    machines = [_model(spec) for spec in request.on or [f"model:{newest_series()}"]]
+    for spec in request.confirm:
+        name_machine(spec)
+    code = 0
+    for at, machine in enumerate(machines):
+        checked = _check(machine, scope, asked, request)
+        confirmed = confirm(checked, request.confirm)
+        if request.as_json:
+            print(json.dumps(check_object(checked, confirmed), ensure_ascii=False))
+        else:
+            print("\n" * bool(at) + "\n".join(check_lines(checked, confirmed)))
+        if request.save is not None:
+            save(checked, request.save)
+        code = max(code, _code(checked), key=(0, 3, 1).index)
+    return code
+
+
+def _check(
+    machine: ModelMachine, scope: Scope | RaceScope, asked: list[Question], request: CheckRequest
+) -> Checked:
+    told = sys.stderr.isatty()
+    checked = check(machine, scope, asked, request.limits, progress=_progress if told else None)
+    if told:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    return checked
+
+
+def _progress(found: Exploration[Any]) -> None:
+    line = f"{found.states:,} states, {found.rate:,.0f}/s, {found.frontier:,} waiting, depth {found.depth}"
+    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[str, str]) -> int:
+    """The shortest program on which two policies differ, and what both do with it; the exit code."""
+    if isinstance(scope, RaceScope):
+        raise Misuse(f"--differ compares operations one after the other: scope {scope.name} has races")
+    base = (request.on or [f"model:{newest_series()}"])[0]
+    machines = [_model(_replaced(base, policy)) for policy in differ]
+    limits = request.limits
+    flushes = any(policy.startswith("flushes/") for policy in differ)
+    one, other = machines
+    found = compare(one, other, scope, depth=limits.depth, seconds=limits.seconds, flushes=flushes)
+    if request.as_json:
+        print(json.dumps(differ_object(machines, scope, found), ensure_ascii=False))
+    else:
+        print("\n".join(differ_lines(machines, scope, found)))
+        if found.difference is not None:
+            program = found.difference.program
+            runs = [machine.run([program])[0] for machine in machines]
+            verdict = judge(program, runs, {})
+            print(render(program, runs, verdict, width=120).plain, end="")
+    if request.save is not None and found.difference is not None:
+        _write(request.save / "differ.pfn", found.difference.program)
+    return 1 if found.difference is not None else 0 if found.complete else 3
+
+
+def _replaced(base: str, policy: str) -> str:
+    """The name of the machine *base* with a policy as ``trackers/vm_pat``; *policy* where it is a machine."""
+    seam, _, name = policy.partition("/")
+    words = {"trackers": "tracker", "flushes": "flush", "walkers": "walker"}
+    if policy.startswith("model:"):
+        return policy
+    if seam not in words or not name:
+        raise Misuse(f"{policy!r} names no policy: write trackers/NAME, flushes/NAME or model:...")
+    return f"{base},{words[seam]}={name}"
+
+
+def _code(checked: Checked) -> int:
+    if checked.answered(VIOLATED):
+        return 1
+    return 3 if checked.answered(UNDECIDED) or not checked.complete else 0
+
+
+def _model(spec: str) -> ModelMachine:
+    named = name_machine(spec)
+    if named.kind != "model":
+        raise Misuse(f"{spec} cannot be searched: check takes models, and --confirm {spec} asks a kernel")
+    return ModelMachine(named.rest)
+
+
+def confirm(checked: Checked, specs: list[str]) -> dict[str, dict[str, str]]:
+    """Run every counterexample on real machines; whether they show what the model says, by property."""
+    if not specs:
+        return {}
+    found = [(one, one.program) for one in checked.answers if one.program is not None]
+    said: dict[str, dict[str, str]] = {one.name: {} for one, _ in found}
+    programs = list({program.ops: program for _, program in found}.values())
+    predicted = open_machine(checked.machine).run(programs)
+    named = [name_machine(spec) for spec in specs]
+    fetch_missing(named, say)
+    for one in named:
+        seen = run_on(one, open_machine(one.spec), programs)
+        words = {}
+        for program, model, kernel in zip(programs, predicted, seen, strict=True):
+            verdict = judge(program, [model, kernel], {})
+            fields = sorted({difference.field for difference in verdict.differences})
+            lost = f"lost: {kernel.lost}" if kernel.lost else SAME
+            words[program.ops] = f"{DIFFERENT} in {', '.join(fields)}" if fields else lost
+        for answer, program in found:
+            said[answer.name][one.spec] = words[program.ops]
+    return said
+
+
+def save(checked: Checked, folder: Path) -> None:
+    """Write every counterexample as a program of its own."""
+    for answer in checked.answers:
+        if answer.program is not None:
+            _write(folder / f"{answer.name}.pfn", answer.program)
+
+
+def _write(path: Path, program: Program) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(program_text(program), encoding="utf-8")
+    except OSError as trouble:
+        raise Misuse(f"{path} cannot be written: {trouble}") from trouble
+    print(f"{path} written", file=sys.stderr)

@@ -1,0 +1,147 @@
+"""Whoever maps reserves and frees; the memory core does nothing by itself (seed 003).
+
+"Maybe relevant/all? caller should just manage the PAT side independently" leaves open for how long. Read
+here: for as long as the file has mappings. A driver reserves what it maps unless it has that already, counts
+its VMAs (vm_ops->open and close), and frees all of it when the last one goes, as drivers do that reserve
+an aperture with memtype_reserve_io. Splits, moves, zaps and forks change nothing, and nothing is ever lost
+or freed twice; but a range stays reserved while any other mapping of the same file lives.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, ClassVar
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.tracker import Tracked
+from pfnlab.mm.vma import MappedFile, Vma
+from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+
+if TYPE_CHECKING:
+    from pfnlab.mm.kernel import Kernel
+
+
+class Caller:
+    """What one driver has reserved for one of its files, and how many VMAs it counts there."""
+
+    __slots__ = ("file", "reserved", "vmas")
+
+    def __init__(self, file: MappedFile | None) -> None:
+        self.file = file
+        self.reserved: list[PfnRange] = []
+        self.vmas = 0
+
+
+class CallerManaged:
+    """The drivers' own bookkeeping: ``vma.pfnmap`` is the :class:`Caller` that filled it."""
+
+    END_MATCH: ClassVar = False
+    #: A driver finds its record through vm_file.
+    BYTES_PER_VMA: ClassVar = 0
+    #: A reservation: its range, in a list.
+    BYTES_PER_CONTEXT: ClassVar = 32
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._callers: list[Caller] = []
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        """The driver reserves before it maps, whole VMAs and parts alike."""
+        kernel = self._kernel
+        caller = next((one for one in self._callers if one.file == vma.file), None) or Caller(vma.file)
+        if any(mine.contains(pfns) for mine in caller.reserved):
+            prot = lookup_prot(kernel.book, pfns, prot)
+        else:
+            kernel.trace.event("track_pfn", pfns.start)
+            try:
+                prot = kernel.book.reserve_pfn_range(
+                    pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
+                )
+            except ModelledErrno:
+                raise ModelledErrno(errno.EINVAL) from None
+            caller.reserved.append(pfns)
+        if vma.pfnmap is None:
+            vma.pfnmap = caller
+            caller.vmas += 1
+        if caller not in self._callers:
+            self._callers.append(caller)
+        return prot
+
+    def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
+        """The VMA counts until it is freed."""
+
+    def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
+        """Whoever has the struct pages remembers the range."""
+        kernel = self._kernel
+        kernel.trace.event("track_pfn", pfns.start)
+        return kernel.book.reserve_pfn_range(
+            pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
+        )
+
+    def memunmap_pages(self, pfns: PfnRange) -> None:
+        """The range as it was reserved."""
+        kernel = self._kernel
+        with kernel.processors.inside("pfnmap_untrack"):
+            kernel.trace.event("untrack_pfn", pfns.start)
+            kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+
+    def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
+        """The book says the mode of the first frame."""
+        return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
+
+    def may_split(self, vma: Vma, at: int) -> None:
+        """Always."""
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        """vm_ops->open: one VMA more."""
+        if orig.pfnmap is not None:
+            new.pfnmap = orig.pfnmap
+            orig.pfnmap.vmas += 1
+
+    def split_vma(self, lower: Vma, upper: Vma) -> None:
+        """Both count."""
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        """Entries are no matter of the book."""
+
+    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
+        """Nothing was done that freeing the VMA does not undo."""
+
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        """Entries may go and come back."""
+
+    def unmap_vmas(self, vma: Vma) -> None:
+        """The reservation outlives the entries."""
+
+    def move_vma(self, old: Vma, new: Vma) -> None:
+        """Both count until the old one is freed."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        """vm_ops->close: with the file's last VMA everything goes."""
+        caller: Caller | None = vma.pfnmap
+        if caller is None:
+            return
+        vma.pfnmap = None
+        caller.vmas -= 1
+        if caller.vmas:
+            return
+        self._callers.remove(caller)
+        kernel = self._kernel
+        for pfns in caller.reserved:
+            with kernel.processors.inside("pfnmap_untrack"):
+                kernel.trace.event("untrack_pfn", pfns.start)
+                kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+
+    def tracked(self, vmas: list[Vma]) -> list[Tracked]:
+        """Every reservation with all VMAs of its file."""
+        return [
+            Tracked([vma for vma in vmas if vma.pfnmap is caller], pfns, caller.vmas)
+            for caller in self._callers
+            for pfns in caller.reserved
+        ]
+
+    def _check(self, vmas: list[Vma]) -> None:
+        for caller in self._callers:
+            assert caller.vmas == sum(vma.pfnmap is caller for vma in vmas), (caller.file, caller.vmas)
+        assert all(vma.pfnmap is None or vma.pfnmap in self._callers for vma in vmas)

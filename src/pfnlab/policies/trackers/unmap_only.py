@@ -1,0 +1,18 @@
+"""VM_PAT, untracked only when a region is unmapped and not when it is zapped (seed 000).
+
+"In this case we should do pfn track for the whole lifecycle of the vma": entries may go and come back.
+The pfn is read from the page tables still, so a region whose first entry was zapped cannot be untracked
+any more: the kernel warns, and the reservation stays for ever. The patch was dropped for that.
+"""
+
+from __future__ import annotations
+
+from pfnlab.mm.vma import Vma
+from pfnlab.policies.trackers.vm_pat import VmPat
+
+
+class UnmapOnly(VmPat):
+    """The tracker of the VM_PAT era, less one call."""
+
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        """The reservation stays (the hunk that goes from unmap_single_vma)."""

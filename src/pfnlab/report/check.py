@@ -1,0 +1,138 @@
+"""What a check found, as text and as one JSON object (``pfnlab-check/1``)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, Answer, Checked
+from pfnlab.checker.differ import Compared
+from pfnlab.checker.scope import Scope
+from pfnlab.programs.layout import format_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.ops import Program
+from pfnlab.programs.printer import device_text, op_lines
+from pfnlab.programs.words import FIRST_LINE
+
+#: The value of ``format``.
+FORMAT = "pfnlab-check/1"
+DIFFER_FORMAT = "pfnlab-differ/1"
+
+_INDENT = " " * 14
+
+
+def program_text(program: Program) -> str:
+    """A program as a file of its own."""
+    lines = [FIRST_LINE, f"title {program.title}", f"asks {program.asks}"]
+    lines += [device_text(device) for device in program.devices]
+    return format_text("\n".join([*lines, "", *op_lines(program)]) + "\n", "counterexample")
+
+
+def check_object(checked: Checked, confirmed: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
+    """The object for one machine; keys are only ever added.
+
+    :param confirmed: for every property with a counterexample, what each real machine says of it
+    """
+    return {
+        "format": FORMAT,
+        "machine": checked.machine,
+        "scope": checked.scope,
+        "states": checked.states,
+        "transitions": checked.transitions,
+        "depth": checked.depth,
+        "complete": checked.complete,
+        "cut": list(checked.cut),
+        "properties": [_answer_item(one, (confirmed or {}).get(one.name)) for one in checked.answers],
+        "fired": checked.fired,
+        "seconds": round(checked.seconds, 3),
+    }
+
+
+def _answer_item(answer: Answer, confirmed: dict[str, str] | None) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "name": answer.name,
+        "kind": answer.kind,
+        "asks": answer.asks,
+        "verdict": answer.verdict,
+        "arose": answer.arose,
+        "path": answer.path,
+        "schedule": list(answer.schedule),
+        "program": None if answer.program is None else program_text(answer.program),
+    }
+    if confirmed is not None:
+        item["confirmed"] = confirmed
+    return item
+
+
+def check_lines(checked: Checked, confirmed: dict[str, dict[str, str]] | None = None) -> Iterator[str]:
+    """The report as lines: what was searched, the verdicts, what was worth nothing."""
+    yield f"{checked.machine}, scope {checked.scope}: at most {checked.depth} operations"
+    yield (
+        f"{checked.states:,} states, {checked.transitions:,} steps, {checked.seconds:.1f} s "
+        f"({checked.rate:,.0f} states/s)"
+    )
+    yield ""
+    width = max(len(one.name) for one in checked.answers)
+    for one in checked.answers:
+        yield f"{_word(one):<12}  {one.name:<{width}}  {one.asks}"
+        yield from (f"{_INDENT}{line}" for line in one.schedule)
+        if one.schedule and one.program is not None:
+            yield f"{_INDENT}as a program with one held task:"
+        if one.program is not None:
+            yield from (f"{_INDENT}{line}" for line in op_lines(one.program))
+        for machine, said in (confirmed or {}).get(one.name, {}).items():
+            yield f"{_INDENT}{machine}: {said}"
+    yield from _emptiness(checked)
+    for reason in checked.cut:
+        yield f"cut: {reason}"
+
+
+def differ_object(machines: Sequence[ModelMachine], scope: Scope, found: Compared) -> dict[str, Any]:
+    """The object of a difference search."""
+    there = found.difference
+    return {
+        "format": DIFFER_FORMAT,
+        "machines": [f"model:{machine.spec}" for machine in machines],
+        "scope": scope.name,
+        "states": found.states,
+        "transitions": found.transitions,
+        "depth": found.depth,
+        "complete": found.complete,
+        "cut": list(found.cut),
+        "differ": [] if there is None else list(there.fields),
+        "program": None if there is None else program_text(there.program),
+        "seconds": round(found.seconds, 3),
+    }
+
+
+def differ_lines(machines: Sequence[ModelMachine], scope: Scope, found: Compared) -> Iterator[str]:
+    """What a difference search came to, before the program's runs."""
+    names = " and ".join(f"model:{machine.spec}" for machine in machines)
+    yield f"{names}, scope {scope.name}: {found.states:,} states, {found.seconds:.1f} s"
+    if found.difference is None:
+        word = "do the same" if found.complete else "did the same as far as the search came"
+        yield f"they {word} in every sequence of at most {found.depth} operations"
+    else:
+        yield f"they part in {', '.join(found.difference.fields)}"
+        yield ""
+    yield from (f"cut: {reason}" for reason in found.cut)
+
+
+def _word(answer: Answer) -> str:
+    if answer.kind == "sometimes":
+        return {HOLDS: "reached", VIOLATED: "NEVER", UNDECIDED: "undecided"}[answer.verdict]
+    if answer.vacuous:
+        return "never asked"
+    return answer.verdict.upper() if answer.verdict == VIOLATED else answer.verdict
+
+
+def _emptiness(checked: Checked) -> Iterator[str]:
+    """What the search did not do although it could have."""
+    refused = [kind for kind, results in checked.fired.items() if "ok" not in results]
+    yield ""
+    for kind in refused:
+        results = ", ".join(f"{result} {count:,}" for result, count in checked.fired[kind].items())
+        yield f"never ok: {kind} ({results})"
+    counts = (f"{kind} {sum(results.values()):,}" for kind, results in checked.fired.items())
+    yield from textwrap.wrap("steps: " + ", ".join(counts), 110, subsequent_indent="       ")

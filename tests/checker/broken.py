@@ -1,0 +1,56 @@
+"""Machines that follow broken policies, and small scopes to see it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfnlab.checker.check import Answer, Checked, check
+from pfnlab.checker.properties import questions
+from pfnlab.checker.scope import read_scope
+from pfnlab.hw.platform import Platform
+from pfnlab.mm.gather import FlushPlacement
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.tracker import Tracker
+from pfnlab.policies.flushes.free_vmas import FreeVmas
+from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.printer import op_lines
+
+
+class Broken(ModelMachine):
+    """A model with policies of its own."""
+
+    def __init__(
+        self,
+        tracker: Callable[[Kernel], Tracker] = TrackCtx,
+        flushes: Callable[[], FlushPlacement] = FreeVmas,
+        spec: str = "7.2",
+    ) -> None:
+        super().__init__(spec)
+        self._tracker, self._flushes = tracker, flushes
+
+    def boot(self, platform: Platform) -> Kernel:
+        """A kernel with these policies."""
+        return Kernel(self.profile, platform, self._tracker, self._flushes())
+
+
+def checked(machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "") -> Checked:
+    """One property on one machine, in a scope of *operations*."""
+    lines = ", ".join(f'"{line}"' for line in operations)
+    scope = read_scope(
+        f'devices = ["{device or "bar: pci, 3 pages"}"]\ntasks = 2\nareas = 2\ndepth = {depth}\n'
+        f"operations = [{lines}]",
+        "tiny",
+    )
+    return check(machine, scope, questions([name], scope))
+
+
+def answer(machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "") -> Answer:
+    """What was found of one property."""
+    return checked(machine, name, *operations, depth=depth, device=device).answers[0]
+
+
+def lines(found: Answer) -> list[str]:
+    """The operations of a counterexample."""
+    assert found.program is not None
+    return list(op_lines(found.program))

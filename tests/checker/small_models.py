@@ -1,0 +1,83 @@
+"""Small models whose states can be counted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+
+Grid = tuple[int, ...]
+
+
+class Counters:
+    """Counters that go up by one to *top*: (top + 1) to the power of *count* states.
+
+    :param symmetric: which counter has which value does not matter
+    """
+
+    def __init__(self, top: int = 5, count: int = 2, symmetric: bool = False) -> None:
+        self.top, self.count, self.symmetric = top, count, symmetric
+
+    def initial(self) -> list[Grid]:
+        return [(0,) * self.count]
+
+    def successors(self, state: Grid) -> Iterator[tuple[tuple[str, int], Grid]]:
+        for at, value in enumerate(state):
+            if value < self.top:
+                yield ("up", at), (*state[:at], value + 1, *state[at + 1 :])
+
+    def key(self, state: Grid) -> Hashable:
+        return tuple(sorted(state)) if self.symmetric else state
+
+
+class Detour:
+    """A line 0, 1, ..., *last*, on which a detour that is taken first leads to 2 on a way of *around*
+    steps."""
+
+    def __init__(self, last: int = 8, around: int = 5) -> None:
+        self.last, self.around = last, around
+
+    def initial(self) -> list[int]:
+        return [0]
+
+    def successors(self, state: int) -> list[tuple[str, int]]:
+        if state < 0:
+            return [("on", state - 1 if -state < self.around - 1 else 2)]
+        steps = [("step", state + 1)] if state < self.last else []
+        # The last step listed is the first that a depth-first search follows.
+        return [*steps, ("turn off", -1)] if state == 0 else steps
+
+    def key(self, state: int) -> Hashable:
+        return state
+
+
+class Forgetful:
+    """Breaks the rule: what it answers depends on how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def initial(self) -> list[int]:
+        return [0]
+
+    def successors(self, state: int) -> list[tuple[str, int]]:
+        self.asked += 1
+        return [(f"call {self.asked}", state + 1)] if state < 3 else []
+
+    def key(self, state: int) -> Hashable:
+        return state
+
+
+class Rooted:
+    """Lines of *length* states, one for each of *roots* initial states, which never meet."""
+
+    def __init__(self, roots: int = 3, length: int = 10) -> None:
+        self.roots, self.length = roots, length
+
+    def initial(self) -> list[tuple[int, int]]:
+        return [(root, 0) for root in range(self.roots)]
+
+    def successors(self, state: tuple[int, int]) -> list[tuple[str, tuple[int, int]]]:
+        root, at = state
+        return [("step", (root, at + 1))] if at + 1 < self.length else []
+
+    def key(self, state: tuple[int, int]) -> Hashable:
+        return state

@@ -1,0 +1,114 @@
+"""``pfnlab check``: verdicts, exit codes, the JSON object, counterexamples as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from asking import Ask
+
+KEYS = {"format", "machine", "scope", "states", "transitions", "depth", "complete", "properties", "seconds"}
+
+
+def test_a_violation_is_exit_code_1(ask: Ask) -> None:
+    """A property that is broken is printed with its program: 1."""
+    answer = ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak")
+
+    assert 1 == answer.code
+    assert "VIOLATED" in answer.out
+    assert ["a = mmap bar[0:4] wc shared rw", "munmap a[0]", "munmap a[1:4]"] == [
+        line.strip() for line in answer.out.splitlines() if line.startswith(" " * 14)
+    ]
+
+
+def test_what_holds_is_exit_code_0(ask: Ask) -> None:
+    """A property that holds in all of the scope: 0."""
+    answer = ask("check", "--on", "model:7.2", "--scope", "small", "--property", "no_leak")
+
+    assert 0 == answer.code
+    assert "holds  " in answer.out
+
+
+def test_a_search_cut_off_is_exit_code_3(ask: Ask) -> None:
+    """A search that was ended before it had seen everything decides nothing: 3."""
+    answer = ask("check", "--on", "model:7.2", "--scope", "small", "--property", "no_leak", "--states", "10")
+
+    assert 3 == answer.code
+    assert "undecided" in answer.out
+    assert "cut: states" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--property", "no_leek"], "did you mean `no_leak`"),
+        (["--scope", "smal"], "did you mean `small`"),
+        (["--on", "qemu:6.1"], "check takes models"),
+        (["--differ", "vm_pat", "trackers/track_ctx"], "write trackers/NAME"),
+        (["--differ", "flushes/none", "flushes/in_loop", "--scope", "race"], "has races"),
+    ],
+)
+def test_misuse_is_exit_code_2(ask: Ask, arguments: list[str], said: str) -> None:
+    """What cannot be is refused with what to write: 2."""
+    answer = ask("check", *arguments)
+
+    assert 2 == answer.code
+    assert said in answer.err
+
+
+def test_json(ask: Ask) -> None:
+    """The object has the keys others rely on."""
+    answer = ask("check", "--on", "model:6.1", "--scope", "small", "--json")
+
+    found = json.loads(answer.out)
+    assert found.keys() >= KEYS
+    assert ("pfnlab-check/1", "model:6.1", "small", 158, 4, True) == tuple(
+        found[key] for key in ("format", "machine", "scope", "states", "depth", "complete")
+    )
+    leak = next(one for one in found["properties"] if one["name"] == "no_leak")
+    assert ("always", "violated") == (leak["kind"], leak["verdict"])
+    assert leak["path"].count("/") == 3
+    assert leak["program"].startswith("pfnlab program 1\n")
+
+
+def test_counterexamples_are_saved_and_run(ask: Ask, tmp_path: Path) -> None:
+    """A saved counterexample is a program like any other."""
+    ask(*("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--save", tmp_path))
+
+    answer = ask("run", tmp_path / "no_leak.pfn", "--on", "model:6.1")
+
+    assert 0 == answer.code
+    assert "LEAKED" in answer.out
+
+
+def test_a_depth_of_ones_own(ask: Ask) -> None:
+    """--depth replaces the scope's: the leak takes three operations."""
+    answer = ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--depth", "2")
+
+    assert 0 == answer.code
+
+
+def test_policies_are_told_apart(ask: Ask) -> None:
+    """--differ prints the shortest program, and both machines with it: 1."""
+    answer = ask("check", "--differ", "trackers/vm_pat", "trackers/track_ctx", "--scope", "small")
+
+    assert 1 == answer.code
+    assert "they part in log" in answer.out
+    assert "munmap a[0]" in answer.out
+
+
+def test_policies_that_are_the_same(ask: Ask) -> None:
+    """--differ of equal policies finds nothing: 0."""
+    answer = ask("check", "--differ", "trackers/exact", "trackers/exact", "--scope", "small", "--json")
+
+    assert (0, None) == (answer.code, json.loads(answer.out)["program"])
+
+
+def test_a_race_is_printed_with_its_schedule(ask: Ask, tmp_path: Path) -> None:
+    """A race that breaks a property shows who goes on where, and a program."""
+    answer = ask(*("check", "--on", "model:7.2,flush=none", "--scope", "race", "--property", "told_free"))
+
+    assert 1 == answer.code
+    assert "main goes on in unlink" in answer.out
+    assert "hold flush_tlb_mm_range: munmap a" in answer.out

@@ -1,0 +1,89 @@
+"""The variants of VM_PAT that were proposed: each mends one thing and leaves another (seeds 000, 003)."""
+
+from __future__ import annotations
+
+import pytest
+from tracker_runs import DRIVER, MAP, book, log, run
+
+FAMILY = ("vm_pat", "unmap_only", "base_pfn", "driver_hook")
+WHOLE = ["bar[0:4] wc"]
+DRIVEN = ["bar[0:4] uc-"]
+
+
+def test_a_zapped_page_forgets_the_mapping_with_vm_pat() -> None:
+    """A08: the whole reservation goes with one page."""
+    _, zapped, *_ = run("6.1,tracker=vm_pat", DRIVER.replace("asis", "wc"), "zap_vma_ptes a[2]")
+
+    assert [] == book(zapped)
+
+
+@pytest.mark.parametrize("tracker", FAMILY[1:])
+def test_a_zapped_page_is_no_reason_to_forget(tracker: str) -> None:
+    """Seed 000: only an unmap untracks, and it frees what was reserved."""
+    _, zapped, gone, _ = run(
+        f"6.1,tracker={tracker}", DRIVER.replace("asis", "wc"), "zap_vma_ptes a[2]", "munmap a"
+    )
+
+    assert (WHOLE, []) == (book(zapped), book(gone))
+    assert () == gone.log
+
+
+def test_without_its_first_entry_a_mapping_is_lost() -> None:
+    """A09: why seed 000's patch was dropped. The pfn was in the entry that was zapped."""
+    *_, gone, _ = run("6.1,tracker=unmap_only", DRIVER, "zap_vma_ptes a[0]", "munmap a")
+
+    assert DRIVEN == book(gone)
+    assert ("WARNING at arch/x86/mm/pat/memtype.c",) == gone.log
+
+
+def test_a_stored_pfn_needs_no_entry() -> None:
+    """Seed 003: stored in the VMA, the pfn survives any zap."""
+    *_, gone, _ = run("6.1,tracker=base_pfn", DRIVER, "zap_vma_ptes a", "munmap a")
+
+    assert ([], ()) == (book(gone), gone.log)
+
+
+def test_a_driver_outside_the_tree_has_no_hook() -> None:
+    """Seed 003: "nothing to fix it from an upstream patch with that solution"."""
+    *_, gone, _ = run("6.1,tracker=driver_hook", DRIVER, "zap_vma_ptes a[0]", "munmap a")
+
+    assert DRIVEN == book(gone)
+
+
+def test_a_driver_with_the_hook_is_asked() -> None:
+    """A revocation empties a sysfs mapping, and its pfn is known still."""
+    revoked = ("a = mmap bar[4:8] wc shared rw", "request_mem_region bar[4:8]", "munmap a")
+
+    *_, lost, _ = run("6.1,tracker=unmap_only", *revoked)
+    *_, gone, _ = run("6.1,tracker=driver_hook", *revoked)
+
+    assert (["bar[4:8] wc"], []) == (book(lost), book(gone))
+
+
+@pytest.mark.parametrize("tracker", FAMILY)
+def test_the_book_is_not_split(tracker: str) -> None:
+    """A06: whoever knows the pfn, the first page alone is "freeing invalid memtype", and leaks."""
+    steps = run(f"6.1,tracker={tracker}", MAP, "munmap a[0]", "munmap a")
+
+    assert ["bar[0:1] wc"] == book(steps[-2])
+    assert ["x86/PAT: main freeing invalid memtype bar[0:1]"] == log(steps)
+
+
+def test_a_stored_pfn_follows_splits_and_moves() -> None:
+    """Each piece frees its own range: from the end backwards nothing is left."""
+    steps = run(
+        "6.1,tracker=base_pfn",
+        *(MAP, "mprotect a[2:4] r", "b = mremap a[2:4] 2 pages maymove fixed", "munmap b", "munmap a"),
+    )
+
+    assert ([], []) == (book(steps[-2]), log(steps))
+
+
+def test_the_mode_of_a_vma_is_not_what_was_granted() -> None:
+    """Seed 003: "the pgprot part should be easy": a zapped mapping that adopted a mode cannot be forked."""
+    adopted = ("b = mmap bar[0:4] wc shared rw", DRIVER.replace("asis", "uc-"), "zap_vma_ptes a[0]")
+
+    *_, forked, _ = run("6.1,tracker=base_pfn", *adopted, "c = fork")
+    *_, shared, _ = run("6.1,tracker=track_ctx", *adopted, "c = fork")
+
+    assert ("ENOMEM", "ok") == (forked.result, shared.result)

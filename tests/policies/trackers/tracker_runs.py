@@ -1,0 +1,37 @@
+"""Running programs under one tracker, with every invariant checked after each step."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from pfnlab.errors import Undecided
+from pfnlab.programs.generate import generate
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+
+MAP = "a = mmap bar[0:4] wc shared rw"
+DRIVER = "a = mmap bar[0:4] driver remap asis shared rw"
+
+
+def run(spec: str, *ops: str) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of 16 pages and its end."""
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine(spec).run_one(load_text(text), check=True).steps
+
+
+def run_random(spec: str, seed: int, *, driver: bool = True) -> tuple[Step, ...]:
+    """The steps of the random program of *seed*, none where the model has no rule for it."""
+    with suppress(Undecided):
+        return ModelMachine(spec).run_one(generate(seed, 14, driver=driver), check=True).steps
+    return ()
+
+
+def book(step: Step) -> list[str]:
+    """The book after a step."""
+    return [str(entry) for entry in step.book]
+
+
+def log(steps: tuple[Step, ...]) -> list[str]:
+    """Everything the kernel printed about the book."""
+    return [line for step in steps for line in step.log if "memtype" in line]
