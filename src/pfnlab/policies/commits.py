@@ -127,7 +127,8 @@ def _with_switch(profile: Profile, switch: Switch, text: str, wanted: bool, *, e
 
 
 def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
-    current = profile.tracker if era.seam == "tracker" else profile.flushes
+    policies = {"tracker": profile.tracker, "flush": profile.flushes}
+    current = policies.get(era.seam, profile.walkers.walk_page_vma)
     before = era.before or era.name
     target, other = (era.name, before) if wanted else (before, era.name)
     if current == target:
@@ -139,7 +140,9 @@ def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
         )
     if era.seam == "tracker":
         return with_tracker(profile, target)
-    return replace(profile, flushes=target)
+    if era.seam == "flush":
+        return replace(profile, flushes=target)
+    return replace(profile, walkers=profile.walkers._replace(walk_page_vma=target))
 
 
 def _refusal(profile: Profile, text: str, state: str, wanted: bool) -> str:

@@ -12,10 +12,12 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
+from pfnlab.mm.walker import Walkers
 from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import PROFILES, described
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.dispatch import close_files
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
@@ -81,7 +83,8 @@ class ModelMachine:
         profile = self.profile
         refuse_unknown(program, profile.series)
         platform, devices, whole = _place(program)
-        kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
+        walkers = Walkers(*(WALKERS[name]() for name in profile.walkers))
+        kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes](), walkers)
         kernel.start_task(MAIN_TASK)
         first = next(iter(devices.values())).start
         kernel.memory = {first + page: value for page, value in (memory or {}).items()}
@@ -173,6 +176,10 @@ def _changed(profile: Profile, change: str) -> Profile:
         return with_tracker(profile, value)
     if name == "flush" and value in FLUSHES:
         return replace(profile, flushes=value)
+    if name == "walker" and value in WALKERS:
+        return replace(profile, walkers=Walkers.all(value))
+    if name == "walker":
+        raise Misuse(f"there is no walker {value!r}: there are {', '.join(WALKERS)}")
     if name == "flush":
         raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}")
     if name == "tracker":
@@ -185,5 +192,5 @@ def _changed(profile: Profile, change: str) -> Profile:
     known = ", ".join(switches)
     raise Misuse(
         f"{change!r} changes nothing known: "
-        f"write tracker=POLICY, flush=POLICY, with=COMMIT, without=COMMIT or one of {known}"
+        f"write tracker=POLICY, flush=POLICY, walker=POLICY, with=COMMIT, without=COMMIT or one of {known}"
     )
