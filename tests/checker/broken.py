@@ -11,6 +11,7 @@ from pfnlab.hw.platform import Platform
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker
+from pfnlab.mm.walker import SpecialBits, WalkerPolicy, Walkers
 from pfnlab.policies.flushes.free_vmas import FreeVmas
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.model import ModelMachine
@@ -25,13 +26,14 @@ class Broken(ModelMachine):
         tracker: Callable[[Kernel], Tracker] = TrackCtx,
         flushes: Callable[[], FlushPlacement] = FreeVmas,
         spec: str = "7.2",
+        walker: Callable[[], WalkerPolicy] = SpecialBits,
     ) -> None:
         super().__init__(spec)
-        self._tracker, self._flushes = tracker, flushes
+        self._tracker, self._flushes, self._walker = tracker, flushes, walker
 
     def boot(self, platform: Platform) -> Kernel:
         """A kernel with these policies."""
-        return Kernel(self.profile, platform, self._tracker, self._flushes())
+        return Kernel(self.profile, platform, self._tracker, self._flushes(), Walkers.all(self._walker()))
 
 
 def checked(machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "") -> Checked:
