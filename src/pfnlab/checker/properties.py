@@ -11,14 +11,15 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
-from pfnlab.checker.moment import Judge, Moment
+from pfnlab.checker.moment import Judge, Mapping, Moment
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import Raced
 from pfnlab.checker.scope import RaceScope, Scope
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import Page
+from pfnlab.hw.pgtable import Page, Run
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.walk import normal_runs
 from pfnlab.programs.ops import Fork, Mmap
 from pfnlab.programs.words import did_you_mean
 from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
@@ -169,6 +170,32 @@ def counters(moment: Moment) -> bool | None:
     return pages and all(one.refs == len(one.vmas) for one in tracked)
 
 
+def walks_pages(moment: Moment) -> bool | None:
+    """No walker takes a device's frame for a page."""
+    if not moment.mappings:
+        return None
+    return not any(run.page is None for one in moment.mappings for run in _walked(moment, one))
+
+
+def walks_all(moment: Moment) -> bool | None:
+    """Every walker finds the pages that were copied on write."""
+    asked = False
+    for one in moment.mappings:
+        vma = one.vma
+        copies = [run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
+        asked = asked or bool(copies)
+        places = moment.kernel.walkers
+        if any(run not in normal_runs(vma, walker) for walker in places for run in copies):
+            return False
+    return True if asked else None
+
+
+def _walked(moment: Moment, one: Mapping) -> Iterator[Run]:
+    """What the walkers of all places take for pages."""
+    for walker in moment.kernel.walkers:
+        yield from normal_runs(one.vma, walker)
+
+
 def no_stale(moment: Moment) -> bool | None:
     """No processor remembers a translation the page tables do not have any more."""
     filled = [task for task in moment.kernel.tasks.values() if task.tlb._entries]
@@ -219,6 +246,8 @@ QUESTIONS: tuple[Question, ...] = (
     _always(claimed_unmapped, "request_mem_region"),
     _always(claimed_free, "request_mem_region"),
     _always(fork_whole, "fork that fails"),
+    _always(walks_pages),
+    _always(walks_all, "write", "private"),
     _always(no_warning),
     _always(counters),
     _sometimes(split, "mprotect"),
