@@ -262,6 +262,17 @@ def policies_list() -> int:
     return list_policies()
 
 
+@policies.command("matrix")
+def policies_matrix(
+    depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
+) -> int:
+    """Every policy against every property of its seam, and what it costs; takes a minute."""
+    from pfnlab.report.policies_matrix import policies_matrix
+
+    print(policies_matrix(depth), end="")
+    return 0
+
+
 @policies.command("show")
 def policies_show(name: Annotated[str, typer.Argument(metavar="NAME", help="A policy or profile.")]) -> int:
     """What one policy says."""
