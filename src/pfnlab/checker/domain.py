@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from pfnlab.checker.frozen import Naming, freeze, thaw
-from pfnlab.checker.moment import Moment
+from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.operations import Renaming, Step, area_base, area_name, operations
 from pfnlab.checker.path import Path
 from pfnlab.checker.scope import Scope
@@ -126,16 +127,31 @@ class KernelModel:
         """*path* as a program any machine can run."""
         return self.scope.program(title, asks, self.ops(path))
 
-    def perform(self, kernel: Kernel, op: Op) -> Performed:
+    def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
+        """Whether *judge* says no of the kernel the last of *ops*, in the names of a program, leaves."""
+        program = self.scope.program("", "", ops)
+        kernel, places = self._booted(), Places.of(program, self.places.devices)
+        facts: tuple[str, ...] = ()
+        try:
+            for op in ops:
+                if op.task not in kernel.tasks:
+                    return False
+                facts = self.perform(kernel, op, replace(places, whole=self.places.whole)).facts
+        except Undecided:
+            return False
+        return judge(Moment(kernel, facts, self.outcomes)) is False
+
+    def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> Performed:
         """Do *op* in *kernel*, where every message that is given once may be given again.
 
+        :param places: where its names lie; the model's own where it is an operation of a state
         :raises Undecided: the model has no rule for it
         """
         kernel._warned.clear()
         kernel.book._warned = frozenset()
         fork = isinstance(op.call, Fork)
         before = _footprint(kernel) if fork else None
-        said = OneByOne(kernel, self.places).step(op)
+        said = OneByOne(kernel, places or self.places).step(op)
         self.outcomes[Step(op).kind, said.result] += 1
         events, log = kernel.trace.take()
         facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)]

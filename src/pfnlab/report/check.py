@@ -45,6 +45,7 @@ def check_object(checked: Checked, confirmed: dict[str, dict[str, str]] | None =
         "cut": list(checked.cut),
         "properties": [_answer_item(one, (confirmed or {}).get(one.name)) for one in checked.answers],
         "fired": checked.fired,
+        "untaken": None if checked.untaken is None else list(checked.untaken),
         "seconds": round(checked.seconds, 3),
     }
 
@@ -135,4 +136,5 @@ def _emptiness(checked: Checked) -> Iterator[str]:
         results = ", ".join(f"{result} {count:,}" for result, count in checked.fired[kind].items())
         yield f"never ok: {kind} ({results})"
     counts = (f"{kind} {sum(results.values()):,}" for kind, results in checked.fired.items())
+    yield from (f"not taken: {branch}" for branch in checked.untaken or ())
     yield from textwrap.wrap("steps: " + ", ".join(counts), 110, subsequent_indent="       ")
