@@ -16,6 +16,7 @@ from pfnlab.checker.differ import compare
 from pfnlab.checker.exploration import Exploration
 from pfnlab.checker.forecast import forecast
 from pfnlab.checker.properties import Question, questions
+from pfnlab.checker.race import control, still_read
 from pfnlab.checker.scope import RaceScope, Scope, load_scope
 from pfnlab.checker.shards import side_by_side
 from pfnlab.cli.kernels import say
@@ -24,6 +25,7 @@ from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.programs.compare import judge
 from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
 from pfnlab.report.table import render
@@ -163,26 +165,40 @@ def _model(spec: str) -> ModelMachine:
 
 
 def confirm(checked: Checked, specs: list[str]) -> dict[str, dict[str, str]]:
-    """Run every counterexample on real machines; whether they show what the model says, by property."""
+    """Run every counterexample on real machines; whether they show what the model says, by property.
+
+    A race is run as it is, and once more with the kernel's flush left out by force.
+    """
     if not specs:
         return {}
     found = [(one, one.program) for one in checked.answers if one.program is not None]
     said: dict[str, dict[str, str]] = {one.name: {} for one, _ in found}
     programs = list({program.ops: program for _, program in found}.values())
+    controls = [control(program) for one, program in found if one.schedule]
     predicted = open_machine(checked.machine).run(programs)
     named = [name_machine(spec) for spec in specs]
     fetch_missing(named, say)
     for one in named:
-        seen = run_on(one, open_machine(one.spec), programs)
+        seen = run_on(one, open_machine(one.spec), [*programs, *controls])
         words = {}
-        for program, model, kernel in zip(programs, predicted, seen, strict=True):
-            verdict = judge(program, [model, kernel], {})
-            fields = sorted({difference.field for difference in verdict.differences})
-            lost = f"lost: {kernel.lost}" if kernel.lost else SAME
-            words[program.ops] = f"{DIFFERENT} in {', '.join(fields)}" if fields else lost
+        for program, model, kernel in zip(programs, predicted, seen, strict=False):
+            words[program.ops] = _comparison(program, model, kernel)
+        forced = iter(seen[len(programs) :])
         for answer, program in found:
             said[answer.name][one.spec] = words[program.ops]
+            if answer.schedule:
+                read = still_read(program, next(forced))
+                word = "STILL READS the device" if read else "does not read the device any more"
+                said[answer.name][f"{one.spec}, its flush left out by force"] = word
     return said
+
+
+def _comparison(program: Program, model: Run, kernel: Run) -> str:
+    verdict = judge(program, [model, kernel], {})
+    fields = sorted({difference.field for difference in verdict.differences})
+    if fields:
+        return f"{DIFFERENT} in {', '.join(fields)}"
+    return f"lost: {kernel.lost}" if kernel.lost else SAME
 
 
 def save(checked: Checked, folder: Path) -> None:
