@@ -166,6 +166,35 @@ def test_a_protection_has_to_be_returned(write: Write) -> None:
     assert ("remap_pfn_range", "it has to return int, and here it returned None") == refused("tracker", path)
 
 
+REFUSES = """import errno
+from pfnlab.errors import ModelledErrno
+from pfnlab.policies.trackers import track_ctx
+
+class Mine(track_ctx.TrackCtx):
+    def vmf_insert_pfn(self, vma, vpn, pfns, prot):
+        if pfns.nr {condition}:
+            raise ModelledErrno(errno.EINVAL)
+        return super().vmf_insert_pfn(vma, vpn, pfns, prot)
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "result", "entry"),
+    [("> 1", ("ok", 0), "L1"), (">= 1", ("EFAULT", "SIGBUS code=2"), "none")],
+)
+def test_an_insert_may_be_refused(
+    write: Write, condition: str, result: tuple[str, object], entry: str
+) -> None:
+    """Without a leaf there are small entries, without those a signal; a class may build on another."""
+    path = write(REFUSES.format(condition=condition))
+    ops = "pfnlab program 1\ndevice bar: pci, 512 pages\na = mmap bar[0:512] vfio shared rw\nread a[0]\n"
+
+    _, read, _ = ModelMachine(f"7.2,tracker={path}").run_one(load_text(ops), check=True).steps
+
+    assert result == (read.result, read.value)
+    assert entry in (read.ptes or ())[0].entry
+
+
 def test_a_check_that_fails_is_its_own(write: Write) -> None:
     """The policy's invariant, not pfnlab's."""
     path = write(tracker("vma.pfnmap is None or vma.pfnmap.nr == vma.nr", "vma.pfnmap is None"))

@@ -8,7 +8,7 @@ know nothing of this. Nothing is under way in a kernel that is frozen.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import blake2s
@@ -20,7 +20,6 @@ from pfnlab.hw.bits import PAGE_ACCESSED
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import TABLE_PAGES, Page, Run
 from pfnlab.hw.physmap import Resource
-from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
@@ -380,7 +379,8 @@ class _Unpacking:
         mm.def_flags, mm.stacks_shared, mm.visible, tables, runs, vmas = space
         for level, spans in zip(TABLE_PAGES, tables, strict=True):
             if spans:
-                mm.tables._tables[level] = _spans(spans)
+                there = mm.tables._tables[level]
+                there._starts, there._ends = [one[0] for one in spans], [one[1] for one in spans]
         mm.tables._runs = [self.run(run) for run in runs]
         mm.tables._starts = [run[0] for run in runs]
         for start, end, pgoff, flags, prot, _, anon in vmas:
@@ -463,13 +463,6 @@ def _attributes(value: Any) -> Iterable[str]:
     there = [name for name in slots if hasattr(value, name)] if slots else slots
     own = getattr(value, "__dict__", None)
     return [*there, *own] if own else there
-
-
-def _spans(spans: Sequence[tuple[int, int]]) -> SpanSet:
-    made = SpanSet()
-    made._starts = [start for start, _ in spans]
-    made._ends = [end for _, end in spans]
-    return made
 
 
 def _class_name(cls: type) -> int:

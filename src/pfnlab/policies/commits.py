@@ -13,6 +13,7 @@ from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.profile import Profile
+from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
 from pfnlab.policies.own import is_path, load_policy
 from pfnlab.policies.profiles import ERAS, SWITCHES
 from pfnlab.policies.switches import Era, Switch
@@ -55,7 +56,10 @@ def without_commit(profile: Profile, text: str) -> Profile:
 
 
 def with_tracker(profile: Profile, name: str) -> Profile:
-    """*profile* with the tracker *name*, or that of a file, and the book of that tracker's time."""
+    """*profile* with the tracker *name*, that of a file or of an era, and the book of that tracker's time."""
+    if name in VM_PAT_ERAS:
+        switches: dict[str, Any] = era_switches(name)
+        return replace(profile, tracker="vm_pat", **switches)
     own = load_policy(name, "tracker").make if is_path(name) else TRACKERS[name]
     return replace(profile, tracker=name, end_match=getattr(own, "END_MATCH", False))
 

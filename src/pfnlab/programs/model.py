@@ -15,6 +15,7 @@ from pfnlab.mm.profile import Profile
 from pfnlab.mm.walker import Walkers
 from pfnlab.policies.boot import boot, guards_of
 from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
+from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.policies.own import PROTOCOLS, is_path, load_policy
@@ -197,7 +198,7 @@ def _changed(profile: Profile, change: str) -> Profile:
         return without_commit(profile, value)
     if name in PROTOCOLS and is_path(value):
         load_policy(value, name)
-    if name == "tracker" and (value in TRACKERS or is_path(value)):
+    if name == "tracker" and (value in TRACKERS or value in VM_PAT_ERAS or is_path(value)):
         return with_tracker(profile, value)
     if name == "flush" and (value in FLUSHES or is_path(value)):
         return replace(profile, flushes=value)
@@ -208,7 +209,8 @@ def _changed(profile: Profile, change: str) -> Profile:
     if name == "flush":
         raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}{_OWN}")
     if name == "tracker":
-        raise Misuse(f"there is no tracker {value!r}: there are {', '.join(TRACKERS)}{_OWN}")
+        known = ", ".join([*TRACKERS, *VM_PAT_ERAS])
+        raise Misuse(f"there is no tracker {value!r}: there are {known}{_OWN}")
     if name in switches and equals and value in ("on", "off"):
         switched: dict[str, Any] = {name: value == "on"}
         return replace(profile, **switched)

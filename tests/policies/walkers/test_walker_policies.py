@@ -53,6 +53,19 @@ def test_get_user_pages(walker: str, second: str) -> None:
     assert ["EFAULT", second] == results
 
 
+@pytest.mark.parametrize("walker", WALKERS)
+def test_a_page_that_cannot_be_had(walker: str) -> None:
+    """Nobody fills a revoked entry again: EFAULT, however far a walker gets."""
+    assert "EFAULT" == revoked(walker).result
+
+
+def revoked(walker: str) -> Step:
+    """process_vm_readv of a page whose entry a revocation took."""
+    ops = (COPIED[0].replace("private", "shared"), "request_mem_region bar[0:2]", "process_vm_readv a[0]")
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine(f"7.2,walker={walker}").run_one(load_text(text), check=True).steps[2]
+
+
 def test_the_page_test_knows_no_vm_io() -> None:
     """walk_page_test skips VM_PFNMAP "but not VM_IO :)": a driver's VM_MIXEDMAP is entered."""
     mixed = ("pfnlab program 1", "device bar: pci, 16 pages", "a = mmap bar[0:1] driver mixed shared rw")
