@@ -144,7 +144,6 @@ def check(
                 length=depth or _WALK,
                 seconds=limits.seconds,
             )
-            found.cut.append(found.note)
         else:
             found = _explored(model, held, depth, limits, progress)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]
