@@ -7,16 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from pfnlab.checker.frozen import Naming, freeze, thaw
+from pfnlab.checker.frozen import freeze, thaw
 from pfnlab.checker.moment import Judge, Moment
+from pfnlab.checker.naming import Naming
 from pfnlab.checker.operations import Renaming, Step, area_base, area_name, operations
 from pfnlab.checker.path import Path
 from pfnlab.checker.scope import Scope
-from pfnlab.errors import Undecided
+from pfnlab.errors import PolicyError, Undecided
 from pfnlab.mm.kernel import Kernel
+from pfnlab.policies.boot import guards_of
+from pfnlab.policies.guard import check_deterministic
 from pfnlab.programs.model import ModelMachine, place
 from pfnlab.programs.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.places import Places
+from pfnlab.programs.printer import op_text
 from pfnlab.programs.running import OneByOne
 
 #: What an operation can leave behind that is seen only while it runs, and which kernel message says so.
@@ -89,7 +93,7 @@ class KernelModel:
             # A kernel an operation has changed nothing in is good for the next.
             kernel = kernel or self.thawed(state)
             try:
-                facts = self.perform(kernel, op).facts
+                facts = self._performed(kernel, op, state).facts
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
                 kernel = None
@@ -101,6 +105,25 @@ class KernelModel:
             yield Step(op), after
             if not unchanged:
                 kernel = None
+
+    def _performed(self, kernel: Kernel, op: Op, state: State) -> Performed:
+        """Do *op* in *kernel*, and where a policy is the user's own, once more in another kernel like it.
+
+        :raises PolicyError: the policy breaks its protocol, or does not do the same twice
+        """
+        guards = guards_of(kernel)
+        for guard in guards:
+            guard.made.clear()
+        try:
+            did = self.perform(kernel, op)
+            if guards:
+                again = self.thawed(state)
+                self.outcomes[Step(op).kind, self.perform(again, op).result] -= 1
+                for one, other in zip(guards, guards_of(again), strict=True):
+                    check_deterministic(one.path, one.made, other.made)
+        except PolicyError as wrong:
+            raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
+        return did
 
     def key(self, state: State) -> tuple[bytes, tuple[str, ...]]:
         """A state is its own key: names are canonical in it."""
