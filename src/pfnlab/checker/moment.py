@@ -17,6 +17,7 @@ from pfnlab.mm.users.driver import DriverFile
 from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.users.vfio import BAR_OFFSET, REGISTERS, VfioDevice
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.walker import WalkerPolicy
 from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 
 
@@ -91,6 +92,11 @@ class Moment:
             if pfns in ranges:
                 ranges.remove(pfns)
         return ranges
+
+    @cached_property
+    def walkers(self) -> list[WalkerPolicy]:
+        """What walkers take for a page, each policy once, however many places have it."""
+        return list({id(one): one for one in self.kernel.walkers}.values())
 
     @cached_property
     def reserved(self) -> set[int]:

@@ -11,13 +11,13 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
-from pfnlab.checker.moment import Judge, Mapping, Moment
+from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import Raced
 from pfnlab.checker.scope import RaceScope, Scope
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import Page, Run
+from pfnlab.hw.pgtable import Page
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.walk import normal_runs
 from pfnlab.programs.ops import Fork, Mmap
@@ -164,7 +164,8 @@ def walks_pages(moment: Moment) -> bool | None:
     """No walker takes a device's frame for a page."""
     if not moment.mappings:
         return None
-    return not any(run.page is None for one in moment.mappings for run in _walked(moment, one))
+    walked = (normal_runs(one.vma, walker) for one in moment.mappings for walker in moment.walkers)
+    return not any(run.page is None for runs in walked for run in runs)
 
 
 def walks_all(moment: Moment) -> bool | None:
@@ -174,16 +175,9 @@ def walks_all(moment: Moment) -> bool | None:
         vma = one.vma
         copies = [run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
         asked = asked or bool(copies)
-        places = moment.kernel.walkers
-        if any(run not in normal_runs(vma, walker) for walker in places for run in copies):
+        if any(run not in normal_runs(vma, walker) for walker in moment.walkers for run in copies):
             return False
     return True if asked else None
-
-
-def _walked(moment: Moment, one: Mapping) -> Iterator[Run]:
-    """What the walkers of all places take for pages."""
-    for walker in moment.kernel.walkers:
-        yield from normal_runs(one.vma, walker)
 
 
 def no_stale(moment: Moment) -> bool | None:
