@@ -24,11 +24,13 @@ from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 class Mapping(NamedTuple):
     """One VMA that maps a device.
 
-    :param runs: its entries that show the device, not a copy
+    :param runs: its entries that show the device
+    :param copies: those that show a page that was copied on write
     """
 
     vma: Vma
     runs: list[Run]
+    copies: list[Run]
 
     @property
     def frames(self) -> PfnRange:
@@ -72,7 +74,11 @@ class Moment:
     def mappings(self) -> list[Mapping]:
         """Every mapping of device pages, of all tasks."""
         return [
-            Mapping(vma, [run for run in runs if run.page is None and pte_present(run.bits)])
+            Mapping(
+                vma,
+                [run for run in runs if run.page is None and pte_present(run.bits)],
+                [run for run in runs if run.page is not None],
+            )
             for mm in self.mms
             for vma in mm._vmas
             if vma.flags & VM_PFNMAP and vma.file is not None

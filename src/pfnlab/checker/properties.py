@@ -170,14 +170,16 @@ def walks_pages(moment: Moment) -> bool | None:
 
 def walks_all(moment: Moment) -> bool | None:
     """Every walker finds the pages that were copied on write."""
-    asked = False
-    for one in moment.mappings:
-        vma = one.vma
-        copies = [run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
-        asked = asked or bool(copies)
-        if any(run not in normal_runs(vma, walker) for walker in moment.walkers for run in copies):
-            return False
-    return True if asked else None
+    copied = [one for one in moment.mappings if one.copies]
+    if not copied:
+        return None
+    return not any(
+        run not in found
+        for one in copied
+        for walker in moment.walkers
+        for found in (normal_runs(one.vma, walker),)
+        for run in one.copies
+    )
 
 
 def no_stale(moment: Moment) -> bool | None:
@@ -200,8 +202,7 @@ def shared(moment: Moment) -> bool | None:
 
 def copied(moment: Moment) -> bool | None:
     """A page of a device has been copied on write."""
-    vmas = (one.vma for one in moment.mappings)
-    return any(run.page is not None for vma in vmas for run in vma.mm.tables.runs(vma.start, vma.end))
+    return any(one.copies for one in moment.mappings)
 
 
 def _always(judge: Judge, *needs: str) -> Question:
