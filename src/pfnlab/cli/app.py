@@ -175,6 +175,18 @@ def check(
         int | None,
         typer.Option(metavar="MIB", min=1, help="Memory for visited states; what is more goes to disk."),
     ] = None,
+    random: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Walk at random N times instead of trying everything."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Which random walks.")] = 0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep a search that is cut there, and go on from it."),
+    ] = None,
+    untaken: Annotated[
+        bool, typer.Option("--untaken", help="List branches of the policies that were never taken.")
+    ] = False,
     confirm: Annotated[
         list[str] | None,
         typer.Option(metavar="MACHINE", help="Run every counterexample there too, as qemu:6.1."),
@@ -202,11 +214,12 @@ def check(
     from pfnlab.checker.check import Limits
     from pfnlab.cli.check import CheckRequest, check_machines
 
-    limits = Limits(depth, states, seconds, memory and memory << 20)
+    limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed)
     request = CheckRequest(
         *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
         differ=differ,
         policies=tuple(policy or ()),
+        watch=untaken,
     )
     return check_machines(request)
 
