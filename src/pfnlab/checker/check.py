@@ -133,7 +133,7 @@ def check(
     else:
         model = KernelModel(machine, scope)
         held, depth = list(properties(model, asked)), limits.depth or scope.depth
-    watching = PolicyWatch(machine.boot(qemu_q35()))
+    watching = PolicyWatch(machine.boot(qemu_q35(), {}))
     with watching if watch else nullcontext():
         if limits.walks is not None:
             found = simulate(
