@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from releasing import check_release
 
+from pfnlab.checker.check import check
+from pfnlab.checker.properties import questions
+from pfnlab.checker.scope import load_scope
 from pfnlab.programs.layout import format_text
 from pfnlab.programs.load import load_program
 from pfnlab.programs.model import ModelMachine
@@ -21,6 +24,8 @@ PACKAGED = {
     *("ARCHITECTURE.md", "CONTRIBUTING.md", "Makefile", "README.md", "pyproject.toml"),
     *("benchmarks", "changelog.d", "docs", "litmus", "src", "tests", "tools"),
 }
+#: Those that no sequence of a scope hides.
+SCOPES = sorted((ROOT / "findings").glob("*/scope.toml"))
 STATES = ("private", "reported", "public")
 
 #: Every program with every series whose kernel was asked.
@@ -141,3 +146,17 @@ def test_findings_are_not_packaged() -> None:
 
     assert ["src/pfnlab"] == build["targets"]["wheel"]["packages"]
     assert "/findings" in build["targets"]["sdist"]["exclude"]
+
+
+@pytest.mark.parametrize("path", SCOPES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("series", ["6.1", "6.12", "7.2", "7.3"])
+def test_a_search_finds_it_unaided(path: Path, series: str) -> None:
+    """
+    A scope's sentence ends with the property that a search of it breaks.
+    """
+    searched = load_scope(str(path))
+    name = searched.says.rsplit(": ")[-1]
+
+    found = check(ModelMachine(series), searched, questions([name]))
+
+    assert ["violated"] == [answer.verdict for answer in found.answers]

@@ -6,6 +6,7 @@
      +-- Discovery      a property failed, machines differ: exit 1
      +-- Misuse         bad program text, flag or name: exit 2
      |    +-- ProgramError   the same, with the place in the text
+     |    +-- PolicyError    a user's own policy breaks its seam's protocol, with the method
      +-- Undecided      the question stays open: exit 3
      |    +-- MissingTool    a tool or kernel is not here
      |    +-- LostGuest      a guest hung, died or answered nonsense
@@ -66,6 +67,19 @@ class ProgramError(Misuse):
         if not self.text:
             return head
         return f"{head}\n    {self.text}\n    {' ' * (self.column - 1)}^"
+
+
+class PolicyError(Misuse):
+    """A user's own policy breaks the protocol of its seam.
+
+    :param path: the policy's file
+    :param hook: the method that does, or None where it is the file
+    :param what: what is wrong, and what to write instead
+    """
+
+    def __init__(self, path: str, hook: str | None, what: str) -> None:
+        self.path, self.hook, self.what = path, hook, what
+        super().__init__(": ".join(filter(None, (path, hook, what))))
 
 
 class Undecided(PfnlabError):

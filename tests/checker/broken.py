@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pfnlab.checker.check import Answer, Checked, check
 from pfnlab.checker.properties import questions
@@ -11,10 +11,12 @@ from pfnlab.hw.platform import Platform
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker
+from pfnlab.mm.walker import SpecialBits, WalkerPolicy, Walkers
 from pfnlab.policies.flushes.free_vmas import FreeVmas
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.printer import op_lines
+from pfnlab.units import PfnRange
 
 
 class Broken(ModelMachine):
@@ -25,13 +27,17 @@ class Broken(ModelMachine):
         tracker: Callable[[Kernel], Tracker] = TrackCtx,
         flushes: Callable[[], FlushPlacement] = FreeVmas,
         spec: str = "7.2",
+        walker: Callable[[], WalkerPolicy] = SpecialBits,
     ) -> None:
         super().__init__(spec)
-        self._tracker, self._flushes = tracker, flushes
+        self._tracker, self._flushes, self._walker = tracker, flushes, walker
 
-    def boot(self, platform: Platform) -> Kernel:
+    def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel with these policies."""
-        return Kernel(self.profile, platform, self._tracker, self._flushes())
+        kernel = super().boot(platform, devices)
+        kernel.tracker, kernel.flushes = self._tracker(kernel), self._flushes()
+        kernel.walkers = Walkers.all(self._walker())
+        return kernel
 
 
 def checked(machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "") -> Checked:

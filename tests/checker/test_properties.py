@@ -12,13 +12,16 @@ from pfnlab.checker.properties import QUESTIONS
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgprot import pgprot_set_cachemode
+from pfnlab.hw.pgtable import Run
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.walker import SpecialBits
 from pfnlab.policies.flushes.free_vmas import FreeVmas
 from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.policies.walkers.early_refusal import EarlyRefusal
 from pfnlab.units import PfnRange, pfn_to_phys
 
 MAPPED = "new = mmap bar[0:3] wc shared rw"
@@ -180,6 +183,29 @@ def test_a_mapping_revocations_miss_is_found() -> None:
     assert ["a = mmap bar[0:2] vfio shared rw", "read a[0]", "memory_disable bar"] == lines(found)
 
 
+class TakesFrames(SpecialBits):
+    """Takes whatever an entry maps for a page."""
+
+    def vm_normal_page(self, vma: Vma, entry: Run) -> bool:
+        return True
+
+
+def test_a_walker_that_takes_frames_is_found() -> None:
+    """A walker that does not look at special bits is found."""
+    found = answer(Broken(walker=TakesFrames), "walks_pages", MAPPED)
+
+    assert ["a = mmap bar[0:3] wc shared rw"] == lines(found)
+
+
+def test_a_walker_that_misses_copies_is_found() -> None:
+    """A walker that leaves at the VMA misses what was copied there (seed 001)."""
+    mapped = "new = mmap bar[0:3] devmem private rw"
+    found = answer(Broken(walker=EarlyRefusal), "walks_all", mapped, "write <whole> 1")
+
+    assert ["a = mmap bar[0:3] devmem private rw", "write a[0] 1"] == lines(found)
+    assert "holds" == answer(Broken(), "walks_all", mapped, "write <whole> 1").verdict
+
+
 def test_files_that_are_not_revoked_are_found() -> None:
     """A kernel that revokes /dev/mem only leaves PCI files mapped."""
     found = answer(
@@ -205,8 +231,19 @@ def test_what_should_happen_sometimes_and_never_does_is_found(
 
 
 def test_every_property_is_seen_to_fail() -> None:
-    """No property is without a policy that breaks it here."""
-    elsewhere = {"direct_map", "no_stale", "memory_off", "claimed_unmapped", "split", "shared", "copied"}
+    """No property is without a policy that breaks it here, or a scope in tests/test_findings.py."""
+    elsewhere = {
+        "removed_unmapped",
+        "walks_pages",
+        "walks_all",
+        "direct_map",
+        "no_stale",
+        "memory_off",
+        "claimed_unmapped",
+        "split",
+        "shared",
+        "copied",
+    }
 
     assert {question.name for question in QUESTIONS} == {row[0] for row in TRACKERS} | elsewhere
 

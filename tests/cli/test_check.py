@@ -105,6 +105,14 @@ def test_policies_that_are_the_same(ask: Ask) -> None:
     assert (0, None) == (answer.code, json.loads(answer.out)["program"])
 
 
+def test_a_policy_of_ones_own(ask: Ask) -> None:
+    """The documented example is exact where track_ctx is not."""
+    own = Path(__file__).parent.parent.parent / "docs" / "own-policy" / "per_vma.py"
+    asked = "check", "--on", "model:7.2", "--scope", "small", "--property", "exact"
+
+    assert [1, 0] == [ask(*asked).code, ask(*asked, "--policy", own).code]
+
+
 def test_a_race_is_printed_with_its_schedule(ask: Ask, tmp_path: Path) -> None:
     """A race that breaks a property shows who goes on where, and a program."""
     answer = ask(*("check", "--on", "model:7.2,flush=none", "--scope", "race", "--property", "told_free"))

@@ -15,7 +15,8 @@ from pfnlab.lab.placement import check_placeable
 from pfnlab.programs.checks import check_program
 from pfnlab.programs.form import from_json, to_json
 from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import ADVICE, Walk, Walker, is_held, tasks_of
+from pfnlab.programs.ops import ADVICE, is_held, tasks_of
+from pfnlab.programs.walk_calls import Walk, Walker
 
 NUMBERS = st.integers(0, 1 << 32)
 _ANY = st.booleans()

@@ -5,13 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.lab.walked import read_walk
-from pfnlab.programs.ops import (
-    Status,
-    Walk,
-    Walker,
-)
 from pfnlab.programs.places import Places
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import Status, Walk, Walker
 from pfnlab.units import PfnRange
 
 PLACES = Places({"bar": PfnRange(0xF8000, 0xF8010)}, {"a": (1 << 32, 8)})

@@ -189,4 +189,37 @@ def test_ordinary_memory_is_filled(series: str, advice: str) -> None:
 def test_no_rule_is_undecided(series: str) -> None:
     """Where the model has no rule for ordinary memory, it says so instead of guessing."""
     with pytest.raises(Undecided):
-        run(series, "a = mmap anon[0:2] private rw", "madvise a cold")
+        run(series, "a = mmap anon[0:2] private rw", "madvise a free")
+
+
+@every_series
+@pytest.mark.parametrize("advice", ["cold", "pageout"])
+@pytest.mark.parametrize(
+    "mapping", ["a = mmap anon[0:2] private rw", "a = mmap bar[0:2] driver mixed private rw"]
+)
+def test_advice_ages_pages(series: str, advice: str, mapping: str) -> None:
+    """Ordinary pages seem unused; MADV_PAGEOUT leaves those alone that cannot go, from 6.12 on."""
+    *_, aged, _ = run(series, mapping, "write a[0] 3", f"madvise a {advice}")
+    young = advice == "pageout" and series != "6.1"
+    (entry,) = [seen.entry.split() for seen in aged.ptes or () if seen.target]
+
+    assert young == ("A" in entry)
+    assert int(not young) == aged.flushes
+
+
+@every_series
+def test_a_shared_page_does_not_age(series: str) -> None:
+    """Others may be using it."""
+    *_, advised, _ = run(
+        series, "a = mmap anon[0:2] private rw", "write a[0] 3", "c = fork", "madvise a cold"
+    )
+
+    assert 0 == advised.flushes
+
+
+@every_series
+def test_locked_memory_does_not_age(series: str) -> None:
+    """EINVAL, as for advice that takes pages away."""
+    *_, advised, _ = run(series, "a = mmap anon[0:2] private rw", "mlock a", "madvise a cold")
+
+    assert "EINVAL" == advised.result

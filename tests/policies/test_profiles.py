@@ -56,6 +56,14 @@ def test_flushes_of_each_era() -> None:
     assert ["none", "end_vma", "free_vmas"] == [PROFILES[one].flushes for one in ("5.15", "6.1", "6.16")]
 
 
+def test_walkers_of_each_era() -> None:
+    """smaps skipped PFN mappings up to 6.1; what other walkers do has not changed (F02)."""
+    assert ["page_test_skip", "special_bits"] == [
+        PROFILES[one].walkers.walk_page_vma for one in ("6.1", "6.2")
+    ]
+    assert 1 == len({profile.walkers._replace(walk_page_vma="") for profile in PROFILES.values()})
+
+
 def test_end_match_goes_with_vm_pat() -> None:
     """Only the old tracker's book shrinks entries (S2.4)."""
     assert [profile.tracker == "vm_pat" for profile in PROFILES.values()] == [
@@ -66,7 +74,6 @@ def test_end_match_goes_with_vm_pat() -> None:
 @pytest.mark.parametrize(
     ("switch", "first"),
     [
-        ("smaps_counts_copies", "6.2"),
         ("mtrr_merged_map", "6.5"),
         ("saved_dirty", "6.6"),
         ("mseal", "6.10"),

@@ -38,8 +38,6 @@ from pfnlab.programs.ops import (
     ADVICE,
     LOWMEM_VIAS,
     PCI_VIAS,
-    RANGE_WALKERS,
-    STORING_WALKERS,
     Area,
     Call,
     Device,
@@ -51,7 +49,6 @@ from pfnlab.programs.ops import (
     Leaked,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -62,20 +59,18 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
-    ProcessVmReadv,
     Program,
     Read,
     ReadMemtypeList,
     Release,
     RemapFilePages,
-    Status,
     Thread,
     Via,
-    Walk,
     Write,
 )
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import RANGE_WALKERS, STORING_WALKERS, Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.words import (
     DRIVER_HOW,
     DRIVER_MODES,

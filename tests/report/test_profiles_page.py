@@ -26,5 +26,5 @@ def test_every_switch_is_listed() -> None:
     """A header, the two seams, then all switches."""
     lines = profile_lines("6.8")
 
-    assert 4 + len(SWITCHES) == len(lines)
+    assert 5 + len(SWITCHES) == len(lines)
     assert lines[0].startswith("profile 6.8, not confirmed on a kernel")

@@ -26,6 +26,7 @@ from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AnonVma, Vma
+from pfnlab.policies.guard import unguarded
 from pfnlab.programs.ops import AREA_ALIGN_PAGES, FIRST_AREA_PAGE, MAIN_TASK
 from pfnlab.units import PfnRange
 
@@ -124,6 +125,7 @@ class Packing:
         self._bits = -1 if naming is None else _KEPT
         self._known: dict[int, Any] = {id(getattr(kernel, part)): ("K", part) for part in _PARTS}
         self._known[id(kernel)] = ("K", "")
+        self._known[id(unguarded(kernel.tracker))] = ("K", "tracker")
         for number, mm in enumerate(mms):
             self._known[id(mm)] = ("m", number)
         self.vmas = {id(vma): number for number, vma in enumerate(vmas)}
@@ -268,8 +270,8 @@ def _booked(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:
 def _remembered(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:
     """What policies and drivers remember, in an order that :func:`thaw` repeats."""
     return (
-        tuple(packing.attributes(kernel.tracker)),
-        tuple(packing.attributes(kernel.flushes)),
+        tuple(packing.attributes(unguarded(kernel.tracker))),
+        tuple(packing.attributes(unguarded(kernel.flushes))),
         tuple(packing.pack(vma.pfnmap) for vma in vmas),
         packing.pack(kernel.driver),
         packing.pack(kernel.vfio),
@@ -310,8 +312,8 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
         kernel.claim(Resource(*resource))
     kernel.undecoded = tuple(PfnRange(*pfns) for pfns in machine[1])
     tracker, flushes, pfnmaps, driver, vfio, pci = remembered
-    unpacking.attributes(kernel.tracker, tracker)
-    unpacking.attributes(kernel.flushes, flushes)
+    unpacking.attributes(unguarded(kernel.tracker), tracker)
+    unpacking.attributes(unguarded(kernel.flushes), flushes)
     # In the order in which they were packed: a number stands for what was met before.
     for vma, pfnmap in zip(vmas, pfnmaps, strict=True):
         if pfnmap is not None:
@@ -405,7 +407,7 @@ class _Unpacking:
             case "c":
                 return _CONSTANTS[value[1]]
             case "K":
-                return getattr(self.kernel, value[1]) if value[1] else self.kernel
+                return unguarded(getattr(self.kernel, value[1])) if value[1] else self.kernel
             case "m":
                 return self.mms[value[1]]
             case "v":

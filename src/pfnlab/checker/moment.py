@@ -47,9 +47,9 @@ class Mapping(NamedTuple):
         return isinstance(file, PciBar | DevMem) or (isinstance(file, DriverFile) and file.how == "remap")
 
     @property
-    def revoked_as(self) -> str:
-        """The address space object it is in, which says whose revocations reach it."""
-        return self.vma.file.mapping if self.vma.file is not None else ""
+    def kind(self) -> str:
+        """Of its file, which says whose revocations should reach it."""
+        return self.vma.file.kind if self.vma.file is not None else ""
 
 
 class Moment:

@@ -11,17 +11,22 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
-from pfnlab.checker.moment import Judge, Moment
+from pfnlab.checker.moment import Judge, Mapping, Moment
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import Raced
 from pfnlab.checker.scope import RaceScope, Scope
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import Page
+from pfnlab.hw.pgtable import Page, Run
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.walk import normal_runs
 from pfnlab.programs.ops import Fork, Mmap
 from pfnlab.programs.words import did_you_mean
 from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
+
+#: The files a PCI device has, and those a claim revokes, by :attr:`~pfnlab.mm.vma.MappedFile.kind`.
+PCI_FILES = ("wc", "uc", "proc")
+REVOKED = (*PCI_FILES, "mem")
 
 
 class Question(NamedTuple):
@@ -104,21 +109,27 @@ def direct_map(moment: Moment) -> bool | None:
 def memory_off(moment: Moment) -> bool | None:
     """While a device's memory is off, nothing maps it through the driver that switched it off."""
     off = moment.kernel.undecoded
-    return not any(_shows(moment, pfns, "vfio") for pfns in off) if off else None
+    return not any(_shows(moment, pfns, ("vfio",)) for pfns in off) if off else None
+
+
+def removed_unmapped(moment: Moment) -> bool | None:
+    """After a device was removed, nothing maps it through the files it had."""
+    gone = [device.bar for device in moment.kernel.pci.values() if not device.known]
+    return not any(_shows(moment, pfns, PCI_FILES) for pfns in gone) if gone else None
 
 
 def claimed_unmapped(moment: Moment) -> bool | None:
     """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
     claimed = _claimed(moment.kernel)
-    return None if claimed is None else not _shows(moment, claimed, "iomem")
+    return None if claimed is None else not _shows(moment, claimed, REVOKED)
 
 
-def _shows(moment: Moment, pfns: PfnRange, mapping: str) -> bool:
-    """Whether a mapping that is revoked as *mapping* shows one of these frames."""
+def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
+    """Whether a mapping of a file of one of these *kinds* shows one of these frames."""
     return any(
         pfns.overlaps(PfnRange(run.pfn, run.pfn + run.end - run.start))
         for one in moment.mappings
-        if one.revoked_as == mapping
+        if one.kind in kinds
         for run in one.runs
     )
 
@@ -128,7 +139,7 @@ def claimed_free(moment: Moment) -> bool | None:
     claimed = _claimed(moment.kernel)
     if claimed is None:
         return None
-    drivers = [one.frames for one in moment.mappings if one.revoked_as != "iomem"]
+    drivers = [one.frames for one in moment.mappings if one.kind not in REVOKED]
     old = [pfns for pfns in moment.reservations if pfns.overlaps(claimed)]
     return all(any(pfns.overlaps(one) for one in drivers) for pfns in old)
 
@@ -157,6 +168,32 @@ def counters(moment: Moment) -> bool | None:
         return None
     pages = all(page.mapcount == count for page, count in used.items())
     return pages and all(one.refs == len(one.vmas) for one in tracked)
+
+
+def walks_pages(moment: Moment) -> bool | None:
+    """No walker takes a device's frame for a page."""
+    if not moment.mappings:
+        return None
+    return not any(run.page is None for one in moment.mappings for run in _walked(moment, one))
+
+
+def walks_all(moment: Moment) -> bool | None:
+    """Every walker finds the pages that were copied on write."""
+    asked = False
+    for one in moment.mappings:
+        vma = one.vma
+        copies = [run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
+        asked = asked or bool(copies)
+        places = moment.kernel.walkers
+        if any(run not in normal_runs(vma, walker) for walker in places for run in copies):
+            return False
+    return True if asked else None
+
+
+def _walked(moment: Moment, one: Mapping) -> Iterator[Run]:
+    """What the walkers of all places take for pages."""
+    for walker in moment.kernel.walkers:
+        yield from normal_runs(one.vma, walker)
 
 
 def no_stale(moment: Moment) -> bool | None:
@@ -205,9 +242,12 @@ QUESTIONS: tuple[Question, ...] = (
     _always(direct_map, "low memory"),
     _always(no_stale, "write"),
     _always(memory_off, "memory_disable"),
+    _always(removed_unmapped, "remove"),
     _always(claimed_unmapped, "request_mem_region"),
     _always(claimed_free, "request_mem_region"),
     _always(fork_whole, "fork that fails"),
+    _always(walks_pages),
+    _always(walks_all, "write", "private"),
     _always(no_warning),
     _always(counters),
     _sometimes(split, "mprotect"),

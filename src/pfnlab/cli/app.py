@@ -71,11 +71,16 @@ def run(
     promote: Annotated[
         bool, typer.Option("--promote", help="Keep what real kernels did as NAME.expected.json.")
     ] = False,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE.py", help="A policy of your own, in place of that of every model."),
+    ] = None,
 ) -> int:
     """Run programs on machines and print the machines side by side, differences marked."""
     from pfnlab.cli.run import RunRequest, run_programs
 
-    return run_programs(RunRequest(programs, on or [], as_json, steps, profile, promote, trace))
+    asked = RunRequest(programs, on or [], as_json, steps, profile, promote, trace, tuple(policy or ()))
+    return run_programs(asked)
 
 
 @app.command()
@@ -177,6 +182,10 @@ def check(
     save: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Keep every counterexample as a program.")
     ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE.py", help="A policy of your own, in place of that of every model."),
+    ] = None,
     differ: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -197,6 +206,7 @@ def check(
     request = CheckRequest(
         *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
         differ=differ,
+        policies=tuple(policy or ()),
     )
     return check_machines(request)
 

@@ -15,7 +15,7 @@ from pfnlab.checker.exploration import Exploration
 from pfnlab.checker.properties import Question, questions
 from pfnlab.checker.scope import RaceScope, Scope, load_scope
 from pfnlab.cli.kernels import say
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on
+from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, with_policies
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.programs.compare import judge
@@ -33,6 +33,7 @@ class CheckRequest(msgspec.Struct, frozen=True):
 
     :param confirm: machines that run every counterexample
     :param save: a folder for counterexamples
+    :param policies: files with policies of the user's own, in place of every model's
     :param differ: two policies or models to be told apart, instead of a check
     """
 
@@ -44,6 +45,7 @@ class CheckRequest(msgspec.Struct, frozen=True):
     save: Path | None = None
     as_json: bool = False
     differ: tuple[str, str] | None = None
+    policies: tuple[str, ...] = ()
 
 
 def check_machines(request: CheckRequest) -> int:
@@ -52,7 +54,7 @@ def check_machines(request: CheckRequest) -> int:
     if request.differ is not None:
         return tell_apart(request, scope, request.differ)
     asked = questions(request.properties, scope)
-    machines = [_model(spec) for spec in request.on or [f"model:{newest_series()}"]]
+    machines = [_model(spec) for spec in _specs(request)]
     for spec in request.confirm:
         name_machine(spec)
     code = 0
@@ -67,6 +69,10 @@ def check_machines(request: CheckRequest) -> int:
             save(checked, request.save)
         code = max(code, _code(checked), key=(0, 3, 1).index)
     return code
+
+
+def _specs(request: CheckRequest) -> list[str]:
+    return with_policies(request.on or [f"model:{newest_series()}"], request.policies)
 
 
 def _check(
@@ -88,7 +94,7 @@ def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[st
     """The shortest program on which two policies differ, and what both do with it; the exit code."""
     if isinstance(scope, RaceScope):
         raise Misuse(f"--differ compares operations one after the other: scope {scope.name} has races")
-    base = (request.on or [f"model:{newest_series()}"])[0]
+    base = _specs(request)[0]
     machines = [_model(_replaced(base, policy)) for policy in differ]
     limits = request.limits
     flushes = any(policy.startswith("flushes/") for policy in differ)
@@ -114,8 +120,11 @@ def _replaced(base: str, policy: str) -> str:
     words = {"trackers": "tracker", "flushes": "flush", "walkers": "walker"}
     if policy.startswith("model:"):
         return policy
+    if policy.endswith(".py"):
+        return with_policies([base], [policy])[0]
     if seam not in words or not name:
-        raise Misuse(f"{policy!r} names no policy: write trackers/NAME, flushes/NAME or model:...")
+        forms = "trackers/NAME, flushes/NAME, walkers/NAME, FILE.py or model:..."
+        raise Misuse(f"{policy!r} names no policy: write {forms}")
     return f"{base},{words[seam]}={name}"
 
 

@@ -81,6 +81,21 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     )
 
 
+def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """The machines *specs*, every model with the policies of the files *paths* in place of its own.
+
+    :raises Misuse: a file is no policy, or there is no model to give it to
+    """
+    if not paths:
+        return list(specs)
+    from pfnlab.policies.own import load_policy
+
+    if not any(spec.startswith("model:") for spec in specs):
+        raise Misuse("--policy is for models: add --on model:SERIES")
+    changes = "".join(f",{load_policy(path).seam}={path}" for path in paths)
+    return [spec + changes if spec.startswith("model:") else spec for spec in specs]
+
+
 def open_machine(spec: str, profile: str | None = None) -> Machine:
     """The machine behind a name; a kernel that is not here yet is fetched when it runs.
 

@@ -35,6 +35,8 @@ def list_policies() -> int:
         for policy in policies:
             if policy.seam == seam:
                 print(f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}")
+        if seam == "trackers":
+            _list_eras(width)
     print("profiles")
     confirmed, others = _by_trust()
     print(f"  {', '.join(confirmed)}")
@@ -43,15 +45,22 @@ def list_policies() -> int:
 
 
 def show_policy(name: str) -> int:
-    """What one policy says and how it is written, or the switches of one profile."""
+    """What one policy says and how it is written, or the switches of one era or profile."""
     if name in all_series():
         from pfnlab.report.profiles_page import profile_lines
 
         print("\n".join(profile_lines(name)))
         return 0
+    from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
+
+    if name in VM_PAT_ERAS:
+        print(f"{name}: {VM_PAT_ERAS[name]}\n")
+        for switch, on in era_switches(name).items():
+            print(f"{switch:<26} {'on' if on else 'off'}")
+        return 0
     policies = {policy.name: policy for policy in _policies()}
     if name not in policies:
-        known = [*policies, *all_series()]
+        known = [*policies, *VM_PAT_ERAS, *all_series()]
         close = difflib.get_close_matches(name, known, n=1)
         guess = f"did you mean {close[0]}? " if close else ""
         raise Misuse(f"there is no policy or profile {name!r}: {guess}known are {', '.join(known)}")
@@ -79,6 +88,14 @@ def check_series(series: str) -> None:
     """
     if series not in all_series():
         raise Misuse(f"there is no profile {series!r}: known are {', '.join(all_series())}")
+
+
+def _list_eras(width: int) -> None:
+    """One tracker with the repairs of its time."""
+    from pfnlab.policies.eras import VM_PAT_ERAS
+
+    for name, says in VM_PAT_ERAS.items():
+        print(f"  {name:<{width}}   {says}")
 
 
 def _by_trust() -> tuple[list[str], list[str]]:

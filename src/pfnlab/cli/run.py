@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.cli.kernels import say
-from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on
+from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, with_policies
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
 from pfnlab.programs.compare import Outcome, Verdict, judge
@@ -38,6 +38,7 @@ class RunRequest(msgspec.Struct, frozen=True):
     profile: str | None = None
     promote: bool = False
     trace: bool = False
+    policies: tuple[str, ...] = ()
 
 
 def run_programs(request: RunRequest) -> int:
@@ -60,7 +61,7 @@ def run_programs(request: RunRequest) -> int:
 
 
 def _machines(request: RunRequest) -> list[Named]:
-    specs = request.on or [f"model:{newest_series()}"]
+    specs = with_policies(request.on or [f"model:{newest_series()}"], request.policies)
     machines = [name_machine(spec, request.profile) for spec in specs]
     if request.promote:
         for named in machines:

@@ -43,8 +43,6 @@ from pfnlab.programs.driver_calls import (
 )
 from pfnlab.programs.ops import (
     ADVICE,
-    RANGE_WALKERS,
-    STORING_WALKERS,
     Call,
     Exec,
     Exit,
@@ -53,7 +51,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -63,18 +60,23 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    ProcessVmReadv,
     Read,
     ReadMemtypeList,
     RemapFilePages,
-    Status,
     Via,
-    Walk,
-    Walker,
     Write,
 )
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import (
+    RANGE_WALKERS,
+    STORING_WALKERS,
+    Mincore,
+    ProcessVmReadv,
+    Status,
+    Walk,
+    Walker,
+)
 from pfnlab.programs.words import ANON
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")

@@ -24,10 +24,10 @@ from pfnlab.programs.ops import (
     Op,
     Program,
     RemapFilePages,
-    Walk,
     Write,
 )
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import Walk
 from pfnlab.programs.words import ANON
 
 #: Words from the plainest on: one is only ever replaced by one before it.

@@ -12,19 +12,17 @@ from dataclasses import dataclass, replace
 from pfnlab.errors import Misuse
 from pfnlab.programs.driver_calls import DRIVER_RAM_PAGES, RequestMemRegion
 from pfnlab.programs.ops import (
-    STORING_WALKERS,
     Call,
     Device,
-    Mincore,
     Mmap,
     Program,
     RemapFilePages,
-    Walk,
     Write,
     uses_slot,
     uses_vfio,
 )
 from pfnlab.programs.places import PAST_END_PAGES, Places, alignment
+from pfnlab.programs.walk_calls import STORING_WALKERS, Mincore, Walk
 from pfnlab.units import PfnRange
 
 #: Windows of the BAR and of low memory are multiples of so many pages.

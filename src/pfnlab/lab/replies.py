@@ -20,17 +20,15 @@ from pfnlab.programs.ops import (
     Exec,
     Exit,
     Kill,
-    Mincore,
     Mremap,
     Op,
     Program,
-    Status,
-    Walk,
     tasks_of,
 )
 from pfnlab.programs.printer import op_lines
 from pfnlab.programs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import Mincore, Status, Walk
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
 
 #: How the list of debugfs names a cache mode, and how observations do.

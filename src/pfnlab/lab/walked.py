@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.programs.ops import Status, Walk
 from pfnlab.programs.places import Places
+from pfnlab.programs.walk_calls import Status, Walk
 from pfnlab.programs.walking import PAGEMAP_WORDS, pagemap_text
 from pfnlab.units import PAGE_SHIFT
 

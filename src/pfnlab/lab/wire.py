@@ -37,7 +37,6 @@ from pfnlab.programs.driver_calls import (
 )
 from pfnlab.programs.ops import (
     ADVICE,
-    RANGE_WALKERS,
     Call,
     Exec,
     Exit,
@@ -45,7 +44,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -55,21 +53,19 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    ProcessVmReadv,
     Program,
     Read,
     ReadMemtypeList,
     Release,
     RemapFilePages,
-    Status,
     Thread,
     Via,
-    Walk,
     Write,
     tasks_of,
 )
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import RANGE_WALKERS, Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.

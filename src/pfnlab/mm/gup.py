@@ -7,8 +7,8 @@ import errno
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_present, pte_write
 from pfnlab.hw.pgtable import Run
-from pfnlab.mm.fault import fault_in
-from pfnlab.mm.flags import VM_IO, VM_PFNMAP, VM_READ, VM_WRITE, is_cow_mapping
+from pfnlab.mm.fault import ZERO_PFN, Signal, fault_in
+from pfnlab.mm.flags import VM_READ, VM_WRITE, is_cow_mapping
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -16,18 +16,25 @@ from pfnlab.mm.vma import Vma
 def get_user_page(
     mm: MmStruct, vpn: int, *, write: bool = False, force: bool = False, pin: bool = False
 ) -> Run:
-    """The entry of page *vpn*, faulted in where necessary; PFN mappings are refused unseen (S7.1.1).
+    """The entry of page *vpn*, faulted in where necessary; kernels refuse PFN mappings unseen (S7.1.1).
 
     :param force: whatever the VMA's protection is (FOLL_FORCE)
     :param pin: a page that others share is copied first, so that it stays what it is (FOLL_PIN)
     :raises ModelledErrno: EFAULT
     """
+    walker = mm.kernel.walkers.get_user_pages
     with mm.mmap_lock.read():
         vma = mm.vma_lookup(vpn)
-        if vma is None or vma.flags & (VM_IO | VM_PFNMAP) or not _permits(vma, write, force):
+        if vma is None or not walker.walk_page_test(vma) or not _permits(vma, write, force):
             raise ModelledErrno(errno.EFAULT)
         while (entry := mm.tables.entry(vpn)) is None or not _suits(entry, write, force):
-            fault_in(vma, vpn, write)
+            try:
+                fault_in(vma, vpn, write)
+            except Signal:
+                raise ModelledErrno(errno.EFAULT) from None
+        zero = entry.page is None and entry.pfn == ZERO_PFN
+        if not zero and not walker.vm_normal_page(vma, entry):
+            raise ModelledErrno(errno.EFAULT)
         if pin and not write and entry.page is not None and not entry.page.exclusive:
             fault_in(vma, vpn, False, unshare=True)
             entry = mm.tables.entry(vpn)

@@ -5,9 +5,10 @@ The tracker says the cache mode; the kernel's two look the frame up in the book 
 
 from __future__ import annotations
 
-from pfnlab.errors import Undecided
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import LEAF_PAGES, Run
+from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PfnRange
@@ -18,11 +19,15 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
 
     :param prot: the protection wanted (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
     :raises Undecided: where the kernel stops with BUG: a private or an unmarked VMA
+    :raises Signal: SIGBUS when the tracker refuses, as none in a kernel does
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
         raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping")
     with vma.mm.kernel.processors.inside("vmf_insert_pfn_prot"):
-        prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, vpn, PfnRange(pfn, pfn + 1), prot)
+        try:
+            prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, vpn, PfnRange(pfn, pfn + 1), prot)
+        except ModelledErrno:
+            raise Signal("SIGBUS", 2) from None
         if vma.mm.tables.entry(vpn) is None:
             vma.mm.tables.set(Run(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
 
@@ -31,6 +36,7 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
     """vmf_insert_pfn_pmd, vmf_insert_pfn_pud: fill an empty entry above the lowest level (S5.6).
 
     :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
+    :raises ModelledErrno: the tracker refuses; smaller entries may do
     """
     pfns = PfnRange(pfn, pfn + LEAF_PAGES[level])
     prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)

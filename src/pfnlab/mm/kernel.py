@@ -21,6 +21,7 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.unmap import exit_mmap
 from pfnlab.mm.vma import AddressSpace, Vma
+from pfnlab.mm.walker import SpecialBits, WalkerPolicy, Walkers
 from pfnlab.trace import Trace
 from pfnlab.units import PfnRange
 
@@ -57,6 +58,7 @@ class Kernel:
     :param platform: the machine below it
     :param tracker: makes the tracker, which needs the kernel to work on
     :param flushes: when flushes of PFN VMAs are forced
+    :param walkers: what walkers take for a page
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Kernel:
         platform: Platform,
         tracker: Callable[[Kernel], Tracker],
         flushes: FlushPlacement | None = None,
+        walkers: Walkers[WalkerPolicy] | None = None,
     ) -> None:
         self.profile = profile
         self.platform = platform
@@ -81,6 +84,7 @@ class Kernel:
         )
         self.tracker = tracker(self)
         self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
+        self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
         #: First words of device pages; what was never written is 0.
         self.memory: dict[int, int] = {}
         #: Device pages that do not answer: a load from them gives 0, a store is lost.

@@ -6,6 +6,7 @@ import errno
 from contextlib import AbstractContextManager, nullcontext
 
 from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.hw.bits import PAGE_ACCESSED
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
     VM_DONTCOPY,
@@ -131,6 +132,8 @@ def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather 
     if not vma.flags & VM_PFNMAP and advice in _ALLOWED_MIXED:
         if advice == "dontneed":
             _zap(vma, start, end, tlb)
+        else:
+            _age(vma, start, end, advice)
         return
     if advice in _REFUSED_SPECIAL:
         raise ModelledErrno(errno.EINVAL)
@@ -159,6 +162,10 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGathe
         _zap(vma, start, end, tlb)
     elif advice == "dontneed_locked":
         _zap(vma, start, end, tlb)
+    elif advice == "cold" or advice == "pageout":
+        if vma.flags & VM_LOCKED:
+            raise ModelledErrno(errno.EINVAL)
+        _age(vma, start, end, advice)
     elif advice == "remove":
         raise ModelledErrno(errno.EINVAL)
     elif advice == "populate_read" or advice == "populate_write":
@@ -179,6 +186,23 @@ def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
     zap_vma(own, vma, start, end)
     if tlb is None:
         own.finish()
+
+
+def _age(vma: Vma, start: int, end: int, advice: str) -> None:
+    """madvise_cold, madvise_pageout: ordinary pages nobody else maps seem unused from now on.
+
+    There is no swap, so none of them goes.
+    """
+    mm, flushes = vma.mm, vma.mm.kernel.flushes
+    tlb = MmuGather(mm)
+    flushes.tlb_start_vma(tlb, vma)
+    if advice == "cold" or not mm.kernel.profile.pageout_keeps_young:
+        for run in mm.tables.runs(start, end):
+            if run.page is not None and run.page.mapcount == 1 and run.bits & PAGE_ACCESSED:
+                mm.tables.change(run.start, run.end, lambda one: one.bits & ~PAGE_ACCESSED)
+                tlb.extend(run.start, run.end)
+    flushes.tlb_end_vma(tlb, vma)
+    tlb.finish()
 
 
 def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:

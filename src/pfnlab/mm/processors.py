@@ -89,6 +89,7 @@ class Processors:
     :ivar held: the operation that stands at its place
     :ivar waiting: those that wait, in the order they began
     :ivar omitted: something was left out by force, so that rules need not hold any more
+    :ivar turns: how often an operation began or went on
     """
 
     def __init__(self, on_turn: Callable[[str], None] = lambda task: None) -> None:
@@ -97,6 +98,7 @@ class Processors:
         self.held: Operation | None = None
         self.waiting: list[Operation] = []
         self.omitted = False
+        self.turns = 0
 
     # Driving.
 
@@ -132,6 +134,7 @@ class Processors:
 
     def _run(self, operation: Operation) -> None:
         self._now = operation
+        self.turns += 1
         self._on_turn(operation.task)
         try:
             result = operation.run.switch()

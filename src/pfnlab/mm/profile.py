@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pfnlab.mm.walker import Walkers
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -26,11 +28,11 @@ class Profile:
     :ivar mremap_many_vmas: a same-size mremap may move several VMAs (S5.8)
     :ivar devmem_mmap_prepare: /dev/mem maps in two phases, the old mapping gone in between (S4.7)
     :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size (S5.9)
-    :ivar smaps_counts_copies: smaps walks PFN mappings and counts their copied pages (S7.5)
     :ivar overcommit_names_bytes: memory that cannot be committed is logged with its size
     :ivar unfaulted_unaccounted: losing write permission gives back the charge of untouched anonymous memory
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     :ivar flushes: the policy that places forced flushes of PFN VMAs
+    :ivar walkers: the policies that say what walkers take for a page, by place
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
     :ivar exit_frees_at_once: exit frees VMAs by a function of its own, without waiting for readers
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
@@ -63,6 +65,7 @@ class Profile:
     :ivar vfio_remaps: a fault in a vfio-pci mapping remaps and books all of it (S9.4)
     :ivar vfio_claims_when_opened: vfio-pci claims a BAR when the device is opened, not when the BAR is mapped
     :ivar anon_inodes_noexec: files without a name are of a file system without execution
+    :ivar pageout_keeps_young: MADV_PAGEOUT leaves the accessed bit of pages that stay
     :ivar huge_pfnmap: drivers can fill leaves of 2 MiB and 1 GiB (vmf_insert_pfn_pmd, S5.6)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
@@ -70,6 +73,7 @@ class Profile:
     series: str
     tracker: str
     flushes: str
+    walkers: Walkers[str]
     end_match: bool
     dontunmap_drops_account: bool
     pgprot_replaces: bool
@@ -81,7 +85,6 @@ class Profile:
     mremap_many_vmas: bool
     devmem_mmap_prepare: bool
     fallocate_checks_op_first: bool
-    smaps_counts_copies: bool
     unfaulted_unaccounted: bool
     overcommit_names_bytes: bool
     populate_stops_at_hole: bool
@@ -117,5 +120,6 @@ class Profile:
     vfio_remaps: bool
     vfio_claims_when_opened: bool
     anon_inodes_noexec: bool
+    pageout_keeps_young: bool
     huge_pfnmap: bool
     huge_faults_ignore_thp: bool

@@ -68,11 +68,12 @@ class Tracker(Protocol):
         """The struct pages of *pfns* go."""
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """A fault handler is about to fill the empty entry at *vpn*.
+        """A fault handler is about to fill the entry at *vpn*, if it is empty.
 
         :param pfns: the frame, or those of a whole leaf
         :param prot: the protection wanted
         :return: the protection to use; its cache mode is the one granted
+        :raises ModelledErrno: refused: SIGBUS for a page, smaller entries for a leaf
         """
 
     def may_split(self, vma: Vma, at: int) -> None:

@@ -16,6 +16,7 @@ from pfnlab.mm.ioremap import ioremap, iounmap, warn_about_ram
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.walker import WalkerPolicy
 from pfnlab.units import PAGE_SIZE, PfnRange
 
 
@@ -113,18 +114,21 @@ def move_pages(mm: MmStruct, start: int, end: int) -> list[str]:
 
 
 def _status(mm: MmStruct, vpn: int) -> str:
+    walker = mm.kernel.walkers.folio_walk_start
     vma, entry = mm.vma_lookup(vpn), mm.tables.entry(vpn)
     if vma is None:
         return "EFAULT"
+    if not walker.walk_page_test(vma):
+        return "ENOENT"
     if mm.kernel.profile.move_pages_walks_folios:
         if entry is not None and entry.page is None and entry.pfn == ZERO_PFN:
             return "EFAULT"
-        return "ENOENT" if entry is None or entry.page is None else "node0"
+        return "node0" if entry is not None and walker.vm_normal_page(vma, entry) else "ENOENT"
     if entry is None:
         return "ENOENT" if vma.file is not None and vma.file.has_fault else "EFAULT"
     if not pte_present(entry.bits):
         return "ENOENT"
-    return "EFAULT" if entry.page is None else "node0"
+    return "node0" if walker.vm_normal_page(vma, entry) else "EFAULT"
 
 
 class Pagemap(NamedTuple):
@@ -137,7 +141,7 @@ class Pagemap(NamedTuple):
 
 
 def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
-    """Pages ``[start, end)`` in /proc/self/pagemap: PFN mappings are holes to it (S7.5)."""
+    """Pages ``[start, end)`` in /proc/self/pagemap: to kernels PFN mappings are holes (S7.5)."""
     with mm.mmap_lock.read():
         return [_pagemap(mm, vpn) for vpn in range(start, end)]
 
@@ -147,9 +151,10 @@ def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
     if vma is None:
         return Pagemap()
     softdirty = bool(vma.flags & VM_SOFTDIRTY)
-    if vma.flags & VM_PFNMAP or entry is None:
+    walker = mm.kernel.walkers.walk_page_range
+    if entry is None or not walker.walk_page_test(vma):
         return Pagemap(softdirty=softdirty)
-    if entry.page is None:
+    if entry.page is None or not walker.vm_normal_page(vma, entry):
         return Pagemap(present=True, softdirty=softdirty)
     return Pagemap(True, entry.page.mapcount == 1, not entry.page.anonymous, softdirty)
 
@@ -175,11 +180,22 @@ def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
 
 
 def _numa_counts(vma: Vma) -> NumaCounts:
-    skipped = vma.flags & VM_PFNMAP and not vma.mm.kernel.profile.smaps_counts_copies
-    runs = [] if skipped else vma.mm.tables.runs(vma.start, vma.end)
-    counted = [(run, run.page) for run in runs if run.page is not None]
-    dirty = sum(pte_dirty(run.bits) for run, _ in counted)
-    return NumaCounts(vma.start, len(counted), dirty, max((page.mapcount for _, page in counted), default=0))
+    counted = normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma)
+    pages = sum(run.end - run.start for run in counted)
+    dirty = sum(pte_dirty(run.bits) for run in counted)
+    return NumaCounts(vma.start, pages, dirty, max((map_count(run) for run in counted), default=0))
+
+
+def normal_runs(vma: Vma, walker: WalkerPolicy) -> list[Run]:
+    """The entries of *vma* that *walker* takes for ordinary pages."""
+    if not walker.walk_page_test(vma):
+        return []
+    return [run for run in vma.mm.tables.runs(vma.start, vma.end) if walker.vm_normal_page(vma, run)]
+
+
+def map_count(run: Run) -> int:
+    """How many entries map the page; a frame without one, which no walker should take, counts as its own."""
+    return run.page.mapcount if run.page is not None else 1
 
 
 def read_smaps(mm: MmStruct) -> None:
@@ -187,11 +203,10 @@ def read_smaps(mm: MmStruct) -> None:
 
     Nothing is put in their place, so the next access faults. Leaves of 2 MiB he only reads.
     """
-    if not mm.kernel.profile.smaps_counts_copies:
-        return
+    walker = mm.kernel.walkers.walk_page_vma
     for vma in mm:
         for run in mm.tables.runs(vma.start, vma.end):
-            if run.level == 3:
+            if run.level == 3 and walker.walk_page_test(vma):
                 mm.tables.clear(run.start, run.end)
                 mm.flush_tlb(run.start, run.end)
 
@@ -201,14 +216,14 @@ def mincore(mm: MmStruct, start: int, end: int) -> str:
 
     :raises ModelledErrno: ENOMEM at a hole; what lies before it was delivered
     """
-    digits = []
+    digits, walker = [], mm.kernel.walkers.walk_page_range
     with mm.mmap_lock.read():
         for vpn in range(start, end):
             vma = mm.vma_lookup(vpn)
             if vma is None:
                 raise ModelledErrno(errno.ENOMEM)
             entry = mm.tables.entry(vpn)
-            looks = vma.file is None or not vma.flags & VM_PFNMAP or mm.kernel.profile.mincore_walks
+            looks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
             there = (entry is not None and looks) or _in_memory(vma, vpn)
             digits.append("1" if there else "0")
     return "".join(digits)

@@ -13,6 +13,8 @@ from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.profile import Profile
+from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
+from pfnlab.policies.own import is_path, load_policy
 from pfnlab.policies.profiles import ERAS, SWITCHES
 from pfnlab.policies.switches import Era, Switch
 from pfnlab.policies.trackers import TRACKERS
@@ -54,8 +56,12 @@ def without_commit(profile: Profile, text: str) -> Profile:
 
 
 def with_tracker(profile: Profile, name: str) -> Profile:
-    """*profile* with the tracker *name* and the book of that tracker's time."""
-    return replace(profile, tracker=name, end_match=TRACKERS[name].END_MATCH)
+    """*profile* with the tracker *name*, that of a file or of an era, and the book of that tracker's time."""
+    if name in VM_PAT_ERAS:
+        switches: dict[str, Any] = era_switches(name)
+        return replace(profile, tracker="vm_pat", **switches)
+    own = load_policy(name, "tracker").make if is_path(name) else TRACKERS[name]
+    return replace(profile, tracker=name, end_match=getattr(own, "END_MATCH", False))
 
 
 def known_commits() -> dict[str, str]:
@@ -127,7 +133,8 @@ def _with_switch(profile: Profile, switch: Switch, text: str, wanted: bool, *, e
 
 
 def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
-    current = profile.tracker if era.seam == "tracker" else profile.flushes
+    policies = {"tracker": profile.tracker, "flush": profile.flushes}
+    current = policies.get(era.seam, profile.walkers.walk_page_vma)
     before = era.before or era.name
     target, other = (era.name, before) if wanted else (before, era.name)
     if current == target:
@@ -139,7 +146,9 @@ def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
         )
     if era.seam == "tracker":
         return with_tracker(profile, target)
-    return replace(profile, flushes=target)
+    if era.seam == "flush":
+        return replace(profile, flushes=target)
+    return replace(profile, walkers=profile.walkers._replace(walk_page_vma=target))
 
 
 def _refusal(profile: Profile, text: str, state: str, wanted: bool) -> str:

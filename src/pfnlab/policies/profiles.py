@@ -11,10 +11,21 @@ mainline as it was released; what its stable series took over later is said with
 from __future__ import annotations
 
 from pfnlab.mm.profile import Profile
+from pfnlab.mm.walker import Walkers
 from pfnlab.policies.releases import CONFIRMED, RELEASES, series_key
 from pfnlab.policies.switches import Era, Switch
 
-__all__ = ["CONFIRMED", "PROFILES", "RELEASES", "SERIES", "SWITCHES", "assumed", "described", "profile_of"]
+__all__ = [
+    "CONFIRMED",
+    "PROFILES",
+    "RELEASES",
+    "SEAMS",
+    "SERIES",
+    "SWITCHES",
+    "assumed",
+    "described",
+    "profile_of",
+]
 
 #: The series goldens exist for.
 SERIES = CONFIRMED
@@ -25,13 +36,6 @@ SWITCHES = (
     Switch("mtrr_merged_map", "6.5", "the MTRR rework of 6.5; S1.7, read in 6.12"),
     Switch("saved_dirty", "6.6", "_PAGE_SAVED_DIRTY with user shadow stacks, 6.6; S1.3, measured"),
     Switch("mseal", "6.10", "mseal(2), 6.10; S5.10.7, measured"),
-    Switch(
-        "smaps_counts_copies",
-        "6.2",
-        "walk_page_vma() without its VM_PFNMAP test; S7.5, measured",
-        commit="c31783eeae7b",
-        catalogue="F02",
-    ),
     Switch("unfaulted_unaccounted", "6.12", "mprotect() of untouched anonymous memory; measured"),
     Switch("overcommit_names_bytes", "6.12", "the message of __vm_enough_memory(); measured"),
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own; measured"),
@@ -192,6 +196,7 @@ SWITCHES = (
         catalogue="E10",
     ),
     Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
+    Switch("pageout_keeps_young", "6.12", "MADV_PAGEOUT of pages that cannot go; S5.9, measured"),
     Switch("huge_pfnmap", "6.12", "ARCH_SUPPORTS_HUGE_PFNMAP, 6.12; S5.6, measured on 6.12", after="6.11"),
     Switch(
         "huge_faults_ignore_thp",
@@ -202,7 +207,10 @@ SWITCHES = (
     ),
 )
 
-#: The tracker and the flush placement of each era, oldest first, then what only stable series had.
+#: The seams with eras, as a machine's name says them. Of the walkers only smaps and numa_maps changed.
+SEAMS = ("tracker", "flush", "walker")
+
+#: The policies of each era, oldest first, then what only stable series had.
 ERAS = (
     Era("tracker", "vm_pat", "2.6.29", "VM_PFNMAP tracking in the PAT code; S3"),
     Era(
@@ -264,6 +272,16 @@ ERAS = (
         catalogue="B02",
         only="5.10",
     ),
+    Era("walker", "page_test_skip", "3.10", "walk_page_range() avoids VM_PFNMAP areas; S7.5, measured"),
+    Era(
+        "walker",
+        "special_bits",
+        "6.2",
+        "walk_page_vma() without its VM_PFNMAP test; S7.5, measured",
+        before="page_test_skip",
+        commit="c31783eeae7b",
+        catalogue="F02",
+    ),
 )
 
 
@@ -278,6 +296,12 @@ def profile_of(series: str) -> Profile:
         series=series,
         tracker=era_of("tracker", series).name,
         flushes=era_of("flush", series).name,
+        walkers=Walkers(
+            folio_walk_start="special_bits",
+            walk_page_vma=era_of("walker", series).name,
+            walk_page_range="page_test_skip",
+            get_user_pages="early_refusal",
+        ),
         **{switch.name: switch.on(series) for switch in SWITCHES},
     )
 
@@ -286,7 +310,7 @@ def assumed(series: str) -> list[str]:
     """What the profile of *series* has by assumption alone, as a machine's name would say it."""
     unsure = [
         f"{seam}={era_of(seam, series).name}"
-        for seam in ("tracker", "flush")
+        for seam in SEAMS
         if not all(era.known(series) for era in ERAS if era.seam == seam)
     ]
     unsure += [

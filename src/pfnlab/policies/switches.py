@@ -77,7 +77,7 @@ class Switch:
 class Era:
     """A policy that mainline, or a stable series, used from some release on.
 
-    :param seam: ``tracker`` or ``flush``
+    :param seam: ``tracker``, ``flush`` or ``walker``
     :param name: the policy
     :param since: its first mainline release; for a stable variant, its first point release
     :param before: the policy it replaced, or None for the first

@@ -37,8 +37,6 @@ from pfnlab.programs.ops import (
     LOWMEM_VIAS,
     MAIN_TASK,
     PCI_VIAS,
-    RANGE_WALKERS,
-    STORING_WALKERS,
     Call,
     Device,
     Exec,
@@ -47,7 +45,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -57,18 +54,16 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    ProcessVmReadv,
     Read,
     ReadMemtypeList,
     Release,
     RemapFilePages,
-    Status,
     Thread,
-    Walk,
     Write,
 )
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import RANGE_WALKERS, STORING_WALKERS, Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.words import (
     ANON,
     MAX_PAGES,

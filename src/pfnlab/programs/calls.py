@@ -34,7 +34,6 @@ from pfnlab.programs.driver_calls import (
 from pfnlab.programs.lines import Line
 from pfnlab.programs.ops import (
     ADVICE,
-    STORING_WALKERS,
     Call,
     Exec,
     Exit,
@@ -42,7 +41,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -52,19 +50,17 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    ProcessVmReadv,
     Read,
     ReadMemtypeList,
     Release,
     RemapFilePages,
-    Status,
     Thread,
     Via,
-    Walk,
     Write,
 )
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import STORING_WALKERS, Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.words import (
     ANON,
     BIRTHS,

@@ -58,7 +58,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -68,19 +67,17 @@ from pfnlab.programs.ops import (
     Msync,
     Munlock,
     Munmap,
-    ProcessVmReadv,
     Read,
     ReadMemtypeList,
     RemapFilePages,
-    Status,
     Thread,
     Via,
-    Walk,
     Write,
 )
 from pfnlab.programs.places import Places
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.walking import status_text, walked
 from pfnlab.units import PfnRange
 
@@ -179,7 +176,7 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             with kernel.trace.unseen():
                 _vfio(kernel, places, device).close()
         case Remove(device=device) | Rescan(device=device) | Unplug(device=device) | Plug(device=device):
-            _slot(kernel, device, call)
+            _slot(kernel, places, device, call)
         case _:
             _ask_driver(kernel, task, call, places)
 
@@ -248,15 +245,15 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
     return opened
 
 
-def _pci(kernel: Kernel, device: str) -> PciDevice:
-    """The device as the bus was scanned last, which is at boot first."""
-    found: PciDevice = kernel.pci[device]
+def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
+    """The device as the bus was scanned last; a kernel that was not booted with it scans now."""
+    found: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))
     return found
 
 
-def _slot(kernel: Kernel, name: str, call: SlotCall) -> None:
+def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
     """A device comes or goes."""
-    device = _pci(kernel, name)
+    device = _pci(kernel, places, name)
     match call:
         case Remove():
             device.remove(kernel)
@@ -337,7 +334,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
     if via in ("devmem", "devmem-sync"):
         return DevMem(via == "devmem-sync", kernel.profile.devmem_mmap_prepare)
     proc = via.startswith("proc-")
-    pci = _pci(kernel, call.source.name)
+    pci = _pci(kernel, places, call.source.name)
     pci.open()
     # /proc/bus/pci has no fallocate wrapper that changed; sysfs files learned to say so first in 6.19.
     says_first = kernel.profile.fallocate_checks_op_first and not proc

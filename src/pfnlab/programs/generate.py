@@ -39,8 +39,6 @@ from pfnlab.programs.ops import (
     LOWMEM_VIAS,
     MAIN_TASK,
     PCI_VIAS,
-    RANGE_WALKERS,
-    STORING_WALKERS,
     Area,
     Call,
     Device,
@@ -49,7 +47,6 @@ from pfnlab.programs.ops import (
     Fork,
     Kill,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -60,17 +57,22 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
-    ProcessVmReadv,
     Program,
     Read,
     RemapFilePages,
-    Status,
     Via,
-    Walk,
-    Walker,
     Write,
 )
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import (
+    RANGE_WALKERS,
+    STORING_WALKERS,
+    Mincore,
+    ProcessVmReadv,
+    Status,
+    Walk,
+    Walker,
+)
 
 #: Pages of a generated device and of every area: small enough that ranges meet.
 DEVICE_PAGES = 16

@@ -13,10 +13,16 @@ from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.pci import PciDevice
+from pfnlab.mm.walker import Walkers
+from pfnlab.policies.boot import boot, guards_of
 from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
+from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.guard import Guard, check_deterministic
+from pfnlab.policies.own import PROTOCOLS, is_path, load_policy
 from pfnlab.policies.profiles import PROFILES, described
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.dispatch import close_files
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.observe import Observer
@@ -42,6 +48,9 @@ _LOWMEM_PFN = 0x10
 
 #: Operations whose log lines do not say reliably who caused them (S12.4.4).
 ANONYMOUS_CALLS = (Exec, Exit, Kill)
+
+#: What a policy can be beside those of the package.
+_OWN = ", and files that end in .py"
 
 #: The pseudo operation at the end, when every task is killed.
 END = "end"
@@ -76,9 +85,9 @@ class ModelMachine:
         """A kernel that has just booted on *platform*, without any task.
 
         :param devices: the program's, and where they lie; those that are no RAM are on the PCI bus
+        :raises PolicyError: an own policy cannot be had
         """
-        profile = self.profile
-        kernel = Kernel(profile, platform, TRACKERS[profile.tracker], FLUSHES[profile.flushes]())
+        kernel = boot(self.profile, platform)
         kernel.pci = {
             name: PciDevice(pfns)
             for name, pfns in devices.items()
@@ -92,7 +101,18 @@ class ModelMachine:
         :param check: assert every internal invariant after every step
         :param memory: what stands in pages of its first device before; changed to what stands there after it
         :raises Undecided: the model has no rule for something in it
+        :raises PolicyError: a user's own policy breaks its protocol, or does not do the same twice
         """
+        before = dict(memory or {})
+        run, guards = self._run(program, check, memory)
+        if guards:
+            _, others = self._run(program, check, before)
+            for one, other in zip(guards, others, strict=True):
+                check_deterministic(one.path, one.made, other.made)
+        return run
+
+    def _run(self, program: Program, check: bool, memory: dict[int, int] | None) -> tuple[Run, list[Guard]]:
+        """The run, and the guards around own policies."""
         profile = self.profile
         refuse_unknown(program, profile.series)
         platform, devices, whole = place(program)
@@ -116,7 +136,7 @@ class ModelMachine:
             kernel._check()
         if memory is not None:
             memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
-        return Run(f"model:{self.spec}", described(profile.series), tuple(steps))
+        return Run(f"model:{self.spec}", described(profile.series), tuple(steps)), guards_of(kernel)
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
@@ -185,14 +205,21 @@ def _changed(profile: Profile, change: str) -> Profile:
         return with_commit(profile, value)
     if name == "without":
         return without_commit(profile, value)
-    if name == "tracker" and value in TRACKERS:
+    if name in PROTOCOLS and is_path(value):
+        load_policy(value, name)
+    if name == "tracker" and (value in TRACKERS or value in VM_PAT_ERAS or is_path(value)):
         return with_tracker(profile, value)
-    if name == "flush" and value in FLUSHES:
+    if name == "flush" and (value in FLUSHES or is_path(value)):
         return replace(profile, flushes=value)
+    if name == "walker" and (value in WALKERS or is_path(value)):
+        return replace(profile, walkers=Walkers.all(value))
+    if name == "walker":
+        raise Misuse(f"there is no walker {value!r}: there are {', '.join(WALKERS)}{_OWN}")
     if name == "flush":
-        raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}")
+        raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}{_OWN}")
     if name == "tracker":
-        raise Misuse(f"there is no tracker {value!r}: there are {', '.join(TRACKERS)}")
+        known = ", ".join([*TRACKERS, *VM_PAT_ERAS])
+        raise Misuse(f"there is no tracker {value!r}: there are {known}{_OWN}")
     if name in switches and equals and value in ("on", "off"):
         switched: dict[str, Any] = {name: value == "on"}
         return replace(profile, **switched)
@@ -201,5 +228,5 @@ def _changed(profile: Profile, change: str) -> Profile:
     known = ", ".join(switches)
     raise Misuse(
         f"{change!r} changes nothing known: "
-        f"write tracker=POLICY, flush=POLICY, with=COMMIT, without=COMMIT or one of {known}"
+        f"write tracker=POLICY, flush=POLICY, walker=POLICY, with=COMMIT, without=COMMIT or one of {known}"
     )

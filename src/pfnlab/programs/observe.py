@@ -10,7 +10,7 @@ from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
-from pfnlab.mm.walk import read_smaps
+from pfnlab.mm.walk import map_count, normal_runs, read_smaps
 from pfnlab.programs.events import event_text, is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
@@ -123,13 +123,12 @@ class Observer:
 
     def _counts(self, vma: Vma) -> tuple[int, int, int]:
         """Rss, Anonymous and Pss in kB: of ordinary pages, in PFN mappings not on every kernel (S7.5)."""
-        if vma.special and not self.kernel.profile.smaps_counts_copies:
-            return 0, 0, 0
-        pages = [run.page for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
+        runs = normal_runs(vma, self.kernel.walkers.walk_page_vma)
         # The kernel divides in fixed point, so three thirds are a little less than one.
-        pss = sum((PAGE_SIZE << _PSS_SHIFT) // page.mapcount for page in pages)
-        anonymous = sum(page.anonymous for page in pages)
-        return len(pages) * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10
+        pss = sum((PAGE_SIZE << _PSS_SHIFT) // map_count(run) * (run.end - run.start) for run in runs)
+        anonymous = sum(run.page is not None and run.page.anonymous for run in runs)
+        pages = sum(run.end - run.start for run in runs)
+        return pages * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10
 
     def _ptes(self, task: Task) -> Iterator[PteSeen]:
         for base, pages in self.places.areas.values():

@@ -24,6 +24,7 @@ from pfnlab.programs.driver_calls import (
 from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.slot_calls import SLOT_CALLS, SlotCall
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import Mincore, ProcessVmReadv, Status, Walk
 
 #: The task every program starts with.
 MAIN_TASK = "main"
@@ -41,24 +42,6 @@ Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver
 #: Interfaces that map a PCI BAR; the ones low memory has; anonymous memory has just its own.
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
-
-#: Other ways to a page than the processor's own (S7): what the kernel reads or writes there for the task.
-Walker = Literal[
-    "mem_read",
-    "mem_write",
-    "process_vm_writev",
-    "pipe_write",
-    "vmsplice",
-    "futex_wake",
-    "move_pages",
-    "pagemap",
-    "numa_maps",
-    "userfaultfd",
-]
-
-#: Walkers that store a value, and those that take a range; the others take one page.
-STORING_WALKERS: tuple[Walker, ...] = ("mem_write", "process_vm_writev")
-RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "userfaultfd")
 
 #: What a fork is made to be refused for, from outside memory management.
 ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
@@ -247,23 +230,6 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
     """SIGKILL to the acting task, waited for."""
 
 
-class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
-    """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
-
-    span: Span
-
-
-class Walk(msgspec.Struct, frozen=True, tag="walk"):
-    """The kernel looks at pages ``span`` of the task in another way than the task itself.
-
-    :param value: 32 bits to store, for :data:`STORING_WALKERS`
-    """
-
-    walker: Walker
-    span: Span
-    value: int | None = None
-
-
 class RemapFilePages(msgspec.Struct, frozen=True, tag="remap_file_pages"):
     """remap_file_pages(2): pages ``span`` of a shared mapping show other pages of its file.
 
@@ -273,16 +239,6 @@ class RemapFilePages(msgspec.Struct, frozen=True, tag="remap_file_pages"):
     span: Span
     source: Span
     via: Via
-
-
-class Status(msgspec.Struct, frozen=True, tag="status"):
-    """The task reads VmLck and VmPin of its /proc/PID/status."""
-
-
-class Mincore(msgspec.Struct, frozen=True, tag="mincore"):
-    """mincore(2): the value is a digit a page."""
-
-    span: Span
 
 
 class ReadMemtypeList(msgspec.Struct, frozen=True, tag="memtype_list"):

@@ -35,7 +35,6 @@ from pfnlab.programs.driver_calls import (
 from pfnlab.programs.forced import Fail, Hold, Skip
 from pfnlab.programs.ops import (
     MAIN_TASK,
-    RANGE_WALKERS,
     Area,
     Call,
     Device,
@@ -46,7 +45,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -57,19 +55,17 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
-    ProcessVmReadv,
     Program,
     Read,
     ReadMemtypeList,
     Release,
     RemapFilePages,
-    Status,
     Thread,
-    Walk,
     Write,
 )
 from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import RANGE_WALKERS, Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.words import ANON, FIRST_LINE, page_count
 
 #: What is mapped under each name, in pages.

@@ -44,7 +44,6 @@ from pfnlab.programs.ops import (
     Kill,
     Look,
     Madvise,
-    Mincore,
     Mlock,
     Mlockall,
     Mmap,
@@ -55,17 +54,14 @@ from pfnlab.programs.ops import (
     Munlock,
     Munmap,
     Op,
-    ProcessVmReadv,
     Program,
     Read,
     RemapFilePages,
-    Status,
     Via,
-    Walk,
-    Walker,
     Write,
 )
 from pfnlab.programs.span import Span
+from pfnlab.programs.walk_calls import Mincore, ProcessVmReadv, Status, Walk, Walker
 
 #: The recorded device: one BAR, of which every case has a window of its own (S12.1).
 BAR_PAGES = 16384

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pfnlab.errors import Defect
 from pfnlab.mm import walk
 from pfnlab.mm.kernel import Task
-from pfnlab.programs.ops import Walk
 from pfnlab.programs.places import Places
+from pfnlab.programs.walk_calls import Walk
 
 #: What a page of /proc/PID/pagemap is said to be, in the order of its bits from the highest.
 PAGEMAP_WORDS = ("present", "swapped", "file", "guard", "uffd-wp", "exclusive", "soft-dirty")

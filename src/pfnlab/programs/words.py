@@ -20,8 +20,8 @@ from pfnlab.programs.ops import (
     DeviceKind,
     ForkRefusal,
     Via,
-    Walker,
 )
+from pfnlab.programs.walk_calls import Walker
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pfnlab.mm.flags import VM_PAT
+from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.trackers.unmap_only import UnmapOnly
 from pfnlab.units import PfnRange
@@ -46,6 +47,12 @@ class BasePfn(UnmapOnly):
         entry = vma.mm.tables.entry(vma.start)
         device = entry is not None and entry.page is None
         return vma.pfnmap, entry.bits if entry is not None and device else vma.page_prot
+
+    def tracked(self, vmas: list[Vma]) -> list[Tracked]:
+        """Every VMA with the flag, and the frames it would free."""
+        return [
+            Tracked([vma], PfnRange(vma.pfnmap, vma.pfnmap + vma.nr)) for vma in vmas if vma.flags & VM_PAT
+        ]
 
     def _check(self, vmas: list[Vma]) -> None:
         for vma in vmas:

@@ -1,0 +1,59 @@
+"""The seam between walkers of page tables and what they take for an ordinary page (S7).
+
+A PFN mapping has no pages to count, pin or move, but a private one may have copied pages among its entries.
+Whether a walker finds those depends on where it refuses: at the VMA, or at the single entry. Kernels do
+both, in different places; a profile says which place has which policy.
+
+get_user_pages_fast is not among the places: it never sees the VMA and has only the special bit.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from pfnlab.hw.pgtable import Run
+from pfnlab.mm.vma import Vma
+
+T = TypeVar("T")
+
+
+class WalkerPolicy(Protocol):
+    """What a walker accepts."""
+
+    def walk_page_test(self, vma: Vma) -> bool:
+        """Whether the entries of *vma* are looked at at all."""
+
+    def vm_normal_page(self, vma: Vma, entry: Run) -> bool:
+        """Whether *entry*, of *vma*, maps an ordinary page, with a struct page to work on."""
+
+
+class Walkers(NamedTuple, Generic[T]):
+    """One of something for each place of the kernel that asks a policy.
+
+    :param folio_walk_start: move_pages(2)
+    :param walk_page_vma: smaps and numa_maps
+    :param walk_page_range: pagemap and mincore(2)
+    :param get_user_pages: process_vm_readv and its kin, /proc/PID/mem, and what fast lookup left over
+    """
+
+    folio_walk_start: T
+    walk_page_vma: T
+    walk_page_range: T
+    get_user_pages: T
+
+    @classmethod
+    def all(cls, one: T) -> Walkers[T]:
+        """The same everywhere."""
+        return cls(one, one, one, one)
+
+
+class SpecialBits:
+    """Every VMA is entered, and the entry tells: pfn entries carry _PAGE_SPECIAL (vm_normal_page)."""
+
+    def walk_page_test(self, vma: Vma) -> bool:
+        """Always."""
+        return True
+
+    def vm_normal_page(self, vma: Vma, entry: Run) -> bool:
+        """Not where the entry is special."""
+        return entry.page is not None

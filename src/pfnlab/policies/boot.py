@@ -1,0 +1,42 @@
+"""A kernel with the policies its profile names, whether they are of this package or somebody's own file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pfnlab.hw.platform import Platform
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.profile import Profile
+from pfnlab.mm.walker import Walkers
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.guard import Guard
+from pfnlab.policies.own import is_path, load_policy
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.policies.walkers import WALKERS
+
+
+def boot(profile: Profile, platform: Platform) -> Kernel:
+    """A kernel with *profile* on *platform*, without tasks; own policies are guarded.
+
+    :raises PolicyError: an own policy cannot be had
+    """
+    kernel = Kernel(profile, platform, lambda kernel: _made("tracker", profile.tracker, kernel))
+    kernel.flushes = _made("flush", profile.flushes, kernel)
+    walkers = {name: _made("walker", name, kernel) for name in profile.walkers}
+    kernel.walkers = Walkers(*(walkers[name] for name in profile.walkers))
+    return kernel
+
+
+def guards_of(kernel: Kernel) -> list[Guard]:
+    """The guards around the own policies of *kernel*, each once."""
+    policies: tuple[object, ...] = (kernel.tracker, kernel.flushes, *kernel.walkers)
+    guards = {id(one): one for one in policies if isinstance(one, Guard)}
+    return list(guards.values())
+
+
+def _made(seam: str, name: str, kernel: Kernel) -> Any:
+    if is_path(name):
+        return Guard(load_policy(name, seam), kernel)
+    if seam == "tracker":
+        return TRACKERS[name](kernel)
+    return (FLUSHES if seam == "flush" else WALKERS)[name]()

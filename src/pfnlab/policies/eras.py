@@ -1,0 +1,40 @@
+"""vm_pat as it was at the end of each of its eras: the same tracker, with the repairs it had by then.
+
+Every difference is a switch, so an era is a release: ``tracker=vm_pat@4.5`` has of each switch that vm_pat
+asks what mainline had in 4.5, on whatever profile the rest is.
+"""
+
+from __future__ import annotations
+
+from pfnlab.policies.profiles import SWITCHES
+from pfnlab.policies.releases import series_key
+
+#: The eras by name: their release, and what it is known for.
+VM_PAT_ERAS = {
+    "vm_pat@2.6.29": "as it began: a free takes whole entries only, every copy carries the flag",
+    "vm_pat@4.5": "a free may shrink an entry with the same end; a move takes the flag along (A12, A13)",
+    "vm_pat@6.9": "a copied first page no longer hides the pfn, but fork fails for it (A01, A02)",
+    "vm_pat@6.14.2": "a fork that fails undoes its own; a split loses its new half instead (A04, A16)",
+    "vm_pat@6.15": "all repairs it ever had",
+}
+
+#: What belongs to the tracker beside the switches that only it asks.
+_ALSO = ("end_match", "failed_remap_zaps")
+
+
+def era_switches(name: str) -> dict[str, bool]:
+    """The switches of the era *name*, one of :data:`VM_PAT_ERAS`."""
+    release = series_key(name.partition("@")[2])
+    return {
+        switch.name: any(_reached(since, release) for since in (switch.since, *switch.stable))
+        for switch in SWITCHES
+        if switch.tracker == "vm_pat" or switch.name in _ALSO
+    }
+
+
+def _reached(since: str, release: tuple[int, ...]) -> bool:
+    """Whether *release* is at or behind *since*: a point release only for its own series."""
+    first = series_key(since)
+    if len(first) == 3 and first[0] > 2:
+        return release[:2] == first[:2] and release >= first
+    return release >= first

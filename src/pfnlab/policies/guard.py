@@ -1,0 +1,176 @@
+"""The guard around a user's own policy: every call is watched for what its seam's protocol forbids.
+
+A tracker writes the book and never page tables or VMAs, a flush placement flushes and writes neither, a
+walker writes nothing. Who may refuse is told by the protocol, and what a method returns as well. Calls are
+noted, so that two runs of one program can be compared: a policy must do the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from pfnlab.errors import ModelledErrno, PolicyError, Undecided, errno_name
+from pfnlab.mm.flags import VM_PAT
+from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.space import TASK_PAGES, MmStruct
+from pfnlab.mm.vma import Vma
+from pfnlab.policies.own import OwnPolicy, hooks_of
+
+#: What a method has to return; the others return nothing.
+_RETURNS: dict[str, type] = {
+    "remap_pfn_range": int,
+    "vmf_insert_pfn": int,
+    "tracked": list,
+    "walk_page_test": bool,
+    "vm_normal_page": bool,
+}
+
+#: Methods that may raise ModelledErrno; behind all others the kernel has no way back.
+_REFUSES = (
+    *("remap_pfn_range", "vmf_insert_pfn", "may_split", "vm_area_dup"),
+    *("copy_page_range", "zap_page_range_single"),
+)
+
+#: Who may write the book.
+_WRITES_BOOK = ("tracker",)
+
+
+class Made(NamedTuple):
+    """One call of a policy's method.
+
+    :param given: its arguments, in words that mean the same in another run
+    :param came: what it returned or raised, and the book behind it
+    """
+
+    hook: str
+    given: tuple[object, ...]
+    came: tuple[object, ...]
+
+
+class Guard:
+    """Stands for a user's policy in one kernel: has its methods, and watches each call.
+
+    :ivar path: the policy's file
+    :ivar made: every call so far
+    """
+
+    def __init__(self, policy: OwnPolicy, kernel: Kernel) -> None:
+        self._policy, self._kernel = policy, kernel
+        self.path = policy.path
+        self.made: list[Made] = []
+        try:
+            self._own = policy.make(*([kernel] if policy.seam == "tracker" else []))
+        except Exception as trouble:
+            raise PolicyError(policy.path, "__init__", _raised(trouble)) from trouble
+        for hook in hooks_of(policy.seam):
+            setattr(self, hook, self._watched(hook))
+
+    def _watched(self, hook: str) -> Callable[..., Any]:
+        method = getattr(self._own, hook)
+
+        def call(*given: Any) -> Any:
+            said = tuple(map(_words, given))
+            before, turns = self._state(given), self._kernel.processors.turns
+            came: Any = None
+            refusal: Exception | None = None
+            try:
+                came = method(*given)
+            except (ModelledErrno, Undecided) as refused:
+                refusal = refused
+            except PolicyError:
+                raise
+            except Exception as trouble:
+                raise PolicyError(self._policy.path, hook, _raised(trouble)) from trouble
+            # Where it was held, others have run meanwhile.
+            if turns == self._kernel.processors.turns:
+                self._compare(hook, before, self._state(given))
+            words = _words(came) if refusal is None else _refused(refusal)
+            self.made.append(Made(hook, said, (words, *self._kernel.book.entries())))
+            if refusal is not None:
+                if isinstance(refusal, ModelledErrno) and hook not in _REFUSES:
+                    self._wrong(
+                        hook, f"it must not refuse ({refusal}): the kernel has no way back from there"
+                    )
+                raise refusal
+            self._check_returned(hook, came)
+            return came
+
+        return call
+
+    def _check_returned(self, hook: str, came: object) -> None:
+        wanted = _RETURNS.get(hook)
+        if wanted is None:
+            if came is not None:
+                self._wrong(hook, f"it returns nothing, and here it returned {came!r}")
+        elif not isinstance(came, wanted) or (wanted is int and isinstance(came, bool)):
+            self._wrong(hook, f"it has to return {wanted.__name__}, and here it returned {came!r}")
+
+    def _state(self, given: Sequence[object]) -> dict[str, object]:
+        """What a call must leave alone, by name."""
+        kernel = self._kernel
+        spaces = {id(task.mm): task.mm for task in kernel.tasks.values()}
+        spaces |= {id(one): one for one in map(_space, given) if one is not None}
+        vmas = {vma for mm in spaces.values() for vma in mm}
+        vmas |= {one for one in given if isinstance(one, Vma)}
+        state: dict[str, object] = {
+            "page tables": {key: mm.tables.runs(0, TASK_PAGES) for key, mm in spaces.items()},
+            "VMAs": {vma: _fields(vma) for vma in vmas},
+        }
+        if self._policy.seam not in _WRITES_BOOK:
+            state["the memtype book"] = kernel.book.entries()
+        return state
+
+    def _compare(self, hook: str, before: dict[str, object], after: dict[str, object]) -> None:
+        for what, state in before.items():
+            if state != after[what]:
+                self._wrong(hook, f"it changed {what}, which a {self._policy.seam} must leave alone")
+
+    def _wrong(self, hook: str, what: str) -> None:
+        raise PolicyError(self._policy.path, hook, what)
+
+
+def unguarded(policy: object) -> object:
+    """The policy itself, where a guard stands for it."""
+    return policy._own if isinstance(policy, Guard) else policy
+
+
+def check_deterministic(path: str, first: Sequence[Made], second: Sequence[Made]) -> None:
+    """Two runs of one program made the same calls, with the same results.
+
+    :raises PolicyError: the first method that did otherwise
+    """
+    for one, other in zip_longest(first, second):
+        if one != other:
+            made = one or other
+            assert made is not None
+            raise PolicyError(path, made.hook, "it is not deterministic: in a second run it did otherwise")
+
+
+def _space(given: object) -> MmStruct | None:
+    return given.mm if isinstance(given, Vma | MmuGather) else None
+
+
+def _fields(vma: Vma) -> tuple[object, ...]:
+    """What of a VMA is mm's own: everything but the tracker's flag and note."""
+    return vma.start, vma.end, vma.pgoff, vma.flags & ~VM_PAT, vma.page_prot, vma.file, vma.anon_vma
+
+
+def _words(given: object) -> object:
+    if isinstance(given, Vma):
+        return ("vma", given.start, given.end, given.pgoff, given.flags)
+    if isinstance(given, MmuGather):
+        return ("gather", given.fullmm, given.pending, given.mm.tlb_gen)
+    if isinstance(given, list | tuple):
+        return tuple(map(_words, given))
+    return given if isinstance(given, int | str | None) else type(given).__name__
+
+
+def _refused(refusal: Exception) -> str:
+    return errno_name(refusal.errno) if isinstance(refusal, ModelledErrno) else str(refusal)
+
+
+def _raised(trouble: Exception) -> str:
+    return f"it raised {type(trouble).__name__}: {trouble}"

@@ -1,0 +1,120 @@
+"""A user's own policy: one file with one class, which has the methods of a seam.
+
+The file is run as a module; which seam it is for follows from the methods its class has. Nothing is
+registered anywhere: ``model:7.2,tracker=path/to/mine.py`` names the file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from pfnlab.errors import Misuse, PolicyError
+from pfnlab.mm.gather import FlushPlacement
+from pfnlab.mm.tracker import Tracker
+from pfnlab.mm.walker import WalkerPolicy
+
+#: The protocol of each seam, by the seam's name in a machine's.
+PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
+
+
+def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:
+    """The methods the protocol of *seam* asks for, in its order."""
+    members = vars(PROTOCOLS[seam]).items()
+    return {
+        name: member
+        for name, member in members
+        if inspect.isfunction(member) and (not name.startswith("_") or name == "_check")
+    }
+
+
+class OwnPolicy(NamedTuple):
+    """A policy out of a file.
+
+    :param path: the file, as the user named it
+    :param seam: ``tracker``, ``flush`` or ``walker``
+    :param make: its class; a tracker's is called with the kernel, the others without anything
+    """
+
+    path: str
+    seam: str
+    make: Callable[..., Any]
+
+
+def is_path(name: str) -> bool:
+    """Whether *name* is that of a file and not of a policy in this package."""
+    return name.endswith(".py")
+
+
+def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
+    """The policy in the file at *path*, which is run once as long as it does not change.
+
+    :param seam: what it has to be for; None takes it for what it is
+    :raises Misuse: there is no such file, or it is for another seam
+    :raises PolicyError: the file cannot be run, has no policy or several, or its policy forgets a method
+    """
+    try:
+        changed = Path(path).stat().st_mtime_ns
+    except (OSError, ValueError) as trouble:
+        reason = getattr(trouble, "strerror", None) or str(trouble)
+        raise Misuse(f"{path} cannot be read: {reason}") from None
+    policy = _load(path, changed)
+    if seam is not None and policy.seam != seam:
+        raise Misuse(f"{path} is no {seam}: its class has the methods of a {policy.seam}")
+    return policy
+
+
+@lru_cache
+def _load(path: str, changed: int) -> OwnPolicy:
+    module = _run(path)
+    classes = [one for one in vars(module).values() if inspect.isclass(one)]
+    found = {one: _seam_of(one) for one in classes if one.__module__ == module.__name__}
+    policies = [(one, seam) for one, seam in found.items() if seam is not None]
+    if not policies:
+        raise PolicyError(path, None, "there is no policy: write a class with the methods of a seam")
+    if len(policies) > 1:
+        names = ", ".join(one.__name__ for one, _ in policies)
+        raise PolicyError(path, None, f"there are several policies ({names}): keep one in a file")
+    cls, seam = policies[0]
+    for hook, declared in hooks_of(seam).items():
+        _check_hook(path, cls, hook, declared)
+    return OwnPolicy(path, seam, cls)
+
+
+def _run(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"pfnlab_own_{Path(path).stem}", path)
+    if spec is None or spec.loader is None:
+        raise PolicyError(path, None, "this is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as trouble:
+        raise PolicyError(path, None, f"it cannot be run: {type(trouble).__name__}: {trouble}") from trouble
+    return module
+
+
+def _seam_of(cls: type) -> str | None:
+    """The seam whose methods *cls* has most of, not counting the check."""
+    hooks = {
+        seam: sum(hasattr(cls, hook) for hook in hooks_of(seam) if hook != "_check") for seam in PROTOCOLS
+    }
+    most = max(hooks, key=lambda seam: hooks[seam])
+    return most if hooks[most] else None
+
+
+def _check_hook(path: str, cls: type, hook: str, declared: Callable[..., Any]) -> None:
+    """*cls* has the method and takes what it will be called with."""
+    names = list(inspect.signature(declared).parameters)[1:]
+    if not callable(getattr(cls, hook, None)):
+        raise PolicyError(
+            path, hook, f"{cls.__name__} has no such method: add {hook}(self, {', '.join(names)})"
+        )
+    try:
+        inspect.signature(getattr(cls, hook)).bind(None, *names)
+    except TypeError:
+        raise PolicyError(path, hook, f"it is called with ({', '.join(names)})") from None

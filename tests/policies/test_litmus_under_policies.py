@@ -1,0 +1,40 @@
+"""Every program of litmus/, the schedules included, under every policy: invariants hold."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from pfnlab.errors import Undecided
+from pfnlab.policies.eras import VM_PAT_ERAS
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.policies.walkers import WALKERS
+from pfnlab.programs.load import load_program
+from pfnlab.programs.model import ModelMachine
+
+LITMUS = Path(__file__).parent.parent.parent / "litmus"
+PROGRAMS = [load_program(path) for path in sorted(LITMUS.glob("*.pfn"))]
+
+POLICIES = [
+    *(f"tracker={name}" for name in (*TRACKERS, *VM_PAT_ERAS)),
+    *(f"flush={name}" for name in FLUSHES),
+    *(f"walker={name}" for name in WALKERS),
+]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_invariants_hold(policy: str) -> None:
+    """On an old profile and on a new one."""
+    for series in ("6.1", "7.2"):
+        machine = ModelMachine(f"{series},{policy}")
+        for program in PROGRAMS:
+            with suppress(Undecided):
+                machine.run_one(program, check=True)
+
+
+def test_there_are_schedules_among_them() -> None:
+    """Operations that are held while others run."""
+    assert any(op.hold is not None for program in PROGRAMS for op in program.ops)

@@ -1,0 +1,268 @@
+"""A user's own policy: loaded from a file, and watched at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+from pfnlab.errors import Misuse, PolicyError, Undecided
+from pfnlab.policies.own import PROTOCOLS, hooks_of, load_policy
+from pfnlab.programs.generate import generate
+from pfnlab.programs.load import load_program, load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+
+EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "own-policy"
+PER_VMA = EXAMPLE / "per_vma.py"
+
+PROGRAM = """pfnlab program 1
+device bar: pci, 16 pages
+a = mmap bar[0:4] wc shared rw
+read a[0]
+mprotect a[0] r
+move_pages a
+munmap a
+"""
+
+#: A correct flush placement and a correct walker.
+FLUSH = """class Mine:
+    def tlb_start_vma(self, tlb, vma):
+        tlb.vma_pfn = True
+    def tlb_end_vma(self, tlb, vma):
+        pass
+    def tlb_free_vmas(self, tlb, first):
+        tlb.flush_mmu_tlbonly()
+    def tlb_free_vma(self, tlb, vma):
+        pass
+"""
+WALKER = """class Mine:
+    def walk_page_test(self, vma):
+        return True
+    def vm_normal_page(self, vma, entry):
+        return entry.page is not None
+"""
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a policy's file and gives its path."""
+    path = tmp_path / "mine.py"
+
+    def written(text: str) -> str:
+        path.write_text(text)
+        return str(path)
+
+    return written
+
+
+def tracker(old: str, new: str) -> str:
+    """The example with something else in it."""
+    text = PER_VMA.read_text()
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
+def run(seam: str, path: str) -> tuple[Step, ...]:
+    """The steps of the program with a policy."""
+    return ModelMachine(f"7.2,{seam}={path}").run_one(load_text(PROGRAM), check=True).steps
+
+
+def refused(seam: str, path: str) -> tuple[str | None, str]:
+    """The method and the reason a policy is refused for."""
+    with pytest.raises(PolicyError) as error:
+        run(seam, path)
+    assert (path, 2) == (error.value.path, error.value.exit_code)
+    assert str(error.value).startswith(": ".join(filter(None, (path, error.value.hook, ""))))
+    return error.value.hook, error.value.what
+
+
+@pytest.mark.parametrize(
+    ("seam", "text"), [("tracker", PER_VMA.read_text()), ("flush", FLUSH), ("walker", WALKER)]
+)
+def test_a_file_is_what_its_methods_say(write: Write, seam: str, text: str) -> None:
+    """The seam follows from the class, and a program runs."""
+    path = write(text)
+
+    assert seam == load_policy(path).seam
+    assert {"ok"} == {step.result for step in run(seam, path)}
+
+
+def test_the_example_has_an_entry_for_each_vma() -> None:
+    """What the documentation promises of it."""
+    program = load_program(EXAMPLE / "middle.pfn")
+
+    _, cut, gone, _ = ModelMachine(f"7.2,tracker={PER_VMA}").run_one(program, check=True).steps
+
+    assert (["bar[0:4] wc", "bar[8:16] wc"], ()) == ([str(entry) for entry in cut.book], gone.book)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_example_is_right(seed: int) -> None:
+    """Random programs leave nothing in the book, and nothing of the protocol is broken."""
+    try:
+        steps = ModelMachine(f"7.2,tracker={PER_VMA}").run_one(generate(seed), check=True).steps
+    except Undecided:
+        reject()
+
+    assert () == steps[-1].book
+    assert not [line for step in steps for line in step.log if "freeing invalid" in line]
+
+
+@pytest.mark.parametrize("hook", hooks_of("tracker"))
+def test_a_forgotten_method_is_named(write: Write, hook: str) -> None:
+    """Every method of the seam has to be there."""
+    path = write(tracker(f"def {hook}(", f"def {hook}_not("))
+
+    with pytest.raises(PolicyError, match="has no such method: add") as error:
+        load_policy(path)
+
+    assert hook == error.value.hook
+
+
+def test_a_method_that_takes_other_arguments_is_named(write: Write) -> None:
+    """It says what it will be called with."""
+    path = write(tracker("zap_page_range_single(self, vma, start, end)", "zap_page_range_single(self, vma)"))
+
+    assert ("zap_page_range_single", "it is called with (vma, start, end)") == refused("tracker", path)
+
+
+IDLE = "def unmap_vmas(self, vma):\n        pass"
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (
+            "vma.mm.tables.clear(vma.start, vma.end)",
+            "it changed page tables, which a tracker must leave alone",
+        ),
+        ("vma.flags ^= 1", "it changed VMAs, which a tracker must leave alone"),
+        ("return 1", "it returns nothing, and here it returned 1"),
+        ("vma.nothing", "it raised AttributeError: 'Vma' object has no attribute 'nothing'"),
+        (
+            "from pfnlab.errors import ModelledErrno; raise ModelledErrno(22)",
+            "it must not refuse (EINVAL): the kernel has no way back from there",
+        ),
+    ],
+)
+def test_a_tracker_that_breaks_the_protocol(write: Write, body: str, what: str) -> None:
+    """It is told which method did what."""
+    path = write(tracker(IDLE, f"def unmap_vmas(self, vma):\n        {body}"))
+
+    assert ("unmap_vmas", what) == refused("tracker", path)
+
+
+def test_a_protection_has_to_be_returned(write: Write) -> None:
+    """Forgetting to return it is said where it happens."""
+    path = write(tracker("            vma.pfnmap = pfns\n            return prot", "            return None"))
+
+    assert ("remap_pfn_range", "it has to return int, and here it returned None") == refused("tracker", path)
+
+
+REFUSES = """import errno
+from pfnlab.errors import ModelledErrno
+from pfnlab.policies.trackers import track_ctx
+
+class Mine(track_ctx.TrackCtx):
+    def vmf_insert_pfn(self, vma, vpn, pfns, prot):
+        if pfns.nr {condition}:
+            raise ModelledErrno(errno.EINVAL)
+        return super().vmf_insert_pfn(vma, vpn, pfns, prot)
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "result", "entry"),
+    [("> 1", ("ok", 0), "L1"), (">= 1", ("EFAULT", "SIGBUS code=2"), "none")],
+)
+def test_an_insert_may_be_refused(
+    write: Write, condition: str, result: tuple[str, object], entry: str
+) -> None:
+    """Without a leaf there are small entries, without those a signal; a class may build on another."""
+    path = write(REFUSES.format(condition=condition))
+    ops = "pfnlab program 1\ndevice bar: pci, 512 pages\na = mmap bar[0:512] vfio shared rw\nread a[0]\n"
+
+    _, read, _ = ModelMachine(f"7.2,tracker={path}").run_one(load_text(ops), check=True).steps
+
+    assert result == (read.result, read.value)
+    assert entry in (read.ptes or ())[0].entry
+
+
+def test_a_check_that_fails_is_its_own(write: Write) -> None:
+    """The policy's invariant, not pfnlab's."""
+    path = write(tracker("vma.pfnmap is None or vma.pfnmap.nr == vma.nr", "vma.pfnmap is None"))
+
+    assert "_check" == refused("tracker", path)[0]
+
+
+def test_a_tracker_that_does_otherwise_the_second_time(write: Write) -> None:
+    """Two runs of one program must be the same: here a counter outlives the kernel."""
+    counts = "runs = []\n\n    def unmap_vmas(self, vma):\n        self.runs.append(vma)\n"
+    forgets = "        if len(self.runs) == 1:\n            self.vm_area_free(vma)"
+    path = write(tracker(IDLE, counts + forgets))
+
+    hook, what = refused("tracker", path)
+
+    assert ("unmap_vmas", "it is not deterministic: in a second run it did otherwise") == (hook, what)
+
+
+def test_a_flush_placement_writes_no_book(write: Write) -> None:
+    """Only a tracker does."""
+    frees = "tlb.mm.kernel.book.free_pfn_range(0xF8000000, 0x4000, who='')"
+    path = write(FLUSH.replace("tlb.vma_pfn = True", frees))
+
+    assert ("tlb_start_vma", "it changed the memtype book, which a flush must leave alone") == refused(
+        "flush", path
+    )
+
+
+def test_a_walker_answers_yes_or_no(write: Write) -> None:
+    """None is neither."""
+    path = write(WALKER.replace("return entry.page is not None", "pass"))
+
+    assert ("vm_normal_page", "it has to return bool, and here it returned None") == refused("walker", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("x = 1\n", "there is no policy: write a class with the methods of a seam"),
+        (
+            FLUSH + WALKER.replace("Mine", "Other"),
+            "there are several policies (Mine, Other): keep one in a file",
+        ),
+        (
+            "import nothing_like_it\n",
+            "it cannot be run: ModuleNotFoundError: No module named 'nothing_like_it'",
+        ),
+        ("class\n", "it cannot be run: SyntaxError: invalid syntax (mine.py, line 1)"),
+    ],
+)
+def test_a_file_without_a_policy(write: Write, text: str, what: str) -> None:
+    """The file itself is wrong."""
+    assert (None, what) == refused("tracker", write(text))
+
+
+def test_a_file_for_another_seam(write: Write) -> None:
+    """A walker is no tracker."""
+    with pytest.raises(Misuse, match="is no tracker: its class has the methods of a walker"):
+        ModelMachine(f"7.2,tracker={write(WALKER)}")
+
+
+def test_a_file_that_is_not_there() -> None:
+    """It says so."""
+    with pytest.raises(Misuse, match="cannot be read: No such file"):
+        ModelMachine("7.2,tracker=nowhere.py")
+
+
+@pytest.mark.parametrize("seam", PROTOCOLS)
+def test_every_seam_has_methods(seam: str) -> None:
+    """There is something to forget."""
+    assert len(hooks_of(seam)) >= 2

@@ -1,0 +1,99 @@
+"""exact at every moment a processor can be held at: whoever maps a frame has it reserved, with one mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pfnlab.errors import Undecided
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.platform import qemu_q35
+from pfnlab.mm.kernel import Kernel
+from pfnlab.policies.boot import boot
+from pfnlab.policies.profiles import PROFILES
+from pfnlab.programs.generate import generate
+from pfnlab.programs.load import load_program
+from pfnlab.programs.ops import Program, is_held
+from pfnlab.programs.places import Places
+from pfnlab.programs.running import OneByOne, SideBySide
+from pfnlab.units import PfnRange, phys_to_pfn
+
+LITMUS = Path(__file__).parent.parent.parent.parent / "litmus"
+RACES = [path for path in sorted(LITMUS.glob("*.pfn")) if is_held(load_program(path))]
+
+#: Where a BAR begins; frames below are RAM.
+BAR = 0xF8000
+
+#: A frame, who maps it, and the mode there.
+Mapped = tuple[int, str, CacheMode]
+
+
+def moments(tracker: str, program: Program) -> Iterator[Kernel]:
+    """The kernel after each step of a program, whether somebody is held or not."""
+    kernel = boot(replace(PROFILES["7.2"], tracker=tracker), qemu_q35())
+    kernel.start_task("main")
+    starts = {device.name: 0x10 if device.kind == "lowmem" else BAR for device in program.devices}
+    devices = {one.name: PfnRange(starts[one.name], starts[one.name] + one.pages) for one in program.devices}
+    places = Places.of(program, devices)
+    running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
+    for op in program.ops:
+        with suppress(Undecided):
+            running.step(op)
+        yield kernel
+
+
+def mapped(kernel: Kernel) -> set[Mapped]:
+    """Every device frame that any address space maps."""
+    pat = kernel.platform.pat
+    return {
+        (pfn, task.comm, pat.pgprot2cachemode(run.bits))
+        for task in kernel.processes()
+        for vma in task.mm
+        for run in task.mm.tables.runs(vma.start, vma.end)
+        if run.page is None and run.pfn >= BAR
+        for pfn in range(run.pfn, run.pfn + run.end - run.start)
+    }
+
+
+def unreserved(kernel: Kernel) -> set[Mapped]:
+    """The frames that somebody maps with a mode the book does not have for them."""
+    book = [(phys_to_pfn(one.start), phys_to_pfn(one.end), one.type) for one in kernel.book.entries()]
+    return {
+        (pfn, who, mode)
+        for pfn, who, mode in mapped(kernel)
+        if not any(start <= pfn < end and mode == has for start, end, has in book)
+    }
+
+
+@pytest.mark.parametrize("path", RACES, ids=lambda path: path.stem)
+def test_while_somebody_is_held(path: Path) -> None:
+    """In every schedule of litmus/, before and after what others do meanwhile."""
+    assert [set()] == list({frozenset(unreserved(one)): None for one in moments("exact", load_program(path))})
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_whatever_drivers_do(seed: int) -> None:
+    """Parts, inserts, zaps and revocations: nobody maps a frame otherwise than the book says."""
+    for kernel in moments("exact", generate(seed, 16, driver=True)):
+        assert set() == unreserved(kernel)
+
+
+def test_track_ctx_does_not() -> None:
+    """The same on a kernel's tracker: what a handler inserted nobody has reserved."""
+    programs = (generate(seed, 16, driver=True) for seed in range(40))
+
+    assert any(unreserved(kernel) for program in programs for kernel in moments("track_ctx", program))
+
+
+def test_something_is_mapped() -> None:
+    """The programs map frames at all."""
+    programs = (generate(seed, 16, driver=True) for seed in range(10))
+
+    assert any(mapped(kernel) for program in programs for kernel in moments("exact", program))

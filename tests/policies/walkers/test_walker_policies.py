@@ -1,0 +1,101 @@
+"""What each policy lets walkers see of a private PFN mapping with one copied page (seed 001)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+from pfnlab.errors import Undecided
+from pfnlab.policies.walkers import WALKERS
+from pfnlab.programs.generate import generate
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+
+#: A device page, and a page copied by a write.
+COPIED = ("a = mmap bar[0:2] wc private rw", "read a[0]", "write a[1] 7")
+
+
+def look(walker: str, walk: str) -> Step:
+    """What a walker's operation answers behind the writes."""
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *COPIED, walk, ""))
+    return ModelMachine(f"7.2,walker={walker}").run_one(load_text(text), check=True).steps[len(COPIED)]
+
+
+@pytest.mark.parametrize(
+    ("walk", "refused", "found"),
+    [
+        ("move_pages a", "ENOENT ENOENT", "ENOENT node0"),
+        ("pagemap a", "soft-dirty soft-dirty", "present+soft-dirty present+exclusive+soft-dirty"),
+        ("numa_maps a", None, "a[0] anon=1 dirty=1 N0=1"),
+    ],
+)
+def test_a_copied_page_is_found_by_its_entry_only(walk: str, refused: str | None, found: str) -> None:
+    """Special bits return the copied page and not the device's; who leaves at the VMA misses both."""
+    assert found == look("special_bits", walk).value
+    assert [refused] * 2 == [look(walker, walk).value for walker in ("early_refusal", "page_test_skip")]
+
+
+@pytest.mark.parametrize(
+    ("walker", "rss"), [("special_bits", 4), ("early_refusal", 0), ("page_test_skip", 0)]
+)
+def test_memory_statistics(walker: str, rss: int) -> None:
+    """Seed 001: "process memory stats will likely miss anon folios on COW PFNMAP mappings"."""
+    assert [rss] == [vma.rss for vma in look(walker, "mincore a").vmas or ()]
+
+
+@pytest.mark.parametrize(("walker", "second"), [("special_bits", "ok"), ("early_refusal", "EFAULT")])
+def test_get_user_pages(walker: str, second: str) -> None:
+    """With special bits a copied page could be read, and a device page could not."""
+    results = [look(walker, f"process_vm_readv a[{page}]").result for page in (0, 1)]
+
+    assert ["EFAULT", second] == results
+
+
+@pytest.mark.parametrize("walker", WALKERS)
+def test_a_page_that_cannot_be_had(walker: str) -> None:
+    """Nobody fills a revoked entry again: EFAULT, however far a walker gets."""
+    assert "EFAULT" == revoked(walker).result
+
+
+def revoked(walker: str) -> Step:
+    """process_vm_readv of a page whose entry a revocation took."""
+    ops = (COPIED[0].replace("private", "shared"), "request_mem_region bar[0:2]", "process_vm_readv a[0]")
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine(f"7.2,walker={walker}").run_one(load_text(text), check=True).steps[2]
+
+
+def test_the_page_test_knows_no_vm_io() -> None:
+    """walk_page_test skips VM_PFNMAP "but not VM_IO :)": a driver's VM_MIXEDMAP is entered."""
+    mixed = ("pfnlab program 1", "device bar: pci, 16 pages", "a = mmap bar[0:1] driver mixed shared rw")
+    program = load_text("\n".join((*mixed, "read a[0]", "pagemap a", "")))
+
+    said = {
+        walker: ModelMachine(f"7.2,walker={walker}").run_one(program, check=True).steps[2].value
+        for walker in WALKERS
+    }
+
+    assert {
+        "early_refusal": "soft-dirty",
+        "page_test_skip": "present+soft-dirty",
+        "special_bits": "present+soft-dirty",
+    } == said
+
+
+@pytest.mark.parametrize("walker", WALKERS)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_walkers_change_nothing_else(walker: str, seed: int) -> None:
+    """Whatever walkers accept, the book and the mappings are those of the kernel, and invariants hold."""
+    program = generate(seed, 14, driver=True)
+    try:
+        landed = ModelMachine("7.2").run_one(program).steps
+        steps = ModelMachine(f"7.2,walker={walker}").run_one(program, check=True).steps
+    except Undecided:
+        reject()
+
+    assert [step.book for step in landed] == [step.book for step in steps]
+    readv = "process_vm_readv"
+    same = [step for step in landed if readv not in step.op], [step for step in steps if readv not in step.op]
+    assert [step.result for step in same[0]] == [step.result for step in same[1]]
