@@ -18,7 +18,7 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.generate import generate
-from pfnlab.programs.load import load_program
+from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.ops import Program, is_held
 from pfnlab.programs.places import Places
 from pfnlab.programs.running import OneByOne, SideBySide
@@ -75,6 +75,17 @@ def unreserved(kernel: Kernel) -> set[Mapped]:
 def test_while_somebody_is_held(path: Path) -> None:
     """In every schedule of litmus/, before and after what others do meanwhile."""
     assert [set()] == list({frozenset(unreserved(one)): None for one in moments("exact", load_program(path))})
+
+
+@pytest.mark.parametrize(
+    "place", ["pfnmap_untrack", "pfnmap_untrack return", "memtype_erase", "tlb_finish_mmu"]
+)
+def test_while_munmap_lets_go(place: str) -> None:
+    """Where the reservation goes no entry is left."""
+    ops = ("device bar: pci, 16 pages", "a = mmap bar[0:4] wc shared rw", "t = thread", "write a[0] 7")
+    program = load_text("\n".join(("pfnlab program 1", *ops, f"hold {place}: munmap a", "release", "")))
+
+    assert [set()] * len(program.ops) == [unreserved(kernel) for kernel in moments("exact", program)]
 
 
 @settings(max_examples=150, deadline=None)
