@@ -15,6 +15,7 @@ from pfnlab.errors import Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.space import TASK_PAGES
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.generate import generate
@@ -54,8 +55,8 @@ def mapped(kernel: Kernel) -> set[Mapped]:
     return {
         (pfn, task.comm, pat.pgprot2cachemode(run.bits))
         for task in kernel.processes()
-        for vma in task.mm
-        for run in task.mm.tables.runs(vma.start, vma.end)
+        # Also where munmap has detached the VMA already.
+        for run in task.mm.tables.runs(0, TASK_PAGES)
         if run.page is None and run.pfn >= BAR
         for pfn in range(run.pfn, run.pfn + run.end - run.start)
     }
