@@ -15,10 +15,11 @@ from pfnlab.errors import Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.space import TASK_PAGES
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.generate import generate
-from pfnlab.programs.load import load_program
+from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.ops import Program, is_held
 from pfnlab.programs.places import Places
 from pfnlab.programs.running import OneByOne, SideBySide
@@ -54,8 +55,8 @@ def mapped(kernel: Kernel) -> set[Mapped]:
     return {
         (pfn, task.comm, pat.pgprot2cachemode(run.bits))
         for task in kernel.processes()
-        for vma in task.mm
-        for run in task.mm.tables.runs(vma.start, vma.end)
+        # Also where munmap has detached the VMA already.
+        for run in task.mm.tables.runs(0, TASK_PAGES)
         if run.page is None and run.pfn >= BAR
         for pfn in range(run.pfn, run.pfn + run.end - run.start)
     }
@@ -75,6 +76,17 @@ def unreserved(kernel: Kernel) -> set[Mapped]:
 def test_while_somebody_is_held(path: Path) -> None:
     """In every schedule of litmus/, before and after what others do meanwhile."""
     assert [set()] == list({frozenset(unreserved(one)): None for one in moments("exact", load_program(path))})
+
+
+@pytest.mark.parametrize(
+    "place", ["pfnmap_untrack", "pfnmap_untrack return", "memtype_erase", "tlb_finish_mmu"]
+)
+def test_while_munmap_lets_go(place: str) -> None:
+    """Where the reservation goes no entry is left."""
+    ops = ("device bar: pci, 16 pages", "a = mmap bar[0:4] wc shared rw", "t = thread", "write a[0] 7")
+    program = load_text("\n".join(("pfnlab program 1", *ops, f"hold {place}: munmap a", "release", "")))
+
+    assert [set()] * len(program.ops) == [unreserved(kernel) for kernel in moments("exact", program)]
 
 
 @settings(max_examples=150, deadline=None)
