@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from array import array
 from collections.abc import MutableSequence, Sequence
 from itertools import permutations
@@ -242,6 +244,23 @@ def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert told == sorted(told)
     assert len(told) >= 10
+
+
+class Interrupting(shared_book.Book):
+    """Sends this process a SIGINT in its first step."""
+
+    def successors(self, state: int, into: MutableSequence[int]) -> int:
+        if state == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().successors(state, into)
+
+
+def test_an_interrupt_cuts() -> None:
+    """What was found so far is kept, and said to be a part."""
+    found = explore_packed(Interrupting(2))
+
+    assert 1 < found.states < 21_530
+    assert found.cut[0].startswith("interrupted: ")
 
 
 class Fan:
