@@ -345,7 +345,7 @@ CLAIMS = (
     ),
     Claim(
         "004",
-        "Unlinking before the flush, munmap hides a VMA from unmap_mapping_range that still reaches its frames.",
+        "Unlinking before the flush, munmap hides a VMA that still reaches its frames from a revocation.",
         [property_is("7.2,flush=none", "told_free", VIOLATED, "race")],
     ),
     Claim(
