@@ -34,6 +34,14 @@ class PerVma:
     def vmf_insert_pfn(self, vma, vpn, pfns, prot):
         return lookup_prot(self.kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
+    # Struct pages for a device have no VMA: whoever made them says when they go.
+
+    def memremap_pages(self, pfns, prot):
+        return self.reserve(pfns, prot)
+
+    def memunmap_pages(self, pfns):
+        self.shrink(pfns, None)
+
     # It is taken apart, copied, moved.
 
     def may_split(self, vma, at):
