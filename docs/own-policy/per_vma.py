@@ -65,6 +65,9 @@ class PerVma:
     def zap_page_range_single(self, vma, start, end):
         pass
 
+    def zap_page_range_single_flushed(self, vma, start, end):
+        pass
+
     def unmap_vmas(self, vma):
         pass
 

@@ -155,6 +155,9 @@ class Exact:
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Entries may go and come back as they were."""
 
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """The reservation outlives the entries."""
+
     def unmap_vmas(self, vma: Vma) -> None:
         """The reservation outlives the entries, until no translation can be left."""
 
