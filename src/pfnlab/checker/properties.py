@@ -60,9 +60,8 @@ def no_loss(moment: Moment) -> bool | None:
 
 
 def exact(moment: Moment) -> bool | None:
-    """What is reserved is what is mapped, page by page."""
-    frames = [one.frames for one in moment.mappings if one.booked_whole]
-    mapped = {pfn for pfns in frames for pfn in range(pfns.start, pfns.end)}
+    """What is reserved is what is mapped or may be mapped again by a fault, page by page."""
+    mapped = {pfn for one in moment.mappings if one.booked_whole for pfn in one.covered}
     return moment.reserved == mapped if moment.reserved or mapped else None
 
 

@@ -15,6 +15,7 @@ from pfnlab.errors import Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.users.driver import DriverFile
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.generate import generate
@@ -26,6 +27,7 @@ from pfnlab.units import PfnRange, phys_to_pfn
 
 LITMUS = Path(__file__).parent.parent.parent.parent / "litmus"
 RACES = [path for path in sorted(LITMUS.glob("*.pfn")) if is_held(load_program(path))]
+FLUSHED = [path for path in RACES if path.stem != "race-flush-left-out"]
 
 #: Where a BAR begins; frames below are RAM.
 BAR = 0xF8000
@@ -49,13 +51,19 @@ def moments(tracker: str, program: Program) -> Iterator[Kernel]:
 
 
 def mapped(kernel: Kernel) -> set[Mapped]:
-    """Every device frame that any address space maps."""
+    """Every device frame that any address space maps, where a tracker is asked."""
     pat = kernel.platform.pat
-    return {
-        (pfn, task.comm, pat.pgprot2cachemode(run.bits))
+    entries = [
+        (task, run)
         for task in kernel.processes()
         for vma in task.mm
+        # apply_to_page_range asks nobody.
+        if not (isinstance(vma.file, DriverFile) and vma.file.how == "apply")
         for run in task.mm.tables.runs(vma.start, vma.end)
+    ]
+    return {
+        (pfn, task.comm, pat.pgprot2cachemode(run.bits))
+        for task, run in entries
         if run.page is None and run.pfn >= BAR
         for pfn in range(run.pfn, run.pfn + run.end - run.start)
     }
@@ -75,6 +83,25 @@ def unreserved(kernel: Kernel) -> set[Mapped]:
 def test_while_somebody_is_held(path: Path) -> None:
     """In every schedule of litmus/, before and after what others do meanwhile."""
     assert [set()] == list({frozenset(unreserved(one)): None for one in moments("exact", load_program(path))})
+
+
+def remembered(kernel: Kernel) -> set[int]:
+    """The device frames that some processor has a translation of."""
+    runs = [run for task in kernel.tasks.values() for run in task.tlb._entries.values() if run.page is None]
+    return {pfn for run in runs if run.pfn >= BAR for pfn in range(run.pfn, run.pfn + run.end - run.start)}
+
+
+@pytest.mark.parametrize("path", FLUSHED, ids=lambda path: path.stem)
+def test_while_a_processor_remembers(path: Path) -> None:
+    """In every schedule that leaves no flush out: a translation that may be used is to a reserved frame."""
+    for kernel in moments("exact", load_program(path)):
+        book = [(phys_to_pfn(one.start), phys_to_pfn(one.end)) for one in kernel.book.entries()]
+        assert all(any(start <= pfn < end for start, end in book) for pfn in remembered(kernel))
+
+
+def test_processors_remember() -> None:
+    """Something, in those schedules."""
+    assert any(remembered(one) for path in FLUSHED for one in moments("exact", load_program(path)))
 
 
 @settings(max_examples=150, deadline=None)
