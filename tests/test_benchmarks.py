@@ -19,6 +19,7 @@ def quick(name: str) -> str:
     ("name", "rows"),
     [
         ("mapping_size", ["mmap", "fork", "munmap the middle", "munmap the rest", "exit"] * 2),
+        ("checker", ["plain Python, breadth first", "plain Python, depth first", "plain Python, symmetry"]),
         ("book", ["sorted", "random", "as a list", "reserve", "lookup", "free"]),
     ],
 )

@@ -122,6 +122,24 @@ def test_a_depth_reaches_the_same_states_in_both_orders(order: Order, depth: int
     assert {f"{at}" for at in range(min(depth, 8) + 1)} == set(found.discoveries)
 
 
+@pytest.mark.parametrize("depth", range(1, 10))
+def test_ways_to_a_depth_are_within_it(depth: int) -> None:
+    """Depth first, behind a state that was reached again on a shorter way, the shorter way counts."""
+    asked = [sometimes(f"{at}", lambda state, at=at: state == at) for at in range(9)]
+
+    found = explore(Detour(), asked, order="depth", depth=depth)
+
+    assert depth >= max(len(way) for way in found.discoveries.values())
+
+
+@pytest.mark.parametrize("depth", range(1, 10))
+def test_a_state_expanded_again_counts_once(depth: int) -> None:
+    """Steps and expanded states are those of the breadth-first search."""
+    first, second = (explore(Detour(), order=order, depth=depth) for order in ORDERS)
+
+    assert (first.transitions, first.expanded) == (second.transitions, second.expanded)
+
+
 def test_a_cut_search_leaves_what_it_did_not_find_undecided() -> None:
     """Neither holds nor never."""
     found = explore(Counters(), [SMALL, FULL], depth=3)

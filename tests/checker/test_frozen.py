@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.checker.frozen import Naming, freeze, thaw
+from pfnlab.checker.frozen import freeze, thaw
+from pfnlab.checker.naming import Naming
 from pfnlab.mm.kernel import Kernel
 from pfnlab.programs.load import load_program
 from pfnlab.programs.model import ModelMachine, place

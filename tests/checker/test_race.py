@@ -8,6 +8,7 @@ import pytest
 from broken import Broken, lines
 
 from pfnlab.checker.check import Checked, check
+from pfnlab.checker.race import control, still_read
 from pfnlab.checker.scope import Race, RaceScope, load_scope, read_scope
 from pfnlab.mm.gather import FlushPlacement, MmuGather
 from pfnlab.mm.vma import Vma
@@ -112,3 +113,14 @@ def test_the_named_races_are_programs() -> None:
         assert isinstance(race, Race)
         assert isinstance(race.program, Program)
         assert race.program.ops == race.setup + race.beside
+
+
+def test_a_control_leaves_the_flush_out_by_force() -> None:
+    """A kernel that flushes in time shows the race when its flush is left out, and only then."""
+    program = raced(FLUSHES["none"], ONE).answers[0].program
+    assert program is not None
+    machine = ModelMachine("7.2")
+
+    assert still_read(program, ModelMachine("7.2,flush=none").run([program])[0])
+    assert not still_read(program, machine.run([program])[0])
+    assert still_read(program, machine.run([control(program)])[0])

@@ -35,13 +35,13 @@ _USERS = (
     Mutant(
         "mincore looks at device mappings since 7.3 only",
         "mm/walk.py",
-        "not vma.flags & VM_PFNMAP or mm.kernel.profile.mincore_walks",
-        "not vma.flags & VM_PFNMAP or not mm.kernel.profile.mincore_walks",
+        "vma.file is None or mm.kernel.profile.mincore_walks or",
+        "vma.file is None or not mm.kernel.profile.mincore_walks or",
     ),
     Mutant(
         "the kernel takes no hold of device pages",
         "mm/gup.py",
-        "if vma is None or vma.flags & (VM_IO | VM_PFNMAP) or not _permits(vma, write, force):",
+        "if vma is None or not walker.walk_page_test(vma) or not _permits(vma, write, force):",
         "if vma is None or not _permits(vma, write, force):",
     ),
 )
@@ -68,7 +68,7 @@ _WALKERS = (
     Mutant(
         "device pages are holes in pagemap",
         "mm/walk.py",
-        "if vma.flags & VM_PFNMAP or entry is None:",
+        "if entry is None or not walker.walk_page_test(vma):",
         "if entry is None:",
     ),
     Mutant(
@@ -243,8 +243,8 @@ _SWITCHES = (
     Mutant(
         "6.1 counts no copied pages of device mappings",
         "policies/profiles.py",
-        '        "smaps_counts_copies",\n        "6.2",',
-        '        "smaps_counts_copies",\n        "6.1",',
+        '        "special_bits",\n        "6.2",',
+        '        "special_bits",\n        "6.1",',
         "6.1",
     ),
     Mutant(

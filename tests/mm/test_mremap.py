@@ -312,3 +312,16 @@ def test_a_whole_page_table_moves(series: str, pages: int, flushed: str) -> None
 
     assert flushed == [event for event in step.events or () if event.startswith("flush")][-1]
     assert f"flush a[0:{512}]" in (step.events or ())
+
+
+@pytest.mark.parametrize(("to", "lost"), [("a[0]", True), ("a[4]", False)])
+def test_memory_that_stays_beside_what_moved_has_no_rule(to: str, lost: bool) -> None:
+    """Whether the two merge differs between kernels, also where one would expect that they do."""
+    text = (
+        "pfnlab program 1\ndevice bar: pci, 1 page\narea a: 8 pages\n\n"
+        f"a = mmap anon[0:2] private rw\nmremap a[1] 1 page maymove fixed dontunmap over {to}\n"
+    )
+
+    (seen,) = ModelMachine("7.2").run([load_text(text)])
+
+    assert lost == (seen.lost is not None)

@@ -42,6 +42,16 @@ def test_page_tables_are_freed_in_batches(tables: int, flushes: int) -> None:
         assert expected == gone.flushes
 
 
+def test_page_tables_go_before_vmas_far_away_are_unlinked() -> None:
+    """free_pgtables works on groups of VMAs less than 2 MiB apart: a full batch is flushed between two."""
+    mapped = "a = mmap bar[0:259585] wc shared rw\nb = mmap bar[0] wc shared rw\n"
+    text = f"pfnlab program 1\ndevice bar: pci, 1 GiB\n\n{mapped}"
+
+    events = ModelMachine("7.2").run_one(load_text(text), check=True).steps[-1].events or ()
+
+    assert ("unlink a[0]", "flush all", "unlink b[0]") == events[4:7]
+
+
 def spans(step: Step) -> list[str]:
     """The VMAs after a step."""
     return [str(vma.span) for vma in step.vmas or ()]

@@ -166,6 +166,19 @@ def test_a_protection_has_to_be_returned(write: Write) -> None:
     assert ("remap_pfn_range", "it has to return int, and here it returned None") == refused("tracker", path)
 
 
+def test_others_may_write_while_a_method_is_held() -> None:
+    """What they do to page tables meanwhile is not the policy's."""
+    ops = (
+        *("pfnlab program 1", "device bar: pci, 16 pages", "area a: 8 pages"),
+        *("a = mmap bar[0:4] wc shared rw", "mmap bar[4:8] wc shared rw over a[4:8]", "c = fork"),
+        *("hold memtype_erase: munmap a[0:4]", "c: write a[0] 7", "release"),
+    )
+
+    steps = ModelMachine(f"7.2,tracker={PER_VMA}").run_one(load_text("\n".join((*ops, "")))).steps
+
+    assert ["held", "ok", "ok"] == [step.result for step in steps[3:6]]
+
+
 REFUSES = """import errno
 from pfnlab.errors import ModelledErrno
 from pfnlab.policies.trackers import track_ctx

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path as File
 from typing import Any
 
 import msgspec
@@ -15,8 +17,15 @@ from pfnlab.checker.properties import Question, properties, questions, race_prop
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import RaceModel
 from pfnlab.checker.scope import RaceScope, Scope
+from pfnlab.checker.shorten import shortened
+from pfnlab.checker.untaken import PolicyWatch
+from pfnlab.checker.walks import simulate
+from pfnlab.hw.platform import qemu_q35
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
+
+#: Steps of a random walk through schedules.
+_WALK = 60
 
 #: What a search says of a property: the words of ``check --json``.
 HOLDS, VIOLATED, UNDECIDED = "holds", "violated", "undecided"
@@ -26,12 +35,19 @@ class Limits(msgspec.Struct, frozen=True):
     """When to end before everything was seen.
 
     :param depth: operations in a row instead of the scope's own
+    :param memory: bytes for visited states; what is more goes to disk
+    :param walks: walk at random so often, instead of trying everything
+    :param seed: which walks
+    :param checkpoint: a file the search is written to when it is cut, and goes on from where it exists
     """
 
     depth: int | None = None
     states: int | None = None
     seconds: float | None = None
     memory: int | None = None
+    checkpoint: File | None = None
+    walks: int | None = None
+    seed: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -68,6 +84,7 @@ class Checked(msgspec.Struct, frozen=True):
     :param complete: whether every state within the bound was seen
     :param cut: what was left out, one reason each
     :param fired: for every operation how often it ended how, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
+    :param untaken: branches of the policies that were never taken; None where nobody looked
     """
 
     machine: str
@@ -80,6 +97,7 @@ class Checked(msgspec.Struct, frozen=True):
     answers: tuple[Answer, ...]
     fired: dict[str, dict[str, int]]
     seconds: float
+    untaken: tuple[str, ...] | None = None
 
     @property
     def rate(self) -> float:
@@ -98,12 +116,14 @@ def check(
     limits: Limits = Limits(),  # noqa: B008 (a value that never changes)
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
+    watch: bool = False,
 ) -> Checked:
     """Try every sequence of the scope's operations on *machine*, and hold *asked* against what is reached.
 
     In a scope of races, every schedule of its operations.
 
     :param asked: all questions that make sense in the scope when None
+    :param watch: also say which branches of the policies were never taken; takes about twice as long
     """
     asked = questions(scope=scope) if asked is None else asked
     model: KernelModel | RaceModel
@@ -113,16 +133,19 @@ def check(
     else:
         model = KernelModel(machine, scope)
         held, depth = list(properties(model, asked)), limits.depth or scope.depth
-    found: Exploration[Any] = explore(
-        model,
-        held,
-        depth=depth,
-        states=limits.states,
-        seconds=limits.seconds,
-        memory=limits.memory,
-        keep="compact",
-        progress=progress,
-    )
+    watching = PolicyWatch(machine.boot(qemu_q35(), {}))
+    with watching if watch else nullcontext():
+        if limits.walks is not None:
+            found = simulate(
+                model,
+                held,
+                seed=limits.seed,
+                walks=limits.walks,
+                length=depth or _WALK,
+                seconds=limits.seconds,
+            )
+        else:
+            found = _explored(model, held, depth, limits, progress)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]
     cut += [f"no rule: {reason} ({count} steps left out)" for reason, count in model.unmodelled.items()]
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
@@ -137,6 +160,28 @@ def check(
         answers,
         _fired(model),
         found.seconds,
+        tuple(map(str, watching.untaken())) if watch else None,
+    )
+
+
+def _explored(
+    model: KernelModel | RaceModel,
+    held: list[Property[Any]],
+    depth: int | None,
+    limits: Limits,
+    progress: Callable[[Exploration[Any]], None] | None,
+) -> Exploration[Any]:
+    return explore(
+        model,
+        held,
+        depth=depth,
+        states=limits.states,
+        seconds=limits.seconds,
+        memory=limits.memory,
+        keep="compact",
+        progress=progress,
+        save=limits.checkpoint,
+        resume=limits.checkpoint if limits.checkpoint and limits.checkpoint.exists() else None,
     )
 
 
@@ -154,7 +199,7 @@ def _answer(
     program = None
     # The state no operation led to has no program.
     if path is not None and always and path.actions:
-        program = counterexample(model, path, question.name, question.asks)
+        program = counterexample(model, path, question)
     arose = found.premises[question.name] if always else int(path is not None)
     way = path.encode() if path is not None else None
     schedule: tuple[str, ...] = ()
@@ -163,9 +208,13 @@ def _answer(
     return Answer(question.name, question.kind, question.asks, verdict, arose, way, program, schedule)
 
 
-def counterexample(model: KernelModel | RaceModel, path: Path[Any], name: str, asks: str) -> Program | None:
-    """The program that breaks a property."""
-    return model.program(path, f"{name} on model:{model.machine.spec}", f"What breaks this: {asks}?")
+def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:
+    """The program that breaks a property; one found at random is made shorter first."""
+    title = f"{question.name} on model:{model.machine.spec}"
+    program = model.program(path, title, f"What breaks this: {question.asks}?")
+    if program is None or isinstance(model, RaceModel):
+        return program
+    return shortened(program, lambda ops: model.breaks(ops, question.judge))
 
 
 def _fired(model: KernelModel | RaceModel) -> dict[str, dict[str, int]]:

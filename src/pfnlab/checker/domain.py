@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from pfnlab.checker.frozen import Naming, freeze, thaw
-from pfnlab.checker.moment import Moment
+from pfnlab.checker.frozen import freeze, thaw
+from pfnlab.checker.moment import Judge, Moment
+from pfnlab.checker.naming import Naming
 from pfnlab.checker.operations import Renaming, Step, area_base, area_name, operations
 from pfnlab.checker.path import Path
 from pfnlab.checker.scope import Scope
-from pfnlab.errors import Undecided
+from pfnlab.errors import PolicyError, Undecided
 from pfnlab.mm.kernel import Kernel
+from pfnlab.policies.boot import guards_of
+from pfnlab.policies.guard import check_deterministic
 from pfnlab.programs.model import ModelMachine, place
 from pfnlab.programs.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.places import Places
+from pfnlab.programs.printer import op_text
 from pfnlab.programs.running import OneByOne
 
 #: What an operation can leave behind that is seen only while it runs, and which kernel message says so.
@@ -88,7 +93,7 @@ class KernelModel:
             # A kernel an operation has changed nothing in is good for the next.
             kernel = kernel or self.thawed(state)
             try:
-                facts = self.perform(kernel, op).facts
+                facts = self._performed(kernel, op, state).facts
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
                 kernel = None
@@ -100,6 +105,25 @@ class KernelModel:
             yield Step(op), after
             if not unchanged:
                 kernel = None
+
+    def _performed(self, kernel: Kernel, op: Op, state: State) -> Performed:
+        """Do *op* in *kernel*, and where a policy is the user's own, once more in another kernel like it.
+
+        :raises PolicyError: the policy breaks its protocol, or does not do the same twice
+        """
+        guards = guards_of(kernel)
+        for guard in guards:
+            guard.made.clear()
+        try:
+            did = self.perform(kernel, op)
+            if guards:
+                again = self.thawed(state)
+                self.outcomes[Step(op).kind, self.perform(again, op).result] -= 1
+                for one, other in zip(guards, guards_of(again), strict=True):
+                    check_deterministic(one.path, one.made, other.made)
+        except PolicyError as wrong:
+            raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
+        return did
 
     def key(self, state: State) -> tuple[bytes, tuple[str, ...]]:
         """A state is its own key: names are canonical in it."""
@@ -126,16 +150,31 @@ class KernelModel:
         """*path* as a program any machine can run."""
         return self.scope.program(title, asks, self.ops(path))
 
-    def perform(self, kernel: Kernel, op: Op) -> Performed:
+    def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
+        """Whether *judge* says no of the kernel the last of *ops*, in the names of a program, leaves."""
+        program = self.scope.program("", "", ops)
+        kernel, places = self._booted(), Places.of(program, self.places.devices)
+        facts: tuple[str, ...] = ()
+        try:
+            for op in ops:
+                if op.task not in kernel.tasks:
+                    return False
+                facts = self.perform(kernel, op, replace(places, whole=self.places.whole)).facts
+        except Undecided:
+            return False
+        return judge(Moment(kernel, facts, self.outcomes)) is False
+
+    def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> Performed:
         """Do *op* in *kernel*, where every message that is given once may be given again.
 
+        :param places: where its names lie; the model's own where it is an operation of a state
         :raises Undecided: the model has no rule for it
         """
         kernel._warned.clear()
         kernel.book._warned = frozenset()
         fork = isinstance(op.call, Fork)
         before = _footprint(kernel) if fork else None
-        said = OneByOne(kernel, self.places).step(op)
+        said = OneByOne(kernel, places or self.places).step(op)
         self.outcomes[Step(op).kind, said.result] += 1
         events, log = kernel.trace.take()
         facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import signal
+import pickle
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path as File
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import Generic
 
 from ..errors import Misuse
 from . import checkpoint
 from .exploration import Exploration
 from .frontier import Frontier, Order
+from .interrupts import interrupts
 from .model import Model, State, kind
 from .path import path_along
 from .property import Property
@@ -78,7 +77,7 @@ def explore(
         if order == "depth":
             search.settings["depth"] = depth
         search.begin(resume)
-        with _interrupts() as interrupted:
+        with interrupts() as interrupted:
             limits = _Limits(states, seconds, stop_at_first, interrupted)
             search.run(limits, progress, save)
         if save is not None and search.found.cut:
@@ -278,28 +277,6 @@ class _Search(Generic[State]):
 
 def _part(model: Model[State], limit: int) -> int:
     """How many states go in one part of a frontier so that four parts take *limit* bytes, about."""
-    import pickle
-
     size = max((len(pickle.dumps(state)) for state in model.initial()), default=64)
     # In memory a state takes a few times what it takes pickled.
     return max(64, limit // (4 * 4 * size))
-
-
-@contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """An event that the first SIGINT sets; the second does what it did before."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)

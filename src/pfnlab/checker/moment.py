@@ -17,17 +17,20 @@ from pfnlab.mm.users.driver import DriverFile
 from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.users.vfio import BAR_OFFSET, REGISTERS, VfioDevice
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.walker import WalkerPolicy
 from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 
 
 class Mapping(NamedTuple):
     """One VMA that maps a device.
 
-    :param runs: its entries that show the device, not a copy
+    :param runs: its entries that show the device
+    :param copies: those that show a page that was copied on write
     """
 
     vma: Vma
     runs: list[Run]
+    copies: list[Run]
 
     @property
     def frames(self) -> PfnRange:
@@ -81,7 +84,11 @@ class Moment:
     def mappings(self) -> list[Mapping]:
         """Every mapping of device pages, of all tasks."""
         return [
-            Mapping(vma, [run for run in runs if run.page is None and pte_present(run.bits)])
+            Mapping(
+                vma,
+                [run for run in runs if run.page is None and pte_present(run.bits)],
+                [run for run in runs if run.page is not None],
+            )
             for mm in self.mms
             for vma in mm._vmas
             if vma.flags & VM_PFNMAP and vma.file is not None
@@ -102,6 +109,11 @@ class Moment:
             if pfns in ranges:
                 ranges.remove(pfns)
         return ranges
+
+    @cached_property
+    def walkers(self) -> list[WalkerPolicy]:
+        """What walkers take for a page, each policy once, however many places have it."""
+        return list({id(one): one for one in self.kernel.walkers}.values())
 
     @cached_property
     def reserved(self) -> set[int]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.checker.frozen import AREA_STRIDE, Naming
+from pfnlab.checker.naming import AREA_STRIDE, Naming
 from pfnlab.checker.scope import Part, Scope, Template
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma

@@ -20,6 +20,7 @@ from . import core
 from .compiling import fastest
 from .exploration import Exploration
 from .frontier import Order
+from .interrupts import interrupts
 from .model import Action
 from .path import Path, path_along
 from .property import Property
@@ -126,23 +127,27 @@ def explore_packed(
         search.start(state)
     ends = [0, search.count]  # of the levels: the number of the first state beyond each
     limit = min(states or _MOST_STATES, _MOST_STATES)
-    while True:
-        _note_broken(model, search, found)
-        done = search.run(ends[-1] if breadth else search.count, limit, _STEPS)
-        if breadth and not search.news and not done and search.count > ends[-1]:
-            ends.append(search.count)
-        _count(search, found, ends, time.monotonic() - begin)
-        if not search.waiting() and not search.news:
-            break
-        if breadth and depth is not None and len(ends) - 2 >= depth and not search.news:
-            found.cut.append(f"depth: {search.waiting():,} states at depth {depth} not expanded")
-            break
-        if why := _passed(search, found, states, seconds, stop_at_first):
-            found.cut.append(why)
-            break
-        if progress is not None and time.monotonic() - told >= _TELL_SECONDS:
-            progress(found)
-            told = time.monotonic()
+    with interrupts() as interrupted:
+        while True:
+            _note_broken(model, search, found)
+            done = search.run(ends[-1] if breadth else search.count, limit, _STEPS)
+            if breadth and not search.news and not done and search.count > ends[-1]:
+                ends.append(search.count)
+            _count(search, found, ends, time.monotonic() - begin)
+            if not search.waiting() and not search.news:
+                break
+            if breadth and depth is not None and len(ends) - 2 >= depth and not search.news:
+                found.cut.append(f"depth: {search.waiting():,} states at depth {depth} not expanded")
+                break
+            if why := _passed(search, found, states, seconds, stop_at_first):
+                found.cut.append(why)
+                break
+            if interrupted.is_set():
+                found.cut.append(f"interrupted: {search.waiting():,} states not expanded")
+                break
+            if progress is not None and time.monotonic() - told >= _TELL_SECONDS:
+                progress(found)
+                told = time.monotonic()
     _note_broken(model, search, found)
     return found
 

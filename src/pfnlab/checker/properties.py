@@ -11,13 +11,13 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
-from pfnlab.checker.moment import Judge, Mapping, Moment
+from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import Raced
 from pfnlab.checker.scope import RaceScope, Scope
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import Page, Run
+from pfnlab.hw.pgtable import Page
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.walk import normal_runs
 from pfnlab.programs.ops import Fork, Mmap
@@ -173,26 +173,22 @@ def walks_pages(moment: Moment) -> bool | None:
     """No walker takes a device's frame for a page."""
     if not moment.mappings:
         return None
-    return not any(run.page is None for one in moment.mappings for run in _walked(moment, one))
+    walked = (normal_runs(one.vma, walker) for one in moment.mappings for walker in moment.walkers)
+    return not any(run.page is None for runs in walked for run in runs)
 
 
 def walks_all(moment: Moment) -> bool | None:
     """Every walker finds the pages that were copied on write."""
-    asked = False
-    for one in moment.mappings:
-        vma = one.vma
-        copies = [run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
-        asked = asked or bool(copies)
-        places = moment.kernel.walkers
-        if any(run not in normal_runs(vma, walker) for walker in places for run in copies):
-            return False
-    return True if asked else None
-
-
-def _walked(moment: Moment, one: Mapping) -> Iterator[Run]:
-    """What the walkers of all places take for pages."""
-    for walker in moment.kernel.walkers:
-        yield from normal_runs(one.vma, walker)
+    copied = [one for one in moment.mappings if one.copies]
+    if not copied:
+        return None
+    return not any(
+        run not in found
+        for one in copied
+        for walker in moment.walkers
+        for found in (normal_runs(one.vma, walker),)
+        for run in one.copies
+    )
 
 
 def no_stale(moment: Moment) -> bool | None:
@@ -215,8 +211,7 @@ def shared(moment: Moment) -> bool | None:
 
 def copied(moment: Moment) -> bool | None:
     """A page of a device has been copied on write."""
-    vmas = (one.vma for one in moment.mappings)
-    return any(run.page is not None for vma in vmas for run in vma.mm.tables.runs(vma.start, vma.end))
+    return any(one.copies for one in moment.mappings)
 
 
 def _always(judge: Judge, *needs: str) -> Question:

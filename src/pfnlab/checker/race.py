@@ -22,13 +22,14 @@ import msgspec
 
 from pfnlab.checker.path import Path
 from pfnlab.checker.scope import Race, RaceScope
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import Run as Entry
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Operation
 from pfnlab.programs.driver_calls import UnmapMappingRange
-from pfnlab.programs.forced import Hold
+from pfnlab.programs.forced import Hold, Skip
 from pfnlab.programs.model import ModelMachine, place
-from pfnlab.programs.ops import MAIN_TASK, Op, Program, Release
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import MAIN_TASK, Op, Program, Read, Release
 from pfnlab.programs.places import Places
 from pfnlab.programs.printer import op_text
 from pfnlab.programs.running import OneByOne, Said, SideBySide
@@ -151,6 +152,28 @@ class RaceModel:
         return Raced(number, schedule, running.value(), able, told, stuck, beside, free)
 
 
+def control(program: Program) -> Program:
+    """*program* for a kernel that flushes in time: the flush is left out by force."""
+    ops = [
+        op
+        if op.hold is None
+        else msgspec.structs.replace(op, skip=Skip("flush_tlb_mm_range"), hold=Hold("tlb_finish_mmu"))
+        for op in program.ops
+    ]
+    return msgspec.structs.replace(program, ops=tuple(ops))
+
+
+def still_read(program: Program, run: Run) -> bool:
+    """Whether the device was read in *run* after its owner had been told that nothing reaches it."""
+    told = False
+    for op, step in zip(program.ops, run.steps, strict=False):
+        if isinstance(op.call, UnmapMappingRange):
+            told = step.result == "ok"
+        elif told and isinstance(op.call, Read | Release):
+            return isinstance(op.call, Read) and step.result == "ok"
+    return False
+
+
 class _Running:
     """One race, driven turn by turn."""
 
@@ -168,7 +191,7 @@ class _Running:
             self._waiting.setdefault(op.task, []).append(op)
         self._under_way: dict[str, Operation] = {}
         #: What processors remembered when the operation of each task began.
-        self._before: dict[str, list[Run]] = {}
+        self._before: dict[str, list[Entry]] = {}
         self._turns: Counter[str] = Counter()
         self.said: dict[str, Said] = {}
         self.told = self.beside = self.free = False
@@ -215,7 +238,7 @@ class _Running:
                 self.beside = self.beside or bool(self._under_way)
         return Turn(task, op, where)
 
-    def _olds(self, run: Run) -> list[bool]:
+    def _olds(self, run: Entry) -> list[bool]:
         """Before which operations under way a translation was there."""
         return [any(run is one for one in self._before[task]) for task in self._under_way]
 
@@ -248,12 +271,12 @@ class _Running:
         return marshal.dumps(value, 2)
 
 
-def _translations(kernel: Kernel) -> list[Run]:
+def _translations(kernel: Kernel) -> list[Entry]:
     """What all processors remember."""
     return [known for task in kernel.tasks.values() for known in task.tlb._entries.values()]
 
 
-def _reached(kernel: Kernel, pfns: PfnRange, before: list[Run]) -> bool:
+def _reached(kernel: Kernel, pfns: PfnRange, before: list[Entry]) -> bool:
     """Whether a processor still answers for one of these frames although no page table has it any more.
 
     :param before: what processors remembered when somebody began to take the frames away

@@ -9,6 +9,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator
+from enum import Enum
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path as File
@@ -30,31 +31,36 @@ def fingerprint(key: Hashable) -> int:
     An int that fits is its own fingerprint, so nothing is ever lost there. Of others two may share one: among
     n states that happens with probability n²/2⁶⁵ at most, 3 in a million for ten million states.
 
-    :raises Misuse: *key* is not made of ints, strings, bytes, booleans, None and tuples of these
+    :raises Misuse: *key* is not made of ints, strings, bytes, enumerations, None, and tuples and frozen sets
+        of these
     """
-    if type(key) is int and 0 <= key < _WORD:
-        return key
-    if isinstance(key, bytes):
-        data = key
-    else:
-        _refuse_unordered(key)
-        try:
-            # Version 2 writes equal values as equal bytes; later ones also write which objects are shared.
-            data = marshal.dumps(key, 2)  # type: ignore[arg-type]
-        except ValueError:
-            raise Misuse(f"{_KEYS}, not of {type(key).__name__}") from None
+    if isinstance(key, int) and 0 <= key < _WORD:
+        return int(key)
+    try:
+        # Version 2 writes equal values as equal bytes; later ones also write which objects are shared.
+        data = key if isinstance(key, bytes) else marshal.dumps(_plain(key), 2)
+    except ValueError:
+        raise Misuse(f"{_KEYS}, unlike {key!r}") from None
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
 
 
-_KEYS = "fingerprints need keys made of ints, strings, bytes, booleans, None and tuples of these"
+_KEYS = "fingerprints need keys made of ints, strings, bytes, enumerations, None, tuples and frozen sets"
 
 
-def _refuse_unordered(key: object) -> None:
+def _plain(key: object) -> Any:
+    """*key* in types that marshal writes, and in an order of its own."""
+    kind = type(key)
+    if kind is int or kind is str:
+        return key
+    if isinstance(key, int):
+        return int(key)  # as it compares
     if isinstance(key, tuple):
-        for part in key:
-            _refuse_unordered(part)
-    elif isinstance(key, frozenset):
-        raise Misuse(f"{_KEYS}, not of frozenset: sort it into a tuple")
+        return tuple([_plain(part) for part in key])
+    if isinstance(key, Enum):
+        return kind.__name__, key.name
+    if isinstance(key, frozenset):
+        return "frozenset", *sorted([fingerprint(part) for part in key])
+    return key
 
 
 class Visited(Protocol):

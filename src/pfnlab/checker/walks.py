@@ -18,7 +18,11 @@ from .path import Path, path_by_actions
 from .property import Property
 from .visited import fingerprint
 
-#: The chance that a walk goes without a kind of action that the initial states offer.
+# Steps drawn evenly never let one thread run far ahead, or do one thing often. So kinds of action weigh up
+# to this many powers of ten less than others, and now and then, with this chance a step, are weighed anew.
+_APART, _TURN = 3.0, 0.1
+
+# The chance that a member of a swarm goes without a kind of action.
 _WITHOUT = 0.25
 
 
@@ -35,8 +39,8 @@ def simulate(
 ) -> Exploration[State]:
     """Walk at random, *walks* times *length* steps, and hold *properties* against every state met.
 
-    Each walk goes without a random part of the kinds of action, so that rare ones get their turn. A walk ends
-    early where no step is left. A discovery is the shortest of all walks.
+    Kinds of action are preferred at random, for some steps at a time: so a thread or an operation gets far
+    while others wait. A walk ends early where no step is left. A discovery is the shortest of all walks.
 
     :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
     :return: ``states`` counts distinct states by fingerprint; ``note`` says how many walks and steps there
@@ -68,7 +72,7 @@ def _walk(
     state = starts[start]
     choices: list[int] = []
     actions: list[Action] = []
-    without: dict[str, bool] = {}
+    weights: dict[str, float] = {}
     while True:
         seen.add(fingerprint(model.key(state)))
         found.depth = max(found.depth, len(choices))
@@ -76,14 +80,15 @@ def _walk(
         if len(choices) == length:
             return
         steps = list(enumerate(model.successors(state)))
-        for _, (action, _) in steps:
-            if kind(action) not in without:
-                without[kind(action)] = random.random() < _WITHOUT
-        # A walk whose every step is ruled out goes on with any.
-        allowed = [step for step in steps if not without[kind(step[1][0])]] or steps
-        if not allowed:
+        if not steps:
             return
-        choice, (action, state) = random.choice(allowed)
+        if random.random() < _TURN:
+            weights.clear()
+        for _, (action, _) in steps:
+            if kind(action) not in weights:
+                weights[kind(action)] = 10 ** random.uniform(-_APART, 0)
+        heavy = [weights[kind(action)] for _, (action, _) in steps]
+        choice, (action, state) = random.choices(steps, heavy)[0]
         choices.append(choice)
         actions.append(action)
         found.transitions += 1

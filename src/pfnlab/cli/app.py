@@ -175,6 +175,18 @@ def check(
         int | None,
         typer.Option(metavar="MIB", min=1, help="Memory for visited states; what is more goes to disk."),
     ] = None,
+    random: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Walk at random N times instead of trying everything."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Which random walks.")] = 0,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep a search that is cut there, and go on from it."),
+    ] = None,
+    untaken: Annotated[
+        bool, typer.Option("--untaken", help="List branches of the policies that were never taken.")
+    ] = False,
     confirm: Annotated[
         list[str] | None,
         typer.Option(metavar="MACHINE", help="Run every counterexample there too, as qemu:6.1."),
@@ -202,11 +214,12 @@ def check(
     from pfnlab.checker.check import Limits
     from pfnlab.cli.check import CheckRequest, check_machines
 
-    limits = Limits(depth, states, seconds, memory and memory << 20)
+    limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed)
     request = CheckRequest(
         *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
         differ=differ,
         policies=tuple(policy or ()),
+        watch=untaken,
     )
     return check_machines(request)
 
@@ -260,6 +273,17 @@ def policies_list() -> int:
     from pfnlab.cli.policies import list_policies
 
     return list_policies()
+
+
+@policies.command("matrix")
+def policies_matrix(
+    depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
+) -> int:
+    """Every policy against every property of its seam, and what it costs; takes a minute."""
+    from pfnlab.report.policies_matrix import policies_matrix
+
+    print(policies_matrix(depth), end="")
+    return 0
 
 
 @policies.command("show")

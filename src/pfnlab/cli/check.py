@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,18 @@ import msgspec
 from pfnlab.checker.check import UNDECIDED, VIOLATED, Checked, Limits, check
 from pfnlab.checker.differ import compare
 from pfnlab.checker.exploration import Exploration
+from pfnlab.checker.forecast import forecast
 from pfnlab.checker.properties import Question, questions
+from pfnlab.checker.race import control, still_read
 from pfnlab.checker.scope import RaceScope, Scope, load_scope
+from pfnlab.checker.shards import side_by_side
 from pfnlab.cli.kernels import say
 from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, with_policies
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.programs.compare import judge
 from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
 from pfnlab.report.table import render
@@ -33,6 +39,7 @@ class CheckRequest(msgspec.Struct, frozen=True):
 
     :param confirm: machines that run every counterexample
     :param save: a folder for counterexamples
+    :param watch: say which branches of policies were never taken
     :param policies: files with policies of the user's own, in place of every model's
     :param differ: two policies or models to be told apart, instead of a check
     """
@@ -46,6 +53,7 @@ class CheckRequest(msgspec.Struct, frozen=True):
     as_json: bool = False
     differ: tuple[str, str] | None = None
     policies: tuple[str, ...] = ()
+    watch: bool = False
 
 
 def check_machines(request: CheckRequest) -> int:
@@ -58,8 +66,7 @@ def check_machines(request: CheckRequest) -> int:
     for spec in request.confirm:
         name_machine(spec)
     code = 0
-    for at, machine in enumerate(machines):
-        checked = _check(machine, scope, asked, request)
+    for at, checked in enumerate(_all_checked(machines, scope, asked, request)):
         confirmed = confirm(checked, request.confirm)
         if request.as_json:
             print(json.dumps(check_object(checked, confirmed), ensure_ascii=False))
@@ -75,11 +82,24 @@ def _specs(request: CheckRequest) -> list[str]:
     return with_policies(request.on or [f"model:{newest_series()}"], request.policies)
 
 
+def _all_checked(
+    machines: list[ModelMachine], scope: Scope | RaceScope, asked: list[Question], request: CheckRequest
+) -> list[Checked]:
+    """One check a machine; several run side by side, without a progress line."""
+    if len(machines) == 1:
+        return [_check(machines[0], scope, asked, request)]
+    jobs = [
+        partial(check, machine, scope, asked, request.limits, watch=request.watch) for machine in machines
+    ]
+    return [checked for _, checked in sorted(side_by_side(jobs), key=itemgetter(0))]
+
+
 def _check(
     machine: ModelMachine, scope: Scope | RaceScope, asked: list[Question], request: CheckRequest
 ) -> Checked:
     told = sys.stderr.isatty()
-    checked = check(machine, scope, asked, request.limits, progress=_progress if told else None)
+    progress = _progress if told else None
+    checked = check(machine, scope, asked, request.limits, progress=progress, watch=request.watch)
     if told:
         print("\r\x1b[K", end="", file=sys.stderr)
     return checked
@@ -87,6 +107,9 @@ def _check(
 
 def _progress(found: Exploration[Any]) -> None:
     line = f"{found.states:,} states, {found.rate:,.0f}/s, {found.frontier:,} waiting, depth {found.depth}"
+    coming = forecast(found)
+    if coming is not None and coming.states is not None and coming.seconds is not None:
+        line += f"; about {coming.states:,} in all, {coming.seconds:.0f} s to go"
     print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
@@ -142,26 +165,40 @@ def _model(spec: str) -> ModelMachine:
 
 
 def confirm(checked: Checked, specs: list[str]) -> dict[str, dict[str, str]]:
-    """Run every counterexample on real machines; whether they show what the model says, by property."""
+    """Run every counterexample on real machines; whether they show what the model says, by property.
+
+    A race is run as it is, and once more with the kernel's flush left out by force.
+    """
     if not specs:
         return {}
     found = [(one, one.program) for one in checked.answers if one.program is not None]
     said: dict[str, dict[str, str]] = {one.name: {} for one, _ in found}
     programs = list({program.ops: program for _, program in found}.values())
+    controls = [control(program) for one, program in found if one.schedule]
     predicted = open_machine(checked.machine).run(programs)
     named = [name_machine(spec) for spec in specs]
     fetch_missing(named, say)
     for one in named:
-        seen = run_on(one, open_machine(one.spec), programs)
+        seen = run_on(one, open_machine(one.spec), [*programs, *controls])
         words = {}
-        for program, model, kernel in zip(programs, predicted, seen, strict=True):
-            verdict = judge(program, [model, kernel], {})
-            fields = sorted({difference.field for difference in verdict.differences})
-            lost = f"lost: {kernel.lost}" if kernel.lost else SAME
-            words[program.ops] = f"{DIFFERENT} in {', '.join(fields)}" if fields else lost
+        for program, model, kernel in zip(programs, predicted, seen, strict=False):
+            words[program.ops] = _comparison(program, model, kernel)
+        forced = iter(seen[len(programs) :])
         for answer, program in found:
             said[answer.name][one.spec] = words[program.ops]
+            if answer.schedule:
+                read = still_read(program, next(forced))
+                word = "STILL READS the device" if read else "does not read the device any more"
+                said[answer.name][f"{one.spec}, its flush left out by force"] = word
     return said
+
+
+def _comparison(program: Program, model: Run, kernel: Run) -> str:
+    verdict = judge(program, [model, kernel], {})
+    fields = sorted({difference.field for difference in verdict.differences})
+    if fields:
+        return f"{DIFFERENT} in {', '.join(fields)}"
+    return f"lost: {kernel.lost}" if kernel.lost else SAME
 
 
 def save(checked: Checked, folder: Path) -> None:

@@ -56,6 +56,8 @@ class Run(NamedTuple):
 
     def cut(self, start: int, end: int) -> Run:
         """The part of the run inside ``[start, end)``."""
+        if start <= self.start and self.end <= end:
+            return self
         start, end = max(start, self.start), min(end, self.end)
         return self._replace(start=start, end=end, pfn=self.pfn + start - self.start)
 

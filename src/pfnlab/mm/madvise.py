@@ -206,9 +206,15 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
 
 
 def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:
-    """madvise_update_vma: splits at the range ends only if the flags really change (S5.9)."""
+    """madvise_update_vma: splits at the range ends only if the flags really change (S5.9).
+
+    :raises ModelledErrno: EAGAIN where a split answers ENOMEM, which is for holes
+    """
     cleared, added = _FLAG_ADVICE[advice]
     flags = (vma.flags & ~cleared) | added
     if flags == vma.flags:
         return
-    vma.mm.modify(vma, start, end, flags)
+    try:
+        vma.mm.modify(vma, start, end, flags)
+    except ModelledErrno as refused:
+        raise ModelledErrno(errno.EAGAIN if refused.errno == errno.ENOMEM else refused.errno) from None

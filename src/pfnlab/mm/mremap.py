@@ -10,7 +10,7 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.pgtable import TABLE_PAGES
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
@@ -197,7 +197,10 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
 
 
 def _move_vma(vma: Vma, call: Remap, to: int) -> int:
-    """copy_vma, move the entries, unmap the old place."""
+    """copy_vma, move the entries, unmap the old place.
+
+    :raises Undecided: memory that stays would merge with what was moved
+    """
     mm = vma.mm
     tracker = mm.kernel.tracker
     trace = mm.kernel.trace
@@ -212,6 +215,9 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     if vma.file is None and vma.anon_vma is None:
         new.pgoff = to
     merges = mm.would_merge(new)
+    if merges and call.dontunmap and call.start in (new.end, new.start - call.old):
+        # 6.1 does not merge there at all, 7.2 only on the other side; without the flag both do.
+        raise Undecided("the model has no rule for MREMAP_DONTUNMAP to where it meets the place it leaves")
     if not merges:
         trace.event("dup", vma.start)
     tracker.vm_area_dup(vma, new)

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import TABLE_PAGES, Run
 from pfnlab.mm.flags import VM_SEALED
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.processors import Locked
@@ -88,10 +88,24 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
     with processors.inside("free_pgtables"):
         kernel.trace.event("free_pgtables")
         kernel.flushes.tlb_free_vmas(tlb, vmas[0])
-        _unlink(tlb, vmas)
-        if tables:
-            tlb.free_tables(*mm.gap_around(vmas[0].start, vmas[-1].end))
+        floor, ceiling = mm.gap_around(vmas[0].start, vmas[-1].end)
+        groups = _near_each_other(vmas)
+        for group, following in zip(groups, [*groups[1:], None], strict=True):
+            _unlink(tlb, group)
+            if tables:
+                tlb.free_tables(floor, ceiling if following is None else following[0].start)
     tlb.finish()
+
+
+def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
+    """*vmas* in groups less than a page table apart: each is unlinked and loses its page tables at once."""
+    groups = [[vmas[0]]]
+    for vma in vmas[1:]:
+        if vma.start <= groups[-1][-1].end + TABLE_PAGES[1]:
+            groups[-1].append(vma)
+        else:
+            groups.append([vma])
+    return groups
 
 
 def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator, Sequence
+from importlib.resources import files
 from typing import Any
 
 from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, Answer, Checked
@@ -45,8 +47,16 @@ def check_object(checked: Checked, confirmed: dict[str, dict[str, str]] | None =
         "cut": list(checked.cut),
         "properties": [_answer_item(one, (confirmed or {}).get(one.name)) for one in checked.answers],
         "fired": checked.fired,
+        "untaken": None if checked.untaken is None else list(checked.untaken),
         "seconds": round(checked.seconds, 3),
     }
+
+
+def check_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the object."""
+    text = files("pfnlab.report").joinpath("schemas/check.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
 
 
 def _answer_item(answer: Answer, confirmed: dict[str, str] | None) -> dict[str, Any]:
@@ -135,4 +145,5 @@ def _emptiness(checked: Checked) -> Iterator[str]:
         results = ", ".join(f"{result} {count:,}" for result, count in checked.fired[kind].items())
         yield f"never ok: {kind} ({results})"
     counts = (f"{kind} {sum(results.values()):,}" for kind, results in checked.fired.items())
+    yield from (f"not taken: {branch}" for branch in checked.untaken or ())
     yield from textwrap.wrap("steps: " + ", ".join(counts), 110, subsequent_indent="       ")

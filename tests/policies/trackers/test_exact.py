@@ -102,6 +102,21 @@ def test_an_inserted_page_is_reserved() -> None:
     assert ["bar[0:4] wc"] == book(alias)
 
 
+def test_an_inserted_page_gets_the_mode_of_the_book() -> None:
+    """As on kernels what the handler asks for is ignored (S4.3)."""
+    _, read, _ = run(SPEC, "a = mmap bar[0:4] driver fault_prot shared rw", "read a[1]")
+
+    assert ["bar[1:2] uc-"] == book(read)
+
+
+def test_a_private_mapping_of_ram() -> None:
+    """Its offset becomes its first frame, and its pieces are counted by that."""
+    *_, cut, _ = run(SPEC, "a = mmap bar[0:4] driver ram asis private rw", "munmap a[0]")
+
+    assert ("ok", ()) == (cut.result, cut.book)
+    assert ["ram a[1:4]"] == [one.replace("phys", "ram") for one in cut.tracked or ()]
+
+
 def test_a_part_is_reserved() -> None:
     """Two calls that fill one VMA have a range each."""
     mapped, gone, _ = run(SPEC, "a = mmap bar[0:4] driver halves wc shared rw", "munmap a[1:3]")

@@ -15,11 +15,12 @@ from pfnlab.errors import Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.users.driver import DriverFile
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.generate import generate
-from pfnlab.programs.load import load_program
+from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.ops import Program, is_held
 from pfnlab.programs.places import Places
 from pfnlab.programs.running import OneByOne, SideBySide
@@ -53,20 +54,20 @@ def moments(tracker: str, program: Program) -> Iterator[Kernel]:
 def mapped(kernel: Kernel) -> set[Mapped]:
     """Every device frame that any address space maps, where a tracker is asked."""
     pat = kernel.platform.pat
-    entries = [
-        (task, run)
-        for task in kernel.processes()
-        for vma in task.mm
-        # apply_to_page_range asks nobody.
-        if not (isinstance(vma.file, DriverFile) and vma.file.how == "apply")
-        for run in task.mm.tables.runs(vma.start, vma.end)
-    ]
     return {
         (pfn, task.comm, pat.pgprot2cachemode(run.bits))
-        for task, run in entries
-        if run.page is None and run.pfn >= BAR
+        for task in kernel.processes()
+        # Also where munmap has detached the VMA already.
+        for run in task.mm.tables.runs(0, TASK_PAGES)
+        if run.page is None and run.pfn >= BAR and not is_applied(task.mm, run.start)
         for pfn in range(run.pfn, run.pfn + run.end - run.start)
     }
+
+
+def is_applied(mm: MmStruct, vpn: int) -> bool:
+    """Whether the page was mapped by apply_to_page_range, which asks nobody."""
+    vma = mm.vma_lookup(vpn)
+    return vma is not None and isinstance(vma.file, DriverFile) and vma.file.how == "apply"
 
 
 def unreserved(kernel: Kernel) -> set[Mapped]:
@@ -102,6 +103,17 @@ def test_while_a_processor_remembers(path: Path) -> None:
 def test_processors_remember() -> None:
     """Something, in those schedules."""
     assert any(remembered(one) for path in FLUSHED for one in moments("exact", load_program(path)))
+
+
+@pytest.mark.parametrize(
+    "place", ["pfnmap_untrack", "pfnmap_untrack return", "memtype_erase", "tlb_finish_mmu"]
+)
+def test_while_munmap_lets_go(place: str) -> None:
+    """Where the reservation goes no entry is left."""
+    ops = ("device bar: pci, 16 pages", "a = mmap bar[0:4] wc shared rw", "t = thread", "write a[0] 7")
+    program = load_text("\n".join(("pfnlab program 1", *ops, f"hold {place}: munmap a", "release", "")))
+
+    assert [set()] * len(program.ops) == [unreserved(kernel) for kernel in moments("exact", program)]
 
 
 @settings(max_examples=150, deadline=None)

@@ -79,6 +79,13 @@ def test_a_stored_pfn_follows_splits_and_moves() -> None:
     assert ([], []) == (book(steps[-2]), log(steps))
 
 
+def test_a_stored_pfn_of_a_part_that_moves() -> None:
+    """What is moved begins at a later frame; what stays has lost its flag, as on kernels (A12)."""
+    steps = run("6.1,tracker=base_pfn", MAP, "b = mremap a[2:4] 2 pages maymove fixed", "munmap b")
+
+    assert (["bar[0:2] wc"], []) == (book(steps[-2]), log(steps))
+
+
 def test_the_mode_of_a_vma_is_not_what_was_granted() -> None:
     """Seed 003: "the pgprot part should be easy": a zapped mapping that adopted a mode cannot be forked."""
     adopted = ("b = mmap bar[0:4] wc shared rw", DRIVER.replace("asis", "uc-"), "zap_vma_ptes a[0]")

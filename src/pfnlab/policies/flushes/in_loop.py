@@ -1,8 +1,8 @@
 """One flush in the loop that unlinks, before the first PFN VMA: seed 004's correction.
 
 "Right, I misplaced it -- it should be in the vma loop." Ordinary VMAs in front are unlinked before the
-flush, which harms nobody: their pages are counted. The flush takes the duty with it, so a second PFN VMA
-does not flush again, unlike with ``end_vma``.
+flush, which harms nobody: their pages are counted. Behind it nothing is pending any more, so a second PFN
+VMA does not flush again, unlike with ``end_vma``; page tables, which would be, are freed after the loop here.
 """
 
 from __future__ import annotations
@@ -29,4 +29,3 @@ class InLoop:
         """Flush everything cleared so far before a PFN VMA goes, if any was among it."""
         if not tlb.fullmm and is_pfn_vma(vma) and tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()
-            tlb.vma_pfn = False

@@ -1,0 +1,421 @@
+"""What the discussions claim, each with a verdict: ``docs/claims.md``.
+
+A claim is said in our words, with the seed it comes from. It is asked of the model as programs, of which each
+must show what the claim predicts, or as a search for a property.
+``python -m pfnlab.report.claims > docs/claims.md`` writes the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from pfnlab.checker.check import HOLDS, VIOLATED, Limits, check
+from pfnlab.checker.properties import questions
+from pfnlab.checker.scope import load_scope
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+from pfnlab.programs.printer import op_lines
+
+_HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
+
+#: How many operations in a row a search tries.
+_DEPTH = 3
+
+
+class Seen(NamedTuple):
+    """What became of one question.
+
+    :param machine: who was asked
+    :param asked: the program, or the property and its scope
+    :param shown: what was seen
+    :param right: whether it is what the claim predicts
+    """
+
+    machine: str
+    asked: str
+    shown: str
+    right: bool
+
+
+Asks = Callable[[], Seen]
+
+
+class Claim(NamedTuple):
+    """One claim.
+
+    :param seed: where it is made
+    :param says: the claim
+    :param asks: what it predicts; it is right where all of them come out so
+    """
+
+    seed: str
+    says: str
+    asks: Sequence[Asks]
+
+
+def shows(machine: str, lines: Sequence[str], what: Callable[[Step], str], predicted: str) -> Asks:
+    """The last operation of a program shows *predicted*."""
+
+    def ask() -> Seen:
+        text = "\n".join(lines)
+        run = ModelMachine(machine).run_one(load_text(f"{_HEAD}{text}\n"), check=True)
+        shown = what(run.steps[-2])
+        return Seen(machine, _code(lines), shown, shown == predicted)
+
+    return ask
+
+
+def property_is(machine: str, name: str, predicted: str, scope: str = "standard") -> Asks:
+    """A search finds *predicted* of a property: holds or violated."""
+
+    def ask() -> Seen:
+        found = _verdict(machine, name, scope)
+        shown = f"{name} {found[0]}" + (f" by {found[1]}" if found[1] else "")
+        return Seen(machine, f"`{name}` in the scope `{scope}`", shown, found[0] == predicted)
+
+    return ask
+
+
+@cache
+def _verdict(machine: str, name: str, scope: str) -> tuple[str, str]:
+    searched = load_scope(scope)
+    limits = Limits(depth=None if scope == "race" else _DEPTH)
+    (answer,) = check(ModelMachine(machine), searched, questions([name], searched), limits).answers
+    if answer.schedule:
+        return answer.verdict, f"{len(answer.schedule)} turns"
+    return answer.verdict, _code([*op_lines(answer.program)]) if answer.program is not None else ""
+
+
+def costs(tracker: str, predicted: int) -> Asks:
+    """A tracker needs so many bytes in every VMA."""
+
+    def ask() -> Seen:
+        price = TRACKERS[tracker].BYTES_PER_VMA
+        return Seen(f"7.2,tracker={tracker}", "bytes a VMA", str(price), price == predicted)
+
+    return ask
+
+
+# What of a step is looked at.
+
+
+def result(step: Step) -> str:
+    """``ok`` or an errno."""
+    return step.result
+
+
+def value(step: Step) -> str:
+    """What it returned."""
+    return str(step.value)
+
+
+def book(step: Step) -> str:
+    """The book."""
+    return ", ".join(map(str, step.book)) or "nothing"
+
+
+def log(step: Step) -> str:
+    """What the kernel said."""
+    return "; ".join(step.log) or "nothing"
+
+
+def entry(step: Step) -> str:
+    """The mode of the first entry of a."""
+    return next((pte.entry.split()[1] for pte in step.ptes or () if pte.span.start == 0), "none")
+
+
+def counted(step: Step) -> str:
+    """Anonymous memory in smaps."""
+    return f"{sum(vma.anonymous for vma in step.vmas or ())} kB"
+
+
+def flushes(step: Step) -> str:
+    """How often it flushed."""
+    return str(step.flushes)
+
+
+_WC = "a = mmap bar[0:4] wc shared rw"
+_COPY = ("a = mmap bar[0:4] wc private rw", "write a[0] 7")
+_FREED = "x86/PAT: main freeing invalid memtype bar[0:1]"
+_THREE = (
+    "a = mmap bar[0:12] wc shared rw",
+    "mmap bar[4:8] wc shared rw over a[4:8]",
+    "mmap bar[8:12] wc shared rw over a[8:12]",
+)
+
+CLAIMS = (
+    Claim(
+        "000",
+        "To zap one page of a mapping is enough to untrack all of it.",
+        [shows("6.1", [_WC, "zap_vma_ptes a[0]"], book, "nothing")],
+    ),
+    Claim(
+        "000",
+        "What is inserted after the tracking was lost falls back to UC-.",
+        [
+            shows(
+                "6.1",
+                ["a = mmap bar[0:4] driver remap wc shared rw", "zap_vma_ptes a[0]", "read a[0]"],
+                entry,
+                "UC-",
+            )
+        ],
+    ),
+    Claim(
+        "000",
+        "MADV_DONTNEED never works on a PFN mapping.",
+        [shows(series, [_WC, "madvise a dontneed"], result, "EINVAL") for series in ("6.1", "6.12", "7.2")],
+    ),
+    Claim(
+        "000",
+        "Untracking only where a region is unmapped keeps the reservation when a page is zapped.",
+        [shows("6.1,tracker=unmap_only", [_WC, "zap_vma_ptes a[0]"], book, "bar[0:4] wc")],
+    ),
+    Claim(
+        "000",
+        "That is the whole repair: nothing else of the tracking has to know that entries can go early.",
+        [property_is("6.1,tracker=unmap_only", name, HOLDS) for name in ("no_warning", "no_leak")],
+    ),
+    Claim(
+        "001",
+        "Pfn entries can always be told by their special bits.",
+        [property_is("7.2,walker=special_bits", "walks_pages", HOLDS)],
+    ),
+    Claim(
+        "001",
+        "get_user_pages refuses the VMA as a whole, copied pages included.",
+        [shows("7.2", [*_COPY, "process_vm_readv a[0]"], result, "EFAULT")],
+    ),
+    Claim(
+        "001",
+        "To refuse VM_IO and VM_PFNMAP early misses the copied pages of private mappings.",
+        [property_is("7.2,walker=early_refusal", "walks_all", VIOLATED)],
+    ),
+    Claim(
+        "001",
+        "With special bits alone they are found, and nothing else is.",
+        [property_is("7.2,walker=special_bits", name, HOLDS) for name in ("walks_all", "walks_pages")],
+    ),
+    Claim(
+        "001",
+        "The statistics of a process miss the copied pages of its PFN mappings (6.1).",
+        [shows("6.1", _COPY, counted, "0 kB")],
+    ),
+    Claim(
+        "001",
+        "They still did when this was written, in the summer of 2024 (6.10).",
+        [shows("6.10", _COPY, counted, "0 kB")],
+    ),
+    Claim(
+        "001",
+        "move_pages with nodes=NULL brings folio_walk_start to a PFN mapping.",
+        [shows("6.12", [*_COPY, "move_pages a[0]"], value, "node0")],
+    ),
+    Claim(
+        "001",
+        "No caller of folio_walk_start stumbles on a PFN mapping.",
+        [shows("6.12", [*_COPY, "move_pages a[0]"], result, "EFAULT")],
+    ),
+    Claim(
+        "002",
+        "A shared context is untracked exactly when the last VMA goes, whatever was split, moved or forked.",
+        [property_is("7.2", name, HOLDS) for name in ("no_leak", "no_loss", "freed_once")],
+    ),
+    Claim(
+        "002",
+        "The whole range stays tracked after a part was unmapped.",
+        [shows("7.2", [_WC, "munmap a[0]"], book, "bar[0:4] wc")],
+    ),
+    Claim(
+        "002",
+        "Unmapping a part was broken before, even in the simplest form.",
+        [
+            shows("6.12", [_WC, "munmap a[0]"], log, _FREED),
+            property_is("6.12", "no_leak", VIOLATED),
+        ],
+    ),
+    Claim(
+        "002",
+        "Only unmapping the last part worked: the reservation shrinks.",
+        [shows("6.1", [_WC, "munmap a[3]"], book, "bar[0:3] wc")],
+    ),
+    Claim(
+        "002",
+        "Shrinking with mremap used to adjust the reservation.",
+        [shows("6.1", [_WC, "mremap a 2 pages"], book, "bar[0:2] wc")],
+    ),
+    Claim(
+        "002",
+        "Now the original range stays tracked there too.",
+        [shows("7.2", [_WC, "mremap a 2 pages"], book, "bar[0:4] wc")],
+    ),
+    Claim(
+        "002",
+        "A shrink could be handled by adjusting the range when the count drops to one.",
+        [shows("7.2,tracker=ctx_adjust", [_WC, "mremap a 2 pages"], book, "bar[0:2] wc")],
+    ),
+    Claim(
+        "002",
+        "Adjusting when the count drops to one tracks the correct range.",
+        [property_is("7.2,tracker=ctx_adjust", "exact", HOLDS)],
+    ),
+    Claim(
+        "002",
+        "With contexts of their own the correct range could be tracked, splits included.",
+        [property_is("7.2,tracker=exact", "exact", HOLDS)],
+    ),
+    Claim(
+        "002",
+        'The kernel hardly ever says "freeing invalid memtype" any more.',
+        [property_is("7.2", "freed_once", HOLDS)],
+    ),
+    Claim(
+        "003",
+        "A range can have several owners as long as their modes agree.",
+        [shows("6.1", [_WC, "b = mmap bar[0:4] wc shared rw"], book, "bar[0:4] wc, bar[0:4] wc")],
+    ),
+    Claim(
+        "003",
+        "fork duplicates the reservation that way.",
+        [shows("6.1", [_WC, "c = fork"], book, "bar[0:4] wc, bar[0:4] wc")],
+    ),
+    Claim(
+        "003",
+        "A copied first page is what the protection cannot be read back from.",
+        [shows("6.1", [*_COPY, "c = fork"], result, "ENOMEM")],
+    ),
+    Claim(
+        "003",
+        "Apart from copied pages the protection is easy to have without an entry: that of the VMA will do.",
+        [
+            shows(
+                "7.2,tracker=base_pfn",
+                [
+                    *("b = mmap bar[0:4] wc shared rw", "a = mmap bar[0:4] uc shared rw"),
+                    *("zap_vma_ptes a", "c = fork"),
+                ],
+                result,
+                "ok",
+            )
+        ],
+    ),
+    Claim(
+        "003",
+        "The first pfn stored in every VMA makes the page tables unnecessary, and survives splits.",
+        [
+            property_is("7.2,tracker=base_pfn", "no_warning", HOLDS),
+            property_is("7.2,tracker=base_pfn", "no_leak", HOLDS),
+        ],
+    ),
+    Claim("003", "It costs eight bytes in every VMA of the system.", [costs("base_pfn", 8)]),
+    Claim(
+        "003",
+        "A hook of the driver for the first pfn cannot help drivers that do not have it.",
+        [property_is("7.2,tracker=driver_hook", "no_leak", VIOLATED)],
+    ),
+    Claim(
+        "003",
+        "Splitting a tracked VMA is odd but works, because the pieces are never merged again.",
+        [
+            shows("6.1", [_WC, "mprotect a[0] r", "munmap a"], book, "nothing"),
+            property_is("6.1", "no_leak", HOLDS),
+        ],
+    ),
+    Claim(
+        "003",
+        "One flag for a whole VMA cannot work where entries are zapped in part.",
+        [property_is("6.1", "no_loss", VIOLATED)],
+    ),
+    Claim(
+        "003",
+        "It would work if unmapping a part were forbidden.",
+        [property_is("7.2,tracker=no_partial", name, HOLDS) for name in ("no_leak", "freed_once", "no_loss")],
+    ),
+    Claim(
+        "003",
+        "Callers could manage the reservation themselves.",
+        [
+            property_is("7.2,tracker=caller_managed", name, HOLDS)
+            for name in ("no_leak", "no_loss", "freed_once", "fork_whole")
+        ],
+    ),
+    Claim(
+        "004",
+        "Unlinking before the flush, munmap hides a VMA that still reaches its frames from a revocation.",
+        [property_is("7.2,flush=none", "told_free", VIOLATED, "race")],
+    ),
+    Claim(
+        "004",
+        "The test of the flags stood in the wrong place in the first try.",
+        [property_is("7.2,flush=outside_loop", "told_free", VIOLATED, "race")],
+    ),
+    Claim(
+        "004",
+        "In the loop over the VMAs it is right.",
+        [property_is("7.2,flush=in_loop", "told_free", HOLDS, "race")],
+    ),
+    Claim(
+        "004",
+        "In the loop it does not bring the flush for every VMA back: one of three, and one for page tables.",
+        [shows("7.2,flush=in_loop", [*_THREE, "munmap a"], flushes, "2")],
+    ),
+    Claim(
+        "004",
+        "With a flush at the end of each VMA there is one for each, and that for page tables.",
+        [shows("7.2,flush=end_vma", [*_THREE, "munmap a"], flushes, "4")],
+    ),
+    Claim(
+        "004",
+        "What landed is right.",
+        [property_is("7.2", "told_free", HOLDS, "race")],
+    ),
+)
+
+_INTRO = """\
+# What the discussions claim
+
+Generated by `python -m pfnlab.report.claims`; do not edit. Each claim is in our words, with the seed it comes
+from. A program is asked of the model, whose profiles are held against kernels, and what its last operation
+shows is compared with what the claim predicts. A property is searched for in a scope of
+[check](check.md), three operations deep (`race`: every schedule). Designs nobody built, as `unmap_only`, are
+ours after the seed's words: [policies](policies.md).
+"""
+
+
+def claims() -> str:
+    """The page."""
+    return _INTRO + "\n" + "".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    yield _row(("seed", "claim", "verdict", "asked of", "asked", "seen"))
+    yield _row(["---"] * 6)
+    for claim in CLAIMS:
+        seen = [ask() for ask in claim.asks]
+        for number, one in enumerate(seen):
+            head = (claim.seed, claim.says, verdict(seen)) if not number else ("", "", "")
+            yield _row((*head, f"`model:{one.machine}`", one.asked, one.shown))
+
+
+def verdict(seen: Sequence[Seen]) -> str:
+    """``right``, ``wrong``, or where it is only one of them in part."""
+    right = [one.right for one in seen]
+    if all(right):
+        return "right"
+    return "**wrong**" if not any(right) else "**wrong** in part"
+
+
+def _code(lines: Sequence[str]) -> str:
+    return "<br>".join(f"`{line}`" for line in lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+if __name__ == "__main__":
+    print(claims(), end="")

@@ -1,0 +1,62 @@
+"""What a check prints: the JSON object has the form its schema says, the text says what the object says."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+
+from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.scope import load_scope
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.text import parse
+from pfnlab.report.check import check_lines, check_object, check_schema, program_text
+
+
+def small(spec: str, *, watch: bool = False, states: int | None = None) -> Checked:
+    """The small scope on one model."""
+    return check(ModelMachine(spec), load_scope("small"), None, Limits(states=states), watch=watch)
+
+
+def test_the_schema_is_one() -> None:
+    """The schema itself is valid."""
+    jsonschema.Draft202012Validator.check_schema(check_schema())
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_the_object_has_its_form(watch: bool) -> None:
+    """A check with violations, confirmed on a machine, is of the form the schema says."""
+    confirmed = {"no_leak": {"qemu:6.1": "shows the same"}}
+
+    jsonschema.validate(check_object(small("6.1", watch=watch), confirmed), check_schema())
+
+
+def test_a_race_has_the_same_form() -> None:
+    """A race that breaks a property, with its schedule, is of that form too."""
+    found = check(ModelMachine("7.2,flush=none"), load_scope("race"), None, Limits(states=300))
+
+    item = check_object(found)
+    jsonschema.validate(item, check_schema())
+    assert item["properties"][0]["schedule"][0] == "main: munmap a[0:2]"
+
+
+def test_the_programs_text_is_in_its_canonical_form() -> None:
+    """A counterexample's text reads back and stays as it is."""
+    program = next(one.program for one in small("6.1").answers if one.program is not None)
+
+    assert program_text(parse(program_text(program))) == program_text(program)
+
+
+def test_what_was_cut_is_said() -> None:
+    """A search that was ended says so, and what it did not find is undecided."""
+    lines = list(check_lines(small("7.2", states=20)))
+
+    assert any(line.startswith("cut: states:") for line in lines)
+    assert any(line.startswith("undecided") for line in lines)
+
+
+def test_what_never_arose_is_no_verdict() -> None:
+    """A property whose question never arose is not printed as one that holds."""
+    scope = load_scope("vfio")
+    lines = list(check_lines(check(ModelMachine("7.2"), scope, None, Limits(depth=2))))
+
+    assert any(line.startswith("never asked") and "no_leak" in line for line in lines)
