@@ -79,6 +79,14 @@ class PerVma:
             self.shrink(vma.pfnmap, None)
             vma.pfnmap = None
 
+    # There is no VMA: a driver makes struct pages of a device.
+
+    def memremap_pages(self, pfns, prot):
+        return self.reserve(pfns, prot)
+
+    def memunmap_pages(self, pfns):
+        self.shrink(pfns, None)
+
     # What an observer and a test may ask.
 
     def tracked(self, vmas):
