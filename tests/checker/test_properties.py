@@ -21,6 +21,7 @@ from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walker import SpecialBits
 from pfnlab.policies.flushes.free_vmas import FreeVmas
+from pfnlab.policies.trackers.exact import Exact
 from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.walkers.early_refusal import EarlyRefusal
@@ -253,6 +254,14 @@ def test_a_scope_without_the_seam() -> None:
         questions(["tracker"], load_scope("race"))
 
     assert "the scope can say nothing of a tracker" == str(refused.value)
+
+
+def test_inserted_pages_may_be_reserved() -> None:
+    """A tracker that reserves what a fault handler inserts, as no kernel does, is exact as well."""
+    ops = ("new = mmap bar[0:3] vfio shared rw", "read <first>", "munmap <first>")
+
+    for tracker in (Exact, TrackCtx):
+        assert "holds" == answer(Broken(tracker), "exact", *ops).verdict
 
 
 def test_exact_keeps_what_trackers_promise() -> None:

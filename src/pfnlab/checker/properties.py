@@ -70,7 +70,11 @@ def no_loss(moment: Moment) -> bool | None:
 def exact(moment: Moment) -> bool | None:
     """What is reserved is what is mapped or may be mapped again by a fault, page by page."""
     mapped = {pfn for one in moment.mappings if one.booked_whole for pfn in one.covered}
-    return moment.reserved == mapped if moment.reserved or mapped else None
+    if not moment.reserved and not mapped:
+        return None
+    # No kernel reserves what is inserted page by page, and a tracker may.
+    inserted = {pfn for one in moment.mappings if not one.booked_whole for pfn in one.covered}
+    return mapped <= moment.reserved <= mapped | inserted
 
 
 def freed_once(moment: Moment) -> bool | None:
