@@ -34,14 +34,6 @@ class PerVma:
     def vmf_insert_pfn(self, vma, vpn, pfns, prot):
         return lookup_prot(self.kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
-    # Struct pages for a device have no VMA: whoever made them says when they go.
-
-    def memremap_pages(self, pfns, prot):
-        return self.reserve(pfns, prot)
-
-    def memunmap_pages(self, pfns):
-        self.shrink(pfns, None)
-
     # It is taken apart, copied, moved.
 
     def may_split(self, vma, at):
@@ -73,6 +65,9 @@ class PerVma:
     def zap_page_range_single(self, vma, start, end):
         pass
 
+    def zap_page_range_single_flushed(self, vma, start, end):
+        pass
+
     def unmap_vmas(self, vma):
         pass
 
@@ -83,6 +78,14 @@ class PerVma:
         if vma.pfnmap is not None:
             self.shrink(vma.pfnmap, None)
             vma.pfnmap = None
+
+    # There is no VMA: a driver makes struct pages of a device.
+
+    def memremap_pages(self, pfns, prot):
+        return self.reserve(pfns, prot)
+
+    def memunmap_pages(self, pfns):
+        self.shrink(pfns, None)
 
     # What an observer and a test may ask.
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 from broken import Broken, answer, checked, lines
 
-from pfnlab.checker.properties import QUESTIONS
-from pfnlab.errors import ModelledErrno
+from pfnlab.checker.check import Limits, check
+from pfnlab.checker.properties import QUESTIONS, questions
+from pfnlab.checker.scope import load_scope
+from pfnlab.errors import Misuse, ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgprot import pgprot_set_cachemode
 from pfnlab.hw.pgtable import Run
@@ -19,9 +21,11 @@ from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walker import SpecialBits
 from pfnlab.policies.flushes.free_vmas import FreeVmas
+from pfnlab.policies.trackers.exact import Exact
 from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.walkers.early_refusal import EarlyRefusal
+from pfnlab.programs.model import ModelMachine
 from pfnlab.units import PfnRange, pfn_to_phys
 
 MAPPED = "new = mmap bar[0:3] wc shared rw"
@@ -228,6 +232,44 @@ def test_what_should_happen_sometimes_and_never_does_is_found(
 ) -> None:
     """A search that never reaches what it is there for says so."""
     assert "violated" == answer(Broken(tracker), name, *operations).verdict
+
+
+def test_the_questions_of_a_seam() -> None:
+    """Its name stands for what its policies answer for, and for what says that anything was looked at."""
+    names = [question.name for question in questions(["walker"], load_scope("standard"))]
+
+    assert ["walks_pages", "walks_all", "split", "shared", "copied"] == names
+
+
+def test_a_question_beside_those_of_a_seam() -> None:
+    """Each is asked once."""
+    names = [question.name for question in questions(["walks_all", "no_stale", "walker"])]
+
+    assert ["walks_all", "no_stale", "walks_pages", "split", "shared", "copied"] == names
+
+
+def test_a_scope_without_the_seam() -> None:
+    """Races say nothing of trackers, and that is not a search that finds nothing wrong."""
+    with pytest.raises(Misuse) as refused:
+        questions(["tracker"], load_scope("race"))
+
+    assert "the scope can say nothing of a tracker" == str(refused.value)
+
+
+def test_inserted_pages_may_be_reserved() -> None:
+    """A tracker that reserves what a fault handler inserts, as no kernel does, is exact as well."""
+    ops = ("new = mmap bar[0:3] vfio shared rw", "read <first>", "munmap <first>")
+
+    for tracker in (Exact, TrackCtx):
+        assert "holds" == answer(Broken(tracker), "exact", *ops).verdict
+
+
+def test_exact_keeps_what_trackers_promise() -> None:
+    """On every sequence of three operations: no question of a tracker is violated, and each arose."""
+    scope = load_scope("standard")
+    found = check(ModelMachine("7.2,tracker=exact"), scope, questions(["tracker"], scope), Limits(depth=3))
+
+    assert [] == [one.name for one in found.answers if one.verdict != "holds" or one.vacuous]
 
 
 def test_every_property_is_seen_to_fail() -> None:

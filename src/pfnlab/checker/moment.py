@@ -42,6 +42,16 @@ class Mapping(NamedTuple):
         return PfnRange(first, first + vma.nr)
 
     @property
+    def covered(self) -> set[int]:
+        """Of those, the frames of pages whose entry is there, be it a copy, or may come back by a fault."""
+        vma, pages = self.vma, self.frames
+        if vma.refills:
+            return set(range(pages.start, pages.end))
+        shift = pages.start - vma.start
+        runs = vma.mm.tables.runs(vma.start, vma.end)
+        return {vpn + shift for run in runs for vpn in range(run.start, run.end)}
+
+    @property
     def booked_whole(self) -> bool:
         """Whether one remap_pfn_range of all of it made it, which is what a tracker keeps (S3.1, S4.6)."""
         file = self.vma.file

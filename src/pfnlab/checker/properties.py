@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
 from pfnlab.checker.moment import Judge, Moment
@@ -29,11 +29,18 @@ PCI_FILES = ("wc", "uc", "proc")
 REVOKED = (*PCI_FILES, "mem")
 
 
+#: The seams a question may belong to, as a machine's name has them.
+Seam = Literal["tracker", "flush", "walker"]
+SEAMS: tuple[Seam, ...] = get_args(Seam)
+
+
 class Question(NamedTuple):
     """A property by name.
 
     :param asks: what it says, one sentence
     :param needs: words of operations without all of which a scope can say nothing of it
+    :param seam: whose policy answers for it: ``tracker``, ``flush`` or ``walker``; None for one that tells
+        what a search has reached, or where no policy can do anything about it
     """
 
     name: str
@@ -41,6 +48,7 @@ class Question(NamedTuple):
     asks: str
     judge: Judge
     needs: tuple[str, ...] = ()
+    seam: Seam | None = None
 
 
 def no_leak(moment: Moment) -> bool | None:
@@ -60,10 +68,13 @@ def no_loss(moment: Moment) -> bool | None:
 
 
 def exact(moment: Moment) -> bool | None:
-    """What is reserved is what is mapped, page by page."""
-    frames = [one.frames for one in moment.mappings if one.booked_whole]
-    mapped = {pfn for pfns in frames for pfn in range(pfns.start, pfns.end)}
-    return moment.reserved == mapped if moment.reserved or mapped else None
+    """What is reserved is what is mapped or may be mapped again by a fault, page by page."""
+    mapped = {pfn for one in moment.mappings if one.booked_whole for pfn in one.covered}
+    if not moment.reserved and not mapped:
+        return None
+    # No kernel reserves what is inserted page by page, and a tracker may.
+    inserted = {pfn for one in moment.mappings if not one.booked_whole for pfn in one.covered}
+    return mapped <= moment.reserved <= mapped | inserted
 
 
 def freed_once(moment: Moment) -> bool | None:
@@ -215,8 +226,8 @@ def copied(moment: Moment) -> bool | None:
     return any(one.copies for one in moment.mappings)
 
 
-def _always(judge: Judge, *needs: str) -> Question:
-    return Question(judge.__name__, "always", _says(judge), judge, needs)
+def _always(seam: Seam | None, judge: Judge, *needs: str) -> Question:
+    return Question(judge.__name__, "always", _says(judge), judge, needs, seam)
 
 
 def _sometimes(judge: Judge, *needs: str) -> Question:
@@ -229,36 +240,38 @@ def _says(judge: Judge) -> str:
 
 #: Every property, in the order of a report.
 QUESTIONS: tuple[Question, ...] = (
-    _always(no_leak),
-    _always(no_loss),
-    _always(freed_once),
-    _always(exact),
-    _always(one_mode),
-    _always(direct_map, "low memory"),
-    _always(no_stale, "write"),
-    _always(memory_off, "memory_disable"),
-    _always(removed_unmapped, "remove"),
-    _always(claimed_unmapped, "request_mem_region"),
-    _always(claimed_free, "request_mem_region"),
-    _always(fork_whole, "fork that fails"),
-    _always(walks_pages),
-    _always(walks_all, "write", "private"),
-    _always(no_warning),
-    _always(counters),
+    _always("tracker", no_leak),
+    _always("tracker", no_loss),
+    _always("tracker", freed_once),
+    _always("tracker", exact),
+    _always("tracker", one_mode),
+    _always("tracker", direct_map, "low memory"),
+    _always("flush", no_stale, "write"),
+    _always(None, memory_off, "memory_disable"),
+    _always(None, removed_unmapped, "remove"),
+    _always(None, claimed_unmapped, "request_mem_region"),
+    _always("tracker", claimed_free, "request_mem_region"),
+    _always("tracker", fork_whole, "fork that fails"),
+    _always("walker", walks_pages),
+    _always("walker", walks_all, "write", "private"),
+    _always("tracker", no_warning),
+    _always("tracker", counters),
     _sometimes(split, "mprotect"),
     _sometimes(shared, "fork"),
     _sometimes(copied, "write", "private"),
 )
 
 
-def _race(name: str, kind: Literal["always", "sometimes"], asks: str) -> Question:
-    return Question(name, kind, asks, lambda moment: None)
+def _race(name: str, kind: Literal["always", "sometimes"], asks: str, seam: Seam | None = None) -> Question:
+    return Question(name, kind, asks, lambda moment: None, seam=seam)
 
 
 #: Every property of races: what one is about is found out while it runs (:class:`pfnlab.checker.race.Raced`).
 RACE_QUESTIONS: tuple[Question, ...] = (
-    _race("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
-    _race("no_deadlock", "always", "Operations never wait for each other"),
+    _race(
+        "told_free", "always", "No processor reaches a frame whose owner was told that it is free", "flush"
+    ),
+    _race("no_deadlock", "always", "Operations never wait for each other", "flush"),
     _race("told_beside", "sometimes", "An owner is told while another operation is under way"),
 )
 
@@ -276,17 +289,30 @@ def race_properties(asked: Sequence[Question]) -> list[Property[Raced]]:
 def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
     """The questions called *names*, or all that *scope* can say something of.
 
-    :raises Misuse: there is no such property
+    :param names: that of a seam stands for all of its questions that the scope can say something of, and for
+        those that tell whether the search has looked at anything
+    :raises Misuse: there is no such property, or none of that seam
     """
     races = isinstance(scope, RaceScope)
     known = {question.name: question for question in (RACE_QUESTIONS if races else QUESTIONS)}
     for name in names:
-        if name not in known:
-            raise Misuse(f"there is no property `{name}`{did_you_mean(name, known)}")
-    if names:
-        return [known[name] for name in names]
+        if name not in known and name not in SEAMS:
+            raise Misuse(f"there is no property `{name}`{did_you_mean(name, (*known, *SEAMS))}")
     had = _had(scope) if isinstance(scope, Scope) else None
-    return [question for question in known.values() if had is None or had.issuperset(question.needs)]
+    told = [question for question in known.values() if had is None or had.issuperset(question.needs)]
+    if not names:
+        return told
+    asked = [known[name] for name in names if name in known]
+    for seam in SEAMS:
+        if seam in names:
+            asked += _of_seam(seam, told)
+    return list(dict.fromkeys(asked))
+
+
+def _of_seam(seam: Seam, told: Sequence[Question]) -> list[Question]:
+    if not any(question.seam == seam for question in told):
+        raise Misuse(f"the scope can say nothing of a {seam}")
+    return [question for question in told if question.seam == seam or question.kind == "sometimes"]
 
 
 def _had(scope: Scope) -> set[str]:

@@ -164,7 +164,11 @@ def check(
     ] = "standard",
     property_: Annotated[
         list[str] | None,
-        typer.Option("--property", metavar="NAME", help="Only this property; may be given several times."),
+        typer.Option(
+            "--property",
+            metavar="NAME",
+            help="This property, or those of a seam (tracker, flush, walker); may be given several times.",
+        ),
     ] = None,
     depth: Annotated[int | None, typer.Option(metavar="N", min=1, help="Operations in a row.")] = None,
     states: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after so many states.")] = None,

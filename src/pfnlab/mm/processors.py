@@ -30,6 +30,7 @@ class Need(Enum):
     I_MMAP = "i_mmap_rwsem"
     PAGE_TABLE = "page_table_lock"
     BOOK = "memtype_lock"
+    TRACKER = "pfnmap_lock"
 
 
 @dataclass

@@ -8,9 +8,8 @@ from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_SPECIAL
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.flags import VM_REMAP, is_cow_mapping
-from pfnlab.mm.gather import MmuGather
-from pfnlab.mm.unmap import zap_vma
 from pfnlab.mm.vma import Vma
+from pfnlab.mm.zap import zap_page_range_single
 from pfnlab.units import PfnRange
 
 
@@ -57,8 +56,5 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
 def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
     """Filling failed: what was filled is zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
     if vma.mm.kernel.profile.failed_remap_zaps:
-        tlb = MmuGather(vma.mm)
-        vma.mm.kernel.tracker.zap_page_range_single(vma, start, start + pfns.nr)
-        zap_vma(tlb, vma, start, start + pfns.nr)
-        tlb.finish()
+        zap_page_range_single(vma, start, start + pfns.nr)
     vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

@@ -2,8 +2,9 @@
 
 mm writes page tables, a tracker writes the memtype book, and neither writes the other's. A tracker
 may read page tables, as the old get_pat_info() does. The kernel kept renaming its tracker functions
-while the places that call them stayed, so the methods are named after the call sites. Two of them the
-kernel never asked a tracker at: ``may_split``, where it has only vm_ops->may_split, and ``split_vma``.
+while the places that call them stayed, so the methods are named after the call sites. Three of them the
+kernel never asked a tracker at: ``may_split``, where it has only vm_ops->may_split, ``split_vma``, and
+``zap_page_range_single_flushed``, behind its tlb_finish_mmu().
 
 Any method may raise :class:`~pfnlab.errors.ModelledErrno`; mm then unwinds as the kernel would.
 """
@@ -99,6 +100,9 @@ class Tracker(Protocol):
 
         :raises ModelledErrno: they must not be
         """
+
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """They are cleared, but for copied pages that were to stay, and no processor remembers them."""
 
     def unmap_vmas(self, vma: Vma) -> None:
         """The entries of a VMA that is being unmapped are about to be cleared."""

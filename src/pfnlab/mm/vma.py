@@ -147,6 +147,11 @@ class Vma:
         """Any of VM_SPECIAL: never merged, never locked (S5.1.2)."""
         return bool(self.flags & VM_SPECIAL)
 
+    @property
+    def refills(self) -> bool:
+        """Of a mapping of frames: whether its file's handler may fill a cleared entry again (S6.2.3)."""
+        return self.file is not None and (self.file.fault is not None or self.file.huge_fault is not None)
+
     def dup(self, mm: MmStruct) -> Vma:
         """vm_area_dup without the tracker's part: the same VMA once more, for *mm*."""
         new = Vma(

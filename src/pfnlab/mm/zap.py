@@ -21,11 +21,13 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
     """
     tlb = MmuGather(vma.mm)
     keep: Callable[[Run], bool] | None = None if even_cows else lambda run: run.page is not None
+    tracker = vma.mm.kernel.tracker
     try:
-        vma.mm.kernel.tracker.zap_page_range_single(vma, start, end)
+        tracker.zap_page_range_single(vma, start, end)
         zap_vma(tlb, vma, start, end, keep=keep)
     finally:
         tlb.finish()
+    tracker.zap_page_range_single_flushed(vma, start, end)
 
 
 def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:

@@ -22,6 +22,7 @@ from pfnlab.policies.own import OwnPolicy, hooks_of
 #: What a method has to return; the others return nothing.
 _RETURNS: dict[str, type] = {
     "remap_pfn_range": int,
+    "memremap_pages": int,
     "vmf_insert_pfn": int,
     "tracked": list,
     "walk_page_test": bool,
@@ -30,7 +31,7 @@ _RETURNS: dict[str, type] = {
 
 #: Methods that may raise ModelledErrno; behind all others the kernel has no way back.
 _REFUSES = (
-    *("remap_pfn_range", "vmf_insert_pfn", "may_split", "vm_area_dup"),
+    *("remap_pfn_range", "memremap_pages", "vmf_insert_pfn", "may_split", "vm_area_dup"),
     *("copy_page_range", "zap_page_range_single"),
 )
 

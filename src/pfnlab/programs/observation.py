@@ -11,7 +11,8 @@ import msgspec
 from pfnlab.programs.ops import MAIN_TASK
 from pfnlab.programs.span import Span
 
-#: What an operation can wait for: that another processor takes an interrupt (a TLB flush), or a lock.
+#: What an operation can wait for: that another processor takes an interrupt (a TLB flush), or a lock
+#: kernels have; a policy may have one of its own.
 NEEDS = ("IPI", "mmap_lock", "i_mmap_rwsem", "page_table_lock", "memtype_lock")
 
 #: Results of operations that are not finished.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from pfnlab.checker.check import VIOLATED, Answer, Limits, check
-from pfnlab.checker.properties import questions
+from pfnlab.checker.properties import Seam, questions
 from pfnlab.checker.scope import load_scope
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
@@ -28,13 +28,15 @@ SERIES = "7.2"
 #: How many operations in a row a search tries without another wish.
 DEPTH = 3
 
-#: What each seam answers for.
-TRACKER_PROPERTIES = (
-    *("no_leak", "no_loss", "freed_once", "exact", "one_mode", "claimed_free", "fork_whole"),
-    *("no_warning", "counters"),
-)
-FLUSH_PROPERTIES = ("told_free", "no_deadlock")
-WALKER_PROPERTIES = ("walks_pages", "walks_all")
+
+def _properties(seam: Seam, scope: str) -> tuple[str, ...]:
+    """What a policy of *seam* answers for, of what *scope* can say something of."""
+    return tuple(question.name for question in questions(scope=load_scope(scope)) if question.seam == seam)
+
+
+TRACKER_PROPERTIES = _properties("tracker", "standard")
+FLUSH_PROPERTIES = _properties("flush", "race")
+WALKER_PROPERTIES = _properties("walker", "standard")
 
 #: What costs are counted in, by name.
 WORKLOADS: dict[str, tuple[str, ...]] = {

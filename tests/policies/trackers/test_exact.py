@@ -9,15 +9,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tracker_runs import DRIVER, MAP, book, log, run
 
-from pfnlab.errors import Undecided
+from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.pgprot import pgprot_set_cachemode
 from pfnlab.hw.platform import qemu_q35
-from pfnlab.mm.flags import VM_PFNMAP
+from pfnlab.mm.fault import fault_in
+from pfnlab.mm.flags import VM_PFNMAP, VM_READ, VM_WRITE
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.remap import remap_pfn_range
+from pfnlab.mm.space import TASK_PAGES
+from pfnlab.mm.unmap import do_munmap
+from pfnlab.mm.users.devmem import DevMem
+from pfnlab.mm.users.pci import PciBar
+from pfnlab.mm.vma import MappedFile, Vma
+from pfnlab.mm.zap import zap_page_range_single
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers.exact import Exact
 from pfnlab.programs.dispatch import perform
+from pfnlab.programs.driver_calls import (
+    DriverCall,
+    ReleaseMemRegion,
+    RequestMemRegion,
+    UnmapMappingRange,
+    ZapVmaPtes,
+)
 from pfnlab.programs.generate import generate
-from pfnlab.programs.ops import Mremap
+from pfnlab.programs.ops import Mmap, Mremap, Op, Program
 from pfnlab.programs.places import Places
 from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 
@@ -64,8 +82,8 @@ def test_a_fork_that_fails(fail: str) -> None:
     assert ("ENOMEM", ["bar[0:4] wc"], ["bar[2:4] wc"]) == (failed.result, book(failed), book(gone))
 
 
-def test_what_is_zapped_stays_reserved() -> None:
-    """Entries may come back, with the mode they had (seed 000)."""
+def test_what_a_handler_may_fill_stays_reserved() -> None:
+    """Zapped entries may come back, with the mode they had (seed 000)."""
     _, zapped, read, _ = run(SPEC, DRIVER.replace("asis", "wc"), "zap_vma_ptes a", "read a[1]")
 
     assert ["bar[0:4] wc"] == book(zapped)
@@ -114,11 +132,223 @@ def test_a_living_mapping_is_filled_again() -> None:
     assert ("ok", ["bar[0:4] uc-"], []) == (again.result, book(again), book(gone))
 
 
+@pytest.mark.parametrize("mapped", [MAP, "a = mmap bar[0:4] devmem private rw"])
+def test_a_claim_leaves_nothing(mapped: str) -> None:
+    """What was revoked cannot come back, so it does not decide the mode of whoever claimed it (G09)."""
+    _, claimed, _ = run(SPEC, mapped, "request_mem_region bar[0:4]")
+
+    assert [] == book(claimed)
+
+
+def test_a_part_that_is_zapped() -> None:
+    """The book has what is left, and ends with it."""
+    _, zapped, gone, *_ = steps = run(SPEC, MAP, "zap_vma_ptes a[1]", "munmap a")
+
+    assert (["bar[0:1] wc", "bar[2:4] wc"], [], []) == (book(zapped), book(gone), log(steps))
+
+
+@pytest.mark.parametrize(
+    ("cut", "left"),
+    [
+        ("munmap a[0]", ["bar[2:4] wc"]),
+        ("munmap a[0:2]", ["bar[2:4] wc"]),
+        ("munmap a[2]", ["bar[0:1] wc", "bar[3:4] wc"]),
+        ("mprotect a[1] r", ["bar[0:1] wc", "bar[2:4] wc"]),
+        ("mremap a[0:4] 3 pages", ["bar[0:1] wc", "bar[2:3] wc"]),
+        ("mremap a[0:4] 4 pages maymove fixed over a[8:12]", ["bar[0:1] wc", "bar[2:4] wc"]),
+        ("mremap a[1] 1 pages maymove fixed over a[8]", ["bar[0:1] wc", "bar[2:4] wc"]),
+        ("zap_vma_ptes a[0:3]", ["bar[3:4] wc"]),
+        ("zap_vma_ptes a[0:4]", []),
+    ],
+)
+def test_what_was_zapped_stays_away(cut: str, left: list[str]) -> None:
+    """Cut, protected, moved or zapped again afterwards: nobody covers that page any more."""
+    steps = run(SPEC, "area a: 12 pages", MAP, "zap_vma_ptes a[1]", cut, "munmap a[0:12]")
+
+    assert (left, [], []) == (book(steps[2]), book(steps[3]), log(steps))
+
+
+def test_an_empty_mapping_moves() -> None:
+    """A VMA without any entry takes nothing along."""
+    _, _, moved, gone, *_ = steps = run(
+        SPEC, MAP, "zap_vma_ptes a", "b = mremap a 4 pages maymove fixed", "munmap b"
+    )
+
+    assert ("ok", [], [], []) == (moved.result, book(moved), book(gone), log(steps))
+
+
+@pytest.mark.parametrize(
+    ("move", "result"),
+    [("a 4 pages maymove fixed dontunmap", "EINVAL"), ("a[0:0] 4 pages maymove fixed", "EFAULT")],
+)
+def test_no_vma_without_entries_by_mremap(move: str, result: str) -> None:
+    """Neither what moved away nor a second mapping of it covers anything: both are refused (S5.8)."""
+    _, refused, _ = run(SPEC, MAP, f"b = mremap {move}")
+
+    assert (result, ["bar[0:4] wc"]) == (refused.result, book(refused))
+
+
+def test_a_child_keeps_what_its_parent_lost() -> None:
+    """Each process covers what it has entries for."""
+    *_, parent, child, rest, _ = run(
+        SPEC, MAP, "c = fork", "zap_vma_ptes a[0:2]", "c: zap_vma_ptes a[1:3]", "c: exit"
+    )
+
+    assert ["bar[0:4] wc"] == book(parent)
+    assert ["bar[0:1] wc", "bar[2:4] wc"] == book(child)
+    assert ["bar[2:4] wc"] == book(rest)
+
+
+def test_a_child_gets_no_more_than_there_is() -> None:
+    """Forked after a zap it covers the rest."""
+    _, _, forked, gone, _ = run(SPEC, MAP, "zap_vma_ptes a[1]", "c = fork", "munmap a")
+
+    assert [["bar[0:1] wc", "bar[2:4] wc"]] * 2 == [book(forked), book(gone)]
+
+
+def test_a_copied_page_covers() -> None:
+    """The device may be revoked and the copy kept: the page still stands for its frame."""
+    _, written, zapped, _ = run(
+        SPEC, "a = mmap bar[0:4] devmem private rw", "write a[1] 7", "zap_vma_ptes a[2:4]"
+    )
+
+    assert [["bar[0:4] uc-"], ["bar[0:2] uc-"]] == [book(written), book(zapped)]
+
+
+def test_a_copied_page_that_is_zapped() -> None:
+    """Neither the copy nor the frame comes back."""
+    _, _, zapped, read, _ = run(
+        SPEC, "a = mmap bar[0:4] devmem private rw", "write a[1] 7", "zap_vma_ptes a[0:2]", "read a[1]"
+    )
+
+    assert (["bar[2:4] uc-"], "EFAULT") == (book(zapped), read.result)
+
+
+def test_a_copied_page_that_is_spared() -> None:
+    """A zap that leaves copies alone takes the frames around them only."""
+    kernel, vma = mapped_privately()
+    mm = vma.mm
+
+    fault_in(vma, vma.start + 1, True)
+    zap_page_range_single(vma, vma.start, vma.end, even_cows=False)
+
+    assert {BAR + 1} == reserved(kernel)
+    assert [vma.start + 1] == [run.start for run in mm.tables.runs(vma.start, vma.end)]
+    kernel._check()
+
+
+def test_what_was_given_up_is_reserved_anew() -> None:
+    """remap_pfn_range over it maps nothing that is not in the book, with the mode asked for now."""
+    kernel, vma = mapped_privately()
+    before = kernel.book.entries()[0].type
+
+    zap_page_range_single(vma, vma.start, vma.end)
+    prot = pgprot_set_cachemode(vma.page_prot, CacheMode.WC, kernel.platform.pat)
+    remap_pfn_range(vma, vma.start, PfnRange(BAR, BAR + 4), prot)
+
+    assert (CacheMode.UC_MINUS, [CacheMode.WC]) == (before, [one.type for one in kernel.book.entries()])
+    assert {BAR, BAR + 1, BAR + 2, BAR + 3} == reserved(kernel)
+    kernel._check()
+
+
+def test_a_part_given_up_is_reserved_anew() -> None:
+    """Beside what the VMA covers still, and all of it goes with the VMA."""
+    kernel, vma = mapped_shared()
+
+    zap_page_range_single(vma, vma.start + 1, vma.start + 3)
+    remap_pfn_range(vma, vma.start + 1, PfnRange(BAR + 1, BAR + 3), vma.page_prot)
+
+    assert {BAR, BAR + 1, BAR + 2, BAR + 3} == reserved(kernel)
+    kernel._check()
+    do_munmap(vma.mm, vma.start, vma.end)
+    assert set() == reserved(kernel)
+
+
+def test_a_remap_that_fails_after_a_zap() -> None:
+    """What it was about to cover goes again."""
+    kernel, vma = mapped_shared()
+    zap_page_range_single(vma, vma.start, vma.end)
+    vma.mm.tables.free_tables(0, TASK_PAGES)
+
+    kernel.force("__pte_alloc", 1)
+    with pytest.raises(ModelledErrno):
+        remap_pfn_range(vma, vma.start, PfnRange(BAR, BAR + 4), vma.page_prot)
+
+    assert set() == reserved(kernel)
+    kernel._check()
+
+
+def mapped_privately() -> tuple[Kernel, Vma]:
+    """A private mapping of four BAR pages by /dev/mem, and its kernel."""
+    return mapped_by(DevMem(sync=True, mmap_prepare=False), BAR, shared=False)
+
+
+def mapped_shared() -> tuple[Kernel, Vma]:
+    """A shared mapping of four BAR pages by a resource file, and its kernel."""
+    bar = PciBar(PfnRange(BAR, BAR + 16), proc=False, write_combine=True, fallocate_errno=0)
+    return mapped_by(bar, 0, shared=True)
+
+
+def mapped_by(file: MappedFile, pgoff: int, *, shared: bool) -> tuple[Kernel, Vma]:
+    """Four pages of *file* in a fresh process."""
+    kernel = Kernel(PROFILES["7.2"], qemu_q35(), Exact)
+    mm = kernel.start_task("main").mm
+    do_mmap(mm, 0x1000, 4, VM_READ | VM_WRITE, file=file, pgoff=pgoff, shared=shared, fixed=False)
+    return kernel, next(iter(mm))
+
+
+CLAIM = "request_mem_region bar[0:4]"
+
+
+def test_a_claim_that_has_not_flushed() -> None:
+    """Until no processor remembers the entries the reservation stays."""
+    *_, held, released, _ = run(
+        SPEC, MAP, "t = thread", "read a[0]", f"hold flush_tlb_mm_range: {CLAIM}", "release"
+    )
+
+    assert (["bar[0:4] wc"], []) == (book(held), book(released))
+
+
+@pytest.mark.parametrize("place", ["flush_tlb_mm_range", "tlb_finish_mmu", "pfnmap_untrack", "memtype_erase"])
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "munmap a[0]",
+        "munmap a",
+        "mprotect a[1:3] r",
+        "b = mremap a 4 pages maymove fixed",
+        "b = mremap a[1:3] 2 pages maymove fixed",
+        "c = fork",
+    ],
+)
+def test_a_vma_is_copied_while_its_entries_go(place: str, beside: str) -> None:
+    """Who copies it gets what it still covers, and no entry: when all is done nobody covers anything."""
+    steps = run(SPEC, MAP, "t = thread", f"hold {place}: {CLAIM}", f"t: {beside}", "release")
+
+    assert ("held", [], []) == (steps[2].result, book(steps[4]), log(steps))
+
+
+@pytest.mark.parametrize("place", ["pfnmap_untrack", "memtype_erase"])
+def test_two_let_go_at_once(place: str) -> None:
+    """Whoever comes second finds the book as the first left it."""
+    *before, waits, released, _ = run(
+        *(SPEC, MAP, "c = fork", "c: munmap a[0]", "munmap a[1]"),
+        *(f"hold {place}: munmap a[0]", "c: munmap a[1]", "release"),
+    )
+
+    assert ("waits", ["bar[2:4] wc"], []) == (waits.result, book(released), log((*before, waits, released)))
+
+
 def covered(kernel: Kernel) -> set[int]:
-    """The frames of every VMA that a file of user space was mapped to."""
+    """The frames of every page with an entry that a file of user space was mapped to, copied pages too."""
     vmas = [vma for task in kernel.processes() for vma in task.mm if vma.flags & VM_PFNMAP]
-    first = [(vma.file.base_pfn(vma), vma.nr) for vma in vmas if vma.file and vma.file.base_pfn]
-    return {pfn + page for pfn, nr in first for page in range(nr)}
+    return {
+        vma.file.base_pfn(vma) + vpn - vma.start
+        for vma in vmas
+        if vma.file and vma.file.base_pfn
+        for run in vma.mm.tables.runs(vma.start, vma.end)
+        for vpn in range(run.start, run.end)
+    }
 
 
 def reserved(kernel: Kernel) -> set[int]:
@@ -131,7 +361,19 @@ def reserved(kernel: Kernel) -> set[int]:
 @given(seed=st.integers(0, 2**32))
 def test_the_book_is_what_is_mapped(series: str, seed: int) -> None:
     """After every step of any program on a BAR, the book has the frames that VMAs cover, and no other."""
-    program = generate(seed, 16)
+    follow(series, generate(seed, 16))
+
+
+@pytest.mark.parametrize("series", ["6.1", "7.2", "7.3"])
+@settings(max_examples=120, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_book_is_what_is_left_of_it(series: str, seed: int) -> None:
+    """The same where entries are zapped and ranges claimed."""
+    follow(series, generate(seed, 20, driver=True))
+
+
+def follow(series: str, program: Program) -> None:
+    """Run what of *program* neither maps by the driver nor reserves for it; look after every step."""
     kernel = Kernel(PROFILES[series], qemu_q35(), Exact)
     kernel.start_task("main")
     starts = {device.name: 0x10 if device.kind == "lowmem" else BAR for device in program.devices}
@@ -139,13 +381,27 @@ def test_the_book_is_what_is_mapped(series: str, seed: int) -> None:
     places = Places.of(program, devices)
     for op in program.ops:
         task = kernel.tasks.get(op.task)
-        if task is not None:
+        if task is not None and is_followed(op):
             with suppress(Undecided):
                 perform(kernel, task, op.call, places)
         kernel._check()
         assert covered(kernel) == reserved(kernel), op
 
 
+def is_followed(op: Op) -> bool:
+    """Whether it leaves alone what is not compared: what a handler may fill, and what a driver books."""
+    if isinstance(op.call, DriverCall):
+        return isinstance(op.call, ZapVmaPtes | UnmapMappingRange | RequestMemRegion | ReleaseMemRegion)
+    return not isinstance(op.call, Mmap) or op.call.via != "driver"
+
+
 def test_moves_are_among_the_programs() -> None:
-    """The property above has seen mremap."""
+    """The properties above have seen mremap."""
     assert any(isinstance(op.call, Mremap) for seed in range(20) for op in generate(seed, 16).ops)
+
+
+def test_zaps_and_claims_are_among_the_programs() -> None:
+    """The second has seen entries go."""
+    ops = [op for seed in range(20) for op in generate(seed, 20, driver=True).ops]
+
+    assert {ZapVmaPtes, RequestMemRegion} <= {type(op.call) for op in ops}

@@ -135,7 +135,10 @@ class DriverFile:
         pfn = vma.pgoff + start - vma.start
         if level > kind or not fits or pfn % pages or not _may_insert(vma):
             return False
-        vmf_insert_pfn_leaf(vma, start, pfn, vma.page_prot, level)
+        try:
+            vmf_insert_pfn_leaf(vma, start, pfn, vma.page_prot, level)
+        except ModelledErrno:
+            return False
         return True
 
     def _remap(self, vma: Vma, pfn: int, first: int, behind: int) -> None:

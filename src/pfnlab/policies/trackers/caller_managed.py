@@ -111,6 +111,9 @@ class CallerManaged:
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Entries may go and come back."""
 
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """The driver frees with the last mapping."""
+
     def unmap_vmas(self, vma: Vma) -> None:
         """The reservation outlives the entries."""
 

@@ -7,22 +7,30 @@ of them cover it. A copy counts once more, a split takes one count from what bot
 that is freed counts no more. Where a count becomes zero the book is cut there, after flushing and
 unlinking, in one operation that leaves no moment without the rest.
 
+A zap takes entries that may come back (seed 000), so the VMA goes on covering them; unless no fault can fill
+them again, as in PCI files and /dev/mem: then it covers them no more once they are flushed. So each VMA
+remembers which parts of a context it covers. Who copies a VMA meanwhile gets them too, and no entries: what
+original and copy do not both cover when all is done, nobody does.
+
 Unlike every kernel it also reserves what is mapped in part or inserted by a fault handler, with the mode
 the book says, so that nobody can map it otherwise meanwhile. A fork costs no entry and cannot fail for it.
 
 Its price: a context for every call that fills entries, also for every page that faults, a node in it
-for every edge, and a search of the book for every edge that goes.
+for every edge, a part in each VMA that covers some of it, and a search of the book for every edge that goes.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pfnlab.errors import ModelledErrno
+from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.flags import is_cow_mapping
 from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
@@ -36,7 +44,7 @@ class Counted:
 
     :ivar pfns: the frames
     :ivar offset: what to add to a file offset in pages for the frame there
-    :ivar edges: where the count changes, and by how much
+    :ivar edges: where the count changes, and by how much; at first nobody counts
     :ivar reserved: the entries the book has for it
     """
 
@@ -46,13 +54,6 @@ class Counted:
         self.pfns, self.offset = pfns, offset
         self.edges: dict[int, int] = {}
         self.reserved = [pfns]
-        self.count(pfns, 1)
-
-    def part(self, pgoff: int, nr: int) -> PfnRange | None:
-        """The frames here that *nr* pages from the file offset *pgoff* cover."""
-        first = pgoff + self.offset
-        part = PfnRange(max(first, self.pfns.start), min(first + nr, self.pfns.end))
-        return part if part.nr > 0 else None
 
     def count(self, part: PfnRange, by: int) -> None:
         """*by* more VMAs cover *part*."""
@@ -73,22 +74,45 @@ class Counted:
         return runs
 
 
+class Part(NamedTuple):
+    """What a VMA covers of a context.
+
+    :param pfns: the frames
+    """
+
+    ctx: Counted
+    pfns: PfnRange
+
+    @property
+    def pgoff(self) -> int:
+        """Where in the file it begins, in pages."""
+        return self.pfns.start - self.ctx.offset
+
+    def within(self, pgoff: int, nr: int) -> Part | None:
+        """What *nr* pages from the file offset *pgoff* on cover of it."""
+        first = pgoff + self.ctx.offset
+        pages = PfnRange(first, first + nr)
+        return Part(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
+
+
 class Exact:
-    """Counted ranges: ``vma.pfnmap`` is the contexts a VMA has pages of, or None."""
+    """Counted ranges: ``vma.pfnmap`` is the parts of contexts a VMA covers, in file order, or None."""
 
     END_MATCH: ClassVar = False
     BYTES_PER_VMA: ClassVar = 8
-    #: First frame, size, offset, a tree of two edges with 40 bytes each, the pointer to it.
-    BYTES_PER_CONTEXT: ClassVar = 120
+    #: First frame, size, offset, a tree of two edges with 40 bytes each and its root; in the VMA a part:
+    #: context, first frame, size, the next one.
+    BYTES_PER_CONTEXT: ClassVar = 144
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
+        self._lock = RwLock(kernel.processors, Need.TRACKER)
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """Reserve what will be filled, whole VMAs and parts alike; what is there already keeps its mode."""
+        """Reserve what will be filled, whole VMAs and parts alike; what is covered already keeps its mode."""
         pgoff = vma.pgoff + start - vma.start
-        there = [ctx for ctx in vma.pfnmap or () if ctx.part(pgoff, pfns.nr)]
-        if [ctx for ctx in there if ctx.part(pgoff, pfns.nr) == pfns and ctx.offset == pfns.start - pgoff]:
+        there = _within(vma, pgoff, pfns.nr)
+        if any(one.pfns == pfns and one.ctx.offset == pfns.start - pgoff for one in there):
             return lookup_prot(self._kernel.book, pfns, prot)
         if there:
             raise ModelledErrno(errno.EINVAL)
@@ -97,12 +121,7 @@ class Exact:
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """The VMA gives up what it was about to cover."""
-        for ctx in vma.pfnmap or ():
-            if ctx.pfns == pfns:
-                self._attach(vma, [one for one in vma.pfnmap if one is not ctx])
-                ctx.count(pfns, -1)
-                self._settle(ctx)
-                return
+        self._cover(vma, [one for one in vma.pfnmap or () if one.ctx.pfns != pfns])
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """Whoever has the struct pages remembers the range."""
@@ -126,7 +145,7 @@ class Exact:
         """
         pgoff = vma.pgoff + vpn - vma.start
         prot = lookup_prot(self._kernel.book, pfns, prot)
-        if any(ctx.part(pgoff, pfns.nr) == pfns for ctx in vma.pfnmap or ()):
+        if any(one.pfns == pfns for one in _within(vma, pgoff, pfns.nr)):
             return prot
         return self._track(vma, pfns, pfns.start - pgoff, prot)
 
@@ -135,38 +154,46 @@ class Exact:
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """One VMA more covers what the copy does."""
-        for ctx, part in self._parts(orig, new.pgoff, new.nr):
-            ctx.count(part, 1)
-        self._attach(new, [ctx for ctx, _ in self._parts(orig, new.pgoff, new.nr)])
+        self._cover(new, _within(orig, new.pgoff, new.nr))
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Since the copy both counted for the whole."""
-        for ctx, part in self._parts(lower, lower.pgoff, lower.nr + upper.nr):
-            ctx.count(part, -1)
+        """Since the copy both covered the whole, but for what one lost meanwhile."""
+        both = _in_both(lower, upper)
         for vma in (lower, upper):
-            self._attach(vma, [ctx for ctx, _ in self._parts(vma, vma.pgoff, vma.nr)])
+            self._cover(vma, _clipped(both, vma.pgoff, vma.nr))
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """The copy of the VMA counts; entries are no matter of the book."""
+        """The child covers what there are still entries for to copy."""
+        self._cover(dst, _in_both(dst, src))
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
         """Nothing was done that freeing the VMA does not undo."""
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Entries may go and come back as they were."""
+        """The reservation outlives the entries."""
+
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """The VMA covers no more what no fault can fill again; copied pages may have been kept."""
+        if vma.refills:
+            return
+        kept = SpanSet()
+        kept.add(vma.start, vma.end)
+        kept.discard(start, end)
+        for run in vma.mm.tables.runs(start, end):
+            kept.add(run.start, run.end)
+        shift = vma.pgoff - vma.start
+        self._cover(vma, [part for at, behind in kept for part in _within(vma, at + shift, behind - at)])
 
     def unmap_vmas(self, vma: Vma) -> None:
         """The reservation outlives the entries, until no translation can be left."""
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """Both count until the old place is unmapped."""
+        """Both cover what was moved until the old place is unmapped."""
+        self._cover(new, _in_both(new, old))
 
     def vm_area_free(self, vma: Vma) -> None:
         """What no other VMA covers goes out of the book."""
-        for ctx, part in list(self._parts(vma, vma.pgoff, vma.nr)):
-            ctx.count(part, -1)
-            self._settle(ctx)
-        vma.pfnmap = None
+        self._cover(vma, [])
 
     def _track(self, vma: Vma, pfns: PfnRange, offset: int, prot: int) -> int:
         """A context for what *vma* is about to map.
@@ -181,23 +208,30 @@ class Exact:
             )
         except ModelledErrno:
             raise ModelledErrno(errno.EINVAL) from None
-        self._attach(vma, [*(vma.pfnmap or ()), Counted(pfns, offset)])
+        part = Part(Counted(pfns, offset), pfns)
+        part.ctx.count(pfns, 1)
+        vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda one: one.pgoff))
         return prot
 
-    @staticmethod
-    def _attach(vma: Vma, contexts: list[Counted]) -> None:
-        vma.pfnmap = tuple(contexts) or None
-
-    @staticmethod
-    def _parts(vma: Vma, pgoff: int, nr: int) -> Iterator[tuple[Counted, PfnRange]]:
-        """The contexts of *vma* with the frames that *nr* pages from *pgoff* on cover."""
-        for ctx in vma.pfnmap or ():
-            part = ctx.part(pgoff, nr)
-            if part is not None:
-                yield ctx, part
+    def _cover(self, vma: Vma, parts: list[Part]) -> None:
+        """*vma* covers *parts* from now on and nothing else; what nobody covers any more leaves the book."""
+        before, after = vma.pfnmap or (), tuple(parts)
+        if before == after:
+            return
+        vma.pfnmap = after or None
+        for ctx, pfns in after:
+            ctx.count(pfns, 1)
+        for ctx, pfns in before:
+            ctx.count(pfns, -1)
+        for ctx in {id(ctx): ctx for ctx, _ in before}.values():
+            self._settle(ctx)
 
     def _settle(self, ctx: Counted) -> None:
-        """The book keeps what is covered still, entry by entry."""
+        """The book keeps what is covered still; of two at once each finds it settled."""
+        with self._lock.write():
+            self._shrink(ctx)
+
+    def _shrink(self, ctx: Counted) -> None:
         kernel, covered = self._kernel, ctx.covered()
         kept: list[PfnRange] = []
         for entry in ctx.reserved:
@@ -213,36 +247,51 @@ class Exact:
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every reservation with the VMAs that cover some of it."""
-        found: dict[int, tuple[Counted, list[Vma]]] = {}
+        covered: dict[int, list[tuple[Part, Vma]]] = {}
         for vma in vmas:
-            for ctx in vma.pfnmap or ():
-                found.setdefault(id(ctx), (ctx, []))[1].append(vma)
-        return [
-            Tracked([vma for vma in sharing if _meets(ctx, vma, entry)], entry)
-            for ctx, sharing in found.values()
-            for entry in ctx.reserved
-        ]
+            for part in vma.pfnmap or ():
+                covered.setdefault(id(part.ctx), []).append((part, vma))
+        found: list[Tracked] = []
+        for sharing in covered.values():
+            for entry in sharing[0][0].ctx.reserved:
+                here = {id(vma): vma for part, vma in sharing if part.pfns.overlaps(entry)}
+                found.append(Tracked(list(here.values()), entry))
+        return found
 
     def _check(self, vmas: list[Vma]) -> None:
-        counted: dict[int, Counted] = {}
+        counted: dict[int, tuple[Counted, Counted]] = {}
         for vma in vmas:
             assert vma.pfnmap != (), vma
-            for ctx in vma.pfnmap or ():
-                fresh = counted.setdefault(id(ctx), Counted(ctx.pfns, ctx.offset))
-                part = ctx.part(vma.pgoff, vma.nr)
-                assert part is not None, vma
-                fresh.count(part, 1)
-        for vma in vmas:
-            for ctx in vma.pfnmap or ():
-                fresh = counted[id(ctx)]
-                edges = dict(fresh.edges)
-                fresh.count(ctx.pfns, -1)
-                assert fresh.edges == ctx.edges, (vma, ctx.edges)
-                fresh.edges = edges
-                runs = [PfnRange(entry.start, entry.end) for entry in sorted(ctx.reserved)]
-                assert sum(run.nr for run in runs) == sum(run.nr for run in ctx.covered()), runs
+            parts: tuple[Part, ...] = vma.pfnmap or ()
+            assert list(parts) == _within(vma, vma.pgoff, vma.nr), (vma, parts)
+            for one, other in pairwise(parts):
+                assert one.pgoff + one.pfns.nr <= other.pgoff, (vma, parts)
+            for ctx, pfns in parts:
+                counted.setdefault(id(ctx), (ctx, Counted(ctx.pfns, ctx.offset)))[1].count(pfns, 1)
+        for ctx, fresh in counted.values():
+            assert fresh.edges == ctx.edges, (ctx.pfns, ctx.edges)
+            covered = sum(run.nr for run in ctx.covered())
+            assert sum(entry.nr for entry in ctx.reserved) == covered, ctx.reserved
 
 
-def _meets(ctx: Counted, vma: Vma, pfns: PfnRange) -> bool:
-    part = ctx.part(vma.pgoff, vma.nr)
-    return part is not None and part.overlaps(pfns)
+def _clipped(parts: Iterable[Part], pgoff: int, nr: int) -> list[Part]:
+    """What *nr* pages from the file offset *pgoff* on cover of *parts*."""
+    return [inside for part in parts if (inside := part.within(pgoff, nr)) is not None]
+
+
+def _within(vma: Vma, pgoff: int, nr: int) -> list[Part]:
+    """What *vma* covers with *nr* pages from the file offset *pgoff* on."""
+    return _clipped(vma.pfnmap or (), pgoff, nr)
+
+
+def _in_both(vma: Vma, other: Vma) -> list[Part]:
+    """What *vma* and *other* cover of the same contexts."""
+    there: dict[int, list[PfnRange]] = {}
+    for ctx, pfns in other.pfnmap or ():
+        there.setdefault(id(ctx), []).append(pfns)
+    return [
+        Part(ctx, pfns.meet(also))
+        for ctx, pfns in vma.pfnmap or ()
+        for also in there.get(id(ctx), ())
+        if pfns.overlaps(also)
+    ]

@@ -100,6 +100,9 @@ class TrackCtx:
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Entries may go and come back: the reservation stays (S4.8)."""
 
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """The reservation stays as long as the VMA."""
+
     def unmap_vmas(self, vma: Vma) -> None:
         """The reservation outlives the entries; see :meth:`vm_area_free`."""
 

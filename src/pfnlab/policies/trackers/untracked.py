@@ -62,6 +62,9 @@ class Untracked:
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """There is nothing to let go of."""
 
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """There is nothing to let go of."""
+
     def unmap_vmas(self, vma: Vma) -> None:
         """There is nothing to let go of."""
 

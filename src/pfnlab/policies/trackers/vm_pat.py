@@ -126,6 +126,9 @@ class VmPat:
         if self._kernel.profile.zap_untracks:
             self._untrack(vma)
 
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """What was to be freed is freed by now."""
+
     def unmap_vmas(self, vma: Vma) -> None:
         """untrack_pfn(vma, 0, 0), before any entry is cleared (S3.6)."""
         self._untrack(vma)
