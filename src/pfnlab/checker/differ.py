@@ -1,7 +1,8 @@
 """Difference search: the shortest program on which two models do not do the same.
 
 Both do every operation, side by side, and are compared after each: what it returned, what the kernel said,
-what is in the book, and what is mapped with which cache mode. The search goes on from where they still agree.
+what is in the book, what is mapped with which cache mode, and what walkers make of it. The search goes on
+from where they still agree.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pfnlab.checker.property import Property, always
 from pfnlab.checker.scope import Scope
 from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.walk import normal_runs
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Op, Program
 
@@ -37,7 +39,7 @@ class Both(NamedTuple):
 class Difference(NamedTuple):
     """Where two models part.
 
-    :param fields: in what, as ``result``, ``log``, ``book``, ``mapped`` or ``flushes``
+    :param fields: in what, as ``result``, ``log``, ``book``, ``mapped``, ``walked`` or ``flushes``
     """
 
     program: Program
@@ -110,6 +112,7 @@ class BothModels:
             "log": [one.log for one in did],
             "book": [list(kernel.book._entries) for kernel in kernels],
             "mapped": [_mapped(kernel) for kernel in kernels],
+            "walked": [_walked(kernel) for kernel in kernels],
             "flushes": [one.flushes if self._flushes else 0 for one in did],
         }
         return tuple(name for name, (one, other) in fields.items() if one != other)
@@ -121,6 +124,15 @@ def _mapped(kernel: Kernel) -> list[object]:
     return [
         [(run.start, run.end, run.pfn, mode_of(run.bits), run.page is None) for run in task.mm.tables._runs]
         for task in kernel.tasks.values()
+    ]
+
+
+def _walked(kernel: Kernel) -> list[object]:
+    """How many entries of every mapping each walker takes for ordinary pages."""
+    return [
+        [len(normal_runs(vma, walker)) for walker in kernel.walkers]
+        for task in kernel.tasks.values()
+        for vma in task.mm._vmas
     ]
 
 
