@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.report.claims import CLAIMS, Seen, book, claims, property_is, shows, verdict
+from pfnlab.report.asking import Seen, book, property_is, shows
+from pfnlab.report.claims import CLAIMS, claims, verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
 

@@ -1,0 +1,124 @@
+"""Questions a claim is asked with: what a program shows, what a search says, what a policy costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from pfnlab.checker.check import Limits, check
+from pfnlab.checker.properties import questions
+from pfnlab.checker.scope import load_scope
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Step
+from pfnlab.programs.printer import op_lines
+
+_HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
+
+#: How many operations in a row a search tries.
+_DEPTH = 3
+
+
+class Seen(NamedTuple):
+    """What became of one question.
+
+    :param machine: who was asked
+    :param asked: the program, or the property and its scope
+    :param shown: what was seen
+    :param right: whether it is what the claim predicts
+    """
+
+    machine: str
+    asked: str
+    shown: str
+    right: bool
+
+
+Asks = Callable[[], Seen]
+
+
+def shows(machine: str, lines: Sequence[str], what: Callable[[Step], str], predicted: str) -> Asks:
+    """The last operation of a program shows *predicted*."""
+
+    def ask() -> Seen:
+        text = "\n".join(lines)
+        run = ModelMachine(machine).run_one(load_text(f"{_HEAD}{text}\n"), check=True)
+        shown = what(run.steps[-2])
+        return Seen(machine, _code(lines), shown, shown == predicted)
+
+    return ask
+
+
+def property_is(machine: str, name: str, predicted: str, scope: str = "standard") -> Asks:
+    """A search finds *predicted* of a property: holds or violated."""
+
+    def ask() -> Seen:
+        found = _verdict(machine, name, scope)
+        shown = f"{name} {found[0]}" + (f" by {found[1]}" if found[1] else "")
+        return Seen(machine, f"`{name}` in the scope `{scope}`", shown, found[0] == predicted)
+
+    return ask
+
+
+@cache
+def _verdict(machine: str, name: str, scope: str) -> tuple[str, str]:
+    searched = load_scope(scope)
+    limits = Limits(depth=None if scope == "race" else _DEPTH)
+    (answer,) = check(ModelMachine(machine), searched, questions([name], searched), limits).answers
+    if answer.schedule:
+        return answer.verdict, f"{len(answer.schedule)} turns"
+    return answer.verdict, _code([*op_lines(answer.program)]) if answer.program is not None else ""
+
+
+def costs(tracker: str, predicted: int) -> Asks:
+    """A tracker needs so many bytes in every VMA."""
+
+    def ask() -> Seen:
+        price = TRACKERS[tracker].BYTES_PER_VMA
+        return Seen(f"7.2,tracker={tracker}", "bytes a VMA", str(price), price == predicted)
+
+    return ask
+
+
+# What of a step is looked at.
+
+
+def result(step: Step) -> str:
+    """``ok`` or an errno."""
+    return step.result
+
+
+def value(step: Step) -> str:
+    """What it returned."""
+    return str(step.value)
+
+
+def book(step: Step) -> str:
+    """The book."""
+    return ", ".join(map(str, step.book)) or "nothing"
+
+
+def log(step: Step) -> str:
+    """What the kernel said."""
+    return "; ".join(step.log) or "nothing"
+
+
+def entry(step: Step) -> str:
+    """The mode of the first entry of a."""
+    return next((pte.entry.split()[1] for pte in step.ptes or () if pte.span.start == 0), "none")
+
+
+def counted(step: Step) -> str:
+    """Anonymous memory in smaps."""
+    return f"{sum(vma.anonymous for vma in step.vmas or ())} kB"
+
+
+def flushes(step: Step) -> str:
+    """How often it flushed."""
+    return str(step.flushes)
+
+
+def _code(lines: Sequence[str]) -> str:
+    return "<br>".join(f"`{line}`" for line in lines)
