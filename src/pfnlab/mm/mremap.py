@@ -215,8 +215,10 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     if vma.file is None and vma.anon_vma is None:
         new.pgoff = to
     merges = mm.would_merge(new)
-    if merges and call.dontunmap and call.start in (new.end, new.start - call.old):
-        # 6.1 does not merge there at all, 7.2 only on the other side; without the flag both do.
+    meets = call.start in (new.end, new.start - call.old) or new.end == vma.start or new.start == vma.end
+    if merges and call.dontunmap and meets:
+        # 6.1 does not merge there at all, 7.2 only on the other side, 7.3 not behind the rest of the VMA;
+        # without the flag all do.
         raise Undecided("the model has no rule for MREMAP_DONTUNMAP to where it meets the place it leaves")
     if not merges:
         trace.event("dup", vma.start)

@@ -114,9 +114,12 @@ class VmPat:
                 # Quiet now, but the reservation has lost its owner (A03).
                 self._kernel.trace.event("track_clear", dst.start)
                 dst.flags &= ~VM_PAT
-        elif dst.flags & VM_PAT:
+        elif dst.flags & VM_PFNMAP:
             self._kernel.trace.event("untrack_copy", dst.start)
             self._kernel.trace.event("untrack", dst.start)
+            if not dst.flags & VM_PAT:
+                # A zap had untracked the parent, and the child got nothing.
+                return
             pfn, _ = self._get_pat_info(src)
             self._free(PfnRange(pfn, pfn + dst.nr))
             dst.flags &= ~VM_PAT
