@@ -185,7 +185,7 @@ _POLICIES = (
     Mutant(
         "what fork reserved for a child that failed goes again",
         "policies/trackers/vm_pat.py",
-        "        elif dst.flags & VM_PAT:",
+        "        elif dst.flags & VM_PFNMAP:",
         "        elif False:",
         "6.1",
     ),
