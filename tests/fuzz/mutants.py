@@ -270,8 +270,26 @@ _PROTECT = (
     Mutant(
         "VMAs with different flags do not merge",
         "mm/vma.py",
-        "if self.flags & ~VM_SOFTDIRTY != below.flags & ~VM_SOFTDIRTY:",
-        "if False:",
+        "and not (self.flags ^ below.flags) & ~ignored",
+        "",
+    ),
+    Mutant(
+        "a child's VMA that holds pages does not merge with one that holds none",
+        "mm/vma.py",
+        "return theirs is None or not theirs.inherited",
+        "return True",
+    ),
+    Mutant(
+        "two VMAs with anonymous pages of their own do not merge",
+        "mm/vma.py",
+        "            return mine is theirs",
+        "            return True",
+    ),
+    Mutant(
+        "a first anonymous page uses the reverse map of a neighbour",
+        "mm/fault.py",
+        "        vma.anon_vma = above.reusable_anon_vma()",
+        "        vma.anon_vma = None",
     ),
 )
 

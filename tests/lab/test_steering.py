@@ -204,6 +204,21 @@ class TestSteered:
 
         assert (Answer(0), False, 1) == (injected.result, injected.forced, injected.calls)
 
+    def test_call_that_cannot_come(self, bench: Bench):
+        """
+        Where the enclosing function has no way to the call, as when it is inlined, nothing is concluded.
+        """
+        with Cast(bench.guest, bench.watch) as cast:
+            cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
+            failure = Injection(
+                "vma_interval_tree_remove", 1, Caller(pid=cast.pids[0]), inside="free_pgd_range"
+            )
+
+            with pytest.raises(
+                Undecided, match=r"no call of vma_interval_tree_remove in free_pgd_range here"
+            ):
+                bench.steering.inject(failure, lambda: cast.do(0, "munmap", A, SIZE))
+
     def test_call_of_somebody_else(self, bench: Bench):
         """
         Another process's call of the same function goes through.

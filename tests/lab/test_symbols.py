@@ -49,3 +49,30 @@ def test_symbols_of_nothing():
     Lines that are no symbols are passed over.
     """
     assert Symbols("\nnonsense\n").function(0x1000) is None
+
+
+def test_extent():
+    """
+    A function ends where the next symbol begins.
+    """
+    symbols = Symbols("1000 T one\n1010 t two\n2000 T three\n")
+
+    assert ((0x1000, 0x10), (0x1010, 0xFF0)) == (symbols.extent("one"), symbols.extent("two"))
+
+
+def test_called():
+    """
+    Calls, jumps and conditional jumps to where a function begins; a jump into the middle of one is none.
+    """
+    symbols = Symbols("1000 T one\n2000 T two\n3000 T three\n4000 T four\n5000 T five\n")
+    code = b"\x90".join(
+        opcode + (target - 0x1000 - at).to_bytes(4, "little")
+        for opcode, target, at in (
+            (b"\xe8", 0x2000, 5),
+            (b"\xe9", 0x3000, 11),
+            (b"\x0f\x84", 0x4000, 18),
+            (b"\xe8", 0x5001, 24),
+        )
+    )
+
+    assert {"two", "three", "four"} == symbols.called(code, 0x1000)

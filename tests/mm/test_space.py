@@ -110,7 +110,7 @@ def test_merge_on_both_sides() -> None:
     """A VMA that fits between its neighbours makes one of all three."""
     mm = mm_of((4, 8), (8, 12), (12, 16))
 
-    merged = mm.merge_around(mm.vmas_in(8, 12)[0])
+    merged = mm.merge_around(mm.vmas_in(8, 12)[0], "changed")
 
     assert ([(4, 16)], (4, 16)) == (ranges(mm), (merged.start, merged.end))
     mm._check()

@@ -23,7 +23,7 @@ from pfnlab.mm.flags import (
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.pci import PciBar
-from pfnlab.mm.vma import AnonVma, MappedFile, Vma
+from pfnlab.mm.vma import AnonVma, MappedFile, Origin, Vma
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.units import PfnRange
@@ -33,9 +33,17 @@ PROC = PciBar(PfnRange(0, 16), True, True, 0)
 MEM = DevMem(False, False)
 
 
-def vma(start: int, end: int, *, pgoff: int = 0, flags: int = VM_READ, file: MappedFile | None = None) -> Vma:
+def vma(
+    start: int,
+    end: int,
+    *,
+    pgoff: int = 0,
+    flags: int = VM_READ,
+    file: MappedFile | None = None,
+    series: str = "7.2",
+) -> Vma:
     """A VMA of an address space of its own."""
-    mm = Kernel(PROFILES["7.2"], qemu_q35(), TRACKERS["track_ctx"]).start_task("demo").mm
+    mm = Kernel(PROFILES[series], qemu_q35(), TRACKERS["track_ctx"]).start_task("demo").mm
     return Vma(mm, start, end, pgoff=pgoff, flags=flags, page_prot=0x25 | 0x08, file=file)
 
 
@@ -65,39 +73,66 @@ def test_pages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "merges"),
+    ("changes", "continues"),
     [
         ({}, True),
         ({"flags": VM_READ | VM_SOFTDIRTY}, True),
         ({"flags": VM_READ | VM_WRITE}, False),
-        ({"flags": VM_READ | VM_PFNMAP}, False),
         ({"pgoff": 5}, False),
         ({"start": 5}, False),
         ({"file": MEM}, False),
     ],
 )
-def test_merge(changes: dict[str, Any], merges: bool) -> None:
-    """Only adjacent anonymous memory of equal flags and consecutive offsets merges (S5.3.2)."""
+def test_continues(changes: dict[str, Any], continues: bool) -> None:
+    """Adjacent memory of one file, equal flags and consecutive offsets could be one VMA (S5.3.2)."""
     upper = vma(changes.pop("start", 4), 8, **{"pgoff": 4, **changes})
 
-    assert merges == upper.can_merge(vma(0, 4))
+    assert continues == upper.continues(vma(0, 4))
 
 
-def test_special_vmas_never_merge() -> None:
-    """Two adjacent equal PFN mappings stay two (S5.3.2)."""
-    flags = VM_READ | VM_PFNMAP
-
-    assert not vma(4, 8, pgoff=4, flags=flags, file=MEM).can_merge(vma(0, 4, flags=flags, file=MEM))
+def test_protection_may_differ() -> None:
+    """Flags one does not mind do not tell VMAs apart."""
+    assert vma(4, 8, pgoff=4, flags=VM_READ | VM_WRITE).continues(vma(0, 4), VM_WRITE)
 
 
-@pytest.mark.parametrize("one", [False, True])
-def test_merge_with_pages(one: bool) -> None:
-    """Memory that holds pages merges with memory that holds none, not with other pages."""
-    lower, upper = vma(0, 4), vma(4, 8, pgoff=4)
-    lower.anon_vma = AnonVma()
-    upper.anon_vma = None if one else AnonVma()
+NONE, OWN, INHERITED = None, AnonVma(), AnonVma(inherited=True)
 
-    assert one == upper.can_merge(lower)
+
+@pytest.mark.parametrize(
+    ("series", "mine", "theirs", "origin", "joins"),
+    [
+        ("6.1", NONE, NONE, "changed", True),
+        ("6.1", OWN, OWN, "changed", True),
+        ("6.1", OWN, AnonVma(), "changed", False),
+        ("6.1", INHERITED, INHERITED, "changed", True),
+        ("6.1", NONE, OWN, "changed", True),
+        ("6.1", NONE, INHERITED, "mapped", False),
+        ("6.1", OWN, NONE, "changed", False),
+        ("6.12", OWN, NONE, "copied", False),
+        ("6.16", OWN, NONE, "changed", True),
+        ("6.16", INHERITED, NONE, "changed", False),
+        ("6.16", INHERITED, NONE, "copied", True),
+        ("7.2", INHERITED, NONE, "copied", False),
+        ("7.2", INHERITED, NONE, "grown", True),
+    ],
+)
+def test_joins(
+    series: str, mine: AnonVma | None, theirs: AnonVma | None, origin: Origin, joins: bool
+) -> None:
+    """Which anonymous pages go into one VMA: fork and the kernel decide (S5.3.2; litmus/merge-*)."""
+    lower, upper = vma(0, 4), vma(4, 8, pgoff=4, series=series)
+    upper.anon_vma, lower.anon_vma = mine, theirs
+
+    assert joins == upper.joins(lower, origin)
+
+
+@pytest.mark.parametrize(("anon_vma", "lent"), [(NONE, NONE), (OWN, OWN), (INHERITED, NONE)])
+def test_reusable_anon_vma(anon_vma: AnonVma | None, lent: AnonVma | None) -> None:
+    """A neighbour lends its reverse map of anonymous pages unless it came by fork."""
+    lender = vma(0, 4)
+    lender.anon_vma = anon_vma
+
+    assert lent is lender.reusable_anon_vma()
 
 
 def test_dup_shares_nothing_of_the_tracker() -> None:

@@ -78,7 +78,7 @@ class Packing:
 
     def anon(self, anon: AnonVma | None) -> int:
         """The number of a reverse map of anonymous pages, -1 for none."""
-        return -1 if anon is None else self._anons.setdefault(id(anon), len(self._anons))
+        return -1 if anon is None else self._anons.setdefault(id(anon), len(self._anons)) * 2 + anon.inherited
 
     def file(self, file: Any) -> Any:
         """A file: those that never change by their number."""
@@ -177,7 +177,7 @@ class Unpacking:
 
     def anon(self, number: int) -> AnonVma:
         """The reverse map of that number."""
-        return self._anons.setdefault(number, AnonVma())
+        return self._anons.setdefault(number, AnonVma(inherited=bool(number % 2)))
 
     def run(self, run: tuple[int, ...]) -> Run:
         """Entries of page tables."""

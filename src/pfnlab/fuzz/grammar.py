@@ -45,6 +45,9 @@ _FAILING: dict[str, str] = {
     "madvise": "vm_area_dup",
 }
 
+#: Where mmap of these fails: a kernel that has inlined the function there says so.
+_FAILS_INSIDE = dict.fromkeys(("wc", "uc", "proc-wc", "proc-uc"), "remap_pfn_range")
+
 #: How often one of these is made to fail, and a fork; such a program takes five times as long.
 _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 
@@ -227,13 +230,17 @@ class _Drawing:
             # What children have is the parent's.
             task = self.tasks[0] if draw.random() < 0.4 else draw.choice(self.tasks)
         call = self.call(kind)
-        return Op(call, task, fail=self.fail(kind_of(call)))
+        return Op(call, task, fail=self.fail(call))
 
-    def fail(self, kind: str) -> Fail | None:
+    def fail(self, call: Call) -> Fail | None:
+        kind = kind_of(call)
         rate = _FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE
         if kind not in _FAILING or self.random.random() >= rate:
             return None
-        return Fail(_FAILING[kind], 1 if kind == "fork" else self.random.choice((1, 1, 1, 2)))
+        inside = _FAILS_INSIDE.get(call.via) if isinstance(call, Mmap) else None
+        if isinstance(call, Mmap) and inside is None:
+            return None
+        return Fail(_FAILING[kind], 1 if kind == "fork" else self.random.choice((1, 1, 1, 2)), inside)
 
     def call(self, kind: str) -> Call:
         """An operation of *kind*."""

@@ -32,6 +32,7 @@ MODELS_OWN = ("the model ", "the kernel stops with BUG", "the fault repeats for 
 #: Reasons for which a machine does not answer, that say nothing about the kernel.
 NOT_OURS = (
     *("no headers for ", "no vfio-pci", "a held processor is seen in the guest's memory only"),
+    "there is no call of ",
     *MODELS_OWN,
 )
 

@@ -26,6 +26,8 @@ _PID = 3
 #: Where user addresses end.
 USER_END = 1 << 47
 _MASK = (1 << 64) - 1
+#: Through how many functions one leads to another at most.
+_CALLS_DEEP = 4
 
 
 def steered(path: Path) -> tuple[str, ...]:
@@ -84,6 +86,8 @@ class Steering:
         #: One for each CPU, CPU 0 first.
         self.threads = stub.threads()
         self._held: list[int] = []
+        #: What was found out about one function calling another.
+        self._led: dict[tuple[str, str], bool] = {}
         self.go()
 
     def go(self) -> None:
@@ -122,7 +126,7 @@ class Steering:
         The operation goes on to its end whether or not the call was met.
 
         :param limit: seconds the operation may take
-        :raises Undecided: the kernel has no such function
+        :raises Undecided: the kernel has no such function, or not in the enclosing one, where it is inlined
         :raises TimedOut: the operation took longer
         """
         self.stub.interrupt()
@@ -131,8 +135,14 @@ class Steering:
         hit = self.meet(injection, operation, limit)
         forced = hit is not None and hit.calls == injection.nth
         called_from = self.force(hit, injection.returns) if hit and forced else None
+        passed = hit is not None and not hit.calls
+        inlined = passed and not self._leads_to(injection.inside or "", injection.function)
         self.go()
-        return Injected(operation.result(limit), forced, hit.calls if hit else 0, called_from)
+        result = operation.result(limit)
+        if inlined:
+            where = f"{injection.function} in {injection.inside}"
+            raise Undecided(f"there is no call of {where} here: this kernel has inlined it")
+        return Injected(result, forced, hit.calls if hit else 0, called_from)
 
     def known(self, injection: Injection) -> None:
         """
@@ -142,6 +152,23 @@ class Steering:
         """
         for name in filter(None, (injection.inside, injection.function)):
             self.way_to(Place(name))
+
+    def _leads_to(self, name: str, wanted: str) -> bool:
+        """Whether the code of *name* calls *wanted*, or calls what does; pointers are not followed."""
+        known = self._led.get((name, wanted))
+        if known is None:
+            level, seen = {name}, {name}
+            for _ in range(_CALLS_DEEP):
+                level = {one for caller in level for one in self._called(caller)} - seen
+                seen |= level
+                if wanted in level:
+                    break
+            known = self._led[name, wanted] = wanted in seen
+        return known
+
+    def _called(self, name: str) -> set[str]:
+        start, size = self.symbols.extent(name)
+        return self.symbols.called(self.stub.read(start, size), start)
 
     def meet(self, injection: Injection, operation: Operation[T], limit: float) -> Hit | None:
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import difflib
 import hashlib
+import re
 from pathlib import Path
 
 from pfnlab.errors import Undecided
@@ -14,6 +15,9 @@ from pfnlab.lab.qemu import Guest
 _LIMIT = 60.0
 _LARGEST_FUNCTION = 0x10000
 _END = "done symbols"
+
+#: Direct calls and jumps with a 32-bit displacement, wherever their bytes stand: others hit no function.
+_BRANCH = re.compile(rb"(?=(?:\xe8|\xe9|\x0f[\x80-\x8f])(.{4}))", re.DOTALL)
 
 
 class Symbols:
@@ -59,6 +63,27 @@ class Symbols:
             hint = f"; near: {', '.join(near)}" if near else ""
             raise Undecided(f"{self._kernel} has no symbol `{name}`{hint}")
         return self._addresses[name]
+
+    def extent(self, name: str) -> tuple[int, int]:
+        """
+        Where the function *name* begins, and how many bytes it has at most.
+
+        :raises Undecided: this kernel has no such symbol
+        """
+        start = self.address(name)
+        after = bisect.bisect_right(self._starts, start)
+        end = self._starts[after] if after < len(self._starts) else start
+        return start, min(end - start, _LARGEST_FUNCTION)
+
+    def called(self, code: bytes, start: int) -> set[str]:
+        """The functions that x86 *code* at address *start* calls or jumps to, parts put aside among them."""
+        found = set()
+        for match in _BRANCH.finditer(code):
+            target = start + match.end(1) + int.from_bytes(match[1], "little", signed=True)
+            at = bisect.bisect_left(self._starts, target)
+            if at < len(self._starts) and self._starts[at] == target:
+                found.add(self._names[at])
+        return found
 
     def function(self, address: int) -> str | None:
         """The function *address* is in, without what the compiler put behind a dot; None outside of all."""

@@ -14,6 +14,7 @@ from pfnlab.mm.flags import (
     VM_MAYSHARE,
     VM_NOHUGEPAGE,
     VM_SHARED,
+    VM_SOFTDIRTY,
     VM_WRITE,
     is_execute_only,
 )
@@ -241,10 +242,25 @@ def _copy(vma: Vma, entry: Run, *, write: bool = True) -> None:
     _install_page(vma, entry.start, value, write=write, dirty=write)
 
 
+def _prepare_anon(vma: Vma) -> None:
+    """__anon_vma_prepare(): a VMA's first anonymous page (S5.3.2).
+
+    A neighbour that differs in protection at most lends its reverse map, so that both can merge one day.
+    """
+    if vma.anon_vma is not None:
+        return
+    below, above = vma.mm.vma_lookup(vma.start - 1), vma.mm.vma_lookup(vma.end)
+    if above is not None and above.continues(vma, VM_ACCESS | VM_SOFTDIRTY):
+        vma.anon_vma = above.reusable_anon_vma()
+    if vma.anon_vma is None and below is not None and vma.continues(below, VM_ACCESS | VM_SOFTDIRTY):
+        vma.anon_vma = below.reusable_anon_vma()
+    vma.anon_vma = vma.anon_vma or AnonVma()
+
+
 def _install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
     """A fresh ordinary page; its cache bits come from vm_page_prot, not from what was there (S6.4.4)."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
-    vma.anon_vma = vma.anon_vma or AnonVma()
+    _prepare_anon(vma)
     page = Page(value)
     page.mapcount = 1
     bits = pte_mkyoung(vma.page_prot)

@@ -19,7 +19,7 @@ from pfnlab.mm.flags import (
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import clear_vmas, detach, exit_mmap, free_vmas
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import AnonVma, Vma
 
 
 def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
@@ -103,6 +103,8 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
         raise ModelledErrno(errno.ENOMEM)
     kernel.trace.event("dup", src.start)
     dst = src.dup(child)
+    if src.anon_vma is not None:
+        dst.anon_vma = AnonVma(inherited=True)
     dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
     kernel.tracker.vm_area_dup(src, dst)
     if dst.file is not None and dst.file.opened is not None:

@@ -179,6 +179,6 @@ def _finish(vma: Vma, populated: bool) -> None:
         return
     vma.set_page_prot()
     start, end = vma.start, vma.end
-    vma = vma.mm.merge_around(vma, fresh=True)
+    vma = vma.mm.merge_around(vma, "mapped")
     if populated or vma.flags & VM_LOCKED:
         populate(vma, start, end)

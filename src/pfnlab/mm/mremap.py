@@ -187,7 +187,7 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
     if call.start + call.old == vma.end and call.start + call.new <= ceiling:
         grown_from = vma.end
         vma.end = call.start + call.new
-        vma = mm.merge_around(vma)
+        vma = mm.merge_around(vma, "grown")
         if vma.flags & VM_LOCKED:
             populate(vma, grown_from, call.start + call.new)
         return call.start
@@ -214,7 +214,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     new.pgoff = vma.pgoff + call.start - vma.start
     if vma.file is None and vma.anon_vma is None:
         new.pgoff = to
-    merges = mm.would_merge(new)
+    merges = mm.would_merge(new, "copied")
     meets = call.start in (new.end, new.start - call.old) or new.end == vma.start or new.start == vma.end
     if merges and call.dontunmap and meets:
         # 6.1 does not merge there at all, 7.2 only on the other side, 7.3 not behind the rest of the VMA;
@@ -227,7 +227,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         new.file.opened(new, vma)
     mm.link(new)
     if merges:
-        new = mm.merge_around(new, fresh=True)
+        new = mm.merge_around(new, "copied")
         # The source may be what it merged with.
         source = mm.vma_lookup(call.start)
         assert source is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import PageTables
 from pfnlab.mm.processors import Need, RwLock
-from pfnlab.mm.vma import Vma
+from pfnlab.mm.vma import Origin, Vma
 
 if TYPE_CHECKING:
     from pfnlab.mm.gather import MmuGather
@@ -191,15 +191,14 @@ class MmStruct:
         part.pgoff = vma.pgoff + start - vma.start
         below = self.vma_lookup(start - 1) if start == vma.start else None
         above = self.vma_lookup(end) if end == vma.end else None
-        below = below if below is not None and part.can_merge(below) else None
-        above = above if above is not None and above.can_merge(part) else None
+        below, above = _merging(part, below, above, "changed")
         if below is None and above is None:
             vma = self.isolate(vma, start, end)
             vma.flags = flags
             return vma
         if (vma.start, vma.end) == (start, end):
             vma.flags = flags
-            return self.merge_around(vma)
+            return self.merge_around(vma, "changed")
         at = bisect_left(self._starts, vma.start)
         if below is not None:
             below.end = vma.start = self._starts[at] = end
@@ -214,30 +213,24 @@ class MmStruct:
         grown.anon_vma = grown.anon_vma or vma.anon_vma
         return grown
 
-    def would_merge(self, vma: Vma) -> bool:
+    def would_merge(self, vma: Vma, origin: Origin) -> bool:
         """Whether *vma*, not linked yet, would merge with a neighbour."""
+        return _merging(vma, self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end), origin) != (None, None)
+
+    def merge_around(self, vma: Vma, origin: Origin) -> Vma:
+        """Merge *vma* with its neighbours where the kernel would (S5.3.2); returns the VMA it is in now."""
         below, above = self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end)
-        joins_below = below is not None and vma.can_merge(below)
-        return joins_below or (above is not None and above.can_merge(vma))
-
-    def merge_around(self, vma: Vma, *, fresh: bool = False) -> Vma:
-        """Merge *vma* with its neighbours where the kernel would (S5.3.2); returns the VMA it is in now.
-
-        :param fresh: *vma* is being mapped: where it merges, it never was a VMA of its own
-        """
-        at = bisect_left(self._starts, vma.start)
-        joins_below = at > 0 and vma.can_merge(self._vmas[at - 1])
-        joins_above = at + 1 < len(self._vmas) and self._vmas[at + 1].can_merge(vma)
-        if (joins_below or joins_above) and not fresh:
+        below, above = _merging(vma, below, above, origin)
+        # What merges while it is made never was a VMA of its own; what grows takes the other one in.
+        if (below or above) and origin == "changed":
             self.kernel.trace.event("free", vma.start)
-        if joins_below and joins_above:
+        if above and (below or origin == "grown"):
             self.kernel.trace.event("free", vma.end)
-        if joins_below:
-            below = self._vmas[at - 1]
+        if below is not None:
             self._absorb(below, vma)
-            vma, at = below, at - 1
-        if at + 1 < len(self._vmas) and self._vmas[at + 1].can_merge(vma):
-            self._absorb(vma, self._vmas[at + 1])
+            vma = below
+        if above is not None:
+            self._absorb(vma, above)
         return vma
 
     def _absorb(self, lower: Vma, upper: Vma) -> None:
@@ -263,3 +256,23 @@ class MmStruct:
                 covered += min(vma.end, run.end) - max(vma.start, run.start)
             covered -= run.end - run.start
         assert covered == 0, "entries outside every VMA"
+
+
+def _merging(vma: Vma, below: Vma | None, above: Vma | None, origin: Origin) -> tuple[Vma | None, Vma | None]:
+    """Which of its neighbours *vma* merges with (S5.3.2)."""
+    if vma.special or vma.file is not None:
+        return None, None
+    if origin == "grown":
+        below = None
+    if above is not None and not (above.continues(vma) and vma.joins(above, origin)):
+        above = None
+    # The oldest kernels try what lies above a new mapping first, then that with what lies below.
+    first = above if origin == "mapped" and vma.mm.kernel.profile.mmap_tries_above_first else None
+    if below is not None and not (vma.continues(below) and (first or vma).joins(below, origin)):
+        below = None
+    if below is not None and above is not None:
+        # Each goes with the range, which does not say that they go with each other.
+        different = below.anon_vma is not above.anon_vma
+        if different and None not in (below.anon_vma, above.anon_vma):
+            above = None
+    return below, above

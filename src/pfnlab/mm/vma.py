@@ -91,10 +91,20 @@ class MappedFile(Protocol):
         """The driver's mmap; raises :class:`~pfnlab.errors.ModelledErrno` when it refuses."""
 
 
-class AnonVma:
-    """Identity of the reverse map of anonymous pages; decides which VMAs may merge."""
+#: Why a VMA may merge with a neighbour: its flags changed, it grew, it is a copy mremap made, or it is new.
+Origin = Literal["changed", "grown", "copied", "mapped"]
 
-    __slots__ = ()
+
+class AnonVma:
+    """Identity of the reverse map of anonymous pages; decides which VMAs may merge.
+
+    :ivar inherited: made by fork, so pages of the parent may be in it (vma_is_fork_child)
+    """
+
+    __slots__ = ("inherited",)
+
+    def __init__(self, *, inherited: bool = False) -> None:
+        self.inherited = inherited
 
 
 class Vma:
@@ -177,12 +187,30 @@ class Vma:
         flags = self.flags & ~VM_SHARED if self.wants_writenotify() else self.flags
         self.page_prot = pgprot_modify(self.page_prot, vm_get_page_prot(flags))
 
-    def can_merge(self, below: Vma) -> bool:
-        """Whether this VMA continues *below* so that one VMA could be both (S5.3.2)."""
-        if self.special or below.special or self.file is not None or below.file is not None:
-            return False
-        if self.flags & ~VM_SOFTDIRTY != below.flags & ~VM_SOFTDIRTY:
-            return False
-        if below.end != self.start or below.pgoff + below.nr != self.pgoff:
-            return False
-        return self.anon_vma is below.anon_vma or self.anon_vma is None or below.anon_vma is None
+    def continues(self, below: Vma, ignored: int = VM_SOFTDIRTY) -> bool:
+        """Whether it lies behind *below* as one VMA would, reverse maps aside (S5.3.2).
+
+        :param ignored: flags that may differ
+        """
+        return (
+            below.end == self.start
+            and below.pgoff + below.nr == self.pgoff
+            and not (self.flags ^ below.flags) & ~ignored
+            and self.file is below.file
+        )
+
+    def joins(self, neighbour: Vma, origin: Origin) -> bool:
+        """is_mergeable_anon_vma(): whether the anonymous pages of both may have one reverse map (S5.3.2)."""
+        mine, theirs = self.anon_vma, neighbour.anon_vma
+        if mine is None:
+            return theirs is None or not theirs.inherited
+        if theirs is not None:
+            return mine is theirs
+        profile = self.mm.kernel.profile
+        if not profile.faulted_joins_unfaulted or origin == "changed":
+            return profile.faulted_joins_unfaulted and not mine.inherited
+        return origin == "grown" or not (mine.inherited and profile.copy_minds_fork)
+
+    def reusable_anon_vma(self) -> AnonVma | None:
+        """Its reverse map, where a neighbour may put its first anonymous page there too."""
+        return None if self.anon_vma is None or self.anon_vma.inherited else self.anon_vma

@@ -58,6 +58,9 @@ SWITCHES = (
     Switch("zapping_advice_locks_vmas", "6.17", "per-VMA lock for MADV_DONTNEED, 6.17; measured"),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied; measured"),
     Switch("guard_regions", "6.13", "MADV_GUARD_INSTALL, 6.13; S5.9"),
+    Switch("mmap_tries_above_first", "6.1", "vma_expand() in mmap_region(); S5.3.2, measured", until="6.12"),
+    Switch("faulted_joins_unfaulted", "6.16", "is_mergeable_anon_vma(), 879bca0a2c4f; S5.3.2, measured"),
+    Switch("copy_minds_fork", "6.18", "vma_is_fork_child(), 6.19, stable 6.18.y; S5.3.2, measured"),
     Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),
     Switch(
         "pgprot_replaces",
