@@ -53,7 +53,7 @@ _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 
 #: Of so many programs the first few may need a guest of their own: a device at the end of the BAR, a large
 #: BAR.
-_RARE_PERIOD, _RARE = 500, 12
+_RARE_PERIOD, _RARE = 500, 4
 
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)

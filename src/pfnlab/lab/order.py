@@ -18,7 +18,7 @@ import msgspec
 
 from pfnlab.errors import Defect
 from pfnlab.programs.core_order import core_order
-from pfnlab.programs.events import EVENTS, event_text
+from pfnlab.programs.events import EVENTS, event_text, without_own_tables
 from pfnlab.programs.places import Places
 from pfnlab.trace import Event
 from pfnlab.units import PAGE_SHIFT, pages_of, phys_to_pfn
@@ -34,9 +34,6 @@ _EVENT_NAMES = {said: name for name, said in EVENTS.items()}
 
 #: Functions without a place of their own that work for one address space.
 _OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
-
-#: The functions that clear the entries of one VMA.
-_CLEARS = frozenset({"zap_range", "zap_vma"})
 
 
 class Symbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
@@ -95,8 +92,7 @@ def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
         return None
     calls = [_read(line) for line in lines]
     kept = [(call.event, call) for call in _of_the_program(calls, places)]
-    texts = (_text(word, call, places) for word, call in core_order(kept))
-    return tuple(text for text in texts if text is not None)
+    return without_own_tables(_text(word, call, places) for word, call in core_order(kept))
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,6 @@ def _read(line: str) -> _Call:
 def _of_the_program(calls: list[_Call], places: Places) -> Iterator[_Call]:
     living, dying = _spaces(calls, "dup"), _spaces(calls, "gather_full")
     execs = any(call.event == "exec_begin" for call in calls)
-    cleared = True
     for call in calls:
         mm = call.arguments.get("mm")
         if call.event == "flush":
@@ -132,13 +127,8 @@ def _of_the_program(calls: list[_Call], places: Places) -> Iterator[_Call]:
         elif call.event in _OF_A_SPACE:
             if execs and mm not in dying:
                 continue
-            # What dies without anything of the program in it frees tables of its own only.
-            if call.event == "free_pgtables" and not cleared:
-                continue
-            cleared = call.event != "gather_full"
         elif "address" in call.arguments and not _in_an_area(call.arguments["address"], places):
             continue
-        cleared |= call.event in _CLEARS
         yield call
 
 

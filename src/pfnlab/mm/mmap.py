@@ -131,8 +131,11 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
         raise
     if not two_phases:
         _enter(vma, in_tree)
+    start, end = vma.start, vma.end
+    vma = _finish(vma)
     free_vmas(mm, replaced)
-    _finish(vma, populated)
+    if not vma.special and (populated or vma.flags & VM_LOCKED):
+        populate(vma, start, end)
 
 
 def _enter(vma: Vma, replaced: list[Vma]) -> None:
@@ -170,15 +173,10 @@ def _teardown(vma: Vma) -> None:
     free_vmas(mm, [vma])
 
 
-def _finish(vma: Vma, populated: bool) -> None:
-    """What mmap does last: special VMAs are never locked or populated (S5.10.1)."""
+def _finish(vma: Vma) -> Vma:
+    """What mmap does last with a VMA; returns the one it is in then. Special ones are not locked (S5.10.1)."""
     vma.flags |= VM_SOFTDIRTY
     if vma.special:
         vma.flags &= ~VM_LOCKED
-        vma.set_page_prot()
-        return
     vma.set_page_prot()
-    start, end = vma.start, vma.end
-    vma = vma.mm.merge_around(vma, "mapped")
-    if populated or vma.flags & VM_LOCKED:
-        populate(vma, start, end)
+    return vma.mm.merge_around(vma, "mapped")

@@ -208,6 +208,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     for at in (call.start, call.start + call.old):
         if call.old and vma.start < at < vma.end:
             tracker.may_split(vma, at)
+    if call.dontunmap and vma.flags & VM_LOCKED and not mm.kernel.profile.dontunmap_unlocks_all:
+        vma = mm.isolate(vma, call.start, call.start + call.old)
     trace.event("copy_vma", to)
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new

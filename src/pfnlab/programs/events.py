@@ -7,6 +7,7 @@ cannot be given to a VMA by a tracer either.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pfnlab.programs.observation import PHYSICAL
@@ -50,6 +51,22 @@ EVENTS: dict[str, tuple[str, Argument]] = {
     "exec_begin": ("exec_begin", "none"),
     "exec_done": ("exec_done", "none"),
 }
+
+
+def event_texts(events: Iterable[Event], places: Places) -> tuple[str, ...]:
+    """The steps inside one operation in words, as far as a tracer tells them from others."""
+    return without_own_tables(event_text(event, places) for event in events)
+
+
+def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
+    """What dies without anything of the program in it frees tables of its own only: that is left out."""
+    kept, cleared = [], True
+    for text in texts:
+        if text is None or (text == "free_pgtables" and not cleared):
+            continue
+        cleared = text != "gather_full" and (cleared or text == "finish" or text.startswith("clear "))
+        kept.append(text)
+    return tuple(kept)
 
 
 def event_text(event: Event, places: Places) -> str | None:

@@ -11,7 +11,7 @@ from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk import map_count, normal_runs, read_smaps
-from pfnlab.programs.events import event_text, is_flush
+from pfnlab.programs.events import event_texts, is_flush
 from pfnlab.programs.kmsg import normalise
 from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.places import Places
@@ -39,8 +39,7 @@ class Observer:
         :param anonymous: who logged a line cannot be told at this step
         """
         happened, log = self.kernel.trace.take()
-        said = (event_text(event, self.places) for event in happened)
-        events = tuple(text for text in said if text is not None)
+        events = event_texts(happened, self.places)
         who = {name: name for name in self.kernel.tasks} | {task: task}
         lines = (normalise(line, self.places, who, anonymous) for line in log)
         tasks = self.kernel.processes()
