@@ -174,7 +174,7 @@ def _teardown(vma: Vma) -> None:
 
 
 def _finish(vma: Vma) -> Vma:
-    """What mmap does last with a VMA; returns the one it is in then. Special ones are not locked (S5.10.1)."""
+    """What mmap does last with a VMA; returns the one it is in then. No special one is locked (S5.10.1)."""
     vma.flags |= VM_SOFTDIRTY
     if vma.special:
         vma.flags &= ~VM_LOCKED
