@@ -252,7 +252,7 @@ _PROTECT = (
     Mutant(
         "a clean entry is not made writable by mprotect",
         "mm/mprotect.py",
-        "if upgrade and not pte_write(bits) and pte_dirty(bits):",
+        "if upgrade and not pte_write(bits) and (pte_dirty(bits) or not needs_dirty):",
         "if upgrade and not pte_write(bits):",
     ),
     Mutant(
@@ -299,6 +299,12 @@ _ADVISE = (
         "mm/madvise.py",
         "        if vma.start > at:",
         "        if False:",
+    ),
+    Mutant(
+        "sealed memory nobody may write keeps what it has",
+        "mm/madvise.py",
+        "if vma.flags & VM_SEALED and read_only and advice in _DISCARDING:",
+        "if False:",
     ),
     Mutant(
         "advice that clears entries has one gather",

@@ -35,6 +35,9 @@ def get_user_page(
         zero = entry.page is None and entry.pfn == ZERO_PFN
         if not zero and not walker.vm_normal_page(vma, entry):
             raise ModelledErrno(errno.EFAULT)
+        if write and entry.page is not None:
+            # A forced write leaves the entry clean (FOLL_TOUCH).
+            entry.page.dirty = True
         if pin and not write and entry.page is not None and not entry.page.exclusive:
             fault_in(vma, vpn, False, unshare=True)
             entry = mm.tables.entry(vpn)

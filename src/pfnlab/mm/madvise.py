@@ -19,6 +19,7 @@ from pfnlab.mm.flags import (
     VM_PFNMAP,
     VM_RAND_READ,
     VM_READ,
+    VM_SEALED,
     VM_SEQ_READ,
     VM_SHARED,
     VM_SPECIAL,
@@ -68,6 +69,9 @@ _REFUSED_SPECIAL = (
 
 #: Of those, what a VM_MIXEDMAP that is no VM_PFNMAP accepts.
 _ALLOWED_MIXED = ("dontneed", "cold", "pageout")
+
+#: What takes something from the memory it is given: never from sealed memory nobody may write (S5.10.7).
+_DISCARDING = ("dontneed", "dontneed_locked", "free", "remove", "dontfork", "wipeonfork", "guard_install")
 
 #: Accepted and without effect on a PFN mapping.
 _IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
@@ -119,6 +123,9 @@ def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None
                 break
             at = vma.start
         stop = min(vma.end, end)
+        read_only = vma.file is None and not vma.flags & (VM_SHARED | VM_WRITE)
+        if vma.flags & VM_SEALED and read_only and advice in _DISCARDING:
+            raise ModelledErrno(errno.EPERM)
         if vma.special:
             _advise_special(vma, at, stop, advice, tlb)
         else:

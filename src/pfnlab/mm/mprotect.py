@@ -72,11 +72,12 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
 def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     """The entries follow vm_page_prot; a write upgrade happens at once only where no fault is owed."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
+    needs_dirty = bool(vma.flags & VM_SHARED) or vma.mm.kernel.profile.upgrades_dirty_only
     upgrade = vma.wants_writenotify() if vma.flags & VM_SHARED else bool(vma.flags & VM_WRITE)
 
     def changed(run: Run) -> int:
         bits = pte_modify(run.bits, vma.page_prot, saved_dirty)
-        if upgrade and not pte_write(bits) and pte_dirty(bits):
+        if upgrade and not pte_write(bits) and (pte_dirty(bits) or not needs_dirty):
             owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)
             if owned:
                 bits = pte_mkwrite(bits, saved_dirty)

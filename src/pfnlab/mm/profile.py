@@ -20,6 +20,7 @@ class Profile:
     :ivar end_match: freeing a range may shrink an entry with the same end (S2.4)
     :ivar dontunmap_drops_account: MREMAP_DONTUNMAP takes VM_ACCOUNT from the whole source VMA
     :ivar dontunmap_unlocks_all: MREMAP_DONTUNMAP of a part takes VM_LOCKED from the whole source VMA
+    :ivar upgrades_dirty_only: mprotect makes private entries writable at once where they are dirty only
     :ivar faulted_joins_unfaulted: a VMA with anonymous pages merges into a neighbour without (S5.3.2)
     :ivar copy_minds_fork: but not what mremap copies of a VMA that came by fork (S5.3.2)
     :ivar mmap_tries_above_first: a new mapping merges with the VMA above it rather than with that below
@@ -81,6 +82,7 @@ class Profile:
     end_match: bool
     dontunmap_drops_account: bool
     dontunmap_unlocks_all: bool
+    upgrades_dirty_only: bool
     faulted_joins_unfaulted: bool
     copy_minds_fork: bool
     mmap_tries_above_first: bool

@@ -182,7 +182,7 @@ def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
 def _numa_counts(vma: Vma) -> NumaCounts:
     counted = normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma)
     pages = sum(run.end - run.start for run in counted)
-    dirty = sum(pte_dirty(run.bits) for run in counted)
+    dirty = sum(pte_dirty(run.bits) or (run.page is not None and run.page.dirty) for run in counted)
     return NumaCounts(vma.start, pages, dirty, max((map_count(run) for run in counted), default=0))
 
 

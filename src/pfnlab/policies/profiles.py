@@ -63,6 +63,9 @@ SWITCHES = (
     Switch("copy_minds_fork", "6.18", "vma_is_fork_child(), 6.19, stable 6.18.y; S5.3.2, measured"),
     Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),
     Switch(
+        "upgrades_dirty_only", "6.1", "can_change_pte_writable(), 6.2; S5.10, measured", until="6.2"
+    ),
+    Switch(
         "dontunmap_unlocks_all",
         "6.16",
         "mremap(MREMAP_DONTUNMAP), mended in 7.2, 6.12.y and 6.1.y; measured",
