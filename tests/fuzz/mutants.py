@@ -156,8 +156,8 @@ _MMAP = (
     Mutant(
         "locked memory is populated",
         "mm/mmap.py",
-        "if populated or vma.flags & VM_LOCKED:",
-        "if populated:",
+        "if not vma.special and (populated or vma.flags & VM_LOCKED):",
+        "if not vma.special and populated:",
     ),
     Mutant(
         "MAP_FIXED frees what it replaces after the new mmap",
