@@ -104,6 +104,11 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("mlock",),
         ("mremap to",),
         ("mprotect", "read"),
+        ("mprotect", "write", "mprotect all"),
+        ("write", "mprotect", "write", "mprotect all"),
+        ("write", "mprotect", "fork", "mprotect all"),
+        ("write", "fork", "mmap over", "mprotect all"),
+        ("mprotect", "mseal", "madvise"),
     ),
     "mmap": (
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
@@ -123,7 +128,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
     "memory_disable": (("read",), ("memory_enable", "read")),
     "mprotect": (("read",), ("write",)),
-    "mseal": (("munmap",), ("mmap over",), ("mprotect",)),
+    "mseal": (("munmap",), ("mmap over",), ("mprotect",), ("madvise",), ("madvise",)),
     "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
     "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
 }

@@ -10,7 +10,7 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import TABLE_PAGES
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import (
@@ -216,12 +216,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     new.pgoff = vma.pgoff + call.start - vma.start
     if vma.file is None and vma.anon_vma is None:
         new.pgoff = to
-    merges = mm.would_merge(new, "copied")
-    meets = call.start in (new.end, new.start - call.old) or new.end == vma.start or new.start == vma.end
-    if merges and call.dontunmap and meets:
-        # 6.1 does not merge there at all, 7.2 only on the other side, 7.3 not behind the rest of the VMA;
-        # without the flag all do.
-        raise Undecided("the model has no rule for MREMAP_DONTUNMAP to where it meets the place it leaves")
+    apart = vma if call.dontunmap and not mm.kernel.profile.dontunmap_joins_source else None
+    merges = mm.would_merge(new, "copied", apart)
     if not merges:
         trace.event("dup", vma.start)
     tracker.vm_area_dup(vma, new)
@@ -229,7 +225,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         new.file.opened(new, vma)
     mm.link(new)
     if merges:
-        new = mm.merge_around(new, "copied")
+        new = mm.merge_around(new, "copied", apart)
         # The source may be what it merged with.
         source = mm.vma_lookup(call.start)
         assert source is not None

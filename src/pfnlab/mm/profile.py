@@ -20,6 +20,8 @@ class Profile:
     :ivar end_match: freeing a range may shrink an entry with the same end (S2.4)
     :ivar dontunmap_drops_account: MREMAP_DONTUNMAP takes VM_ACCOUNT from the whole source VMA
     :ivar dontunmap_unlocks_all: MREMAP_DONTUNMAP of a part takes VM_LOCKED from the whole source VMA
+    :ivar dontunmap_joins_source: what MREMAP_DONTUNMAP copied may merge with what it was copied from
+    :ivar dontunmap_beside_source_alone: else it merges with nothing at all beside it
     :ivar upgrades_dirty_only: mprotect makes private entries writable at once where they are dirty only
     :ivar faulted_joins_unfaulted: a VMA with anonymous pages merges into a neighbour without (S5.3.2)
     :ivar copy_minds_fork: but not what mremap copies of a VMA that came by fork (S5.3.2)
@@ -82,6 +84,8 @@ class Profile:
     end_match: bool
     dontunmap_drops_account: bool
     dontunmap_unlocks_all: bool
+    dontunmap_joins_source: bool
+    dontunmap_beside_source_alone: bool
     upgrades_dirty_only: bool
     faulted_joins_unfaulted: bool
     copy_minds_fork: bool

@@ -213,14 +213,16 @@ class MmStruct:
         grown.anon_vma = grown.anon_vma or vma.anon_vma
         return grown
 
-    def would_merge(self, vma: Vma, origin: Origin) -> bool:
-        """Whether *vma*, not linked yet, would merge with a neighbour."""
-        return _merging(vma, self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end), origin) != (None, None)
+    def would_merge(self, vma: Vma, origin: Origin, apart: Vma | None = None) -> bool:
+        """Whether *vma*, not linked yet, would merge with a neighbour; never with *apart*."""
+        return self._merging_around(vma, origin, apart) != (None, None)
 
-    def merge_around(self, vma: Vma, origin: Origin) -> Vma:
-        """Merge *vma* with its neighbours where the kernel would (S5.3.2); returns the VMA it is in now."""
-        below, above = self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end)
-        below, above = _merging(vma, below, above, origin)
+    def merge_around(self, vma: Vma, origin: Origin, apart: Vma | None = None) -> Vma:
+        """Merge *vma* with its neighbours where the kernel would (S5.3.2), but for *apart*.
+
+        :return: the VMA it is in now
+        """
+        below, above = self._merging_around(vma, origin, apart)
         # What merges while it is made never was a VMA of its own; what grows takes the other one in.
         if (below or above) and origin == "changed":
             self.kernel.trace.event("free", vma.start)
@@ -232,6 +234,14 @@ class MmStruct:
         if above is not None:
             self._absorb(vma, above)
         return vma
+
+    def _merging_around(self, vma: Vma, origin: Origin, apart: Vma | None) -> tuple[Vma | None, Vma | None]:
+        below, above = self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end)
+        if apart is not None and apart in (below, above):
+            alone = self.kernel.profile.dontunmap_beside_source_alone
+            below = None if alone or below is apart else below
+            above = None if alone or above is apart else above
+        return _merging(vma, below, above, origin)
 
     def _absorb(self, lower: Vma, upper: Vma) -> None:
         self.unlink(upper)

@@ -62,9 +62,14 @@ SWITCHES = (
     Switch("faulted_joins_unfaulted", "6.16", "is_mergeable_anon_vma(), 879bca0a2c4f; S5.3.2, measured"),
     Switch("copy_minds_fork", "6.18", "vma_is_fork_child(), 6.19, stable 6.18.y; S5.3.2, measured"),
     Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),
+    Switch("upgrades_dirty_only", "6.1", "can_change_pte_writable(), 6.2; S5.10, measured", until="6.2"),
     Switch(
-        "upgrades_dirty_only", "6.1", "can_change_pte_writable(), 6.2; S5.10, measured", until="6.2"
+        "dontunmap_joins_source",
+        "6.16",
+        "copy_vma(), mended in 7.2, 6.12.y and 6.1.y; measured",
+        until="7.2",
     ),
+    Switch("dontunmap_beside_source_alone", "6.1", "copy_vma() of 6.1.y; measured", until="6.12"),
     Switch(
         "dontunmap_unlocks_all",
         "6.16",
