@@ -75,6 +75,13 @@ class Answer(msgspec.Struct, frozen=True):
         """Whether it holds only because its question never arose."""
         return self.verdict == HOLDS and self.kind == "always" and not self.arose
 
+    @property
+    def length(self) -> int | None:
+        """How long what breaks it is, in turns of a schedule or operations; None where nothing does."""
+        if self.verdict != VIOLATED:
+            return None
+        return len(self.schedule) or (len(self.program.ops) if self.program is not None else 0)
+
 
 class Checked(msgspec.Struct, frozen=True):
     """What one machine's check came to.
