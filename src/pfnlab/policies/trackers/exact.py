@@ -30,6 +30,7 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.flags import is_cow_mapping
 from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.pfnmap import pfnmap_track, pfnmap_untrack
 from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
@@ -125,18 +126,11 @@ class Exact:
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """Whoever has the struct pages remembers the range."""
-        kernel = self._kernel
-        kernel.trace.event("track_pfn", pfns.start)
-        return kernel.book.reserve_pfn_range(
-            pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
-        )
+        return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
         """The range as it was reserved."""
-        kernel = self._kernel
-        with kernel.processors.inside("pfnmap_untrack"):
-            kernel.trace.event("untrack_pfn", pfns.start)
-            kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+        pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
         """Reserve the frames with the mode the book says, unless this page has them reserved.
@@ -200,12 +194,8 @@ class Exact:
 
         :raises ModelledErrno: EINVAL, the book refuses
         """
-        kernel = self._kernel
-        kernel.trace.event("track_pfn", pfns.start)
         try:
-            prot = kernel.book.reserve_pfn_range(
-                pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
-            )
+            prot = pfnmap_track(self._kernel, pfns, prot)
         except ModelledErrno:
             raise ModelledErrno(errno.EINVAL) from None
         part = Part(Counted(pfns, offset), pfns)
