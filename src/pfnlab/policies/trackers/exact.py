@@ -199,6 +199,9 @@ class Exact:
         except ModelledErrno:
             raise ModelledErrno(errno.EINVAL) from None
         part = Part(Counted(pfns, offset), pfns)
+        if _within(vma, part.pgoff, pfns.nr):
+            # A handler inserts other frames than a remap had put there: those do not come back.
+            self._cover(vma, _outside(vma, part.pgoff, pfns.nr))
         part.ctx.count(pfns, 1)
         vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda one: one.pgoff))
         return prot
@@ -272,6 +275,12 @@ def _clipped(parts: Iterable[Part], pgoff: int, nr: int) -> list[Part]:
 def _within(vma: Vma, pgoff: int, nr: int) -> list[Part]:
     """What *vma* covers with *nr* pages from the file offset *pgoff* on."""
     return _clipped(vma.pfnmap or (), pgoff, nr)
+
+
+def _outside(vma: Vma, pgoff: int, nr: int) -> list[Part]:
+    """What *vma* covers with other pages than *nr* from the file offset *pgoff* on."""
+    before = _within(vma, vma.pgoff, pgoff - vma.pgoff)
+    return before + _within(vma, pgoff + nr, vma.pgoff + vma.nr - pgoff - nr)
 
 
 def _in_both(vma: Vma, other: Vma) -> list[Part]:
