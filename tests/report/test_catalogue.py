@@ -15,6 +15,7 @@ pytestmark = pytest.mark.xdist_group("searches")
 PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
 
 
+# Forty searches: too long for every run, and what they find changes only with a rule.
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(os.environ.get("PFNLAB_KERNELS") != "all", reason="two minutes: with PFNLAB_KERNELS=all")
 def test_the_page_is_current() -> None:

@@ -50,6 +50,10 @@ class Limits(msgspec.Struct, frozen=True):
     seed: int = 0
 
 
+#: To the depth of the scope, and to the end.
+UNLIMITED = Limits()
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What was found about one property.
 
@@ -120,7 +124,7 @@ def check(
     machine: ModelMachine,
     scope: Scope | RaceScope,
     asked: Sequence[Question] | None = None,
-    limits: Limits = Limits(),  # noqa: B008 (a value that never changes)
+    limits: Limits = UNLIMITED,
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
