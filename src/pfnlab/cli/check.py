@@ -19,8 +19,7 @@ from pfnlab.checker.properties import Question, questions
 from pfnlab.checker.race import control, still_read
 from pfnlab.checker.scope import RaceScope, Scope, load_scope
 from pfnlab.checker.shards import side_by_side
-from pfnlab.cli.kernels import say
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, with_policies
+from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.programs.compare import judge
