@@ -159,6 +159,8 @@ def check(
             found = _explored(model, held, depth, limits, progress)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]
     cut += [f"no rule: {reason} ({count} steps left out)" for reason, count in model.unmodelled.items()]
+    # Before counterexamples are gone through once more.
+    fired = _fired(model)
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
     return Checked(
         f"model:{machine.spec}",
@@ -169,7 +171,7 @@ def check(
         not cut,
         tuple(cut),
         answers,
-        _fired(model),
+        fired,
         found.seconds,
         tuple(map(str, watching.untaken())) if watch else None,
     )
