@@ -10,11 +10,11 @@ DEMO := --on model:6.1 --on qemu:6.1 --on model:7.2 --on qemu:7.2
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo test release test-races mutation-report test-all-kernels test-btf-dwarf lint walkers bench fmt-check clean system system-test
+.PHONY: help demo test release test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-races mutation-report test-all-kernels test-btf-dwarf lint walkers bench fmt-check clean"
+	@echo "also: test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -84,9 +84,11 @@ lint: .venv/.test
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-# What walkers see, as the model has it.
-walkers: .venv/.test
-	$(BIN)/python -m pfnlab.report.walkers docs/walkers.md
+# The pages the model makes; some are searches, minutes in all.
+pages: .venv/.test
+	@set -e; for page in walkers:walkers profiles_page:profiles claims:claims policies_matrix:policies-matrix catalogue:catalogue; do \
+	  $(BIN)/python -m pfnlab.report.$${page%:*} > .venv/page; mv .venv/page docs/$${page#*:}.md; echo docs/$${page#*:}.md; \
+	done
 
 bench: .venv/.test
 	@set -e; for file in benchmarks/*.py; do \

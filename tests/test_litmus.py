@@ -1,5 +1,6 @@
 """The small programs in litmus/: each is canonical, asks a question, is listed, and comes out as it says."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pfnlab.programs.form import program_hash
 from pfnlab.programs.layout import format_text
 from pfnlab.programs.load import load_program
 from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 LITMUS = Path(__file__).parent.parent / "litmus"
@@ -25,7 +27,21 @@ WITH_MODULES = ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3")
 #: The releases with a profile that no kernel confirmed.
 UNCONFIRMED = [series for series in RELEASES if series not in CONFIRMED]
 
-each_program = pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+
+def worker(path: Path) -> pytest.MarkDecorator:
+    """All tests of a program are on one worker, which runs it once on each series."""
+    return pytest.mark.xdist_group(path.stem)
+
+
+each_program = pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.stem, marks=worker(path)) for path in PROGRAMS]
+)
+
+
+@cache
+def run_of(path: Path, series: str) -> Run:
+    """What the model of a confirmed series does, every invariant checked on the way."""
+    return ModelMachine(series).run_one(load_program(path), check=True)
 
 
 def measured_series(path: Path) -> set[str]:
@@ -37,7 +53,7 @@ def measured_series(path: Path) -> set[str]:
 
 
 MEASURED = [
-    pytest.param(path, series, id=f"{path.stem}-{series}")
+    pytest.param(path, series, id=f"{path.stem}-{series}", marks=worker(path))
     for path in PROGRAMS
     for series in CONFIRMED
     if series in measured_series(path)
@@ -134,12 +150,10 @@ def test_model_meets_the_expectations(path, series):
     """
     The model of every series leaves what the program says, every invariant checked on the way.
     """
-    program = load_program(path)
-
-    run = ModelMachine(series).run_one(program, check=True)
+    run = run_of(path, series)
 
     assert run.lost is None
-    assert expectation_failures(program, run, series) == []
+    assert expectation_failures(load_program(path), run, series) == []
 
 
 @each_program
@@ -164,11 +178,7 @@ def test_model_does_what_the_kernel_did(path, series):
     Every program has a golden of every series' real kernel, those with a driver of every series with
     headers or modules, and the model repeats it step by step.
     """
-    program = load_program(path)
-
-    run = ModelMachine(series).run_one(program)
-
-    assert golden_differences(path, run, series) == []
+    assert golden_differences(path, run_of(path, series), series) == []
 
 
 def test_a_golden_of_another_kernel_is_noticed():

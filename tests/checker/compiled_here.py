@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import ModuleType
 
-import pytest
 import shared_book
+from having import have
 
 from pfnlab.checker import core
 from pfnlab.checker.compiling import compiled
-from pfnlab.errors import MissingTool
 from pfnlab.lab.cache import cache_root
 
 
@@ -21,12 +19,7 @@ def compiled_modules() -> Path:
     Skips where there is no compiler; where ``PFNLAB_LAB=required`` is set, as ``make test`` does, it fails.
     """
     cache = cache_root() / "compiled"
-    try:
-        compiled(Path(core.__file__), cache)
-    except MissingTool as missing:
-        if os.environ.get("PFNLAB_LAB") == "required":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    have(lambda: compiled(Path(core.__file__), cache))
     return cache
 
 

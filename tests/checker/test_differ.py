@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.checker.differ import Compared, compare
-from pfnlab.checker.scope import read_scope
+from pfnlab.checker.scope import Scope, read_scope
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.printer import op_lines
 
@@ -25,8 +25,8 @@ operations = [
 def parted(one: str, other: str, *, flushes: bool = False, spec: str = "7.2") -> Compared:
     """A difference search between two variants of one kernel."""
     scope = read_scope(SCOPE, "tiny")
-    machines = ModelMachine(f"{spec},{one}"), ModelMachine(f"{spec},{other}")
-    return compare(*machines, scope, flushes=flushes)  # type: ignore[arg-type, misc]
+    assert isinstance(scope, Scope)
+    return compare(ModelMachine(f"{spec},{one}"), ModelMachine(f"{spec},{other}"), scope, flushes=flushes)
 
 
 def program(found: Compared) -> list[str]:

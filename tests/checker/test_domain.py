@@ -72,6 +72,19 @@ def test_a_counterexample_shows_what_was_found() -> None:
     assert run.steps[-1].book
 
 
+def test_what_is_counted_is_the_search() -> None:
+    """Making a program of a counterexample adds nothing to what was tried."""
+    model, asked = KernelModel(ModelMachine("6.1"), scope("small")), questions(["no_leak"])
+    explore(model, properties(model, asked), depth=4, keep="compact")
+
+    found = check(ModelMachine("6.1"), scope("small"), asked)
+
+    assert found.answers[0].program is not None
+    assert model.outcomes == {
+        (kind, result): count for kind, results in found.fired.items() for result, count in results.items()
+    }
+
+
 def test_a_counterexample_is_a_file() -> None:
     """What is saved reads back as the same program."""
     found = check(ModelMachine("6.1"), scope("standard"), questions(["one_mode"]), Limits(depth=3)).answers[0]

@@ -17,6 +17,7 @@ from pfnlab.hw.pgprot import pgprot_set_cachemode
 from pfnlab.hw.pgtable import Run
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.pfnmap import pfnmap_untrack
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walker import SpecialBits
@@ -46,11 +47,13 @@ class LetsGo(TrackCtx):
 
 
 class FreesTwice(TrackCtx):
-    """Frees for every VMA, not for the last."""
+    """Frees once more what the last VMA freed."""
 
-    def _untrack(self, pfns: PfnRange) -> None:
-        super()._untrack(pfns)
-        super()._untrack(pfns)
+    def vm_area_free(self, vma: Vma) -> None:
+        ctx = vma.pfnmap
+        super().vm_area_free(vma)
+        if ctx is not None and not ctx.refs:
+            pfnmap_untrack(self._kernel, ctx.pfns)
 
 
 class AsAsked(TrackCtx):

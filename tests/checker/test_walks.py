@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from shared_race import PROPERTIES, Race
 from small_models import Counters, Grid
@@ -87,7 +89,7 @@ def test_walks_find_the_race() -> None:
 class Named(Counters):
     """Each counter's step is a kind of its own."""
 
-    def successors(self, state: Grid):  # type: ignore[no-untyped-def, override]
+    def successors(self, state: Grid) -> Iterator[tuple[tuple[str, int], Grid]]:
         for (_, at), after in super().successors(state):
             yield (f"up{at}", at), after
 

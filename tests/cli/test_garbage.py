@@ -60,9 +60,13 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     before, stdin = Path.cwd(), sys.stdin
     module: Any = ModuleType("pfnlab.programs.matrix")
     module.predict_files = lambda paths: SimpleNamespace(cases=0, exact=0, waiting=0, wrong=0, details=[])
+    searches: Any = ModuleType("pfnlab.report.policies_matrix")
+    searches.policies_matrix = lambda depth: ""
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setitem(sys.modules, "pfnlab.programs.matrix", module)
+        # A minute.
+        patch.setitem(sys.modules, "pfnlab.report.policies_matrix", searches)
         patch.setattr(sys, "stdin", io.StringIO("\udcff" if "--" in argv else "odd"))
         os.chdir(tmp_path)
         try:

@@ -1,7 +1,7 @@
-"""The referee: every program of litmus/ and random ones, on the model and on the kernel itself.
+"""The referee: every program of litmus/, on the model and on the kernel itself.
 
 The default run asks the oldest and the newest series; ``PFNLAB_KERNELS=all`` (``make test-all-kernels``)
-asks all ten. ``PFNLAB_RANDOM`` is how many random programs a series gets.
+asks all ten. Programs nobody wrote are those of ``test_fuzz_campaigns.py``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ import pytest
 from comparing import COMPARED
 from having import bootable
 
-from pfnlab.errors import Undecided
 from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.programs.compare import differences
-from pfnlab.programs.generate import generate
 from pfnlab.programs.load import load_program
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Run
@@ -28,12 +26,10 @@ from pfnlab.programs.printer import format_program
 
 LITMUS = sorted((Path(__file__).parents[2] / "litmus").glob("*.pfn"))
 ASKED = SERIES if os.environ.get("PFNLAB_KERNELS") == "all" else (SERIES[0], SERIES[-1])
-RANDOM = int(os.environ.get("PFNLAB_RANDOM", "60"))
 
 #: What pytest's record_property is.
 Record = Callable[[str, object], None]
 
-#: The two tests of a series share the worker, so that no more kernels run at once than there are cores.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 
@@ -44,7 +40,7 @@ def on_kernel(series: str, programs: Sequence[Program]) -> list[Run]:
         return machine.run(programs)
 
 
-def disagreements(series: str, programs: Sequence[Program], record: Record, what: str) -> list[str]:
+def disagreements(series: str, programs: Sequence[Program], record: Record) -> list[str]:
     """What differs between model and kernel, or was lost, one text for each program.
 
     A program that needs a driver stays undecided on a kernel without headers or modules.
@@ -61,56 +57,27 @@ def disagreements(series: str, programs: Sequence[Program], record: Record, what
         for difference in differences([predicted, real])[:1]:
             found.append(f"{difference}\n{format_program(program)}")
     steps = sum(len(run.steps) for run in runs)
-    compared = f"{len(programs)} {what} programs, {steps} steps, {len(found)} differences"
+    compared = f"{len(programs)} litmus programs, {steps} steps, {len(found)} differences"
     if undecided:
         compared += f", {undecided} undecided for lack of headers or modules"
     record(COMPARED, f"{series}: {compared}, {runs[0].kernel}")
     return found
 
 
-def predictable(seeds: range, *, walkers: bool = False) -> list[Program]:
-    """The random programs of these seeds, without those the model says it has no rule for."""
-    programs = []
-    for seed in seeds:
-        program = generate(seed, walkers=walkers)
-        try:
-            ModelMachine(SERIES[0]).run_one(program)
-        except Undecided:
-            continue
-        programs.append(program)
-    return programs
-
-
 @pytest.mark.parametrize(
     "series", [pytest.param(series, marks=pytest.mark.xdist_group(f"kernel-{series}")) for series in ASKED]
 )
-class TestAgreement:
-    """Model and kernel, step by step: results, book, log, VMAs with flags and counters, entries."""
+def test_every_litmus_program_does_on_the_kernel_what_the_model_says(
+    series: str, record_property: Record
+) -> None:
+    """
+    Step by step zero differences: results, book, log, VMAs with flags and counters, entries, order.
+    """
+    programs = [load_program(path) for path in LITMUS]
 
-    def test_every_litmus_program_does_on_the_kernel_what_the_model_says(
-        self, series: str, record_property: Record
-    ) -> None:
-        """
-        The litmus programs show zero differences.
-        """
-        programs = [load_program(path) for path in LITMUS]
+    found = disagreements(series, programs, record_property)
 
-        found = disagreements(series, programs, record_property, "litmus")
-
-        assert [] == found
-
-    def test_random_programs_do_on_the_kernel_what_the_model_says(
-        self, series: str, record_property: Record
-    ) -> None:
-        """
-        Programs nobody wrote show zero differences.
-        """
-        programs = predictable(range(RANDOM)) + predictable(range(RANDOM // 2), walkers=True)
-
-        found = disagreements(series, programs, record_property, "random")
-
-        assert len(programs) > RANDOM // 2
-        assert [] == found
+    assert [] == found
 
 
 @pytest.mark.xdist_group("kernel-6.1")

@@ -21,8 +21,8 @@ from pfnlab.programs.compare import differences
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program, Release
-from pfnlab.programs.recorded import Waiting
 from pfnlab.programs.recorded_races import Raced, compare, program_of
+from pfnlab.programs.recorded_verbs import Waiting
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "races.jsonl"
 EVERY = os.environ.get("PFNLAB_RACES") == "all"

@@ -68,7 +68,7 @@ def test_memory_as_write_back_is_in_the_direct_map_already() -> None:
     Nothing is booked, whatever mode the pages have, and nothing freed.
     """
     kernel = kernel_of()
-    kernel.book.set_memory_wc(RAM.start << 12, RAM.end << 12, who="main:1")
+    kernel.book.set_memory(RAM.start << 12, RAM.end << 12, CacheMode.WC, who="main:1")
 
     memremap(kernel, RAM, CacheMode.WB)
     memunmap(kernel, RAM)

@@ -380,12 +380,12 @@ def test_set_memory_changes_book_and_direct_map() -> None:
     """set_memory_wc() types the pages and their direct map; set_memory_wb() undoes both."""
     book = book_of()
 
-    book.set_memory_wc(RAM, RAM + P, who=WHO)
+    book.set_memory(RAM, RAM + P, WC, who=WHO)
 
     assert (WC, WC, WB) == (book.lookup(RAM), book.direct_map(RAM), book.direct_map(RAM + P))
     with pytest.raises(ModelledErrno, match="EBUSY"):
-        book.set_memory_uc(RAM, RAM + P, who=WHO)
-    book.set_memory_wb(RAM, RAM + P, who=WHO)
+        book.set_memory(RAM, RAM + P, UC, who=WHO)
+    book.set_memory(RAM, RAM + P, WB, who=WHO)
     assert (WB, WB) == (book.lookup(RAM), book.direct_map(RAM))
     book._check()
 

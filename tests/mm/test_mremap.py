@@ -195,6 +195,17 @@ def test_many_vmas_move(series: str) -> None:
 
 
 @pytest.mark.parametrize("series", NEW)
+def test_one_vma_moves_where_many_cannot(series: str) -> None:
+    """Without the switch a range is refused that one VMA does not fill, and nothing has moved."""
+    spec = f"{series},mremap_many_vmas=off"
+    *_, moved, _ = run(spec, SHARED, "b = mremap a 8 pages maymove fixed")
+    *_, refused, _ = run(spec, SHARED, "munmap a[3:5]", "b = mremap a 8 pages maymove fixed")
+
+    assert ("ok", ["b[0:8]"]) == (moved.result, spans(moved))
+    assert ("EFAULT", ["a[0:3]", "a[5:8]"]) == (refused.result, spans(refused))
+
+
+@pytest.mark.parametrize("series", NEW)
 def test_what_lies_behind_a_hole_stays(series: str) -> None:
     """What is mapped at the destination of a hole stays (measured)."""
     *_, moved, _ = run(

@@ -103,7 +103,7 @@ def test_mixed_range_is_treated_as_ram() -> None:
 def test_freeing_ram_does_nothing() -> None:
     """free_pfn_range() leaves the type of RAM alone, which somebody else reserved."""
     book = book_of()
-    book.set_memory_wc(RAM, RAM + P, who=WHO)
+    book.set_memory(RAM, RAM + P, WC, who=WHO)
 
     book.free_pfn_range(RAM, P, who=WHO)
 
@@ -142,7 +142,7 @@ def test_aperture_larger_than_its_bar_warns_once() -> None:
         book.reserve_io(BAR, BAR + 17 * P, WC, who=WHO)
 
     assert ["WARNING: memtype_reserve_io"] == book.trace.log
-    assert book.free_io(BAR, BAR + 17 * P, who=WHO)
+    assert book.free(BAR, BAR + 17 * P, who=WHO)
     assert [bar(0, 17, WC)] == book.entries()
     book._check()
 

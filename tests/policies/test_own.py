@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from drawing import drawn
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse, PolicyError, Undecided
 from pfnlab.policies.own import PROTOCOLS, hooks_of, load_policy
-from pfnlab.programs.generate import generate
 from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
@@ -107,7 +107,7 @@ def test_the_example_has_an_entry_for_each_vma() -> None:
 def test_the_example_is_right(seed: int) -> None:
     """Random programs leave nothing in the book, and nothing of the protocol is broken."""
     try:
-        steps = ModelMachine(f"7.2,tracker={PER_VMA}").run_one(generate(seed), check=True).steps
+        steps = ModelMachine(f"7.2,tracker={PER_VMA}").run_one(drawn(seed), check=True).steps
     except Undecided:
         reject()
 

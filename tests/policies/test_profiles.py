@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
+import pfnlab
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import (
@@ -21,6 +24,8 @@ from pfnlab.policies.profiles import (
     spec_of,
 )
 from pfnlab.policies.trackers import TRACKERS
+
+SOURCE = Path(pfnlab.__file__).parent
 
 
 def test_series_are_in_order() -> None:
@@ -114,6 +119,15 @@ def test_every_switch_is_a_field() -> None:
     assert len(set(names)) == len(names)
     assert {field.name for field in fields(Profile) if field.type == "bool"} == set(names)
     assert all(source.source for source in (*SWITCHES, *ERAS))
+
+
+def test_every_switch_is_asked() -> None:
+    """A switch that no rule asks for could be turned off without any effect."""
+    sources = [path for path in SOURCE.rglob("*.py") if path.name not in ("profile.py", "profiles.py")]
+    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    asked = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+    assert set() == {switch.name for switch in SWITCHES} - asked
 
 
 def test_commits_are_written_alike() -> None:

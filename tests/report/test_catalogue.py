@@ -9,9 +9,13 @@ import pytest
 
 from pfnlab.report.catalogue import ENTRIES, Entry, catalogue, search
 
+# One worker makes all pages out of searches, many of which are the same.
+pytestmark = pytest.mark.xdist_group("searches")
+
 PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
 
 
+# Forty searches: too long for every run, and what they find changes only with a rule.
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(os.environ.get("PFNLAB_KERNELS") != "all", reason="two minutes: with PFNLAB_KERNELS=all")
 def test_the_page_is_current() -> None:

@@ -9,6 +9,9 @@ import pytest
 from pfnlab.report.asking import Seen, book, property_is, shows
 from pfnlab.report.claims import CLAIMS, claims, verdict
 
+# One worker makes all pages out of searches, many of which are the same.
+pytestmark = pytest.mark.xdist_group("searches")
+
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
 
 

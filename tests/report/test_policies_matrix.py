@@ -11,6 +11,9 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.report.policies_matrix import WORKLOADS, policies_matrix
 
+# One worker makes all pages out of searches, many of which are the same.
+pytestmark = pytest.mark.xdist_group("searches")
+
 PAGE = Path(__file__).parents[2] / "docs" / "policies-matrix.md"
 
 

@@ -20,7 +20,7 @@ def answer(series: str, walker: str, kind: str) -> str:
 
 
 def test_the_page_is_what_the_model_says() -> None:
-    """`make walkers` would change nothing."""
+    """`make pages` would change nothing."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 

@@ -50,6 +50,10 @@ class Limits(msgspec.Struct, frozen=True):
     seed: int = 0
 
 
+#: To the depth of the scope, and to the end.
+UNLIMITED = Limits()
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What was found about one property.
 
@@ -74,6 +78,13 @@ class Answer(msgspec.Struct, frozen=True):
     def vacuous(self) -> bool:
         """Whether it holds only because its question never arose."""
         return self.verdict == HOLDS and self.kind == "always" and not self.arose
+
+    @property
+    def length(self) -> int | None:
+        """How long what breaks it is, in turns of a schedule or operations; None where nothing does."""
+        if self.verdict != VIOLATED:
+            return None
+        return len(self.schedule) or (len(self.program.ops) if self.program is not None else 0)
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -113,7 +124,7 @@ def check(
     machine: ModelMachine,
     scope: Scope | RaceScope,
     asked: Sequence[Question] | None = None,
-    limits: Limits = Limits(),  # noqa: B008 (a value that never changes)
+    limits: Limits = UNLIMITED,
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
@@ -148,6 +159,8 @@ def check(
             found = _explored(model, held, depth, limits, progress)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]
     cut += [f"no rule: {reason} ({count} steps left out)" for reason, count in model.unmodelled.items()]
+    # Before counterexamples are gone through once more.
+    fired = _fired(model)
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
     return Checked(
         f"model:{machine.spec}",
@@ -158,7 +171,7 @@ def check(
         not cut,
         tuple(cut),
         answers,
-        _fired(model),
+        fired,
         found.seconds,
         tuple(map(str, watching.untaken())) if watch else None,
     )

@@ -51,6 +51,7 @@ Part = Literal["whole", "first", "middle", "last", "half", "all"]
 #: Names with a meaning in a scope.
 NEW_AREA, NEW_TASK = "new", "child"
 
+_PARTS: tuple[Part, ...] = get_args(Part)
 _PART = re.compile(r"<(\w+)>")
 _MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
 _NAMED = files("pfnlab.checker").joinpath("scopes")
@@ -217,10 +218,10 @@ def _template(header: list[str], line: Any, source: str) -> Template:
 
 
 def _part(word: str, line: str, source: str) -> Part:
-    for part in get_args(Part):
+    for part in _PARTS:
         if word == part:
-            return part  # type: ignore[no-any-return]
-    raise Misuse(f"{source}: `{line}`: unknown place <{word}>{did_you_mean(word, get_args(Part))}")
+            return part
+    raise Misuse(f"{source}: `{line}`: unknown place <{word}>{did_you_mean(word, _PARTS)}")
 
 
 def _parsed(header: list[str], declared: str, line: str, source: str) -> Program:

@@ -1,6 +1,6 @@
 """The verbs and their options. What a verb does is imported when it runs, so that help is quick."""
 
-from __future__ import annotations
+# No annotations as strings here: the framework would evaluate each several times before every command.
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -14,13 +14,12 @@ import msgspec
 from pfnlab.checker.check import UNDECIDED, VIOLATED, Checked, Limits, check
 from pfnlab.checker.differ import compare
 from pfnlab.checker.exploration import Exploration
-from pfnlab.checker.forecast import forecast
+from pfnlab.checker.forecast import line as forecast_line
 from pfnlab.checker.properties import Question, questions
 from pfnlab.checker.race import control, still_read
 from pfnlab.checker.scope import RaceScope, Scope, load_scope
 from pfnlab.checker.shards import side_by_side
-from pfnlab.cli.kernels import say
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, with_policies
+from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.programs.compare import judge
@@ -106,11 +105,7 @@ def _check(
 
 
 def _progress(found: Exploration[Any]) -> None:
-    line = f"{found.states:,} states, {found.rate:,.0f}/s, {found.frontier:,} waiting, depth {found.depth}"
-    coming = forecast(found)
-    if coming is not None and coming.states is not None and coming.seconds is not None:
-        line += f"; about {coming.states:,} in all, {coming.seconds:.0f} s to go"
-    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+    print(f"\r\x1b[K{forecast_line(found)}", end="", file=sys.stderr, flush=True)
 
 
 def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[str, str]) -> int:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.kernels import say
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine
+from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, say
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_state

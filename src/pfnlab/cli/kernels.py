@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from pfnlab.cli.machines import say
 from pfnlab.lab.kernels import SERIES, available, cached, fetch
 
 
@@ -35,8 +35,3 @@ def fetch_kernels(series: Sequence[str], *, refresh: bool, missing: bool = False
     for kernel in fetch(*wanted, refresh=refresh, say=say):
         print(f"{kernel.series}: {kernel.package} {kernel.version} in {kernel.vmlinuz}")
     return 0
-
-
-def say(line: str) -> None:
-    """One line of progress, kept apart from the output."""
-    print(line, file=sys.stderr, flush=True)

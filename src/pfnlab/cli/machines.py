@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -133,6 +134,11 @@ def run_on(named: Named, machine: Machine, programs: Sequence[Program]) -> list[
     if len(runs) != len(programs):
         raise Defect(f"{named.spec} answered {len(programs)} programs with {len(runs)} runs")
     return [msgspec.structs.replace(run, machine=named.spec) for run in runs]
+
+
+def say(line: str) -> None:
+    """One line of progress, kept apart from the output."""
+    print(line, file=sys.stderr, flush=True)
 
 
 # What somebody who wrote "7.2" or "quemu:7.2" most likely wanted.

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.kernels import say
-from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, with_policies
+from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
 from pfnlab.programs.compare import Outcome, Verdict, judge

@@ -20,7 +20,10 @@ from pfnlab.lab.qmp import Qmp, Refused
 SAVABLE = ("-global", "migration.store-global-state=off")
 
 _SAVE_LIMIT = 20.0
-_KEPT = 24
+
+#: How many are kept, at some 85 MiB each. One run of all tests uses about forty; with fewer each would have
+#: been forgotten when the next run comes to it.
+_KEPT = 48
 
 
 def state_file(files: Sequence[Path], arguments: Sequence[str]) -> Path:

@@ -17,7 +17,7 @@ def arch_io_reserve_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
 
 def arch_io_free_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
     """Free an entry of exactly *pfns*, whoever booked it."""
-    kernel.book.free_io(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
+    kernel.book.free(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
 
 
 def set_memory(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
@@ -25,9 +25,4 @@ def set_memory(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
     :raises ModelledErrno: EBUSY when one of them has a mode already
     """
-    change = {
-        CacheMode.WB: kernel.book.set_memory_wb,
-        CacheMode.WC: kernel.book.set_memory_wc,
-        CacheMode.UC: kernel.book.set_memory_uc,
-    }[mode]
-    change(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
+    kernel.book.set_memory(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), mode, who=kernel.who)

@@ -175,7 +175,7 @@ class MemtypeBook:
     # Freeing
 
     def free(self, start: int, end: int, *, who: str) -> bool:
-        """``memtype_free()`` (S2.4).
+        """``memtype_free()``, also as ``memtype_free_io()`` (S2.4, S2.7).
 
         :return: False where the kernel returns -EINVAL: mixed with RAM, or no such entry, which is
             also logged as "freeing invalid memtype"
@@ -310,10 +310,6 @@ class MemtypeBook:
         self.kernel_map_sync(start, end - start, pcm)
         return pcm
 
-    def free_io(self, start: int, end: int, *, who: str) -> bool:
-        """``memtype_free_io()``, which is :meth:`free` (S2.7)."""
-        return self.free(start, end, who=who)
-
     def kernel_map_sync(self, base: int, size: int, mode: CacheMode) -> None:
         """``memtype_kernel_map_sync()``: let the direct map follow *mode* where it has the range (S2.8).
 
@@ -331,25 +327,19 @@ class MemtypeBook:
         """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
         return self._direct_map[paddr >> PAGE_SHIFT]
 
-    def set_memory_uc(self, start: int, end: int, *, who: str) -> None:
-        """``set_memory_uc()``: book UC- for bytes of the direct map and change them (S2.9.1).
+    def set_memory(self, start: int, end: int, mode: CacheMode, *, who: str) -> None:
+        """``set_memory_uc()``, ``_wc()``, ``_wb()``: change bytes of the direct map, and the book (S2.9.1).
 
+        :param mode: UC books UC-; WB turns the direct map back, then frees what was booked
         :raises ModelledErrno: as :meth:`reserve_exact`; EBUSY also when RAM has a type already
         """
-        self._set_memory(start, end, _UC_MINUS, who)
-
-    def set_memory_wc(self, start: int, end: int, *, who: str) -> None:
-        """``set_memory_wc()``: as :meth:`set_memory_uc`, with WC (S2.9.1)."""
-        self._set_memory(start, end, _WC, who)
-
-    def set_memory_wb(self, start: int, end: int, *, who: str) -> None:
-        """``set_memory_wb()``: turn the direct map back, then free what was booked (S2.9.1)."""
-        self._direct_map.set(start >> PAGE_SHIFT, pages_of(end), _WB)
-        self.free(start, end, who=who)
-
-    def _set_memory(self, start: int, end: int, mode: CacheMode, who: str) -> None:
-        self.reserve_exact(start, end, mode, who=who)
-        self._direct_map.set(start >> PAGE_SHIFT, pages_of(end), mode)
+        if mode is _WB:
+            self._direct_map.set(start >> PAGE_SHIFT, pages_of(end), _WB)
+            self.free(start, end, who=who)
+            return
+        booked = _UC_MINUS if mode is _UC else mode
+        self.reserve_exact(start, end, booked, who=who)
+        self._direct_map.set(start >> PAGE_SHIFT, pages_of(end), booked)
 
     # Reading the book
 

@@ -82,7 +82,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
     """Since 6.17."""
     if call.elsewhere:
         _check_destination(mm, call)
-        if call.fixed and call.old == call.new:
+        if mm.kernel.profile.mremap_many_vmas and call.fixed and call.old == call.new:
             return _move_many(mm, call)
     vma = mm.vma_lookup(call.start)
     if vma is None:

@@ -10,6 +10,8 @@ mainline as it was released; what its stable series took over later is said with
 
 from __future__ import annotations
 
+from functools import cache
+
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walker import Walkers
 from pfnlab.policies.releases import CONFIRMED, RELEASES, series_key
@@ -338,6 +340,7 @@ def assumed(series: str) -> list[str]:
     return unsure
 
 
+@cache
 def described(series: str) -> str:
     """What a report says of the profile: its name, and how far it can be trusted."""
     if series in CONFIRMED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 #: The series whose profile was held against kernels, oldest first.
@@ -15,6 +16,7 @@ RELEASES = (
 )
 
 
+@cache
 def series_key(series: str) -> tuple[int, ...]:
     """A series as numbers, so that 6.9 comes before 6.12."""
     return tuple(int(part) for part in series.split("."))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pfnlab.programs.driver_calls import (
     DRIVER_RAM,
@@ -284,7 +284,7 @@ class CallChecks(Names):
     def _plain(self, call: object) -> None:
         """An operation without operands can always be."""
 
-    _JUDGES: dict[type, Callable[[Any, Any], None]] = {  # noqa: RUF012 (a table, never changed)
+    _JUDGES: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         Mmap: _mmap,
         Munmap: _range,
         Mremap: _mremap,

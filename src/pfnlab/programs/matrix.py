@@ -25,9 +25,10 @@ from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import REGION, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.ops import MAIN_TASK, Program, uses_vfio
 from pfnlab.programs.pte_text import RAM
-from pfnlab.programs.recorded import Observed, Recorded, Waiting, task_name, translate, window_pages
+from pfnlab.programs.recorded import Observed, Recorded, translate, window_pages
 from pfnlab.programs.recorded_order import Ordered
 from pfnlab.programs.recorded_races import Raced
+from pfnlab.programs.recorded_verbs import Waiting, task_name
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
 _SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}

@@ -1,107 +1,20 @@
-"""Recorded runs of real kernels (JSON lines, S12) as programs of ours, and our answers in their words.
+"""Recorded runs of real kernels (JSON lines, S12) as programs of ours.
 
-A recorded case is a list of operations ``ACTOR VERB ARGS`` on letters instead of areas, and for every
-kernel what each operation gave. Which verbs wait for a later part of pfnlab is in
-``recorded_waiting.json``, one reason each.
+A recorded case is a list of operations, and for every kernel what each operation gave.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import msgspec
 
-from pfnlab.programs.driver_calls import (
-    DriverHow,
-    DriverMap,
-    DriverMode,
-    Ioremap,
-    IoremapMode,
-    Iounmap,
-    MemoryDisable,
-    MemoryEnable,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    RequestMemRegion,
-    UnmapMappingRange,
-    VfioClose,
-    ZapVmaPtes,
-)
-from pfnlab.programs.ops import (
-    ADVICE,
-    MAIN_TASK,
-    Area,
-    Call,
-    Device,
-    Exec,
-    Exit,
-    Fork,
-    ForkRefusal,
-    Kill,
-    Look,
-    Madvise,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Mprotect,
-    Mremap,
-    Mseal,
-    Msync,
-    Munlock,
-    Munmap,
-    Op,
-    Program,
-    Read,
-    RemapFilePages,
-    Via,
-    Write,
-)
-from pfnlab.programs.span import Span
-from pfnlab.programs.walk_calls import Mincore, ProcessVmReadv, Status, Walk, Walker
+from pfnlab.programs.ops import Area, Device, Exec, Op, Program
+from pfnlab.programs.recorded_verbs import BAR, WINDOW_PAGES, Letters, Waiting, call_of, task_name
 
-#: The recorded device: one BAR, of which every case has a window of its own (S12.1).
+#: Pages of the recorded BAR, and of a case's window of it where vfio-pci has the device (S12.1).
 BAR_PAGES = 16384
-WINDOW_PAGES = 64
 VFIO_WINDOW_PAGES = 512
-BAR = "bar"
-
-#: What a touch writes when the case does not say.
-_WRITTEN = 0x5A5A5A5A
-
-#: PCI_COMMAND_MEMORY.
-_COMMAND_MEMORY = 0x2
-
-_VIAS: dict[str, Via] = {
-    "wc": "wc",
-    "uc": "uc",
-    "mem": "devmem",
-    "memsync": "devmem-sync",
-    "procwc": "proc-wc",
-    "procuc": "proc-uc",
-    "kdrv": "driver",
-    "vfio": "vfio",
-    "anon": "anon",
-}
-
-#: Verbs that only observe: every step of ours observes, so they become ``look``.
-LOOKS = ("maps", "pte", "smaps")
-
-
-class Waiting(Exception):
-    """A recorded operation has no counterpart yet.
-
-    :param op: the recorded operation
-    :param reason: the later capability it waits for
-    """
-
-    def __init__(self, op: str, reason: str) -> None:
-        self.op = op
-        self.reason = reason
-        super().__init__(f"{op}: {reason}")
 
 
 class Observed(msgspec.Struct):
@@ -144,32 +57,6 @@ class Recorded(msgspec.Struct):
         return version_of(self.kernel_release)
 
 
-class _Letters(dict[str, int]):
-    """Pages of every letter's area so far, and what the recording sets for operations to come.
-
-    :ivar driver: how the driver maps next, which an ioctl sets
-    :ivar pids: the control group's pids.max, ``max`` or how many
-    :ivar failed: how many forks were made to fail, whose children have no number
-    """
-
-    driver = DriverMap("remap")
-    pids = "max"
-    failed = 0
-
-
-@cache
-def waiting_reasons() -> dict[str, str]:
-    """The verbs and modes that wait, each with the capability it waits for."""
-    text = files("pfnlab.programs").joinpath("recorded_waiting.json").read_text(encoding="utf-8")
-    reasons: dict[str, str] = json.loads(text)
-    return reasons
-
-
-def task_name(actor: str) -> str:
-    """The task of a recorded actor number."""
-    return MAIN_TASK if actor == "0" else f"p{actor}"
-
-
 def window_pages(ops: list[str]) -> int:
     """The windows of the recording that a case with these operations is from."""
     return VFIO_WINDOW_PAGES if any(" vfio " in op for op in ops) else WINDOW_PAGES
@@ -182,232 +69,17 @@ def translate(case: str, ops: list[str], index: int) -> Program:
     :param index: its place in the file, which chooses its window of the BAR
     :raises Waiting: an operation waits for a later capability
     """
-    letters = _Letters()
+    letters = Letters()
     translated = []
     gone: set[str] = set()
     for text in ops:
         actor, verb, *args = text.split()
         if actor in gone and verb != "maps":
             raise Waiting(text, "operations after exec, where the recording lost its names")
-        call = _call(text, verb, args, letters)
+        call = call_of(text, verb, args, letters)
         if isinstance(call, Exec):
             gone.add(actor)
         translated.append(Op(call, task_name(actor)))
     device = Device(BAR, "pci", BAR_PAGES - window_pages(ops) * index)
     areas = tuple(Area(name, pages) for name, pages in letters.items())
     return Program(case, "", (device,), tuple(translated), areas)
-
-
-def _call(text: str, verb: str, args: list[str], letters: _Letters) -> Call:
-    reason = waiting_reasons().get(verb)
-    if reason is not None:
-        raise Waiting(text, reason)
-    try:
-        return _VERBS[verb](args, letters)
-    except KeyError as unknown:
-        reason = waiting_reasons().get(str(unknown.args[0]), "an operation pfnlab does not know")
-        raise Waiting(text, reason) from None
-
-
-def _span(letters: _Letters, letter: str, start: str, pages: str = "1") -> Span:
-    """Pages of a letter's area; the area is made large enough to say them."""
-    name = letter.lower()
-    span = Span(name, int(start, 0), int(start, 0) + int(pages, 0))
-    letters[name] = max(letters.get(name, WINDOW_PAGES), span.end)
-    return span
-
-
-def _source(mode: str, start: str, pages: str) -> Span:
-    if mode == "anon":
-        return Span("anon", 0, int(pages))
-    return Span(BAR, int(start), int(start) + int(pages))
-
-
-def _map(args: list[str], letters: _Letters) -> Call:
-    letter, mode, sharing, start, pages, prot, *flags = args
-    via = _VIAS[mode]
-    _span(letters, letter, "0", pages)
-    extra = flags[0] if flags else ""
-    return Mmap(
-        letter.lower(),
-        _source(mode, start, pages),
-        via,
-        sharing == "S",
-        _prot(prot),
-        populate="p" in extra,
-        locked="l" in extra,
-        driver=letters.driver if via == "driver" else None,
-    )
-
-
-def _mapat(args: list[str], letters: _Letters) -> Call:
-    letter, at, mode, sharing, start, pages, prot = args
-    over = _span(letters, letter, at, pages)
-    return Mmap(None, _source(mode, start, pages), _VIAS[mode], sharing == "S", _prot(prot), over=over)
-
-
-def _mremap(args: list[str], letters: _Letters) -> Call:
-    letter, at, old, new, flags, *to = args
-    fixed = "F" in flags
-    if fixed:
-        _span(letters, to[0], "0", new)
-    return Mremap(
-        _span(letters, letter, at, old),
-        int(new),
-        maymove="M" in flags or fixed,
-        fixed=fixed,
-        dontunmap="D" in flags,
-        name=to[0].lower() if fixed else None,
-    )
-
-
-def _madvise(args: list[str], letters: _Letters) -> Call:
-    letter, at, pages, advice = args
-    if advice.lower() not in ADVICE:
-        raise KeyError(advice)
-    return Madvise(_span(letters, letter, at, pages), advice.lower())
-
-
-def _touch(args: list[str], letters: _Letters) -> Call:
-    letter, at, kind, *value = args
-    span = _span(letters, letter, at)
-    if kind == "r":
-        return Read(span)
-    return Write(span, int(value[0], 0) if value else _WRITTEN)
-
-
-def _prot(letters: str) -> str:
-    return "".join(letter for letter in "rwx" if letter in letters) if letters != "none" else "none"
-
-
-#: How the recorded driver's kinds, modes and ioremap variants are numbered.
-_DRIVER_HOW: tuple[DriverHow, ...] = (
-    "remap",
-    "fault",
-    "part",
-    "fault_prot",
-    "mixed",
-    "halves",
-    "ram",
-    "ram",
-    "refuse",
-)
-_DRIVER_MODES: tuple[DriverMode, ...] = ("asis", "wc", "uc-")
-_IOREMAP_MODES: tuple[IoremapMode, ...] = ("uc-", "wc", "wb", "uc")
-
-
-def _ioctl(args: list[str], letters: _Letters) -> Call:
-    """What the recorded test driver was asked to do."""
-    number, *rest = args
-    match number:
-        case "0":
-            how, mode, *part = (int(one) for one in rest)
-            pages = (part[0], part[0] + part[1]) if len(part) == 2 else None
-            letters.driver = DriverMap(_DRIVER_HOW[how], _DRIVER_MODES[mode], pages)
-            return Look()
-        case "1":
-            return UnmapMappingRange(_device(rest), keep_cows=rest[2] == "0")
-        case "2":
-            return ZapVmaPtes(_span(letters, *rest))
-        case "3":
-            return RequestMemRegion(_device(rest))
-        case "4":
-            return ReleaseMemRegion()
-        case "5":
-            return Ioremap(_device(rest), _IOREMAP_MODES[int(rest[2])])
-        case "6":
-            return Iounmap()
-        case "8":
-            return RemapPfnRange(_span(letters, *rest), letters.driver.mode)
-    raise KeyError(f"ioctl {number}")
-
-
-def _device(args: list[str]) -> Span:
-    """``bar+2 pg4``: four pages of the BAR from the second one."""
-    start = int(args[0].removeprefix("bar"))
-    return Span(BAR, start, start + int(args[1].removeprefix("pg"), 0))
-
-
-def _command(args: list[str], letters: _Letters) -> Call:
-    """Write the command register; of its bits only that of memory space changed in recordings."""
-    return MemoryEnable(BAR) if int(args[0]) & _COMMAND_MEMORY else MemoryDisable(BAR)
-
-
-def _fork(args: list[str], letters: _Letters) -> Call:
-    return Fork(task_name(args[0]), None if letters.pids == "max" else "pids_max")
-
-
-def _failing_fork(refused: ForkRefusal) -> Callable[[list[str], _Letters], Call]:
-    def fork(args: list[str], letters: _Letters) -> Call:
-        letters.failed += 1
-        return Fork(f"x{letters.failed}", refused)
-
-    return fork
-
-
-def _pids(args: list[str], letters: _Letters) -> Call:
-    """The limit of the control group that the actor is in."""
-    letters.pids = args[0]
-    return Look()
-
-
-def _remap_file_pages(args: list[str], letters: _Letters) -> Call:
-    """The file offset counts from the window, in a resource file, or in physical memory."""
-    letter, at, pages, pgoff, *physical = args
-    source = Span(BAR, int(pgoff), int(pgoff) + int(pages))
-    return RemapFilePages(_span(letters, letter, at, pages), source, "devmem" if physical else "wc")
-
-
-def _walk(walker: Walker, value: int | None = None) -> Callable[[list[str], _Letters], Call]:
-    return lambda args, letters: Walk(walker, _span(letters, *args), value)
-
-
-def _look(args: list[str], letters: _Letters) -> Call:
-    if args:
-        _span(letters, args[0], args[1], args[2] if len(args) > 2 else "1")
-    return Look()
-
-
-def _ranged(make: Callable[[Span], Call]) -> Callable[[list[str], _Letters], Call]:
-    return lambda args, letters: make(_span(letters, *args))
-
-
-_VERBS: dict[str, Callable[[list[str], _Letters], Call]] = {
-    "map": _map,
-    "mapat": _mapat,
-    "unmap": _ranged(Munmap),
-    "mprotect": lambda args, letters: Mprotect(_span(letters, *args[:3]), _prot(args[3])),
-    "madvise": _madvise,
-    "mlock": _ranged(Mlock),
-    "munlock": _ranged(Munlock),
-    "mlockall": lambda args, letters: Mlockall(),
-    "msync": _ranged(Msync),
-    "mseal": _ranged(Mseal),
-    "mremap": _mremap,
-    "touch": _touch,
-    "fork": _fork,
-    "forksettid": _failing_fork("set_tid"),
-    "forkcommit": _failing_fork("overcommit_memory"),
-    "cgjoin": lambda args, letters: Look(),
-    "cgpids": _pids,
-    "exec": lambda args, letters: Exec(),
-    "exit": lambda args, letters: Exit(),
-    "kill": lambda args, letters: Kill(),
-    "ioctl": _ioctl,
-    "vfiocmd": _command,
-    "vfioclose": lambda args, letters: VfioClose(BAR),
-    "pvr": lambda args, letters: ProcessVmReadv(_span(letters, *args)),
-    "pvw": _walk("process_vm_writev", _WRITTEN),
-    "memread": _walk("mem_read"),
-    "memwrite": _walk("mem_write", _WRITTEN),
-    "wr": _walk("pipe_write"),
-    "vmsplice": _walk("vmsplice"),
-    "futex": _walk("futex_wake"),
-    "uffd": _walk("userfaultfd"),
-    "pagemap": _walk("pagemap"),
-    "movepages": _walk("move_pages"),
-    "mincore": _ranged(Mincore),
-    "rfp": _remap_file_pages,
-    "vmrss": lambda args, letters: Status(),
-    **dict.fromkeys(LOOKS, _look),
-}

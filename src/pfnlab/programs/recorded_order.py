@@ -18,7 +18,8 @@ from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.ops import MAIN_TASK, Device, Program
 from pfnlab.programs.pte_text import RAM
-from pfnlab.programs.recorded import BAR, WINDOW_PAGES, series_of, task_name, translate
+from pfnlab.programs.recorded import series_of, translate
+from pfnlab.programs.recorded_verbs import BAR, WINDOW_PAGES, task_name
 from pfnlab.programs.span import Span
 
 

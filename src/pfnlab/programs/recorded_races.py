@@ -16,7 +16,8 @@ from pfnlab.programs.driver_calls import UnmapMappingRange
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import HELD, WAITS, Step
 from pfnlab.programs.ops import MAIN_TASK, Program
-from pfnlab.programs.recorded import Waiting, series_of
+from pfnlab.programs.recorded import series_of
+from pfnlab.programs.recorded_verbs import Waiting
 from pfnlab.programs.text import parse
 
 #: How recordings name what is waited for.

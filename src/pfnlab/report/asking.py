@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import NamedTuple
 
-from pfnlab.checker.check import Limits, check
-from pfnlab.checker.properties import questions
-from pfnlab.checker.scope import load_scope
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
 from pfnlab.programs.printer import op_lines
+from pfnlab.report.markdown import code
+from pfnlab.report.searches import searched
 
 _HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
-
-#: How many operations in a row a search tries.
-_DEPTH = 3
 
 
 class Seen(NamedTuple):
@@ -46,7 +41,7 @@ def shows(machine: str, lines: Sequence[str], what: Callable[[Step], str], predi
         text = "\n".join(lines)
         run = ModelMachine(machine).run_one(load_text(f"{_HEAD}{text}\n"), check=True)
         shown = what(run.steps[-2])
-        return Seen(machine, _code(lines), shown, shown == predicted)
+        return Seen(machine, code(lines), shown, shown == predicted)
 
     return ask
 
@@ -55,21 +50,15 @@ def property_is(machine: str, name: str, predicted: str, scope: str = "standard"
     """A search finds *predicted* of a property: holds or violated."""
 
     def ask() -> Seen:
-        found = _verdict(machine, name, scope)
-        shown = f"{name} {found[0]}" + (f" by {found[1]}" if found[1] else "")
-        return Seen(machine, f"`{name}` in the scope `{scope}`", shown, found[0] == predicted)
+        (answer,) = (one for one in searched(machine, scope).answers if one.name == name)
+        shown = f"{name} {answer.verdict}"
+        if answer.schedule:
+            shown += f" by {answer.length} turns"
+        elif answer.program is not None:
+            shown += f" by {code(op_lines(answer.program))}"
+        return Seen(machine, f"`{name}` in the scope `{scope}`", shown, answer.verdict == predicted)
 
     return ask
-
-
-@cache
-def _verdict(machine: str, name: str, scope: str) -> tuple[str, str]:
-    searched = load_scope(scope)
-    limits = Limits(depth=None if scope == "race" else _DEPTH)
-    (answer,) = check(ModelMachine(machine), searched, questions([name], searched), limits).answers
-    if answer.schedule:
-        return answer.verdict, f"{len(answer.schedule)} turns"
-    return answer.verdict, _code([*op_lines(answer.program)]) if answer.program is not None else ""
 
 
 def costs(tracker: str, predicted: int) -> Asks:
@@ -118,7 +107,3 @@ def counted(step: Step) -> str:
 def flushes(step: Step) -> str:
     """How often it flushed."""
     return str(step.flushes)
-
-
-def _code(lines: Sequence[str]) -> str:
-    return "<br>".join(f"`{line}`" for line in lines)

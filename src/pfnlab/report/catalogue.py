@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pfnlab.checker.check import HOLDS, VIOLATED, Answer, Limits, check
+from pfnlab.checker.check import HOLDS
 from pfnlab.checker.differ import compare
-from pfnlab.checker.scope import RaceScope, Scope, load_scope
+from pfnlab.checker.scope import RaceScope, load_scope
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import op_lines
-
-#: How many operations in a row a search tries.
-DEPTH = 3
+from pfnlab.report.markdown import code, table
+from pfnlab.report.searches import DEPTH, searched
 
 
 class Entry(NamedTuple):
@@ -75,26 +74,19 @@ class Found(NamedTuple):
 
 def search(entry: Entry, depth: int = DEPTH) -> Found:
     """Search both machines of *entry*."""
-    scope = load_scope(entry.scope)
-    without, with_it = ModelMachine(f"{entry.machine},without={entry.commit}"), ModelMachine(entry.machine)
-    pairs = zip(_verdicts(without, scope, depth), _verdicts(with_it, scope, depth), strict=True)
-    changed = tuple((one, other) for one, other in pairs if one.length != other.length)
-    if changed or not isinstance(scope, Scope):
+    scope, without = load_scope(entry.scope), f"{entry.machine},without={entry.commit}"
+    sides = (_verdicts(machine, entry.scope, depth) for machine in (without, entry.machine))
+    changed = tuple((one, other) for one, other in zip(*sides, strict=True) if one.length != other.length)
+    if changed or isinstance(scope, RaceScope):
         return Found(changed, None)
-    parted = compare(without, with_it, scope, depth=depth, flushes=True).difference
+    machines = ModelMachine(without), ModelMachine(entry.machine)
+    parted = compare(*machines, scope, depth=depth, flushes=True).difference
     return Found((), parted.program if parted is not None else None)
 
 
-def _verdicts(machine: ModelMachine, scope: Scope | RaceScope, depth: int) -> list[Verdict]:
-    limits = Limits() if isinstance(scope, RaceScope) else Limits(depth=depth)
-    answers = check(machine, scope, limits=limits).answers
-    return [Verdict(one.name, _length(one)) for one in answers if one.kind == "always"]
-
-
-def _length(answer: Answer) -> int | None:
-    if answer.verdict != VIOLATED:
-        return None
-    return len(answer.schedule) or (len(answer.program.ops) if answer.program is not None else 0)
+def _verdicts(machine: str, scope: str, depth: int) -> list[Verdict]:
+    answers = searched(machine, scope, depth).answers
+    return [Verdict(one.name, one.length) for one in answers if one.kind == "always"]
 
 
 _INTRO = """\
@@ -113,31 +105,25 @@ which they part stands there instead; where there is none either, the scope does
 
 def catalogue(depth: int = DEPTH) -> str:
     """The page."""
-    return _INTRO.format(depth=depth) + "\n" + "".join(_lines(depth))
+    head = ("catalogue", "commit", "machine", "scope", "without it", "with it")
+    return f"{_INTRO.format(depth=depth)}\n{table(head, _rows(depth))}"
 
 
-def _lines(depth: int) -> Iterator[str]:
-    yield _row(("catalogue", "commit", "machine", "scope", "without it", "with it"))
-    yield _row(["---"] * 6)
+def _rows(depth: int) -> Iterator[Sequence[str]]:
     for entry in ENTRIES:
         found = search(entry, depth)
         head = (entry.catalogue, entry.commit, f"model:{entry.machine}", entry.scope)
         if found.changed:
             sides = zip(*found.changed, strict=True)
-            yield _row((*head, *(", ".join(map(_verdict, side)) for side in sides)))
+            yield *head, *(", ".join(map(_verdict, side)) for side in sides)
         elif found.shortest is not None:
-            program = "<br>".join(f"`{line}`" for line in op_lines(found.shortest))
-            yield _row((*head, f"they part at {program}", "-"))
+            yield *head, f"they part at {code(op_lines(found.shortest))}", "-"
         else:
-            yield _row((*head, "not reached", "-"))
+            yield *head, "not reached", "-"
 
 
 def _verdict(verdict: Verdict) -> str:
     return f"`{verdict.name}` " + (HOLDS if verdict.length is None else f"**in {verdict.length}**")
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
 
 
 if __name__ == "__main__":

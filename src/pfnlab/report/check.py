@@ -14,8 +14,7 @@ from pfnlab.checker.scope import Scope
 from pfnlab.programs.layout import format_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
-from pfnlab.programs.printer import device_text, op_lines
-from pfnlab.programs.words import FIRST_LINE
+from pfnlab.programs.printer import format_program, op_lines
 
 #: The value of ``format``.
 FORMAT = "pfnlab-check/1"
@@ -26,9 +25,7 @@ _INDENT = " " * 14
 
 def program_text(program: Program) -> str:
     """A program as a file of its own."""
-    lines = [FIRST_LINE, f"title {program.title}", f"asks {program.asks}"]
-    lines += [device_text(device) for device in program.devices]
-    return format_text("\n".join([*lines, "", *op_lines(program)]) + "\n", "counterexample")
+    return format_text(format_program(program), "counterexample")
 
 
 def check_object(checked: Checked, confirmed: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pfnlab.report.asking import (
     shows,
     value,
 )
+from pfnlab.report.markdown import table
 
 
 class Claim(NamedTuple):
@@ -290,17 +291,15 @@ ours after the seed's words: [policies](policies.md).
 
 def claims() -> str:
     """The page."""
-    return _INTRO + "\n" + "".join(_lines())
+    return f"{_INTRO}\n{table(('seed', 'claim', 'verdict', 'asked of', 'asked', 'seen'), _rows())}"
 
 
-def _lines() -> Iterator[str]:
-    yield _row(("seed", "claim", "verdict", "asked of", "asked", "seen"))
-    yield _row(["---"] * 6)
+def _rows() -> Iterator[Sequence[str]]:
     for claim in CLAIMS:
         seen = [ask() for ask in claim.asks]
         for number, one in enumerate(seen):
             head = (claim.seed, claim.says, verdict(seen)) if not number else ("", "", "")
-            yield _row((*head, f"`model:{one.machine}`", one.asked, one.shown))
+            yield *head, f"`model:{one.machine}`", one.asked, one.shown
 
 
 def verdict(seen: Sequence[Seen]) -> str:
@@ -309,10 +308,6 @@ def verdict(seen: Sequence[Seen]) -> str:
     if all(right):
         return "right"
     return "**wrong**" if not any(right) else "**wrong** in part"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from pfnlab.checker.check import VIOLATED, Answer, Limits, check
 from pfnlab.checker.properties import Seam, questions
 from pfnlab.checker.scope import load_scope
 from pfnlab.policies.eras import VM_PAT_ERAS
@@ -21,12 +20,11 @@ from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
+from pfnlab.report.markdown import table
+from pfnlab.report.searches import DEPTH, searched
 
 #: The kernel around every policy.
 SERIES = "7.2"
-
-#: How many operations in a row a search tries without another wish.
-DEPTH = 3
 
 
 def _properties(seam: Seam, scope: str) -> tuple[str, ...]:
@@ -104,7 +102,7 @@ def trackers(depth: int = DEPTH) -> Iterator[Row]:
 def flushes() -> Iterator[Row]:
     """A row for every flush placement."""
     for name in FLUSHES:
-        yield _row(name, f"flush={name}", "race", FLUSH_PROPERTIES, None)
+        yield _row(name, f"flush={name}", "race", FLUSH_PROPERTIES, DEPTH)
 
 
 def walkers(depth: int = DEPTH) -> Iterator[Row]:
@@ -113,24 +111,17 @@ def walkers(depth: int = DEPTH) -> Iterator[Row]:
         yield _row(name, f"walker={name}", "standard", WALKER_PROPERTIES, depth)
 
 
-def _row(name: str, change: str, scope: str, properties: Sequence[str], depth: int | None) -> Row:
-    machine = ModelMachine(f"{SERIES},{change}")
-    searched = load_scope(scope)
-    found = check(machine, searched, questions(properties, searched), Limits(depth=depth))
+def _row(name: str, change: str, scope: str, properties: Sequence[str], depth: int) -> Row:
+    machine = f"{SERIES},{change}"
+    found = searched(machine, scope, depth)
+    answers = [answer for answer in found.answers if answer.name in properties]
     return Row(
         name,
         found.states,
-        {answer.name: _length(answer) for answer in found.answers},
-        frozenset(answer.name for answer in found.answers if not answer.vacuous),
-        *_costs(machine),
+        {answer.name: answer.length for answer in answers},
+        frozenset(answer.name for answer in answers if not answer.vacuous),
+        *_costs(ModelMachine(machine)),
     )
-
-
-def _length(answer: Answer) -> int | None:
-    if answer.verdict != VIOLATED:
-        return None
-    assert answer.program is not None or answer.schedule, answer
-    return len(answer.schedule) or (len(answer.program.ops) if answer.program is not None else 0)
 
 
 def _costs(machine: ModelMachine) -> tuple[dict[str, int], dict[str, int]]:
@@ -158,14 +149,14 @@ def policies_matrix(depth: int = DEPTH) -> str:
         "## Trackers\n",
         _verdicts("tracker", found, TRACKER_PROPERTIES, ""),
         _COSTS,
-        _table(
+        table(
             ("tracker", "per VMA", "per context", *WORKLOADS),
             ((row.policy, *_bytes(row.policy), *map(str, row.book.values())) for row in found),
         ),
         "## Flush placements\n",
         _verdicts("flush", placed, FLUSH_PROPERTIES, " turns"),
         "What they cost: TLB flushes by workload, those at the end of the process left out.\n",
-        _table(
+        table(
             ("flush", *WORKLOADS),
             ((row.policy, *map(str, row.flushes.values())) for row in placed),
         ),
@@ -181,7 +172,7 @@ def _bytes(policy: str) -> tuple[str, str]:
 
 
 def _verdicts(seam: str, rows: Sequence[Row], properties: Sequence[str], unit: str) -> str:
-    return _table(
+    return table(
         (seam, "states", *properties),
         ((row.policy, f"{row.states:,}", *(_cell(row, name, unit) for name in properties)) for row in rows),
     )
@@ -192,11 +183,6 @@ def _cell(row: Row, name: str, unit: str) -> str:
     if length is not None:
         return f"**in {length}{unit}**"
     return "holds" if name in row.asked else "never asked"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pfnlab.policies.commits import NO_SWITCH
 from pfnlab.policies.profiles import CONFIRMED, ERAS, RELEASES, SEAMS, SWITCHES, described, era_of
 from pfnlab.policies.switches import Era, Switch
+from pfnlab.report.markdown import table
 
 _NONE = "-"
 
@@ -55,53 +56,41 @@ def profile_lines(series: str) -> list[str]:
 
 def profiles_page() -> str:
     """The page ``docs/profiles.md``."""
-    return "\n".join(
-        [
-            _INTRO.format(confirmed=", ".join(CONFIRMED)),
-            "## Where each comes from\n",
-            "| switch | since | commit | catalogue | also in | source |",
-            "| --- | --- | --- | --- | --- | --- |",
-            *_origins(),
-            "\n## Which release has what\n",
-            f"| switch | {' | '.join(RELEASES)} |",
-            f"| --- |{' --- |' * len(RELEASES)}",
-            *_matrix(),
-            "\n## Commits without a switch\n",
-            "| commit | why |",
-            "| --- | --- |",
-            *(f"| {commit} | {why} |" for commit, why in NO_SWITCH.items()),
-            "",
-        ]
-    )
+    parts = [
+        _INTRO.format(confirmed=", ".join(CONFIRMED)),
+        "## Where each comes from\n",
+        table(("switch", "since", "commit", "catalogue", "also in", "source"), _origins()),
+        "## Which release has what\n",
+        table(("switch", *RELEASES), _matrix()),
+        "## Commits without a switch\n",
+        table(("commit", "why"), NO_SWITCH.items()),
+    ]
+    return "\n".join(parts)
 
 
-def _origins() -> Iterator[str]:
+def _origins() -> Iterator[Sequence[str]]:
     for era in ERAS:
         also = f"{era.only}.y only" if era.only else _NONE
-        yield _row(f"{era.seam}={era.name}", era.since, *_origin(era), also, era.source)
+        yield f"{era.seam}={era.name}", era.since, *_origin(era), also, era.source
     for switch in SWITCHES:
         also = ", ".join(switch.stable) or _NONE
-        yield _row(switch.name, _span(switch), *_origin(switch), also, switch.source)
+        yield switch.name, _span(switch), *_origin(switch), also, switch.source
 
 
-def _matrix() -> Iterator[str]:
+def _matrix() -> Iterator[Sequence[str]]:
     for seam in SEAMS:
         eras = [era for era in ERAS if era.seam == seam]
         cells = [
             era_of(seam, series).name + ("" if all(era.known(series) for era in eras) else "?")
             for series in RELEASES
         ]
-        yield _row(seam, *cells)
+        yield seam, *cells
     for switch in SWITCHES:
         cells = [
             ("on" if switch.on(series) else _NONE) + ("" if switch.known(series) else "?")
             for series in RELEASES
         ]
-        yield _row(switch.name, *cells)
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+        yield switch.name, *cells
 
 
 def _origin(source: Switch | Era) -> tuple[str, str]:

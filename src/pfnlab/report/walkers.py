@@ -1,21 +1,20 @@
 """The walkers' table: what each way to a page finds at each kind of entry, on every series.
 
 The page ``docs/walkers.md`` is made of what the model answers to :func:`cell_program` for every cell;
-``make walkers`` writes it anew, and the lab holds every cell against kernels.
+``make pages`` writes it anew, and the lab holds every cell against kernels.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from itertools import groupby
-from pathlib import Path
 
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.ops import Program
+from pfnlab.report import markdown
 
 #: The kinds of entries, each with the lines that make one at ``a[0]``.
 KINDS: dict[str, tuple[str, ...]] = {
@@ -50,7 +49,7 @@ _HEAD = """\
 # What walkers see
 
 Other ways to a page than the processor's own, and what each finds in a device mapping that
-remap_pfn_range filled. The model made this page (`make walkers`), and
+remap_pfn_range filled. The model made this page (`make pages`), and
 `tests/lab/test_walkers.py` asks kernels about every cell.
 
 The columns are kinds of page-table entries:
@@ -94,12 +93,12 @@ def table(ask: Callable[[str, Program], Run]) -> str:
 
     :param ask: gives the run of a program on a series
     """
-    rows = [["walker", *KINDS], ["---"] * (len(KINDS) + 1)]
+    rows = []
     for walker in WALKERS:
         programs = [cell_program(walker, kind) for kind in KINDS]
         found = [{one: cell(walker, ask(one, program)) for one in CONFIRMED} for program in programs]
         rows.append([walker, *map(_collapsed, found)])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown.table(["walker", *KINDS], rows)
 
 
 def _collapsed(found: Mapping[str, str]) -> str:
@@ -123,4 +122,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    print(page(), end="")

@@ -193,7 +193,8 @@ def test_a_moved_mapping_keeps_entries_and_flag(series: str) -> None:
     do_mremap(task.mm, Remap(AT, 8, 8, maymove=True, fixed=True, to=AT + 4096))
 
     assert ["WARNING at arch/x86/mm/pat/memtype.c"] == kernel.trace.log
-    assert task.mm.vma_lookup(AT + 4096).flags & VM_PAT  # type: ignore[union-attr]
+    moved = task.mm.vma_lookup(AT + 4096)
+    assert moved is not None and moved.flags & VM_PAT
     assert [(0, 8, "uc-")] == book(kernel)
 
 
@@ -202,7 +203,9 @@ def test_who_zaps_behind_the_driver_makes_the_fault_endless(series: str) -> None
     """The driver takes a listed VMA for filled."""
     _, task, _ = mapped(series)
     access(task.mm, task.tlb, AT)
-    zap_vma_ptes(task.mm.vma_lookup(AT), AT, AT + 8)  # type: ignore[arg-type]
+    vma = task.mm.vma_lookup(AT)
+    assert vma is not None
+    zap_vma_ptes(vma, AT, AT + 8)
 
     with pytest.raises(Undecided, match="for ever"):
         access(task.mm, task.tlb, AT)

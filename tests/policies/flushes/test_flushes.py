@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from drawing import drawn
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.flushes import FLUSHES
-from pfnlab.programs.generate import generate
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
@@ -122,7 +122,7 @@ def test_a_revoked_frame_is_reached(flush: str) -> None:
 @given(seed=st.integers(0, 2**32))
 def test_no_operation_leaves_translations_behind(flush: str, seed: int) -> None:
     """Wherever flushes are forced, at the end of an operation all is flushed, and results are the same."""
-    program = generate(seed, 14, driver=True)
+    program = drawn(seed, driver=True)
     try:
         landed = ModelMachine("7.2").run_one(program).steps
     except Undecided:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from drawing import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from pfnlab.mm.users.driver import DriverFile
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs.driver_calls import ArchIoFreeMemtypeWc
-from pfnlab.programs.generate import generate
 from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.ops import Program, is_held
 from pfnlab.programs.places import Places
@@ -122,7 +122,7 @@ def test_while_munmap_lets_go(place: str) -> None:
 @given(seed=st.integers(0, 2**32))
 def test_whatever_drivers_do(seed: int) -> None:
     """Parts, inserts, zaps and revocations: nobody maps a frame otherwise than the book says."""
-    program = generate(seed, 16, driver=True)
+    program = drawn(seed, driver=True)
     # This frees whatever somebody has reserved there.
     ops = tuple(op for op in program.ops if not isinstance(op.call, ArchIoFreeMemtypeWc))
     for kernel in moments("exact", msgspec.structs.replace(program, ops=ops)):
@@ -131,13 +131,13 @@ def test_whatever_drivers_do(seed: int) -> None:
 
 def test_track_ctx_does_not() -> None:
     """The same on a kernel's tracker: what a handler inserted nobody has reserved."""
-    programs = (generate(seed, 16, driver=True) for seed in range(40))
+    programs = (drawn(seed, driver=True) for seed in range(40))
 
     assert any(unreserved(kernel) for program in programs for kernel in moments("track_ctx", program))
 
 
 def test_something_is_mapped() -> None:
     """The programs map frames at all."""
-    programs = (generate(seed, 16, driver=True) for seed in range(10))
+    programs = (drawn(seed, driver=True) for seed in range(10))
 
     assert any(mapped(kernel) for program in programs for kernel in moments("exact", program))

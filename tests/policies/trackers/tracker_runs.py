@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from drawing import drawn
+
 from pfnlab.errors import Undecided
-from pfnlab.programs.generate import generate
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Step
@@ -23,7 +24,7 @@ def run(spec: str, *ops: str) -> tuple[Step, ...]:
 def run_random(spec: str, seed: int, *, driver: bool = True) -> tuple[Step, ...]:
     """The steps of the random program of *seed*, none where the model has no rule for it."""
     with suppress(Undecided):
-        return ModelMachine(spec).run_one(generate(seed, 14, driver=driver), check=True).steps
+        return ModelMachine(spec).run_one(drawn(seed, driver=driver), check=True).steps
     return ()
 
 

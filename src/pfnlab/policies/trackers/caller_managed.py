@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.pfnmap import pfnmap_track, pfnmap_untrack
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import MappedFile, Vma
-from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+from pfnlab.units import PfnRange
 
 if TYPE_CHECKING:
     from pfnlab.mm.kernel import Kernel
@@ -48,16 +49,12 @@ class CallerManaged:
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
         """The driver reserves before it maps, whole VMAs and parts alike."""
-        kernel = self._kernel
         caller = next((one for one in self._callers if one.file == vma.file), None) or Caller(vma.file)
         if any(mine.contains(pfns) for mine in caller.reserved):
-            prot = lookup_prot(kernel.book, pfns, prot)
+            prot = lookup_prot(self._kernel.book, pfns, prot)
         else:
-            kernel.trace.event("track_pfn", pfns.start)
             try:
-                prot = kernel.book.reserve_pfn_range(
-                    pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
-                )
+                prot = pfnmap_track(self._kernel, pfns, prot)
             except ModelledErrno:
                 raise ModelledErrno(errno.EINVAL) from None
             caller.reserved.append(pfns)
@@ -73,18 +70,11 @@ class CallerManaged:
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """Whoever has the struct pages remembers the range."""
-        kernel = self._kernel
-        kernel.trace.event("track_pfn", pfns.start)
-        return kernel.book.reserve_pfn_range(
-            pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
-        )
+        return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
         """The range as it was reserved."""
-        kernel = self._kernel
-        with kernel.processors.inside("pfnmap_untrack"):
-            kernel.trace.event("untrack_pfn", pfns.start)
-            kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+        pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
         """The book says the mode of the first frame."""
@@ -130,11 +120,8 @@ class CallerManaged:
         if caller.vmas:
             return
         self._callers.remove(caller)
-        kernel = self._kernel
         for pfns in caller.reserved:
-            with kernel.processors.inside("pfnmap_untrack"):
-                kernel.trace.event("untrack_pfn", pfns.start)
-                kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+            pfnmap_untrack(self._kernel, pfns)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every reservation with all VMAs of its file."""

@@ -30,6 +30,7 @@ from pfnlab.errors import ModelledErrno
 from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.flags import is_cow_mapping
 from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.pfnmap import pfnmap_track, pfnmap_untrack
 from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
@@ -125,18 +126,11 @@ class Exact:
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """Whoever has the struct pages remembers the range."""
-        kernel = self._kernel
-        kernel.trace.event("track_pfn", pfns.start)
-        return kernel.book.reserve_pfn_range(
-            pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
-        )
+        return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
         """The range as it was reserved."""
-        kernel = self._kernel
-        with kernel.processors.inside("pfnmap_untrack"):
-            kernel.trace.event("untrack_pfn", pfns.start)
-            kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
+        pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
         """Reserve the frames with the mode the book says, unless this page has them reserved.
@@ -200,15 +194,14 @@ class Exact:
 
         :raises ModelledErrno: EINVAL, the book refuses
         """
-        kernel = self._kernel
-        kernel.trace.event("track_pfn", pfns.start)
         try:
-            prot = kernel.book.reserve_pfn_range(
-                pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
-            )
+            prot = pfnmap_track(self._kernel, pfns, prot)
         except ModelledErrno:
             raise ModelledErrno(errno.EINVAL) from None
         part = Part(Counted(pfns, offset), pfns)
+        if _within(vma, part.pgoff, pfns.nr):
+            # A handler inserts other frames than a remap had put there: those do not come back.
+            self._cover(vma, _outside(vma, part.pgoff, pfns.nr))
         part.ctx.count(pfns, 1)
         vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda one: one.pgoff))
         return prot
@@ -282,6 +275,12 @@ def _clipped(parts: Iterable[Part], pgoff: int, nr: int) -> list[Part]:
 def _within(vma: Vma, pgoff: int, nr: int) -> list[Part]:
     """What *vma* covers with *nr* pages from the file offset *pgoff* on."""
     return _clipped(vma.pfnmap or (), pgoff, nr)
+
+
+def _outside(vma: Vma, pgoff: int, nr: int) -> list[Part]:
+    """What *vma* covers with other pages than *nr* from the file offset *pgoff* on."""
+    before = _within(vma, vma.pgoff, pgoff - vma.pgoff)
+    return before + _within(vma, pgoff + nr, vma.pgoff + vma.nr - pgoff - nr)
 
 
 def _in_both(vma: Vma, other: Vma) -> list[Part]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.pfnmap import pfnmap_track, pfnmap_untrack
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
-from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+from pfnlab.units import PfnRange
 
 if TYPE_CHECKING:
     from pfnlab.mm.kernel import Kernel
@@ -50,7 +51,7 @@ class TrackCtx:
             if vma.pfnmap is not None:
                 raise ModelledErrno(errno.EINVAL)
             try:
-                prot = self._track(pfns, prot)
+                prot = pfnmap_track(kernel, pfns, prot)
             except ModelledErrno:
                 raise ModelledErrno(errno.EINVAL) from None
             vma.pfnmap = self._context(vma, pfns)
@@ -61,15 +62,15 @@ class TrackCtx:
         """The context just made goes again (S4.6.4); a partial remap made none."""
         if pfns.nr == vma.nr and vma.pfnmap is not None:
             vma.pfnmap = None
-            self._untrack(pfns)
+            pfnmap_untrack(self._kernel, pfns)
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """pfnmap_track (S4.4): whoever has the struct pages remembers the range."""
-        return self._track(pfns, prot)
+        return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
         """pfnmap_untrack (S4.4)."""
-        self._untrack(pfns)
+        pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
         """pfnmap_setup_cachemode_pfn (S4.3): the book says the mode of the first frame, nothing is kept."""
@@ -118,25 +119,10 @@ class TrackCtx:
         ctx.refs -= 1
         if not ctx.refs:
             self._kernel.trace.event("ctx_release")
-            self._untrack(ctx.pfns)
-
-    def _track(self, pfns: PfnRange, prot: int) -> int:
-        """pfnmap_track (S4.4)."""
-        kernel = self._kernel
-        kernel.trace.event("track_pfn", pfns.start)
-        return kernel.book.reserve_pfn_range(
-            pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=kernel.who
-        )
+            pfnmap_untrack(self._kernel, ctx.pfns)
 
     def _context(self, vma: Vma, pfns: PfnRange) -> PfnmapTrackCtx:
         return PfnmapTrackCtx(pfns)
-
-    def _untrack(self, pfns: PfnRange) -> None:
-        """pfnmap_untrack (S4.4)."""
-        kernel = self._kernel
-        with kernel.processors.inside("pfnmap_untrack"):
-            kernel.trace.event("untrack_pfn", pfns.start)
-            kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every context with the VMAs that point to it."""

@@ -1,0 +1,23 @@
+"""Searches that pages are made of. Several pages ask of the same machine, and what was searched is kept."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.scope import RaceScope, load_scope
+from pfnlab.programs.model import ModelMachine
+
+#: How many operations in a row a search tries without another wish.
+DEPTH = 3
+
+
+@cache
+def searched(machine: str, scope: str, depth: int = DEPTH) -> Checked:
+    """What a search of *machine* in the scope called *scope* finds of every property.
+
+    :param depth: operations in a row; a scope of races is searched to its end
+    """
+    found = load_scope(scope)
+    limits = Limits() if isinstance(found, RaceScope) else Limits(depth=depth)
+    return check(ModelMachine(machine), found, limits=limits)
