@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pfnlab.checker.frozen import freeze, thaw
+from pfnlab.checker.mark import Mark
 from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.naming import Naming
 from pfnlab.checker.operations import Renaming, Step, area_base, area_name, operations
@@ -76,7 +77,7 @@ class KernelModel:
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
-        #: What was made last, while nothing has changed it.
+        #: What was made last, until the next step out of the same state is taken.
         self._live: tuple[State, Kernel] | None = None
         self._moment: tuple[State, Moment] | None = None
         self._meet_everything()
@@ -87,24 +88,19 @@ class KernelModel:
 
     def successors(self, state: State) -> Iterable[tuple[Step, State]]:
         """Every operation of the scope there is something to do for."""
-        kernel: Kernel | None = self.thawed(state)
-        assert kernel is not None
+        kernel = self.thawed(state)
+        before = Mark(kernel)
         for op in list(operations(kernel, self.scope)):
-            # A kernel an operation has changed nothing in is good for the next.
-            kernel = kernel or self.thawed(state)
             try:
-                facts = self._performed(kernel, op, state).facts
+                did = self._performed(kernel, op, state)
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
-                kernel = None
-                continue
-            naming = Naming(kernel, symmetry=self._symmetry)
-            after = State(freeze(kernel, naming), facts)
-            self._live = (after, kernel)
-            unchanged = after.value == state.value and naming.as_it_is
-            yield Step(op), after
-            if not unchanged:
-                kernel = None
+            else:
+                after = self.frozen(kernel, did.facts)
+                self._live = (after, kernel)
+                yield Step(op), after
+                self._live = self._moment = None
+            before.restore()
 
     def _performed(self, kernel: Kernel, op: Op, state: State) -> Performed:
         """Do *op* in *kernel*, and where a policy is the user's own, once more in another kernel like it.

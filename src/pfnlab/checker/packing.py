@@ -31,6 +31,9 @@ _CONSTANTS: dict[int, Any] = {}
 _BY_VALUE: dict[Any, tuple[str, int]] = {}
 _BY_IDENTITY: dict[int, tuple[str, int]] = {}
 
+#: How :meth:`Packing.pack` takes objects of a class: a letter, mostly that of the value it makes.
+_FORMS: dict[type, str] = {}
+
 #: The slots of classes.
 _SLOTS: dict[type, list[str]] = {}
 
@@ -104,37 +107,43 @@ class Packing:
         known = self._known.get(id(value))
         if known is not None:
             return known
-        if type(value) is Vma and id(value) in self.vmas:
+        form = _FORMS.get(kind) or _form(kind)
+        if form == "t":
+            return ("t", _class_name(kind), *self._all(value))
+        if form == "v" and id(value) in self.vmas:
             return "v", self.vmas[id(value)]
-        if isinstance(value, tuple):
-            return ("t", _class_name(type(value)), *map(self.pack, value))
-        if isinstance(value, Page):
+        if form == "p":
             return "p", self.page(value)
-        if isinstance(value, AnonVma):
+        if form == "a":
             return "a", self.anon(value)
-        if isinstance(value, Enum):
-            return "e", _class_name(type(value)), value.value
-        if isinstance(value, FunctionType | BuiltinFunctionType | MethodType | type):
+        if form == "e":
+            return "e", _class_name(kind), value.value
+        if form == "f":
             raise Undecided(f"a policy or driver remembers {value!r}, which is no value the checker can keep")
         self._kept.append(value)
         self._known[id(value)] = ("o", len(self._kept))
-        if isinstance(value, list):
-            return ("l", *map(self.pack, value))
-        if isinstance(value, dict):
+        if form == "l":
+            return ("l", *self._all(value))
+        if form == "d":
             return ("d", *((self.pack(key), self.pack(one)) for key, one in value.items()))
-        if isinstance(value, set | frozenset):
+        if form == "s":
             before = len(self._kept)
-            members = sorted((self.pack(one) for one in value), key=repr)
+            members = sorted(self._all(value), key=repr)
             if len(self._kept) > before:
                 raise Undecided("a policy or driver remembers a set of objects, whose order is no value")
-            return (_class_name(type(value)), *members)
-        return ("O", _class_name(type(value)), *self.attributes(value))
+            return (_class_name(kind), *members)
+        return ("O", _class_name(kind), *self.attributes(value))
+
+    def _all(self, values: Iterable[Any]) -> list[Any]:
+        pack = self.pack
+        return [one if type(one) in _PLAIN else pack(one) for one in values]
 
     def attributes(self, value: Any) -> list[Any]:
         """The attributes of an object, names and values in turn."""
         found: list[Any] = []
         for name in _attributes(value):
-            found += (name, self.pack(getattr(value, name)))
+            one = getattr(value, name)
+            found += (name, one if type(one) in _PLAIN else self.pack(one))
         return found
 
 
@@ -241,16 +250,32 @@ class Unpacking:
             object.__setattr__(made, name, self.unpack(value))
 
 
+def _form(cls: type) -> str:
+    forms: list[tuple[str, Any]] = [
+        *(("v", Vma), ("t", tuple), ("p", Page), ("a", AnonVma), ("e", Enum)),
+        ("f", (FunctionType, BuiltinFunctionType, MethodType, type)),
+        *(("l", list), ("d", dict), ("s", (set, frozenset))),
+    ]
+    _FORMS[cls] = next((form for form, kinds in forms if issubclass(cls, kinds)), "O")
+    return _FORMS[cls]
+
+
 def _attributes(value: Any) -> Iterable[str]:
     """The names of the attributes an object has, of slots and its dictionary."""
-    slots = _SLOTS.get(type(value))
-    if slots is None:
-        declared = [cls.__dict__.get("__slots__", ()) for cls in type(value).__mro__]
-        names = [name for one in declared for name in ((one,) if isinstance(one, str) else one)]
-        slots = _SLOTS[type(value)] = [name for name in names if name not in ("__dict__", "__weakref__")]
+    slots = slots_of(type(value))
     there = [name for name in slots if hasattr(value, name)] if slots else slots
     own = getattr(value, "__dict__", None)
     return [*there, *own] if own else there
+
+
+def slots_of(cls: type) -> list[str]:
+    """The slots that objects of a class have."""
+    slots = _SLOTS.get(cls)
+    if slots is None:
+        declared = [one.__dict__.get("__slots__", ()) for one in cls.__mro__]
+        names = [name for one in declared for name in ((one,) if isinstance(one, str) else one)]
+        slots = _SLOTS[cls] = [name for name in names if name not in ("__dict__", "__weakref__")]
+    return slots
 
 
 def _class_name(cls: type) -> int:
