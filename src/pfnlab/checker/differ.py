@@ -88,7 +88,7 @@ class BothModels:
         if state.differ:
             return
         kernels = self.one.thawed(state.one), self.other.thawed(state.other)
-        before = Mark(kernels)
+        before = Mark(*kernels)
         for op in list(operations(kernels[0], self._scope)):
             try:
                 yield Step(op), self._after(kernels, op)

@@ -89,7 +89,7 @@ class KernelModel:
     def successors(self, state: State) -> Iterable[tuple[Step, State]]:
         """Every operation of the scope there is something to do for."""
         kernel = self.thawed(state)
-        before = Mark(kernel)
+        before = Mark(kernel, constant=(kernel.profile, kernel.platform))
         for op in list(operations(kernel, self.scope)):
             try:
                 did = self._performed(kernel, op, state)

@@ -87,9 +87,9 @@ def _booked(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:
 def _remembered(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:
     """What policies and drivers remember, in an order that :func:`thaw` repeats."""
     return (
-        tuple(packing.attributes(unguarded(kernel.tracker))),
-        tuple(packing.attributes(unguarded(kernel.flushes))),
-        tuple(packing.pack(vma.pfnmap) for vma in vmas),
+        packing.attributes(unguarded(kernel.tracker)),
+        packing.attributes(unguarded(kernel.flushes)),
+        tuple([packing.pack(vma.pfnmap) for vma in vmas]),
         packing.pack(kernel.driver),
         packing.pack(kernel.vfio),
         packing.pack(kernel.pci),
