@@ -116,9 +116,14 @@ class BothModels:
             "book": [list(kernel.book._entries) for kernel in kernels],
             "mapped": [_mapped(kernel) for kernel in kernels],
             "walked": [_walked(kernel) for kernel in kernels],
-            "flushes": [one.flushes if self._flushes else 0 for one in did],
+            "flushes": [_flushes(one) if self._flushes else 0 for one in did],
         }
         return tuple(name for name, (one, other) in fields.items() if one != other)
+
+
+def _flushes(did: Performed) -> int:
+    """How often translations were flushed."""
+    return sum(event.name in ("flush", "flush_all") for event in did.events)
 
 
 def _mapped(kernel: Kernel) -> list[object]:

@@ -23,6 +23,7 @@ from pfnlab.programs.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.places import Places
 from pfnlab.programs.printer import op_text
 from pfnlab.programs.running import OneByOne
+from pfnlab.trace import Event
 
 #: What an operation can leave behind that is seen only while it runs, and which kernel message says so.
 FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
@@ -49,13 +50,13 @@ class Performed(NamedTuple):
     :param result: ``ok`` or an errno
     :param facts: as in :class:`State`
     :param log: the kernel's messages
-    :param flushes: how often translations were flushed
+    :param events: what it did, in order
     """
 
     result: str
     facts: tuple[str, ...]
     log: list[str]
-    flushes: int
+    events: list[Event]
 
 
 class KernelModel:
@@ -173,11 +174,10 @@ class KernelModel:
         said = OneByOne(kernel, places or self.places).step(op)
         self.outcomes[Step(op).kind, said.result] += 1
         events, log = kernel.trace.take()
-        facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)]
+        facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
         if fork and said.result != "ok" and _footprint(kernel) != before:
             facts.append(FORK_LEFT)
-        flushes = sum(event.name in ("flush", "flush_all") for event in events)
-        return Performed(said.result, tuple(facts), log, flushes)
+        return Performed(said.result, tuple(facts), log, events)
 
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> State:
         """The state *kernel* is in."""
