@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from pfnlab.checker.scope import Scope
 from pfnlab.errors import PolicyError, Undecided
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.boot import guards_of
-from pfnlab.policies.guard import check_deterministic
+from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.programs.model import ModelMachine, place
 from pfnlab.programs.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.places import Places
@@ -90,10 +91,10 @@ class KernelModel:
     def successors(self, state: State) -> Iterable[tuple[Step, State]]:
         """Every operation of the scope there is something to do for."""
         kernel = self.thawed(state)
-        before = Mark(kernel, constant=(kernel.profile, kernel.platform))
+        before, guards = Mark(kernel, constant=(kernel.profile, kernel.platform)), guards_of(kernel)
         for op in list(operations(kernel, self.scope)):
             try:
-                did = self._performed(kernel, op, state)
+                did = self._performed(kernel, op, state, guards)
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
             else:
@@ -103,12 +104,12 @@ class KernelModel:
                 self._live = self._moment = None
             before.restore()
 
-    def _performed(self, kernel: Kernel, op: Op, state: State) -> Performed:
+    def _performed(self, kernel: Kernel, op: Op, state: State, guards: list[Guard]) -> Performed:
         """Do *op* in *kernel*, and where a policy is the user's own, once more in another kernel like it.
 
+        :param guards: those around own policies of *kernel*
         :raises PolicyError: the policy breaks its protocol, or does not do the same twice
         """
-        guards = guards_of(kernel)
         for guard in guards:
             guard.made.clear()
         try:
@@ -122,9 +123,10 @@ class KernelModel:
             raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
         return did
 
-    def key(self, state: State) -> tuple[bytes, tuple[str, ...]]:
+    def key(self, state: State) -> bytes:
         """A state is its own key: names are canonical in it."""
-        return state.value, state.facts
+        # The value says itself where it ends, so nothing else reads the same.
+        return state.value + marshal.dumps(state.facts, 2) if state.facts else state.value
 
     def moment(self, state: State) -> Moment:
         """*state*, to be looked at."""
