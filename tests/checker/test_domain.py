@@ -7,8 +7,9 @@ import pytest
 from pfnlab.checker.check import Limits, check
 from pfnlab.checker.domain import KernelModel
 from pfnlab.checker.explore import Order, explore
-from pfnlab.checker.properties import properties, questions
+from pfnlab.checker.properties import no_leak, properties, questions
 from pfnlab.checker.scope import Scope, load_scope
+from pfnlab.programs.fewer import fewest
 from pfnlab.programs.form import program_hash
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.printer import op_lines
@@ -120,3 +121,17 @@ def test_a_limit_leaves_properties_undecided() -> None:
     found = check(ModelMachine("7.2"), scope("small"), questions(["no_leak"]), Limits(states=20))
 
     assert ("undecided", False) == (found.answers[0].verdict, found.complete)
+
+
+def test_a_random_walk_ends_in_a_short_program() -> None:
+    """Nothing can be left out of what random walks find."""
+    limits = Limits(depth=12, walks=30, seed=1)
+
+    found = check(ModelMachine("6.1"), scope("small"), questions(["no_leak"]), limits)
+
+    program = found.answers[0].program
+    assert program is not None
+    assert not found.complete
+    model = KernelModel(ModelMachine("6.1"), scope("small"))
+    assert model.breaks(program.ops, no_leak)
+    assert program == fewest(program, lambda one: model.breaks(one.ops, no_leak))

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.kinds import Vocabulary, kind_of
-from pfnlab.fuzz.shrink import shrink, without
+from pfnlab.fuzz.shrink import shrink
 from pfnlab.fuzz.simpler import simpler
 from pfnlab.programs.checks import check_program
+from pfnlab.programs.fewer import without
 from pfnlab.programs.load import load_text
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import op_lines
@@ -80,31 +81,6 @@ def test_the_limit_ends_the_search() -> None:
 
     assert (1, False) == (shrunk.runs, shrunk.minimal)
     assert len(shrunk.program.ops) < len(program.ops)
-
-
-def test_a_child_goes_with_its_fork() -> None:
-    """No operation is left of a task nobody made."""
-    program = load_text(
-        HEADER + "a = mmap bar[0:8] wc shared rw\nc = fork\nc: munmap a\nc: d = fork\nd: exit\nmunmap a\n"
-    )
-
-    smaller = without(program, [1])
-
-    assert smaller is not None
-    assert ["a = mmap bar[0:8] wc shared rw", "munmap a"] == op_lines(smaller)
-
-
-def test_a_hold_goes_with_its_release() -> None:
-    """What is left of a schedule is a program without one."""
-    program = load_text(
-        HEADER
-        + "a = mmap bar[0:8] wc shared rw\nt = thread\nhold unmap_vmas: munmap a\nt: read a[0]\nrelease\n"
-    )
-
-    smaller = without(program, [4])
-
-    assert smaller is not None
-    assert ["a = mmap bar[0:8] wc shared rw", "t = thread", "munmap a", "t: read a[0]"] == op_lines(smaller)
 
 
 def test_arguments_become_simple() -> None:

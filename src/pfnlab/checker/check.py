@@ -17,10 +17,10 @@ from pfnlab.checker.properties import Question, properties, questions, race_prop
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import RaceModel
 from pfnlab.checker.scope import RaceScope, Scope
-from pfnlab.checker.shorten import shortened
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.checker.walks import simulate
 from pfnlab.hw.platform import qemu_q35
+from pfnlab.programs.fewer import fewest
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
 
@@ -227,7 +227,7 @@ def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Qu
     program = model.program(path, title, f"What breaks this: {question.asks}?")
     if program is None or isinstance(model, RaceModel):
         return program
-    return shortened(program, lambda ops: model.breaks(ops, question.judge))
+    return fewest(program, lambda one: model.breaks(one.ops, question.judge))
 
 
 def _fired(model: KernelModel | RaceModel) -> dict[str, dict[str, int]]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from pfnlab.checker.domain import KernelModel, Performed, State
 from pfnlab.checker.exploration import Exploration
 from pfnlab.checker.explore import explore
+from pfnlab.checker.mark import Mark
 from pfnlab.checker.operations import Step, operations
 from pfnlab.checker.path import Path
 from pfnlab.checker.property import Property, always
@@ -86,11 +87,14 @@ class BothModels:
         """Every operation, done by both; none once they differ."""
         if state.differ:
             return
-        for op in list(operations(self.one.thawed(state.one), self._scope)):
+        kernels = self.one.thawed(state.one), self.other.thawed(state.other)
+        before = Mark(*kernels)
+        for op in list(operations(kernels[0], self._scope)):
             try:
-                yield Step(op), self._after(state, op)
+                yield Step(op), self._after(kernels, op)
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
+            before.restore()
 
     def key(self, state: Both) -> tuple[bytes, bytes, tuple[str, ...]]:
         """Both kernels."""
@@ -101,8 +105,7 @@ class BothModels:
         ops: list[Op] = self.one.ops(Path(path.start, path.choices, path.actions))
         return self._scope.program(title, asks, ops)
 
-    def _after(self, state: Both, op: Op) -> Both:
-        kernels = self.one.thawed(state.one), self.other.thawed(state.other)
+    def _after(self, kernels: tuple[Kernel, Kernel], op: Op) -> Both:
         did = self.one.perform(kernels[0], op), self.other.perform(kernels[1], op)
         return Both(self.one.frozen(kernels[0]), self.other.frozen(kernels[1]), self._differ(kernels, did))
 
@@ -113,9 +116,14 @@ class BothModels:
             "book": [list(kernel.book._entries) for kernel in kernels],
             "mapped": [_mapped(kernel) for kernel in kernels],
             "walked": [_walked(kernel) for kernel in kernels],
-            "flushes": [one.flushes if self._flushes else 0 for one in did],
+            "flushes": [_flushes(one) if self._flushes else 0 for one in did],
         }
         return tuple(name for name, (one, other) in fields.items() if one != other)
+
+
+def _flushes(did: Performed) -> int:
+    """How often translations were flushed."""
+    return sum(event.name in ("flush", "flush_all") for event in did.events)
 
 
 def _mapped(kernel: Kernel) -> list[object]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import marshal
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from pfnlab.checker.frozen import freeze, thaw
+from pfnlab.checker.mark import Mark
 from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.naming import Naming
 from pfnlab.checker.operations import Renaming, Step, area_base, area_name, operations
@@ -16,12 +18,13 @@ from pfnlab.checker.scope import Scope
 from pfnlab.errors import PolicyError, Undecided
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.boot import guards_of
-from pfnlab.policies.guard import check_deterministic
+from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.programs.model import ModelMachine, place
 from pfnlab.programs.ops import MAIN_TASK, Fork, Mmap, Op, Program
 from pfnlab.programs.places import Places
 from pfnlab.programs.printer import op_text
 from pfnlab.programs.running import OneByOne
+from pfnlab.trace import Event
 
 #: What an operation can leave behind that is seen only while it runs, and which kernel message says so.
 FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
@@ -48,13 +51,13 @@ class Performed(NamedTuple):
     :param result: ``ok`` or an errno
     :param facts: as in :class:`State`
     :param log: the kernel's messages
-    :param flushes: how often translations were flushed
+    :param events: what it did, in order
     """
 
     result: str
     facts: tuple[str, ...]
     log: list[str]
-    flushes: int
+    events: list[Event]
 
 
 class KernelModel:
@@ -76,7 +79,7 @@ class KernelModel:
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
-        #: What was made last, while nothing has changed it.
+        #: What was made last, until the next step out of the same state is taken.
         self._live: tuple[State, Kernel] | None = None
         self._moment: tuple[State, Moment] | None = None
         self._meet_everything()
@@ -87,31 +90,26 @@ class KernelModel:
 
     def successors(self, state: State) -> Iterable[tuple[Step, State]]:
         """Every operation of the scope there is something to do for."""
-        kernel: Kernel | None = self.thawed(state)
-        assert kernel is not None
+        kernel = self.thawed(state)
+        before, guards = Mark(kernel, constant=(kernel.profile, kernel.platform)), guards_of(kernel)
         for op in list(operations(kernel, self.scope)):
-            # A kernel an operation has changed nothing in is good for the next.
-            kernel = kernel or self.thawed(state)
             try:
-                facts = self._performed(kernel, op, state).facts
+                did = self._performed(kernel, op, state, guards)
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
-                kernel = None
-                continue
-            naming = Naming(kernel, symmetry=self._symmetry)
-            after = State(freeze(kernel, naming), facts)
-            self._live = (after, kernel)
-            unchanged = after.value == state.value and naming.as_it_is
-            yield Step(op), after
-            if not unchanged:
-                kernel = None
+            else:
+                after = self.frozen(kernel, did.facts)
+                self._live = (after, kernel)
+                yield Step(op), after
+                self._live = self._moment = None
+            before.restore()
 
-    def _performed(self, kernel: Kernel, op: Op, state: State) -> Performed:
+    def _performed(self, kernel: Kernel, op: Op, state: State, guards: list[Guard]) -> Performed:
         """Do *op* in *kernel*, and where a policy is the user's own, once more in another kernel like it.
 
+        :param guards: those around own policies of *kernel*
         :raises PolicyError: the policy breaks its protocol, or does not do the same twice
         """
-        guards = guards_of(kernel)
         for guard in guards:
             guard.made.clear()
         try:
@@ -125,9 +123,10 @@ class KernelModel:
             raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
         return did
 
-    def key(self, state: State) -> tuple[bytes, tuple[str, ...]]:
+    def key(self, state: State) -> bytes:
         """A state is its own key: names are canonical in it."""
-        return state.value, state.facts
+        # The value says itself where it ends, so nothing else reads the same.
+        return state.value + marshal.dumps(state.facts, 2) if state.facts else state.value
 
     def moment(self, state: State) -> Moment:
         """*state*, to be looked at."""
@@ -177,11 +176,10 @@ class KernelModel:
         said = OneByOne(kernel, places or self.places).step(op)
         self.outcomes[Step(op).kind, said.result] += 1
         events, log = kernel.trace.take()
-        facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)]
+        facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
         if fork and said.result != "ok" and _footprint(kernel) != before:
             facts.append(FORK_LEFT)
-        flushes = sum(event.name in ("flush", "flush_all") for event in events)
-        return Performed(said.result, tuple(facts), log, flushes)
+        return Performed(said.result, tuple(facts), log, events)
 
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> State:
         """The state *kernel* is in."""

@@ -6,7 +6,7 @@ import pickle
 import threading
 import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path as File
 from tempfile import TemporaryDirectory
 from typing import Generic
@@ -214,9 +214,10 @@ class _Search(Generic[State]):
                 self.beyond[number] = at, state
                 return
         again = self._close(number)
-        steps = list(enumerate(self.model.successors(state)))
+        # One by one, so that a state can be judged while the model still has it at hand.
+        steps: Iterable[tuple[int, tuple[object, State]]] = enumerate(self.model.successors(state))
         if self.ample is not None:
-            steps = self._picked(state, steps)
+            steps = self._picked(state, list(steps))
         for choice, (action, after) in steps:
             if not again:
                 self.found.transitions += 1

@@ -80,16 +80,16 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
 
 def _booked(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:
     """What the book holds: reservations, types of RAM, modes of the direct map."""
-    parts = (book._entries, book._ram_types.runs(), book._direct_map.runs())
-    return tuple(tuple((start, end, int(mode)) for start, end, mode in part) for part in parts)
+    parts = (book._entries, book._ram_types._runs, book._direct_map._runs)
+    return tuple([tuple([(start, end, int(mode)) for start, end, mode in part]) for part in parts])
 
 
 def _remembered(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:
     """What policies and drivers remember, in an order that :func:`thaw` repeats."""
     return (
-        tuple(packing.attributes(unguarded(kernel.tracker))),
-        tuple(packing.attributes(unguarded(kernel.flushes))),
-        tuple(packing.pack(vma.pfnmap) for vma in vmas),
+        packing.attributes(unguarded(kernel.tracker)),
+        packing.attributes(unguarded(kernel.flushes)),
+        tuple([packing.pack(vma.pfnmap) for vma in vmas]),
         packing.pack(kernel.driver),
         packing.pack(kernel.vfio),
         packing.pack(kernel.pci),

@@ -32,7 +32,6 @@ class Naming:
         used = {(vma.start - FIRST_AREA_PAGE) // AREA_STRIDE for task in self.tasks for vma in task.mm._vmas}
         self.areas = sorted(used)
         self.moved: dict[int, int] = {}
-        self._in_order = True
         if not symmetry:
             self.areas = list(range(max(used, default=-1) + 1))
             return
@@ -41,12 +40,6 @@ class Naming:
         }
         if len(self.tasks) > 1:
             self.tasks.sort(key=self._shape)
-            self._in_order = self.tasks == list(kernel.tasks.values())
-
-    @property
-    def as_it_is(self) -> bool:
-        """Whether everything keeps its name."""
-        return not self.moved and self._in_order
 
     def _shape(self, task: Task) -> tuple[Any, ...]:
         """A task without the identity of anything, to sort by."""

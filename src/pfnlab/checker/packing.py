@@ -13,10 +13,10 @@ from pfnlab.checker.naming import KEPT_BITS, Naming, at_page
 from pfnlab.errors import Undecided
 from pfnlab.hw.pgtable import TABLE_PAGES, Page, Run
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AnonVma, Vma
 from pfnlab.policies.guard import unguarded
-from pfnlab.units import PfnRange
 
 _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 
@@ -31,8 +31,18 @@ _CONSTANTS: dict[int, Any] = {}
 _BY_VALUE: dict[Any, tuple[str, int]] = {}
 _BY_IDENTITY: dict[int, tuple[str, int]] = {}
 
+#: How :meth:`Packing.pack` takes objects of a class, a letter, mostly that of the value it makes; and the
+#: number of the class.
+_FORMS: dict[type, tuple[str, int]] = {}
+
+#: The forms of what can change.
+_MET_AGAIN = "Olds"
+
 #: The slots of classes.
-_SLOTS: dict[type, list[str]] = {}
+_SLOTS: dict[type, tuple[str, ...]] = {}
+
+#: What a slot without a value has.
+_EMPTY = object()
 
 
 class Packing:
@@ -99,43 +109,51 @@ class Packing:
         kind = type(value)
         if kind in _PLAIN:
             return value
-        if kind is PfnRange:
-            return ("t", _class_name(kind), *value)
         known = self._known.get(id(value))
         if known is not None:
             return known
-        if type(value) is Vma and id(value) in self.vmas:
-            return "v", self.vmas[id(value)]
-        if isinstance(value, tuple):
-            return ("t", _class_name(type(value)), *map(self.pack, value))
-        if isinstance(value, Page):
+        form, name = _FORMS.get(kind) or _form(kind)
+        if form == "t":
+            return ("t", name, *self._all(value))
+        if form in _MET_AGAIN:
+            return self._object(value, form, name)
+        if form == "v":
+            number = self.vmas.get(id(value))
+            return ("v", number) if number is not None else self._object(value, "O", name)
+        if form == "p":
             return "p", self.page(value)
-        if isinstance(value, AnonVma):
+        if form == "a":
             return "a", self.anon(value)
-        if isinstance(value, Enum):
-            return "e", _class_name(type(value)), value.value
-        if isinstance(value, FunctionType | BuiltinFunctionType | MethodType | type):
-            raise Undecided(f"a policy or driver remembers {value!r}, which is no value the checker can keep")
+        if form == "e":
+            return "e", name, value._value_
+        if form == "k":
+            return "k", value.need._value_
+        raise Undecided(f"a policy or driver remembers {value!r}, which is no value the checker can keep")
+
+    def _object(self, value: Any, form: str, name: int) -> Any:
+        """What can change, and is the same object wherever it is met."""
         self._kept.append(value)
         self._known[id(value)] = ("o", len(self._kept))
-        if isinstance(value, list):
-            return ("l", *map(self.pack, value))
-        if isinstance(value, dict):
-            return ("d", *((self.pack(key), self.pack(one)) for key, one in value.items()))
-        if isinstance(value, set | frozenset):
-            before = len(self._kept)
-            members = sorted((self.pack(one) for one in value), key=repr)
-            if len(self._kept) > before:
-                raise Undecided("a policy or driver remembers a set of objects, whose order is no value")
-            return (_class_name(type(value)), *members)
-        return ("O", _class_name(type(value)), *self.attributes(value))
+        if form == "O":
+            return ("O", name, *self.attributes(value))
+        if form == "l":
+            return ("l", *self._all(value))
+        if form == "d":
+            return ("d", *[(self.pack(key), self.pack(one)) for key, one in value.items()])
+        before = len(self._kept)
+        members = sorted(self._all(value), key=repr)
+        if len(self._kept) > before:
+            raise Undecided("a policy or driver remembers a set of objects, whose order is no value")
+        return (name, *members)
 
-    def attributes(self, value: Any) -> list[Any]:
-        """The attributes of an object, names and values in turn."""
-        found: list[Any] = []
-        for name in _attributes(value):
-            found += (name, self.pack(getattr(value, name)))
-        return found
+    def _all(self, values: Iterable[Any]) -> list[Any]:
+        pack = self.pack
+        return [one if type(one) in _PLAIN else pack(one) for one in values]
+
+    def attributes(self, value: Any) -> tuple[Any, ...]:
+        """The attributes of an object: their names, and then their values."""
+        names, values = _attributes(value)
+        return names, *self._all(values)
 
 
 class Unpacking:
@@ -205,6 +223,9 @@ class Unpacking:
                 return self._met[value[1] - 1]
             case "e":
                 return _CLASSES[value[1]](value[2])
+            case "k":
+                # Nobody has a lock between two operations.
+                return RwLock(self.kernel.processors, Need(value[1]))
             case "t":
                 cls = _CLASSES[value[1]]
                 items = map(self.unpack, value[2:])
@@ -234,23 +255,45 @@ class Unpacking:
             made = self._met[at] = cls(map(self.unpack, rest))
         return made
 
-    def attributes(self, made: Any, packed: Iterable[Any]) -> None:
+    def attributes(self, made: Any, packed: tuple[Any, ...]) -> None:
         """Give an object its attributes."""
-        turns = iter(packed)
-        for name, value in zip(turns, turns, strict=True):
+        names, *values = packed
+        for name, value in zip(names, values, strict=True):
             object.__setattr__(made, name, self.unpack(value))
 
 
-def _attributes(value: Any) -> Iterable[str]:
-    """The names of the attributes an object has, of slots and its dictionary."""
-    slots = _SLOTS.get(type(value))
+def _form(cls: type) -> tuple[str, int]:
+    forms: list[tuple[str, Any]] = [
+        *(("v", Vma), ("t", tuple), ("p", Page), ("a", AnonVma), ("e", Enum), ("k", RwLock)),
+        ("f", (FunctionType, BuiltinFunctionType, MethodType, type)),
+        *(("l", list), ("d", dict), ("s", (set, frozenset))),
+    ]
+    form = next((form for form, kinds in forms if issubclass(cls, kinds)), "O")
+    _FORMS[cls] = form, _class_name(cls)
+    return _FORMS[cls]
+
+
+def _attributes(value: Any) -> tuple[tuple[str, ...], Iterable[Any]]:
+    """The names of the attributes an object has, of slots and its dictionary, and their values."""
+    own = getattr(value, "__dict__", None) or {}
+    slots = slots_of(type(value))
+    if not slots:
+        return tuple(own), own.values()
+    values = [getattr(value, name, _EMPTY) for name in slots]
+    if any(one is _EMPTY for one in values):
+        slots = tuple(name for name in slots if hasattr(value, name))
+        values = [getattr(value, name) for name in slots]
+    return (*slots, *own), [*values, *own.values()]
+
+
+def slots_of(cls: type) -> tuple[str, ...]:
+    """The slots that objects of a class have."""
+    slots = _SLOTS.get(cls)
     if slots is None:
-        declared = [cls.__dict__.get("__slots__", ()) for cls in type(value).__mro__]
+        declared = [one.__dict__.get("__slots__", ()) for one in cls.__mro__]
         names = [name for one in declared for name in ((one,) if isinstance(one, str) else one)]
-        slots = _SLOTS[type(value)] = [name for name in names if name not in ("__dict__", "__weakref__")]
-    there = [name for name in slots if hasattr(value, name)] if slots else slots
-    own = getattr(value, "__dict__", None)
-    return [*there, *own] if own else there
+        slots = _SLOTS[cls] = tuple(name for name in names if name not in ("__dict__", "__weakref__"))
+    return slots
 
 
 def _class_name(cls: type) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -39,9 +39,9 @@ class Path(Generic[State]):
 
         :raises Defect: the model offers other steps than when the path was found
         """
-        states = [_pick(list(model.initial()), self.start, "initial state", 0)]
+        states = [_pick(model.initial(), self.start, "initial state", 0)]
         for at, (choice, action) in enumerate(zip(self.choices, self.actions, strict=True), 1):
-            found, state = _pick(list(model.successors(states[-1])), choice, "step", at)
+            found, state = _pick(model.successors(states[-1]), choice, "step", at)
             if found != action:
                 raise Defect(f"step {at} was '{action}' and is now '{found}'. {_WHY}")
             states.append(state)
@@ -56,10 +56,14 @@ _WHY = (
 )
 
 
-def _pick(items: Sequence[_Item], number: int, what: str, at: int) -> _Item:
-    if not 0 <= number < len(items):
-        raise Defect(f"{what} {at}: choice {number} of {len(items)}. {_WHY}")
-    return items[number]
+def _pick(items: Iterable[_Item], number: int, what: str, at: int) -> _Item:
+    count = 0
+    for item in items:
+        # No more than is needed: each of them costs a step of the model.
+        if count == number:
+            return item
+        count += 1
+    raise Defect(f"{what} {at}: choice {number} of {count}. {_WHY}")
 
 
 def path_of(model: Model[State], text: str) -> Path[State]:
@@ -80,10 +84,10 @@ def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[
 
     :raises Defect: the model has no such steps
     """
-    state = _pick(list(model.initial()), start, "initial state", 0)
+    state = _pick(model.initial(), start, "initial state", 0)
     actions: list[Action] = []
     for at, choice in enumerate(choices, 1):
-        action, state = _pick(list(model.successors(state)), choice, "step", at)
+        action, state = _pick(model.successors(state), choice, "step", at)
         actions.append(action)
     return Path(start, tuple(choices), tuple(actions))
 
@@ -93,7 +97,7 @@ def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) 
 
     :raises Defect: the model has no such step
     """
-    state = _pick(list(model.initial()), start, "initial state", 0)
+    state = _pick(model.initial(), start, "initial state", 0)
     choices: list[int] = []
     for at, wanted in enumerate(actions, 1):
         steps = list(model.successors(state))

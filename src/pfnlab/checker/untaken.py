@@ -2,6 +2,10 @@
 
 A branch is one way out of an ``if`` or a ``case``, or into a loop. Lines are counted while the search runs,
 so watching makes it slower. The checks a policy makes of itself are left out.
+
+Random programs watch branches in another way (:mod:`pfnlab.fuzz.coverage`): of the package's own files, and
+of a function only until all of its branches were seen. Here a user's file counts, and how often a branch was
+entered.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Run(NamedTuple):
         if start <= self.start and self.end <= end:
             return self
         start, end = max(start, self.start), min(end, self.end)
-        return self._replace(start=start, end=end, pfn=self.pfn + start - self.start)
+        return Run(start, end, self.pfn + start - self.start, self.bits, self.page, self.level)
 
 
 #: Pages one table of each level spans: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
@@ -87,8 +87,8 @@ class PageTables:
 
     def entry(self, vpn: int) -> Run | None:
         """The entry of one virtual page, or None when it is empty."""
-        found = self.runs(vpn, vpn + 1)
-        return found[0] if found else None
+        at = bisect_right(self._starts, vpn) - 1
+        return self._runs[at].cut(vpn, vpn + 1) if at >= 0 and vpn < self._runs[at].end else None
 
     def clear(self, start: int, end: int) -> list[Run]:
         """Empty the entries of ``[start, end)``; the tables stay. What was there is returned.

@@ -238,12 +238,12 @@ class RwLock:
     """
     A lock one may hold for writing, or many for reading; who wants to read waits behind who waits to write.
 
-    :param need: what waiting for it is called
+    :ivar need: what waiting for it is called
     :ivar written: somebody has it for writing
     """
 
     def __init__(self, processors: Processors, need: Need) -> None:
-        self._processors, self._need = processors, need
+        self._processors, self.need = processors, need
         self._readers = self._queued = 0
         self.written = False
 
@@ -259,13 +259,13 @@ class RwLock:
         """Wait for it and take it."""
         if not write:
             if self.written or self._queued:
-                self._processors.wait(self._need, lambda: not self.written and not self._queued)
+                self._processors.wait(self.need, lambda: not self.written and not self._queued)
             self._readers += 1
             return
         if self.written or self._readers:
             self._queued += 1
             try:
-                self._processors.wait(self._need, lambda: not self.written and not self._readers)
+                self._processors.wait(self.need, lambda: not self.written and not self._readers)
             finally:
                 self._queued -= 1
         self.written = True
