@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.checker import schedules
 from pfnlab.checker.domain import KernelModel
 from pfnlab.checker.exploration import Exploration
 from pfnlab.checker.explore import explore
@@ -39,6 +40,7 @@ class Limits(msgspec.Struct, frozen=True):
     :param walks: walk at random so often, instead of trying everything
     :param seed: which walks
     :param checkpoint: a file the search is written to when it is cut, and goes on from where it exists
+    :param every_order: of races, look also at orders that cannot matter
     """
 
     depth: int | None = None
@@ -48,6 +50,12 @@ class Limits(msgspec.Struct, frozen=True):
     checkpoint: File | None = None
     walks: int | None = None
     seed: int = 0
+    every_order: bool = False
+
+    @property
+    def whole_ways(self) -> bool:
+        """Whether a search has to know every way to a state, which partial-order reduction leaves out."""
+        return self.every_order or (self.depth, self.memory, self.checkpoint) != (None, None, None)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -171,6 +179,8 @@ def _explored(
     limits: Limits,
     progress: Callable[[Exploration[Any]], None] | None,
 ) -> Exploration[Any]:
+    if isinstance(model, RaceModel) and not limits.whole_ways:
+        return schedules.search(model, held, states=limits.states, seconds=limits.seconds, progress=progress)
     return explore(
         model,
         held,

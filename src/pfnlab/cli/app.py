@@ -188,6 +188,10 @@ def check(
         Path | None,
         typer.Option(metavar="FILE", help="Keep a search that is cut there, and go on from it."),
     ] = None,
+    every_order: Annotated[
+        bool,
+        typer.Option("--every-order", help="Races: look also at orders of turns that cannot matter."),
+    ] = False,
     untaken: Annotated[
         bool, typer.Option("--untaken", help="List branches of the policies that were never taken.")
     ] = False,
@@ -218,7 +222,7 @@ def check(
     from pfnlab.checker.check import Limits
     from pfnlab.cli.check import CheckRequest, check_machines
 
-    limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed)
+    limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed, every_order)
     request = CheckRequest(
         *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
         differ=differ,
