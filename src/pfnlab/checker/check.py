@@ -17,6 +17,7 @@ from pfnlab.checker.path import Path
 from pfnlab.checker.properties import Question, properties, questions, race_properties
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import RaceModel
+from pfnlab.checker.replay import path_text
 from pfnlab.checker.scope import RaceScope, Scope
 from pfnlab.checker.shorten import shortened
 from pfnlab.checker.untaken import PolicyWatch
@@ -67,6 +68,7 @@ class Answer(msgspec.Struct, frozen=True):
     :param path: the way to the state that decided, as :func:`pfnlab.checker.path.path_of` reads it
     :param program: the same as a program; for a race one with a held task, where one suffices
     :param schedule: for a race: who goes on where, turn by turn
+    :param replay: the way with all that is needed to go it again (:mod:`pfnlab.checker.replay`)
     """
 
     name: str
@@ -77,6 +79,7 @@ class Answer(msgspec.Struct, frozen=True):
     path: str | None = None
     program: Program | None = None
     schedule: tuple[str, ...] = ()
+    replay: str | None = None
 
     @property
     def vacuous(self) -> bool:
@@ -215,7 +218,11 @@ def _answer(
     schedule: tuple[str, ...] = ()
     if path is not None and always and isinstance(model, RaceModel):
         schedule = tuple(map(str, path.actions))
-    return Answer(question.name, question.kind, question.asks, verdict, arose, way, program, schedule)
+    again = None
+    if path is not None and path.actions:
+        source = model.scope.source or model.scope.name
+        again = path_text(f"model:{model.machine.spec}", source, question.name, path)
+    return Answer(question.name, question.kind, question.asks, verdict, arose, way, program, schedule, again)
 
 
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:

@@ -122,22 +122,27 @@ class RaceModel:
             for function in HOLD_FUNCTIONS:
                 for nth in range(1, _MOST_CALLS):
                     program = _with_hold(race, held, Hold(function, nth), title, asks)
-                    if self._breaks(program):
+                    if any(told_along(self.machine, program)):
                         return program
         return None
 
-    def _breaks(self, program: Program) -> bool:
-        """Whether somebody is told that frames are free while a task is held that leaves them reachable."""
-        platform, devices, _ = place(program)
-        kernel = self.machine.boot(platform, devices)
-        kernel.start_task(MAIN_TASK)
-        running = SideBySide(kernel, Places.of(program, devices))
-        for op in program.ops:
-            before = translations(kernel)
-            said = running.step(op)
-            if isinstance(op.call, UnmapMappingRange) and not running.settled and said.result == "ok":
-                return reached(kernel, revoked(op.call, devices), before)
-        return False
+
+def told_along(machine: ModelMachine, program: Program) -> list[bool | None]:
+    """Behind each operation of a program that holds a task: whether an owner was told too early.
+
+    None where nobody was told anything while the task was held.
+    """
+    platform, devices, _ = place(program)
+    kernel = machine.boot(platform, devices)
+    kernel.start_task(MAIN_TASK)
+    running = SideBySide(kernel, Places.of(program, devices))
+    found: list[bool | None] = []
+    for op in program.ops:
+        before = translations(kernel)
+        said = running.step(op)
+        told = isinstance(op.call, UnmapMappingRange) and not running.settled and said.result == "ok"
+        found.append(reached(kernel, revoked(op.call, devices), before) if told else None)  # type: ignore[arg-type]
+    return found
 
 
 def control(program: Program) -> Program:

@@ -233,6 +233,32 @@ def check(
 
 
 @app.command()
+def replay(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|PATH",
+            help="What check --save or check --json wrote, the folder of a finding, "
+            "or the words of a path as check prints it.",
+        ),
+    ],
+    on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MACHINE", help="Instead of the machine it was found on; several are possible."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Go through a counterexample or a finding again, step by step.
+
+    Exit codes: 0 it shows the same as recorded, 1 something else, 2 misuse, 3 a guest was lost.
+    """
+    from pfnlab.cli.replay import ReplayRequest
+    from pfnlab.cli.replay import replay as replay_all
+
+    return replay_all(ReplayRequest(what, on or [], as_json))
+
+
+@app.command()
 def matrix(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl", help="Recorded cases.")],
     as_json: AsJson = False,
