@@ -23,6 +23,7 @@ from pfnlab.checker.live import Turn, reached, revoked, translations
 from pfnlab.checker.path import Path
 from pfnlab.checker.scope import Race, RaceScope
 from pfnlab.checker.turns import Came, Moment, Turns
+from pfnlab.errors import Undecided
 from pfnlab.programs.driver_calls import UnmapMappingRange
 from pfnlab.programs.forced import Hold, Skip
 from pfnlab.programs.model import ModelMachine, place
@@ -61,6 +62,7 @@ class RaceModel:
 
     :ivar turns: of each race
     :ivar outcomes: how often an operation ended how
+    :ivar unmodelled: turns the model has no rule for, by what it said; they are left out
     """
 
     def __init__(self, machine: ModelMachine, scope: RaceScope) -> None:
@@ -78,11 +80,16 @@ class RaceModel:
         """Every task that can go on does, alone."""
         for task in state.able:
             came = self.go(state, task)
-            yield came.did.turn, self.after(state, task, came)
+            if came is not None:
+                yield came.did.turn, self.after(state, task, came)
 
-    def go(self, state: Raced, task: int) -> Came:
-        """What task number *task*, which is able to, comes to when it goes on."""
-        return self.turns[state.race].go(state.moment, task)
+    def go(self, state: Raced, task: int) -> Came | None:
+        """What task number *task*, which can go on, comes to then; None where the model has no rule."""
+        try:
+            return self.turns[state.race].go(state.moment, task)
+        except Undecided as unknown:
+            self.unmodelled[str(unknown)] += 1
+            return None
 
     def after(self, state: Raced, task: int, came: Came) -> Raced:
         """The state in which *task* has come to that."""

@@ -93,6 +93,8 @@ class Schedules:
         found.expanded += 1
         for task in tasks:
             came = model.go(state, task)
+            if came is None:
+                continue
             found.transitions += 1
             found.fired[came.did.turn.kind] += 1
             step = self._look(came)
@@ -129,11 +131,11 @@ class Schedules:
 
 def way_to(model: RaceModel, state: Raced) -> Path[Raced]:
     """The schedule of *state*, as a path."""
-    turns = model.turns[state.race]
     at = list(model.initial())[state.race]
     choices = []
     for name in state.moment.schedule:
-        task = turns.tasks.index(name)
-        choices.append(at.able.index(task))
-        at = model.after(at, task, model.go(at, task))
+        steps = list(model.successors(at))
+        choice = next(number for number, (turn, _) in enumerate(steps) if turn.task == name)
+        choices.append(choice)
+        at = steps[choice][1]
     return path_along(model, state.race, choices)
