@@ -21,6 +21,7 @@ def quick(name: str) -> str:
         ("mapping_size", ["mmap", "fork", "munmap the middle", "munmap the rest", "exit"] * 2),
         ("checker", ["plain Python, breadth first", "plain Python, depth first", "plain Python, symmetry"]),
         ("states", ["7.2,tracker=exact", "6.1"] * 2),
+        ("races", ["one race", "one race, every order", "one race, no flush in time", "four races"]),
         ("book", ["sorted", "random", "as a list", "reserve", "lookup", "free"]),
     ],
 )

@@ -120,3 +120,14 @@ def test_a_race_is_printed_with_its_schedule(ask: Ask, tmp_path: Path) -> None:
     assert 1 == answer.code
     assert "main goes on in unlink" in answer.out
     assert "hold flush_tlb_mm_range: munmap a" in answer.out
+
+
+def test_every_order_of_a_race(ask: Ask) -> None:
+    """--every-order comes to the same, in more steps."""
+    asked = "check", "--on", "model:7.2", "--scope", "race", "--property", "told_free", "--json"
+
+    few, all_orders = (json.loads(ask(*asked, *more).out) for more in ((), ("--every-order",)))
+
+    assert few["properties"] == all_orders["properties"]
+    assert (few["states"], few["transitions"]) < (all_orders["states"], all_orders["transitions"])
+    assert few["states"] == all_orders["states"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.checker import schedules
 from pfnlab.checker.domain import KernelModel
 from pfnlab.checker.exploration import Exploration
 from pfnlab.checker.explore import explore
@@ -16,6 +17,7 @@ from pfnlab.checker.path import Path
 from pfnlab.checker.properties import Question, properties, questions, race_properties
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import RaceModel
+from pfnlab.checker.replay import path_text
 from pfnlab.checker.scope import RaceScope, Scope
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.checker.walks import simulate
@@ -39,6 +41,7 @@ class Limits(msgspec.Struct, frozen=True):
     :param walks: walk at random so often, instead of trying everything
     :param seed: which walks
     :param checkpoint: a file the search is written to when it is cut, and goes on from where it exists
+    :param every_order: of races, look also at orders that cannot matter
     """
 
     depth: int | None = None
@@ -48,6 +51,12 @@ class Limits(msgspec.Struct, frozen=True):
     checkpoint: File | None = None
     walks: int | None = None
     seed: int = 0
+    every_order: bool = False
+
+    @property
+    def whole_ways(self) -> bool:
+        """Whether a search has to know every way to a state, which partial-order reduction leaves out."""
+        return self.every_order or (self.depth, self.memory, self.checkpoint) != (None, None, None)
 
 
 #: To the depth of the scope, and to the end.
@@ -63,6 +72,7 @@ class Answer(msgspec.Struct, frozen=True):
     :param path: the way to the state that decided, as :func:`pfnlab.checker.path.path_of` reads it
     :param program: the same as a program; for a race one with a held task, where one suffices
     :param schedule: for a race: who goes on where, turn by turn
+    :param replay: the way with all that is needed to go it again (:mod:`pfnlab.checker.replay`)
     """
 
     name: str
@@ -73,6 +83,7 @@ class Answer(msgspec.Struct, frozen=True):
     path: str | None = None
     program: Program | None = None
     schedule: tuple[str, ...] = ()
+    replay: str | None = None
 
     @property
     def vacuous(self) -> bool:
@@ -184,6 +195,8 @@ def _explored(
     limits: Limits,
     progress: Callable[[Exploration[Any]], None] | None,
 ) -> Exploration[Any]:
+    if isinstance(model, RaceModel) and not limits.whole_ways:
+        return schedules.search(model, held, states=limits.states, seconds=limits.seconds, progress=progress)
     return explore(
         model,
         held,
@@ -218,7 +231,11 @@ def _answer(
     schedule: tuple[str, ...] = ()
     if path is not None and always and isinstance(model, RaceModel):
         schedule = tuple(map(str, path.actions))
-    return Answer(question.name, question.kind, question.asks, verdict, arose, way, program, schedule)
+    again = None
+    if path is not None and path.actions:
+        source = model.scope.source or model.scope.name
+        again = path_text(f"model:{model.machine.spec}", source, question.name, path)
+    return Answer(question.name, question.kind, question.asks, verdict, arose, way, program, schedule, again)
 
 
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:

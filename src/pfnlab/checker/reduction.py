@@ -10,7 +10,8 @@ state, the picked steps
    state that was expanded before.
 
 The first two are the model's promise. :func:`by_footprint` keeps it for threads that say what they touch, and
-:func:`disagreements` looks for a step that breaks it.
+:func:`disagreements` looks for a step that breaks it. Where nobody can say what a thread may still touch,
+ways can be left out that differ from others in order only: :mod:`.schedules`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ class Footprint:
     def meets(self, other: Footprint) -> bool:
         """Whether the order of the two can matter: one writes what the other reads or writes."""
         return bool(self.writes & (other.reads | other.writes) | self.reads & other.writes)
+
+    def __or__(self, other: Footprint) -> Footprint:
+        """What both together do."""
+        return Footprint(self.reads | other.reads, self.writes | other.writes)
 
 
 class Threads(Protocol[_Asked]):

@@ -78,6 +78,7 @@ class Scope(msgspec.Struct, frozen=True):
     :param tasks: processes that live at the same time, at most
     :param areas: areas with something mapped in them, of one process, at most
     :param depth: operations in a row, at most
+    :param source: what it is loaded by: its name, or its file
     """
 
     name: str
@@ -87,6 +88,7 @@ class Scope(msgspec.Struct, frozen=True):
     areas: int
     depth: int
     templates: tuple[Template, ...]
+    source: str = ""
 
     @property
     def pages(self) -> int:
@@ -113,11 +115,15 @@ class Race(msgspec.Struct, frozen=True):
 
 
 class RaceScope(msgspec.Struct, frozen=True):
-    """Races, each with every schedule."""
+    """Races, each with every schedule.
+
+    :param source: what it is loaded by: its name, or its file
+    """
 
     name: str
     says: str
     races: tuple[Race, ...]
+    source: str = ""
 
 
 def scope_names() -> list[str]:
@@ -132,15 +138,19 @@ def load_scope(name: str) -> Scope | RaceScope:
     """
     named = _NAMED.joinpath(f"{name}.toml")
     if "/" not in name and "." not in name and named.is_file():
-        return read_scope(named.read_text(encoding="utf-8"), name)
+        return _from(read_scope(named.read_text(encoding="utf-8"), name), name)
     path = Path(name)
     if not path.is_file():
         near = did_you_mean(name, scope_names())
         raise Misuse(f"there is no scope `{name}`, neither by name nor as a file{near}")
     try:
-        return read_scope(path.read_text(encoding="utf-8"), path.stem, str(path))
+        return _from(read_scope(path.read_text(encoding="utf-8"), path.stem, str(path)), str(path))
     except (OSError, UnicodeDecodeError) as trouble:
         raise Misuse(f"{path} cannot be read: {trouble}") from trouble
+
+
+def _from(scope: Scope | RaceScope, source: str) -> Scope | RaceScope:
+    return msgspec.structs.replace(scope, source=source)
 
 
 def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:

@@ -188,6 +188,10 @@ def check(
         Path | None,
         typer.Option(metavar="FILE", help="Keep a search that is cut there, and go on from it."),
     ] = None,
+    every_order: Annotated[
+        bool,
+        typer.Option("--every-order", help="Races: look also at orders of turns that cannot matter."),
+    ] = False,
     untaken: Annotated[
         bool, typer.Option("--untaken", help="List branches of the policies that were never taken.")
     ] = False,
@@ -218,7 +222,7 @@ def check(
     from pfnlab.checker.check import Limits
     from pfnlab.cli.check import CheckRequest, check_machines
 
-    limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed)
+    limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed, every_order)
     request = CheckRequest(
         *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
         differ=differ,
@@ -226,6 +230,32 @@ def check(
         watch=untaken,
     )
     return check_machines(request)
+
+
+@app.command()
+def replay(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|PATH",
+            help="What check --save or check --json wrote, the folder of a finding, "
+            "or the words of a path as check prints it.",
+        ),
+    ],
+    on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MACHINE", help="Instead of the machine it was found on; several are possible."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Go through a counterexample or a finding again, step by step.
+
+    Exit codes: 0 it shows the same as recorded, 1 something else, 2 misuse, 3 a guest was lost.
+    """
+    from pfnlab.cli.replay import ReplayRequest
+    from pfnlab.cli.replay import replay as replay_all
+
+    return replay_all(ReplayRequest(what, on or [], as_json))
 
 
 @app.command()

@@ -177,7 +177,7 @@ def confirm(checked: Checked, specs: list[str]) -> dict[str, dict[str, str]]:
         seen = run_on(one, open_machine(one.spec), [*programs, *controls])
         words = {}
         for program, model, kernel in zip(programs, predicted, seen, strict=False):
-            words[program.ops] = _comparison(program, model, kernel)
+            words[program.ops] = comparison(program, model, kernel)
         forced = iter(seen[len(programs) :])
         for answer, program in found:
             said[answer.name][one.spec] = words[program.ops]
@@ -188,7 +188,8 @@ def confirm(checked: Checked, specs: list[str]) -> dict[str, dict[str, str]]:
     return said
 
 
-def _comparison(program: Program, model: Run, kernel: Run) -> str:
+def comparison(program: Program, model: Run, kernel: Run) -> str:
+    """Whether *kernel* shows of *program* what *model* says, or where it does not."""
     verdict = judge(program, [model, kernel], {})
     fields = sorted({difference.field for difference in verdict.differences})
     if fields:

@@ -65,6 +65,7 @@ def _answer_item(answer: Answer, confirmed: dict[str, str] | None) -> dict[str, 
         "arose": answer.arose,
         "path": answer.path,
         "schedule": list(answer.schedule),
+        "replay": answer.replay,
         "program": None if answer.program is None else program_text(answer.program),
     }
     if confirmed is not None:
@@ -90,6 +91,8 @@ def check_lines(checked: Checked, confirmed: dict[str, dict[str, str]] | None = 
             yield from (f"{_INDENT}{line}" for line in op_lines(one.program))
         for machine, said in (confirmed or {}).get(one.name, {}).items():
             yield f"{_INDENT}{machine}: {said}"
+        if one.verdict == VIOLATED and one.replay is not None:
+            yield f"  again:      pfnlab replay {one.replay}"
     yield from _emptiness(checked)
     for reason in checked.cut:
         yield f"cut: {reason}"

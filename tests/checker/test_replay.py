@@ -1,0 +1,84 @@
+"""Every path a search emits goes through again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.replay import Replay, check_same, path_text, read_path
+from pfnlab.checker.scope import load_scope, scope_names
+from pfnlab.programs.model import ModelMachine
+
+#: A model that breaks something, and how far to look, for each scope.
+BROKEN = {
+    "small": ("6.1", Limits()),
+    "standard": ("6.1", Limits(depth=3)),
+    "lowmem": ("6.1", Limits(depth=3)),
+    "vfio": ("6.1", Limits(depth=3)),
+    "race": ("7.2,flush=none", Limits()),
+    "neighbours": ("6.1", Limits(depth=3)),
+    "wide": ("6.1", Limits(depth=2)),
+}
+
+
+def replayed(checked: Checked) -> list[str]:
+    """The properties whose paths go through, and decide them where they did."""
+    names = []
+    for answer in checked.answers:
+        if answer.replay is not None:
+            recorded = read_path(answer.replay)
+            again = Replay(recorded)
+            check_same(again.question, list(again.on(recorded.machine)))
+            names.append(answer.name)
+    return names
+
+
+def test_every_scope_is_looked_at() -> None:
+    """None is forgotten below."""
+    assert sorted(BROKEN) == scope_names()
+
+
+@pytest.mark.parametrize("scope", BROKEN)
+def test_every_path_goes_through(scope: str) -> None:
+    """Of properties that are broken, and of those that are reached."""
+    spec, limits = BROKEN[scope]
+    checked = check(ModelMachine(spec), load_scope(scope), limits=limits)
+
+    assert [one.name for one in checked.answers if one.path not in (None, "0")] == replayed(checked) != []
+
+
+@pytest.mark.parametrize("scope", ["small", "race"])
+def test_so_do_those_of_random_walks(scope: str) -> None:
+    """Whose programs are made shorter; the path is as it was found."""
+    spec, _ = BROKEN[scope]
+    checked = check(ModelMachine(spec), load_scope(scope), limits=Limits(walks=40, seed=1))
+
+    assert replayed(checked)
+
+
+def test_a_scope_of_ones_own_is_found_by_its_file(tmp_path: Path) -> None:
+    """With a folder whose name has a blank in it."""
+    file = tmp_path / "my own" / "mine.toml"
+    file.parent.mkdir()
+    file.write_text(
+        'devices = ["bar: pci, 2 pages"]\ntasks = 1\nareas = 1\ndepth = 3\n'
+        'operations = ["new = mmap bar[0:2] wc shared rw", "munmap <first>", "munmap <last>"]\n'
+    )
+
+    checked = check(ModelMachine("6.1"), load_scope(str(file)))
+
+    assert "exact" in replayed(checked)
+
+
+def test_text_and_path_are_the_same() -> None:
+    """What is written is what is read."""
+    from pfnlab.checker.path import Path as Way
+
+    way: Way[object] = Way(1, (3, 0), ("this", "that"))
+
+    recorded = read_path(path_text("model:7.2", "race", "told_free", way))
+
+    assert ("model:7.2", "race", "told_free", 1) == recorded[:4]
+    assert [3, 0] == [choice for choice, _ in recorded.steps]

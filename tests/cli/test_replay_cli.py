@@ -1,0 +1,169 @@
+"""``pfnlab replay``: what check prints and keeps, and findings, once more; what was changed is noticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from asking import Ask
+
+from pfnlab.fuzz.filing import Folder, Found
+from pfnlab.fuzz.signature import signature_of
+from pfnlab.programs.load import load_text
+from pfnlab.programs.model import ModelMachine
+
+LEAK = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk"
+RACE = ("--on", "model:7.2,flush=none", "--scope", "race", "--property", "told_free")
+
+
+def printed(out: str) -> list[str]:
+    """The words behind ``pfnlab replay``, of each counterexample."""
+    return [line.partition("pfnlab replay ")[2] for line in out.splitlines() if "pfnlab replay " in line]
+
+
+def test_what_check_prints_can_be_typed(ask: Ask) -> None:
+    """The words of a path are arguments as they stand, quoted or not: 0."""
+    (words,) = printed(ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak").out)
+
+    assert LEAK == words
+    for answer in (ask("replay", *words.split()), ask("replay", words)):
+        assert 0 == answer.code
+        assert ["holds", "holds", "VIOLATED"] == [line.split()[-1] for line in answer.out.splitlines()[1:4]]
+        assert "shows the same" == answer.out.splitlines()[-1]
+
+
+def test_a_race_is_gone_through_turn_by_turn(ask: Ask) -> None:
+    """The schedule of a race, and what the property says of each turn."""
+    (words,) = printed(ask("check", *RACE).out)
+
+    answer = ask("replay", words)
+
+    assert 0 == answer.code
+    assert "  5  main goes on in unlink           -" in answer.out
+    assert "  7  t: unmap_mapping_range bar[0:2]  VIOLATED" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("path", "step", "said"),
+    [
+        (LEAK.replace("/1dzm", "/2dzm"), 2, "is another step than the one recorded"),
+        (LEAK.replace("/1dzm", "/1dzn"), 2, "is another step than the one recorded"),
+        (LEAK.replace("/0cyk", "/99cyk"), 3, "and 99 was recorded"),
+        (LEAK.replace("/0cyk", ""), 2, "was VIOLATED, and now is holds"),
+        (LEAK.replace("no_leak", "freed_once"), 2, "was undecided, and now is VIOLATED"),
+        (LEAK.replace("model:6.1", "model:7.2"), 3, "now is -"),
+        (LEAK.replace(" 0/", " 5/"), 1, "there is no beginning 5"),
+    ],
+)
+def test_a_path_that_was_changed_is_noticed(ask: Ask, path: str, step: int, said: str) -> None:
+    """The step that is another one is named: 1."""
+    answer = ask("replay", path)
+
+    assert 1 == answer.code
+    assert f"step {step}: " in answer.out + answer.err
+    assert said in answer.out + answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (LEAK.replace("path 1", "path 2"), "is of version 2"),
+        (LEAK.replace("/1dzm", "/1"), "is no way"),
+        (LEAK.replace("no_leak ", ""), "is no path"),
+        (LEAK.replace("no_leak", "no_leek"), "did you mean `no_leak`"),
+        (LEAK.replace("small", "smal"), "did you mean `small`"),
+        (LEAK.replace("model:6.1", "qemu:6.1"), "is no model"),
+        ("nowhere.pfn", "there is no file"),
+    ],
+)
+def test_what_is_no_recording_is_refused(ask: Ask, words: str, said: str) -> None:
+    """With what to write instead: 2."""
+    answer = ask("replay", words)
+
+    assert 2 == answer.code
+    assert said in answer.err
+
+
+def test_another_model_does_otherwise(ask: Ask) -> None:
+    """--on goes through the same steps elsewhere, by name, and says where it is otherwise: 1."""
+    leak = ask("replay", LEAK, "--on", "model:6.1", "--on", "model:7.2")
+    race = ask("replay", printed(ask("check", *RACE).out)[0], "--on", "model:7.2")
+
+    assert (1, 1) == (leak.code, race.code)
+    assert "model:7.2, scope small" in leak.out
+    assert "step 5: `main goes on in unlink` was recorded, and here it is" in race.out
+
+
+def test_saved_programs_are_replayed(ask: Ask, tmp_path: Path) -> None:
+    """Of sequences and of races; on a model that is right, something else is shown."""
+    ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--save", tmp_path)
+    ask("check", *RACE, "--save", tmp_path)
+
+    for name in ("no_leak.pfn", "told_free.pfn"):
+        assert 0 == ask("replay", tmp_path / name).code
+        assert 1 == ask("replay", tmp_path / name, "--on", "model:7.2").code
+
+
+def test_a_saved_program_that_was_changed_is_noticed(ask: Ask, tmp_path: Path) -> None:
+    """Without its last operation it breaks nothing."""
+    ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--save", tmp_path)
+    file = tmp_path / "no_leak.pfn"
+    file.write_text(file.read_text().replace("munmap a[1:4]", "munmap a[1:3]"))
+
+    answer = ask("replay", file)
+
+    assert 1 == answer.code
+    assert "step 3: behind `munmap a[1:3]` no_leak was VIOLATED" in answer.out
+
+
+def test_a_program_of_nothing_is_refused(ask: Ask, program: Path) -> None:
+    """A program whose title names no property is for run."""
+    answer = ask("replay", program)
+
+    assert 2 == answer.code
+    assert "`pfnlab run`" in answer.err
+
+
+def test_what_check_prints_as_json(ask: Ask, tmp_path: Path) -> None:
+    """Every counterexample in it; one whose schedule was changed is noticed."""
+    kept = tmp_path / "kept.json"
+    kept.write_text(ask("check", *RACE, "--json").out)
+    same = ask("replay", kept, "--json")
+    kept.write_text(kept.read_text().replace("main goes on in rmap_del", "main goes on in vm_area_free"))
+    other = ask("replay", kept)
+
+    assert (0, 1) == (same.code, other.code)
+    found = json.loads(same.out)
+    assert ("pfnlab-replay/1", True, 7) == (found["format"], found["same"], len(found["steps"]))
+    assert "step 6: `main goes on in vm_area_free` was recorded" in other.out
+
+
+def test_json_without_a_counterexample_is_refused(ask: Ask, tmp_path: Path) -> None:
+    """Where everything holds there is nothing to replay."""
+    kept = tmp_path / "kept.json"
+    asked = "check", "--on", "model:7.2", "--scope", "small", "--property", "no_leak", "--json"
+    kept.write_text(ask(*asked).out)
+
+    answer = ask("replay", kept)
+
+    assert 2 == answer.code
+    assert "records no counterexample" in answer.err
+
+
+def test_a_finding_is_replayed(ask: Ask, tmp_path: Path) -> None:
+    """By its folder or its program; machines that do the same, or differ otherwise, are something else."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n"
+    )
+    runs = [ModelMachine(spec).run([program])[0] for spec in ("6.12", "7.2")]
+    signature = signature_of(program, runs)
+    assert signature is not None
+    found = Found(signature, program, tuple(runs), "random 1:2", 2, (1, 1))
+    folder = tmp_path / Folder(tmp_path).file(found)
+
+    assert 0 == ask("replay", folder).code
+    assert 0 == ask("replay", folder / "program.pfn").code
+    other = ask("replay", folder, "--on", "model:7.2", "--on", "model:7.3")
+    assert 1 == other.code
+    assert "the machines do the same" in other.out
