@@ -288,7 +288,7 @@ _PROTECT = (
     Mutant(
         "a first anonymous page uses the reverse map of a neighbour",
         "mm/fault.py",
-        "        vma.anon_vma = above.reusable_anon_vma()",
+        "        vma.anon_vma = below.reusable_anon_vma()",
         "        vma.anon_vma = None",
     ),
 )

@@ -77,7 +77,7 @@ from pfnlab.programs.walk_calls import (
     Walk,
     Walker,
 )
-from pfnlab.programs.words import ANON
+from pfnlab.programs.words import ANON, PROTS
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 #: Ordinary memory takes any of them.
@@ -233,6 +233,8 @@ class Calls:
         name = places.area(rather)
         if kind in ADVICE:
             return Madvise(places.span(name), kind)
+        if kind in PROTS:
+            return Mprotect(places.span(name), kind)
         match kind:
             case "mprotect":
                 return Mprotect(

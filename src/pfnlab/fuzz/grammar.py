@@ -64,8 +64,8 @@ _VFIO_RATE = 0.3
 #: How many programs have a device that comes and goes, where they may.
 _SLOT_RATE = 0.1
 
-#: How often one of these rows is begun where it could be.
-_PLANNED = 0.3
+#: How often one of these rows is begun where it could be, and where most can be said about it.
+_PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.7}
 
 #: How often the next operation is one of those before, once more.
 _AGAIN = 0.1
@@ -199,8 +199,9 @@ class _Drawing:
             self.calls.filled.add(call.name)
         if isinstance(call, Mmap) and call.source.name == ANON:
             self.calls.ordinary.add(call.over.name if call.over is not None else call.name or "")
-        plans = PLANS.get(kind_of(call), ())
-        if plans and not self.planned and self.random.random() < _PLANNED:
+        kind = kind_of(call)
+        plans = PLANS.get(kind, ())
+        if plans and not self.planned and self.random.random() < _PLANNED_RATHER.get(kind, _PLANNED):
             self.planned = list(self.random.choice(plans))
 
     def kind(self) -> str:
@@ -227,8 +228,10 @@ class _Drawing:
             kind = "fork" if early and draw.random() < 0.9 else kind
             task = self.tasks[0] if early else draw.choice(self.tasks[1:])
         else:
-            # What children have is the parent's.
-            task = self.tasks[0] if draw.random() < 0.4 else draw.choice(self.tasks)
+            # What children have is the parent's; in a row, who was just born may well act.
+            born = self.places.stays and isinstance(self.ops[-1].call, Fork) and draw.random() < 0.5
+            first = draw.random() < 0.4
+            task = self.tasks[-1] if born else self.tasks[0] if first else draw.choice(self.tasks)
         call = self.call(kind)
         return Op(call, task, fail=self.fail(call))
 

@@ -90,7 +90,7 @@ ALL = " all"
 
 #: What often follows in a program that means something: a page is written, shared with a child and written
 #: again; ordinary memory is touched and then changed. Chance alone comes by such rows too seldom. A word of
-#: advice stands for madvise with it.
+#: advice stands for madvise with it, a protection for mprotect to it.
 PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap anon": (
         ("write", "mprotect"),
@@ -104,11 +104,10 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("mlock",),
         ("mremap to",),
         ("mprotect", "read"),
-        ("mprotect", "write", "mprotect all"),
-        ("write", "mprotect", "write", "mprotect all"),
-        ("write", "mprotect", "fork", "mprotect all"),
-        ("write", "fork", "mmap over", "mprotect all"),
-        ("mprotect", "mseal", "madvise"),
+        *(("rw all", "rwx", "populate_write all", "rw all"),) * 2,
+        *(("rw all", "populate_write all", "write", "r", "fork", "rw all"),) * 2,
+        *(("rw all", "read", "r", "populate_write all", "fork", "rw all"),) * 2,
+        *(("r all", "mseal all", "dontneed"), ("r all", "mseal all", "dontfork")),
     ),
     "mmap": (
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
@@ -128,7 +127,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
     "memory_disable": (("read",), ("memory_enable", "read")),
     "mprotect": (("read",), ("write",)),
-    "mseal": (("munmap",), ("mmap over",), ("mprotect",), ("madvise",), ("madvise",)),
+    "mseal": (("munmap",), ("mmap over",), ("mprotect",), ("dontneed",), ("dontfork",)),
     "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
     "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
 }

@@ -111,7 +111,7 @@ class Places:
         stays = self._last is not None and (not rather or self._last.name in rather) and self.stays
         if rather and not stays and self._random.random() < 0.7:
             return self._random.choice(sorted(rather))
-        if self._last is not None and self._random.random() < (0.85 if self.stays else 0.5):
+        if self._last is not None and self._random.random() < (0.95 if self.stays else 0.5):
             return self._last.name
         used = [name for name, pieces in self._pieces.items() if pieces]
         if used and self._random.random() < 0.85:
