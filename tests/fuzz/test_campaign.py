@@ -70,7 +70,7 @@ def test_models_that_differ_are_found_shrunk_and_filed(tmp_path: Path) -> None:
     """Another tracker shows in a single operation, which is filed and runs again."""
     began = state(*OTHER)
     campaign = Campaign(models(*OTHER), began, Folder(tmp_path))
-    campaign.run(programs=40, most=2)
+    campaign.run(programs=200, most=2)
 
     assert Outcome.DISCOVERY is outcome(began)
     assert 2 == len(began.findings) == len(list(tmp_path.iterdir()))
@@ -95,7 +95,7 @@ def test_a_finding_is_filed_once_and_counted(tmp_path: Path) -> None:
 def test_what_does_not_repeat_is_unstable(tmp_path: Path) -> None:
     """It is said with its rate and not filed; the question stays open."""
     began = state("model:7.2", "moody")
-    Campaign({"model:7.2": ModelMachine("7.2"), "moody": Moody(9)}, began, Folder(tmp_path)).run(programs=9)
+    Campaign({"model:7.2": ModelMachine("7.2"), "moody": Moody(9)}, began, Folder(tmp_path)).run(programs=12)
 
     assert ({}, []) == (began.findings, list(tmp_path.iterdir()))
     assert [(1, 4)] == [(one.shown, one.runs) for one in began.unstable]

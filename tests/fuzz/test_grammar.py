@@ -17,6 +17,7 @@ from pfnlab.programs.form import from_json, to_json
 from pfnlab.programs.load import load_text
 from pfnlab.programs.ops import ADVICE, is_held, tasks_of
 from pfnlab.programs.walk_calls import Walk, Walker
+from pfnlab.programs.words import PROTS
 
 NUMBERS = st.integers(0, 1 << 32)
 _ANY = st.booleans()
@@ -117,11 +118,11 @@ def test_no_more_than_four_tasks_live() -> None:
 
 
 def test_rows_are_of_things_there_are() -> None:
-    """Every step of a row is a kind of operation, or advice, perhaps on all of an area."""
+    """Every step of a row is a kind of operation, advice or a protection, perhaps on all of an area."""
     steps = {step for rows in PLANS.values() for row in rows for step in row}
     kinds = Vocabulary(driver=True, vfio=True).kinds
 
-    assert {step.removesuffix(ALL) for step in steps} <= set(kinds) | set(ADVICE)
+    assert {step.removesuffix(ALL) for step in steps} <= set(kinds) | set(ADVICE) | PROTS
     assert set(PLANS) <= set(kinds)
 
 
