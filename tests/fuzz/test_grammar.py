@@ -118,11 +118,13 @@ def test_no_more_than_four_tasks_live() -> None:
 
 
 def test_rows_are_of_things_there_are() -> None:
-    """Every step of a row is a kind of operation, advice or a protection, perhaps on all of an area."""
+    """Every step of a row is an operation, advice, a protection or a walker, perhaps on all of an area."""
     steps = {step for rows in PLANS.values() for row in rows for step in row}
     kinds = Vocabulary(driver=True, vfio=True).kinds
 
-    assert {step.removesuffix(ALL) for step in steps} <= set(kinds) | set(ADVICE) | PROTS
+    assert {step.removesuffix(ALL) for step in steps} <= set(kinds) | set(ADVICE) | PROTS | set(
+        get_args(Walker)
+    )
     assert set(PLANS) <= set(kinds)
 
 

@@ -440,21 +440,3 @@ def test_the_driver_asks_for_the_mode_it_was_told_alone(series: str) -> None:
     run = ModelMachine(series).run_one(load_text(text), check=True)
 
     assert ["bar[0:4] wc"] == [str(entry) for entry in run.steps[1].book]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        # Right behind what moves, and behind the rest of its VMA.
-        "mremap a[1] 1 page maymove fixed dontunmap over a[2]",
-        "mremap a[0] 1 page maymove fixed dontunmap over a[2]",
-    ],
-)
-def test_what_series_merge_each_in_their_own_way_is_refused(line: str) -> None:
-    """MREMAP_DONTUNMAP to a place that meets the VMA it leaves."""
-    head = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 4 pages\n\n"
-
-    (run,) = ModelMachine("7.3").run([load_text(f"{head}a = mmap anon[0:2] private rw\n{line}\n")])
-
-    assert run.lost is not None
-    assert "MREMAP_DONTUNMAP" in run.lost

@@ -78,7 +78,7 @@ def explore(
             search.settings["depth"] = depth
         search.begin(resume)
         with interrupts() as interrupted:
-            limits = _Limits(states, seconds, stop_at_first, interrupted)
+            limits = Limits(states, seconds, stop_at_first, interrupted)
             search.run(limits, progress, save)
         if save is not None and search.found.cut:
             search.write(save)
@@ -86,8 +86,14 @@ def explore(
         return search.found
 
 
-class _Limits:
-    """When to end a search that could go on."""
+class Limits:
+    """When to end a search that could go on.
+
+    :param states: distinct states, about
+    :param seconds: time at most
+    :param first: end with the first violation
+    :param interrupted: set when the user wants it to end
+    """
 
     def __init__(
         self, states: int | None, seconds: float | None, first: bool, interrupted: threading.Event
@@ -170,7 +176,7 @@ class _Search(Generic[State]):
 
     def run(
         self,
-        limits: _Limits,
+        limits: Limits,
         progress: Callable[[Exploration[State]], None] | None,
         save: File | None,
     ) -> None:

@@ -269,6 +269,10 @@ def _form(cls: type) -> tuple[str, int]:
         *(("l", list), ("d", dict), ("s", (set, frozenset))),
     ]
     form = next((form for form, kinds in forms if issubclass(cls, kinds)), "O")
+    ours = all(getattr(cls, name) is getattr(object, name) for name in ("__reduce__", "__reduce_ex__"))
+    if (form == "O" and not ours) or (form in "lds" and cls not in (list, dict, set, frozenset)):
+        # It holds what is no attribute, as a deque, a Counter or an iterator does.
+        form = "f"
     _FORMS[cls] = form, _class_name(cls)
     return _FORMS[cls]
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence, Set
 
 from pfnlab.checker.exploration import Exploration
+from pfnlab.checker.explore import Limits
 from pfnlab.checker.interrupts import interrupts
 from pfnlab.checker.path import Path, path_along
 from pfnlab.checker.property import Property
@@ -48,16 +49,11 @@ def search(
     found = search.found
     begin = told = time.monotonic()
     with interrupts() as interrupted:
+        limits = Limits(states, seconds, False, interrupted)
         while search.waiting:
             found.seconds, found.frontier = time.monotonic() - begin, len(search.waiting)
-            left = f"{found.frontier:,} states not expanded"
-            if states is not None and found.states >= states:
-                found.cut.append(f"states: {found.states:,} found, {left}")
-            elif seconds is not None and found.seconds >= seconds:
-                found.cut.append(f"seconds: {seconds:g} passed, {left}")
-            elif interrupted.is_set():
-                found.cut.append(f"interrupted: {left}")
-            if found.cut:
+            if (why := limits.passed(found)) is not None:
+                found.cut.append(why)
                 break
             if progress is not None and begin + found.seconds - told >= _TELL_SECONDS:
                 progress(found)

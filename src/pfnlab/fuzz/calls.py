@@ -235,6 +235,8 @@ class Calls:
             return Madvise(places.span(name), kind)
         if kind in PROTS:
             return Mprotect(places.span(name), kind)
+        if kind in _WALKERS:
+            return self.walk(name, kind)
         match kind:
             case "mprotect":
                 return Mprotect(
@@ -279,10 +281,13 @@ class Calls:
             return _ON_MEMORY[kind](self.memory())
         return _RANGED.get(kind, Munmap)(places.span(name))
 
-    def walk(self, name: str) -> Walk:
-        """Another way to pages of area *name*; what a userfaultfd does to ordinary memory has no rule."""
+    def walk(self, name: str, kind: str = "walk") -> Walk:
+        """Another way to pages of area *name*; what a userfaultfd does to ordinary memory has no rule.
+
+        :param kind: which, by the walker's name
+        """
         draw, places = self._random, self._places
-        walker = draw.choice(_WALKERS)
+        walker = next((one for one in _WALKERS if one == kind), draw.choice(_WALKERS))
         while walker == "userfaultfd" and (name in self.ordinary or draw.random() < 0.5):
             walker = draw.choice(_WALKERS)
         value = draw.randrange(1, 100) if walker in STORING_WALKERS else None

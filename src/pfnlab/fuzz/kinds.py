@@ -90,7 +90,7 @@ ALL = " all"
 
 #: What often follows in a program that means something: a page is written, shared with a child and written
 #: again; ordinary memory is touched and then changed. Chance alone comes by such rows too seldom. A word of
-#: advice stands for madvise with it, a protection for mprotect to it.
+#: advice stands for madvise with it, a protection for mprotect to it, a walker for that way to a page.
 PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap anon": (
         ("write", "mprotect"),
@@ -108,6 +108,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("rw all", "populate_write all", "write", "r", "fork", "rw all"),) * 2,
         *(("rw all", "read", "r", "populate_write all", "fork", "rw all"),) * 2,
         *(("r all", "mseal all", "dontneed"), ("r all", "mseal all", "dontfork")),
+        *(("rw all", "write", "fork", "vmsplice"), ("rw all", "write", "r", "futex_wake")),
     ),
     "mmap": (
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
@@ -129,7 +130,10 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mprotect": (("read",), ("write",)),
     "mseal": (("munmap",), ("mmap over",), ("mprotect",), ("dontneed",), ("dontfork",)),
     "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
-    "write": (("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
+    "write": (
+        *(("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
+        *(("fork", "vmsplice"), ("r", "futex_wake")),
+    ),
 }
 
 #: Kinds that end tasks or make them, which has no place in the middle of a schedule.

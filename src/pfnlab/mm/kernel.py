@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
@@ -118,6 +119,16 @@ class Kernel:
         self.tasks[comm] = task
         self._current = task
         return task
+
+    @contextmanager
+    def as_init(self) -> Iterator[None]:
+        """What the first process does meanwhile, which is none of the program."""
+        current, mm = self._current, MmStruct(self)
+        self._current = Task("init", 1, mm)
+        try:
+            yield
+        finally:
+            self._current = current
 
     @property
     def current_comm(self) -> str:

@@ -170,7 +170,10 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
         case ReadMemtypeList():
             kernel.book.debugfs()
         case MemoryDisable(device=device) | MemoryEnable(device=device):
-            _vfio(kernel, places, device).set_memory(isinstance(call, MemoryEnable))
+            # Where it is the first operation on the device, the agent opens it.
+            with kernel.as_init():
+                opened = _vfio(kernel, places, device)
+            opened.set_memory(isinstance(call, MemoryEnable))
         case VfioClose(device=device):
             # The agent has the descriptor, and what the agent does is no part of an order.
             with kernel.trace.unseen():

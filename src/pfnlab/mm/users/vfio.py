@@ -40,6 +40,7 @@ class VfioDevice:
     :ivar memory: the memory space bit of its command register
     :ivar open: there is a descriptor
     :ivar claimed: its BAR, from when the device is opened or from its first mapping on
+    :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
     :ivar vmas: every VMA of it
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
     """
@@ -50,6 +51,7 @@ class VfioDevice:
     memory: bool = True
     open: bool = True
     claimed: Resource | None = None
+    refused: int = 0
     vmas: set[Vma] = field(default_factory=set)
     filled: list[Vma] = field(default_factory=list)
     kind: str = "vfio"
@@ -68,7 +70,11 @@ class VfioDevice:
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
                 ioremap(self.kernel, REGISTERS, CacheMode.UC_MINUS)
-                self._claim()
+                try:
+                    self._claim()
+                except ModelledErrno as refused:
+                    # The device is open all the same, and mmap says what went wrong.
+                    self.refused = refused.errno
 
     @property
     def noexec(self) -> bool:
@@ -91,6 +97,8 @@ class VfioDevice:
         first = vma.pgoff - BAR_OFFSET
         if not vma.flags & VM_SHARED or first < 0 or first + vma.nr > self.pages.nr:
             raise ModelledErrno(errno.EINVAL)
+        if self.refused:
+            raise ModelledErrno(self.refused)
         self._claim()
         vma.page_prot = pgprot_noncached(vma.page_prot, self.kernel.platform.pat)
         vma.flags |= VM_REMAP
@@ -207,10 +215,12 @@ class VfioDevice:
 
     def _release(self) -> None:
         """With neither descriptor nor mapping the device is closed: the driver gives its BAR back."""
-        if self.open or self.vmas or self.claimed is None:
+        if self.open or self.vmas:
             return
         if self.kernel.profile.vfio_claims_when_opened:
             iounmap(self.kernel, REGISTERS)
+        if self.claimed is None:
+            return
         iounmap(self.kernel, self.bar)
         self.kernel.release(self.claimed)
         self.claimed = None
