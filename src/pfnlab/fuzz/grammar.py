@@ -65,7 +65,7 @@ _VFIO_RATE = 0.3
 _SLOT_RATE = 0.1
 
 #: How often one of these rows is begun where it could be, and where most can be said about it.
-_PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.7}
+_PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
 
 #: How often the next operation is one of those before, once more.
 _AGAIN = 0.1

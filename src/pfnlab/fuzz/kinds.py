@@ -105,10 +105,11 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("mremap to",),
         ("mprotect", "read"),
         *(("rw all", "rwx", "populate_write all", "rw all"),) * 2,
-        *(("rw all", "populate_write all", "write", "r", "fork", "rw all"),) * 2,
+        *(("rw all", "populate_write all", "write", "r", "fork", "rw all"),) * 3,
         *(("rw all", "read", "r", "populate_write all", "fork", "rw all"),) * 2,
         *(("r all", "mseal all", "dontneed"), ("r all", "mseal all", "dontfork")),
-        *(("rw all", "write", "fork", "vmsplice"), ("rw all", "write", "r", "futex_wake")),
+        *(("rw all", "write", "fork", "process_vm_readv"),) * 2,
+        ("rw all", "write", "r", "futex_wake"),
     ),
     "mmap": (
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
@@ -132,7 +133,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
     "write": (
         *(("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
-        *(("fork", "vmsplice"), ("r", "futex_wake")),
+        *(("fork", "process_vm_readv"), ("r", "futex_wake")),
     ),
 }
 
