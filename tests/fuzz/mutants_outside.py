@@ -119,8 +119,8 @@ _VFIO = (
     Mutant(
         "the last mapping closes the device",
         "mm/users/vfio.py",
-        "if self.open or self.vmas or self.claimed is None:",
-        "if self.open or self.claimed is None:",
+        "if self.open or self.vmas:",
+        "if self.open:",
     ),
     Mutant(
         "a copied mapping starts empty",
