@@ -28,6 +28,14 @@ def test_it_is_said_once(series: str) -> None:
     assert [1, 0] == [len(step.log) for step in steps[1:]]
 
 
+def test_it_is_said_once_whoever_calls() -> None:
+    """The kernel says it once per boot, not once for each task."""
+    call = "remap_file_pages a[0:4] bar[4:8] wc"
+    *_, parent, child = run("7.2", "a = mmap bar[0:8] wc private rw", "c = fork", call, f"c: {call}")
+
+    assert [1, 0] == [len(parent.log), len(child.log)]
+
+
 @every_series
 def test_past_the_file_leaves_a_hole(series: str) -> None:
     """mmap clears the way before the file refuses."""

@@ -146,8 +146,8 @@ class Kernel:
         return f"{self.current_comm}:{self.current_pid}"
 
     def pr_warn_once(self, line: str) -> None:
-        """Print a line that is printed once per boot; the call site is told apart by its text."""
-        site = line.split(":", 1)[-1]
+        """Print a line that is printed once per boot, whoever is the first: its text tells the call site."""
+        site = line.replace(f"{self.current_comm} ({self.current_pid})", "")
         if site not in self._warned:
             self._warned.add(site)
             self.trace.printk(line)
