@@ -21,7 +21,7 @@ from .path import path_along
 from .property import Property
 from .reduction import Ample
 from .trail import Trail
-from .visited import Keeping, Keys, Numbered, Spilling
+from .visited import Keeping, Keys, Numbered, Spilling, Visited
 
 _TELL_SECONDS, _SAVE_SECONDS = 1.0, 60.0
 
@@ -118,7 +118,7 @@ class Limits:
 class _Search(Generic[State]):
     """A search under way."""
 
-    visited: Keys | Numbered | Spilling
+    visited: Visited
     numbers: Numbered | None = None
     settings: dict[str, object]
 
