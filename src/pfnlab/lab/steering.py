@@ -135,13 +135,13 @@ class Steering:
         hit = self.meet(injection, operation, limit)
         forced = hit is not None and hit.calls == injection.nth
         called_from = self.force(hit, injection.returns) if hit and forced else None
-        passed = hit is not None and not hit.calls
-        inlined = passed and not self._leads_to(injection.inside or "", injection.function)
+        inside = injection.inside if hit is not None and not hit.calls else None
+        inlined = inside is not None and not self._leads_to(inside, injection.function)
         self.go()
         result = operation.result(limit)
         if inlined:
-            where = f"{injection.function} in {injection.inside}"
-            raise Undecided(f"there is no call of {where} here: this kernel has inlined it")
+            where = f"{injection.function} in {inside} here, nor a way to one but by pointers"
+            raise Undecided(f"there is no call of {where}: this kernel may have inlined it")
         return Injected(result, forced, hit.calls if hit else 0, called_from)
 
     def known(self, injection: Injection) -> None:

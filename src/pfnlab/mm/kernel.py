@@ -123,8 +123,9 @@ class Kernel:
     @contextmanager
     def as_init(self) -> Iterator[None]:
         """What the first process does meanwhile, which is none of the program."""
-        current, mm = self._current, MmStruct(self)
-        self._current = Task("init", 1, mm)
+        current = self._current
+        assert current is not None
+        self._current = replace(current, comm="init", pid=1)
         try:
             yield
         finally:

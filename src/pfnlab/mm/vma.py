@@ -207,9 +207,10 @@ class Vma:
         if theirs is not None:
             return mine is theirs
         profile = self.mm.kernel.profile
-        if not profile.faulted_joins_unfaulted or origin == "changed":
-            return profile.faulted_joins_unfaulted and not mine.inherited
-        return origin == "grown" or not (mine.inherited and profile.copy_minds_fork)
+        if not profile.faulted_joins_unfaulted:
+            return False
+        minds_fork = origin == "changed" or (origin == "copied" and profile.copy_minds_fork)
+        return not (mine.inherited and minds_fork)
 
     def reusable_anon_vma(self) -> AnonVma | None:
         """Its reverse map, where a neighbour may put its first anonymous page there too."""
