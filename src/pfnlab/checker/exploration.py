@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal
 
@@ -47,6 +47,21 @@ class Exploration(Generic[State]):
     frontier: int = 0
     expanded: int = 0
     note: str = ""
+
+    def reached(self, depth: int, state: State, way: Callable[[], Path[State]]) -> None:
+        """Count a new state, and hold the properties against it.
+
+        :param way: the way there, asked for only where the state decides a property
+        """
+        if depth == len(self.growth):
+            self.growth.append(0)
+        self.growth[depth] += 1
+        self.depth = max(self.depth, depth)
+        for asked in self.properties:
+            if asked.premise is None or asked.premise(state):
+                self.premises[asked.name] += 1
+                if asked.name not in self.discoveries and asked.holds(state) == (asked.kind == "sometimes"):
+                    self.discoveries[asked.name] = way()
 
     @property
     def rate(self) -> float:

@@ -265,20 +265,11 @@ class _Search(Generic[State]):
 
     def _admit(self, number: int, at: int, state: State) -> None:
         """Count a new state, hold the properties against it, and let it wait."""
-        found = self.found
         if self.numbers is not None:
             self.closed.append(0)
         if self.reopens:
             self.depths.append(at)
-        if at == len(found.growth):
-            found.growth.append(0)
-        found.growth[at] += 1
-        found.depth = max(found.depth, at)
-        for asked in self.properties:
-            if asked.premise is None or asked.premise(state):
-                found.premises[asked.name] += 1
-                if asked.name not in found.discoveries and asked.holds(state) == (asked.kind == "sometimes"):
-                    found.discoveries[asked.name] = path_along(self.model, *self.trail.way_to(number))
+        self.found.reached(at, state, lambda: path_along(self.model, *self.trail.way_to(number)))
         self.frontier.add(number, at, state)
 
 

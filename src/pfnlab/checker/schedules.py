@@ -75,7 +75,7 @@ class Schedules:
     """
 
     def __init__(self, model: RaceModel, properties: Sequence[Property[Raced]], look: Look) -> None:
-        self._model, self._properties, self._look = model, properties, look
+        self._model, self._look = model, look
         self.found = Exploration(properties)
         self.waiting: deque[tuple[Raced, Sequence[int], _Asleep]] = deque()
         #: By the key of a state, the tasks that never went on there.
@@ -103,26 +103,14 @@ class Schedules:
         known = self._asleep.get(key)
         if known is None:
             self._asleep[key] = asleep.keys()
-            self._admit(state)
+            self.found.states += 1
+            self.found.reached(len(state.moment.schedule), state, lambda: way_to(self._model, state))
             self.waiting.append((state, [task for task in state.able if task not in asleep], asleep))
         elif awake := known - asleep.keys():
             # On this way nobody has looked at them before, as on each way so far.
             self._asleep[key] = known & asleep.keys()
             still = {one: its for one, its in asleep.items() if one in known}
             self.waiting.append((state, sorted(awake), still))
-
-    def _admit(self, state: Raced) -> None:
-        found, at = self.found, len(state.moment.schedule)
-        found.states += 1
-        if at == len(found.growth):
-            found.growth.append(0)
-        found.growth[at] += 1
-        found.depth = max(found.depth, at)
-        for asked in self._properties:
-            if asked.premise is None or asked.premise(state):
-                found.premises[asked.name] += 1
-                if asked.name not in found.discoveries and asked.holds(state) == (asked.kind == "sometimes"):
-                    found.discoveries[asked.name] = way_to(self._model, state)
 
 
 def way_to(model: RaceModel, state: Raced) -> Path[Raced]:
