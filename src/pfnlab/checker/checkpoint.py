@@ -11,6 +11,7 @@ from pathlib import Path as File
 from typing import Any
 
 from ..errors import Misuse
+from ..files import check_regular
 from .exploration import Exploration
 from .model import Model
 from .property import Property
@@ -65,6 +66,7 @@ def read(file: File) -> Checkpoint:
     """
     :raises Misuse: *file* is not there or holds no search
     """
+    check_regular(file, "search")
     try:
         with file.open("rb") as source:
             if source.read(len(_MAGIC)) != _MAGIC:

@@ -13,6 +13,7 @@ import msgspec
 from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write
 from pfnlab.programs.compare import Outcome, Verdict, judge
 from pfnlab.programs.form import program_hash
 from pfnlab.programs.load import load_program
@@ -110,5 +111,5 @@ def _promote(
     try:
         write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_series))
     except OSError as trouble:
-        raise Misuse(f"{golden} cannot be written: {trouble}") from trouble
+        raise cannot_write(golden, trouble) from trouble
     print(f"{golden} written", file=sys.stderr)

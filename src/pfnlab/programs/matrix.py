@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.files import MOST_RECORDED, read_bytes
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.policies.profiles import PROFILES, spec_of
@@ -59,7 +60,7 @@ class MatrixResult:
 def predict_files(paths: Sequence[Path]) -> MatrixResult:
     """Predict every case of every file.
 
-    :raises Misuse: a file cannot be read or a line is no recording
+    :raises Misuse: a file cannot be read, holds no cases, or a line is no recording
     """
     result = MatrixResult()
     for path in paths:
@@ -79,10 +80,7 @@ _KINDS: dict[bytes, type[Recorded] | type[Ordered] | type[Raced]] = {
 
 
 def _read(path: Path) -> list[Recorded | Ordered | Raced]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise Misuse(f"{path}: cannot be read: {error.strerror}") from None
+    lines = read_bytes(path, "recording", MOST_RECORDED).splitlines()
     decoders = {start: msgspec.json.Decoder(kind) for start, kind in _KINDS.items()}
     rows: list[Recorded | Ordered | Raced] = []
     for number, line in enumerate(lines, 1):
@@ -96,6 +94,8 @@ def _read(path: Path) -> list[Recorded | Ordered | Raced]:
             known = ", ".join(PROFILES)
             raise Misuse(f"{path}:{number}: kernel {row.kernel_release} has no profile: there are {known}")
         rows.append(row)
+    if not rows:
+        raise Misuse(f"{path} holds no cases: is it the right file?")
     return rows
 
 
