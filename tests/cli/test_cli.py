@@ -31,6 +31,19 @@ def test_help_names_every_verb(ask: Ask) -> None:
     assert all(f"\n  {verb} " in answer.out for verb in ("run", "fmt", "matrix", "kernels", "policies"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [(), ("run",), ("fuzz",), ("kernels",), ("kernels", "fetch"), ("policies", "matrix")],
+    ids=" ".join,
+)
+def test_help_has_a_short_name(ask: Ask, words: tuple[str, ...]) -> None:
+    """-h is --help for every verb, and for the verbs below it."""
+    short, long = ask(*words, "-h"), ask(*words, "--help")
+
+    assert (0, "") == (short.code, short.err)
+    assert long == short
+
+
 def test_no_arguments_show_the_help_as_misuse(ask: Ask) -> None:
     """A command without a verb says which there are."""
     answer = ask()

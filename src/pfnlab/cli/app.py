@@ -14,6 +14,7 @@ _PLAIN: dict[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 
 app = typer.Typer(no_args_is_help=True, **_PLAIN)

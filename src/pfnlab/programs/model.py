@@ -15,7 +15,7 @@ from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.walker import Walkers
 from pfnlab.policies.boot import boot, guards_of
-from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
+from pfnlab.policies.commits import check_asked, same_commit, with_commit, with_tracker, without_commit
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.guard import Guard, check_deterministic
@@ -190,11 +190,23 @@ def _profile(spec: str) -> Profile:
         guess = f"did you mean model:{close[0]}? " if close else ""
         raise Misuse(f"there is no kernel profile {series!r}: {guess}there are {', '.join(PROFILES)}")
     profile = PROFILES[series]
-    for change in changes:
+    for at, change in enumerate(changes):
+        _check_once(change, changes[:at])
         profile = _changed(profile, change)
     written = [change.partition("=") for change in changes]
     check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
     return profile
+
+
+def _check_once(change: str, before: Sequence[str]) -> None:
+    """Refuse to say again what a seam, a switch or a commit is to be: only one of the two could hold."""
+    name, _, value = change.partition("=")
+    for earlier in before:
+        other, _, there = earlier.partition("=")
+        commits = {name, other} <= {"with", "without"}
+        if same_commit(there, value) if commits else name == other:
+            which = "a commit" if commits else name
+            raise Misuse(f"{which} is named twice, by {earlier} and {change}: leave one out")
 
 
 def _changed(profile: Profile, change: str) -> Profile:
