@@ -137,6 +137,38 @@ def test_several_programs_print_one_object_a_line(ask: Ask, program: Path) -> No
 
 
 @pytest.mark.usefixtures("fakes")
+def test_programs_of_one_name_are_told_apart(ask: Ask, program: Path) -> None:
+    """By their paths where only folders differ, by a number where one file is given twice."""
+    other = program.parent / "b" / program.name
+    alone = program.with_name("alone.pfn")
+    other.parent.mkdir()
+    other.write_text(PROGRAM)
+    alone.write_text(PROGRAM)
+    command = ("run", program, other, alone, other, "--on", "model:6.1")
+    names = [str(program), f"{other} #1", "alone", f"{other} #2"]
+
+    lines, tables = ask(*command, "--json").out, ask(*command).out
+
+    assert names == [json.loads(line)["program"]["name"] for line in lines.splitlines()]
+    heads = " ".join(tables.split())
+    assert all(f"{name}: The middle goes first" in heads for name in names)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_one_program_needs_no_name(ask: Ask, program: Path) -> None:
+    """Its title is the first line."""
+    assert "The middle goes first" == ask("run", program).out.splitlines()[0]
+
+
+def test_the_help_explains_the_table(ask: Ask) -> None:
+    """The word and the mark that a table has are in the help of run."""
+    said = " ".join(ask("run", "-h").out.split())
+
+    assert "A row that ends in < " in said
+    assert "is LEAKED when it is reserved and nobody maps it any more" in said
+
+
+@pytest.mark.usefixtures("fakes")
 def test_several_programs_exit_with_the_worst(ask: Ask, program: Path) -> None:
     """One discovery among several programs is a discovery."""
     odd = program.with_name("odd.pfn")

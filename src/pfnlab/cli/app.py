@@ -77,7 +77,11 @@ def run(
         typer.Option(metavar="FILE.py", help="A policy of your own, in place of that of every model."),
     ] = None,
 ) -> int:
-    """Run programs on machines and print the machines side by side, differences marked."""
+    """Run programs on machines and print the machines side by side, differences marked.
+
+    A row that ends in < (a lit cell, where there are colours) is not as on the first machine. An entry of
+    the book is LEAKED when it is reserved and nobody maps it any more.
+    """
     from pfnlab.cli.run import RunRequest, run_programs
 
     asked = RunRequest(programs, on or [], as_json, steps, profile, promote, trace, tuple(policy or ()))
