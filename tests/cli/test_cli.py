@@ -137,8 +137,11 @@ def test_several_programs_print_one_object_a_line(ask: Ask, program: Path) -> No
 
 
 @pytest.mark.usefixtures("fakes")
-def test_programs_of_one_name_are_told_apart(ask: Ask, program: Path) -> None:
+def test_programs_of_one_name_are_told_apart(
+    ask: Ask, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By their paths where only folders differ, by a number where one file is given twice."""
+    monkeypatch.setenv("COLUMNS", "500")
     other = program.parent / "b" / program.name
     alone = program.with_name("alone.pfn")
     other.parent.mkdir()

@@ -21,6 +21,7 @@ from pfnlab.programs.layout import format_text
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import format_program
+from pfnlab.units import number_of
 
 PROGRAM, REPORT = "program.pfn", "report.md"
 
@@ -123,8 +124,8 @@ def report_text(found: Found, folder: Path) -> str:
         f"    {command} --steps --trace\n\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
-        f"`pfnlab fuzz`, program {found.origin} of {found.operations} operations, shrunk to "
-        f"{len(found.program.ops)}; {smallest}. It showed in {shown} of {runs} runs.\n\n"
+        f"`pfnlab fuzz`, program {found.origin} of {number_of(found.operations, 'operation')}, shrunk to "
+        f"{len(found.program.ops)}; {smallest}. It showed in {shown} of {number_of(runs, 'run')}.\n\n"
         f"Signature: {signature.key} {signature}\n"
     )
 

@@ -30,6 +30,7 @@ from pfnlab.programs.recorded import Observed, Recorded, translate, window_pages
 from pfnlab.programs.recorded_order import Ordered
 from pfnlab.programs.recorded_races import Raced
 from pfnlab.programs.recorded_verbs import Waiting, task_name
+from pfnlab.units import number_of
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
 _SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}
@@ -179,7 +180,8 @@ def _misses(program: Program, row: Recorded, spent: set[str], memory: dict[int, 
                     f"{what} recorded {recorded!r}, predicted {predicted!r}"
                 )
     if len(row.obs) != len(run.steps):
-        yield f"wrong {row.case} on {row.series}: {len(row.obs)} observations, {len(run.steps)} predicted"
+        there = number_of(len(row.obs), "observation")
+        yield f"wrong {row.case} on {row.series}: {there}, {len(run.steps)} predicted"
 
 
 def _in_window(program: Program, steps: tuple[Step, ...]) -> Iterable[Step]:
