@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from having import bootable, have
+from having import OLD, bootable, have
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.kernels import kernel_for
@@ -81,9 +81,9 @@ def test_a_torn_module_is_said_so(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_a_real_kernel_has_them() -> None:
     """In the order of their names in a guest, the device's driver last."""
-    bootable("6.1")
+    bootable(OLD)
 
-    found = have(lambda: vfio_modules(kernel_for("6.1")))
+    found = have(lambda: vfio_modules(kernel_for(OLD)))
 
     assert "vfio-pci.ko" == list(found.values())[-1].name
     assert sorted(found) == list(found)

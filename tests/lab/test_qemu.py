@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from having import bootable
+from having import OLD, bootable
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.channel import read_hello
 from pfnlab.lab.image import initramfs
 from pfnlab.lab.qemu import Guest
 
-SERIES = "6.1"
+SERIES = OLD
 AREA = 0x100000000000
 PAGES = 32
 # MAP_SHARED | MAP_FIXED_NOREPLACE, PROT_READ | PROT_WRITE

@@ -13,6 +13,7 @@ import msgspec
 from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
+from pfnlab.policies.releases import upstream
 from pfnlab.programs.compare import Outcome, Verdict, judge
 from pfnlab.programs.form import program_hash
 from pfnlab.programs.load import load_program
@@ -65,7 +66,7 @@ def _machines(request: RunRequest) -> list[Named]:
     if request.promote:
         for named in machines:
             if not named.stock:
-                raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:SERIES alone")
+                raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:VERSION alone")
     if request.profile is not None:
         check_series(request.profile)
         if not any(named.kind == "qemu" and not named.stock for named in machines):
@@ -105,10 +106,11 @@ def _promote(
 ) -> None:
     flags = " ".join(f"--on {named.spec}" for named in machines)
     made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
-    by_series = {named.series: run for named, run in zip(machines, runs, strict=True) if named.series}
+    # What a series stands for moves on; a golden names the version that ran.
+    by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)
     try:
-        write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_series))
+        write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_version))
     except OSError as trouble:
         raise Misuse(f"{golden} cannot be written: {trouble}") from trouble
     print(f"{golden} written", file=sys.stderr)

@@ -24,7 +24,7 @@ from pfnlab.lab.driver import image_with_driver
 from pfnlab.lab.driver_programs import DriverImage, needs_driver, needs_vfio
 from pfnlab.lab.image import guest_image
 from pfnlab.lab.inside import can_look_inside, with_inside
-from pfnlab.lab.kernels import SERIES, Kernel, from_file, kernel_for
+from pfnlab.lab.kernels import Kernel, from_file, kernel_for
 from pfnlab.lab.modules import vfio_modules
 from pfnlab.lab.order import trace_request
 from pfnlab.lab.placement import (
@@ -42,6 +42,7 @@ from pfnlab.lab.replies import ParsedReply, parse_reply
 from pfnlab.lab.schedule import Noise, with_notes
 from pfnlab.lab.stepper import NO_LENS, Stepped, Stepper
 from pfnlab.lab.wire import compile_program
+from pfnlab.policies.releases import is_version
 from pfnlab.programs.kmsg import once_message
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.ops import Program, is_held, uses_slot
@@ -194,7 +195,8 @@ class QemuMachine:
     """
     A kernel in QEMU as a machine programs run on; use it in a ``with`` statement.
 
-    :param kernel: a series (``6.1``), a bzImage of the user's own, or a kernel already looked up
+    :param kernel: a series (``6.1``), an exact version (``6.12.107``), a bzImage of the user's own, or a
+        kernel already looked up
     :param guests: how many guests at most; one per core when None
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries, where the guest can read them
@@ -361,7 +363,7 @@ def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, int]:
 def _kernel(kernel: str | Path | Kernel) -> Kernel:
     if isinstance(kernel, Kernel):
         return kernel
-    if isinstance(kernel, Path) or (kernel not in SERIES and Path(kernel).is_file()):
+    if isinstance(kernel, Path) or (not is_version(kernel) and Path(kernel).is_file()):
         return from_file(Path(kernel))
     return kernel_for(kernel)
 
