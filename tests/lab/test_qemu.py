@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from damages import DAMAGES
 from having import bootable
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
@@ -405,12 +406,27 @@ def test_broken_state_is_thrown_away(vmlinuz: Path, own_cache: Path):
     A state that QEMU cannot read is replaced by booting.
     """
     Guest(vmlinuz).close()
-    (state,) = (own_cache / "states").iterdir()
+    (state,) = (own_cache / "states").glob("*.state")
     state.write_bytes(b"no state")
 
     with Guest(vmlinuz) as guest:
         assert guest.hello.ptes == "ok"
     assert state.stat().st_size > 1 << 20
+
+
+@lab
+def test_damaged_state_is_not_started_from(vmlinuz: Path, own_cache: Path):
+    """
+    One bit of a guest's memory that is another one would not be noticed by QEMU; it boots instead.
+    """
+    Guest(vmlinuz).close()
+    (state,) = (own_cache / "states").glob("*.state")
+    DAMAGES["flipped"](state)
+
+    with pytest.raises(LostGuest, match="did not boot"):
+        Guest(vmlinuz, boot_limit=0)
+
+    assert not state.exists()
 
 
 @lab

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
-from pfnlab.lab.cache import cache_root
+from pfnlab.lab.cache import cache_root, forget, is_whole
 from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
 from pfnlab.lab.image import guest_image, holds
 from pfnlab.lab.modules import MODULE as VFIO_MODULE
@@ -136,12 +136,13 @@ class Guest:
             self.close()
             raise
 
-    # Start from a saved state; a state that does not come to life is thrown away.
+    # Start from a saved state; one that is damaged or does not come to life is thrown away. It is checked
+    # while QEMU reads it.
     def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
         self._launch([*command, *incoming(state)])
         self._channel.resume(requests)
         try:
-            if self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
+            if is_whole(state) and self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
                 self.hello = read_hello(self._wait("answer", _RESTORE_LIMIT))
                 with contextlib.suppress(FileNotFoundError):
                     os.utime(state)
@@ -149,7 +150,7 @@ class Guest:
         except BaseException:
             self.close()
             raise
-        state.unlink(missing_ok=True)
+        forget(state)
         self.close()
         return False
 
