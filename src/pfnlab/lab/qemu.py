@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
+from pfnlab.lab.accel import Accel
 from pfnlab.lab.cache import cache_root, forget, is_whole
 from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
 from pfnlab.lab.image import guest_image, holds
@@ -23,6 +24,9 @@ from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file
 from pfnlab.lab.slot import Slot
 
 QEMU = "qemu-system-x86_64"
+
+#: Seconds until the agent must have said hello.
+BOOT_LIMIT = 60.0
 
 #: Kernel parameters of every guest: the same addresses in every boot, less to wait for, and no DAMON
 #: statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of page-table
@@ -35,6 +39,13 @@ PARAMETERS = (
 #: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction
 #: that uses it.
 CPU_OF_SEVERAL = "max,-cx16"
+
+#: With KVM: without what a kernel does differently where it knows that it is a guest, and without a register
+#: that not every host lets its guests have.
+CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
+
+# QEMU says it and lives on, with a guest that stands still.
+_KVM_GAVE_UP = "KVM internal error"
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
@@ -66,6 +77,8 @@ class Guest:
     :param fresh: boot, even where the state of an equal machine was saved after its boot
     :param probes: a ``trace`` request (:func:`pfnlab.lab.order.trace_request`), to observe orders with
     :param shared_ram: keep its RAM in a file that others can read, `ram`
+    :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.accel.Accel`), and no
+        state is saved, for it would fit no other host
     :param extra: more arguments for QEMU; such machines are always booted
     :raises MissingTool: QEMU or a C compiler is not on this machine
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
@@ -86,11 +99,12 @@ class Guest:
         cpus: int = 1,
         slot: bool = False,
         offsets: str | None = None,
-        boot_limit: float = 60,
+        boot_limit: float = BOOT_LIMIT,
         image: Path | None = None,
         fresh: bool = False,
         probes: str = "",
         shared_ram: bool = False,
+        accel: Accel = Accel.TCG,
         extra: Sequence[str] = (),
     ) -> None:
         qemu = shutil.which(QEMU)
@@ -102,9 +116,7 @@ class Guest:
             PARAMETERS + " intel_iommu=on" * iommu + (f" pfnlab.offsets={offsets}" if offsets else "")
         )
         shape = [
-            *(qemu, "-M", "q35", "-cpu", CPU_OF_SEVERAL if cpus > 1 else "max"),
-            *("-smp", str(cpus), "-m", str(ram_mib)),
-            *("-accel", "tcg,thread=multi" if cpus > 1 else "tcg"),
+            *(qemu, "-M", "q35", *_processor(accel, cpus), "-m", str(ram_mib)),
             # vfio-pci wants an IOMMU, which has to come before other devices.
             *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
@@ -119,7 +131,7 @@ class Guest:
         state = None
         self._slot = Slot(bar_mib) if slot else None
         self._shared_ram_mib = ram_mib * shared_ram
-        if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB):
+        if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
             options = [*shape, PARAMETERS, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
@@ -178,7 +190,10 @@ class Guest:
         self._open = True
 
     def _lives(self) -> bool:
-        return self._process.poll() is None
+        return self._process.poll() is None and not self._stands()
+
+    def _stands(self) -> bool:
+        return any(_KVM_GAVE_UP in line for line in _lines(self._folder / "stderr"))
 
     def request(self, text: str, limit: float = 30) -> str:
         """
@@ -261,7 +276,10 @@ class Guest:
         panics = [line for line in console if "Kernel panic" in line or "pfnlab agent:" in line]
         if panics:
             return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
-        said = _lines(self._folder / "stderr")[-1:] or console[-1:] or ["it said nothing"]
+        said = _lines(self._folder / "stderr")
+        if self._process.poll() is None:
+            return next((line for line in said if _KVM_GAVE_UP in line), "QEMU stopped it")
+        said = said[-1:] or console[-1:] or ["it said nothing"]
         return f"QEMU ended with status {self._process.returncode} ({said[0]})"
 
     def _keep_console(self) -> None:
@@ -272,6 +290,16 @@ class Guest:
         self.console = kept
         for old in sorted(lost.glob("*.console"))[:-_CONSOLES_KEPT]:
             old.unlink(missing_ok=True)
+
+
+def _processor(accel: Accel, cpus: int) -> list[str]:
+    if accel is Accel.KVM:
+        return ["-cpu", CPU_OF_HOST, "-smp", str(cpus), "-accel", "kvm"]
+    several = cpus > 1
+    return [
+        *("-cpu", CPU_OF_SEVERAL if several else "max", "-smp", str(cpus)),
+        *("-accel", "tcg,thread=multi" if several else "tcg"),
+    ]
 
 
 # A device at *slot* that shows memory as its BAR2. Memory that is not shared costs nothing until written,
