@@ -106,6 +106,24 @@ def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         Guest(tmp_path / "vmlinuz")
 
 
+def test_console_without_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """
+    A guest that is lost where its console cannot be kept is lost, no more.
+    """
+    qemu = tmp_path / "qemu-system-x86_64"
+    qemu.write_text("#!/bin/sh\nexit 1\n")
+    qemu.chmod(0o755)
+    for name in ("image", "vmlinuz", "cache"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
+
+    with pytest.raises(LostGuest, match="status 1") as lost:
+        Guest(tmp_path / "vmlinuz", image=tmp_path / "image")
+
+    assert lost.value.console is None
+
+
 @lab
 def test_hello_names_the_series(guest: Guest):
     """

@@ -85,7 +85,8 @@ class Guest:
     """
 
     hello: Hello
-    #: The console's log; moved to ``<cache>/lost`` when the guest is lost, deleted on a clean close.
+    #: The console's log; moved to ``<cache>/lost`` when the guest is lost (and there is room), deleted on a
+    #: clean close.
     console: Path
     #: The file that is its RAM, None where that is QEMU's alone.
     ram: Path | None = None
@@ -265,8 +266,8 @@ class Guest:
         if reply is not None:
             return reply
         reason = f"it did not {what} within {limit:g} s" if self._lives() else self._last_words()
-        self._keep_console()
-        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(self.console))
+        kept = self._keep_console()
+        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(kept) if kept else None)
         self.close()
         raise self._lost
 
@@ -282,14 +283,21 @@ class Guest:
         said = said[-1:] or console[-1:] or ["it said nothing"]
         return f"QEMU ended with status {self._process.returncode} ({said[0]})"
 
-    def _keep_console(self) -> None:
+    # Where the console is now; nowhere, when there is no room for it.
+    def _keep_console(self) -> Path | None:
         lost = cache_root() / "lost"
-        lost.mkdir(parents=True, exist_ok=True)
         kept = lost / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
-        kept.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
+        try:
+            lost.mkdir(parents=True, exist_ok=True)
+            kept.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
+        except OSError:
+            with contextlib.suppress(OSError):
+                kept.unlink(missing_ok=True)
+            return None
         self.console = kept
         for old in sorted(lost.glob("*.console"))[:-_CONSOLES_KEPT]:
             old.unlink(missing_ok=True)
+        return kept
 
 
 def _processor(accel: Accel, cpus: int) -> list[str]:
