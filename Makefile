@@ -55,11 +55,10 @@ test: system-test .venv/.test
 	$(BIN)/pytest -n 2 || status=1; \
 	exit $$status
 
-# What is refused is not left lying in dist/.
+# Of what git has, not of what lies around. What is refused is not left lying in dist/.
 release: .venv/.test
-	@$(BIN)/python -m pip install -q --disable-pip-version-check build
 	rm -rf dist
-	$(BIN)/python -m build --outdir dist .
+	@$(BIN)/python tools/build_release.py dist
 	@$(BIN)/python tools/check_release.py dist/*.whl dist/*.tar.gz docs README.md || { status=$$?; rm -rf dist; exit $$status; }
 
 # Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.

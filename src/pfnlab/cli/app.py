@@ -23,6 +23,14 @@ app.add_typer(kernels, name="kernels")
 app.add_typer(policies, name="policies")
 
 Programs = Annotated[list[Path], typer.Argument(metavar="PROGRAM", help="Program files.")]
+AccelOf = Annotated[
+    str,
+    typer.Option(
+        "--accel",
+        metavar="auto|kvm|tcg",
+        help="What guests run with: KVM, QEMU's emulation (tcg, slower), or KVM where it works (auto).",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -75,11 +83,14 @@ def run(
         list[str] | None,
         typer.Option(metavar="FILE.py", help="A policy of your own, in place of that of every model."),
     ] = None,
+    accel: AccelOf = "tcg",
 ) -> int:
     """Run programs on machines and print the machines side by side, differences marked."""
     from pfnlab.cli.run import RunRequest, run_programs
+    from pfnlab.lab.accel import accel_named
 
-    asked = RunRequest(programs, on or [], as_json, steps, profile, promote, trace, tuple(policy or ()))
+    given, policies = accel_named(accel), tuple(policy or ())
+    asked = RunRequest(programs, on or [], as_json, steps, profile, promote, trace, policies, given)
     return run_programs(asked)
 
 
@@ -130,9 +141,11 @@ def fuzz(
         int | None, typer.Option(metavar="N", min=1, help="End when so many findings were met.")
     ] = None,
     as_json: AsJson = False,
+    accel: AccelOf = "tcg",
 ) -> int:
     """Run random programs on several machines; shrink and file what they differ in."""
     from pfnlab.cli.fuzz import FuzzRequest, fuzz
+    from pfnlab.lab.accel import accel_named
 
     return fuzz(
         FuzzRequest(
@@ -149,6 +162,7 @@ def fuzz(
             coverage,
             stop_after,
             as_json,
+            accel_named(accel),
         )
     )
 
@@ -214,6 +228,7 @@ def check(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
+    accel: AccelOf = "tcg",
 ) -> int:
     """Try every sequence of a scope's operations on models and hold properties against what they reach.
 
@@ -221,6 +236,7 @@ def check(
     """
     from pfnlab.checker.check import Limits
     from pfnlab.cli.check import CheckRequest, check_machines
+    from pfnlab.lab.accel import accel_named
 
     limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed, every_order)
     request = CheckRequest(
@@ -228,6 +244,7 @@ def check(
         differ=differ,
         policies=tuple(policy or ()),
         watch=untaken,
+        accel=accel_named(accel),
     )
     return check_machines(request)
 
@@ -247,6 +264,7 @@ def replay(
         typer.Option(metavar="MACHINE", help="Instead of the machine it was found on; several are possible."),
     ] = None,
     as_json: AsJson = False,
+    accel: AccelOf = "tcg",
 ) -> int:
     """Go through a counterexample or a finding again, step by step.
 
@@ -254,8 +272,9 @@ def replay(
     """
     from pfnlab.cli.replay import ReplayRequest
     from pfnlab.cli.replay import replay as replay_all
+    from pfnlab.lab.accel import accel_named
 
-    return replay_all(ReplayRequest(what, on or [], as_json))
+    return replay_all(ReplayRequest(what, on or [], as_json, accel_named(accel)))
 
 
 @app.command()

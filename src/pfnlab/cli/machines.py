@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from pfnlab.errors import Defect, Misuse
+from pfnlab.lab.accel import Accel
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 
@@ -107,9 +108,10 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
     return [spec + changes if spec.startswith("model:") else spec for spec in specs]
 
 
-def open_machine(spec: str, profile: str | None = None) -> Machine:
+def open_machine(spec: str, profile: str | None = None, accel: Accel = Accel.TCG) -> Machine:
     """The machine behind a name; a kernel that is not here yet is fetched when it runs.
 
+    :param accel: what guests have, where it is a kernel
     :raises Misuse: the name is none
     """
     named = name_machine(spec, profile)
@@ -120,7 +122,8 @@ def open_machine(spec: str, profile: str | None = None) -> Machine:
         return model
     from pfnlab.lab.machine import QemuMachine
 
-    guest: Machine = QemuMachine(named.rest if named.stock else Path(named.rest), name=spec)
+    kernel = named.rest if named.stock else Path(named.rest)
+    guest: Machine = QemuMachine(kernel, name=spec, accel=accel, say=say)
     return guest
 
 

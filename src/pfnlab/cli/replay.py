@@ -25,6 +25,7 @@ from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_o
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.signature import signature_of
+from pfnlab.lab.accel import Accel
 from pfnlab.programs.load import load_program
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import op_lines
@@ -49,6 +50,7 @@ class ReplayRequest(msgspec.Struct, frozen=True):
     what: list[str]
     on: list[str]
     as_json: bool = False
+    accel: Accel = Accel.TCG
 
 
 def replay(request: ReplayRequest) -> int:
@@ -141,7 +143,7 @@ def _shown(case: Case, request: ReplayRequest) -> list[int]:
                 _same_schedule(case.schedule, said)
                 check_same(case.recorded.question, said)
             else:
-                verdict = _on_kernel(case.recorded.program, case.machine, spec)
+                verdict = _on_kernel(case.recorded.program, case.machine, spec, request.accel)
         except Differs as other:
             verdict = f"shows something else: {other}"
         _print(case.recorded.title, spec, said, verdict, request.as_json)
@@ -157,21 +159,22 @@ def _same_schedule(schedule: Sequence[str], said: Sequence[Said]) -> None:
         raise Differs(min(len(schedule), len(said)) + 1, f"{len(schedule)} turns were recorded")
 
 
-def _on_kernel(program: Program | None, machine: str, spec: str) -> str:
+def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -> str:
     """Whether a kernel does with the program what the model does that it was found on."""
     if program is None:
         raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
     named = name_machine(spec)
     fetch_missing([named], say)
     (model,) = open_machine(machine).run([program])
-    (kernel,) = run_on(named, open_machine(spec), [program])
+    (kernel,) = run_on(named, open_machine(spec, accel=accel), [program])
     return comparison(program, model, kernel)
 
 
 def _finding(filed: Filed, request: ReplayRequest) -> int:
     machines = [name_machine(spec) for spec in request.on or filed.machines]
     fetch_missing(machines, say)
-    runs = [run_on(one, open_machine(one.spec), [filed.program])[0] for one in machines]
+    opened = [open_machine(one.spec, accel=request.accel) for one in machines]
+    runs = [run_on(*one, [filed.program])[0] for one in zip(machines, opened, strict=True)]
     if lost := [run.lost for run in runs if run.lost is not None and "lost" not in filed.words]:
         raise Undecided(lost[0])
     signature = signature_of(filed.program, runs)

@@ -13,6 +13,7 @@ import msgspec
 from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
+from pfnlab.lab.accel import Accel
 from pfnlab.policies.releases import upstream
 from pfnlab.programs.compare import Outcome, Verdict, judge
 from pfnlab.programs.form import program_hash
@@ -39,13 +40,14 @@ class RunRequest(msgspec.Struct, frozen=True):
     promote: bool = False
     trace: bool = False
     policies: tuple[str, ...] = ()
+    accel: Accel = Accel.TCG
 
 
 def run_programs(request: RunRequest) -> int:
     """Run, print, promote; the exit code."""
     programs = [load_program(path) for path in request.programs]
     machines = _machines(request)
-    opened = [open_machine(named.spec, request.profile) for named in machines]
+    opened = [open_machine(named.spec, request.profile, request.accel) for named in machines]
     fetch_missing(machines, say)
     by_machine = [run_on(named, machine, programs) for named, machine in zip(machines, opened, strict=True)]
     series = {named.spec: named.series for named in machines}
