@@ -130,6 +130,17 @@ def test_a_guest_that_does_not_say_hello_is_booted_without(device: Path, wanted:
     ] == said
 
 
+def test_the_boot_without_is_a_first_one(device: Path) -> None:
+    """One that fails is tried once more, as where nobody asked for KVM."""
+    lab = Kvm(works=False)
+    lab.fails = 1
+
+    with QemuMachine(KERNEL, guests=1, accel=Accel.KVM, factory=lab) as machine:
+        (run,) = machine.run([PROGRAM])
+
+    assert (None, [Accel.KVM, Accel.TCG, Accel.TCG]) == (run.lost, lab.accels)
+
+
 def test_a_boot_that_fails_later_is_an_ordinary_one(device: Path) -> None:
     """KVM has worked before; the boot is tried once more, with it."""
     lab = Kvm(works=True)
