@@ -23,6 +23,7 @@ ORDER = (
     ("lab", "inspector"),
     ("report",),
     ("fuzz",),
+    ("meeting",),
     ("cli",),
 )
 

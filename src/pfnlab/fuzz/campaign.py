@@ -137,6 +137,7 @@ class Campaign:
     :param watched: watch the branches of the first model
     :param repeats: how often a difference must show again
     :param on_progress: told after every round and finding
+    :param on_compared: told the runs of every program that all machines answered
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class Campaign:
         watched: bool = True,
         repeats: int = REPEATS,
         on_progress: Callable[[State], None] = lambda state: None,
+        on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
     ) -> None:
         self.machines, self.state, self.folder = machines, state, folder
         self.repeats = repeats
@@ -155,6 +157,7 @@ class Campaign:
         self._model = next((name for name in machines if name.startswith("model:")), None)
         self._watch = BranchWatch(state.coverage.branches) if watched and self._model else None
         self._progress = on_progress
+        self._compared = on_compared
 
     @property
     def watched(self) -> bool:
@@ -201,6 +204,7 @@ class Campaign:
             state.reasons[reason] = state.reasons.get(reason, 0) + 1
             return
         state.compared += 1
+        self._compared(runs)
         signature = signature_of(program, runs)
         if signature is not None:
             self._differs(program, signature)

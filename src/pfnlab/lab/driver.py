@@ -212,8 +212,13 @@ def _header_packages(
         found = offer(archive, suite, name, kernel.version)
         if found:
             depends = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", found.get("depends", ""))
-            others = ((one, offer(archive, suite, one, kernel.version) or {}) for one in depends)
-            return [offered(one, kernel.version, suite, said) for one, said in [(name, found), *others]]
+            others = [(one, offer(archive, suite, one, kernel.version)) for one in depends]
+            # A suite may keep the headers of a kernel longer than what they are built with.
+            gone = [one for one, said in others if said is None]
+            if gone:
+                lacks = f"the archive holds no {gone[0]} {kernel.version} any more"
+                raise MissingTool(f"no headers for {kernel.release}: {lacks}")
+            return [offered(one, kernel.version, suite, said or {}) for one, said in [(name, found), *others]]
     raise MissingTool(
         f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
         f"(asked: {', '.join(suites)}); programs without the driver still run"
