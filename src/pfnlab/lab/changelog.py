@@ -27,7 +27,8 @@ from pfnlab.lab.kernels import Kernel, suites_of
 NAME = "changelog.gz"
 
 _LOCK_LIMIT = 900.0
-_MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelog\.gz")
+# A package of Debian's own version, as linux-base-RELEASE, calls it changelog.Debian.gz.
+_MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelog(?:\.Debian)?\.gz")
 
 
 def changelog_of(kernel: Kernel, *, say: Callable[[str], None] = lambda line: None) -> str | None:
