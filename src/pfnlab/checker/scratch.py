@@ -42,7 +42,7 @@ def scratch(prefix: str, beside: File | None = None) -> Iterator[File]:
     """
     parent = File(tempfile.gettempdir()) if beside is None else beside
     _remove_orphans(parent, prefix)
-    with written(parent, ROOM):
+    with written(parent, ROOM if beside is None else "make room"):
         folder, lock = _made(parent, prefix)
     try:
         with _removed_at_signals(folder):
