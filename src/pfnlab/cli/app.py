@@ -247,6 +247,10 @@ def replay(
         typer.Option(metavar="MACHINE", help="Instead of the machine it was found on; several are possible."),
     ] = None,
     as_json: AsJson = False,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Run policies (FILE.py) that only the file names: read them first."),
+    ] = False,
 ) -> int:
     """Go through a counterexample or a finding again, step by step.
 
@@ -255,7 +259,7 @@ def replay(
     from pfnlab.cli.replay import ReplayRequest
     from pfnlab.cli.replay import replay as replay_all
 
-    return replay_all(ReplayRequest(what, on or [], as_json))
+    return replay_all(ReplayRequest(what, on or [], as_json, trust))
 
 
 @app.command()
