@@ -265,6 +265,10 @@ def replay(
     ] = None,
     as_json: AsJson = False,
     accel: AccelOf = "tcg",
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Run policies (FILE.py) that only the file names: read them first."),
+    ] = False,
 ) -> int:
     """Go through a counterexample or a finding again, step by step.
 
@@ -274,7 +278,7 @@ def replay(
     from pfnlab.cli.replay import replay as replay_all
     from pfnlab.lab.accel import accel_named
 
-    return replay_all(ReplayRequest(what, on or [], as_json, accel_named(accel)))
+    return replay_all(ReplayRequest(what, on or [], as_json, accel_named(accel), trust))
 
 
 @app.command()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.cli.machines import say
+from pfnlab.errors import Undecided
+from pfnlab.lab.archive import Unverified
 from pfnlab.lab.inventory import inventory
 from pfnlab.lab.kernels import SERIES, cached, cached_versions, fetch, offered, read_lists, remove
 from pfnlab.lab.offers import Role, roles_for
@@ -82,8 +84,12 @@ def remove_kernels(names: Sequence[str]) -> int:
 
 
 def _fetch_tested(*, refresh: bool) -> int:
-    # Lists are read anew once a day; without a network those that are here decide.
-    read_lists(refresh=refresh, say=say)
+    try:
+        read_lists(refresh=refresh, say=say)
+    except Unverified:
+        raise
+    except Undecided as trouble:
+        say(f"{trouble}; going on with what is here")
     for one in roles_for(offered(), cached_versions()):
         if one.standing in ("known", "new"):
             fetch(one.name, say=say)

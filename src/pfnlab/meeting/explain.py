@@ -8,17 +8,14 @@ from itertools import combinations
 import msgspec
 
 from pfnlab.errors import PfnlabError
+from pfnlab.policies.changes import source_of
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.profiles import SWITCHES, profile_of
-from pfnlab.policies.releases import series_of
-from pfnlab.policies.switches import Switch
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.compare import differences
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
-
-_BY_NAME = {switch.name: switch for switch in SWITCHES}
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -52,34 +49,12 @@ def explanations(version: str, program: Program, seen: Run) -> list[Explanation]
             for pair in combinations(moving, 2)
             if (run := _run(version, pair, program)) is not None and _same(run, seen)
         ]
-    return [Explanation(pair, tuple(_source(change, version) for change in pair)) for pair in found]
-
-
-def between(one: str, other: str) -> list[str]:
-    """What distinguishes the models of two versions, as the name of the second says it."""
-    first, second = profile_of(one), profile_of(other)
-    changed = [
-        f"{name}={'on' if getattr(second, name) else 'off'}"
-        for name in _BY_NAME
-        if getattr(first, name) != getattr(second, name)
-    ]
-    if first.tracker != second.tracker:
-        changed.append(f"tracker={second.tracker}")
-    if first.flushes != second.flushes:
-        changed.append(f"flush={second.flushes}")
-    if first.walkers != second.walkers:
-        changed.append(f"walker={second.walkers.walk_page_vma}")
-    return changed
-
-
-def source_of(change: str, version: str) -> str:
-    """Where a change, as :func:`between` says it, comes from."""
-    return _source(change, version)
+    return [Explanation(pair, tuple(source_of(change, version) for change in pair)) for pair in found]
 
 
 def _changes(version: str) -> Iterator[str]:
     profile = profile_of(version)
-    for name in _BY_NAME:
+    for name in (switch.name for switch in SWITCHES):
         yield f"{name}={'off' if getattr(profile, name) else 'on'}"
     yield from (f"tracker={name}" for name in TRACKERS if name != profile.tracker)
     yield from (f"flush={name}" for name in FLUSHES if name != profile.flushes)
@@ -95,18 +70,3 @@ def _run(version: str, changes: Sequence[str], program: Program) -> Run | None:
 def _same(one: Run, other: Run) -> bool:
     # The model says anew what a kernel says once per boot.
     return len(one.steps) == len(other.steps) and not differences([one, other])
-
-
-def _source(change: str, version: str) -> str:
-    switch = _BY_NAME.get(change.partition("=")[0])
-    if switch is None:
-        return "another policy"
-    points = [*switch.stable, *switch.ended_stable]
-    own = [one for one in points if series_of(one.point) == series_of(version)]
-    return " ".join(filter(None, (_dated(switch), *(f"{one.point}: {one.source}" for one in own))))
-
-
-def _dated(switch: Switch) -> str:
-    commit = f", commit {switch.commit}" if switch.commit else ""
-    until = f" until {switch.until}" if switch.until else ""
-    return f"since {switch.since}{until}: {switch.source}{commit}."

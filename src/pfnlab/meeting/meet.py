@@ -12,9 +12,10 @@ from pfnlab.checker.properties import questions
 from pfnlab.checker.scope import load_scope
 from pfnlab.errors import Misuse
 from pfnlab.lab.kernels import Kernel
-from pfnlab.meeting.explain import Explanation, between, explanations, source_of
+from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import Difference, Machine, Pair, hold_all
 from pfnlab.meeting.titles import titles_between
+from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import Held, Known, known_versions, nearest
 from pfnlab.policies.releases import RELEASES, series_of, version_key
 from pfnlab.programs.model import ModelMachine
@@ -122,7 +123,7 @@ def diff(
     pair = Pair(dict(zip(names, machines, strict=True)), say)
     held = hold_all(pair, litmus, programs=programs, seed=seed)
     found = tuple(Explained(each, tuple(_between_kernels(one, other, each))) for each in pair.differences)
-    changes = between(model_version(one), model_version(other))
+    changes = changes_between(model_version(one), model_version(other))
     titles = titles_between(changelog or "", one, other)
     return Meeting(names, one, other, held, found, titles, tuple(verdicts(model_version(one), changes)))
 
@@ -130,7 +131,7 @@ def diff(
 def _between_kernels(one: str, other: str, found: Difference) -> list[Explanation]:
     """Of the switches in which the two models differ those that make the first do what the second did."""
     base = model_version(one)
-    differing = set(between(base, model_version(other)))
+    differing = set(changes_between(base, model_version(other)))
     every = explanations(base, found.program, found.runs[1])
     return [each for each in every if set(each.changes) <= differing] or every
 
@@ -177,7 +178,7 @@ def verdicts(version: str, changes: Sequence[str]) -> list[str]:
 
 def switches_between(one: str, other: str) -> list[str]:
     """What distinguishes two models, each with its source."""
-    return [f"{change}: {source_of(change, other)}" for change in between(one, other)]
+    return [f"{change}: {source_of(change, other)}" for change in changes_between(one, other)]
 
 
 def _first_changes(found: Sequence[Explained]) -> list[str]:
