@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import msgspec
 
-from pfnlab.errors import PfnlabError
-from pfnlab.policies.changes import source_of
-from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.profiles import SWITCHES, profile_of
-from pfnlab.policies.trackers import TRACKERS
+from pfnlab.errors import Undecided
+from pfnlab.policies.changes import changes_between, is_of, single_changes, source_of
+from pfnlab.policies.releases import series_of
 from pfnlab.programs.compare import differences
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Run
@@ -36,37 +34,56 @@ class Explanation(msgspec.Struct, frozen=True):
 
 def explanations(version: str, program: Program, seen: Run) -> list[Explanation]:
     """Every single change of the model of *version* with which it does what *seen* did; where there is none,
-    every pair of those that change something.
+    every pair of those that change something. None at all where it does so already.
+
+    Changes that a point release of the same series is known to have made come first.
     """
-    changes = list(_changes(version))
     before = _run(version, (), program)
-    runs = [(change, _run(version, (change,), program)) for change in changes]
-    found: list[tuple[str, ...]] = [(one,) for one, run in runs if run is not None and _same(run, seen)]
+    if _same(before, seen):
+        return []
+    runs = [(change, _run(version, (change,), program)) for change in single_changes(version)]
+    found: list[tuple[str, ...]] = [(one,) for one, run in runs if _same(run, seen)]
     if not found:
-        moving = [change for change, run in runs if run is not None and not (before and _same(run, before))]
-        found = [
-            pair
-            for pair in combinations(moving, 2)
-            if (run := _run(version, pair, program)) is not None and _same(run, seen)
-        ]
-    return [Explanation(pair, tuple(source_of(change, version) for change in pair)) for pair in found]
+        moving = [change for change, run in runs if run is not None and not _same(before, run)]
+        pairs = combinations(moving, 2)
+        found = [pair for pair in pairs if _same(_run(version, pair, program), seen)]
+    return _explained(version, found)
 
 
-def _changes(version: str) -> Iterator[str]:
-    profile = profile_of(version)
-    for name in (switch.name for switch in SWITCHES):
-        yield f"{name}={'off' if getattr(profile, name) else 'on'}"
-    yield from (f"tracker={name}" for name in TRACKERS if name != profile.tracker)
-    yield from (f"flush={name}" for name in FLUSHES if name != profile.flushes)
+def explanations_between(one: str, other: str, program: Program, seen: Run) -> list[Explanation]:
+    """What of all that distinguishes the models of two versions makes the first do what *seen*, a run of the
+    second, did: every single change that suffices, else the fewest that do; else any change at all.
+    """
+    changes = changes_between(one, other)
+    singles: list[tuple[str, ...]] = [
+        (change,) for change in changes if _same(_run(one, (change,), program), seen)
+    ]
+    if not singles and changes and _same(_run(one, changes, program), seen):
+        for change in changes:
+            fewer = [each for each in changes if each != change]
+            if _same(_run(one, fewer, program), seen):
+                changes = fewer
+        singles = [tuple(changes)] if changes else []
+    return _explained(other, singles) if singles else explanations(one, program, seen)
+
+
+def _explained(version: str, found: Sequence[tuple[str, ...]]) -> list[Explanation]:
+    def elsewhere(changes: tuple[str, ...]) -> int:
+        return sum(not is_of(change, series_of(version)) for change in changes)
+
+    return [
+        Explanation(changes, tuple(source_of(change, version) for change in changes))
+        for changes in sorted(found, key=elsewhere)
+    ]
 
 
 def _run(version: str, changes: Sequence[str], program: Program) -> Run | None:
+    """None where the model so changed has no rule for it."""
     try:
         return ModelMachine(",".join((version, *changes))).run_one(program)
-    except PfnlabError:
+    except Undecided:
         return None
 
 
-def _same(one: Run, other: Run) -> bool:
-    # The model says anew what a kernel says once per boot.
-    return len(one.steps) == len(other.steps) and not differences([one, other])
+def _same(one: Run | None, other: Run) -> bool:
+    return one is not None and len(one.steps) == len(other.steps) and not differences([one, other])

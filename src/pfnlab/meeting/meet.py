@@ -12,7 +12,7 @@ from pfnlab.checker.properties import questions
 from pfnlab.checker.scope import load_scope
 from pfnlab.errors import Misuse
 from pfnlab.lab.kernels import Kernel
-from pfnlab.meeting.explain import Explanation, explanations
+from pfnlab.meeting.explain import Explanation, explanations, explanations_between
 from pfnlab.meeting.holding import Difference, Machine, Pair, hold_all
 from pfnlab.meeting.titles import titles_between
 from pfnlab.policies.changes import changes_between, source_of
@@ -122,18 +122,14 @@ def diff(
     names = (f"qemu:{one}", f"qemu:{other}")
     pair = Pair(dict(zip(names, machines, strict=True)), say)
     held = hold_all(pair, litmus, programs=programs, seed=seed)
-    found = tuple(Explained(each, tuple(_between_kernels(one, other, each))) for each in pair.differences)
-    changes = changes_between(model_version(one), model_version(other))
+    models = model_version(one), model_version(other)
+    found = tuple(
+        Explained(each, tuple(explanations_between(*models, each.program, each.runs[1])))
+        for each in pair.differences
+    )
+    changes = changes_between(*models)
     titles = titles_between(changelog or "", one, other)
-    return Meeting(names, one, other, held, found, titles, tuple(verdicts(model_version(one), changes)))
-
-
-def _between_kernels(one: str, other: str, found: Difference) -> list[Explanation]:
-    """Of the switches in which the two models differ those that make the first do what the second did."""
-    base = model_version(one)
-    differing = set(changes_between(base, model_version(other)))
-    every = explanations(base, found.program, found.runs[1])
-    return [each for each in every if set(each.changes) <= differing] or every
+    return Meeting(names, one, other, held, found, titles, tuple(verdicts(models[0], changes)))
 
 
 def known_of(meeting: Meeting, kernel: Kernel, suite: str) -> Known:
