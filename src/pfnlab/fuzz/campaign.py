@@ -18,7 +18,7 @@ from pfnlab.fuzz.coverage import BranchWatch, Coverage
 from pfnlab.fuzz.filing import Folder, Found
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.shrink import shrink
+from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program, uses_slot
@@ -138,6 +138,7 @@ class Campaign:
     :param repeats: how often a difference must show again
     :param on_progress: told after every round and finding
     :param on_compared: told the runs of every program that all machines answered
+    :param smaller: makes a program that shows a difference smaller; by running it on all machines when None
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class Campaign:
         repeats: int = REPEATS,
         on_progress: Callable[[State], None] = lambda state: None,
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
+        smaller: Callable[[Program, Signature], Shrunk] | None = None,
     ) -> None:
         self.machines, self.state, self.folder = machines, state, folder
         self.repeats = repeats
@@ -158,6 +160,7 @@ class Campaign:
         self._watch = BranchWatch(state.coverage.branches) if watched and self._model else None
         self._progress = on_progress
         self._compared = on_compared
+        self._smaller = smaller or self._smallest
 
     @property
     def watched(self) -> bool:
@@ -269,7 +272,7 @@ class Campaign:
             unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
             state.unstable.append(unstable)
             return
-        small = shrink(program, lambda one: self._shows(one, signature))
+        small = self._smaller(program, signature)
         runs = tuple(self._runs(small.program))
         found = Found(
             signature, small.program, runs, program.title, len(program.ops), (shown, shown), small.minimal
@@ -280,6 +283,9 @@ class Campaign:
         state.findings[signature.key] = Known(
             name, 1, state.compared, operations, str(signature), small.minimal
         )
+
+    def _smallest(self, program: Program, signature: Signature) -> Shrunk:
+        return shrink(program, lambda one: self._shows(one, signature))
 
     def _shows(self, program: Program, signature: Signature) -> bool:
         """Whether *program* shows the same difference; where the model has no rule nobody else is asked."""

@@ -26,8 +26,11 @@ from pfnlab.programs.ops import Program
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
-#: How a model says that it has no answer: it has no rule, or no kernel goes on, or that is the machine's.
-MODELS_OWN = ("the model ", "the kernel stops with BUG", "the fault repeats for ever", "where ")
+#: How a model says of a program that no kernel goes on after it, or that what it shows is the machine's.
+UNCOMPARABLE = ("the kernel stops with BUG", "the fault repeats for ever", "where ")
+
+#: How a model says that it has no answer: it has no rule, or there is none.
+MODELS_OWN = ("the model ", *UNCOMPARABLE)
 
 #: Reasons for which a machine does not answer, that say nothing about the kernel.
 NOT_OURS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,15 +10,26 @@ import msgspec
 from pfnlab.checker.check import check
 from pfnlab.checker.properties import questions
 from pfnlab.checker.scope import load_scope
-from pfnlab.errors import Misuse
+from pfnlab.errors import Discovery, Misuse
 from pfnlab.lab.kernels import Kernel
 from pfnlab.meeting.explain import Explanation, explanations, explanations_between
-from pfnlab.meeting.holding import Difference, Machine, Pair, hold_all
+from pfnlab.meeting.holding import (
+    PROGRAMS,
+    SCHEDULES,
+    SEED,
+    Comparable,
+    Difference,
+    Doubles,
+    Machine,
+    Pair,
+    hold_all,
+)
 from pfnlab.meeting.titles import titles_between
 from pfnlab.policies.changes import changes_between, source_of
-from pfnlab.policies.known import Held, Known, known_versions, nearest
-from pfnlab.policies.releases import RELEASES, series_of, version_key
+from pfnlab.policies.known import Held, Known, nearest
+from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 
 
@@ -38,6 +49,8 @@ class Meeting(msgspec.Struct, frozen=True):
     :param found: every difference
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
+    :param unstable: differences that did not show again, each in words
+    :param since: the version the titles begin behind; None where there is none
     """
 
     machines: tuple[str, str]
@@ -47,11 +60,18 @@ class Meeting(msgspec.Struct, frozen=True):
     found: tuple[Explained, ...] = ()
     titles: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()
+    unstable: tuple[str, ...] = ()
+    since: str | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything did, even once."""
+        return bool(self.found or self.unstable)
 
     @property
     def unexplained(self) -> int:
         """How many differences nobody can explain."""
-        return sum(not one.explanations for one in self.found)
+        return sum(not one.explanations for one in self.found) + len(self.unstable)
 
     @property
     def programs(self) -> int:
@@ -65,7 +85,12 @@ class Meeting(msgspec.Struct, frozen=True):
 
 
 def model_version(version: str) -> str:
-    """The version whose model a kernel is held against: its own, where its series has a profile."""
+    """The version whose model a kernel is held against: its own, where its series has a profile.
+
+    :raises Misuse: no known kernel is like it
+    """
+    if not is_version(version):
+        raise Misuse(f"{version!r} is no kernel version: say which model with --profile VERSION")
     if series_of(version) in RELEASES:
         return version
     found = nearest(version)
@@ -81,27 +106,36 @@ def meet(
     *,
     profile: str | None = None,
     changelog: str | None = None,
-    programs: int,
-    seed: int,
-    say: Callable[[str], None],
+    since: str | None = None,
+    programs: int = PROGRAMS,
+    seed: int = SEED,
+    schedules: int = SCHEDULES,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Meeting:
     """Hold a kernel against the model of its exact version.
 
     :param version: the kernel's
     :param profile: the version of the model, where it is another
     :param changelog: of the kernel's package
+    :param since: the kernel before it in its series, behind which titles begin
     """
     model = profile or model_version(version)
-    pair = Pair({f"model:{model}": ModelMachine(model), f"qemu:{version}": machine}, say)
-    held = hold_all(pair, litmus, programs=programs, seed=seed)
-    found = tuple(
-        Explained(one, tuple(explanations(model, one.program, one.runs[1]))) for one in pair.differences
+
+    def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
+        return explanations(model, program, runs[1])
+
+    machines = {f"model:{model}": ModelMachine(model), f"qemu:{version}": machine}
+    pair = Pair(machines, say, _doubles(model, explain))
+    held = hold_all(pair, litmus, programs=programs, seed=seed, schedules=schedules)
+    found = tuple(Explained(one, tuple(explain(one.program, one.runs))) for one in pair.differences)
+    return Meeting(
+        (f"model:{model}", f"qemu:{version}"),
+        *(model, version, held, found),
+        titles=titles_between(changelog or "", since, version) if since else (),
+        verdicts=tuple(verdicts(model, _first_changes(found))),
+        unstable=tuple(pair.unstable),
+        since=since,
     )
-    before = _known_before(version)
-    titles = titles_between(changelog or "", before, version) if before else ()
-    changes = _first_changes(found)
-    names = tuple(pair.machines)
-    return Meeting((names[0], names[1]), model, version, held, found, titles, tuple(verdicts(model, changes)))
 
 
 def diff(
@@ -110,37 +144,70 @@ def diff(
     litmus: Mapping[str, Program],
     *,
     changelog: str | None = None,
-    programs: int,
-    seed: int,
-    say: Callable[[str], None],
+    programs: int = PROGRAMS,
+    seed: int = SEED,
+    schedules: int = SCHEDULES,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Meeting:
     """Hold two kernels against each other.
 
-    :param versions: theirs; the changelog is the second one's
+    :param versions: theirs
+    :param changelog: of the newer one's package
     """
-    one, other = versions
-    names = (f"qemu:{one}", f"qemu:{other}")
-    pair = Pair(dict(zip(names, machines, strict=True)), say)
-    held = hold_all(pair, litmus, programs=programs, seed=seed)
-    models = model_version(one), model_version(other)
-    found = tuple(
-        Explained(each, tuple(explanations_between(*models, each.program, each.runs[1])))
-        for each in pair.differences
+    models = model_version(versions[0]), model_version(versions[1])
+    names = f"qemu:{versions[0]}", f"qemu:{versions[1]}"
+    judge = ModelMachine(models[0])
+
+    def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
+        return explanations_between(*models, program, runs[1])
+
+    asked = {name: Comparable(machine, judge) for name, machine in zip(names, machines, strict=True)}
+    pair = Pair(asked, say, _doubles(models[0], explain))
+    held = hold_all(pair, litmus, programs=programs, seed=seed, schedules=schedules)
+    found = tuple(Explained(one, tuple(explain(one.program, one.runs))) for one in pair.differences)
+    older, newer = sorted(versions, key=version_key)
+    return Meeting(
+        names,
+        *(*versions, held, found),
+        titles=titles_between(changelog or "", older, newer),
+        verdicts=tuple(verdicts(models[0], changes_between(*models))),
+        unstable=tuple(pair.unstable),
+        since=older,
     )
-    changes = changes_between(*models)
-    titles = titles_between(changelog or "", one, other)
-    return Meeting(names, one, other, held, found, titles, tuple(verdicts(models[0], changes)))
+
+
+def _doubles(version: str, explain: Callable[[Program, Sequence[Run]], list[Explanation]]) -> Doubles:
+    """The model of *version*, and the same with the first change that explains a difference."""
+
+    def doubles(program: Program, runs: Sequence[Run]) -> tuple[Machine, Machine] | None:
+        for explanation in explain(program, runs):
+            return ModelMachine(version), ModelMachine(",".join((version, *explanation.changes)))
+        return None
+
+    return doubles
+
+
+def kernel_before(version: str, others: Iterable[str]) -> str | None:
+    """The newest of *others* that is of the same series as *version*, and older; None where none is."""
+    at = version_key(version)
+    older = [one for one in others if series_of(one) == series_of(version) and version_key(one) < at]
+    return max(older, key=version_key, default=None)
 
 
 def known_of(meeting: Meeting, kernel: Kernel, suite: str) -> Known:
     """The file of a kernel that was met.
 
-    :raises Misuse: it differs from its model, so that it is not known yet
+    :raises Discovery: it differs from its model, so that it is not known yet
     """
     if meeting.found:
-        raise Misuse(
+        raise Discovery(
             f"{meeting.version} differs from its model and does not become known: give a switch the point "
             "release that took the change over, until they are equal"
+        )
+    if meeting.unstable:
+        raise Discovery(
+            f"{meeting.version} differed once from its model, which nobody can explain, and does not become "
+            "known: meet it again"
         )
     return Known(
         version=kernel.upstream,
@@ -180,10 +247,3 @@ def switches_between(one: str, other: str) -> list[str]:
 def _first_changes(found: Sequence[Explained]) -> list[str]:
     firsts = (one.explanations[0].changes for one in found if one.explanations)
     return list(dict.fromkeys(change for changes in firsts for change in changes))
-
-
-def _known_before(version: str) -> str | None:
-    """The newest known version before *version* in its series."""
-    at = version_key(version)
-    same = [one for one in known_versions() if series_of(one) == series_of(version) and version_key(one) < at]
-    return same[-1] if same else None

@@ -10,8 +10,10 @@ import msgspec
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
 from pfnlab.policies.known import Held
 from pfnlab.programs.compare import Difference, differences
+from pfnlab.programs.observation import Run
 from pfnlab.programs.printer import format_program
 from pfnlab.report import markdown
+from pfnlab.report.cells import cell
 from pfnlab.report.plural import counted
 
 #: How many fields of one program are shown, and how many titles.
@@ -38,11 +40,16 @@ def meeting_object(meeting: Meeting, kernels: Sequence[str]) -> dict[str, Any]:
                 "says": str(one.difference.signature),
                 "shown_by": list(one.difference.shown_by),
                 "program": format_program(one.difference.program),
-                "explanations": [list(each.changes) for each in one.explanations],
+                "explanations": [
+                    {"changes": list(each.changes), "sources": list(each.sources)}
+                    for each in one.explanations
+                ],
             }
             for one in meeting.found
         ],
         "unexplained": meeting.unexplained,
+        "unstable": list(meeting.unstable),
+        "since": meeting.since,
         "titles": list(meeting.titles),
         "verdicts": list(meeting.verdicts),
     }
@@ -71,11 +78,12 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
     yield ""
     yield held_table(meeting.held)
     compared = f"{counted(meeting.programs, 'program')}, {counted(meeting.steps, 'step')}"
-    if not meeting.found:
+    if not meeting.differs:
         yield f"No difference in {compared}."
     else:
         yield (
-            f"{counted(len(meeting.found), 'difference')} in {compared}, {meeting.unexplained} unexplained."
+            f"{counted(len(meeting.found) + len(meeting.unstable), 'difference')} in {compared}, "
+            f"{meeting.unexplained} unexplained."
         )
     by_size = sorted(meeting.found, key=lambda found: len(found.difference.program.ops))
     for number, found in enumerate(by_size, 1):
@@ -86,6 +94,11 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
         yield "## What distinguishes their models"
         yield ""
         yield from (f"- {change}" for change in changes or ["nothing: both have the same rules"])
+    if meeting.unstable:
+        yield ""
+        yield "## What did not show again"
+        yield ""
+        yield from (f"- {one}" for one in meeting.unstable)
     if meeting.verdicts:
         yield ""
         yield "## Properties that change their verdict"
@@ -93,7 +106,7 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
         yield from (f"- {verdict}" for verdict in meeting.verdicts)
     if meeting.titles:
         yield ""
-        yield "## Commits of stable releases between them that touch the area"
+        yield f"## Commits of stable releases since {meeting.since} that touch the area"
         yield ""
         yield from (f"- {title}" for title in meeting.titles[:_TITLES])
         if len(meeting.titles) > _TITLES:
@@ -107,8 +120,11 @@ def _difference(number: int, found: Explained) -> Iterator[str]:
     yield ""
     yield from (f"    {line}" for line in format_program(difference.program).splitlines() if line)
     yield ""
-    for field in differences(difference.runs)[:_SHOWN]:
-        yield from _field(field)
+    fields = differences(difference.runs)
+    for field in fields[:_SHOWN]:
+        yield from _field(field, difference.runs)
+    if len(fields) > _SHOWN:
+        yield f"- and {counted(len(fields) - _SHOWN, 'field')} more"
     yield from (f"- {run.machine} was lost: {run.lost}" for run in difference.runs if run.lost is not None)
     some = difference.shown_by[:4]
     more = len(difference.shown_by) - len(some)
@@ -119,12 +135,13 @@ def _difference(number: int, found: Explained) -> Iterator[str]:
         yield "- UNEXPLAINED: no switch, and no two of them, make the model do this"
 
 
-def _field(field: Difference) -> Iterator[str]:
+def _field(field: Difference, runs: Sequence[Run]) -> Iterator[str]:
+    """What each machine saw in a field; of lists that have places only what the other does not have."""
     yield f"- step {field.step + 1} `{field.op}`, {field.field}:"
-    for seen in field.values:
-        value = seen.value
-        if isinstance(value, tuple):
-            others = [one.value for one in field.values if one.value != value]
-            own = [one for one in value if any(one not in other for other in others)]
-            value = "; ".join(map(str, own if field.field != "events" else value)) or "-"
-        yield f"  - {seen.machine}: `{value}`"
+    seen = {
+        run.machine: cell(run.steps[field.step], field.field) for run in runs if field.step < len(run.steps)
+    }
+    for machine, lines in seen.items():
+        others = [line for name, other in seen.items() if name != machine for line in other]
+        own = lines if field.field == "events" else [line for line in lines if line not in others]
+        yield f"  - {machine}: `{'; '.join(own) or '-'}`"
