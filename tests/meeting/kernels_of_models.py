@@ -96,3 +96,13 @@ class Moody(Kernel):
             return run
         first = msgspec.structs.replace(run.steps[0], flushes=99)
         return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
+
+
+class Warned(Kernel):
+    """A kernel that warns at every step."""
+
+    def one(self, program: Program) -> Run:
+        """With the same line each time."""
+        run = super().one(program)
+        steps = [msgspec.structs.replace(step, log=("WARNING at mm/memory.c",)) for step in run.steps]
+        return msgspec.structs.replace(run, steps=tuple(steps))

@@ -17,7 +17,7 @@ from pfnlab.meeting.page import meeting_object, meeting_page
 from pfnlab.policies.known import write_known
 
 #: As few random programs as there can be: other tests are about them.
-FEW: Mapping[str, Any] = {"programs": 1, "schedules": 1}
+FEW: Mapping[str, Any] = {"programs": 1}
 
 CHANGELOG = """\
 linux (6.12.117-1) trixie; urgency=medium

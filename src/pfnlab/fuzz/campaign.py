@@ -138,6 +138,7 @@ class Campaign:
     :param repeats: how often a difference must show again
     :param on_progress: told after every round and finding
     :param on_compared: told the runs of every program that all machines answered
+    :param alarms: a warning that all machines print is a finding too, unless a model was asked
     :param smaller: makes a program that shows a difference smaller; by running it on all machines when None
     """
 
@@ -152,6 +153,7 @@ class Campaign:
         on_progress: Callable[[State], None] = lambda state: None,
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
         smaller: Callable[[Program, Signature], Shrunk] | None = None,
+        alarms: bool = True,
     ) -> None:
         self.machines, self.state, self.folder = machines, state, folder
         self.repeats = repeats
@@ -161,6 +163,7 @@ class Campaign:
         self._progress = on_progress
         self._compared = on_compared
         self._smaller = smaller or self._smallest
+        self._alarms = alarms
 
     @property
     def watched(self) -> bool:
@@ -208,7 +211,7 @@ class Campaign:
             return
         state.compared += 1
         self._compared(runs)
-        signature = signature_of(program, runs)
+        signature = signature_of(program, runs, alarms=self._alarms)
         if signature is not None:
             self._differs(program, signature)
             self._progress(state)
@@ -292,7 +295,7 @@ class Campaign:
         if self._model is not None and undecided(self._named(self._model, [program])):
             return False
         try:
-            return signature_of(program, self._runs(program)) == signature
+            return signature_of(program, self._runs(program), alarms=self._alarms) == signature
         except Misuse:
             # No guest could hold it.
             return False

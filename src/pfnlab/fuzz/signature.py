@@ -71,8 +71,11 @@ class Signature(msgspec.Struct, frozen=True):
         return " ".join(part for part in (self.kind, self.op, self.field, f"({sides}): {self.shape}") if part)
 
 
-def signature_of(program: Program, runs: Sequence[Run]) -> Signature | None:
-    """The signature of what is wrong with the runs of *program*, None where nothing is."""
+def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) -> Signature | None:
+    """The signature of what is wrong with the runs of *program*, None where nothing is.
+
+    :param alarms: a warning that all machines print is wrong too, unless a model was asked
+    """
     found = differences(runs)
     if found:
         return _of_difference(program, runs, found[0])
@@ -81,7 +84,7 @@ def signature_of(program: Program, runs: Sequence[Run]) -> Signature | None:
             others = tuple(one.machine for one in runs if one.lost is None)
             op = _op_kind(program, len(run.steps))
             return Signature("lost", "", op, ((run.machine,), others), _plain(run.lost))
-    return _alarm(program, runs)
+    return _alarm(program, runs) if alarms else None
 
 
 def undecided(runs: Sequence[Run]) -> str | None:

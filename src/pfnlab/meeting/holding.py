@@ -26,7 +26,7 @@ from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 #: How many random programs there are unless somebody asks for more, and with which seed.
 PROGRAMS, SEED = 300, 7
 
-#: How many random programs hold processors.
+#: How many random programs hold processors at most: each takes about a second.
 SCHEDULES = 40
 
 #: How many programs are run on kernels at most to make one smaller.
@@ -65,6 +65,8 @@ Doubles = Callable[[Program, Sequence[Run]], tuple[Machine, Machine] | None]
 class Pair:
     """Two machines, by name; the first is asked first and may be a model.
 
+    A warning that both print is no difference between them.
+
     :param say: told one line at a time what is going on
     :param doubles: stand in for the two while a program is made smaller, for models answer at once
     :ivar unstable: differences that did not show again, in words
@@ -100,7 +102,7 @@ class Pair:
                 continue
             steps += min(len(run.steps) for run in pair)
             self.ordered += _ordered(pair)
-            signature = signature_of(programs[name], pair)
+            signature = signature_of(programs[name], pair, alarms=False)
             if signature is not None:
                 different += 1
                 self._keep(signature, name, programs[name])
@@ -129,6 +131,7 @@ class Pair:
             repeats=1,
             on_compared=counted,
             smaller=self.smaller,
+            alarms=False,
         )
         campaign.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
         for at, one in enumerate(self.differences):
@@ -177,7 +180,7 @@ class Pair:
         except Misuse:
             # No guest could hold it.
             return False
-        return undecided(runs) is None and signature_of(program, runs) == signature
+        return undecided(runs) is None and signature_of(program, runs, alarms=False) == signature
 
     def _runs(self, programs: Sequence[Program], machines: Sequence[Machine]) -> list[tuple[Run, ...]]:
         named = []
@@ -234,13 +237,11 @@ def hold_all(
     *,
     programs: int = PROGRAMS,
     seed: int = SEED,
-    schedules: int = SCHEDULES,
 ) -> dict[str, Held]:
     """Everything there is: litmus, walkers, orders, schedules, random programs.
 
-    :param programs: how many random programs without a driver; a tenth as many use the test driver, and as
-        many vfio-pci
-    :param schedules: how many random programs hold processors
+    :param programs: how many random programs without a driver; a tenth as many use the test driver, as many
+        vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
     """
     plain = {name: program for name, program in litmus.items() if not is_held(program)}
     holding = {name: program for name, program in litmus.items() if is_held(program)}
@@ -259,7 +260,7 @@ def hold_all(
     for name, number, vocabulary in (
         ("driver", some, Vocabulary(driver=True)),
         ("vfio", some, Vocabulary(vfio=True)),
-        ("schedules", schedules, Vocabulary(schedules=True)),
+        ("schedules", max(1, min(SCHEDULES, programs // 7)), Vocabulary(schedules=True)),
     ):
         pair.say(f"random, with {name}: {number} programs")
         held[f"random {name}"] = pair.random(number, seed, vocabulary)

@@ -15,7 +15,6 @@ from pfnlab.lab.kernels import Kernel
 from pfnlab.meeting.explain import Explanation, explanations, explanations_between
 from pfnlab.meeting.holding import (
     PROGRAMS,
-    SCHEDULES,
     SEED,
     Comparable,
     Difference,
@@ -109,7 +108,6 @@ def meet(
     since: str | None = None,
     programs: int = PROGRAMS,
     seed: int = SEED,
-    schedules: int = SCHEDULES,
     say: Callable[[str], None] = lambda line: None,
 ) -> Meeting:
     """Hold a kernel against the model of its exact version.
@@ -126,7 +124,7 @@ def meet(
 
     machines = {f"model:{model}": ModelMachine(model), f"qemu:{version}": machine}
     pair = Pair(machines, say, _doubles(model, explain))
-    held = hold_all(pair, litmus, programs=programs, seed=seed, schedules=schedules)
+    held = hold_all(pair, litmus, programs=programs, seed=seed)
     found = tuple(Explained(one, tuple(explain(one.program, one.runs))) for one in pair.differences)
     return Meeting(
         (f"model:{model}", f"qemu:{version}"),
@@ -146,7 +144,6 @@ def diff(
     changelog: str | None = None,
     programs: int = PROGRAMS,
     seed: int = SEED,
-    schedules: int = SCHEDULES,
     say: Callable[[str], None] = lambda line: None,
 ) -> Meeting:
     """Hold two kernels against each other.
@@ -163,7 +160,7 @@ def diff(
 
     asked = {name: Comparable(machine, judge) for name, machine in zip(names, machines, strict=True)}
     pair = Pair(asked, say, _doubles(models[0], explain))
-    held = hold_all(pair, litmus, programs=programs, seed=seed, schedules=schedules)
+    held = hold_all(pair, litmus, programs=programs, seed=seed)
     found = tuple(Explained(one, tuple(explain(one.program, one.runs))) for one in pair.differences)
     older, newer = sorted(versions, key=version_key)
     return Meeting(
