@@ -79,7 +79,10 @@ def diff_kernels(one: str, other: str, request: MeetRequest) -> int:
     kernels = kernel_for(one), kernel_for(other)
     newer = max(kernels, key=lambda kernel: version_key(kernel.upstream))
     changelog = changelog_of(newer, say=say)
-    with QemuMachine(kernels[0], say=say) as first, QemuMachine(kernels[1], say=say) as second:
+    with (
+        QemuMachine(kernels[0], guests=1, say=say) as first,
+        QemuMachine(kernels[1], guests=1, say=say) as second,
+    ):
         meeting = diff(
             (first, second),
             (kernels[0].upstream, kernels[1].upstream),
@@ -103,7 +106,7 @@ def _met(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
     model_version(request.profile or version)
     changelog = changelog_of(kernel, say=say)
     say(f"meeting {version}: {kernel.package} {kernel.version}")
-    with QemuMachine(kernel, say=say) as machine:
+    with QemuMachine(kernel, guests=1, say=say) as machine:
         meeting = meet(
             machine,
             version,

@@ -83,7 +83,7 @@ def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[
 def write_whole(path: Path, text: str) -> None:
     """Write *text* to *path* so that a reader finds the old file or the new one, never a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         part.write_text(text)
         part.replace(path)
