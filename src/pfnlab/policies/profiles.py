@@ -255,9 +255,8 @@ SWITCHES = (
     Switch(
         "fork_opens_first",
         "6.9",
-        "fork: defer linking file vma until vma is fully initialized; S5.11, measured",
+        "35e351780fa9, fork: defer linking file vma until vma is fully initialized; S5.11, measured",
         after="6.8",
-        commit="35e351780fa9",
         stable=taken_over("6.1.191", source="fork: defer linking file vma until vma is fully initialized"),
     ),
     Switch(
