@@ -1,10 +1,16 @@
 """What all tests share."""
 
 import re
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
-from comparing import COMPARED
+from comparing import COMPARED, NEWS
+from having import ROLES, standing
+
+#: Where the differences of kernels nobody met are listed.
+NEWS_FILE = Path(__file__).parents[1] / "build" / "news.txt"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -12,16 +18,54 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lab: needs kernels and QEMU")
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Say which kernels were asked, and how much of what they did was compared with the model."""
-    lines = [
+def new_kernel(values: list[object]) -> str | None:
+    """The kernel nobody met among a test's parameters, if there is one."""
+    return next((str(one) for one in values if isinstance(one, str) and standing(one) == "new"), None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails on a kernel nobody met is news: the kernel moved, the checkout is not broken."""
+    report = yield
+    callspec = getattr(item, "callspec", None)
+    kernel = new_kernel(list(callspec.params.values())) if callspec is not None else None
+    if report.failed and kernel is not None:
+        reason = report.longreprtext.strip().splitlines()[-1] if report.longreprtext else "it failed"
+        report.user_properties.append((NEWS, f"{kernel}: {item.nodeid}: {reason}"))
+        report.user_properties.append((f"{NEWS} whole", report.longreprtext))
+        report.outcome = "skipped"
+        report.wasxfail = f"news: {kernel} is new"  # type: ignore[attr-defined]
+    return report
+
+
+def said(terminalreporter: TerminalReporter, wanted: str) -> list[str]:
+    """What tests recorded under a name, in the order of their reports."""
+    return [
         str(value)
         for reports in terminalreporter.stats.values()
         for report in reports
         for name, value in getattr(report, "user_properties", ())
-        if name == COMPARED
+        if name == wanted
     ]
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say which kernels were asked, how much of what they did was compared with the model, what is news."""
+    lines = said(terminalreporter, COMPARED)
     if lines:
         terminalreporter.section("model against kernels")
         for line in sorted(set(lines), key=lambda line: [*map(int, re.findall(r"\d+", line)[:2]), line]):
             terminalreporter.write_line(line)
+    for role in ROLES:
+        if role.standing == "gone":
+            terminalreporter.write_line(f"{role.name} is not to be had: recorded runs stand in for it")
+    news = sorted(set(said(terminalreporter, NEWS)))
+    if news:
+        terminalreporter.section(f"NEWS: {len(news)} differ on a kernel nobody met", red=True, bold=True)
+        for line in news:
+            terminalreporter.write_line(line)
+        NEWS_FILE.parent.mkdir(exist_ok=True)
+        NEWS_FILE.write_text("\n\n".join(news + said(terminalreporter, f"{NEWS} whole")) + "\n")
+        terminalreporter.write_line(f"listed in {NEWS_FILE}; `pfnlab kernels meet --new` says what changed")

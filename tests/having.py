@@ -1,6 +1,10 @@
 """What tests on real kernels need: it is had, or the test says what is missing.
 
-Such a test is skipped; where ``PFNLAB_LAB=required`` is set, as ``make test`` does, it fails.
+Such a test is skipped where something is missing; where ``PFNLAB_LAB=required`` is set, as ``make test``
+does, it fails. Which kernels are asked follows from what the archive offers
+(:func:`pfnlab.lab.offers.roles_for`): those of the stable series and the newest that is known. A kernel that
+is not to be had any more is skipped even then, for recorded runs stand in for it; what differs on a kernel
+nobody met is news, not a failure (``conftest.py``).
 """
 
 from __future__ import annotations
@@ -13,9 +17,50 @@ from typing import NoReturn, TypeVar
 import pytest
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.kernels import Kernel, kernel_for
+from pfnlab.lab.archive import read_listing
+from pfnlab.lab.cache import cache_root
+from pfnlab.lab.kernels import Kernel, cached_versions, kernel_for, offered
+from pfnlab.lab.offers import SUITES, Role, roles_for
+from pfnlab.policies.known import nearest
+from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of
 
 T = TypeVar("T")
+
+
+def roles() -> tuple[Role, ...]:
+    """The kernels asked, oldest first. Before any list was read they are fetched when they are needed."""
+    found = roles_for(offered(), cached_versions())
+    if any(read_listing(cache_root() / "apt", suite) for suite in SUITES):
+        return tuple(found)
+    return tuple(Role(one.name, "known") for one in found)
+
+
+ROLES = roles()
+
+#: The oldest kernel asked, that of the newest stable series, and the newest of all.
+OLD, STABLE, NEW = (one.name for one in ROLES)
+
+#: Whether every series is asked: ``make test-all-kernels``.
+EVERY_SERIES = os.environ.get("PFNLAB_KERNELS") == "all"
+
+#: What most tests on kernels ask, and what those ask that have time for three.
+ASKED = CONFIRMED if EVERY_SERIES else (OLD, NEW)
+ASKED_WIDELY = CONFIRMED if EVERY_SERIES else (OLD, STABLE, NEW)
+
+
+def standing(name: str) -> str:
+    """How a kernel is to be had; that of every series is known."""
+    return next((one.standing for one in ROLES if one.name == name), "known")
+
+
+def model_of(name: str) -> str:
+    """The model that stands for a kernel: its own, or where its series is new the nearest known one's."""
+    return name if series_of(name) in RELEASES else nearest(name) or name
+
+
+def recorded_as(name: str) -> str:
+    """The series whose recorded runs stand for a kernel."""
+    return series_of(model_of(name))
 
 
 def lacking(reason: str) -> NoReturn:
@@ -33,8 +78,10 @@ def have(what: Callable[[], T]) -> T:
         lacking(str(missing))
 
 
-def bootable(series: str) -> Kernel:
+def bootable(name: str) -> Kernel:
     """A kernel, and QEMU to boot it in."""
+    if standing(name) == "gone":
+        pytest.skip(f"{name} is not to be had any more: recorded runs stand in for it")
     if shutil.which("qemu-system-x86_64") is None:
         lacking("no QEMU: apt-get install --no-install-recommends qemu-system-x86")
-    return have(lambda: kernel_for(series))
+    return have(lambda: kernel_for(name))

@@ -1,4 +1,4 @@
-"""The check of a release, ``tools/check_release.py``, as a module."""
+"""The tools of a release, ``tools/check_release.py`` and ``tools/build_release.py``, as modules."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-_FILE = Path(__file__).parents[1] / "tools" / "check_release.py"
+_TOOLS = Path(__file__).parents[1] / "tools"
 
 
 def check_release() -> ModuleType:
-    """The module; it is no part of a package."""
-    name = _FILE.stem
+    """What refuses a release with a private finding in it; it is no part of a package."""
+    return _tool("check_release")
+
+
+def build_release() -> ModuleType:
+    """What builds wheel and source archive."""
+    check_release()
+    return _tool("build_release")
+
+
+def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, _FILE)
+        spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")
         assert spec is not None and spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])

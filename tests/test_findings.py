@@ -28,12 +28,12 @@ PACKAGED = {
 SCOPES = sorted((ROOT / "findings").glob("*/scope.toml"))
 STATES = ("private", "reported", "public")
 
-#: Every program with every series whose kernel was asked.
+#: Every program with every version that was asked.
 ASKED = [
-    pytest.param(path, series, id=f"{path.parent.name}-{path.stem}-{series}")
+    pytest.param(path, version, id=f"{path.parent.name}-{path.stem}-{version}")
     for path in PROGRAMS
     if (golden := read_golden(golden_path(path))) is not None
-    for series in golden.kernels
+    for version in golden.kernels
 ]
 
 each_program = pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -90,14 +90,14 @@ def test_kernels_were_asked(path: Path) -> None:
     assert golden is not None and len(golden.kernels) >= 2
 
 
-@pytest.mark.parametrize(("path", "series"), ASKED)
-def test_the_model_does_what_kernels_did(path: Path, series: str) -> None:
+@pytest.mark.parametrize(("path", "version"), ASKED)
+def test_the_model_does_what_kernels_did(path: Path, version: str) -> None:
     """
     Zero differences from the golden.
     """
-    run = ModelMachine(series).run_one(load_program(path), check=True)
+    run = ModelMachine(version).run_one(load_program(path), check=True)
 
-    assert [] == golden_differences(path, run, series)
+    assert [] == golden_differences(path, run, version)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ ORDER = (
     ("lab", "inspector"),
     ("report",),
     ("fuzz",),
+    ("meeting",),
     ("cli",),
 )
 

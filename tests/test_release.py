@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import shutil
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from releasing import check_release
+from releasing import build_release, check_release
 
 from pfnlab.programs.form import to_json
 from pfnlab.programs.load import load_text
@@ -160,3 +163,93 @@ def test_no_findings_at_all_is_no_licence(
     monkeypatch.setattr(tool, "ROOT", root / "elsewhere")
 
     assert 2 == tool.main([wheel(root, "notes.md", b"")])
+
+
+#: What git has of a project as small as can be packed.
+TRACKED = {
+    ".gitignore": "dist/\n",
+    "README.md": "# small\n",
+    "pyproject.toml": "[build-system]\nrequires = ['hatchling']\nbuild-backend = 'hatchling.build'\n"
+    "[project]\nname = 'pfnlab'\nversion = '1'\n"
+    "[tool.hatch.build.targets.wheel]\npackages = ['src/pfnlab']\n"
+    "[tool.hatch.build.targets.sdist]\nexclude = ['/findings']\n",
+    "findings/one.md": "secret\n",
+    "src/pfnlab/__init__.py": "one = 1\n",
+}
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
+needs_build = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("build", "hatchling"))),
+    reason="no build, no hatchling: pip install -e '.[dev]'",
+)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with files git does not have, and a change nobody committed."""
+    root = tmp_path / "checkout"
+    for name, text in TRACKED.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    own = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", "-A"], [*own, "commit", "-qm", "one"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    (root / "secret.txt").write_text("secret")
+    (root / "src" / "pfnlab" / "x.py").write_text("x = 1\n")
+    (root / "src" / "pfnlab" / "__init__.py").write_text("one = 2\n")
+    monkeypatch.setattr(build_release(), "ROOT", root)
+    return root
+
+
+@needs_git
+def test_every_tracked_file_is_exported_and_nothing_else(checkout: Path, tmp_path: Path) -> None:
+    """As it was committed."""
+    build_release().export(checkout, tmp_path / "tree")
+
+    tree = tmp_path / "tree"
+    found = {str(path.relative_to(tree)): path.read_text() for path in tree.rglob("*") if path.is_file()}
+    assert TRACKED == found
+
+
+@needs_git
+@needs_build
+def test_a_release_holds_what_git_has(
+    checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wheel and source archive, less findings; what lies around is named and left out."""
+    dist = tmp_path / "dist"
+
+    assert 0 == build_release().main([str(dist)])
+
+    said = capsys.readouterr().err.splitlines()
+    assert [" M src/pfnlab/__init__.py", "?? secret.txt", "?? src/pfnlab/x.py"] == said[1:]
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    assert {name for name in TRACKED if not name.startswith("findings")} | {"PKG-INFO"} == packed
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
+        modules = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+    assert {"pfnlab/__init__.py": b"one = 1\n"} == modules
+
+
+@pytest.mark.parametrize(("name", "content"), [("secret.txt", b""), ("README.md", b"# another\n")])
+def test_a_file_that_is_not_of_the_commit_is_found(
+    tmp_path: Path, tool: ModuleType, name: str, content: bytes
+) -> None:
+    """Because git does not have it, or has another."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "README.md").write_text(TRACKED["README.md"])
+    packed = Path(sdist(tmp_path, name, content))
+
+    assert [f"{packed}:pfnlab-1/{name}"] == build_release().strangers(packed, tmp_path / "tree")
+
+
+@needs_git
+def test_without_git_nothing_is_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that is no checkout has no commit."""
+    monkeypatch.setattr(build_release(), "ROOT", tmp_path)
+
+    assert 2 == build_release().main([str(tmp_path / "dist")])
+
+    assert capsys.readouterr().err.startswith("a release is made of a git checkout: ")

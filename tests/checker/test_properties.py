@@ -251,6 +251,20 @@ def test_a_question_beside_those_of_a_seam() -> None:
     assert ["walks_all", "no_stale", "walks_pages", "split", "shared", "copied"] == names
 
 
+@pytest.mark.parametrize(
+    ("name", "scope", "said"),
+    [
+        ("told_free", "small", "scope `small` does not ask `told_free`: --scope race does"),
+        ("memory_off", "race", "scope `race` does not ask `memory_off`: --scope vfio does"),
+        ("told_fre", "small", "there is no property `told_fre`: did you mean `told_free`"),
+    ],
+)
+def test_a_property_of_other_scopes_is_said_to_be_theirs(name: str, scope: str, said: str) -> None:
+    """One that exists is not said to be missing."""
+    with pytest.raises(Misuse, match=said):
+        questions([name], load_scope(scope))
+
+
 def test_a_scope_without_the_seam() -> None:
     """Races say nothing of trackers, and that is not a search that finds nothing wrong."""
     with pytest.raises(Misuse) as refused:

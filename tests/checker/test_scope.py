@@ -87,12 +87,48 @@ def test_the_last_task_never_ends() -> None:
         ("new = mmap bar wc shared rw", "munmap", "munmap"),
         ("bar: pci", "bar: pcie", "pcie"),
         ("depth = 2", "depth =", "no TOML"),
+        ("depth = 2", "depth = 0", "`depth` must be at least 1, not 0"),
+        ("areas = 1", "areas = -1", "`areas` must be at least 1, not -1"),
+        ("tasks = 2", "tasks = true", "`tasks` is a whole number"),
+        ("tasks = 2", "tasks = '2'", "`tasks` is a whole number"),
+        ('"new = mmap bar wc shared rw"', "", "`operations` must have at least 1, and has 0"),
+        ('"new = mmap bar wc shared rw"', "5", "`operations` is a list of lines of text"),
+        ('["bar: pci, 3 pages"]', '"bar"', "`devices` is a list of lines of text"),
     ],
 )
 def test_mistakes_are_said(old: str, new: str, said: str) -> None:
     """A malformed scope is refused with what to write."""
     with pytest.raises(Misuse, match=said):
         read_scope(GOOD.replace(old, new), "mine")
+
+
+RACES = (
+    'devices = ["bar: pci, 3 pages"]\n[[races]]\nsetup = ["a = mmap bar wc shared rw"]\nbeside = ["munmap a"]'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (RACES, "`beside` must have at least 2, and has 1"),
+        (RACES.replace('["munmap a"]', "5"), "`beside` is a list of lines of text"),
+        (RACES.replace("setup", "setop"), "`setup` is missing"),
+        ("races = 5", "begin each with"),
+        ("races = [5]", "begin each with"),
+        ("races = []", "begin each with"),
+    ],
+)
+def test_mistakes_in_races_are_said(text: str, said: str) -> None:
+    """A malformed race is refused with what to write."""
+    with pytest.raises(Misuse, match=said):
+        read_scope(text, "mine")
+
+
+@pytest.mark.parametrize("deep", ["says = " + "[" * 50_000, "says = " + "{a = " * 50_000])
+def test_a_scope_nested_without_end_is_refused(deep: str) -> None:
+    """However deep, it is a mistake in the file, and no defect."""
+    with pytest.raises(Misuse, match="mine is nested too deeply"):
+        read_scope(deep, "scope", "mine")
 
 
 def test_an_unknown_name_is_refused() -> None:

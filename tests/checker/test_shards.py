@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -113,3 +116,24 @@ def test_leaving_early_ends_the_other_jobs() -> None:
         break
 
     assert time.monotonic() - begin < 50
+
+
+#: Makes a job that says that it runs, and waits.
+PARENT = (
+    "import time; from pfnlab.checker.shards import side_by_side\n"
+    "def job(): print('here', flush=True); time.sleep(600)\n"
+    "list(side_by_side([job]))\n"
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_jobs_end_with_the_process_that_made_them(number: int) -> None:
+    """However it ends; nobody would read their answer."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline()
+
+    parent.send_signal(number)
+
+    # The job writes there too, so that its end is where the text ends.
+    assert "" == parent.communicate(timeout=60)[0]

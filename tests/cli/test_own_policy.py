@@ -21,6 +21,11 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
+def timeless(output: str) -> list[str]:
+    """The lines up to which kernel a series stands for today."""
+    return [line.rstrip() for line in output.partition(" is profile ")[0].splitlines()]
+
+
 @pytest.mark.parametrize(("command", "output"), SHOWN)
 def test_what_the_page_shows_is_what_one_sees(ask: Ask, command: str, output: str) -> None:
     """Every command runs; where output is shown it is the output."""
@@ -28,7 +33,7 @@ def test_what_the_page_shows_is_what_one_sees(ask: Ask, command: str, output: st
 
     assert ("", True) == (answer.err, answer.code in (0, 1))
     if output:
-        assert output.splitlines() == [line.rstrip() for line in answer.out.splitlines()]
+        assert timeless(output) == timeless(answer.out)
 
 
 def test_the_page_shows_commands() -> None:

@@ -10,6 +10,7 @@ from asking import Ask
 
 from pfnlab.fuzz.filing import Folder, Found
 from pfnlab.fuzz.signature import signature_of
+from pfnlab.policies import own
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
 
@@ -167,3 +168,97 @@ def test_a_finding_is_replayed(ask: Ask, tmp_path: Path) -> None:
     other = ask("replay", folder, "--on", "model:7.2", "--on", "model:7.3")
     assert 1 == other.code
     assert "the machines do the same" in other.out
+
+
+POLICY = Path(__file__).parent.parent.parent / "docs" / "own-policy" / "per_vma.py"
+
+
+@pytest.fixture
+def noting(tmp_path: Path) -> tuple[str, Path]:
+    """A machine with a policy that leaves a file behind when it is run, and that file."""
+    ran = tmp_path / "ran"
+    policy = tmp_path / "policy.py"
+    policy.write_text(f"{POLICY.read_text()}\nopen({str(ran)!r}, 'w').close()\n")
+    return f"model:7.2,tracker={policy}", ran
+
+
+def kept_of(ask: Ask, machine: str, folder: Path) -> list[Path]:
+    """What is kept of a counterexample on *machine* and of a finding, which anybody could have written."""
+    asked = "check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak"
+    kept = folder / "kept.json"
+    kept.write_text(ask(*asked, "--json", "--save", folder).out.replace("model:6.1", machine))
+    saved = folder / "no_leak.pfn"
+    saved.write_text(saved.read_text().replace("model:6.1", machine))
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n"
+    )
+    runs = tuple(ModelMachine(spec).run([program])[0] for spec in ("6.12", "7.2"))
+    signature = signature_of(program, runs)
+    assert signature is not None
+    finding = folder / Folder(folder).file(Found(signature, program, runs, "random 1:2", 2, (1, 1)))
+    report = finding / "report.md"
+    report.write_text(report.read_text().replace("--on model:7.2", f"--on {machine}"))
+    return [kept, saved, finding, finding / "program.pfn"]
+
+
+def test_a_policy_that_only_a_file_names_is_not_run(
+    ask: Ask, tmp_path: Path, noting: tuple[str, Path]
+) -> None:
+    """Whatever kind of file: 2, and a line that says to read the policy first."""
+    machine, ran = noting
+
+    answers = [ask("replay", file) for file in kept_of(ask, machine, tmp_path)]
+
+    policy = machine.partition("=")[2]
+    assert [2] * 4 == [answer.code for answer in answers]
+    assert all(
+        answer.err.endswith(f" names {policy}, which would be run: read that policy, then say --trust\n")
+        for answer in answers
+    )
+    assert not ran.exists()
+
+
+def test_a_policy_that_is_trusted_is_run(ask: Ask, tmp_path: Path, noting: tuple[str, Path]) -> None:
+    """By --trust, or as part of a machine on the command line."""
+    machine, ran = noting
+    for file in kept_of(ask, machine, tmp_path):
+        for asked in (["--trust"], ["--on", machine, "--on", "model:6.12"]):
+            ran.unlink(missing_ok=True)
+            own._load.cache_clear()
+
+            answer = ask("replay", file, *asked)
+
+            assert (True, True) == (answer.code in (0, 1), ran.exists())
+
+
+def test_words_on_the_command_line_are_asked_for(ask: Ask, noting: tuple[str, Path]) -> None:
+    """A path that was typed names its machine itself."""
+    machine, ran = noting
+
+    ask("replay", LEAK.replace("model:6.1", machine))
+
+    assert ran.exists()
+
+
+def test_another_machine_needs_no_trust(ask: Ask, tmp_path: Path, noting: tuple[str, Path]) -> None:
+    """A saved program and a finding are run there, and their own machine is not."""
+    machine, ran = noting
+    _, *others = kept_of(ask, machine, tmp_path)
+
+    codes = [ask("replay", file, "--on", "model:6.1", "--on", "model:7.2").code for file in others]
+
+    assert ([1, 1, 1], False) == (codes, ran.exists())
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 100_000, '{"properties": [{"kind": "always", "verdict": "violated", "replay": 5}]}', "{\xff"],
+)
+def test_what_check_never_printed_is_refused(ask: Ask, tmp_path: Path, content: str) -> None:
+    """However odd it is: 2."""
+    kept = tmp_path / "kept.json"
+    kept.write_bytes(b'{"format": "pfnlab-check/1"}\n' + content.encode("latin-1"))
+
+    answer = ask("replay", kept)
+
+    assert (2, True) == (answer.code, "is not what `check --json` prints" in answer.err)

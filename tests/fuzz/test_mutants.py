@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from having import bootable
+from having import NEW, bootable
 from mutant import Mutant
 from mutants import EQUIVALENT, MUTANTS
 from mutated import SOURCE, MutatedModel
@@ -83,17 +83,17 @@ PROGRAMS = 20
 
 @pytest.mark.lab
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("kernel-7.2")
+@pytest.mark.xdist_group(f"kernel-{NEW}")
 @pytest.mark.parametrize(
     "breaks",
     ["copied pages lose write permission"],
 )
 def test_a_kernel_tells_a_broken_rule_from_the_right_one(breaks: str) -> None:
     """The broken model differs from the kernel itself, in a program as small."""
-    bootable("7.2")
+    bootable(NEW)
 
-    with QemuMachine("7.2", guests=1) as kernel:
-        verdict = look_for(named(breaks), kernel, "qemu:7.2", PROGRAMS)
+    with QemuMachine(NEW, guests=1) as kernel:
+        verdict = look_for(named(breaks), kernel, f"qemu:{NEW}", PROGRAMS)
 
     assert 0 < verdict.after <= PROGRAMS
     assert 0 < len(verdict.smallest) <= OPERATIONS

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import TypeVar
+
+from having import EVERY_SERIES, NEW, OLD
 
 from pfnlab.lab.qemu import Guest
 
 T = TypeVar("T")
 
-OLD, NEW = "6.1", "7.2"
 WITH_HEADERS = ("6.1", "6.12", "7.2", "7.3")
-ASKED = WITH_HEADERS if os.environ.get("PFNLAB_KERNELS") == "all" else (OLD, NEW)
+ASKED = WITH_HEADERS if EVERY_SERIES else (OLD, NEW)
 
 AREA = 0x100000000000
 PAGE = 0x1000

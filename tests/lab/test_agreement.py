@@ -1,21 +1,19 @@
 """The referee: every program of litmus/, on the model and on the kernel itself.
 
-The default run asks the oldest and the newest series; ``PFNLAB_KERNELS=all`` (``make test-all-kernels``)
-asks all ten. Programs nobody wrote are those of ``test_fuzz_campaigns.py``.
+The default run asks the stable series and the newest kernel; ``PFNLAB_KERNELS=all``
+(``make test-all-kernels``) asks all ten. Programs nobody wrote are those of ``test_fuzz_campaigns.py``.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 from comparing import COMPARED
-from having import bootable
+from having import ASKED_WIDELY, OLD, bootable, model_of
 
-from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.programs.compare import differences
 from pfnlab.programs.load import load_program
@@ -25,7 +23,6 @@ from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import format_program
 
 LITMUS = sorted((Path(__file__).parents[2] / "litmus").glob("*.pfn"))
-ASKED = SERIES if os.environ.get("PFNLAB_KERNELS") == "all" else (SERIES[0], SERIES[-1])
 
 #: What pytest's record_property is.
 Record = Callable[[str, object], None]
@@ -49,7 +46,7 @@ def disagreements(series: str, programs: Sequence[Program], record: Record) -> l
     undecided = 0
     runs = on_kernel(series, programs)
     for program, real in zip(programs, runs, strict=True):
-        predicted = ModelMachine(series).run_one(program, check=True)
+        predicted = ModelMachine(model_of(series)).run_one(program, check=True)
         if real.lost is not None and real.lost.startswith(("no headers for ", "no vfio-pci for ")):
             undecided += 1
         elif real.lost is not None:
@@ -65,7 +62,8 @@ def disagreements(series: str, programs: Sequence[Program], record: Record) -> l
 
 
 @pytest.mark.parametrize(
-    "series", [pytest.param(series, marks=pytest.mark.xdist_group(f"kernel-{series}")) for series in ASKED]
+    "series",
+    [pytest.param(series, marks=pytest.mark.xdist_group(f"kernel-{series}")) for series in ASKED_WIDELY],
 )
 def test_every_litmus_program_does_on_the_kernel_what_the_model_says(
     series: str, record_property: Record
@@ -80,7 +78,7 @@ def test_every_litmus_program_does_on_the_kernel_what_the_model_says(
     assert [] == found
 
 
-@pytest.mark.xdist_group("kernel-6.1")
+@pytest.mark.xdist_group(f"kernel-{OLD}")
 def test_a_model_of_another_kernel_is_noticed() -> None:
     """
     The comparison fails when the model predicts the wrong series, so it can fail.
@@ -88,7 +86,7 @@ def test_a_model_of_another_kernel_is_noticed() -> None:
     program = load_program(next(path for path in LITMUS if path.stem == "munmap-middle"))
     wrong = ModelMachine("7.2").run_one(program)
 
-    (real,) = on_kernel("6.1", [program])
+    (real,) = on_kernel(OLD, [program])
 
     assert {"log", "book", "vmas"} <= {difference.field for difference in differences([wrong, real])}
     assert [] == differences([msgspec.structs.replace(wrong, steps=real.steps), real])

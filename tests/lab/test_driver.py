@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from damages import DAMAGES, Damage
 from driver_guest import ASKED, NEW, OLD, Lab
 from having import bootable, have
 
 from pfnlab.errors import MissingTool, PfnlabError, Undecided
 from pfnlab.lab import driver
-from pfnlab.lab.driver import MODULE, driver_for
+from pfnlab.lab.driver import MODULE, driver_for, offered
 from pfnlab.lab.image import guest_image
 from pfnlab.lab.kernels import Kernel, kernel_for
 from pfnlab.lab.qemu import Guest
@@ -50,6 +51,75 @@ def test_driver_is_cached():
     after = driver_for(kernel).stat()
 
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+@pytest.fixture
+def made_up(own_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    """A kernel with headers in an archive that is asked for nothing, and a compiler that is not run."""
+
+    def headers(makefile: Path) -> None:
+        makefile.parent.mkdir(parents=True)
+        makefile.write_text("all:")
+
+    def build(kernel: Kernel, sources: object, kit: Path, module: Path) -> None:
+        module.write_bytes(b"built")
+
+    packages = [offered("linux-headers", "1", "suite", {"size": "3000000", "installed-size": "5000"})]
+    monkeypatch.setattr(driver, "suites_of", lambda kernel: ["suite"])
+    monkeypatch.setattr(driver.Archive, "of_this_machine", lambda root: None)
+    monkeypatch.setattr(driver, "_header_packages", lambda *_: packages)
+    monkeypatch.setattr(driver, "_unpack", lambda *_: None)
+    monkeypatch.setattr(driver, "_relocate", headers)
+    monkeypatch.setattr(driver, "_build", build)
+    return replace(own_kernel, version="6.5-1")
+
+
+@needs_gcc
+def test_what_a_driver_takes_is_said_before(made_up: Kernel):
+    """
+    One line for the headers, with their size, and one for the build; none when it is in the cache.
+    """
+    said = list[str]()
+
+    for _ in range(2):
+        driver_for(made_up, say=said.append)
+
+    assert [
+        "fetching headers of 6.5-1 (about 3 MiB, 5 MiB on disk)",
+        "building the guest driver for 6.5.0-mine (some seconds)",
+    ] == said
+
+
+@needs_gcc
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_driver_is_built_anew(made_up: Kernel, damage: Damage):
+    """
+    With the headers that are there, for these are whole.
+    """
+    said = list[str]()
+    module = driver_for(made_up)
+    damage(module)
+
+    driver_for(made_up, say=said.append)
+
+    assert b"built" == module.read_bytes()
+    assert not any(line.startswith("fetching") for line in said)
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", ["cut", "empty", "flipped", "gone"])
+def test_damaged_headers_are_fetched_anew(made_up: Kernel, name: str):
+    """
+    Before anything is built with them.
+    """
+    module = driver_for(made_up)
+    module.unlink()
+    makefile = module.parents[1] / "headers" / "6.5-1" / "usr/src/linux-headers-6.5.0-mine/Makefile"
+    DAMAGES[name](makefile)
+
+    driver_for(made_up)
+
+    assert "all:" == makefile.read_text()
 
 
 @lab

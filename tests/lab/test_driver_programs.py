@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from having import bootable, have
+from having import NEW, OLD, bootable, have
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.driver import driver_for
@@ -121,7 +121,7 @@ def test_what_no_guest_can_answer_is_refused(text: str, why: str) -> None:
 @pytest.mark.lab
 def test_without_headers_only_driver_programs_are_lost() -> None:
     """The others run on the same kernel."""
-    kernel = replace(bootable("6.1"), release="6.1.0-1-none", version="6.1.1-1")
+    kernel = replace(bootable(OLD), release="6.1.0-1-none", version="6.1.1-1")
 
     with QemuMachine(kernel, guests=1, order=False) as machine:
         runs = machine.run([program(ZAP), program(PLAIN)])
@@ -131,7 +131,7 @@ def test_without_headers_only_driver_programs_are_lost() -> None:
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("series", ["6.1", "7.2"])
+@pytest.mark.parametrize("series", [OLD, NEW])
 def test_a_driver_program_does_on_the_kernel_what_the_model_says(series: str) -> None:
     """Between programs without the driver, whose guests have none."""
     kernel = bootable(series)

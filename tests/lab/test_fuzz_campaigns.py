@@ -1,7 +1,7 @@
 """The fuzzer on real kernels: no difference, and what it would do with one.
 
-The default run asks the oldest and the newest series; ``PFNLAB_KERNELS=all`` asks all ten. ``PFNLAB_RANDOM``
-is how many programs a series gets.
+The default run asks the stable series and the newest kernel; ``PFNLAB_KERNELS=all`` asks all ten.
+``PFNLAB_RANDOM`` is how many programs a series gets.
 """
 
 from __future__ import annotations
@@ -12,17 +12,14 @@ from pathlib import Path
 
 import pytest
 from comparing import COMPARED
-from having import bootable
+from having import ASKED_WIDELY, OLD, bootable, model_of
 
 from pfnlab.fuzz.campaign import Campaign, Machine, State
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline
-from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.programs.model import ModelMachine
-
-ASKED = SERIES if os.environ.get("PFNLAB_KERNELS") == "all" else (SERIES[0], SERIES[-1])
 
 #: The first program, one of the last that may need a guest of their own, and how many there are.
 FIRST, RANDOM = 10, int(os.environ.get("PFNLAB_RANDOM", "60"))
@@ -34,7 +31,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize(
-    "series", [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in ASKED]
+    "series", [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in ASKED_WIDELY]
 )
 def test_model_and_kernel_do_not_differ(series: str, record_property: Record, tmp_path: Path) -> None:
     """
@@ -42,7 +39,8 @@ def test_model_and_kernel_do_not_differ(series: str, record_property: Record, tm
     """
     bootable(series)
     with QemuMachine(series, guests=1) as kernel:
-        machines: dict[str, Machine] = {f"model:{series}": ModelMachine(series), f"qemu:{series}": kernel}
+        model = ModelMachine(model_of(series))
+        machines: dict[str, Machine] = {f"model:{series}": model, f"qemu:{series}": kernel}
         state = State(list(machines), 1, Vocabulary(), next=FIRST)
         Campaign(machines, state, Folder(tmp_path)).run(programs=FIRST + RANDOM)
 
@@ -52,14 +50,14 @@ def test_model_and_kernel_do_not_differ(series: str, record_property: Record, tm
     assert [] == list(tmp_path.iterdir())
 
 
-@pytest.mark.xdist_group("kernel-6.1")
+@pytest.mark.xdist_group(f"kernel-{OLD}")
 def test_a_wrong_model_is_found_shrunk_and_filed(tmp_path: Path) -> None:
     """
     The model of another era differs from the kernel in a program of one or two operations.
     """
-    bootable("6.1")
-    with QemuMachine("6.1", guests=1) as kernel:
-        machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:6.1": kernel}
+    bootable(OLD)
+    with QemuMachine(OLD, guests=1) as kernel:
+        machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), f"qemu:{OLD}": kernel}
         state = State(list(machines), 1, Vocabulary(), next=FIRST)
         Campaign(machines, state, Folder(tmp_path), repeats=1).run(programs=20, most=1)
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from damages import DAMAGES, Damage
 
-from pfnlab.errors import MissingTool
+from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.image import guest_image, holds, initramfs
 
 needs_compiler = pytest.mark.skipif(
@@ -101,11 +102,61 @@ def test_guest_image_is_cached(cache: Path):
 @needs_compiler
 def test_guest_image_leaves_nothing_else(cache: Path):
     """
-    Compiling leaves the image in the cache and no working files.
+    Compiling leaves the image in the cache with its checksum, and no working files.
     """
     image = guest_image()
 
-    assert [image] == list(image.parent.iterdir())
+    assert [image.name, f"{image.name}.sha256"] == sorted(path.name for path in image.parent.iterdir())
+
+
+@needs_compiler
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("extra", [False, True], ids=["agent", "with a file"])
+def test_a_damaged_image_is_made_anew(cache: Path, damage: Damage, extra: bool):
+    """
+    Whatever happened to it in the cache, the next one who asks gets it as it was.
+    """
+    (cache / "x").write_bytes(b"content")
+    files = {"x": cache / "x"} if extra else None
+    image = guest_image(files)
+    whole = image.read_bytes()
+    damage(image)
+
+    again = guest_image(files)
+
+    assert (image, whole) == (again, again.read_bytes())
+
+
+@needs_compiler
+def test_an_image_is_announced_once(cache: Path):
+    """
+    Compiling is said before it is done; nothing is said when there is nothing to do.
+    """
+    said = list[str]()
+
+    for _ in range(2):
+        guest_image(say=said.append)
+
+    assert ["compiling the guest agent (seconds, 1 MiB)"] == said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_compiler_without_room(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    When the disk is full the compiler is not to blame, and nothing half made is left.
+    """
+    full = cache / "fullcc"
+    full.write_text('#!/bin/sh\n[ "$1" = --version ] && exit\necho half > init\nls > /dev/full\n')
+    full.chmod(0o755)
+    monkeypatch.setenv("CC", str(full))
+
+    with pytest.raises(Undecided) as raised:
+        guest_image()
+
+    assert f"the cache {cache} cannot be used: No space left on device; set PFNLAB_CACHE or free room" == str(
+        raised.value
+    )
+    assert [] == list((cache / "guest").iterdir())
 
 
 @needs_compiler

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from having import bootable, lacking
+from having import NEW, OLD, bootable, lacking
 
 from pfnlab.errors import Defect, MissingTool
 from pfnlab.lab.channel import Hello
@@ -262,7 +262,7 @@ def test_a_kernel_that_cannot_be_looked_into(demanded: bool, tmp_path: Path) -> 
         assert not stepper.wanted(program)
 
 
-SERIES = [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in ("6.1", "7.3")]
+SERIES = [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in (OLD, NEW)]
 
 
 @pytest.fixture(scope="module", params=SERIES)
@@ -301,7 +301,7 @@ def unlike(machine: QemuMachine, program: Program, run: Run) -> list[tuple[str, 
 @pytest.mark.lab
 @pytest.mark.timeout(300)
 class TestKernels:
-    """6.1 and 7.3."""
+    """The oldest and the newest."""
 
     def test_what_the_tracker_remembers_of_a_split_mapping(self, machine: QemuMachine) -> None:
         """
@@ -311,7 +311,7 @@ class TestKernels:
 
         run = ran(machine, text)
 
-        pieces = {"6.1": ("VM_PAT a[0:4]", "VM_PAT a[8:16]"), "7.3": ("bar[0:16] x2 a[0:4] a[8:16]",)}
+        pieces = {OLD: ("VM_PAT a[0:4]", "VM_PAT a[8:16]"), NEW: ("bar[0:16] x2 a[0:4] a[8:16]",)}
         assert [step.tracked for step in run.steps[1:]] == [pieces[series(machine)], ()]
         assert [step.prots for step in run.steps] == [("a[0:16] WC",), ("a[0:4] WC", "a[8:16] WC"), ()]
         assert unlike(machine, load_text(text), run) == []

@@ -16,7 +16,7 @@ import pytest
 from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimage
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab import archive, kernels, sources
+from pfnlab.lab import archive, inventory, kernels, offers, sources
 from pfnlab.lab.archive import Unverified
 
 pytestmark = pytest.mark.skipif(
@@ -59,7 +59,9 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path, keyri
     etc.mkdir(exist_ok=True)
     (etc / "sources.list").write_text(f"deb [signed-by={keyring}] file:{root} experimental main\n")
     monkeypatch.setattr(sources, "APT_ETC", etc)
-    monkeypatch.setitem(kernels._TABLE, "7.3", ("linux-binary-", ("experimental",)))
+    monkeypatch.setattr(offers, "ROLLING", ("experimental",))
+    for module in (kernels, inventory):
+        monkeypatch.setattr(module, "SUITES", ("experimental",))
 
 
 def left_in_cache(cache: Path) -> list[str]:
@@ -208,7 +210,7 @@ def test_second_fetch_reads_nothing_again(debian: DebianOnDisk) -> None:
 
     again = kernels.fetch("7.3", say=said.append)
 
-    assert (first, [f"7.3: {VERSION} is in the cache"]) == (again, said)
+    assert (first, [f"7.3-rc7: {VERSION} is in the cache"]) == (again, said)
 
 
 def test_old_lists_serve_when_the_archive_is_away(debian: DebianOnDisk) -> None:
@@ -299,7 +301,7 @@ def test_killed_fetch_is_swept_by_the_next(debian: DebianOnDisk, cache: Path) ->
     left.mkdir(parents=True)
     (left / "vmlinuz").write_bytes(b"half")
     (left / "kernel.json").write_text("{}")
-    assert ([], []) == kernels._whole("7.3")
+    assert ([], []) == kernels.whole("7.3")
 
     kernels.fetch("7.3")
 
@@ -346,6 +348,7 @@ def test_available_names_what_the_lists_offer(debian: DebianOnDisk) -> None:
     """
     kernel = kernels.fetch("7.3")[0]
 
-    row = kernels.available()[-1]
+    (row,) = [one for one in inventory.inventory() if one.package_version == VERSION]
 
-    assert (kernel, VERSION, True) == (row.cached, row.offered and row.offered.version, row.confirmed)
+    assert (kernel, VERSION, True) == (row.cached, row.offer and row.offer.package.version, row.confirmed)
+    assert "known" == row.standing

@@ -10,8 +10,8 @@ import pytest
 from archive_on_disk import bzimage
 
 from pfnlab.errors import Misuse, TimedOut, Undecided
-from pfnlab.lab import kernels
-from pfnlab.lab.archive import Package, Unverified
+from pfnlab.lab import inventory, kernels
+from pfnlab.lab.archive import Unverified
 from pfnlab.lab.cache import cache_root, locked
 
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg"), reason="orders package versions: install dpkg")
@@ -34,67 +34,6 @@ def put(series: str, version: str, content: bytes = b"") -> Path:
         kernels.Kernel(series, "p", version, "r", vmlinuz, kernels._sha256(vmlinuz)), "experimental"
     )
     return vmlinuz
-
-
-def package(name: str, version: str, suite: str = "s") -> Package:
-    """A package of no size."""
-    return Package(name, version, suite, 0)
-
-
-@needs_dpkg
-def test_newest_version_is_debians_order() -> None:
-    """
-    6.1.192-2 is newer than 6.1.99-1 and 6.1.192-1, whatever the alphabet says.
-    """
-    found = [
-        package("linux-image-6.1.0-9-cloud-amd64", "6.1.99-1"),
-        package("linux-image-6.1.0-56-cloud-amd64", "6.1.192-2"),
-        package("linux-image-6.1.0-55-cloud-amd64", "6.1.192-1"),
-    ]
-
-    assert found[1] == kernels._newest(found)
-
-
-@needs_dpkg
-def test_release_is_newer_than_its_candidate_and_its_backport() -> None:
-    """
-    A tilde sorts before the end: candidate, backport, release.
-    """
-    versions = ["7.3.1-1~bpo13+1", "7.3~rc7-1~exp1", "7.3.1-1"]
-
-    newest = kernels._newest(package("linux-binary-7.3-cloud-amd64", version) for version in versions)
-
-    assert newest is not None
-    assert "7.3.1-1" == newest.version
-
-
-@needs_dpkg
-def test_image_users_boot_is_preferred_to_the_unsigned_one() -> None:
-    """
-    Of a signed and an unsigned image of one version the signed one is taken.
-    """
-    signed = package("linux-image-6.1.0-56-cloud-amd64", "6.1.192-2")
-    unsigned = package("linux-image-6.1.0-56-cloud-amd64-unsigned", "6.1.192-2")
-
-    assert [signed, signed] == [kernels._newest([signed, unsigned]), kernels._newest([unsigned, signed])]
-
-
-def test_offers_leave_out_metapackages_and_other_series() -> None:
-    """
-    A metapackage, another series and the empty linux-image beside a linux-binary are not kernels of a series.
-    """
-    found = [
-        package("linux-image-6.12-cloud-amd64", "6.12.117-1~deb12u1"),
-        package("linux-image-6.12.117+deb13-cloud-amd64", "6.12.117-1"),
-        package("linux-image-6.1.0-56-cloud-amd64", "6.1.192-2"),
-        package("linux-image-7.2.13+deb14-cloud-amd64", "7.2.13-1"),
-        package("linux-binary-7.2.13+deb14-cloud-amd64", "7.2.13-1"),
-        package("linux-binary-7.3-cloud-amd64", "7.3~rc7-1~exp1"),
-    ]
-
-    chosen = [kernels._offers(series, found) for series in ("6.1", "6.12", "7.2", "7.3")]
-
-    assert [[found[2]], [found[1]], [found[4]], [found[5]]] == chosen
 
 
 def test_unknown_series_suggests_a_known_one() -> None:
@@ -145,15 +84,59 @@ def test_note_names_suite_and_day() -> None:
 @needs_dpkg
 def test_newest_of_the_cache() -> None:
     """
-    Of two cached point releases the newer one is used.
+    Of two cached point releases nobody met the newer one is used.
     """
-    put("7.2", "7.2.9-1")
-    put("7.2", "7.2.13-1")
+    put("7.2", "7.2.2-1")
+    put("7.2", "7.2.3-1")
 
     kernel = kernels.cached("7.2")
 
     assert kernel is not None
-    assert "7.2.13-1" == kernel.version
+    assert "7.2.3-1" == kernel.version
+
+
+@needs_dpkg
+def test_a_known_kernel_of_the_cache_comes_before_a_newer_one() -> None:
+    """
+    A series stands for its newest known kernel, so what nobody met is taken only by its exact version.
+    """
+    put("7.2", "7.2.13-1")
+    put("7.2", "7.2.999-1")
+
+    found = [kernels.cached(name) for name in ("7.2", "7.2.999", "7.2.999-1")]
+
+    assert ["7.2.13-1", "7.2.999-1", "7.2.999-1"] == [one.version for one in found if one is not None]
+
+
+def test_an_exact_version_that_is_not_cached() -> None:
+    """
+    Another point release of its series does not stand in for it.
+    """
+    put("7.2", "7.2.13-1")
+
+    assert None is kernels.cached("7.2.12")
+
+
+def test_a_kernel_is_taken_out_of_the_cache() -> None:
+    """
+    By exact version it goes alone; what is not there is said.
+    """
+    put("7.2", "7.2.2-1")
+    kept = put("7.2", "7.2.3-1")
+
+    assert ["7.2.2-1"] == kernels.remove("7.2.2")
+    assert kept.exists()
+    with pytest.raises(Misuse, match=r"the cache has no kernel 7\.2\.2: see `pfnlab kernels list`"):
+        kernels.remove("7.2.2")
+
+
+def test_a_damaged_kernel_is_taken_out_as_well() -> None:
+    """
+    What cannot be used can be removed.
+    """
+    put("7.2", "7.2.2-1").write_bytes(b"")
+
+    assert ["7.2.2-1"] == kernels.remove("7.2")
 
 
 def test_corrupted_vmlinuz_is_not_used() -> None:
@@ -173,7 +156,7 @@ def test_corrupted_vmlinuz_is_named() -> None:
     vmlinuz = put("7.3", "7.3-1")
     vmlinuz.write_bytes(b"")
 
-    assert [(vmlinuz,)] == [row.damaged for row in kernels.available() if row.series == "7.3"]
+    assert [vmlinuz] == [row.damaged for row in inventory.inventory() if row.package_version == "7.3-1"]
 
 
 def test_half_a_note_is_damage() -> None:
@@ -183,18 +166,7 @@ def test_half_a_note_is_damage() -> None:
     vmlinuz = put("7.3", "7.3-1")
     (vmlinuz.parent / "kernel.json").write_text('{"series": "7.3"')
 
-    assert ([], [vmlinuz]) == kernels._whole("7.3")
-
-
-def test_available_knows_nothing_without_lists() -> None:
-    """
-    Before any list was fetched, what the archive holds is not confirmed for any series.
-    """
-    rows = kernels.available()
-
-    assert [(series, None, False) for series in kernels.SERIES] == [
-        (row.series, row.offered, row.confirmed) for row in rows
-    ]
+    assert ([], [vmlinuz]) == kernels.whole("7.3")
 
 
 def test_lock_held_by_another_ends_in_a_limit(cache: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from having import bootable
+from having import NEW, OLD, bootable, model_of
 
 from pfnlab.errors import LostGuest, MissingTool, Misuse
 from pfnlab.lab.boots import MAX_FAILED_BOOTS, Shape
@@ -517,7 +517,7 @@ SLOT_AND_VFIO = (
 @pytest.mark.lab
 def test_a_real_device_comes_and_goes() -> None:
     """Its files go and come, the memory stays with the device, and the model says the same."""
-    bootable("7.2")
+    bootable(NEW)
     program = load_text(
         "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:4] wc shared rw\n"
         "write a[1] 7\nmunmap a\nremove bar\na = mmap bar[0:4] wc shared rw\nexec\nrescan bar\n"
@@ -525,16 +525,16 @@ def test_a_real_device_comes_and_goes() -> None:
         "plug bar\na = mmap bar[0:4] wc shared rw\nread a[1]\n"
     )
 
-    with QemuMachine("7.2", guests=1) as machine:
+    with QemuMachine(NEW, guests=1) as machine:
         run = machine.run([program])[0]
 
     assert (None, [7, 0]) == (run.lost, [step.value for step in run.steps if step.op == "read a[1]"])
     assert ["ENOENT", "ENOENT"] == [step.result for step in run.steps if step.result != "ok"]
-    assert [] == differences([ModelMachine("7.2").run_one(program), run])
+    assert [] == differences([ModelMachine(model_of(NEW)).run_one(program), run])
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize(("series", "left"), [("6.1", ["bar[0:8] wc"]), ("7.2", [])])
+@pytest.mark.parametrize(("series", "left"), [(OLD, ["bar[0:8] wc"]), (NEW, [])])
 def test_the_middle_goes_first_on_real_kernels(series: str, left: list[str]) -> None:
     """The old tracker forgets half of a mapping whose middle went first, the new one does not."""
     bootable(series)

@@ -8,10 +8,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from having import bootable, have
+from damages import DAMAGES, Damage
+from having import OLD, bootable, have
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.kernels import kernel_for
+from pfnlab.lab import modules
+from pfnlab.lab.kernels import Kernel, kernel_for
 from pfnlab.lab.modules import _take, load_order, vfio_modules
 
 
@@ -77,13 +79,35 @@ def test_a_torn_module_is_said_so(tmp_path: Path) -> None:
         _take(archive(**{name: b"torn"}), tmp_path)
 
 
+@pytest.mark.parametrize("damage", [DAMAGES[name] for name in ("cut", "empty", "flipped", "gone")])
+def test_damaged_modules_are_fetched_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Damage
+) -> None:
+    """One of them is enough."""
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
+
+    def obtain(kernel: Kernel, say: object, into: Path) -> None:
+        into.mkdir()
+        (into / "vfio-pci.ko").write_bytes(module())
+        (into / "vfio_iommu_type1.ko").write_bytes(module())
+
+    monkeypatch.setattr(modules, "_obtain", obtain)
+    kernel = Kernel("", "", "6.5-1", "6.5.0-mine", tmp_path, "")
+    first = vfio_modules(kernel)["vfio-01.ko"]
+    damage(first)
+
+    again = vfio_modules(kernel)
+
+    assert [module()] * 2 == [path.read_bytes() for path in again.values()]
+
+
 @pytest.mark.lab
 @pytest.mark.timeout(600)
 def test_a_real_kernel_has_them() -> None:
     """In the order of their names in a guest, the device's driver last."""
-    bootable("6.1")
+    bootable(OLD)
 
-    found = have(lambda: vfio_modules(kernel_for("6.1")))
+    found = have(lambda: vfio_modules(kernel_for(OLD)))
 
     assert "vfio-pci.ko" == list(found.values())[-1].name
     assert sorted(found) == list(found)

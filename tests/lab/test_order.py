@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from having import bootable
+from having import NEW, OLD, bootable
 
 from pfnlab.errors import Defect
 from pfnlab.lab.image import guest_image
@@ -33,9 +33,9 @@ RECORDED = sorted(path.stem for path in DATA.glob("*.order"))
 PLACES = Places({"bar": PfnRange(0x1000, 0x1010)}, {"a": (0x100, 16)})
 
 MIDDLE = {
-    "6.1": "split a[4],dup a[0],split a[8],dup a[4],gather,untrack a[4],erase bar[4],clear a[4],flush a[4:8],"
+    OLD: "split a[4],dup a[0],split a[8],dup a[4],gather,untrack a[4],erase bar[4],clear a[4],flush a[4:8],"
     "free_pgtables,unlink a[4],finish,free a[4]",
-    "7.3": "split a[4],dup a[0],split a[8],dup a[4],gather,clear a[4],free_pgtables,flush a[4:8],unlink a[4],"
+    NEW: "split a[4],dup a[0],split a[8],dup a[4],gather,clear a[4],free_pgtables,flush a[4:8],unlink a[4],"
     "finish,free a[4]",
 }
 
@@ -300,7 +300,7 @@ def kernel_steps(series: str, program: Program) -> tuple[Step, ...]:
 
 @pytest.mark.lab
 @pytest.mark.parametrize(
-    "series", [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in ("6.1", "7.3")]
+    "series", [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in (OLD, NEW)]
 )
 class TestKernels:
     """The kernels themselves."""
@@ -328,8 +328,8 @@ class TestKernels:
         assert (
             before
             == {
-                "6.1": ["flush a[0:2]", "flush a[2:4]", "flush a[4:6]"],
-                "7.3": ["flush a[0:6]"],
+                OLD: ["flush a[0:2]", "flush a[2:4]", "flush a[4:6]"],
+                NEW: ["flush a[0:6]"],
             }[series]
         )
         assert steps[-2].flushes == len(flushed)

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from having import bootable
+from damages import DAMAGES
+from having import OLD, bootable
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.channel import read_hello
 from pfnlab.lab.image import initramfs
 from pfnlab.lab.qemu import Guest
 
-SERIES = "6.1"
+SERIES = OLD
 AREA = 0x100000000000
 PAGES = 32
 # MAP_SHARED | MAP_FIXED_NOREPLACE, PROT_READ | PROT_WRITE
@@ -103,6 +104,24 @@ def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     with pytest.raises(MissingTool, match="apt-get install --no-install-recommends qemu-system-x86"):
         Guest(tmp_path / "vmlinuz")
+
+
+def test_console_without_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """
+    A guest that is lost where its console cannot be kept is lost, no more.
+    """
+    qemu = tmp_path / "qemu-system-x86_64"
+    qemu.write_text("#!/bin/sh\nexit 1\n")
+    qemu.chmod(0o755)
+    for name in ("image", "vmlinuz", "cache"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
+
+    with pytest.raises(LostGuest, match="status 1") as lost:
+        Guest(tmp_path / "vmlinuz", image=tmp_path / "image")
+
+    assert lost.value.console is None
 
 
 @lab
@@ -405,12 +424,27 @@ def test_broken_state_is_thrown_away(vmlinuz: Path, own_cache: Path):
     A state that QEMU cannot read is replaced by booting.
     """
     Guest(vmlinuz).close()
-    (state,) = (own_cache / "states").iterdir()
+    (state,) = (own_cache / "states").glob("*.state")
     state.write_bytes(b"no state")
 
     with Guest(vmlinuz) as guest:
         assert guest.hello.ptes == "ok"
     assert state.stat().st_size > 1 << 20
+
+
+@lab
+def test_damaged_state_is_not_started_from(vmlinuz: Path, own_cache: Path):
+    """
+    One bit of a guest's memory that is another one would not be noticed by QEMU; it boots instead.
+    """
+    Guest(vmlinuz).close()
+    (state,) = (own_cache / "states").glob("*.state")
+    DAMAGES["flipped"](state)
+
+    with pytest.raises(LostGuest, match="did not boot"):
+        Guest(vmlinuz, boot_limit=0)
+
+    assert not state.exists()
 
 
 @lab

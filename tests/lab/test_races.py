@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from comparing import COMPARED
-from having import bootable, lacking
+from having import EVERY_SERIES, NEW, OLD, bootable, lacking, model_of, recorded_as
 
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.programs.compare import differences
@@ -27,9 +27,7 @@ from pfnlab.programs.recorded_verbs import Waiting
 RECORDED = Path(__file__).parents[1] / "recorded" / "races.jsonl"
 EVERY = os.environ.get("PFNLAB_RACES") == "all"
 TABLES = ("munmap", "munmap-table")
-ASKED = (
-    ("6.1", "6.12", "7.2", "7.3") if os.environ.get("PFNLAB_KERNELS") == "all" or EVERY else ("6.1", "7.2")
-)
+ASKED = ("6.1", "6.12", "7.2", "7.3") if EVERY_SERIES or EVERY else (OLD, NEW)
 
 #: Where both operations work on the same VMA once they are let go, who comes first is a matter of timing:
 #: these are compared up to the release.
@@ -77,7 +75,7 @@ def schedules(series: str) -> list[tuple[Raced, Program]]:
     found = []
     for line in RECORDED.read_bytes().splitlines():
         row = msgspec.json.decode(line, type=Raced)
-        if row.series != series or not (EVERY or row.race in TABLES):
+        if row.series != recorded_as(series) or not (EVERY or row.race in TABLES):
             continue
         try:
             found.append((row, program_of(row)))
@@ -116,7 +114,7 @@ def test_schedules_do_on_the_kernel_what_the_model_says_and_what_was_recorded(
 
     found = []
     for (row, program), real in zip(known, runs, strict=True):
-        predicted = ModelMachine(series).run_one(program, check=True)
+        predicted = ModelMachine(model_of(series)).run_one(program, check=True)
         if real.lost is not None:
             found.append(f"{row.case}: lost: {real.lost}")
             continue
@@ -143,6 +141,6 @@ def test_a_model_that_does_not_flush_is_noticed() -> None:
     program = next(one for row, one in schedules(series) if (row.race, row.held, row.by) == wanted)
     (real,) = on_kernel(series, [program])
 
-    wrong = ModelMachine(f"{series},flush=none").run_one(program)
+    wrong = ModelMachine(f"{model_of(series)},flush=none").run_one(program)
 
     assert ["s: read a[0]"] == [one.op for one in differences([wrong, real]) if one.field == "result"]

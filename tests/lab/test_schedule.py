@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from having import bootable, have, lacking
+from having import NEW, OLD, bootable, have, lacking
 
 from pfnlab.errors import Undecided
 from pfnlab.lab.driver import image_with_driver
@@ -27,7 +27,7 @@ from pfnlab.programs.ops import Munmap, Op, Program
 from pfnlab.programs.span import Span
 from pfnlab.units import PfnRange
 
-SERIES = ("6.1", "7.2")
+SERIES = (OLD, NEW)
 
 lab = [pytest.mark.lab, pytest.mark.xdist_group("steering")]
 

@@ -9,21 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from having import lacking
+from having import NEW, OLD, bootable, lacking
 
 from pfnlab.errors import PfnlabError, TimedOut, Undecided
 from pfnlab.lab.cast import Answer, Cast
 from pfnlab.lab.driver import image_with_driver
 from pfnlab.lab.gdbstub import GdbStub
 from pfnlab.lab.hold import Held, Hold, NotReached, Outcome, hold, stack_of
-from pfnlab.lab.kernels import kernel_for
 from pfnlab.lab.points import Caller, Injection, Place
 from pfnlab.lab.qemu import Guest
 from pfnlab.lab.steering import Operation, Steering, steered
 from pfnlab.lab.symbols import kernel_symbols, module_symbols
 from pfnlab.lab.waits import Need
 
-SERIES = ("6.1", "7.2")
+SERIES = (OLD, NEW)
 PAGE = 4096
 A, OTHER, ANON = 0x100000000000, 0x100000010000, 0x100000020000
 SIZE = 4 * PAGE
@@ -59,7 +58,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     folder = Path(tempfile.mkdtemp(prefix="pfnlab-gdb-"))
     image, no_driver = None, ""
     try:
-        kernel = kernel_for(request.param)
+        kernel = bootable(request.param)
         try:
             image = image_with_driver(kernel)
         except PfnlabError as missing:

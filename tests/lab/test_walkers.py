@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
 from comparing import COMPARED
-from having import bootable
+from having import ASKED, bootable, model_of
 
-from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.programs.compare import differences
 from pfnlab.programs.model import ModelMachine
 from pfnlab.report.walkers import KINDS, WALKERS, cell, cell_program
-
-ASKED = SERIES if os.environ.get("PFNLAB_KERNELS") == "all" else (SERIES[0], SERIES[-1])
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -41,7 +37,7 @@ def test_every_cell_is_what_the_kernel_says(
         if real.lost is not None and real.lost.startswith(("no headers for ", "no vfio-pci for ")):
             undecided += 1
             continue
-        predicted = ModelMachine(series).run_one(program, check=True)
+        predicted = ModelMachine(model_of(series)).run_one(program, check=True)
         if real.lost is not None or differences([predicted, real]):
             seen = real.lost or cell(walker, real)
             found.append(f"{walker} at {kind}: {seen}, predicted {cell(walker, predicted)}")

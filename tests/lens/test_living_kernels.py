@@ -5,7 +5,6 @@ The default run asks the oldest and the newest series; ``PFNLAB_KERNELS=all`` as
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,10 +17,9 @@ from drgn import Program as DrgnProgram
 from drgn.helpers.linux.list import list_for_each_entry
 from drgn.helpers.linux.mm import for_each_vma
 from drgn.helpers.linux.rbtree import rbtree_inorder_for_each_entry
-from having import bootable
+from having import ASKED, bootable
 from stepped_guest import SteppedGuest
 
-from pfnlab.lab.kernels import SERIES
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.memory import GuestRam, MemorySource, open_core
@@ -46,7 +44,6 @@ from pfnlab.programs.span import Span
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-ASKED = SERIES if os.environ.get("PFNLAB_KERNELS") == "all" else (SERIES[0], SERIES[-1])
 LITMUS = Path(__file__).parents[2] / "litmus"
 
 #: Programs that between them have every interface, fork, copies, moves, seals and missing tables.

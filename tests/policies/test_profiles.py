@@ -12,6 +12,7 @@ import pytest
 import pfnlab
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.known import newest_known
 from pfnlab.policies.profiles import (
     CONFIRMED,
     ERAS,
@@ -21,8 +22,9 @@ from pfnlab.policies.profiles import (
     SWITCHES,
     assumed,
     described,
-    spec_of,
+    profile_of,
 )
+from pfnlab.policies.releases import series_of
 from pfnlab.policies.trackers import TRACKERS
 
 SOURCE = Path(pfnlab.__file__).parent
@@ -139,7 +141,7 @@ def test_commits_are_written_alike() -> None:
 
 def test_what_a_confirmed_profile_says() -> None:
     """Nothing is assumed of a series that was asked."""
-    assert {"profile 6.1"} == {described("6.1")}
+    assert f"profile {newest_known('6.1')}, the newest known of 6.1" == described("6.1")
     assert [[]] * len(CONFIRMED) == [assumed(series) for series in CONFIRMED]
 
 
@@ -160,16 +162,50 @@ def test_what_is_assumed_of_a_release_before_all_kernels() -> None:
     assert not {"flush", "tracker", "mseal", "devmem_guards_aliases"} & {one.split("=")[0] for one in old}
 
 
+def test_a_bare_series_is_its_newest_known_version() -> None:
+    """The model of 6.1 has the rules of the newest 6.1.y that was met."""
+    assert newest_known("6.1") == profile_of("6.1").version
+    assert profile_of("6.1") == profile_of(newest_known("6.1") or "")
+
+
 @pytest.mark.parametrize(
-    ("release", "spec"),
+    ("version", "has"), [("6.12.114", False), ("6.12.115", True), ("7.2.6", False), ("7.2.8", True)]
+)
+def test_a_point_release_has_what_its_series_had_taken_over(version: str, has: bool) -> None:
+    """PFN mappings get leaves whatever THP says from 6.12.115 and 7.2.8 on."""
+    assert has == profile_of(version).huge_faults_ignore_thp
+
+
+def test_a_candidate_is_of_its_series() -> None:
+    """7.3-rc7 has what mainline brought in 7.3, and not what 7.3.4 mended."""
+    candidate, stable = profile_of("7.3-rc7"), profile_of("7.3.4")
+
+    assert (True, True) == (candidate.mincore_walks, stable.mincore_walks)
+    assert (False, True) == (candidate.access_phys_spares_ram, stable.access_phys_spares_ram)
+
+
+def test_a_stable_series_with_a_design_of_its_own() -> None:
+    """5.15.65 placed its flush at the first VMA, which mainline never did."""
+    assert ["none", "first_vma"] == [profile_of(version).flushes for version in ("5.15.64", "5.15.65")]
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
     [
-        ("6.12.107", "6.12,huge_faults_ignore_thp=off"),
-        ("6.12.115", "6.12"),
-        ("6.12.117", "6.12"),
-        ("6.18.15", "6.18"),
-        ("7.3", "7.3"),
+        ("6.1.192", "profile 6.1.192"),
+        ("6.1.191", "profile 6.1.191, which nobody met: "),
+        ("6.1.9999", " is the newest that was"),
+        ("6.6.87", "profile 6.6.87, not confirmed on a kernel (assumed: "),
     ],
 )
-def test_a_point_release_is_its_series_less_what_came_later(release: str, spec: str) -> None:
-    """Profiles are of the newest point release of a series."""
-    assert spec == spec_of(release)
+def test_what_an_exact_profile_says(version: str, says: str) -> None:
+    """A known version is itself; of another the known ones beside it are named."""
+    assert says in described(version)
+
+
+def test_every_backport_is_of_a_series_with_a_profile() -> None:
+    """A point release of a series nobody models would never be asked for; and each has a source."""
+    backports = [one for switch in SWITCHES for one in (*switch.stable, *switch.ended_stable)]
+
+    assert {series_of(one.point) for one in backports} <= {*RELEASES, "5.14"}
+    assert all(one.source for one in backports)

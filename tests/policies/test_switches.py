@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.policies.releases import RELEASES
-from pfnlab.policies.switches import Era, Switch
+from pfnlab.policies.switches import Backport, Era, Switch, taken_over
 
 
 def on(switch: Switch) -> list[str]:
@@ -54,12 +54,44 @@ def test_what_the_oldest_kernel_had_is_assumed_before() -> None:
     assert {"5.10", "5.15", "6.2", "6.11"} <= set(assumed(switch))
 
 
-@pytest.mark.parametrize(("series", "has"), [("6.1", True), ("6.6", False), ("6.8", False), ("6.9", True)])
-def test_a_backport_counts_where_a_stable_kernel_was_asked(series: str, has: bool) -> None:
-    """6.1 is 6.1.y, 6.6 is what was released as 6.6."""
-    switch = Switch("cow_knows_its_pfn", "6.9", "source", stable=("6.6.26", "6.1.85"))
+@pytest.mark.parametrize(
+    ("version", "has"),
+    [
+        *(("6.1", False), ("6.1.84", False), ("6.1.85", True), ("6.6", False), ("6.6.26", True)),
+        *(("6.6.100", True), ("6.7.90", False), ("6.8", False), ("6.9-rc1", True), ("6.9", True)),
+    ],
+)
+def test_a_backport_counts_from_its_point_release_on(version: str, has: bool) -> None:
+    """A bare release is what was released; of its series, and no other, later points have the backport."""
+    switch = Switch("cow_knows_its_pfn", "6.9", "source", stable=taken_over("6.6.26", "6.1.85"))
 
-    assert switch.on(series) == has
+    assert has == switch.on(version)
+
+
+@pytest.mark.parametrize(
+    ("version", "has"),
+    [
+        *(("6.12.113", True), ("6.12.114", False), ("7.1.999", True), ("7.2.10", True)),
+        *(("7.2.11", False), ("7.3-rc1", False), ("7.3.4", False)),
+    ],
+)
+def test_what_a_backport_ended(version: str, has: bool) -> None:
+    """A behaviour is gone from the point release that took the repair over, and from the mainline release."""
+    ended = taken_over("6.12.114", "7.2.11")
+    switch = Switch("dontunmap_unlocks_all", "6.1", "source", until="7.3", ended_stable=ended)
+
+    assert has == switch.on(version)
+
+
+def test_a_measured_backport_is_assumed_between_two_kernels() -> None:
+    """Between the newest known to be without and the oldest known to have it nobody looked."""
+    backport = Backport("6.12.107", "measured", after="6.12.94")
+    switch = Switch("mseal", "6.13", "source", after="6.12", stable=(backport,))
+
+    assert [True, False, False, True] == [
+        switch.known(version) for version in ("6.12.94", "6.12.95", "6.12.106", "6.12.107")
+    ]
+    assert switch.known("6.6.99")
 
 
 def test_an_era_begins() -> None:

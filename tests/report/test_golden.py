@@ -53,7 +53,7 @@ def both(old: Golden | None = None, hash_now: str = "h1") -> Golden:
 
 def test_equal_observations_are_grouped() -> None:
     """Series that saw the same share an observation, oldest first."""
-    assert [seen.series for seen in both().observations] == [("6.1", "6.12"), ("7.2",)]
+    assert [seen.versions for seen in both().observations] == [("6.1", "6.12"), ("7.2",)]
 
 
 def test_kernels_are_named_in_order() -> None:
@@ -69,7 +69,7 @@ def test_series_that_did_not_run_keep_their_entries() -> None:
     """Promoting one series leaves the others as they were."""
     golden = promoted(both(), "h1", "again", {"6.12": careful(kernel="newer 6.12")})
 
-    assert [seen.series for seen in golden.observations] == [("6.1",), ("6.12", "7.2")]
+    assert [seen.versions for seen in golden.observations] == [("6.1",), ("6.12", "7.2")]
     assert golden.kernels == {"6.1": "image 6.1", "6.12": "newer 6.12", "7.2": "image 7.2"}
 
 
@@ -77,7 +77,7 @@ def test_entries_of_another_program_are_dropped() -> None:
     """When the program changed, what kernels did with the old one is gone."""
     golden = promoted(both(), "h2", "again", {"6.1": forgetful()})
 
-    assert [seen.series for seen in golden.observations] == [("6.1",)]
+    assert [seen.versions for seen in golden.observations] == [("6.1",)]
     assert list(golden.kernels) == ["6.1"]
 
 

@@ -13,13 +13,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path as File
 from types import ModuleType
 
 from ..errors import Defect, MissingTool
+from .scratch import scratch
 
 # Annotations are for readers and mypy, where `int` has no size; the C types are those of the .pxd file.
 _DIRECTIVES = ("boundscheck=False", "wraparound=False", "cdivision=True", "annotation_typing=False")
@@ -71,8 +71,7 @@ def _build(source: File, library: File) -> None:
     if not (File(headers) / "Python.h").exists():
         raise MissingTool("no headers of Python: apt-get install python3-dev")
     library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix="building-") as folder:
-        place = File(folder)
+    with scratch("compiling-", library.parent) as place:
         for file in (source, source.with_suffix(".pxd")):
             # Alone, so that it is a module of its own and not one of the package's.
             (place / file.name).write_bytes(file.read_bytes())

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import marshal
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pfnlab.checker.frozen import freeze, thaw
+from pfnlab.checker.frozen import check_frozen, freeze, thaw
 from pfnlab.checker.mark import Mark
 from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.naming import Naming
 from pfnlab.checker.operations import Renaming, Step, area_base, area_name, operations
+from pfnlab.checker.packing import met
 from pfnlab.checker.path import Path
 from pfnlab.checker.scope import Scope
+from pfnlab.checker.tallies import recall, tallies
 from pfnlab.errors import PolicyError, Undecided
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.boot import guards_of
@@ -79,6 +81,8 @@ class KernelModel:
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
+        #: What was met where a search that goes on here was begun.
+        self._unmet: Set[int] = frozenset()
         #: What was made last, until the next step out of the same state is taken.
         self._live: tuple[State, Kernel] | None = None
         self._moment: tuple[State, Moment] | None = None
@@ -127,6 +131,23 @@ class KernelModel:
         """A state is its own key: names are canonical in it."""
         # The value says itself where it ends, so nothing else reads the same.
         return state.value + marshal.dumps(state.facts, 2) if state.facts else state.value
+
+    def packed(self, state: State) -> tuple[Any, ...]:
+        return tuple(state)
+
+    def unpacked(self, packed: Any) -> State:
+        match packed:
+            case (bytes() as value, tuple() as facts):
+                return State(check_frozen(value, self._unmet - met()), facts)
+        raise ValueError("no state of a kernel")
+
+    def tallies(self) -> tuple[Any, ...]:
+        return *tallies(self.outcomes, self.unmodelled), tuple(met())
+
+    def recall(self, kept: Any) -> None:
+        *counts, numbers = kept
+        recall(counts, self.outcomes, self.unmodelled)
+        self._unmet = frozenset(numbers)
 
     def moment(self, state: State) -> Moment:
         """*state*, to be looked at."""

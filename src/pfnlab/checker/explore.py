@@ -7,13 +7,13 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path as File
-from tempfile import TemporaryDirectory
-from typing import Generic
 
 from ..errors import Misuse
 from ..units import number_of
-from . import checkpoint
+from .checkpoint import Checkpoint, Progress, Settings
 from .exploration import Exploration
 from .frontier import Frontier, Order
 from .interrupts import interrupts
@@ -21,8 +21,12 @@ from .model import Model, State, kind
 from .path import path_along
 from .property import Property
 from .reduction import Ample
+from .scratch import scratch
 from .trail import Trail
-from .visited import Keeping, Keys, Numbered, Spilling, Visited
+from .visited import Keeping, Keys, Numbered, Spilling
+
+#: How the names of folders begin in which searches keep what does not go into memory.
+FOLDERS = "pfnlab-spilled-"
 
 _TELL_SECONDS, _SAVE_SECONDS = 1.0, 60.0
 
@@ -59,31 +63,36 @@ def explore(
         Implies ``compact``. Six bytes a state for the ways come on top
     :param save: write the search here every minute, and when it is cut
     :param resume: go on with the search written here; limits may differ
-    :raises Misuse: options that do not go together, or a saved search of something else
+    :raises Misuse: options that do not go together, a saved search of something else, or states that cannot
+        be saved (:class:`.model.Kept`)
+    :raises Undecided: there is no room on disk
     """
     numbered = ample is not None or (order == "depth" and depth is not None)
     if numbered and memory is not None:
         raise Misuse("memory goes with neither ample nor depth-first order to a depth: leave one out")
-    with TemporaryDirectory(prefix="pfnlab-search-") as folder:
+    with nullcontext() if memory is None else scratch(FOLDERS) as folder:
         search = _Search(model, properties, order, depth, ample)
-        if memory is not None:
+        if memory is not None and folder is not None:
             keep = "compact"
-            search.visited = Spilling(memory * 3 // 4, File(folder))
-            search.frontier = Frontier(order, File(folder), part=_part(model, memory // 4))
+            search.visited = Spilling(memory * 3 // 4, folder)
+            search.frontier = Frontier(order, folder, part=_part(model, memory // 4))
         else:
             search.visited = search.numbers = Numbered(keep)
             if not numbered:
                 search.visited, search.numbers = Keys(keep), None
-        search.settings = {"order": order, "keep": keep, "reduced": ample is not None}
+        settings: Settings = {"order": order, "keep": keep, "reduced": ample is not None}
         if order == "depth":
-            search.settings["depth"] = depth
+            settings["depth"] = depth
+        if save is not None or resume is not None:
+            search.checkpoint = Checkpoint(model, properties, settings)
+            if save is not None:
+                search.checkpoint.prepare(save)
         search.begin(resume)
         with interrupts() as interrupted:
             limits = Limits(states, seconds, stop_at_first, interrupted)
             search.run(limits, progress, save)
         if save is not None and search.found.cut:
             search.write(save)
-            search.found.properties = properties
         return search.found
 
 
@@ -116,12 +125,11 @@ class Limits:
         return None
 
 
-class _Search(Generic[State]):
+class _Search(Progress[State]):
     """A search under way."""
 
-    visited: Visited
     numbers: Numbered | None = None
-    settings: dict[str, object]
+    checkpoint: Checkpoint[State] | None = None
 
     def __init__(
         self,
@@ -150,30 +158,14 @@ class _Search(Generic[State]):
                 if self.visited.add(self.model.key(state), len(self.trail)):
                     self._admit(self.trail.start(choice), 0, state)
             return
-        saved = checkpoint.read(resume)
-        saved.check(self.model, self.properties, self.settings)
-        self.found, self.trail = saved.found, saved.trail
-        self.found.properties, self.found.cut = self.properties, []
-        self.depths, self.closed = saved.depths, saved.closed
-        self.visited.load(saved.visited)
-        self.frontier.load(saved.waiting)
+        assert self.checkpoint is not None
+        self.checkpoint.read(resume, self, self.frontier.add)
 
     def write(self, file: File) -> None:
         """Save the search."""
-        waiting = [*self.frontier.everything()]
-        waiting.extend((number, at, state) for number, (at, state) in self.beyond.items())
-        checkpoint.Checkpoint(
-            model=checkpoint.likeness(self.model),
-            properties=tuple(asked.name for asked in self.properties),
-            settings=self.settings,
-            found=self.found,
-            trail=self.trail,
-            visited=self.visited.dump(),
-            waiting=waiting,
-            depths=self.depths,
-            closed=self.closed,
-        ).write(file)
-        self.found.properties = self.properties
+        assert self.checkpoint is not None
+        beyond = ((number, at, state) for number, (at, state) in self.beyond.items())
+        self.checkpoint.write(file, self, chain(self.frontier.everything(), beyond))
 
     def run(
         self,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path as File
 from typing import Generic, Literal
 
 from .model import State
+from .scratch import ROOM, written
 
 Order = Literal["breadth", "depth"]
 
@@ -69,11 +70,6 @@ class Frontier(Generic[State]):
             yield from _read(file)
         yield from self._in if self._order == "breadth" else self._out
 
-    def load(self, waiting: Iterable[Waiting[State]]) -> None:
-        """Add what :meth:`everything` gave."""
-        for number, depth, state in waiting:
-            self.add(number, depth, state)
-
     def _spill(self, folder: File) -> None:
         full = self._in if self._in else self._out
         if len(full) < 2 * self.part:
@@ -90,7 +86,9 @@ class Frontier(Generic[State]):
     def _write(self, folder: File, waiting: list[Waiting[State]]) -> None:
         file = folder / f"frontier-{self._made}"
         self._made += 1
-        file.write_bytes(pickle.dumps(waiting, pickle.HIGHEST_PROTOCOL))
+        with written(folder, ROOM):
+            # Nobody else can write in the folder (:mod:`.scratch`), and what is read is gone with the search.
+            file.write_bytes(pickle.dumps(waiting, pickle.HIGHEST_PROTOCOL))
         self._files.append((file, len(waiting)))
 
     def _refill(self) -> None:

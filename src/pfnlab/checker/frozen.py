@@ -8,9 +8,11 @@ know nothing of this. Nothing is under way in a kernel that is frozen.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
+from pfnlab.checker import plain
+from pfnlab.checker.model import UnmetError
 from pfnlab.checker.naming import Naming, at_page, task_name
 from pfnlab.checker.packing import Packing, Unpacking
 from pfnlab.hw.cachemode import CacheMode
@@ -145,6 +147,29 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
         kernel._next_pid = exact[3][0]
         kernel._warned, book._warned = set(exact[3][1]), frozenset(exact[3][2])
     return kernel
+
+
+def check_frozen(value: Any, unmet: Set[int]) -> bytes:
+    """*value*, which somebody says is what :func:`freeze` made.
+
+    :param unmet: numbers of classes and values that were met where it was made, and not here
+    :raises ValueError: it is no value at all
+    :raises UnmetError: it holds such a number
+    """
+    content = plain.loads(value)
+    if plain.dumps(content) != value:
+        raise ValueError("no value of a kernel")
+    if unmet and not unmet.isdisjoint(_ints(content)):
+        raise UnmetError
+    return value  # type: ignore[no-any-return]
+
+
+def _ints(value: Any) -> Iterator[int]:
+    if type(value) is tuple:
+        for one in value:
+            yield from _ints(one)
+    elif type(value) is int:
+        yield value
 
 
 def _space(mm: MmStruct, packing: Packing, naming: Naming | None) -> tuple[Any, ...]:

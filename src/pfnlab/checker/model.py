@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 #: A step's label: printed by ``str``, compared by ``==``.
 Action = Hashable
@@ -29,6 +29,41 @@ class Model(Protocol[State]):
         """What *state* is identified by: states with equal keys are one, and only the first found is kept.
 
         Symmetry lives here: sort what is interchangeable, and states that differ only in names share a key.
+        """
+        ...
+
+
+class UnmetError(Exception):
+    """A state holds what this process has not met yet, and meets on the way to it."""
+
+
+@runtime_checkable
+class Kept(Protocol[State]):
+    """What a model adds when its states are no plain values, or when it counts: how both are kept in a file.
+
+    Plain values are those of :mod:`.plain`. What comes back from a file may be anything.
+    """
+
+    def packed(self, state: State) -> Any:
+        """*state* as a plain value."""
+        ...
+
+    def unpacked(self, packed: Any) -> State:
+        """What :meth:`packed` gave.
+
+        :raises ValueError: it gave no such thing
+        :raises UnmetError: go the way to the state once, and try again
+        """
+        ...
+
+    def tallies(self) -> Any:
+        """What the model has counted so far, as a plain value."""
+        ...
+
+    def recall(self, tallies: Any) -> None:
+        """Go on counting from what :meth:`tallies` gave; other counts are forgotten.
+
+        :raises ValueError: it gave no such thing
         """
         ...
 

@@ -318,6 +318,11 @@ def _constant(value: Any) -> tuple[str, int]:
     return named
 
 
+def met() -> set[int]:
+    """The numbers of the classes and values met so far: of no others can anything be unpacked."""
+    return {*_CLASSES, *_CONSTANTS}
+
+
 def _short(spelling: str) -> int:
     """A number for a name, the same in every process."""
     return int.from_bytes(blake2s(spelling.encode(), digest_size=6).digest(), "big")

@@ -14,7 +14,7 @@ from pfnlab.checker.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel,
 from pfnlab.checker.moment import Judge, Moment
 from pfnlab.checker.property import Property
 from pfnlab.checker.race import Raced
-from pfnlab.checker.scope import RaceScope, Scope
+from pfnlab.checker.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.errors import Misuse
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import Page
@@ -291,13 +291,12 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
 
     :param names: that of a seam stands for all of its questions that the scope can say something of, and for
         those that tell whether the search has looked at anything
-    :raises Misuse: there is no such property, or none of that seam
+    :raises Misuse: there is no such property, the scope does not ask it, or none of that seam
     """
-    races = isinstance(scope, RaceScope)
-    known = {question.name: question for question in (RACE_QUESTIONS if races else QUESTIONS)}
+    known = {question.name: question for question in _possible(scope)}
     for name in names:
         if name not in known and name not in SEAMS:
-            raise Misuse(f"there is no property `{name}`{did_you_mean(name, (*known, *SEAMS))}")
+            raise Misuse(_not_asked(name, scope))
     had = _had(scope) if isinstance(scope, Scope) else None
     told = [question for question in known.values() if had is None or had.issuperset(question.needs)]
     if not names:
@@ -307,6 +306,26 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
         if seam in names:
             asked += _of_seam(seam, told)
     return list(dict.fromkeys(asked))
+
+
+def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
+    """What can be asked in *scope*; without one, of operations in a row."""
+    return RACE_QUESTIONS if isinstance(scope, RaceScope) else QUESTIONS
+
+
+def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
+    """Why *name* cannot be asked there, and what to write instead."""
+    every = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]
+    if name not in every:
+        return f"there is no property `{name}`{did_you_mean(name, (*every, *SEAMS))}"
+    asking = [
+        one for one in scope_names() if name in [asked.name for asked in questions(scope=load_scope(one))]
+    ]
+    here = (
+        f"scope `{scope.name}` does not ask `{name}`" if scope is not None else f"`{name}` is asked of races"
+    )
+    instead = f"--scope {' or '.join(asking)} does" if asking else "write a scope of operations in a row"
+    return f"{here}: {instead}"
 
 
 def _of_seam(seam: Seam, told: Sequence[Question]) -> list[Question]:

@@ -15,13 +15,14 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from pfnlab.checker.live import Turn, reached, revoked, translations
+from pfnlab.checker.live import Stand, Turn, reached, revoked, translations
 from pfnlab.checker.path import Path
 from pfnlab.checker.scope import Race, RaceScope
+from pfnlab.checker.tallies import recall, tallies
 from pfnlab.checker.turns import Came, Moment, Turns
 from pfnlab.errors import Undecided
 from pfnlab.programs.driver_calls import UnmapMappingRange
@@ -116,6 +117,23 @@ class RaceModel:
         digests = array("Q", [stand.value for stand in moment.stands])
         digests.extend(moment.parts)
         return bytes((state.race, state.told, state.beside)) + digests.tobytes()
+
+    def packed(self, state: Raced) -> tuple[Any, ...]:
+        schedule, stands, parts = state.moment
+        return state.race, (schedule, tuple(map(tuple, stands)), parts), *state[2:]
+
+    def unpacked(self, packed: Any) -> Raced:
+        try:
+            race, (schedule, stands, parts), *rest = packed
+            return Raced(race, Moment(schedule, tuple(Stand(*one) for one in stands), parts), *rest)
+        except TypeError:
+            raise ValueError("no state of a race") from None
+
+    def tallies(self) -> tuple[Any, ...]:
+        return tallies(self.outcomes, self.unmodelled)
+
+    def recall(self, kept: Any) -> None:
+        recall(kept, self.outcomes, self.unmodelled)
 
     def program(self, path: Path[Raced], title: str, asks: str) -> Program | None:
         """A program with one held task that breaks the same rule, or None where it takes more than one.

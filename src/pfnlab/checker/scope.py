@@ -163,20 +163,19 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
         raise Misuse(f"{source} is no TOML: {wrong}") from None
+    except RecursionError:
+        raise Misuse(
+            f"{source} is nested too deeply: a scope is fields with numbers, and lists of text"
+        ) from None
     if "races" in content:
         return _races(content, name, source)
     for field in content:
         if field not in _FIELDS:
             raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _FIELDS)}")
-    for field, wanted in (
-        ("devices", list),
-        ("operations", list),
-        ("tasks", int),
-        ("areas", int),
-        ("depth", int),
-    ):
-        if not isinstance(content.get(field), wanted) or content[field] in ([], 0):
-            raise Misuse(f"{source}: `{field}` is missing: see the page about checking for an example")
+    for field in ("devices", "operations"):
+        _check_texts(content, field, source)
+    for field in ("tasks", "areas", "depth"):
+        _check_number(content, field, source)
     header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
     templates = tuple(_template(header, line, source) for line in content["operations"])
     devices = _parsed(header, "area new: 1 page", "look", source).devices
@@ -184,25 +183,58 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     return Scope(name, says, devices, content["tasks"], content["areas"], content["depth"], templates)
 
 
+def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
+    """
+    :raises Misuse: *field* is no list of at least so many lines of text
+    """
+    _check_there(content, field, source)
+    lines = content[field]
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise Misuse(f'{source}: `{field}` is a list of lines of text: write {field} = ["..."]')
+    if len(lines) < least:
+        raise Misuse(f"{source}: `{field}` must have at least {least}, and has {len(lines)}")
+
+
+def _check_number(content: dict[str, Any], field: str, source: str) -> None:
+    """
+    :raises Misuse: *field* is no number that makes sense
+    """
+    _check_there(content, field, source)
+    number = content[field]
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise Misuse(f"{source}: `{field}` is a whole number: write {field} = 2")
+    if number < 1:
+        raise Misuse(f"{source}: `{field}` must be at least 1, not {number}")
+
+
+def _check_there(content: dict[str, Any], field: str, source: str) -> None:
+    if field not in content:
+        raise Misuse(f"{source}: `{field}` is missing: see the page about checking for an example")
+
+
 def _races(content: dict[str, Any], name: str, source: str) -> RaceScope:
     for field in content:
         if field not in _RACE_FIELDS:
             raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _RACE_FIELDS)}")
-    header = [FIRST_LINE, *(f"device {device}" for device in content.get("devices", []))]
-    header += [f"area {area}" for area in content.get("areas", [])]
+    content = {"devices": [], "areas": [], **content}
+    for field in ("devices", "areas"):
+        _check_texts(content, field, source, least=0)
+    header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
+    header += [f"area {area}" for area in content["areas"]]
     races = []
-    for race in content["races"]:
-        setup, beside = race.get("setup", []), race.get("beside", [])
-        if not isinstance(race, dict) or not setup or len(beside) < 2:
-            raise Misuse(f"{source}: a race has `setup` and at least two operations `beside`")
+    given = content["races"]
+    if not isinstance(given, list) or not given or not all(isinstance(race, dict) for race in given):
+        raise Misuse(f"{source}: `races` are tables: begin each with [[races]]")
+    for race in given:
+        _check_texts(race, "setup", source)
+        _check_texts(race, "beside", source, least=2)
+        setup, beside = race["setup"], race["beside"]
         program = _parsed(header, "", "\n".join([*setup, *beside]), source)
         races.append(Race(program, program.ops[: len(setup)], program.ops[len(setup) :]))
     return RaceScope(name, str(content.get("says", "")), tuple(races))
 
 
-def _template(header: list[str], line: Any, source: str) -> Template:
-    if not isinstance(line, str):
-        raise Misuse(f"{source}: an operation is a line of text, not {line!r}")
+def _template(header: list[str], line: str, source: str) -> Template:
     if found := _MREMAP.fullmatch(line):
         moved = Mremap(Span(NEW_AREA, 0, 1), 1, maymove=True)
         return Template(Op(moved), _part(found[1], line, source), found[2])

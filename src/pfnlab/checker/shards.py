@@ -6,8 +6,11 @@ more than it gains. Whole searches share nothing, so two cores do twice as many.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import multiprocessing
 import os
+import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -21,6 +24,9 @@ from .explore import explore
 from .model import Model, State
 from .property import Property
 
+#: PR_SET_PDEATHSIG of <linux/prctl.h>; other systems have no such thing.
+_SET_DEATH_SIGNAL = 1
+
 Result = TypeVar("Result")
 
 
@@ -29,8 +35,9 @@ def side_by_side(
 ) -> Iterator[tuple[int, Result]]:
     """Run *jobs*, each in a process of its own, and give what they return, with their numbers, as they end.
 
-    What a job returns is pickled; the jobs themselves are not, for the processes are forks. An error in a
-    job is raised here, and leaving early ends the jobs that still run.
+    What a job returns is pickled, in a pipe only that process and this one have; the jobs themselves are not,
+    for the processes are forks. An error in a job is raised here, and leaving early ends the jobs that still
+    run, as does the end of this process.
 
     :param processes: at a time; as many as there are processors when None
     :raises Undecided: a process ended without an answer
@@ -44,7 +51,7 @@ def side_by_side(
             while waiting and len(running) < limit:
                 number, job = waiting.pop()
                 ours, theirs = fork.Pipe(duplex=False)
-                process = fork.Process(target=_answer, args=(job, theirs), daemon=True)
+                process = fork.Process(target=_answer, args=(job, theirs, os.getpid()), daemon=True)
                 process.start()
                 theirs.close()
                 running[ours] = number, process
@@ -59,13 +66,22 @@ def side_by_side(
             end.close()
 
 
-def _answer(job: Callable[[], Result], end: Connection) -> None:
+def _answer(job: Callable[[], Result], end: Connection, maker: int) -> None:
+    _end_with(maker)
     try:
         end.send((True, job()))
     except PfnlabError as error:
         end.send((False, error))
     except Exception:
         end.send((False, Defect(traceback.format_exc())))
+
+
+def _end_with(maker: int) -> None:
+    """Let SIGTERM end this process when *maker*, which forked it, is gone."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != maker:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _received(end: Connection, number: int, process: ForkProcess) -> Any:

@@ -16,10 +16,15 @@ from pathlib import Path as File
 from typing import Any, Literal, Protocol
 
 from ..errors import Misuse
+from . import plain
+from .scratch import ROOM, written
 
 Keeping = Literal["exact", "compact"]
 
 _WORD = 1 << 64
+
+#: Keys written at a time.
+_TOGETHER = 1 << 16
 
 # What one int of 64 bits costs beside its place in the set.
 _INT_BYTES = 32
@@ -72,12 +77,18 @@ class Visited(Protocol):
 
     def __len__(self) -> int: ...
 
-    def dump(self) -> Any:
-        """Everything in it, to be pickled."""
+    def dump(self) -> Iterator[bytes]:
+        """Everything in it, in parts.
+
+        :raises ValueError: a key is no plain value (:mod:`.plain`)
+        """
         ...
 
-    def load(self, dumped: Any) -> None:
-        """Take over what :meth:`dump` gave."""
+    def load(self, dumped: Iterable[bytes]) -> None:
+        """Take over what :meth:`dump` gave.
+
+        :raises ValueError: it gave no such thing
+        """
         ...
 
 
@@ -98,11 +109,11 @@ class Keys:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def dump(self) -> Any:
-        return array("Q", self._seen) if self._compact else self._seen
+    def dump(self) -> Iterator[bytes]:
+        return _dumped(self._seen, self._compact)
 
-    def load(self, dumped: Any) -> None:
-        self._seen = set(dumped)
+    def load(self, dumped: Iterable[bytes]) -> None:
+        self._seen = set(_loaded(dumped, self._compact))
 
 
 class Numbered:
@@ -129,11 +140,13 @@ class Numbered:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def dump(self) -> Any:
-        return self._numbers
+    def dump(self) -> Iterator[bytes]:
+        # A key's number is how many there were before it.
+        assert all(number == at for at, number in enumerate(self._numbers.values()))
+        return _dumped(self._numbers, self._compact)
 
-    def load(self, dumped: Any) -> None:
-        self._numbers = dict(dumped)
+    def load(self, dumped: Iterable[bytes]) -> None:
+        self._numbers = {key: number for number, key in enumerate(_loaded(dumped, self._compact))}
 
 
 class Spilling:
@@ -175,13 +188,13 @@ class Spilling:
         """How many sorted files there are."""
         return len(self._runs)
 
-    def dump(self) -> Any:
-        return array("Q", heapq.merge(sorted(self._recent), *self._runs))
+    def dump(self) -> Iterator[bytes]:
+        return _dumped(heapq.merge(sorted(self._recent), *self._runs), compact=True)
 
-    def load(self, dumped: Any) -> None:
-        self._count = len(dumped)
-        if self._count:
-            self._runs = [self._written(dumped)]
+    def load(self, dumped: Iterable[bytes]) -> None:
+        run = self._written(_loaded(dumped, compact=True))
+        self._count = len(run)
+        self._runs = [run]
 
     def memory(self) -> int:
         """Bytes that the recent ones take."""
@@ -198,8 +211,8 @@ class Spilling:
         """*marks*, which are sorted, in a file without a name, which goes when the view does."""
         file = self._folder / f"seen-{self._made}"
         self._made += 1
-        with file.open("wb+") as out:
-            for part in _parts(marks, 1 << 16):
+        with written(self._folder, ROOM), file.open("wb+") as out:
+            for part in _parts(marks):
                 part.tofile(out)
             out.flush()
             view = memoryview(mmap.mmap(out.fileno(), 0, access=mmap.ACCESS_READ)).cast("Q")
@@ -212,7 +225,22 @@ def _holds(run: memoryview, mark: int) -> bool:
     return at < len(run) and run[at] == mark
 
 
-def _parts(marks: Iterable[int], size: int) -> Iterator[array[int]]:
+def _dumped(keys: Iterable[Any], compact: bool) -> Iterator[bytes]:
+    """*keys* in parts of bytes, in order; *compact* ones are words of 64 bits."""
+    if compact:
+        yield from (part.tobytes() for part in _parts(keys))
+    else:
+        rest = iter(keys)
+        while some := tuple(islice(rest, _TOGETHER)):
+            yield plain.dumps(some)
+
+
+def _loaded(dumped: Iterable[bytes], compact: bool) -> Iterator[Any]:
+    for part in dumped:
+        yield from array("Q", part) if compact else plain.loads(part)
+
+
+def _parts(marks: Iterable[int]) -> Iterator[array[int]]:
     rest = iter(marks)
-    while part := array("Q", islice(rest, size)):
+    while part := array("Q", islice(rest, _TOGETHER)):
         yield part

@@ -22,6 +22,7 @@ from pfnlab.checker.shards import side_by_side
 from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
+from pfnlab.lab.accel import Accel
 from pfnlab.programs.compare import judge
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Run
@@ -41,6 +42,7 @@ class CheckRequest(msgspec.Struct, frozen=True):
     :param watch: say which branches of policies were never taken
     :param policies: files with policies of the user's own, in place of every model's
     :param differ: two policies or models to be told apart, instead of a check
+    :param accel: what guests of confirming machines have
     """
 
     on: list[str]
@@ -53,6 +55,7 @@ class CheckRequest(msgspec.Struct, frozen=True):
     differ: tuple[str, str] | None = None
     policies: tuple[str, ...] = ()
     watch: bool = False
+    accel: Accel = Accel.TCG
 
 
 def check_machines(request: CheckRequest) -> int:
@@ -66,7 +69,7 @@ def check_machines(request: CheckRequest) -> int:
         name_machine(spec)
     code = 0
     for at, checked in enumerate(_all_checked(machines, scope, asked, request)):
-        confirmed = confirm(checked, request.confirm)
+        confirmed = confirm(checked, request.confirm, request.accel)
         if request.as_json:
             print(json.dumps(check_object(checked, confirmed), ensure_ascii=False))
         else:
@@ -159,7 +162,7 @@ def _model(spec: str) -> ModelMachine:
     return ModelMachine(named.rest)
 
 
-def confirm(checked: Checked, specs: list[str]) -> dict[str, dict[str, str]]:
+def confirm(checked: Checked, specs: list[str], accel: Accel = Accel.TCG) -> dict[str, dict[str, str]]:
     """Run every counterexample on real machines; whether they show what the model says, by property.
 
     A race is run as it is, and once more with the kernel's flush left out by force.
@@ -174,7 +177,7 @@ def confirm(checked: Checked, specs: list[str]) -> dict[str, dict[str, str]]:
     named = [name_machine(spec) for spec in specs]
     fetch_missing(named, say)
     for one in named:
-        seen = run_on(one, open_machine(one.spec), [*programs, *controls])
+        seen = run_on(one, open_machine(one.spec, accel=accel), [*programs, *controls])
         words = {}
         for program, model, kernel in zip(programs, predicted, seen, strict=False):
             words[program.ops] = comparison(program, model, kernel)

@@ -16,6 +16,7 @@ from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_sta
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
+from pfnlab.lab.accel import Accel
 from pfnlab.units import number_of
 
 #: How many programs there are where neither a number nor a time was asked for.
@@ -41,6 +42,7 @@ class FuzzRequest(msgspec.Struct, frozen=True):
     coverage: bool = True
     stop_after: int | None = None
     as_json: bool = False
+    accel: Accel = Accel.TCG
 
 
 def fuzz(request: FuzzRequest) -> int:
@@ -49,7 +51,7 @@ def fuzz(request: FuzzRequest) -> int:
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
     named = [name_machine(spec) for spec in specs]
-    opened = {one.spec: open_machine(one.spec) for one in named}
+    opened = {one.spec: open_machine(one.spec, accel=request.accel) for one in named}
     state = _state(request, specs)
     fetch_missing(named, say)
     programs = request.programs

@@ -13,13 +13,14 @@ from typing import Protocol
 import msgspec
 
 from pfnlab.errors import Defect, Misuse
+from pfnlab.lab.accel import Accel
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 
 #: What to write, for messages.
 FORMS = (
-    "model:SERIES (model:7.2), model:SERIES,SEAM=POLICY, model:SERIES,without=COMMIT, "
-    "qemu:SERIES (qemu:6.1) or qemu:BZIMAGE"
+    "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,without=COMMIT, "
+    "qemu:VERSION (qemu:6.1, qemu:6.12.107) or qemu:BZIMAGE"
 )
 
 _KINDS = ("model", "qemu")
@@ -36,7 +37,7 @@ class Machine(Protocol):
 class Named(msgspec.Struct, frozen=True):
     """A machine as the user named it.
 
-    :param series: the kernel series it is or models; None for a kernel nobody described
+    :param series: the kernel series or exact version it is or models; None for a kernel nobody described
     :param stock: whether it is a distribution's kernel, so that goldens may be made from it
     """
 
@@ -69,17 +70,27 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     if kind == "model":
         return Named(spec, rest.partition(",")[0], stock=False)
     from pfnlab.lab.kernels import SERIES
+    from pfnlab.policies.releases import is_version, series_of, upstream
 
-    if rest in SERIES:
-        return Named(spec, rest, stock=True)
+    version = rest if is_version(rest) else upstream(rest)
+    if version and series_of(version) in SERIES and not _is_file(rest):
+        return Named(spec, version, stock=True)
     if _is_file(rest):
         return Named(spec, profile, stock=False)
+    if version and series_of(version) == rest and _offered(rest):
+        return Named(spec, rest, stock=True)
     close = difflib.get_close_matches(rest, SERIES, n=1)
     guess = f"did you mean qemu:{close[0]}? " if close else ""
     raise Misuse(
         f"there is no kernel {rest!r}, neither a series nor a file: "
         f"{guess}known series are {', '.join(SERIES)}"
     )
+
+
+def _offered(series: str) -> bool:
+    from pfnlab.lab.kernels import offered
+
+    return any(one.series == series for one in offered())
 
 
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
@@ -97,9 +108,10 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
     return [spec + changes if spec.startswith("model:") else spec for spec in specs]
 
 
-def open_machine(spec: str, profile: str | None = None) -> Machine:
+def open_machine(spec: str, profile: str | None = None, accel: Accel = Accel.TCG) -> Machine:
     """The machine behind a name; a kernel that is not here yet is fetched when it runs.
 
+    :param accel: what guests have, where it is a kernel
     :raises Misuse: the name is none
     """
     named = name_machine(spec, profile)
@@ -110,21 +122,26 @@ def open_machine(spec: str, profile: str | None = None) -> Machine:
         return model
     from pfnlab.lab.machine import QemuMachine
 
-    guest: Machine = QemuMachine(named.rest if named.stock else Path(named.rest))
+    kernel = named.rest if named.stock else Path(named.rest)
+    guest: Machine = QemuMachine(kernel, name=spec, accel=accel, say=say)
     return guest
 
 
 def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None:
-    """Fetch the stock kernels of *machines* that are not in the cache, saying so."""
+    """Fetch the stock kernels of *machines* that are not in the cache, and say of each that nobody met it."""
     wanted = [named.rest for named in machines if named.stock]
     if not wanted:
         return
-    from pfnlab.lab.kernels import cached, fetch
+    from pfnlab.lab.kernels import cached, fetch, kernel_for
 
-    missing = [series for series in dict.fromkeys(wanted) if cached(series) is None]
+    missing = [name for name in dict.fromkeys(wanted) if cached(name) is None]
     if missing:
         say(f"fetching kernels {', '.join(missing)}")
         fetch(*missing, say=say)
+    for name in dict.fromkeys(wanted):
+        kernel = kernel_for(name)
+        if not kernel.known:
+            say(f"qemu:{name} is {kernel.version}, which nobody met: `pfnlab kernels meet {kernel.upstream}`")
 
 
 def run_on(named: Named, machine: Machine, programs: Sequence[Program]) -> list[Run]:

@@ -26,6 +26,8 @@ from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.signature import signature_of
+from pfnlab.lab.accel import Accel
+from pfnlab.policies.own import files_in
 from pfnlab.programs.load import load_program
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import op_lines
@@ -45,11 +47,24 @@ class ReplayRequest(msgspec.Struct, frozen=True):
 
     :param what: a file or folder, or the words of a path
     :param on: machines instead of the one that was recorded
+    :param trust: run policies that only a file names
     """
 
     what: list[str]
     on: list[str]
     as_json: bool = False
+    accel: Accel = Accel.TCG
+    trust: bool = False
+
+    def check_asked(self, machine: str, source: str) -> None:
+        """
+        :param machine: one that is to be made because the file *source* says so
+        :raises Misuse: that would run a policy nobody has asked for here
+        """
+        asked = {file for spec in self.on for file in files_in(spec)}
+        for file in files_in(machine):
+            if not self.trust and file not in asked:
+                raise Misuse(f"{source} names {file}, which would be run: read that policy, then say --trust")
 
 
 def replay(request: ReplayRequest) -> int:
@@ -64,7 +79,7 @@ def replay(request: ReplayRequest) -> int:
     elif file.is_dir() or (file.parent / REPORT).is_file():
         codes = [_finding(Filed(file if file.is_dir() else file.parent), request)]
     elif file.is_file():
-        codes = [code for case in _cases(file) for code in _shown(case, request)]
+        codes = [code for case in _cases(file, request) for code in _shown(case, request)]
     else:
         raise Misuse(f"there is no file {text!r}; a path begins with `{TAG}`")
     return max(codes, key=(0, 3, 1).index)
@@ -75,39 +90,45 @@ class Case(NamedTuple):
 
     :param machine: the one it was found on
     :param schedule: the turns of a race that were written beside it
+    :param source: the file that says so; empty where it is the command line
     """
 
     recorded: Replay | ProgramReplay
     machine: str
     schedule: tuple[str, ...] = ()
+    source: str = ""
 
 
-def _cases(file: Path) -> list[Case]:
+def _cases(file: Path, request: ReplayRequest) -> list[Case]:
     """The counterexamples in a file that check wrote."""
     content = read_bytes(file, "counterexample", MOST_RECORDED)
     if content.lstrip()[:1] == b"{" and FORMAT.encode() in content:
-        return _of_check(content.decode(), str(file))
+        return _of_check(content, str(file), request)
     saved = ProgramReplay(load_program(file))
-    return [Case(saved, saved.machine)]
+    return [Case(saved, saved.machine, source=str(file))]
 
 
-def _of_path(text: str, schedule: Sequence[str] = ()) -> Case:
+def _of_path(text: str) -> Case:
     recorded = read_path(text)
-    return Case(Replay(recorded), recorded.machine, tuple(schedule))
+    return Case(Replay(recorded), recorded.machine)
 
 
-def _of_check(content: str, source: str) -> list[Case]:
+def _of_check(content: bytes, source: str, request: ReplayRequest) -> list[Case]:
     """The counterexamples of what ``check --json`` printed."""
     try:
-        objects = [json.loads(line) for line in content.splitlines() if line.strip()]
+        objects = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
         found = [one for checked in objects for one in checked["properties"]]
         broken = [one for one in found if one["kind"] == "always" and one["verdict"] == VIOLATED]
-        recorded = [(one["replay"], one["schedule"]) for one in broken if one["replay"] is not None]
-    except (ValueError, KeyError, TypeError):
+        kept = [(str(one["replay"]), tuple(one["schedule"])) for one in broken if one["replay"] is not None]
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Misuse(f"{source} is not what `check --json` prints") from None
-    if not recorded:
+    if not kept:
         raise Misuse(f"{source} records no counterexample: nothing was violated")
-    return [_of_path(*one) for one in recorded]
+    found = [(read_path(text), schedule) for text, schedule in kept]
+    for recorded, _ in found:
+        # To find its steps again takes the machine it was found on, wherever it then is replayed.
+        request.check_asked(recorded.machine, source)
+    return [Case(Replay(recorded), recorded.machine, schedule, source) for recorded, schedule in found]
 
 
 class Filed:
@@ -123,6 +144,7 @@ class Filed:
         signature, command = _SIGNATURE.search(text), _COMMAND.search(text)
         if signature is None or command is None:
             raise Misuse(f"{folder / REPORT} has no signature or no command: it is no report of a finding")
+        self.source = str(folder / REPORT)
         self.program = load_program(folder / PROGRAM)
         self.key, self.words = signature[1], signature[2]
         self.machines = _MACHINE.findall(command[0])
@@ -135,14 +157,18 @@ def _shown(case: Case, request: ReplayRequest) -> list[int]:
     for spec in request.on or [case.machine]:
         said: list[Said] = []
         verdict = SAME
+        model = name_machine(spec).kind == "model"
+        # A kernel is held against the machine it was found on.
+        if case.source and not (model and request.on):
+            request.check_asked(case.machine, case.source)
         try:
-            if name_machine(spec).kind == "model":
+            if model:
                 for one in case.recorded.on(spec):
                     said.append(one)
                 _same_schedule(case.schedule, said)
                 check_same(case.recorded.question, said)
             else:
-                verdict = _on_kernel(case.recorded.program, case.machine, spec)
+                verdict = _on_kernel(case.recorded.program, case.machine, spec, request.accel)
         except Differs as other:
             verdict = f"shows something else: {other}"
         _print(case.recorded.title, spec, said, verdict, request.as_json)
@@ -158,21 +184,25 @@ def _same_schedule(schedule: Sequence[str], said: Sequence[Said]) -> None:
         raise Differs(min(len(schedule), len(said)) + 1, f"{len(schedule)} turns were recorded")
 
 
-def _on_kernel(program: Program | None, machine: str, spec: str) -> str:
+def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -> str:
     """Whether a kernel does with the program what the model does that it was found on."""
     if program is None:
         raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
     named = name_machine(spec)
     fetch_missing([named], say)
     (model,) = open_machine(machine).run([program])
-    (kernel,) = run_on(named, open_machine(spec), [program])
+    (kernel,) = run_on(named, open_machine(spec, accel=accel), [program])
     return comparison(program, model, kernel)
 
 
 def _finding(filed: Filed, request: ReplayRequest) -> int:
+    if not request.on:
+        for spec in filed.machines:
+            request.check_asked(spec, filed.source)
     machines = [name_machine(spec) for spec in request.on or filed.machines]
     fetch_missing(machines, say)
-    runs = [run_on(one, open_machine(one.spec), [filed.program])[0] for one in machines]
+    opened = [open_machine(one.spec, accel=request.accel) for one in machines]
+    runs = [run_on(*one, [filed.program])[0] for one in zip(machines, opened, strict=True)]
     if lost := [run.lost for run in runs if run.lost is not None and "lost" not in filed.words]:
         raise Undecided(lost[0])
     signature = signature_of(filed.program, runs)

@@ -14,6 +14,8 @@ from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write
+from pfnlab.lab.accel import Accel
+from pfnlab.policies.releases import upstream
 from pfnlab.programs.compare import Outcome, Verdict, judge
 from pfnlab.programs.form import program_hash
 from pfnlab.programs.load import load_program
@@ -39,13 +41,14 @@ class RunRequest(msgspec.Struct, frozen=True):
     promote: bool = False
     trace: bool = False
     policies: tuple[str, ...] = ()
+    accel: Accel = Accel.TCG
 
 
 def run_programs(request: RunRequest) -> int:
     """Run, print, promote; the exit code."""
     programs = [load_program(path) for path in request.programs]
     machines = _machines(request)
-    opened = [open_machine(named.spec, request.profile) for named in machines]
+    opened = [open_machine(named.spec, request.profile, request.accel) for named in machines]
     fetch_missing(machines, say)
     by_machine = [run_on(named, machine, programs) for named, machine in zip(machines, opened, strict=True)]
     series = {named.spec: named.series for named in machines}
@@ -78,7 +81,7 @@ def _machines(request: RunRequest) -> list[Named]:
     if request.promote:
         for named in machines:
             if not named.stock:
-                raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:SERIES alone")
+                raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:VERSION alone")
     if request.profile is not None:
         check_series(request.profile)
         if not any(named.kind == "qemu" and not named.stock for named in machines):
@@ -124,10 +127,11 @@ def _promote(
 ) -> None:
     flags = " ".join(f"--on {named.spec}" for named in machines)
     made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
-    by_series = {named.series: run for named, run in zip(machines, runs, strict=True) if named.series}
+    # What a series stands for moves on; a golden names the version that ran.
+    by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)
     try:
-        write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_series))
+        write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_version))
     except OSError as trouble:
         raise cannot_write(golden, trouble) from trouble
     print(f"{golden} written", file=sys.stderr)

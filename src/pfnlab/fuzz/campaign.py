@@ -19,7 +19,7 @@ from pfnlab.fuzz.coverage import BranchWatch, Coverage
 from pfnlab.fuzz.filing import Folder, Found
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.shrink import shrink
+from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program, uses_slot
@@ -142,6 +142,9 @@ class Campaign:
     :param watched: watch the branches of the first model
     :param repeats: how often a difference must show again
     :param on_progress: told after every round and finding
+    :param on_compared: told the runs of every program that all machines answered
+    :param alarms: a warning that all machines print is a finding too, unless a model was asked
+    :param smaller: makes a program that shows a difference smaller; by running it on all machines when None
     """
 
     def __init__(
@@ -153,6 +156,9 @@ class Campaign:
         watched: bool = True,
         repeats: int = REPEATS,
         on_progress: Callable[[State], None] = lambda state: None,
+        on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
+        smaller: Callable[[Program, Signature], Shrunk] | None = None,
+        alarms: bool = True,
     ) -> None:
         self.machines, self.state, self.folder = machines, state, folder
         self.repeats = repeats
@@ -160,6 +166,9 @@ class Campaign:
         self._model = next((name for name in machines if name.startswith("model:")), None)
         self._watch = BranchWatch(state.coverage.branches) if watched and self._model else None
         self._progress = on_progress
+        self._compared = on_compared
+        self._smaller = smaller or self._smallest
+        self._alarms = alarms
 
     @property
     def watched(self) -> bool:
@@ -206,7 +215,8 @@ class Campaign:
             state.reasons[reason] = state.reasons.get(reason, 0) + 1
             return
         state.compared += 1
-        signature = signature_of(program, runs)
+        self._compared(runs)
+        signature = signature_of(program, runs, alarms=self._alarms)
         if signature is not None:
             self._differs(program, signature)
             self._progress(state)
@@ -270,7 +280,7 @@ class Campaign:
             unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
             state.unstable.append(unstable)
             return
-        small = shrink(program, lambda one: self._shows(one, signature))
+        small = self._smaller(program, signature)
         runs = tuple(self._runs(small.program))
         found = Found(
             signature, small.program, runs, program.title, len(program.ops), (shown, shown), small.minimal
@@ -282,12 +292,15 @@ class Campaign:
             name, 1, state.compared, operations, str(signature), small.minimal
         )
 
+    def _smallest(self, program: Program, signature: Signature) -> Shrunk:
+        return shrink(program, lambda one: self._shows(one, signature))
+
     def _shows(self, program: Program, signature: Signature) -> bool:
         """Whether *program* shows the same difference; where the model has no rule nobody else is asked."""
         if self._model is not None and undecided(self._named(self._model, [program])):
             return False
         try:
-            return signature_of(program, self._runs(program)) == signature
+            return signature_of(program, self._runs(program), alarms=self._alarms) == signature
         except Misuse:
             # No guest could hold it.
             return False

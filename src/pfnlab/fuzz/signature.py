@@ -26,8 +26,11 @@ from pfnlab.programs.ops import Program
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
-#: How a model says that it has no answer: it has no rule, or no kernel goes on, or that is the machine's.
-MODELS_OWN = ("the model ", "the kernel stops with BUG", "the fault repeats for ever", "where ")
+#: How a model says of a program that no kernel goes on after it, or that what it shows is the machine's.
+UNCOMPARABLE = ("the kernel stops with BUG", "the fault repeats for ever", "where ")
+
+#: How a model says that it has no answer: it has no rule, or there is none.
+MODELS_OWN = ("the model ", *UNCOMPARABLE)
 
 #: Reasons for which a machine does not answer, that say nothing about the kernel.
 NOT_OURS = (
@@ -68,8 +71,11 @@ class Signature(msgspec.Struct, frozen=True):
         return " ".join(part for part in (self.kind, self.op, self.field, f"({sides}): {self.shape}") if part)
 
 
-def signature_of(program: Program, runs: Sequence[Run]) -> Signature | None:
-    """The signature of what is wrong with the runs of *program*, None where nothing is."""
+def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) -> Signature | None:
+    """The signature of what is wrong with the runs of *program*, None where nothing is.
+
+    :param alarms: a warning that all machines print is wrong too, unless a model was asked
+    """
     found = differences(runs)
     if found:
         return _of_difference(program, runs, found[0])
@@ -78,7 +84,7 @@ def signature_of(program: Program, runs: Sequence[Run]) -> Signature | None:
             others = tuple(one.machine for one in runs if one.lost is None)
             op = _op_kind(program, len(run.steps))
             return Signature("lost", "", op, ((run.machine,), others), _plain(run.lost))
-    return _alarm(program, runs)
+    return _alarm(program, runs) if alarms else None
 
 
 def undecided(runs: Sequence[Run]) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from pfnlab.errors import Defect, LostGuest
+from pfnlab.lab.accel import Accel, Acceleration
 from pfnlab.lab.channel import Hello
 from pfnlab.lab.driver_programs import DriverImage
 from pfnlab.lab.kernels import Kernel
@@ -42,12 +43,14 @@ class Shape:
     :param image: its initramfs; the agent's when None
     :param cpus: how many CPUs
     :param slot: the device under test is in a slot, and can be unplugged
+    :param accel: KVM or TCG
     """
 
     bar_mib: int
     image: Path | None = None
     cpus: int = 1
     slot: bool = False
+    accel: Accel = Accel.TCG
 
 
 #: Boots a kernel as a guest of that shape; the offsets are what an earlier boot of it said.
@@ -66,11 +69,13 @@ class Boots:
     :param boot: boots one
     :param driver: the image with the driver in it
     :param vfio: the image with the modules of vfio-pci
+    :param acceleration: whether KVM works
     """
 
     boot: Callable[[Shape, str | None], GuestLike]
     driver: DriverImage
     vfio: DriverImage
+    acceleration: Acceleration = field(default_factory=Acceleration)
     guests: set[GuestLike] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -86,7 +91,7 @@ class Boots:
                     raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
                 offsets = self.offsets
             try:
-                guest = self.boot(shape, offsets)
+                guest = self._boot(shape, offsets)
             except LostGuest as reason:
                 with self.lock:
                     self.failed_boots += 1
@@ -104,6 +109,19 @@ class Boots:
                 raise Stopped
             return guest
         raise Defect("a boot neither worked nor failed")
+
+    def _boot(self, shape: Shape, offsets: str | None) -> GuestLike:
+        # Until a guest has come up with KVM, that it can is only a hope.
+        shape = replace(shape, accel=self.acceleration.still(shape.accel))
+        try:
+            guest = self.boot(shape, offsets)
+        except LostGuest as reason:
+            if shape.accel is not Accel.KVM or not self.acceleration.falls_back(str(reason)):
+                raise
+            return self.boot(replace(shape, accel=Accel.TCG), offsets)
+        if shape.accel is Accel.KVM:
+            self.acceleration.works()
+        return guest
 
     def end(self, guest: GuestLike) -> None:
         """Close one guest."""

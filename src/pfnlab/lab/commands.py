@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, TimedOut
+from pfnlab.lab.cache import NO_ROOM
 
 
 @contextmanager
@@ -65,6 +66,7 @@ def run(
     :param limit: seconds after which it is ended
     :raises MissingTool: the program does not exist
     :raises TimedOut: the limit passed
+    :raises OSError: it failed because the disk is full, as a write of our own would
     """
     with started(command, remedy=remedy, env=env, cwd=cwd) as process:
         try:
@@ -72,9 +74,12 @@ def run(
         except subprocess.TimeoutExpired as late:
             end(process)
             raise TimedOut(f"`{shown(command)}` did not end within {limit:g} s: {remedy}") from late
-    return subprocess.CompletedProcess(
-        list(command), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
-    )
+    said = err.decode(errors="replace")
+    if process.returncode:
+        for number in NO_ROOM:
+            if os.strerror(number) in said:
+                raise OSError(number, os.strerror(number))
+    return subprocess.CompletedProcess(list(command), process.returncode, out.decode(errors="replace"), said)
 
 
 def shown(command: Sequence[str]) -> str:

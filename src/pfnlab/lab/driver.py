@@ -1,10 +1,10 @@
 """The test driver for one kernel: ``guest/driver`` built against the headers of exactly that kernel.
 
 Headers come from the suite the kernel came from and are unpacked, never installed, under
-``<cache>/headers/<package version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both appear by one
-rename. Packages of newer Debian releases expect a newer compiler and C library than the machine may have:
-the compiler is called through a script that translates what older ones do not know, and tools that do not
-start are run with libraries unpacked beside them.
+``<cache>/headers/<package version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are kept as
+`pfnlab.lab.cache.kept` says. Packages of newer Debian releases expect a newer compiler and C library than the
+machine may have: the compiler is called through a script that translates what older ones do not know, and
+tools that do not start are run with libraries unpacked beside them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import NamedTuple
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.archive import Archive, Package
-from pfnlab.lab.cache import cache_root, locked
+from pfnlab.lab.cache import cache_root, is_whole, kept, locked, quiet
 from pfnlab.lab.commands import complaint, run
 from pfnlab.lab.image import guest_image
 from pfnlab.lab.kernels import Kernel, suites_of
@@ -80,12 +81,7 @@ _DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
 _TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
 
 
-def _quiet(line: str) -> None:
-    # Progress nobody asked for.
-    del line
-
-
-def driver_for(kernel: Kernel, *, say: Callable[[str], None] = _quiet) -> Path:
+def driver_for(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> Path:
     """
     The test driver's module for *kernel*; built on the first call, from the cache afterwards.
 
@@ -100,31 +96,34 @@ def driver_for(kernel: Kernel, *, say: Callable[[str], None] = _quiet) -> Path:
         key.update(f"\0{source.name}\0".encode() + source.read_bytes())
     root = cache_root()
     module = root / "drivers" / f"{kernel.release}-{key.hexdigest()[:16]}.ko"
-    if module.exists():
-        return module
+    if not is_whole(module):
+        _check_tools(root)
+
+    def make(part: Path) -> None:
+        kit = _kit(kernel, say)
+        say(f"building the guest driver for {kernel.release} (some seconds)")
+        _build(kernel, sources, kit, part)
+
+    return kept(module, make, say=say)
+
+
+def _check_tools(root: Path) -> None:
+    # What is better said before anything is fetched.
     if re.search(r"\s", str(root)):
         raise Misuse(
             f"the cache directory {str(root)!r} has a space in it, which make cannot use: set PFNLAB_CACHE"
         )
     if shutil.which("gcc") is None:
         raise MissingTool(f"`gcc` is not on this machine: {_REMEDY}")
-    try:
-        with locked(root / "drivers.lock", limit=_LOCK_LIMIT, say=say):
-            if not module.exists():
-                _sweep(root)
-                _build(kernel, sources, _kit(kernel, say), module)
-    except OSError as trouble:
-        raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
-    return module
 
 
-def image_with_driver(kernel: Kernel, *, say: Callable[[str], None] = _quiet) -> Path:
+def image_with_driver(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> Path:
     """
     The initramfs for guests of *kernel* whose programs may use the test driver.
 
     Raises what `driver_for` and `guest_image` raise.
     """
-    return guest_image({MODULE: driver_for(kernel, say=say)})
+    return guest_image({MODULE: driver_for(kernel, say=say)}, say=say)
 
 
 def _sources() -> list[Traversable]:
@@ -133,33 +132,30 @@ def _sources() -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _sweep(root: Path) -> None:
-    # What was left when somebody was killed; nobody else is at work while the lock is held.
-    for left in [*(root / "drivers").glob(".building-*"), *(root / "headers").glob(".part-*")]:
-        shutil.rmtree(left, ignore_errors=True)
-
-
 def _build(kernel: Kernel, sources: list[Traversable], kit: Path, module: Path) -> None:
-    module.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=module.parent) as name:
-        work = Path(name)
-        for source in sources:
-            (work / source.name).write_bytes(source.read_bytes())
-        _write_script(work / "compiler", _COMPILER)
-        command = [
-            *("make", "-s", "-C", str(_headers(kit, kernel)), f"M={work}", f"CC={work / 'compiler'}"),
-            *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit)}", "modules"),
-        ]
-        # The caller may itself run under make, whose flags are not for this one.
-        env = {"MAKEFLAGS": "", "MAKELEVEL": "", "PFNLAB_LIBRARIES": str(kit / _LIBRARY_FOLDER)}
-        answer = run(command, limit=_BUILD_LIMIT, remedy=_REMEDY, env=env, cwd=work)
-        built = list(work.glob("*.ko"))
-        if answer.returncode or len(built) != 1:
-            lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
-            why = next(filter(_TROUBLE.search, lines), lines[-1] if lines else "no message")
-            why = why.replace(f"{work}/", "").replace(f"{kit}/", "")
-            raise Undecided(f"the driver cannot be built for {kernel.release}: {why}")
-        built[0].replace(module)
+    work = module.with_name("build")
+    work.mkdir()
+    for source in sources:
+        (work / source.name).write_bytes(source.read_bytes())
+    _write_script(work / "compiler", _COMPILER)
+    command = [
+        *("make", "-s", "-C", str(_headers(kit, kernel)), f"M={work}", f"CC={work / 'compiler'}"),
+        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit)}", "modules"),
+    ]
+    # The caller may itself run under make, whose flags are not for this one. All it writes is in the cache,
+    # so that a full disk is one of the cache.
+    env = {
+        **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
+        "PFNLAB_LIBRARIES": str(kit / _LIBRARY_FOLDER),
+    }
+    answer = run(command, limit=_BUILD_LIMIT, remedy=_REMEDY, env=env, cwd=work)
+    built = list(work.glob("*.ko"))
+    if answer.returncode or len(built) != 1:
+        lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
+        why = next(filter(_TROUBLE.search, lines), lines[-1] if lines else "no message")
+        why = why.replace(f"{work}/", "").replace(f"{kit}/", "")
+        raise Undecided(f"the driver cannot be built for {kernel.release}: {why}")
+    built[0].replace(module)
 
 
 def _headers(kit: Path, kernel: Kernel) -> Path:
@@ -174,44 +170,65 @@ def _write_script(path: Path, text: str) -> None:
 def _kit(kernel: Kernel, say: Callable[[str], None]) -> Path:
     # What a module for *kernel* is built with: headers, the tools of its build, and the libraries of those.
     root = cache_root()
-    home = root / "headers" / (kernel.version or "none")
-    if _headers(home, kernel).is_dir():
-        return home
-    suites = suites_of(kernel)
-    if not suites:
-        raise MissingTool(f"no headers for {kernel.release}: it is not a kernel of the archive")
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say),
-        tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name,
-    ):
-        part = Path(name) / "kit"
+
+    def make(part: Path) -> None:
+        suites = suites_of(kernel)
+        if not suites:
+            raise MissingTool(f"no headers for {kernel.release}: it is not a kernel of the archive")
         part.mkdir()
-        archive = Archive.of_this_machine(root / "apt")
-        for package in _header_packages(archive, kernel, suites, say):
-            _unpack(archive, package, part, say)
-        _relocate(_headers(part, kernel) / "Makefile")
-        _make_tools_run(archive, part, say)
-        if home.exists():
-            shutil.rmtree(home)
-        part.rename(home)
-    return home
+        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+            archive = Archive.of_this_machine(root / "apt")
+            packages = _header_packages(archive, kernel, suites, say)
+            say(f"fetching headers of {kernel.version} ({cost(packages)})")
+            for offered in packages:
+                _unpack(archive, offered.package, part)
+            _relocate(_headers(part, kernel) / "Makefile")
+            _make_tools_run(archive, part, say)
+
+    return kept(root / "headers" / (kernel.version or "none"), make, say=say)
+
+
+class Offered(NamedTuple):
+    """A package of the archive, and the room its files take, in KiB."""
+
+    package: Package
+    unpacked: int
+
+
+def cost(packages: Iterable[Offered]) -> str:
+    """What fetching and unpacking *packages* takes, in words."""
+    packages = list(packages)
+    size = sum(one.package.size for one in packages)
+    unpacked = sum(one.unpacked for one in packages)
+    return f"about {-(-size >> 20)} MiB, {-(-unpacked >> 10)} MiB on disk"
 
 
 def _header_packages(
     archive: Archive, kernel: Kernel, suites: list[str], say: Callable[[str], None]
-) -> list[Package]:
+) -> list[Offered]:
     name = f"linux-headers-{kernel.release}"
     for suite in suites:
         archive.listing(suite, say=say)
         found = offer(archive, suite, name, kernel.version)
         if found:
             depends = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", found.get("depends", ""))
-            return [Package(one, kernel.version, suite, 0) for one in (name, *depends)]
+            others = [(one, offer(archive, suite, one, kernel.version)) for one in depends]
+            # A suite may keep the headers of a kernel longer than what they are built with.
+            gone = [one for one, said in others if said is None]
+            if gone:
+                lacks = f"the archive holds no {gone[0]} {kernel.version} any more"
+                raise MissingTool(f"no headers for {kernel.release}: {lacks}")
+            return [offered(one, kernel.version, suite, said or {}) for one, said in [(name, found), *others]]
     raise MissingTool(
         f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
         f"(asked: {', '.join(suites)}); programs without the driver still run"
     )
+
+
+def offered(name: str, version: str, suite: str, said: Mapping[str, str]) -> Offered:
+    """The package *name* with the sizes the lists *said* it has."""
+    package = Package(name, version, suite, int(said.get("size", "0")))
+    return Offered(package, int(said.get("installed-size", "0")))
 
 
 def offer(archive: Archive, suite: str, name: str, version: str = "") -> dict[str, str] | None:
@@ -225,8 +242,7 @@ def offer(archive: Archive, suite: str, name: str, version: str = "") -> dict[st
     return None
 
 
-def _unpack(archive: Archive, package: Package, into: Path, say: Callable[[str], None]) -> None:
-    say(f"fetching {package.name} {package.version} from {package.suite}")
+def _unpack(archive: Archive, package: Package, into: Path) -> None:
     with tempfile.TemporaryDirectory(dir=into.parent) as name:
         deb = archive.download(package, Path(name))
         command = ["dpkg-deb", "-x", str(deb), str(into)]
@@ -246,12 +262,16 @@ def _make_tools_run(archive: Archive, kit: Path, say: Callable[[str], None]) -> 
     if not broken:
         return
     archive.listing(_LIBRARY_SUITE, say=say)
+    packages = []
     for name in _LIBRARIES:
         found = offer(archive, _LIBRARY_SUITE, name)
         if found is None:
             raise MissingTool(f"the tools of this kernel need {name}, which {_LIBRARY_SUITE} does not hold")
-        (kit / "libraries").mkdir(exist_ok=True)
-        _unpack(archive, Package(name, found["version"], _LIBRARY_SUITE, 0), kit / "libraries", say)
+        packages.append(offered(name, found["version"], _LIBRARY_SUITE, found))
+    say(f"fetching libraries the tools of this kernel need ({cost(packages)})")
+    (kit / "libraries").mkdir(exist_ok=True)
+    for one in packages:
+        _unpack(archive, one.package, kit / "libraries")
     for tool in broken:
         tool.rename(tool.with_name(f"{tool.name}.unwrapped"))
         _write_script(tool, _WITH_LIBRARIES)

@@ -7,14 +7,13 @@ import os
 import shlex
 import shutil
 import stat
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from pfnlab.errors import Defect, MissingTool
-from pfnlab.lab.cache import cache_root
+from pfnlab.lab.cache import cache_root, kept, quiet
 from pfnlab.lab.commands import run
 
 #: How the agent is compiled; part of the image's key.
@@ -30,47 +29,44 @@ _COMPILE_LIMIT = 120.0
 _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
-def guest_image(extra: Mapping[str, Path] | None = None) -> Path:
+def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str], None] = quiet) -> Path:
     """
     The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
 
     :param extra: more files for the guest, by their names in its top folder
+    :param say: told one line at a time what is going on
     :raises MissingTool: there is no C compiler, or it lacks a static C library
+    :raises Undecided: the cache cannot be written to, or is full
     """
-    image = _agent_image()
-    return _with_files(image, extra) if extra else image
+    image = _agent_image(say)
+    return _with_files(image, extra, say) if extra else image
 
 
-def _agent_image() -> Path:
+def _agent_image(say: Callable[[str], None]) -> Path:
     sources = _sources()
     compiler = _compiler()
     key = hashlib.sha256(repr((_version(compiler), FLAGS)).encode())
     for name, source in sources.items():
         key.update(f"\0{name}\0".encode())
         key.update(source.read_bytes())
-    image = cache_root() / "guest" / f"{key.hexdigest()[:16]}.cpio"
-    if image.exists():
-        return image
-    image.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=image.parent) as building:
-        agent = _compile(compiler, sources, Path(building))
-        whole = Path(building) / image.name
-        whole.write_bytes(initramfs(agent))
-        whole.replace(image)
-    return image
+
+    def make(part: Path) -> None:
+        say("compiling the guest agent (seconds, 1 MiB)")
+        part.write_bytes(initramfs(_compile(compiler, sources, part.with_name("build"))))
+
+    return kept(cache_root() / "guest" / f"{key.hexdigest()[:16]}.cpio", make, say=say)
 
 
-def _with_files(image: Path, extra: Mapping[str, Path]) -> Path:
+def _with_files(image: Path, extra: Mapping[str, Path], say: Callable[[str], None]) -> Path:
     # The kernel unpacks archives that follow each other one over the other.
     members = [_member(name, stat.S_IFREG | 0o644, extra[name].read_bytes()) for name in sorted(extra)]
     second = b"".join([*members, _member("TRAILER!!!", 0)])
     larger = image.with_name(f"{image.stem}-{hashlib.sha256(second).hexdigest()[:16]}.cpio")
-    if not larger.exists():
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=image.parent) as building:
-            whole = Path(building) / larger.name
-            whole.write_bytes(image.read_bytes() + second)
-            whole.replace(larger)
-    return larger
+
+    def make(part: Path) -> None:
+        part.write_bytes(image.read_bytes() + second)
+
+    return kept(larger, make, say=say)
 
 
 def holds(image: Path, name: str) -> bool:
@@ -127,11 +123,13 @@ def _version(compiler: Sequence[str]) -> str:
 
 def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: Path) -> bytes:
     for name, source in sources.items():
-        (into / name).parent.mkdir(exist_ok=True)
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
         (into / name).write_bytes(source.read_bytes())
     units = [name for name in sources if name.endswith(".c")]
     command = [*compiler, *FLAGS, "-o", "init", *units]
-    result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, cwd=into)
+    # All it writes is in the cache, so that a full disk is one of the cache.
+    env = {"TMPDIR": str(into)}
+    result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, env=env, cwd=into)
     if result.returncode:
         first = next((line for line in result.stderr.splitlines() if "rror" in line or "cannot" in line), "")
         why = first or "no message"

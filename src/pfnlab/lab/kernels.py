@@ -1,8 +1,10 @@
-"""Real kernels to boot: from a series such as ``6.12`` to a checked vmlinuz in the cache.
+"""Real kernels to boot: from a name such as ``6.12`` or ``6.12.107`` to a checked vmlinuz in the cache.
 
-The packages are Debian's cloud flavour for amd64. A cached kernel is a directory
+The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.offers`). A series stands for its newest
+kernel that is known and on offer; where none is known, for the newest. A cached kernel is a directory
 ``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, where the package
-has them, ``config`` and ``System.map``; it appears by one rename, so it is whole or not there.
+has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is whole or not
+there.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,30 +26,15 @@ from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.archive import Archive, Package, Unverified, read_listing
 from pfnlab.lab.bzimage import release_of
 from pfnlab.lab.cache import cache_root, locked, write_whole
-from pfnlab.lab.commands import complaint, run
 from pfnlab.lab.deb import take_out
+from pfnlab.lab.offers import SUITES, Offer, by_version, chosen, matching, offers_in, suites_for
+from pfnlab.policies.known import known_packages
+from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
 
-_BACKPORTS = ("trixie-backports",)
-
-#: Series, how its package's name begins, and the suites that may hold it; the newest version wins.
-_TABLE: dict[str, tuple[str, tuple[str, ...]]] = {
-    "6.1": ("linux-image-", ("bookworm", "bookworm-updates", "bookworm-security")),
-    "6.12": ("linux-image-", ("trixie", "trixie-updates", "trixie-security")),
-    "6.16": ("linux-image-", _BACKPORTS),
-    "6.17": ("linux-image-", _BACKPORTS),
-    "6.18": ("linux-image-", _BACKPORTS),
-    "6.19": ("linux-binary-", _BACKPORTS),
-    "7.0": ("linux-binary-", _BACKPORTS),
-    "7.1": ("linux-binary-", _BACKPORTS),
-    "7.2": ("linux-binary-", ("sid", *_BACKPORTS)),
-    "7.3": ("linux-binary-", ("experimental", "sid", *_BACKPORTS)),
-}
-
-#: The kernel series pfnlab knows where to find, oldest first.
-SERIES: tuple[str, ...] = tuple(_TABLE)
+#: The series that are named in messages: those of the confirmed profiles.
+SERIES = CONFIRMED
 
 _LOCK_LIMIT = 900.0
-_COMPARE_LIMIT = 10.0
 
 #: A System.map or config larger than this is left in its package, in bytes.
 _EXTRAS_MAX = 16 << 20
@@ -55,7 +42,8 @@ _EXTRAS_MAX = 16 << 20
 # /boot up to the packages of 7.2.12~bpo13, beside the modules from Debian 14 on.
 _MEMBER = re.compile(
     r"(?:\./)?(?:boot/(?P<boot>vmlinuz|config|System\.map)-[^/]+"
-    r"|(?:usr/)?lib/modules/[^/]+/(?P<modules>vmlinuz|config|System\.map)(?:\.unsigned)?)"
+    r"|(?:usr/)?lib/modules/[^/]+/(?P<modules>vmlinuz|config|System\.map)(?:\.unsigned)?"
+    r"|usr/share/doc/linux-image-[^/]+/(?P<doc>changelog\.gz))"
 )
 
 
@@ -78,22 +66,15 @@ class Kernel:
     vmlinuz: Path
     sha256: str
 
+    @property
+    def upstream(self) -> str:
+        """The exact version, ``6.12.107``; empty for a file of the user's own."""
+        return upstream(self.version) if self.package else ""
 
-@dataclass(frozen=True)
-class Availability:
-    """What can be said of one series without asking the archive.
-
-    :param cached: the newest whole kernel in the cache
-    :param damaged: cached vmlinuz files that are not what was fetched
-    :param offered: the newest package in the lists fetched so far
-    :param confirmed: whether the lists of every suite that may hold the series are here
-    """
-
-    series: str
-    cached: Kernel | None
-    damaged: tuple[Path, ...]
-    offered: Package | None
-    confirmed: bool
+    @property
+    def known(self) -> bool:
+        """Whether exactly this kernel was met."""
+        return self.version in known_packages()
 
 
 def _quiet(line: str) -> None:
@@ -101,29 +82,36 @@ def _quiet(line: str) -> None:
     del line
 
 
-def cached(series: str) -> Kernel | None:
+def cached(name: str) -> Kernel | None:
     """
-    The newest kernel of *series* in the cache, its checksum verified; no network.
+    The kernel in the cache that *name* speaks of, its checksum verified; no network.
 
-    A damaged file counts as absent (`available` names it, `fetch` replaces it).
+    Of several the newest known one, else the newest. A damaged file counts as absent (`available` names it,
+    `fetch` replaces it).
 
-    :raises Misuse: the series is unknown
+    :param name: a series, an exact version or a package version
+    :raises Misuse: there is no such series
     """
-    return _newest_kernel(_whole(_checked(series))[0])
+    found = {kernel.version: kernel for kernel in whole(_series(name))[0]}
+    versions = by_version(one for one in found if name in (series_of(upstream(one)), upstream(one), one))
+    best = next((one for one in reversed(versions) if found[one].known), versions[-1] if versions else None)
+    return None if best is None else found[best]
 
 
-def fetch(*series: str, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[Kernel]:
+def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[Kernel]:
     """
-    The newest kernel the archive holds of each series, downloaded unless the cache has it.
+    The kernel the archive offers under each name, downloaded unless the cache has it.
 
+    :param names: series, exact versions or package versions
     :param refresh: read the package lists again even when they are younger than a day
     :param say: told one line at a time what is going on
-    :raises Misuse: a series is unknown
+    :raises Misuse: there is no such series
     :raises Unverified: a signature or checksum does not hold
-    :raises Undecided: the archive cannot be reached, or holds no kernel of a series
+    :raises Undecided: the archive cannot be reached, or holds no such kernel
     """
-    wanted = [_checked(name) for name in series]
-    if not wanted:
+    for name in names:
+        _series(name)
+    if not names:
         return []
     root = cache_root()
     try:
@@ -131,14 +119,70 @@ def fetch(*series: str, refresh: bool = False, say: Callable[[str], None] = _qui
             _sweep(root)
             archive = Archive.of_this_machine(root / "apt")
             search = _Search(archive, refresh, say)
-            return [_obtain(archive, name, search.newest(name), say) for name in wanted]
+            return [_obtain(archive, search.offer(name), say) for name in names]
     except OSError as trouble:
         raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
 
 
-def kernel_for(series: str) -> Kernel:
-    """The newest cached kernel of *series*; fetched first when there is none."""
-    return cached(series) or fetch(series)[0]
+def read_lists(*, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[Offer]:
+    """
+    Every kernel on offer, the lists of all suites read unless they are younger than a day.
+
+    :raises Unverified: a signature does not hold
+    :raises Undecided: no suite at all can be read
+    """
+    root = cache_root()
+    try:
+        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+            return _Search(Archive.of_this_machine(root / "apt"), refresh, say).all()
+    except OSError as trouble:
+        raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
+
+
+def offered() -> list[Offer]:
+    """Every kernel in the lists fetched so far, oldest first; no network."""
+    listings = [read_listing(cache_root() / "apt", suite) for suite in SUITES]
+    return offers_in(one for listing in listings if listing is not None for one in listing.packages)
+
+
+def kernel_for(name: str) -> Kernel:
+    """The kernel under *name*: what the lists fetched so far offer, from the cache or fetched; without lists
+    what the cache has.
+
+    :param name: a series, an exact version or a package version
+    """
+    here = cached(name)
+    offer = chosen(name, offered())
+    if here is not None and (offer is None or here.version == offer.package.version or not offer.known):
+        return here
+    return fetch(name)[0]
+
+
+def cached_versions() -> list[str]:
+    """The package versions of all whole kernels in the cache, in no order."""
+    folders = (folder.name for folder in (cache_root() / "kernels").glob("[!.]*") if folder.is_dir())
+    return [kernel.version for series in folders for kernel in whole(series)[0]]
+
+
+def remove(name: str, *, say: Callable[[str], None] = _quiet) -> list[str]:
+    """
+    Take the kernels under *name* out of the cache, damaged ones too; their package versions.
+
+    :raises Misuse: there is no such series, or the cache has none of that name
+    """
+    root = cache_root()
+    series = _series(name)
+    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+        homes = [
+            home
+            for home in (root / "kernels" / series).glob("[!.]*")
+            if name in (series, upstream(home.name), home.name)
+        ]
+        if not homes:
+            raise Misuse(f"the cache has no kernel {name}: see `pfnlab kernels list`")
+        for home in homes:
+            shutil.rmtree(home)
+    return by_version(home.name for home in homes)
 
 
 def from_file(path: Path) -> Kernel:
@@ -164,40 +208,8 @@ def suites_of(kernel: Kernel) -> list[str]:
     return list(dict.fromkeys([suite, suite.removesuffix("-security")]))
 
 
-def available() -> list[Availability]:
-    """Every known series: what is cached, and what the lists fetched so far offer; no network."""
-    apt = cache_root() / "apt"
-    rows = []
-    for series in SERIES:
-        whole, damaged = _whole(series)
-        listings = [read_listing(apt, suite) for suite in _TABLE[series][1]]
-        offers = _offers(series, [one for listing in listings if listing for one in listing.packages])
-        rows.append(
-            Availability(
-                series=series,
-                cached=_newest_kernel(whole),
-                damaged=tuple(damaged),
-                offered=_newest(offers),
-                confirmed=None not in listings,
-            )
-        )
-    return rows
-
-
-@functools.cache
-def compare_versions(one: str, other: str) -> int:
-    """Debian's order of two package versions: negative, zero or positive, as ``dpkg`` sees it."""
-    if one == other:
-        return 0
-    command = ["dpkg", "--compare-versions", one, "lt", other]
-    answer = run(command, limit=_COMPARE_LIMIT, remedy="it orders package versions: install dpkg")
-    if answer.returncode not in (0, 1):
-        raise Undecided(f"`dpkg --compare-versions` failed on {one} and {other}: {complaint(answer.stderr)}")
-    return 1 if answer.returncode else -1
-
-
 class _Search:
-    # One search through the archive: each suite is read once, however many series may be in it.
+    # One search through the archive: each suite is read once, however many kernels may be in it.
 
     def __init__(self, archive: Archive, refresh: bool, say: Callable[[str], None]) -> None:
         self.archive = archive
@@ -206,18 +218,29 @@ class _Search:
         self._read: dict[str, tuple[Package, ...]] = {}
         self._trouble: dict[str, str] = {}
 
-    def newest(self, series: str) -> Package:
-        """The newest package of *series* over every suite that may hold it."""
-        suites = _TABLE[series][1]
-        found = _newest(_offers(series, [one for suite in suites for one in self._packages(suite)]))
-        if found is None:
-            troubles = [self._trouble[suite] for suite in suites if suite in self._trouble]
-            raise MissingTool(
-                f"the archive holds no kernel {series} (asked: {', '.join(suites)})"
-                + (f"; {troubles[0]}" if troubles else "")
-                + "; it may have been removed: give one of your own with qemu:FILE"
-            )
-        return found
+    def offer(self, name: str) -> Offer:
+        """The offer *name* speaks of, over every suite that may hold it."""
+        series = _series(name)
+        suites = suites_for(series)
+        offers = offers_in(one for suite in suites for one in self._packages(suite))
+        found = chosen(name, offers)
+        if found is not None:
+            return found
+        troubles = [self._trouble[suite] for suite in suites if suite in self._trouble]
+        others = [one.version for one in matching(series, offers)]
+        raise MissingTool(
+            f"the archive holds no kernel {name} (asked: {', '.join(suites)})"
+            + (f"; of {series} it offers {', '.join(others)}" if others else "")
+            + (f"; {troubles[0]}" if troubles else "")
+            + "; it may have been removed: give one of your own with qemu:FILE"
+        )
+
+    def all(self) -> list[Offer]:
+        """Every kernel of every suite that can be read."""
+        offers = offers_in(one for suite in SUITES for one in self._packages(suite))
+        if len(self._trouble) == len(SUITES):
+            raise Undecided(self._trouble[SUITES[0]])
+        return offers
 
     def _packages(self, suite: str) -> tuple[Package, ...]:
         # A suite that cannot be read is said so, and the others still count; a bad signature ends it all.
@@ -233,51 +256,34 @@ class _Search:
         return self._read[suite]
 
 
-def _checked(series: str) -> str:
-    if series in _TABLE:
+def _series(name: str) -> str:
+    """The series *name* is of; a package version's too.
+
+    :raises Misuse: it is no kernel's name, or nobody knows such a series
+    """
+    version = name if is_version(name) else upstream(name)
+    series = series_of(version) if version else name
+    if series in SERIES or (version and any(one.series == series for one in offered())):
         return series
     close = difflib.get_close_matches(series, SERIES, n=1)
     guess = f"did you mean {close[0]}? " if close else ""
-    raise Misuse(f"there is no kernel series {series!r}: {guess}known are {', '.join(SERIES)}")
+    raise Misuse(
+        f"there is no kernel series {series!r}: {guess}known are {', '.join(SERIES)}, "
+        "and exact versions of them such as 6.12.107"
+    )
 
 
-def _offers(series: str, packages: Iterable[Package]) -> list[Package]:
-    # The version tells the series (a name such as linux-image-6.12-cloud-amd64 may be a metapackage: its
-    # name has no point release; a release candidate's has none either, but no metapackage is linux-binary).
-    stem = _TABLE[series][0]
-    exact = re.compile(rf"{re.escape(series)}[.~-]")
-    point = re.compile(rf"{stem}(?:unsigned-)?{re.escape(series)}" + (r"\." if "image" in stem else r"\b"))
-    return [one for one in packages if exact.match(one.version) and point.match(one.name)]
-
-
-def _newest(offers: Iterable[Package]) -> Package | None:
-    # Signed and unsigned images have one version; the one users boot is taken.
-    def order(one: Package, other: Package) -> int:
-        return compare_versions(one.version, other.version) or (
-            ("unsigned" in other.name) - ("unsigned" in one.name)
-        )
-
-    return max(offers, key=functools.cmp_to_key(order), default=None)
-
-
-def _newest_kernel(kernels: list[Kernel]) -> Kernel | None:
-    def order(one: Kernel, other: Kernel) -> int:
-        return compare_versions(one.version, other.version)
-
-    return max(kernels, key=functools.cmp_to_key(order), default=None)
-
-
-def _whole(series: str) -> tuple[list[Kernel], list[Path]]:
-    # The cached kernels whose checksum holds, and the vmlinuz files of those that are damaged.
-    whole, damaged = [], []
+def whole(series: str) -> tuple[list[Kernel], list[Path]]:
+    """The cached kernels of *series* whose checksum holds, and the vmlinuz files of the others."""
+    sound, damaged = [], []
     for note in sorted((cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
         vmlinuz = note.parent / "vmlinuz"
         kernel = _read_note(note)
         if kernel is not None and vmlinuz.is_file() and _sha256(vmlinuz) == kernel.sha256:
-            whole.append(kernel)
+            sound.append(kernel)
         else:
             damaged.append(vmlinuz)
-    return whole, damaged
+    return sound, damaged
 
 
 def _read_note(note: Path) -> Kernel | None:
@@ -308,16 +314,18 @@ def _write_note(kernel: Kernel, suite: str) -> None:
     write_whole(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
 
 
-def _obtain(archive: Archive, series: str, package: Package, say: Callable[[str], None]) -> Kernel:
+def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kernel:
+    series, package = offer.series, offer.package
     home = cache_root() / "kernels" / series / package.version
     if home.exists():
-        for kernel in _whole(series)[0]:
+        for kernel in whole(series)[0]:
             if kernel.version == package.version:
-                say(f"{series}: {package.version} is in the cache")
+                say(f"{offer.version}: {package.version} is in the cache")
                 return kernel
-        say(f"{series}: {home} is damaged and is replaced")
+        say(f"{offer.version}: {home} is damaged and is replaced")
     home.parent.mkdir(parents=True, exist_ok=True)
-    say(f"{series}: fetching {package.name} {package.version} from {package.suite}, {package.size >> 20} MiB")
+    size = f"{package.size >> 20} MiB"
+    say(f"{offer.version}: fetching {package.name} {package.version} from {package.suite}, {size}")
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name:
         part = Path(name) / "kernel"
         part.mkdir()
@@ -346,7 +354,7 @@ def _take(members: tarfile.TarFile, into: Path) -> None:
         match = _MEMBER.fullmatch(member.name)
         if match is None or not member.isreg():
             continue
-        part = match["boot"] or match["modules"]
+        part = match["boot"] or match["modules"] or match["doc"]
         if part != "vmlinuz" and member.size > _EXTRAS_MAX:
             continue
         content = members.extractfile(member)

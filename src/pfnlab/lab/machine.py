@@ -19,12 +19,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pfnlab.errors import Defect, MissingTool, Undecided
+from pfnlab.lab.accel import HELLO_LIMIT, Accel, Acceleration
 from pfnlab.lab.boots import Boots, GuestFactory, GuestLike, Shape, Stopped
+from pfnlab.lab.cache import quiet
 from pfnlab.lab.driver import image_with_driver
 from pfnlab.lab.driver_programs import DriverImage, needs_driver, needs_vfio
 from pfnlab.lab.image import guest_image
 from pfnlab.lab.inside import can_look_inside, with_inside
-from pfnlab.lab.kernels import SERIES, Kernel, from_file, kernel_for
+from pfnlab.lab.kernels import Kernel, from_file, kernel_for
 from pfnlab.lab.modules import vfio_modules
 from pfnlab.lab.order import trace_request
 from pfnlab.lab.placement import (
@@ -40,8 +42,9 @@ from pfnlab.lab.placement import (
 from pfnlab.lab.preparations import STEERED_CPUS
 from pfnlab.lab.replies import ParsedReply, parse_reply
 from pfnlab.lab.schedule import Noise, with_notes
-from pfnlab.lab.stepper import NO_LENS, Stepped, Stepper
+from pfnlab.lab.stepper import NO_LENS, Stepped, Stepper, is_forced
 from pfnlab.lab.wire import compile_program
+from pfnlab.policies.releases import is_version
 from pfnlab.programs.kmsg import once_message
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.ops import Program, is_held, uses_slot
@@ -158,7 +161,7 @@ class _Bench:
         # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
         most = min(most, max(BAR_MIB, need))
         size = TAIL_BAR_MIB if tail else max(BAR_MIB, need)
-        shape = Shape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program))
+        shape = self._shape(program, size, image)
         had = now.shape.bar_mib if now else 0
         if now is not None and need <= had <= most and replace(shape, bar_mib=had) == now.shape:
             placement = now.windows.place(program)
@@ -169,11 +172,17 @@ class _Bench:
         first = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first, first + guest.hello.bar_pages)
         stepper = Stepper(guest, self.machine.kernel.vmlinuz, demanded=self.machine.demanded)
-        self.booted = _Booted(guest, Windows(bar), shape, stepper)
+        # Where KVM did not work it is another one by now.
+        self.booted = _Booted(guest, Windows(bar), self._shape(program, size, image), stepper)
         placement = self.booted.windows.place(program)
         if placement is None:
             raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
         return self.booted, placement
+
+    def _shape(self, program: Program, size: int, image: Path | None) -> Shape:
+        steered = is_held(program) or is_forced(program)
+        accel = self.shared.acceleration.of(steered=steered)
+        return Shape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program), accel)
 
     def _account(self, booted: _Booted, placement: Placement, reply: ParsedReply, program: Program) -> None:
         # What the program did to the guest.
@@ -194,7 +203,8 @@ class QemuMachine:
     """
     A kernel in QEMU as a machine programs run on; use it in a ``with`` statement.
 
-    :param kernel: a series (``6.1``), a bzImage of the user's own, or a kernel already looked up
+    :param kernel: a series (``6.1``), an exact version (``6.12.107``), a bzImage of the user's own, or a
+        kernel already looked up
     :param guests: how many guests at most; one per core when None
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries, where the guest can read them
@@ -202,6 +212,8 @@ class QemuMachine:
     :param lens: observe what the tracker remembers and the mode of protections, in the guest's own memory;
         when None, where drgn is installed and the kernel has types in it
     :param name: what its runs are called, ``qemu:6.1`` when None
+    :param accel: KVM, TCG, or KVM where it works; TCG for programs that hold a processor in any case
+    :param say: told one line at a time what takes time or room, from any thread
     :param factory: boots a guest; for tests
     """
 
@@ -215,6 +227,8 @@ class QemuMachine:
         order: bool = True,
         lens: bool | None = None,
         name: str | None = None,
+        accel: Accel = Accel.TCG,
+        say: Callable[[str], None] = quiet,
         factory: GuestFactory | None = None,
     ) -> None:
         self._given = kernel
@@ -224,11 +238,12 @@ class QemuMachine:
         self.lens = can_look_inside() if lens is None else lens
         self.demanded = bool(lens)
         self._most = guests or os.cpu_count() or 1
-        boot = factory or functools.partial(_boot, order=order, lens=self.lens)
+        boot = factory or functools.partial(_boot, order=order, lens=self.lens, say=say)
         self._shared = Boots(
             lambda shape, offsets: boot(self.kernel, shape, offsets),
-            DriverImage(lambda: image_with_driver(self.kernel)),
-            DriverImage(lambda: guest_image(vfio_modules(self.kernel))),
+            DriverImage(lambda: image_with_driver(self.kernel, say=say)),
+            DriverImage(lambda: guest_image(vfio_modules(self.kernel, say=say), say=say)),
+            Acceleration(accel, say),
         )
         self._benches: list[_Bench] = []
         self._end = weakref.finalize(self, self._shared.end_all)
@@ -252,11 +267,12 @@ class QemuMachine:
         :param on_done: called with index and run as soon as a program is done, in any order, always from
             the calling thread
         :raises Misuse: there is no such kernel, or a program no guest could hold; nothing has been run then
-        :raises MissingTool: QEMU or the kernel is not here
+        :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
         """
         for program in programs:
             check_placeable(program)
         assert self.kernel_name  # looked up here, before threads ask for it
+        self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
         # Programs that need the same kind of guest come one after the other.
         waiting = deque(sorted(enumerate(programs), key=lambda one: _guest_needed(one[1])))
@@ -361,7 +377,7 @@ def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, int]:
 def _kernel(kernel: str | Path | Kernel) -> Kernel:
     if isinstance(kernel, Kernel):
         return kernel
-    if isinstance(kernel, Path) or (kernel not in SERIES and Path(kernel).is_file()):
+    if isinstance(kernel, Path) or (not is_version(kernel) and Path(kernel).is_file()):
         return from_file(Path(kernel))
     return kernel_for(kernel)
 
@@ -373,8 +389,9 @@ def _boot(
     *,
     order: bool,
     lens: bool,
+    say: Callable[[str], None],
 ) -> GuestLike:
-    from pfnlab.lab.qemu import Guest
+    from pfnlab.lab.qemu import BOOT_LIMIT, Guest
 
     # The tracer flushes by itself, and orders are for one CPU.
     probes = trace_request(kernel.release) if order and shape.cpus == 1 else ""
@@ -384,7 +401,9 @@ def _boot(
         cpus=shape.cpus,
         slot=shape.slot,
         offsets=offsets,
-        image=shape.image,
+        image=shape.image or guest_image(say=say),
         probes=probes,
         shared_ram=lens,
+        accel=shape.accel,
+        boot_limit=HELLO_LIMIT if shape.accel is Accel.KVM else BOOT_LIMIT,
     )

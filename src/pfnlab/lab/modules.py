@@ -1,7 +1,7 @@
 """The modules of vfio-pci for one kernel, out of the kernel's own packages.
 
 Up to 6.18 modules are in the package of the kernel, later in one beside it, which the archive may no longer
-have. They are kept in ``<cache>/modules/<package version>/``, uncompressed, and appear by one rename.
+have. They are kept in ``<cache>/modules/<package version>/``, uncompressed.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import functools
 import lzma
 import re
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.archive import Archive, Package
-from pfnlab.lab.cache import cache_root, locked
+from pfnlab.lab.cache import cache_root, kept, locked, quiet
 from pfnlab.lab.deb import take_out
-from pfnlab.lab.driver import offer
+from pfnlab.lab.driver import offer, offered
 from pfnlab.lab.kernels import Kernel, suites_of
 
 #: What opening a device takes; what these depend on comes before them.
@@ -39,12 +37,7 @@ _MEMBER = re.compile(
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
-def _quiet(line: str) -> None:
-    # Progress nobody asked for.
-    del line
-
-
-def vfio_modules(kernel: Kernel, *, say: Callable[[str], None] = _quiet) -> dict[str, Path]:
+def vfio_modules(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
     """
     The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
 
@@ -53,14 +46,8 @@ def vfio_modules(kernel: Kernel, *, say: Callable[[str], None] = _quiet) -> dict
     :raises Unverified: a signature or checksum of the archive does not hold
     :raises Undecided: the archive cannot be reached, or its packages are laid out in another way
     """
-    root = cache_root()
-    home = root / "modules" / (kernel.version or "none")
-    try:
-        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
-            if not home.is_dir():
-                _obtain(kernel, home, say)
-    except OSError as trouble:
-        raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
+    home = cache_root() / "modules" / (kernel.version or "none")
+    kept(home, functools.partial(_obtain, kernel, say), say=say)
     there = {_plain(path.stem): path for path in home.glob("*.ko")}
     order = load_order({name: path.read_bytes() for name, path in there.items()})
     return {MODULE.format(at): there[name] for at, name in enumerate(order)}
@@ -94,18 +81,15 @@ def _plain(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _obtain(kernel: Kernel, home: Path, say: Callable[[str], None]) -> None:
-    archive = Archive.of_this_machine(cache_root() / "apt")
-    package = _package(archive, kernel, say)
-    home.parent.mkdir(parents=True, exist_ok=True)
-    for left in home.parent.glob(".part-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name:
-        part = Path(name) / "modules"
-        part.mkdir()
-        say(f"fetching {package.name} {package.version} from {package.suite}")
-        take_out(archive.download(package, Path(name)), functools.partial(_take, into=part))
-        part.rename(home)
+def _obtain(kernel: Kernel, say: Callable[[str], None], into: Path) -> None:
+    root = cache_root()
+    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+        archive = Archive.of_this_machine(root / "apt")
+        package = _package(archive, kernel, say)
+        into.mkdir()
+        say(f"fetching vfio-pci of {kernel.version} (about {-(-package.size >> 20)} MiB, 1 MiB on disk)")
+        deb = archive.download(package, into.parent)
+    take_out(deb, functools.partial(_take, into=into))
 
 
 def _package(archive: Archive, kernel: Kernel, say: Callable[[str], None]) -> Package:
@@ -114,8 +98,8 @@ def _package(archive: Archive, kernel: Kernel, say: Callable[[str], None]) -> Pa
     suites = suites_of(kernel)
     for suite in suites:
         archive.listing(suite, say=say)
-        if offer(archive, suite, name, kernel.version):
-            return Package(name, kernel.version, suite, 0)
+        if found := offer(archive, suite, name, kernel.version):
+            return offered(name, kernel.version, suite, found).package
     raise MissingTool(
         f"no vfio-pci for {kernel.release}: "
         + (

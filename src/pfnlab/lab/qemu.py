@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
-from pfnlab.lab.cache import cache_root
+from pfnlab.lab.accel import Accel
+from pfnlab.lab.cache import cache_root, forget, is_whole
 from pfnlab.lab.channel import CHANNEL_SIZE, Channel, Hello, read_hello
 from pfnlab.lab.image import guest_image, holds
 from pfnlab.lab.modules import MODULE as VFIO_MODULE
@@ -23,6 +24,9 @@ from pfnlab.lab.saved_state import SAVABLE, incoming, save_state, state_file
 from pfnlab.lab.slot import Slot
 
 QEMU = "qemu-system-x86_64"
+
+#: Seconds until the agent must have said hello.
+BOOT_LIMIT = 60.0
 
 #: Kernel parameters of every guest: the same addresses in every boot, less to wait for, and no DAMON
 #: statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of page-table
@@ -35,6 +39,13 @@ PARAMETERS = (
 #: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction
 #: that uses it.
 CPU_OF_SEVERAL = "max,-cx16"
+
+#: With KVM: without what a kernel does differently where it knows that it is a guest, and without a register
+#: that not every host lets its guests have.
+CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
+
+# QEMU says it and lives on, with a guest that stands still.
+_KVM_GAVE_UP = "KVM internal error"
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
@@ -66,13 +77,16 @@ class Guest:
     :param fresh: boot, even where the state of an equal machine was saved after its boot
     :param probes: a ``trace`` request (:func:`pfnlab.lab.order.trace_request`), to observe orders with
     :param shared_ram: keep its RAM in a file that others can read, `ram`
+    :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.accel.Accel`), and no
+        state is saved, for it would fit no other host
     :param extra: more arguments for QEMU; such machines are always booted
     :raises MissingTool: QEMU or a C compiler is not on this machine
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
     """
 
     hello: Hello
-    #: The console's log; moved to ``<cache>/lost`` when the guest is lost, deleted on a clean close.
+    #: The console's log; moved to ``<cache>/lost`` when the guest is lost (and there is room), deleted on a
+    #: clean close.
     console: Path
     #: The file that is its RAM, None where that is QEMU's alone.
     ram: Path | None = None
@@ -86,11 +100,12 @@ class Guest:
         cpus: int = 1,
         slot: bool = False,
         offsets: str | None = None,
-        boot_limit: float = 60,
+        boot_limit: float = BOOT_LIMIT,
         image: Path | None = None,
         fresh: bool = False,
         probes: str = "",
         shared_ram: bool = False,
+        accel: Accel = Accel.TCG,
         extra: Sequence[str] = (),
     ) -> None:
         qemu = shutil.which(QEMU)
@@ -102,9 +117,7 @@ class Guest:
             PARAMETERS + " intel_iommu=on" * iommu + (f" pfnlab.offsets={offsets}" if offsets else "")
         )
         shape = [
-            *(qemu, "-M", "q35", "-cpu", CPU_OF_SEVERAL if cpus > 1 else "max"),
-            *("-smp", str(cpus), "-m", str(ram_mib)),
-            *("-accel", "tcg,thread=multi" if cpus > 1 else "tcg"),
+            *(qemu, "-M", "q35", *_processor(accel, cpus), "-m", str(ram_mib)),
             # vfio-pci wants an IOMMU, which has to come before other devices.
             *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
@@ -119,7 +132,7 @@ class Guest:
         state = None
         self._slot = Slot(bar_mib) if slot else None
         self._shared_ram_mib = ram_mib * shared_ram
-        if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB):
+        if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
             options = [*shape, PARAMETERS, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
@@ -136,12 +149,13 @@ class Guest:
             self.close()
             raise
 
-    # Start from a saved state; a state that does not come to life is thrown away.
+    # Start from a saved state; one that is damaged or does not come to life is thrown away. It is checked
+    # while QEMU reads it.
     def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
         self._launch([*command, *incoming(state)])
         self._channel.resume(requests)
         try:
-            if self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
+            if is_whole(state) and self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
                 self.hello = read_hello(self._wait("answer", _RESTORE_LIMIT))
                 with contextlib.suppress(FileNotFoundError):
                     os.utime(state)
@@ -149,7 +163,7 @@ class Guest:
         except BaseException:
             self.close()
             raise
-        state.unlink(missing_ok=True)
+        forget(state)
         self.close()
         return False
 
@@ -177,7 +191,10 @@ class Guest:
         self._open = True
 
     def _lives(self) -> bool:
-        return self._process.poll() is None
+        return self._process.poll() is None and not self._stands()
+
+    def _stands(self) -> bool:
+        return any(_KVM_GAVE_UP in line for line in _lines(self._folder / "stderr"))
 
     def request(self, text: str, limit: float = 30) -> str:
         """
@@ -249,8 +266,8 @@ class Guest:
         if reply is not None:
             return reply
         reason = f"it did not {what} within {limit:g} s" if self._lives() else self._last_words()
-        self._keep_console()
-        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(self.console))
+        kept = self._keep_console()
+        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(kept) if kept else None)
         self.close()
         raise self._lost
 
@@ -260,17 +277,37 @@ class Guest:
         panics = [line for line in console if "Kernel panic" in line or "pfnlab agent:" in line]
         if panics:
             return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
-        said = _lines(self._folder / "stderr")[-1:] or console[-1:] or ["it said nothing"]
+        said = _lines(self._folder / "stderr")
+        if self._process.poll() is None:
+            return next((line for line in said if _KVM_GAVE_UP in line), "QEMU stopped it")
+        said = said[-1:] or console[-1:] or ["it said nothing"]
         return f"QEMU ended with status {self._process.returncode} ({said[0]})"
 
-    def _keep_console(self) -> None:
+    # Where the console is now; nowhere, when there is no room for it.
+    def _keep_console(self) -> Path | None:
         lost = cache_root() / "lost"
-        lost.mkdir(parents=True, exist_ok=True)
         kept = lost / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
-        kept.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
+        try:
+            lost.mkdir(parents=True, exist_ok=True)
+            kept.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
+        except OSError:
+            with contextlib.suppress(OSError):
+                kept.unlink(missing_ok=True)
+            return None
         self.console = kept
         for old in sorted(lost.glob("*.console"))[:-_CONSOLES_KEPT]:
             old.unlink(missing_ok=True)
+        return kept
+
+
+def _processor(accel: Accel, cpus: int) -> list[str]:
+    if accel is Accel.KVM:
+        return ["-cpu", CPU_OF_HOST, "-smp", str(cpus), "-accel", "kvm"]
+    several = cpus > 1
+    return [
+        *("-cpu", CPU_OF_SEVERAL if several else "max", "-smp", str(cpus)),
+        *("-accel", "tcg,thread=multi" if several else "tcg"),
+    ]
 
 
 # A device at *slot* that shows memory as its BAR2. Memory that is not shared costs nothing until written,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pfnlab.lab.cache import cache_root
+from pfnlab.lab.cache import cache_root, forget, keep
 from pfnlab.lab.qmp import Qmp, Refused
 
 #: QEMU's arguments for a machine that may be saved: the state does not say that the machine stood still.
@@ -56,7 +56,7 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
             finally:
                 ask("cont")
         if done:
-            part.replace(state)
+            keep(part, state)
             _forget_oldest(state.parent)
         return done
     except (OSError, Refused):
@@ -82,4 +82,4 @@ def _migrate(ask: Qmp, to: Path) -> bool:
 def _forget_oldest(folder: Path) -> None:
     states = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_mtime)
     for old in states[:-_KEPT]:
-        old.unlink(missing_ok=True)
+        forget(old)

@@ -107,19 +107,28 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
         dst.anon_vma = AnonVma(inherited=True)
     dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
     kernel.tracker.vm_area_dup(src, dst)
-    if dst.file is not None and dst.file.opened is not None:
-        dst.file.opened(dst, src)
+    first = kernel.profile.fork_opens_first
+    if first:
+        _open(dst, src)
     child.link(dst)
     if dst.file is not None:
         kernel.link_file(dst, src)
         kernel.trace.event("link", dst.start)
     if src.flags & VM_WIPEONFORK:
         dst.anon_vma = None
-        return
-    with kernel.processors.inside("copy_page_range"):
-        kernel.trace.event("copy_range", src.start)
-        if src.special or src.anon_vma is not None:
-            _copy_page_range(dst, src)
+    else:
+        with kernel.processors.inside("copy_page_range"):
+            kernel.trace.event("copy_range", src.start)
+            if src.special or src.anon_vma is not None:
+                _copy_page_range(dst, src)
+    if not first:
+        _open(dst, src)
+
+
+def _open(dst: Vma, src: Vma) -> None:
+    """vm_ops->open() of the copied VMA."""
+    if dst.file is not None and dst.file.opened is not None:
+        dst.file.opened(dst, src)
 
 
 def _tables(src: Vma) -> int:

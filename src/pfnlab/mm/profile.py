@@ -16,6 +16,7 @@ class Profile:
     """The rules of one kernel series.
 
     :ivar series: ``6.1``, ``7.2`` ...
+    :ivar version: the exact kernel, ``6.1.176``; of a release nobody ran its series
     :ivar tracker: the policy that remembers which pfns a mapping reserved
     :ivar end_match: freeing a range may shrink an entry with the same end (S2.4)
     :ivar dontunmap_drops_account: MREMAP_DONTUNMAP takes VM_ACCOUNT from the whole source VMA
@@ -74,10 +75,13 @@ class Profile:
     :ivar anon_inodes_noexec: files without a name are of a file system without execution
     :ivar pageout_keeps_young: MADV_PAGEOUT leaves the accessed bit of pages that stay
     :ivar huge_pfnmap: drivers can fill leaves of 2 MiB and 1 GiB (vmf_insert_pfn_pmd, S5.6)
+    :ivar fork_opens_first: fork tells a file of the copied VMA before its entries are copied (S5.11)
+    :ivar access_phys_spares_ram: /proc/self/mem does not try to map a copied page for the kernel (S7.6.3)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
 
     series: str
+    version: str
     tracker: str
     flushes: str
     walkers: Walkers[str]
@@ -137,3 +141,5 @@ class Profile:
     pageout_keeps_young: bool
     huge_pfnmap: bool
     huge_faults_ignore_thp: bool
+    fork_opens_first: bool
+    access_phys_spares_ram: bool

@@ -61,7 +61,8 @@ def _access_phys(mm: MmStruct, vpn: int, store: int | None) -> int:
             raise ModelledErrno(errno.EIO)
         frame = PfnRange(entry.pfn, entry.pfn + 1)
         if entry.page is not None:
-            warn_about_ram(kernel)
+            if not kernel.profile.access_phys_spares_ram:
+                warn_about_ram(kernel)
             raise ModelledErrno(errno.EIO)
         try:
             ioremap(kernel, frame, kernel.platform.pat.pgprot2cachemode(entry.bits))

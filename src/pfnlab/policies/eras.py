@@ -26,7 +26,8 @@ def era_switches(name: str) -> dict[str, bool]:
     """The switches of the era *name*, one of :data:`VM_PAT_ERAS`."""
     release = series_key(name.partition("@")[2])
     return {
-        switch.name: any(_reached(since, release) for since in (switch.since, *switch.stable))
+        switch.name: _reached(switch.since, release)
+        or any(_reached(backport.point, release) for backport in switch.stable)
         for switch in SWITCHES
         if switch.tracker == "vm_pat" or switch.name in _ALSO
     }

@@ -52,6 +52,15 @@ def is_path(name: str) -> bool:
     return name.endswith(".py")
 
 
+def files_in(machine: str) -> list[str]:
+    """The files of policies that the name of a machine has in it, as ``model:7.2,tracker=mine.py``.
+
+    To make that machine is to run them.
+    """
+    values = [change.partition("=")[2] for change in machine.split(",")]
+    return [value for value in values if is_path(value)]
+
+
 def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     """The policy in the file at *path*, which is run once as long as it does not change.
 

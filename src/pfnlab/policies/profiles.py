@@ -4,8 +4,9 @@ A switch is written once, with the first release that has it and where it came f
 from its release. Commits and catalogue ids are those of the bug catalogue where it names them; where
 the change is known only by its effect on kernels, the source says "measured".
 
-A confirmed series (:data:`CONFIRMED`) is its stable kernel, the one that was asked. Any other release is
-mainline as it was released; what its stable series took over later is said with ``with=COMMIT``.
+A kernel is an exact version, ``6.1.176``. A confirmed series (:data:`CONFIRMED`) by its bare name is the
+newest version of it that is known (:mod:`pfnlab.policies.known`). Any other bare release is mainline as it
+was released; what its stable series took over later is had by the exact version, or with ``with=COMMIT``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from functools import cache
 
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walker import Walkers
-from pfnlab.policies.releases import CONFIRMED, RELEASES, series_key
-from pfnlab.policies.switches import Era, Switch
+from pfnlab.policies.known import known_versions, nearest, newest_known
+from pfnlab.policies.releases import CONFIRMED, RELEASES, is_version, series_of, version_key
+from pfnlab.policies.switches import Backport, Era, Switch, taken_over
 
 __all__ = [
     "CONFIRMED",
@@ -26,11 +28,22 @@ __all__ = [
     "SWITCHES",
     "assumed",
     "described",
+    "exact",
+    "nearest",
     "profile_of",
 ]
 
 #: The series goldens exist for.
 SERIES = CONFIRMED
+
+# One series of patches, taken over together.
+_DONTUNMAP_POINTS = ("6.1.191", "6.12.114", "7.2.11")
+_SELF_MERGE = taken_over(
+    *_DONTUNMAP_POINTS, source="mm/mremap: fix locked_vm leak from MREMAP_DONTUNMAP self-merge"
+)
+_SPLIT_FOR_DONTUNMAP = taken_over(
+    *_DONTUNMAP_POINTS, source="mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP"
+)
 
 SWITCHES = (
     Switch("fixed_frees_before_mmap", "6.1", "do_mas_munmap() in mmap_region(); measured", until="6.12"),
@@ -62,21 +75,34 @@ SWITCHES = (
     Switch("guard_regions", "6.13", "MADV_GUARD_INSTALL, 6.13; S5.9"),
     Switch("mmap_tries_above_first", "6.1", "vma_expand() in mmap_region(); S5.3.2, measured", until="6.12"),
     Switch("faulted_joins_unfaulted", "6.16", "is_mergeable_anon_vma(), 879bca0a2c4f; S5.3.2, measured"),
-    Switch("copy_minds_fork", "6.18", "vma_is_fork_child(), 6.19, stable 6.18.y; S5.3.2, measured"),
+    Switch(
+        "copy_minds_fork",
+        "6.19",
+        "vma_is_fork_child(), 6.19; S5.3.2, measured",
+        after="6.18",
+        stable=(Backport("6.18.9", "measured between 6.18.5 and 6.18.9", after="6.18.5"),),
+    ),
     Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),
     Switch("upgrades_dirty_only", "6.1", "can_change_pte_writable(), 6.2; S5.10, measured", until="6.2"),
     Switch(
         "dontunmap_joins_source",
-        "6.16",
-        "copy_vma(), mended in 7.2, 6.12.y and 6.1.y; measured",
-        until="7.2",
+        "6.1",
+        "copy_vma(); S5.8, measured",
+        until="7.3",
+        ended_stable=_SELF_MERGE,
     ),
-    Switch("dontunmap_beside_source_alone", "6.1", "copy_vma() of 6.1.y; measured", until="6.12"),
+    Switch(
+        "dontunmap_beside_source_alone",
+        "6.1",
+        "copy_vma() of 6.1.y; measured",
+        until="6.12",
+    ),
     Switch(
         "dontunmap_unlocks_all",
-        "6.16",
-        "mremap(MREMAP_DONTUNMAP), mended in 7.2, 6.12.y and 6.1.y; measured",
-        until="7.2",
+        "6.1",
+        "mremap(MREMAP_DONTUNMAP); S5.8, measured",
+        until="7.3",
+        ended_stable=_SPLIT_FOR_DONTUNMAP,
     ),
     Switch(
         "pgprot_replaces",
@@ -157,7 +183,7 @@ SWITCHES = (
         commit="aeef8b5089b7",
         catalogue="C05",
         after="5.14",
-        stable=("5.14.7",),
+        stable=taken_over("5.14.7"),
     ),
     Switch(
         "failed_copy_clears_vm_pat",
@@ -165,7 +191,7 @@ SWITCHES = (
         "clear VM_PAT if copy_p4d_range() failed",
         commit="d155df53f310",
         catalogue="A03",
-        stable=("6.1.160",),
+        stable=taken_over("6.1.160"),
         tracker="vm_pat",
     ),
     Switch(
@@ -174,7 +200,7 @@ SWITCHES = (
         "VM_PAT in COW mappings; S3.4, measured",
         commit="04c35ab3bdae",
         catalogue="A01",
-        stable=("6.8.5", "6.6.26", "6.1.85", "5.15.155", "5.10.215"),
+        stable=taken_over("6.8.5", "6.6.26", "6.1.85", "5.15.155", "5.10.215"),
         tracker="vm_pat",
     ),
     Switch(
@@ -183,7 +209,7 @@ SWITCHES = (
         "remap_pfn_range_notrack() zaps what it filled; S3.3.3, measured",
         commit="79a61cc3fc04",
         catalogue="A18",
-        stable=("6.10.11", "6.6.52", "6.1.111", "5.15.168"),
+        stable=taken_over("6.10.11", "6.6.52", "6.1.111", "5.15.168"),
     ),
     Switch(
         "failed_fork_untracks",
@@ -192,7 +218,7 @@ SWITCHES = (
         after="6.14",
         commit="dc84bc2aba85",
         catalogue="A04",
-        stable=("6.14.2", "6.13.11", "6.12.23", "6.6.87", "6.1.160"),
+        stable=taken_over("6.14.2", "6.13.11", "6.12.23", "6.6.87", "6.1.160"),
         tracker="vm_pat",
     ),
     Switch(
@@ -202,7 +228,7 @@ SWITCHES = (
         after="6.14",
         commit="e9f180d7cfde",
         catalogue="A16",
-        stable=("6.12.31", "6.1.160"),
+        stable=taken_over("6.12.31", "6.1.160"),
         tracker="vm_pat",
     ),
     Switch("vfio_claims_when_opened", "7.2", "measured, 6.19 to 7.1 unknown"),
@@ -219,10 +245,26 @@ SWITCHES = (
     Switch("huge_pfnmap", "6.12", "ARCH_SUPPORTS_HUGE_PFNMAP, 6.12; S5.6, measured on 6.12", after="6.11"),
     Switch(
         "huge_faults_ignore_thp",
-        "7.2",
+        "7.3",
         "PFN mappings get leaves whatever transparent_hugepage says; S6.2.2, measured",
         catalogue="E07",
-        stable=("6.12.115",),
+        stable=taken_over(
+            "6.12.115", "7.2.8", source="mm/huge_memory: bypass THP tuneables for huge pfnmap mappings"
+        ),
+    ),
+    Switch(
+        "fork_opens_first",
+        "6.9",
+        "35e351780fa9, fork: defer linking file vma until vma is fully initialized; S5.11, measured",
+        after="6.8",
+        stable=taken_over("6.1.191", source="fork: defer linking file vma until vma is fully initialized"),
+    ),
+    Switch(
+        "access_phys_spares_ram",
+        "7.4",
+        "generic_access_phys() leaves RAM alone; S7.6.3, measured",
+        after="7.3",
+        stable=taken_over("7.3.4", source="mm: disallow ioremap'ing ordinary RAM in generic_access_phys()"),
     ),
 )
 
@@ -304,68 +346,86 @@ ERAS = (
 )
 
 
-def era_of(seam: str, series: str) -> Era:
-    """The policy mainline had for *seam* by *series*."""
-    return [era for era in ERAS if era.seam == seam and era.reached(series)][-1]
+def era_of(seam: str, version: str) -> Era:
+    """The policy *version* has for *seam*: mainline's, or what its stable series had instead."""
+    mainline = [era for era in ERAS if era.seam == seam and era.reached(version)][-1]
+    if version == series_of(version):
+        return mainline
+    own = [
+        era
+        for era in ERAS
+        if (era.seam, era.only) == (seam, series_of(version))
+        and is_version(era.since)
+        and Backport(era.since, era.source).reached(version)
+    ]
+    return own[-1] if own else mainline
 
 
-def profile_of(series: str) -> Profile:
-    """The profile of a release, whether it is one of :data:`RELEASES` or lies between them."""
+def exact(version: str) -> str:
+    """The version whose rules *version* has: of a confirmed series the newest that is known."""
+    if version in CONFIRMED:
+        return newest_known(version) or version
+    return version
+
+
+@cache
+def profile_of(version: str) -> Profile:
+    """The profile of a series or an exact version, whether or not it is one of :data:`RELEASES`."""
+    version = exact(version)
     return Profile(
-        series=series,
-        tracker=era_of("tracker", series).name,
-        flushes=era_of("flush", series).name,
+        series=series_of(version),
+        version=version,
+        tracker=era_of("tracker", version).name,
+        flushes=era_of("flush", version).name,
         walkers=Walkers(
             folio_walk_start="special_bits",
-            walk_page_vma=era_of("walker", series).name,
+            walk_page_vma=era_of("walker", version).name,
             walk_page_range="page_test_skip",
             get_user_pages="early_refusal",
         ),
-        **{switch.name: switch.on(series) for switch in SWITCHES},
+        **{switch.name: switch.on(version) for switch in SWITCHES},
     )
 
 
-def assumed(series: str) -> list[str]:
-    """What the profile of *series* has by assumption alone, as a machine's name would say it."""
+def assumed(version: str) -> list[str]:
+    """What the profile of *version* has by assumption alone, as a machine's name would say it."""
+    version = exact(version)
     unsure = [
-        f"{seam}={era_of(seam, series).name}"
+        f"{seam}={era_of(seam, version).name}"
         for seam in SEAMS
-        if not all(era.known(series) for era in ERAS if era.seam == seam)
+        if not all(era.known(version) for era in ERAS if era.seam == seam)
     ]
     unsure += [
-        f"{switch.name}={'on' if switch.on(series) else 'off'}"
+        f"{switch.name}={'on' if switch.on(version) else 'off'}"
         for switch in SWITCHES
-        if not switch.known(series)
+        if not switch.known(version)
     ]
     return unsure
 
 
 @cache
-def described(series: str) -> str:
-    """What a report says of the profile: its name, and how far it can be trusted."""
-    if series in CONFIRMED:
-        return f"profile {series}"
-    guesses = assumed(series)
-    return f"profile {series}, not confirmed on a kernel" + (
-        f" (assumed: {', '.join(guesses)})" if guesses else ""
-    )
+def described(version: str) -> str:
+    """What a report says of the profile: which kernel it is, and how far it can be trusted."""
+    if version in CONFIRMED:
+        return f"profile {exact(version)}, the newest known of {version}"
+    if version in known_versions():
+        return f"profile {version}"
+    guesses = assumed(version)
+    says = f"profile {version}, not confirmed on a kernel"
+    if series_of(version) in CONFIRMED:
+        says = f"profile {version}, which nobody met: {_around(version)}"
+    return says + (f" (assumed: {', '.join(guesses)})" if guesses else "")
+
+
+def _around(version: str) -> str:
+    """The known versions next to *version* in its series."""
+    same = [one for one in known_versions() if series_of(one) == series_of(version)]
+    older = [one for one in same if version_key(one) < version_key(version)]
+    newer = [one for one in same if version_key(one) > version_key(version)]
+    if older and newer:
+        return f"{older[-1]} and {newer[0]} were"
+    return f"{older[-1]} is the newest that was" if older else f"{newer[0]} is the oldest that was"
 
 
 #: Every release's profile, oldest first.
 PROFILES = {series: profile_of(series) for series in RELEASES}
-
-
-def spec_of(release: str) -> str:
-    """The model of a kernel *release* (``6.12.107``): its series, less what later point releases brought.
-
-    A name like Debian's 6.1.0 does not say the point release, and stands for the newest.
-    """
-    at = series_key(release)
-    series = ".".join(map(str, at[:2]))
-    later = [
-        switch.name
-        for switch in SWITCHES
-        for point in map(series_key, switch.stable)
-        if point[:2] == at[:2] and (0,) < at[2:] < point[2:]
-    ]
-    return ",".join([series, *(f"{name}=off" for name in later)])

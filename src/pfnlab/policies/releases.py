@@ -1,7 +1,13 @@
-"""Which mainline releases have a profile, and which of those a kernel has confirmed."""
+"""Which mainline releases have a profile, which of those a kernel has confirmed, and how versions compare.
+
+A *series* is ``6.1``; a *version* is one kernel of it: ``6.1.176``, ``7.3-rc7``, and ``7.3.0``, which is the
+release itself. What a distribution calls its package (``6.1.176-1``, ``7.3~rc7-1~exp1``) is a *package
+version*.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from itertools import pairwise
 
@@ -14,6 +20,47 @@ RELEASES = (
     *(f"6.{minor}" for minor in range(1, 20)),
     *(f"7.{minor}" for minor in range(4)),
 )
+
+
+_VERSION = re.compile(r"(?P<series>[0-9]+\.[0-9]+)(?:\.(?P<point>[0-9]+)|-rc(?P<candidate>[0-9]+))?")
+_PACKAGED = re.compile(r"(?P<version>[0-9]+\.[0-9]+(?:\.[0-9]+)?)(?:~rc(?P<candidate>[0-9]+))?(?![0-9.])")
+
+
+def is_version(text: str) -> bool:
+    """Whether *text* is a series or a version."""
+    return _VERSION.fullmatch(text) is not None
+
+
+def series_of(version: str) -> str:
+    """The series of a version: ``6.1`` of ``6.1.176``, ``7.3`` of ``7.3-rc7``."""
+    found = _VERSION.match(version)
+    return found["series"] if found else version
+
+
+@cache
+def version_key(version: str) -> tuple[int, ...]:
+    """A version as numbers: candidates come before the release, point releases after it.
+
+    :raises ValueError: *version* is none
+    """
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        raise ValueError(version)
+    major, minor = series_key(found["series"])
+    if found["candidate"] is not None:
+        return major, minor, -1, int(found["candidate"])
+    return major, minor, int(found["point"] or 0)
+
+
+def upstream(package_version: str) -> str:
+    """The version of a package: ``6.1.192`` of ``6.1.192-2``, ``7.3-rc7`` of ``7.3~rc7-1~exp1``, ``7.3.0`` of
+    ``7.3-1``; empty when it begins like none."""
+    found = _PACKAGED.match(package_version)
+    if found is None:
+        return ""
+    if found["candidate"] is not None:
+        return f"{found['version']}-rc{found['candidate']}"
+    return found["version"] if found["version"].count(".") == 2 else f"{found['version']}.0"
 
 
 @cache

@@ -1,17 +1,48 @@
-"""What a switch is, and how a profile of a release nobody ran follows from it.
+"""What a switch is, and how a profile of a kernel nobody ran follows from it.
 
 Two kinds of dates are kept apart. A mainline release that a source names holds for every release before
 and after it. What was only measured holds for the kernels that were asked: between two of them, and
-before the oldest, the answer is assumed and a profile says so.
+before the oldest, the answer is assumed and a profile says so. What a stable series took over has a date of
+its own, a :class:`Backport`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfnlab.policies.releases import CONFIRMED, between, confirmed_before, series_key
+from pfnlab.policies.known import known_versions
+from pfnlab.policies.releases import CONFIRMED, between, confirmed_before, series_key, series_of, version_key
 
 _OLDEST = CONFIRMED[0]
+
+
+@dataclass(frozen=True)
+class Backport:
+    """The point release in which a stable series took a change over.
+
+    :param point: ``6.12.114``; every later one of its series has the change too
+    :param source: the title of the stable commit in the package's changelog, or how else it is known
+    :param after: the newest known version without it, where nothing but kernels says since when
+    """
+
+    point: str
+    source: str
+    after: str | None = None
+
+    def reached(self, version: str) -> bool:
+        """Whether *version* is of this series, and has the change."""
+        return series_of(version) == series_of(self.point) and version_key(version) >= version_key(self.point)
+
+    def known(self, version: str) -> bool:
+        """Whether kernels or the changelog say so of *version*, and it is not assumed."""
+        if self.after is None or series_of(version) != series_of(self.point):
+            return True
+        return not version_key(self.after) < version_key(version) < version_key(self.point)
+
+
+def taken_over(*points: str, source: str = "the upstream commit") -> tuple[Backport, ...]:
+    """Backports of one change to several series, all known from the same source."""
+    return tuple(Backport(point, source) for point in points)
 
 
 @dataclass(frozen=True)
@@ -29,7 +60,8 @@ class Switch:
     :param commit: the upstream commit that brought it, 12 digits
     :param ended_by: the upstream commit that took it away
     :param catalogue: its entry in the bug catalogue
-    :param stable: point releases that have the commit as well
+    :param stable: what stable series took over before mainline's *since*
+    :param ended_stable: what stable series took over of the change that ended it
     :param tracker: the only tracker that asks for it
     """
 
@@ -42,21 +74,29 @@ class Switch:
     commit: str | None = None
     ended_by: str | None = None
     catalogue: str | None = None
-    stable: tuple[str, ...] = ()
+    stable: tuple[Backport, ...] = ()
+    ended_stable: tuple[Backport, ...] = ()
     tracker: str | None = None
 
-    def on(self, series: str) -> bool:
-        """Whether *series* behaves so: a confirmed series as its stable kernel, others as first released."""
-        at = series_key(series)
+    def on(self, version: str) -> bool:
+        """Whether *version* behaves so; a series stands for its first release."""
+        at = series_key(series_of(version))
         if self.until is not None and series_key(self.until) <= at:
             return False
-        if series_key(self.since) <= at or (series in CONFIRMED and series in map(_line, self.stable)):
+        if any(backport.reached(version) for backport in self.ended_stable):
+            return False
+        if series_key(self.since) <= at or any(backport.reached(version) for backport in self.stable):
             return True
         # Older than every kernel asked: as the oldest of them, where nothing but kernels says since when.
         return self.since == _OLDEST and self.after is None
 
-    def known(self, series: str) -> bool:
-        """Whether that is known of *series*, and not assumed."""
+    def known(self, version: str) -> bool:
+        """Whether that is known of *version*, and not assumed."""
+        if version in known_versions():
+            return True
+        if not all(backport.known(version) for backport in (*self.stable, *self.ended_stable)):
+            return False
+        series = series_of(version)
         if series in CONFIRMED:
             return True
         if self._older_than_measured(series) or series in _between(self.since, self.after):
@@ -94,18 +134,13 @@ class Era:
     catalogue: str | None = None
     only: str | None = None
 
-    def reached(self, series: str) -> bool:
-        """Whether mainline had it by *series*."""
-        return self.only is None and series_key(self.since) <= series_key(series)
+    def reached(self, version: str) -> bool:
+        """Whether mainline had it by *version*."""
+        return self.only is None and series_key(self.since) <= series_key(series_of(version))
 
-    def known(self, series: str) -> bool:
-        """Whether that is known of *series*, and not assumed."""
-        return self.only is not None or series not in _between(self.since, self.after)
-
-
-def _line(version: str) -> str:
-    """The series of a point release: ``6.1.85`` is of 6.1."""
-    return ".".join(version.split(".")[:2])
+    def known(self, version: str) -> bool:
+        """Whether that is known of *version*, and not assumed."""
+        return self.only is not None or series_of(version) not in _between(self.since, self.after)
 
 
 def _between(first: str, after: str | None) -> tuple[str, ...]:

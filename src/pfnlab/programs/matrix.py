@@ -19,7 +19,7 @@ from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_bytes
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
-from pfnlab.policies.profiles import PROFILES, spec_of
+from pfnlab.policies.profiles import PROFILES
 from pfnlab.programs import recorded_order, recorded_races
 from pfnlab.programs.kmsg import ANYBODY, once_message
 from pfnlab.programs.model import ModelMachine
@@ -170,7 +170,7 @@ def _once(row: Recorded) -> set[str]:
 
 def _misses(program: Program, row: Recorded, spent: set[str], memory: dict[int, int]) -> Iterable[str]:
     """Every observation of one kernel that the model does not predict."""
-    run: Run = ModelMachine(spec_of(row.version)).run_one(program, memory=memory)
+    run: Run = ModelMachine(row.version).run_one(program, memory=memory)
     starts = {area.name: area.name.upper() for area in program.areas}
     for observed, step in zip(row.obs, _in_window(program, run.steps), strict=False):
         for what, recorded, predicted in _compare(observed, step, starts, spent):

@@ -20,7 +20,8 @@ from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.policies.own import PROTOCOLS, is_path, load_policy
-from pfnlab.policies.profiles import PROFILES, described
+from pfnlab.policies.profiles import PROFILES, described, profile_of
+from pfnlab.policies.releases import is_version, series_of
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.dispatch import close_files
@@ -59,13 +60,14 @@ END = "end"
 class ModelMachine:
     """The model with one kernel profile, policies and commits perhaps replaced.
 
-    :param spec: a series and what to change, as ``7.2,tracker=vm_pat,mseal=off`` or
-        ``6.1,without=04c35ab3bdae``
-    :raises Misuse: unknown series, seam, policy, switch or commit; the message says what to write
+    :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and what to
+        change, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
+    :raises Misuse: unknown version, seam, policy, switch or commit; the message says what to write
     """
 
     def __init__(self, spec: str) -> None:
         self.spec = spec
+        self._version = spec.partition(",")[0]
         self.profile = _profile(spec)
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
@@ -79,7 +81,7 @@ class ModelMachine:
         try:
             return self.run_one(program)
         except Undecided as undecided:
-            return Run(f"model:{self.spec}", described(self.profile.series), (), lost=str(undecided))
+            return Run(f"model:{self.spec}", described(self._version), (), lost=str(undecided))
 
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel that has just booted on *platform*, without any task.
@@ -136,7 +138,7 @@ class ModelMachine:
             kernel._check()
         if memory is not None:
             memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
-        return Run(f"model:{self.spec}", described(profile.series), tuple(steps)), guards_of(kernel)
+        return Run(f"model:{self.spec}", described(self._version), tuple(steps)), guards_of(kernel)
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
@@ -184,12 +186,15 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
 
 
 def _profile(spec: str) -> Profile:
-    series, *changes = spec.split(",")
-    if series not in PROFILES:
-        close = difflib.get_close_matches(series, PROFILES, n=1)
+    version, *changes = spec.split(",")
+    if series_of(version) not in PROFILES or not is_version(version):
+        close = difflib.get_close_matches(version, PROFILES, n=1)
         guess = f"did you mean model:{close[0]}? " if close else ""
-        raise Misuse(f"there is no kernel profile {series!r}: {guess}there are {', '.join(PROFILES)}")
-    profile = PROFILES[series]
+        raise Misuse(
+            f"there is no kernel profile {version!r}: {guess}there are {', '.join(PROFILES)}, "
+            "and exact versions of them such as 6.1.176 or 7.3-rc7"
+        )
+    profile = profile_of(version)
     for at, change in enumerate(changes):
         _check_once(change, changes[:at])
         profile = _changed(profile, change)

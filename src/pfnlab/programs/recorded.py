@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.policies.known import version_of_release
+from pfnlab.policies.releases import series_of
 from pfnlab.programs.ops import Area, Device, Exec, Op, Program
 from pfnlab.programs.recorded_verbs import BAR, WINDOW_PAGES, Letters, Waiting, call_of, task_name
 
@@ -28,16 +30,6 @@ class Observed(msgspec.Struct):
     val: Any = None
 
 
-def version_of(release: str) -> str:
-    """``6.12.107`` of ``6.12.107+deb13-cloud-amd64``."""
-    return release.split("-")[0].split("+")[0]
-
-
-def series_of(release: str) -> str:
-    """``6.12`` of ``6.12.107+deb13-cloud-amd64``."""
-    return ".".join(version_of(release).split(".")[:2])
-
-
 class Recorded(msgspec.Struct):
     """One case on one kernel."""
 
@@ -49,12 +41,12 @@ class Recorded(msgspec.Struct):
     @property
     def series(self) -> str:
         """The kernel's series."""
-        return series_of(self.kernel_release)
+        return series_of(self.version)
 
     @property
     def version(self) -> str:
-        """The kernel's version with its point release, where the release says it."""
-        return version_of(self.kernel_release)
+        """The kernel's exact version, where it is known."""
+        return version_of_release(self.kernel_release)
 
 
 def window_pages(ops: list[str]) -> int:

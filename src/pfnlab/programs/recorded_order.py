@@ -13,12 +13,14 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.policies.known import version_of_release
+from pfnlab.policies.releases import series_of
 from pfnlab.programs.core_order import core_order
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.ops import MAIN_TASK, Device, Program
 from pfnlab.programs.pte_text import RAM
-from pfnlab.programs.recorded import series_of, translate
+from pfnlab.programs.recorded import translate
 from pfnlab.programs.recorded_verbs import BAR, WINDOW_PAGES, task_name
 from pfnlab.programs.span import Span
 
@@ -42,7 +44,12 @@ class Ordered(msgspec.Struct):
     @property
     def series(self) -> str:
         """The kernel's series."""
-        return series_of(self.kernel_release)
+        return series_of(self.version)
+
+    @property
+    def version(self) -> str:
+        """The kernel's exact version, where it is known."""
+        return version_of_release(self.kernel_release)
 
 
 def program_of(row: Ordered) -> Program:
@@ -72,7 +79,7 @@ def _single(op: str) -> Iterator[str]:
 def misses(row: Ordered) -> Iterable[str]:
     """Every field of the recorded operation that the model does not predict."""
     program = program_of(row)
-    step = ModelMachine(row.series).run_one(program).steps[len(program.ops) - 1]
+    step = ModelMachine(row.version).run_one(program).steps[len(program.ops) - 1]
     for what, recorded, predicted in _compare(row, step):
         if recorded != predicted:
             yield (

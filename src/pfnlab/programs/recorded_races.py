@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from pfnlab.errors import ProgramError, Undecided
+from pfnlab.policies.known import version_of_release
+from pfnlab.policies.releases import series_of
 from pfnlab.programs.driver_calls import UnmapMappingRange
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import HELD, WAITS, Step
 from pfnlab.programs.ops import MAIN_TASK, Program
-from pfnlab.programs.recorded import series_of
 from pfnlab.programs.recorded_verbs import Waiting
 from pfnlab.programs.text import parse
 
@@ -103,7 +104,12 @@ class Raced(msgspec.Struct):
     @property
     def series(self) -> str:
         """The kernel's series."""
-        return series_of(self.kernel_release)
+        return series_of(self.version)
+
+    @property
+    def version(self) -> str:
+        """The kernel's exact version, where it is known."""
+        return version_of_release(self.kernel_release)
 
     @property
     def case(self) -> str:
@@ -166,7 +172,7 @@ def misses(row: Raced) -> Iterable[str]:
     """
     program = program_of(row)
     try:
-        steps = ModelMachine(row.series).run_one(program).steps
+        steps = ModelMachine(row.version).run_one(program).steps
     except Undecided as undecided:
         raise Waiting(row.case, str(undecided)) from None
     for what, recorded, predicted in compare(row, program, steps):

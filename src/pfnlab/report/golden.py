@@ -1,6 +1,6 @@
 """Goldens: what real kernels did with a program, kept beside it as ``NAME.expected.json``.
 
-One file holds every series it was promoted on; series that saw exactly the same share an observation.
+One file holds every version it was promoted on; versions that saw exactly the same share an observation.
 Each step is one line, so a changed kernel reads as a diff of lines.
 """
 
@@ -15,7 +15,8 @@ import msgspec
 
 from pfnlab.errors import LostGuest, Misuse
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes
-from pfnlab.programs.compare import Difference, differences, series_key
+from pfnlab.policies.releases import version_key
+from pfnlab.programs.compare import Difference, differences
 from pfnlab.programs.form import program_hash
 from pfnlab.programs.load import load_program
 from pfnlab.programs.observation import Run
@@ -26,12 +27,12 @@ GOLDEN = "golden"
 
 
 class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What several series saw alike.
+    """What several versions saw alike.
 
     :param once: messages those kernels print once per boot and had already spent
     """
 
-    series: tuple[str, ...]
+    versions: tuple[str, ...]
     steps: tuple[StepItem, ...]
     once: tuple[str, ...] = ()
 
@@ -41,7 +42,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     :param program: the program's hash
     :param made_by: the command that promoted last
-    :param kernels: package and version by series
+    :param kernels: package and its version by exact version
     """
 
     program: str
@@ -84,66 +85,67 @@ def golden_text(golden: Golden) -> str:
 
 
 def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str, Run]) -> Golden:
-    """*old* with the runs of some series put in their place.
+    """*old* with the runs of some versions put in their place.
 
-    Series that did not run keep their entries while the program is the same; entries of another
+    Versions that did not run keep their entries while the program is the same; entries of another
     program (the hash changed) are dropped.
 
     :param hash_now: of the program as it is
-    :param runs: by series, each on a real kernel
+    :param runs: by exact version, each on a real kernel
     :raises LostGuest: a run did not finish
     """
-    for series, run in runs.items():
+    for version, run in runs.items():
         if run.lost is not None:
-            raise LostGuest(f"{run.machine} was lost and {series} is not promoted: {run.lost}")
+            raise LostGuest(f"{run.machine} was lost and {version} is not promoted: {run.lost}")
     kept = old if old is not None and old.program == hash_now else None
-    seen = {one: (seen.steps, seen.once) for seen in kept.observations for one in seen.series} if kept else {}
+    past = kept.observations if kept else ()
+    seen = {version: (one.steps, one.once) for one in past for version in one.versions}
     kernels = dict(kept.kernels) if kept else {}
-    for series, run in runs.items():
-        seen[series] = tuple(step_item(step) for step in run.steps), run.once
-        kernels[series] = run.kernel
+    for version, run in runs.items():
+        seen[version] = tuple(step_item(step) for step in run.steps), run.once
+        kernels[version] = run.kernel
     groups: dict[Any, list[str]] = {}
-    for series in sorted(seen, key=series_key):
-        groups.setdefault(seen[series], []).append(series)
+    for version in sorted(seen, key=version_key):
+        groups.setdefault(seen[version], []).append(version)
     return Golden(
         program=hash_now,
         made_by=made_by,
-        kernels={series: kernels[series] for series in sorted(kernels, key=series_key)},
+        kernels={version: kernels[version] for version in sorted(kernels, key=version_key)},
         observations=tuple(Observation(tuple(names), steps, once) for (steps, once), names in groups.items()),
     )
 
 
-def golden_run(golden: Golden, series: str) -> Run | None:
-    """What the golden says a series did, as a run; None when it does not speak of it."""
+def golden_run(golden: Golden, version: str) -> Run | None:
+    """What the golden says a version did, as a run; None when it does not speak of it."""
     for seen in golden.observations:
-        if series in seen.series:
+        if version in seen.versions:
             steps = tuple(step_of(item) for item in seen.steps)
-            return Run(GOLDEN, golden.kernels.get(series, ""), steps, once=seen.once)
+            return Run(GOLDEN, golden.kernels.get(version, ""), steps, once=seen.once)
     return None
 
 
-def golden_differences(program: Path, run: Run, series: str) -> list[Difference]:
+def golden_differences(program: Path, run: Run, version: str) -> list[Difference]:
     """In what *run* differs from the golden beside *program*.
 
-    :raises Misuse: there is no golden, it is of another program, or it lacks the series
+    :raises Misuse: there is no golden, it is of another program, or it lacks the version
     """
     path = golden_path(program)
     golden = read_golden(path)
-    again = f"run `pfnlab run {program} --on qemu:{series} --promote`"
+    again = f"run `pfnlab run {program} --on qemu:{version} --promote`"
     if golden is None:
         raise Misuse(f"{path} is missing: {again}")
     if golden.program != program_hash(load_program(program)):
         raise Misuse(f"{path} is of another version of the program: {again}")
-    expected = golden_run(golden, series)
+    expected = golden_run(golden, version)
     if expected is None:
-        raise Misuse(f"{path} says nothing about {series}: {again}")
+        raise Misuse(f"{path} says nothing about {version}: {again}")
     return differences([expected, run])
 
 
 def _observation_text(seen: Observation) -> str:
     once = f'   "once": {_line(list(seen.once))},\n' if seen.once else ""
     steps = ",\n".join(f"    {_line(plain(step))}" for step in seen.steps)
-    return f'  {{\n   "series": {_line(list(seen.series))},\n{once}   "steps": [\n{steps}\n   ]\n  }}'
+    return f'  {{\n   "versions": {_line(list(seen.versions))},\n{once}   "steps": [\n{steps}\n   ]\n  }}'
 
 
 def _line(value: Any) -> str:

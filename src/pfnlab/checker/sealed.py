@@ -1,0 +1,89 @@
+"""A file of records that is written whole or not at all, and read only where it is as it was written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path as File
+from typing import BinaryIO
+
+_SEAL_BYTES = 16
+_HEAD = struct.Struct("<cQ")
+_CHUNK = 1 << 20
+
+#: A letter that says what it is, and its bytes.
+Record = tuple[bytes, bytes]
+
+
+@contextmanager
+def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]]:
+    """What adds a record to the new content of *file*, which replaces it at the end; or it stays as it was.
+
+    :param magic: how the file begins
+    :raises OSError: it cannot be written
+    """
+    part = _part(file)
+    try:
+        with part.open("wb") as out:
+            seal = blake2b(digest_size=_SEAL_BYTES)
+
+            def put(data: bytes) -> None:
+                seal.update(data)
+                out.write(data)
+
+            def add(letter: bytes, data: bytes) -> None:
+                put(_HEAD.pack(letter, len(data)))
+                put(data)
+
+            put(magic)
+            yield add
+            out.write(seal.digest())
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def try_writing(file: File) -> None:
+    """
+    :raises OSError: :func:`writing` could not begin
+    """
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    part = _part(file)
+    with part.open("wb"):
+        part.unlink()
+
+
+def _part(file: File) -> File:
+    return file.with_name(file.name + ".part")
+
+
+def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
+    """What was added, in order.
+
+    :raises ValueError: the file is not as it was written
+    """
+    size = os.fstat(source.fileno()).st_size - _SEAL_BYTES
+    _check_seal(source, size)
+    source.seek(len(magic))
+    while source.tell() < size:
+        letter, length = _HEAD.unpack(source.read(_HEAD.size))
+        yield letter, source.read(length)
+
+
+def _check_seal(source: BinaryIO, size: int) -> None:
+    seal = blake2b(digest_size=_SEAL_BYTES)
+    source.seek(0)
+    left = max(0, size)
+    while left and (data := source.read(min(left, _CHUNK))):
+        seal.update(data)
+        left -= len(data)
+    if seal.digest() != source.read():
+        raise ValueError("not as it was written")

@@ -1,0 +1,152 @@
+"""``pfnlab kernels meet`` and ``diff``: a kernel held against everything there is, or against another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.cli.machines import say
+from pfnlab.errors import Discovery, Misuse, Undecided
+from pfnlab.lab.changelog import changelog_of
+from pfnlab.lab.kernels import Kernel, from_file, kernel_for, offered, read_lists, suites_of
+from pfnlab.lab.machine import QemuMachine
+from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_programs
+from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version
+from pfnlab.meeting.page import meeting_object, meeting_page
+from pfnlab.policies.known import known_versions, version_of_release, write_known
+from pfnlab.policies.releases import is_version, version_key
+from pfnlab.programs.ops import Program
+
+
+class MeetRequest(msgspec.Struct, frozen=True):
+    """What the command line asked for.
+
+    :param names: versions, series or bzImage files
+    :param new: every kernel on offer that nobody met as well
+    :param profile: the version of the model, for a file of the user's own
+    :param known: the folder of known kernels
+    """
+
+    names: tuple[str, ...] = ()
+    new: bool = False
+    profile: str | None = None
+    promote: bool = False
+    known: Path | None = None
+    litmus: Path = Path("litmus")
+    programs: int = PROGRAMS
+    seed: int = SEED
+    output: Path | None = None
+    as_json: bool = False
+
+
+def meet_kernels(request: MeetRequest) -> int:
+    """Meet every kernel that was asked for and print its page.
+
+    Of several that cannot be met each is said so, and the others are met all the same.
+
+    :return: 1 where one differs from its model, else 3 where one could not be met
+    :raises Undecided: the only one could not be met
+    """
+    offers = read_lists(say=say) if request.new else []
+    names = [*request.names, *(one.package.version for one in offers if not one.known)]
+    if request.new and not names:
+        say("every kernel on offer is known")
+        return 0
+    if not names:
+        raise Misuse("no kernel was named: write 6.12.107, --new, or a bzImage")
+    if request.promote and request.profile:
+        raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
+    litmus = litmus_programs(request.litmus)
+    codes = []
+    for name in names:
+        try:
+            codes.append(_met(name, litmus, request))
+        except Undecided as why:
+            if len(names) == 1:
+                raise
+            say(f"{name} could not be met: {why}")
+            codes.append(why.exit_code)
+    return max(codes, key=(0, 3, 1).index)
+
+
+def diff_kernels(one: str, other: str, request: MeetRequest) -> int:
+    """Hold two kernels against each other and print the page; 1 where they differ."""
+    litmus = litmus_programs(request.litmus)
+    kernels = kernel_for(one), kernel_for(other)
+    newer = max(kernels, key=lambda kernel: version_key(kernel.upstream))
+    changelog = changelog_of(newer, say=say)
+    with (
+        QemuMachine(kernels[0], guests=1, say=say) as first,
+        QemuMachine(kernels[1], guests=1, say=say) as second,
+    ):
+        meeting = diff(
+            (first, second),
+            (kernels[0].upstream, kernels[1].upstream),
+            litmus,
+            changelog=changelog,
+            programs=request.programs,
+            seed=request.seed,
+            say=say,
+        )
+    named = [f"{kernel.package} {kernel.version}" for kernel in kernels]
+    _print(meeting, named, request.output, request.as_json)
+    return int(meeting.differs)
+
+
+def _met(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
+    """Meet one kernel, print its page, promote it; whether it differs."""
+    kernel = from_file(Path(name)) if Path(name).is_file() else kernel_for(name)
+    version = kernel.upstream or version_of_release(kernel.release)
+    if request.profile and not is_version(version):
+        version = request.profile
+    model_version(request.profile or version)
+    changelog = changelog_of(kernel, say=say)
+    say(f"meeting {version}: {kernel.package} {kernel.version}")
+    with QemuMachine(kernel, guests=1, say=say) as machine:
+        meeting = meet(
+            machine,
+            version,
+            litmus,
+            profile=request.profile,
+            changelog=changelog,
+            since=kernel_before(version, [*known_versions(), *(one.version for one in offered())]),
+            programs=request.programs,
+            seed=request.seed,
+            say=say,
+        )
+    _print(meeting, [f"{kernel.package} {kernel.version}".strip()], request.output, request.as_json)
+    if request.promote:
+        _promote(request.known or Path(str(files("pfnlab.policies.known"))), meeting, kernel)
+    return int(meeting.differs)
+
+
+def _promote(folder: Path, meeting: Meeting, kernel: Kernel) -> None:
+    """Write the file of a kernel that is known now, or say why it is not."""
+    if not kernel.package:
+        raise Misuse("a kernel of one's own does not become known: only packages of the archive do")
+    try:
+        known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
+        say(f"{write_known(folder, known)} written")
+    except Discovery as why:
+        say(str(why))
+    except OSError as trouble:
+        raise Misuse(f"{folder} cannot be written: {trouble}; name a folder with --known") from trouble
+
+
+def _print(meeting: Meeting, kernels: list[str], output: Path | None, as_json: bool) -> None:
+    if as_json:
+        text = json.dumps(meeting_object(meeting, kernels), ensure_ascii=False) + "\n"
+    else:
+        text = meeting_page(meeting, kernels)
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        with output.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as trouble:
+        raise Misuse(f"{output} cannot be written: {trouble}") from trouble

@@ -1,0 +1,246 @@
+"""One meeting: a kernel against its model, or two kernels against each other, and what explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from pfnlab.checker.check import check
+from pfnlab.checker.properties import questions
+from pfnlab.checker.scope import load_scope
+from pfnlab.errors import Discovery, Misuse
+from pfnlab.lab.kernels import Kernel
+from pfnlab.meeting.explain import Explanation, explanations, explanations_between
+from pfnlab.meeting.holding import (
+    PROGRAMS,
+    SEED,
+    Comparable,
+    Difference,
+    Doubles,
+    Machine,
+    Pair,
+    hold_all,
+)
+from pfnlab.meeting.titles import titles_between
+from pfnlab.policies.changes import changes_between, source_of
+from pfnlab.policies.known import Held, Known, nearest
+from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """A difference, and every way to explain it; none where nobody can."""
+
+    difference: Difference
+    explanations: tuple[Explanation, ...]
+
+
+class Meeting(msgspec.Struct, frozen=True):
+    """What came of it.
+
+    :param machines: the two that were held against each other
+    :param against: the version of the first: of the model, or of the other kernel
+    :param held: by what was compared
+    :param found: every difference
+    :param titles: commits of stable releases between the two that touch the area
+    :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
+    :param unstable: differences that did not show again, each in words
+    :param since: the version the titles begin behind; None where there is none
+    """
+
+    machines: tuple[str, str]
+    against: str
+    version: str
+    held: dict[str, Held]
+    found: tuple[Explained, ...] = ()
+    titles: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    unstable: tuple[str, ...] = ()
+    since: str | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything did, even once."""
+        return bool(self.found or self.unstable)
+
+    @property
+    def unexplained(self) -> int:
+        """How many differences nobody can explain."""
+        return sum(not one.explanations for one in self.found) + len(self.unstable)
+
+    @property
+    def programs(self) -> int:
+        """How many programs both ran."""
+        return sum(held.programs for held in self.held.values())
+
+    @property
+    def steps(self) -> int:
+        """How many of their steps were compared; those of orders are among the others."""
+        return sum(held.steps for name, held in self.held.items() if name != "orders")
+
+
+def model_version(version: str) -> str:
+    """The version whose model a kernel is held against: its own, where its series has a profile.
+
+    :raises Misuse: no known kernel is like it
+    """
+    if not is_version(version):
+        raise Misuse(f"{version!r} is no kernel version: say which model with --profile VERSION")
+    if series_of(version) in RELEASES:
+        return version
+    found = nearest(version)
+    if found is None:
+        raise Misuse(f"no kernel older than {version} is known: give --profile VERSION")
+    return found
+
+
+def meet(
+    machine: Machine,
+    version: str,
+    litmus: Mapping[str, Program],
+    *,
+    profile: str | None = None,
+    changelog: str | None = None,
+    since: str | None = None,
+    programs: int = PROGRAMS,
+    seed: int = SEED,
+    say: Callable[[str], None] = lambda line: None,
+) -> Meeting:
+    """Hold a kernel against the model of its exact version.
+
+    :param version: the kernel's
+    :param profile: the version of the model, where it is another
+    :param changelog: of the kernel's package
+    :param since: the kernel before it in its series, behind which titles begin
+    """
+    model = profile or model_version(version)
+
+    def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
+        return explanations(model, program, runs[1])
+
+    machines = {f"model:{model}": ModelMachine(model), f"qemu:{version}": machine}
+    pair = Pair(machines, say, _doubles(model, explain))
+    held = hold_all(pair, litmus, programs=programs, seed=seed)
+    found = tuple(Explained(one, tuple(explain(one.program, one.runs))) for one in pair.differences)
+    return Meeting(
+        (f"model:{model}", f"qemu:{version}"),
+        *(model, version, held, found),
+        titles=titles_between(changelog or "", since, version) if since else (),
+        verdicts=tuple(verdicts(model, _first_changes(found))),
+        unstable=tuple(pair.unstable),
+        since=since,
+    )
+
+
+def diff(
+    machines: tuple[Machine, Machine],
+    versions: tuple[str, str],
+    litmus: Mapping[str, Program],
+    *,
+    changelog: str | None = None,
+    programs: int = PROGRAMS,
+    seed: int = SEED,
+    say: Callable[[str], None] = lambda line: None,
+) -> Meeting:
+    """Hold two kernels against each other.
+
+    :param versions: theirs
+    :param changelog: of the newer one's package
+    """
+    models = model_version(versions[0]), model_version(versions[1])
+    names = f"qemu:{versions[0]}", f"qemu:{versions[1]}"
+    judge = ModelMachine(models[0])
+
+    def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
+        return explanations_between(*models, program, runs[1])
+
+    asked = {name: Comparable(machine, judge) for name, machine in zip(names, machines, strict=True)}
+    pair = Pair(asked, say, _doubles(models[0], explain))
+    held = hold_all(pair, litmus, programs=programs, seed=seed)
+    found = tuple(Explained(one, tuple(explain(one.program, one.runs))) for one in pair.differences)
+    older, newer = sorted(versions, key=version_key)
+    return Meeting(
+        names,
+        *(*versions, held, found),
+        titles=titles_between(changelog or "", older, newer),
+        verdicts=tuple(verdicts(models[0], changes_between(*models))),
+        unstable=tuple(pair.unstable),
+        since=older,
+    )
+
+
+def _doubles(version: str, explain: Callable[[Program, Sequence[Run]], list[Explanation]]) -> Doubles:
+    """The model of *version*, and the same with the first change that explains a difference."""
+
+    def doubles(program: Program, runs: Sequence[Run]) -> tuple[Machine, Machine] | None:
+        for explanation in explain(program, runs):
+            return ModelMachine(version), ModelMachine(",".join((version, *explanation.changes)))
+        return None
+
+    return doubles
+
+
+def kernel_before(version: str, others: Iterable[str]) -> str | None:
+    """The newest of *others* that is of the same series as *version*, and older; None where none is."""
+    at = version_key(version)
+    older = [one for one in others if series_of(one) == series_of(version) and version_key(one) < at]
+    return max(older, key=version_key, default=None)
+
+
+def known_of(meeting: Meeting, kernel: Kernel, suite: str) -> Known:
+    """The file of a kernel that was met.
+
+    :raises Discovery: it differs from its model, so that it is not known yet
+    """
+    if meeting.found:
+        raise Discovery(
+            f"{meeting.version} differs from its model and does not become known: give a switch the point "
+            "release that took the change over, until they are equal"
+        )
+    if meeting.unstable:
+        raise Discovery(
+            f"{meeting.version} differed once from its model, which nobody can explain, and does not become "
+            "known: meet it again"
+        )
+    return Known(
+        version=kernel.upstream,
+        package=kernel.package,
+        package_version=kernel.version,
+        release=kernel.release,
+        sha256=kernel.sha256,
+        suite=suite,
+        met=datetime.now(UTC).date().isoformat(),
+        held=meeting.held,
+        titles=meeting.titles,
+    )
+
+
+def verdicts(version: str, changes: Sequence[str]) -> list[str]:
+    """The properties of scope ``small`` whose verdict changes with *changes* of a model, in words."""
+    if not changes:
+        return []
+    scope = load_scope("small")
+    asked = questions([], scope)
+    before, after = (
+        {answer.name: answer.verdict for answer in check(ModelMachine(spec), scope, asked).answers}
+        for spec in (version, ",".join((version, *changes)))
+    )
+    return [
+        f"{name}: {before[name]} on model:{version}, {after[name]} with {', '.join(changes)}"
+        for name in before
+        if before[name] != after[name]
+    ]
+
+
+def switches_between(one: str, other: str) -> list[str]:
+    """What distinguishes two models, each with its source."""
+    return [f"{change}: {source_of(change, other)}" for change in changes_between(one, other)]
+
+
+def _first_changes(found: Sequence[Explained]) -> list[str]:
+    firsts = (one.explanations[0].changes for one in found if one.explanations)
+    return list(dict.fromkeys(change for changes in firsts for change in changes))

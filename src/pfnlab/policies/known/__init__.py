@@ -1,0 +1,148 @@
+"""The kernels that are known: each was held against the model, and a small file here says what was compared.
+
+A file is called by its package version, ``6.1.192-2.json``. ``pfnlab kernels meet --promote`` writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.policies.releases import is_version, series_of, upstream, version_key
+
+FORMAT = "pfnlab-known/1"
+
+_RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
+
+
+class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What was compared with the model, and what it came to.
+
+    :param programs: how many programs both ran
+    :param steps: how many of their steps were compared
+    :param undecided: programs nobody compared, for want of headers, modules or a rule
+    :param differences: programs in which model and kernel differed
+    :param unexplained: those of them that no switch explains
+    :param seed: of random programs
+    """
+
+    programs: int
+    steps: int
+    undecided: int = 0
+    differences: int = 0
+    unexplained: int = 0
+    seed: int | None = None
+
+
+class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One kernel that was met.
+
+    :param version: the upstream version, ``6.12.107``
+    :param package_version: the distribution's, ``6.12.107-1``
+    :param release: what ``uname -r`` says
+    :param sha256: of its vmlinuz
+    :param met: the day, as ``2026-11-21``
+    :param held: by what was compared: ``litmus``, ``walkers``, ``orders``, ``random``, ``schedules``
+    :param titles: commits of stable releases since the known kernel before it in its series that touch the
+        area, each ``6.12.107: title``
+    """
+
+    version: str
+    package: str
+    package_version: str
+    release: str
+    sha256: str
+    suite: str
+    met: str
+    held: dict[str, Held]
+    titles: tuple[str, ...] = ()
+    format: str = FORMAT
+
+    @property
+    def series(self) -> str:
+        """``6.12`` of ``6.12.107``."""
+        return series_of(self.version)
+
+
+@cache
+def known_packages() -> tuple[str, ...]:
+    """The package versions of all known kernels, oldest first; no file is opened for it."""
+    names = [entry.name for entry in files(__name__).iterdir() if entry.name.endswith(".json")]
+    return tuple(sorted((name.removesuffix(".json") for name in names), key=_order))
+
+
+@cache
+def known_versions() -> tuple[str, ...]:
+    """The exact versions that were met, oldest first."""
+    return tuple(dict.fromkeys(map(upstream, known_packages())))
+
+
+def newest_known(series: str) -> str | None:
+    """The newest known version of *series*; None when none was met."""
+    return next((one for one in reversed(known_versions()) if series_of(one) == series), None)
+
+
+def nearest(version: str) -> str | None:
+    """The known version whose rules stand for *version*.
+
+    Of its series the newest that is not newer, else the oldest; where none of its series was met, the newest
+    before it.
+    """
+    at = version_key(version)
+    same = [one for one in known_versions() if series_of(one) == series_of(version)]
+    older = [one for one in same or known_versions() if version_key(one) <= at]
+    return older[-1] if older else next(iter(same), None)
+
+
+def version_of_release(release: str) -> str:
+    """The version of what ``uname -r`` says: ``6.12.107`` of ``6.12.107+deb13-cloud-amd64``, and of itself.
+
+    A release such as ``6.1.0-56-cloud-amd64`` names none; it is looked up among the known kernels, and is its
+    series where it is not known.
+    """
+    if is_version(release):
+        return release
+    found = _RELEASE.match(release)
+    if found is None:
+        return release
+    if int(found["point"] or 0) > 0:
+        return found[0]
+    return next((one.version for one in known_kernels() if one.release == release), series_of(found[0]))
+
+
+def known_kernel(package_version: str) -> Known:
+    """The file of one known kernel.
+
+    :raises Misuse: it is not known, or its file is damaged
+    """
+    entry = files(__name__) / f"{package_version}.json"
+    try:
+        return msgspec.json.decode(entry.read_bytes(), type=Known)
+    except FileNotFoundError:
+        raise Misuse(f"{package_version} is no known kernel: see `pfnlab kernels list`") from None
+    except msgspec.DecodeError as damage:
+        raise Misuse(f"{entry} is damaged: {damage}; meet the kernel again with --promote") from damage
+
+
+def known_kernels() -> list[Known]:
+    """Every known kernel, oldest first."""
+    return [known_kernel(one) for one in known_packages()]
+
+
+def write_known(folder: Path, known: Known) -> Path:
+    """Write the file of *known* into *folder*, in place of an older one; its path."""
+    path = folder / f"{known.package_version}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
+    known_packages.cache_clear()
+    known_versions.cache_clear()
+    return path
+
+
+def _order(package_version: str) -> tuple[tuple[int, ...], str]:
+    # Revisions of one version differ in a digit; their order among each other decides nothing.
+    return version_key(upstream(package_version)), package_version

@@ -1,0 +1,81 @@
+"""``--accel``: how it reaches the machines, and what machines say meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from asking import Ask, Fake
+
+from pfnlab.cli.machines import open_machine
+from pfnlab.lab import machine as lab
+from pfnlab.lab.accel import Accel
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Accel]:
+    """What machines were opened with; they answer without a kernel."""
+    accels = list[Accel]()
+
+    def open_fake(spec: str, profile: str | None = None, accel: Accel = Accel.TCG) -> Fake:
+        accels.append(accel)
+        return Fake(spec)
+
+    for verb in ("run", "fuzz", "check", "replay"):
+        monkeypatch.setattr(f"pfnlab.cli.{verb}.open_machine", open_fake)
+        monkeypatch.setattr(f"pfnlab.cli.{verb}.fetch_missing", lambda machines, say: None)
+    return accels
+
+
+@pytest.mark.parametrize(("words", "accel"), [([], Accel.TCG), (["--accel", "kvm"], Accel.KVM)])
+def test_run_opens_machines_with_it(
+    ask: Ask, program: Path, opened: list[Accel], words: list[str], accel: Accel
+) -> None:
+    """TCG is what they have without it."""
+    ask("run", program, "--on", "qemu:6.1", *words)
+
+    assert [accel] == opened
+
+
+def test_replay_opens_machines_with_it(ask: Ask, program: Path, opened: list[Accel]) -> None:
+    """The model it is held against knows no accelerator."""
+    program.write_text(program.read_text().replace("The middle goes first", "no_leak on model:6.1"))
+
+    ask("replay", program, "--on", "qemu:6.1", "--accel", "auto")
+
+    assert [Accel.AUTO] == [one for one in opened if one is not Accel.TCG]
+
+
+def test_fuzz_opens_machines_with_it(
+    ask: Ask, tmp_path: Path, opened: list[Accel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them."""
+    ask("fuzz", "--on", "model:6.1", "--on", "qemu:6.1", "--programs", 1, "--accel", "kvm",
+        "--findings", tmp_path)  # fmt: skip
+
+    assert [Accel.KVM] * 2 == opened
+
+
+@pytest.mark.parametrize("verb", ["run", "fuzz", "check", "replay"])
+def test_an_unknown_one_is_misuse(ask: Ask, verb: str) -> None:
+    """The message says which there are."""
+    answer = ask(verb, *["x"] * (verb in ("run", "replay")), "--accel", "hvf")
+
+    assert (2, "pfnlab: there is no accelerator 'hvf': write auto, kvm or tcg\n") == (answer.code, answer.err)
+
+
+def test_what_a_machine_says_goes_to_stderr(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is fetched and built for guests is no output."""
+
+    def build(kernel: object, say) -> Path:
+        say("fetching headers")
+        return tmp_path
+
+    monkeypatch.setattr(lab, "image_with_driver", build)
+    monkeypatch.setattr(lab.QemuMachine, "kernel", None)
+
+    open_machine("qemu:6.1")._shared.driver.path()
+
+    assert ("", "fetching headers\n") == tuple(capsys.readouterr())

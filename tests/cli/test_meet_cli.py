@@ -1,0 +1,215 @@
+"""``pfnlab kernels meet`` and ``diff``: what they print and write, and what their exit codes mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from asking import Ask
+
+from pfnlab.cli import meet as verb
+from pfnlab.errors import MissingTool
+from pfnlab.lab.archive import Package
+from pfnlab.lab.kernels import Kernel
+from pfnlab.lab.offers import Offer
+from pfnlab.meeting import holding
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+
+LOCKED = """pfnlab program 1
+device bar: pci, 1 page
+
+a = mmap anon[0:3] private rw
+mlock a
+mremap a[1] 1 page maymove dontunmap
+"""
+
+#: One random program, so that a meeting is quick.
+FEW = ("--programs", 1)
+
+
+class Guest:
+    """A kernel that has the rules of its version; one is said to be 6.12.116 and has those of 6.12.113."""
+
+    def __init__(self, kernel: Kernel, **_: object) -> None:
+        version = kernel.upstream or "6.12.117"
+        self._model = ModelMachine({"6.12.116": "6.12.113"}.get(version, version))
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program."""
+        return self._model.run(programs)
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left."""
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Kernels without an archive or QEMU, one that cannot be had, two cells of walkers; what is on offer."""
+    offers: list[str] = []
+
+    def had(name: str) -> Kernel:
+        if name.startswith("6.12.99"):
+            raise MissingTool(f"the archive holds no kernel {name}")
+        version = name.partition("-")[0]
+        return Kernel(
+            "6.12",
+            f"linux-image-{version}",
+            f"{version}-1",
+            f"{version}+deb13",
+            tmp_path / "vmlinuz",
+            "0" * 64,
+        )
+
+    def on_offer(**_: object) -> list[Any]:
+        return [SimpleNamespace(package=Package("linux", one, "trixie", 0), known=False) for one in offers]
+
+    monkeypatch.setattr(verb, "kernel_for", had)
+    monkeypatch.setattr(verb, "read_lists", on_offer)
+    monkeypatch.setattr(verb, "offered", list[Offer])
+    monkeypatch.setattr(verb, "changelog_of", lambda kernel, say: None)
+    monkeypatch.setattr(verb, "suites_of", lambda kernel: ["trixie"])
+    monkeypatch.setattr(verb, "QemuMachine", Guest)
+    cells = dict(list(holding.walker_programs().items())[:1])
+    monkeypatch.setattr(holding, "walker_programs", lambda: cells)
+    return offers
+
+
+@pytest.fixture(autouse=True)
+def litmus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One program in litmus/ of the current directory."""
+    (tmp_path / "litmus").mkdir()
+    (tmp_path / "litmus" / "locked.pfn").write_text(LOCKED)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_kernel_without_differences(ask: Ask) -> None:
+    """Its page says so: 0."""
+    answer = ask("kernels", "meet", "6.12.117", *FEW)
+
+    assert 0 == answer.code
+    assert answer.out.startswith("# qemu:6.12.117 against model:6.12.117\n")
+    assert "No difference in " in answer.out
+
+
+def test_a_kernel_that_differs(ask: Ask) -> None:
+    """What differs is explained: 1."""
+    answer = ask("kernels", "meet", "6.12.116", *FEW)
+
+    assert 1 == answer.code
+    assert "explained by dontunmap_unlocks_all=on" in answer.out
+
+
+def test_promote_writes_what_is_known(ask: Ask, tmp_path: Path) -> None:
+    """A small file by the package's version."""
+    answer = ask("kernels", "meet", "6.12.117", *FEW, "--promote", "--known", tmp_path)
+
+    assert 0 == answer.code
+    said = json.loads((tmp_path / "6.12.117-1.json").read_text())
+    assert (1, "trixie") == (said["held"]["litmus"]["programs"], said["suite"])
+
+
+def test_promote_is_refused_where_it_differs(ask: Ask, tmp_path: Path) -> None:
+    """Why is said, nothing is written, and the page is there all the same: 1."""
+    answer = ask("kernels", "meet", "6.12.116", *FEW, "--promote", "--known", tmp_path)
+
+    assert 1 == answer.code
+    assert "6.12.116 differs from its model and does not become known" in answer.err
+    assert "explained by" in answer.out
+    assert [] == list(tmp_path.glob("*.json"))
+
+
+def test_promote_by_another_model(ask: Ask) -> None:
+    """A kernel is known by its own rules only: 2."""
+    answer = ask("kernels", "meet", "6.12.117", "--promote", "--profile", "6.12.94")
+
+    assert (2, True) == (answer.code, "leave --profile out" in answer.err)
+
+
+def test_a_kernel_that_cannot_be_had(ask: Ask) -> None:
+    """One line why: 3."""
+    answer = ask("kernels", "meet", "6.12.99", *FEW)
+
+    assert (3, "") == (answer.code, answer.out)
+    assert "the archive holds no kernel 6.12.99" in answer.err
+
+
+def test_new_meets_all_it_can(ask: Ask, world: list[str]) -> None:
+    """One that cannot be had ends nothing; a difference of another decides the code."""
+    world += ["6.12.99-1", "6.12.117-1"]
+    some = ask("kernels", "meet", "--new", *FEW)
+    world += ["6.12.116-1"]
+    all_of_them = ask("kernels", "meet", "--new", *FEW, "--json")
+
+    assert (3, True) == (some.code, "6.12.99-1 could not be met: the archive" in some.err)
+    assert "No difference in" in some.out
+    assert 1 == all_of_them.code
+    assert [0, 1] == [len(json.loads(line)["differences"]) for line in all_of_them.out.splitlines()]
+
+
+def test_nothing_new(ask: Ask) -> None:
+    """That is well: 0."""
+    answer = ask("kernels", "meet", "--new")
+
+    assert (0, "every kernel on offer is known\n") == (answer.code, answer.err)
+
+
+def test_no_kernel_is_named(ask: Ask) -> None:
+    """What to write is said: 2."""
+    answer = ask("kernels", "meet")
+
+    assert (2, True) == (answer.code, "write 6.12.107, --new, or a bzImage" in answer.err)
+
+
+def test_a_file_that_does_not_say_which_kernel_it_is(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--profile says it; without it, that is what to write: 2."""
+    image = tmp_path / "bzImage"
+    image.write_bytes(b"")
+    own = Kernel("", "", "next-20261120", "next-20261120", image, "")
+    monkeypatch.setattr(verb, "from_file", lambda path: own)
+    lost = ask("kernels", "meet", image, *FEW)
+    told = ask("kernels", "meet", image, *FEW, "--profile", "6.12.117")
+
+    assert (2, True) == (lost.code, "--profile VERSION" in lost.err)
+    assert (0, True) == (told.code, "against model:6.12.117" in told.out)
+
+
+def test_the_page_in_a_file(ask: Ask, tmp_path: Path) -> None:
+    """Nothing is printed then."""
+    answer = ask("kernels", "meet", "6.12.117", *FEW, "-o", tmp_path / "page.md")
+
+    assert (0, "") == (answer.code, answer.out)
+    assert "No difference in " in (tmp_path / "page.md").read_text()
+
+
+def test_two_kernels(ask: Ask) -> None:
+    """What differs, and what distinguishes their models: 1; two that do the same: 0."""
+    differ = ask("kernels", "diff", "6.12.113", "6.12.117", *FEW)
+    same = ask("kernels", "diff", "6.12.115", "6.12.117", *FEW)
+
+    assert 1 == differ.code
+    assert differ.out.startswith("# qemu:6.12.117 against qemu:6.12.113\n")
+    assert "explained by dontunmap_unlocks_all=off (6.12.114: " in differ.out
+    assert (0, True) == (same.code, "No difference in " in same.out)
+
+
+def test_two_kernels_one_of_which_cannot_be_had(ask: Ask) -> None:
+    """3."""
+    assert 3 == ask("kernels", "diff", "6.12.117", "6.12.99").code
+
+
+def test_no_programs(ask: Ask, tmp_path: Path) -> None:
+    """The option that names their folder is told: 2."""
+    answer = ask("kernels", "meet", "6.12.117", "--litmus", tmp_path)
+
+    assert (2, True) == (answer.code, "--litmus" in answer.err)

@@ -1,0 +1,194 @@
+"""Two machines held against each other: what differs is found, once, small; what cannot be asked is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from kernels_of_models import LITMUS, Crashing, Headless, Kernel, Moody, Warned, program
+
+from pfnlab.errors import Misuse
+from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.meeting.holding import Comparable, Pair, hold_all, litmus_programs, walker_programs
+from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.observation import Run
+from pfnlab.programs.ops import Program
+from pfnlab.report.walkers import KINDS, WALKERS
+
+#: The model of a kernel, and what it did before a repair.
+NOW, BEFORE = "6.12.117", "6.12.117,dontunmap_unlocks_all=on"
+
+#: A kernel with another tracker, which random programs tell apart soon.
+OTHER = "6.12.117,tracker=track_ctx"
+
+
+def pair(kernel: Kernel, doubles: str | None = None) -> Pair:
+    """The model and *kernel*; the model of *doubles* stands in for it."""
+    machines = {"model:now": ModelMachine(NOW), "qemu:it": kernel}
+    if doubles is None:
+        return Pair(machines)
+    return Pair(machines, doubles=lambda what, runs: (ModelMachine(NOW), ModelMachine(doubles)))
+
+
+def test_two_that_agree() -> None:
+    """Programs, steps and steps with an order are counted, and nothing differs."""
+    both = pair(Kernel(NOW))
+
+    held = both.hold(LITMUS)
+
+    steps = sum(len(one.ops) + 1 for one in LITMUS.values())
+    assert (3, steps, 0, 0) == (held.programs, held.steps, held.undecided, held.differences)
+    assert steps == both.ordered
+    assert ([], []) == (both.differences, both.unstable)
+
+
+def test_a_difference_is_one_however_many_show_it() -> None:
+    """It is kept with the names of all programs that do, and the smallest."""
+    both = pair(Kernel(BEFORE))
+
+    held = both.hold(LITMUS)
+
+    (found,) = both.differences
+    assert 2 == held.differences
+    assert ("locked", "locked-again") == found.shown_by
+    assert 3 == len(found.program.ops) < len(LITMUS["locked"].ops)
+    assert ["model:now", "qemu:it"] == [run.machine for run in found.runs]
+
+
+def test_models_stand_in_while_a_program_is_made_smaller() -> None:
+    """The kernel is asked what it shows at first, once more, and of the smallest."""
+    slow, quick = Kernel(BEFORE), Kernel(BEFORE)
+    both = [pair(slow), pair(quick, doubles=BEFORE)]
+
+    for one in both:
+        one.hold({"locked": LITMUS["locked"]})
+
+    assert both[0].differences[0].program == both[1].differences[0].program
+    assert len(quick.asked) < 6 < len(slow.asked)
+
+
+def test_a_double_that_does_something_else() -> None:
+    """Then the kernel itself is asked, and the program is as small."""
+    both = pair(Kernel(BEFORE), doubles="6.12.117,mseal=off")
+
+    both.hold({"locked": LITMUS["locked"]})
+
+    assert 3 == len(both.differences[0].program.ops)
+
+
+def test_a_warning_of_both_kernels() -> None:
+    """It is no difference between them."""
+    warns = program("a = mmap bar[0:16] wc shared rw\nmem_read a[0]\n")
+    kernels = Warned(NOW), Warned(NOW)
+    both = Pair({"qemu:one": kernels[0], "qemu:other": kernels[1]})
+
+    held = both.hold({"warns": warns})
+
+    assert all(step.log for step in kernels[0].one(warns).steps)
+    assert 0 == held.differences
+    assert 0 == both.random(3, 1, Vocabulary()).differences
+
+
+def test_what_does_not_show_again() -> None:
+    """It is counted and said, and is no difference that could be explained."""
+    both = pair(Moody(NOW))
+
+    held = both.hold(LITMUS)
+
+    assert (1, []) == (held.differences, both.differences)
+    (said,) = both.unstable
+    assert said.startswith("middle: ") and "did not show again" in said
+
+
+def test_what_a_kernel_lacks_is_undecided() -> None:
+    """Programs for which there are no modules are counted apart."""
+    held = pair(Headless(NOW)).hold(walker_programs())
+
+    assert (len(WALKERS), 0) == (held.undecided, held.differences)
+    assert len(WALKERS) * (len(KINDS) - 1) == held.programs
+
+
+def test_a_lost_guest_is_a_difference() -> None:
+    """It is asked once more first."""
+    kernel = Crashing(NOW)
+    both = pair(kernel)
+
+    held = both.hold({"locked": LITMUS["locked"]})
+
+    assert 1 == held.differences
+    assert "lost" == both.differences[0].signature.kind
+    assert 2 <= kernel.asked.count(LITMUS["locked"])
+
+
+def test_random_programs() -> None:
+    """A difference is found without a program made for it; the seed is kept."""
+    both = pair(Kernel(OTHER), doubles=OTHER)
+
+    held = both.random(25, 3, Vocabulary())
+
+    assert held.differences and both.differences and 3 == held.seed
+    assert held.programs + held.undecided <= 25
+    assert held.steps > held.programs
+
+
+def test_random_programs_that_show_what_is_known() -> None:
+    """They are counted by the difference they show, which is not made smaller once more."""
+    both = pair(Kernel(OTHER), doubles=OTHER)
+    both.random(25, 3, Vocabulary())
+    (first, *_) = both.differences
+    found = len(both.differences)
+
+    both.random(25, 3, Vocabulary())
+
+    assert found == len(both.differences)
+    assert both.differences[0].shown_by[0] == first.shown_by[0]
+    assert "random program" in both.differences[0].shown_by[-1]
+
+
+def test_everything_there_is() -> None:
+    """Every part is held, and orders are counted over all of them."""
+    both = pair(Kernel(NOW))
+
+    held = hold_all(both, LITMUS, programs=10)
+
+    parts = ["litmus", "walkers", "schedules", "random", "random driver", "random vfio", "random schedules"]
+    assert [*parts, "orders"] == list(held)
+    assert 0 < held["orders"].steps <= sum(held[part].steps for part in parts)
+    assert (3, 98) == (held["litmus"].programs, held["walkers"].programs)
+    assert held["random schedules"].programs + held["random schedules"].undecided == 1
+    assert all(one.differences == 0 for one in held.values())
+
+
+class Refusing(Kernel):
+    """A model that knows that no kernel goes on after one program."""
+
+    def one(self, program: Program) -> Run:
+        """It says so of the one in the middle."""
+        run = super().one(program)
+        if program is LITMUS["middle"]:
+            return msgspec.structs.replace(run, steps=(), lost="the kernel stops with BUG: here")
+        return run
+
+
+def test_what_no_kernel_survives_is_not_asked() -> None:
+    """The model's refusal stands for it, and the others are asked as ever."""
+    kernel = Kernel(NOW)
+    machine = Comparable(kernel, Refusing(NOW))
+
+    runs = machine.run(list(LITMUS.values()))
+
+    assert [None, None, "the kernel stops with BUG: here"] == [run.lost for run in runs]
+    assert [LITMUS["locked"], LITMUS["locked-again"]] == kernel.asked
+
+
+def test_two_machines_are_needed() -> None:
+    """One has nothing to differ from."""
+    with pytest.raises(Misuse, match="two machines"):
+        Pair({"model:now": ModelMachine(NOW)})
+
+
+def test_a_folder_without_programs(tmp_path: Path) -> None:
+    """It is named, with the option that names another."""
+    with pytest.raises(Misuse, match=r"holds no program: .*--litmus"):
+        litmus_programs(tmp_path)

@@ -1,0 +1,201 @@
+"""A meeting: what a kernel does that its model does not is found, explained and told; else it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kernels_of_models import LITMUS, Kernel, Moody, Odd
+
+from pfnlab.errors import Discovery, Misuse
+from pfnlab.lab.kernels import Kernel as Package
+from pfnlab.meeting import holding
+from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version, verdicts
+from pfnlab.meeting.page import meeting_object, meeting_page
+from pfnlab.policies.known import write_known
+
+#: As few random programs as there can be: other tests are about them.
+FEW: Mapping[str, Any] = {"programs": 1}
+
+CHANGELOG = """\
+linux (6.12.117-1) trixie; urgency=medium
+
+  * New upstream stable update:
+    https://www.kernel.org/pub/linux/kernel/v6.x/ChangeLog-6.12.114
+    - mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP
+    - drm/amd: something else
+"""
+
+
+@pytest.fixture(autouse=True)
+def few_walkers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cells of the table stand for all."""
+    cells = dict(list(holding.walker_programs().items())[:2])
+    monkeypatch.setattr(holding, "walker_programs", lambda: cells)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    """A kernel of the archive."""
+    return Package(
+        "6.12", "linux-image-6.12.117", "6.12.117-1", "6.12.117+deb13", tmp_path / "vmlinuz", "0" * 64
+    )
+
+
+def met(kernel: Kernel, version: str = "6.12.117") -> Meeting:
+    """The meeting of *kernel*, with the changelog since 6.12.113."""
+    return meet(kernel, version, LITMUS, changelog=CHANGELOG, since="6.12.113", **FEW)
+
+
+def test_a_kernel_that_does_what_its_model_says() -> None:
+    """Nothing differs, and the page says in how many programs."""
+    meeting = met(Kernel("6.12.117"))
+    page = meeting_page(meeting, ["linux-image-6.12.117 6.12.117-1"])
+
+    assert (False, 0) == (meeting.differs, meeting.unexplained)
+    assert page.startswith("# qemu:6.12.117 against model:6.12.117\n\n- linux-image-6.12.117 6.12.117-1\n")
+    assert f"No difference in {meeting.programs} programs, {meeting.steps} steps." in page
+    assert "explained" not in page
+
+
+def test_a_difference_is_told_with_what_explains_it() -> None:
+    """The smallest program, what each side says, the switch with its commit, and the titles beside it."""
+    meeting = met(Kernel("6.12.113"))
+    page = meeting_page(meeting, [])
+
+    assert (True, 0) == (meeting.differs, meeting.unexplained)
+    assert "## 1. mremap: vmas" in page
+    assert "    mremap a[" in page and "munmap a[4:8]" not in page
+    assert "  - model:6.12.117: `" in page and "  - qemu:6.12.117: `" in page
+    assert "- shown by locked, locked-again" in page
+    assert "explained by dontunmap_unlocks_all=on (6.12.114: mm/mremap: fix locked_vm leak" in page
+    assert "## Commits of stable releases since 6.12.113 that touch the area" in page
+    assert "- 6.12.114: mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP" in page
+    assert "drm/amd" not in page
+
+
+def test_what_nobody_explains() -> None:
+    """It is said, and counted."""
+    meeting = met(Odd("6.12.117"))
+
+    assert 1 == meeting.unexplained
+    assert "- UNEXPLAINED" in meeting_page(meeting, [])
+    assert [] == meeting_object(meeting, [])["differences"][0]["explanations"]
+
+
+def test_what_showed_only_once() -> None:
+    """It counts as unexplained, and the page does not claim that nothing differs."""
+    meeting = met(Moody("6.12.117"))
+    page = meeting_page(meeting, [])
+
+    assert (True, 1) == (meeting.differs, meeting.unexplained)
+    assert "## What did not show again" in page and "- middle: " in page
+    assert "No difference" not in page
+
+
+def test_the_same_as_data() -> None:
+    """Counts, differences with their programs, explanations and titles."""
+    said = meeting_object(met(Kernel("6.12.113")), ["a kernel"])
+
+    (found,) = [one for one in said["differences"] if one["shown_by"][0] == "locked"]
+    assert ["a kernel"] == said["kernels"]
+    assert 2 == said["held"]["litmus"]["differences"]
+    assert ["dontunmap_unlocks_all=on"] == found["explanations"][0]["changes"]
+    assert found["program"].startswith("pfnlab program 1")
+    assert (0, "6.12.113", 1) == (said["unexplained"], said["since"], len(said["titles"]))
+
+
+def test_another_model_is_asked_for() -> None:
+    """--profile names it; it differs from the kernel where their rules do."""
+    meeting = meet(Kernel("6.12.117"), "6.12.117", LITMUS, profile="6.12.113", **FEW)
+
+    assert ("model:6.12.113", "qemu:6.12.117") == meeting.machines
+    assert meeting.differs
+
+
+def test_a_kernel_that_does_not_differ_becomes_known(package: Package, tmp_path: Path) -> None:
+    """Its file has the counts, the titles and the package."""
+    known = known_of(met(Kernel("6.12.117")), package, "trixie")
+    path = write_known(tmp_path, known)
+
+    assert tmp_path / "6.12.117-1.json" == path
+    assert ("6.12.117", "trixie", "6.12.117+deb13") == (known.version, known.suite, known.release)
+    assert 3 == known.held["litmus"].programs
+    assert ("6.12.114: mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP",) == known.titles
+
+
+@pytest.mark.parametrize(
+    ("kernel", "why"),
+    [(Kernel("6.12.113"), "differs from its model"), (Moody("6.12.117"), "differed once")],
+)
+def test_a_kernel_that_differs_does_not(package: Package, kernel: Kernel, why: str) -> None:
+    """Whether it is explained or not, or showed only once."""
+    with pytest.raises(Discovery, match=why):
+        known_of(met(kernel), package, "trixie")
+
+
+def test_two_kernels() -> None:
+    """What differs between them is explained by what distinguishes their models, told beside it."""
+    kernels = Kernel("6.12.113"), Kernel("6.12.117")
+
+    meeting = diff(kernels, ("6.12.113", "6.12.117"), LITMUS, changelog=CHANGELOG, **FEW)
+    page = meeting_page(meeting, [])
+
+    assert (True, 0) == (meeting.differs, meeting.unexplained)
+    assert "explained by dontunmap_unlocks_all=off (6.12.114: " in page
+    assert "## What distinguishes their models" in page
+    assert 1 == len(meeting.titles)
+
+
+def test_two_kernels_the_other_way_round() -> None:
+    """The titles are those of the newer one all the same."""
+    kernels = Kernel("6.12.117"), Kernel("6.12.113")
+
+    meeting = diff(kernels, ("6.12.117", "6.12.113"), LITMUS, changelog=CHANGELOG, **FEW)
+
+    assert ("6.12.113", 1) == (meeting.since, len(meeting.titles))
+    assert "dontunmap_unlocks_all=on" in meeting_page(meeting, [])
+
+
+def test_two_kernels_that_do_the_same() -> None:
+    """No difference, and nothing that distinguishes them."""
+    page = meeting_page(
+        diff((Kernel("6.12.116"), Kernel("6.12.117")), ("6.12.116", "6.12.117"), LITMUS, **FEW), []
+    )
+
+    assert "No difference in " in page
+    assert "- nothing: both have the same rules" in page
+
+
+def test_properties_whose_verdict_changes() -> None:
+    """A tracker that forgets breaks what another keeps; no change changes nothing."""
+    changed = verdicts("7.2.13", ["tracker=vm_pat"])
+
+    assert changed and all(" on model:7.2.13, " in one for one in changed)
+    assert [] == verdicts("7.2.13", [])
+
+
+@pytest.mark.parametrize(
+    ("version", "before"),
+    [("6.12.107", "6.12.105"), ("6.12.90", None), ("7.3.4", "7.3-rc7"), ("6.12.108", "6.12.107")],
+)
+def test_the_kernel_before_it(version: str, before: str | None) -> None:
+    """The newest of its series that is older; none of another series."""
+    others = ("6.12.105", "6.12.90", "6.1.192", "6.12.107", "7.3-rc7", "7.3.4")
+
+    assert before == kernel_before(version, others)
+
+
+def test_which_model_a_version_has() -> None:
+    """Its own where its series has one, else that of the newest kernel before it."""
+    assert "6.12.107" == model_version("6.12.107")
+    assert "7.3.4" == model_version("7.9.1")
+
+
+@pytest.mark.parametrize("version", ["next-20261120", "", "5.4"])
+def test_a_version_without_a_model(version: str) -> None:
+    """The option that names one is told."""
+    with pytest.raises(Misuse, match="--profile VERSION"):
+        model_version(version)

@@ -1,0 +1,111 @@
+"""Build wheel and source archive of the commit that is checked out, not of the files that lie around.
+
+``python tools/build_release.py dist`` exports what git has at HEAD to a folder of its own, builds there, and
+then holds every file of both archives against it. What was changed and not committed is named, and is not in
+them. Exit code 0 when they are built, 1 when a file in them is not git's, 2 when they cannot be built.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from check_release import Unreadable, members
+
+ROOT = Path(__file__).parents[1]
+
+#: What builders write of their own.
+_MADE = ("PKG-INFO", ".dist-info/")
+
+
+def export(root: Path, into: Path) -> None:
+    """
+    The files of the commit that is checked out in *root*, below *into*.
+
+    :raises Unreadable: *root* is no checkout
+    """
+    packed = _git(root, "archive", "--format=tar", "HEAD")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(into, filter="data")
+
+
+def uncommitted(root: Path) -> list[str]:
+    """
+    A line for each file of *root* that is not as it was committed, as ``git status`` says it.
+
+    :raises Unreadable: *root* is no checkout
+    """
+    return _git(root, "status", "--porcelain", "--untracked-files=all").decode(errors="replace").splitlines()
+
+
+def build(tree: Path, into: Path) -> list[Path]:
+    """
+    Wheel and source archive of *tree*, in the folder *into*.
+
+    :raises Unreadable: they cannot be built
+    """
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(into.absolute()), str(tree)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
+        raise Unreadable(f"the archives cannot be built: {lines[-1]}")
+    return sorted([*into.glob("*.whl"), *into.glob("*.tar.gz")])
+
+
+def strangers(archive: Path, tree: Path) -> list[str]:
+    """The files in a wheel or source archive that are not, to the byte, those of *tree*."""
+    found = []
+    for name, content in members(archive):
+        inside = name.removeprefix(f"{archive}:")
+        original = tree / "src" / inside if archive.suffix == ".whl" else tree / inside.partition("/")[2]
+        if any(made in inside for made in _MADE) or original.is_dir():
+            continue
+        if not original.is_file() or original.read_bytes() != content:
+            found.append(name)
+    return found
+
+
+def _git(root: Path, *words: str) -> bytes:
+    command = ["git", "-C", str(root), *words]
+    try:
+        return subprocess.run(command, capture_output=True, check=True).stdout
+    except FileNotFoundError as missing:
+        raise Unreadable("git is not on this machine: a release is made of what it has") from missing
+    except subprocess.CalledProcessError as failed:
+        why = failed.stderr.decode(errors="replace").strip()
+        raise Unreadable(f"a release is made of a git checkout: {why}") from failed
+
+
+def main(arguments: list[str]) -> int:
+    """Build into the folder *arguments* names; see the module."""
+    if len(arguments) != 1:
+        print("name the folder for wheel and source archive: dist", file=sys.stderr)
+        return 2
+    try:
+        changed = uncommitted(ROOT)
+        if changed:
+            print(
+                f"not committed, and therefore as in the last commit: {len(changed)} files", file=sys.stderr
+            )
+            print("\n".join(changed), file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix="pfnlab-release-") as name:
+            tree = Path(name)
+            export(ROOT, tree)
+            archives = build(tree, Path(arguments[0]))
+            found = [line for archive in archives for line in strangers(archive, tree)]
+    except Unreadable as why:
+        print(why, file=sys.stderr)
+        return 2
+    for line in found:
+        print(f"{line} is not a file of the commit", file=sys.stderr)
+    for archive in archives:
+        print(archive)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""``make demo``: one story on models and real kernels, side by side.
+
+The kernels are the oldest stable series' and the newest that is known and on offer
+(:func:`pfnlab.lab.offers.roles_for`). A kernel that nobody met may tell the story otherwise: that is news.
+One that cannot be had any more is replaced by what it did when it was recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pfnlab.errors import PfnlabError, Undecided
+from pfnlab.lab.archive import Unverified
+from pfnlab.lab.kernels import cached_versions, offered, read_lists
+from pfnlab.lab.offers import Role, roles_for
+from pfnlab.policies.known import nearest
+from pfnlab.policies.releases import RELEASES, series_of
+from pfnlab.programs.load import load_program
+from pfnlab.programs.model import ModelMachine
+from pfnlab.report.golden import golden_differences, golden_path, read_golden
+
+ROOT = Path(__file__).parents[1]
+STORY = ROOT / "litmus" / "munmap-middle.pfn"
+SHOWN = ROOT / ".venv" / "demo.txt"
+
+STORY_HOLDS = "The two kernels differ, as the story says: the old one forgets half of the mapping."
+NOT_THE_STORY = "This is not the story: each model should side with its kernel, and the two should differ."
+
+
+def machines(roles: Sequence[Role]) -> list[str]:
+    """The machines of the demo: a model and its kernel for the first and the last role that can be had."""
+    chosen = []
+    for role in (roles[0], roles[-1]):
+        series = series_of(role.name)
+        # A known kernel on offer is what its series stands for, and the series is the shorter name.
+        name = series if role.standing == "known" else role.name
+        model = name if series in RELEASES else nearest(name)
+        chosen.append(f"model:{model}")
+        if role.standing != "gone":
+            chosen.append(f"qemu:{name}")
+    return chosen
+
+
+def told(shown: str, asked: Sequence[str]) -> bool:
+    """Whether the output says that each model sides with its kernel, and that the two kernels differ."""
+    groups = next((line for line in shown.splitlines() if line.startswith("differ: ")), "")
+    return groups == f"differ: {', '.join(asked[:2])} | {', '.join(asked[2:])}"
+
+
+def recorded(role: Role) -> bool:
+    """Whether the model repeats what the newest recorded kernel of the role's series did."""
+    golden = read_golden(golden_path(STORY))
+    versions = [one for one in golden.kernels if series_of(one) == series_of(role.name)] if golden else []
+    if not versions:
+        return False
+    run = ModelMachine(versions[-1]).run_one(load_program(STORY))
+    print(f"{role.name} is not to be had: {versions[-1]} stands in for it, as it was recorded")
+    return not golden_differences(STORY, run, versions[-1])
+
+
+def main() -> int:
+    """Show the story, and say whether it was told; the exit code."""
+    try:
+        read_lists(say=lambda line: print(line, file=sys.stderr))
+    except Unverified:
+        raise
+    except Undecided as trouble:
+        print(f"{trouble}; going on with what is here", file=sys.stderr)
+    roles = roles_for(offered(), cached_versions())
+    asked = machines(roles)
+    command = [str(Path(sys.executable).parent / "pfnlab"), "run", str(STORY.relative_to(ROOT))]
+    answer = subprocess.run(
+        [*command, *(word for one in asked for word in ("--on", one))],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(shutil.get_terminal_size((100, 24)).columns)},
+        check=False,
+        timeout=900,
+    )
+    print(answer.stdout)
+    if answer.returncode > 1:
+        return answer.returncode
+    gone = [role for role in (roles[0], roles[-1]) if role.standing == "gone"]
+    if gone:
+        held = [recorded(role) for role in gone]
+        print("The models do what was recorded." if all(held) else NOT_THE_STORY)
+        return 0 if all(held) else 1
+    if told(answer.stdout, asked):
+        print(STORY_HOLDS)
+        return 0
+    new = [role.name for role in (roles[0], roles[-1]) if role.standing == "new"]
+    if new:
+        print(f"NEWS: nobody met {', '.join(new)} yet, and it tells another story.")
+        print(f"What changed: pfnlab kernels meet {new[0]}")
+        return 0
+    print(NOT_THE_STORY)
+    return 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except PfnlabError as trouble:
+        print(f"demo: {trouble}", file=sys.stderr)
+        sys.exit(trouble.exit_code)
