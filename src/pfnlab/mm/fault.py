@@ -229,9 +229,7 @@ def _sole_user(page: Page) -> bool:
     :raises Undecided: one entry maps it, and the batch it left a locked VMA by may refer to it too
     """
     if page.mapcount == 1 and page.batched:
-        raise Undecided(
-            "a page that left locked memory is copied or kept, as its processor's batch is drained"
-        )
+        raise Undecided("the processor's batch decides whether a page that left locked memory is copied")
     return page.mapcount == 1
 
 
