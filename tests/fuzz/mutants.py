@@ -201,13 +201,13 @@ _FAULT = (
     Mutant(
         "a page shared with a child is copied when written",
         "mm/fault.py",
-        "reuse = page is not None and (page.exclusive or page.mapcount == 1)",
+        "reuse = page is not None and (page.exclusive or _sole_user(page))",
         "reuse = page is not None",
     ),
     Mutant(
         "a page that is nobody else's any more is used again",
         "mm/fault.py",
-        "reuse = page is not None and (page.exclusive or page.mapcount == 1)",
+        "reuse = page is not None and (page.exclusive or _sole_user(page))",
         "reuse = page is not None and page.exclusive",
     ),
     Mutant(

@@ -229,15 +229,15 @@ _SWITCHES = (
     Mutant(
         "a repaired fork of 6.1 lets its reservation go",
         "policies/profiles.py",
-        'stable=("6.14.2", "6.13.11", "6.12.23", "6.6.87", "6.1.160"),',
-        'stable=("6.14.2", "6.13.11", "6.12.23", "6.6.87"),',
+        'stable=taken_over("6.14.2", "6.13.11", "6.12.23", "6.6.87", "6.1.160"),',
+        'stable=taken_over("6.14.2", "6.13.11", "6.12.23", "6.6.87"),',
         "6.1",
     ),
     Mutant(
         "6.1 knows the pfn of a copied first page",
         "policies/profiles.py",
-        'stable=("6.8.5", "6.6.26", "6.1.85", "5.15.155", "5.10.215"),',
-        'stable=("6.8.5", "6.6.26", "5.15.155", "5.10.215"),',
+        'stable=taken_over("6.8.5", "6.6.26", "6.1.85", "5.15.155", "5.10.215"),',
+        'stable=taken_over("6.8.5", "6.6.26", "5.15.155", "5.10.215"),',
         "6.1",
     ),
     Mutant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pfnlab.errors import Undecided
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.load import load_text
 from pfnlab.programs.model import ModelMachine
@@ -178,3 +179,40 @@ def test_parts_before_a_hole_stay_locked(series: str) -> None:
 
     assert "ENOMEM" == refused.result
     assert [True, False] == ["lo" in vma.flags.split() for vma in refused.vmas or ()]
+
+
+LEFT = ("a = mmap anon[0:2] private rw locked", "t1 = fork", "munmap a[0]")
+
+
+@pytest.mark.parametrize("series", ["6.16", "7.3"])
+@pytest.mark.parametrize("between", ["t1: madvise a[1] normal", "t2 = thread"])
+def test_a_page_that_left_locked_memory_may_be_held(series: str, between: str) -> None:
+    """Whether its last user copies it depends on what else the processor did."""
+    with pytest.raises(Undecided, match="left locked memory"):
+        run(series, *LEFT, between, "t1: write a[0] 1")
+
+
+@pytest.mark.parametrize("series", ["6.16", "7.3"])
+@pytest.mark.parametrize(
+    "drains", ["mlock a[1]", "munlock a[1]", "b = mmap anon[0] private rw populate", "t1: madvise a[1] cold"]
+)
+def test_some_calls_drain_the_batch(series: str, drains: str) -> None:
+    """After them the page is its last user's own."""
+    *_, written, _ = run(series, *LEFT, drains, "t1: write a[0] 1")
+
+    assert 0 == written.flushes
+
+
+@pytest.mark.parametrize("series", ["6.1", "6.12"])
+def test_unmapping_drained_the_batch(series: str) -> None:
+    """munmap of the page itself did, up to 6.12."""
+    *_, written, _ = run(series, *LEFT, "t1: write a[0] 1")
+
+    assert 0 == written.flushes
+
+
+@every_series
+def test_a_copy_leaves_the_old_page_in_the_batch(series: str) -> None:
+    """A write of the process that locked it takes a page out of locked memory, too."""
+    with pytest.raises(Undecided, match="left locked memory"):
+        run(series, LEFT[0], LEFT[1], "write a[0] 1", "t1: write a[0] 1")

@@ -16,7 +16,7 @@ from pfnlab.checker.model import UnmetError
 from pfnlab.checker.naming import Naming, at_page, task_name
 from pfnlab.checker.packing import Packing, Unpacking
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import TABLE_PAGES
+from pfnlab.hw.pgtable import TABLE_PAGES, Page
 from pfnlab.hw.physmap import Resource
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
@@ -62,12 +62,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
             tuple(map(tuple, kernel.undecoded)),
         ),
         _remembered(kernel, vmas, packing),
-        tuple(
-            [
-                (0 if naming else page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty)
-                for page in packing.pages
-            ]
-        ),
+        tuple([(0 if naming else page.value, page.mapcount, *_marks(page)) for page in packing.pages]),
         None
         if naming is not None
         else (
@@ -84,6 +79,10 @@ def _booked(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:
     """What the book holds: reservations, types of RAM, modes of the direct map."""
     parts = (book._entries, book._ram_types._runs, book._direct_map._runs)
     return tuple([tuple([(start, end, int(mode)) for start, end, mode in part]) for part in parts])
+
+
+def _marks(page: Page) -> tuple[bool, ...]:
+    return page.exclusive, page.anonymous, page.dirty, page.batched
 
 
 def _remembered(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:

@@ -169,9 +169,11 @@ class Unpacking:
         self._anons: dict[int, AnonVma] = {}
         self._met: list[Any] = []
         self._pages: list[Page] = []
-        for value, mapcount, exclusive, anonymous, dirty in pages:
+        for value, mapcount, exclusive, anonymous, dirty, batched in pages:
             page = Page(value, anonymous=anonymous)
             page.mapcount, page.exclusive, page.dirty = mapcount, exclusive, dirty
+            if batched:
+                kernel.mlock_batch.add(page)
             self._pages.append(page)
 
     def space(self, space: tuple[Any, ...]) -> None:

@@ -40,6 +40,8 @@ _QUIET: dict[type, tuple[str, ...]] = {
     MemtypeBook: ("platform", "trace", "_processors", "_lock", "_warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "_i_mmap_rwsem", "_current", "_warned", "_next_pid"),
+        # What it says of a page is noted with the page.
+        "mlock_batch",
     ),
 }
 
@@ -325,7 +327,7 @@ def _lock(lock: RwLock) -> Any:
 
 
 def _page(page: Page) -> Any:
-    return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty
+    return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty, page.batched
 
 
 # Noting attributes: a class has its own ways to read and set them for as long as one of its kind is watched.

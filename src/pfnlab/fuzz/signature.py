@@ -27,7 +27,12 @@ from pfnlab.programs.ops import Program
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
 #: How a model says of a program that no kernel goes on after it, or that what it shows is the machine's.
-UNCOMPARABLE = ("the kernel stops with BUG", "the fault repeats for ever", "where ")
+UNCOMPARABLE = (
+    "the kernel stops with BUG",
+    "the fault repeats for ever",
+    "the processor's batch decides",
+    "where ",
+)
 
 #: How a model says that it has no answer: it has no rule, or there is none.
 MODELS_OWN = ("the model ", *UNCOMPARABLE)

@@ -26,14 +26,15 @@ class Page:
     :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
     :ivar anonymous: no file has it
     :ivar dirty: of a file's page: the kernel knows that it was written
+    :ivar batched: it left a locked VMA, and the processor's batch of such pages may still refer to it
     """
 
-    __slots__ = ("anonymous", "dirty", "exclusive", "mapcount", "value")
+    __slots__ = ("anonymous", "batched", "dirty", "exclusive", "mapcount", "value")
 
     def __init__(self, value: int, *, anonymous: bool = True) -> None:
         self.value = value
         self.anonymous = anonymous
-        self.dirty = False
+        self.dirty = self.batched = False
         self.mapcount = 0
         self.exclusive = True
 

@@ -26,8 +26,8 @@ from pfnlab.units import number_of
 #: How many random programs there are unless somebody asks for more, and with which seed.
 PROGRAMS, SEED = 300, 7
 
-#: How many random programs hold processors at most: each takes about a second.
-SCHEDULES = 40
+#: How many random programs hold processors at most: each takes several seconds.
+SCHEDULES = 10
 
 #: How many programs are run on kernels at most to make one smaller.
 _MOST_RUNS = 120

@@ -193,6 +193,7 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
         entry = vma.mm.tables.entry(vpn)
         if entry is None or (write and not pte_write(entry.bits)):
             handle_mm_fault(vma.mm, vpn, write)
+    vma.mm.kernel.mlock_batch.drain()
 
 
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
@@ -212,7 +213,7 @@ def _do_wp_page(vma: Vma, entry: Run) -> None:
     if vma.flags & (VM_SHARED | VM_MAYSHARE):
         reuse = True
     else:
-        reuse = page is not None and (page.exclusive or page.mapcount == 1)
+        reuse = page is not None and (page.exclusive or _sole_user(page))
     if reuse:
         if page is not None:
             page.exclusive = True
@@ -222,10 +223,20 @@ def _do_wp_page(vma: Vma, entry: Run) -> None:
     _copy(vma, entry)
 
 
+def _sole_user(page: Page) -> bool:
+    """wp_can_reuse_anon_folio(): nobody but one entry refers to *page* (S6.4.3).
+
+    :raises Undecided: one entry maps it, and the batch it left a locked VMA by may refer to it too
+    """
+    if page.mapcount == 1 and page.batched:
+        raise Undecided("the processor's batch decides whether a page that left locked memory is copied")
+    return page.mapcount == 1
+
+
 def _unshare(vma: Vma, entry: Run) -> None:
     """A page others may share becomes the task's own; the entry stays read-only."""
     assert entry.page is not None
-    if entry.page.mapcount == 1:
+    if _sole_user(entry.page):
         entry.page.exclusive = True
     else:
         _copy(vma, entry, write=False)
@@ -235,7 +246,7 @@ def _copy(vma: Vma, entry: Run, *, write: bool = True) -> None:
     """An ordinary page takes the place of a shared or special one."""
     # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
     value = vma.mm.kernel.load(entry.pfn) if entry.page is None else entry.page.value
-    zap_page_range(vma.mm, entry.start, entry.end)
+    zap_page_range(vma, entry.start, entry.end)
     # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
     vma.mm.kernel.trace.event("pte_clear_flush", entry.start)
     vma.mm.flush_tlb(entry.start, entry.end)

@@ -16,6 +16,7 @@ from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.fork import dup_mmap
 from pfnlab.mm.gather import FlushPlacement, NoForcedFlush
 from pfnlab.mm.memtype import MemtypeBook
+from pfnlab.mm.mlock_batch import MlockBatch
 from pfnlab.mm.processors import Need, Processors, RwLock
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.space import MmStruct
@@ -97,6 +98,7 @@ class Kernel:
         self.vfio: dict[str, Any] = {}
         #: Devices on the PCI bus, by name; the PCI files' own.
         self.pci: dict[str, Any] = {}
+        self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
         self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []

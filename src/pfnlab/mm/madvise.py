@@ -193,6 +193,7 @@ def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
     zap_vma(own, vma, start, end)
     if tlb is None:
         own.finish()
+    vma.mm.kernel.mlock_batch.unmapped()
 
 
 def _age(vma: Vma, start: int, end: int, advice: str) -> None:
@@ -201,6 +202,7 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     There is no swap, so none of them goes.
     """
     mm, flushes = vma.mm, vma.mm.kernel.flushes
+    mm.kernel.mlock_batch.drain()
     tlb = MmuGather(mm)
     flushes.tlb_start_vma(tlb, vma)
     if advice == "cold" or not mm.kernel.profile.pageout_keeps_young:

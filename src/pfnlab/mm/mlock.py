@@ -49,6 +49,7 @@ def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:
     if flags == vma.flags or vma.special:
         return
     vma.mm.modify(vma, start, end, flags)
+    vma.mm.kernel.mlock_batch.drain()
 
 
 def do_msync(mm: MmStruct, start: int, end: int) -> None:

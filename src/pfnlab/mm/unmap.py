@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import TABLE_PAGES, Run
-from pfnlab.mm.flags import VM_SEALED
+from pfnlab.mm.flags import VM_LOCKED, VM_SEALED
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.processors import Locked
 from pfnlab.mm.shmem import dirtied
@@ -15,14 +15,13 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
 
-def zap_page_range(
-    mm: MmStruct, start: int, end: int, *, keep: Callable[[Run], bool] | None = None
-) -> list[Run]:
-    """Clear the entries of ``[start, end)``; ordinary pages lose one mapping each (S6.7.1).
+def zap_page_range(vma: Vma, start: int, end: int, *, keep: Callable[[Run], bool] | None = None) -> list[Run]:
+    """Clear the entries of ``[start, end)`` of a VMA; ordinary pages lose one mapping each (S6.7.1).
 
     :param keep: entries that stay
     :return: what was cleared
     """
+    mm = vma.mm
     with mm.page_table_lock.write():
         gone = mm.tables.clear(start, end)
         if keep is not None:
@@ -33,6 +32,8 @@ def zap_page_range(
     for run in gone:
         if run.page is not None:
             run.page.mapcount -= 1
+            if vma.flags & VM_LOCKED and run.page.mapcount:
+                mm.kernel.mlock_batch.add(run.page)
     return gone
 
 
@@ -45,7 +46,7 @@ def zap_vma(
     flushes.tlb_start_vma(tlb, vma)
     for cut in (start, end):
         vma.mm.split_leaf(cut)
-    gone = zap_page_range(vma.mm, start, end, keep=keep)
+    gone = zap_page_range(vma, start, end, keep=keep)
     tlb.extend_all((run.start, run.end) for run in gone)
     if dirtied(gone):
         tlb.flush_mmu_tlbonly()
@@ -95,6 +96,7 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
             if tables:
                 tlb.free_tables(floor, ceiling if following is None else following[0].start)
     tlb.finish()
+    kernel.mlock_batch.unmapped()
 
 
 def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
@@ -176,5 +178,6 @@ def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
         # The program's own mappings, which are not modelled, go all the same.
         MmuGather(mm, fullmm=True).finish()
     clear_vmas(mm, vmas, fullmm=True)
+    mm.kernel.mlock_batch.unmapped()
     detach(mm, vmas)
     free_vmas(mm, vmas, "__vm_area_free" if mm.kernel.profile.exit_frees_at_once else "vm_area_free")

@@ -27,6 +27,7 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
         zap_vma(tlb, vma, start, end, keep=keep)
     finally:
         tlb.finish()
+        vma.mm.kernel.mlock_batch.unmapped()
     tracker.zap_page_range_single_flushed(vma, start, end)
 
 

@@ -260,6 +260,12 @@ SWITCHES = (
         stable=taken_over("6.1.191", source="fork: defer linking file vma until vma is fully initialized"),
     ),
     Switch(
+        "unmap_drains_lru",
+        "6.1",
+        "lru_add_drain() in unmap_region() and free_pages_and_swap_cache(); read in the code, measured",
+        until="6.16",
+    ),
+    Switch(
         "access_phys_spares_ram",
         "7.4",
         "generic_access_phys() leaves RAM alone; S7.6.3, measured",

@@ -275,10 +275,15 @@ static void *thread(void *unused)
 
 static void share(const struct op *op, struct answer *answer)
 {
+	pthread_attr_t unguarded;
 	pthread_t child;
 
 	thread_op = *op;
-	answer->error = pthread_create(&child, NULL, thread, NULL);
+	/* To guard the stack is an mprotect, whose gather would be seen as the program's. */
+	pthread_attr_init(&unguarded);
+	pthread_attr_setguardsize(&unguarded, 0);
+	answer->error = pthread_create(&child, &unguarded, thread, NULL);
+	pthread_attr_destroy(&unguarded);
 	answer->ret = answer->error ? -1 : 0;
 }
 
