@@ -51,7 +51,7 @@ def phys_to_pfn(phys: int) -> int:
 
 
 def pages_of(size: int) -> int:
-    """How many pages *size* bytes take, the last one number_of even when only partly used (PAGE_ALIGN)."""
+    """How many pages *size* bytes take, the last one counted even when only partly used (PAGE_ALIGN)."""
     return (size + PAGE_SIZE - 1) >> PAGE_SHIFT
 
 
