@@ -14,6 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 ORDER = (
     ("units",),
     ("errors", "trace"),
+    ("files",),
     ("hw",),
     ("mm",),
     ("policies",),

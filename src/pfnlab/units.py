@@ -1,4 +1,4 @@
-"""Pages, page frame numbers and the one range type everything else is said in.
+"""Pages, page frame numbers and the one range type everything else is said in, and counts in words.
 
 Ranges are half-open everywhere inside pfnlab. The kernel passes a pfn and a byte size, and prints
 inclusive byte ranges; both are converted where they enter or leave, nowhere else.
@@ -53,3 +53,11 @@ def phys_to_pfn(phys: int) -> int:
 def pages_of(size: int) -> int:
     """How many pages *size* bytes take, the last one counted even when only partly used (PAGE_ALIGN)."""
     return (size + PAGE_SIZE - 1) >> PAGE_SHIFT
+
+
+def number_of(number: int, noun: str, plural: str = "") -> str:
+    """How many there are of something, in words: ``1 step``, ``1,200 steps``, ``2 searches``.
+
+    :param plural: where it is not *noun* and an s
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -78,7 +78,7 @@ def test_what_was_left_out_before_a_cut_is_left_out(tmp_path: Path, monkeypatch:
     check(ModelMachine("7.2"), scope, None, Limits(states=2, checkpoint=kept))
     second = check(ModelMachine("7.2"), scope, None, Limits(checkpoint=kept))
 
-    assert ("no rule: nobody knows (1 steps left out)",) == whole.cut == second.cut
+    assert ("no rule: nobody knows (1 step left out)",) == whole.cut == second.cut
 
 
 class Cut:

@@ -165,7 +165,7 @@ def test_a_limit_of_time_cuts() -> None:
     """No time: nothing but the initial state."""
     found = explore(Counters(), seconds=0)
 
-    assert (1, ["seconds: 0 passed, 1 states not expanded"]) == (found.states, found.cut)
+    assert (1, ["seconds: 0 passed, 1 state not expanded"]) == (found.states, found.cut)
 
 
 def test_stopping_at_the_first_violation_cuts() -> None:

@@ -47,7 +47,7 @@ def test_what_a_shard_left_out_is_said() -> None:
     """With its number."""
     found = explore_roots(MODEL, depth=3)
 
-    assert [f"search {number}: depth: 1 states at depth 3 not expanded" for number in range(3)] == found.cut
+    assert [f"search {number}: depth: 1 state at depth 3 not expanded" for number in range(3)] == found.cut
 
 
 def test_a_root_is_the_model_from_there() -> None:

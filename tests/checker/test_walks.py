@@ -69,12 +69,12 @@ def test_a_walk_ends_where_no_step_is_left() -> None:
 
 def test_walks_stop_at_the_first_violation() -> None:
     """Not the tenth."""
-    assert "1 walks, 50 steps" == simulate(LARGE, [SMALL], walks=10, stop_at_first=True).note
+    assert "1 walk, 50 steps" == simulate(LARGE, [SMALL], walks=10, stop_at_first=True).note
 
 
 def test_walks_stop_when_the_time_is_over() -> None:
     """One is always made."""
-    assert "1 walks, 50 steps" == simulate(LARGE, walks=10, seconds=0).note
+    assert "1 walk, 50 steps" == simulate(LARGE, walks=10, seconds=0).note
 
 
 def test_walks_find_the_race() -> None:

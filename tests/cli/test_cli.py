@@ -31,6 +31,19 @@ def test_help_names_every_verb(ask: Ask) -> None:
     assert all(f"\n  {verb} " in answer.out for verb in ("run", "fmt", "matrix", "kernels", "policies"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [(), ("run",), ("fuzz",), ("kernels",), ("kernels", "fetch"), ("policies", "matrix")],
+    ids=" ".join,
+)
+def test_help_has_a_short_name(ask: Ask, words: tuple[str, ...]) -> None:
+    """-h is --help for every verb, and for the verbs below it."""
+    short, long = ask(*words, "-h"), ask(*words, "--help")
+
+    assert (0, "") == (short.code, short.err)
+    assert long == short
+
+
 def test_no_arguments_show_the_help_as_misuse(ask: Ask) -> None:
     """A command without a verb says which there are."""
     answer = ask()
@@ -121,6 +134,41 @@ def test_several_programs_print_one_object_a_line(ask: Ask, program: Path) -> No
 
     assert [json.loads(line)["agree"] for line in answer.out.splitlines()] == [True, True]
     assert "several programs, one a line" in " ".join(ask("run", "--help").out.split())
+
+
+@pytest.mark.usefixtures("fakes")
+def test_programs_of_one_name_are_told_apart(
+    ask: Ask, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their paths where only folders differ, by a number where one file is given twice."""
+    monkeypatch.setenv("COLUMNS", "500")
+    other = program.parent / "b" / program.name
+    alone = program.with_name("alone.pfn")
+    other.parent.mkdir()
+    other.write_text(PROGRAM)
+    alone.write_text(PROGRAM)
+    command = ("run", program, other, alone, other, "--on", "model:6.1")
+    names = [str(program), f"{other} #1", "alone", f"{other} #2"]
+
+    lines, tables = ask(*command, "--json").out, ask(*command).out
+
+    assert names == [json.loads(line)["program"]["name"] for line in lines.splitlines()]
+    heads = " ".join(tables.split())
+    assert all(f"{name}: The middle goes first" in heads for name in names)
+
+
+@pytest.mark.usefixtures("fakes")
+def test_one_program_needs_no_name(ask: Ask, program: Path) -> None:
+    """Its title is the first line."""
+    assert "The middle goes first" == ask("run", program).out.splitlines()[0]
+
+
+def test_the_help_explains_the_table(ask: Ask) -> None:
+    """The word and the mark that a table has are in the help of run."""
+    said = " ".join(ask("run", "-h").out.split())
+
+    assert "A row that ends in < " in said
+    assert "is LEAKED when it is reserved and nobody maps it any more" in said
 
 
 @pytest.mark.usefixtures("fakes")

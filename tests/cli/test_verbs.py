@@ -134,3 +134,19 @@ def test_matrix_prints_its_counts(ask: Ask, monkeypatch: pytest.MonkeyPatch, wro
     assert (text.code, as_json.code) == (code, code)
     assert text.out.startswith(f"9 cases: 4 exact, {5 - wrong} waiting, {wrong} wrong\n")
     assert list(json.loads(as_json.out)) == ["cases", "exact", "waiting", "wrong", "details"]
+
+
+def test_one_is_not_said_in_the_plural(ask: Ask, tmp_path: Path) -> None:
+    """A single case, program, operation or difference is one."""
+    recorded = Path(__file__).parents[1] / "recorded" / "order.jsonl"
+    (tmp_path / "one.jsonl").write_text(recorded.read_text().splitlines()[0])
+    two = ("--on", "model:6.1", "--on", "model:7.2")
+
+    matrix = ask("matrix", tmp_path / "one.jsonl").out
+    fuzz = ask("fuzz", *two, "--programs", 1, "--findings", tmp_path / "findings")
+    check = ask("check", "--scope", "small", "--depth", 1).out
+
+    assert matrix.startswith("1 case: ")
+    assert fuzz.out.startswith("1 program, ")
+    assert fuzz.err.startswith("1 program in ")
+    assert "at most 1 operation\n" in check

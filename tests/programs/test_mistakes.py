@@ -90,7 +90,8 @@ def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    (tmp_path / "x.pfn").touch()
+    monkeypatch.setattr("pfnlab.files.os.open", refuse)
 
     assert answer(tmp_path / "x.pfn") == "x.pfn: the file cannot be read: Permission denied"
 

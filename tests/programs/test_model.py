@@ -421,6 +421,29 @@ def test_a_wrong_name_says_what_there_is(spec: str, says: str) -> None:
         ModelMachine(spec)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ("tracker=vm_pat,tracker=exact", "tracker is named twice, by tracker=vm_pat and tracker=exact"),
+        ("flush=none,mseal=off,flush=none", "flush is named twice, by flush=none and flush=none"),
+        ("mseal=on,mseal=off", "mseal is named twice, by mseal=on and mseal=off"),
+        ("without=04c35ab3bdae,without=04c35ab", "a commit is named twice, by without=04c35ab3bdae and "),
+        ("without=04c35ab3bdae,with=04c35ab3bdae", "a commit is named twice, by without=04c35ab3bdae and "),
+    ],
+)
+def test_nothing_is_changed_twice(changes: str, says: str) -> None:
+    """The last one would hold and the other go unheard."""
+    with pytest.raises(Misuse, match=re.escape(says)):
+        ModelMachine(f"6.1,{changes}")
+
+
+def test_two_commits_may_be_taken_out() -> None:
+    """Only the same one not twice."""
+    machine = ModelMachine("7.2,without=f8e97613fed2,without=bfe125f1b187")
+
+    assert ("vm_pat", "end_vma") == (machine.profile.tracker, machine.profile.flushes)
+
+
 @pytest.mark.parametrize("series", SERIES)
 def test_a_terabyte_costs_what_a_page_costs(series: str) -> None:
     """A device of 1 TiB is mapped, split and unmapped as a few runs."""

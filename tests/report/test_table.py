@@ -16,7 +16,7 @@ from pfnlab.programs.observation import PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.ops import Device, Program
 from pfnlab.programs.span import Span
 from pfnlab.report.cells import cell, is_leaked
-from pfnlab.report.table import LIT, fit, render
+from pfnlab.report.table import LIT, blocks, fit, render
 
 SERIES = {"model:6.1": "6.1", "qemu:6.1": "6.1", "model:7.2": "7.2", "qemu:7.2": "7.2"}
 
@@ -46,6 +46,67 @@ def test_four_machines_side_by_side() -> None:
 def test_a_narrow_terminal_wraps_cells() -> None:
     """Long cells are wrapped in their column, labels in theirs, nothing past the terminal's width."""
     assert table([forgetful(), careful()], width=60) == expected("narrow")
+
+
+def test_a_narrow_terminal_stacks_machines() -> None:
+    """Where four do not fit two stand above two, every row in both, and nothing past the terminal's width."""
+    runs = [forgetful(), forgetful("qemu:6.1"), careful(), careful("qemu:7.2")]
+
+    text = table(runs, width=80)
+
+    assert expected("stacked") == text
+    assert 80 >= max(map(len, text.splitlines()))
+
+
+@pytest.mark.parametrize("machines", range(1, 7))
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
+def test_no_line_is_wider_than_the_terminal(width: int, machines: int) -> None:
+    """However many machines there are: table, title, question, verdict and legend."""
+    program = msgspec.structs.replace(PROGRAM, title="middle " * 30, asks="What stays reserved? " * 10)
+    runs = [forgetful(), careful("qemu:7.2")] * 3
+
+    text = table(runs[:machines], program, width=width)
+
+    assert width >= max(map(len, text.splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("natural", "width", "stood"),
+    [
+        ([45, 45, 12, 12], 118, [4]),
+        ([45, 45, 12, 12], 78, [2, 2]),
+        ([45, 45, 45], 78, [2, 1]),
+        ([45] * 5, 100, [3, 2]),
+        ([45, 45], 30, [1, 1]),
+        ([45], 10, [1]),
+    ],
+)
+def test_as_few_blocks_as_are_readable(natural: list[int], width: int, stood: list[int]) -> None:
+    """Machines are shared out evenly, in their order."""
+    made = blocks(30, natural, width)
+
+    assert stood == [len(block) for block in made]
+    assert list(range(len(natural))) == [index for block in made for index in block]
+
+
+def test_marks_are_explained_where_they_are_used() -> None:
+    """A table without any has no legend, one in colours none for the mark they replace."""
+    leaks = "LEAKED: reserved, and nobody maps it any more"
+    differs = "<: not as on the first machine"
+    runs = [forgetful(), careful()]
+    coloured = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120, marks=False).plain
+
+    assert f"\n{leaks}; {differs}\n" in table(runs, width=120)
+    assert f"\n{leaks}\n" in table([forgetful()], width=120)
+    assert f"\n{leaks}\n" in coloured
+    assert not any(mark in table([careful()], width=120) for mark in (leaks, differs))
+
+
+def test_a_program_can_be_named() -> None:
+    """Beside others its title may not be its alone."""
+    text = table([careful()], name="a/middle.pfn", width=120)
+
+    assert "a/middle.pfn: The middle goes first" == text.splitlines()[0]
 
 
 def test_machines_that_agree_end_in_agree() -> None:

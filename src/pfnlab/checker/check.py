@@ -25,6 +25,7 @@ from pfnlab.hw.platform import qemu_q35
 from pfnlab.programs.fewer import fewest
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
+from pfnlab.units import number_of
 
 #: Steps of a random walk through schedules.
 _WALK = 60
@@ -169,7 +170,10 @@ def check(
         else:
             found = _explored(model, held, depth, limits, progress)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]
-    cut += [f"no rule: {reason} ({count} steps left out)" for reason, count in model.unmodelled.items()]
+    cut += [
+        f"no rule: {reason} ({number_of(count, 'step')} left out)"
+        for reason, count in model.unmodelled.items()
+    ]
     # Before counterexamples are gone through once more.
     fired = _fired(model)
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)

@@ -19,6 +19,7 @@ import msgspec
 
 from .. import __version__
 from ..errors import Defect, Misuse
+from ..files import check_regular
 from . import plain
 from .exploration import Exploration
 from .frontier import Waiting
@@ -256,6 +257,7 @@ def _whole(file: File) -> Iterator[Iterator[Record]]:
 
     :raises Misuse: it is not there, is damaged, or holds no search
     """
+    check_regular(file, "search")
     try:
         with file.open("rb") as source:
             begin = source.read(len(_MAGIC))

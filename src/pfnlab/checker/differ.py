@@ -24,6 +24,7 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.walk import normal_runs
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Op, Program
+from pfnlab.units import number_of
 
 
 class Both(NamedTuple):
@@ -161,7 +162,10 @@ def compare(
         models, [agree], depth=bound, seconds=seconds, stop_at_first=True, keep="compact"
     )
     cut = tuple(reason for reason in found.cut if not reason.startswith(("depth:", "stopped")))
-    cut += tuple(f"no rule: {reason} ({count} steps left out)" for reason, count in models.unmodelled.items())
+    cut += tuple(
+        f"no rule: {reason} ({number_of(count, 'step')} left out)"
+        for reason, count in models.unmodelled.items()
+    )
     difference = None
     if (path := found.discoveries.get("agree")) is not None:
         title = f"model:{one.spec} and model:{other.spec} part here"

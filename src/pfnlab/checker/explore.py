@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path as File
 
 from ..errors import Misuse
+from ..units import number_of
 from .checkpoint import Checkpoint, Progress, Settings
 from .exploration import Exploration
 from .frontier import Frontier, Order
@@ -112,7 +113,7 @@ class Limits:
 
     def passed(self, found: Exploration[State]) -> str | None:
         """Why to end now; None to go on."""
-        waiting = f"{found.frontier:,} states not expanded"
+        waiting = f"{number_of(found.frontier, 'state')} not expanded"
         if self._first and found.violated:
             return f"stopped at the first violation: {waiting}"
         if self._states is not None and found.states >= self._states:
@@ -203,7 +204,7 @@ class _Search(Progress[State]):
         if self.frontier and not self.found.cut:
             waiting = len(self.frontier)
         if waiting:
-            self.found.cut.append(f"depth: {waiting:,} states at depth {self.depth} not expanded")
+            self.found.cut.append(f"depth: {number_of(waiting, 'state')} at depth {self.depth} not expanded")
 
     def _expand(self, number: int, at: int, state: State) -> None:
         if self.reopens:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ..units import number_of
 from .exploration import Exploration
 from .model import State
 
@@ -66,7 +67,8 @@ def _whole(found: Exploration[State]) -> Sequence[int]:
 def line(found: Exploration[State], depth: int | None = None) -> str:
     """One line of progress: states, rate, frontier, depth and where it is heading."""
     text = (
-        f"{found.states:,} states, {found.rate:,.0f}/s, {found.frontier:,} waiting, depth {found.depth}"
+        f"{number_of(found.states, 'state')}, {found.rate:,.0f}/s, "
+        f"{found.frontier:,} waiting, depth {found.depth}"
         f"{f' of {depth}' if depth is not None else ''}"
     )
     ahead = forecast(found, depth)
@@ -74,7 +76,7 @@ def line(found: Exploration[State], depth: int | None = None) -> str:
         return text
     if ahead.states is None or ahead.seconds is None:
         return f"{text}, each level {ahead.factor:.1f} times the last: no end in sight"
-    return f"{text}, about {ahead.states:,} states in all, {_time(ahead.seconds)} to go"
+    return f"{text}, about {number_of(ahead.states, 'state')} in all, {_time(ahead.seconds)} to go"
 
 
 def _time(seconds: float) -> str:

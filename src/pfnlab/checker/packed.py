@@ -16,6 +16,7 @@ from pathlib import Path as File
 from typing import Any, Protocol
 
 from ..errors import Defect, Misuse
+from ..units import number_of
 from . import core
 from .compiling import fastest
 from .exploration import Exploration
@@ -111,7 +112,7 @@ def explore_packed(
 ) -> Exploration[int]:
     """Search a packed model; what it means is as in :func:`.explore.explore`, and so are the numbers.
 
-    With ``depth`` order no depths are counted, and none can be asked for.
+    With ``depth`` order no depths are number_of, and none can be asked for.
 
     :param cache: where compiled modules are kept; None searches in plain Python
     :param say: told in one line why nothing could be compiled
@@ -137,13 +138,15 @@ def explore_packed(
             if not search.waiting() and not search.news:
                 break
             if breadth and depth is not None and len(ends) - 2 >= depth and not search.news:
-                found.cut.append(f"depth: {search.waiting():,} states at depth {depth} not expanded")
+                found.cut.append(
+                    f"depth: {number_of(search.waiting(), 'state')} at depth {depth} not expanded"
+                )
                 break
             if why := _passed(search, found, states, seconds, stop_at_first):
                 found.cut.append(why)
                 break
             if interrupted.is_set():
-                found.cut.append(f"interrupted: {search.waiting():,} states not expanded")
+                found.cut.append(f"interrupted: {number_of(search.waiting(), 'state')} not expanded")
                 break
             if progress is not None and time.monotonic() - told >= _TELL_SECONDS:
                 progress(found)
@@ -166,7 +169,7 @@ def _count(search: Any, found: Exploration[int], ends: Sequence[int], seconds: f
 def _passed(
     search: Any, found: Exploration[int], states: int | None, seconds: float | None, first: bool
 ) -> str | None:
-    waiting = f"{search.waiting():,} states not expanded"
+    waiting = f"{number_of(search.waiting(), 'state')} not expanded"
     if first and search.wrong:
         return f"stopped at the first violation: {waiting}"
     if states is not None and found.states >= states:

@@ -28,6 +28,7 @@ from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program, is_held
 from pfnlab.programs.places import Places
 from pfnlab.programs.printer import op_lines
+from pfnlab.units import number_of
 
 #: How a path begins: the version is that of the form.
 TAG = "pfnlab path 1:"
@@ -44,7 +45,7 @@ SILENT, KEPT, BROKEN, AHEAD, REACHED = "-", "holds", "VIOLATED", "not reached", 
 class Differs(Discovery):
     """A replay does not show what was recorded.
 
-    :param step: at which step, counted from 1
+    :param step: at which step, number_of from 1
     """
 
     def __init__(self, step: int, what: str) -> None:
@@ -216,7 +217,10 @@ def _found(model: KernelModel | RaceModel, recorded: Recorded) -> Path[Any]:
     for number, (choice, letters) in enumerate(recorded.steps, 1):
         steps: list[Any] = list(model.successors(state))
         if choice >= len(steps):
-            raise Differs(number, f"there are {len(steps)} steps, and {choice} was recorded")
+            raise Differs(
+                number,
+                f"{number_of(len(steps), 'step')} can be taken, and {choice} was recorded",
+            )
         action, state = steps[choice]
         actions.append(action)
         if letters != list(_letters(map(str, actions)))[-1]:

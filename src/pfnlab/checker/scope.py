@@ -40,6 +40,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from pfnlab.errors import Misuse, ProgramError
+from pfnlab.files import Missing, read_text
 from pfnlab.programs.ops import Device, Mmap, Mremap, Op, Program
 from pfnlab.programs.span import Span
 from pfnlab.programs.text import parse
@@ -140,13 +141,12 @@ def load_scope(name: str) -> Scope | RaceScope:
     if "/" not in name and "." not in name and named.is_file():
         return _from(read_scope(named.read_text(encoding="utf-8"), name), name)
     path = Path(name)
-    if not path.is_file():
-        near = did_you_mean(name, scope_names())
-        raise Misuse(f"there is no scope `{name}`, neither by name nor as a file{near}")
     try:
-        return _from(read_scope(path.read_text(encoding="utf-8"), path.stem, str(path)), str(path))
-    except (OSError, UnicodeDecodeError) as trouble:
-        raise Misuse(f"{path} cannot be read: {trouble}") from trouble
+        text = read_text(path, "scope")
+    except Missing:
+        near = did_you_mean(name, scope_names())
+        raise Misuse(f"there is no scope `{name}`, neither by name nor as a file{near}") from None
+    return _from(read_scope(text, path.stem, str(path)), str(path))
 
 
 def _from(scope: Scope | RaceScope, source: str) -> Scope | RaceScope:

@@ -18,6 +18,7 @@ from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
 from ..errors import Defect, PfnlabError, Undecided
+from ..units import number_of
 from .exploration import Exploration
 from .explore import explore
 from .model import Model, State
@@ -118,7 +119,7 @@ def explore_roots(
     """Search from each initial state of *model* by itself, side by side.
 
     Pays when the initial states lead to different states: devices, designs, kernels. What several roots
-    reach is searched, and counted, several times; verdicts are those of one search.
+    reach is searched, and number_of, several times; verdicts are those of one search.
 
     :param options: those of :func:`.explore.explore`, for each of the searches
     """
@@ -173,5 +174,5 @@ def merged(found: Sequence[Exploration[State]], roots: Sequence[int] | None = No
             before = total.discoveries.get(name)
             if before is None or len(way) < len(before):
                 total.discoveries[name] = way
-    total.note = f"{len(found)} searches: a state counts once for each that found it"
+    total.note = f"{number_of(len(found), 'search', 'searches')}: a state counts once for each that found it"
     return total

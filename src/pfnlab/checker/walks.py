@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from random import Random
 from typing import Generic
 
+from ..units import number_of
 from .exploration import Exploration
 from .explore import explore
 from .model import Action, Model, State, kind
@@ -58,15 +59,17 @@ def simulate(
         if stop_at_first and found.violated:
             break
     found.states, found.seconds = len(seen), time.monotonic() - begin
-    found.cut.append(f"random walks: {done:,} of at most {length} steps, seed {seed}, from walk {first}")
-    found.note = f"{done:,} walks, {found.transitions:,} steps"
+    found.cut.append(
+        f"random walks: {done:,} of at most {number_of(length, 'step')}, seed {seed}, from walk {first}"
+    )
+    found.note = f"{number_of(done, 'walk')}, {number_of(found.transitions, 'step')}"
     return found
 
 
 def _walk(
     model: Model[State], random: Random, length: int, found: Exploration[State], seen: set[int]
 ) -> None:
-    """One walk, its states judged and counted."""
+    """One walk, its states judged and number_of."""
     starts = list(model.initial())
     start = random.randrange(len(starts))
     state = starts[start]
@@ -182,8 +185,10 @@ def swarm(
         if stop_at_first and total.violated:
             break
     total.seconds = time.monotonic() - begin
-    total.cut.append(f"swarm: {done} searches of at most {states:,} states, seed {seed}")
-    total.note = "states are counted once for each search that found them"
+    total.cut.append(
+        f"swarm: {number_of(done, 'search', 'searches')} of at most {number_of(states, 'state')}, seed {seed}"
+    )
+    total.note = "states are number_of once for each search that found them"
     return total
 
 

@@ -13,47 +13,109 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
-from pfnlab.errors import Defect, PfnlabError
+from pfnlab.errors import Defect, PfnlabError, Undecided
+from pfnlab.files import is_full
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 __all__ = ["main"]
 
 _INTERRUPTED, _UNREAD = 130, 141
 
+#: What the output is called where others have a file's name.
+_OUTPUT = "standard output"
+
+
+class _Output(io.FileIO):
+    """Standard output, whose failures carry its name: those of other files come the same way."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as trouble:
+            trouble.filename = _OUTPUT
+            raise
+
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command *argv* (the process's own without it) and exit with its code."""
+    if sys.stdout is None:
+        _say(f"pfnlab: {_OUTPUT} is closed: write > /dev/null to see nothing")
+        sys.exit(Undecided.exit_code)
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout = _named(sys.stdout)
     for stream in (sys.stdout, sys.stderr):
         # File names may hold bytes that are no text; saying them must not fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(_answer(sys.argv[1:] if argv is None else list(argv)))
+    code = _answer(sys.argv[1:] if argv is None else list(argv))
+    try:
+        sys.stdout.flush()
+    except OSError as trouble:
+        code = _failed(trouble)
+    sys.exit(code)
+
+
+def _named(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The same stream with failures that say which it is; buffered as it was."""
+    raw = _Output(stream.fileno(), "wb", closefd=False)
+    buffered = isinstance(stream.buffer, io.BufferedWriter)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw) if buffered else raw,
+        encoding=stream.encoding,
+        line_buffering=bool(stream.line_buffering),
+        write_through=not buffered,
+    )
 
 
 def _answer(argv: list[str]) -> int:
     try:
-        code = _dispatch(argv)
-        sys.stdout.flush()
-        return code
+        return _dispatch(argv)
     except PfnlabError as trouble:
-        print(f"pfnlab: {trouble}", file=sys.stderr)
+        _say(f"pfnlab: {trouble}")
         return trouble.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:
+    except OSError as trouble:
+        return _failed(trouble)
+    except Exception:
+        return _defect()
+
+
+def _failed(trouble: OSError) -> int:
+    """What it comes to that a file or the output failed; a defect where nothing outside is to blame."""
+    name = "a file" if trouble.filename is None else os.fsdecode(trouble.filename)
+    if name == _OUTPUT:
         # What is still buffered goes nowhere instead of failing again at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _UNREAD
-    except Exception:
-        traceback.print_exc()
-        print("pfnlab: this is a defect of pfnlab; please report it with the lines above", file=sys.stderr)
-        return Defect.exit_code
+        if trouble.errno == errno.EPIPE:
+            return _UNREAD
+    elif not is_full(trouble):
+        return _defect()
+    what = "read or written" if trouble.errno == errno.EIO and name != _OUTPUT else "written"
+    _say(f"pfnlab: {name} cannot be {what}: {trouble.strerror}")
+    return Undecided.exit_code
+
+
+def _say(line: str) -> None:
+    # Where nobody can be told, the exit code says it.
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _defect() -> int:
+    _say(traceback.format_exc() + "pfnlab: this is a defect of pfnlab; please report it with the lines above")
+    return Defect.exit_code
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -64,7 +126,7 @@ def _dispatch(argv: list[str]) -> int:
     except UsageError as wrong:
         message = wrong.format_message()
         # A command without its arguments answers with its help.
-        print(message if message.startswith("Usage:") else f"pfnlab: {message}", file=sys.stderr)
+        _say(message if message.startswith("Usage:") else f"pfnlab: {message}")
         return 2
     except SystemExit as gone:
         # The framework ends the process itself only when the output is closed.

@@ -14,6 +14,7 @@ _PLAIN: dict[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 
 app = typer.Typer(no_args_is_help=True, **_PLAIN)
@@ -85,7 +86,11 @@ def run(
     ] = None,
     accel: AccelOf = "tcg",
 ) -> int:
-    """Run programs on machines and print the machines side by side, differences marked."""
+    """Run programs on machines and print the machines side by side, differences marked.
+
+    A row that ends in < (a lit cell, where there are colours) is not as on the first machine. An entry of
+    the book is LEAKED when it is reserved and nobody maps it any more.
+    """
     from pfnlab.cli.run import RunRequest, run_programs
     from pfnlab.lab.accel import accel_named
 

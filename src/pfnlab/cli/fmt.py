@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write, check_regular
 from pfnlab.programs.layout import format_text
+from pfnlab.programs.load import read_program_text
+from pfnlab.programs.words import MAX_BYTES
 
 #: The name that stands for standard input and output.
 STDIN = Path("-")
@@ -36,14 +39,19 @@ def format_programs(paths: Sequence[Path], *, check: bool) -> int:
 
 
 def _read(path: Path) -> str:
+    if path != STDIN:
+        return read_program_text(path).replace("\r\n", "\n")
     try:
-        return sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8")
+        # One more than there may be says that there are too many.
+        return sys.stdin.read(MAX_BYTES + 1)
     except (OSError, ValueError) as trouble:
         raise Misuse(f"{path} cannot be read: {trouble}") from trouble
 
 
 def _write(path: Path, text: str) -> None:
+    # A pipe could be read, and writing into one may wait for ever.
+    check_regular(path, "program")
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as trouble:
-        raise Misuse(f"{path} cannot be written: {trouble}") from trouble
+        raise cannot_write(path, trouble) from trouble

@@ -17,6 +17,7 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
 from pfnlab.lab.accel import Accel
+from pfnlab.units import number_of
 
 #: How many programs there are where neither a number nor a time was asked for.
 PROGRAMS = 500
@@ -70,7 +71,8 @@ def fuzz(request: FuzzRequest) -> int:
         before, began = state.next, time.monotonic()
         campaign.run(programs, request.seconds, request.stop_after)
         seconds = max(time.monotonic() - began, 0.001)
-    say(f"{state.next - before} programs in {seconds:.0f} s, {(state.next - before) / seconds:.1f} a second")
+    drawn = state.next - before
+    say(f"{number_of(drawn, 'program')} in {seconds:.0f} s, {drawn / seconds:.1f} a second")
     if request.as_json:
         print(summary_json(state, watched=watched).decode())
     else:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.units import number_of
+
 #: The keys of the JSON object, in order.
 KEYS = ("cases", "exact", "waiting", "wrong", "details")
 
@@ -22,7 +24,10 @@ def predict(files: Sequence[Path], *, as_json: bool) -> int:
             json.dumps({key: msgspec.to_builtins(getattr(result, key)) for key in KEYS}, ensure_ascii=False)
         )
     else:
-        print(f"{result.cases} cases: {result.exact} exact, {result.waiting} waiting, {result.wrong} wrong")
+        print(
+            f"{number_of(result.cases, 'case')}: "
+            f"{result.exact:,} exact, {result.waiting:,} waiting, {result.wrong:,} wrong"
+        )
         for detail in result.details:
             print(detail)
     return 1 if result.wrong else 0

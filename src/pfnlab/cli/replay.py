@@ -23,6 +23,7 @@ from pfnlab.checker.replay import (
 from pfnlab.cli.check import SAME, comparison
 from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, say
 from pfnlab.errors import Misuse, Undecided
+from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.lab.accel import Accel
@@ -100,7 +101,7 @@ class Case(NamedTuple):
 
 def _cases(file: Path, request: ReplayRequest) -> list[Case]:
     """The counterexamples in a file that check wrote."""
-    content = file.read_bytes()
+    content = read_bytes(file, "counterexample", MOST_RECORDED)
     if content.lstrip()[:1] == b"{" and FORMAT.encode() in content:
         return _of_check(content, str(file), request)
     saved = ProgramReplay(load_program(file))
@@ -139,7 +140,7 @@ class Filed:
     def __init__(self, folder: Path) -> None:
         if not (folder / REPORT).is_file():
             raise Misuse(f"there is no {REPORT} in {folder}: it holds no finding")
-        text = (folder / REPORT).read_text(encoding="utf-8")
+        text = read_text(folder / REPORT, "report")
         signature, command = _SIGNATURE.search(text), _COMMAND.search(text)
         if signature is None or command is None:
             raise Misuse(f"{folder / REPORT} has no signature or no command: it is no report of a finding")

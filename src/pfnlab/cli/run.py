@@ -13,6 +13,7 @@ import msgspec
 from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write
 from pfnlab.lab.accel import Accel
 from pfnlab.policies.releases import upstream
 from pfnlab.programs.compare import Outcome, Verdict, judge
@@ -52,14 +53,26 @@ def run_programs(request: RunRequest) -> int:
     by_machine = [run_on(named, machine, programs) for named, machine in zip(machines, opened, strict=True)]
     series = {named.spec: named.series for named in machines}
     outcome = Outcome.AS_EXPECTED
+    names = shown_names(request.programs)
     for index, (path, program) in enumerate(zip(request.programs, programs, strict=True)):
         runs = [one[index] for one in by_machine]
         verdict = judge(program, runs, series)
-        _print(request, path, program, runs, verdict, first=index == 0)
+        _print(request, names, index, program, runs, verdict)
         outcome = max(outcome, verdict.outcome, key=_WORST.index)
         if request.promote:
             _promote(request, path, program, machines, runs)
     return outcome.value
+
+
+def shown_names(paths: Sequence[Path]) -> list[str]:
+    """A name for each program that no other has: its file's, with the path where two files are called the
+    same, and a number where one file is given several times."""
+    names = []
+    for at, path in enumerate(paths):
+        alone = {path} == {other for other in paths if other.stem == path.stem}
+        number = f" #{paths[: at + 1].count(path)}" if paths.count(path) > 1 else ""
+        names.append((path.stem if alone else str(path)) + number)
+    return names
 
 
 def _machines(request: RunRequest) -> list[Named]:
@@ -77,24 +90,30 @@ def _machines(request: RunRequest) -> list[Named]:
 
 
 def _print(
-    request: RunRequest, path: Path, program: Program, runs: Sequence[Run], verdict: Verdict, first: bool
+    request: RunRequest,
+    names: Sequence[str],
+    index: int,
+    program: Program,
+    runs: Sequence[Run],
+    verdict: Verdict,
 ) -> None:
     if request.as_json:
         from pfnlab.report.run_json import run_line
 
-        print(run_line(path.stem, program_hash(program), runs, verdict))
+        print(run_line(names[index], program_hash(program), runs, verdict))
         return
     from rich.console import Console
 
     from pfnlab.report.table import render
 
     console = Console(highlight=False, markup=False, emoji=False)
-    if not first:
+    if index:
         print()
     text = render(
         program,
         runs,
         verdict,
+        name=names[index] if len(names) > 1 else "",
         width=console.width if console.is_terminal or "COLUMNS" in os.environ else _PIPED_WIDTH,
         steps=request.steps,
         trace=request.trace,
@@ -114,5 +133,5 @@ def _promote(
     try:
         write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_version))
     except OSError as trouble:
-        raise Misuse(f"{golden} cannot be written: {trouble}") from trouble
+        raise cannot_write(golden, trouble) from trouble
     print(f"{golden} written", file=sys.stderr)

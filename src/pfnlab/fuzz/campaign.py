@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes
 from pfnlab.fuzz.coverage import BranchWatch, Coverage
 from pfnlab.fuzz.filing import Folder, Found
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
@@ -108,10 +109,10 @@ def read_state(path: Path) -> State | None:
     :raises Misuse: the file is something else
     """
     try:
-        state = msgspec.json.decode(path.read_bytes(), type=State)
-    except FileNotFoundError:
+        state = msgspec.json.decode(read_bytes(path, "campaign", MOST_RECORDED), type=State)
+    except Missing:
         return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as trouble:
+    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
         raise Misuse(f"{path} is no state of a campaign: {trouble}; name another file") from trouble
     if state.format != FORMAT:
         raise Misuse(f"{path} is of another version of pfnlab: name another file")
@@ -119,13 +120,17 @@ def read_state(path: Path) -> State | None:
 
 
 def write_state(path: Path, state: State) -> None:
-    """Keep *state* at *path*, whole or not at all."""
+    """Keep *state* at *path*, whole or not at all.
+
+    :raises Misuse: the file cannot be written
+    :raises Undecided: the disk is full or fails
+    """
     beside = path.with_name(f"{path.name}.new")
     try:
         beside.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
         beside.replace(path)
     except OSError as trouble:
-        raise Misuse(f"{path} cannot be written: {trouble}; name another file") from trouble
+        raise cannot_write(path, trouble, "name another file") from trouble
 
 
 class Campaign:

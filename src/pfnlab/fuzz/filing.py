@@ -14,13 +14,14 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write, read_text
 from pfnlab.fuzz.signature import Signature
 from pfnlab.programs.compare import Difference, differences
 from pfnlab.programs.layout import format_text
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import format_program
+from pfnlab.units import number_of
 
 PROGRAM, REPORT = "program.pfn", "report.md"
 
@@ -63,7 +64,7 @@ class Folder:
         """The name of every finding by the key of its signature."""
         found = {}
         for report in sorted(self.path.glob(f"*/{REPORT}")):
-            for key in _SIGNATURE.findall(report.read_text(encoding="utf-8")):
+            for key in _SIGNATURE.findall(read_text(report, "report")):
                 found[key] = report.parent.name
         return found
 
@@ -72,6 +73,7 @@ class Folder:
         File *found*, unless its signature is here already; the name of its folder.
 
         :raises Misuse: the directory cannot be written
+        :raises Undecided: the disk is full or fails
         """
         known = self.known().get(found.signature.key)
         if known is not None:
@@ -83,7 +85,7 @@ class Folder:
             (folder / PROGRAM).write_text(program_text(found), encoding="utf-8")
             (folder / REPORT).write_text(report_text(found, folder), encoding="utf-8")
         except OSError as trouble:
-            raise Misuse(f"{folder} cannot be written: {trouble}; say --findings DIR") from trouble
+            raise cannot_write(folder, trouble, "say --findings DIR") from trouble
         return name
 
 
@@ -122,8 +124,8 @@ def report_text(found: Found, folder: Path) -> str:
         f"    {command} --steps --trace\n\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
-        f"`pfnlab fuzz`, program {found.origin} of {found.operations} operations, shrunk to "
-        f"{len(found.program.ops)}; {smallest}. It showed in {shown} of {runs} runs.\n\n"
+        f"`pfnlab fuzz`, program {found.origin} of {number_of(found.operations, 'operation')}, shrunk to "
+        f"{len(found.program.ops)}; {smallest}. It showed in {shown} of {number_of(runs, 'run')}.\n\n"
         f"Signature: {signature.key} {signature}\n"
     )
 

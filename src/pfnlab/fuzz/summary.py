@@ -11,6 +11,7 @@ from pfnlab.fuzz.campaign import State
 from pfnlab.fuzz.coverage import WORDS, all_branches
 from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.programs.compare import Outcome
+from pfnlab.units import number_of
 
 #: How many files and words are listed.
 _LISTED = 6
@@ -28,14 +29,12 @@ def outcome(state: State) -> Outcome:
 
 def headline(state: State) -> str:
     """``500 programs, 0 differences``."""
-    programs = f"{state.next} program{'s' * (state.next != 1)}"
-    return f"{programs}, {state.different} difference{'s' * (state.different != 1)}"
+    return f"{number_of(state.next, 'program')}, {number_of(state.different, 'difference')}"
 
 
 def progress(state: State, rate: float) -> str:
     """The one line a campaign shows while it runs."""
-    known = len(state.findings)
-    findings = f" ({known} finding{'s' * (known != 1)})" if known else ""
+    findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
     return f"{headline(state)}{findings}, {rate:.0f}/s"
 
 
@@ -48,11 +47,10 @@ def summary(state: State, *, watched: bool) -> str:
     for key, known in state.findings.items():
         smallest = "" if known.minimal else ", not the smallest there is"
         where = known.folder or key
-        lines.append(
-            f"  finding {where}: {known.says}; met {known.met} times, {known.operations} operations{smallest}"
-        )
+        size = number_of(known.operations, "operation")
+        lines.append(f"  finding {where}: {known.says}; met {number_of(known.met, 'time')}, {size}{smallest}")
     for one in state.unstable:
-        lines.append(f"  unstable, {one.shown} of {one.runs} runs of {one.program}: {one.says}")
+        lines.append(f"  unstable, {one.shown} of {number_of(one.runs, 'run')} of {one.program}: {one.says}")
     if state.undecided:
         reasons = Counter(state.reasons).most_common(_LISTED)
         said = "; ".join(f"{reason} ({times})" for reason, times in reasons)

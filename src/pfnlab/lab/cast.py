@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Protocol
 
 from pfnlab.errors import LostGuest
+from pfnlab.units import number_of
 
 _MARGIN = 20.0
 _BEGUN = "r 0 0 begun"
@@ -164,7 +165,7 @@ class Cast:
             elif kind == "error":
                 raise LostGuest(f"the guest did not understand {text!r}: {rest}")
         if len(answers) < len(lines):
-            raise LostGuest(f"the guest answered {len(answers)} of {len(lines)} operations")
+            raise LostGuest(f"the guest answered {len(answers)} of {number_of(len(lines), 'operation')}")
         return answers
 
 

@@ -20,8 +20,8 @@ from pfnlab.policies.known import Held
 from pfnlab.programs.load import load_program
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program, is_held
-from pfnlab.report.plural import counted as in_words
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
+from pfnlab.units import number_of
 
 #: How many random programs there are unless somebody asks for more, and with which seed.
 PROGRAMS, SEED = 300, 7
@@ -137,7 +137,7 @@ class Pair:
         for at, one in enumerate(self.differences):
             met = state.findings[one.signature.key].met
             if met:
-                self.differences[at] = _shown_by(one, in_words(met, "random program"))
+                self.differences[at] = _shown_by(one, number_of(met, "random program"))
         for found in campaign.found:
             self._add(Difference(found.signature, (found.origin,), found.program, found.runs))
         for seen in state.unstable:

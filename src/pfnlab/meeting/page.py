@@ -14,7 +14,7 @@ from pfnlab.programs.observation import Run
 from pfnlab.programs.printer import format_program
 from pfnlab.report import markdown
 from pfnlab.report.cells import cell
-from pfnlab.report.plural import counted
+from pfnlab.units import number_of
 
 #: How many fields of one program are shown, and how many titles.
 _SHOWN, _TITLES = 6, 40
@@ -77,12 +77,12 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
     yield from (f"- {kernel}" for kernel in kernels)
     yield ""
     yield held_table(meeting.held)
-    compared = f"{counted(meeting.programs, 'program')}, {counted(meeting.steps, 'step')}"
+    compared = f"{number_of(meeting.programs, 'program')}, {number_of(meeting.steps, 'step')}"
     if not meeting.differs:
         yield f"No difference in {compared}."
     else:
         yield (
-            f"{counted(len(meeting.found) + len(meeting.unstable), 'difference')} in {compared}, "
+            f"{number_of(len(meeting.found) + len(meeting.unstable), 'difference')} in {compared}, "
             f"{meeting.unexplained} unexplained."
         )
     by_size = sorted(meeting.found, key=lambda found: len(found.difference.program.ops))
@@ -124,7 +124,7 @@ def _difference(number: int, found: Explained) -> Iterator[str]:
     for field in fields[:_SHOWN]:
         yield from _field(field, difference.runs)
     if len(fields) > _SHOWN:
-        yield f"- and {counted(len(fields) - _SHOWN, 'field')} more"
+        yield f"- and {number_of(len(fields) - _SHOWN, 'field')} more"
     yield from (f"- {run.machine} was lost: {run.lost}" for run in difference.runs if run.lost is not None)
     some = difference.shown_by[:4]
     more = len(difference.shown_by) - len(some)

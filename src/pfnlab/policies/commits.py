@@ -94,10 +94,11 @@ def _all() -> Iterator[tuple[str, str, Switch | Era]]:
 
 
 def _found(text: str) -> list[tuple[str, str, Switch | Era]]:
-    return [one for one in _all() if _same(one[0], text)]
+    return [one for one in _all() if same_commit(one[0], text)]
 
 
-def _same(commit: str, text: str) -> bool:
+def same_commit(commit: str, text: str) -> bool:
+    """Whether two ways to write a commit, one perhaps shorter, may mean the same."""
     return commit.startswith(text) or text.startswith(commit)
 
 
@@ -106,7 +107,7 @@ def _changed(profile: Profile, text: str, *, wanted: bool) -> Profile:
         raise Misuse(f"{text!r} is no commit: write 7 to 40 digits of it, as in without=04c35ab3bdae")
     found = _found(text)
     for commit, reason in NO_SWITCH.items():
-        if not found and _same(commit, text):
+        if not found and same_commit(commit, text):
             raise Misuse(f"commit {text} has no switch ({reason}): leave it out")
     if not found:
         raise Misuse(

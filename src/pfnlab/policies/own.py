@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from pfnlab.errors import Misuse, PolicyError
+from pfnlab.files import MOST_WRITTEN, check_regular
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.walker import WalkerPolicy
@@ -67,11 +68,7 @@ def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     :raises Misuse: there is no such file, or it is for another seam
     :raises PolicyError: the file cannot be run, has no policy or several, or its policy forgets a method
     """
-    try:
-        changed = Path(path).stat().st_mtime_ns
-    except (OSError, ValueError) as trouble:
-        reason = getattr(trouble, "strerror", None) or str(trouble)
-        raise Misuse(f"{path} cannot be read: {reason}") from None
+    changed = check_regular(Path(path), "policy", MOST_WRITTEN).st_mtime_ns
     policy = _load(path, changed)
     if seam is not None and policy.seam != seam:
         raise Misuse(f"{path} is no {seam}: its class has the methods of a {policy.seam}")

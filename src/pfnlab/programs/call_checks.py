@@ -128,7 +128,7 @@ class CallChecks(Names):
             part = Span("part", *call.driver.part)
             forwards(part, "driver")
             if part.end > call.source.pages:
-                raise Wrong(f"the mapping is {call.source.pages} pages: write a smaller part", "driver")
+                raise Wrong(f"the mapping is {page_count(call.source.pages)}: write a smaller part", "driver")
         if not call.shared and call.driver.how in SHARED_ONLY:
             raise Wrong("a private mapping filled on fault stops the kernel: write `shared`", "sharing")
 
@@ -191,7 +191,8 @@ class CallChecks(Names):
         forwards(call.span, "source")
         if call.span.end > device.pages:
             pages = device.pages
-            raise Wrong(f"{device.name} is {pages} pages: write {device.name}[0:{pages}] at most", "source")
+            most = f"{device.name}[0:{pages}]"
+            raise Wrong(f"{device.name} is {page_count(pages)}: write {most} at most", "source")
 
     def _device_via(self, source: Span, via: str) -> None:
         device = self.devices.get(source.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pfnlab.errors import ProgramError
+from pfnlab.files import Unreadable, read_bytes
 from pfnlab.programs.ops import Program
 from pfnlab.programs.text import parse
 from pfnlab.programs.words import MAX_BYTES, TOO_LARGE
@@ -16,6 +17,14 @@ def load_program(path: str | Path) -> Program:
     :raises ProgramError: the file cannot be read, or is no correct program
     """
     return load_bytes(_read(Path(path)), str(path))
+
+
+def read_program_text(path: Path) -> str:
+    """The text of the file at *path*, whatever it is the text of.
+
+    :raises ProgramError: the file cannot be read, or is no text
+    """
+    return _decode(_read(path), str(path))
 
 
 def load_bytes(content: bytes, source: str = "<program>") -> Program:
@@ -39,18 +48,10 @@ def load_text(text: str, source: str = "<program>") -> Program:
 
 
 def _read(path: Path) -> bytes:
-    """The content of the file, at most one byte more than a program may have."""
-    source = str(path)
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ProgramError("there is no such file: check the path", source=source) from None
-    except IsADirectoryError:
-        raise ProgramError("this is a directory: name a program file in it", source=source) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ProgramError(f"the file cannot be read: {reason}", source=source) from None
+        return read_bytes(path, "program", MAX_BYTES)
+    except Unreadable as trouble:
+        raise ProgramError(trouble.reason, source=str(path)) from None
 
 
 def _decode(content: bytes, source: str) -> str:

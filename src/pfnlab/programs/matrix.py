@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.files import MOST_RECORDED, read_bytes
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.policies.profiles import PROFILES
@@ -29,6 +30,7 @@ from pfnlab.programs.recorded import Observed, Recorded, translate, window_pages
 from pfnlab.programs.recorded_order import Ordered
 from pfnlab.programs.recorded_races import Raced
 from pfnlab.programs.recorded_verbs import Waiting, task_name
+from pfnlab.units import number_of
 
 #: The PAT slot each mode uses with full PAT, as recordings name it.
 _SLOTS = {"WB": 0, "WC": 1, "UC-": 2, "UC": 3, "WP": 5, "WT": 7}
@@ -59,7 +61,7 @@ class MatrixResult:
 def predict_files(paths: Sequence[Path]) -> MatrixResult:
     """Predict every case of every file.
 
-    :raises Misuse: a file cannot be read or a line is no recording
+    :raises Misuse: a file cannot be read, holds no cases, or a line is no recording
     """
     result = MatrixResult()
     for path in paths:
@@ -79,10 +81,7 @@ _KINDS: dict[bytes, type[Recorded] | type[Ordered] | type[Raced]] = {
 
 
 def _read(path: Path) -> list[Recorded | Ordered | Raced]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise Misuse(f"{path}: cannot be read: {error.strerror}") from None
+    lines = read_bytes(path, "recording", MOST_RECORDED).splitlines()
     decoders = {start: msgspec.json.Decoder(kind) for start, kind in _KINDS.items()}
     rows: list[Recorded | Ordered | Raced] = []
     for number, line in enumerate(lines, 1):
@@ -96,6 +95,8 @@ def _read(path: Path) -> list[Recorded | Ordered | Raced]:
             known = ", ".join(PROFILES)
             raise Misuse(f"{path}:{number}: kernel {row.kernel_release} has no profile: there are {known}")
         rows.append(row)
+    if not rows:
+        raise Misuse(f"{path} holds no cases: is it the right file?")
     return rows
 
 
@@ -179,7 +180,8 @@ def _misses(program: Program, row: Recorded, spent: set[str], memory: dict[int, 
                     f"{what} recorded {recorded!r}, predicted {predicted!r}"
                 )
     if len(row.obs) != len(run.steps):
-        yield f"wrong {row.case} on {row.series}: {len(row.obs)} observations, {len(run.steps)} predicted"
+        there = number_of(len(row.obs), "observation")
+        yield f"wrong {row.case} on {row.series}: {there}, {len(run.steps)} predicted"
 
 
 def _in_window(program: Program, steps: tuple[Step, ...]) -> Iterable[Step]:

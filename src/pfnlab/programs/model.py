@@ -15,7 +15,7 @@ from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.walker import Walkers
 from pfnlab.policies.boot import boot, guards_of
-from pfnlab.policies.commits import check_asked, with_commit, with_tracker, without_commit
+from pfnlab.policies.commits import check_asked, same_commit, with_commit, with_tracker, without_commit
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.guard import Guard, check_deterministic
@@ -195,11 +195,23 @@ def _profile(spec: str) -> Profile:
             "and exact versions of them such as 6.1.176 or 7.3-rc7"
         )
     profile = profile_of(version)
-    for change in changes:
+    for at, change in enumerate(changes):
+        _check_once(change, changes[:at])
         profile = _changed(profile, change)
     written = [change.partition("=") for change in changes]
     check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
     return profile
+
+
+def _check_once(change: str, before: Sequence[str]) -> None:
+    """Refuse to say again what a seam, a switch or a commit is to be: only one of the two could hold."""
+    name, _, value = change.partition("=")
+    for earlier in before:
+        other, _, there = earlier.partition("=")
+        commits = {name, other} <= {"with", "without"}
+        if same_commit(there, value) if commits else name == other:
+            which = "a commit" if commits else name
+            raise Misuse(f"{which} is named twice, by {earlier} and {change}: leave one out")
 
 
 def _changed(profile: Profile, change: str) -> Profile:

@@ -12,6 +12,7 @@ from pfnlab.programs.observation import Step
 from pfnlab.programs.printer import op_lines
 from pfnlab.report.markdown import code
 from pfnlab.report.searches import searched
+from pfnlab.units import number_of
 
 _HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 
@@ -52,8 +53,8 @@ def property_is(machine: str, name: str, predicted: str, scope: str = "standard"
     def ask() -> Seen:
         (answer,) = (one for one in searched(machine, scope).answers if one.name == name)
         shown = f"{name} {answer.verdict}"
-        if answer.schedule:
-            shown += f" by {answer.length} turns"
+        if answer.schedule and answer.length is not None:
+            shown += f" by {number_of(answer.length, 'turn')}"
         elif answer.program is not None:
             shown += f" by {code(op_lines(answer.program))}"
         return Seen(machine, f"`{name}` in the scope `{scope}`", shown, answer.verdict == predicted)

@@ -16,6 +16,9 @@ HAPPENED = frozenset({"value", "log", "flushes", "events"})
 #: What those say when nothing happened.
 QUIET: tuple[tuple[str, ...], ...] = ((), ("?",), ("0",))
 
+#: What stands behind a book entry that nobody maps.
+LEAKED = "LEAKED"
+
 #: What a cell says when there is nothing, and when the machine's channel could not look.
 NOTHING = "-"
 NOT_SEEN = "?"
@@ -75,7 +78,7 @@ def _overlap(entry: BookEntry, vma: VmaSeen) -> bool:
 
 
 def _book_line(entry: BookEntry, step: Step) -> str:
-    return f"{entry}  LEAKED" if is_leaked(entry, step) else str(entry)
+    return f"{entry}  {LEAKED}" if is_leaked(entry, step) else str(entry)
 
 
 def _lines(seen: tuple[str, ...] | None) -> tuple[str, ...]:

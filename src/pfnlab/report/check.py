@@ -15,6 +15,7 @@ from pfnlab.programs.layout import format_text
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import format_program, op_lines
+from pfnlab.units import number_of
 
 #: The value of ``format``.
 FORMAT = "pfnlab-check/1"
@@ -75,10 +76,10 @@ def _answer_item(answer: Answer, confirmed: dict[str, str] | None) -> dict[str, 
 
 def check_lines(checked: Checked, confirmed: dict[str, dict[str, str]] | None = None) -> Iterator[str]:
     """The report as lines: what was searched, the verdicts, what was worth nothing."""
-    yield f"{checked.machine}, scope {checked.scope}: at most {checked.depth} operations"
+    yield f"{checked.machine}, scope {checked.scope}: at most {number_of(checked.depth, 'operation')}"
     yield (
-        f"{checked.states:,} states, {checked.transitions:,} steps, {checked.seconds:.1f} s "
-        f"({checked.rate:,.0f} states/s)"
+        f"{number_of(checked.states, 'state')}, {number_of(checked.transitions, 'step')}, "
+        f"{checked.seconds:.1f} s ({checked.rate:,.0f} states/s)"
     )
     yield ""
     width = max(len(one.name) for one in checked.answers)
@@ -119,10 +120,10 @@ def differ_object(machines: Sequence[ModelMachine], scope: Scope, found: Compare
 def differ_lines(machines: Sequence[ModelMachine], scope: Scope, found: Compared) -> Iterator[str]:
     """What a difference search came to, before the program's runs."""
     names = " and ".join(f"model:{machine.spec}" for machine in machines)
-    yield f"{names}, scope {scope.name}: {found.states:,} states, {found.seconds:.1f} s"
+    yield f"{names}, scope {scope.name}: {number_of(found.states, 'state')}, {found.seconds:.1f} s"
     if found.difference is None:
         word = "do the same" if found.complete else "did the same as far as the search came"
-        yield f"they {word} in every sequence of at most {found.depth} operations"
+        yield f"they {word} in every sequence of at most {number_of(found.depth, 'operation')}"
     else:
         yield f"they part in {', '.join(found.difference.fields)}"
         yield ""

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import LostGuest, Misuse
+from pfnlab.files import MOST_RECORDED, Missing, read_bytes
 from pfnlab.policies.releases import version_key
 from pfnlab.programs.compare import Difference, differences
 from pfnlab.programs.form import program_hash
@@ -61,10 +62,10 @@ def read_golden(path: Path) -> Golden | None:
     :raises Misuse: the file cannot be read or is no golden
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Golden)
-    except FileNotFoundError:
+        return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=Golden)
+    except Missing:
         return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as trouble:
+    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
         raise Misuse(f"{path} is no golden: {trouble}; remove it and promote again") from trouble
 
 

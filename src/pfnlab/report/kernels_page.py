@@ -21,7 +21,7 @@ from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.observation import Run
 from pfnlab.programs.ops import Program
 from pfnlab.report import markdown
-from pfnlab.report.plural import counted
+from pfnlab.units import number_of
 
 #: How many programs that tell two kernels apart are named, and how many titles.
 _NAMED, _TITLES = 6, 8
@@ -61,10 +61,10 @@ def total(kernels: Sequence[Known]) -> str:
     held = [one for kernel in kernels for name, one in kernel.held.items() if name != "orders"]
     ordered = sum(kernel.held["orders"].steps for kernel in kernels if "orders" in kernel.held)
     return (
-        f"{counted(len(kernels), 'kernel')} of {len({one.version for one in kernels})} versions: "
-        f"{counted(sum(one.programs for one in held), 'program')} compared, "
-        f"{counted(sum(one.steps for one in held), 'step')} ({ordered:,} with the order of calls), "
-        f"{counted(sum(one.differences for one in held), 'difference')}, "
+        f"{number_of(len(kernels), 'kernel')} of {len({one.version for one in kernels})} versions: "
+        f"{number_of(sum(one.programs for one in held), 'program')} compared, "
+        f"{number_of(sum(one.steps for one in held), 'step')} ({ordered:,} with the order of calls), "
+        f"{number_of(sum(one.differences for one in held), 'difference')}, "
         f"{sum(one.unexplained for one in held)} unexplained."
     )
 
@@ -102,7 +102,7 @@ def _pair(one: Known, other: Known, litmus: Mapping[str, Program]) -> Iterator[s
     yield f"### {one.version} to {other.version}\n"
     if not changes:
         programs = min(sum(held.programs for held in kernel.held.values()) for kernel in (one, other))
-        yield f"No difference in {counted(programs, 'program')}: both have the same rules."
+        yield f"No difference in {number_of(programs, 'program')}: both have the same rules."
     else:
         apart = _telling(one.version, other.version, litmus)
         yield "\n".join(f"- `{change}`: {source_of(change, other.version)}" for change in changes)
@@ -112,7 +112,7 @@ def _pair(one: Known, other: Known, litmus: Mapping[str, Program]) -> Iterator[s
             yield f"\nShown by {named}{more}."
     if one.series == other.series and other.titles:
         # A title says in which release it came; what an older neighbour had already is left out.
-        yield f"\n{counted(len(other.titles), 'commit')} of stable releases touch the area:\n"
+        yield f"\n{number_of(len(other.titles), 'commit')} of stable releases touch the area:\n"
         yield "\n".join(f"- {title}" for title in other.titles[:_TITLES])
         if len(other.titles) > _TITLES:
             yield f"- and {len(other.titles) - _TITLES} more"

@@ -22,7 +22,7 @@ FORMAT = "pfnlab-run/1"
 def run_object(name: str, program_hash: str, runs: Sequence[Run], verdict: Verdict) -> dict[str, Any]:
     """The object for one program.
 
-    :param name: what the program is called: its file without folder and ending
+    :param name: what the program is called: its file without folder and ending, where no other is called so
     """
     return {
         "format": FORMAT,

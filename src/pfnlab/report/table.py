@@ -3,13 +3,14 @@
 Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown
 when they changed since the step before or differ between machines, and the book while anything is
 reserved. Where machines differ, a cell that
-is not as the first machine's is lit, and without colours the row ends in ``<``.
+is not as the first machine's is lit, and without colours the row ends in ``<``. Where the terminal is too
+narrow for all machines they stand in blocks below each other, each with all rows.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rich.text import Text
@@ -18,15 +19,21 @@ from pfnlab.programs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.driver_calls import Ioremap
 from pfnlab.programs.observation import Run, Step
 from pfnlab.programs.ops import Program, uses_vfio
-from pfnlab.report.cells import HAPPENED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
+from pfnlab.report.cells import HAPPENED, LEAKED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
 from pfnlab.report.verdict import verdict_lines
 
 #: Styles by what they mark.
 HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
 
-#: Space between columns, and what a column is never squeezed below.
+#: Space between columns, what a column is never squeezed below, and below what it rather moves to a block
+#: of its own.
 GAP = 3
 NARROWEST = 12
+READABLE = 16
+
+#: What rows end in that differ, and what is said of the marks where they were used.
+MARK = "<"
+LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the first machine"}
 
 
 class Row(NamedTuple):
@@ -46,6 +53,7 @@ def render(
     runs: Sequence[Run],
     verdict: Verdict,
     *,
+    name: str = "",
     width: int = 100,
     steps: bool = False,
     trace: bool = False,
@@ -53,6 +61,7 @@ def render(
 ) -> Text:
     """The whole report on one program.
 
+    :param name: what tells the program from others that are shown with it
     :param width: columns of the terminal; long cells are wrapped to stay within it
     :param steps: show VMAs, what is tracked, page-table entries and flushes too
     :param trace: show the order of kernel calls as well
@@ -63,19 +72,33 @@ def render(
     kept = any(uses_vfio(op.call) or isinstance(op.call, Ioremap) for op in program.ops)
     rows += step_rows(runs, verdict, fields, kept=kept)
     text = Text()
-    for line in (program.title, program.asks):
-        if line:
-            text.append(line + "\n", HEAD if line == program.title else OP)
+    for line, style in ((": ".join(filter(None, (name, program.title))), HEAD), (program.asks, OP)):
+        _paragraph(text, line, width, style)
     text.append("\n")
-    _lay_out(text, rows, width, marks)
-    text.append("\n")
+    label = max(len(row.label) for row in rows)
+    inner = width - (len(MARK) + 1 if marks else 0)
+    for block in blocks(label, _natural(rows), inner):
+        _lay_out(text, [_of_block(row, block) for row in rows], inner, marks)
+        text.append("\n")
+    _paragraph(text, "; ".join(_legend(rows, marks)), width, OP)
     for said in verdict_lines(runs, verdict, width):
         text.append(said.text + "\n", {"bad": FAILED, "lit": LIT}.get(said.tone, OP))
     hidden = {found.field for found in verdict.differences} - {"result", *fields}
     if hidden:
         option = "--trace" if "events" in hidden else "--steps"
-        text.append(f"{option} shows {', '.join(sorted(hidden))}\n")
+        _paragraph(text, f"{option} shows {', '.join(sorted(hidden))}", width, OP)
     return text
+
+
+def _paragraph(text: Text, line: str, width: int, style: str) -> None:
+    for piece in textwrap.wrap(line, max(width, 20), subsequent_indent="  ", break_on_hyphens=False):
+        text.append(piece + "\n", style)
+
+
+def _legend(rows: Sequence[Row], marks: bool) -> Iterator[str]:
+    used = {LEAKED: any(line.endswith(LEAKED) for row in rows for cell in row.cells for line in cell)}
+    used[MARK] = marks and any(row.lit for row in rows)
+    return (f"{mark}: {says}" for mark, says in LEGEND.items() if used[mark])
 
 
 def step_rows(
@@ -142,11 +165,36 @@ def _changed(seen: Sequence[Step | None], before: Sequence[Step | None], field: 
     return False
 
 
+def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
+    """Which columns stand side by side: all, or as few blocks below each other as are readable.
+
+    :param natural: what each column would take
+    """
+    label = min(label, max(width // 3, NARROWEST))
+    each = len(natural)
+    for count in range(1, len(natural) + 1):
+        each = -(-len(natural) // count)
+        least = (
+            sum(GAP + min(one, READABLE) for one in natural[at : at + each])
+            for at in range(0, len(natural), each)
+        )
+        if label + max(least) <= width:
+            break
+    return [range(at, min(at + each, len(natural))) for at in range(0, len(natural), each)]
+
+
+def _natural(rows: Sequence[Row]) -> list[int]:
+    machines = range(len(rows[0].cells))
+    return [max(len(line) for row in rows for line in (*row.cells[m], "")) for m in machines]
+
+
+def _of_block(row: Row, block: range) -> Row:
+    lit = frozenset(index - block.start for index in row.lit if index in block)
+    return row._replace(cells=row.cells[block.start : block.stop], lit=lit)
+
+
 def _lay_out(text: Text, rows: Sequence[Row], width: int, marks: bool) -> None:
-    machines = len(rows[0].cells)
-    label = max(len(row.label) for row in rows)
-    natural = [max(len(line) for row in rows for line in (*row.cells[m], "")) for m in range(machines)]
-    label, columns = fit(label, natural, width - (2 if marks else 0))
+    label, columns = fit(max(len(row.label) for row in rows), _natural(rows), width)
     for row in rows:
         _lay_out_row(text, row, label, columns, marks)
 
@@ -182,7 +230,7 @@ def _lay_out_row(text: Text, row: Row, label: int, columns: Sequence[int], marks
             line.append(piece, LIT if index in row.lit else row.style)
             line.append(" " * (columns[index] - len(piece)))
         if marks and row.lit and height == 0:
-            line.append(" <")
+            line.append(f" {MARK}")
         line.rstrip()
         text.append(line)
         text.append("\n")

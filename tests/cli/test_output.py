@@ -1,0 +1,158 @@
+"""Output that cannot be written, and files: one line and a code, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from asking import Ask
+
+COMMAND = [sys.executable, "-c", "from pfnlab.cli import main; main()"]
+STORY = str(Path(__file__).parents[2] / "litmus" / "munmap-middle.pfn")
+RECORDED = str(Path(__file__).parents[1] / "recorded" / "cases.jsonl")
+
+
+def into(device: str, *words: str, unbuffered: str = "") -> tuple[int, str]:
+    """The code and the error output of a command whose output goes to *device*."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path(device).open("wb") as out:
+        ended = subprocess.run(
+            [*COMMAND, *words], stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, env=environment
+        )
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("run", "--help"),
+        ("run", STORY),
+        ("run", STORY, "--json"),
+        ("matrix", RECORDED, "--json"),
+        ("policies",),
+        ("policies", "matrix", "--depth", "1"),
+    ],
+)
+def test_a_full_disk_is_one_line(words: tuple[str, ...], unbuffered: str) -> None:
+    """The output is lost, and nothing is known to be wrong: 3."""
+    answer = into("/dev/full", *words, unbuffered=unbuffered)
+
+    assert (3, "pfnlab: standard output cannot be written: No space left on device\n") == answer
+
+
+def test_a_closed_output_is_one_line() -> None:
+    """A file that is opened later would be taken for the output."""
+    ended = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "--version"], capture_output=True, text=True, timeout=60
+    )
+
+    said = "pfnlab: standard output is closed: write > /dev/null to see nothing\n"
+    assert (3, said) == (ended.returncode, ended.stderr)
+
+
+def test_errors_that_cannot_be_said_keep_their_code() -> None:
+    """Misuse stays misuse where nobody can be told."""
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([*COMMAND, "run", "/no/such/file"], stderr=full, timeout=60)
+
+    assert 2 == ended.returncode
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "kept"), 3, "kept cannot be written: No space"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 3, "a file cannot be written: Disk quota exceeded"),
+        (OSError(errno.EIO, "Input/output error", "kept"), 3, "kept cannot be read or written: Input"),
+        (OSError(errno.EBADF, "Bad file descriptor"), 4, "this is a defect of pfnlab"),
+    ],
+)
+def test_a_disk_that_is_full_or_fails_is_no_defect(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, trouble: OSError, code: int, says: str
+) -> None:
+    """Wherever it happens; what else the system refuses is ours."""
+
+    def fail() -> int:
+        raise trouble
+
+    monkeypatch.setattr("pfnlab.cli.policies.list_policies", fail)
+
+    answer = ask("policies")
+
+    assert (code, code == 4) == (answer.code, "Traceback" in answer.err)
+    assert says in answer.err
+
+
+@pytest.mark.parametrize("verb", [("run",), ("fmt",), ("matrix",), ("check", "--scope")])
+def test_a_file_without_an_end_is_misuse(ask: Ask, verb: tuple[str, ...]) -> None:
+    """Instead of being read for ever."""
+    answer = ask(*verb, "/dev/zero")
+
+    assert (2, 1) == (answer.code, len(answer.err.splitlines()))
+    assert "/dev/zero: this is a device" in answer.err
+
+
+def test_a_state_without_an_end_is_misuse(ask: Ask) -> None:
+    """The same for what fuzz goes on from."""
+    answer = ask("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--resume", "/dev/zero")
+
+    assert (2, "pfnlab: /dev/zero: this is a device: name a campaign file\n") == (answer.code, answer.err)
+
+
+def test_a_policy_without_an_end_is_misuse(ask: Ask, tmp_path: Path) -> None:
+    """The same for a policy, which is run as a module."""
+    (tmp_path / "zero.py").symlink_to("/dev/zero")
+
+    answer = ask("run", STORY, "--policy", tmp_path / "zero.py")
+
+    assert (2, f"pfnlab: {tmp_path}/zero.py: this is a device: name a policy file\n") == (
+        answer.code,
+        answer.err,
+    )
+
+
+def test_standard_input_without_an_end_is_misuse() -> None:
+    """fmt reads no more of it than a program may have."""
+    with Path("/dev/zero").open("rb") as zero:
+        ended = subprocess.run([*COMMAND, "fmt", "-"], stdin=zero, capture_output=True, text=True, timeout=60)
+
+    assert (2, "pfnlab: -: a program is at most 1 MiB, this is larger: is it the right file?\n") == (
+        ended.returncode,
+        ended.stderr,
+    )
+
+
+@pytest.mark.parametrize("verb", ["run", "fmt --check"])
+def test_a_process_substitution_is_a_file(verb: str) -> None:
+    """A pipe that ends is read to its end."""
+    command = f'"$0" "$1" "$2" {verb} <(sleep 0.1; cat {STORY})'
+
+    ended = subprocess.run(["bash", "-c", command, *COMMAND], capture_output=True, text=True, timeout=60)
+
+    assert (0, "") == (ended.returncode, ended.stderr)
+
+
+def test_fmt_does_not_write_into_a_pipe() -> None:
+    """Nobody reads there what it would write."""
+    command = f'"$0" "$1" "$2" fmt <(cat {STORY}; echo)'
+
+    ended = subprocess.run(["bash", "-c", command, *COMMAND], capture_output=True, text=True, timeout=60)
+
+    assert 2 == ended.returncode
+    assert "this is a pipe: a program has to be a file here" in ended.stderr
+
+
+def test_a_recording_without_cases_is_misuse(ask: Ask, tmp_path: Path) -> None:
+    """Nothing predicted is nothing right, also beside files that have cases."""
+    (tmp_path / "none.jsonl").write_text("\n\n")
+
+    answer = ask("matrix", tmp_path / "none.jsonl")
+
+    assert (2, "") == (answer.code, answer.out)
+    assert f"{tmp_path}/none.jsonl holds no cases" in answer.err

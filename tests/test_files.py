@@ -1,0 +1,153 @@
+"""Files that users name: what is read, what is refused, and that nothing is read for ever."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from pfnlab import files
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.files import Missing, Unreadable, cannot_write, check_regular, read_bytes, read_text
+
+MIB = 1 << 20
+
+
+def refusal(path: Path, most: int = MIB) -> str:
+    """Why a scope is not read, without the file's name."""
+    with pytest.raises(Unreadable) as refused:
+        read_bytes(path, "scope", most)
+    assert str(refused.value) == f"{path}: {refused.value.reason}"
+    return refused.value.reason
+
+
+def test_a_file_is_read_whole(tmp_path: Path) -> None:
+    """Up to the last byte it may have."""
+    path = tmp_path / "full"
+    path.write_bytes(b"x" * MIB)
+
+    content = read_bytes(path, "scope", MIB)
+
+    assert b"x" * MIB == content
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    """One byte more is too much."""
+    path = tmp_path / "full"
+    path.write_bytes(b"x" * (MIB + 1))
+
+    assert "a scope is at most 1 MiB, this is larger: is it the right file?" == refusal(path)
+
+
+def test_a_file_that_does_not_say_its_size_is_bounded() -> None:
+    """Files of /proc have size 0, whatever comes out of them."""
+    assert "is it the right file?" in refusal(Path("/proc/self/maps"), 0)
+
+
+def test_a_device_is_refused() -> None:
+    """/dev/zero never ends."""
+    assert "this is a device: name a scope file" == refusal(Path("/dev/zero"))
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    """It is named as what it is."""
+    assert "this is a directory: name a scope file in it" == refusal(tmp_path)
+
+
+def test_a_missing_file_has_its_own_error(tmp_path: Path) -> None:
+    """Where a file may be missing that can be told from one that cannot be read."""
+    with pytest.raises(Missing, match="there is no such file"):
+        read_bytes(tmp_path / "none", "scope", MIB)
+
+
+def test_a_name_that_cannot_be_one_is_refused() -> None:
+    """A NUL byte is in no file's name."""
+    assert "cannot be read" in refusal(Path("a\0b"))
+
+
+def test_a_pipe_without_a_writer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may ever open its other end."""
+    monkeypatch.setattr(files, "NO_WRITER", 0.01)
+    os.mkfifo(tmp_path / "pipe")
+
+    assert "nobody writes into this pipe: name a file" == refusal(tmp_path / "pipe")
+
+
+def test_a_pipe_whose_writer_is_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other end is open, and nothing comes."""
+    monkeypatch.setattr(files, "SILENT", 0.01)
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(tmp_path / "pipe", os.O_WRONLY)
+
+    reason = refusal(tmp_path / "pipe")
+
+    assert "nobody writes into this pipe: name a file" == reason
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    """A writer that comes later and writes piece by piece, as in a process substitution."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as out:
+            for piece in (b"one ", b"two ", b"x" * 200_000):
+                out.write(piece)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    content = read_bytes(path, "scope", MIB)
+    writer.join()
+
+    assert b"one two " + b"x" * 200_000 == content
+
+
+def test_a_pipe_that_does_not_end_is_bounded() -> None:
+    """What it holds by then is not kept reading."""
+    read, write = os.pipe()
+    os.write(write, b"x" * 100)
+
+    reason = refusal(Path(f"/dev/fd/{read}"), 10)
+
+    assert "is it the right file?" in reason
+    os.close(read)
+    os.close(write)
+
+
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Instead of an error of the codec."""
+    (tmp_path / "odd").write_bytes(b"\xff")
+
+    with pytest.raises(Unreadable, match="this is not UTF-8"):
+        read_text(tmp_path / "odd", "scope")
+
+
+def test_what_others_open_has_to_be_a_file(tmp_path: Path) -> None:
+    """A pipe can be read once, and opening it may wait."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(Unreadable, match="this is a pipe: a policy has to be a file here"):
+        check_regular(tmp_path / "pipe", "policy")
+
+
+@pytest.mark.parametrize(
+    ("number", "family"),
+    [
+        (errno.ENOSPC, Undecided),
+        (errno.EDQUOT, Undecided),
+        (errno.EIO, Undecided),
+        (errno.EACCES, Misuse),
+        (errno.ENOENT, Misuse),
+    ],
+)
+def test_a_full_disk_is_no_misuse(number: int, family: type[Exception]) -> None:
+    """Nothing wrong was asked for; a file that may not be written was."""
+    said = cannot_write(Path("x"), OSError(number, "no"), "name another file")
+
+    assert (family, "x cannot be written: no; name another file") == (type(said), str(said))

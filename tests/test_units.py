@@ -1,0 +1,20 @@
+"""Counts in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.units import number_of
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 steps"), (1, "1 step"), (2, "2 steps"), (1200, "1,200 steps")]
+)
+def test_a_count_agrees_with_its_noun(number: int, said: str) -> None:
+    """One is singular, thousands are told apart."""
+    assert said == number_of(number, "step")
+
+
+def test_a_plural_of_its_own() -> None:
+    """Where an s is not enough."""
+    assert ("1 search", "2 searches") == tuple(number_of(one, "search", "searches") for one in (1, 2))
