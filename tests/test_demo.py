@@ -1,102 +1,134 @@
-"""`make demo`: as wide as the terminal it is seen on, although it goes through a file."""
+"""``make demo``: one story, whatever the archive offers, as wide as the terminal it is seen on."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import shutil
-import struct
 import subprocess
-import termios
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tooling
 
-MAKEFILE = Path(__file__).parents[1] / "Makefile"
+from pfnlab.errors import Undecided
+from pfnlab.lab.offers import Role
 
-#: Stands for the command, and says how wide it was told to be.
-PFNLAB = """#!/bin/sh
-echo "width [$COLUMNS]"
-echo "differ: model:6.1, qemu:6.1 |"
-echo "  model:7.2, qemu:7.2"
-echo "as expected"
-exit ${CODE:-1}
+demo = tooling.demo()
+
+TOLD = """step 1 ok
+differ: model:6.1, qemu:6.1 |
+  model:7.3, qemu:7.3
+  step 1 a = mmap: vmas
 """
+OTHER = TOLD.replace("model:6.1, qemu:6.1 |\n  model:7.3", "model:6.1 | qemu:6.1,\n  model:7.3")
+KNOWN = [Role("6.1.192", "known"), Role("6.12.117", "known"), Role("7.3.4", "known")]
+
+
+class Shown:
+    """Stands for the command: what it was asked, and what it answers."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        self.text, self.code = text, code
+        self.words: list[str] = []
+        self.width = ""
+
+    def __call__(
+        self, words: list[str], *, env: dict[str, str], **_: object
+    ) -> subprocess.CompletedProcess[str]:
+        self.words, self.width = words, env["COLUMNS"]
+        return subprocess.CompletedProcess(words, self.code, self.text)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the demo can be made, without a kernel and without installing anything."""
-    shutil.copy(MAKEFILE, tmp_path)
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    command = tmp_path / ".venv" / "bin" / "pfnlab"
-    command.write_text(PFNLAB)
-    command.chmod(0o755)
-    for done in ("pyproject.toml", ".venv/.demo"):
-        (tmp_path / done).touch()
-    return tmp_path
+def archive(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What can be had, to be set; nothing is asked for."""
+    now = SimpleNamespace(roles=KNOWN, trouble=None, shown=Shown(TOLD))
+
+    def lists(**_: object) -> None:
+        if now.trouble:
+            raise now.trouble
+
+    monkeypatch.setattr(demo, "read_lists", lists)
+    monkeypatch.setattr(demo, "offered", lambda: ())
+    monkeypatch.setattr(demo, "cached_versions", lambda: ())
+    monkeypatch.setattr(demo, "roles_for", lambda offers, cached: now.roles)
+    monkeypatch.setattr(demo.subprocess, "run", lambda *words, **more: now.shown(*words, **more))
+    return now
 
 
-def demo(folder: Path, out: int, **more: str) -> int:
-    """Make the demo with its output going to a descriptor; the exit code."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "MAKEFLAGS")}
-    words = ["make", "-s", "-o", "system", "-o", ".venv/.demo", "demo"]
-    ended = subprocess.run(
-        words, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, env=environment | more, timeout=60
-    )
-    return ended.returncode
+def last(capsys: pytest.CaptureFixture[str]) -> str:
+    """The last line shown."""
+    return capsys.readouterr().out.splitlines()[-1]
 
 
-def on_terminal(folder: Path, columns: int, **more: str) -> list[str]:
-    """What a terminal so many columns wide shows."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    code = demo(folder, theirs, **more)
-    said = os.read(ours, 65536).decode().splitlines()
-    os.close(ours)
-    os.close(theirs)
-    assert 0 == code
-    return said
+def test_known_kernels_tell_the_story(archive: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each model sides with its kernel, although the line was wrapped; a known version is its series."""
+    assert (0, demo.STORY_HOLDS) == (demo.main(), last(capsys))
+    assert ["model:6.1", "qemu:6.1", "model:7.3", "qemu:7.3"] == archive.shown.words[4::2]
 
 
-@pytest.mark.parametrize(("columns", "width"), [(64, 64), (200, 200), (0, 80)])
-def test_the_terminal_says_how_wide(folder: Path, columns: int, width: int) -> None:
-    """One that does not know has 80."""
-    said = on_terminal(folder, columns)
+@pytest.mark.parametrize("code", [0, 1])
+def test_another_story_of_known_kernels_is_a_failure(
+    archive: SimpleNamespace, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Machines that agree, or side otherwise, are not what was promised."""
+    archive.shown = Shown(OTHER if code else "agree", code)
 
-    assert f"width [{width}]" == said[0]
-    assert width >= max(map(len, said))
-
-
-def test_who_asks_for_a_width_gets_it(folder: Path) -> None:
-    """COLUMNS is stronger than the terminal."""
-    assert "width [72]" == on_terminal(folder, 200, COLUMNS="72")[0]
+    assert (1, demo.NOT_THE_STORY) == (demo.main(), last(capsys))
 
 
-def test_a_pipe_has_no_width(folder: Path) -> None:
-    """There the command decides; and the story is told although its line was wrapped."""
-    read, write = os.pipe()
+def test_what_the_command_could_not_do_is_its_code(archive: SimpleNamespace) -> None:
+    """A kernel that does not boot, for instance."""
+    archive.shown = Shown("", 3)
 
-    code = demo(folder, write)
+    assert 3 == demo.main()
 
-    os.close(write)
-    with os.fdopen(read) as out:
-        said = out.read().splitlines()
-    assert (0, "width []") == (code, said[0])
+
+def test_a_new_kernel_may_tell_another_story(
+    archive: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That is news, and its own exact version is asked."""
+    archive.roles = [*KNOWN[:2], Role("7.4.1", "new")]
+    archive.shown = Shown(OTHER)
+
+    assert 0 == demo.main()
+    assert "What changed: pfnlab kernels meet 7.4.1" == last(capsys)
+    assert "qemu:7.4.1" == archive.shown.words[-1]
+
+
+def test_recorded_runs_stand_in_for_a_kernel_that_is_gone(
+    archive: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The story is told by models, held against what was recorded."""
+    archive.roles = [Role("6.1", "gone"), *KNOWN[1:]]
+
+    assert (0, "The models do what was recorded.") == (demo.main(), last(capsys))
+    assert ["model:6.1", "model:7.3", "qemu:7.3"] == archive.shown.words[4::2]
+
+
+def test_without_an_archive_it_goes_on(archive: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what was fetched before, and says so."""
+    archive.trouble = Undecided("the archive cannot be reached (no network?)")
+
+    assert 0 == demo.main()
     assert (
-        "The two kernels differ, as the story says: 6.1 forgets half of the mapping, 7.2 does not."
-        == said[-1]
+        "the archive cannot be reached (no network?); going on with what is here" in capsys.readouterr().err
     )
 
 
-@pytest.mark.parametrize("answered", ["0", "3", "4"])
-def test_another_story_is_a_failure(folder: Path, answered: str) -> None:
-    """Machines that agree are not what was promised; make says 2 of anything that fails."""
-    read, write = os.pipe()
+def test_who_asks_for_a_width_gets_it(archive: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS is stronger than the terminal."""
+    monkeypatch.setenv("COLUMNS", "72")
 
-    ended = demo(folder, write, CODE=answered)
+    demo.main()
 
-    os.close(read)
-    os.close(write)
-    assert 2 == ended
+    assert "72" == archive.shown.width
+
+
+def test_no_terminal_has_80_columns(archive: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe, for instance."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+
+    demo.main()
+
+    assert "80" == archive.shown.width

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from releasing import check_release
+from tooling import check_release
 
 from pfnlab.checker.check import check
 from pfnlab.checker.properties import questions

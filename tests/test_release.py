@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from releasing import build_release, check_release
+from tooling import build_release, check_release
 
 from pfnlab.programs.form import to_json
 from pfnlab.programs.load import load_text

@@ -1,4 +1,4 @@
-"""The tools of a release, ``tools/check_release.py`` and ``tools/build_release.py``, as modules."""
+"""The scripts of ``tools/`` as modules: they are no part of a package."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from types import ModuleType
 _TOOLS = Path(__file__).parents[1] / "tools"
 
 
+def demo() -> ModuleType:
+    """``make demo``."""
+    return _tool("demo")
+
+
 def check_release() -> ModuleType:
-    """What refuses a release with a private finding in it; it is no part of a package."""
+    """What refuses a release with a private finding in it."""
     return _tool("check_release")
 
 
