@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,10 @@ from drawing import drawn
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from pfnlab.checker.check import Limits, check
+from pfnlab.checker.scope import load_scope
 from pfnlab.errors import Misuse, PolicyError, Undecided
+from pfnlab.policies import limit, own
 from pfnlab.policies.own import PROTOCOLS, hooks_of, load_policy
 from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.model import ModelMachine
@@ -209,10 +213,96 @@ def test_an_insert_may_be_refused(
 
 
 def test_a_check_that_fails_is_its_own(write: Write) -> None:
-    """The policy's invariant, not pfnlab's."""
+    """The policy's invariant, not pfnlab's; it is asked although nothing else is checked."""
     path = write(tracker("vma.pfnmap is None or vma.pfnmap.nr == vma.nr", "vma.pfnmap is None"))
 
-    assert "_check" == refused("tracker", path)[0]
+    with pytest.raises(PolicyError, match="_check: it raised AssertionError"):
+        ModelMachine(f"7.2,tracker={path}").run_one(load_text(PROGRAM))
+
+
+def test_a_search_asks_a_check_as_well(write: Write) -> None:
+    """At every state; the operation it broke after is named."""
+    path = write(tracker("vma.pfnmap is None or vma.pfnmap.nr == vma.nr", "vma.pfnmap is None"))
+
+    with pytest.raises(PolicyError, match=r"_check: it raised AssertionError.* \(at `a = mmap "):
+        check(ModelMachine(f"7.2,tracker={path}"), load_scope("small"), None, Limits(states=50))
+
+
+#: What a method may do that has nothing to do with memory, and what is said of it.
+ESCAPES = {
+    "import sys; sys.exit(3)": "it raised SystemExit: 3",
+    "raise BaseException('out')": "it raised BaseException: out",
+    "raise GeneratorExit": "it raised GeneratorExit",
+    "self.kernel.book = None": "it replaced kernel.book, which it may use and must leave in its place",
+    "del self.kernel.tasks": "it replaced kernel.tasks, which it may use and must leave in its place",
+    "self.kernel.book._lock.take(True)": "it changed who holds which lock, which a tracker must leave alone",
+    "vma.mm.mmap_lock.give(False)": "it changed who holds which lock, which a tracker must leave alone",
+}
+
+
+def broken(body: str, hook: str = "def unmap_vmas(self, vma):") -> str:
+    """The example with something else done in a method."""
+    return tracker(f"    {hook}\n", f"    {hook}\n        {body}\n")
+
+
+@pytest.mark.parametrize(("body", "says"), ESCAPES.items())
+def test_no_policy_escapes(write: Write, body: str, says: str) -> None:
+    """Whatever a method does, it is named, and the kernel it had is not gone on with."""
+    assert ("unmap_vmas", says) == refused("tracker", write(broken(body)))
+
+
+def test_a_policy_that_ends_the_program_when_it_is_made(write: Write) -> None:
+    """A class's constructor is code as well."""
+    made = write(FLUSH.replace("class Mine:", "class Mine:\n    def __init__(self):\n        exit(5)"))
+
+    assert ("__init__", "it raised SystemExit: 5") == refused("flush", made)
+
+
+def test_a_file_that_ends_the_program(write: Write) -> None:
+    """And so is the file."""
+    assert (None, "it cannot be run: SystemExit: 0") == refused("flush", write("import sys; sys.exit(0)"))
+
+
+@pytest.mark.parametrize("loop", ["while True: pass", "import time; time.sleep(1000)"])
+def test_an_endless_method_is_ended(write: Write, monkeypatch: pytest.MonkeyPatch, loop: str) -> None:
+    """It says how long was waited."""
+    for module in (limit, own):
+        monkeypatch.setattr(module, "LIMIT", 0.2)
+
+    says = "it did not return within 0.2 s: does it loop?"
+    assert ("unmap_vmas", says) == refused("tracker", write(broken(loop)))
+
+
+def test_many_short_calls_are_no_long_one(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long they take together."""
+    monkeypatch.setattr(limit, "LIMIT", 0.05)
+    path = write(broken("import time; time.sleep(0.01)"))
+    maps = "".join(f"mmap bar[0] wc shared rw over a[{page}]\n" for page in range(12))
+
+    steps = (
+        ModelMachine(f"7.2,tracker={path}")
+        .run_one(
+            load_text(f"pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 16 pages\n{maps}munmap a[0:12]\n")
+        )
+        .steps
+    )
+
+    assert "ok" == steps[-2].result
+
+
+def test_an_interrupt_is_no_fault_of_the_policy(write: Write) -> None:
+    """Whoever presses Ctrl-C meant all of it."""
+    with pytest.raises(KeyboardInterrupt):
+        run("tracker", write(broken("raise KeyboardInterrupt")))
+
+
+def test_the_timer_is_left_as_it_was(write: Write) -> None:
+    """Somebody who uses the library may have a timer of his own."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    run("tracker", write(PER_VMA.read_text()))
+
+    assert (before, (0.0, 0.0)) == (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL))
 
 
 def test_a_tracker_that_does_otherwise_the_second_time(write: Write) -> None:

@@ -19,7 +19,7 @@ from pfnlab.checker.scope import Scope
 from pfnlab.checker.tallies import recall, tallies
 from pfnlab.errors import PolicyError, Undecided
 from pfnlab.mm.kernel import Kernel
-from pfnlab.policies.boot import guards_of
+from pfnlab.policies.boot import check_own, guards_of
 from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.programs.model import ModelMachine, place
 from pfnlab.programs.ops import MAIN_TASK, Fork, Mmap, Op, Program
@@ -118,9 +118,11 @@ class KernelModel:
             guard.made.clear()
         try:
             did = self.perform(kernel, op)
+            check_own(kernel)
             if guards:
                 again = self.thawed(state)
                 self.outcomes[Step(op).kind, self.perform(again, op).result] -= 1
+                check_own(again)
                 for one, other in zip(guards, guards_of(again), strict=True):
                     check_deterministic(one.path, one.made, other.made)
         except PolicyError as wrong:

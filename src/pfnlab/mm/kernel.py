@@ -339,15 +339,18 @@ class Kernel:
         task.mm.visible = True
         task.tlb.flush()
 
+    def vmas(self) -> list[Vma]:
+        """Every VMA that exists."""
+        return [vma for task in self.processes() for vma in task.mm]
+
     def _check(self) -> None:
         self.book._check()
-        vmas = [vma for task in self.processes() for vma in task.mm]
         for task in self.processes():
             task.mm._check()
         for task in self.tasks.values():
             stale = task.tlb.stale(task.mm.tables)
             assert not stale or self.processors.omitted, "an operation left translations behind"
-        self.tracker._check(vmas)
+        self.tracker._check(self.vmas())
 
 
 #: Errno of an operation whose task does not exist (any more).

@@ -255,6 +255,11 @@ class RwLock:
         """Have it for writing within this context."""
         return Locked(self, True)
 
+    @property
+    def held(self) -> tuple[int, bool]:
+        """How many have it for reading, and whether somebody has it for writing."""
+        return self._readers, self.written
+
     def take(self, write: bool) -> None:
         """Wait for it and take it."""
         if not write:

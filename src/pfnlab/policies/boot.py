@@ -34,6 +34,16 @@ def guards_of(kernel: Kernel) -> list[Guard]:
     return list(guards.values())
 
 
+def check_own(kernel: Kernel) -> None:
+    """Let a user's own tracker assert what it believes of every VMA there is, between two operations.
+
+    :raises PolicyError: it does not hold
+    """
+    tracker = kernel.tracker
+    if isinstance(tracker, Guard):
+        tracker._check(kernel.vmas())
+
+
 def _made(seam: str, name: str, kernel: Kernel) -> Any:
     if is_path(name):
         return Guard(load_policy(name, seam), kernel)

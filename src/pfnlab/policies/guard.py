@@ -7,7 +7,7 @@ noted, so that two runs of one program can be compared: a policy must do the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -15,9 +15,10 @@ from pfnlab.errors import ModelledErrno, PolicyError, Undecided, errno_name
 from pfnlab.mm.flags import VM_PAT
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.processors import RwLock
 from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.vma import Vma
-from pfnlab.policies.own import OwnPolicy, hooks_of
+from pfnlab.policies.own import OwnPolicy, guarded, hooks_of
 
 #: What a method has to return; the others return nothing.
 _RETURNS: dict[str, type] = {
@@ -33,6 +34,12 @@ _RETURNS: dict[str, type] = {
 _REFUSES = (
     *("remap_pfn_range", "memremap_pages", "vmf_insert_pfn", "may_split", "vm_area_dup"),
     *("copy_page_range", "zap_page_range_single"),
+)
+
+#: What a kernel consists of from boot on.
+_PARTS = (
+    *("profile", "platform", "trace", "processors", "book", "tracker", "flushes", "walkers"),
+    *("memory", "tasks", "i_mmap", "mlock_batch"),
 )
 
 #: Who may write the book.
@@ -62,10 +69,8 @@ class Guard:
         self._policy, self._kernel = policy, kernel
         self.path = policy.path
         self.made: list[Made] = []
-        try:
+        with guarded(policy.path, "__init__"):
             self._own = policy.make(*([kernel] if policy.seam == "tracker" else []))
-        except Exception as trouble:
-            raise PolicyError(policy.path, "__init__", _raised(trouble)) from trouble
         for hook in hooks_of(policy.seam):
             setattr(self, hook, self._watched(hook))
 
@@ -77,14 +82,14 @@ class Guard:
             before, turns = self._state(given), self._kernel.processors.turns
             came: Any = None
             refusal: Exception | None = None
+            parts = _parts(self._kernel)
             try:
-                came = method(*given)
+                with guarded(self._policy.path, hook):
+                    came = method(*given)
             except (ModelledErrno, Undecided) as refused:
                 refusal = refused
-            except PolicyError:
-                raise
-            except Exception as trouble:
-                raise PolicyError(self._policy.path, hook, _raised(trouble)) from trouble
+            finally:
+                self._check_parts(hook, parts)
             # Where it was held, others have run meanwhile.
             if turns == self._kernel.processors.turns:
                 self._compare(hook, before, self._state(given))
@@ -100,6 +105,13 @@ class Guard:
             return came
 
         return call
+
+    def _check_parts(self, hook: str, before: dict[str, object]) -> None:
+        """What the kernel consists of is still there; it is put back, for others go on with it."""
+        for name, part in before.items():
+            if getattr(self._kernel, name, None) is not part:
+                setattr(self._kernel, name, part)
+                self._wrong(hook, f"it replaced kernel.{name}, which it may use and must leave in its place")
 
     def _check_returned(self, hook: str, came: object) -> None:
         wanted = _RETURNS.get(hook)
@@ -119,6 +131,7 @@ class Guard:
         state: dict[str, object] = {
             "page tables": {key: mm.tables.runs(0, TASK_PAGES) for key, mm in spaces.items()},
             "VMAs": {vma: _fields(vma) for vma in vmas},
+            "who holds which lock": [lock.held for lock in _locks(kernel, spaces.values())],
         }
         if self._policy.seam not in _WRITES_BOOK:
             state["the memtype book"] = kernel.book.entries()
@@ -150,6 +163,16 @@ def check_deterministic(path: str, first: Sequence[Made], second: Sequence[Made]
             raise PolicyError(path, made.hook, "it is not deterministic: in a second run it did otherwise")
 
 
+def _parts(kernel: Kernel) -> dict[str, object]:
+    return {name: getattr(kernel, name, None) for name in _PARTS}
+
+
+def _locks(kernel: Kernel, spaces: Iterable[MmStruct]) -> Iterator[RwLock]:
+    yield from (kernel.book._lock, *kernel._i_mmap_rwsem.values())
+    for mm in spaces:
+        yield from (mm.mmap_lock, mm.page_table_lock)
+
+
 def _space(given: object) -> MmStruct | None:
     return given.mm if isinstance(given, Vma | MmuGather) else None
 
@@ -171,7 +194,3 @@ def _words(given: object) -> object:
 
 def _refused(refusal: Exception) -> str:
     return errno_name(refusal.errno) if isinstance(refusal, ModelledErrno) else str(refusal)
-
-
-def _raised(trouble: Exception) -> str:
-    return f"it raised {type(trouble).__name__}: {trouble}"

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from pfnlab.errors import Misuse, PolicyError
+from greenlet import GreenletExit
+
+from pfnlab.errors import Misuse, ModelledErrno, PolicyError, Undecided
 from pfnlab.files import MOST_WRITTEN, check_regular
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.walker import WalkerPolicy
+from pfnlab.policies.limit import LIMIT, TooLong, limited
 
 #: The protocol of each seam, by the seam's name in a machine's.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
@@ -97,11 +101,30 @@ def _run(path: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise PolicyError(path, None, "this is no Python file")
     module = importlib.util.module_from_spec(spec)
-    try:
+    with guarded(path, None, "it cannot be run: "):
         spec.loader.exec_module(module)
-    except Exception as trouble:
-        raise PolicyError(path, None, f"it cannot be run: {type(trouble).__name__}: {trouble}") from trouble
     return module
+
+
+@contextmanager
+def guarded(path: str, hook: str | None, what: str = "it raised ") -> Iterator[None]:
+    """A user's code goes on within this context: whatever it raises is its own fault.
+
+    What the protocol lets it raise goes through, and so does what ends the program or a task from outside.
+
+    :param what: what the message begins with
+    :raises PolicyError: it raised something, or did not return in time
+    """
+    try:
+        with limited(path):
+            yield
+    except (ModelledErrno, Undecided, PolicyError, KeyboardInterrupt, GreenletExit):
+        raise
+    except TooLong:
+        raise PolicyError(path, hook, f"it did not return within {LIMIT:g} s: does it loop?") from None
+    except BaseException as trouble:
+        says = f"{what}{type(trouble).__name__}" + (f": {trouble}" if str(trouble) else "")
+        raise PolicyError(path, hook, says) from trouble
 
 
 def _seam_of(cls: type) -> str | None:

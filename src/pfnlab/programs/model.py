@@ -14,7 +14,7 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.walker import Walkers
-from pfnlab.policies.boot import boot, guards_of
+from pfnlab.policies.boot import boot, check_own, guards_of
 from pfnlab.policies.commits import check_asked, same_commit, with_commit, with_tracker, without_commit
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
@@ -131,9 +131,12 @@ class ModelMachine:
             anonymous = isinstance(op.call, ANONYMOUS_CALLS)
             seen = observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
             steps.append(running.seen(seen))
-            if check and running.settled:
-                kernel._check()
+            if running.settled:
+                check_own(kernel)
+                if check:
+                    kernel._check()
         steps.append(running.seen(_end(kernel, observer)))
+        check_own(kernel)
         if check:
             kernel._check()
         if memory is not None:
