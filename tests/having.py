@@ -19,8 +19,9 @@ import pytest
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.archive import read_listing
 from pfnlab.lab.cache import cache_root
-from pfnlab.lab.kernels import Kernel, cached_versions, kernel_for, offered
+from pfnlab.lab.kernels import Kernel, cached_versions, kernel_for
 from pfnlab.lab.offers import SUITES, Role, roles_for
+from pfnlab.lab.search import offered
 from pfnlab.policies.known import nearest
 from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from pfnlab.errors import PfnlabError, Undecided
 from pfnlab.lab.archive import Unverified
-from pfnlab.lab.kernels import cached_versions, offered, read_lists
+from pfnlab.lab.kernels import cached_versions, read_lists
 from pfnlab.lab.offers import Role, roles_for
+from pfnlab.lab.search import offered
 from pfnlab.policies.known import nearest
 from pfnlab.policies.releases import RELEASES, series_of
 from pfnlab.programs.load import load_program

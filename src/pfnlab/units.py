@@ -61,3 +61,8 @@ def number_of(number: int, noun: str, plural: str = "") -> str:
     :param plural: where it is not *noun* and an s
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def in_mib(size: int) -> str:
+    """So many bytes in words, to the next whole MiB: ``33 MiB``, ``1,200 MiB``."""
+    return f"{-(-size >> 20):,} MiB"

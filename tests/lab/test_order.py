@@ -10,12 +10,12 @@ from having import NEW, OLD, bootable
 
 from pfnlab.errors import Defect
 from pfnlab.lab.image import guest_image
-from pfnlab.lab.kernels import SERIES
 from pfnlab.lab.machine import QemuMachine
 from pfnlab.lab.order import address_of, read_order, symbols, trace_request
 from pfnlab.lab.placement import Placement, Windows
 from pfnlab.lab.qemu import Guest
 from pfnlab.lab.replies import ParsedReply, parse_reply
+from pfnlab.lab.search import SERIES
 from pfnlab.lab.wire import compile_program
 from pfnlab.programs.events import EVENTS
 from pfnlab.programs.load import load_program, load_text

@@ -279,13 +279,9 @@ def test_many_short_calls_are_no_long_one(write: Write, monkeypatch: pytest.Monk
     path = write(broken("import time; time.sleep(0.01)"))
     maps = "".join(f"mmap bar[0] wc shared rw over a[{page}]\n" for page in range(12))
 
-    steps = (
-        ModelMachine(f"7.2,tracker={path}")
-        .run_one(
-            load_text(f"pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 16 pages\n{maps}munmap a[0:12]\n")
-        )
-        .steps
-    )
+    text = f"pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 16 pages\n{maps}munmap a[0:12]\n"
+
+    steps = ModelMachine(f"7.2,tracker={path}").run_one(load_text(text)).steps
 
     assert "ok" == steps[-2].result
 

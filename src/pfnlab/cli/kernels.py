@@ -8,8 +8,9 @@ from pfnlab.cli.machines import say
 from pfnlab.errors import Undecided
 from pfnlab.lab.archive import Unverified
 from pfnlab.lab.inventory import inventory
-from pfnlab.lab.kernels import SERIES, cached, cached_versions, fetch, offered, read_lists, remove
+from pfnlab.lab.kernels import cached, cached_versions, fetch, read_lists, remove
 from pfnlab.lab.offers import Role, roles_for
+from pfnlab.lab.search import SERIES, offered
 
 #: What each role of the tests falls back to, in words.
 _STANDINGS = {

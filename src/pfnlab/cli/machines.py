@@ -69,7 +69,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
         raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
     if kind == "model":
         return Named(spec, rest.partition(",")[0], stock=False)
-    from pfnlab.lab.kernels import SERIES
+    from pfnlab.lab.search import SERIES
     from pfnlab.policies.releases import is_version, series_of, upstream
 
     version = rest if is_version(rest) else upstream(rest)
@@ -88,7 +88,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
 
 
 def _offered(series: str) -> bool:
-    from pfnlab.lab.kernels import offered
+    from pfnlab.lab.search import offered
 
     return any(one.series == series for one in offered())
 

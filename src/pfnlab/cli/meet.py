@@ -12,8 +12,9 @@ import msgspec
 from pfnlab.cli.machines import say
 from pfnlab.errors import Discovery, Misuse, Undecided
 from pfnlab.lab.changelog import changelog_of
-from pfnlab.lab.kernels import Kernel, from_file, kernel_for, offered, read_lists, suites_of
+from pfnlab.lab.kernels import Kernel, from_file, kernel_for, read_lists, suites_of
 from pfnlab.lab.machine import QemuMachine
+from pfnlab.lab.search import offered
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_programs
 from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version
 from pfnlab.meeting.page import meeting_object, meeting_page

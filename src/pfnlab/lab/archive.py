@@ -8,10 +8,12 @@ signed lists name. Signatures are always checked; nothing here can turn that off
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,6 +48,13 @@ _UNSIGNED = re.compile(
     re.IGNORECASE,
 )
 
+# What apt says when nobody is there, as opposed to somebody who does not have it.
+_UNREACHABLE = re.compile(
+    r"(?:Could not|Unable to) (?:resolve|connect|wait for)|Temporary failure resolving|Something wicked"
+    r"|Cannot initiate the connection|Connection (?:timed out|refused|failed)|Network is unreachable"
+    r"|No route to host"
+)
+
 _CONFIG = """\
 // Written by pfnlab: an apt that shares nothing with the machine's own but its mirror and keyring.
 Dir::State "{home}/state/";
@@ -78,6 +87,10 @@ Acquire::http::Timeout "30";
 Acquire::https::Timeout "30";
 {carried}
 """
+
+
+class Unreachable(Undecided):
+    """The archive did not answer at all; nobody needs to ask it for another suite."""
 
 
 class Unverified(Undecided):
@@ -127,17 +140,22 @@ class Archive:
         self.main = main
         self.security = security
         self.carried = carried
+        self._gone: dict[str, str] = {}
 
     @classmethod
     def of_this_machine(cls, root: Path) -> Archive:
         """
-        The archive the machine's own apt sources name.
+        The archive ``PFNLAB_MIRROR`` names, else that of the machine's own apt sources.
 
         :raises MissingTool: there is no apt, or no Debian archive among its sources
+        :raises Misuse: what is named is no mirror
         """
         answer = run(["apt-config", "dump"], limit=_QUERY_LIMIT, remedy=_NO_APT)
         carried = "\n".join(line for line in answer.stdout.splitlines() if _CARRIED.fullmatch(line))
-        main, security = sources.debian_mirrors(sources.read_sources(sources.APT_ETC), sources.APT_ETC)
+        named = sources.named_mirrors(os.environ)
+        main, security = named or sources.debian_mirrors(
+            sources.read_sources(sources.APT_ETC), sources.APT_ETC
+        )
         return cls(root, main, security, carried)
 
     def has(self, suite: str) -> bool:
@@ -159,12 +177,19 @@ class Archive:
         known = None if changed else read_listing(self.root, suite)
         if known and not refresh and 0 <= time.time() - known.taken < LISTS_LAST:
             return known
+        if mirror.uri in self._gone:
+            # Who does not answer for one suite is not asked for the next, which would take as long again.
+            if known is None:
+                raise Unreachable(self._gone[mirror.uri])
+            return known
         say(f"reading the package lists of {suite}")
         try:
             self._update(suite, mirror)
         except Unverified:
             raise
         except Undecided as trouble:
+            if isinstance(trouble, Unreachable):
+                self._gone[mirror.uri] = str(trouble)
             if known is None:
                 raise
             day = time.strftime("%Y-%m-%d", time.localtime(known.taken))
@@ -172,18 +197,28 @@ class Archive:
             return known
         return self._extract(suite)
 
-    def download(self, package: Package, into: Path) -> Path:
+    def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
         """
         Fetch *package* into the directory *into*, checked by apt against the signed lists.
 
+        :param progress: told now and then how many bytes are there
         :raises Unverified: the package is not what the signed lists say
         :raises Undecided: it cannot be fetched
         """
         wanted = f"{package.name}={package.version}"
-        answer = self._apt(package.suite, ["apt-get", "-q", "download", wanted], _DOWNLOAD_LIMIT, into)
+        homes = (into, self._home(package.suite) / "cache" / "archives" / "partial")
+        answer = self._apt(
+            package.suite,
+            ["apt-get", "-q", "download", wanted],
+            _DOWNLOAD_LIMIT,
+            into,
+            None if progress is None else lambda: progress(_largest(homes)),
+        )
         found = sorted(into.glob("*.deb"))
         if answer.returncode or len(found) != 1:
             trouble = f"`apt-get download {wanted}` failed: {complaint(answer.stderr)}"
+            if _UNREACHABLE.search(answer.stderr):
+                raise Unreachable(f"the archive cannot be reached (no network?): {complaint(answer.stderr)}")
             if re.search(r"hash|authenticat|unexpected size", answer.stderr, re.IGNORECASE):
                 raise Unverified(f"{trouble}; nothing was kept: try again, or ask whoever runs the mirror")
             raise Undecided(f"{trouble}; fetch with --refresh to read what {package.suite} holds now")
@@ -241,8 +276,10 @@ class Archive:
                     else "update the package debian-archive-keyring, or correct the source's Signed-By"
                 )
             )
+        if _UNREACHABLE.search(answer.stderr):
+            raise Unreachable(f"the archive cannot be reached (no network?): {why}")
         raise Undecided(
-            f"`apt-get update` failed for {suite}: {why}; check the network and the machine's apt sources"
+            f"`apt-get update` failed for {suite}: {why}; check the mirror: does it have this suite?"
         )
 
     def _extract(self, suite: str) -> Listing:
@@ -270,7 +307,21 @@ class Archive:
         return answer.stdout
 
     def _apt(
-        self, suite: str, command: list[str], limit: float, cwd: Path | None = None
+        self,
+        suite: str,
+        command: list[str],
+        limit: float,
+        cwd: Path | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         env = {"APT_CONFIG": str(self._home(suite) / "apt.conf")}
-        return run(command, limit=limit, remedy=_NO_APT, env=env, cwd=cwd)
+        return run(command, limit=limit, remedy=_NO_APT, env=env, cwd=cwd, meanwhile=meanwhile)
+
+
+def _largest(folders: Iterable[Path]) -> int:
+    sizes = [0]
+    for folder in folders:
+        for path in folder.glob("*"):
+            with suppress(OSError):
+                sizes.append(path.stat().st_size)
+    return max(sizes)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, TimedOut
 from pfnlab.lab.cache import NO_ROOM
+
+#: Seconds between two calls of what is done while a command runs.
+_MEANWHILE = 5.0
 
 
 @contextmanager
@@ -59,21 +63,30 @@ def run(
     remedy: str,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """
     Run *command* to its end and return what it printed; the exit status is the caller's to judge.
 
     :param limit: seconds after which it is ended
+    :param meanwhile: called every few seconds for as long as it runs
     :raises MissingTool: the program does not exist
     :raises TimedOut: the limit passed
     :raises OSError: it failed because the disk is full, as a write of our own would
     """
     with started(command, remedy=remedy, env=env, cwd=cwd) as process:
-        try:
-            out, err = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired as late:
-            end(process)
-            raise TimedOut(f"`{shown(command)}` did not end within {limit:g} s: {remedy}") from late
+        deadline = time.monotonic() + limit
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                out, err = process.communicate(timeout=left if meanwhile is None else min(left, _MEANWHILE))
+                break
+            except subprocess.TimeoutExpired as late:
+                if meanwhile is not None and time.monotonic() < deadline:
+                    meanwhile()
+                    continue
+                end(process)
+                raise TimedOut(f"`{shown(command)}` did not end within {limit:g} s: {remedy}") from late
     said = err.decode(errors="replace")
     if process.returncode:
         for number in NO_ROOM:

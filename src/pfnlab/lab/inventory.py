@@ -7,8 +7,9 @@ from pathlib import Path
 
 from pfnlab.lab.archive import read_listing
 from pfnlab.lab.cache import cache_root
-from pfnlab.lab.kernels import Kernel, offered, whole
+from pfnlab.lab.kernels import Kernel, whole
 from pfnlab.lab.offers import SUITES, Offer, by_version, suites_for
+from pfnlab.lab.search import offered
 from pfnlab.policies.known import known_packages
 from pfnlab.policies.releases import series_of, upstream
 

@@ -9,7 +9,6 @@ there.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import json
@@ -17,22 +16,21 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Misuse, Undecided
-from pfnlab.lab.archive import Archive, Package, Unverified, read_listing
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.lab.archive import Archive
 from pfnlab.lab.bzimage import release_of
 from pfnlab.lab.cache import cache_root, locked, write_whole
 from pfnlab.lab.deb import take_out
-from pfnlab.lab.offers import SUITES, Offer, by_version, chosen, matching, offers_in, suites_for
+from pfnlab.lab.offers import Offer, by_version, chosen
+from pfnlab.lab.search import Search, known_series, offered
 from pfnlab.policies.known import known_packages
-from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
-
-#: The series that are named in messages: those of the confirmed profiles.
-SERIES = CONFIRMED
+from pfnlab.policies.releases import series_of, upstream
+from pfnlab.units import in_mib, number_of
 
 _LOCK_LIMIT = 900.0
 
@@ -92,7 +90,7 @@ def cached(name: str) -> Kernel | None:
     :param name: a series, an exact version or a package version
     :raises Misuse: there is no such series
     """
-    found = {kernel.version: kernel for kernel in whole(_series(name))[0]}
+    found = {kernel.version: kernel for kernel in whole(known_series(name))[0]}
     versions = by_version(one for one in found if name in (series_of(upstream(one)), upstream(one), one))
     best = next((one for one in reversed(versions) if found[one].known), versions[-1] if versions else None)
     return None if best is None else found[best]
@@ -110,7 +108,7 @@ def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quie
     :raises Undecided: the archive cannot be reached, or holds no such kernel
     """
     for name in names:
-        _series(name)
+        known_series(name)
     if not names:
         return []
     root = cache_root()
@@ -118,8 +116,10 @@ def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quie
         with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
             _sweep(root)
             archive = Archive.of_this_machine(root / "apt")
-            search = _Search(archive, refresh, say)
-            return [_obtain(archive, search.offer(name), say) for name in names]
+            search = Search(archive, refresh, say)
+            offers = [search.offer(name) for name in names]
+            _check_room(root, offers)
+            return [_obtain(archive, offer, say) for offer in offers]
     except OSError as trouble:
         raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
 
@@ -134,15 +134,9 @@ def read_lists(*, refresh: bool = False, say: Callable[[str], None] = _quiet) ->
     root = cache_root()
     try:
         with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
-            return _Search(Archive.of_this_machine(root / "apt"), refresh, say).all()
+            return Search(Archive.of_this_machine(root / "apt"), refresh, say).all()
     except OSError as trouble:
         raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
-
-
-def offered() -> list[Offer]:
-    """Every kernel in the lists fetched so far, oldest first; no network."""
-    listings = [read_listing(cache_root() / "apt", suite) for suite in SUITES]
-    return offers_in(one for listing in listings if listing is not None for one in listing.packages)
 
 
 def kernel_for(name: str) -> Kernel:
@@ -171,7 +165,7 @@ def remove(name: str, *, say: Callable[[str], None] = _quiet) -> list[str]:
     :raises Misuse: there is no such series, or the cache has none of that name
     """
     root = cache_root()
-    series = _series(name)
+    series = known_series(name)
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
         homes = [
             home
@@ -206,71 +200,6 @@ def suites_of(kernel: Kernel) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return list(dict.fromkeys([suite, suite.removesuffix("-security")]))
-
-
-class _Search:
-    # One search through the archive: each suite is read once, however many kernels may be in it.
-
-    def __init__(self, archive: Archive, refresh: bool, say: Callable[[str], None]) -> None:
-        self.archive = archive
-        self.refresh = refresh
-        self.say = say
-        self._read: dict[str, tuple[Package, ...]] = {}
-        self._trouble: dict[str, str] = {}
-
-    def offer(self, name: str) -> Offer:
-        """The offer *name* speaks of, over every suite that may hold it."""
-        series = _series(name)
-        suites = suites_for(series)
-        offers = offers_in(one for suite in suites for one in self._packages(suite))
-        found = chosen(name, offers)
-        if found is not None:
-            return found
-        troubles = [self._trouble[suite] for suite in suites if suite in self._trouble]
-        others = [one.version for one in matching(series, offers)]
-        raise MissingTool(
-            f"the archive holds no kernel {name} (asked: {', '.join(suites)})"
-            + (f"; of {series} it offers {', '.join(others)}" if others else "")
-            + (f"; {troubles[0]}" if troubles else "")
-            + "; it may have been removed: give one of your own with qemu:FILE"
-        )
-
-    def all(self) -> list[Offer]:
-        """Every kernel of every suite that can be read."""
-        offers = offers_in(one for suite in SUITES for one in self._packages(suite))
-        if len(self._trouble) == len(SUITES):
-            raise Undecided(self._trouble[SUITES[0]])
-        return offers
-
-    def _packages(self, suite: str) -> tuple[Package, ...]:
-        # A suite that cannot be read is said so, and the others still count; a bad signature ends it all.
-        if suite not in self._read:
-            self._read[suite] = ()
-            try:
-                self._read[suite] = self.archive.listing(suite, refresh=self.refresh, say=self.say).packages
-            except Unverified:
-                raise
-            except Undecided as trouble:
-                self._trouble[suite] = str(trouble)
-                self.say(f"{suite} left out: {trouble}")
-        return self._read[suite]
-
-
-def _series(name: str) -> str:
-    """The series *name* is of; a package version's too.
-
-    :raises Misuse: it is no kernel's name, or nobody knows such a series
-    """
-    version = name if is_version(name) else upstream(name)
-    series = series_of(version) if version else name
-    if series in SERIES or (version and any(one.series == series for one in offered())):
-        return series
-    close = difflib.get_close_matches(series, SERIES, n=1)
-    guess = f"did you mean {close[0]}? " if close else ""
-    raise Misuse(
-        f"there is no kernel series {series!r}: {guess}known are {', '.join(SERIES)}, "
-        "and exact versions of them such as 6.12.107"
-    )
 
 
 def whole(series: str) -> tuple[list[Kernel], list[Path]]:
@@ -314,9 +243,31 @@ def _write_note(kernel: Kernel, suite: str) -> None:
     write_whole(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
 
 
+def _check_room(root: Path, offers: Sequence[Offer]) -> None:
+    """There is room for what is still to be fetched.
+
+    :raises Undecided: there is not; nothing was fetched
+    """
+    missing = [one for one in offers if not _home(one).exists()]
+    if not missing:
+        return
+    # The package lies beside what is taken out of it, until that is done.
+    needed = sum(one.package.size for one in missing) + max(one.package.size for one in missing)
+    free = shutil.disk_usage(root).free
+    if free < needed:
+        raise Undecided(
+            f"{number_of(len(missing), 'kernel')}: {in_mib(needed)} are needed in {root}, which has "
+            f"{in_mib(free)} left: free room (`pfnlab cache` says what is there), or set PFNLAB_CACHE"
+        )
+
+
+def _home(offer: Offer) -> Path:
+    return cache_root() / "kernels" / offer.series / offer.package.version
+
+
 def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kernel:
     series, package = offer.series, offer.package
-    home = cache_root() / "kernels" / series / package.version
+    home = _home(offer)
     if home.exists():
         for kernel in whole(series)[0]:
             if kernel.version == package.version:
@@ -324,12 +275,14 @@ def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kerne
                 return kernel
         say(f"{offer.version}: {home} is damaged and is replaced")
     home.parent.mkdir(parents=True, exist_ok=True)
-    size = f"{package.size >> 20} MiB"
-    say(f"{offer.version}: fetching {package.name} {package.version} from {package.suite}, {size}")
+    whole_size = in_mib(package.size)
+    say(f"{offer.version}: fetching {package.name} {package.version} from {package.suite}, {whole_size}")
     with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name:
         part = Path(name) / "kernel"
         part.mkdir()
-        deb = archive.download(package, Path(name))
+        deb = archive.download(
+            package, Path(name), lambda there: say(f"{offer.version}: {in_mib(there)} of {whole_size}")
+        )
         _unpack(deb, part)
         sha256 = _sha256(part / "vmlinuz")
         release = release_of(part / "vmlinuz")

@@ -1,17 +1,18 @@
-"""Which Debian archive this machine is configured for, read from its own apt sources.
+"""Which Debian archive kernels come from: the one somebody names, else that of the machine's own apt sources.
 
-Both forms are read: deb822 stanzas (``*.sources``) and one-line entries (``*.list``). What a machine
+``PFNLAB_MIRROR`` names one for us alone, on Ubuntu for instance: the machine's own sources stay as they are.
+Of those both forms are read: deb822 stanzas (``*.sources``) and one-line entries (``*.list``). What a machine
 says about trust beyond its keyring (``trusted=yes``, ``allow-insecure=yes``) is not taken over.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import MissingTool
+from pfnlab.errors import MissingTool, Misuse
 
 #: Where the machine keeps its apt configuration.
 APT_ETC = Path("/etc/apt")
@@ -21,6 +22,10 @@ DEBIAN_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
+
+#: Variables that name a mirror of Debian's archive (and behind it that of the security archive, where it does
+#: not lie beside it), and the keyring both are checked with.
+MIRROR, KEYRING = "PFNLAB_MIRROR", "PFNLAB_KEYRING"
 
 _RELEASE = (
     "(?:(?:old){0,2}stable|testing|unstable|sid|experimental|rc-buggy|bullseye|bookworm|trixie|forky|duke)"
@@ -130,6 +135,33 @@ def read_sources(etc: Path) -> list[Source]:
     return found
 
 
+def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None] | None:
+    """
+    The mirrors ``PFNLAB_MIRROR`` names; None when it names none.
+
+    One whose name ends in ``/debian`` has the security archive beside it, in ``debian-security``.
+
+    :raises Misuse: it is no URI, or there is no such keyring
+    :raises MissingTool: no keyring is named, and there is none of Debian on this machine
+    """
+    uris = environment.get(MIRROR, "").split()
+    if not uris:
+        return None
+    for uri in uris:
+        if not re.match(r"[a-z+]+:/", uri):
+            raise Misuse(f"{MIRROR}: {uri} is no mirror: write a URI, as http://HOST/debian or file:/DIR")
+    if len(uris) > 2:
+        raise Misuse(f"{MIRROR}: write one URI, or that of the security archive behind it")
+    keyring = environment.get(KEYRING, "")
+    if keyring and not Path(keyring).is_file():
+        raise Misuse(f"{KEYRING}: there is no file {keyring}")
+    signed_by = str(Path(keyring).absolute()) if keyring else _debian_keyring()
+    main = uris[0].rstrip("/")
+    beside = f"{main}-security" if main.endswith("/debian") else None
+    security = uris[1] if len(uris) == 2 else beside
+    return Mirror(main, signed_by), Mirror(security, signed_by) if security else None
+
+
 def debian_mirrors(found: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, Mirror | None]:
     """
     The main Debian mirror among *found*, and the security one if there is any.
@@ -140,8 +172,9 @@ def debian_mirrors(found: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, Mi
     main = _best(found, _MAIN_SUITE)
     if main is None:
         raise MissingTool(
-            f"no apt source under {etc} is a Debian archive: add one (suite such as `trixie`, "
-            "component `main`), or give a kernel of your own with qemu:FILE"
+            f"no apt source under {etc} is a Debian archive: name a mirror of it with {MIRROR}=URI or "
+            "--mirror URI, for pfnlab alone (leave the machine's own sources as they are), or give a kernel "
+            "of your own with qemu:FILE"
         )
     return main, _best(found, _SECURITY_SUITE)
 
@@ -168,9 +201,14 @@ def _keyring(source: Source) -> str:
     # A path or a whole key is used as it stands; a fingerprint points into keyrings we do not read.
     if source.signed_by.startswith("/") or "-----BEGIN" in source.signed_by:
         return source.signed_by
+    return _debian_keyring()
+
+
+def _debian_keyring() -> str:
     for path in DEBIAN_KEYRINGS:
         if path.exists():
             return str(path)
     raise MissingTool(
-        "no keyring of the Debian archive is on this machine: apt-get install debian-archive-keyring"
+        "no keyring of the Debian archive is on this machine: apt-get install debian-archive-keyring, which "
+        f"Ubuntu has as well, or name a file with {KEYRING}"
     )
