@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import MissingTool
+from pfnlab.errors import MissingTool, Misuse
 from pfnlab.lab import sources
 from pfnlab.lab.sources import Mirror, Source
 
@@ -153,9 +153,66 @@ def test_security_mirror_is_told_by_its_suite() -> None:
 
 def test_no_debian_among_the_sources() -> None:
     """
-    A machine without a Debian source is told to add one, or to bring a kernel.
+    A machine without a Debian source is told to name a mirror, and to leave its own sources alone.
     """
     found = [Source(("http://archive.example.org/ubuntu",), ("noble",), ("main",))]
 
-    with pytest.raises(MissingTool, match=r"no apt source .* add one .* qemu:FILE"):
+    with pytest.raises(MissingTool, match=r"no apt source .* PFNLAB_MIRROR=URI .* .leave .* qemu:FILE"):
         sources.debian_mirrors(found)
+
+
+@pytest.mark.parametrize(
+    ("named", "security"),
+    [
+        ("http://m/debian", "http://m/debian-security"),
+        ("http://m/debian/", "http://m/debian-security"),
+        ("file:/srv/frozen", None),
+        ("file:/srv/frozen http://s", "http://s"),
+    ],
+)
+def test_a_mirror_is_named(tmp_path: Path, named: str, security: str | None) -> None:
+    """
+    The security archive lies beside it, or is named behind it, or there is none.
+    """
+    keyring = tmp_path / "keys.gpg"
+    keyring.touch()
+    given = {"PFNLAB_MIRROR": named, "PFNLAB_KEYRING": str(keyring)}
+
+    found = sources.named_mirrors(given)
+
+    main = named.split()[0].rstrip("/")
+    beside = Mirror(security, str(keyring)) if security else None
+    assert (Mirror(main, str(keyring)), beside) == found
+
+
+def test_no_mirror_is_named() -> None:
+    """
+    The machine's own sources count then.
+    """
+    assert None is sources.named_mirrors({"PFNLAB_KEYRING": "/nowhere"})
+
+
+@pytest.mark.parametrize(
+    ("mirror", "keyring", "says"),
+    [
+        ("deb.example.org", "", "is no mirror: write a URI"),
+        ("file:/a file:/b file:/c", "", "write one URI"),
+        ("file:/a", "/nowhere/keys.gpg", "PFNLAB_KEYRING: there is no file /nowhere/keys.gpg"),
+    ],
+)
+def test_what_is_named_has_to_be_there(mirror: str, keyring: str, says: str) -> None:
+    """
+    It is said which of the two is wrong, and what to write.
+    """
+    with pytest.raises(Misuse, match=says):
+        sources.named_mirrors({"PFNLAB_MIRROR": mirror, "PFNLAB_KEYRING": keyring})
+
+
+def test_a_mirror_without_a_keyring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Nothing is read that cannot be verified; the package that has the keyring is named.
+    """
+    monkeypatch.setattr(sources, "DEBIAN_KEYRINGS", (tmp_path / "none.gpg",))
+
+    with pytest.raises(MissingTool, match="install debian-archive-keyring, which Ubuntu has as well"):
+        sources.named_mirrors({"PFNLAB_MIRROR": "http://m/debian"})

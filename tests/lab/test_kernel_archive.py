@@ -9,15 +9,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimage
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab import archive, inventory, kernels, offers, sources
-from pfnlab.lab.archive import Unverified
+from pfnlab.lab import archive, inventory, kernels, offers, search, sources
+from pfnlab.lab.archive import Unreachable, Unverified
 
 pytestmark = pytest.mark.skipif(
     not all(shutil.which(tool) for tool in ("apt-get", "dpkg-deb", "gpg", "gpgv")),
@@ -60,7 +61,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path, keyri
     (etc / "sources.list").write_text(f"deb [signed-by={keyring}] file:{root} experimental main\n")
     monkeypatch.setattr(sources, "APT_ETC", etc)
     monkeypatch.setattr(offers, "ROLLING", ("experimental",))
-    for module in (kernels, inventory):
+    for module in (search, inventory):
         monkeypatch.setattr(module, "SUITES", ("experimental",))
 
 
@@ -352,3 +353,104 @@ def test_available_names_what_the_lists_offer(debian: DebianOnDisk) -> None:
 
     assert (kernel, VERSION, True) == (row.cached, row.offer and row.offer.package.version, row.confirmed)
     assert "known" == row.standing
+
+
+def test_a_mirror_for_pfnlab_alone(
+    debian: DebianOnDisk, keys: tuple[Key, Key], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    What the machine itself is configured for does not matter then.
+    """
+    (tmp_path / "etc" / "sources.list").write_text("deb http://archive.example.org/ubuntu noble main\n")
+    monkeypatch.setenv("PFNLAB_MIRROR", f"file:{debian.root}")
+    monkeypatch.setenv("PFNLAB_KEYRING", str(keys[0].keyring))
+
+    assert RELEASE == kernels.fetch("7.3")[0].release
+
+
+def test_nobody_answers(debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Said before anything else, once, and other suites are not asked for.
+    """
+    monkeypatch.setenv("PFNLAB_MIRROR", "http://127.0.0.1:9/debian http://127.0.0.1:9/debian")
+    for module in (search, inventory):
+        monkeypatch.setattr(module, "SUITES", ("experimental", "sid", "trixie"))
+    said: list[str] = []
+
+    with pytest.raises(Unreachable, match=r"^the archive cannot be reached \(no network\?\): "):
+        kernels.read_lists(say=said.append)
+
+    assert ["reading the package lists of experimental"] == said[:1]
+    assert [True] == [line.startswith("the archive cannot be reached") for line in said[1:]]
+
+
+def test_nobody_answers_for_a_package(debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The lists are here, and the network has gone since.
+    """
+    said = subprocess.CompletedProcess([], 100, "", "E: Failed to fetch x  Could not connect to m:80\n")
+    monkeypatch.setattr(
+        archive.Archive, "_apt", lambda self, suite, command, *_: said if "download" in command else None
+    )
+    package = archive.Package(PACKAGE, VERSION, "experimental", 0)
+
+    with pytest.raises(Unreachable, match="the archive cannot be reached"):
+        archive.Archive.of_this_machine(debian.root).download(package, debian.root)
+
+
+def test_a_full_disk_is_said_before_anything_is_fetched(
+    debian: DebianOnDisk, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    How much is needed, where, and how much there is.
+    """
+    usage = shutil.disk_usage(debian.root)._replace(free=0)
+    monkeypatch.setattr(kernels.shutil, "disk_usage", lambda path: usage)
+
+    with pytest.raises(Undecided, match=r"^1 kernel: 1 MiB are needed in .*cache, which has 0 MiB left: "):
+        kernels.fetch("7.3")
+    assert [] == left_in_cache(cache)
+
+
+def test_what_is_here_needs_no_room(debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A kernel in the cache is not fetched again.
+    """
+    kernels.fetch("7.3")
+    monkeypatch.setattr(
+        kernels.shutil,
+        "disk_usage",
+        lambda path: shutil._ntuple_diskusage(1, 1, 0),  # type: ignore[attr-defined]
+    )
+
+    assert VERSION == kernels.fetch("7.3")[0].version
+
+
+def test_progress_is_said_while_a_package_comes(
+    debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    How much of it is here.
+    """
+    fetched = archive.run
+
+    def slowly(
+        command: list[str],
+        *,
+        meanwhile: Callable[[], None] | None = None,
+        cwd: Path | None = None,
+        **more: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        if meanwhile is not None:
+            assert cwd is not None
+            (cwd / "part").write_bytes(b"x" * (3 << 20))
+            meanwhile()
+            (cwd / "part").unlink()
+        return fetched(command, cwd=cwd, **more)
+
+    monkeypatch.setattr(archive, "run", slowly)
+    said: list[str] = []
+
+    kernels.fetch("7.3", say=said.append)
+
+    assert "7.3-rc7: 3 MiB of 1 MiB" in said

@@ -7,20 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
+from pfnlab.cli.kernels_app import cache, kernels
+from pfnlab.cli.plain import PLAIN, AsJson
+
 #: What the framework raises for a wrong option or argument, of whichever version it is.
 UsageError: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 
-_PLAIN: dict[str, Any] = {
-    "add_completion": False,
-    "rich_markup_mode": None,
-    "pretty_exceptions_enable": False,
-    "context_settings": {"help_option_names": ["-h", "--help"]},
-}
-
-app = typer.Typer(no_args_is_help=True, **_PLAIN)
-kernels = typer.Typer(help="Real kernels that can be booted.", **_PLAIN)
-policies = typer.Typer(help="The competing ideas the model can run.", **_PLAIN)
+app = typer.Typer(no_args_is_help=True, **PLAIN)
+policies = typer.Typer(help="The competing ideas the model can run.", **PLAIN)
 app.add_typer(kernels, name="kernels")
+app.add_typer(cache, name="cache")
 app.add_typer(policies, name="policies")
 
 Programs = Annotated[list[Path], typer.Argument(metavar="PROGRAM", help="Program files.")]
@@ -32,7 +28,6 @@ AccelOf = Annotated[
         help="What guests run with: KVM, QEMU's emulation (tcg, slower), or KVM where it works (auto).",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _version(wanted: bool) -> None:
@@ -295,128 +290,6 @@ def matrix(
     from pfnlab.cli.matrix import predict
 
     return predict(files, as_json=as_json)
-
-
-@kernels.callback(invoke_without_command=True)
-def kernels_default(context: typer.Context) -> int:
-    """Real kernels that can be booted; `list` when nothing is said."""
-    return kernels_list() if context.invoked_subcommand is None else 0
-
-
-Refresh = Annotated[bool, typer.Option("--refresh", help="Read the package lists again.")]
-
-
-@kernels.command("list")
-def kernels_list(refresh: Refresh = False) -> int:
-    """Every kernel that is known, cached or on offer.
-
-    A kernel is known (it was held against the model), new (nobody met it) or gone (no longer offered).
-    """
-    from pfnlab.cli.kernels import list_kernels
-
-    return list_kernels(refresh=refresh)
-
-
-@kernels.command("fetch")
-def kernels_fetch(
-    names: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="K",
-            help="6.12 (its newest known version on offer), 6.12.107, all (each series), every (each version "
-            "on offer), or tested (what the demo and the tests run).",
-        ),
-    ],
-    refresh: Refresh = False,
-    missing: Annotated[bool, typer.Option("--missing", help="Only those not in the cache.")] = False,
-) -> int:
-    """Fetch kernels from the distribution's archive, 13 to 50 MiB each; at first its lists, 40 MiB."""
-    from pfnlab.cli.kernels import fetch_kernels
-
-    return fetch_kernels(names, refresh=refresh, missing=missing)
-
-
-@kernels.command("tested")
-def kernels_tested(
-    newest: Annotated[bool, typer.Option("--newest", help="Only the newest that can be had.")] = False,
-) -> int:
-    """Which kernels the demo and the tests run, by the lists fetched so far."""
-    from pfnlab.cli.kernels import tested_kernels
-
-    return tested_kernels(newest=newest)
-
-
-@kernels.command("rm")
-def kernels_rm(names: Annotated[list[str], typer.Argument(metavar="K", help="6.12, or 6.12.107.")]) -> int:
-    """Take kernels out of the cache."""
-    from pfnlab.cli.kernels import remove_kernels
-
-    return remove_kernels(names)
-
-
-Litmus = Annotated[Path, typer.Option(metavar="DIR", help="The programs of litmus/.")]
-Random = Annotated[int, typer.Option("--programs", metavar="N", min=1, help="How many random programs.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Which random programs.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Append the page there.")]
-
-
-@kernels.command("meet")
-def kernels_meet(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="K", help="6.12.107, 6.12, or a bzImage of your own.")
-    ] = None,
-    new: Annotated[bool, typer.Option("--new", help="Every kernel on offer that nobody met.")] = False,
-    profile: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="The model to hold it against, not its own.")
-    ] = None,
-    promote: Annotated[
-        bool, typer.Option("--promote", help="What does not differ becomes known: a small file each.")
-    ] = False,
-    known: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where those files are, if not in the package.")
-    ] = None,
-    litmus: Litmus = Path("litmus"),
-    programs: Random = 300,
-    seed: Seed = 7,
-    output: Output = None,
-    as_json: AsJson = False,
-) -> int:
-    """Hold a kernel against everything there is.
-
-    That is litmus programs, walkers, orders of calls, schedules and random programs.
-    The page says what differs from the model of its version, each difference shrunk and with the switch that
-    explains it, and which commits of stable releases touch the area. About two minutes a kernel.
-
-    Exit codes: 0 nothing differs, 1 something does, 3 it could not be met.
-    """
-    from pfnlab.cli.meet import MeetRequest, meet_kernels
-
-    return meet_kernels(
-        MeetRequest(
-            *(tuple(names or ()), new, profile, promote, known),
-            *(litmus, programs, seed, output, as_json),
-        )
-    )
-
-
-@kernels.command("diff")
-def kernels_diff(
-    one: Annotated[str, typer.Argument(metavar="A", help="6.12.94, or a series.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="6.12.107, or a series.")],
-    litmus: Litmus = Path("litmus"),
-    programs: Random = 300,
-    seed: Seed = 7,
-    output: Output = None,
-    as_json: AsJson = False,
-) -> int:
-    """What changed between two kernels: the same programs on both, and what explains each difference.
-
-    Exit codes: 0 no difference, 1 they differ, 3 one could not be run.
-    """
-    from pfnlab.cli.meet import MeetRequest, diff_kernels
-
-    request = MeetRequest(litmus=litmus, programs=programs, seed=seed, output=output, as_json=as_json)
-    return diff_kernels(one, other, request)
 
 
 @policies.callback(invoke_without_command=True)
