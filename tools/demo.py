@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 STORY = ROOT / "litmus" / "munmap-middle.pfn"
 SHOWN = ROOT / ".venv" / "demo.txt"
 
-STORY_HOLDS = "The two kernels differ, as the story says: the old one forgets half of the mapping."
+STORY_HOLDS = "The two kernels differ as told: the old one forgets half of the mapping."
 NOT_THE_STORY = "This is not the story: each model should side with its kernel, and the two should differ."
 
 
