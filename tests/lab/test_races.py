@@ -1,6 +1,6 @@
 """The recorded schedules once more, on kernels: what the model says, and what was recorded elsewhere.
 
-The default run asks two series for the first two tables: munmap of one mapping, its page table kept or not.
+The default run asks two series for the first table: munmap of one mapping, its page table kept.
 ``PFNLAB_KERNELS=all`` asks every series for which a driver can be built, and ``PFNLAB_RACES=all``, as
 ``make test-races`` does, runs every schedule there is.
 """
@@ -26,7 +26,7 @@ from pfnlab.programs.recorded_verbs import Waiting
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "races.jsonl"
 EVERY = os.environ.get("PFNLAB_RACES") == "all"
-TABLES = ("munmap", "munmap-table")
+TABLES = ("munmap",)
 ASKED = ("6.1", "6.12", "7.2", "7.3") if EVERY_SERIES or EVERY else (OLD, NEW)
 
 #: Where both operations work on the same VMA once they are let go, who comes first is a matter of timing:

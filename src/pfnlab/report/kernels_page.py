@@ -15,6 +15,7 @@ from pathlib import Path
 from pfnlab.errors import Undecided
 from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import Known, known_kernels
+from pfnlab.policies.releases import version_key
 from pfnlab.programs.compare import differences
 from pfnlab.programs.load import load_program
 from pfnlab.programs.model import ModelMachine
@@ -25,6 +26,9 @@ from pfnlab.units import number_of
 
 #: How many programs that tell two kernels apart are named, and how many titles.
 _NAMED, _TITLES = 6, 8
+
+#: Random programs by what is in them.
+_RANDOM = ("random", "random driver", "random vfio", "random schedules")
 
 _INTRO = """\
 # Kernels: which were met, and what changed between them
@@ -38,10 +42,6 @@ processors, and random programs, each in whole state, order of kernel calls and 
 modules of that kernel any more, or the model no rule.
 
 {total}
-
-The one difference is the same on all of them and the model's own: a page of locked memory that a child
-inherits and both then write. The batch that takes the lock from the parent's old page still holds it, so that
-the child copies; the model lets the child have it.
 
 `pfnlab kernels diff A B` runs the same on any two kernels and says what differs between them.
 """
@@ -60,8 +60,9 @@ def total(kernels: Sequence[Known]) -> str:
     """What all meetings come to, in a sentence."""
     held = [one for kernel in kernels for name, one in kernel.held.items() if name != "orders"]
     ordered = sum(kernel.held["orders"].steps for kernel in kernels if "orders" in kernel.held)
+    versions = {one.version for one in kernels}
     return (
-        f"{number_of(len(kernels), 'kernel')} of {len({one.version for one in kernels})} versions: "
+        f"{number_of(len(kernels), 'kernel')} of {number_of(len(versions), 'version')}: "
         f"{number_of(sum(one.programs for one in held), 'program')} compared, "
         f"{number_of(sum(one.steps for one in held), 'step')} ({ordered:,} with the order of calls), "
         f"{number_of(sum(one.differences for one in held), 'difference')}, "
@@ -72,7 +73,7 @@ def total(kernels: Sequence[Known]) -> str:
 def _parts(kernels: Sequence[Known], litmus: Mapping[str, Program]) -> Iterator[str]:
     yield _INTRO.format(total=total(kernels))
     yield "## What was held\n"
-    parts = ("litmus", "walkers", "schedules", "random", "random driver", "random vfio")
+    parts = ("litmus", "walkers", "schedules", *_RANDOM)
     heads = ("version", "package", "met", *parts, "steps", "undecided", "differ")
     yield markdown.table(heads, [_row(kernel, parts) for kernel in kernels])
     yield "## What changed from one to the next\n"
@@ -110,13 +111,21 @@ def _pair(one: Known, other: Known, litmus: Mapping[str, Program]) -> Iterator[s
         more = f" and {len(apart) - _NAMED} more" if len(apart) > _NAMED else ""
         if apart:
             yield f"\nShown by {named}{more}."
-    if one.series == other.series and other.titles:
-        # A title says in which release it came; what an older neighbour had already is left out.
-        yield f"\n{number_of(len(other.titles), 'commit')} of stable releases touch the area:\n"
-        yield "\n".join(f"- {title}" for title in other.titles[:_TITLES])
-        if len(other.titles) > _TITLES:
-            yield f"- and {len(other.titles) - _TITLES} more"
+    titles = _titles_between(one, other)
+    if titles:
+        yield f"\n{number_of(len(titles), 'commit')} of stable releases touch the area:\n"
+        yield "\n".join(f"- {title}" for title in titles[:_TITLES])
+        if len(titles) > _TITLES:
+            yield f"- and {len(titles) - _TITLES} more"
     yield ""
+
+
+def _titles_between(one: Known, other: Known) -> list[str]:
+    """What touches the area in the releases after *one* up to *other*, which was perhaps met before *one*."""
+    if one.series != other.series:
+        return []
+    since = version_key(one.version)
+    return [title for title in other.titles if version_key(title.partition(":")[0]) > since]
 
 
 def _telling(one: str, other: str, litmus: Mapping[str, Program]) -> list[str]:
