@@ -9,11 +9,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo test release test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
+.PHONY: help demo test release test-archives test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
+	@echo "also: test-archives test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -62,6 +62,11 @@ test-races: system-test .venv/.test
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all
 	PFNLAB_KERNELS=all $(BIN)/pytest -n 2
+
+# Demo and tests where the archive has moved on, on a home and a cache that are empty; about half an hour.
+test-archives: system-test .venv/.test
+	@set -e; for case in newer gone expired one none; do echo "archive: $$case"; \
+	  $(BIN)/python tools/made_up_archive.py $$case $(MAKE) demo test; done
 
 # One rule of the model broken after the other, and how soon the fuzzer finds it: docs/mutation-report.md.
 mutation-report: .venv/.test
