@@ -12,7 +12,7 @@ from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.ioremap import ioremap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.memremap import memremap, memremap_pages, memunmap, memunmap_pages
-from pfnlab.policies.profiles import PROFILES, SERIES
+from pfnlab.policies.profiles import SERIES, profile_of
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.units import PfnRange
 
@@ -24,7 +24,8 @@ every_series = pytest.mark.parametrize("series", SERIES)
 
 def kernel_of(series: str = "7.2") -> Kernel:
     """A kernel that has just booted."""
-    return Kernel(PROFILES[series], qemu_q35(), TRACKERS[PROFILES[series].tracker])
+    profile = profile_of(series)
+    return Kernel(profile, qemu_q35(), TRACKERS[profile.tracker])
 
 
 def modes(kernel: Kernel) -> list[CacheMode]:
@@ -120,6 +121,19 @@ def test_struct_pages_adopt_the_mode_they_find(series: str) -> None:
 
     assert [CacheMode.WC, CacheMode.WC] == modes(kernel)
     assert [] == kernel.trace.take()[1]
+
+
+@pytest.mark.parametrize(("version", "said"), [("6.1.180", True), ("6.1.187", False), ("6.12", False)])
+def test_how_many_struct_pages_were_made_is_said(version: str, said: bool) -> None:
+    """
+    At level info up to some release after 6.1.180.
+    """
+    kernel = kernel_of(version)
+
+    memremap_pages(kernel, BAR, CacheMode.WC)
+
+    line = f"memmap_init_zone_device initialised {BAR.nr} pages in Nms"
+    assert ([line] if said else []) == kernel.trace.take()[1]
 
 
 def test_a_mode_with_the_pat_bit_does_not_fit_the_direct_map() -> None:

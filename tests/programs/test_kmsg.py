@@ -157,3 +157,10 @@ def test_what_is_limited_in_rate_counts_as_once() -> None:
     """Whether such a line is printed depends on what ran before; that some were left out is no line."""
     assert is_once("__vm_enough_memory: pid: PID, comm: main, bytes: N not enough memory for the allocation")
     assert norm("__vm_enough_memory: 20 callbacks suppressed") is None
+
+
+def test_how_long_something_took_is_the_machines() -> None:
+    """A number of milliseconds differs from run to run."""
+    line = "memmap_init_zone_device initialised 512 pages in {}ms"
+
+    assert line.format("N") == norm(line.format(0)) == norm(line.format(12))

@@ -42,6 +42,8 @@ def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
     if kernel.tracker.memremap_pages(pfns, prot) & PAGE_PAT:
         # The direct map gets large entries, where this bit means that they are large (prot_sethuge).
         kernel.pr_warn_once("WARNING at arch/x86/mm/init_64.c")
+    if kernel.profile.zone_device_announced:
+        kernel.trace.printk(f"memmap_init_zone_device initialised {pfns.nr} pages in Nms")
 
 
 def memunmap_pages(kernel: Kernel, pfns: PfnRange) -> None:

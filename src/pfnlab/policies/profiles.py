@@ -266,6 +266,13 @@ SWITCHES = (
         until="6.16",
     ),
     Switch(
+        "zone_device_announced",
+        "6.1",
+        "memmap_init_zone_device() prints at level info; read in the code, measured",
+        until="6.12",
+        ended_stable=(Backport("6.1.187", "measured between 6.1.180 and 6.1.187", after="6.1.180"),),
+    ),
+    Switch(
         "access_phys_spares_ram",
         "7.4",
         "generic_access_phys() leaves RAM alone; S7.6.3, measured",

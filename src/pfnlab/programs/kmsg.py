@@ -35,6 +35,8 @@ _DUMP = re.compile(
 _WARNING = re.compile(r"^WARNING: .*?([\w./-]+\.[ch]):\d+")
 _MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
 _TYPES = re.compile(r"\btypes ([0-9a-f]+)-([0-9a-f]+)")
+#: How long the kernel says something took.
+_TOOK = re.compile(r" in \d+ms$")
 _FROM_TO = re.compile(r"\b0x[0-9a-f]{5,16} - 0x[0-9a-f]{5,16}")
 _WHO_PAT = re.compile(r"^(x86/PAT: )(.{1,15}?):(\d+) (?=\S)")
 _WHO_BRACKETED = re.compile(r"^(mmap: )?(\S{1,15}) \((\d+)\)(:?) ")
@@ -75,6 +77,7 @@ def normalise(line: str, places: Places, who: Mapping[str, str], anonymous: bool
     line = _MEM.sub(lambda seen: _pages(places, int(seen[1], 16), int(seen[2], 16) + 1), line)
     line = _TYPES.sub(lambda seen: f"types {_pages(places, int(seen[1], 16), int(seen[2], 16))}", line)
     line = _FROM_TO.sub(OUTSIDE, line)
+    line = _TOOK.sub(" in Nms", line)
     line = _BYTES.sub("bytes: N ", line)
     line = _PID.sub(r"\1\2PID", line)
     line = _CODE_OFFSET.sub("", line)
