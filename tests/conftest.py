@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 from comparing import COMPARED, NEWS
-from having import ROLES, standing
+from having import ROLE_NAMES, ROLES, standing
 
 #: Where the differences of kernels nobody met are listed.
 NEWS_FILE = Path(__file__).parents[1] / "build" / "news.txt"
@@ -18,9 +18,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lab: needs kernels and QEMU")
 
 
-def new_kernel(values: list[object]) -> str | None:
-    """The kernel nobody met among a test's parameters, if there is one."""
-    return next((str(one) for one in values if isinstance(one, str) and standing(one) == "new"), None)
+def new_kernel(item: pytest.Item) -> str | None:
+    """The kernel nobody met that a test asks, if there is one.
+
+    That is one of its parameters; of a test on kernels without any, one its module has by the name of a role.
+    """
+    callspec = getattr(item, "callspec", None)
+    values = list(callspec.params.values()) if callspec is not None else []
+    kernels = [one for one in values if isinstance(one, str) and any(one == role.name for role in ROLES)]
+    if not kernels and item.get_closest_marker("lab"):
+        named = (getattr(getattr(item, "module", None), name, None) for name in ROLE_NAMES)
+        kernels = [one for one in named if isinstance(one, str)]
+    return next((one for one in kernels if standing(one) == "new"), None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -29,8 +38,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that fails on a kernel nobody met is news: the kernel moved, the checkout is not broken."""
     report = yield
-    callspec = getattr(item, "callspec", None)
-    kernel = new_kernel(list(callspec.params.values())) if callspec is not None else None
+    kernel = new_kernel(item)
     if report.failed and kernel is not None:
         reason = report.longreprtext.strip().splitlines()[-1] if report.longreprtext else "it failed"
         report.user_properties.append((NEWS, f"{kernel}: {item.nodeid}: {reason}"))

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import pytest
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab.archive import read_listing
+from pfnlab.lab.archive import Unverified, read_listing
 from pfnlab.lab.cache import cache_root
-from pfnlab.lab.kernels import Kernel, cached_versions, kernel_for
+from pfnlab.lab.kernels import Kernel, cached_versions, kernel_for, read_lists
 from pfnlab.lab.offers import SUITES, Role, roles_for
 from pfnlab.lab.search import offered
 from pfnlab.policies.known import nearest
@@ -28,10 +29,30 @@ from pfnlab.policies.releases import CONFIRMED, RELEASES, series_of
 T = TypeVar("T")
 
 
+#: Whether what is missing fails a test.
+REQUIRED = os.environ.get("PFNLAB_LAB") == "required"
+
+
+def lists_were_read() -> bool:
+    """Whether the archive was ever asked what it has."""
+    return any(read_listing(cache_root() / "apt", suite) for suite in SUITES)
+
+
 def roles() -> tuple[Role, ...]:
-    """The kernels asked, oldest first. Before any list was read they are fetched when they are needed."""
+    """The kernels asked, oldest first.
+
+    Before any list was read each is fetched when it is needed; where kernels are required the lists are read
+    now, and what cannot be had then is gone.
+    """
+    if REQUIRED and not lists_were_read():
+        try:
+            read_lists()
+        except Unverified:
+            raise
+        except Undecided as nobody:
+            print(f"{nobody}; going on with what is here", file=sys.stderr)
     found = roles_for(offered(), cached_versions())
-    if any(read_listing(cache_root() / "apt", suite) for suite in SUITES):
+    if REQUIRED or lists_were_read():
         return tuple(found)
     return tuple(Role(one.name, "known") for one in found)
 
@@ -40,6 +61,9 @@ ROLES = roles()
 
 #: The oldest kernel asked, that of the newest stable series, and the newest of all.
 OLD, STABLE, NEW = (one.name for one in ROLES)
+
+#: What modules import those by.
+ROLE_NAMES = ("OLD", "STABLE", "NEW", "SERIES")
 
 #: Whether every series is asked: ``make test-all-kernels``.
 EVERY_SERIES = os.environ.get("PFNLAB_KERNELS") == "all"
@@ -66,7 +90,7 @@ def recorded_as(name: str) -> str:
 
 def lacking(reason: str) -> NoReturn:
     """End the test, for the lab lacks something; *reason* says what to do about it."""
-    if os.environ.get("PFNLAB_LAB") == "required":
+    if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
 

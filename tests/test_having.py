@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import having
 import pytest
 from having import bootable, have, lacking
 
@@ -22,12 +23,12 @@ def test_what_is_here_is_had() -> None:
     assert have(lambda: 7) == 7
 
 
-@pytest.mark.parametrize(("variable", "ending"), [("", pytest.skip), ("required", pytest.fail)])
-def test_a_missing_tool(variable: str, ending: object, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("required", "ending"), [(False, pytest.skip), (True, pytest.fail)])
+def test_a_missing_tool(required: bool, ending: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The test is skipped with the remedy, and fails where the lab is required.
     """
-    monkeypatch.setenv("PFNLAB_LAB", variable)
+    monkeypatch.setattr(having, "REQUIRED", required)
 
     with pytest.raises(ending.Exception, match="no such tool: install it"):  # type: ignore[attr-defined]
         have(missing)
@@ -37,7 +38,7 @@ def test_a_fault_of_ours_is_no_missing_tool(monkeypatch: pytest.MonkeyPatch) -> 
     """
     A defect fails the test everywhere.
     """
-    monkeypatch.setenv("PFNLAB_LAB", "")
+    monkeypatch.setattr(having, "REQUIRED", False)
 
     def broken() -> None:
         raise Defect("wrong")
@@ -50,18 +51,18 @@ def test_no_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A kernel is not fetched for nothing.
     """
-    monkeypatch.setenv("PFNLAB_LAB", "required")
+    monkeypatch.setattr(having, "REQUIRED", True)
     monkeypatch.setattr(shutil, "which", lambda name: None)
 
     with pytest.raises(pytest.fail.Exception, match="no QEMU: apt-get install"):
-        bootable("6.1")
+        bootable("6.1.1")
 
 
 def test_what_is_lacking_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The reason is the remedy.
     """
-    monkeypatch.setenv("PFNLAB_LAB", "")
+    monkeypatch.setattr(having, "REQUIRED", False)
 
     with pytest.raises(pytest.skip.Exception, match="do this"):
         lacking("do this")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from having import bootable
+from having import NEW, bootable
 from test_machine import HELD, KERNEL, PROGRAM, FakeGuest, Lab
 
 from pfnlab.errors import LostGuest, MissingTool
@@ -212,7 +212,7 @@ def test_a_real_kernel_says_the_same_with_kvm() -> None:
 
     Not every machine can have KVM, so nothing fails where it is missing.
     """
-    kernel = bootable("7.2")
+    kernel = bootable(NEW)
     try:
         Acceleration(Accel.KVM).settle()
         Guest(kernel.vmlinuz, image=guest_image(), accel=Accel.KVM, boot_limit=accel.HELLO_LIMIT).close()

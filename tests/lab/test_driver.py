@@ -15,7 +15,7 @@ from pfnlab.errors import MissingTool, PfnlabError, Undecided
 from pfnlab.lab import driver
 from pfnlab.lab.driver import MODULE, driver_for, offered
 from pfnlab.lab.image import guest_image
-from pfnlab.lab.kernels import Kernel, kernel_for
+from pfnlab.lab.kernels import Kernel
 from pfnlab.lab.qemu import Guest
 
 lab = pytest.mark.lab
@@ -128,7 +128,7 @@ def test_driver_names_no_folder(series: str):
     """
     Nothing in the module says where it was built.
     """
-    module = have(lambda: driver_for(kernel_for(series)))
+    module = have(lambda: driver_for(bootable(series)))
 
     assert str(module.parents[1]).encode() not in module.read_bytes()
 
@@ -221,7 +221,7 @@ def test_guest_with_driver_of_another_kernel():
     """
     A module that was built for another kernel is named as such.
     """
-    module = have(lambda: driver_for(kernel_for(NEW)))
+    module = have(lambda: driver_for(bootable(NEW)))
 
     with Guest(bootable(OLD).vmlinuz, image=guest_image({MODULE: module})) as guest:
         answers = Lab(guest).ask("driver ram")

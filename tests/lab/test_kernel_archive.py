@@ -28,8 +28,10 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache."""
+    """An empty cache, and no mirror but the machine's own."""
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
+    for name in (sources.MIRROR, sources.KEYRING):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path / "cache"
 
 

@@ -45,7 +45,7 @@ def explanations(version: str, program: Program, seen: Run) -> list[Explanation]
     found: list[tuple[str, ...]] = [(one,) for one, run in runs if _same(run, seen)]
     if not found:
         moving = [change for change, run in runs if run is not None and not _same(before, run)]
-        pairs = combinations(moving, 2)
+        pairs = (pair for pair in combinations(moving, 2) if len(set(map(_changed, pair))) == 2)
         found = [pair for pair in pairs if _same(_run(version, pair, program), seen)]
     return _explained(version, found)
 
@@ -75,6 +75,12 @@ def _explained(version: str, found: Sequence[tuple[str, ...]]) -> list[Explanati
         Explanation(changes, tuple(source_of(change, version) for change in changes))
         for changes in sorted(found, key=elsewhere)
     ]
+
+
+def _changed(change: str) -> str:
+    """What can be one thing only: a seam or a switch by its name; of commits there may be several."""
+    name = change.partition("=")[0]
+    return change if name in ("with", "without") else name
 
 
 def _run(version: str, changes: Sequence[str], program: Program) -> Run | None:
