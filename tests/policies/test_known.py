@@ -57,13 +57,12 @@ def test_files_are_called_by_what_they_hold() -> None:
 
 
 def test_what_was_held_is_counted() -> None:
-    """What a kernel is known for was compared: litmus, walkers, orders and 300 random programs; in litmus
-    programs and walkers nothing differs."""
+    """What a kernel is known for was compared, and nothing differs: litmus, walkers, orders and 300 random
+    programs."""
     for kernel in known.known_kernels():
         assert {"litmus", "walkers", "orders", "random"} <= set(kernel.held), kernel.version
         assert kernel.held["random"].programs >= 300, kernel.version
-        assert not any(kernel.held[name].differences for name in ("litmus", "walkers")), kernel.version
-        assert all(one.unexplained <= one.differences for one in kernel.held.values()), kernel.version
+        assert not any(one.differences or one.unexplained for one in kernel.held.values()), kernel.version
 
 
 @pytest.mark.parametrize(
