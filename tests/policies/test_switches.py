@@ -85,11 +85,11 @@ def test_what_a_backport_ended(version: str, has: bool) -> None:
 
 def test_a_measured_backport_is_assumed_between_two_kernels() -> None:
     """Between the newest known to be without and the oldest known to have it nobody looked."""
-    backport = Backport("6.12.107", "measured", after="6.12.94")
+    backport = Backport("6.12.307", "measured", after="6.12.294")
     switch = Switch("mseal", "6.13", "source", after="6.12", stable=(backport,))
 
     assert [True, False, False, True] == [
-        switch.known(version) for version in ("6.12.94", "6.12.95", "6.12.106", "6.12.107")
+        switch.known(version) for version in ("6.12.294", "6.12.295", "6.12.306", "6.12.307")
     ]
     assert switch.known("6.6.99")
 
