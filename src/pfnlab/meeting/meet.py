@@ -69,8 +69,8 @@ class Meeting(msgspec.Struct, frozen=True):
 
     @property
     def unexplained(self) -> int:
-        """How many differences nobody can explain."""
-        return sum(not one.explanations for one in self.found) + len(self.unstable)
+        """How many differences nobody can explain; what did not show again is counted apart."""
+        return sum(not one.explanations for one in self.found)
 
     @property
     def programs(self) -> int:

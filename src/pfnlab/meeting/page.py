@@ -81,10 +81,9 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
     if not meeting.differs:
         yield f"No difference in {compared}."
     else:
-        yield (
-            f"{number_of(len(meeting.found) + len(meeting.unstable), 'difference')} in {compared}, "
-            f"{meeting.unexplained} unexplained."
-        )
+        once = f", and {len(meeting.unstable)} that did not show again" if meeting.unstable else ""
+        stable = number_of(len(meeting.found), "difference")
+        yield f"{stable} in {compared}, {meeting.unexplained} unexplained{once}."
     by_size = sorted(meeting.found, key=lambda found: len(found.difference.program.ops))
     for number, found in enumerate(by_size, 1):
         yield from _difference(number, found)
@@ -123,6 +122,9 @@ def _difference(number: int, found: Explained) -> Iterator[str]:
     fields = differences(difference.runs)
     for field in fields[:_SHOWN]:
         yield from _field(field, difference.runs)
+    if not fields:
+        # A message that is printed once a boot is compared by itself.
+        yield f"- {difference.signature}"
     if len(fields) > _SHOWN:
         yield f"- and {number_of(len(fields) - _SHOWN, 'field')} more"
     yield from (f"- {run.machine} was lost: {run.lost}" for run in difference.runs if run.lost is not None)
