@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,8 +47,11 @@ def moments(tracker: str, program: Program) -> Iterator[Kernel]:
     places = Places.of(program, devices)
     running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
     for op in program.ops:
-        with suppress(Undecided):
+        try:
             running.step(op)
+        except Undecided:
+            # Half of it may have been done: nobody goes on from there.
+            return
         yield kernel
 
 
