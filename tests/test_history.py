@@ -46,10 +46,15 @@ class Row(NamedTuple):
 ROWS = [Row(*found.groups()) for found in _ROW.finditer((HISTORY / "README.md").read_text(encoding="utf-8"))]
 
 
-def steps(row: Row, *changes: str) -> tuple[Step, ...]:
-    """The steps of the row's program on its machine, changed."""
-    program = load_program(HISTORY / row.program)
-    return ModelMachine(",".join((row.machine, *changes))).run_one(program, check=True).steps
+def steps(row: Row, machine: str) -> tuple[Step, ...]:
+    """The steps of the row's program on a machine."""
+    return ModelMachine(machine).run_one(load_program(HISTORY / row.program), check=True).steps
+
+
+def without(row: Row) -> str:
+    """The row's machine less the commit: without what gave it to the machine, or with that it be gone."""
+    asked = f",with={row.commit}"
+    return row.machine.replace(asked, "") if asked in row.machine else f"{row.machine},without={row.commit}"
 
 
 def said(step: Step, field: str) -> str:
@@ -66,7 +71,7 @@ def said(step: Step, field: str) -> str:
 
 def difference(row: Row) -> tuple[str, str, str]:
     """The first step that is not the same with and without the commit, and both answers."""
-    for there, gone in zip(steps(row), steps(row, f"without={row.commit}"), strict=True):
+    for there, gone in zip(steps(row, row.machine), steps(row, without(row)), strict=True):
         for field in FIELDS:
             if (answers := (said(there, field), said(gone, field)))[0] != answers[1]:
                 return there.op, *answers

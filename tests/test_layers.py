@@ -15,6 +15,7 @@ ORDER = (
     ("units",),
     ("errors", "trace"),
     ("files",),
+    ("limit",),
     ("hw",),
     ("mm",),
     ("policies",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from drawing import drawn
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from pfnlab import limit
 from pfnlab.checker.check import Limits, check
 from pfnlab.checker.scope import load_scope
 from pfnlab.errors import Misuse, PolicyError, Undecided
-from pfnlab.policies import limit, own
 from pfnlab.policies.own import PROTOCOLS, hooks_of, load_policy
 from pfnlab.programs.load import load_program, load_text
 from pfnlab.programs.model import ModelMachine
@@ -266,8 +265,7 @@ def test_a_file_that_ends_the_program(write: Write) -> None:
 @pytest.mark.parametrize("loop", ["while True: pass", "import time; time.sleep(1000)"])
 def test_an_endless_method_is_ended(write: Write, monkeypatch: pytest.MonkeyPatch, loop: str) -> None:
     """It says how long was waited."""
-    for module in (limit, own):
-        monkeypatch.setattr(module, "LIMIT", 0.2)
+    monkeypatch.setattr(limit, "LIMIT", 0.2)
 
     says = "it did not return within 0.2 s: does it loop?"
     assert ("unmap_vmas", says) == refused("tracker", write(broken(loop)))
@@ -290,15 +288,6 @@ def test_an_interrupt_is_no_fault_of_the_policy(write: Write) -> None:
     """Whoever presses Ctrl-C meant all of it."""
     with pytest.raises(KeyboardInterrupt):
         run("tracker", write(broken("raise KeyboardInterrupt")))
-
-
-def test_the_timer_is_left_as_it_was(write: Write) -> None:
-    """Somebody who uses the library may have a timer of his own."""
-    before = signal.getsignal(signal.SIGALRM)
-
-    run("tracker", write(PER_VMA.read_text()))
-
-    assert (before, (0.0, 0.0)) == (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL))
 
 
 def test_a_tracker_that_does_otherwise_the_second_time(write: Write) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from greenlet import greenlet
 
 from pfnlab.errors import Defect
+from pfnlab.limit import CLOCK
 
 
 class Need(Enum):
@@ -79,7 +80,11 @@ class Operation:
     def pause(self) -> None:
         """Go back to whoever drives, from inside the operation."""
         assert self.run.parent is not None
-        self.run.parent.switch()
+        timed = CLOCK.leave()
+        try:
+            self.run.parent.switch()
+        finally:
+            CLOCK.go_on(timed)
 
 
 class Processors:

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 from greenlet import GreenletExit
 
+from pfnlab import limit
 from pfnlab.errors import Misuse, ModelledErrno, PolicyError, Undecided
 from pfnlab.files import MOST_WRITTEN, check_regular
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.walker import WalkerPolicy
-from pfnlab.policies.limit import LIMIT, TooLong, limited
 
 #: The protocol of each seam, by the seam's name in a machine's.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
@@ -116,12 +116,12 @@ def guarded(path: str, hook: str | None, what: str = "it raised ") -> Iterator[N
     :raises PolicyError: it raised something, or did not return in time
     """
     try:
-        with limited(path):
+        with limit.CLOCK.running(path):
             yield
     except (ModelledErrno, Undecided, PolicyError, KeyboardInterrupt, GreenletExit):
         raise
-    except TooLong:
-        raise PolicyError(path, hook, f"it did not return within {LIMIT:g} s: does it loop?") from None
+    except limit.TooLong:
+        raise PolicyError(path, hook, f"it did not return within {limit.LIMIT:g} s: does it loop?") from None
     except BaseException as trouble:
         says = f"{what}{type(trouble).__name__}" + (f": {trouble}" if str(trouble) else "")
         raise PolicyError(path, hook, says) from trouble
