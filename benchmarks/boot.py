@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from measuring import busy, rounds, show
 
-from pfnlab.lab.kernels import kernel_for
-from pfnlab.lab.qemu import Guest
+from pfnlab.lab.images.kernels import kernel_for
+from pfnlab.lab.vm.qemu import Guest
 
 SERIES = ("6.1", "7.2")
 ROUNDS, SECONDS = 5, 25.0

@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "checker"))
 
 from measuring import busy, rounds, show
 
-from pfnlab.checker.compiling import compiled
+from pfnlab.checker.search.compiling import compiled
 from pfnlab.errors import MissingTool
-from pfnlab.lab.cache import cache_root
+from pfnlab.lab.images.cache import cache_root
 
 #: Against pan: plain Python within four times its time, compiled not slower; and bytes a state.
 PLAIN_GOAL, PLAIN_BYTES, COMPILED_GOAL, COMPILED_BYTES = 4.0, 120.0, 1.0, 32.0
@@ -46,8 +46,8 @@ import resource, sys, time
 sys.path.insert(0, {tests!r})
 import shared_book
 from pathlib import Path
-from pfnlab.checker.compiling import fastest
-from pfnlab.checker.packed import explore_packed
+from pfnlab.checker.search.compiling import fastest
+from pfnlab.checker.search.packed import explore_packed
 cache = Path({cache!r}) if {cache!r} else None
 model = fastest(Path(shared_book.__file__), cache, print).Book({pages}, {symmetric}, {symmetric})
 before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
@@ -135,7 +135,7 @@ def tools(options: argparse.Namespace, folder: Path) -> dict[str, Callable[[], R
         found["plain Python, breadth first"] = lambda: ours(pages, False)
         found["plain Python, depth first"] = lambda: ours(pages, False, "depth")
     try:
-        for source in (_ROOT / "src/pfnlab/checker/core.py", _ROOT / "tests/checker/shared_book.py"):
+        for source in (_ROOT / "src/pfnlab/checker/search/core.py", _ROOT / "tests/checker/shared_book.py"):
             compiled(source, cache_root() / "compiled")
         found["compiled, breadth first"] = lambda: ours(pages, True)
         found["compiled, depth first"] = lambda: ours(pages, True, "depth")

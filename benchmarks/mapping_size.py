@@ -21,8 +21,7 @@ from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.programs.dispatch import perform
-from pfnlab.programs.ops import (
+from pfnlab.programs.lang.ops import (
     Call,
     Device,
     Exit,
@@ -32,8 +31,9 @@ from pfnlab.programs.ops import (
     Op,
     Program,
 )
-from pfnlab.programs.places import Places
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.dispatch import perform
+from pfnlab.programs.runs.places import Places
 from pfnlab.units import PAGE_SIZE, PfnRange, phys_to_pfn
 
 GOAL = 1.1

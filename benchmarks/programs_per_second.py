@@ -16,14 +16,14 @@ import time
 from measuring import busy, rounds, show
 
 from pfnlab.errors import Defect
-from pfnlab.lab.boots import Shape
-from pfnlab.lab.kernels import Kernel
-from pfnlab.lab.machine import QemuMachine
-from pfnlab.lab.placement import Windows
-from pfnlab.lab.qemu import Guest
-from pfnlab.lab.wire import compile_program
-from pfnlab.programs.ops import Program
-from pfnlab.programs.text import parse
+from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.placement import Windows
+from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.vm.boots import Shape
+from pfnlab.lab.vm.qemu import Guest
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.text import parse
 from pfnlab.units import PfnRange, phys_to_pfn
 
 SERIES = ("6.1", "7.2")

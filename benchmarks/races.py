@@ -39,8 +39,8 @@ _OURS = """
 import time
 began = time.process_time()
 from pfnlab.checker.check import Limits, check
-from pfnlab.checker.scope import RaceScope, load_scope
-from pfnlab.programs.model import ModelMachine
+from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.programs.model.machine import ModelMachine
 scope = load_scope("race")
 races = scope.races[:{races}]
 started = time.process_time()

@@ -17,12 +17,12 @@ import time
 from measuring import busy, no_collection, rounds, show
 
 from pfnlab.checker.check import Limits, check
-from pfnlab.checker.domain import KernelModel, State
-from pfnlab.checker.mark import Mark
-from pfnlab.checker.operations import operations
-from pfnlab.checker.properties import questions
-from pfnlab.checker.scope import Scope, load_scope
-from pfnlab.programs.model import ModelMachine
+from pfnlab.checker.kernel.domain import KernelModel, State
+from pfnlab.checker.kernel.mark import Mark
+from pfnlab.checker.kernel.operations import operations
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import Scope, load_scope
+from pfnlab.programs.model.machine import ModelMachine
 
 #: What the scope has within its bound; with a tracker named, only questions of trackers are asked.
 STATES = {"7.2,tracker=exact": 10_543, "6.1": 12_837}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
 
 #: An index whose programs are none of the rare ones: no large BAR, no device at its end.
 _COMMON = 100

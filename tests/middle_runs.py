@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pfnlab.programs.observation import BookEntry, Run, Step, VmaSeen
-from pfnlab.programs.ops import Device, Expect, Leaked, Mmap, Munmap, Op, Program
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.ops import Device, Expect, Leaked, Mmap, Munmap, Op, Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BookEntry, Run, Step, VmaSeen
 
 MAP = "a = mmap bar[0:16] wc shared rw"
 

@@ -9,11 +9,11 @@ import pytest
 from tooling import check_release
 
 from pfnlab.checker.check import check
-from pfnlab.checker.properties import questions
-from pfnlab.checker.scope import load_scope
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 ROOT = Path(__file__).parents[1]

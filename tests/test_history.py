@@ -11,11 +11,11 @@ import pytest
 from pfnlab.errors import Undecided
 from pfnlab.policies.commits import known_commits
 from pfnlab.policies.profiles import RELEASES
-from pfnlab.programs.compare import covers, expectation_failures
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import covers, expectation_failures
+from pfnlab.programs.runs.observation import Step
 
 HISTORY = Path(__file__).parent.parent / "litmus" / "history"
 PROGRAMS = sorted(HISTORY.glob("*.pfn"))

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.driver_programs import needs_driver, needs_vfio
+from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
 from pfnlab.policies.profiles import CONFIRMED, RELEASES
 from pfnlab.policies.releases import series_of
-from pfnlab.programs.compare import covers, expectation_failures
-from pfnlab.programs.form import program_hash
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import covers, expectation_failures
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 LITMUS = Path(__file__).parent.parent / "litmus"

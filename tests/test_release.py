@@ -14,8 +14,8 @@ from types import ModuleType
 import pytest
 from tooling import build_release, check_release
 
-from pfnlab.programs.form import to_json
-from pfnlab.programs.load import load_text
+from pfnlab.programs.lang.form import to_json
+from pfnlab.programs.lang.load import load_text
 
 REPORT = "# Pages forget who they are\nState: private\n\nThey do.\n"
 PROGRAM = (

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pfnlab.errors import PfnlabError
-from pfnlab.programs.form import program_hash
-from pfnlab.programs.load import load_bytes
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.load import load_bytes
 
 ROOT = Path(__file__).parents[1]
 STATES = ("private", "reported", "public")

@@ -1,8 +1,8 @@
 """``make demo``: one story on models and real kernels, side by side.
 
 The kernels are the oldest stable series' and the newest that is known and on offer
-(:func:`pfnlab.lab.offers.roles_for`). A kernel that nobody met may tell the story otherwise: that is news.
-One that cannot be had any more is replaced by what it did when it was recorded.
+(:func:`pfnlab.lab.images.offers.roles_for`). A kernel that nobody met may tell the story otherwise: that
+is news. One that cannot be had any more is replaced by what it did when it was recorded.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfnlab.errors import PfnlabError, Undecided
-from pfnlab.lab.archive import Unverified
-from pfnlab.lab.kernels import cached_versions, read_lists
-from pfnlab.lab.offers import Role, roles_for
-from pfnlab.lab.search import offered
+from pfnlab.lab.images.archive import Unverified
+from pfnlab.lab.images.kernels import cached_versions, read_lists
+from pfnlab.lab.images.offers import Role, roles_for
+from pfnlab.lab.images.search import offered
 from pfnlab.policies.known import nearest
 from pfnlab.policies.releases import RELEASES, series_of
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 ROOT = Path(__file__).parents[1]

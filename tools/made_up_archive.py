@@ -28,11 +28,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from pfnlab.errors import PfnlabError
-from pfnlab.lab.archive import Archive
-from pfnlab.lab.cache import cache_root
-from pfnlab.lab.offers import SUITES
-from pfnlab.lab.search import Search
-from pfnlab.lab.sources import KEYRING, MIRROR
+from pfnlab.lab.images.archive import Archive
+from pfnlab.lab.images.cache import cache_root
+from pfnlab.lab.images.offers import SUITES
+from pfnlab.lab.images.search import Search
+from pfnlab.lab.images.sources import KEYRING, MIRROR
 
 CASES = ("newer", "gone", "expired", "one", "none")
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pfnlab.checker.check import Answer, Checked, check
-from pfnlab.checker.properties import questions
-from pfnlab.checker.scope import read_scope
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import read_scope
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.tracker import Tracker
-from pfnlab.mm.walker import SpecialBits, WalkerPolicy, Walkers
+from pfnlab.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 from pfnlab.policies.flushes.free_vmas import FreeVmas
 from pfnlab.policies.trackers.track_ctx import TrackCtx
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.printer import op_lines
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.units import PfnRange
 
 

@@ -8,9 +8,9 @@ from types import ModuleType
 import shared_book
 from having import have
 
-from pfnlab.checker import core
-from pfnlab.checker.compiling import compiled
-from pfnlab.lab.cache import cache_root
+from pfnlab.checker.search import core
+from pfnlab.checker.search.compiling import compiled
+from pfnlab.lab.images.cache import cache_root
 
 
 def compiled_modules() -> Path:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from pfnlab.checker.model import Action
-from pfnlab.checker.property import Property, always, sometimes
-from pfnlab.checker.reduction import Footprint
+from pfnlab.checker.search.model import Action
+from pfnlab.checker.search.property import Property, always, sometimes
+from pfnlab.checker.search.reduction import Footprint
 
 MUNMAP, REVOKE = "munmap", "unmap_mapping_range"
 

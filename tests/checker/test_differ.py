@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pfnlab.checker.differ import Compared, compare
-from pfnlab.checker.scope import Scope, read_scope
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.printer import op_lines
+from pfnlab.checker.kernel.scope import Scope, read_scope
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.machine import ModelMachine
 
 SCOPE = """
 devices = ["bar: pci, 3 pages"]

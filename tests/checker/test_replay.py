@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.kernel.scope import load_scope, scope_names
 from pfnlab.checker.replay import Replay, check_same, path_text, read_path
-from pfnlab.checker.scope import load_scope, scope_names
-from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.model.machine import ModelMachine
 
 #: A model that breaks something, and how far to look, for each scope.
 BROKEN = {
@@ -74,7 +74,7 @@ def test_a_scope_of_ones_own_is_found_by_its_file(tmp_path: Path) -> None:
 
 def test_text_and_path_are_the_same() -> None:
     """What is written is what is read."""
-    from pfnlab.checker.path import Path as Way
+    from pfnlab.checker.search.path import Path as Way
 
     way: Way[object] = Way(1, (3, 0), ("this", "that"))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pfnlab.checker.check import Checked, Limits, check
-from pfnlab.checker.properties import questions
-from pfnlab.checker.scope import Scope, load_scope, read_scope
-from pfnlab.programs.model import ModelMachine
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope
+from pfnlab.programs.model.machine import ModelMachine
 
 MAPPED = '"new = mmap bar[0:3] wc shared rw"'
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from middle_runs import careful, cut, forgetful
 
 from pfnlab.errors import Defect, MissingTool
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.observation import Run
 
 PROGRAM = """pfnlab program 1
 title   The middle goes first

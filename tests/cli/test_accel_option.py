@@ -8,8 +8,8 @@ import pytest
 from asking import Ask, Fake
 
 from pfnlab.cli.machines import open_machine
-from pfnlab.lab import machine as lab
-from pfnlab.lab.accel import Accel
+from pfnlab.lab.running import machine as lab
+from pfnlab.lab.vm.accel import Accel
 
 
 @pytest.fixture

@@ -58,13 +58,13 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     """Whatever is typed, the answer is a verdict or misuse, never a traceback."""
     (tmp_path / "middle.pfn").write_text(PROGRAM)
     before, stdin = Path.cwd(), sys.stdin
-    module: Any = ModuleType("pfnlab.programs.matrix")
+    module: Any = ModuleType("pfnlab.programs.recorded.matrix")
     module.predict_files = lambda paths: SimpleNamespace(cases=0, exact=0, waiting=0, wrong=0, details=[])
     searches: Any = ModuleType("pfnlab.report.policies_matrix")
     searches.policies_matrix = lambda depth: ""
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setitem(sys.modules, "pfnlab.programs.matrix", module)
+        patch.setitem(sys.modules, "pfnlab.programs.recorded.matrix", module)
         # A minute.
         patch.setitem(sys.modules, "pfnlab.report.policies_matrix", searches)
         patch.setattr(sys, "stdin", io.StringIO("\udcff" if "--" in argv else "odd"))

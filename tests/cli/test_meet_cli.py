@@ -13,13 +13,13 @@ from asking import Ask
 
 from pfnlab.cli import meet as verb
 from pfnlab.errors import MissingTool
-from pfnlab.lab.archive import Package
-from pfnlab.lab.kernels import Kernel
-from pfnlab.lab.offers import Offer
+from pfnlab.lab.images.archive import Package
+from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.offers import Offer
 from pfnlab.meeting import holding
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 LOCKED = """pfnlab program 1
 device bar: pci, 1 page

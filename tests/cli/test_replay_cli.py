@@ -11,8 +11,8 @@ from asking import Ask
 from pfnlab.fuzz.filing import Folder, Found
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.policies import own
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
 
 LEAK = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk"
 RACE = ("--on", "model:7.2,flush=none", "--scope", "race", "--property", "told_free")

@@ -123,11 +123,11 @@ def test_an_unknown_policy_suggests_one(ask: Ask) -> None:
 @pytest.mark.parametrize(("wrong", "code"), [(0, 0), (2, 1)])
 def test_matrix_prints_its_counts(ask: Ask, monkeypatch: pytest.MonkeyPatch, wrong: int, code: int) -> None:
     """A wrong prediction is a discovery; waiting cases are not."""
-    module: Any = ModuleType("pfnlab.programs.matrix")
+    module: Any = ModuleType("pfnlab.programs.recorded.matrix")
     module.predict_files = lambda paths: SimpleNamespace(
         cases=9, exact=4, waiting=5 - wrong, wrong=wrong, details=["one", "two"][:wrong]
     )
-    monkeypatch.setitem(sys.modules, "pfnlab.programs.matrix", module)
+    monkeypatch.setitem(sys.modules, "pfnlab.programs.recorded.matrix", module)
 
     text, as_json = ask("matrix", "x.jsonl"), ask("matrix", "x.jsonl", "--json")
 

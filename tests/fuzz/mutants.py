@@ -437,7 +437,7 @@ _BOOK = (
     ),
     Mutant(
         "pages that look up different modes are not remapped together",
-        "mm/lookup.py",
+        "mm/pfnmap.py",
         "    if len(modes) > 1:",
         "    if False:",
     ),

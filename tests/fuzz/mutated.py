@@ -15,8 +15,8 @@ import msgspec
 from mutant import Mutant
 
 import pfnlab
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.observation import Run
 
 SOURCE = Path(pfnlab.__file__).parent
 
@@ -26,9 +26,9 @@ LIMIT = 20.0
 #: What the other process does: a program a line comes in, its run goes out.
 _SERVE = """
 import sys, msgspec
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.lang.ops import Program
 machine = ModelMachine(sys.argv[1])
 for line in sys.stdin.buffer:
     program = msgspec.json.decode(line, type=Program)

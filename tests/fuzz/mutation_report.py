@@ -22,10 +22,10 @@ from mutated import MutatedModel
 
 from pfnlab.fuzz.campaign import Campaign, Machine, State
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
-from pfnlab.programs.printer import op_lines
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 #: The fuzzer's seed, and how many programs it may take.
 SEED, PROGRAMS = 1, 500

@@ -14,11 +14,11 @@ from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_sta
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline, outcome, summary, summary_json
-from pfnlab.programs.compare import Outcome
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.programs.runs.observation import Run
 
 SAME = ("model:7.2", "model:7.2,mseal=on")
 OTHER = ("model:7.2", "model:7.2,tracker=vm_pat")

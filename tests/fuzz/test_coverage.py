@@ -6,10 +6,10 @@ import sys
 
 from pfnlab.fuzz.coverage import WORDS, BranchWatch, Coverage, all_branches, branches_of
 from pfnlab.fuzz.grammar import draw
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 24 pages\n\n"
 

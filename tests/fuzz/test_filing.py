@@ -9,9 +9,9 @@ import pytest
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.filing import Folder, Found
 from pfnlab.fuzz.signature import signature_of
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.load import load_program, load_text
-from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.model.machine import ModelMachine
 
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
 

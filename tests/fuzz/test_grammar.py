@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.fuzz.kinds import ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
-from pfnlab.lab.driver_programs import needs_driver, needs_vfio
-from pfnlab.lab.placement import check_placeable
-from pfnlab.programs.checks import check_program
-from pfnlab.programs.form import from_json, to_json
-from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import ADVICE, is_held, tasks_of
-from pfnlab.programs.walk_calls import Walk, Walker
-from pfnlab.programs.words import PROTS
+from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
+from pfnlab.lab.running.placement import check_placeable
+from pfnlab.programs.lang.checks import check_program
+from pfnlab.programs.lang.form import from_json, to_json
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import ADVICE, is_held, tasks_of
+from pfnlab.programs.lang.walk_calls import Walk, Walker
+from pfnlab.programs.lang.words import PROTS
 
 NUMBERS = st.integers(0, 1 << 32)
 _ANY = st.booleans()

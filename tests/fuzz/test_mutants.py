@@ -14,8 +14,8 @@ from mutated import SOURCE, MutatedModel
 from mutation_report import FOUND, OPERATIONS, look_for
 
 from pfnlab.fuzz.grammar import draw
-from pfnlab.lab.machine import QemuMachine
-from pfnlab.programs.model import ModelMachine
+from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.programs.model.machine import ModelMachine
 
 REPORT = Path(__file__).parents[2] / "docs" / "mutation-report.md"
 

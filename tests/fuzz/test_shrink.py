@@ -10,11 +10,11 @@ from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.kinds import Vocabulary, kind_of
 from pfnlab.fuzz.shrink import shrink
 from pfnlab.fuzz.simpler import simpler
-from pfnlab.programs.checks import check_program
-from pfnlab.programs.fewer import without
-from pfnlab.programs.load import load_text
-from pfnlab.programs.ops import Program
-from pfnlab.programs.printer import op_lines
+from pfnlab.programs.lang.checks import check_program
+from pfnlab.programs.lang.fewer import without
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_lines
 
 HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 24 pages\narea b: 24 pages\n\n"
 

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from pfnlab.fuzz.signature import Signature, shape, signature_of, undecided
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import BookEntry, PteSeen, Run, VmaSeen
-from pfnlab.programs.ops import (
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import (
     Program,
 )
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 MIDDLE = "a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\n"
 ELSEWHERE = "b = mmap bar[4:16] uc shared r\nc = fork\nc: munmap b[1:2]\n"

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from having import EVERY_SERIES, NEW, OLD
 
-from pfnlab.lab.qemu import Guest
+from pfnlab.lab.vm.qemu import Guest
 
 T = TypeVar("T")
 

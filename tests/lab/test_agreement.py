@@ -14,13 +14,13 @@ import pytest
 from comparing import COMPARED
 from having import ASKED_WIDELY, OLD, bootable, model_of
 
-from pfnlab.lab.machine import QemuMachine
-from pfnlab.programs.compare import differences
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
-from pfnlab.programs.printer import format_program
+from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.observation import Run
 
 LITMUS = sorted((Path(__file__).parents[2] / "litmus").glob("*.pfn"))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import MissingTool, Misuse
-from pfnlab.lab import sources
-from pfnlab.lab.sources import Mirror, Source
+from pfnlab.lab.images import sources
+from pfnlab.lab.images.sources import Mirror, Source
 
 
 def test_deb822_comment_inside_a_stanza_is_ignored() -> None:

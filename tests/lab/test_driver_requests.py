@@ -35,8 +35,8 @@ from driver_guest import (
 )
 from having import bootable, have
 
-from pfnlab.lab.driver import image_with_driver
-from pfnlab.lab.qemu import Guest
+from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.vm.qemu import Guest
 
 pytestmark = pytest.mark.lab
 

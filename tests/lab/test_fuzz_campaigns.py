@@ -18,8 +18,8 @@ from pfnlab.fuzz.campaign import Campaign, Machine, State
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline
-from pfnlab.lab.machine import QemuMachine
-from pfnlab.programs.model import ModelMachine
+from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.programs.model.machine import ModelMachine
 
 #: The first program, one of the last that may need a guest of their own, and how many there are.
 FIRST, RANDOM = 10, int(os.environ.get("PFNLAB_RANDOM", "60"))

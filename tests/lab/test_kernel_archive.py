@@ -17,8 +17,8 @@ import pytest
 from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimage
 
 from pfnlab.errors import MissingTool, Undecided
-from pfnlab.lab import archive, inventory, kernels, offers, search, sources
-from pfnlab.lab.archive import Unreachable, Unverified
+from pfnlab.lab.images import archive, inventory, kernels, offers, search, sources
+from pfnlab.lab.images.archive import Unreachable, Unverified
 
 pytestmark = pytest.mark.skipif(
     not all(shutil.which(tool) for tool in ("apt-get", "dpkg-deb", "gpg", "gpgv")),
@@ -316,7 +316,7 @@ def test_process_killed_while_it_holds_the_lock_blocks_nobody(debian: DebianOnDi
     The lock of a killed process is free at once.
     """
     code = (
-        "import sys, time; from pathlib import Path; from pfnlab.lab.cache import locked\n"
+        "import sys, time; from pathlib import Path; from pfnlab.lab.images.cache import locked\n"
         "with locked(Path(sys.argv[1]), limit=5, say=print): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(

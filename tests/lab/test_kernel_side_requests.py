@@ -8,8 +8,8 @@ import pytest
 from driver_guest import ASKED, PAGE, WC, WC_BITS, Lab, kind
 from having import bootable, have
 
-from pfnlab.lab.driver import image_with_driver
-from pfnlab.lab.qemu import Guest
+from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.vm.qemu import Guest
 
 pytestmark = pytest.mark.lab
 

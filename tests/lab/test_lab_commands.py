@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pfnlab.errors import MissingTool, TimedOut
-from pfnlab.lab import commands
+from pfnlab.lab.images import commands
 
 
 def test_missing_program_names_the_remedy() -> None:

@@ -16,13 +16,13 @@ import pytest
 from comparing import COMPARED
 from having import EVERY_SERIES, NEW, OLD, bootable, lacking, model_of, recorded_as
 
-from pfnlab.lab.machine import QemuMachine
-from pfnlab.programs.compare import differences
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program, Release
-from pfnlab.programs.recorded_races import Raced, compare, program_of
-from pfnlab.programs.recorded_verbs import Waiting
+from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.programs.lang.ops import Program, Release
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.recorded.races import Raced, compare, program_of
+from pfnlab.programs.recorded.verbs import Waiting
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.observation import Run
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "races.jsonl"
 EVERY = os.environ.get("PFNLAB_RACES") == "all"

@@ -8,9 +8,9 @@ import pytest
 from comparing import COMPARED
 from having import ASKED, EVERY_SERIES, NEW, bootable, model_of
 
-from pfnlab.lab.machine import QemuMachine
-from pfnlab.programs.compare import differences
-from pfnlab.programs.model import ModelMachine
+from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
 from pfnlab.report.walkers import KINDS, WALKERS, cell, cell_program
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]

@@ -19,15 +19,15 @@ from typing import TypeVar
 
 import msgspec
 
-from pfnlab.lab.kernels import kernel_for
-from pfnlab.lab.placement import Placement, Windows, stored_to
-from pfnlab.lab.qemu import Guest
-from pfnlab.lab.replies import parse_reply
-from pfnlab.lab.wire import compile_program
-from pfnlab.programs.load import load_text
-from pfnlab.programs.observation import Step
-from pfnlab.programs.ops import Look, Op, Program, tasks_of
-from pfnlab.programs.places import Places
+from pfnlab.lab.images.kernels import kernel_for
+from pfnlab.lab.running.placement import Placement, Windows, stored_to
+from pfnlab.lab.running.replies import parse_reply
+from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.vm.qemu import Guest
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Look, Op, Program, tasks_of
+from pfnlab.programs.runs.observation import Step
+from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, phys_to_pfn
 
 RAM_MIB = 256

@@ -37,11 +37,11 @@ from pfnlab.lens.state import (
 )
 from pfnlab.lens.vmlinux import btf_of
 from pfnlab.policies.releases import series_of
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
-from pfnlab.programs.places import Places
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
+from pfnlab.programs.runs.places import Places
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 

@@ -27,8 +27,8 @@ from pfnlab.lens.state import (
     tracked_seen,
     vma_seen,
 )
-from pfnlab.programs.observation import BookEntry, PteSeen
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BookEntry, PteSeen
 
 TYPES = toy.types()
 

@@ -14,8 +14,8 @@ from pfnlab.lens.state import (
     prots_seen,
     tracked_seen,
 )
-from pfnlab.programs.observation import BookEntry, PteSeen
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BookEntry, PteSeen
 
 VMA = VmaState(Span("a", 0, 4), "rd wr", 3, "wc", "wc", Span("bar", 0, 4), 0)
 CONTEXT = ContextState(0, Span("bar", 0, 16), 2, (("main", Span("a", 0, 4)), ("child", Span("a", 8, 16))))

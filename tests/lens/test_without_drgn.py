@@ -20,7 +20,9 @@ def test_types_and_memory_need_no_drgn() -> None:
     block = "import sys; sys.modules['drgn'] = sys.modules['zstandard'] = sys.modules['lz4'] = None; "
     names = ", ".join(f"pfnlab.lens.{part}" for part in PARTS)
 
-    subprocess.run([sys.executable, "-c", f"{block}import {names}, pfnlab.programs.model"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", f"{block}import {names}, pfnlab.programs.model.machine"], check=True
+    )
 
 
 def test_missing_drgn_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from btf_builder import BtfBuilder
 
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.btf_types import Kind
-from pfnlab.programs.places import Places
+from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
 DIRECT = 0xFFFF888000000000

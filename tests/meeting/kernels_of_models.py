@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program, uses_vfio
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from pfnlab.meeting.explain import explanations, explanations_between
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 

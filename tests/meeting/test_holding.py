@@ -11,9 +11,9 @@ from kernels_of_models import LITMUS, Crashing, Headless, Kernel, Moody, Warned,
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.meeting.holding import Comparable, Pair, hold_all, litmus_programs, walker_programs
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report.walkers import KINDS, WALKERS
 
 #: The model of a kernel, and what it did before a repair.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.policies.profiles import SERIES
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 
 SHARED = "a = mmap bar[0:8] wc shared rw"
 PRIVATE = "a = mmap bar[0:8] wc private rw"

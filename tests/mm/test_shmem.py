@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_walk import every_series, last, run
+from series_runs import every_series, last, run
 
 from pfnlab.errors import Undecided
 

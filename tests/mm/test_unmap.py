@@ -15,9 +15,9 @@ from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 
 SHARED = "a = mmap bar[0:8] wc shared rw"
 PRIVATE = "a = mmap bar[0:8] wc private rw"

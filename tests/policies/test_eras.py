@@ -6,9 +6,9 @@ import pytest
 
 from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
 from pfnlab.policies.profiles import PROFILES
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 
 SHARED = "a = mmap bar[0:4] wc shared rw"
 INVALID = "x86/PAT: main freeing invalid memtype {}"

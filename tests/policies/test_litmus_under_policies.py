@@ -12,8 +12,8 @@ from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.model.machine import ModelMachine
 
 LITMUS = Path(__file__).parent.parent.parent / "litmus"
 PROGRAMS = [load_program(path) for path in sorted(LITMUS.glob("*.pfn"))]

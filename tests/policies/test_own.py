@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from pfnlab import limit
 from pfnlab.checker.check import Limits, check
-from pfnlab.checker.scope import load_scope
+from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.errors import Misuse, PolicyError, Undecided
 from pfnlab.policies.own import PROTOCOLS, hooks_of, load_policy
-from pfnlab.programs.load import load_program, load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 
 EXAMPLE = Path(__file__).parent.parent.parent / "docs" / "own-policy"
 PER_VMA = EXAMPLE / "per_vma.py"

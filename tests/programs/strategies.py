@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from pfnlab.programs.driver_calls import (
+from pfnlab.programs.lang.driver_calls import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     SECTION_PAGES,
@@ -33,8 +33,8 @@ from pfnlab.programs.driver_calls import (
     VfioClose,
     ZapVmaPtes,
 )
-from pfnlab.programs.forced import Fail, Hold, Skip
-from pfnlab.programs.ops import (
+from pfnlab.programs.lang.forced import Fail, Hold, Skip
+from pfnlab.programs.lang.ops import (
     ADVICE,
     LOWMEM_VIAS,
     PCI_VIAS,
@@ -68,10 +68,17 @@ from pfnlab.programs.ops import (
     Via,
     Write,
 )
-from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
-from pfnlab.programs.span import Span
-from pfnlab.programs.walk_calls import RANGE_WALKERS, STORING_WALKERS, Mincore, ProcessVmReadv, Status, Walk
-from pfnlab.programs.words import (
+from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import (
+    RANGE_WALKERS,
+    STORING_WALKERS,
+    Mincore,
+    ProcessVmReadv,
+    Status,
+    Walk,
+)
+from pfnlab.programs.lang.words import (
     DRIVER_HOW,
     DRIVER_MODES,
     FORK_WORDS,

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from strategies import commented, mutated, programs
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs import printer
-from pfnlab.programs.form import from_json, program_hash, to_json
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.load import load_bytes, load_text
-from pfnlab.programs.ops import Op, Program
+from pfnlab.programs.lang import printer
+from pfnlab.programs.lang.form import from_json, program_hash, to_json
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.load import load_bytes, load_text
+from pfnlab.programs.lang.ops import Op, Program
 
 TEXT = st.text() | st.text(alphabet="amnpu[]:=0123456789 \n\t#,.-").map("pfnlab program 1\n".__add__)
 

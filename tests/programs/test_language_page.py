@@ -10,15 +10,15 @@ import pytest
 
 from pfnlab.errors import ProgramError
 from pfnlab.policies.profiles import PROFILES
-from pfnlab.programs import words
-from pfnlab.programs.compare import expectation_failures
-from pfnlab.programs.form import from_json, program_hash, to_json
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import BUSY, HELD, NEEDS, NOT_HELD, WAITS
-from pfnlab.programs.ops import ADVICE
-from pfnlab.programs.printer import op_lines
+from pfnlab.programs.lang import words
+from pfnlab.programs.lang.form import from_json, program_hash, to_json
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import ADVICE
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import expectation_failures
+from pfnlab.programs.runs.observation import BUSY, HELD, NEEDS, NOT_HELD, WAITS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "programs.md").read_text()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.load import load_bytes, load_program, load_text
+from pfnlab.programs.lang.load import load_bytes, load_program, load_text
 
 MISTAKES = Path(__file__).parent / "mistakes"
 HEAD = "pfnlab program 1\ndevice  bar: pci, 16 pages\n"

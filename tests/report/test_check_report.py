@@ -6,9 +6,9 @@ import jsonschema
 import pytest
 
 from pfnlab.checker.check import Checked, Limits, check
-from pfnlab.checker.scope import load_scope
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.text import parse
+from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.programs.lang.text import parse
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.check import check_lines, check_object, check_schema, program_text
 
 

@@ -9,8 +9,8 @@ import pytest
 from middle_runs import careful, cut, forgetful
 
 from pfnlab.errors import LostGuest, Misuse
-from pfnlab.programs.form import program_hash
-from pfnlab.programs.load import load_program
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.load import load_program
 from pfnlab.report.golden import (
     Golden,
     golden_differences,

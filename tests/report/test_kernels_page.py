@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.policies.known import Held, Known, known_kernels
-from pfnlab.programs.load import load_program
+from pfnlab.programs.lang.load import load_program
 from pfnlab.report.kernels_page import kernels_page, total
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from middle_runs import PROGRAM, careful, cut, forgetful
 
-from pfnlab.programs.compare import FIELDS, judge
-from pfnlab.programs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.compare import FIELDS, judge
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.report.run_json import run_line, run_object, run_schema
 from pfnlab.report.step_json import StepItem, step_item, step_of
 

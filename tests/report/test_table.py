@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
-from pfnlab.programs.compare import judge
-from pfnlab.programs.observation import PteSeen, Run, Step, VmaSeen
-from pfnlab.programs.ops import Device, Program
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.ops import Device, Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
 from pfnlab.report.cells import cell, is_leaked
 from pfnlab.report.table import LIT, blocks, fit, render
 

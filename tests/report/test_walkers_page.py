@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pfnlab.policies.releases import CONFIRMED
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.words import WALKERS as WALKER_VERBS
+from pfnlab.programs.lang.words import WALKERS as WALKER_VERBS
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.walkers import KINDS, WALKERS, cell, cell_program, page, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "walkers.md"

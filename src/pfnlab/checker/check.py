@@ -9,22 +9,23 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.checker import schedules
-from pfnlab.checker.domain import KernelModel
-from pfnlab.checker.exploration import Exploration
-from pfnlab.checker.explore import explore
-from pfnlab.checker.path import Path
-from pfnlab.checker.properties import Question, properties, questions, race_properties
-from pfnlab.checker.property import Property
-from pfnlab.checker.race import RaceModel
+from pfnlab.checker.kernel.domain import KernelModel
+from pfnlab.checker.kernel.properties import Question, properties, questions
+from pfnlab.checker.kernel.scope import RaceScope, Scope
+from pfnlab.checker.races import schedules
+from pfnlab.checker.races.properties import race_properties
+from pfnlab.checker.races.race import RaceModel
 from pfnlab.checker.replay import path_text
-from pfnlab.checker.scope import RaceScope, Scope
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.explore import explore
+from pfnlab.checker.search.path import Path
+from pfnlab.checker.search.property import Property
+from pfnlab.checker.search.random_walks import simulate
 from pfnlab.checker.untaken import PolicyWatch
-from pfnlab.checker.walks import simulate
 from pfnlab.hw.platform import qemu_q35
-from pfnlab.programs.fewer import fewest
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.fewer import fewest
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.units import number_of
 
 #: Steps of a random walk through schedules.
@@ -70,7 +71,7 @@ class Answer(msgspec.Struct, frozen=True):
     :param verdict: :data:`HOLDS`, :data:`VIOLATED` or :data:`UNDECIDED`; ``sometimes`` holds where it was
         reached, and is violated where it never was
     :param arose: in how many states its question arose; none of them makes a verdict worth nothing
-    :param path: the way to the state that decided, as :func:`pfnlab.checker.path.path_of` reads it
+    :param path: the way to the state that decided, as :func:`pfnlab.checker.search.path.path_of` reads it
     :param program: the same as a program; for a race one with a held task, where one suffices
     :param schedule: for a race: who goes on where, turn by turn
     :param replay: the way with all that is needed to go it again (:mod:`pfnlab.checker.replay`)

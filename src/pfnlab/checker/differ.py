@@ -11,19 +11,19 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from pfnlab.checker.domain import KernelModel, Performed, State
-from pfnlab.checker.exploration import Exploration
-from pfnlab.checker.explore import explore
-from pfnlab.checker.mark import Mark
-from pfnlab.checker.operations import Step, operations
-from pfnlab.checker.path import Path
-from pfnlab.checker.property import Property, always
-from pfnlab.checker.scope import Scope
+from pfnlab.checker.kernel.domain import KernelModel, Performed, State
+from pfnlab.checker.kernel.mark import Mark
+from pfnlab.checker.kernel.operations import Step, operations
+from pfnlab.checker.kernel.scope import Scope
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.explore import explore
+from pfnlab.checker.search.path import Path
+from pfnlab.checker.search.property import Property, always
 from pfnlab.errors import Undecided
 from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.walk import normal_runs
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.ops import Op, Program
+from pfnlab.mm.readers import normal_runs
+from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.units import number_of
 
 

@@ -15,19 +15,20 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from pfnlab.checker.domain import KernelModel
-from pfnlab.checker.live import Turn
-from pfnlab.checker.moment import Moment
-from pfnlab.checker.path import Path
-from pfnlab.checker.properties import Question, questions, race_properties
-from pfnlab.checker.property import Property
-from pfnlab.checker.race import Raced, RaceModel, told_along
-from pfnlab.checker.scope import RaceScope, Scope, Template, load_scope
+from pfnlab.checker.kernel.domain import KernelModel
+from pfnlab.checker.kernel.moment import Moment
+from pfnlab.checker.kernel.properties import Question, questions
+from pfnlab.checker.kernel.scope import RaceScope, Scope, Template, load_scope
+from pfnlab.checker.races.driver import Turn
+from pfnlab.checker.races.properties import race_properties
+from pfnlab.checker.races.race import Raced, RaceModel, told_along
+from pfnlab.checker.search.path import Path
+from pfnlab.checker.search.property import Property
 from pfnlab.errors import Discovery, Misuse
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.ops import Program, is_held
-from pfnlab.programs.places import Places
-from pfnlab.programs.printer import op_lines
+from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.places import Places
 from pfnlab.units import number_of
 
 #: How a path begins: the version is that of the form.

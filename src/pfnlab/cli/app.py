@@ -87,7 +87,7 @@ def run(
     the book is LEAKED when it is reserved and nobody maps it any more.
     """
     from pfnlab.cli.run import RunRequest, run_programs
-    from pfnlab.lab.accel import accel_named
+    from pfnlab.lab.vm.accel import accel_named
 
     given, policies = accel_named(accel), tuple(policy or ())
     asked = RunRequest(programs, on or [], as_json, steps, profile, promote, trace, policies, given)
@@ -145,7 +145,7 @@ def fuzz(
 ) -> int:
     """Run random programs on several machines; shrink and file what they differ in."""
     from pfnlab.cli.fuzz import FuzzRequest, fuzz
-    from pfnlab.lab.accel import accel_named
+    from pfnlab.lab.vm.accel import accel_named
 
     return fuzz(
         FuzzRequest(
@@ -236,7 +236,7 @@ def check(
     """
     from pfnlab.checker.check import Limits
     from pfnlab.cli.check import CheckRequest, check_machines
-    from pfnlab.lab.accel import accel_named
+    from pfnlab.lab.vm.accel import accel_named
 
     limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed, every_order)
     request = CheckRequest(
@@ -276,7 +276,7 @@ def replay(
     """
     from pfnlab.cli.replay import ReplayRequest
     from pfnlab.cli.replay import replay as replay_all
-    from pfnlab.lab.accel import accel_named
+    from pfnlab.lab.vm.accel import accel_named
 
     return replay_all(ReplayRequest(what, on or [], as_json, accel_named(accel), trust))
 

@@ -6,8 +6,8 @@ import shutil
 import time
 from collections.abc import Iterable
 
-from pfnlab.lab.cache import cache_root
-from pfnlab.lab.inside_cache import Stored, clean, stored
+from pfnlab.lab.images.cache import cache_root
+from pfnlab.lab.images.inside_cache import Stored, clean, stored
 from pfnlab.units import in_mib, number_of
 
 

@@ -13,20 +13,20 @@ import msgspec
 
 from pfnlab.checker.check import UNDECIDED, VIOLATED, Checked, Limits, check
 from pfnlab.checker.differ import compare
-from pfnlab.checker.exploration import Exploration
-from pfnlab.checker.forecast import line as forecast_line
-from pfnlab.checker.properties import Question, questions
-from pfnlab.checker.race import control, still_read
-from pfnlab.checker.scope import RaceScope, Scope, load_scope
-from pfnlab.checker.shards import side_by_side
+from pfnlab.checker.kernel.properties import Question, questions
+from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope
+from pfnlab.checker.races.race import control, still_read
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.forecast import line as forecast_line
+from pfnlab.checker.search.shards import side_by_side
 from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, say, with_policies
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
-from pfnlab.lab.accel import Accel
-from pfnlab.programs.compare import judge
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.lab.vm.accel import Accel
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
 from pfnlab.report.table import render
 

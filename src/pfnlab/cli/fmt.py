@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, check_regular
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.load import read_program_text
-from pfnlab.programs.words import MAX_BYTES
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.load import read_program_text
+from pfnlab.programs.lang.words import MAX_BYTES
 
 #: The name that stands for standard input and output.
 STDIN = Path("-")

@@ -16,7 +16,7 @@ from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_sta
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
-from pfnlab.lab.accel import Accel
+from pfnlab.lab.vm.accel import Accel
 from pfnlab.units import number_of
 
 #: How many programs there are where neither a number nor a time was asked for.

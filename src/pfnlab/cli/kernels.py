@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pfnlab.cli.machines import say
 from pfnlab.errors import Undecided
-from pfnlab.lab.archive import Unverified
-from pfnlab.lab.inventory import inventory
-from pfnlab.lab.kernels import cached, cached_versions, fetch, read_lists, remove
-from pfnlab.lab.offers import Role, roles_for
-from pfnlab.lab.search import SERIES, offered
+from pfnlab.lab.images.archive import Unverified
+from pfnlab.lab.images.inventory import inventory
+from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists, remove
+from pfnlab.lab.images.offers import Role, roles_for
+from pfnlab.lab.images.search import SERIES, offered
 
 #: What each role of the tests falls back to, in words.
 _STANDINGS = {

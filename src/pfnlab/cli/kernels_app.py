@@ -29,7 +29,7 @@ def kernels_default(
     """Real kernels that can be booted; `list` when nothing is said."""
     if mirror is not None:
         # Whatever is begun from here has it, helpers in processes of their own too.
-        from pfnlab.lab.sources import MIRROR
+        from pfnlab.lab.images.sources import MIRROR
 
         os.environ[MIRROR] = mirror
     return kernels_list() if context.invoked_subcommand is None else 0

@@ -13,9 +13,9 @@ from typing import Protocol
 import msgspec
 
 from pfnlab.errors import Defect, Misuse
-from pfnlab.lab.accel import Accel
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.lab.vm.accel import Accel
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.observation import Run
 
 #: What to write, for messages.
 FORMS = (
@@ -69,7 +69,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
         raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
     if kind == "model":
         return Named(spec, rest.partition(",")[0], stock=False)
-    from pfnlab.lab.search import SERIES
+    from pfnlab.lab.images.search import SERIES
     from pfnlab.policies.releases import is_version, series_of, upstream
 
     version = rest if is_version(rest) else upstream(rest)
@@ -88,7 +88,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
 
 
 def _offered(series: str) -> bool:
-    from pfnlab.lab.search import offered
+    from pfnlab.lab.images.search import offered
 
     return any(one.series == series for one in offered())
 
@@ -116,11 +116,11 @@ def open_machine(spec: str, profile: str | None = None, accel: Accel = Accel.TCG
     """
     named = name_machine(spec, profile)
     if named.kind == "model":
-        from pfnlab.programs.model import ModelMachine
+        from pfnlab.programs.model.machine import ModelMachine
 
         model: Machine = ModelMachine(named.rest)
         return model
-    from pfnlab.lab.machine import QemuMachine
+    from pfnlab.lab.running.machine import QemuMachine
 
     kernel = named.rest if named.stock else Path(named.rest)
     guest: Machine = QemuMachine(kernel, name=spec, accel=accel, say=say)
@@ -132,7 +132,7 @@ def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None
     wanted = [named.rest for named in machines if named.stock]
     if not wanted:
         return
-    from pfnlab.lab.kernels import cached, fetch, kernel_for
+    from pfnlab.lab.images.kernels import cached, fetch, kernel_for
 
     missing = [name for name in dict.fromkeys(wanted) if cached(name) is None]
     if missing:

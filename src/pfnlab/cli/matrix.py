@@ -16,7 +16,7 @@ KEYS = ("cases", "exact", "waiting", "wrong", "details")
 
 def predict(files: Sequence[Path], *, as_json: bool) -> int:
     """Print how many recorded cases the model predicts; 1 when one is predicted wrongly."""
-    from pfnlab.programs.matrix import predict_files
+    from pfnlab.programs.recorded.matrix import predict_files
 
     result = predict_files(list(files))
     if as_json:

@@ -11,16 +11,16 @@ import msgspec
 
 from pfnlab.cli.machines import say
 from pfnlab.errors import Discovery, Misuse, Undecided
-from pfnlab.lab.changelog import changelog_of
-from pfnlab.lab.kernels import Kernel, from_file, kernel_for, read_lists, suites_of
-from pfnlab.lab.machine import QemuMachine
-from pfnlab.lab.search import offered
+from pfnlab.lab.images.changelog import changelog_of
+from pfnlab.lab.images.kernels import Kernel, from_file, kernel_for, read_lists, suites_of
+from pfnlab.lab.images.search import offered
+from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_programs
 from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version
 from pfnlab.meeting.page import meeting_object, meeting_page
 from pfnlab.policies.known import known_versions, version_of_release, write_known
 from pfnlab.policies.releases import is_version, version_key
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
 
 
 class MeetRequest(msgspec.Struct, frozen=True):

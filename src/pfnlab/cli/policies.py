@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.compare import series_key
+from pfnlab.programs.runs.compare import series_key
 
 
 class Policy(NamedTuple):

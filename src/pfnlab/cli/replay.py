@@ -26,11 +26,11 @@ from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.signature import signature_of
-from pfnlab.lab.accel import Accel
+from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.own import files_in
-from pfnlab.programs.load import load_program
-from pfnlab.programs.ops import Program
-from pfnlab.programs.printer import op_lines
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_lines
 from pfnlab.report.check import FORMAT
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)

@@ -14,13 +14,13 @@ from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write
-from pfnlab.lab.accel import Accel
+from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.releases import upstream
-from pfnlab.programs.compare import Outcome, Verdict, judge
-from pfnlab.programs.form import program_hash
-from pfnlab.programs.load import load_program
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.compare import Outcome, Verdict, judge
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
 
 #: Which outcome of several programs counts for the exit code.

@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 
 from pfnlab.fuzz.places import Places
-from pfnlab.programs.driver_calls import (
+from pfnlab.programs.lang.driver_calls import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     SECTION_PAGES,
@@ -41,7 +41,7 @@ from pfnlab.programs.driver_calls import (
     VfioClose,
     ZapVmaPtes,
 )
-from pfnlab.programs.ops import (
+from pfnlab.programs.lang.ops import (
     ADVICE,
     Call,
     Exec,
@@ -66,9 +66,9 @@ from pfnlab.programs.ops import (
     Via,
     Write,
 )
-from pfnlab.programs.slot_calls import Plug, Remove, Rescan, Unplug
-from pfnlab.programs.span import Span
-from pfnlab.programs.walk_calls import (
+from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import (
     RANGE_WALKERS,
     STORING_WALKERS,
     Mincore,
@@ -77,7 +77,7 @@ from pfnlab.programs.walk_calls import (
     Walk,
     Walker,
 )
-from pfnlab.programs.words import ANON, PROTS
+from pfnlab.programs.lang.words import ANON, PROTS
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 #: Ordinary memory takes any of them.

@@ -21,8 +21,8 @@ from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program, uses_slot
+from pfnlab.programs.lang.ops import Program, uses_slot
+from pfnlab.programs.runs.observation import Run
 
 #: How many programs are drawn with one bias, and run by the machines at once.
 ROUND = 250

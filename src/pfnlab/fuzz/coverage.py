@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pfnlab.fuzz.kinds import pairs_of
-from pfnlab.programs.events import EVENTS
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.events import EVENTS
+from pfnlab.programs.runs.observation import Run
 
 _ROOT = Path(__file__).parents[1]
 

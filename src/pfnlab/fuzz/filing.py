@@ -16,11 +16,11 @@ import msgspec
 
 from pfnlab.files import cannot_write, read_text
 from pfnlab.fuzz.signature import Signature
-from pfnlab.programs.compare import Difference, differences
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
-from pfnlab.programs.printer import format_program
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.observation import Run
 from pfnlab.units import number_of
 
 PROGRAM, REPORT = "program.pfn", "report.md"

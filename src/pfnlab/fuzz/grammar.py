@@ -13,8 +13,8 @@ import msgspec
 from pfnlab.fuzz.calls import Calls
 from pfnlab.fuzz.kinds import ALL, ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
 from pfnlab.fuzz.places import Places, areas, devices
-from pfnlab.programs.forced import Fail, Hold
-from pfnlab.programs.ops import (
+from pfnlab.programs.lang.forced import Fail, Hold
+from pfnlab.programs.lang.ops import (
     MAIN_TASK,
     Call,
     Exit,
@@ -31,9 +31,9 @@ from pfnlab.programs.ops import (
     is_held,
     uses_vfio,
 )
-from pfnlab.programs.slot_calls import Plug, Unplug
-from pfnlab.programs.span import Span
-from pfnlab.programs.words import ANON, HOLD_FUNCTIONS
+from pfnlab.programs.lang.slot_calls import Plug, Unplug
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import ANON, HOLD_FUNCTIONS
 
 #: What an operation can be made to fail in, where model and kernel count the same calls: a fork copies VMAs
 #: of the process itself as well, of which the model knows that they come last and need a page table.

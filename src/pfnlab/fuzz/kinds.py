@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.programs.ops import Call, Fork, Mmap, Mremap, Program
-from pfnlab.programs.span import Span
-from pfnlab.programs.words import ANON
+from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import ANON
 
 #: The kinds of operations and how often each is drawn, all else equal.
 _USER_KINDS: dict[str, float] = {

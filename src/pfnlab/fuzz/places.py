@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from random import Random
 
-from pfnlab.programs.ops import (
+from pfnlab.programs.lang.ops import (
     LOWMEM_VIAS,
     PCI_VIAS,
     Area,
     Device,
     Via,
 )
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
 
 #: Names of areas; each is as large as everything that may be mapped there, and a little more.
 AREAS = ("a", "b", "c", "d")
@@ -34,7 +34,7 @@ _LOW_SIZES = (1, 2, 7, 8, 16)
 
 _USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driver", "vfio"))
 
-#: Up to this size of all pci devices together a program may map past the end of one (``lab/placement.py``).
+#: Up to this size of all pci devices together a program may map past the end of one (``placement.py``).
 _TAIL_PAGES = 1024
 
 

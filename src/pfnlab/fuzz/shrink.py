@@ -1,7 +1,7 @@
 """A smaller program that still shows the same: operations go first, then arguments become simpler.
 
-Operations are taken away until none can be left out (:mod:`pfnlab.programs.fewer`). Then every argument is
-tried simpler, along orders that have an end.
+Operations are taken away until none can be left out (:mod:`pfnlab.programs.lang.fewer`). Then every argument
+is tried simpler, along orders that have an end.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from pfnlab.fuzz.simpler import simpler
-from pfnlab.programs.fewer import fewer, first_that_shows
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.fewer import fewer, first_that_shows
+from pfnlab.programs.lang.ops import Program
 
 #: How many programs are run at most to make one smaller.
 MOST_RUNS = 600

@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 
 from pfnlab.fuzz.kinds import kind_of
-from pfnlab.programs.compare import Difference, comparable, differences, spent_messages
-from pfnlab.programs.model import END
-from pfnlab.programs.observation import BookEntry, PteSeen, Run, VmaSeen
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import END
+from pfnlab.programs.runs.compare import Difference, comparable, differences, spent_messages
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")

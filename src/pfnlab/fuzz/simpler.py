@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from pfnlab.fuzz.places import AREAS
-from pfnlab.programs.driver_calls import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
-from pfnlab.programs.forced import Fail
-from pfnlab.programs.ops import (
+from pfnlab.programs.lang.driver_calls import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
+from pfnlab.programs.lang.forced import Fail
+from pfnlab.programs.lang.ops import (
     MAIN_TASK,
     Area,
     Device,
@@ -26,9 +26,9 @@ from pfnlab.programs.ops import (
     RemapFilePages,
     Write,
 )
-from pfnlab.programs.span import Span
-from pfnlab.programs.walk_calls import Walk
-from pfnlab.programs.words import ANON
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import Walk
+from pfnlab.programs.lang.words import ANON
 
 #: Words from the plainest on: one is only ever replaced by one before it.
 _PLAINER: dict[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.fuzz.campaign import State
 from pfnlab.fuzz.coverage import WORDS, all_branches
 from pfnlab.fuzz.signature import MODELS_OWN
-from pfnlab.programs.compare import Outcome
+from pfnlab.programs.runs.compare import Outcome
 from pfnlab.units import number_of
 
 #: How many files and words are listed.

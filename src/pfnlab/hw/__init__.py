@@ -1,0 +1,1 @@
+"""What the processor and the firmware decide: cache modes, PAT, MTRRs, page tables and the TLB."""

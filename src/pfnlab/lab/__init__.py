@@ -1,0 +1,1 @@
+"""Real kernels: their images, the virtual machines they run in, steering them, and programs run on them."""

@@ -12,10 +12,10 @@ from pfnlab.lens.memory import MemorySource, VmCoreInfo
 from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
 from pfnlab.lens.view import KernelView
 from pfnlab.mm.flags import VM_PAT, VM_SEALED, vm_flags_text
-from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen
-from pfnlab.programs.places import Places
-from pfnlab.programs.pte_text import RAM, cache_mode, entry_pfn, entry_text, is_special, merge_ptes
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen
+from pfnlab.programs.runs.places import Places
+from pfnlab.programs.runs.pte_text import RAM, cache_mode, entry_pfn, entry_text, is_special, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
 
 #: How the kernel's enumerators are called in observations.

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 from pfnlab.mm.flags import perms_text
-from pfnlab.programs.observation import PHYSICAL, BookEntry, PteSeen, VmaSeen, vma_name
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, VmaSeen, vma_name
 
 
 class VmaState(msgspec.Struct, frozen=True):

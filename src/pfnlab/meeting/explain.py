@@ -10,10 +10,10 @@ import msgspec
 from pfnlab.errors import Undecided
 from pfnlab.policies.changes import changes_between, is_of, single_changes, source_of
 from pfnlab.policies.releases import series_of
-from pfnlab.programs.compare import differences
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.observation import Run
 
 
 class Explanation(msgspec.Struct, frozen=True):

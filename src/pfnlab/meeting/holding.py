@@ -17,9 +17,9 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, signature_of, undecided
 from pfnlab.policies.known import Held
-from pfnlab.programs.load import load_program
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program, is_held
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
 

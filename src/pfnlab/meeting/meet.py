@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from pfnlab.checker.check import check
-from pfnlab.checker.properties import questions
-from pfnlab.checker.scope import load_scope
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.errors import Discovery, Misuse
-from pfnlab.lab.kernels import Kernel
+from pfnlab.lab.images.kernels import Kernel
 from pfnlab.meeting.explain import Explanation, explanations, explanations_between
 from pfnlab.meeting.holding import (
     PROGRAMS,
@@ -27,9 +27,9 @@ from pfnlab.meeting.titles import titles_between
 from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import Held, Known, nearest
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 
 class Explained(msgspec.Struct, frozen=True):

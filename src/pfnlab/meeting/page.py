@@ -9,9 +9,9 @@ import msgspec
 
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
 from pfnlab.policies.known import Held
-from pfnlab.programs.compare import Difference, differences
-from pfnlab.programs.observation import Run
-from pfnlab.programs.printer import format_program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 from pfnlab.report.cells import cell
 from pfnlab.units import number_of

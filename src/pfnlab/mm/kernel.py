@@ -23,7 +23,7 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.unmap import exit_mmap
 from pfnlab.mm.vma import AddressSpace, Vma
-from pfnlab.mm.walker import SpecialBits, WalkerPolicy, Walkers
+from pfnlab.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 from pfnlab.trace import Trace
 from pfnlab.units import PfnRange
 

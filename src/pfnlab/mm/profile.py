@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pfnlab.mm.walker import Walkers
+from pfnlab.mm.walk_policy import Walkers
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from pfnlab.hw.platform import Platform
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
-from pfnlab.mm.walker import Walkers
+from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.guard import Guard
 from pfnlab.policies.own import is_path, load_policy

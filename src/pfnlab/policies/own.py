@@ -22,7 +22,7 @@ from pfnlab.errors import Misuse, ModelledErrno, PolicyError, Undecided
 from pfnlab.files import MOST_WRITTEN, check_regular
 from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.tracker import Tracker
-from pfnlab.mm.walker import WalkerPolicy
+from pfnlab.mm.walk_policy import WalkerPolicy
 
 #: The protocol of each seam, by the seam's name in a machine's.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import cache
 
 from pfnlab.mm.profile import Profile
-from pfnlab.mm.walker import Walkers
+from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.known import known_versions, nearest, newest_known
 from pfnlab.policies.releases import CONFIRMED, RELEASES, is_version, series_of, version_key
 from pfnlab.policies.switches import Backport, Era, Switch, taken_over

@@ -1,0 +1,1 @@
+"""What is printed: tables, pages, JSON and explanations of runs and searches."""

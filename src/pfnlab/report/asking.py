@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
-from pfnlab.programs.printer import op_lines
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 from pfnlab.report.markdown import code
 from pfnlab.report.searches import searched
 from pfnlab.units import number_of

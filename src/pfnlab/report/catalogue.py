@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from pfnlab.checker.check import HOLDS
 from pfnlab.checker.differ import compare
-from pfnlab.checker.scope import RaceScope, load_scope
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.ops import Program
-from pfnlab.programs.printer import op_lines
+from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.markdown import code, table
 from pfnlab.report.searches import DEPTH, searched
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen
-from pfnlab.programs.ops import MAIN_TASK
+from pfnlab.programs.lang.ops import MAIN_TASK
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 
 #: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (what happened inside).
 ROWS = ("value", "log", "book")

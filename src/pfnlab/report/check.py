@@ -10,11 +10,11 @@ from typing import Any
 
 from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, Answer, Checked
 from pfnlab.checker.differ import Compared
-from pfnlab.checker.scope import Scope
-from pfnlab.programs.layout import format_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.ops import Program
-from pfnlab.programs.printer import format_program, op_lines
+from pfnlab.checker.kernel.scope import Scope
+from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program, op_lines
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.units import number_of
 
 #: The value of ``format``.

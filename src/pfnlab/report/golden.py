@@ -16,10 +16,10 @@ import msgspec
 from pfnlab.errors import LostGuest, Misuse
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes
 from pfnlab.policies.releases import version_key
-from pfnlab.programs.compare import Difference, differences
-from pfnlab.programs.form import program_hash
-from pfnlab.programs.load import load_program
-from pfnlab.programs.observation import Run
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report.step_json import StepItem, plain, step_item, step_of
 
 #: The name the golden's side has in a difference.

@@ -16,11 +16,11 @@ from pfnlab.errors import Undecided
 from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import Known, known_kernels
 from pfnlab.policies.releases import version_key
-from pfnlab.programs.compare import differences
-from pfnlab.programs.load import load_program
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 from pfnlab.units import number_of
 

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from pfnlab.checker.properties import Seam, questions
-from pfnlab.checker.scope import load_scope
+from pfnlab.checker.kernel.properties import Seam, questions
+from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 from pfnlab.report.markdown import table
 from pfnlab.report.searches import DEPTH, searched
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from pfnlab.programs.compare import Difference, Expectation, Verdict
-from pfnlab.programs.observation import BookEntry, Run
+from pfnlab.programs.runs.compare import Difference, Expectation, Verdict
+from pfnlab.programs.runs.observation import BookEntry, Run
 from pfnlab.report.step_json import field_item, plain, step_item
 
 #: The value of ``format``.

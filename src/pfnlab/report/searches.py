@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from pfnlab.checker.check import Checked, Limits, check
-from pfnlab.checker.scope import RaceScope, load_scope
-from pfnlab.programs.model import ModelMachine
+from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.programs.model.machine import ModelMachine
 
 #: How many operations in a row a search tries without another wish.
 DEPTH = 3

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.programs.observation import BookEntry, PteSeen, Step, VmaSeen
-from pfnlab.programs.span import Span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 
 
 class SpanItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from pfnlab.programs.compare import Verdict, comparable, spent_messages
-from pfnlab.programs.driver_calls import Ioremap
-from pfnlab.programs.observation import Run, Step
-from pfnlab.programs.ops import Program, uses_vfio
+from pfnlab.programs.lang.driver_calls import Ioremap
+from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
+from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.cells import HAPPENED, LEAKED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
 from pfnlab.report.verdict import verdict_lines
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from pfnlab.programs.compare import Expectation, Verdict
-from pfnlab.programs.observation import Run
-from pfnlab.programs.ops import Expect
+from pfnlab.programs.lang.ops import Expect
+from pfnlab.programs.runs.compare import Expectation, Verdict
+from pfnlab.programs.runs.observation import Run
 
 
 class Line(NamedTuple):

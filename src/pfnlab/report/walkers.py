@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 
 from pfnlab.policies.releases import CONFIRMED
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Run, Step
-from pfnlab.programs.ops import Program
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report import markdown
 
 #: The kinds of entries, each with the lines that make one at ``a[0]``.

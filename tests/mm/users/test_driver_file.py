@@ -13,9 +13,9 @@ from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.users.driver import DriverState
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8200)

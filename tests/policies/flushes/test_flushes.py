@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.flushes import FLUSHES
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 
 #: An area filled by an ordinary page and two PFN mappings, everything touched.
 ORDINARY = "a = mmap anon[0:1] private rw"

@@ -27,17 +27,17 @@ from pfnlab.mm.vma import MappedFile, Vma
 from pfnlab.mm.zap import zap_page_range_single
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers.exact import Exact
-from pfnlab.programs.dispatch import perform
-from pfnlab.programs.driver_calls import (
+from pfnlab.programs.lang.driver_calls import (
     DriverCall,
     ReleaseMemRegion,
     RequestMemRegion,
     UnmapMappingRange,
     ZapVmaPtes,
 )
-from pfnlab.programs.model import place
-from pfnlab.programs.ops import Mmap, Mremap, Op, Program
-from pfnlab.programs.places import Places
+from pfnlab.programs.lang.ops import Mmap, Mremap, Op, Program
+from pfnlab.programs.model.dispatch import perform
+from pfnlab.programs.model.machine import place
+from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 
 SPEC = "7.2,tracker=exact"

@@ -20,11 +20,11 @@ from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.users.driver import DriverFile
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
-from pfnlab.programs.driver_calls import ArchIoFreeMemtypeWc
-from pfnlab.programs.load import load_program, load_text
-from pfnlab.programs.ops import Program, is_held
-from pfnlab.programs.places import Places
-from pfnlab.programs.running import OneByOne, SideBySide
+from pfnlab.programs.lang.driver_calls import ArchIoFreeMemtypeWc
+from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.model.running import OneByOne, SideBySide
+from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, phys_to_pfn
 
 LITMUS = Path(__file__).parent.parent.parent.parent / "litmus"

@@ -15,9 +15,9 @@ from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers.track_ctx import REFCOUNT_MAX, TrackCtx
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 from pfnlab.units import PfnRange
 
 TRACK_CTX = SERIES[2:]

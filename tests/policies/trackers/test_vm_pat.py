@@ -12,9 +12,9 @@ from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers.vm_pat import VmPat
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 from pfnlab.units import PfnRange
 
 VM_PAT = SERIES[:2]

@@ -7,9 +7,9 @@ from contextlib import suppress
 from drawing import drawn
 
 from pfnlab.errors import Undecided
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 
 MAP = "a = mmap bar[0:4] wc shared rw"
 DRIVER = "a = mmap bar[0:4] driver remap asis shared rw"

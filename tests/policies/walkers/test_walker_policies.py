@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.programs.load import load_text
-from pfnlab.programs.model import ModelMachine
-from pfnlab.programs.observation import Step
-from pfnlab.programs.walk_calls import ProcessVmReadv, Walk
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.walk_calls import ProcessVmReadv, Walk
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Step
 
 #: A device page, and a page copied by a write.
 COPIED = ("a = mmap bar[0:2] wc private rw", "read a[0]", "write a[1] 7")

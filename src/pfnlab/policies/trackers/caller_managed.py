@@ -13,8 +13,7 @@ import errno
 from typing import TYPE_CHECKING, ClassVar
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.mm.lookup import lookup_prot
-from pfnlab.mm.pfnmap import pfnmap_track, pfnmap_untrack
+from pfnlab.mm.pfnmap import lookup_prot, pfnmap_track, pfnmap_untrack
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import MappedFile, Vma
 from pfnlab.units import PfnRange

@@ -29,8 +29,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.flags import is_cow_mapping
-from pfnlab.mm.lookup import lookup_prot
-from pfnlab.mm.pfnmap import pfnmap_track, pfnmap_untrack
+from pfnlab.mm.pfnmap import lookup_prot, pfnmap_track, pfnmap_untrack
 from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma

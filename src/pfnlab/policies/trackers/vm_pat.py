@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.flags import VM_PAT, VM_PFNMAP, is_cow_mapping
-from pfnlab.mm.lookup import lookup_prot
+from pfnlab.mm.pfnmap import lookup_prot
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pfnlab.mm.walker import WalkerPolicy
+from pfnlab.mm.walk_policy import WalkerPolicy
 from pfnlab.policies.walkers.early_refusal import EarlyRefusal
 from pfnlab.policies.walkers.page_test_skip import PageTestSkip
 from pfnlab.policies.walkers.special_bits import SpecialBits

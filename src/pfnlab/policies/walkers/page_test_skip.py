@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pfnlab.mm.flags import VM_PFNMAP
 from pfnlab.mm.vma import Vma
-from pfnlab.mm.walker import SpecialBits
+from pfnlab.mm.walk_policy import SpecialBits
 
 
 class PageTestSkip(SpecialBits):

@@ -1,0 +1,208 @@
+"""Which operations a state offers: the templates of a scope, filled in with what is mapped there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.checker.kernel.naming import AREA_STRIDE, Naming
+from pfnlab.checker.kernel.scope import Part, Scope, Template
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.vma import Vma
+from pfnlab.programs.lang.ops import (
+    AREA_ALIGN_PAGES,
+    FIRST_AREA_PAGE,
+    MAIN_TASK,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Mmap,
+    Mremap,
+    Op,
+)
+from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.span import Span
+
+#: Letters areas are called by, and those of tasks that are forked.
+_AREAS, _TASKS = "abcdefghijklmno", "pqrstuvwxyz"
+
+
+class Step(NamedTuple):
+    """One operation as an action of the search, in the names of the state it begins in."""
+
+    op: Op
+
+    @property
+    def kind(self) -> str:
+        """The operation's word, with what is forced."""
+        call = self.op.call
+        word = type(call).__struct_config__.tag
+        how = call.source.name if isinstance(call, Mmap) and call.via == "anon" else getattr(call, "via", "")
+        forced = f" {self.op.fail.function} fails" if self.op.fail is not None else ""
+        refused = f" {call.refused}" if isinstance(call, Fork) and call.refused else ""
+        return f"{word}{f' {how}' if how else ''}{refused}{forced}"
+
+    def __str__(self) -> str:
+        return op_text(self.op)
+
+
+def area_name(number: int) -> str:
+    """What area *number* is called, counted from 0."""
+    turn, at = divmod(number, len(_AREAS))
+    return _AREAS[at] + (str(turn) if turn else "")
+
+
+def born_name(number: int) -> str:
+    """What the task is called that is forked as number *number* of a program, counted from 0."""
+    turn, at = divmod(number, len(_TASKS))
+    return _TASKS[at] + (str(turn) if turn else "")
+
+
+def area_base(number: int) -> int:
+    """The page at which area *number* begins, where no area is larger than 1 GiB."""
+    return FIRST_AREA_PAGE + number * AREA_STRIDE
+
+
+def area_number(vpn: int) -> int:
+    """The area a page is in."""
+    return (vpn - FIRST_AREA_PAGE) // AREA_STRIDE
+
+
+def operations(kernel: Kernel, scope: Scope) -> Iterator[Op]:
+    """Every operation of *scope* any task of *kernel* can try, tasks in their order."""
+    processes = len({id(task.mm) for task in kernel.tasks.values()})
+    for task in kernel.tasks.values():
+        vmas = [vma for vma in task.mm if 0 <= (vma.start - FIRST_AREA_PAGE) % AREA_STRIDE < AREA_ALIGN_PAGES]
+        free = _free_area(vmas, scope)
+        for template in scope.templates:
+            yield from _filled(template, task, vmas, free, processes, scope)
+
+
+def _free_area(vmas: list[Vma], scope: Scope) -> str | None:
+    """The lowest area the task has nothing in, or None when it may not use one more."""
+    used = {area_number(vma.start) for vma in vmas}
+    if len(used) >= scope.areas:
+        return None
+    return area_name(next(number for number in range(len(used) + 1) if number not in used))
+
+
+def _filled(
+    template: Template, task: Task, vmas: list[Vma], free: str | None, processes: int, scope: Scope
+) -> Iterator[Op]:
+    op, call = template.op, template.op.call
+    if isinstance(call, Mmap):
+        if free is not None:
+            yield _by(op, task, msgspec.structs.replace(call, name=free))
+    elif isinstance(call, Fork):
+        # One that is refused leaves no task behind, but is tried only where one would have room.
+        if processes < scope.tasks:
+            yield _by(op, task, msgspec.structs.replace(call, child=f"p{len(task.mm.kernel.tasks)}"))
+    elif isinstance(call, Exit | Kill | Exec):
+        if processes > 1:
+            yield _by(op, task, call)
+    elif template.part is None:
+        yield _by(op, task, call)
+    elif template.part == "all":
+        for number in sorted({area_number(vma.start) for vma in vmas}):
+            inside = [vma for vma in vmas if area_number(vma.start) == number]
+            if len(inside) > 1:
+                yield _by(op, task, _at(call, inside[0].start, inside[-1].end))
+    else:
+        for vma in vmas:
+            pages = _pages(vma, template.part)
+            if pages is None:
+                continue
+            if isinstance(call, Mremap):
+                yield from _mremaps(op, task, template.how, *pages, free)
+            else:
+                yield _by(op, task, _at(call, *pages))
+
+
+def _pages(vma: Vma, part: Part) -> tuple[int, int] | None:
+    """The pages of that part of a mapping; None where it would be all of it."""
+    start, end = vma.start, vma.end
+    match part:
+        case "whole":
+            return start, end
+        case "first" if vma.nr > 1:
+            return start, start + 1
+        case "last" if vma.nr > 1:
+            return end - 1, end
+        case "middle" if vma.nr > 2:
+            return start + 1, end - 1
+        case "half" if vma.nr > 1:
+            return start, start + vma.nr // 2
+    return None
+
+
+def _mremaps(op: Op, task: Task, how: str, start: int, end: int, free: str | None) -> Iterator[Op]:
+    span, pages = _span(start, end), end - start
+    if how == "shrink":
+        if pages > 1:
+            yield _by(op, task, Mremap(span, pages - 1))
+    elif free is not None:
+        keeps = how == "dontunmap"
+        yield _by(op, task, Mremap(span, pages, maymove=True, fixed=True, dontunmap=keeps, name=free))
+
+
+def _by(op: Op, task: Task, call: Call) -> Op:
+    return Op(call, task.comm, op.fail, op.skip, op.hold)
+
+
+def _at(call: Call, start: int, end: int) -> Call:
+    span = _span(start, end)
+    one_page = getattr(call, "span", span).pages == 1 and type(call).__name__ in (
+        "Read",
+        "Write",
+        "ProcessVmReadv",
+    )
+    return msgspec.structs.replace(
+        call, span=Span(span.name, span.start, span.start + 1) if one_page else span
+    )
+
+
+def _span(start: int, end: int) -> Span:
+    number = area_number(start)
+    base = area_base(number)
+    return Span(area_name(number), start - base, end - base)
+
+
+class Renaming:
+    """From the names of canonical states to those of one program, followed operation by operation."""
+
+    def __init__(self) -> None:
+        self._born = 0
+        self._areas = 0
+
+    def op(self, op: Op, kernel: Kernel, naming: Naming) -> Op:
+        """*op* in the program's names.
+
+        :param kernel: before the operation, in the program's names
+        :param naming: what the state calls things
+        """
+        task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])].comm
+        call = op.call
+        changes: dict[str, object] = {}
+        if isinstance(call, Fork):
+            changes["child"] = born_name(self._born)
+            self._born += 1
+        for field in ("span", "over"):
+            span = getattr(call, field, None)
+            if isinstance(span, Span) and span.name in _AREA_NUMBERS:
+                changes[field] = Span(self._area(span.name, naming), span.start, span.end)
+        if isinstance(call, Mmap | Mremap) and call.name is not None:
+            changes["name"] = self._area(call.name, naming)
+        return Op(msgspec.structs.replace(call, **changes), task, op.fail, op.skip, op.hold)
+
+    def _area(self, name: str, naming: Naming) -> str:
+        number = _AREA_NUMBERS[name]
+        real = naming.areas[number] if number < len(naming.areas) else self._areas
+        self._areas = max(self._areas, real + 1)
+        return area_name(real)
+
+
+_AREA_NUMBERS = {area_name(number): number for number in range(60)}

@@ -1,0 +1,273 @@
+"""A scope: which operations are tried on which devices, and how many of them in a row.
+
+A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
+
+    says = "one sentence"
+    devices = ["bar: pci, 4 pages"]
+    tasks = 2           # that live at the same time
+    areas = 2           # of one task, with something mapped in them
+    depth = 4           # operations in a row
+    operations = [
+      "new = mmap bar[0:4] wc shared rw",
+      "munmap <first>",
+      "mremap <whole> move",
+      "child = fork",
+    ]
+
+Operations are lines of programs. ``new`` is an area nothing is mapped in, ``child`` a task not yet born,
+``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` pages of any mapping of the acting task, and
+``<all>`` an area cut into several mappings. Any task does any of them.
+
+A scope of races says what is done before, and what then runs side by side in every order::
+
+    says = "one sentence"
+    devices = ["bar: pci, 4 pages"]
+
+    [[races]]
+    setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread"]
+    beside = ["munmap a", "t: unmap_mapping_range bar[0:2]"]
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from pfnlab.errors import Misuse, ProgramError
+from pfnlab.files import Missing, read_text
+from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.text import parse
+from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean
+
+#: Which pages of a mapping.
+Part = Literal["whole", "first", "middle", "last", "half", "all"]
+
+#: Names with a meaning in a scope.
+NEW_AREA, NEW_TASK = "new", "child"
+
+_PARTS: tuple[Part, ...] = get_args(Part)
+_PART = re.compile(r"<(\w+)>")
+_MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
+_NAMED = files("pfnlab.checker.kernel").joinpath("scopes")
+_FIELDS = ("says", "devices", "tasks", "areas", "depth", "operations")
+_RACE_FIELDS = ("says", "devices", "areas", "races")
+
+
+class Template(msgspec.Struct, frozen=True):
+    """An operation with a place to be filled in.
+
+    :param op: with pages 0..1 of area ``new`` where `part` is to be
+    :param part: which pages of a mapping, or None for an operation that names none
+    :param how: for mremap: ``shrink``, ``move`` or ``dontunmap``
+    """
+
+    op: Op
+    part: Part | None = None
+    how: str = ""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What is tried.
+
+    :param tasks: processes that live at the same time, at most
+    :param areas: areas with something mapped in them, of one process, at most
+    :param depth: operations in a row, at most
+    :param source: what it is loaded by: its name, or its file
+    """
+
+    name: str
+    says: str
+    devices: tuple[Device, ...]
+    tasks: int
+    areas: int
+    depth: int
+    templates: tuple[Template, ...]
+    source: str = ""
+
+    @property
+    def pages(self) -> int:
+        """The pages of the largest mapping there can be."""
+        sizes = [one.op.call.source.pages for one in self.templates if isinstance(one.op.call, Mmap)]
+        return max(sizes, default=1)
+
+    def program(self, title: str, asks: str, ops: Sequence[Op]) -> Program:
+        """A program on the devices of the scope."""
+        return Program(title, asks, self.devices, tuple(ops))
+
+
+class Race(msgspec.Struct, frozen=True):
+    """Operations that run side by side.
+
+    :param program: all of it, one operation after the other
+    :param setup: what is done before
+    :param beside: what runs side by side; those of one task one after the other
+    """
+
+    program: Program
+    setup: tuple[Op, ...]
+    beside: tuple[Op, ...]
+
+
+class RaceScope(msgspec.Struct, frozen=True):
+    """Races, each with every schedule.
+
+    :param source: what it is loaded by: its name, or its file
+    """
+
+    name: str
+    says: str
+    races: tuple[Race, ...]
+    source: str = ""
+
+
+def scope_names() -> list[str]:
+    """The scopes that are known by name."""
+    return sorted(one.name.removesuffix(".toml") for one in _NAMED.iterdir() if one.name.endswith(".toml"))
+
+
+def load_scope(name: str) -> Scope | RaceScope:
+    """The scope called *name*, or in the file *name*.
+
+    :raises Misuse: there is none, or it is malformed; the message says what to write
+    """
+    named = _NAMED.joinpath(f"{name}.toml")
+    if "/" not in name and "." not in name and named.is_file():
+        return _from(read_scope(named.read_text(encoding="utf-8"), name), name)
+    path = Path(name)
+    try:
+        text = read_text(path, "scope")
+    except Missing:
+        near = did_you_mean(name, scope_names())
+        raise Misuse(f"there is no scope `{name}`, neither by name nor as a file{near}") from None
+    return _from(read_scope(text, path.stem, str(path)), str(path))
+
+
+def _from(scope: Scope | RaceScope, source: str) -> Scope | RaceScope:
+    return msgspec.structs.replace(scope, source=source)
+
+
+def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
+    """The scope that *text* describes.
+
+    :raises Misuse: it is malformed
+    """
+    source = source or f"scope {name}"
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise Misuse(f"{source} is no TOML: {wrong}") from None
+    except RecursionError:
+        raise Misuse(
+            f"{source} is nested too deeply: a scope is fields with numbers, and lists of text"
+        ) from None
+    if "races" in content:
+        return _races(content, name, source)
+    for field in content:
+        if field not in _FIELDS:
+            raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _FIELDS)}")
+    for field in ("devices", "operations"):
+        _check_texts(content, field, source)
+    for field in ("tasks", "areas", "depth"):
+        _check_number(content, field, source)
+    header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
+    templates = tuple(_template(header, line, source) for line in content["operations"])
+    devices = _parsed(header, "area new: 1 page", "look", source).devices
+    says = str(content.get("says", ""))
+    return Scope(name, says, devices, content["tasks"], content["areas"], content["depth"], templates)
+
+
+def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
+    """
+    :raises Misuse: *field* is no list of at least so many lines of text
+    """
+    _check_there(content, field, source)
+    lines = content[field]
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise Misuse(f'{source}: `{field}` is a list of lines of text: write {field} = ["..."]')
+    if len(lines) < least:
+        raise Misuse(f"{source}: `{field}` must have at least {least}, and has {len(lines)}")
+
+
+def _check_number(content: dict[str, Any], field: str, source: str) -> None:
+    """
+    :raises Misuse: *field* is no number that makes sense
+    """
+    _check_there(content, field, source)
+    number = content[field]
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise Misuse(f"{source}: `{field}` is a whole number: write {field} = 2")
+    if number < 1:
+        raise Misuse(f"{source}: `{field}` must be at least 1, not {number}")
+
+
+def _check_there(content: dict[str, Any], field: str, source: str) -> None:
+    if field not in content:
+        raise Misuse(f"{source}: `{field}` is missing: see the page about checking for an example")
+
+
+def _races(content: dict[str, Any], name: str, source: str) -> RaceScope:
+    for field in content:
+        if field not in _RACE_FIELDS:
+            raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _RACE_FIELDS)}")
+    content = {"devices": [], "areas": [], **content}
+    for field in ("devices", "areas"):
+        _check_texts(content, field, source, least=0)
+    header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
+    header += [f"area {area}" for area in content["areas"]]
+    races = []
+    given = content["races"]
+    if not isinstance(given, list) or not given or not all(isinstance(race, dict) for race in given):
+        raise Misuse(f"{source}: `races` are tables: begin each with [[races]]")
+    for race in given:
+        _check_texts(race, "setup", source)
+        _check_texts(race, "beside", source, least=2)
+        setup, beside = race["setup"], race["beside"]
+        program = _parsed(header, "", "\n".join([*setup, *beside]), source)
+        races.append(Race(program, program.ops[: len(setup)], program.ops[len(setup) :]))
+    return RaceScope(name, str(content.get("says", "")), tuple(races))
+
+
+def _template(header: list[str], line: str, source: str) -> Template:
+    if found := _MREMAP.fullmatch(line):
+        moved = Mremap(Span(NEW_AREA, 0, 1), 1, maymove=True)
+        return Template(Op(moved), _part(found[1], line, source), found[2])
+    parts = _PART.findall(line)
+    if len(parts) > 1:
+        raise Misuse(f"{source}: `{line}` names two places, an operation names one")
+    part = _part(parts[0], line, source) if parts else None
+    filled = (
+        _PART.sub("new[0:1]", line)
+        if "write" not in line and "read" not in line
+        else _PART.sub("new[0]", line)
+    )
+    declared = "area new: 64 pages" if part else ""
+    program = _parsed(header, declared, filled, source)
+    if len(program.ops) != 1:
+        raise Misuse(f"{source}: `{line}` is no operation")
+    call = program.ops[0].call
+    if isinstance(call, Mmap) and call.name != NEW_AREA:
+        raise Misuse(f"{source}: write `{NEW_AREA} = mmap ...` instead of `{line}`")
+    if getattr(call, "child", NEW_TASK) != NEW_TASK:
+        raise Misuse(f"{source}: write `{NEW_TASK} = ...` instead of `{line}`")
+    return Template(program.ops[0], part)
+
+
+def _part(word: str, line: str, source: str) -> Part:
+    for part in _PARTS:
+        if word == part:
+            return part
+    raise Misuse(f"{source}: `{line}`: unknown place <{word}>{did_you_mean(word, _PARTS)}")
+
+
+def _parsed(header: list[str], declared: str, line: str, source: str) -> Program:
+    try:
+        return parse("\n".join([*header, *filter(None, [declared]), line]) + "\n", source)
+    except ProgramError as wrong:
+        raise Misuse(f"{source}: `{line}`: {wrong}") from None

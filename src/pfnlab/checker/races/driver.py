@@ -1,0 +1,198 @@
+"""A race on a kernel, driven turn by turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from pfnlab.checker.kernel.scope import Race
+from pfnlab.checker.races.continuation import in_policy, variables
+from pfnlab.checker.races.footprint import Parts
+from pfnlab.hw.pgtable import Run as Entry
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.processors import Operation
+from pfnlab.programs.lang.driver_calls import UnmapMappingRange
+from pfnlab.programs.lang.ops import MAIN_TASK, Op
+from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.model.machine import ModelMachine, place
+from pfnlab.programs.model.running import OneByOne, Said
+from pfnlab.programs.runs.places import Places
+from pfnlab.units import PfnRange
+
+
+class Turn(NamedTuple):
+    """One task goes on.
+
+    :param where: the function it goes on in; empty where its operation begins
+    """
+
+    task: str
+    op: Op
+    where: str
+
+    @property
+    def kind(self) -> str:
+        """The operation's word."""
+        return str(type(self.op.call).__struct_config__.tag)
+
+    def __str__(self) -> str:
+        if self.where:
+            return f"{self.task} goes on in {self.where}"
+        return op_text(self.op) if self.task != MAIN_TASK else f"{MAIN_TASK}: {op_text(self.op)}"
+
+
+class Did(NamedTuple):
+    """What a turn did.
+
+    :param said: what its operation returned, where it is done
+    :param told: whether it told an owner that a frame is free which a processor still reaches; None where it
+        told nobody
+    """
+
+    turn: Turn
+    said: Said | None
+    told: bool | None
+
+
+class Stand(NamedTuple):
+    """Where a task stands between two turns.
+
+    :param done: how many of its operations are done
+    :param under_way: it is in the middle of an operation
+    :param waits: it needs something that another task may have
+    :param value: a digest of all this, and of what the operation goes on with
+    """
+
+    done: int
+    under_way: bool = False
+    waits: bool = False
+    value: int = 0
+
+
+class Ground:
+    """What all kernels of one race stand on: the machine, and where things lie."""
+
+    def __init__(self, race: Race) -> None:
+        self.platform, self.devices, _ = place(race.program)
+        self.places = Places.of(race.program, self.devices)
+
+
+class Live:
+    """One race on a kernel of its own.
+
+    :ivar tasks: who takes part
+    :ivar parts: of the kernel
+    """
+
+    def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
+        self._devices = ground.devices
+        self.kernel = machine.boot(ground.platform, self._devices)
+        self.kernel.start_task(MAIN_TASK)
+        self._one_by_one = OneByOne(self.kernel, ground.places)
+        for op in race.setup:
+            self._one_by_one.step(op)
+        self.kernel.trace.take()
+        self._ops: dict[str, list[Op]] = {}
+        for op in race.beside:
+            self._ops.setdefault(op.task, []).append(op)
+        self.tasks = tuple(self._ops)
+        self._done: Counter[str] = Counter()
+        self._under_way: dict[str, Operation] = {}
+        #: What processors remembered when the revocation of each task began.
+        self._before: dict[str, list[Entry]] = {}
+        self.parts = Parts(self.kernel)
+        self.parts.olds = self._olds
+
+    def operations(self, task: str) -> int:
+        """How many operations *task* has in all."""
+        return len(self._ops[task])
+
+    def ready(self, task: str) -> bool:
+        """Whether what the operation of *task* waits for is there."""
+        return self._under_way[task].ready()
+
+    def go(self, task: str) -> Did:
+        """Let *task* go on to its next stop."""
+        did = self._go(task)
+        self.parts.notice(task)
+        return did
+
+    def watch(self, task: str) -> tuple[Did, set[int]]:
+        """The same, and the parts that were touched."""
+        operation = self._under_way.get(task)
+        with self.parts.watched(operation is not None and in_policy(operation.run)) as touched:
+            did = self._go(task)
+        return did, touched | self.parts.notice(task)
+
+    def _go(self, task: str) -> Did:
+        operation = self._under_way.get(task)
+        op = self._ops[task][self._done[task]]
+        revokes = isinstance(op.call, UnmapMappingRange)
+        turn = Turn(task, op, operation.at if operation is not None else "")
+        if operation is None:
+            if revokes:
+                self._before[task] = translations(self.kernel)
+            body = partial(self._one_by_one._perform, op)
+            operation = self._under_way[task] = Operation(task, body, everywhere=True)
+        self.kernel.processors.step(operation)
+        told = None
+        if operation.done:
+            del self._under_way[task]
+            self._done[task] += 1
+            if isinstance(op.call, UnmapMappingRange):
+                told = self._told(task, op.call) if operation.result.result == "ok" else None
+                # From now on nobody asks what was there before; so what processors remember has changed.
+                translations(self.kernel)
+                del self._before[task]
+        return Did(turn, operation.result, told)
+
+    def _told(self, task: str, call: UnmapMappingRange) -> bool:
+        return reached(self.kernel, revoked(call, self._devices), self._before[task])
+
+    def variables(self, task: str) -> Any:
+        """What the operation of *task*, which is under way, goes on with.
+
+        :raises UnsayableError: a variable has no value that could be compared
+        """
+        return variables(self._under_way[task].run, self.parts.name)
+
+    def stand(self, task: str) -> Stand:
+        """Where *task* stands; without a value while it is under way."""
+        operation = self._under_way.get(task)
+        if operation is None:
+            return Stand(self._done[task], value=self._done[task])
+        return Stand(self._done[task], True, operation.waits is not None)
+
+    def _olds(self, run: Entry) -> list[str]:
+        """The tasks under way before whose revocation a translation was there."""
+        return [task for task, known in sorted(self._before.items()) if _among(run, known)]
+
+
+def _among(run: Entry, known: Sequence[Entry]) -> bool:
+    return any(run is one for one in known)
+
+
+def translations(kernel: Kernel) -> list[Entry]:
+    """What all processors remember."""
+    return [known for task in kernel.tasks.values() for known in task.tlb._entries.values()]
+
+
+def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
+    """Whether a processor still answers for one of these frames although no page table has it any more.
+
+    :param before: what processors remembered when somebody began to take the frames away
+    """
+    return any(
+        known.page is None and pfns.start <= known.pfn < pfns.end and _among(known, before)
+        for task in kernel.tasks.values()
+        for vpn in task.tlb.stale(task.mm.tables)
+        for known in (task.tlb._entries[vpn],)
+    )
+
+
+def revoked(call: UnmapMappingRange, devices: dict[str, PfnRange]) -> PfnRange:
+    """The frames *call* takes away."""
+    base = devices[call.span.name].start
+    return PfnRange(base + call.span.start, base + call.span.end)

@@ -1,0 +1,381 @@
+"""A kernel cut into parts, and which of them a piece of the model's code touches.
+
+What operations share is cut as finely as their order can matter: the tree of an address space, its VMAs, its
+page tables, its locks, what each processor remembers, the reverse map, the book. Which parts a turn touches
+nobody writes down: while it runs, every attribute of these objects that is read or set is noted. That a part
+has changed is seen by its value. So a user's own policy needs no footprint either.
+
+Every value follows from objects whose attributes are noted with that part. A value that followed from more
+would change without having been touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from operator import itemgetter
+from types import FunctionType
+from typing import Any, cast
+
+from pfnlab.checker.kernel.packing import Packing
+from pfnlab.hw.pgtable import TABLE_PAGES, Page, PageTables, Run
+from pfnlab.hw.tlb import Tlb
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.memtype import MemtypeBook
+from pfnlab.mm.processors import RwLock
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.users.driver import DriverState
+from pfnlab.mm.users.pci import PciDevice
+from pfnlab.mm.users.vfio import VfioDevice
+from pfnlab.mm.vma import Vma
+from pfnlab.policies.guard import unguarded
+
+#: Attributes that are no state: they never change, lead to what is noted itself, or count for people to read.
+_QUIET: dict[type, tuple[str, ...]] = {
+    MmStruct: ("kernel", "tables", "mmap_lock", "page_table_lock", "tlb_gen"),
+    Vma: ("mm",),
+    Task: ("comm", "pid", "tlb"),
+    RwLock: ("_processors", "_need"),
+    MemtypeBook: ("platform", "trace", "_processors", "_lock", "_warned"),
+    Kernel: (
+        *("profile", "trace", "processors", "book", "_i_mmap_rwsem", "_current", "_warned", "_next_pid"),
+        # What it says of a page is noted with the page.
+        "mlock_batch",
+    ),
+}
+
+#: Attributes of a kernel that are a part, or belong to one.
+_OF_KERNEL = {
+    "i_mmap": "reverse map",
+    "tasks": "tasks",
+    **dict.fromkeys(("tracker", "flushes", "walkers"), "policies"),
+    **dict.fromkeys(("driver", "vfio", "pci"), "devices"),
+    **dict.fromkeys(("memory", "undecoded"), "memory"),
+}
+_GATHERING = frozenset(("gathers", "tlb_flush_pending"))
+#: Where a VMA is, by which the reverse map names it.
+_PLACE = frozenset(("start", "end", "pgoff"))
+
+#: What something that a task has made is called, and it, so that it stays.
+_Made = tuple[tuple[str, int], Any]
+
+
+class Parts:
+    """The parts of one kernel. What comes to it later, as a fork's copy, is one part with the list of tasks.
+
+    :ivar names: of the parts, in order
+    :ivar olds: before which operations under way a translation was there; to be set by whoever drives
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._mms = list({id(task.mm): task.mm for task in kernel.tasks.values()}.values())
+        self._tasks = list(kernel.tasks.values())
+        self.olds: Callable[[Run], list[str]] = lambda run: []
+        self.names: list[str] = []
+        self._values: list[Callable[[], Any]] = []
+        #: Numbers of parts by the identity of the object that is one.
+        self._numbers: dict[int, int] = {}
+        self._spaces: dict[int, int] = {}
+        self._fields: dict[int, int] = {}
+        self._gathers: dict[int, int] = {}
+        #: By identity, what tasks have made that has an identity.
+        self._contexts: dict[int, _Made] = {}
+        self._pages: dict[int, _Made] = {}
+        self._anons: dict[int, _Made] = {}
+        #: Every VMA that anybody but its maker could meet, gone ones as well.
+        self._vmas: dict[int, _Made] = {}
+        for number, mm in enumerate(self._mms):
+            self._add_space(number, mm)
+        for task in self._tasks:
+            self._add(f"TLB {task.comm}", partial(self._remembered, task), task.tlb)
+        for mapping, lock in kernel._i_mmap_rwsem.items():
+            self._add_lock(f"i_mmap_rwsem {mapping}", lock)
+        self._add_lock("book lock", kernel.book._lock)
+        self._book = self._add("book", self._booked)
+        self._named = {
+            "reverse map": self._add("reverse map", self._linked),
+            "tasks": self._add("tasks", self._others),
+            "policies": self._add("policies", self._kept),
+            "devices": self._add("devices", self._plugged),
+            "memory": self._add("memory", self._stored),
+        }
+        self._rest = self._named["tasks"]
+        self._context = self._add("contexts", lambda: _known(self._contexts, self._packing().pack))
+        self._page = self._add("pages", lambda: _known(self._pages, _page))
+        self._machine = self._add("machine", self._system)
+        self.notice("")
+
+    def _add_space(self, number: int, mm: MmStruct) -> None:
+        self._spaces[id(mm)] = self._add(f"tree {number}", lambda: self._space(mm))
+        self._fields[id(mm)] = self._add(f"VMAs {number}", lambda: self._all_vmas(mm))
+        self._add(f"tables {number}", lambda: self._entries(mm), mm.tables)
+        self._gathers[id(mm)] = self._add(
+            f"gathers {number}", lambda: (mm.tlb_flush_pending, len(mm.gathers))
+        )
+        self._add_lock(f"mmap_lock {number}", mm.mmap_lock)
+        self._add_lock(f"page_table_lock {number}", mm.page_table_lock)
+
+    def _add_lock(self, name: str, lock: RwLock) -> None:
+        self._add(name, lambda: _lock(lock), lock)
+
+    def _add(self, name: str, value: Callable[[], Any], what: object = None) -> int:
+        number = len(self.names)
+        if what is not None:
+            self._numbers[id(what)] = number
+        self.names.append(name)
+        self._values.append(value)
+        return number
+
+    def value(self, number: int) -> Any:
+        """What part *number* is now, as plain values."""
+        return self._values[number]()
+
+    def name(self, one: object) -> Any:
+        """What an object that has an identity is called; None while nobody but its maker could meet it."""
+        for numbers in (self._numbers, self._spaces):
+            if id(one) in numbers:
+                return numbers[id(one)]
+        if isinstance(one, Vma):
+            return self._vmas[id(one)][0] if id(one) in self._vmas else self._vma(one)
+        made = self._pages.get(id(one)) or self._anons.get(id(one)) or self._contexts.get(id(one))
+        return made and made[0]
+
+    def notice(self, who: str) -> set[int]:
+        """Give what *who* has made, and others can meet by now, a name; the parts that have more by that.
+
+        To be called whenever a task has done something.
+        """
+        grown: set[int] = set()
+        for vma in (*(vma for mm in self._all_spaces() for vma in mm._vmas), *self._kernel.i_mmap):
+            fields = self._fields.get(id(vma.mm), self._rest)
+            if _call(self._vmas, vma, who):
+                # A context may know its VMAs.
+                grown.update((fields, self._context))
+            context = None if isinstance(vma.pfnmap, int | str) else vma.pfnmap
+            if context is not None and _call(self._contexts, context, who):
+                grown.update((self._context, fields))
+            if vma.anon_vma is not None and _call(self._anons, vma.anon_vma, who):
+                grown.add(fields)
+        for mm in self._all_spaces():
+            for run in mm.tables._runs:
+                if run.page is not None and _call(self._pages, run.page, who):
+                    grown.add(self._page)
+        return grown
+
+    # What is touched.
+
+    @contextmanager
+    def watched(self, policy: bool = False) -> Iterator[set[int]]:
+        """The numbers of the parts that are touched within this context; they are added as it happens.
+
+        :param policy: code of a policy goes on, which may touch what it has at hand
+        """
+        touched: set[int] = {self._named["policies"], self._context} if policy else set()
+        numbers, rest, machine, devices = self._numbers, self._rest, self._machine, self._named["devices"]
+
+        def kernel(one: Kernel, name: str, sets: bool) -> None:
+            touched.add(self._named.get(_OF_KERNEL.get(name, ""), machine))
+
+        def space(mm: MmStruct, name: str, sets: bool) -> None:
+            touched.add((self._gathers if name in _GATHERING else self._spaces).get(id(mm), rest))
+
+        def vma(one: Vma, name: str, sets: bool) -> None:
+            mm = id(object.__getattribute__(one, "mm"))
+            touched.add(self._fields.get(mm, rest))
+            if name == "pfnmap":
+                touched.add(self._context)
+            if sets and name in _PLACE:
+                touched.update((self._spaces.get(mm, rest), self._named["reverse map"]))
+
+        def numbered(one: object, name: str, sets: bool) -> None:
+            touched.add(numbers.get(id(one), rest))
+
+        def one_part(number: int) -> _Note:
+            return lambda one, name, sets: touched.add(number)
+
+        notes: dict[type, _Note] = {
+            **{Kernel: kernel, MmStruct: space, Vma: vma},
+            **dict.fromkeys((PageTables, Tlb, RwLock), numbered),
+            **{Page: one_part(self._page), MemtypeBook: one_part(self._book), Task: one_part(rest)},
+            **dict.fromkeys((DriverState, VfioDevice, PciDevice), one_part(devices)),
+            **dict.fromkeys(_own({type(one) for _, one in self._contexts.values()}), one_part(self._context)),
+            **dict.fromkeys(_own(map(type, self._both_policies())), one_part(self._named["policies"])),
+        }
+        _NOTES.append(notes)
+        for kind in notes:
+            _watch(kind)
+        try:
+            yield touched
+        finally:
+            _NOTES.pop()
+            for kind in notes:
+                _unwatch(kind)
+
+    # What the parts are.
+
+    def _all_spaces(self) -> Iterable[MmStruct]:
+        return {id(task.mm): task.mm for task in self._kernel.tasks.values()}.values()
+
+    def _space(self, mm: MmStruct) -> Any:
+        return (
+            (mm.def_flags, mm.forking, mm.stacks_shared, mm.visible),
+            None if mm.new_vma is None else (mm.new_vma.start, mm.new_vma.end),
+            [(vma.start, vma.end) for vma in mm._vmas],
+        )
+
+    def _all_vmas(self, mm: MmStruct) -> Any:
+        known = [(name, self._vma(vma)) for name, vma in self._vmas.values() if vma.mm is mm]
+        return sorted(known, key=itemgetter(0))
+
+    def _vma(self, vma: Vma) -> Any:
+        file = None if vma.file is None else (type(vma.file).__name__, vma.file.mapping)
+        anon, tracked = self._made(self._anons, vma.anon_vma), self._made(self._contexts, vma.pfnmap)
+        return vma.start, vma.end, vma.pgoff, vma.flags, vma.page_prot, file, anon, tracked
+
+    @staticmethod
+    def _made(made: dict[int, _Made], one: Any) -> Any:
+        """What *one* is called, or it where it is a plain value."""
+        if one is None or isinstance(one, int | str):
+            return one
+        return made[id(one)][0] if id(one) in made else "new"
+
+    def _entries(self, mm: MmStruct) -> Any:
+        spans = [tuple(mm.tables._tables[level]) for level in TABLE_PAGES]
+        return [self._run(run) for run in mm.tables._runs], spans
+
+    def _run(self, run: Run) -> Any:
+        page = self._made(self._pages, run.page)
+        return run.start, run.end, run.pfn, run.bits, page, run.level
+
+    def _remembered(self, task: Task) -> Any:
+        return [(*self._run(run), self.olds(run)) for _, run in sorted(task.tlb._entries.items())]
+
+    def _linked(self) -> Any:
+        return [
+            (self._spaces.get(id(vma.mm), -1), vma.start, vma.end, vma.pgoff) for vma in self._kernel.i_mmap
+        ]
+
+    def _booked(self) -> Any:
+        book = self._kernel.book
+        parts = (book._entries, book._ram_types.runs(), book._direct_map.runs())
+        return [[(start, end, int(mode)) for start, end, mode in part] for part in parts]
+
+    def _others(self) -> Any:
+        tasks = self._kernel.tasks
+        new = [mm for mm in self._all_spaces() if id(mm) not in self._spaces]
+        numbers = self._spaces | {id(mm): -1 - number for number, mm in enumerate(new)}
+        return (
+            [(name, numbers[id(task.mm)]) for name, task in tasks.items()],
+            [
+                (
+                    *(
+                        self._space(mm),
+                        self._all_vmas(mm),
+                        self._entries(mm),
+                        mm.tlb_flush_pending,
+                        len(mm.gathers),
+                    ),
+                    *(_lock(mm.mmap_lock), _lock(mm.page_table_lock)),
+                )
+                for mm in new
+            ],
+            [self._remembered(task) for task in tasks.values() if task not in self._tasks],
+        )
+
+    def _kept(self) -> Any:
+        packing = self._packing()
+        return [packing.attributes(one) for one in self._both_policies()]
+
+    def _both_policies(self) -> tuple[object, object]:
+        return unguarded(self._kernel.tracker), unguarded(self._kernel.flushes)
+
+    def _plugged(self) -> Any:
+        kernel, packing = self._kernel, self._packing()
+        return [packing.pack(one) for one in (kernel.driver, kernel.vfio, kernel.pci)]
+
+    def _stored(self) -> Any:
+        kernel = self._kernel
+        return sorted(kernel.memory.items()), [tuple(pfns) for pfns in kernel.undecoded]
+
+    def _system(self) -> Any:
+        kernel = self._kernel
+        busy = [tuple(one) for one in kernel.platform.phys.resources if one.busy and not one.system_ram]
+        return busy, kernel._forced, len(kernel._later)
+
+    def _packing(self) -> Packing:
+        packing = Packing(self._kernel, self._mms, [])
+        cast(Any, packing).vmas = {one: name for one, (name, _) in self._vmas.items()}
+        return packing
+
+
+def _call(made: dict[int, _Made], one: object, who: str) -> bool:
+    """Give *one* a name, if it has none."""
+    if id(one) in made:
+        return False
+    made[id(one)] = (who, sum(name[0] == who for name, _ in made.values())), one
+    return True
+
+
+def _known(made: dict[int, _Made], value: Callable[[Any], Any]) -> Any:
+    return sorted(((name, value(one)) for name, one in made.values()), key=itemgetter(0))
+
+
+def _lock(lock: RwLock) -> Any:
+    return lock._readers, lock._queued, lock.written
+
+
+def _page(page: Page) -> Any:
+    return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty, page.batched
+
+
+# Noting attributes: a class has its own ways to read and set them for as long as one of its kind is watched.
+
+_Note = Callable[[Any, str, bool], None]
+_NOTES: list[dict[type, _Note]] = []
+_WAYS: dict[type, tuple[Any, Any]] = {}
+
+
+def _own(kinds: Iterable[type]) -> list[type]:
+    """Those whose attributes can be noted: of Python, and without ways of their own to read and set them."""
+    ways = ("__getattribute__", "__setattr__")
+    return [
+        kind
+        for kind in kinds
+        if kind.__flags__ & _HEAP_TYPE
+        and not any(way in one.__dict__ for one in kind.__mro__[:-1] for way in ways)
+    ]
+
+
+#: Py_TPFLAGS_HEAPTYPE: a class statement made it.
+_HEAP_TYPE = 1 << 9
+
+
+def _watch(kind: type) -> None:
+    if kind not in _WAYS:
+        _WAYS[kind] = _ways(kind)
+    kind.__getattribute__, kind.__setattr__ = _WAYS[kind]  # type: ignore[method-assign]
+
+
+def _unwatch(kind: type) -> None:
+    del kind.__getattribute__, kind.__setattr__
+
+
+def _ways(kind: type) -> tuple[Any, Any]:
+    """Reading and setting an attribute of *kind*, noted unless it is no state."""
+    methods = (name for name in dir(kind) if isinstance(getattr(kind, name), FunctionType | property))
+    quiet = frozenset((*dir(object), *_QUIET.get(kind, ()), *methods))
+    read, write = object.__getattribute__, object.__setattr__
+
+    def __getattribute__(self: Any, name: str) -> Any:
+        if name not in quiet:
+            _NOTES[-1][kind](self, name, False)
+        return read(self, name)
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        if name not in quiet:
+            _NOTES[-1][kind](self, name, True)
+        write(self, name, value)
+
+    return __getattribute__, __setattr__

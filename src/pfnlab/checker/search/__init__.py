@@ -1,0 +1,1 @@
+"""Explicit-state search over any model with three methods; nothing here knows a kernel."""

@@ -1,0 +1,290 @@
+"""A search put aside: everything needed to go on later, in one file of plain data.
+
+Nothing in the file is run when it is read, so one from somebody else can at most be wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from itertools import groupby, islice
+from operator import itemgetter
+from pathlib import Path as File
+from typing import Any, Generic, Literal
+
+import msgspec
+
+from pfnlab import __version__
+from pfnlab.checker.search import plain
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.frontier import Waiting
+from pfnlab.checker.search.model import Kept, Model, State, UnmetError
+from pfnlab.checker.search.path import path_along, path_of
+from pfnlab.checker.search.property import Property
+from pfnlab.checker.search.scratch import written
+from pfnlab.checker.search.sealed import Record, records, try_writing, writing
+from pfnlab.checker.search.trail import Trail
+from pfnlab.checker.search.visited import Visited
+from pfnlab.errors import Defect, Misuse
+from pfnlab.files import check_regular
+
+_FAMILY = b"pfnlab search "
+_MAGIC = _FAMILY + b"2\n"
+
+#: Letters of records.
+_HEADER, _PARENTS, _CHOICES, _DEPTHS, _CLOSED, _VISITED, _WAITING = (b"%c" % one for one in b"hpcdxvw")
+
+#: States in one record.
+_TOGETHER = 1 << 12
+
+_STATES = list[tuple[int, int, bytes]]
+
+#: What a search must not change on the way.
+Settings = dict[str, bool | int | str | None]
+
+
+class Progress(Generic[State]):
+    """What a search has so far, that goes on.
+
+    :ivar trail: where each state came from
+    :ivar visited: the states seen
+    :ivar depths: how far each is, where that can change
+    :ivar closed: whether each is expanded, where that matters
+    """
+
+    found: Exploration[State]
+    trail: Trail
+    visited: Visited
+    depths: array[int]
+    closed: bytearray
+
+
+class _Found(msgspec.Struct):
+    """What of an :class:`.exploration.Exploration` goes on; discoveries as :meth:`.path.Path.encode`."""
+
+    states: int
+    transitions: int
+    depth: int
+    growth: list[int]
+    discoveries: dict[str, str]
+    premises: dict[str, int]
+    fired: dict[str, int]
+    seconds: float
+    expanded: int
+
+
+class _Maker(msgspec.Struct):
+    """
+    :param maker: who wrote the file: what a state is depends on it
+    """
+
+    maker: str
+
+
+class _Header(_Maker):
+    """
+    :param model: what :func:`likeness` says of the model
+    :param properties: the names of what was asked
+    :param choices: the type code of the trail's choices
+    :param tallies: what the model counted
+    """
+
+    model: str
+    properties: tuple[str, ...]
+    settings: Settings
+    found: _Found
+    choices: Literal["H", "I"]
+    tallies: bytes
+
+
+class Checkpoint(Generic[State]):
+    """What of a search is kept in a file.
+
+    :param settings: what a search must not change on the way
+    :raises Misuse: the states of the model are no plain values, and it does not pack them
+    """
+
+    def __init__(
+        self, model: Model[State], properties: Sequence[Property[State]], settings: Settings
+    ) -> None:
+        self._model, self._settings = model, settings
+        self._names = tuple(asked.name for asked in properties)
+        self._kept: Kept[State] = model if isinstance(model, Kept) else _AsItIs()
+        before = self._kept.tallies()
+        self._likeness = likeness(model)
+        # To look is not to search.
+        self._kept.recall(before)
+        for state in model.initial():
+            packed = self._kept.packed(state)
+            try:
+                same = plain.loads(plain.dumps(packed)) == packed
+            except ValueError:
+                same = False
+            if not same:
+                raise Misuse(f"the search cannot be kept: {state!r} is no plain value, nor packed as one")
+
+    def prepare(self, file: File) -> None:
+        """Say at once, not after a minute, that nothing can be written there.
+
+        :raises Misuse: so it is
+        :raises Undecided: there is no room
+        """
+        with written(file, _ROOM):
+            try_writing(file)
+
+    def write(self, file: File, search: Progress[State], waiting: Iterable[Waiting[State]]) -> None:
+        """Replace *file*, or leave it as it was.
+
+        :raises Misuse: it cannot be written, or a state is no plain value
+        :raises Undecided: there is no room for it
+        """
+        found, trail = search.found, search.trail
+        counts = {name: getattr(found, name) for name in _Found.__struct_fields__}
+        counts["discoveries"] = {name: way.encode() for name, way in found.discoveries.items()}
+        header = _Header(
+            _maker(),
+            self._likeness,
+            self._names,
+            self._settings,
+            _Found(**counts),
+            "H" if trail.choices.typecode == "H" else "I",
+            plain.dumps(self._kept.tallies()),
+        )
+        with written(file, _ROOM), writing(file, _MAGIC) as add:
+            add(_HEADER, msgspec.msgpack.encode(header))
+            add(_PARENTS, trail.parents.tobytes())
+            add(_CHOICES, trail.choices.tobytes())
+            add(_DEPTHS, search.depths.tobytes())
+            add(_CLOSED, bytes(search.closed))
+            for part in search.visited.dump():
+                add(_VISITED, part)
+            rest = iter(waiting)
+            while some := [self._dumped(*one) for one in islice(rest, _TOGETHER)]:
+                add(_WAITING, msgspec.msgpack.encode(some))
+
+    def _dumped(self, number: int, depth: int, state: State) -> tuple[int, int, bytes]:
+        try:
+            return number, depth, plain.dumps(self._kept.packed(state))
+        except ValueError:
+            raise Misuse(f"the search cannot be kept: {state!r} is no plain value") from None
+
+    def read(self, file: File, search: Progress[State], add: Callable[[int, int, State], None]) -> None:
+        """Let *search* go on where the one in *file* was cut.
+
+        :param add: takes what waits: a state's number, its depth, and itself
+        :raises Misuse: *file* is not there, is damaged, or holds no search or another one
+        """
+        with _whole(file) as kept:
+            _, data = next(kept)
+            header = self._header(data)
+            self._take_over(search, header)
+            for letter, group in groupby(kept, itemgetter(0)):
+                parts = (data for _, data in group)
+                if letter == _VISITED:
+                    search.visited.load(parts)
+                elif letter == _WAITING:
+                    for part in parts:
+                        for number, depth, packed in msgspec.msgpack.decode(part, type=_STATES):
+                            add(number, depth, self._state(search.trail, number, packed))
+                elif letter == _PARENTS:
+                    search.trail.parents = array("I", b"".join(parts))
+                elif letter == _CHOICES:
+                    search.trail.choices = array(header.choices, b"".join(parts))
+                elif letter == _DEPTHS:
+                    search.depths = array("I", b"".join(parts))
+                elif letter == _CLOSED:
+                    search.closed = bytearray(b"".join(parts))
+            # Ways that were gone through meanwhile do not count.
+            self._kept.recall(plain.loads(header.tallies))
+
+    def _header(self, data: bytes) -> _Header:
+        maker = msgspec.msgpack.decode(data, type=_Maker).maker
+        if maker != _maker():
+            raise Misuse(f"the saved search is of {maker}, and this is {_maker()}: begin anew")
+        header = msgspec.msgpack.decode(data, type=_Header)
+        if header.model != self._likeness:
+            raise Misuse("the saved search is of another model or scope: give the same, or begin anew")
+        if header.properties != self._names:
+            raise Misuse(f"the saved search asked {', '.join(header.properties) or 'nothing'}: ask the same")
+        for name, value in header.settings.items():
+            if self._settings[name] != value:
+                raise Misuse(
+                    f"the saved search has {name} {value}, not {self._settings[name]}: give the same"
+                )
+        return header
+
+    def _take_over(self, search: Progress[State], header: _Header) -> None:
+        found = search.found
+        for name in _Found.__struct_fields__:
+            value = getattr(header.found, name)
+            if name == "discoveries":
+                value = {asked: path_of(self._model, way) for asked, way in value.items()}
+            kind = type(getattr(found, name))
+            setattr(found, name, kind(value))
+        self._kept.recall(plain.loads(header.tallies))
+
+    def _state(self, trail: Trail, number: int, packed: bytes) -> State:
+        value = plain.loads(packed)
+        try:
+            return self._kept.unpacked(value)
+        except UnmetError:
+            path_along(self._model, *trail.way_to(number))
+            return self._kept.unpacked(value)
+
+
+class _AsItIs:
+    """Keeps the states of a model that says nothing of how, as they are."""
+
+    def packed(self, state: Any) -> Any:
+        return state
+
+    def unpacked(self, packed: Any) -> Any:
+        return packed
+
+    def tallies(self) -> None:
+        return None
+
+    def recall(self, tallies: Any) -> None:
+        pass
+
+
+@contextmanager
+def _whole(file: File) -> Iterator[Iterator[Record]]:
+    """The records in *file*.
+
+    :raises Misuse: it is not there, is damaged, or holds no search
+    """
+    check_regular(file, "search")
+    try:
+        with file.open("rb") as source:
+            begin = source.read(len(_MAGIC))
+            if begin != _MAGIC and begin.startswith(_FAMILY):
+                raise Misuse(f"{file} holds a search of another version of pfnlab: {_ANEW}")
+            if begin != _MAGIC:
+                raise Misuse(f"{file} holds no saved search: {_ANEW}")
+            yield records(source, _MAGIC)
+    except OSError as wrong:
+        raise Misuse(f"{file}: {wrong.strerror}") from None
+    except (ValueError, StopIteration, msgspec.MsgspecError, UnmetError, Defect):
+        raise Misuse(f"{file} is damaged or was cut short: {_ANEW}") from None
+
+
+_ROOM = "make room or name another file; what was written there before is as it was"
+_ANEW = "remove it, or name another file, to begin anew"
+
+
+def _maker() -> str:
+    python = ".".join(map(str, sys.version_info[:2]))
+    return f"pfnlab {__version__} on Python {python}, {sys.byteorder}-endian"
+
+
+def likeness(model: Model[Any]) -> str:
+    """A digest of the model's first two levels: enough to tell one scope from another."""
+    seen = []
+    for state in model.initial():
+        seen.append(repr(model.key(state)))
+        seen.extend(f"{action} {model.key(after)!r}" for action, after in model.successors(state))
+    return blake2b("\n".join(seen).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,99 @@
+"""Modules that run faster compiled: the same source, with C types in a ``.pxd`` file beside it.
+
+Compiled once by Cython and the C compiler that Python was built with, and kept. Where either is missing the
+source runs as it is: same answers, more time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path as File
+from types import ModuleType
+
+from pfnlab.checker.search.scratch import scratch
+from pfnlab.errors import Defect, MissingTool
+
+# Annotations are for readers and mypy, where `int` has no size; the C types are those of the .pxd file.
+_DIRECTIVES = ("boundscheck=False", "wraparound=False", "cdivision=True", "annotation_typing=False")
+_OPTIONS = ("-O2", "-shared", "-fPIC", "-w")
+_SECONDS = 300
+
+
+def compiled(source: File, cache: File) -> ModuleType:
+    """The module *source*, compiled.
+
+    :param source: a ``.py`` file with a ``.pxd`` of the same name beside it; it imports nothing relative
+    :param cache: where compiled modules are kept; made if need be
+    :raises MissingTool: no Cython, no C compiler, or no headers of Python
+    :raises Defect: it does not compile
+    """
+    texts = [file.read_bytes() for file in (source, source.with_suffix(".pxd"))]
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    mark = blake2b(b"\0".join([*texts, repr((_DIRECTIVES, _OPTIONS, suffix)).encode()]), digest_size=10)
+    library = cache / f"{source.stem}-{mark.hexdigest()}" / f"{source.stem}{suffix}"
+    if not library.exists():
+        _build(source, library)
+    return _loaded(source.stem, library)
+
+
+def fastest(source: File, cache: File | None, say: Callable[[str], None]) -> ModuleType:
+    """The module *source*, compiled where that can be done.
+
+    :param cache: see :func:`compiled`; None: do not compile
+    :param say: told in one line what is missing when it cannot
+    """
+    if cache is not None:
+        try:
+            return compiled(source, cache)
+        except MissingTool as missing:
+            say(f"{source.stem} runs as plain Python, slower: {missing}")
+    return _loaded(source.stem, source)
+
+
+def _build(source: File, library: File) -> None:
+    """Translate, compile, and put the result in its place in one move."""
+    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
+    headers = sysconfig.get_paths()["include"]
+    if importlib.util.find_spec("Cython") is None:
+        raise MissingTool("no Cython: pip install 'pfnlab[fast]'")
+    if shutil.which(compiler[0]) is None:
+        compiler = ["cc"]
+        if shutil.which("cc") is None:
+            raise MissingTool("no C compiler: apt-get install gcc")
+    if not (File(headers) / "Python.h").exists():
+        raise MissingTool("no headers of Python: apt-get install python3-dev")
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with scratch("compiling-", library.parent) as place:
+        for file in (source, source.with_suffix(".pxd")):
+            # Alone, so that it is a module of its own and not one of the package's.
+            (place / file.name).write_bytes(file.read_bytes())
+        directives = [word for one in _DIRECTIVES for word in ("-X", one)]
+        _run([sys.executable, "-m", "cython", "-3", *directives, source.name], place)
+        c, out = place / f"{source.stem}.c", place / library.name
+        _run([*compiler, *_OPTIONS, f"-I{headers}", c.name, "-o", out.name], place)
+        os.replace(out, library)
+
+
+def _run(command: list[str], folder: File) -> None:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
+    )
+    if done.returncode:
+        raise Defect(f"{shlex.join(command)} failed:\n{done.stderr.strip()}")
+
+
+def _loaded(name: str, file: File) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise Defect(f"{file} is no module")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

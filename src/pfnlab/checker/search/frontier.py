@@ -1,0 +1,105 @@
+"""The states found and not yet expanded: a queue or a stack, whose middle may lie on disk."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path as File
+from typing import Generic, Literal
+
+from pfnlab.checker.search.model import State
+from pfnlab.checker.search.scratch import ROOM, written
+
+Order = Literal["breadth", "depth"]
+
+#: A state's number, how many steps it is from an initial state, and the state.
+Waiting = tuple[int, int, State]
+
+
+class Frontier(Generic[State]):
+    """States that wait to be expanded: first in first out for breadth, last in first out for depth.
+
+    :param folder: where to put what is more than two parts; None keeps everything in memory
+    :param part: states put in one file, and read back together
+    """
+
+    def __init__(self, order: Order, folder: File | None = None, part: int = 1 << 14) -> None:
+        self._order = order
+        self._folder = folder
+        self.part = part
+        self._out: deque[Waiting[State]] = deque()  # taken from here
+        self._in: deque[Waiting[State]] = deque()  # breadth only: added here once something is on disk
+        self._files: deque[tuple[File, int]] = deque()
+        self._made = 0
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def files(self) -> int:
+        """How many parts lie on disk."""
+        return len(self._files)
+
+    def add(self, number: int, depth: int, state: State) -> None:
+        self._count += 1
+        if self._order == "breadth" and (self._files or self._in):
+            self._in.append((number, depth, state))
+        else:
+            self._out.append((number, depth, state))
+        if self._folder is not None:
+            self._spill(self._folder)
+
+    def take(self) -> Waiting[State]:
+        self._count -= 1
+        if not self._out:
+            self._refill()
+        return self._out.popleft() if self._order == "breadth" else self._out.pop()
+
+    def first_depth(self) -> int:
+        """The depth of the state :meth:`take` would give; there must be one."""
+        if not self._out:
+            self._refill()
+        return self._out[0 if self._order == "breadth" else -1][1]
+
+    def everything(self) -> Iterator[Waiting[State]]:
+        """What waits, in the order it was added."""
+        yield from self._out if self._order == "breadth" else ()
+        for file, _ in self._files:
+            yield from _read(file)
+        yield from self._in if self._order == "breadth" else self._out
+
+    def _spill(self, folder: File) -> None:
+        full = self._in if self._in else self._out
+        if len(full) < 2 * self.part:
+            return
+        if self._order == "breadth":
+            # The oldest part of a first overflow stays to be taken next, all others go to disk in turn.
+            keep = self.part if full is self._out else 0
+            self._write(folder, [full[at] for at in range(keep, len(full))])
+            while len(full) > keep:
+                full.pop()
+        else:
+            self._write(folder, [full.popleft() for _ in range(self.part)])
+
+    def _write(self, folder: File, waiting: list[Waiting[State]]) -> None:
+        file = folder / f"frontier-{self._made}"
+        self._made += 1
+        with written(folder, ROOM):
+            # Nobody else can write in the folder (:mod:`.scratch`), and what is read is gone with the search.
+            file.write_bytes(pickle.dumps(waiting, pickle.HIGHEST_PROTOCOL))
+        self._files.append((file, len(waiting)))
+
+    def _refill(self) -> None:
+        if self._files:
+            file, _ = self._files.popleft() if self._order == "breadth" else self._files.pop()
+            self._out.extend(_read(file))
+            file.unlink()
+        else:
+            self._out, self._in = self._in, self._out
+
+
+def _read(file: File) -> list[Waiting[State]]:
+    waiting: list[Waiting[State]] = pickle.loads(file.read_bytes())
+    return waiting

@@ -1,0 +1,279 @@
+"""Searching models whose states are words of 64 bits: less memory, more speed, and compiled where possible.
+
+A packed model says what a state leads to by writing words into a buffer, so its successors compile to a loop
+without objects. It is written once: as Python it runs everywhere, with a ``.pxd`` file beside it compiled
+(:mod:`.compiling`). :class:`Unpacked` makes an ordinary model of it, for walks, reductions and reading.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from pathlib import Path as File
+from typing import Any, Protocol
+
+from pfnlab.checker.search import core
+from pfnlab.checker.search.compiling import fastest
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.frontier import Order
+from pfnlab.checker.search.interrupts import interrupts
+from pfnlab.checker.search.model import Action
+from pfnlab.checker.search.path import Path, path_along
+from pfnlab.checker.search.property import Property
+from pfnlab.errors import Defect, Misuse
+from pfnlab.units import number_of
+
+_STEPS = 20_000
+_TELL_SECONDS = 1.0
+_MOST_STATES = core.NONE - 1
+
+
+class PackedModel(Protocol):
+    """A transition system over words, at least 0 and below 2⁶⁴. Deterministic, as every model.
+
+    :ivar most: the most successors a state has
+    :ivar symmetric: whether :meth:`canonical` changes anything
+    :ivar properties: what must always hold, by name; the first is bit 0 of :meth:`broken`
+    """
+
+    @property
+    def most(self) -> int: ...
+
+    @property
+    def symmetric(self) -> bool: ...
+
+    @property
+    def properties(self) -> Sequence[str]: ...
+
+    def initial(self) -> Sequence[int]:
+        """The states a run can begin in."""
+        ...
+
+    def successors(self, state: int, into: MutableSequence[int]) -> int:
+        """Write every state one step from *state* to the beginning of *into*; how many."""
+        ...
+
+    def canonical(self, states: MutableSequence[int], count: int) -> None:
+        """Replace each of the first *count* of *states* by the one that stands for its like."""
+        ...
+
+    def broken(self, state: int) -> int:
+        """A bit for each property that *state* breaks."""
+        ...
+
+    def action(self, before: int, after: int) -> Action:
+        """What the step is called."""
+        ...
+
+
+class Unpacked:
+    """A packed model as an ordinary one."""
+
+    def __init__(self, model: PackedModel) -> None:
+        self._model = model
+        self._into = array("Q", bytes(8 * max(1, model.most)))
+
+    def initial(self) -> Iterable[int]:
+        return self._model.initial()
+
+    def successors(self, state: int) -> list[tuple[Action, int]]:
+        count = self._model.successors(state, self._into)
+        return [(self._model.action(state, after), after) for after in self._into[:count]]
+
+    def key(self, state: int) -> int:
+        one = array("Q", [state])
+        self._model.canonical(one, 1)
+        return one[0]
+
+
+def properties_of(model: PackedModel) -> list[Property[int]]:
+    """The properties of a packed model as ordinary ones."""
+
+    def property_of(bit: int, name: str) -> Property[int]:
+        return Property(name, "always", lambda state: not model.broken(state) & 1 << bit)
+
+    return [property_of(bit, name) for bit, name in enumerate(model.properties)]
+
+
+def explore_packed(
+    model: PackedModel,
+    *,
+    order: Order = "breadth",
+    depth: int | None = None,
+    states: int | None = None,
+    seconds: float | None = None,
+    stop_at_first: bool = False,
+    progress: Callable[[Exploration[int]], None] | None = None,
+    cache: File | None = None,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> Exploration[int]:
+    """Search a packed model; what it means is as in :func:`.explore.explore`, and so are the numbers.
+
+    With ``depth`` order no depths are number_of, and none can be asked for.
+
+    :param cache: where compiled modules are kept; None searches in plain Python
+    :param say: told in one line why nothing could be compiled
+    """
+    if depth is not None and order == "depth":
+        raise Misuse("a packed search to a depth goes breadth first: leave out the order or the depth")
+    module = fastest(File(core.__file__), cache, say) if cache is not None else core
+    breadth, plain = order == "breadth", module.__file__ == core.__file__
+    search = Plain(model, breadth) if plain else module.Core(model, model.most, breadth)
+    found = Exploration(properties_of(model))
+    begin = told = time.monotonic()
+    for state in model.initial():
+        search.start(state)
+    ends = [0, search.count]  # of the levels: the number of the first state beyond each
+    limit = min(states or _MOST_STATES, _MOST_STATES)
+    with interrupts() as interrupted:
+        while True:
+            _note_broken(model, search, found)
+            done = search.run(ends[-1] if breadth else search.count, limit, _STEPS)
+            if breadth and not search.news and not done and search.count > ends[-1]:
+                ends.append(search.count)
+            _count(search, found, ends, time.monotonic() - begin)
+            if not search.waiting() and not search.news:
+                break
+            if breadth and depth is not None and len(ends) - 2 >= depth and not search.news:
+                found.cut.append(
+                    f"depth: {number_of(search.waiting(), 'state')} at depth {depth} not expanded"
+                )
+                break
+            if why := _passed(search, found, states, seconds, stop_at_first):
+                found.cut.append(why)
+                break
+            if interrupted.is_set():
+                found.cut.append(f"interrupted: {number_of(search.waiting(), 'state')} not expanded")
+                break
+            if progress is not None and time.monotonic() - told >= _TELL_SECONDS:
+                progress(found)
+                told = time.monotonic()
+    _note_broken(model, search, found)
+    return found
+
+
+def _count(search: Any, found: Exploration[int], ends: Sequence[int], seconds: float) -> None:
+    found.states, found.transitions = search.count, search.transitions
+    found.expanded, found.frontier, found.seconds = search.expanded, search.waiting(), seconds
+    if search.breadth:
+        bounds = [*ends, search.count] if search.count > ends[-1] else ends
+        found.growth = [after - before for before, after in itertools.pairwise(bounds)]
+        found.depth = len(found.growth) - 1
+    for asked in found.properties:
+        found.premises[asked.name] = search.count
+
+
+def _passed(
+    search: Any, found: Exploration[int], states: int | None, seconds: float | None, first: bool
+) -> str | None:
+    waiting = f"{number_of(search.waiting(), 'state')} not expanded"
+    if first and search.wrong:
+        return f"stopped at the first violation: {waiting}"
+    if states is not None and found.states >= states:
+        return f"states: {found.states:,} found, {waiting}"
+    if found.states >= _MOST_STATES:
+        return f"states: {found.states:,} found, as many as can be numbered; {waiting}"
+    if seconds is not None and found.seconds >= seconds:
+        return f"seconds: {seconds:g} passed, {waiting}"
+    return None
+
+
+def _note_broken(model: PackedModel, search: Any, found: Exploration[int]) -> None:
+    """A way for each property broken since the last look."""
+    if not search.news:
+        return
+    way = _way(model, search, search.where)
+    for bit, asked in enumerate(found.properties):
+        if search.news >> bit & 1 and asked.name not in found.discoveries:
+            found.discoveries[asked.name] = way
+    search.news = 0
+
+
+def _way(model: PackedModel, search: Any, number: int) -> Path[int]:
+    """How state *number* is reached. The states of the search stand for their likes; these are real steps."""
+    stand_ins = []
+    while number != core.NONE:
+        stand_ins.append(search.states[number])
+        number = search.parents[number]
+    unpacked = Unpacked(model)
+    *after_first, first = stand_ins
+    start = next(at for at, state in enumerate(unpacked.initial()) if unpacked.key(state) == first)
+    state = list(unpacked.initial())[start]
+    choices = []
+    for stand_in in reversed(after_first):
+        for choice, (_, after) in enumerate(unpacked.successors(state)):
+            if unpacked.key(after) == stand_in:
+                choices.append(choice)
+                state = after
+                break
+        else:
+            raise Defect("states that stand for each other have different successors: the symmetry is wrong")
+    return path_along(unpacked, start, choices)
+
+
+class Plain:
+    """What :class:`.core.Core` does, with Python's own set: faster than its table where nothing is
+    compiled."""
+
+    def __init__(self, model: PackedModel, breadth: bool) -> None:
+        self.model, self.breadth = model, breadth
+        self.states = array("Q")
+        self.parents = array("I")
+        self.transitions = self.expanded = self.next = self.wrong = self.news = self.where = 0
+        self._seen: set[int] = set()
+        self._stack: list[int] = []
+        self._into = [0] * max(1, model.most)
+
+    @property
+    def count(self) -> int:
+        return len(self.states)
+
+    def waiting(self) -> int:
+        return len(self.states) - self.next if self.breadth else len(self._stack)
+
+    def start(self, state: int) -> None:
+        self._into[0] = state
+        if self.model.symmetric:
+            self.model.canonical(self._into, 1)
+        self._admit(core.NONE, 1)
+
+    def run(self, until: int, limit: int, steps: int) -> int:
+        successors, canonical, symmetric = self.model.successors, self.model.canonical, self.model.symmetric
+        into, states, stack, admit = self._into, self.states, self._stack, self._admit
+        done = transitions = 0
+        while done < steps and len(states) < limit and not self.news:
+            if self.breadth:
+                if self.next >= until or self.next >= len(states):
+                    break
+                number = self.next
+                self.next += 1
+            else:
+                if not stack:
+                    break
+                number = stack.pop()
+            found = successors(states[number], into)
+            if symmetric:
+                canonical(into, found)
+            transitions += found
+            admit(number, found)
+            done += 1
+        self.transitions += transitions
+        self.expanded += done
+        return done
+
+    def _admit(self, parent: int, found: int) -> None:
+        seen, broken = self._seen, self.model.broken
+        for state in self._into[:found]:
+            if state not in seen:
+                seen.add(state)
+                self.states.append(state)
+                self.parents.append(parent)
+                if not self.breadth:
+                    self._stack.append(len(self.states) - 1)
+                if new := broken(state) & ~self.wrong:
+                    self.news |= new
+                    self.wrong |= new
+                    self.where = len(self.states) - 1

@@ -1,0 +1,107 @@
+"""How a state is reached: the steps from an initial state, as a value that prints and replays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pfnlab.checker.search.model import Action, Model, State
+from pfnlab.errors import Defect, Misuse
+
+
+@dataclass(frozen=True)
+class Path(Generic[State]):
+    """The steps from an initial state.
+
+    :param start: which of the model's initial states, counted from 0
+    :param choices: for each step, which successor was taken, counted from 0
+    :param actions: the same steps by name
+    """
+
+    start: int
+    choices: tuple[int, ...]
+    actions: tuple[Action, ...]
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def __str__(self) -> str:
+        """One action a line."""
+        return "\n".join(str(action) for action in self.actions)
+
+    def encode(self) -> str:
+        """The path as short text, ``0/3/1``: the initial state and a choice a step. See :func:`path_of`."""
+        return "/".join(str(number) for number in (self.start, *self.choices))
+
+    def states(self, model: Model[State]) -> list[State]:
+        """Replay: the initial state and the state after each step.
+
+        :raises Defect: the model offers other steps than when the path was found
+        """
+        states = [_pick(model.initial(), self.start, "initial state", 0)]
+        for at, (choice, action) in enumerate(zip(self.choices, self.actions, strict=True), 1):
+            found, state = _pick(model.successors(states[-1]), choice, "step", at)
+            if found != action:
+                raise Defect(f"step {at} was '{action}' and is now '{found}'. {_WHY}")
+            states.append(state)
+        return states
+
+
+_Item = TypeVar("_Item")
+
+_WHY = (
+    "A model must give the same steps in the same order each time it is asked: look for something kept "
+    "outside the state, a state changed after it was handed out, and loops over sets."
+)
+
+
+def _pick(items: Iterable[_Item], number: int, what: str, at: int) -> _Item:
+    count = 0
+    for item in items:
+        # No more than is needed: each of them costs a step of the model.
+        if count == number:
+            return item
+        count += 1
+    raise Defect(f"{what} {at}: choice {number} of {count}. {_WHY}")
+
+
+def path_of(model: Model[State], text: str) -> Path[State]:
+    """The path *text* names, as :meth:`Path.encode` wrote it.
+
+    :raises Misuse: it is no such text
+    :raises Defect: the model has no such steps
+    """
+    try:
+        start, *choices = (int(part) for part in text.split("/"))
+    except ValueError:
+        raise Misuse(f"'{text}' is no path: write numbers with slashes, as 0/3/1") from None
+    return path_along(model, start, choices)
+
+
+def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[State]:
+    """The path that takes *choices* from initial state *start*.
+
+    :raises Defect: the model has no such steps
+    """
+    state = _pick(model.initial(), start, "initial state", 0)
+    actions: list[Action] = []
+    for at, choice in enumerate(choices, 1):
+        action, state = _pick(model.successors(state), choice, "step", at)
+        actions.append(action)
+    return Path(start, tuple(choices), tuple(actions))
+
+
+def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) -> Path[State]:
+    """The path that takes *actions* from initial state *start*; of steps with one name, the first.
+
+    :raises Defect: the model has no such step
+    """
+    state = _pick(model.initial(), start, "initial state", 0)
+    choices: list[int] = []
+    for at, wanted in enumerate(actions, 1):
+        steps = list(model.successors(state))
+        choice = next((number for number, (action, _) in enumerate(steps) if action == wanted), len(steps))
+        _, state = _pick(steps, choice, f"step '{wanted}'", at)
+        choices.append(choice)
+    return Path(start, tuple(choices), tuple(actions))

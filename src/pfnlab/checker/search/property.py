@@ -1,0 +1,41 @@
+"""What is asked: a property is a name and a predicate on single states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal
+
+from pfnlab.checker.search.model import State
+
+
+@dataclass(frozen=True)
+class Property(Generic[State]):
+    """A question about the reachable states.
+
+    :param name: what a report calls it
+    :param kind: ``always``: no reachable state breaks it. ``sometimes``: some reachable state satisfies it,
+        which guards against a search that looked at nothing
+    :param holds: the predicate
+    :param premise: where the question arises at all; a property whose premise was never true holds vacuously,
+        and a search says so
+    """
+
+    name: str
+    kind: Literal["always", "sometimes"]
+    holds: Callable[[State], bool]
+    premise: Callable[[State], bool] | None = None
+
+
+def always(
+    name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
+) -> Property[State]:
+    """A property every reachable state has, wherever *premise* is true."""
+    return Property(name, "always", holds, premise)
+
+
+def sometimes(
+    name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
+) -> Property[State]:
+    """A property some reachable state has."""
+    return Property(name, "sometimes", holds, premise)

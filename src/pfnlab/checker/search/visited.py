@@ -1,0 +1,246 @@
+"""The states seen so far: whole keys, 64-bit fingerprints of them, or fingerprints that overflow to disk."""
+
+from __future__ import annotations
+
+import heapq
+import marshal
+import mmap
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Iterator
+from enum import Enum
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path as File
+from typing import Any, Literal, Protocol
+
+from pfnlab.checker.search import plain
+from pfnlab.checker.search.scratch import ROOM, written
+from pfnlab.errors import Misuse
+
+Keeping = Literal["exact", "compact"]
+
+_WORD = 1 << 64
+
+#: Keys written at a time.
+_TOGETHER = 1 << 16
+
+# What one int of 64 bits costs beside its place in the set.
+_INT_BYTES = 32
+
+
+def fingerprint(key: Hashable) -> int:
+    """64 bits that stand for *key*, the same in every process.
+
+    An int that fits is its own fingerprint, so nothing is ever lost there. Of others two may share one: among
+    n states that happens with probability n²/2⁶⁵ at most, 3 in a million for ten million states.
+
+    :raises Misuse: *key* is not made of ints, strings, bytes, enumerations, None, and tuples and frozen sets
+        of these
+    """
+    if isinstance(key, int) and 0 <= key < _WORD:
+        return int(key)
+    try:
+        # Version 2 writes equal values as equal bytes; later ones also write which objects are shared.
+        data = key if isinstance(key, bytes) else marshal.dumps(_plain(key), 2)
+    except ValueError:
+        raise Misuse(f"{_KEYS}, unlike {key!r}") from None
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
+
+
+_KEYS = "fingerprints need keys made of ints, strings, bytes, enumerations, None, tuples and frozen sets"
+
+
+def _plain(key: object) -> Any:
+    """*key* in types that marshal writes, and in an order of its own."""
+    kind = type(key)
+    if kind is int or kind is str:
+        return key
+    if isinstance(key, int):
+        return int(key)  # as it compares
+    if isinstance(key, tuple):
+        return tuple([_plain(part) for part in key])
+    if isinstance(key, Enum):
+        return kind.__name__, key.name
+    if isinstance(key, frozenset):
+        return "frozenset", *sorted([fingerprint(part) for part in key])
+    return key
+
+
+class Visited(Protocol):
+    """Which keys were seen, with the number each got where :meth:`find` is needed."""
+
+    def add(self, key: Hashable, number: int) -> bool:
+        """Whether *key* is new; it then is state *number* from here on."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def dump(self) -> Iterator[bytes]:
+        """Everything in it, in parts.
+
+        :raises ValueError: a key is no plain value (:mod:`.plain`)
+        """
+        ...
+
+    def load(self, dumped: Iterable[bytes]) -> None:
+        """Take over what :meth:`dump` gave.
+
+        :raises ValueError: it gave no such thing
+        """
+        ...
+
+
+class Keys:
+    """Whole keys, or fingerprints of them, in memory."""
+
+    def __init__(self, keeping: Keeping = "exact") -> None:
+        self._compact = keeping == "compact"
+        self._seen: set[Hashable] = set()
+
+    def add(self, key: Hashable, number: int) -> bool:
+        if self._compact:
+            key = fingerprint(key)
+        before = len(self._seen)
+        self._seen.add(key)
+        return len(self._seen) > before
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def dump(self) -> Iterator[bytes]:
+        return _dumped(self._seen, self._compact)
+
+    def load(self, dumped: Iterable[bytes]) -> None:
+        self._seen = set(_loaded(dumped, self._compact))
+
+
+class Numbered:
+    """As :class:`Keys`, and remembers which number each key got."""
+
+    def __init__(self, keeping: Keeping = "exact") -> None:
+        self._compact = keeping == "compact"
+        self._numbers: dict[Hashable, int] = {}
+
+    def add(self, key: Hashable, number: int) -> bool:
+        return self.find(key, number) is None
+
+    def find(self, key: Hashable, number: int) -> int | None:
+        """The number *key* had before; None when it was new and now is state *number*."""
+        if self._compact:
+            key = fingerprint(key)
+        before = self._numbers.setdefault(key, number)
+        return None if before == number else before
+
+    def peek(self, key: Hashable) -> int | None:
+        """The number of *key*, None when it was never seen."""
+        return self._numbers.get(fingerprint(key) if self._compact else key)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def dump(self) -> Iterator[bytes]:
+        # A key's number is how many there were before it.
+        assert all(number == at for at, number in enumerate(self._numbers.values()))
+        return _dumped(self._numbers, self._compact)
+
+    def load(self, dumped: Iterable[bytes]) -> None:
+        self._numbers = {key: number for number, key in enumerate(_loaded(dumped, self._compact))}
+
+
+class Spilling:
+    """Fingerprints, the recent ones in memory and the others in sorted files.
+
+    A look-up bisects each file, and the system's page cache decides how much of them is in memory. Files of
+    similar size are merged, so there are few: about as many as 2 goes into states / (states in memory), in
+    logarithms.
+
+    :param limit: bytes the recent ones may take
+    :param folder: where the files go
+    """
+
+    def __init__(self, limit: int, folder: File) -> None:
+        self._limit = limit
+        self._folder = folder
+        self._recent: set[int] = set()
+        self._runs: list[memoryview] = []
+        self._made = 0
+        self._count = 0
+        # A set's table grows in steps, and while it grows there are two: look when a step may have been made.
+        self._room = max(1, limit // (3 * _INT_BYTES))
+
+    def add(self, key: Hashable, number: int) -> bool:
+        mark = fingerprint(key)
+        if mark in self._recent or any(_holds(run, mark) for run in self._runs):
+            return False
+        self._recent.add(mark)
+        self._count += 1
+        if len(self._recent) >= self._room and self.memory() >= self._limit:
+            self._spill()
+        return True
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def files(self) -> int:
+        """How many sorted files there are."""
+        return len(self._runs)
+
+    def dump(self) -> Iterator[bytes]:
+        return _dumped(heapq.merge(sorted(self._recent), *self._runs), compact=True)
+
+    def load(self, dumped: Iterable[bytes]) -> None:
+        run = self._written(_loaded(dumped, compact=True))
+        self._count = len(run)
+        self._runs = [run]
+
+    def memory(self) -> int:
+        """Bytes that the recent ones take."""
+        return sys.getsizeof(self._recent) + _INT_BYTES * len(self._recent)
+
+    def _spill(self) -> None:
+        self._runs.append(self._written(sorted(self._recent)))
+        self._recent = set()
+        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
+            merged = heapq.merge(self._runs[-2], self._runs[-1])
+            self._runs[-2:] = [self._written(merged)]
+
+    def _written(self, marks: Iterable[int]) -> memoryview:
+        """*marks*, which are sorted, in a file without a name, which goes when the view does."""
+        file = self._folder / f"seen-{self._made}"
+        self._made += 1
+        with written(self._folder, ROOM), file.open("wb+") as out:
+            for part in _parts(marks):
+                part.tofile(out)
+            out.flush()
+            view = memoryview(mmap.mmap(out.fileno(), 0, access=mmap.ACCESS_READ)).cast("Q")
+        file.unlink()
+        return view
+
+
+def _holds(run: memoryview, mark: int) -> bool:
+    at = bisect_left(run, mark)
+    return at < len(run) and run[at] == mark
+
+
+def _dumped(keys: Iterable[Any], compact: bool) -> Iterator[bytes]:
+    """*keys* in parts of bytes, in order; *compact* ones are words of 64 bits."""
+    if compact:
+        yield from (part.tobytes() for part in _parts(keys))
+    else:
+        rest = iter(keys)
+        while some := tuple(islice(rest, _TOGETHER)):
+            yield plain.dumps(some)
+
+
+def _loaded(dumped: Iterable[bytes], compact: bool) -> Iterator[Any]:
+    for part in dumped:
+        yield from array("Q", part) if compact else plain.loads(part)
+
+
+def _parts(marks: Iterable[int]) -> Iterator[array[int]]:
+    rest = iter(marks)
+    while part := array("Q", islice(rest, _TOGETHER)):
+        yield part

@@ -1,0 +1,110 @@
+"""Running another program: always with a time limit, always captured, failures in one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pfnlab.errors import MissingTool, TimedOut
+from pfnlab.lab.images.cache import NO_ROOM
+
+#: Seconds between two calls of what is done while a command runs.
+_MEANWHILE = 5.0
+
+
+@contextmanager
+def started(
+    command: Sequence[str], *, remedy: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """
+    Start *command* in a session of its own, so that it and its children can be ended together.
+
+    :param remedy: what to do when the program is not on this machine
+    :param env: variables set in addition to the caller's own
+    :raises MissingTool: the program does not exist
+    """
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env={**os.environ, "LC_ALL": "C", **(env or {})},
+            start_new_session=True,
+        )
+    except FileNotFoundError as missing:
+        raise MissingTool(f"`{command[0]}` is not on this machine: {remedy}") from missing
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End *process*, which was started by `started`, and everything it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def run(
+    command: Sequence[str],
+    *,
+    limit: float,
+    remedy: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """
+    Run *command* to its end and return what it printed; the exit status is the caller's to judge.
+
+    :param limit: seconds after which it is ended
+    :param meanwhile: called every few seconds for as long as it runs
+    :raises MissingTool: the program does not exist
+    :raises TimedOut: the limit passed
+    :raises OSError: it failed because the disk is full, as a write of our own would
+    """
+    with started(command, remedy=remedy, env=env, cwd=cwd) as process:
+        deadline = time.monotonic() + limit
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                out, err = process.communicate(timeout=left if meanwhile is None else min(left, _MEANWHILE))
+                break
+            except subprocess.TimeoutExpired as late:
+                if meanwhile is not None and time.monotonic() < deadline:
+                    meanwhile()
+                    continue
+                end(process)
+                raise TimedOut(f"`{shown(command)}` did not end within {limit:g} s: {remedy}") from late
+    said = err.decode(errors="replace")
+    if process.returncode:
+        for number in NO_ROOM:
+            if os.strerror(number) in said:
+                raise OSError(number, os.strerror(number))
+    return subprocess.CompletedProcess(list(command), process.returncode, out.decode(errors="replace"), said)
+
+
+def shown(command: Sequence[str]) -> str:
+    """The first words of *command*, enough to know it by."""
+    return " ".join(command[:3]) + (" ..." if len(command) > 3 else "")
+
+
+def complaint(text: str) -> str:
+    """The one line of *text* that says best what went wrong: the first error, else the first warning."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for mark in ("E:", "W:", "dpkg-deb: error:"):
+        for line in lines:
+            if line.startswith(mark):
+                return line.removeprefix(mark).strip()
+    return lines[-1] if lines else "no message"

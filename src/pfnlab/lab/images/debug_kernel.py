@@ -1,0 +1,74 @@
+"""The debug information of a kernel, ``vmlinux``, from its package in the archive.
+
+Nothing in pfnlab needs it: it is what the lens, which goes without, is checked against.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pfnlab.errors import MissingTool, Undecided
+from pfnlab.lab.images.archive import Archive, Package
+from pfnlab.lab.images.cache import cache_root, locked
+from pfnlab.lab.images.deb import take_out
+from pfnlab.lab.images.kernels import Kernel, suites_of
+
+_LOCK_LIMIT = 1800.0
+
+
+def debug_vmlinux(kernel: Kernel, *, say: Callable[[str], None]) -> Path:
+    """
+    The file ``vmlinux`` with the DWARF types of exactly *kernel*; some hundred megabytes, fetched once.
+
+    :raises MissingTool: it is not a kernel of the archive
+    :raises Undecided: the archive does not hold or give it
+    :raises Unverified: a signature or checksum of the archive does not hold
+    """
+    root = cache_root()
+    home = root / "debug" / (kernel.version or "none")
+    suites = suites_of(kernel)
+    if not suites:
+        raise MissingTool(f"no debug information for {kernel.release}: it is not a kernel of the archive")
+    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+        if (home / "vmlinux").exists():
+            return home / "vmlinux"
+        home.parent.mkdir(parents=True, exist_ok=True)
+        for left in home.parent.glob(".part-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name:
+            part = Path(name) / "debug"
+            part.mkdir()
+            take_out(_package(kernel, suites, Path(name), say), lambda members: _take(members, part))
+            if not (part / "vmlinux").exists():
+                raise Undecided(f"the debug package of {kernel.release} holds no vmlinux")
+            part.rename(home)
+    return home / "vmlinux"
+
+
+def _package(kernel: Kernel, suites: list[str], into: Path, say: Callable[[str], None]) -> Path:
+    archive = Archive.of_this_machine(cache_root() / "apt")
+    trouble: Undecided | None = None
+    for suite in suites:
+        archive.listing(suite, say=say)
+        package = Package(f"linux-image-{kernel.release}-dbg", kernel.version, suite, 0)
+        say(f"fetching {package.name} {package.version} from {suite}")
+        try:
+            return archive.download(package, into)
+        except Undecided as unavailable:
+            trouble = unavailable
+    assert trouble is not None
+    raise trouble
+
+
+def _take(members: tarfile.TarFile, into: Path) -> None:
+    for member in members:
+        folder, _, file = member.name.rpartition("/")
+        if folder.endswith("usr/lib/debug/boot") and file.startswith("vmlinux-") and member.isreg():
+            content = members.extractfile(member)
+            assert content is not None
+            with (into / "vmlinux").open("wb") as out:
+                shutil.copyfileobj(content, out)

@@ -1,0 +1,288 @@
+"""The test driver for one kernel: ``guest/driver`` built against the headers of exactly that kernel.
+
+Headers come from the suite the kernel came from and are unpacked, never installed, under
+``<cache>/headers/<package version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are kept as
+`pfnlab.lab.images.cache.kept` says. Packages of newer Debian releases expect a newer compiler and C
+library than the machine may have: the compiler is called through a script that translates what older ones do
+not know, and tools that do not start are run with libraries unpacked beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.lab.images.archive import Archive, Package
+from pfnlab.lab.images.cache import cache_root, is_whole, kept, locked, quiet
+from pfnlab.lab.images.commands import complaint, run
+from pfnlab.lab.images.image import guest_image
+from pfnlab.lab.images.kernels import Kernel, suites_of
+from pfnlab.lab.images.sources import stanzas
+
+#: The file in a guest's top folder that the agent loads.
+MODULE = "pfnlab.ko"
+
+_REMEDY = "apt-get install --no-install-recommends make gcc libc6-dev binutils"
+_NO_APT = "headers come from a Debian archive through apt"
+_LOCK_LIMIT = 900.0
+_QUERY_LIMIT = 60.0
+_UNPACK_LIMIT = 120.0
+_START_LIMIT = 10.0
+_BUILD_LIMIT = 180.0
+
+# What gcc 12 does not know of what kernels up to 7.3 are compiled with; newer ones take all of it.
+_COMPILER = """\
+#!/bin/sh
+for option do
+	shift
+	case $option in
+	-fmin-function-alignment=*) option=-falign-functions=${option#*=} ;;
+	-std=gnu23) option=-std=gnu2x ;;
+	-fdiagnostics-show-context* | -fzero-init-padding-bits=* | -mindirect-branch-cs-prefix-x | \\
+		-fms-anonymous-structs) continue ;;
+	esac
+	set -- "$@" "$option"
+done
+exec gcc "$@"
+"""
+
+#: Programs of the kernel's build that run on the building machine, below ``usr/lib/linux-kbuild-*``.
+_TOOLS = (
+    "scripts/basic/fixdep",
+    "scripts/genksyms/genksyms",
+    "scripts/mod/modpost",
+    "scripts/mod/modpost.real-lsb-64",
+    "tools/objtool/objtool",
+    "tools/objtool/objtool.real-x86",
+)
+
+# The newest suite's libraries run the tools of every suite.
+_LIBRARY_SUITE = "sid"
+_LIBRARIES = ("libc6", "libelf1t64", "libzstd1", "zlib1g")
+_LIBRARY_FOLDER = Path("libraries/usr/lib/x86_64-linux-gnu")
+
+_WITH_LIBRARIES = """\
+#!/bin/sh
+exec "$PFNLAB_LIBRARIES/ld-linux-x86-64.so.2" --library-path "$PFNLAB_LIBRARIES" "$0.unwrapped" "$@"
+"""
+
+# Debug information would be most of the module, and names of folders are nobody's business.
+_FLAGS = "-g0 -Wno-attributes -fmacro-prefix-map={kit}="
+
+_DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
+_TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
+
+
+def driver_for(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> Path:
+    """
+    The test driver's module for *kernel*; built on the first call, from the cache afterwards.
+
+    :param say: told one line at a time what is going on
+    :raises MissingTool: there are no headers of exactly this kernel, or no compiler
+    :raises Unverified: a signature or checksum of the archive does not hold
+    :raises Undecided: the archive cannot be reached, or the driver does not build
+    """
+    sources = _sources()
+    key = hashlib.sha256(repr((kernel.release, kernel.version, _COMPILER, _FLAGS)).encode())
+    for source in sources:
+        key.update(f"\0{source.name}\0".encode() + source.read_bytes())
+    root = cache_root()
+    module = root / "drivers" / f"{kernel.release}-{key.hexdigest()[:16]}.ko"
+    if not is_whole(module):
+        _check_tools(root)
+
+    def make(part: Path) -> None:
+        kit = _kit(kernel, say)
+        say(f"building the guest driver for {kernel.release} (some seconds)")
+        _build(kernel, sources, kit, part)
+
+    return kept(module, make, say=say)
+
+
+def _check_tools(root: Path) -> None:
+    # What is better said before anything is fetched.
+    if re.search(r"\s", str(root)):
+        raise Misuse(
+            f"the cache directory {str(root)!r} has a space in it, which make cannot use: set PFNLAB_CACHE"
+        )
+    if shutil.which("gcc") is None:
+        raise MissingTool(f"`gcc` is not on this machine: {_REMEDY}")
+
+
+def image_with_driver(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> Path:
+    """
+    The initramfs for guests of *kernel* whose programs may use the test driver.
+
+    Raises what `driver_for` and `guest_image` raise.
+    """
+    return guest_image({MODULE: driver_for(kernel, say=say)}, say=say)
+
+
+def _sources() -> list[Traversable]:
+    folder = resources.files("pfnlab.lab") / "guest" / "driver"
+    files = (file for file in folder.iterdir() if file.name == "Kbuild" or file.name.endswith((".c", ".h")))
+    return sorted(files, key=lambda file: file.name)
+
+
+def _build(kernel: Kernel, sources: list[Traversable], kit: Path, module: Path) -> None:
+    work = module.with_name("build")
+    work.mkdir()
+    for source in sources:
+        (work / source.name).write_bytes(source.read_bytes())
+    _write_script(work / "compiler", _COMPILER)
+    command = [
+        *("make", "-s", "-C", str(_headers(kit, kernel)), f"M={work}", f"CC={work / 'compiler'}"),
+        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit)}", "modules"),
+    ]
+    # The caller may itself run under make, whose flags are not for this one. All it writes is in the cache,
+    # so that a full disk is one of the cache.
+    env = {
+        **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
+        "PFNLAB_LIBRARIES": str(kit / _LIBRARY_FOLDER),
+    }
+    answer = run(command, limit=_BUILD_LIMIT, remedy=_REMEDY, env=env, cwd=work)
+    built = list(work.glob("*.ko"))
+    if answer.returncode or len(built) != 1:
+        lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
+        why = next(filter(_TROUBLE.search, lines), lines[-1] if lines else "no message")
+        why = why.replace(f"{work}/", "").replace(f"{kit}/", "")
+        raise Undecided(f"the driver cannot be built for {kernel.release}: {why}")
+    built[0].replace(module)
+
+
+def _headers(kit: Path, kernel: Kernel) -> Path:
+    return kit / "usr" / "src" / f"linux-headers-{kernel.release}"
+
+
+def _write_script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def _kit(kernel: Kernel, say: Callable[[str], None]) -> Path:
+    # What a module for *kernel* is built with: headers, the tools of its build, and the libraries of those.
+    root = cache_root()
+
+    def make(part: Path) -> None:
+        suites = suites_of(kernel)
+        if not suites:
+            raise MissingTool(f"no headers for {kernel.release}: it is not a kernel of the archive")
+        part.mkdir()
+        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+            archive = Archive.of_this_machine(root / "apt")
+            packages = _header_packages(archive, kernel, suites, say)
+            say(f"fetching headers of {kernel.version} ({cost(packages)})")
+            for offered in packages:
+                _unpack(archive, offered.package, part)
+            _relocate(_headers(part, kernel) / "Makefile")
+            _make_tools_run(archive, part, say)
+
+    return kept(root / "headers" / (kernel.version or "none"), make, say=say)
+
+
+class Offered(NamedTuple):
+    """A package of the archive, and the room its files take, in KiB."""
+
+    package: Package
+    unpacked: int
+
+
+def cost(packages: Iterable[Offered]) -> str:
+    """What fetching and unpacking *packages* takes, in words."""
+    packages = list(packages)
+    size = sum(one.package.size for one in packages)
+    unpacked = sum(one.unpacked for one in packages)
+    return f"about {-(-size >> 20)} MiB, {-(-unpacked >> 10)} MiB on disk"
+
+
+def _header_packages(
+    archive: Archive, kernel: Kernel, suites: list[str], say: Callable[[str], None]
+) -> list[Offered]:
+    name = f"linux-headers-{kernel.release}"
+    for suite in suites:
+        archive.listing(suite, say=say)
+        found = offer(archive, suite, name, kernel.version)
+        if found:
+            depends = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", found.get("depends", ""))
+            others = [(one, offer(archive, suite, one, kernel.version)) for one in depends]
+            # A suite may keep the headers of a kernel longer than what they are built with.
+            gone = [one for one, said in others if said is None]
+            if gone:
+                lacks = f"the archive holds no {gone[0]} {kernel.version} any more"
+                raise MissingTool(f"no headers for {kernel.release}: {lacks}")
+            return [offered(one, kernel.version, suite, said or {}) for one, said in [(name, found), *others]]
+    raise MissingTool(
+        f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
+        f"(asked: {', '.join(suites)}); programs without the driver still run"
+    )
+
+
+def offered(name: str, version: str, suite: str, said: Mapping[str, str]) -> Offered:
+    """The package *name* with the sizes the lists *said* it has."""
+    package = Package(name, version, suite, int(said.get("size", "0")))
+    return Offered(package, int(said.get("installed-size", "0")))
+
+
+def offer(archive: Archive, suite: str, name: str, version: str = "") -> dict[str, str] | None:
+    # What the lists say of a package in exactly that version, or in the newest one.
+    wanted = [f"{name}={version}"] if version else ["--no-all-versions", name]
+    env = {"APT_CONFIG": str(archive.root / suite / "apt.conf")}
+    answer = run(["apt-cache", "show", *wanted], limit=_QUERY_LIMIT, remedy=_NO_APT, env=env)
+    for one in stanzas(answer.stdout):
+        if one.get("package") == name and version in ("", one.get("version")):
+            return one
+    return None
+
+
+def _unpack(archive: Archive, package: Package, into: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=into.parent) as name:
+        deb = archive.download(package, Path(name))
+        command = ["dpkg-deb", "-x", str(deb), str(into)]
+        answer = run(command, limit=_UNPACK_LIMIT, remedy="it unpacks packages: install dpkg")
+        if answer.returncode:
+            raise Undecided(f"`dpkg-deb -x` cannot unpack {deb.name}: {complaint(answer.stderr)}")
+
+
+def _relocate(makefile: Path) -> None:
+    # Packages expect their files under /usr/src; beside this file is where they are.
+    here = "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"
+    makefile.write_text(makefile.read_text().replace("/usr/src/", here))
+
+
+def _make_tools_run(archive: Archive, kit: Path, say: Callable[[str], None]) -> None:
+    broken = [tool for tool in _tools(kit) if not _starts(tool)]
+    if not broken:
+        return
+    archive.listing(_LIBRARY_SUITE, say=say)
+    packages = []
+    for name in _LIBRARIES:
+        found = offer(archive, _LIBRARY_SUITE, name)
+        if found is None:
+            raise MissingTool(f"the tools of this kernel need {name}, which {_LIBRARY_SUITE} does not hold")
+        packages.append(offered(name, found["version"], _LIBRARY_SUITE, found))
+    say(f"fetching libraries the tools of this kernel need ({cost(packages)})")
+    (kit / "libraries").mkdir(exist_ok=True)
+    for one in packages:
+        _unpack(archive, one.package, kit / "libraries")
+    for tool in broken:
+        tool.rename(tool.with_name(f"{tool.name}.unwrapped"))
+        _write_script(tool, _WITH_LIBRARIES)
+
+
+def _tools(kit: Path) -> Iterator[Path]:
+    for folder in (kit / "usr" / "lib").glob("linux-kbuild-*"):
+        yield from (folder / tool for tool in _TOOLS if (folder / tool).is_file())
+
+
+def _starts(tool: Path) -> bool:
+    # Without arguments they only say how they are used; what counts is what the loader says.
+    answer = run([str(tool)], limit=_START_LIMIT, remedy="it belongs to the kernel's build", cwd=tool.parent)
+    return not _DOES_NOT_START.search(answer.stderr)

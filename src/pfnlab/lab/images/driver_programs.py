@@ -1,0 +1,57 @@
+"""Programs that need the test driver or vfio-pci, and the image their guests boot with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from pfnlab.errors import Undecided
+from pfnlab.programs.lang.driver_calls import DriverCall
+from pfnlab.programs.lang.ops import (
+    Mmap,
+    Program,
+    uses_vfio,
+)
+
+
+def needs_driver(program: Program) -> bool:
+    """Whether something in *program* only the test driver can do."""
+    calls = (op.call for op in program.ops)
+    return any(
+        isinstance(call, DriverCall) or (isinstance(call, Mmap) and call.driver is not None) for call in calls
+    )
+
+
+def needs_vfio(program: Program) -> bool:
+    """Whether something in *program* takes a device that is open through vfio-pci."""
+    return any(uses_vfio(op.call) for op in program.ops)
+
+
+class DriverImage:
+    """An image of one kernel with a driver in it, asked for when the first program needs it.
+
+    :param build: makes it, which may take a minute (:func:`pfnlab.lab.images.driver.image_with_driver`)
+    """
+
+    def __init__(self, build: Callable[[], Path]) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._image: Path | None = None
+        self._refused = ""
+
+    def path(self) -> Path:
+        """
+        The image; the answer stays the same, whoever asks.
+
+        :raises Undecided: it cannot be had; the message says why
+        """
+        with self._lock:
+            if self._image is None and not self._refused:
+                try:
+                    self._image = self._build()
+                except Undecided as why:
+                    self._refused = str(why)
+            if self._image is None:
+                raise Undecided(self._refused)
+            return self._image

@@ -1,0 +1,137 @@
+"""The guest image: the agent, compiled from ``lab/guest``, and what else a guest needs, in an initramfs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from pfnlab.errors import Defect, MissingTool
+from pfnlab.lab.images.cache import cache_root, kept, quiet
+from pfnlab.lab.images.commands import run
+
+#: How the agent is compiled; part of the image's key.
+FLAGS = (
+    "-std=gnu11", "-O2", "-Wall", "-Wextra", "-s",
+    # Position-independent, so that it lies above the areas of programs: smaps is read up to those only.
+    "-static-pie", "-fpie",
+    # Fewer segments are fewer VMAs in every task, for fork to copy.
+    "-Wl,-z,noseparate-code,-z,norelro",
+)  # fmt: skip
+
+_COMPILE_LIMIT = 120.0
+_REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
+
+
+def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str], None] = quiet) -> Path:
+    """
+    The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
+
+    :param extra: more files for the guest, by their names in its top folder
+    :param say: told one line at a time what is going on
+    :raises MissingTool: there is no C compiler, or it lacks a static C library
+    :raises Undecided: the cache cannot be written to, or is full
+    """
+    image = _agent_image(say)
+    return _with_files(image, extra, say) if extra else image
+
+
+def _agent_image(say: Callable[[str], None]) -> Path:
+    sources = _sources()
+    compiler = _compiler()
+    key = hashlib.sha256(repr((_version(compiler), FLAGS)).encode())
+    for name, source in sources.items():
+        key.update(f"\0{name}\0".encode())
+        key.update(source.read_bytes())
+
+    def make(part: Path) -> None:
+        say("compiling the guest agent (seconds, 1 MiB)")
+        part.write_bytes(initramfs(_compile(compiler, sources, part.with_name("build"))))
+
+    return kept(cache_root() / "guest" / f"{key.hexdigest()[:16]}.cpio", make, say=say)
+
+
+def _with_files(image: Path, extra: Mapping[str, Path], say: Callable[[str], None]) -> Path:
+    # The kernel unpacks archives that follow each other one over the other.
+    members = [_member(name, stat.S_IFREG | 0o644, extra[name].read_bytes()) for name in sorted(extra)]
+    second = b"".join([*members, _member("TRAILER!!!", 0)])
+    larger = image.with_name(f"{image.stem}-{hashlib.sha256(second).hexdigest()[:16]}.cpio")
+
+    def make(part: Path) -> None:
+        part.write_bytes(image.read_bytes() + second)
+
+    return kept(larger, make, say=say)
+
+
+def holds(image: Path, name: str) -> bool:
+    """Whether *name* is a file of the image."""
+    return name.encode() + b"\0" in image.read_bytes()
+
+
+def initramfs(init: bytes) -> bytes:
+    """
+    An initramfs (cpio, newc form) with *init* as ``/init``, a console, and empty directories to mount on.
+
+    Not compressed: inflating would cost the emulated guest more than reading.
+    """
+    members = [_member(name, stat.S_IFDIR | 0o755) for name in ("dev", "proc", "sys")]
+    members.append(_member("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
+    members.append(_member("init", stat.S_IFREG | 0o755, init))
+    return b"".join([*members, _member("TRAILER!!!", 0)])
+
+
+def _member(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
+    # Inode, mode, uid, gid, links, mtime, size, device of the file, device it is, name size, checksum.
+    # The inode may be 0: hard links are recognised only where links exceed 1.
+    path = name.encode() + b"\0"
+    fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
+    header = b"070701" + b"".join(b"%08X" % field for field in fields)
+    return _aligned(header + path) + _aligned(content)
+
+
+def _aligned(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
+
+
+def _sources() -> dict[str, Traversable]:
+    folder = resources.files("pfnlab.lab") / "guest"
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith((".c", ".h")))
+    if not names:
+        raise Defect(f"the agent's sources are missing from {folder}: this installation is not whole")
+    return {name: folder / name for name in [*names, "driver/pfnlab.h"]}
+
+
+# The command that compiles C: $CC, which may hold options, else gcc, else cc.
+def _compiler() -> list[str]:
+    own = shlex.split(os.environ.get("CC", ""))
+    for command in [own] if own else [["gcc"], ["cc"]]:
+        if shutil.which(command[0]):
+            return command
+    named = f"$CC names `{own[0]}`, which is not on this machine" if own else "no C compiler on this machine"
+    raise MissingTool(f"{named}: {_REMEDY}")
+
+
+def _version(compiler: Sequence[str]) -> str:
+    return run([*compiler, "--version"], limit=_COMPILE_LIMIT, remedy=_REMEDY).stdout.partition("\n")[0]
+
+
+def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: Path) -> bytes:
+    for name, source in sources.items():
+        (into / name).parent.mkdir(parents=True, exist_ok=True)
+        (into / name).write_bytes(source.read_bytes())
+    units = [name for name in sources if name.endswith(".c")]
+    command = [*compiler, *FLAGS, "-o", "init", *units]
+    # All it writes is in the cache, so that a full disk is one of the cache.
+    env = {"TMPDIR": str(into)}
+    result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, env=env, cwd=into)
+    if result.returncode:
+        first = next((line for line in result.stderr.splitlines() if "rror" in line or "cannot" in line), "")
+        why = first or "no message"
+        raise MissingTool(f"`{compiler[0]}` cannot build the guest agent ({why}): {_REMEDY}")
+    return (into / "init").read_bytes()

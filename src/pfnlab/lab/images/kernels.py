@@ -1,0 +1,327 @@
+"""Real kernels to boot: from a name such as ``6.12`` or ``6.12.107`` to a checked vmlinuz in the cache.
+
+The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.images.offers`). A series stands for its
+newest kernel that is known and on offer; where none is known, for the newest. A cached kernel is a directory
+``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, where the package
+has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is whole or not
+there.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.lab.images.archive import Archive
+from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.images.cache import cache_root, locked, write_whole
+from pfnlab.lab.images.deb import take_out
+from pfnlab.lab.images.offers import Offer, by_version, chosen
+from pfnlab.lab.images.search import Search, known_series, offered
+from pfnlab.policies.known import known_packages
+from pfnlab.policies.releases import series_of, upstream
+from pfnlab.units import in_mib, number_of
+
+_LOCK_LIMIT = 900.0
+
+#: A System.map or config larger than this is left in its package, in bytes.
+_EXTRAS_MAX = 16 << 20
+
+# /boot up to the packages of 7.2.12~bpo13, beside the modules from Debian 14 on.
+_MEMBER = re.compile(
+    r"(?:\./)?(?:boot/(?P<boot>vmlinuz|config|System\.map)-[^/]+"
+    r"|(?:usr/)?lib/modules/[^/]+/(?P<modules>vmlinuz|config|System\.map)(?:\.unsigned)?"
+    r"|usr/share/doc/linux-image-[^/]+/(?P<doc>changelog\.gz))"
+)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One bootable kernel.
+
+    :param series: ``6.12``; empty for a file of the user's own
+    :param package: the package it came from; empty for a file of the user's own
+    :param version: the package's version; for a file of the user's own, its release
+    :param release: what ``uname -r`` says
+    :param vmlinuz: the bzImage
+    :param sha256: of that file, in hex
+    """
+
+    series: str
+    package: str
+    version: str
+    release: str
+    vmlinuz: Path
+    sha256: str
+
+    @property
+    def upstream(self) -> str:
+        """The exact version, ``6.12.107``; empty for a file of the user's own."""
+        return upstream(self.version) if self.package else ""
+
+    @property
+    def known(self) -> bool:
+        """Whether exactly this kernel was met."""
+        return self.version in known_packages()
+
+
+def _quiet(line: str) -> None:
+    # Progress nobody asked for.
+    del line
+
+
+def cached(name: str) -> Kernel | None:
+    """
+    The kernel in the cache that *name* speaks of, its checksum verified; no network.
+
+    Of several the newest known one, else the newest. A damaged file counts as absent (`available` names it,
+    `fetch` replaces it).
+
+    :param name: a series, an exact version or a package version
+    :raises Misuse: there is no such series
+    """
+    found = {kernel.version: kernel for kernel in whole(known_series(name))[0]}
+    versions = by_version(one for one in found if name in (series_of(upstream(one)), upstream(one), one))
+    best = next((one for one in reversed(versions) if found[one].known), versions[-1] if versions else None)
+    return None if best is None else found[best]
+
+
+def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[Kernel]:
+    """
+    The kernel the archive offers under each name, downloaded unless the cache has it.
+
+    :param names: series, exact versions or package versions
+    :param refresh: read the package lists again even when they are younger than a day
+    :param say: told one line at a time what is going on
+    :raises Misuse: there is no such series
+    :raises Unverified: a signature or checksum does not hold
+    :raises Undecided: the archive cannot be reached, or holds no such kernel
+    """
+    for name in names:
+        known_series(name)
+    if not names:
+        return []
+    root = cache_root()
+    try:
+        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+            _sweep(root)
+            archive = Archive.of_this_machine(root / "apt")
+            search = Search(archive, refresh, say)
+            offers = [search.offer(name) for name in names]
+            _check_room(root, offers)
+            return [_obtain(archive, offer, say) for offer in offers]
+    except OSError as trouble:
+        raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
+
+
+def read_lists(*, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[Offer]:
+    """
+    Every kernel on offer, the lists of all suites read unless they are younger than a day.
+
+    :raises Unverified: a signature does not hold
+    :raises Undecided: no suite at all can be read
+    """
+    root = cache_root()
+    try:
+        with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+            return Search(Archive.of_this_machine(root / "apt"), refresh, say).all()
+    except OSError as trouble:
+        raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
+
+
+def kernel_for(name: str) -> Kernel:
+    """The kernel under *name*: what the lists fetched so far offer, from the cache or fetched; without lists
+    what the cache has.
+
+    :param name: a series, an exact version or a package version
+    """
+    here = cached(name)
+    offer = chosen(name, offered())
+    if here is not None and (offer is None or here.version == offer.package.version or not offer.known):
+        return here
+    return fetch(name)[0]
+
+
+def cached_versions() -> list[str]:
+    """The package versions of all whole kernels in the cache, in no order."""
+    folders = (folder.name for folder in (cache_root() / "kernels").glob("[!.]*") if folder.is_dir())
+    return [kernel.version for series in folders for kernel in whole(series)[0]]
+
+
+def remove(name: str, *, say: Callable[[str], None] = _quiet) -> list[str]:
+    """
+    Take the kernels under *name* out of the cache, damaged ones too; their package versions.
+
+    :raises Misuse: there is no such series, or the cache has none of that name
+    """
+    root = cache_root()
+    series = known_series(name)
+    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+        homes = [
+            home
+            for home in (root / "kernels" / series).glob("[!.]*")
+            if name in (series, upstream(home.name), home.name)
+        ]
+        if not homes:
+            raise Misuse(f"the cache has no kernel {name}: see `pfnlab kernels list`")
+        for home in homes:
+            shutil.rmtree(home)
+    return by_version(home.name for home in homes)
+
+
+def from_file(path: Path) -> Kernel:
+    """
+    A bzImage of the user's own, its release read from its header.
+
+    :raises Misuse: the file is not a bzImage
+    """
+    release = release_of(path)
+    return Kernel("", "", release, release, path.absolute(), _sha256(path))
+
+
+def suites_of(kernel: Kernel) -> list[str]:
+    """
+    The suites that may hold packages that belong to *kernel*; none when it is not of the archive.
+
+    Where it came from; what was a security update moves on with the next point release.
+    """
+    try:
+        suite = str(json.loads((kernel.vmlinuz.parent / "kernel.json").read_text())["suite"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return list(dict.fromkeys([suite, suite.removesuffix("-security")]))
+
+
+def whole(series: str) -> tuple[list[Kernel], list[Path]]:
+    """The cached kernels of *series* whose checksum holds, and the vmlinuz files of the others."""
+    sound, damaged = [], []
+    for note in sorted((cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
+        vmlinuz = note.parent / "vmlinuz"
+        kernel = _read_note(note)
+        if kernel is not None and vmlinuz.is_file() and _sha256(vmlinuz) == kernel.sha256:
+            sound.append(kernel)
+        else:
+            damaged.append(vmlinuz)
+    return sound, damaged
+
+
+def _read_note(note: Path) -> Kernel | None:
+    try:
+        content = json.loads(note.read_text())
+        return Kernel(
+            series=str(content["series"]),
+            package=str(content["package"]),
+            version=str(content["version"]),
+            release=str(content["release"]),
+            vmlinuz=note.parent / "vmlinuz",
+            sha256=str(content["sha256"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_note(kernel: Kernel, suite: str) -> None:
+    content = {
+        "series": kernel.series,
+        "package": kernel.package,
+        "version": kernel.version,
+        "release": kernel.release,
+        "sha256": kernel.sha256,
+        "fetched": datetime.now(UTC).date().isoformat(),
+        "suite": suite,
+    }
+    write_whole(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
+
+
+def _check_room(root: Path, offers: Sequence[Offer]) -> None:
+    """There is room for what is still to be fetched.
+
+    :raises Undecided: there is not; nothing was fetched
+    """
+    missing = [one for one in offers if not _home(one).exists()]
+    if not missing:
+        return
+    # The package lies beside what is taken out of it, until that is done.
+    needed = sum(one.package.size for one in missing) + max(one.package.size for one in missing)
+    free = shutil.disk_usage(root).free
+    if free < needed:
+        raise Undecided(
+            f"{number_of(len(missing), 'kernel')}: {in_mib(needed)} are needed in {root}, which has "
+            f"{in_mib(free)} left: free room (`pfnlab cache` says what is there), or set PFNLAB_CACHE"
+        )
+
+
+def _home(offer: Offer) -> Path:
+    return cache_root() / "kernels" / offer.series / offer.package.version
+
+
+def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kernel:
+    series, package = offer.series, offer.package
+    home = _home(offer)
+    if home.exists():
+        for kernel in whole(series)[0]:
+            if kernel.version == package.version:
+                say(f"{offer.version}: {package.version} is in the cache")
+                return kernel
+        say(f"{offer.version}: {home} is damaged and is replaced")
+    home.parent.mkdir(parents=True, exist_ok=True)
+    whole_size = in_mib(package.size)
+    say(f"{offer.version}: fetching {package.name} {package.version} from {package.suite}, {whole_size}")
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name:
+        part = Path(name) / "kernel"
+        part.mkdir()
+        deb = archive.download(
+            package, Path(name), lambda there: say(f"{offer.version}: {in_mib(there)} of {whole_size}")
+        )
+        _unpack(deb, part)
+        sha256 = _sha256(part / "vmlinuz")
+        release = release_of(part / "vmlinuz")
+        _write_note(
+            Kernel(series, package.name, package.version, release, part / "vmlinuz", sha256), package.suite
+        )
+        if home.exists():
+            shutil.rmtree(home)
+        part.rename(home)
+    return Kernel(series, package.name, package.version, release, home / "vmlinuz", sha256)
+
+
+def _unpack(deb: Path, into: Path) -> None:
+    take_out(deb, functools.partial(_take, into=into))
+    if not (into / "vmlinuz").exists():
+        raise Undecided(f"{deb.name} holds no vmlinuz: its layout changed, use qemu:FILE meanwhile")
+
+
+def _take(members: tarfile.TarFile, into: Path) -> None:
+    # Only the kernel's own files.
+    for member in members:
+        match = _MEMBER.fullmatch(member.name)
+        if match is None or not member.isreg():
+            continue
+        part = match["boot"] or match["modules"] or match["doc"]
+        if part != "vmlinuz" and member.size > _EXTRAS_MAX:
+            continue
+        content = members.extractfile(member)
+        assert content is not None
+        with (into / part).open("wb") as file:
+            shutil.copyfileobj(content, file)
+
+
+def _sweep(root: Path) -> None:
+    # What a killed fetch left behind; the lock is held, so nobody is using it.
+    for left in (root / "kernels").glob("*/.part-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,125 @@
+"""The modules of vfio-pci for one kernel, out of the kernel's own packages.
+
+Up to 6.18 modules are in the package of the kernel, later in one beside it, which the archive may no longer
+have. They are kept in ``<cache>/modules/<package version>/``, uncompressed.
+"""
+
+from __future__ import annotations
+
+import functools
+import lzma
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pfnlab.errors import MissingTool, Undecided
+from pfnlab.lab.images.archive import Archive, Package
+from pfnlab.lab.images.cache import cache_root, kept, locked, quiet
+from pfnlab.lab.images.deb import take_out
+from pfnlab.lab.images.driver import offer, offered
+from pfnlab.lab.images.kernels import Kernel, suites_of
+
+#: What opening a device takes; what these depend on comes before them.
+_WANTED = ("vfio_iommu_type1", "vfio-pci")
+
+#: The guest loads modules of this stem in the order of their names.
+MODULE = "vfio-{:02}.ko"
+
+_LOCK_LIMIT = 900.0
+_MODULE_MAX = 16 << 20
+
+# Where these and all they ever depended on are.
+_MEMBER = re.compile(
+    r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/(?:drivers/vfio|drivers/iommu|virt/lib)/(?:[^/]+/)*"
+    r"(?P<name>[^/]+)\.ko(?P<packed>\.xz)?"
+)
+_DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
+
+
+def vfio_modules(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
+    """
+    The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
+
+    :param say: told one line at a time what is going on
+    :raises MissingTool: the archive does not hold the modules of exactly this kernel
+    :raises Unverified: a signature or checksum of the archive does not hold
+    :raises Undecided: the archive cannot be reached, or its packages are laid out in another way
+    """
+    home = cache_root() / "modules" / (kernel.version or "none")
+    kept(home, functools.partial(_obtain, kernel, say), say=say)
+    there = {_plain(path.stem): path for path in home.glob("*.ko")}
+    order = load_order({name: path.read_bytes() for name, path in there.items()})
+    return {MODULE.format(at): there[name] for at, name in enumerate(order)}
+
+
+def load_order(modules: dict[str, bytes]) -> list[str]:
+    """
+    The modules that vfio-pci takes, each behind those it depends on.
+
+    :param modules: their content by name, with underscores
+    :raises MissingTool: one of them is not there
+    """
+    order: list[str] = []
+
+    def add(name: str) -> None:
+        if name not in modules:
+            raise MissingTool(f"no vfio-pci: the kernel's packages hold no module {name}")
+        depends = _DEPENDS.search(modules[name])
+        for other in depends[1].decode().split(",") if depends and depends[1] else ():
+            add(_plain(other))
+        if name not in order:
+            order.append(name)
+
+    for name in _WANTED:
+        add(_plain(name))
+    return order
+
+
+def _plain(name: str) -> str:
+    # A module's name is its file's with underscores.
+    return name.replace("-", "_")
+
+
+def _obtain(kernel: Kernel, say: Callable[[str], None], into: Path) -> None:
+    root = cache_root()
+    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+        archive = Archive.of_this_machine(root / "apt")
+        package = _package(archive, kernel, say)
+        into.mkdir()
+        say(f"fetching vfio-pci of {kernel.version} (about {-(-package.size >> 20)} MiB, 1 MiB on disk)")
+        deb = archive.download(package, into.parent)
+    take_out(deb, functools.partial(_take, into=into))
+
+
+def _package(archive: Archive, kernel: Kernel, say: Callable[[str], None]) -> Package:
+    beside = f"linux-modules-{kernel.release}"
+    name = kernel.package if kernel.package.startswith("linux-image-") else beside
+    suites = suites_of(kernel)
+    for suite in suites:
+        archive.listing(suite, say=say)
+        if found := offer(archive, suite, name, kernel.version):
+            return offered(name, kernel.version, suite, found).package
+    raise MissingTool(
+        f"no vfio-pci for {kernel.release}: "
+        + (
+            f"the archive holds no {name} {kernel.version} (asked: {', '.join(suites)})"
+            if suites
+            else "it is not a kernel of the archive"
+        )
+    )
+
+
+def _take(members: tarfile.TarFile, into: Path) -> None:
+    for member in members:
+        match = _MEMBER.fullmatch(member.name)
+        if match is None or not member.isreg() or member.size > _MODULE_MAX:
+            continue
+        content = members.extractfile(member)
+        assert content is not None
+        packed = content.read()
+        try:
+            module = lzma.decompress(packed) if match["packed"] else packed
+        except lzma.LZMAError as torn:
+            raise Undecided(f"{match['name']}.ko.xz cannot be read: {torn}") from None
+        (into / f"{match['name']}.ko").write_bytes(module)

@@ -1,0 +1,409 @@
+"""``qemu:6.1``: programs on a real kernel, in as many guests as the host has cores.
+
+One boot serves many programs. A guest is replaced when it is lost, when it is out of windows, when
+something of an earlier program is still there, or when too much has leaked in it; no program is run on
+ground another one left behind, and a program that costs a guest costs no other program anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import queue
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pfnlab.errors import Defect, MissingTool, Undecided
+from pfnlab.lab.images.cache import quiet
+from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.images.driver_programs import DriverImage, needs_driver, needs_vfio
+from pfnlab.lab.images.image import guest_image
+from pfnlab.lab.images.kernels import Kernel, from_file, kernel_for
+from pfnlab.lab.images.modules import vfio_modules
+from pfnlab.lab.running.inside import can_look_inside, with_inside
+from pfnlab.lab.running.placement import (
+    MAX_BAR_MIB,
+    TAIL_BAR_MIB,
+    Placement,
+    Windows,
+    bar_mib_for,
+    check_placeable,
+    past_end,
+    stored_to,
+)
+from pfnlab.lab.running.preparations import STEERED_CPUS
+from pfnlab.lab.running.replies import ParsedReply, parse_reply
+from pfnlab.lab.running.schedule import Noise, with_notes
+from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
+from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
+from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, Shape, Stopped
+from pfnlab.lab.vm.order import trace_request
+from pfnlab.policies.releases import is_version
+from pfnlab.programs.lang.ops import Program, is_held, uses_slot
+from pfnlab.programs.runs.kmsg import once_message
+from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.units import PfnRange, phys_to_pfn
+
+#: The BAR guests get unless a program needs a larger one; its memory costs nothing until it is touched.
+BAR_MIB = 256
+
+#: A guest in which more book entries than this have leaked is replaced: reading the list takes time that
+#: grows with their number, and about here a boot becomes cheaper.
+MAX_LEAKED = 256
+
+#: A second guest is booted only for this many programs more, a third for twice as many, and so on.
+PROGRAMS_PER_GUEST = 32
+
+#: How long one program may take: so many seconds, and so many more for each operation.
+PROGRAM_LIMIT = 30.0
+OP_LIMIT = 0.5
+
+#: How often a program is run that holds a processor and met nothing but noise.
+HELD_TRIES = 3
+
+#: How long the threads of an interrupted run are waited for, in seconds.
+_STOP_LIMIT = 5.0
+
+
+@dataclass
+class _Booted:
+    # One guest and what has happened in it.
+    guest: GuestLike
+    windows: Windows
+    shape: Shape
+    stepper: Stepper
+    fresh: bool = True
+    leaked: int = 0
+    spent: dict[str, None] = field(default_factory=dict)
+
+
+class _Bench:
+    # Runs one program after the other, in the same guest for as long as it is fit for it.
+
+    def __init__(self, shared: Boots, machine: QemuMachine) -> None:
+        self.shared = shared
+        self.machine = machine
+        self.booted: _Booted | None = None
+
+    def run(self, program: Program) -> Run:
+        """One program; never raises for what the guest does."""
+        if is_held(program) and not self.machine.lens:
+            return self._lost(NO_LENS)
+        try:
+            image = self._image(program)
+        except Undecided as missing:
+            return self._lost(str(missing))
+        for _ in range(HELD_TRIES):
+            try:
+                run = self._attempt(program, image) or self._attempt(program, image, again=True)
+                return run or self._lost("a guest that had just booted was not clean")
+            except MissingTool:
+                raise
+            except Noise as noise:
+                self.drop()
+                reason = f"{noise}; so it was {HELD_TRIES} times"
+            except Undecided as why:
+                self.drop()
+                return self._lost(str(why))
+        return self._lost(reason)
+
+    def _image(self, program: Program) -> Path | None:
+        # What the guest must have in it; None for the agent alone.
+        if needs_vfio(program) and needs_driver(program):
+            raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
+        if needs_vfio(program) and uses_slot(program):
+            raise Undecided("a device that comes or goes is not one of vfio-pci here: write two programs")
+        if needs_vfio(program):
+            return self.shared.vfio.path()
+        return self.shared.driver.path() if needs_driver(program) else None
+
+    def drop(self) -> None:
+        """Give the guest up."""
+        if self.booted is not None:
+            self.booted.stepper.close()
+            self.shared.end(self.booted.guest)
+            self.booted = None
+
+    def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
+        # One try; None when the ground was not clean.
+        if again:
+            self.drop()
+        booted, placement = self._place(program, image)
+        ptes = self.machine.ptes and booted.guest.hello.ptes == "ok"
+        order = self.machine.order and booted.guest.hello.order == "ok"
+        request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
+        if booted.stepper.wanted(program):
+            ran = booted.stepper.run(request, program, placement)
+        else:
+            ran = Stepped(booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops)))
+        reply = parse_reply(ran.reply, program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
+        if reply.before or (reply.before_log and not booted.fresh):
+            return None
+        once = tuple(booted.spent)
+        if reply.lost is not None:
+            self.drop()
+            return self._lost(reply.lost, reply.steps, once)
+        self._account(booted, placement, reply, program)
+        steps = with_inside(with_notes(reply.steps, ran.states, ran.notes), ran.states, self.machine.name)
+        return Run(self.machine.name, self.machine.kernel_name, steps, once=once)
+
+    def _place(self, program: Program, image: Path | None) -> tuple[_Booted, Placement]:
+        # Room for the program, in this guest or in a new one.
+        need, tail = bar_mib_for(program), bool(past_end(program))
+        most = TAIL_BAR_MIB if tail else MAX_BAR_MIB
+        now = self.booted
+        # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
+        most = min(most, max(BAR_MIB, need))
+        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need)
+        shape = self._shape(program, size, image)
+        had = now.shape.bar_mib if now else 0
+        if now is not None and need <= had <= most and replace(shape, bar_mib=had) == now.shape:
+            placement = now.windows.place(program)
+            if placement is not None:
+                return now, placement
+        self.drop()
+        guest = self.shared.start(shape)
+        first = phys_to_pfn(guest.hello.bar_start)
+        bar = PfnRange(first, first + guest.hello.bar_pages)
+        stepper = Stepper(guest, self.machine.kernel.vmlinuz, demanded=self.machine.demanded)
+        # Where KVM did not work it is another one by now.
+        self.booted = _Booted(guest, Windows(bar), self._shape(program, size, image), stepper)
+        placement = self.booted.windows.place(program)
+        if placement is None:
+            raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
+        return self.booted, placement
+
+    def _shape(self, program: Program, size: int, image: Path | None) -> Shape:
+        steered = is_held(program) or is_forced(program)
+        accel = self.shared.acceleration.of(steered=steered)
+        return Shape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program), accel)
+
+    def _account(self, booted: _Booted, placement: Placement, reply: ParsedReply, program: Program) -> None:
+        # What the program did to the guest.
+        lines = [*reply.before_log, *(line for step in reply.steps for line in step.log)]
+        booted.spent.update({once: None for once in map(once_message, lines) if once is not None})
+        booted.fresh = False
+        booted.leaked += len(reply.left)
+        booted.windows.release(placement, reply.left, stored_to(program))
+        # vfio-pci books the whole BAR, and so meets whatever stayed.
+        if booted.leaked > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
+            self.drop()
+
+    def _lost(self, reason: str, steps: tuple[Step, ...] = (), once: tuple[str, ...] = ()) -> Run:
+        return Run(self.machine.name, self.machine.kernel_name, steps, lost=reason, once=once)
+
+
+class QemuMachine:
+    """
+    A kernel in QEMU as a machine programs run on; use it in a ``with`` statement.
+
+    :param kernel: a series (``6.1``), an exact version (``6.12.107``), a bzImage of the user's own, or a
+        kernel already looked up
+    :param guests: how many guests at most; one per core when None
+    :param vmas: observe VMAs after every operation
+    :param ptes: observe page-table entries, where the guest can read them
+    :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
+    :param lens: observe what the tracker remembers and the mode of protections, in the guest's own memory;
+        when None, where drgn is installed and the kernel has types in it
+    :param name: what its runs are called, ``qemu:6.1`` when None
+    :param accel: KVM, TCG, or KVM where it works; TCG for programs that hold a processor in any case
+    :param say: told one line at a time what takes time or room, from any thread
+    :param factory: boots a guest; for tests
+    """
+
+    def __init__(
+        self,
+        kernel: str | Path | Kernel,
+        *,
+        guests: int | None = None,
+        vmas: bool = True,
+        ptes: bool = True,
+        order: bool = True,
+        lens: bool | None = None,
+        name: str | None = None,
+        accel: Accel = Accel.TCG,
+        say: Callable[[str], None] = quiet,
+        factory: GuestFactory | None = None,
+    ) -> None:
+        self._given = kernel
+        given = (kernel.series or kernel.vmlinuz) if isinstance(kernel, Kernel) else kernel
+        self.name = name or f"qemu:{given}"
+        self.vmas, self.ptes, self.order = vmas, ptes, order
+        self.lens = can_look_inside() if lens is None else lens
+        self.demanded = bool(lens)
+        self._most = guests or os.cpu_count() or 1
+        boot = factory or functools.partial(_boot, order=order, lens=self.lens, say=say)
+        self._shared = Boots(
+            lambda shape, offsets: boot(self.kernel, shape, offsets),
+            DriverImage(lambda: image_with_driver(self.kernel, say=say)),
+            DriverImage(lambda: guest_image(vfio_modules(self.kernel, say=say), say=say)),
+            Acceleration(accel, say),
+        )
+        self._benches: list[_Bench] = []
+        self._end = weakref.finalize(self, self._shared.end_all)
+
+    @functools.cached_property
+    def kernel(self) -> Kernel:
+        """What is booted; looked up when it is first needed, and fetched when it is not here."""
+        return _kernel(self._given)
+
+    @functools.cached_property
+    def kernel_name(self) -> str:
+        """Package and version, or the release of a file of the user's own."""
+        return f"{self.kernel.package} {self.kernel.version}".strip()
+
+    def run(
+        self, programs: Sequence[Program], on_done: Callable[[int, Run], None] | None = None
+    ) -> list[Run]:
+        """
+        Every program's run, in the order of *programs*.
+
+        :param on_done: called with index and run as soon as a program is done, in any order, always from
+            the calling thread
+        :raises Misuse: there is no such kernel, or a program no guest could hold; nothing has been run then
+        :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
+        """
+        for program in programs:
+            check_placeable(program)
+        assert self.kernel_name  # looked up here, before threads ask for it
+        self._shared.acceleration.settle()
+        runs: dict[int, Run] = {}
+        # Programs that need the same kind of guest come one after the other.
+        waiting = deque(sorted(enumerate(programs), key=lambda one: _guest_needed(one[1])))
+        done: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
+        threads = self._threads(waiting, done)
+        try:
+            for thread in threads:
+                thread.start()
+            while len(runs) < len(programs):
+                # A wait without end could not be interrupted.
+                try:
+                    answer = done.get(timeout=1.0)
+                except queue.Empty:
+                    continue
+                if isinstance(answer, BaseException):
+                    raise answer
+                runs[answer[0]] = answer[1]
+                if on_done is not None:
+                    on_done(*answer)
+        except BaseException:
+            self._give_up(waiting, threads)
+            raise
+        for thread in threads:
+            thread.join()
+        return [runs[index] for index in range(len(programs))]
+
+    def close(self) -> None:
+        """End all guests; a later :meth:`run` boots new ones."""
+        for bench in self._benches:
+            bench.drop()
+        self._shared.end_all()
+
+    def __enter__(self) -> QemuMachine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _threads(
+        self,
+        waiting: deque[tuple[int, Program]],
+        done: queue.SimpleQueue[tuple[int, Run] | BaseException],
+    ) -> list[threading.Thread]:
+        # One thread for each guest worth having.
+        count = min(self._most, -(-len(waiting) // PROGRAMS_PER_GUEST))
+        while len(self._benches) < count:
+            self._benches.append(_Bench(self._shared, self))
+        self._shared.stop.clear()
+        self._shared.failed_boots = 0
+        # Guests that are up come first.
+        benches = sorted(self._benches, key=lambda bench: bench.booted is None)[:count]
+        return [
+            threading.Thread(target=_work, args=(bench, waiting, done), name=self.name, daemon=True)
+            for bench in benches
+        ]
+
+    def _give_up(self, waiting: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
+        # Nobody starts anything any more, and whoever waits for a guest loses it.
+        waiting.clear()
+        self._shared.stop.set()
+        self._shared.end_all()
+        until = time.monotonic() + _STOP_LIMIT
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, until - time.monotonic()))
+        self._benches = []
+
+
+def _work(
+    bench: _Bench,
+    waiting: deque[tuple[int, Program]],
+    done: queue.SimpleQueue[tuple[int, Run] | BaseException],
+) -> None:
+    # A thread: programs to runs until none waits. Whatever else happens is the caller's to see.
+    while not bench.shared.stop.is_set():
+        try:
+            index, program = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            done.put((index, bench.run(program)))
+        except Stopped:
+            return
+        except BaseException as trouble:
+            bench.drop()
+            done.put(trouble)
+            return
+
+
+def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, int]:
+    # Sorts programs by the guest they need, those without special needs first.
+    return (
+        is_held(program),
+        needs_driver(program),
+        needs_vfio(program),
+        uses_slot(program),
+        bool(past_end(program)),
+        max(BAR_MIB, bar_mib_for(program)),
+    )
+
+
+def _kernel(kernel: str | Path | Kernel) -> Kernel:
+    if isinstance(kernel, Kernel):
+        return kernel
+    if isinstance(kernel, Path) or (not is_version(kernel) and Path(kernel).is_file()):
+        return from_file(Path(kernel))
+    return kernel_for(kernel)
+
+
+def _boot(
+    kernel: Kernel,
+    shape: Shape,
+    offsets: str | None,
+    *,
+    order: bool,
+    lens: bool,
+    say: Callable[[str], None],
+) -> GuestLike:
+    from pfnlab.lab.vm.qemu import BOOT_LIMIT, Guest
+
+    # The tracer flushes by itself, and orders are for one CPU.
+    probes = trace_request(kernel.release) if order and shape.cpus == 1 else ""
+    return Guest(
+        kernel.vmlinuz,
+        bar_mib=shape.bar_mib,
+        cpus=shape.cpus,
+        slot=shape.slot,
+        offsets=offsets,
+        image=shape.image or guest_image(say=say),
+        probes=probes,
+        shared_ram=lens,
+        accel=shape.accel,
+        boot_limit=HELLO_LIMIT if shape.accel is Accel.KVM else BOOT_LIMIT,
+    )

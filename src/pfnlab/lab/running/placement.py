@@ -1,0 +1,259 @@
+"""Where programs go inside a guest: disjoint windows of one BAR, and a window of low memory.
+
+Programs of one boot must not see each other. Each gets windows of its own, rounded up to 64 pages; a
+window is handed out again only when nothing stayed behind in it: no book entry, no written memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from pfnlab.errors import Misuse
+from pfnlab.programs.lang.driver_calls import DRIVER_RAM_PAGES, RequestMemRegion
+from pfnlab.programs.lang.ops import (
+    Call,
+    Device,
+    Mmap,
+    Program,
+    RemapFilePages,
+    Write,
+    uses_slot,
+    uses_vfio,
+)
+from pfnlab.programs.lang.walk_calls import STORING_WALKERS, Mincore, Walk
+from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment
+from pfnlab.units import PfnRange
+
+#: Windows of the BAR and of low memory are multiples of so many pages.
+WINDOW_PAGES = 64
+LOWMEM_WINDOW_PAGES = 8
+
+#: The page frames devices of kind ``lowmem`` are placed in: RAM the kernel keeps for nothing else, and
+#: which the guest clears when it is up (``guest/agent.h``).
+LOWMEM = PfnRange(0x10, 0x80)
+
+#: The largest BAR a guest is given.
+MAX_BAR_MIB = 16 << 10
+
+#: Up to this size the BAR lies behind the channel's (16 MiB), and nothing lies behind it; larger ones
+#: come first, and a program that maps past their end would reach the channel.
+TAIL_BAR_MIB = 8
+
+#: How many pages one mincore, move_pages or pagemap is answered for (``guest/PROTOCOL.md``).
+MINCORE_PAGES = 1024
+
+_PAGES_PER_MIB = 256
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one program's devices lie in one guest.
+
+    :param places: its devices and areas by page number
+    :param bar: the whole BAR of the device under test, which resource file offsets count from
+    :param windows: the page frames each device has to itself, at least its own
+    :param behind: how many pages behind the BAR's end the program may map as well
+    """
+
+    places: Places
+    bar: PfnRange
+    windows: Mapping[str, PfnRange]
+    behind: int = 0
+
+    @property
+    def watched(self) -> tuple[PfnRange, ...]:
+        """Page frames in which a book entry is this program's doing, for each window."""
+        return tuple(self.reach(window) for window in self.windows.values())
+
+    def reach(self, window: PfnRange) -> PfnRange:
+        """A window, and what the program may map behind it when that is the end of the BAR."""
+        return PfnRange(window.start, window.end + self.behind * (window.end == self.bar.end))
+
+
+class Windows:
+    """The windows of one guest.
+
+    :param bar: page frames of the BAR
+    :param lowmem: page frames below 1 MiB that may be used
+    """
+
+    def __init__(self, bar: PfnRange, lowmem: PfnRange = LOWMEM) -> None:
+        self.bar = bar
+        self.lowmem = lowmem
+        self._taken: list[PfnRange] = []
+
+    def place(self, program: Program) -> Placement | None:
+        """
+        Windows for *program*, or None when this guest has no room left for it.
+
+        :raises Misuse: no guest could hold it
+        """
+        check_placeable(program)
+        tail, head = past_end(program), first_page_claimed(program)
+        places: dict[str, PfnRange] = {}
+        windows: dict[str, PfnRange] = {}
+        # The device that must lie at an end of the BAR comes first, the others go wherever there is room.
+        for device in sorted(
+            program.devices,
+            key=lambda device: (device.name not in tail | head, -alignment(program, device)),
+        ):
+            at_end = device.name in tail
+            room = self.lowmem if device.kind == "lowmem" else self.bar
+            pages = _window_pages(program, device)
+            taken = [*self._taken, *windows.values()]
+            window = _free(room, taken, pages, alignment(program, device), at_end=at_end)
+            if window is None or (device.name in head and window.start != self.bar.start):
+                return None
+            windows[device.name] = window
+            start = window.end - device.pages if at_end else window.start
+            places[device.name] = PfnRange(start, start + device.pages)
+        self._taken += windows.values()
+        ordered = {device.name: places[device.name] for device in program.devices}
+        found = Places.of(program, ordered)
+        if any(uses_vfio(op.call) for op in program.ops):
+            found = replace(found, whole=self.bar)
+        return Placement(found, self.bar, windows, behind=PAST_END_PAGES if tail else 0)
+
+    def release(
+        self, placement: Placement, left: Iterable[PfnRange] = (), written: Collection[str] = ()
+    ) -> None:
+        """
+        Take a program's windows back; those in which something stayed are never handed out again.
+
+        :param left: page frames of the book entries the program left
+        :param written: devices that keep what the program stored to them
+        """
+        left = list(left)
+        for name, window in placement.windows.items():
+            reach = placement.reach(window)
+            if name not in written and not any(reach.overlaps(entry) for entry in left):
+                self._taken.remove(window)
+
+
+def _free(
+    room: PfnRange, taken: Iterable[PfnRange], pages: int, aligned: int, *, at_end: bool
+) -> PfnRange | None:
+    # The lowest free window of that many pages in room that is aligned, or the one at its end.
+    if at_end:
+        last = PfnRange(room.end - pages, room.end)
+        clear = last.start >= room.start and not any(last.overlaps(other) for other in taken)
+        return last if clear else None
+    start = room.start + -room.start % aligned
+    for other in sorted(taken):
+        if start + pages <= other.start or other.start >= room.end:
+            break
+        start = max(start, other.end + -other.end % aligned)
+    return PfnRange(start, start + pages) if start + pages <= room.end else None
+
+
+def past_end(program: Program) -> frozenset[str]:
+    """The pci devices of *program* that it maps past their last page."""
+    pages = {device.name: device.pages for device in _pci(program)}
+    calls = (op.call for op in program.ops)
+    return frozenset(
+        call.source.name
+        for call in calls
+        if isinstance(call, Mmap | RemapFilePages)
+        and call.source.end > pages.get(call.source.name, call.source.end)
+    )
+
+
+def first_page_claimed(program: Program) -> frozenset[str]:
+    """
+    The pci devices whose first page *program* claims.
+
+    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13). vfio-pci claims all
+    of it.
+    """
+    pci = {device.name for device in _pci(program)}
+    if any(uses_vfio(op.call) for op in program.ops):
+        return frozenset(pci)
+    spans = (op.call.span for op in program.ops if isinstance(op.call, RequestMemRegion))
+    return frozenset(span.name for span in spans if span.name in pci and span.start == 0)
+
+
+def stored_to(program: Program) -> frozenset[str]:
+    """The devices that may hold other bytes after *program*: it maps them shared, and it stores."""
+    if not any(map(_stores, (op.call for op in program.ops))):
+        return frozenset()
+    calls = (op.call for op in program.ops)
+    return frozenset(call.source.name for call in calls if isinstance(call, Mmap) and call.shared)
+
+
+def _stores(call: Call) -> bool:
+    return isinstance(call, Write) or (isinstance(call, Walk) and call.walker in STORING_WALKERS)
+
+
+def bar_mib_for(program: Program) -> int:
+    """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
+    pages = sum(_window_pages(program, device) for device in _pci(program))
+    return 1 << (max(1, -(-pages // _PAGES_PER_MIB)) - 1).bit_length()
+
+
+def check_placeable(program: Program) -> None:
+    """
+    Check that some guest can hold *program*.
+
+    :raises Misuse: it cannot be placed in any
+    """
+    tail = past_end(program)
+    if len(tail) > 1:
+        raise Misuse(
+            f"the program maps past the end of {' and '.join(sorted(tail))}, but only one device can lie "
+            "at the end of the BAR: map past the end of one device only"
+        )
+    head = first_page_claimed(program)
+    if head and (tail or len(_pci(program)) > 1):
+        raise Misuse(
+            f"the program claims the first page of {min(head)}, which is that of the guest's only BAR: "
+            "declare no other pci device and map nothing past its end, or claim from the second page on"
+        )
+    if tail and bar_mib_for(program) > TAIL_BAR_MIB:
+        raise Misuse(
+            f"a program that maps past the end of {min(tail)} may have at most {TAIL_BAR_MIB} MiB of pci "
+            "devices: declare less, or map up to the end only"
+        )
+    if tail and uses_slot(program):
+        raise Misuse(
+            f"behind the slot of {min(tail)} lies what is not the program's: map nothing past its end, or "
+            "let the device stay"
+        )
+    low = sum(_window_pages(program, device) for device in program.devices if device.kind == "lowmem")
+    if low > LOWMEM.nr:
+        raise Misuse(
+            f"lowmem devices need {low} pages, in multiples of {LOWMEM_WINDOW_PAGES}, and a guest has "
+            f"{LOWMEM.nr}: declare fewer"
+        )
+    if bar_mib_for(program) > MAX_BAR_MIB:
+        raise Misuse(
+            f"the pci devices need a BAR of {bar_mib_for(program)} MiB: declare at most "
+            f"{MAX_BAR_MIB >> 10} GiB together"
+        )
+    for op in program.ops:
+        _check_answerable(op.call)
+
+
+def _check_answerable(call: Call) -> None:
+    verb = call.walker if isinstance(call, Walk) else "mincore"
+    answered = isinstance(call, Mincore) or verb in ("move_pages", "pagemap")
+    if isinstance(call, Mincore | Walk) and answered and call.span.pages > MINCORE_PAGES:
+        raise Misuse(f"a guest answers {verb} of at most {MINCORE_PAGES} pages, not {call.span.pages}")
+    ram = isinstance(call, Mmap) and call.driver is not None and call.driver.how == "ram"
+    if isinstance(call, Mmap) and ram and call.source.pages > DRIVER_RAM_PAGES:
+        raise Misuse(f"the guest's driver has {DRIVER_RAM_PAGES} pages of RAM, not {call.source.pages}")
+
+
+def _pci(program: Program) -> list[Device]:
+    # The devices that are windows of the BAR.
+    return [device for device in program.devices if device.kind == "pci"]
+
+
+def _window_pages(program: Program, device: Device) -> int:
+    # What a device takes: whole windows. What a program maps behind lowmem is its neighbour's otherwise.
+    if device.kind == "pci":
+        whole = max(WINDOW_PAGES, alignment(program, device))
+        return -(-device.pages // whole) * whole
+    calls = (op.call for op in program.ops)
+    ends = [call.source.end for call in calls if isinstance(call, Mmap) and call.source.name == device.name]
+    return -(-max(device.pages, *ends, 0) // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES

@@ -1,0 +1,347 @@
+"""Replies of the guest agent (``guest/PROTOCOL.md``) as observations: addresses become names."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pfnlab.errors import errno_name
+from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.running.preparations import preparations
+from pfnlab.lab.running.walked import read_walk
+from pfnlab.lab.running.wire import COMM_LENGTH, address_of
+from pfnlab.lab.vm.order import read_order
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    Exec,
+    Exit,
+    Kill,
+    Mremap,
+    Op,
+    Program,
+    tasks_of,
+)
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import Mincore, Status, Walk
+from pfnlab.programs.runs.events import is_flush
+from pfnlab.programs.runs.kmsg import normalise
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
+
+#: How the list of debugfs names a cache mode, and how observations do.
+MODES = {
+    "write-back": "wb",
+    "write-combining": "wc",
+    "uncached-minus": "uc-",
+    "uncached": "uc",
+    "write-through": "wt",
+    "write-protected": "wp",
+}
+
+#: The step after which everything is gone.
+END = "end"
+
+# What the agent does around a step, and is none of the program.
+_PREPARATION = "preparation"
+
+_FILES = (
+    ("/resource2_wc", "wc"),
+    ("/resource2", "uc"),
+    ("/dev/mem", "mem"),
+    ("/proc/bus/pci/", "proc"),
+    ("/dev/pfnlab", "driver"),
+    ("vfio", "vfio"),
+)
+
+
+class _Unreadable(Exception):
+    # A line of the reply is not what the protocol says.
+    pass
+
+
+@dataclass(frozen=True)
+class ParsedReply:
+    """What a reply says.
+
+    :param before: book entries in the program's windows before its first operation
+    :param before_log: log lines nobody had read by then, noise left out
+    :param steps: the steps seen completely
+    :param left: page frames of the book entries after the last of them
+    :param lost: why there are fewer steps than there should be, or None
+    """
+
+    before: tuple[BookEntry, ...]
+    before_log: tuple[str, ...]
+    steps: tuple[Step, ...]
+    left: tuple[PfnRange, ...]
+    lost: str | None
+
+
+@dataclass
+class _Section:
+    # The lines between two ``step`` lines, as numbers.
+    result: list[str] | None = None
+    book: list[tuple[PfnRange, str]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    vmas: list[VmaSeen] = field(default_factory=list)
+    ptes: list[PteSeen] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+
+def parse_reply(
+    text: str,
+    program: Program,
+    placement: Placement,
+    *,
+    vmas: bool = True,
+    ptes: bool = True,
+    order: bool = False,
+) -> ParsedReply:
+    """
+    The observations in *text*, the reply to *program* placed by *placement*.
+
+    A reply that breaks off or makes no sense gives the steps that were complete by then.
+
+    :param vmas: VMAs were asked for, so none seen means there are none
+    :param ptes: likewise for page-table entries
+    :param order: likewise for the order of kernel calls
+    """
+    return _Reader(program, placement, vmas, ptes, order).read(text)
+
+
+class _Reader:
+    # Reads one reply; ``who`` grows as tasks get pids.
+    def __init__(self, program: Program, placement: Placement, vmas: bool, ptes: bool, order: bool) -> None:
+        self.program = program
+        self.placement = placement
+        self.places = placement.places
+        self.tasks = tasks_of(program)
+        self.lines = [*op_lines(program), END]
+        self.pci = frozenset(device.name for device in program.devices if device.kind == "pci")
+        # Low memory lies below every BAR; which of two BAR windows comes first is the placement's whim.
+        ordered = sorted((device.name for device in program.devices), key=lambda name: name in self.pci)
+        self.rank = {name: rank for rank, name in enumerate(ordered)}
+        self.vmas, self.ptes, self.order = vmas, ptes, order
+        self.who = {name[:COMM_LENGTH]: name for name in self.tasks}
+        self.before: tuple[BookEntry, ...] = ()
+        self.before_log: tuple[str, ...] = ()
+        self.left: tuple[PfnRange, ...] = ()
+        self.steps: list[Step] = []
+
+    def read(self, text: str) -> ParsedReply:
+        lost = None
+        try:
+            self._sections(iter(text.split("\n")[:-1]))
+        except _Unreadable as reason:
+            lost = str(reason)
+        return ParsedReply(self.before, self.before_log, tuple(self.steps), self.left, lost)
+
+    def _sections(self, lines: Iterator[str]) -> None:
+        # One section after the other; each is complete when the next line that is none of its own comes.
+        names = ["before"]
+        for index, around in enumerate(preparations(self.program)):
+            before, after = len(around.before), len(around.after)
+            names += [_PREPARATION] * before + [str(index)] + [_PREPARATION] * after
+        names.append(END)
+        wanted = ["before", *map(str, range(len(names) - 2)), END]
+        at = -1
+        section = _Section()
+        for number, line in enumerate(lines, 1):
+            word, _, rest = line.partition(" ")
+            if word == "program" and at < 0:
+                continue
+            if word in ("before", "step", "done"):
+                if at >= 0:
+                    self._finish(names[at], section)
+                at, section = at + 1, _Section()
+                if word == "done" and at == len(wanted):
+                    return
+                seen = "before" if word == "before" else rest
+                if word == "done" or at == len(wanted) or seen != wanted[at]:
+                    expected = wanted[at] if at < len(wanted) else "done"
+                    raise _Unreadable(f"reply line {number}: {line!r} came where {expected} was due")
+                continue
+            if word == "error":
+                raise _Unreadable(f"the guest could not read the request: {rest}")
+            self._line(section, number, line)
+        raise _Unreadable(
+            f"the reply breaks off after {len(self.steps)} of {len(self.program.ops) + 1} steps"
+        )
+
+    def _line(self, section: _Section, number: int, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        readers: dict[str, Callable[[_Section, str], None]] = {
+            "m": self._book,
+            "v": self._vma,
+            "p": self._pte,
+            "pid": self._pid,
+        }
+        try:
+            if word == "k":
+                section.log.append(rest)
+            elif word == "r":
+                section.result = rest.split()
+            elif word == "e":
+                section.calls.append(rest)
+            else:
+                readers[word](section, rest)
+        except (KeyError, ValueError, IndexError):
+            raise _Unreadable(f"reply line {number} makes no sense: {line[:120]!r}") from None
+
+    def _book(self, section: _Section, rest: str) -> None:
+        start, end, kind = rest.split()
+        pfns = PfnRange(phys_to_pfn(int(start, 16)), pages_of(int(end, 16)))
+        section.book.append((pfns, MODES[kind]))
+
+    def _vma(self, section: _Section, rest: str) -> None:
+        task, start, end, perms, offset, rss, anonymous, locked, flags, path = (rest + " ").split(" ", 9)
+        first, last = int(start, 16) >> PAGE_SHIFT, int(end, 16) >> PAGE_SHIFT
+        span = self.places.area_span(first, last)
+        if span is None:
+            return
+        path = path.strip()
+        file = next((name for part, name in _FILES if part in path), "anon")
+        pfn = phys_to_pfn(int(offset, 16))
+        where = None if file == "anon" else self.places.offset_span(file, pfn, pfn + last - first)
+        if file == "driver" and where is not None and where.name == PHYSICAL:
+            where = RAM
+        section.vmas.append(
+            VmaSeen(
+                task=self.tasks[int(task)],
+                span=span,
+                perms=perms,
+                file=file,
+                offset=where,
+                flags=flags.replace(",", " ").strip(),
+                rss=int(rss),
+                anonymous=int(anonymous),
+                locked=int(locked),
+            )
+        )
+
+    def _pte(self, section: _Section, rest: str) -> None:
+        task, start, count, depth, entry, stride = rest.split()
+        first, pages = int(start, 16) >> PAGE_SHIFT, int(count, 16)
+        level, raw = int(depth), int(entry, 16)
+        span = self.places.area_span(first, first + pages)
+        if span is None:
+            return
+        name, text = self.tasks[int(task)], entry_text(raw, level)
+        target = self._target(raw, level, pages)
+        if level == 1 and stride == "0" and pages > 1 and target not in (None, RAM):
+            once = self._target(raw, level, 1)
+            spans = (Span(span.name, page, page + 1) for page in range(span.start, span.end))
+            section.ptes += [PteSeen(name, page, once, text) for page in spans]
+        else:
+            section.ptes.append(PteSeen(name, span, target, text))
+
+    def _target(self, raw: int, level: int, pages: int) -> Span | None:
+        # What a run of entries maps. The zero page is special too and RAM all the same, and a page the
+        # kernel took from the window of low memory is the device only where it is mapped as special.
+        if "@" in entry_text(raw, level):
+            return None
+        pfn = entry_pfn(raw, level)
+        span = self.places.device_span(pfn, pfn + pages)
+        if span.name == PHYSICAL:
+            return span if self.placement.bar.start <= pfn < self.placement.bar.end else RAM
+        return span if is_special(raw) or span.name in self.pci else RAM
+
+    def _pid(self, section: _Section, rest: str) -> None:
+        del section
+        task, pid = rest.split()
+        self.who[pid] = self.tasks[int(task)]
+
+    def _finish(self, name: str, section: _Section) -> None:
+        if name == _PREPARATION:
+            self._result(None, section.result)
+            return
+        book = tuple(
+            BookEntry(self.places.device_span(*pfns), mode)
+            for pfns, mode in section.book
+            if name == "before" or self.places.overlaps_device(*pfns)
+        )
+        if name != "before":
+            book = tuple(sorted(book, key=lambda entry: self.rank.get(entry.span.name, -1)))
+        self.left = tuple(pfns for pfns, _ in section.book)
+        op = self.program.ops[int(name)] if name not in ("before", END) else None
+        anonymous = name == END or (op is not None and isinstance(op.call, Exit | Kill | Exec))
+        lines = (normalise(line, self.places, self.who, anonymous) for line in section.log)
+        log = tuple(line for line in lines if line is not None)
+        if name == "before":
+            self.before, self.before_log = book, log
+            return
+        result, value = self._result(op, section.result)
+        flushes, events = self._order(section.calls)
+        self.steps.append(
+            Step(
+                op=self.lines[len(self.steps)],
+                task=MAIN_TASK if op is None else op.task,
+                result=result,
+                value=value,
+                book=book,
+                log=log,
+                vmas=tuple(section.vmas) if self.vmas else None,
+                ptes=merge_ptes(section.ptes) if self.ptes else None,
+                flushes=flushes,
+                events=events,
+            )
+        )
+
+    def _order(self, calls: list[str]) -> tuple[int | None, tuple[str, ...] | None]:
+        if not self.order:
+            return None, None
+        try:
+            events = read_order(calls, self.places)
+        except (KeyError, ValueError) as wrong:
+            raise _Unreadable(f"step {len(self.steps)} has an order that makes no sense: {wrong}") from None
+        return (None, None) if events is None else (sum(map(is_flush, events)), events)
+
+    def _result(self, op: Op | None, words: list[str] | None) -> tuple[str, int | str | None]:
+        try:
+            return read_result(op, words or [], self.placement)
+        except ValueError as why:
+            raise _Unreadable(f"step {len(self.steps)} {why}") from None
+
+
+def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
+    """
+    Result and value of *op*, or of what prepares one, of which a reply has *words* behind its ``r``.
+
+    :raises ValueError: it has none; the message goes on after "the step"
+    """
+    if len(words) < 2:
+        raise ValueError("has no result")
+    if len(words) > 2 and words[2] == "timeout":
+        raise ValueError("took too long and its task was killed")
+    try:
+        return _read_result(op, words, placement)
+    except (ValueError, IndexError):
+        raise ValueError(f"has the result {' '.join(words)!r}") from None
+
+
+def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
+    if len(words) > 2 and words[2] == "sig":
+        return "EFAULT", f"{_signal(int(words[3]))} code={int(words[4])}"
+    result = "ok" if int(words[0]) >= 0 else errno_name(int(words[1]))
+    if len(words) == 2:
+        return result, None
+    if words[2].isalpha() and result != "ok":
+        return result, words[2]
+    if op is not None and isinstance(op.call, Mremap):
+        old = address_of(placement, op.call.span)
+        return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
+    if op is not None and isinstance(op.call, Mincore):
+        return result, words[2]
+    if op is not None and isinstance(op.call, Walk | Status) and result == "ok":
+        return result, read_walk(op.call, words[2:], placement.places)
+    return result, int(words[2])
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"

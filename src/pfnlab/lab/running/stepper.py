@@ -1,0 +1,210 @@
+"""Programs run operation by operation in one guest: looked into after each, and steered inside one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pfnlab.errors import LostGuest, TimedOut, Undecided
+from pfnlab.lab.running.inside import Inside
+from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.running.preparations import preparations
+from pfnlab.lab.running.schedule import Note, Schedule
+from pfnlab.lab.running.stepwise import Stage, ask_stepwise
+from pfnlab.lab.steering.functions import Functions
+from pfnlab.lab.steering.gdbstub import GdbStub
+from pfnlab.lab.steering.points import Injection
+from pfnlab.lab.steering.steering import Steering
+from pfnlab.lab.steering.symbols import kernel_symbols
+from pfnlab.lab.vm.boots import GuestLike
+from pfnlab.lens.state import LensState
+from pfnlab.programs.lang.ops import Op, Program, is_held, tasks_of, uses_slot
+from pfnlab.programs.lang.slot_calls import SLOT_CALLS, Plug, Unplug
+
+if TYPE_CHECKING:
+    from pfnlab.lab.vm.qemu import Guest
+
+#: Why a program that holds a processor is not run.
+NO_LENS = (
+    "a held processor is seen in the guest's memory only, and the lens is not there: "
+    "pip install 'pfnlab[lens]'"
+)
+
+_OP_LIMIT = 30.0
+
+_SLOT_TROUBLES = {
+    errno.ETIMEDOUT: "the kernel did not notice in time that the device came or went",
+    errno.EADDRNOTAVAIL: "the kernel gave the device another address than the last one had",
+}
+
+
+def is_forced(program: Program) -> bool:
+    """Whether the kernel is made to fail, or to leave something out, in some operation of *program*."""
+    return any(op.fail is not None or op.skip is not None for op in program.ops)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """
+    A program that was run.
+
+    :param reply: as the agent would have answered the whole request
+    :param states: what was seen inside after every step
+    :param notes: what a schedule says of every step; none where nothing was to be held
+    """
+
+    reply: str
+    states: list[LensState] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+class Stepper:
+    """
+    One guest's lens and gdbstub, opened when a program first needs them.
+
+    :param guest: as booted; without a ``ram`` file nothing is looked into
+    :param vmlinuz: the kernel it runs
+    :param demanded: a kernel that cannot be looked into, because it has no types for instance, is an error
+    """
+
+    def __init__(self, guest: GuestLike, vmlinuz: Path, *, demanded: bool = False) -> None:
+        self._demanded = demanded
+        self._guest = guest
+        self._vmlinuz = vmlinuz
+        self._ram: Path | None = getattr(guest, "ram", None)
+        self._inside: Inside | None = None
+        self._stub: GdbStub | None = None
+        self._steering: Steering | None = None
+        self._functions: Functions | None = None
+
+    def wanted(self, program: Program) -> bool:
+        """Whether *program* has to be run by this, not as one request."""
+        return self._ram is not None or is_forced(program) or is_held(program) or uses_slot(program)
+
+    def run(self, request: str, program: Program, placement: Placement) -> Stepped:
+        """
+        Run *request*, which is *program*.
+
+        :raises LostGuest: the guest did not answer
+        :raises Noise: a schedule has to be repeated, in another guest
+        :raises Undecided: the kernel cannot be looked into, or has no such function; the guest may be in
+            the middle of the program then
+        """
+        steered = is_forced(program) or is_held(program)
+        if steered:
+            self._open_steering()
+            assert self._functions is not None
+            self._functions.check(program)
+        self._open_lens(needed=is_held(program))
+        states: list[LensState] = []
+        names = tasks_of(program)
+
+        def sight(stage: Stage) -> LensState:
+            assert self._inside is not None
+            pids = {name: stage.pids[slot] for slot, name in enumerate(names) if slot in stage.pids}
+            return self._inside.look(pids, placement.places)
+
+        def ask(text: str, stage: Stage) -> str:
+            of_program = stage.begun and not stage.preparing and stage.done < len(program.ops)
+            op = program.ops[stage.done] if of_program else None
+            pid = stage.pids.get(names.index(op.task)) if op is not None else None
+            if op is not None and pid is not None:
+                self._at_the_slot(op)
+            forced = None
+            if op is not None and pid is not None and self._functions is not None:
+                forced = self._functions.forced(op, pid)
+            if forced is not None:
+                return self._ask_forced(text, forced)
+            reply = self._guest.request(text, _OP_LIMIT)
+            if op is not None and isinstance(op.call, SLOT_CALLS):
+                _check_slot(reply)
+            return reply
+
+        def look(stage: Stage) -> None:
+            if self._inside is not None:
+                states.append(sight(stage))
+
+        around = preparations(program)
+        nop_first = steered or uses_slot(program)
+        if not is_held(program):
+            return Stepped(ask_stepwise(request, ask, look, around, nop_first=nop_first), states)
+        assert self._steering is not None and self._functions is not None
+        schedule = Schedule(self._guest, self._steering, self._functions, program, placement, sight, ask)
+        with _closing(schedule):
+            reply = ask_stepwise(
+                request,
+                schedule.ask,
+                lambda stage: states.append(schedule.look(stage)),
+                around,
+                nop_first=True,
+            )
+        return Stepped(reply, states, schedule.notes)
+
+    def close(self) -> None:
+        """Let go of the guest, which may be gone already."""
+        if self._inside is not None:
+            self._inside.close()
+            self._inside = None
+        if self._stub is not None:
+            self._stub.hang_up()
+            self._stub = self._steering = self._functions = None
+
+    def _open_lens(self, *, needed: bool) -> None:
+        if self._ram is not None and self._inside is None:
+            try:
+                self._inside = Inside(self._vmlinuz, self._ram)
+            except Undecided:
+                if self._demanded or needed:
+                    raise
+                self._ram = None
+        if needed and self._inside is None:
+            raise Undecided(NO_LENS)
+
+    def _open_steering(self) -> None:
+        if self._steering is not None:
+            return
+        if not hasattr(self._guest, "listen_for_gdb"):
+            raise Undecided("nothing can be steered in this guest: it has no gdbstub")
+        guest = cast("Guest", self._guest)
+        # Asked for while the machine runs: connecting stops it.
+        symbols = kernel_symbols(guest, self._vmlinuz)
+        self._stub = GdbStub(guest.listen_for_gdb())
+        self._steering = Steering(self._stub, symbols, guest.hello.offsets)
+        self._functions = Functions(guest, self._steering)
+
+    def _at_the_slot(self, op: Op) -> None:
+        # What is done to a slot is done from outside; the agent then waits for the kernel to notice.
+        if isinstance(op.call, Unplug):
+            cast("Guest", self._guest).unplug()
+        elif isinstance(op.call, Plug):
+            cast("Guest", self._guest).plug()
+
+    def _ask_forced(self, text: str, forced: Injection) -> str:
+        assert self._steering is not None
+        try:
+            injected = self._steering.inject(forced, lambda: self._guest.request(text, _OP_LIMIT), _OP_LIMIT)
+        except TimedOut as late:
+            raise LostGuest(f"an operation in which {forced.function} was to be forced: {late}") from late
+        return injected.result
+
+
+def _check_slot(reply: str) -> None:
+    # What the agent says of a slot and no program does.
+    for error, why in _SLOT_TROUBLES.items():
+        if f"\nr -1 {error}\n" in reply:
+            raise Undecided(why)
+
+
+@contextlib.contextmanager
+def _closing(schedule: Schedule) -> Iterator[None]:
+    # What went wrong first is what matters; a dead machine holds nobody.
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Undecided):
+            schedule.close()
+        raise

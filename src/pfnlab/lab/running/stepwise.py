@@ -1,0 +1,139 @@
+"""A request taken apart: one operation at a time, so that the host can look and act between them.
+
+The agent keeps the tasks of a request that ends with ``more`` (``guest/PROTOCOL.md``). The replies are
+put together again as if the whole request had been answered at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pfnlab.lab.running.preparations import Around
+
+
+@dataclass
+class Stage:
+    """
+    Where a request stands between two of its operations.
+
+    :param done: operations of the program done so far
+    :param begun: the first task is there
+    :param preparing: what is asked for is no operation of the program, but around the next one or the last
+    :param pids: process ids of the tasks known so far, by slot
+    """
+
+    done: int = 0
+    begun: bool = False
+    preparing: bool = False
+    pids: dict[int, int] = field(default_factory=dict)
+
+
+#: Hands one small request to the guest and returns the reply.
+Ask = Callable[[str, Stage], str]
+
+#: Called when the guest stands after an operation, and after the end.
+Look = Callable[[Stage], None]
+
+
+def ask_stepwise(
+    request: str, ask: Ask, look: Look, preparations: Sequence[Around] = (), *, nop_first: bool = False
+) -> str:
+    """
+    The reply to *request*, a whole program, whose operations are handed over one by one.
+
+    :param ask: `Stage.done` is the number of the operation asked for, and that of the last one plus 1 for
+        the end
+    :param preparations: which of the request's lines are none of the program; none when empty
+    :param nop_first: begin the first task before the first operation, so that its pid is known
+    :return: as the agent would have answered; it breaks off where a part was not answered whole
+    """
+    lines = request.splitlines()
+    head = [line for line in lines if not line.startswith("op ") and line != "end"]
+    ops = [line for line in lines if line.startswith("op ")]
+    joined = _Joined()
+    joined.stage.begun = not nop_first
+    if nop_first and ops:
+        small = "\n".join([*head, "op 0 nop", "more", ""])
+        joined.begin(ask(small, joined.stage))
+        joined.stage.begun = True
+    for before, op, after in _parts(ops, preparations):
+        for part in (before, op, after):
+            joined.stage.preparing = part is not op
+            if part and not joined.part(ask("\n".join([*head, *part, "more", ""]), joined.stage)):
+                return joined.text
+            joined.stage.done += part is op
+        joined.stage.preparing = False
+        look(joined.stage)
+    if joined.end(ask("\n".join([*head, "end", ""]), joined.stage)):
+        look(joined.stage)
+    return joined.text
+
+
+# Each operation with what goes before and after it.
+def _parts(
+    lines: list[str], preparations: Sequence[Around]
+) -> Iterator[tuple[list[str], list[str], list[str]]]:
+    around = iter(preparations)
+    at = 0
+    while at < len(lines):
+        one = next(around, Around())
+        op = at + len(one.before)
+        end = op + 1 + len(one.after)
+        yield lines[at:op], lines[op : op + 1], lines[op + 1 : end]
+        at = end
+
+
+class _Joined:
+    # A reply being put together.
+
+    def __init__(self) -> None:
+        self.stage = Stage()
+        self._lines: list[str] = []
+        self._late: list[str] = []
+        self._begun = False
+        self._steps = 0
+
+    @property
+    def text(self) -> str:
+        return "\n".join([*self._lines, ""])
+
+    def begin(self, reply: str) -> None:
+        # What an operation before the first showed belongs to the state before.
+        self._take([line for line in reply.splitlines() if line.split(" ")[0] not in ("step", "r", "v", "p")])
+        self._lines = [line for line in self._lines if not line.startswith("done ")]
+
+    def part(self, reply: str) -> bool:
+        if not self._take(reply.splitlines()):
+            return False
+        self._lines.pop()
+        return True
+
+    def end(self, reply: str) -> bool:
+        return self._take(reply.splitlines())
+
+    def _take(self, lines: list[str]) -> bool:
+        # Whether the part was answered whole.
+        before = False
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            if word == "pid" and rest.count(" ") == 1 and rest.replace(" ", "").isdecimal():
+                slot, pid = map(int, rest.split())
+                self.stage.pids[slot] = pid
+            if word in ("program", "before") and self._begun:
+                # What the kernel said since the last operation is told with the next one.
+                before = word == "before"
+                continue
+            if before and word != "step":
+                self._late += [line] * (word == "k")
+                continue
+            before = False
+            if word == "step":
+                self._lines.append(line if rest == "end" else f"step {self._steps}")
+                self._steps += 1
+                self._lines += self._late
+                self._late = []
+            else:
+                self._lines.append(line)
+        self._begun = True
+        return bool(lines) and lines[-1].startswith("done ") and not lines[0].startswith("error ")

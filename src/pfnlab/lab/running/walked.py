@@ -1,0 +1,54 @@
+"""What the guest agent answers of a walker, in the words of observations (``guest/PROTOCOL.md``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pfnlab.programs.lang.walk_calls import Status, Walk
+from pfnlab.programs.model.walking import PAGEMAP_WORDS, pagemap_text
+from pfnlab.programs.runs.places import Places
+from pfnlab.units import PAGE_SHIFT
+
+#: The letters of move_pages that are no node.
+_STATUSES = {"e": "EFAULT", "n": "ENOENT"}
+
+#: The bits of PAGEMAP_WORDS in a pagemap entry, counted from 55, where the agent's digits begin.
+_PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
+
+
+def read_walk(call: Walk | Status, words: Sequence[str], places: Places) -> int | str | None:
+    """The value of *call*, of which a reply has *words* behind the result.
+
+    :raises ValueError: they make no sense
+    """
+    if isinstance(call, Status):
+        locked, pinned = words
+        return f"VmLck={locked} VmPin={int(pinned)}"
+    if call.walker == "move_pages":
+        return " ".join(_STATUSES.get(letter) or f"node{int(letter)}" for letter in words[0])
+    if call.walker == "pagemap":
+        digits = words[0]
+        return " ".join(_page(int(digits[at : at + 3], 16)) for at in range(0, len(digits), 3))
+    if call.walker == "numa_maps":
+        return "; ".join(_numa_lines(words, places))
+    return int(words[0])
+
+
+def _page(bits: int) -> str:
+    there = zip(PAGEMAP_WORDS, _PAGEMAP_BITS, strict=True)
+    return pagemap_text([word for word, bit in there if bits >> bit & 1])
+
+
+def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
+    """Every line begins with an address, which becomes a page of an area."""
+    lines: list[str] = []
+    for word in words:
+        if "=" in word:
+            lines[-1] += f" {word}"
+            continue
+        page = int(word, 16) >> PAGE_SHIFT
+        where = places.area_span(page, page + 1)
+        if where is None:
+            raise ValueError(word)
+        lines.append(f"{where.name}[{where.start}]")
+    return lines

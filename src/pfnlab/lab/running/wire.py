@@ -1,0 +1,290 @@
+"""Programs as requests to the guest agent (``guest/PROTOCOL.md``): names become addresses.
+
+The way back is :mod:`pfnlab.lab.running.replies`.
+"""
+
+from __future__ import annotations
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.running.preparations import MODE_NUMBERS, preparations
+from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.lang.driver_calls import (
+    DRIVER_RAM,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapMode,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    SetMemoryMode,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Program,
+    Read,
+    ReadMemtypeList,
+    Release,
+    RemapFilePages,
+    Thread,
+    Via,
+    Write,
+    tasks_of,
+)
+from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import RANGE_WALKERS, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.units import PAGE_SIZE, pfn_to_phys
+
+#: How many tasks the agent can hold, and how long a comm the kernel keeps.
+MAX_TASKS = 16
+COMM_LENGTH = 15
+
+_PROT = {"r": 1, "w": 2, "x": 4}
+
+_MAP_SHARED, _MAP_PRIVATE, _MAP_FIXED, _MAP_ANONYMOUS = 0x1, 0x2, 0x10, 0x20
+_MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
+
+_MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
+
+#: The interfaces whose file offsets count from the start of the BAR (of its region); the others are physical.
+_FROM_BAR = frozenset({"wc", "uc", "vfio"})
+
+#: Calls that take a range and nothing else, and calls that take nothing.
+_RANGE_VERBS: dict[type, str] = {
+    Munmap: "munmap",
+    Mlock: "mlock",
+    Munlock: "munlock",
+    Msync: "msync",
+    Mseal: "mseal",
+    Mincore: "mincore",
+    ZapVmaPtes: "driver zap",
+}
+_PLAIN_VERBS: dict[type, str] = {
+    Mlockall: "mlockall",
+    Exec: "exec",
+    Exit: "exit",
+    Kill: "kill",
+    Look: "nop",
+    Release: "nop",
+    ReadMemtypeList: "memtypes",
+    MemoryDisable: "memory 0",
+    MemoryEnable: "memory 1",
+    VfioClose: "vfio-close",
+    Remove: "remove",
+    Rescan: "rescan",
+    Unplug: "slot 0",
+    Plug: "slot 1",
+    Status: "walk status 0 0",
+    ReleaseMemRegion: "driver release",
+    Iounmap: "driver iounmap 0",
+    Memunmap: "driver memunmap 0",
+    IoMappingFree: "driver io-mapping-free 0",
+    MemunmapPages: "driver memunmap-pages 0",
+}
+
+#: Calls that take device pages, or the driver's own, and nothing else.
+_MEMORY_VERBS: dict[type, str] = {
+    RequestMemRegion: "driver claim",
+    IoMappingCreateWc: "driver io-mapping",
+    ArchIoReserveMemtypeWc: "driver reserve-wc",
+    ArchIoFreeMemtypeWc: "driver free-wc",
+    ArchPhysWcAdd: "driver phys-wc-add",
+}
+
+#: What is set in a physical address that counts from the begin of the driver's own pages.
+_OF_RAM = 1 << 63
+
+#: The MEMREMAP_* flags, and the numbers of ``enum pfnlab_set_memory``.
+_MEMREMAP_FLAGS: dict[MemremapMode, int] = {"wb": 1, "wt": 2, "wc": 4}
+_SET_MEMORY: dict[SetMemoryMode, int] = {"wb": 0, "wc": 1, "uc": 2}
+
+#: The numbers of ``enum pfnlab_ioremap``.
+_IOREMAP_MODES: dict[IoremapMode, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
+
+
+def compile_program(
+    program: Program, placement: Placement, *, vmas: bool, ptes: bool, order: bool = False, ident: str = "1"
+) -> str:
+    """
+    The request that runs *program* where *placement* puts it.
+
+    :param vmas: observe VMAs after every operation
+    :param ptes: observe page-table entries after every operation
+    :param order: observe the order of kernel calls, in a guest with probes
+    :param ident: how the reply names the program
+    :raises Misuse: more tasks than the agent can hold, or a name nothing declares
+    """
+    tasks = tasks_of(program)
+    if len(tasks) > MAX_TASKS:
+        raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
+    slots = {name: slot for slot, name in enumerate(tasks)}
+    observed = ["observe", *["vmas"] * vmas, *["ptes"] * ptes, *["order"] * order]
+    lines = [f"program {ident}", " ".join(observed)]
+    lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
+    lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
+    lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]
+    for op, around in zip(program.ops, preparations(program), strict=True):
+        request = f"op {_slot(slots, op.task)} {_request(op.call, placement, slots)}"
+        lines += [*around.before, request, *around.after]
+    return "\n".join([*lines, "end", ""])
+
+
+def address_of(placement: Placement, span: Span) -> int:
+    """The virtual byte address at which *span* begins.
+
+    :raises Misuse: no area has that name
+    """
+    try:
+        start, _ = placement.places.areas[span.name]
+    except KeyError:
+        raise Misuse(f"there is no area {span.name}: map something as {span.name} or declare it") from None
+    return (start + span.start) * PAGE_SIZE
+
+
+def _slot(slots: dict[str, int], task: str) -> int:
+    try:
+        return slots[task]
+    except KeyError:
+        raise Misuse(f"there is no task {task}: write `{task} = fork` before it") from None
+
+
+def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
+    # The verb and its arguments.
+    kind = type(call)
+    if kind in _PLAIN_VERBS:
+        return _PLAIN_VERBS[kind]
+    match call:
+        case Mmap():
+            return _mmap(call, placement)
+        case Mremap():
+            return _mremap(call, placement)
+        case Fork() | Thread():
+            return f"{'fork' if isinstance(call, Fork) else 'thread'} {slots[call.child]}"
+        case Read():
+            return f"load {address_of(placement, call.span):x}"
+        case Write():
+            return f"store {address_of(placement, call.span):x} {call.value:x}"
+        case Mprotect():
+            return f"mprotect {_range(placement, call.span)} {_prot(call.prot):x}"
+        case Madvise():
+            return f"madvise {_range(placement, call.span)} {ADVICE[call.advice]:x}"
+        case Munmap() | Mlock() | Munlock() | Msync() | Mseal() | Mincore() | ZapVmaPtes():
+            return f"{_RANGE_VERBS[kind]} {_range(placement, call.span)}"
+        case ProcessVmReadv():
+            return f"readv {address_of(placement, call.span):x}"
+        case Walk():
+            number = call.span.pages * PAGE_SIZE if call.walker in RANGE_WALKERS else call.value or 0
+            return f"walk {call.walker} {address_of(placement, call.span):x} {number:x}"
+        case RemapFilePages():
+            offset = _offset(call.via, call.source, placement)
+            return f"remap-file {_range(placement, call.span)} {offset // PAGE_SIZE:x}"
+        case RemapPfnRange():
+            return f"driver remap {_range(placement, call.span)} {MODE_NUMBERS[call.mode]:x}"
+        case UnmapMappingRange():
+            return f"driver unmap {_device_range(placement, call.span)} {int(not call.keep_cows)}"
+        case (
+            RequestMemRegion()
+            | IoMappingCreateWc()
+            | ArchIoReserveMemtypeWc()
+            | ArchIoFreeMemtypeWc()
+            | ArchPhysWcAdd()
+        ):
+            return f"{_MEMORY_VERBS[kind]} {_device_range(placement, call.span)}"
+        case Memremap():
+            return f"driver memremap {_device_range(placement, call.span)} {_MEMREMAP_FLAGS[call.mode]}"
+        case SetMemory():
+            return f"driver set-memory {call.span.start:x} {call.span.pages:x} {_SET_MEMORY[call.mode]}"
+        case MemremapPages():
+            return f"driver memremap-pages {_device_range(placement, call.span)} {int(call.p2pdma)}"
+        case Ioremap():
+            return f"driver ioremap {_device_range(placement, call.span)} {_IOREMAP_MODES[call.mode]}"
+    raise Misuse(f"the lab cannot run {kind.__name__}")
+
+
+def _mmap(call: Mmap, placement: Placement) -> str:
+    flags = _MAP_SHARED if call.shared else _MAP_PRIVATE
+    flags |= _MAP_POPULATE * call.populate | _MAP_LOCKED * call.locked
+    if call.over is not None:
+        target, flags = call.over, flags | _MAP_FIXED
+    else:
+        target, flags = Span(str(call.name), 0, call.source.pages), flags | _MAP_FIXED_NOREPLACE
+    offset = 0
+    if call.via == "anon":
+        flags |= _MAP_ANONYMOUS
+    else:
+        offset = _offset(call.via, call.source, placement)
+    size = call.source.pages * PAGE_SIZE
+    address = address_of(placement, target)
+    return f"mmap {call.via} {address:x} {size:x} {_prot(call.prot):x} {flags:x} {offset:x}"
+
+
+def _offset(via: Via, source: Span, placement: Placement) -> int:
+    # The file offset in bytes of the first page mapped.
+    origin = placement.bar.start if via in _FROM_BAR else 0
+    region = BAR_OFFSET * PAGE_SIZE if via == "vfio" else 0
+    return _physical(placement, source) - pfn_to_phys(origin) + region
+
+
+def _physical(placement: Placement, span: Span) -> int:
+    # Where the device pages of a span begin.
+    try:
+        device = placement.places.devices[span.name]
+    except KeyError:
+        raise Misuse(f"there is no device {span.name}: declare it above") from None
+    return pfn_to_phys(device.start + span.start)
+
+
+def _device_range(placement: Placement, span: Span) -> str:
+    if span.name == DRIVER_RAM:
+        return f"{_OF_RAM | span.start * PAGE_SIZE:x} {span.pages * PAGE_SIZE:x}"
+    return f"{_physical(placement, span):x} {span.pages * PAGE_SIZE:x}"
+
+
+def _mremap(call: Mremap, placement: Placement) -> str:
+    flags = _MREMAP_MAYMOVE * call.maymove
+    flags |= _MREMAP_FIXED * call.fixed | _MREMAP_DONTUNMAP * call.dontunmap
+    target = call.over or (Span(call.name, 0, call.pages) if call.name is not None else None)
+    new = 0 if target is None else address_of(placement, target)
+    old = f"{address_of(placement, call.span):x} {call.span.pages * PAGE_SIZE:x}"
+    return f"mremap {old} {call.pages * PAGE_SIZE:x} {flags:x} {new:x}"
+
+
+def _range(placement: Placement, span: Span) -> str:
+    return f"{address_of(placement, span):x} {span.pages * PAGE_SIZE:x}"
+
+
+def _prot(prot: str) -> int:
+    return 0 if prot == "none" else sum(_PROT[letter] for letter in prot)

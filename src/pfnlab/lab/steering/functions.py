@@ -1,0 +1,116 @@
+"""The kernel functions programs name, in one guest: where to hold, what to force."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import TYPE_CHECKING
+
+from pfnlab.errors import Undecided
+from pfnlab.lab.images.driver_programs import needs_driver
+from pfnlab.lab.steering.points import Caller, Injection
+from pfnlab.lab.steering.steering import Steering
+from pfnlab.lab.steering.symbols import module_symbols
+from pfnlab.lab.vm.order import address_of
+from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.words import HOLD_FUNCTIONS
+
+if TYPE_CHECKING:
+    from pfnlab.lab.vm.qemu import Guest
+
+#: What a kernel function returns when it fails; all others -ENOMEM.
+FAILURES = {
+    "__pte_alloc": 1,
+    "vm_area_alloc": 0,
+    "vm_area_dup": 0,
+}
+
+#: Places whose functions have other names than the place: those the kernel has all count, of the first group
+#: it has any of.
+_NAMES = {
+    "unlink": (("unlink_file_vma_batch_final",), ("unlink_file_vma",)),
+    "rmap_add": (
+        ("mapping_rmap_tree_insert", "mapping_rmap_tree_insert_after"),
+        ("vma_interval_tree_insert", "vma_interval_tree_insert_after"),
+    ),
+    "rmap_del": (("mapping_rmap_tree_remove",), ("vma_interval_tree_remove",)),
+}
+
+_DRIVER = "pfnlab_driver"
+
+
+class Functions:
+    """
+    The functions of one guest's kernel by the names programs have for them.
+
+    :param steering: has its symbols; those of the driver are added when one is asked for
+    """
+
+    def __init__(self, guest: Guest, steering: Steering) -> None:
+        self._guest = guest
+        self._steering = steering
+        self._driver = False
+
+    def check(self, program: Program) -> None:
+        """
+        Check that the kernel has what *program* names, as far as that can be told before it runs.
+
+        :raises Undecided: it has not
+        """
+        for op in program.ops:
+            if op.fail is not None:
+                for name in filter(None, (op.fail.inside, op.fail.function)):
+                    self._steering.symbols.address(name)
+            for one in (op.skip, op.hold):
+                # The driver's are known when it is loaded.
+                if one is not None and not needs_driver(program):
+                    self.known(one.function)
+
+    def known(self, function: str) -> str | None:
+        """
+        The kernel's function or functions (`Place.function`) that programs call *function*.
+
+        None when it lacks one that programs for all kernels name.
+
+        The machine must run.
+
+        :raises Undecided: it has no such function
+        """
+        for group in _NAMES.get(function, ((function,),)):
+            found = [name for name in group if name in self._steering.symbols or self._in_driver(name)]
+            if found:
+                return "|".join(found)
+        if function not in HOLD_FUNCTIONS:
+            self._steering.symbols.address(function)
+        return None
+
+    def forced(self, op: Op, pid: int) -> Injection | None:
+        """What is forced in *op* of the task *pid*; None when nothing is, or the kernel does not have it."""
+        if op.fail is not None:
+            returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
+            return Injection(op.fail.function, returns, Caller(pid=pid), op.fail.nth, op.fail.inside)
+        name = None if op.skip is None else self.known(op.skip.function)
+        if op.skip is None or name is None:
+            return None
+        return Injection(name, 0, Caller(pid=pid), op.skip.nth)
+
+    def works_at(self, function: str, registers: dict[str, int]) -> int | None:
+        """The virtual address a call of *function* with *registers* works at; None without one."""
+        expression = address_of(function.partition("|")[0], self._guest.hello.release)
+        found = None if expression is None else re.fullmatch(r"((?:\+\d+\()*)%(\w+)\)*", expression)
+        if found is None:
+            return None
+        value = registers[f"r{found[2]}"]
+        for offset in reversed(re.findall(r"\d+", found[1])):
+            value = self._steering.stub.word(value + int(offset))
+        return value
+
+    def _in_driver(self, name: str) -> bool:
+        if not self._driver and name.startswith("pfnlab_"):
+            try:
+                text = module_symbols(self._guest, _DRIVER)
+            except Undecided:
+                return False
+            self._driver = True
+            self._steering.symbols = self._steering.symbols.including(text)
+        return name in self._steering.symbols

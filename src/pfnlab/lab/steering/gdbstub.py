@@ -1,0 +1,299 @@
+"""A client of the GDB remote serial protocol, as QEMU's gdbstub speaks it for x86-64.
+
+Give the guest ``extra=gdb_arguments(path)`` and connect `GdbStub` to the same path. Thread 1 is CPU 0.
+While the stub is connected the machine runs only when told to; after `detach` it runs on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pfnlab.errors import Defect, LostGuest, TimedOut, Undecided
+from pfnlab.lab.steering.gdbwire import Wire
+
+#: The registers at the start of a ``g`` packet in their order, with their sizes in bytes.
+REGISTERS: Mapping[str, int] = {
+    **dict.fromkeys(("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"), 8),
+    **dict.fromkeys((*(f"r{number}" for number in range(8, 16)), "rip"), 8),
+    **dict.fromkeys(("eflags", "cs", "ss", "ds", "es", "fs", "gs"), 4),
+    **dict.fromkeys(("fs_base", "gs_base", "k_gs_base", "cr0", "cr2", "cr3", "cr4", "cr8", "efer"), 8),
+}
+
+# Bytes of memory a packet: QEMU's buffer holds 4096 characters.
+_CHUNK = 1024
+# How often a CPU is told to leave an instruction.
+_STEPS = 8
+_STOP = re.compile(r"[TS]([0-9a-f]{2})(?:.*thread:(?:p[0-9a-f]+\.)?([0-9a-f]+))?")
+
+
+class Refused(Undecided):
+    """The gdbstub answered a request with an error, such as memory that is not mapped."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """
+    Why all CPUs stand still.
+
+    :param signal: 5 at a breakpoint or after a step, 2 after an interrupt
+    :param thread: the CPU it happened on, counted from 1; 0 where the stub did not say
+    """
+
+    signal: int
+    thread: int
+
+
+def gdb_arguments(path: Path) -> tuple[str, ...]:
+    """What QEMU needs to listen for a `GdbStub` on the unix socket *path*."""
+    return ("-gdb", f"unix:{path},server=on,wait=off")
+
+
+class GdbStub:
+    """
+    A connection to the gdbstub at the unix socket *path*; a context manager that detaches.
+
+    Connecting stops the machine.
+
+    :param limit: seconds any single answer may take
+    :raises TimedOut: nothing listens there, or it says nothing
+    """
+
+    def __init__(self, path: Path, *, limit: float = 10.0) -> None:
+        self._limit = limit
+        self._wire = Wire(path, limit)
+        self._breakpoints: set[int] = set()
+        self._selected = 0
+        self.running = False
+        try:
+            self.reason = _stop(self._ask("?", stops=True))
+            self._drain()
+            if "QStartNoAckMode+" in self._ask("qSupported").split(";"):
+                self._expect_ok("QStartNoAckMode")
+                self._wire.acknowledge = False
+        except BaseException:
+            self._wire.close()
+            raise
+
+    def threads(self) -> tuple[int, ...]:
+        """The threads, one for each CPU."""
+        found: list[int] = []
+        reply = self._ask("qfThreadInfo")
+        while reply.startswith("m"):
+            found += [int(word.rpartition(".")[2], 16) for word in reply[1:].split(",")]
+            reply = self._ask("qsThreadInfo")
+        return tuple(found)
+
+    def select(self, thread: int) -> None:
+        """Let registers and memory be those *thread* sees."""
+        if self._selected != thread:
+            self._expect_ok(f"Hg{thread:x}")
+            self._selected = thread
+
+    def registers(self, thread: int) -> dict[str, int]:
+        """The registers of *thread* by name."""
+        self.select(thread)
+        return self._registers()[0]
+
+    def write_registers(self, thread: int, **values: int) -> None:
+        """Change the named registers of *thread*; negative values are stored as two's complement."""
+        self.select(thread)
+        now, rest = self._registers()
+        unknown = values.keys() - now.keys()
+        if unknown:
+            raise Defect(f"no such registers: {', '.join(sorted(unknown))}")
+        now.update(values)
+        data = b"".join(
+            (value & (1 << 8 * REGISTERS[name]) - 1).to_bytes(REGISTERS[name], "little")
+            for name, value in now.items()
+        )
+        self._expect_ok(f"G{(data + rest).hex()}")
+
+    def read(self, address: int, size: int) -> bytes:
+        """
+        *size* bytes at the virtual *address*.
+
+        :raises Refused: a part of it is not mapped
+        """
+        data = b""
+        while len(data) < size:
+            n = min(size - len(data), _CHUNK)
+            data += _unhex(self._answer(f"m{address + len(data):x},{n:x}"), n)
+        return data
+
+    def word(self, address: int) -> int:
+        """The 64-bit word at *address*."""
+        return int.from_bytes(self.read(address, 8), "little")
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write *data* at the virtual *address*."""
+        for at in range(0, len(data), _CHUNK):
+            part = data[at : at + _CHUNK]
+            self._expect_ok(f"M{address + at:x},{len(part):x}:{part.hex()}")
+
+    def insert_breakpoint(self, address: int) -> None:
+        """Stop every CPU when any of them is about to execute *address*."""
+        if address not in self._breakpoints:
+            self._expect_ok(f"Z1,{address:x},1")
+            self._breakpoints.add(address)
+
+    def remove_breakpoint(self, address: int) -> None:
+        """Take the breakpoint at *address* away, if there is one."""
+        if address in self._breakpoints:
+            self._expect_ok(f"z1,{address:x},1")
+            self._breakpoints.remove(address)
+
+    def cont(self) -> None:
+        """Let all CPUs run."""
+        self._resume("vCont;c")
+
+    def cont_only(self, *threads: int) -> None:
+        """Let *threads* run; the others stay where they are."""
+        self._resume("vCont" + "".join(f";c:{thread:x}" for thread in threads))
+
+    def step(self, thread: int) -> Stop:
+        """Let *thread* execute one instruction, alone and without interrupts."""
+        self._resume(f"vCont;s:{thread:x}")
+        return self.wait(self._limit, f"one step of CPU {thread - 1}")
+
+    def step_over(self, thread: int, address: int) -> None:
+        """
+        Let *thread* leave the breakpoint at *address*, where it stands.
+
+        :raises Undecided: it stays there, whatever it is told
+        """
+        self.remove_breakpoint(address)
+        for _ in range(_STEPS):
+            self.step(thread)
+            # A step that executes nothing would have the same call counted twice.
+            if self.registers(thread)["rip"] != address:
+                break
+        else:
+            raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
+        self.insert_breakpoint(address)
+
+    def poll(self, limit: float) -> Stop | None:
+        """The next stop, None when there is none within *limit* seconds."""
+        try:
+            reply = self._wire.receive(limit, "stop")
+        except TimedOut:
+            return None
+        self.running = False
+        self.reason = _stop(reply)
+        return self.reason
+
+    def wait(self, limit: float, what: str) -> Stop:
+        """
+        The next stop.
+
+        :param what: what is waited for, for the message
+        :raises TimedOut: it did not come within *limit* seconds
+        """
+        stop = self.poll(limit)
+        if stop is None:
+            raise TimedOut(f"{what} did not happen within {limit:g} s")
+        return stop
+
+    def interrupt(self) -> Stop:
+        """Stop all CPUs; the stop they are in, if they stand already."""
+        if self.running:
+            self._wire.send_raw(b"\x03")
+            stop = self.wait(self._limit, "the stop after an interrupt")
+            # A breakpoint hit at the same moment is told as well.
+            self._drain()
+            self.reason = stop
+        return self.reason
+
+    def detach(self) -> None:
+        """Remove all breakpoints, let the machine run on, and close the connection."""
+        try:
+            self.interrupt()
+            for address in sorted(self._breakpoints):
+                self.remove_breakpoint(address)
+            self._expect_ok("D")
+        finally:
+            self._wire.close()
+
+    def hang_up(self) -> None:
+        """Close the connection to a machine that is about to end, in whatever state it is."""
+        self._wire.close()
+
+    def __enter__(self) -> GdbStub:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.detach()
+        except Exception:
+            # What went wrong first is what matters; a dead QEMU needs no detaching.
+            if error is None:
+                raise
+
+    def _resume(self, packet: str) -> None:
+        self._selected = 0
+        self._wire.forget()
+        self._wire.send(packet, self._limit)
+        self.running = True
+
+    # The named registers, and what follows them in the packet.
+    def _registers(self) -> tuple[dict[str, int], bytes]:
+        reply = self._answer("g")
+        data = _unhex(reply, len(reply) // 2)
+        size = sum(REGISTERS.values())
+        if len(data) < size:
+            raise Undecided(f"the gdbstub has registers of {len(data)} bytes, x86-64 has at least {size}")
+        values, at = {}, 0
+        for name, width in REGISTERS.items():
+            values[name] = int.from_bytes(data[at : at + width], "little")
+            at += width
+        return values, data[at:]
+
+    # Connecting and interrupting may be told twice: what comes before the answer to a question is old.
+    def _drain(self) -> None:
+        self._ask("qC")
+        self._wire.forget()
+
+    def _answer(self, packet: str) -> str:
+        reply = self._ask(packet)
+        if re.fullmatch(r"E[0-9a-fA-F]{2}", reply) or not reply:
+            raise Refused(f"the gdbstub refused `{packet[:40]}`: {reply or 'it does not know it'}")
+        return reply
+
+    def _expect_ok(self, packet: str) -> None:
+        reply = self._answer(packet)
+        if reply != "OK":
+            raise Undecided(f"the gdbstub answered `{packet[:40]}` with {reply[:40]!r} instead of OK")
+
+    # Send a request and return its answer; stops told in between are late ones.
+    def _ask(self, packet: str, stops: bool = False) -> str:
+        if self.running:
+            raise Defect(f"`{packet[:40]}` was asked of a running machine")
+        self._wire.send(packet, self._limit)
+        while True:
+            reply = self._wire.receive(self._limit, f"answer `{packet[:40]}`")
+            if stops or not _STOP.match(reply):
+                return reply
+
+
+def _stop(reply: str) -> Stop:
+    found = _STOP.match(reply)
+    if found:
+        return Stop(signal=int(found[1], 16), thread=int(found[2] or "0", 16))
+    if reply[:1] in ("W", "X"):
+        raise LostGuest(f"QEMU ended while a stop was waited for ({reply[:40]})")
+    raise Undecided(f"the gdbstub told {reply[:40]!r} where a stop was waited for")
+
+
+def _unhex(text: str, size: int) -> bytes:
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        raise Undecided(f"the gdbstub answered {text[:40]!r} where hexadecimal digits were due") from None
+    if len(data) != size:
+        raise Undecided(f"the gdbstub answered {len(data)} bytes instead of {size}")
+    return data

@@ -1,0 +1,215 @@
+"""Holding one CPU at a kernel function while the others run: who gets on, and who waits for what."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from pfnlab.errors import TimedOut, Undecided
+from pfnlab.lab.steering.cast import Answer, Cast
+from pfnlab.lab.steering.gdbstub import Refused
+from pfnlab.lab.steering.points import Caller, Hit, Injection, Place
+from pfnlab.lab.steering.steering import USER_END, Operation, Steering
+from pfnlab.lab.steering.waits import Need, Wait, judge, judge_sleeping
+from pfnlab.units import PAGE_SIZE
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_SCANNED = 0x800
+_PATIENCE = 5
+
+
+class NotReached(Undecided):
+    """The place was not passed: the function is inlined, or this kernel does not call it here."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """
+    Where to stop whom.
+
+    :param caller: whose passing counts, and whose calls are forced
+    :param forced: calls on the way there that are made to return at once; those not met are `Held.missed`
+    :param counts: whether a call that begins with these registers is one of those meant
+    """
+
+    place: Place
+    caller: Caller
+    forced: tuple[Injection, ...] = ()
+    counts: Callable[[dict[str, int]], bool] = lambda registers: True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    How far an operation got while a CPU was held; one of both is None.
+
+    :param answer: it returned alone
+    :param wait: it waits; with `Need.NOTHING` the schedule should be repeated
+    """
+
+    answer: Answer | None
+    wait: Wait | None
+
+
+class Held(Generic[T]):
+    """
+    One CPU that stands at its place; a context manager that releases it.
+
+    Everything stands, except while `others`, `attempt` or `wait_of` lets the other CPUs run.
+    """
+
+    def __init__(
+        self,
+        steering: Steering,
+        hold: Hold,
+        hit: Hit,
+        operation: Operation[T],
+        missed: Sequence[Injection] = (),
+    ) -> None:
+        self._steering = steering
+        self._operation = operation
+        self.hold = hold
+        self.hit = hit
+        self.cpu = hit.thread - 1
+        self.missed = tuple(missed)
+        self._released = False
+        steering.keep(hit.thread)
+
+    def others(self, call: Callable[[], U], limit: float = 5.0) -> U:
+        """
+        Let all CPUs but this one run until *call* has returned, and stop them again.
+
+        *call* makes the guest do something and must come back by itself, such as `Cast.attempt`, because what
+        it asks for may wait for this CPU.
+
+        :raises TimedOut: it did not return within *limit* seconds
+        """
+        self._steering.go()
+        try:
+            result = Operation(call).result(limit)
+        except TimedOut as late:
+            self._steering.stub.interrupt()
+            inside = [stack_of(self._steering, thread - 1)[:1] for thread in self._steering.threads]
+            functions = ", ".join(name for names in inside for name in names)
+            raise TimedOut(f"{late} while a CPU was held; the CPUs were in {functions}") from late
+        except BaseException:
+            # What went wrong first is what matters; a dead machine stands anyway.
+            with contextlib.suppress(Undecided):
+                self._steering.stub.interrupt()
+            raise
+        self._steering.stub.interrupt()
+        return result
+
+    def attempt(self, cast: Cast, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Outcome:
+        """
+        Let *task*, on another CPU, begin an operation, and say how far it gets while this CPU stands.
+
+        One that waits is collected after the release, with `Cast.collect`.
+
+        :param limit: seconds after which it counts as waiting; one that can finish takes about 0.05
+        """
+        answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
+        before = Need.NOTHING
+        for _ in range(_PATIENCE):
+            if answer is not None:
+                break
+            # It may have been stopped in an interrupt: what it really waits for it waits for twice.
+            wait = self.wait_of(cast, task)
+            if wait.need is before and before is not Need.NOTHING:
+                return Outcome(None, wait)
+            before = wait.need
+            # A busy host is slow: what waits for nothing may still finish.
+            longer = limit if before is Need.NOTHING else 0.0
+            answer = self.others(partial(cast.collect, task, longer))
+        return Outcome(answer, None if answer else Wait(Need.NOTHING, ()))
+
+    def wait_of(self, cast: Cast, task: int) -> Wait:
+        """What *task* waits for, which has not finished what it began."""
+        now = self.others(lambda: cast.where(task))
+        if now.state != "R":
+            return judge_sleeping(now.functions) if now.state == "D" else Wait(Need.NOTHING, now.functions)
+        for thread in self._steering.threads:
+            registers = self._steering.stub.registers(thread)
+            if registers["rip"] >= USER_END and self._steering.current_pid(registers) == cast.pids[task]:
+                return judge(stack_of(self._steering, thread - 1))
+        return Wait(Need.NOTHING, ())
+
+    def release(self) -> None:
+        """Let the CPU run again."""
+        if not self._released:
+            self._released = True
+            self._steering.free(self.hit.thread)
+
+    def result(self, limit: float = 30.0) -> T:
+        """What the operation returned that came by here."""
+        return self._operation.result(limit)
+
+    def __enter__(self) -> Held[T]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.release()
+        except Undecided:
+            # What went wrong first is what matters; a dead machine holds nobody.
+            if error is None:
+                raise
+
+
+def hold(
+    steering: Steering,
+    at: Hold,
+    call: Callable[[], T],
+    limit: float = 2.0,
+    grace: float | None = None,
+) -> Held[T]:
+    """
+    Run *call* and hold the CPU that comes by.
+
+    *call* must return while that CPU stands: begin the operation, do not wait for it (`Cast.begin`).
+
+    :param limit: seconds until it must have come by
+    :param grace: seconds to wait for that after *call* has returned, *limit* when None; none are needed by
+        a *call* that returns only when the operation is done
+    :raises NotReached: it did not; the machine runs on
+    :raises Undecided: the kernel has no such function
+    """
+    wanted = steering.way_to(at.place, at.counts)
+    forced = {steering.way_to(Place(one.function, one.nth)): one for one in at.forced}
+    steering.stub.interrupt()
+    operation = Operation(call)
+    patience = limit if grace is None else grace
+    while met := steering.reach_first([*forced, wanted], at.caller, operation, limit, grace=patience):
+        way, hit = met
+        if way is wanted:
+            return Held(steering, at, hit, operation, tuple(forced.values()))
+        steering.force(hit, forced.pop(way).returns)
+    steering.go()
+    raise NotReached(f"nobody came by `{at.place}` within {limit:g} s")
+
+
+def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
+    """The kernel functions *cpu*, which stands, is in, and some it has left; none in user mode."""
+    registers = steering.stub.registers(cpu + 1)
+    top = registers["rsp"]
+    if registers["rip"] < USER_END:
+        return ()
+    data = b""
+    # Page by page: what follows a stack need not be mapped, and that of an interrupt is aligned to no more.
+    while len(data) < _SCANNED:
+        at = top + len(data)
+        try:
+            data += steering.stub.read(at, PAGE_SIZE - at % PAGE_SIZE)
+        except Refused:
+            break
+    words = min(len(data), _SCANNED) // 8
+    return steering.functions(registers, struct.unpack_from(f"<{words}Q", data))

@@ -1,0 +1,126 @@
+"""The symbols of a guest's kernel, both ways: the same in every boot without KASLR, so they are kept."""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+import hashlib
+import re
+from pathlib import Path
+
+from pfnlab.errors import Undecided
+from pfnlab.lab.images.cache import cache_root, write_whole
+from pfnlab.lab.vm.qemu import Guest
+
+_LIMIT = 60.0
+_LARGEST_FUNCTION = 0x10000
+_END = "done symbols"
+
+#: Direct calls and jumps with a 32-bit displacement, wherever their bytes stand: others hit no function.
+_BRANCH = re.compile(rb"(?=(?:\xe8|\xe9|\x0f[\x80-\x8f])(.{4}))", re.DOTALL)
+
+
+class Symbols:
+    """
+    What ``/proc/kallsyms`` says.
+
+    :param text: its lines, ``ADDRESS TYPE NAME``
+    :param kernel: whose they are, for messages
+    """
+
+    def __init__(self, text: str, kernel: str = "this kernel") -> None:
+        self._text = text
+        self._kernel = kernel
+        self._addresses: dict[str, int] = {}
+        functions: dict[int, str] = {}
+        for line in text.splitlines():
+            address, _, rest = line.partition(" ")
+            kind, _, name = rest.partition(" ")
+            if not name:
+                continue
+            at = int(address, 16)
+            self._addresses.setdefault(name, at)
+            if kind in "tTwW":
+                functions.setdefault(at, name)
+        self._starts = sorted(functions)
+        self._names = [functions[start] for start in self._starts]
+
+    def including(self, text: str) -> Symbols:
+        """These and those of *text*, of a module for instance; of several with one name, the first counts."""
+        return Symbols(self._text + text, self._kernel)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._addresses
+
+    def address(self, name: str) -> int:
+        """
+        Where *name* begins.
+
+        :raises Undecided: this kernel has no such symbol: it is inlined or has another name
+        """
+        if name not in self._addresses:
+            near = difflib.get_close_matches(name, self._names, n=3)
+            hint = f"; near: {', '.join(near)}" if near else ""
+            raise Undecided(f"{self._kernel} has no symbol `{name}`{hint}")
+        return self._addresses[name]
+
+    def extent(self, name: str) -> tuple[int, int]:
+        """
+        Where the function *name* begins, and how many bytes it has at most.
+
+        :raises Undecided: this kernel has no such symbol
+        """
+        start = self.address(name)
+        after = bisect.bisect_right(self._starts, start)
+        end = self._starts[after] if after < len(self._starts) else start
+        return start, min(end - start, _LARGEST_FUNCTION)
+
+    def called(self, code: bytes, start: int) -> set[str]:
+        """The functions that x86 *code* at address *start* calls or jumps to, parts put aside among them."""
+        found = set()
+        for match in _BRANCH.finditer(code):
+            target = start + match.end(1) + int.from_bytes(match[1], "little", signed=True)
+            at = bisect.bisect_left(self._starts, target)
+            if at < len(self._starts) and self._starts[at] == target:
+                found.add(self._names[at])
+        return found
+
+    def function(self, address: int) -> str | None:
+        """The function *address* is in, without what the compiler put behind a dot; None outside of all."""
+        at = bisect.bisect_right(self._starts, address) - 1
+        if at < 0 or address - self._starts[at] >= _LARGEST_FUNCTION:
+            return None
+        return self._names[at].partition(".")[0]
+
+
+def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
+    """
+    The symbols of the kernel *vmlinuz* that *guest* runs; asked for once, from the cache afterwards.
+
+    :raises LostGuest: the guest did not answer
+    """
+    with vmlinuz.open("rb") as image:
+        key = hashlib.file_digest(image, "sha256").hexdigest()[:16]
+    kept = cache_root() / "symbols" / f"{key}.kallsyms"
+    if not kept.exists():
+        write_whole(kept, _told(guest, "symbols\n"))
+    return Symbols(kept.read_text(), guest.hello.release)
+
+
+def module_symbols(guest: Guest, module: str) -> str:
+    """
+    The symbols of a module *guest* has loaded, for `Symbols.including`; they may differ from boot to boot.
+
+    :raises Undecided: it has no such module
+    """
+    text = _told(guest, f"symbols {module}\n")
+    if not text:
+        raise Undecided(f"the guest has no module `{module}` loaded")
+    return text
+
+
+def _told(guest: Guest, request: str) -> str:
+    text, end, _ = guest.request(request, _LIMIT).rpartition(_END)
+    if not end:
+        raise Undecided("the guest did not tell its symbols whole")
+    return text

@@ -1,0 +1,135 @@
+"""Which accelerator guests have: the emulator's own (TCG) or the host's processor (KVM)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+from pfnlab.errors import MissingTool, Misuse
+from pfnlab.lab.images.cache import quiet
+
+#: What QEMU opens.
+DEVICE = Path("/dev/kvm")
+
+#: Seconds until a guest with KVM must have said hello; it takes about one.
+HELLO_LIMIT = 20.0
+
+
+class Accel(StrEnum):
+    """
+    An accelerator, or that the machine chooses.
+
+    With KVM a guest's processor is the host's: its features, its width of physical addresses, its levels of
+    page tables. PAT and MTRRs are registers as ever, so the book and the cache bits of page-table entries are
+    the kernel's own work in both; but which translations are stale, and for how long, is the host's.
+    """
+
+    AUTO = "auto"
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+def accel_named(name: str) -> Accel:
+    """
+    The accelerator a user named.
+
+    :raises Misuse: there is none of that name
+    """
+    try:
+        return Accel(name)
+    except ValueError:
+        raise Misuse(f"there is no accelerator {name!r}: write auto, kvm or tcg") from None
+
+
+class Acceleration:
+    """
+    What the guests of one machine have, and whether KVM has proved itself there.
+
+    :param asked: what the user asked for
+    :param say: told once why it is something else
+    :param device: for tests
+    """
+
+    def __init__(
+        self, asked: Accel = Accel.TCG, say: Callable[[str], None] = quiet, *, device: Path | None = None
+    ) -> None:
+        self._asked = Accel(asked)
+        self._say = say
+        self._device = device or DEVICE
+        self._lock = threading.Lock()
+        self._told = set[str]()
+        self._works = False
+        self._now = Accel.TCG if self._asked is Accel.TCG else Accel.AUTO
+
+    def settle(self) -> None:
+        """
+        Find out what there is, once.
+
+        :raises MissingTool: KVM was asked for and cannot be used
+        """
+        with self._lock:
+            if self._now is not Accel.AUTO:
+                return
+            trouble = _trouble(self._device)
+            if trouble and self._asked is Accel.KVM:
+                raise MissingTool(f"KVM cannot be used: {trouble}, or leave `--accel kvm` out")
+            if trouble:
+                self._tell(f"guests run without KVM: {trouble}")
+            self._now = Accel.TCG if trouble else Accel.KVM
+
+    def of(self, *, steered: bool) -> Accel:
+        """
+        What the next guest is to have, KVM or TCG.
+
+        :param steered: for programs that hold a processor or force a function; what these stop and see was
+            only ever measured with TCG
+        """
+        self.settle()
+        with self._lock:
+            if steered and self._now is Accel.KVM:
+                if self._asked is Accel.KVM:
+                    self._tell("programs that hold a processor or force a function run without KVM")
+                return Accel.TCG
+            return self._now
+
+    def still(self, accel: Accel) -> Accel:
+        """What a guest that was to have *accel* has by now: TCG, where KVM did not work for another."""
+        return self._now if accel is Accel.KVM else accel
+
+    def works(self) -> None:
+        """A guest with KVM said hello."""
+        self._works = True
+
+    def falls_back(self, reason: str) -> bool:
+        """Whether a guest with KVM that did not come up for *reason* is tried without, as all later ones."""
+        with self._lock:
+            if self._works:
+                return False
+            self._now = Accel.TCG
+            self._tell(f"guests run without KVM, which does not work here: {reason}")
+            return True
+
+    def _tell(self, line: str) -> None:
+        # The reason of one guest is enough.
+        if (kind := line.partition(":")[0]) not in self._told:
+            self._told.add(kind)
+            self._say(line)
+
+
+def _trouble(device: Path) -> str:
+    # Why KVM cannot be used and what helps; nothing where it can.
+    try:
+        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return (
+            f"there is no {device}: load the module kvm_intel or kvm_amd, and allow virtualization in the "
+            "firmware, or nested in the host of a virtual machine"
+        )
+    except PermissionError:
+        return f"{device} may not be opened: add yourself to the group kvm (usermod -aG kvm $USER)"
+    except OSError as trouble:
+        return f"{device} cannot be opened ({trouble.strerror}): load the module kvm_intel or kvm_amd"
+    return ""

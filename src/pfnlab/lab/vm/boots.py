@@ -1,0 +1,137 @@
+"""The guests of one machine: booted when needed, ended together; a kernel that never boots is given up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from pfnlab.errors import Defect, LostGuest
+from pfnlab.lab.images.driver_programs import DriverImage
+from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.vm.accel import Accel, Acceleration
+from pfnlab.lab.vm.channel import Hello
+
+#: After so many boots in a row that failed, the kernel is taken not to boot at all.
+MAX_FAILED_BOOTS = 4
+
+
+class GuestLike(Protocol):
+    """A booted kernel with the agent in it (:class:`pfnlab.lab.vm.qemu.Guest`)."""
+
+    #: What it said when it was up.
+    hello: Hello
+
+    def request(self, text: str, limit: float) -> str:
+        """The reply to *text*.
+
+        :raises LostGuest: none within *limit* seconds, or none at all any more
+        """
+
+    def close(self) -> None:
+        """End it; harmless when it has ended, and callable while another thread waits for a reply."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """
+    What a guest is to be.
+
+    :param bar_mib: the size of the BAR, in MiB
+    :param image: its initramfs; the agent's when None
+    :param cpus: how many CPUs
+    :param slot: the device under test is in a slot, and can be unplugged
+    :param accel: KVM or TCG
+    """
+
+    bar_mib: int
+    image: Path | None = None
+    cpus: int = 1
+    slot: bool = False
+    accel: Accel = Accel.TCG
+
+
+#: Boots a kernel as a guest of that shape; the offsets are what an earlier boot of it said.
+GuestFactory = Callable[[Kernel, Shape, str | None], GuestLike]
+
+
+class Stopped(Exception):
+    """The run was given up while this guest booted."""
+
+
+@dataclass
+class Boots:
+    """
+    What the guests of one machine have in common.
+
+    :param boot: boots one
+    :param driver: the image with the driver in it
+    :param vfio: the image with the modules of vfio-pci
+    :param acceleration: whether KVM works
+    """
+
+    boot: Callable[[Shape, str | None], GuestLike]
+    driver: DriverImage
+    vfio: DriverImage
+    acceleration: Acceleration = field(default_factory=Acceleration)
+    guests: set[GuestLike] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
+    offsets: str | None = None
+    failed_boots: int = 0
+    failure: str = ""
+
+    def start(self, shape: Shape) -> GuestLike:
+        """A new guest; a failed boot is tried once more, unless none has worked for long."""
+        for last in (False, True):
+            with self.lock:
+                if self.failed_boots >= MAX_FAILED_BOOTS:
+                    raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
+                offsets = self.offsets
+            try:
+                guest = self._boot(shape, offsets)
+            except LostGuest as reason:
+                with self.lock:
+                    self.failed_boots += 1
+                    self.failure = str(reason)
+                if last:
+                    raise
+                continue
+            with self.lock:
+                self.failed_boots = 0
+                if guest.hello.ptes == "ok":
+                    self.offsets = guest.hello.offsets
+                self.guests.add(guest)
+            if self.stop.is_set():
+                self.end(guest)
+                raise Stopped
+            return guest
+        raise Defect("a boot neither worked nor failed")
+
+    def _boot(self, shape: Shape, offsets: str | None) -> GuestLike:
+        # Until a guest has come up with KVM, that it can is only a hope.
+        shape = replace(shape, accel=self.acceleration.still(shape.accel))
+        try:
+            guest = self.boot(shape, offsets)
+        except LostGuest as reason:
+            if shape.accel is not Accel.KVM or not self.acceleration.falls_back(str(reason)):
+                raise
+            return self.boot(replace(shape, accel=Accel.TCG), offsets)
+        if shape.accel is Accel.KVM:
+            self.acceleration.works()
+        return guest
+
+    def end(self, guest: GuestLike) -> None:
+        """Close one guest."""
+        with self.lock:
+            self.guests.discard(guest)
+        guest.close()
+
+    def end_all(self) -> None:
+        """Close all guests, whoever is waiting for them."""
+        with self.lock:
+            guests, self.guests = list(self.guests), set()
+        for guest in guests:
+            guest.close()

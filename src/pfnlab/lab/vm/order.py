@@ -1,0 +1,175 @@
+"""The order of kernel calls inside an operation: what to probe in which kernel, and how to read it.
+
+``order_symbols.json`` says, for every event of the recorded orders, which functions it stands for in which
+series and where they have their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of
+them, ``byte`` a physical one, ``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct``
+of every series vm_start comes first and vm_mm at 16, in ``struct mmu_gather`` mm comes first.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+
+import msgspec
+
+from pfnlab.errors import Defect
+from pfnlab.programs.runs.core_order import core_order
+from pfnlab.programs.runs.events import EVENTS, event_text, without_own_tables
+from pfnlab.programs.runs.places import Places
+from pfnlab.trace import Event
+from pfnlab.units import PAGE_SHIFT, pages_of, phys_to_pfn
+
+#: What the guest says where its buffer overflowed.
+LOST = "lost"
+
+#: The end of a range that is the whole address space.
+_TLB_FLUSH_ALL = (1 << 64) - 1
+
+#: The event of the model for a word and the kind of its argument.
+_EVENT_NAMES = {said: name for name, said in EVENTS.items()}
+
+#: Functions without a place of their own that work for one address space.
+_OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
+
+
+class Symbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
+    """A kernel function that stands for an event.
+
+    :param symbol: its name
+    :param first: the first series it does so in, None: from the beginning
+    :param last: the last one
+    :param arguments: for each kind of argument where the function has it, as kprobe events say it
+    """
+
+    symbol: str
+    first: str | None = None
+    last: str | None = None
+    arguments: dict[str, str] = {}
+
+    def stands_in(self, release: str) -> bool:
+        """Whether it is the event in the kernel *release*."""
+        at = _version(release)
+        return (not self.first or _version(self.first) <= at) and (not self.last or at <= _version(self.last))
+
+
+@functools.cache
+def symbols() -> dict[str, list[Symbol]]:
+    """The functions of every event, by the event's name in the recorded orders."""
+    text = (resources.files("pfnlab.lab.vm") / "order_symbols.json").read_bytes()
+    return msgspec.json.decode(text, type=dict[str, list[Symbol]])
+
+
+def address_of(symbol: str, release: str) -> str | None:
+    """Where a function has the virtual address it works at in a kernel, as probes say it; None without."""
+    known = (one for stands in symbols().values() for one in stands if one.stands_in(release))
+    return next((one.arguments.get("address") for one in known if one.symbol == symbol), None)
+
+
+def trace_request(release: str) -> str:
+    """The request that makes a guest of kernel *release* ready to observe orders (``guest/PROTOCOL.md``)."""
+    wanted = [one for stands in symbols().values() for one in stands if one.stands_in(release)]
+    probes = (" ".join(["probe", one.symbol, *one.arguments.values()]) for one in wanted)
+    return "\n".join(["trace", *probes, ""])
+
+
+def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
+    """
+    The core order in *lines*, the ``e`` lines of one step, in the words of observations.
+
+    Left out is what the acting task does to its own memory, outside of the program's areas, and what the
+    kernel does to another address space of it: the one that exec builds, a copy that fork throws away.
+
+    :return: None when the guest lost events
+    :raises ValueError: a line makes no sense
+    :raises KeyError: a line names a function nobody asked for
+    """
+    lines = list(lines)
+    if LOST in lines:
+        return None
+    calls = [_read(line) for line in lines]
+    kept = [(call.event, call) for call in _of_the_program(calls, places)]
+    return without_own_tables(_text(word, call, places) for word, call in core_order(kept))
+
+
+@dataclass(frozen=True)
+class _Call:
+    # One recorded call: its arguments by kind.
+    event: str
+    arguments: dict[str, int]
+
+
+@functools.cache
+def _by_symbol() -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {one.symbol: (name, tuple(one.arguments)) for name, some in symbols().items() for one in some}
+
+
+def _read(line: str) -> _Call:
+    symbol, *values = line.split()
+    event, kinds = _by_symbol()[symbol]
+    numbers = [int(value, 16) for value in values]
+    return _Call(event, dict(zip(kinds, numbers, strict=True)))
+
+
+def _of_the_program(calls: list[_Call], places: Places) -> Iterator[_Call]:
+    living, dying = _spaces(calls, "dup"), _spaces(calls, "gather_full")
+    execs = any(call.event == "exec_begin" for call in calls)
+    for call in calls:
+        mm = call.arguments.get("mm")
+        if call.event == "flush":
+            # A whole one is of the parent in fork, of what dies in exit and exec.
+            own = dying if execs else living or dying or {mm}
+            if mm not in own if _is_whole(call) else not _meets_an_area(call, places):
+                continue
+        elif call.event in _OF_A_SPACE:
+            if execs and mm not in dying:
+                continue
+        elif "address" in call.arguments and not _in_an_area(call.arguments["address"], places):
+            continue
+        yield call
+
+
+def _spaces(calls: list[_Call], event: str) -> set[int | None]:
+    return {call.arguments.get("mm") for call in calls if call.event == event}
+
+
+def _is_whole(call: _Call) -> bool:
+    return call.arguments["end"] == _TLB_FLUSH_ALL
+
+
+def _in_an_area(address: int, places: Places) -> bool:
+    page = address >> PAGE_SHIFT
+    return places.area_span(page, page + 1) is not None
+
+
+def _meets_an_area(call: _Call, places: Places) -> bool:
+    start, end = call.arguments["start"] >> PAGE_SHIFT, pages_of(call.arguments["end"])
+    return any(start < at + pages and at < end for at, pages in places.areas.values())
+
+
+def _text(word: str, call: _Call, places: Places) -> str | None:
+    arguments = call.arguments
+    if word == "flush" and _is_whole(call):
+        event = Event("flush_all")
+    elif word == "flush":
+        pages = arguments["start"] >> PAGE_SHIFT, pages_of(arguments["end"])
+        event = Event(_EVENT_NAMES[word, "area range"], *pages)
+    elif (word, "none") in _EVENT_NAMES:
+        event = Event(_EVENT_NAMES[word, "none"])
+    elif "address" in arguments:
+        event = Event(_EVENT_NAMES[word, "area"], arguments["address"] >> PAGE_SHIFT)
+    else:
+        pfn = arguments["pfn"] if "pfn" in arguments else phys_to_pfn(arguments["byte"])
+        event = Event(_EVENT_NAMES[word, "device"], pfn)
+    return event_text(event, places)
+
+
+def _version(text: str) -> tuple[int, int]:
+    # Of a series or a release: 6.12, 6.12.107+deb13-cloud-amd64.
+    match = re.match(r"(\d+)\.(\d+)", text)
+    if match is None:
+        raise Defect(f"{text!r} is no kernel release")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,370 @@
+"""One running virtual machine: QEMU's command line, its life, and requests to the agent inside."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from pfnlab.errors import Defect, LostGuest, MissingTool
+from pfnlab.lab.images.cache import cache_root, forget, is_whole
+from pfnlab.lab.images.image import guest_image, holds
+from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
+from pfnlab.lab.vm.accel import Accel
+from pfnlab.lab.vm.channel import CHANNEL_SIZE, Channel, Hello, read_hello
+from pfnlab.lab.vm.qmp import tell_monitor
+from pfnlab.lab.vm.saved_state import SAVABLE, incoming, save_state, state_file
+from pfnlab.lab.vm.slot import Slot
+
+QEMU = "qemu-system-x86_64"
+
+#: Seconds until the agent must have said hello.
+BOOT_LIMIT = 60.0
+
+#: Kernel parameters of every guest: the same addresses in every boot, less to wait for, and no DAMON
+#: statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of page-table
+#: entries to sample them.
+PARAMETERS = (
+    "console=ttyS0 quiet panic=-1 damon_stat.enabled=0 "
+    "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
+)
+
+#: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction
+#: that uses it.
+CPU_OF_SEVERAL = "max,-cx16"
+
+#: With KVM: without what a kernel does differently where it knows that it is a guest, and without a register
+#: that not every host lets its guests have.
+CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
+
+# QEMU says it and lives on, with a guest that stands still.
+_KVM_GAVE_UP = "KVM internal error"
+
+_REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
+_END_LIMIT = 10.0
+_RESTORE_LIMIT = 20.0
+_CONSOLES_KEPT = 50
+_ROOM = 16 * CHANNEL_SIZE
+# Saving reads every page of the BAR, 0.1 s a GiB.
+_SAVABLE_BAR_MIB = 1024
+#: Where the device under test is on the bus, or its slot, and the channel's.
+_UNDER_TEST, _CHANNEL = 0x10, 0x11
+_serial = itertools.count()
+
+# Ends a QEMU whose owner is gone, however it went: the pipe it reads from closes with the owner.
+_GUARD = 'read -r _; case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
+
+
+class Guest:
+    """
+    One running virtual machine; a context manager.
+
+    :param vmlinuz: the kernel to boot, a bzImage
+    :param ram_mib: RAM in MiB; below 256 some kernels fail to boot
+    :param bar_mib: size of the device under test in MiB, a power of two; committed only where written
+    :param cpus: virtual CPUs
+    :param slot: the device under test is in a slot, and can be unplugged
+    :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
+    :param boot_limit: seconds until the agent must have said hello
+    :param image: the initramfs; the compiled agent when None
+    :param fresh: boot, even where the state of an equal machine was saved after its boot
+    :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.order.trace_request`), to observe orders with
+    :param shared_ram: keep its RAM in a file that others can read, `ram`
+    :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
+        no state is saved, for it would fit no other host
+    :param extra: more arguments for QEMU; such machines are always booted
+    :raises MissingTool: QEMU or a C compiler is not on this machine
+    :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
+    """
+
+    hello: Hello
+    #: The console's log; moved to ``<cache>/lost`` when the guest is lost (and there is room), deleted on a
+    #: clean close.
+    console: Path
+    #: The file that is its RAM, None where that is QEMU's alone.
+    ram: Path | None = None
+
+    def __init__(
+        self,
+        vmlinuz: Path,
+        *,
+        ram_mib: int = 256,
+        bar_mib: int = 64,
+        cpus: int = 1,
+        slot: bool = False,
+        offsets: str | None = None,
+        boot_limit: float = BOOT_LIMIT,
+        image: Path | None = None,
+        fresh: bool = False,
+        probes: str = "",
+        shared_ram: bool = False,
+        accel: Accel = Accel.TCG,
+        extra: Sequence[str] = (),
+    ) -> None:
+        qemu = shutil.which(QEMU)
+        if qemu is None:
+            raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
+        initrd = image or guest_image()
+        iommu = holds(initrd, VFIO_MODULE.format(0))
+        parameters = (
+            PARAMETERS + " intel_iommu=on" * iommu + (f" pfnlab.offsets={offsets}" if offsets else "")
+        )
+        shape = [
+            *(qemu, "-M", "q35", *_processor(accel, cpus), "-m", str(ram_mib)),
+            # vfio-pci wants an IOMMU, which has to come before other devices.
+            *(("-device", "intel-iommu") if iommu else ()),
+            *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
+            *(Slot.arguments(bar_mib, _UNDER_TEST) if slot else ()),
+            *(() if slot else _device("bar", f"memory-backend-ram,size={bar_mib}M", _UNDER_TEST)),
+            *SAVABLE,
+        ]
+        command = [
+            *(*shape, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters),
+            *extra,
+        ]
+        state = None
+        self._slot = Slot(bar_mib) if slot else None
+        self._shared_ram_mib = ram_mib * shared_ram
+        if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
+            options = [*shape, PARAMETERS, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
+            state = state_file([Path(qemu), vmlinuz, initrd], options)
+        self._lost: LostGuest | None = None
+        if state and state.exists() and self._restore(command, state, requests=int(bool(probes))):
+            return
+        self._launch(command)
+        try:
+            self.hello = read_hello(self._wait("boot", boot_limit))
+            if probes:
+                self.hello = read_hello(self.request(probes))
+            if state:
+                save_state(self._folder / "qmp", state, self._channel.stop_heart)
+        except BaseException:
+            self.close()
+            raise
+
+    # Start from a saved state; one that is damaged or does not come to life is thrown away. It is checked
+    # while QEMU reads it.
+    def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
+        self._launch([*command, *incoming(state)])
+        self._channel.resume(requests)
+        try:
+            if is_whole(state) and self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
+                self.hello = read_hello(self._wait("answer", _RESTORE_LIMIT))
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(state)
+                return True
+        except BaseException:
+            self.close()
+            raise
+        forget(state)
+        self.close()
+        return False
+
+    # Everything a machine leaves behind is in its folder.
+    def _launch(self, command: Sequence[str]) -> None:
+        room = self._shared_ram_mib << 20
+        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=_memory_folder(_ROOM + room)))
+        self.console = self._folder / "console"
+        self.ram = self._folder / "ram" if room else None
+        try:
+            self._channel = Channel(self._folder / "channel")
+            self._process, self._guard = _start(
+                [
+                    *command,
+                    *_device("channel", _backing(self._folder / "channel"), _CHANNEL),
+                    *("-serial", f"file:{self.console}"),
+                    *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
+                    *(_shared_ram(self.ram, room) if self.ram else ()),
+                ],
+                self._folder,
+            )
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        self._open = True
+
+    def _lives(self) -> bool:
+        return self._process.poll() is None and not self._stands()
+
+    def _stands(self) -> bool:
+        return any(_KVM_GAVE_UP in line for line in _lines(self._folder / "stderr"))
+
+    def request(self, text: str, limit: float = 30) -> str:
+        """
+        Send *text* to the agent and return its reply; both as in ``guest/PROTOCOL.md``.
+
+        :param limit: seconds to wait at most
+        :raises LostGuest: QEMU ended, the kernel panicked, or *limit* passed; the guest is then closed
+        """
+        if self._lost:
+            raise self._lost
+        if not self._open:
+            raise Defect("a request to a guest that was closed")
+        self._channel.send(text)
+        return self._wait("answer", limit)
+
+    def listen_for_gdb(self) -> Path:
+        """Let a :class:`~pfnlab.lab.steering.gdbstub.GdbStub` connect from now on, to the socket returned."""
+        socket = self._folder / "gdb"
+        if not socket.exists():
+            tell_monitor(self._folder / "qmp", f"gdbserver unix:{socket},server=on,wait=off")
+        return socket
+
+    def unplug(self) -> None:
+        """Unplug the device under test, which is in its slot.
+
+        :raises LostGuest: the guest did not let go of it in time
+        """
+        if self._slot is None:
+            raise Defect("the device of this guest is in no slot")
+        self._slot.unplug(self._folder / "qmp")
+
+    def plug(self) -> None:
+        """Plug a new device, whose memory is zero, into the empty slot.
+
+        :raises LostGuest: QEMU refused it
+        """
+        if self._slot is None:
+            raise Defect("the device of this guest is in no slot")
+        self._slot.plug(self._folder / "qmp")
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """End the machine and remove its files; does nothing the second time."""
+        if not self._open:
+            return
+        self._open = False
+        for process in (self._guard, self._process):
+            process.kill()
+            process.wait(_END_LIMIT)
+        if self._guard.stdin:
+            self._guard.stdin.close()
+        self._channel.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _wait(self, what: str, limit: float) -> str:
+        reply = self._channel.reply(limit, self._lives)
+        if reply is not None:
+            return reply
+        reason = f"it did not {what} within {limit:g} s" if self._lives() else self._last_words()
+        kept = self._keep_console()
+        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(kept) if kept else None)
+        self.close()
+        raise self._lost
+
+    # Why QEMU ended: the kernel's panic, else what QEMU itself said, else the console's last line.
+    def _last_words(self) -> str:
+        console = _lines(self.console)
+        panics = [line for line in console if "Kernel panic" in line or "pfnlab agent:" in line]
+        if panics:
+            return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
+        said = _lines(self._folder / "stderr")
+        if self._process.poll() is None:
+            return next((line for line in said if _KVM_GAVE_UP in line), "QEMU stopped it")
+        said = said[-1:] or console[-1:] or ["it said nothing"]
+        return f"QEMU ended with status {self._process.returncode} ({said[0]})"
+
+    # Where the console is now; nowhere, when there is no room for it.
+    def _keep_console(self) -> Path | None:
+        lost = cache_root() / "lost"
+        kept = lost / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
+        try:
+            lost.mkdir(parents=True, exist_ok=True)
+            kept.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
+        except OSError:
+            with contextlib.suppress(OSError):
+                kept.unlink(missing_ok=True)
+            return None
+        self.console = kept
+        for old in sorted(lost.glob("*.console"))[:-_CONSOLES_KEPT]:
+            old.unlink(missing_ok=True)
+        return kept
+
+
+def _processor(accel: Accel, cpus: int) -> list[str]:
+    if accel is Accel.KVM:
+        return ["-cpu", CPU_OF_HOST, "-smp", str(cpus), "-accel", "kvm"]
+    several = cpus > 1
+    return [
+        *("-cpu", CPU_OF_SEVERAL if several else "max", "-smp", str(cpus)),
+        *("-accel", "tcg,thread=multi" if several else "tcg"),
+    ]
+
+
+# A device at *slot* that shows memory as its BAR2. Memory that is not shared costs nothing until written,
+# also where a state is saved or read.
+def _device(name: str, backend: str, slot: int) -> list[str]:
+    kind, _, rest = backend.partition(",")
+    device = f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"
+    return ["-object", f"{kind},id={name},{rest}", "-device", device]
+
+
+def _backing(path: Path) -> str:
+    return f"memory-backend-file,mem-path={path},size={CHANNEL_SIZE},share=on"
+
+
+def _shared_ram(path: Path, size: int) -> tuple[str, ...]:
+    backend = f"memory-backend-file,id=ram,mem-path={path},size={size},share=on"
+    return ("-object", backend, "-M", "q35,memory-backend=ram")
+
+
+# Shared memory where there is enough: containers often have little, and running out ends processes.
+def _memory_folder(room: int = _ROOM) -> str | None:
+    try:
+        shared = os.statvfs("/dev/shm")
+    except OSError:
+        return None
+    roomy = shared.f_bavail * shared.f_frsize >= room
+    return "/dev/shm" if roomy and os.access("/dev/shm", os.W_OK) else None
+
+
+def _start(command: Sequence[str], folder: Path) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+    # Sessions of their own: a terminal's interrupt is for the owner, who then closes.
+    with (folder / "stderr").open("wb") as stderr:
+        qemu = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    try:
+        guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "sh", str(qemu.pid), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except BaseException:
+        qemu.kill()
+        qemu.wait()
+        raise
+    return qemu, guard
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return []
+    return [line.rstrip() for line in text.splitlines() if line.strip()]

@@ -1,0 +1,85 @@
+"""Saved machines: a guest is booted once, later guests go on from its state in a tenth of the time.
+
+A state fits one kernel file, one image, one QEMU and one command line; its name is a hash over them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pfnlab.lab.images.cache import cache_root, forget, keep
+from pfnlab.lab.vm.qmp import Qmp, Refused
+
+#: QEMU's arguments for a machine that may be saved: the state does not say that the machine stood still.
+SAVABLE = ("-global", "migration.store-global-state=off")
+
+_SAVE_LIMIT = 20.0
+
+#: How many are kept, at some 85 MiB each. One run of all tests uses about forty; with fewer each would have
+#: been forgotten when the next run comes to it.
+_KEPT = 48
+
+
+def state_file(files: Sequence[Path], arguments: Sequence[str]) -> Path:
+    """Where the state of a machine made from *files* (QEMU, kernel, image) and *arguments* is kept."""
+    stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    key = hashlib.sha256(repr((stamps, list(arguments))).encode()).hexdigest()
+    return cache_root() / "states" / f"{key[:16]}.state"
+
+
+def incoming(state: Path) -> list[str]:
+    """QEMU's arguments to start from *state*."""
+    return ["-incoming", f"exec:cat {shlex.quote(str(state))}"]
+
+
+def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> bool:
+    """
+    Save the machine that listens on the socket *qmp* to *state* and let it go on.
+
+    :param while_stopped: called when the machine stands still, before its memory is read
+    :return: whether there is a state now; a machine that cannot be saved is only slower next time
+    """
+    state.parent.mkdir(parents=True, exist_ok=True)
+    part = state.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        with Qmp(qmp) as ask:
+            ask("stop")
+            while_stopped()
+            try:
+                done = _migrate(ask, part)
+            finally:
+                ask("cont")
+        if done:
+            keep(part, state)
+            _forget_oldest(state.parent)
+        return done
+    except (OSError, Refused):
+        return False
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _migrate(ask: Qmp, to: Path) -> bool:
+    ask("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+    ask("migrate", uri=f"exec:cat > {shlex.quote(str(to))}")
+    deadline = time.monotonic() + _SAVE_LIMIT
+    while time.monotonic() < deadline:
+        status = ask("query-migrate").get("status")
+        if status in ("completed", "failed", "cancelled"):
+            return bool(status == "completed")
+        time.sleep(0.01)
+    ask("migrate_cancel")
+    return False
+
+
+# States are large (a third of the guest's RAM): the least recently used go.
+def _forget_oldest(folder: Path) -> None:
+    states = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_mtime)
+    for old in states[:-_KEPT]:
+        forget(old)

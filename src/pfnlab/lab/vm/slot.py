@@ -1,0 +1,67 @@
+"""The slot of a device under test that can be unplugged: a PCI Express root port, and what is behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pfnlab.errors import LostGuest
+from pfnlab.lab.vm.qmp import Qmp, Refused
+
+#: How long a guest may take to let go of a device, in seconds.
+UNPLUG_LIMIT = 30.0
+
+#: Not a word the port itself has a property of.
+_BUS = "behind"
+
+
+class Slot:
+    """
+    A slot with a device in it.
+
+    :param bar_mib: the size of its BAR, and of that of every one that is plugged in, in MiB
+    """
+
+    def __init__(self, bar_mib: int) -> None:
+        self._bar_mib = bar_mib
+        self._device = 0
+
+    @classmethod
+    def arguments(cls, bar_mib: int, address: int) -> list[str]:
+        """QEMU's for the slot at *address* of the bus, and for the first device."""
+        first = cls(bar_mib)._name()
+        return [
+            *("-object", f"memory-backend-ram,id=bar-{first},size={bar_mib}M"),
+            *("-device", f"pcie-root-port,id={_BUS},chassis=1,slot=1,addr={address:#x}"),
+            *("-device", f"ivshmem-plain,id={first},memdev=bar-{first},bus={_BUS},master=on"),
+        ]
+
+    def unplug(self, qmp: Path) -> None:
+        """Take the device out; *qmp* is the socket of QEMU's monitor.
+
+        :raises LostGuest: the guest did not let go of it within :data:`UNPLUG_LIMIT`
+        """
+        try:
+            with Qmp(qmp) as ask:
+                ask("device_del", id=self._name())
+                ask.wait_for("DEVICE_DELETED", self._name(), UNPLUG_LIMIT)
+        except (OSError, ValueError, Refused) as trouble:
+            raise LostGuest(f"the device could not be unplugged: {trouble}") from trouble
+
+    def plug(self, qmp: Path) -> None:
+        """Put a new device in, with memory of its own.
+
+        :raises LostGuest: QEMU refused
+        """
+        self._device += 1
+        name = self._name()
+        memory = {"qom-type": "memory-backend-ram", "id": f"bar-{name}"}
+        try:
+            with Qmp(qmp) as ask:
+                ask("object-add", **memory, size=self._bar_mib << 20)
+                device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
+                ask("device_add", id=name, master=True, **device)
+        except (OSError, ValueError, Refused) as trouble:
+            raise LostGuest(f"no device could be plugged in: {trouble}") from trouble
+
+    def _name(self) -> str:
+        return f"device-{self._device}"

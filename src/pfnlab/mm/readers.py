@@ -1,0 +1,280 @@
+"""Who else looks at a mapping: walkers of page tables and foreign readers (S7)."""
+
+from __future__ import annotations
+
+import errno
+from typing import NamedTuple
+
+from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.hw.entry import pte_dirty, pte_present, pte_write
+from pfnlab.hw.pgtable import Run
+from pfnlab.hw.tlb import Tlb
+from pfnlab.mm.fault import ZERO_PFN, Signal, access
+from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_SOFTDIRTY
+from pfnlab.mm.gup import get_user_page, get_user_page_fast
+from pfnlab.mm.ioremap import ioremap, iounmap, warn_about_ram
+from pfnlab.mm.shmem import ShmemFile, check_no_shmem
+from pfnlab.mm.space import MmStruct
+from pfnlab.mm.vma import Vma
+from pfnlab.mm.walk_policy import WalkerPolicy
+from pfnlab.units import PAGE_SIZE, PfnRange
+
+
+def process_vm_readv(mm: MmStruct, vpn: int) -> None:
+    """Read a few bytes through get_user_pages.
+
+    :raises ModelledErrno: EFAULT
+    """
+    get_user_page(mm, vpn, pin=True)
+
+
+def process_vm_writev(mm: MmStruct, vpn: int, value: int) -> None:
+    """Write a word through get_user_pages.
+
+    :raises ModelledErrno: EFAULT
+    """
+    _store(mm, get_user_page(mm, vpn, write=True, pin=True), value)
+
+
+def mem_access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
+    """Read or write a word through /proc/self/mem: as a debugger would, else as the file does (S7.6.2).
+
+    :raises ModelledErrno: EIO
+    """
+    try:
+        entry = get_user_page(mm, vpn, write=store is not None, force=mm.kernel.profile.mem_forces)
+    except ModelledErrno:
+        return _access_phys(mm, vpn, store)
+    return _word(mm, entry) if store is None else _store(mm, entry, store)
+
+
+def _access_phys(mm: MmStruct, vpn: int, store: int | None) -> int:
+    """generic_access_phys: the frame is mapped for the kernel, for as long as it takes (S7.6.3).
+
+    :raises ModelledErrno: EIO, whatever went wrong
+    """
+    kernel, entry = mm.kernel, mm.tables.entry(vpn)
+    with mm.mmap_lock.read():
+        vma = mm.vma_lookup(vpn)
+        reachable = vma is not None and vma.file is not None and vma.file.has_access
+        if not reachable or entry is None or (store is not None and not pte_write(entry.bits)):
+            raise ModelledErrno(errno.EIO)
+        frame = PfnRange(entry.pfn, entry.pfn + 1)
+        if entry.page is not None:
+            if not kernel.profile.access_phys_spares_ram:
+                warn_about_ram(kernel)
+            raise ModelledErrno(errno.EIO)
+        try:
+            ioremap(kernel, frame, kernel.platform.pat.pgprot2cachemode(entry.bits))
+        except ModelledErrno:
+            raise ModelledErrno(errno.EIO) from None
+        word = _word(mm, entry) if store is None else _store(mm, entry, store)
+        iounmap(kernel, frame)
+        return word
+
+
+def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
+    """Write a word of the page into a pipe: copy_from_user, which faults as a load does.
+
+    :raises ModelledErrno: EFAULT
+    """
+    try:
+        return access(mm, tlb, vpn, user=False)
+    except Signal:
+        raise ModelledErrno(errno.EFAULT) from None
+
+
+def vmsplice(mm: MmStruct, vpn: int) -> int:
+    """Put the page itself into a pipe (S7.2); what it holds.
+
+    :raises ModelledErrno: EFAULT
+    """
+    return _word(mm, get_user_page_fast(mm, vpn))
+
+
+def futex_wake(mm: MmStruct, vpn: int) -> int:
+    """Wake who waits at a shared futex in the page: nobody.
+
+    The key is made of the page, which must be writable; where it is not, a second try only reads it.
+
+    :raises ModelledErrno: EFAULT
+    """
+    try:
+        get_user_page_fast(mm, vpn, write=True)
+    except ModelledErrno:
+        # An anonymous page nobody may write, or the zero page: nothing could ever change there.
+        get_user_page_fast(mm, vpn)
+        raise
+    return 0
+
+
+def move_pages(mm: MmStruct, start: int, end: int) -> list[str]:
+    """move_pages(2) with nodes = NULL: where each page is, ``node0`` or an errno (S7.5)."""
+    with mm.mmap_lock.read():
+        return [_status(mm, vpn) for vpn in range(start, end)]
+
+
+def _status(mm: MmStruct, vpn: int) -> str:
+    walker = mm.kernel.walkers.folio_walk_start
+    vma, entry = mm.vma_lookup(vpn), mm.tables.entry(vpn)
+    if vma is None:
+        return "EFAULT"
+    if not walker.walk_page_test(vma):
+        return "ENOENT"
+    if mm.kernel.profile.move_pages_walks_folios:
+        if entry is not None and entry.page is None and entry.pfn == ZERO_PFN:
+            return "EFAULT"
+        return "node0" if entry is not None and walker.vm_normal_page(vma, entry) else "ENOENT"
+    if entry is None:
+        return "ENOENT" if vma.file is not None and vma.file.has_fault else "EFAULT"
+    if not pte_present(entry.bits):
+        return "ENOENT"
+    return "node0" if walker.vm_normal_page(vma, entry) else "EFAULT"
+
+
+class Pagemap(NamedTuple):
+    """What /proc/PID/pagemap says of one page."""
+
+    present: bool = False
+    exclusive: bool = False
+    file: bool = False
+    softdirty: bool = False
+
+
+def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
+    """Pages ``[start, end)`` in /proc/self/pagemap: to kernels PFN mappings are holes (S7.5)."""
+    with mm.mmap_lock.read():
+        return [_pagemap(mm, vpn) for vpn in range(start, end)]
+
+
+def _pagemap(mm: MmStruct, vpn: int) -> Pagemap:
+    vma, entry = mm.vma_lookup(vpn), mm.tables.entry(vpn)
+    if vma is None:
+        return Pagemap()
+    softdirty = bool(vma.flags & VM_SOFTDIRTY)
+    walker = mm.kernel.walkers.walk_page_range
+    if entry is None or not walker.walk_page_test(vma):
+        return Pagemap(softdirty=softdirty)
+    if entry.page is None or not walker.vm_normal_page(vma, entry):
+        return Pagemap(present=True, softdirty=softdirty)
+    return Pagemap(True, entry.page.mapcount == 1, not entry.page.anonymous, softdirty)
+
+
+class NumaCounts(NamedTuple):
+    """The counts of one VMA in /proc/PID/numa_maps.
+
+    :param start: the VMA's first page
+    """
+
+    start: int
+    anonymous: int
+    dirty: int
+    mapmax: int
+
+
+def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
+    """The VMAs that begin in ``[start, end)`` and have pages /proc/self/numa_maps counts (S7.5)."""
+    check_no_shmem(mm, start, end)
+    with mm.mmap_lock.read():
+        counts = [_numa_counts(vma) for vma in mm.vmas_in(start, end) if vma.start >= start]
+    return [one for one in counts if one.anonymous]
+
+
+def _numa_counts(vma: Vma) -> NumaCounts:
+    counted = normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma)
+    pages = sum(run.end - run.start for run in counted)
+    dirty = sum(pte_dirty(run.bits) or (run.page is not None and run.page.dirty) for run in counted)
+    return NumaCounts(vma.start, pages, dirty, max((map_count(run) for run in counted), default=0))
+
+
+def normal_runs(vma: Vma, walker: WalkerPolicy) -> list[Run]:
+    """The entries of *vma* that *walker* takes for ordinary pages."""
+    if not walker.walk_page_test(vma):
+        return []
+    return [run for run in vma.mm.tables.runs(vma.start, vma.end) if walker.vm_normal_page(vma, run)]
+
+
+def map_count(run: Run) -> int:
+    """How many entries map the page; a frame without one, which no walker should take, counts as its own."""
+    return run.page.mapcount if run.page is not None else 1
+
+
+def read_smaps(mm: MmStruct) -> None:
+    """Somebody reads /proc/PID/smaps: his walk has no use for leaves of 1 GiB and splits them (S7.5).
+
+    Nothing is put in their place, so the next access faults. Leaves of 2 MiB he only reads.
+    """
+    walker = mm.kernel.walkers.walk_page_vma
+    for vma in mm:
+        for run in mm.tables.runs(vma.start, vma.end):
+            if run.level == 3 and walker.walk_page_test(vma):
+                mm.tables.clear(run.start, run.end)
+                mm.flush_tlb(run.start, run.end)
+
+
+def mincore(mm: MmStruct, start: int, end: int) -> str:
+    """mincore(2): a digit a page (S7.5).
+
+    :raises ModelledErrno: ENOMEM at a hole; what lies before it was delivered
+    """
+    digits, walker = [], mm.kernel.walkers.walk_page_range
+    with mm.mmap_lock.read():
+        for vpn in range(start, end):
+            vma = mm.vma_lookup(vpn)
+            if vma is None:
+                raise ModelledErrno(errno.ENOMEM)
+            entry = mm.tables.entry(vpn)
+            looks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
+            there = (entry is not None and looks) or _in_memory(vma, vpn)
+            digits.append("1" if there else "0")
+    return "".join(digits)
+
+
+def _in_memory(vma: Vma, vpn: int) -> bool:
+    """Whether the file has the page, mapped here or not."""
+    return isinstance(vma.file, ShmemFile) and vma.pgoff + vpn - vma.start in vma.file.pages
+
+
+def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
+    """Register the pages with a userfaultfd for missing pages, then close it again.
+
+    :raises ModelledErrno: EINVAL where something is mapped that is no ordinary memory, or nothing is
+    :raises Undecided: all is ordinary memory, whose VMAs split and merge meanwhile
+    """
+    with mm.mmap_lock.write():
+        vmas = mm.vmas_in(start, end)
+        if not vmas or any(vma.flags & (VM_IO | VM_PFNMAP) for vma in vmas):
+            raise ModelledErrno(errno.EINVAL)
+    raise Undecided("the model has no rule for a userfaultfd on ordinary memory")
+
+
+class Status(NamedTuple):
+    """What /proc/PID/status counts of locked and pinned memory, in kB.
+
+    :param locked: None where mlockall has locked the program's own memory too
+    """
+
+    locked: int | None
+    pinned: int
+
+
+def status(mm: MmStruct) -> Status:
+    """VmLck and VmPin; nothing here pins."""
+    if mm.def_flags & VM_LOCKED:
+        return Status(None, 0)
+    locked = sum(vma.nr for vma in mm if vma.flags & VM_LOCKED)
+    return Status(locked * PAGE_SIZE // 1024, 0)
+
+
+def _word(mm: MmStruct, entry: Run) -> int:
+    """The first word of the page an entry maps."""
+    return entry.page.value if entry.page is not None else mm.kernel.memory.get(entry.pfn, 0)
+
+
+def _store(mm: MmStruct, entry: Run, value: int) -> int:
+    """Set it."""
+    if entry.page is not None:
+        entry.page.value = value
+    else:
+        mm.kernel.memory[entry.pfn] = value
+    return value

@@ -1,0 +1,355 @@
+"""What an operation may say of ranges, devices, modes and destinations, with the names of the lines above."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from pfnlab.programs.lang.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    SECTION_PAGES,
+    SHARED_ONLY,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.names import Names, Wrong, article, forwards
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    LOWMEM_VIAS,
+    MAIN_TASK,
+    PCI_VIAS,
+    Call,
+    Device,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Read,
+    ReadMemtypeList,
+    Release,
+    RemapFilePages,
+    Thread,
+    Write,
+)
+from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import (
+    RANGE_WALKERS,
+    STORING_WALKERS,
+    Mincore,
+    ProcessVmReadv,
+    Status,
+    Walk,
+)
+from pfnlab.programs.lang.words import (
+    ANON,
+    MAX_PAGES,
+    MAX_TASKS,
+    MAX_VALUE,
+    PROTS,
+    did_you_mean,
+    page_count,
+    quoted,
+)
+
+#: Operations on pages of a device or the driver's own.
+OnMemory = (
+    Ioremap | Memremap | IoMappingCreateWc | ArchIoReserveMemtypeWc | ArchIoFreeMemtypeWc | ArchPhysWcAdd
+)
+
+
+class CallChecks(Names):
+    """Judges single operations; :class:`~pfnlab.programs.lang.names.Names` has what they do to names."""
+
+    def call(self, call: Call) -> None:
+        """Refuse an operation that cannot be; let it take effect on areas."""
+        self._JUDGES[type(call)](self, call)
+
+    def _mmap(self, call: Mmap) -> None:
+        source = call.source
+        if source.name == ANON:
+            if source.start != 0:
+                right = Span(ANON, 0, max(source.pages, 1))
+                raise Wrong(f"anonymous memory has no pages to choose from: write {right}", "source")
+            if call.via != ANON:
+                raise Wrong("anonymous memory takes no via: leave the word out", "via")
+        else:
+            self._device_via(source, call.via)
+            self._driver(call)
+        forwards(source, "source")
+        if source.pages > MAX_PAGES:
+            raise Wrong("one mapping is at most 4 TiB: map fewer pages", "source")
+        _prot(call.prot)
+        if call.over is not None:
+            if call.name is not None:
+                raise Wrong(
+                    f"a mapping over other pages takes no name: leave out `{call.name} =` or `over`", "name"
+                )
+            self.over(call.over, source.pages)
+        elif call.name is None:
+            raise Wrong(
+                "a mapping needs a name or `over`: write `a = mmap ...` or `mmap ... over a[0:4]`", "verb"
+            )
+        else:
+            self.bind(call.name, source.pages)
+
+    def _driver(self, call: Mmap) -> None:
+        """How the driver maps belongs to its own via, and a part lies inside the mapping."""
+        if (call.driver is None) == (call.via == "driver"):
+            raise Wrong("`driver` says how it maps, others do not: write `driver remap wc`", "via")
+        if call.driver is None:
+            return
+        if (call.driver.part is None) == (call.driver.how == "part"):
+            raise Wrong("`part` and only it names pages: write part[2:4]", "driver")
+        if call.driver.part is not None:
+            part = Span("part", *call.driver.part)
+            forwards(part, "driver")
+            if part.end > call.source.pages:
+                raise Wrong(f"the mapping is {page_count(call.source.pages)}: write a smaller part", "driver")
+        if not call.shared and call.driver.how in SHARED_ONLY:
+            raise Wrong("a private mapping filled on fault stops the kernel: write `shared`", "sharing")
+
+    def _pci(self, name: str) -> Device:
+        device = self.devices.get(name)
+        if device is None or device.kind != "pci":
+            near = did_you_mean(name, [one for one, what in self.devices.items() if what.kind == "pci"])
+            raise Wrong(f"there is no pci device {quoted(name)}{near}", "source")
+        return device
+
+    def _vfio(self, call: MemoryDisable | MemoryEnable | VfioClose) -> None:
+        """What is done to a device as a whole is done to the one BAR of a guest."""
+        self._alone(self._pci(call.device).name, "vfio takes")
+
+    def _slot(self, call: SlotCall) -> None:
+        """A slot is that of the one BAR of a guest; it is full or empty."""
+        device = self._pci(call.device).name
+        self._alone(device, "a slot holds")
+        if isinstance(call, Plug):
+            if device not in self.unplugged:
+                raise Wrong(f"{device} is in its slot: write `unplug {device}` above", "source")
+            self.unplugged.remove(device)
+        elif device in self.unplugged:
+            raise Wrong(f"{device} is out of its slot: write `plug {device}` above", "source")
+        elif isinstance(call, Unplug):
+            self.unplugged.add(device)
+
+    def _alone(self, device: str, taken: str) -> None:
+        others = [name for name, one in self.devices.items() if one.kind == "pci" and name != device]
+        if others:
+            raise Wrong(
+                f"{taken} {device} as a whole, which {others[0]} would be part of: declare one pci device",
+                "source",
+            )
+
+    def _on_memory(self, call: OnMemory) -> None:
+        if call.span.name != DRIVER_RAM:
+            self._on_device(call)
+            return
+        self._own_pages(call)
+
+    def _own_pages(self, call: OnMemory | SetMemory) -> None:
+        if call.span.name != DRIVER_RAM:
+            right = f"{DRIVER_RAM}[0:{max(1, min(call.span.pages, DRIVER_RAM_PAGES))}]"
+            raise Wrong(f"the driver sets the mode of its own pages only: write {right}", "source")
+        forwards(call.span, "source")
+        if call.span.end > DRIVER_RAM_PAGES:
+            wrong = f"the driver has {DRIVER_RAM_PAGES} pages of its own"
+            raise Wrong(f"{wrong}: write {DRIVER_RAM}[0:{DRIVER_RAM_PAGES}] at most", "source")
+
+    def _sections(self, call: MemremapPages) -> None:
+        self._on_device(call)
+        if call.span.start % SECTION_PAGES or call.span.end % SECTION_PAGES:
+            name, whole = call.span.name, SECTION_PAGES
+            wrong = f"memremap_pages takes whole sections of {whole} pages"
+            raise Wrong(f"{wrong}: write {name}[0:{whole}]", "source")
+
+    def _on_device(self, call: UnmapMappingRange | RequestMemRegion | MemremapPages | OnMemory) -> None:
+        device = self._pci(call.span.name)
+        forwards(call.span, "source")
+        if call.span.end > device.pages:
+            pages = device.pages
+            most = f"{device.name}[0:{pages}]"
+            raise Wrong(f"{device.name} is {page_count(pages)}: write {most} at most", "source")
+
+    def _device_via(self, source: Span, via: str) -> None:
+        device = self.devices.get(source.name)
+        if device is None:
+            if source.name in self.extents:
+                raise Wrong(f"{source.name} is an area: mmap takes pages of a device or anon", "source")
+            near = did_you_mean(source.name, (*self.devices, ANON))
+            raise Wrong(f"there is no device {quoted(source.name)}{near}", "source")
+        vias = PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS
+        if via not in vias:
+            raise Wrong(
+                f"{device.name} is {article(device.kind)} device and cannot be mapped by `{via}`"
+                f": write one of {', '.join(vias)}",
+                "via",
+            )
+        if via == "vfio":
+            self._alone(device.name, "vfio takes")
+
+    def _mremap(self, call: Mremap) -> None:
+        self.pages(call.span, "span", empty=True)
+        if call.pages < 0:
+            raise Wrong("a size is not negative: write `1 page` or more", "pages")
+        if call.pages > MAX_PAGES:
+            raise Wrong("one mapping is at most 4 TiB: write `4 TiB` or less", "pages")
+        if call.name is None and call.over is None:
+            if call.fixed:
+                raise Wrong(
+                    "`fixed` needs a destination: write `b = mremap ... fixed` or `... fixed over b[0:4]`",
+                    "fixed",
+                )
+            return
+        if not call.fixed:
+            raise Wrong("a destination needs the word `fixed`: write it after the page count", "verb")
+        if call.pages == 0:
+            raise Wrong("nothing can be moved as 0 pages: write `1 page` or more", "pages")
+        if call.over is not None:
+            if call.name is not None:
+                raise Wrong(f"two destinations: leave out `{call.name} =` or `over`", "name")
+            self.over(call.over, call.pages)
+        elif call.name is not None:
+            self.bind(call.name, call.pages)
+
+    def _range(
+        self, call: Munmap | Mlock | Munlock | Msync | Mseal | Mincore | ZapVmaPtes | RemapPfnRange
+    ) -> None:
+        self.pages(call.span, "span")
+
+    def _mprotect(self, call: Mprotect) -> None:
+        self.pages(call.span, "span")
+        _prot(call.prot)
+
+    def _madvise(self, call: Madvise) -> None:
+        self.pages(call.span, "span")
+        if call.advice not in ADVICE:
+            raise Wrong(f"unknown advice {quoted(call.advice)}{did_you_mean(call.advice, ADVICE)}", "advice")
+
+    def _access(self, call: Read | Write | ProcessVmReadv | Walk) -> None:
+        self.pages(call.span, "span")
+        verb = {Read: "read", Write: "write"}.get(type(call), "process_vm_readv")
+        verb = call.walker if isinstance(call, Walk) else verb
+        if call.span.pages != 1:
+            raise Wrong(f"{verb} takes one page: write {call.span.name}[{call.span.start}]", "span")
+        value = call.value if isinstance(call, Write | Walk) else None
+        if value is not None and not 0 <= value <= MAX_VALUE:
+            raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
+
+    def _walk(self, call: Walk) -> None:
+        if (call.value is None) == (call.walker in STORING_WALKERS):
+            right = f"`{call.walker} {call.span}{' 7' * (call.value is None)}`"
+            raise Wrong(f"{', '.join(STORING_WALKERS)} store a value, others none: write {right}", "value")
+        if call.walker in RANGE_WALKERS:
+            self.pages(call.span, "span")
+        else:
+            self._access(call)
+
+    def _remap_file_pages(self, call: RemapFilePages) -> None:
+        self.pages(call.span, "span")
+        self._device_via(call.source, call.via)
+        if call.source.pages != call.span.pages:
+            right = Span(call.source.name, call.source.start, call.source.start + call.span.pages)
+            raise Wrong(f"{call.span} is {page_count(call.span.pages)}: write {right}", "source")
+
+    def _birth(self, call: Fork | Thread) -> None:
+        if call.child in self.tasks and call.child != MAIN_TASK:
+            raise Wrong(f"there is a task `{call.child}` already: choose another name", "name")
+        self.new_name(call.child, "task", "name")
+        if len(self.tasks) == MAX_TASKS:
+            raise Wrong(f"a program has at most {MAX_TASKS} tasks", "name")
+
+    def _plain(self, call: object) -> None:
+        """An operation without operands can always be."""
+
+    _JUDGES: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        Mmap: _mmap,
+        Munmap: _range,
+        Mremap: _mremap,
+        Mlock: _range,
+        Munlock: _range,
+        Mlockall: _plain,
+        Msync: _range,
+        Mseal: _range,
+        Mprotect: _mprotect,
+        Madvise: _madvise,
+        Read: _access,
+        Write: _access,
+        Fork: _birth,
+        Thread: _birth,
+        Exec: _plain,
+        Exit: _plain,
+        Kill: _plain,
+        Look: _plain,
+        Mincore: _range,
+        Walk: _walk,
+        RemapFilePages: _remap_file_pages,
+        Status: _plain,
+        ProcessVmReadv: _access,
+        ZapVmaPtes: _range,
+        RemapPfnRange: _range,
+        UnmapMappingRange: _on_device,
+        RequestMemRegion: _on_device,
+        ReleaseMemRegion: _plain,
+        Ioremap: _on_memory,
+        Iounmap: _plain,
+        Memremap: _on_memory,
+        Memunmap: _plain,
+        IoMappingCreateWc: _on_memory,
+        IoMappingFree: _plain,
+        ArchIoReserveMemtypeWc: _on_memory,
+        ArchIoFreeMemtypeWc: _on_memory,
+        ArchPhysWcAdd: _on_memory,
+        SetMemory: _own_pages,
+        MemremapPages: _sections,
+        MemunmapPages: _plain,
+        MemoryDisable: _vfio,
+        MemoryEnable: _vfio,
+        VfioClose: _vfio,
+        Remove: _slot,
+        Rescan: _slot,
+        Unplug: _slot,
+        Plug: _slot,
+        ReadMemtypeList: _plain,
+        Release: _plain,
+    }
+
+
+def _prot(prot: str) -> None:
+    """Refuse anything but ``none`` or letters of ``rwx`` in that order."""
+    if prot in PROTS:
+        return
+    if prot and not prot.strip("rwx"):
+        right = "".join(letter for letter in "rwx" if letter in prot)
+        raise Wrong(f"write protection letters once and in the order rwx: `{right}`", "prot")
+    raise Wrong(f"{quoted(prot)} is no protection: write `none` or letters of `rwx`", "prot")

@@ -1,0 +1,335 @@
+"""Reading the call of an operation line: what follows the task and ``name =``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfnlab.programs.lang.checks import Scope
+from pfnlab.programs.lang.driver_calls import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    DriverMap,
+    DriverMode,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.lines import Line
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Read,
+    ReadMemtypeList,
+    Release,
+    RemapFilePages,
+    Thread,
+    Via,
+    Write,
+)
+from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import STORING_WALKERS, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.words import (
+    ANON,
+    BIRTHS,
+    DEVICE_VERBS,
+    DRIVER_HOW,
+    DRIVER_MODES,
+    FIRST_LINE,
+    FORK_WORDS,
+    HEADERS,
+    IOREMAP_MODES,
+    KEYWORDS,
+    MEMORY_VERBS,
+    MEMREMAP_MODES,
+    MMAP_WORDS,
+    MREMAP_WORDS,
+    PREFIXES,
+    SET_MEMORY,
+    SHARING,
+    VERBS,
+    VIAS,
+    WALKERS,
+    did_you_mean,
+    quoted,
+)
+
+_RANGES: dict[str, Callable[[Span], Call]] = {
+    "munmap": Munmap,
+    "mlock": Mlock,
+    "munlock": Munlock,
+    "msync": Msync,
+    "mseal": Mseal,
+    "read": Read,
+    "mincore": Mincore,
+    "process_vm_readv": ProcessVmReadv,
+    "zap_vma_ptes": ZapVmaPtes,
+}
+_NAMED: dict[str, Callable[[str], Call]] = {
+    "memory_disable": MemoryDisable,
+    "memory_enable": MemoryEnable,
+    "vfio_close": VfioClose,
+    "remove": Remove,
+    "rescan": Rescan,
+    "unplug": Unplug,
+    "plug": Plug,
+}
+_MEMORY: dict[str, Callable[[Span], Call]] = {
+    "io_mapping_create_wc": IoMappingCreateWc,
+    "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
+    "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
+    "arch_phys_wc_add": ArchPhysWcAdd,
+}
+_PLAIN: dict[str, Call] = {
+    "mlockall": Mlockall(),
+    "exec": Exec(),
+    "exit": Exit(),
+    "kill": Kill(),
+    "look": Look(),
+    "release_mem_region": ReleaseMemRegion(),
+    "iounmap": Iounmap(),
+    "memunmap": Memunmap(),
+    "io_mapping_free": IoMappingFree(),
+    "memunmap_pages": MemunmapPages(),
+    "memtype_list": ReadMemtypeList(),
+    "release": Release(),
+    "status": Status(),
+}
+
+
+class Calls:
+    """Reads calls, with the names of the lines above in mind.
+
+    :ivar scope: what names mean here
+    :ivar at: the columns of the fields of the current line, for the checks to point at
+    """
+
+    def __init__(self) -> None:
+        self.scope = Scope()
+        self.at: dict[str, int] = {}
+
+    def call(self, line: Line, name: str | None) -> Call:
+        """Read the call of a line; *name* is what stands before ``=``."""
+        verb = line.word("operation", "one as `munmap a[4:8]`")
+        if verb == "mmap":
+            return self._mmap(line, name)
+        if verb == "mremap":
+            return self._mremap(line, name)
+        if verb in BIRTHS:
+            if name is None:
+                line.fail(f"a {verb} needs a name: write `{BIRTHS[verb]}`", self.at["verb"])
+            if verb == "thread":
+                return Thread(name)
+            word = line.choice("word", FORK_WORDS, f"`{name} = fork set_tid`") if line.next else None
+            return Fork(name, None if word is None else FORK_WORDS[word])
+        if verb not in VERBS:
+            line.fail(_unknown(verb), self.at["verb"])
+        if name is not None:
+            line.fail(f"{verb} gives no name: write the line without {quoted(name + ' =')}", self.at["name"])
+        if verb in _PLAIN:
+            if verb in ("kill", "exit") and line.kind == "word":
+                line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
+            return _PLAIN[verb]
+        if verb in DEVICE_VERBS:
+            return self._on_device(line, verb)
+        if verb in MEMORY_VERBS or verb in SET_MEMORY:
+            return self._on_memory(line, verb)
+        if verb in _NAMED:
+            self.at["source"] = line.column
+            return _NAMED[verb](line.word("device", f"`{verb} bar`"))
+        span = self._span(line, verb)
+        if verb in _RANGES:
+            return _RANGES[verb](span)
+        if verb in WALKERS:
+            value = self._value(line, verb, span) if verb in STORING_WALKERS else None
+            return Walk(WALKERS[verb], span, value)
+        if verb == "remap_file_pages":
+            example = f"`remap_file_pages {span} bar[4:8] wc`"
+            self.at["source"] = line.column
+            source = self._source(line, example)
+            self.at["via"] = line.column
+            return RemapFilePages(span, source, VIAS[line.choice("via", VIAS, example)])
+        if verb == "remap_pfn_range":
+            return RemapPfnRange(span, self._driver_mode(line))
+        if verb == "mprotect":
+            return Mprotect(span, self._prot(line))
+        if verb == "madvise":
+            self.at["advice"] = line.column
+            return Madvise(span, line.choice("advice", ADVICE, f"`madvise {span} dontfork`"))
+        return Write(span, self._value(line, verb, span))
+
+    def _value(self, line: Line, verb: str, span: Span) -> int:
+        """Read what is to be stored."""
+        self.at["value"] = line.column
+        return line.number_of("value", f"`{verb} {span.name}[{span.start}] 7`")
+
+    def _mmap(self, line: Line, name: str | None) -> Mmap:
+        example = "`a = mmap bar[0:16] wc shared rw`"
+        self.at["source"] = line.column
+        source = self._source(line, example)
+        self.at["via"] = line.column
+        via: Via = "anon"
+        if source.name != ANON:
+            via = VIAS[line.choice("via", VIAS, example)]
+        elif line.next in VIAS:
+            line.fail("anonymous memory takes no via: leave the word out")
+        driver = self._driver(line) if via == "driver" else None
+        self.at["sharing"] = line.column
+        shared = SHARING[line.choice("sharing", SHARING, example)]
+        prot = self._prot(line)
+        words, over = self._words(line, MMAP_WORDS)
+        return Mmap(name, source, via, shared, prot, "populate" in words, "locked" in words, over, driver)
+
+    def _driver(self, line: Line) -> DriverMap:
+        """Read how the guest driver maps."""
+        self.at["driver"] = line.column
+        how = DRIVER_HOW[line.choice("way to map", DRIVER_HOW, "`mmap bar[0:8] driver remap wc shared rw`")]
+        part = self.bracket(line, how) if how == "part" else None
+        if how == "part" and part is None:
+            line.fail("say which part: write part[2:4]")
+        pages = None if part is None else (part.start, part.end)
+        return DriverMap(how, self._driver_mode(line), pages)
+
+    def _driver_mode(self, line: Line) -> DriverMode:
+        """Read a cache mode for the driver, if there is one."""
+        return DRIVER_MODES[line.take()] if line.next in DRIVER_MODES else "asis"
+
+    def _on_device(self, line: Line, verb: str) -> Call:
+        """Read a call on pages of a device."""
+        self.at["source"] = line.column
+        source = self._source(line, f"`{verb} bar[0:4]`")
+        if verb == "request_mem_region":
+            return RequestMemRegion(source)
+        if verb == "memremap_pages":
+            return MemremapPages(source, line.accept("p2pdma"))
+        return UnmapMappingRange(source, line.accept("keep_cows"))
+
+    def _on_memory(self, line: Line, verb: str) -> Call:
+        """Read a call on pages of a device or the driver's own."""
+        self.at["source"] = line.column
+        example = "ram[0:4]" if verb in SET_MEMORY else "bar[0:4]"
+        source = self._source(line, f"`{verb} {example}`")
+        if verb in SET_MEMORY:
+            return SetMemory(source, SET_MEMORY[verb])
+        if verb in _MEMORY:
+            return _MEMORY[verb](source)
+        self.at["mode"] = line.column
+        example = f"`{verb} {source} wc`"
+        if verb == "ioremap":
+            return Ioremap(source, IOREMAP_MODES[line.choice("cache mode", IOREMAP_MODES, example)])
+        return Memremap(source, MEMREMAP_MODES[line.choice("cache mode", MEMREMAP_MODES, example)])
+
+    def _mremap(self, line: Line, name: str | None) -> Mremap:
+        span = self._span(line, "mremap")
+        self.at["pages"] = line.column
+        pages = line.pages(f"`mremap {span} 8 pages`")
+        words, over = self._words(line, MREMAP_WORDS)
+        return Mremap(span, pages, "maymove" in words, "fixed" in words, "dontunmap" in words, name, over)
+
+    def _words(self, line: Line, choices: tuple[str, ...]) -> tuple[set[str], Span | None]:
+        """Read the words that may follow, in any order, each once."""
+        words: set[str] = set()
+        over = None
+        while line.next:
+            self.at[line.next] = column = line.column
+            word = line.choice("word", choices, f"one of {', '.join(choices)}, or a comment after `#`")
+            if word in words:
+                line.fail(f"`{word}` is there already: leave out one", column)
+            words.add(word)
+            if word == "over":
+                self.at["over"] = line.column
+                over = self._span(line, "over", "over")
+        return words, over
+
+    def _prot(self, line: Line) -> str:
+        self.at["prot"] = line.column
+        return line.word("protection", "`none` or letters of `rwx`")
+
+    # Ranges.
+
+    def _span(self, line: Line, verb: str, part: str = "span") -> Span:
+        """Read pages of an area."""
+        self.at[part] = line.column
+        name = line.word("range", f"`{verb} a[4:8]`")
+        span = self.bracket(line, name)
+        if span is not None:
+            return span
+        if name in KEYWORDS:
+            line.fail(f"{quoted(name)} is no range: write `{verb} a[4:8]`", self.at[part])
+        self.at["span"] = self.at[part]
+        return Span(name, 0, self.scope.whole(name))
+
+    def _source(self, line: Line, example: str) -> Span:
+        """Read pages of a device or of anonymous memory."""
+        name = line.word("range", example)
+        span = self.bracket(line, name)
+        if span is not None:
+            return span
+        device = self.scope.devices.get(name)
+        if device is not None:
+            return Span(name, 0, device.pages)
+        if name == DRIVER_RAM:
+            return Span(name, 0, DRIVER_RAM_PAGES)
+        if name == ANON:
+            line.fail("say how many pages: write anon[0:4]", self.at["source"])
+        return Span(name, 0, 1)  # no such device: the checks say so
+
+    def bracket(self, line: Line, name: str) -> Span | None:
+        """Read ``[4:8]`` or ``[3]`` of *name*, if it is there."""
+        if not line.accept("["):
+            return None
+        name = quoted(name)[1:-1] if len(name) > 40 else name
+        example = f"{name}[4:8]"
+        if line.next == ":":
+            line.fail(f"the first page is missing: write {name}[0:8]")
+        if line.kind == "series" or line.after() == "..":
+            line.fail(f"pages are half-open with `:`: write {example}")
+        start = line.number_of("page number", example)
+        end = start + 1
+        if line.accept(":"):
+            if line.next == "]":
+                line.fail(f"the end is missing: write {name}[{start}:{start + 4}]")
+            end = line.number_of("page number", example)
+        line.need("]", example)
+        return Span(name, start, end)
+
+
+def _unknown(verb: str) -> str:
+    """What to say about a line that starts with a word that is no operation."""
+    if verb == "program":
+        return f"the line `{FIRST_LINE}` stands once, at the top: delete this one"
+    if verb in PREFIXES:
+        return f"`{verb}` comes first on its line: write {PREFIXES[verb]}"
+    return f"unknown operation {quoted(verb)}{did_you_mean(verb, VERBS, (*HEADERS, *PREFIXES, 'expect'))}"

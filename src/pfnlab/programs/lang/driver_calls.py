@@ -1,0 +1,207 @@
+"""What only a driver can do: how the guest driver maps, and what a program asks it and vfio-pci for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pfnlab.programs.lang.span import Span
+
+#: How the guest driver maps: all at once, a part, in two halves, ordinary RAM instead of the device, as i915
+#: does (apply_to_page_range, where nobody is asked for a cache mode), page by page on fault (with a mode of
+#: its own; by leaves of 2 MiB, or of 1 GiB too; in a VM_MIXEDMAP), or not at all.
+DriverHow = Literal[
+    "remap",
+    "part",
+    "halves",
+    "ram",
+    "apply",
+    "fault",
+    "fault_prot",
+    "fault_pmd",
+    "fault_pud",
+    "mixed",
+    "refuse",
+]
+
+#: Ways to fill entries on fault for which the kernel stops when the mapping is private.
+SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud")
+
+#: The cache mode the driver puts into vm_page_prot.
+DriverMode = Literal["asis", "wc", "uc-"]
+
+#: The cache mode a driver asks ioremap for.
+IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
+
+#: The one it asks memremap for.
+MemremapMode = Literal["wb", "wt", "wc"]
+
+#: What set_memory_* gives the driver's own pages.
+SetMemoryMode = Literal["wb", "wc", "uc"]
+
+#: What stands for the driver's own pages of ordinary memory, where others name a device, and how many it has.
+DRIVER_RAM = "ram"
+DRIVER_RAM_PAGES = 16
+
+#: Struct pages are made for whole sections of so many pages.
+SECTION_PAGES = 512
+
+
+class DriverMap(msgspec.Struct, frozen=True):
+    """How the guest driver answers an mmap.
+
+    :param part: for ``part``: first page and page behind the last, in pages of the mapping
+    """
+
+    how: DriverHow
+    mode: DriverMode = "asis"
+    part: tuple[int, int] | None = None
+
+
+class ZapVmaPtes(msgspec.Struct, frozen=True, tag="zap_vma_ptes"):
+    """The driver clears entries of a living VMA (zap_vma_ptes, zap_special_vma_range)."""
+
+    span: Span
+
+
+class UnmapMappingRange(msgspec.Struct, frozen=True, tag="unmap_mapping_range"):
+    """The driver takes device pages out of every mapping of its file.
+
+    :param span: device pages
+    :param keep_cows: leave pages copied on write alone (even_cows = 0)
+    """
+
+    span: Span
+    keep_cows: bool = False
+
+
+class RemapPfnRange(msgspec.Struct, frozen=True, tag="remap_pfn_range"):
+    """The driver calls remap_pfn_range on a part of a living VMA."""
+
+    span: Span
+    mode: DriverMode = "asis"
+
+
+class RequestMemRegion(msgspec.Struct, frozen=True, tag="request_mem_region"):
+    """The driver claims device pages, which revokes other mappings of them."""
+
+    span: Span
+
+
+class ReleaseMemRegion(msgspec.Struct, frozen=True, tag="release_mem_region"):
+    """The driver gives its claim back."""
+
+
+class Ioremap(msgspec.Struct, frozen=True, tag="ioremap"):
+    """The driver maps device pages for itself."""
+
+    span: Span
+    mode: IoremapMode
+
+
+class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
+    """The driver undoes its newest ioremap."""
+
+
+class Memremap(msgspec.Struct, frozen=True, tag="memremap"):
+    """The driver maps pages, of a device or its own, as if they were memory."""
+
+    span: Span
+    mode: MemremapMode
+
+
+class Memunmap(msgspec.Struct, frozen=True, tag="memunmap"):
+    """The driver undoes its newest memremap."""
+
+
+class IoMappingCreateWc(msgspec.Struct, frozen=True, tag="io_mapping_create_wc"):
+    """The driver makes an io_mapping of device pages."""
+
+    span: Span
+
+
+class IoMappingFree(msgspec.Struct, frozen=True, tag="io_mapping_free"):
+    """The driver frees its newest io_mapping."""
+
+
+class ArchIoReserveMemtypeWc(msgspec.Struct, frozen=True, tag="arch_io_reserve_memtype_wc"):
+    """The driver books pages as write-combining, so that later inserts find them so."""
+
+    span: Span
+
+
+class ArchIoFreeMemtypeWc(msgspec.Struct, frozen=True, tag="arch_io_free_memtype_wc"):
+    """The driver frees a booking of exactly these pages, whoever made it."""
+
+    span: Span
+
+
+class ArchPhysWcAdd(msgspec.Struct, frozen=True, tag="arch_phys_wc_add"):
+    """The driver asks for a write-combining MTRR, for kernels that have nothing better."""
+
+    span: Span
+
+
+class SetMemory(msgspec.Struct, frozen=True, tag="set_memory"):
+    """The driver changes the cache mode of its own pages: ``set_memory_wc`` and the like.
+
+    :param span: pages of :data:`DRIVER_RAM`
+    """
+
+    span: Span
+    mode: SetMemoryMode
+
+
+class MemremapPages(msgspec.Struct, frozen=True, tag="memremap_pages"):
+    """The driver has struct pages made for device pages (ZONE_DEVICE), whole sections of them.
+
+    :param p2pdma: as MEMORY_DEVICE_PCI_P2PDMA, which asks for UC-, not as MEMORY_DEVICE_GENERIC
+    """
+
+    span: Span
+    p2pdma: bool = False
+
+
+class MemunmapPages(msgspec.Struct, frozen=True, tag="memunmap_pages"):
+    """The driver takes its newest struct pages away."""
+
+
+#: What a program asks the guest driver for.
+DriverCall = (
+    ZapVmaPtes
+    | UnmapMappingRange
+    | RemapPfnRange
+    | RequestMemRegion
+    | ReleaseMemRegion
+    | Ioremap
+    | Iounmap
+    | Memremap
+    | Memunmap
+    | IoMappingCreateWc
+    | IoMappingFree
+    | ArchIoReserveMemtypeWc
+    | ArchIoFreeMemtypeWc
+    | ArchPhysWcAdd
+    | SetMemory
+    | MemremapPages
+    | MemunmapPages
+)
+
+
+class MemoryDisable(msgspec.Struct, frozen=True, tag="memory_disable"):
+    """Clear the memory space bit in the command register of a pci device, through vfio-pci."""
+
+    device: str
+
+
+class MemoryEnable(msgspec.Struct, frozen=True, tag="memory_enable"):
+    """Set that bit again."""
+
+    device: str
+
+
+class VfioClose(msgspec.Struct, frozen=True, tag="vfio_close"):
+    """Close the descriptor of the device that vfio-pci gave; mappings keep it open."""
+
+    device: str

@@ -1,0 +1,201 @@
+"""Lines and tokens: the layer of the text form that knows columns but no meaning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import NamedTuple, NoReturn
+
+from pfnlab.errors import ProgramError
+from pfnlab.programs.lang.words import (
+    MAX_BYTES,
+    MAX_LINE,
+    MAX_LINES,
+    MAX_NUMBER,
+    TOO_LARGE,
+    UNITS,
+    did_you_mean,
+    quoted,
+)
+
+_TOKEN = re.compile(
+    r"""[ \t]*(?:
+        (?P<word>[A-Za-z_][A-Za-z0-9_]*(?:-(?=[A-Za-z])[A-Za-z0-9_]+)*-?)
+      | (?P<series>[0-9]+\.[0-9]+)
+      | (?P<number>-?(?:0[xX][0-9a-fA-F]+|[0-9]+))
+      | (?P<dots>\.\.)
+      | (?P<mark>[=:,\[\]])
+      | (?P<comment>\#.*)
+      | (?P<other>[^ \t])
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+
+#: A line whose rest is free text: title and question.
+_FREE = re.compile(r"[ \t]*(title|asks)(?![A-Za-z0-9_-])(.*)", re.DOTALL)
+
+
+class Token(NamedTuple):
+    """One word, number or mark of a line; ``column`` counts from 1."""
+
+    kind: str
+    text: str
+    column: int
+
+
+class Line:
+    """One line of a program, cut into tokens, and the reading position in it.
+
+    :param number: counted from 1
+    :ivar comment: the comment with its ``#``, or ""
+    :ivar free: keyword, text and the text's column of a title or question, else None
+    """
+
+    def __init__(self, raw: str, number: int, source: str) -> None:
+        self.raw = raw
+        self.number = number
+        self.source = source
+        self.comment = ""
+        self.free: tuple[str, str, int] | None = None
+        self.tokens: list[Token] = []
+        self.position = 0
+        self._cut()
+
+    def _cut(self) -> None:
+        if found := _FREE.match(self.raw):
+            keyword, text = found.groups()
+            column = found.start(2) + len(text) - len(text.lstrip()) + 1
+            self.free = (keyword, " ".join(text.split()), column)
+            length = len(self.raw)
+        else:
+            length = 0
+            for found in _TOKEN.finditer(self.raw):
+                kind = found.lastgroup or ""
+                text = found[kind]
+                if kind == "comment":
+                    self.comment = text.rstrip()
+                    break
+                length = found.end()
+                if length > MAX_LINE:
+                    break
+                self.tokens.append(Token(kind, text, found.start(kind) + 1))
+        if length > MAX_LINE:
+            self.fail(f"a line has at most {MAX_LINE} characters before its comment: split it", 1)
+
+    def fail(self, message: str, column: int | None = None) -> NoReturn:
+        """Refuse the line at *column*, by default where reading stands."""
+        at = self.column if column is None else column
+        # Tabs and control characters become one visible column each, so that the caret stands right.
+        start = self.raw[: at + 200]
+        shown = "".join(c if c.isprintable() else " " if c in "\t\r" else "�" for c in start).rstrip()
+        raise ProgramError(message, source=self.source, line=self.number, column=at, text=shown)
+
+    @property
+    def column(self) -> int:
+        """The column of the next token; after the last one, the column behind it."""
+        if self.position < len(self.tokens):
+            return self.tokens[self.position].column
+        if not self.tokens:
+            return 1
+        last = self.tokens[-1]
+        return last.column + len(last.text)
+
+    @property
+    def next(self) -> str:
+        """The next token's text, "" at the end."""
+        return self.tokens[self.position].text if self.position < len(self.tokens) else ""
+
+    @property
+    def kind(self) -> str:
+        """The next token's kind, "" at the end."""
+        return self.tokens[self.position].kind if self.position < len(self.tokens) else ""
+
+    def after(self) -> str:
+        """The text of the token after the next one."""
+        return self.tokens[self.position + 1].text if self.position + 1 < len(self.tokens) else ""
+
+    def take(self) -> str:
+        """Read the next token."""
+        text = self.next
+        self.position += 1
+        return text
+
+    def accept(self, text: str) -> bool:
+        """Read the next token if it is *text*."""
+        if self.next != text:
+            return False
+        self.position += 1
+        return True
+
+    def need(self, text: str, example: str) -> None:
+        """Read *text* or refuse, showing an *example* of the whole."""
+        if not self.accept(text):
+            before = f" before {quoted(self.next)}" if self.next else ""
+            self.fail(f"`{text}` is missing{before}: write {example}")
+
+    def word(self, what: str, example: str) -> str:
+        """Read a word that is *what*, or refuse."""
+        if self.kind != "word":
+            found = f"{quoted(self.next)} is no {what}" if self.next else f"the {what} is missing"
+            self.fail(f"{found}: write {example}")
+        return self.take()
+
+    def choice(self, what: str, choices: Collection[str], example: str) -> str:
+        """Read one of *choices*, or refuse with the nearest."""
+        if self.next in choices:
+            return self.take()
+        if self.kind != "word":
+            self.word(what, example)
+        self.fail(f"unknown {what} {quoted(self.next)}{did_you_mean(self.next, choices)}")
+
+    def number_of(self, what: str, example: str) -> int:
+        """Read a whole number, decimal or hexadecimal, or refuse."""
+        if self.kind != "number":
+            found = f"{quoted(self.next)} is no {what}" if self.next else f"the {what} is missing"
+            self.fail(f"{found}: write {example}")
+        text = self.next
+        if len(text) > 20:
+            self.fail("numbers go up to 2^40: write a smaller one")
+        value = int(text, 16 if text.lower().lstrip("-").startswith("0x") else 10)
+        if value > MAX_NUMBER:
+            self.fail("numbers go up to 2^40: write a smaller one")
+        self.position += 1
+        return value
+
+    def pages(self, example: str) -> int:
+        """Read a page count, ``16 pages`` or ``64 KiB``."""
+        column = self.column
+        count = self.number_of("page count", example)
+        if count < 0:
+            self.fail(f"a size is not negative: write {example}", column)
+        if not self.next:
+            self.fail(f"a size needs its unit: write `{count} pages` or `{count} KiB`")
+        unit = self.choice("unit", UNITS, example)
+        size = count * UNITS[unit]
+        if size % UNITS["page"]:
+            self.fail(f"{count} {unit} is not whole pages: a page is 4 KiB", column)
+        return size // UNITS["page"]
+
+    def end(self, after: str) -> None:
+        """Refuse anything left on the line."""
+        if self.position < len(self.tokens):
+            extra = quoted(self.next)
+            self.fail(f"{extra} is too much after {after}: delete it, or write `#` before a comment")
+
+
+def lines_of(text: str, source: str) -> Iterator[Line]:
+    """Cut *text* into lines, one at a time; ``\\n`` and ``\\r\\n`` end one.
+
+    :raises ProgramError: the text is no program at all: too large, or binary
+    """
+    if len(text) > MAX_BYTES:
+        raise ProgramError(TOO_LARGE, source=source)
+    if "\0" in text:
+        raise ProgramError("this is a binary file (it holds NUL bytes): name a program file", source=source)
+    rows = text.removeprefix("\ufeff").split("\n")
+    if rows[-1] == "":
+        rows.pop()
+    if len(rows) > MAX_LINES:
+        raise ProgramError(f"a program has at most {MAX_LINES} lines: is it the right file?", source=source)
+    for number, row in enumerate(rows, 1):
+        yield Line(row.removesuffix("\r"), number, source)

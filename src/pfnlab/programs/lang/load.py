@@ -1,0 +1,68 @@
+"""From a file to a program, whichever form it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pfnlab.errors import ProgramError
+from pfnlab.files import Unreadable, read_bytes
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.text import parse
+from pfnlab.programs.lang.words import MAX_BYTES, TOO_LARGE
+
+
+def load_program(path: str | Path) -> Program:
+    """Read the program in the file at *path*, text or JSON by its content.
+
+    :raises ProgramError: the file cannot be read, or is no correct program
+    """
+    return load_bytes(_read(Path(path)), str(path))
+
+
+def read_program_text(path: Path) -> str:
+    """The text of the file at *path*, whatever it is the text of.
+
+    :raises ProgramError: the file cannot be read, or is no text
+    """
+    return _decode(_read(path), str(path))
+
+
+def load_bytes(content: bytes, source: str = "<program>") -> Program:
+    """Read a program from the content of a file, text or JSON."""
+    if len(content) > MAX_BYTES:
+        raise ProgramError(TOO_LARGE, source=source)
+    if content.lstrip()[:1] == b"{":
+        from pfnlab.programs.lang.form import from_json
+
+        return from_json(content, source)
+    return load_text(_decode(content, source), source)
+
+
+def load_text(text: str, source: str = "<program>") -> Program:
+    """Read a program from its text form.
+
+    :param source: what to call the text in errors
+    :raises ProgramError: at the first place that is wrong
+    """
+    return parse(text, source)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_bytes(path, "program", MAX_BYTES)
+    except Unreadable as trouble:
+        raise ProgramError(trouble.reason, source=str(path)) from None
+
+
+def _decode(content: bytes, source: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        if b"\0" in before:
+            return before.decode()  # binary rather than badly encoded; the caller says so
+        line = before.count(b"\n") + 1
+        column = len(before.rpartition(b"\n")[2].decode()) + 1
+        raise ProgramError(
+            "this is not UTF-8: save the file as UTF-8", source=source, line=line, column=column
+        ) from None

@@ -1,0 +1,389 @@
+"""What a program is once it is parsed: devices, areas and operations, as plain values.
+
+Every form of a program (text, JSON, recorded case) becomes these structures, and every machine runs
+them. Page ranges are half-open and in pages, as everywhere.
+
+An **area** is a stretch of address space with a name. ``a = mmap bar[0:16] wc shared rw`` maps at the
+start of area ``a``; ``a[4:8]`` then means the addresses of its pages 4..7, in whichever task uses the
+name. A fork copies the address space, so names mean the same addresses in every task.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pfnlab.programs.lang.driver_calls import (
+    DriverCall,
+    DriverMap,
+    MemoryDisable,
+    MemoryEnable,
+    VfioClose,
+)
+from pfnlab.programs.lang.forced import Fail, Hold, Skip
+from pfnlab.programs.lang.slot_calls import SLOT_CALLS, SlotCall
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import Mincore, ProcessVmReadv, Status, Walk
+
+#: The task every program starts with.
+MAIN_TASK = "main"
+
+#: The page number at which the first area starts (16 TiB), far from everything a process maps itself.
+FIRST_AREA_PAGE = 1 << 32
+
+#: Areas start at multiples of 1 GiB and leave at least one free GiB between them, so no two areas
+#: touch and no two share a page table.
+AREA_ALIGN_PAGES = 1 << 18
+
+#: The interface a mapping is made through.
+Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon"]
+
+#: Interfaces that map a PCI BAR; the ones low memory has; anonymous memory has just its own.
+PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
+LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
+
+#: What a fork is made to be refused for, from outside memory management.
+ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
+
+DeviceKind = Literal["pci", "lowmem"]
+
+#: Every madvise advice a program may name, with the kernel's number.
+ADVICE: dict[str, int] = {
+    "normal": 0,
+    "random": 1,
+    "sequential": 2,
+    "willneed": 3,
+    "dontneed": 4,
+    "free": 8,
+    "remove": 9,
+    "dontfork": 10,
+    "dofork": 11,
+    "mergeable": 12,
+    "unmergeable": 13,
+    "hugepage": 14,
+    "nohugepage": 15,
+    "dontdump": 16,
+    "dodump": 17,
+    "wipeonfork": 18,
+    "keeponfork": 19,
+    "cold": 20,
+    "pageout": 21,
+    "populate_read": 22,
+    "populate_write": 23,
+    "dontneed_locked": 24,
+    "collapse": 25,
+    "guard_install": 102,
+    "guard_remove": 103,
+}
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A stretch of physical memory the program maps.
+
+    :param kind: ``pci`` a prefetchable memory BAR; ``lowmem`` RAM below 1 MiB, reached by /dev/mem
+    :param pages: its size
+    """
+
+    name: str
+    kind: DeviceKind
+    pages: int
+
+
+class Area(msgspec.Struct, frozen=True):
+    """A declared area: ``area a: 64 pages`` makes a[0:64] sayable whatever is mapped there."""
+
+    name: str
+    pages: int
+
+
+class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
+    """mmap(2) of device pages or anonymous memory.
+
+    :param name: the area it is called from now on, or None (then ``over`` is given)
+    :param source: device pages; for anonymous memory ``Span("anon", 0, pages)``
+    :param prot: ``none`` or letters of ``rwx`` in that order
+    :param over: MAP_FIXED at these addresses, as many pages as ``source``; else the start of area
+        ``name``, which must be free (MAP_FIXED_NOREPLACE)
+    :param driver: with ``via`` ``driver``: how it maps
+    """
+
+    name: str | None
+    source: Span
+    via: Via
+    shared: bool
+    prot: str
+    populate: bool = False
+    locked: bool = False
+    over: Span | None = None
+    driver: DriverMap | None = None
+
+
+class Munmap(msgspec.Struct, frozen=True, tag="munmap"):
+    """munmap(2)."""
+
+    span: Span
+
+
+class Mremap(msgspec.Struct, frozen=True, tag="mremap"):
+    """mremap(2): old pages are ``span`` (empty means old length 0), new length ``pages``.
+
+    The flags are passed as they are: the kernel refuses ``fixed`` or ``dontunmap`` without ``maymove``.
+
+    :param name: area to move to (``b = mremap a[0:8] 8 pages maymove fixed``), or None
+    :param over: exact destination instead of the start of an area; its ``end`` is ``start + pages``
+    """
+
+    span: Span
+    pages: int
+    maymove: bool = False
+    fixed: bool = False
+    dontunmap: bool = False
+    name: str | None = None
+    over: Span | None = None
+
+
+class Mprotect(msgspec.Struct, frozen=True, tag="mprotect"):
+    """mprotect(2); ``prot`` as in :class:`Mmap`."""
+
+    span: Span
+    prot: str
+
+
+class Madvise(msgspec.Struct, frozen=True, tag="madvise"):
+    """madvise(2); ``advice`` is a key of :data:`ADVICE`."""
+
+    span: Span
+    advice: str
+
+
+class Mlock(msgspec.Struct, frozen=True, tag="mlock"):
+    """mlock(2)."""
+
+    span: Span
+
+
+class Munlock(msgspec.Struct, frozen=True, tag="munlock"):
+    """munlock(2)."""
+
+    span: Span
+
+
+class Mlockall(msgspec.Struct, frozen=True, tag="mlockall"):
+    """mlockall(MCL_CURRENT | MCL_FUTURE)."""
+
+
+class Msync(msgspec.Struct, frozen=True, tag="msync"):
+    """msync(MS_SYNC)."""
+
+    span: Span
+
+
+class Mseal(msgspec.Struct, frozen=True, tag="mseal"):
+    """mseal(2), since 6.10."""
+
+    span: Span
+
+
+class Read(msgspec.Struct, frozen=True, tag="read"):
+    """A 32-bit load from the start of page ``span.start`` (one page)."""
+
+    span: Span
+
+
+class Write(msgspec.Struct, frozen=True, tag="write"):
+    """A 32-bit store of ``value`` to the start of page ``span.start`` (one page)."""
+
+    span: Span
+    value: int
+
+
+class Fork(msgspec.Struct, frozen=True, tag="fork"):
+    """fork(2): the child is task ``child`` from now on (``child = fork``).
+
+    :param refused: make it fail: ``set_tid`` asks for a pid that is taken, ``overcommit_memory`` leaves no
+        memory to commit, ``pids_max`` no process to the task's control group
+    """
+
+    child: str
+    refused: ForkRefusal | None = None
+
+
+class Thread(msgspec.Struct, frozen=True, tag="thread"):
+    """pthread_create(3): one more thread of the acting task's process is task ``child`` from now on.
+
+    It shares the address space, and ends with its process.
+    """
+
+    child: str
+
+
+class Exec(msgspec.Struct, frozen=True, tag="exec"):
+    """execve(2) of a small program: the old address space goes, the task stays."""
+
+
+class Exit(msgspec.Struct, frozen=True, tag="exit"):
+    """_exit(2) of the acting task, waited for."""
+
+
+class Kill(msgspec.Struct, frozen=True, tag="kill"):
+    """SIGKILL to the acting task, waited for."""
+
+
+class RemapFilePages(msgspec.Struct, frozen=True, tag="remap_file_pages"):
+    """remap_file_pages(2): pages ``span`` of a shared mapping show other pages of its file.
+
+    :param source: device pages that begin where the new file offset is, as ``via`` counts offsets
+    """
+
+    span: Span
+    source: Span
+    via: Via
+
+
+class ReadMemtypeList(msgspec.Struct, frozen=True, tag="memtype_list"):
+    """The task reads debugfs' pat_memtype_list to its end, and keeps nothing of it."""
+
+
+class Release(msgspec.Struct, frozen=True, tag="release"):
+    """The processor that is held goes on; its operation and all that waited for it finish."""
+
+
+class Look(msgspec.Struct, frozen=True, tag="look"):
+    """Do nothing: a step that only observes."""
+
+
+Call = (
+    Mmap
+    | Munmap
+    | Mremap
+    | Mprotect
+    | Madvise
+    | Mlock
+    | Munlock
+    | Mlockall
+    | Msync
+    | Mseal
+    | Read
+    | Write
+    | Fork
+    | Thread
+    | Exec
+    | Exit
+    | Kill
+    | DriverCall
+    | MemoryDisable
+    | MemoryEnable
+    | VfioClose
+    | SlotCall
+    | ProcessVmReadv
+    | Mincore
+    | Walk
+    | RemapFilePages
+    | Status
+    | ReadMemtypeList
+    | Release
+    | Look
+)
+
+
+class Op(msgspec.Struct, frozen=True):
+    """One line of a program: *task* does *call*.
+
+    :param fail: the kernel is made to fail in it
+    :param skip: the kernel is made to leave a call out of it
+    :param hold: its processor is stopped in it; what `skip` leaves out lies on the way there
+    """
+
+    call: Call
+    task: str = MAIN_TASK
+    fail: Fail | None = None
+    skip: Skip | None = None
+    hold: Hold | None = None
+
+
+class Expect(msgspec.Struct, frozen=True):
+    """What must be left in the book after the last step, on kernels ``first`` to ``last``.
+
+    :param first: a series as ``6.1``; the range is inclusive at both ends
+    :param last: a series, or None for "and every later one"
+    :param leaked: the entries left, in the book's order; empty means nothing left
+    """
+
+    first: str
+    last: str | None
+    leaked: tuple[Leaked, ...] = ()
+
+
+class Leaked(msgspec.Struct, frozen=True):
+    """A book entry somebody forgot: device pages and their mode (``wc``, ``uc-``, ``wb`` ...)."""
+
+    span: Span
+    mode: str
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A whole program.
+
+    :param title: one line
+    :param asks: the question it answers, ends in a question mark; may be empty
+    :param areas: only those declared by hand; the others follow from the operations
+    """
+
+    title: str
+    asks: str
+    devices: tuple[Device, ...]
+    ops: tuple[Op, ...]
+    areas: tuple[Area, ...] = ()
+    expects: tuple[Expect, ...] = ()
+
+
+def area_extents(program: Program) -> dict[str, int]:
+    """Every area of the program with the pages that may be named in it, in order of first use.
+
+    Declared areas keep their declared size when it is larger than what is mapped there.
+    """
+    extents = {area.name: area.pages for area in program.areas}
+    for op in program.ops:
+        call = op.call
+        if isinstance(call, Mmap) and call.name is not None:
+            extents[call.name] = max(extents.get(call.name, 0), call.source.pages)
+        elif isinstance(call, Mremap) and call.name is not None:
+            extents[call.name] = max(extents.get(call.name, 0), call.pages)
+    return extents
+
+
+def area_starts(program: Program) -> dict[str, int]:
+    """The page number at which every area starts, the same on every machine."""
+    starts: dict[str, int] = {}
+    page = FIRST_AREA_PAGE
+    for name, pages in area_extents(program).items():
+        starts[name] = page
+        page += (-(-pages // AREA_ALIGN_PAGES) + 1) * AREA_ALIGN_PAGES
+    return starts
+
+
+def tasks_of(program: Program) -> list[str]:
+    """Every task of the program in order of creation, the main one first."""
+    tasks = [MAIN_TASK]
+    tasks += [op.call.child for op in program.ops if isinstance(op.call, (Fork, Thread))]
+    return list(dict.fromkeys(tasks))
+
+
+#: Operations on a device that was opened through vfio-pci.
+VFIO_CALLS = (MemoryDisable, MemoryEnable, VfioClose)
+
+
+def uses_vfio(call: Call) -> bool:
+    """Whether *call* needs a device that is opened through vfio-pci."""
+    return isinstance(call, VFIO_CALLS) or (isinstance(call, Mmap) and call.via == "vfio")
+
+
+def uses_slot(program: Program) -> bool:
+    """Whether a device comes or goes in *program*."""
+    return any(isinstance(op.call, SLOT_CALLS) for op in program.ops)
+
+
+def is_held(program: Program) -> bool:
+    """Whether *program* stops a processor, so that its tasks run on processors of their own."""
+    return any(op.hold is not None for op in program.ops)

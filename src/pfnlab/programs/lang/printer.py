@@ -1,0 +1,308 @@
+"""Programs as text again: one operation or a whole program, in canonical form.
+
+Canonical pages: the bare name where a range is all that is mapped under it, ``a[3]`` for one page,
+``a[4:8]`` otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pfnlab.programs.lang.driver_calls import (
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    DriverMap,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.forced import Fail, Hold, Skip
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    Area,
+    Call,
+    Device,
+    Exec,
+    Exit,
+    Expect,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Op,
+    Program,
+    Read,
+    ReadMemtypeList,
+    Release,
+    RemapFilePages,
+    Thread,
+    Write,
+)
+from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import RANGE_WALKERS, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.words import ANON, FIRST_LINE, page_count
+
+#: What is mapped under each name, in pages.
+Mapped = Mapping[str, int]
+
+_KEYWORD_WIDTH = 8
+
+
+def op_text(op: Op, program: Program | None = None) -> str:
+    """The canonical line of *op*, with its task in front unless that is the main one.
+
+    :param program: the program *op* stands in (the first such, if it stands there twice); without
+        one, every range is written out. For all operations of a program, :func:`op_lines` is faster
+    """
+    if program is not None:
+        for line, other in zip(op_lines(program), program.ops, strict=True):
+            if other is op:
+                return line
+        for line, other in zip(op_lines(program), program.ops, strict=True):
+            if other == op:
+                return line
+    return _op(op, {})
+
+
+def call_text(call: Call, mapped: Mapped) -> str:
+    """The canonical text of *call* where *mapped* is mapped, without what stands before it."""
+    return _CALLS[type(call)](call, mapped)
+
+
+def op_lines(program: Program) -> list[str]:
+    """The canonical lines of all operations of *program*."""
+    mapped: dict[str, int] = {}
+    lines = []
+    for op in program.ops:
+        lines.append(_op(op, mapped))
+        call = op.call
+        if isinstance(call, Mmap) and call.name is not None:
+            mapped[call.name] = call.source.pages
+        elif isinstance(call, Mremap) and call.name is not None:
+            mapped[call.name] = call.pages
+    return lines
+
+
+def device_text(device: Device) -> str:
+    """The canonical line of a device."""
+    return _header("device", f"{device.name}: {device.kind}, {page_count(device.pages)}")
+
+
+def area_text(area: Area) -> str:
+    """The canonical line of a declared area."""
+    return _header("area", f"{area.name}: {page_count(area.pages)}")
+
+
+def header_lines(program: Program) -> list[str]:
+    """The canonical header of *program*."""
+    return [
+        FIRST_LINE,
+        *([_header("title", program.title)] if program.title else []),
+        *([_header("asks", program.asks)] if program.asks else []),
+        *map(device_text, program.devices),
+        *map(area_text, program.areas),
+    ]
+
+
+def expect_lines(program: Program) -> list[str]:
+    """The canonical lines of all expectations of *program*, results aligned."""
+    series = [_series(expect) for expect in program.expects]
+    width = max(map(len, series), default=0) + 3
+    return [
+        f"expect {kernels:<{width}}{_result(expect)}"
+        for kernels, expect in zip(series, program.expects, strict=True)
+    ]
+
+
+def format_program(program: Program) -> str:
+    """The whole program in canonical form."""
+    parts = [header_lines(program), op_lines(program), expect_lines(program)]
+    return "\n".join("".join(f"{line}\n" for line in part) for part in parts if part)
+
+
+def _header(keyword: str, content: str) -> str:
+    return f"{keyword:<{_KEYWORD_WIDTH}}{content}"
+
+
+def _series(expect: Expect) -> str:
+    if expect.last is None:
+        return f"{expect.first}.."
+    return expect.first if expect.first == expect.last else f"{expect.first}..{expect.last}"
+
+
+def _result(expect: Expect) -> str:
+    # Written as the book's lines are, so that what a run prints can be pasted here.
+    entries = ", ".join(f"{leaked.span} {leaked.mode}" for leaked in expect.leaked)
+    return f"leaked {entries}" if entries else "nothing left"
+
+
+def _op(op: Op, mapped: Mapped) -> str:
+    task = "" if op.task == MAIN_TASK else f"{op.task}: "
+    return _fail(op.fail) + _skip(op.skip) + _hold(op.hold) + task + call_text(op.call, mapped)
+
+
+def _fail(fail: Fail | None) -> str:
+    if fail is None:
+        return ""
+    inside = "" if fail.inside is None else f" in {fail.inside}"
+    return f"fail {fail.function} {fail.nth}{inside}: "
+
+
+def _skip(skip: Skip | None) -> str:
+    return "" if skip is None else f"skip {skip.function}{_nth(skip.nth)}: "
+
+
+def _hold(hold: Hold | None) -> str:
+    if hold is None:
+        return ""
+    return f"hold {hold.function}{_nth(hold.nth)}{' return' if hold.at_return else ''}: "
+
+
+def _nth(nth: int) -> str:
+    return "" if nth == 1 else f" {nth}"
+
+
+def _span(span: Span, mapped: Mapped) -> str:
+    if span.start == 0 and span.pages and mapped.get(span.name) == span.end:
+        return span.name
+    return _pages(span)
+
+
+def _pages(span: Span) -> str:
+    return f"{span.name}[{span.start}]" if span.pages == 1 else str(span)
+
+
+def _named(name: str | None) -> str:
+    return "" if name is None else f"{name} = "
+
+
+def _over(over: Span | None, mapped: Mapped) -> str:
+    return "" if over is None else f" over {_span(over, mapped)}"
+
+
+def _mmap(call: Mmap, mapped: Mapped) -> str:
+    via = "" if call.source.name == ANON else f" {call.via}{_driver(call.driver)}"
+    sharing = "shared" if call.shared else "private"
+    words = (" populate" if call.populate else "") + (" locked" if call.locked else "")
+    text = f"{_named(call.name)}mmap {_pages(call.source)}{via} {sharing} {call.prot}{words}"
+    return text + _over(call.over, mapped)
+
+
+def _driver(how: DriverMap | None) -> str:
+    if how is None:
+        return ""
+    part = "" if how.part is None else f"[{how.part[0]}:{how.part[1]}]"
+    return f" {how.how}{part}{_mode(how.mode)}"
+
+
+def _mode(mode: str) -> str:
+    return "" if mode == "asis" else f" {mode}"
+
+
+def _mremap(call: Mremap, mapped: Mapped) -> str:
+    flags = (("maymove", call.maymove), ("fixed", call.fixed), ("dontunmap", call.dontunmap))
+    words = "".join(f" {word}" for word, there in flags if there)
+    text = f"{_named(call.name)}mremap {_span(call.span, mapped)} {page_count(call.pages)}{words}"
+    return text + _over(call.over, mapped)
+
+
+def _walk(call: Walk, mapped: Mapped) -> str:
+    where = _span(call.span, mapped) if call.walker in RANGE_WALKERS else _pages(call.span)
+    return f"{call.walker} {where}" + ("" if call.value is None else f" {call.value}")
+
+
+def _range(verb: str) -> Callable[[Any, Mapped], str]:
+    return lambda call, mapped: f"{verb} {_span(call.span, mapped)}"
+
+
+def _memory(verb: str) -> Callable[[Any, Mapped], str]:
+    return lambda call, mapped: f"{verb} {_pages(call.span)}"
+
+
+def _plain(verb: str) -> Callable[[Any, Mapped], str]:
+    return lambda call, mapped: verb
+
+
+_CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
+    Mmap: _mmap,
+    Munmap: _range("munmap"),
+    Mremap: _mremap,
+    Mprotect: lambda call, mapped: f"mprotect {_span(call.span, mapped)} {call.prot}",
+    Madvise: lambda call, mapped: f"madvise {_span(call.span, mapped)} {call.advice}",
+    Mlock: _range("mlock"),
+    Munlock: _range("munlock"),
+    Mlockall: _plain("mlockall"),
+    Msync: _range("msync"),
+    Mseal: _range("mseal"),
+    Read: lambda call, mapped: f"read {_pages(call.span)}",
+    Write: lambda call, mapped: f"write {_pages(call.span)} {call.value}",
+    Fork: lambda call, mapped: f"{call.child} = fork{'' if call.refused is None else f' {call.refused}'}",
+    Thread: lambda call, mapped: f"{call.child} = thread",
+    Exec: _plain("exec"),
+    Exit: _plain("exit"),
+    Kill: _plain("kill"),
+    Look: _plain("look"),
+    Mincore: _range("mincore"),
+    Walk: _walk,
+    RemapFilePages: lambda call, mapped: (
+        f"remap_file_pages {_span(call.span, mapped)} {_pages(call.source)} {call.via}"
+    ),
+    Status: _plain("status"),
+    ProcessVmReadv: lambda call, mapped: f"process_vm_readv {_pages(call.span)}",
+    ZapVmaPtes: _range("zap_vma_ptes"),
+    RemapPfnRange: lambda call, mapped: f"remap_pfn_range {_span(call.span, mapped)}{_mode(call.mode)}",
+    UnmapMappingRange: lambda call, mapped: (
+        f"unmap_mapping_range {_pages(call.span)}{' keep_cows' if call.keep_cows else ''}"
+    ),
+    RequestMemRegion: _memory("request_mem_region"),
+    ReleaseMemRegion: _plain("release_mem_region"),
+    Ioremap: lambda call, mapped: f"ioremap {_pages(call.span)} {call.mode}",
+    Iounmap: _plain("iounmap"),
+    Memremap: lambda call, mapped: f"memremap {_pages(call.span)} {call.mode}",
+    Memunmap: _plain("memunmap"),
+    IoMappingCreateWc: _memory("io_mapping_create_wc"),
+    IoMappingFree: _plain("io_mapping_free"),
+    ArchIoReserveMemtypeWc: _memory("arch_io_reserve_memtype_wc"),
+    ArchIoFreeMemtypeWc: _memory("arch_io_free_memtype_wc"),
+    ArchPhysWcAdd: _memory("arch_phys_wc_add"),
+    SetMemory: lambda call, mapped: f"set_memory_{call.mode} {_pages(call.span)}",
+    MemremapPages: lambda call, mapped: (
+        f"memremap_pages {_pages(call.span)}{' p2pdma' if call.p2pdma else ''}"
+    ),
+    MemunmapPages: _plain("memunmap_pages"),
+    MemoryDisable: lambda call, mapped: f"memory_disable {call.device}",
+    MemoryEnable: lambda call, mapped: f"memory_enable {call.device}",
+    VfioClose: lambda call, mapped: f"vfio_close {call.device}",
+    Remove: lambda call, mapped: f"remove {call.device}",
+    Rescan: lambda call, mapped: f"rescan {call.device}",
+    Unplug: lambda call, mapped: f"unplug {call.device}",
+    Plug: lambda call, mapped: f"plug {call.device}",
+    ReadMemtypeList: _plain("memtype_list"),
+    Release: _plain("release"),
+}

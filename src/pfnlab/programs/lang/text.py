@@ -1,0 +1,258 @@
+"""The text form of a program: one header, operation or expectation a line.
+
+The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (all that is mapped as a)::
+
+    pfnlab program 1
+    title TEXT          asks TEXT?
+    device NAME: pci|lowmem, SIZE
+    area NAME: SIZE
+    [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
+    expect SERIES[..[SERIES]] nothing left | leaked SPAN MODE, ...
+
+Written by hand rather than with a grammar tool: every refusal says what to write instead, which needs
+to know where in which operation reading stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pfnlab.errors import ProgramError
+from pfnlab.programs.lang.calls import Calls
+from pfnlab.programs.lang.lines import Line, lines_of
+from pfnlab.programs.lang.names import Wrong
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    Area,
+    Device,
+    Expect,
+    Leaked,
+    Op,
+    Program,
+)
+from pfnlab.programs.lang.prefixes import read_prefixes
+from pfnlab.programs.lang.words import (
+    FIRST_LINE,
+    KINDS,
+    MODES,
+    VERSION,
+    quoted,
+)
+
+
+class Reading(Calls):
+    """A program being read: what was understood so far, line by line.
+
+    :param source: what to call the text in errors
+    """
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source = source
+        self.texts: dict[str, str] = {}
+        self.devices: list[Device] = []
+        self.areas: list[Area] = []
+        self.ops: list[Op] = []
+        self.expects: list[Expect] = []
+        self._started = False
+
+    def line(self, line: Line) -> None:
+        """Read one line with content."""
+        self.at = {}
+        wrong = self._wrong(line)
+        if wrong is not None:
+            start = line.tokens[0].column if line.tokens else 1
+            line.fail(wrong.message, self.at.get(wrong.part, self.at.get("verb", start)))
+
+    def _wrong(self, line: Line) -> Wrong | None:
+        """Read *line*; what the checks have against it."""
+        try:
+            if not self._started:
+                self._version(line)
+            elif line.free is not None:
+                self._text(line)
+            else:
+                self._tokens(line)
+        except Wrong as wrong:
+            return wrong
+        return None
+
+    def _tokens(self, line: Line) -> None:
+        first = line.next
+        if first == "device":
+            self._device(line)
+        elif first == "area":
+            self._area(line)
+        elif first == "expect":
+            self._expect(line)
+        elif first == "pfnlab":
+            line.fail(f"the line `{FIRST_LINE}` stands once, at the top: delete this one")
+        else:
+            self._op(line)
+
+    # Header.
+
+    def _version(self, line: Line) -> None:
+        if line.next != "pfnlab" or line.after() != "program":
+            line.fail(f"a program starts with the line `{FIRST_LINE}`: add it above")
+        line.position = 2
+        if line.kind == "series" or (line.kind == "number" and line.next != str(VERSION)):
+            line.fail(f"this pfnlab reads version {VERSION}, not {line.next[:20]}: write `{FIRST_LINE}`")
+        line.number_of("version", f"`{FIRST_LINE}`")
+        line.end("the version")
+        self._started = True
+
+    def _in_header(self, line: Line, keyword: str, column: int) -> None:
+        if self.ops or self.expects:
+            line.fail(f"`{keyword}` belongs to the header: move it above the first operation", column)
+
+    def _text(self, line: Line) -> None:
+        assert line.free is not None
+        keyword, text, column = line.free
+        start = line.raw.index(keyword) + 1
+        self._in_header(line, keyword, start)
+        if keyword in self.texts:
+            line.fail(f"there is a `{keyword}` line already: keep one", start)
+        if not text:
+            line.fail(f"`{keyword}` says nothing: write its text or leave the line out", start)
+        self.at[keyword] = column
+        self.scope.text(keyword, text)
+        self.texts[keyword] = text
+
+    def _declared(self, line: Line, example: str) -> str:
+        """Read keyword, name and colon of a declaration."""
+        keyword = line.next
+        self._in_header(line, keyword, line.column)
+        line.take()
+        self.at["name"] = line.column
+        name = line.word(f"{keyword} name", example)
+        line.need(":", example)
+        return name
+
+    def _device(self, line: Line) -> None:
+        example = "`device  bar: pci, 16 pages`"
+        name = self._declared(line, example)
+        self.at["kind"] = line.column
+        kind = line.choice("kind of device", KINDS, example)
+        line.need(",", example)
+        self.at["pages"] = line.column
+        device = Device(name, KINDS[kind], line.pages(example))
+        line.end("the size")
+        self.scope.device(device)
+        self.devices.append(device)
+
+    def _area(self, line: Line) -> None:
+        example = "`area    z: 64 pages`"
+        name = self._declared(line, example)
+        self.at["pages"] = line.column
+        area = Area(name, line.pages(example))
+        line.end("the size")
+        self.scope.area(area)
+        self.areas.append(area)
+
+    # Operations.
+
+    def _op(self, line: Line) -> None:
+        if self.expects:
+            line.fail("operations come before the first `expect`: move this line up")
+        fail, skip, hold = read_prefixes(line, self.at)
+        task = MAIN_TASK
+        self.at["verb"] = self.at["task"] = line.column
+        if line.kind == "word" and line.after() == ":":
+            task = line.take()
+            line.take()
+        name = None
+        self.at["name"] = line.column
+        if line.kind == "word" and line.after() == "=":
+            name = line.take()
+            line.take()
+        self.at["verb"] = line.column
+        call = self.call(line, name)
+        line.end("the operation")
+        op = Op(call, task, fail, skip, hold)
+        self.scope.op(op)
+        self.ops.append(op)
+
+    # Expectations.
+
+    def _expect(self, line: Line) -> None:
+        if not self.ops:
+            line.fail("`expect` comes after the last operation: move this line down")
+        line.take()
+        example = "`expect 6.16.. nothing left`"
+        self.at["first"] = self.at["last"] = line.column
+        first = self._series(line, example)
+        last: str | None = first
+        if line.accept(".."):
+            self.at["last"] = line.column
+            last = self._series(line, example) if line.kind in ("series", "number") else None
+        if line.next not in ("nothing", "leaked"):
+            line.choice("result", ("nothing", "leaked"), example)
+        leaked: list[Leaked] = []
+        if line.accept("nothing"):
+            line.need("left", example)
+            line.end("the expectation")
+        else:
+            line.take()
+            self.at["leaked"] = line.column
+            self._leaks(line, leaked)
+        expect = Expect(first, last, tuple(leaked))
+        self.scope.expect(expect)
+        self.expects.append(expect)
+
+    def _series(self, line: Line, example: str) -> str:
+        if line.kind != "series":
+            found = f"{quoted(line.next)} is no" if line.next else "here belongs a"
+            line.fail(f"{found} kernel series: write {example}")
+        return line.take()
+
+    def _leaks(self, line: Line, leaked: list[Leaked]) -> None:
+        """Read the list of book entries."""
+        example = "`leaked bar[0:8] wc, bar[9:10] uc-`"
+        while True:
+            self.at[f"leaked{len(leaked)}"] = line.column
+            name = line.word("range", example)
+            span = self.bracket(line, name)
+            if span is None:
+                line.fail(f"say which pages: write {example}")
+            leaked.append(Leaked(span, line.choice("cache mode", MODES, example)))
+            if not line.next:
+                return
+            line.need(",", example)
+
+    def finish(self, last: int) -> Program:
+        """The program, now that its *last* line was read."""
+        if not self._started:
+            message = f"this is empty: a program starts with the line `{FIRST_LINE}`"
+            raise ProgramError(message, source=self.source, line=1, column=1)
+        try:
+            self.scope.end()
+        except Wrong as failed:
+            raise ProgramError(failed.message, source=self.source, line=max(last, 1), column=1) from None
+        return Program(
+            self.texts.get("title", ""),
+            self.texts.get("asks", ""),
+            tuple(self.devices),
+            tuple(self.ops),
+            tuple(self.areas),
+            tuple(self.expects),
+        )
+
+
+def parse(text: str, source: str = "<program>") -> Program:
+    """Read the text form.
+
+    :raises ProgramError: at the first place that is wrong
+    """
+    return parse_lines(lines_of(text, source), source)
+
+
+def parse_lines(lines: Iterable[Line], source: str) -> Program:
+    """Read the text form from lines already cut."""
+    reading = Reading(source)
+    last = 0
+    for line in lines:
+        last = line.number
+        if line.tokens or line.free is not None:
+            reading.line(line)
+    return reading.finish(last)

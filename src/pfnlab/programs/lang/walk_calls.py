@@ -1,0 +1,54 @@
+"""Operations that look at a mapping in another way than the task's own loads and stores (S7)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pfnlab.programs.lang.span import Span
+
+#: Other ways to a page than the processor's own (S7): what the kernel reads or writes there for the task.
+Walker = Literal[
+    "mem_read",
+    "mem_write",
+    "process_vm_writev",
+    "pipe_write",
+    "vmsplice",
+    "futex_wake",
+    "move_pages",
+    "pagemap",
+    "numa_maps",
+    "userfaultfd",
+]
+
+#: Walkers that store a value, and those that take a range; the others take one page.
+STORING_WALKERS: tuple[Walker, ...] = ("mem_write", "process_vm_writev")
+RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "userfaultfd")
+
+
+class Walk(msgspec.Struct, frozen=True, tag="walk"):
+    """The kernel looks at pages ``span`` of the task in another way than the task itself.
+
+    :param value: 32 bits to store, for :data:`STORING_WALKERS`
+    """
+
+    walker: Walker
+    span: Span
+    value: int | None = None
+
+
+class Status(msgspec.Struct, frozen=True, tag="status"):
+    """The task reads VmLck and VmPin of its /proc/PID/status."""
+
+
+class Mincore(msgspec.Struct, frozen=True, tag="mincore"):
+    """mincore(2): the value is a digit a page."""
+
+    span: Span
+
+
+class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
+    """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
+
+    span: Span

@@ -1,0 +1,194 @@
+"""The words and limits of the program language, and the nearest word to a misspelt one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import get_args
+
+from pfnlab.programs.lang.driver_calls import (
+    DRIVER_RAM,
+    DriverHow,
+    DriverMode,
+    IoremapMode,
+    MemremapMode,
+    SetMemoryMode,
+)
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    PCI_VIAS,
+    DeviceKind,
+    ForkRefusal,
+    Via,
+)
+from pfnlab.programs.lang.walk_calls import Walker
+
+#: The version this pfnlab reads and writes; the first line of every program names it.
+VERSION = 1
+FIRST_LINE = f"pfnlab program {VERSION}"
+
+#: The source of an anonymous mapping, where others name a device.
+ANON = "anon"
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
+FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+SERIES = re.compile(r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})")
+
+MAX_BYTES = 1 << 20
+TOO_LARGE = "a program is at most 1 MiB, this is larger: is it the right file?"
+MAX_NUMBER = 1 << 40
+MAX_PAGES = 1 << 30  # 4 TiB
+MAX_LOWMEM_PAGES = 64
+MAX_VALUE = (1 << 32) - 1
+MAX_NTH = 1000
+MAX_TASKS = 16
+MAX_HELD_TASKS = 3  # alive at a hold: a guest gives each a processor of its own
+MAX_AREAS = 26
+MAX_DEVICES = 16
+MAX_OPS = 1000
+MAX_EXPECTS = 100
+MAX_LEAKED = 64
+MAX_TITLE = 200  # characters of a title or question
+MAX_LINES = 10_000
+MAX_LINE = 4000  # characters of a line without its comment
+
+#: Units of a size, in bytes.
+UNITS: dict[str, int] = {
+    "pages": 1 << 12,
+    "page": 1 << 12,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+    "TiB": 1 << 40,
+}
+
+KINDS: dict[str, DeviceKind] = {"pci": "pci", "lowmem": "lowmem"}
+VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}
+SHARING: dict[str, bool] = {"shared": True, "private": False}
+PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
+MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
+#: How the guest driver maps, the modes it can be told, and those it may ask ioremap for.
+DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
+DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
+IOREMAP_MODES: dict[str, IoremapMode] = {mode: mode for mode in get_args(IoremapMode)}
+MEMREMAP_MODES: dict[str, MemremapMode] = {mode: mode for mode in get_args(MemremapMode)}
+SET_MEMORY: dict[str, SetMemoryMode] = {f"set_memory_{mode}": mode for mode in get_args(SetMemoryMode)}
+#: Other ways to a page, and why a fork is refused.
+WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
+FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
+UNMAP_WORDS = ("keep_cows",)
+PAGES_WORDS = ("p2pdma",)
+MMAP_WORDS = ("populate", "locked", "over")
+MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
+
+HEADERS = ("title", "asks", "device", "area")
+
+#: Operations on a range alone; the others have a form of their own.
+RANGE_VERBS = (
+    *("munmap", "mlock", "munlock", "msync", "mseal", "read"),
+    *("mincore", "process_vm_readv", "zap_vma_ptes"),
+)
+PLAIN_VERBS = (
+    *("mlockall", "exec", "exit", "kill", "look", "release_mem_region", "iounmap"),
+    *("memunmap", "io_mapping_free", "memunmap_pages", "memtype_list", "release", "status"),
+)
+
+#: Operations that make a task, with the line that does it.
+BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
+
+#: Operations on device pages.
+DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "memremap_pages")
+#: Operations on device pages or the driver's own.
+MEMORY_VERBS = (
+    *("ioremap", "memremap", "io_mapping_create_wc"),
+    *("arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"),
+)
+#: Operations on a device by its name: through vfio-pci, and on its slot.
+NAMED_DEVICE_VERBS = (
+    *("memory_disable", "memory_enable", "vfio_close"),
+    *("remove", "rescan", "unplug", "plug"),
+)
+VERBS = (
+    *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range", "remap_file_pages"),
+    *WALKERS,
+    *BIRTHS,
+    *RANGE_VERBS,
+    *DEVICE_VERBS,
+    *MEMORY_VERBS,
+    *SET_MEMORY,
+    *NAMED_DEVICE_VERBS,
+    *PLAIN_VERBS,
+)
+
+#: What may stand before the task, in this order, each at most once, with a line that has it.
+PREFIXES: dict[str, str] = {
+    "fail": "`fail __pte_alloc 1: c = fork`",
+    "skip": "`skip flush_tlb_mm_range: munmap a`",
+    "hold": "`hold unmap_vmas: munmap a`",
+}
+
+#: Functions the model can be stopped at; a kernel can be stopped anywhere, so `hold` takes others too.
+#: ``unlink`` is unlink_file_vma up to 6.1 and unlink_file_vma_batch_final from 6.12 on.
+HOLD_FUNCTIONS = (
+    *("unmap_vmas", "untrack_pfn", "pfnmap_untrack", "memtype_erase", "memtype_reserve", "tlb_gather_mmu"),
+    *("flush_tlb_mm_range", "free_pgtables", "unlink", "tlb_finish_mmu", "vm_area_free", "move_page_tables"),
+    *("copy_page_range", "track_pfn_copy", "untrack_pfn_clear", "change_protection", "rmap_add", "rmap_del"),
+    *("vmf_insert_pfn_prot", "pfnlab_mmap", "pfnlab_fault"),
+)
+
+#: Words that cannot be names. ``phys``, ``ram`` and ``region`` stand for what is no device in
+#: observations.
+KEYWORDS = frozenset(
+    {
+        *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
+        *(ANON, "phys", DRIVER_RAM, "region", MAIN_TASK, "none"),
+        *HEADERS,
+        *PREFIXES,
+        *VERBS,
+        *KINDS,
+        *VIAS,
+        *SHARING,
+        *MODES,
+        *MMAP_WORDS,
+        *MREMAP_WORDS,
+        *UNMAP_WORDS,
+        *PAGES_WORDS,
+        *FORK_WORDS,
+        *DRIVER_HOW,
+        *DRIVER_MODES,
+    }
+)
+
+
+def did_you_mean(word: str, choices: Iterable[str], also: Iterable[str] = ()) -> str:
+    """``: did you mean `munmap`?`` or, when nothing is near, the list of choices to write instead.
+
+    :param also: words that may be meant, but are not listed
+    """
+    import difflib  # only needed once something is wrong
+
+    words = list(choices)
+    lowered = {choice.lower(): choice for choice in (*words, *also)}
+    near = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)
+    if near:
+        return f": did you mean `{lowered[near[0]]}`?"
+    if not words:
+        return ""
+    if len(words) == 1:
+        return f": write `{words[0]}`"
+    return f": write one of {', '.join(words)}"
+
+
+def quoted(word: str) -> str:
+    """*word* in backquotes, shortened and free of control characters, for use in a message."""
+    shown = "".join(letter if letter.isprintable() else "�" for letter in word[:41])
+    return f"`{shown[:40]}...`" if len(word) > 40 else f"`{shown}`"
+
+
+def page_count(pages: int) -> str:
+    """A page count as programs write it: ``16 pages``, ``1 page``, whole GiB and TiB as such."""
+    if pages and pages % (1 << 28) == 0:
+        return f"{pages >> 28} TiB"
+    if pages and pages % (1 << 18) == 0:
+        return f"{pages >> 18} GiB"
+    return "1 page" if pages == 1 else f"{pages} pages"

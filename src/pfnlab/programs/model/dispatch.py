@@ -1,0 +1,372 @@
+"""A program's call as a system call of the modelled kernel."""
+
+from __future__ import annotations
+
+import errno
+from typing import NamedTuple
+
+from pfnlab.errors import Defect, ModelledErrno, Undecided
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.mm.aperture import arch_io_free_memtype_wc, arch_io_reserve_memtype_wc, set_memory
+from pfnlab.mm.fault import Signal, access
+from pfnlab.mm.flags import prot_flags
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.madvise import do_madvise
+from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync
+from pfnlab.mm.mmap import do_mmap
+from pfnlab.mm.mprotect import do_mprotect
+from pfnlab.mm.mremap import Remap, do_mremap
+from pfnlab.mm.readers import mincore, process_vm_readv, status
+from pfnlab.mm.remap_file import remap_file_pages
+from pfnlab.mm.shmem import ShmemFile, check_no_shmem
+from pfnlab.mm.space import TASK_PAGES
+from pfnlab.mm.unmap import do_munmap
+from pfnlab.mm.users.devmem import DevMem
+from pfnlab.mm.users.driver import RAM_PFN, DriverFile, DriverState
+from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
+from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
+from pfnlab.mm.vma import MappedFile
+from pfnlab.mm.zap import unmap_mapping_range
+from pfnlab.programs.lang.driver_calls import (
+    DRIVER_RAM,
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    ArchPhysWcAdd,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    SetMemory,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.ops import (
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Read,
+    ReadMemtypeList,
+    RemapFilePages,
+    Thread,
+    Via,
+    Write,
+)
+from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.model.walking import status_text, walked
+from pfnlab.programs.runs.places import Places
+from pfnlab.units import PfnRange
+
+#: What has no rule where memory is anonymous and shared.
+_NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
+
+
+class Outcome(NamedTuple):
+    """What a call gave back: errno, 0 for success, and a value where there is one."""
+
+    errno: int
+    value: int | str | None = None
+
+
+def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> Outcome:
+    """Run *call* as *task*."""
+    match call:
+        case Read(span=span) | Write(span=span):
+            return _touch(kernel, task, span, call.value if isinstance(call, Write) else None, places)
+        case Fork(child=child):
+            return Outcome(kernel.fork(task, child, call.refused))
+        case Exit() | Kill():
+            kernel.exit(task)
+            return Outcome(0)
+        case Exec():
+            kernel.execve(task)
+            return Outcome(0)
+        case Thread(child=child):
+            kernel.thread(task, child)
+            return Outcome(0)
+        case Look():
+            return Outcome(0)
+        case ArchPhysWcAdd():
+            # Whoever has the PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
+            return Outcome(0, 0)
+        case Mremap():
+            return _mremap(kernel, task, call, places)
+        case Mincore() | Walk() | Status():
+            refused, value = kernel.call(task, lambda: _look(task, call, places))
+            return Outcome(refused, value if isinstance(value, int | str) and not refused else None)
+    refused, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
+    return Outcome(refused)
+
+
+def _look(task: Task, call: Mincore | Walk | Status, places: Places) -> int | str | None:
+    """Make the call behind *call*, which answers a value.
+
+    :raises ModelledErrno: what it answers instead
+    """
+    if isinstance(call, Status):
+        return status_text(status(task.mm))
+    if isinstance(call, Walk):
+        return walked(task, call, places)
+    return mincore(task.mm, *_pages(places, call.span))
+
+
+def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
+    """Make the system call behind *call*.
+
+    :raises ModelledErrno: what it answers
+    """
+    mm = task.mm
+    if isinstance(call, _NOT_ON_SHMEM):
+        check_no_shmem(mm, *_pages(places, call.span))
+    match call:
+        case Mmap():
+            _mmap(kernel, task, call, places)
+        case Munmap(span=span):
+            do_munmap(mm, *_pages(places, span))
+        case Mprotect(span=span, prot=prot):
+            do_mprotect(mm, *_pages(places, span), prot_flags(prot))
+        case Madvise(span=span, advice=advice):
+            do_madvise(mm, *_pages(places, span), advice)
+        case Mlock(span=span):
+            do_mlock(mm, *_pages(places, span), locked=True)
+        case Munlock(span=span):
+            do_mlock(mm, *_pages(places, span), locked=False)
+        case Mlockall():
+            check_no_shmem(mm, 0, TASK_PAGES)
+            do_mlockall(mm)
+        case Msync(span=span):
+            do_msync(mm, *_pages(places, span))
+        case Mseal(span=span):
+            do_mseal(mm, *_pages(places, span))
+        case ProcessVmReadv(span=span):
+            process_vm_readv(mm, _pages(places, span)[0])
+        case RemapFilePages(span=span):
+            _check_offset(task, call, places)
+            remap_file_pages(mm, *_pages(places, span), _pgoff(call.via, call.source, places))
+        case ReadMemtypeList():
+            kernel.book.debugfs()
+        case MemoryDisable(device=device) | MemoryEnable(device=device):
+            # Where it is the first operation on the device, the agent opens it.
+            with kernel.as_init():
+                opened = _vfio(kernel, places, device)
+            opened.set_memory(isinstance(call, MemoryEnable))
+        case VfioClose(device=device):
+            # The agent has the descriptor, and what the agent does is no part of an order.
+            with kernel.trace.unseen():
+                _vfio(kernel, places, device).close()
+        case Remove(device=device) | Rescan(device=device) | Unplug(device=device) | Plug(device=device):
+            _slot(kernel, places, device, call)
+        case _:
+            _ask_driver(kernel, task, call, places)
+
+
+def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
+    """Whether the offset means the same in the mapping's file on every machine.
+
+    :raises Undecided: it does not
+    """
+    vma = task.mm.vma_lookup(_pages(places, call.span)[0])
+    file = None if vma is None else vma.file
+    another = isinstance(file, PciBar) and file.bar != places.devices[call.source.name]
+    from_bar = call.via in ("wc", "uc") and file is not None and file.kind not in ("wc", "uc")
+    if another or from_bar:
+        raise Undecided(f"where {call.source} by {call.via} is in another file depends on the machine")
+
+
+def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
+    """What only the driver can do, asked by *task*."""
+    if kernel.driver is None:
+        kernel.driver = DriverState()
+    driver: DriverState = kernel.driver
+    match call:
+        case ZapVmaPtes(span=span):
+            driver.zap(task.mm, *_pages(places, span))
+        case UnmapMappingRange(span=span, keep_cows=keep):
+            unmap_mapping_range(kernel, _pfns(places, span), "driver", even_cows=not keep)
+        case RemapPfnRange(span=span, mode=mode):
+            driver.remap_pfn_range(task.mm, *_pages(places, span), mode)
+        case RequestMemRegion(span=span):
+            driver.request_mem_region(kernel, _pfns(places, span))
+        case ReleaseMemRegion():
+            driver.release_mem_region(kernel)
+        case Ioremap(span=span, mode=mode):
+            driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case Iounmap():
+            driver.let_go(kernel, "ioremap")
+        case Memremap(span=span, mode=mode):
+            driver.memremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case Memunmap():
+            driver.let_go(kernel, "memremap")
+        case IoMappingCreateWc(span=span):
+            driver.io_mapping_create_wc(kernel, _pfns(places, span))
+        case IoMappingFree():
+            driver.let_go(kernel, "io_mapping")
+        case ArchIoReserveMemtypeWc(span=span):
+            arch_io_reserve_memtype_wc(kernel, _pfns(places, span))
+        case ArchIoFreeMemtypeWc(span=span):
+            arch_io_free_memtype_wc(kernel, _pfns(places, span))
+        case SetMemory(span=span, mode=mode):
+            set_memory(kernel, _pfns(places, span), CacheMode.from_short(mode))
+        case MemremapPages(span=span, p2pdma=p2pdma):
+            driver.memremap_pages(kernel, _pfns(places, span), p2pdma)
+        case MemunmapPages():
+            driver.let_go(kernel, "memremap_pages")
+        case _:
+            raise Defect(f"no system call for {call!r}")
+
+
+def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
+    """The device, which is opened for the first operation on it."""
+    if device not in kernel.vfio:
+        pfns = places.devices[device]
+        kernel.vfio[device] = VfioDevice(kernel, places.whole or pfns, pfns)
+    opened: VfioDevice = kernel.vfio[device]
+    return opened
+
+
+def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
+    """The device as the bus was scanned last; a kernel that was not booted with it scans now."""
+    found: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))
+    return found
+
+
+def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
+    """A device comes or goes."""
+    device = _pci(kernel, places, name)
+    match call:
+        case Remove():
+            device.remove(kernel)
+        case Unplug():
+            # The kernel's own threads do it, and those of the program see nothing of it.
+            with kernel.trace.unseen():
+                if device.known:
+                    device.remove(kernel)
+                unplugged(kernel, device.bar)
+        case Plug():
+            plugged(kernel, device.bar)
+            kernel.pci[name] = found_again(kernel, device.bar)
+        case Rescan() if not device.known:
+            kernel.pci[name] = found_again(kernel, device.bar)
+
+
+def close_files(kernel: Kernel) -> None:
+    """No task is left: what the agent held open for them is closed."""
+    for device in kernel.vfio.values():
+        if device.open:
+            with kernel.trace.unseen():
+                device.close()
+
+
+def _pages(places: Places, span: Span) -> tuple[int, int]:
+    """The virtual pages of an area's span."""
+    base, _ = places.areas[span.name]
+    return base + span.start, base + span.end
+
+
+def _pfns(places: Places, span: Span) -> PfnRange:
+    """The page frames of a device's span."""
+    base = RAM_PFN if span.name == DRIVER_RAM else places.devices[span.name].start
+    return PfnRange(base + span.start, base + span.end)
+
+
+def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
+    target = call.over or Span(call.name or "", 0, call.source.pages)
+    do_mmap(
+        task.mm,
+        _pages(places, target)[0],
+        call.source.pages,
+        prot_flags(call.prot),
+        file=_file(kernel, task, call, places),
+        pgoff=_pgoff(call.via, call.source, places),
+        shared=call.shared,
+        fixed=call.over is not None,
+        locked=call.locked,
+        populated=call.populate,
+    )
+
+
+def _pgoff(via: Via, source: Span, places: Places) -> int:
+    """The offset in pages at which *source* is in a file, as that interface counts."""
+    if via == "anon":
+        return 0
+    if via == "vfio":
+        return BAR_OFFSET + source.start
+    return source.start if via in ("wc", "uc") else places.devices[source.name].start + source.start
+
+
+def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile | None:
+    """The file a mapping is made of, opened for it."""
+    via = call.via
+    if via == "anon":
+        if not call.shared:
+            return None
+        if call.locked or call.populate or task.mm.def_flags:
+            raise Undecided("the model does not fill or lock shared anonymous memory")
+        return ShmemFile()
+    if call.driver is not None:
+        return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
+    if via == "vfio":
+        opened = _vfio(kernel, places, call.source.name)
+        if not opened.open:
+            raise ModelledErrno(errno.EBADF)
+        return opened
+    if via in ("devmem", "devmem-sync"):
+        return DevMem(via == "devmem-sync", kernel.profile.devmem_mmap_prepare)
+    proc = via.startswith("proc-")
+    pci = _pci(kernel, places, call.source.name)
+    pci.open()
+    # /proc/bus/pci has no fallocate wrapper that changed; sysfs files learned to say so first in 6.19.
+    says_first = kernel.profile.fallocate_checks_op_first and not proc
+    fallocate = errno.EOPNOTSUPP if says_first else errno.EFBIG
+    revoked = kernel.profile.pci_files_revoked
+    bar = places.devices[call.source.name]
+    return PciBar(bar, proc, via.endswith("wc"), fallocate, revoked, pci)
+
+
+def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome:
+    start, end = _pages(places, call.span)
+    check_no_shmem(task.mm, start, max(end, start + 1))
+    target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
+    remap = Remap(
+        start,
+        end - start,
+        call.pages,
+        maymove=call.maymove,
+        fixed=call.fixed,
+        dontunmap=call.dontunmap,
+        to=_pages(places, target)[0] if target else 0,
+    )
+    refused, at = kernel.call(task, lambda: do_mremap(task.mm, remap))
+    return Outcome(refused) if refused else Outcome(0, "same" if at == start else "moved")
+
+
+def _touch(kernel: Kernel, task: Task, span: Span, store: int | None, places: Places) -> Outcome:
+    try:
+        value = access(task.mm, task.tlb, _pages(places, span)[0], store)
+    except Signal as signal:
+        return Outcome(errno.EFAULT, str(signal))
+    return Outcome(0, None if store is not None else value)

@@ -1,0 +1,252 @@
+"""``model:7.2``: the machine that knows the rules and runs programs on them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.hw.physmap import Resource
+from pfnlab.hw.platform import Platform, qemu_q35
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.profile import Profile
+from pfnlab.mm.users.pci import PciDevice
+from pfnlab.mm.walk_policy import Walkers
+from pfnlab.policies.boot import boot, check_own, guards_of
+from pfnlab.policies.commits import check_asked, same_commit, with_commit, with_tracker, without_commit
+from pfnlab.policies.eras import VM_PAT_ERAS
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.guard import Guard, check_deterministic
+from pfnlab.policies.own import PROTOCOLS, is_path, load_policy
+from pfnlab.policies.profiles import PROFILES, described, profile_of
+from pfnlab.policies.releases import is_version, series_of
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.policies.walkers import WALKERS
+from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, uses_vfio
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.dispatch import close_files
+from pfnlab.programs.model.observe import Observer
+from pfnlab.programs.model.refused import refuse_unknown
+from pfnlab.programs.model.running import OneByOne, SideBySide
+from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment
+from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
+
+#: Where BARs lie: in the 32-bit window while they fit, as firmware places them, else above it.
+_BAR_PFN = phys_to_pfn(0xF800_0000)
+_BAR_PAGES = 24576
+_HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
+_HIGH_PHYS_BITS = 46
+
+#: Where that of a vfio-pci device lies, and its least size.
+_VFIO_BAR_PFN = phys_to_pfn(0xE000_0000)
+_VFIO_BAR_PAGES = 65536
+
+#: The first page of low memory given to a program.
+_LOWMEM_PFN = 0x10
+
+#: Operations whose log lines do not say reliably who caused them (S12.4.4).
+ANONYMOUS_CALLS = (Exec, Exit, Kill)
+
+#: What a policy can be beside those of the package.
+_OWN = ", and files that end in .py"
+
+#: The pseudo operation at the end, when every task is killed.
+END = "end"
+
+
+class ModelMachine:
+    """The model with one kernel profile, policies and commits perhaps replaced.
+
+    :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and what to
+        change, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
+    :raises Misuse: unknown version, seam, policy, switch or commit; the message says what to write
+    """
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self._version = spec.partition(",")[0]
+        self.profile = _profile(spec)
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program, each on a kernel that has just booted.
+
+        A program the model has no rule for gives a run that says so (``lost``).
+        """
+        return [self._run_or_lose(program) for program in programs]
+
+    def _run_or_lose(self, program: Program) -> Run:
+        try:
+            return self.run_one(program)
+        except Undecided as undecided:
+            return Run(f"model:{self.spec}", described(self._version), (), lost=str(undecided))
+
+    def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
+        """A kernel that has just booted on *platform*, without any task.
+
+        :param devices: the program's, and where they lie; those that are no RAM are on the PCI bus
+        :raises PolicyError: an own policy cannot be had
+        """
+        kernel = boot(self.profile, platform)
+        kernel.pci = {
+            name: PciDevice(pfns)
+            for name, pfns in devices.items()
+            if not platform.phys.page_is_ram(pfns.start)
+        }
+        return kernel
+
+    def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
+        """Run one program.
+
+        :param check: assert every internal invariant after every step
+        :param memory: what stands in pages of its first device before; changed to what stands there after it
+        :raises Undecided: the model has no rule for something in it
+        :raises PolicyError: a user's own policy breaks its protocol, or does not do the same twice
+        """
+        before = dict(memory or {})
+        run, guards = self._run(program, check, memory)
+        if guards:
+            _, others = self._run(program, check, before)
+            for one, other in zip(guards, others, strict=True):
+                check_deterministic(one.path, one.made, other.made)
+        return run
+
+    def _run(self, program: Program, check: bool, memory: dict[int, int] | None) -> tuple[Run, list[Guard]]:
+        """The run, and the guards around own policies."""
+        profile = self.profile
+        refuse_unknown(program, profile.series)
+        platform, devices, whole = place(program)
+        kernel = self.boot(platform, devices)
+        kernel.start_task(MAIN_TASK)
+        first = next(iter(devices.values())).start
+        kernel.memory = {first + page: value for page, value in (memory or {}).items()}
+        places = replace(Places.of(program, devices), whole=whole)
+        running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
+        observer = Observer(kernel, places)
+        steps = []
+        for line, op in zip(op_lines(program), program.ops, strict=True):
+            outcome = running.step(op)
+            anonymous = isinstance(op.call, ANONYMOUS_CALLS)
+            seen = observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
+            steps.append(running.seen(seen))
+            if running.settled:
+                check_own(kernel)
+                if check:
+                    kernel._check()
+        steps.append(running.seen(_end(kernel, observer)))
+        check_own(kernel)
+        if check:
+            kernel._check()
+        if memory is not None:
+            memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
+        return Run(f"model:{self.spec}", described(self._version), tuple(steps)), guards_of(kernel)
+
+
+def _end(kernel: Kernel, observer: Observer) -> Step:
+    """Every task is killed, the last created first."""
+    for task in reversed(kernel.processes()):
+        kernel.exit(task)
+    close_files(kernel)
+    return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
+
+
+def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
+    """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
+    pci_pages = sum(
+        -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES + alignment(program, device)
+        for device in program.devices
+        if device.kind == "pci"
+    )
+    platform = qemu_q35()
+    bar = _BAR_PFN
+    if pci_pages > _BAR_PAGES:
+        bar = _HIGH_BAR_PFN
+        platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
+    whole = None
+    if any(uses_vfio(op.call) for op in program.ops):
+        # As in a guest, where the device is the beginning of a BAR.
+        pages = max(device.pages for device in program.devices if device.kind == "pci")
+        pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
+        bar = _VFIO_BAR_PFN if pages == _VFIO_BAR_PAGES else _HIGH_BAR_PFN
+        whole = PfnRange(bar, bar + pages)
+    resources = [resource for resource in platform.phys.resources if resource.system_ram]
+    lowmem = _LOWMEM_PFN
+    devices = {}
+    for device in program.devices:
+        if device.kind == "lowmem":
+            devices[device.name] = PfnRange(lowmem, lowmem + device.pages)
+            lowmem += device.pages
+            continue
+        bar += -bar % alignment(program, device)
+        pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
+        behind = pfns.end if whole is None else whole.end
+        resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
+        bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
+    phys = type(platform.phys)(tuple(resources))
+    return replace(platform, phys=phys), devices, whole
+
+
+def _profile(spec: str) -> Profile:
+    version, *changes = spec.split(",")
+    if series_of(version) not in PROFILES or not is_version(version):
+        close = difflib.get_close_matches(version, PROFILES, n=1)
+        guess = f"did you mean model:{close[0]}? " if close else ""
+        raise Misuse(
+            f"there is no kernel profile {version!r}: {guess}there are {', '.join(PROFILES)}, "
+            "and exact versions of them such as 6.1.176 or 7.3-rc7"
+        )
+    profile = profile_of(version)
+    for at, change in enumerate(changes):
+        _check_once(change, changes[:at])
+        profile = _changed(profile, change)
+    written = [change.partition("=") for change in changes]
+    check_asked(profile, [value for name, _, value in written if name in ("with", "without")])
+    return profile
+
+
+def _check_once(change: str, before: Sequence[str]) -> None:
+    """Refuse to say again what a seam, a switch or a commit is to be: only one of the two could hold."""
+    name, _, value = change.partition("=")
+    for earlier in before:
+        other, _, there = earlier.partition("=")
+        commits = {name, other} <= {"with", "without"}
+        if same_commit(there, value) if commits else name == other:
+            which = "a commit" if commits else name
+            raise Misuse(f"{which} is named twice, by {earlier} and {change}: leave one out")
+
+
+def _changed(profile: Profile, change: str) -> Profile:
+    """The profile with one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off`` applied."""
+    name, equals, value = change.partition("=")
+    switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
+    if name == "with":
+        return with_commit(profile, value)
+    if name == "without":
+        return without_commit(profile, value)
+    if name in PROTOCOLS and is_path(value):
+        load_policy(value, name)
+    if name == "tracker" and (value in TRACKERS or value in VM_PAT_ERAS or is_path(value)):
+        return with_tracker(profile, value)
+    if name == "flush" and (value in FLUSHES or is_path(value)):
+        return replace(profile, flushes=value)
+    if name == "walker" and (value in WALKERS or is_path(value)):
+        return replace(profile, walkers=Walkers.all(value))
+    if name == "walker":
+        raise Misuse(f"there is no walker {value!r}: there are {', '.join(WALKERS)}{_OWN}")
+    if name == "flush":
+        raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}{_OWN}")
+    if name == "tracker":
+        known = ", ".join([*TRACKERS, *VM_PAT_ERAS])
+        raise Misuse(f"there is no tracker {value!r}: there are {known}{_OWN}")
+    if name in switches and equals and value in ("on", "off"):
+        switched: dict[str, Any] = {name: value == "on"}
+        return replace(profile, **switched)
+    if name in switches:
+        raise Misuse(f"write {name}=on or {name}=off")
+    known = ", ".join(switches)
+    raise Misuse(
+        f"{change!r} changes nothing known: "
+        f"write tracker=POLICY, flush=POLICY, walker=POLICY, with=COMMIT, without=COMMIT or one of {known}"
+    )

@@ -1,0 +1,151 @@
+"""The model's state as an observer outside would report it (S10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfnlab.hw.bits import PAGE_PSE, pgprot_4k_2_large
+from pfnlab.hw.pgtable import Run
+from pfnlab.mm.fault import ZERO_PFN
+from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.readers import map_count, normal_runs, read_smaps
+from pfnlab.mm.vma import Vma
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.events import event_texts, is_flush
+from pfnlab.programs.runs.kmsg import normalise
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.runs.places import Places
+from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
+from pfnlab.units import PAGE_SIZE, pages_of, phys_to_pfn
+
+#: Fractional bits of a proportional set size (PSS_SHIFT).
+_PSS_SHIFT = 12
+
+#: kB of one page.
+_PAGE_KB = PAGE_SIZE // 1024
+
+
+class Observer:
+    """Reports the state of *kernel* in pages of the program's devices and areas."""
+
+    def __init__(self, kernel: Kernel, places: Places) -> None:
+        self.kernel = kernel
+        self.places = places
+
+    def step(self, op: str, task: str, result: str, value: int | str | None, *, anonymous: bool) -> Step:
+        """The observation after one operation; what was logged until now is used up.
+
+        :param anonymous: who logged a line cannot be told at this step
+        """
+        happened, log = self.kernel.trace.take()
+        events = event_texts(happened, self.places)
+        who = {name: name for name in self.kernel.tasks} | {task: task}
+        lines = (normalise(line, self.places, who, anonymous) for line in log)
+        tasks = self.kernel.processes()
+        self._read_smaps(tasks)
+        return Step(
+            op,
+            task,
+            result,
+            value,
+            tuple(self._book()),
+            tuple(line for line in lines if line is not None),
+            tuple(seen for one in tasks for seen in self._vmas(one)),
+            merge_ptes(seen for one in tasks for seen in self._ptes(one)),
+            flushes=sum(map(is_flush, events)),
+            events=events,
+            tracked=tuple(self._tracked(tasks)),
+            prots=tuple(self._prots(tasks)),
+        )
+
+    def _read_smaps(self, tasks: list[Task]) -> None:
+        """An observer reads it before he reads entries, but not of a kernel that stands still."""
+        if self.kernel.processors.held is None:
+            with self.kernel.trace.unseen():
+                for one in tasks:
+                    read_smaps(one.mm)
+
+    def _book(self) -> Iterator[BookEntry]:
+        for entry in self.kernel.book.entries():
+            start, end = phys_to_pfn(entry.start), pages_of(entry.end)
+            if self.places.overlaps_device(start, end):
+                yield BookEntry(self.places.device_span(start, end), entry.type.short)
+
+    def _vmas(self, task: Task) -> Iterator[VmaSeen]:
+        for vma in task.mm:
+            span = self.places.area_span(vma.start, vma.end)
+            if span is None:
+                continue
+            rss, anonymous, pss = self._counts(vma)
+            yield VmaSeen(
+                task.comm,
+                span,
+                perms_text(vma.flags),
+                vma.file.kind if vma.file else "anon",
+                self._offset(vma),
+                vm_flags_text(vma.flags),
+                rss,
+                anonymous,
+                pss if vma.flags & VM_LOCKED else 0,
+            )
+
+    def _offset(self, vma: Vma) -> Span | None:
+        """What the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
+        if vma.file is None or vma.file.kind == "anon":
+            return None
+        span = self.places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
+        return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
+
+    def _named(self, tasks: list[Task]) -> dict[Vma, str]:
+        """Every VMA in the program's areas, in words."""
+        spans = ((one, vma, self.places.area_span(vma.start, vma.end)) for one in tasks for vma in one.mm)
+        return {vma: vma_name(one.comm, span) for one, vma, span in spans if span is not None}
+
+    def _tracked(self, tasks: list[Task]) -> Iterator[str]:
+        named = self._named(tasks)
+        for kept in self.kernel.tracker.tracked(list(named)):
+            vmas = " ".join(named[vma] for vma in kept.vmas)
+            if kept.pfns is None:
+                yield f"VM_PAT {vmas}"
+            else:
+                span = self.places.device_span(*kept.pfns)
+                # RAM that a driver maps lies elsewhere on every machine.
+                where = span.name if span.name == PHYSICAL else str(span)
+                counted = "" if kept.refs is None else f" x{kept.refs}"
+                yield f"{where}{counted} {vmas}"
+
+    def _prots(self, tasks: list[Task]) -> Iterator[str]:
+        pat = self.kernel.platform.pat
+        for vma, name in self._named(tasks).items():
+            yield f"{name} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
+
+    def _counts(self, vma: Vma) -> tuple[int, int, int]:
+        """Rss, Anonymous and Pss in kB: of ordinary pages, in PFN mappings not on every kernel (S7.5)."""
+        runs = normal_runs(vma, self.kernel.walkers.walk_page_vma)
+        # The kernel divides in fixed point, so three thirds are a little less than one.
+        pss = sum((PAGE_SIZE << _PSS_SHIFT) // map_count(run) * (run.end - run.start) for run in runs)
+        anonymous = sum(run.page is not None and run.page.anonymous for run in runs)
+        pages = sum(run.end - run.start for run in runs)
+        return pages * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10
+
+    def _ptes(self, task: Task) -> Iterator[PteSeen]:
+        for base, pages in self.places.areas.values():
+            tables = task.mm.tables
+            for run in tables.runs(base, base + pages):
+                raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
+                yield self._seen(task, run.start, run.end, self._target(run), entry_text(raw, run.level))
+            for start, end, level in tables.missing(base, base + pages):
+                yield self._seen(task, start, end, None, entry_text(0, level))
+
+    def _seen(self, task: Task, start: int, end: int, target: Span | None, entry: str) -> PteSeen:
+        span = self.places.area_span(start, end)
+        assert span is not None
+        return PteSeen(task.comm, span, target, entry)
+
+    def _target(self, run: Run) -> Span:
+        if run.page is not None or run.pfn == ZERO_PFN:
+            return RAM
+        if self.places.device_at(run.pfn) is None and self.kernel.platform.phys.page_is_ram(run.pfn):
+            return RAM
+        return self.places.device_span(run.pfn, run.pfn + run.end - run.start)

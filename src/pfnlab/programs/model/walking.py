@@ -1,0 +1,70 @@
+"""What a program's walker finds: the modelled kernel's answer in the words of observations."""
+
+from __future__ import annotations
+
+from pfnlab.errors import Defect
+from pfnlab.mm import readers as walk
+from pfnlab.mm.kernel import Task
+from pfnlab.programs.lang.walk_calls import Walk
+from pfnlab.programs.runs.places import Places
+
+#: What a page of /proc/PID/pagemap is said to be, in the order of its bits from the highest.
+PAGEMAP_WORDS = ("present", "swapped", "file", "guard", "uffd-wp", "exclusive", "soft-dirty")
+
+
+def walked(task: Task, call: Walk, places: Places) -> int | str | None:
+    """The value *call* gives *task*.
+
+    :raises ModelledErrno: as the system call
+    """
+    mm, span = task.mm, call.span
+    base, _ = places.areas[span.name]
+    vpn, end = base + span.start, base + span.end
+    match call.walker:
+        case "mem_read":
+            return walk.mem_access(mm, vpn)
+        case "mem_write":
+            walk.mem_access(mm, vpn, call.value)
+        case "process_vm_writev":
+            walk.process_vm_writev(mm, vpn, call.value or 0)
+        case "pipe_write":
+            return walk.pipe_write(mm, task.tlb, vpn)
+        case "vmsplice":
+            return walk.vmsplice(mm, vpn)
+        case "futex_wake":
+            return walk.futex_wake(mm, vpn)
+        case "move_pages":
+            return " ".join(walk.move_pages(mm, vpn, end))
+        case "pagemap":
+            return " ".join(map(_pagemap_text, walk.pagemap(mm, vpn, end)))
+        case "numa_maps":
+            return "; ".join(_numa_text(one, places) for one in walk.numa_maps(mm, vpn, end)) or None
+        case "userfaultfd":
+            walk.userfaultfd(mm, vpn, end)
+        case _:
+            raise Defect(f"no walker {call.walker}")
+    return None
+
+
+def pagemap_text(words: list[str]) -> str:
+    """One page of a pagemap: its words, or ``-``."""
+    return "+".join(word for word in PAGEMAP_WORDS if word in words) or "-"
+
+
+def _pagemap_text(page: walk.Pagemap) -> str:
+    said = {"present": page.present, "file": page.file, "exclusive": page.exclusive}
+    return pagemap_text([word for word, there in (said | {"soft-dirty": page.softdirty}).items() if there])
+
+
+def _numa_text(counts: walk.NumaCounts, places: Places) -> str:
+    where = places.area_span(counts.start, counts.start + 1)
+    assert where is not None
+    words = [f"{where.name}[{where.start}]", f"anon={counts.anonymous}"]
+    words += [f"dirty={counts.dirty}"] * (counts.dirty > 0)
+    words += [f"mapmax={counts.mapmax}"] * (counts.mapmax > 1)
+    return " ".join([*words, f"N0={counts.anonymous}"])
+
+
+def status_text(status: walk.Status) -> str:
+    """``VmLck=16 VmPin=0``, in kB; N where the number is the machine's own."""
+    return f"VmLck={'N' if status.locked is None else status.locked} VmPin={status.pinned}"

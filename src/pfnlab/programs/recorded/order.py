@@ -1,0 +1,174 @@
+"""Recorded orders of kernel calls (JSON lines): events, flushes and state after one operation.
+
+The recordings hold everything a tracer saw. What is compared is the core order
+(:mod:`pfnlab.programs.runs.core_order`).
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from pfnlab.policies.known import version_of_release
+from pfnlab.policies.releases import series_of
+from pfnlab.programs.lang.ops import MAIN_TASK, Device, Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.recorded.programs import translate
+from pfnlab.programs.recorded.verbs import BAR, WINDOW_PAGES, task_name
+from pfnlab.programs.runs.core_order import core_order
+from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.pte_text import RAM
+
+
+class Ordered(msgspec.Struct):
+    """One operation of one scenario on one kernel."""
+
+    op_id: str
+    ops: list[str]
+    kernel_release: str
+    ret: str
+    events: list[str]
+    flushes: int
+    state: dict[str, Any]
+
+    @property
+    def case(self) -> str:
+        """The name of the scenario, whatever the kernel."""
+        return self.op_id
+
+    @property
+    def series(self) -> str:
+        """The kernel's series."""
+        return series_of(self.version)
+
+    @property
+    def version(self) -> str:
+        """The kernel's exact version, where it is known."""
+        return version_of_release(self.kernel_release)
+
+
+def program_of(row: Ordered) -> Program:
+    """The scenario as a program; a touch of several pages becomes that many touches.
+
+    :raises Waiting: an operation waits for a later capability
+    """
+    program = translate(row.op_id, [one for op in row.ops for one in _single(op)], 0)
+    return msgspec.structs.replace(program, devices=(Device(BAR, "pci", WINDOW_PAGES),))
+
+
+def _single(op: str) -> Iterator[str]:
+    """The operation in the words of the other recordings, one page at a time."""
+    actor, verb, *args = op.split()
+    if verb == "touch" and len(args) == 4:
+        letter, start, kind, pages = args
+        for page in range(int(start), int(start) + int(pages)):
+            yield f"{actor} touch {letter} {page} {kind}"
+        return
+    if verb == "mprotect" and args[-1] == "n":
+        args[-1] = "none"
+    if verb == "madvise":
+        args[-1] = args[-1].upper()
+    yield " ".join([actor, verb, *args])
+
+
+def misses(row: Ordered) -> Iterable[str]:
+    """Every field of the recorded operation that the model does not predict."""
+    program = program_of(row)
+    step = ModelMachine(row.version).run_one(program).steps[len(program.ops) - 1]
+    for what, recorded, predicted in _compare(row, step):
+        if recorded != predicted:
+            yield (
+                f"wrong {row.op_id} on {row.series} at `{row.ops[-1]}`: "
+                f"{what} recorded {recorded!r}, predicted {predicted!r}"
+            )
+
+
+def _compare(row: Ordered, step: Step) -> Iterator[tuple[str, object, object]]:
+    failed = re.fullmatch(r"-1 E(\d+)", row.ret)
+    yield "result", "ok" if failed is None else f"E{failed[1]}", _numbered(step.result)
+    yield "events", list(_core(row.events)), list(step.events or ())
+    yield "flushes", row.flushes, step.flushes
+    yield "book", row.state["book"], [[e.span.start, e.span.end, e.mode.upper()] for e in step.book]
+    recorded = [_state_vma(vma) for vma in row.state["vmas"]]
+    # Recordings list VMAs by address, and their letters lie in alphabetical order.
+    predicted = [_said(vma, step) for vma in step.vmas or ()]
+    yield "vmas", sorted(recorded, key=str), sorted(predicted, key=str)
+
+
+def _numbered(result: str) -> str:
+
+    return "ok" if result == "ok" else f"E{getattr(errno, result)}"
+
+
+def _core(events: list[str]) -> Iterator[str]:
+    """The core order in our words."""
+    named = ((name, where.partition("<")[0]) for name, _, where in (event.partition(":") for event in events))
+    for word, place in core_order(list(named)):
+        yield f"{word} {_place(place)}" if place else word
+
+
+def _place(text: str) -> str:
+    """``A+3..5`` as ``a[3:5]``, ``A+3`` as ``a[3]``, ``+3`` as ``bar[3]``."""
+    letter, plus, pages = text.partition("+")
+    if not plus:
+        return text
+    return f"{letter.lower() or BAR}[{pages.replace('..', ':')}]"
+
+
+def _state_vma(vma: dict[str, Any]) -> list[object]:
+    letter, start = vma["at"].split("+")
+    task = task_name(str(vma["actor"]))
+    ctx = vma.get("ctx")
+    tracked = (
+        [ctx["at"], ctx["at"] + ctx["n"], ctx["kref"]] if ctx else "VM_PAT" if vma.get("vm_pat") else None
+    )
+    span = Span(letter.lower(), int(start), int(start) + vma["n"])
+    return [task, str(span), vma["flags"], vma.get("pgoff"), tracked, vma["pte"]]
+
+
+def _said(vma: VmaSeen, step: Step) -> list[object]:
+    """One VMA as the recording says it."""
+    offset = vma.offset.start if vma.offset is not None else None
+    return [vma.task, str(vma.span), vma.flags, offset, _tracked(vma, step), list(_ptes(vma, step))]
+
+
+def _tracked(vma: VmaSeen, step: Step) -> object:
+    name = str(vma.span) if vma.task == MAIN_TASK else f"{vma.task}:{vma.span}"
+    for line in step.tracked or ():
+        first, *rest = line.split()
+        if name not in rest:
+            continue
+        if first == "VM_PAT":
+            return first
+        start, end = map(int, re.findall(r"\d+", first))
+        return [start, end, int(rest[0][1:])]
+    return None
+
+
+def _ptes(vma: VmaSeen, step: Step) -> Iterator[str]:
+    """The entries of one VMA, pages counted from its start."""
+    for run in step.ptes or ():
+        if run.task != vma.task or run.span.name != vma.span.name:
+            continue
+        start, end = max(run.span.start, vma.span.start), min(run.span.end, vma.span.end)
+        if start < end:
+            pages = _pages(start - vma.span.start, end - vma.span.start)
+            yield f"{pages} {_entry(run, start - run.span.start)}"
+
+
+def _pages(start: int, end: int) -> str:
+    return str(start) if end == start + 1 else f"{start}..{end - 1}"
+
+
+def _entry(run: PteSeen, skipped: int) -> str:
+    if run.target is None:
+        return "none" if run.entry == "none@L1" else run.entry
+    place = "ram" if run.target == RAM else f"bar+{run.target.start + skipped}"
+    _, mode, *words = run.entry.split()
+    kept = [("S" if word == "SPECIAL" else word) for word in words if word not in ("P", "US")]
+    return " ".join([place, mode, *kept])

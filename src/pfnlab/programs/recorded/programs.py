@@ -1,0 +1,77 @@
+"""Recorded runs of real kernels (JSON lines, S12) as programs of ours.
+
+A recorded case is a list of operations, and for every kernel what each operation gave.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pfnlab.policies.known import version_of_release
+from pfnlab.policies.releases import series_of
+from pfnlab.programs.lang.ops import Area, Device, Exec, Op, Program
+from pfnlab.programs.recorded.verbs import BAR, WINDOW_PAGES, Letters, Waiting, call_of, task_name
+
+#: Pages of the recorded BAR, and of a case's window of it where vfio-pci has the device (S12.1).
+BAR_PAGES = 16384
+VFIO_WINDOW_PAGES = 512
+
+
+class Observed(msgspec.Struct):
+    """What one recorded operation gave."""
+
+    op: str
+    ret: int
+    errno: str
+    memtype: list[tuple[int, int, str]]
+    dmesg: list[str]
+    val: Any = None
+
+
+class Recorded(msgspec.Struct):
+    """One case on one kernel."""
+
+    case: str
+    kernel_release: str
+    ops: list[str]
+    obs: list[Observed]
+
+    @property
+    def series(self) -> str:
+        """The kernel's series."""
+        return series_of(self.version)
+
+    @property
+    def version(self) -> str:
+        """The kernel's exact version, where it is known."""
+        return version_of_release(self.kernel_release)
+
+
+def window_pages(ops: list[str]) -> int:
+    """The windows of the recording that a case with these operations is from."""
+    return VFIO_WINDOW_PAGES if any(" vfio " in op for op in ops) else WINDOW_PAGES
+
+
+def translate(case: str, ops: list[str], index: int) -> Program:
+    """
+    A recorded case as a program.
+
+    :param index: its place in the file, which chooses its window of the BAR
+    :raises Waiting: an operation waits for a later capability
+    """
+    letters = Letters()
+    translated = []
+    gone: set[str] = set()
+    for text in ops:
+        actor, verb, *args = text.split()
+        if actor in gone and verb != "maps":
+            raise Waiting(text, "operations after exec, where the recording lost its names")
+        call = call_of(text, verb, args, letters)
+        if isinstance(call, Exec):
+            gone.add(actor)
+        translated.append(Op(call, task_name(actor)))
+    device = Device(BAR, "pci", BAR_PAGES - window_pages(ops) * index)
+    areas = tuple(Area(name, pages) for name, pages in letters.items())
+    return Program(case, "", (device,), tuple(translated), areas)

@@ -1,0 +1,340 @@
+"""The verbs of recorded runs (S12) as operations of ours.
+
+A recorded operation is ``ACTOR VERB ARGS`` on letters instead of areas. Which verbs wait for a later part of
+pfnlab is in ``waiting.json``, one reason each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+
+from pfnlab.programs.lang.driver_calls import (
+    DriverHow,
+    DriverMap,
+    DriverMode,
+    Ioremap,
+    IoremapMode,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    ReleaseMemRegion,
+    RemapPfnRange,
+    RequestMemRegion,
+    UnmapMappingRange,
+    VfioClose,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    MAIN_TASK,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    ForkRefusal,
+    Kill,
+    Look,
+    Madvise,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munmap,
+    Read,
+    RemapFilePages,
+    Via,
+    Write,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import Mincore, ProcessVmReadv, Status, Walk, Walker
+
+#: The recorded device: one BAR, of which every case has a window of its own of so many pages (S12.1).
+BAR = "bar"
+WINDOW_PAGES = 64
+
+#: What a touch writes when the case does not say.
+_WRITTEN = 0x5A5A5A5A
+
+#: PCI_COMMAND_MEMORY.
+_COMMAND_MEMORY = 0x2
+
+_VIAS: dict[str, Via] = {
+    "wc": "wc",
+    "uc": "uc",
+    "mem": "devmem",
+    "memsync": "devmem-sync",
+    "procwc": "proc-wc",
+    "procuc": "proc-uc",
+    "kdrv": "driver",
+    "vfio": "vfio",
+    "anon": "anon",
+}
+
+#: Verbs that only observe: every step of ours observes, so they become ``look``.
+LOOKS = ("maps", "pte", "smaps")
+
+
+class Waiting(Exception):
+    """A recorded operation has no counterpart yet.
+
+    :param op: the recorded operation
+    :param reason: the later capability it waits for
+    """
+
+    def __init__(self, op: str, reason: str) -> None:
+        self.op = op
+        self.reason = reason
+        super().__init__(f"{op}: {reason}")
+
+
+class Letters(dict[str, int]):
+    """Pages of every letter's area so far, and what the recording sets for operations to come.
+
+    :ivar driver: how the driver maps next, which an ioctl sets
+    :ivar pids: the control group's pids.max, ``max`` or how many
+    :ivar failed: how many forks were made to fail, whose children have no number
+    """
+
+    driver = DriverMap("remap")
+    pids = "max"
+    failed = 0
+
+
+@cache
+def waiting_reasons() -> dict[str, str]:
+    """The verbs and modes that wait, each with the capability it waits for."""
+    text = files("pfnlab.programs.recorded").joinpath("waiting.json").read_text(encoding="utf-8")
+    reasons: dict[str, str] = json.loads(text)
+    return reasons
+
+
+def task_name(actor: str) -> str:
+    """The task of a recorded actor number."""
+    return MAIN_TASK if actor == "0" else f"p{actor}"
+
+
+def call_of(text: str, verb: str, args: list[str], letters: Letters) -> Call:
+    """The operation that a recorded one stands for.
+
+    :param text: all of it, for messages
+    :raises Waiting: it waits for a later capability
+    """
+    reason = waiting_reasons().get(verb)
+    if reason is not None:
+        raise Waiting(text, reason)
+    try:
+        return _VERBS[verb](args, letters)
+    except KeyError as unknown:
+        reason = waiting_reasons().get(str(unknown.args[0]), "an operation pfnlab does not know")
+        raise Waiting(text, reason) from None
+
+
+def _span(letters: Letters, letter: str, start: str, pages: str = "1") -> Span:
+    """Pages of a letter's area; the area is made large enough to say them."""
+    name = letter.lower()
+    span = Span(name, int(start, 0), int(start, 0) + int(pages, 0))
+    letters[name] = max(letters.get(name, WINDOW_PAGES), span.end)
+    return span
+
+
+def _source(mode: str, start: str, pages: str) -> Span:
+    if mode == "anon":
+        return Span("anon", 0, int(pages))
+    return Span(BAR, int(start), int(start) + int(pages))
+
+
+def _map(args: list[str], letters: Letters) -> Call:
+    letter, mode, sharing, start, pages, prot, *flags = args
+    via = _VIAS[mode]
+    _span(letters, letter, "0", pages)
+    extra = flags[0] if flags else ""
+    return Mmap(
+        letter.lower(),
+        _source(mode, start, pages),
+        via,
+        sharing == "S",
+        _prot(prot),
+        populate="p" in extra,
+        locked="l" in extra,
+        driver=letters.driver if via == "driver" else None,
+    )
+
+
+def _mapat(args: list[str], letters: Letters) -> Call:
+    letter, at, mode, sharing, start, pages, prot = args
+    over = _span(letters, letter, at, pages)
+    return Mmap(None, _source(mode, start, pages), _VIAS[mode], sharing == "S", _prot(prot), over=over)
+
+
+def _mremap(args: list[str], letters: Letters) -> Call:
+    letter, at, old, new, flags, *to = args
+    fixed = "F" in flags
+    if fixed:
+        _span(letters, to[0], "0", new)
+    return Mremap(
+        _span(letters, letter, at, old),
+        int(new),
+        maymove="M" in flags or fixed,
+        fixed=fixed,
+        dontunmap="D" in flags,
+        name=to[0].lower() if fixed else None,
+    )
+
+
+def _madvise(args: list[str], letters: Letters) -> Call:
+    letter, at, pages, advice = args
+    if advice.lower() not in ADVICE:
+        raise KeyError(advice)
+    return Madvise(_span(letters, letter, at, pages), advice.lower())
+
+
+def _touch(args: list[str], letters: Letters) -> Call:
+    letter, at, kind, *value = args
+    span = _span(letters, letter, at)
+    if kind == "r":
+        return Read(span)
+    return Write(span, int(value[0], 0) if value else _WRITTEN)
+
+
+def _prot(letters: str) -> str:
+    return "".join(letter for letter in "rwx" if letter in letters) if letters != "none" else "none"
+
+
+#: How the recorded driver's kinds, modes and ioremap variants are numbered.
+_DRIVER_HOW: tuple[DriverHow, ...] = (
+    "remap",
+    "fault",
+    "part",
+    "fault_prot",
+    "mixed",
+    "halves",
+    "ram",
+    "ram",
+    "refuse",
+)
+_DRIVER_MODES: tuple[DriverMode, ...] = ("asis", "wc", "uc-")
+_IOREMAP_MODES: tuple[IoremapMode, ...] = ("uc-", "wc", "wb", "uc")
+
+
+def _ioctl(args: list[str], letters: Letters) -> Call:
+    """What the recorded test driver was asked to do."""
+    number, *rest = args
+    match number:
+        case "0":
+            how, mode, *part = (int(one) for one in rest)
+            pages = (part[0], part[0] + part[1]) if len(part) == 2 else None
+            letters.driver = DriverMap(_DRIVER_HOW[how], _DRIVER_MODES[mode], pages)
+            return Look()
+        case "1":
+            return UnmapMappingRange(_device(rest), keep_cows=rest[2] == "0")
+        case "2":
+            return ZapVmaPtes(_span(letters, *rest))
+        case "3":
+            return RequestMemRegion(_device(rest))
+        case "4":
+            return ReleaseMemRegion()
+        case "5":
+            return Ioremap(_device(rest), _IOREMAP_MODES[int(rest[2])])
+        case "6":
+            return Iounmap()
+        case "8":
+            return RemapPfnRange(_span(letters, *rest), letters.driver.mode)
+    raise KeyError(f"ioctl {number}")
+
+
+def _device(args: list[str]) -> Span:
+    """``bar+2 pg4``: four pages of the BAR from the second one."""
+    start = int(args[0].removeprefix("bar"))
+    return Span(BAR, start, start + int(args[1].removeprefix("pg"), 0))
+
+
+def _command(args: list[str], letters: Letters) -> Call:
+    """Write the command register; of its bits only that of memory space changed in recordings."""
+    return MemoryEnable(BAR) if int(args[0]) & _COMMAND_MEMORY else MemoryDisable(BAR)
+
+
+def _fork(args: list[str], letters: Letters) -> Call:
+    return Fork(task_name(args[0]), None if letters.pids == "max" else "pids_max")
+
+
+def _failing_fork(refused: ForkRefusal) -> Callable[[list[str], Letters], Call]:
+    def fork(args: list[str], letters: Letters) -> Call:
+        letters.failed += 1
+        return Fork(f"x{letters.failed}", refused)
+
+    return fork
+
+
+def _pids(args: list[str], letters: Letters) -> Call:
+    """The limit of the control group that the actor is in."""
+    letters.pids = args[0]
+    return Look()
+
+
+def _remap_file_pages(args: list[str], letters: Letters) -> Call:
+    """The file offset counts from the window, in a resource file, or in physical memory."""
+    letter, at, pages, pgoff, *physical = args
+    source = Span(BAR, int(pgoff), int(pgoff) + int(pages))
+    return RemapFilePages(_span(letters, letter, at, pages), source, "devmem" if physical else "wc")
+
+
+def _walk(walker: Walker, value: int | None = None) -> Callable[[list[str], Letters], Call]:
+    return lambda args, letters: Walk(walker, _span(letters, *args), value)
+
+
+def _look(args: list[str], letters: Letters) -> Call:
+    if args:
+        _span(letters, args[0], args[1], args[2] if len(args) > 2 else "1")
+    return Look()
+
+
+def _ranged(make: Callable[[Span], Call]) -> Callable[[list[str], Letters], Call]:
+    return lambda args, letters: make(_span(letters, *args))
+
+
+_VERBS: dict[str, Callable[[list[str], Letters], Call]] = {
+    "map": _map,
+    "mapat": _mapat,
+    "unmap": _ranged(Munmap),
+    "mprotect": lambda args, letters: Mprotect(_span(letters, *args[:3]), _prot(args[3])),
+    "madvise": _madvise,
+    "mlock": _ranged(Mlock),
+    "munlock": _ranged(Munlock),
+    "mlockall": lambda args, letters: Mlockall(),
+    "msync": _ranged(Msync),
+    "mseal": _ranged(Mseal),
+    "mremap": _mremap,
+    "touch": _touch,
+    "fork": _fork,
+    "forksettid": _failing_fork("set_tid"),
+    "forkcommit": _failing_fork("overcommit_memory"),
+    "cgjoin": lambda args, letters: Look(),
+    "cgpids": _pids,
+    "exec": lambda args, letters: Exec(),
+    "exit": lambda args, letters: Exit(),
+    "kill": lambda args, letters: Kill(),
+    "ioctl": _ioctl,
+    "vfiocmd": _command,
+    "vfioclose": lambda args, letters: VfioClose(BAR),
+    "pvr": lambda args, letters: ProcessVmReadv(_span(letters, *args)),
+    "pvw": _walk("process_vm_writev", _WRITTEN),
+    "memread": _walk("mem_read"),
+    "memwrite": _walk("mem_write", _WRITTEN),
+    "wr": _walk("pipe_write"),
+    "vmsplice": _walk("vmsplice"),
+    "futex": _walk("futex_wake"),
+    "uffd": _walk("userfaultfd"),
+    "pagemap": _walk("pagemap"),
+    "movepages": _walk("move_pages"),
+    "mincore": _ranged(Mincore),
+    "rfp": _remap_file_pages,
+    "vmrss": lambda args, letters: Status(),
+    **dict.fromkeys(LOOKS, _look),
+}

@@ -1,0 +1,221 @@
+"""Whether machines saw the same, and whether a program's expectations hold.
+
+Runs are equal exactly when every comparable field of every step is equal. Three things are not
+comparable, and only these:
+
+1. a field the machine's channel cannot see (None in ``vmas``, ``ptes``, ``flushes``, ``events``);
+2. a kernel message that prints once per boot, when one of the machines had already spent it;
+3. the steps after a machine was lost. The verdict then stays undecided, unless what was seen differs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from pfnlab.errors import Defect
+from pfnlab.programs.lang.ops import Expect, Program
+from pfnlab.programs.runs.kmsg import once_message
+from pfnlab.programs.runs.observation import BookEntry, Run, Step
+
+#: The fields of a step that are compared, in the order they are reported.
+FIELDS = ("result", "value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes", "events")
+
+#: The fields that are None when the machine cannot see them; None anywhere else is a value.
+CHANNEL_FIELDS = frozenset({"vmas", "tracked", "prots", "ptes", "flushes", "events"})
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What one machine saw in one field; ``value`` is None too where it could not look."""
+
+    machine: str
+    value: Any
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One field of one step in which machines differ.
+
+    :param step: index of the step, from 0
+    :param op: the step's operation as a program line
+    :param field: one of :data:`FIELDS`
+    :param values: what every machine saw that got this far
+    """
+
+    step: int
+    op: str
+    field: str
+    values: tuple[Seen, ...]
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """One ``expect`` line held against one machine.
+
+    :param series: the kernel series that made the line apply
+    :param left: the book after the last step, or None when the machine was lost before it
+    """
+
+    machine: str
+    series: str
+    expect: Expect
+    left: tuple[BookEntry, ...] | None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether exactly the expected entries are left; None when the end was not seen."""
+        if self.left is None:
+            return None
+        left = [(entry.span, entry.mode) for entry in self.left]
+        return [(leak.span, leak.mode) for leak in self.expect.leaked] == left
+
+
+class Outcome(Enum):
+    """What a comparison comes to; the value is the exit code."""
+
+    AS_EXPECTED = 0
+    DISCOVERY = 1
+    UNDECIDED = 3
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Everything one program's runs say together.
+
+    :param groups: machines that saw the same, in the order they were given
+    """
+
+    differences: tuple[Difference, ...]
+    expectations: tuple[Expectation, ...]
+    groups: tuple[tuple[str, ...], ...]
+    lost: tuple[str, ...]
+
+    @property
+    def agree(self) -> bool:
+        """Whether all machines finished and saw the same."""
+        return not self.differences and not self.lost
+
+    @property
+    def outcome(self) -> Outcome:
+        """A difference or failed expectation is a fact, whoever else was lost."""
+        if self.differences or any(held.holds is False for held in self.expectations):
+            return Outcome.DISCOVERY
+        return Outcome.UNDECIDED if self.lost else Outcome.AS_EXPECTED
+
+
+def differences(runs: Sequence[Run]) -> list[Difference]:
+    """Every field in which *runs* of one program differ, in step order.
+
+    :raises Defect: the runs are not of one program, or one is short without being lost
+    """
+    _check(runs)
+    spent = spent_messages(runs)
+    found = []
+    for index in range(max((len(run.steps) for run in runs), default=0)):
+        present = [(run.machine, run.steps[index]) for run in runs if index < len(run.steps)]
+        for field in FIELDS:
+            if _differ([step for _, step in present], field, spent):
+                seen = tuple(Seen(machine, getattr(step, field)) for machine, step in present)
+                found.append(Difference(index, present[0][1].op, field, seen))
+    return found
+
+
+def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> Any:
+    """The part of a field that every machine can be held to.
+
+    :param spent: once-per-boot messages that some machine could not print any more
+    """
+    value = getattr(step, field)
+    if field != "log" or not spent:
+        return value
+    return tuple(line for line in value if once_message(line) not in spent)
+
+
+def spent_messages(runs: Sequence[Run]) -> frozenset[str]:
+    """The once-per-boot messages that at least one of the machines could not print any more."""
+    return frozenset(once_message(line) or line for run in runs for line in run.once)
+
+
+def agreeing(runs: Sequence[Run]) -> tuple[tuple[int, ...], ...]:
+    """Indices of *runs* in groups that saw the same, each group in the order given."""
+    groups: list[list[int]] = []
+    for index in range(len(runs)):
+        for group in groups:
+            if not differences([runs[member] for member in (*group, index)]):
+                group.append(index)
+                break
+        else:
+            groups.append([index])
+    return tuple(tuple(group) for group in groups)
+
+
+def expectations(program: Program, run: Run, series: str | None) -> list[Expectation]:
+    """The program's ``expect`` lines that speak about kernel *series*, held against *run*.
+
+    :param series: the series the machine is or models; None when nobody knows, then none applies
+    """
+    if series is None:
+        return []
+    left = run.steps[-1].book if run.steps and run.steps[-1].op == "end" else None
+    return [
+        Expectation(run.machine, series, expect, left) for expect in program.expects if covers(expect, series)
+    ]
+
+
+def expectation_failures(program: Program, run: Run, series: str | None) -> list[Expectation]:
+    """Those of :func:`expectations` that do not hold; a lost run fails none."""
+    return [held for held in expectations(program, run, series) if held.holds is False]
+
+
+def covers(expect: Expect, series: str) -> bool:
+    """Whether *series* lies in the range of an ``expect`` line, versions compared as numbers."""
+    wanted = series_key(series)
+    return series_key(expect.first) <= wanted and (expect.last is None or wanted <= series_key(expect.last))
+
+
+def series_key(series: str) -> tuple[int, ...]:
+    """A kernel series as numbers, so that 6.12 comes after 6.9: ``6.12`` is (6, 12)."""
+    found = re.match(r"\d+(?:\.\d+)*", series)
+    return tuple(int(part) for part in found.group().split(".")[:2]) if found else ()
+
+
+def judge(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> Verdict:
+    """The verdict on one program's runs.
+
+    :param series: the kernel series of every machine by name, where known
+    """
+    return Verdict(
+        differences=tuple(differences(runs)),
+        expectations=tuple(
+            held for run in runs for held in expectations(program, run, series.get(run.machine))
+        ),
+        groups=tuple(tuple(runs[index].machine for index in group) for group in agreeing(runs)),
+        lost=tuple(run.machine for run in runs if run.lost is not None),
+    )
+
+
+# Whether the machines that can see a field disagree about it.
+def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
+    values = [comparable(step, field, spent) for step in steps]
+    if field in CHANNEL_FIELDS:
+        values = [value for value in values if value is not None]
+    return any(value != values[0] for value in values[1:])
+
+
+def _check(runs: Sequence[Run]) -> None:
+    whole = {len(run.steps) for run in runs if run.lost is None}
+    if len(whole) > 1:
+        counts = ", ".join(f"{run.machine} {len(run.steps)}" for run in runs)
+        raise Defect(f"machines report different numbers of steps without being lost: {counts}")
+    for index, ops in enumerate(zip(*(_ops(run, runs) for run in runs), strict=True)):
+        named = Counter(op for op in ops if op is not None)
+        if len(named) > 1:
+            raise Defect(f"step {index} is not the same operation on every machine: {', '.join(named)}")
+
+
+# The operations of a run, filled up with None to the length of the longest.
+def _ops(run: Run, runs: Sequence[Run]) -> list[str | None]:
+    longest = max(len(other.steps) for other in runs)
+    return [step.op for step in run.steps] + [None] * (longest - len(run.steps))

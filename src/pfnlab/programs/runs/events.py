@@ -1,0 +1,96 @@
+"""The steps inside one operation, in one form for models and kernels: ``clear a[3]``, ``flush a[3:5]``.
+
+The words are those of the measured orders: each stands for one kernel function, or for several that took
+turns being it (the table of symbols lives with the lab). Events without an argument, like ``gather``,
+cannot be given to a VMA by a tracer either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pfnlab.programs.runs.observation import PHYSICAL
+from pfnlab.programs.runs.places import Places
+from pfnlab.trace import Event
+
+Argument = Literal["none", "area", "area range", "device"]
+
+#: Every event: the word an observation uses and what its argument is.
+EVENTS: dict[str, tuple[str, Argument]] = {
+    "split": ("split", "area"),
+    "dup": ("dup", "area"),
+    "remap": ("remap", "area"),
+    "track": ("track", "area"),
+    "track_pfn": ("track", "device"),
+    "track_copy": ("track_copy", "area"),
+    "track_clear": ("track_clear", "area"),
+    "untrack": ("untrack", "area"),
+    "untrack_copy": ("untrack_copy", "area"),
+    "untrack_pfn": ("untrack", "device"),
+    "ctx_release": ("ctx_release", "none"),
+    "memtype_reserve": ("reserve", "device"),
+    "memtype_erase": ("erase", "device"),
+    "link": ("link", "area"),
+    "unlink": ("unlink", "area"),
+    "gather": ("gather", "none"),
+    "gather_full": ("gather_full", "none"),
+    "clear": ("clear", "area"),
+    "flush": ("flush", "area range"),
+    "flush_all": ("flush all", "none"),
+    "free_pgtables": ("free_pgtables", "none"),
+    "finish": ("finish", "none"),
+    "free": ("free", "area"),
+    "copy_vma": ("copy_vma", "area"),
+    "move_tables": ("move_tables", "none"),
+    "copy_range": ("copy_range", "area"),
+    "change_prot": ("change_prot", "area"),
+    "fault": ("fault", "area"),
+    "wp_fault": ("wp_fault", "area"),
+    "pte_clear_flush": ("pte_clear_flush", "area"),
+    "exec_begin": ("exec_begin", "none"),
+    "exec_done": ("exec_done", "none"),
+}
+
+
+def event_texts(events: Iterable[Event], places: Places) -> tuple[str, ...]:
+    """The steps inside one operation in words, as far as a tracer tells them from others."""
+    return without_own_tables(event_text(event, places) for event in events)
+
+
+def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
+    """What dies without anything of the program in it frees tables of its own only: that is left out."""
+    kept, cleared = [], True
+    for text in texts:
+        if text is None or (text == "free_pgtables" and not cleared):
+            continue
+        cleared = text != "gather_full" and (cleared or text == "finish" or text.startswith("clear "))
+        kept.append(text)
+    return tuple(kept)
+
+
+def event_text(event: Event, places: Places) -> str | None:
+    """One event in words, its argument in pages of the program's areas and devices.
+
+    None for an event at an address outside the areas: a tracer cannot tell it from those of the
+    process' own memory.
+    """
+    word, argument = EVENTS[event.name]
+    if argument == "none":
+        return word
+    if argument == "device":
+        span = places.device_span(event.start, event.start + 1)
+        # RAM that a driver maps lies elsewhere on every machine.
+        if span.name == PHYSICAL:
+            return f"{word} {PHYSICAL}"
+        return f"{word} {span.name}[{span.start}]"
+    if argument == "area range":
+        where = places.area_span(event.start, event.end)
+        return f"{word} {where}" if where else None
+    where = places.area_span(event.start, event.start + 1)
+    return f"{word} {where.name}[{where.start}]" if where else None
+
+
+def is_flush(text: str) -> bool:
+    """Whether an event's text is one TLB flush."""
+    return text.startswith("flush ")

@@ -1,0 +1,111 @@
+"""Kernel log lines without what differs from run to run, in one form for models and kernels.
+
+``x86/PAT: main:123 freeing invalid memtype [mem 0xf8004000-0xf8007fff]`` becomes
+``x86/PAT: main freeing invalid memtype bar[4:8]``: tasks and devices by name, pages half-open, no pids,
+no addresses, no source lines. Register dumps, traces and the noise of timers are dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pfnlab.programs.runs.places import Places
+from pfnlab.units import pages_of, phys_to_pfn
+
+#: What stands for a physical range in no device of the program.
+OUTSIDE = "RANGE"
+
+#: Who logged a line at a step where the kernel does not say reliably (exit, kill, exec, end): whoever
+#: drops the last reference of an address space tears it down, be it a reader of /proc.
+ANYBODY = "*"
+
+_NOISE = re.compile(
+    r"^\s*$|\bcallbacks suppressed$"
+    r"|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
+)
+
+_DUMP = re.compile(
+    r"cut here|^---\[ end|^Modules linked in|^CPU: |^Hardware name|^Code: |^Call Trace|^Tainted|^Oops"
+    r"|^\s*</?(TASK|IRQ|NMI)>|other lines\)|^irq event|irqs last |^ ?kernfs|^RIP "
+    r"|^(RIP|RSP|RAX|RBX|RCX|RDX|RSI|RDI|RBP|R\d\d|FS|GS|CS|DS|ES|CR\d|DR\d|PKRU|EFLAGS|ORIG_RAX)\s*:"
+    r"|^\s+\??\s*[\w.]+(\+0x[0-9a-f]+/0x[0-9a-f]+|$)"
+)
+
+_WARNING = re.compile(r"^WARNING: .*?([\w./-]+\.[ch]):\d+")
+_MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
+_TYPES = re.compile(r"\btypes ([0-9a-f]+)-([0-9a-f]+)")
+#: How long the kernel says something took.
+_TOOK = re.compile(r" in \d+ms$")
+_FROM_TO = re.compile(r"\b0x[0-9a-f]{5,16} - 0x[0-9a-f]{5,16}")
+_WHO_PAT = re.compile(r"^(x86/PAT: )(.{1,15}?):(\d+) (?=\S)")
+_WHO_BRACKETED = re.compile(r"^(mmap: )?(\S{1,15}) \((\d+)\)(:?) ")
+_WHO_OVERCOMMIT = re.compile(r"\bpid: (\d+), comm: ([^,]{1,15})")
+_BYTES = re.compile(r"\bbytes: \d+ (?=not enough memory)")
+_PID = re.compile(r"\b(pid|PID)([:= ]+)\d+")
+_CODE_OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
+_ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
+
+#: Lines the kernel prints once per boot, as they look when normalised: whatever program triggers one
+#: first gets it, the others do not. The first group is the message itself.
+ONCE: tuple[re.Pattern[str], ...] = (
+    re.compile(r"(attempted to duplicate a private mapping with mremap)"),
+    re.compile(r"(uses deprecated remap_file_pages\(\) syscall)"),
+    re.compile(r"^(WARNING at \S+)"),
+    re.compile(r"^(ioremap on RAM at )"),
+    re.compile(r"^(memremap attempted on \w+)"),
+    re.compile(r"^(cgroup: fork rejected)"),
+    # Not once, but only so often in a few seconds.
+    re.compile(r"^(__vm_enough_memory): "),
+)
+
+
+def normalise(line: str, places: Places, who: Mapping[str, str], anonymous: bool) -> str | None:
+    """
+    One kernel log line as an observation says it.
+
+    :param line: the line without level and time
+    :param who: task by the comm or the pid the kernel prints for it
+    :param anonymous: the step is one whose lines do not say reliably who logged them
+    :return: the line, or None for noise and for parts of register dumps and traces
+    """
+    if _NOISE.search(line) or _DUMP.search(line):
+        return None
+    if warning := _WARNING.match(line):
+        return f"WARNING at {warning[1]}"
+    line = _name_tasks(line, who, anonymous)
+    line = _MEM.sub(lambda seen: _pages(places, int(seen[1], 16), int(seen[2], 16) + 1), line)
+    line = _TYPES.sub(lambda seen: f"types {_pages(places, int(seen[1], 16), int(seen[2], 16))}", line)
+    line = _FROM_TO.sub(OUTSIDE, line)
+    line = _TOOK.sub(" in Nms", line)
+    line = _BYTES.sub("bytes: N ", line)
+    line = _PID.sub(r"\1\2PID", line)
+    line = _CODE_OFFSET.sub("", line)
+    return _ADDRESS.sub("ADDR", line).rstrip()
+
+
+def once_message(line: str) -> str | None:
+    """The once-per-boot message a normalised line carries, without who triggered it; None for others."""
+    seen = (pattern.search(line) for pattern in ONCE)
+    return next((match[1].rstrip() for match in seen if match), None)
+
+
+def is_once(line: str) -> bool:
+    """Whether the kernel prints this normalised line only once per boot."""
+    return once_message(line) is not None
+
+
+def _pages(places: Places, start: int, end: int) -> str:
+    # Physical bytes start up to end (not included) as device pages.
+    first, last = phys_to_pfn(start), pages_of(end)
+    return str(places.device_span(first, last)) if places.device_at(first) else OUTSIDE
+
+
+def _name_tasks(line: str, who: Mapping[str, str], anonymous: bool) -> str:
+    # Tasks of the program by name, others by their comm, and nobody by a pid.
+    def name(comm: str, pid: str) -> str:
+        return ANYBODY if anonymous else who.get(pid) or who.get(comm) or f"{comm}:PID"
+
+    line = _WHO_PAT.sub(lambda seen: f"{seen[1]}{name(seen[2], seen[3])} ", line)
+    line = _WHO_BRACKETED.sub(lambda seen: f"{seen[1] or ''}{name(seen[2], seen[3])}{seen[4]} ", line)
+    return _WHO_OVERCOMMIT.sub(lambda seen: name(seen[2], seen[1]), line)

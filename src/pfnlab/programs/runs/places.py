@@ -1,0 +1,99 @@
+"""Where a program's devices and areas lie on one machine.
+
+A machine works with absolute page numbers, an observation never says one: both directions go through
+:class:`Places`, for models and kernels alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.lang.driver_calls import MemremapPages
+from pfnlab.programs.lang.ops import Device, Mmap, Program, area_extents, area_starts
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import PHYSICAL, REGION
+from pfnlab.units import PfnRange
+
+#: How far past its last page a device still lends its name to the pages there: a program may map past
+#: a device's end, and must see the same names on every machine. Devices lie at least that far apart
+#: when a program does so.
+PAST_END_PAGES = 64
+
+
+def alignment(program: Program, device: Device) -> int:
+    """The page frames of *device* begin at a multiple of this, so that leaves or whole sections fit."""
+    calls = [op.call for op in program.ops]
+    hows = {call.driver.how for call in calls if isinstance(call, Mmap) and call.driver is not None}
+    wanted = 1
+    if "fault_pmd" in hows or any(isinstance(call, MemremapPages) for call in calls):
+        wanted = LEAF_PAGES[2]
+    if "fault_pud" in hows:
+        wanted = LEAF_PAGES[3] if device.pages >= LEAF_PAGES[3] else LEAF_PAGES[2]
+    return wanted if device.kind == "pci" and device.pages >= wanted else 1
+
+
+@dataclass(frozen=True)
+class Places:
+    """The page numbers of a program's devices and areas on one machine.
+
+    :param devices: the page frames of every device
+    :param areas: for every area its first virtual page and how many pages may be named in it
+    :param whole: a BAR that is larger than the one device in it, where a driver takes it as a whole
+    """
+
+    devices: Mapping[str, PfnRange] = field(default_factory=dict)
+    areas: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    whole: PfnRange | None = None
+
+    @classmethod
+    def of(cls, program: Program, devices: Mapping[str, PfnRange]) -> Places:
+        """The places of *program* when its devices lie at *devices*; areas lie where they always do."""
+        extents = area_extents(program)
+        return cls(dict(devices), {name: (at, extents[name]) for name, at in area_starts(program).items()})
+
+    def device_span(self, start_pfn: int, end_pfn: int) -> Span:
+        """Page frames *start_pfn* up to *end_pfn* in pages of the device that holds the first one.
+
+        A range that starts in one device and ends past it keeps counting pages of that device. One
+        that starts up to :data:`PAST_END_PAGES` behind a device counts from it too, unless it starts
+        in another one. Everything else is ``phys``, numbered absolutely.
+        """
+        if (start_pfn, end_pfn) == self.whole:
+            start_pfn, end_pfn = next(pfns for pfns in self.devices.values() if pfns.start == start_pfn)
+        name = self.device_at(start_pfn) or self._device_before(start_pfn)
+        if name is None:
+            return Span(PHYSICAL, start_pfn, end_pfn)
+        base = self.devices[name].start
+        return Span(name, start_pfn - base, end_pfn - base)
+
+    def offset_span(self, file: str, first: int, end: int) -> Span:
+        """What the offsets *first* up to *end* in a file stand for, in pages: most files count physically."""
+        if file == "vfio" and first >= BAR_OFFSET:
+            return Span(REGION, first - BAR_OFFSET, end - BAR_OFFSET)
+        return self.device_span(first, end)
+
+    def device_at(self, pfn: int) -> str | None:
+        """The device that holds page frame *pfn*."""
+        return next((name for name, pfns in self.devices.items() if pfns.start <= pfn < pfns.end), None)
+
+    def overlaps_device(self, start_pfn: int, end_pfn: int) -> bool:
+        """Whether any of these page frames lies in a device of the program."""
+        return any(pfns.overlaps(PfnRange(start_pfn, end_pfn)) for pfns in self.devices.values())
+
+    def area_span(self, start_page: int, end_page: int) -> Span | None:
+        """Virtual pages *start_page* up to *end_page* in pages of the area that holds the first one.
+
+        None when no area does; a range that ends past its area keeps counting.
+        """
+        for name, (at, pages) in self.areas.items():
+            if at <= start_page < at + pages:
+                return Span(name, start_page - at, end_page - at)
+        return None
+
+    def _device_before(self, pfn: int) -> str | None:
+        # The device that ends at or shortly before pfn, the nearest one.
+        near = {pfns.end: name for name, pfns in self.devices.items() if 0 <= pfn - pfns.end < PAST_END_PAGES}
+        return near[max(near)] if near else None

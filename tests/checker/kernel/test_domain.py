@@ -1,0 +1,137 @@
+"""The modelled kernel as something to search: what is counted, what is found, what symmetry changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.checker.check import Limits, check
+from pfnlab.checker.kernel.domain import KernelModel
+from pfnlab.checker.kernel.properties import no_leak, properties, questions
+from pfnlab.checker.kernel.scope import Scope, load_scope
+from pfnlab.checker.search.explore import Order, explore
+from pfnlab.programs.lang.fewer import fewest
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.text import parse
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.report.check import program_text
+
+
+def scope(name: str) -> Scope:
+    """A named scope of operations."""
+    found = load_scope(name)
+    assert isinstance(found, Scope)
+    return found
+
+
+@pytest.mark.parametrize("order", ["breadth", "depth"])
+@pytest.mark.parametrize(("spec", "states"), [("6.1", 158), ("7.2", 129)])
+def test_counts_are_pinned(spec: str, states: int, order: Order) -> None:
+    """A small scope has as many states as ever, whatever the order of the search."""
+    model = KernelModel(ModelMachine(spec), scope("small"))
+
+    assert states == explore(model, depth=4, order=order).states
+
+
+@pytest.mark.parametrize("spec", ["6.1", "7.2"])
+def test_symmetry_changes_no_verdict(spec: str) -> None:
+    """With and without renaming the same properties are broken by programs of the same length."""
+    found = []
+    for symmetry in (True, False):
+        model = KernelModel(ModelMachine(spec), scope("standard"), symmetry=symmetry)
+        asked = questions(scope=scope("standard"))
+        result = explore(model, properties(model, asked), depth=3)
+        found.append(({name: len(path) for name, path in result.discoveries.items()}, result.states))
+
+    assert found[0][0] == found[1][0]
+    assert found[0][1] < found[1][1]
+
+
+def test_the_leak_of_partial_unmaps_is_found() -> None:
+    """On 6.1 three operations leak a reservation."""
+    found = check(ModelMachine("6.1"), scope("small"), questions(["no_leak"])).answers[0]
+
+    assert found.program is not None
+    assert ["a = mmap bar[0:4] wc shared rw", "munmap a[0]", "munmap a[1:4]"] == list(op_lines(found.program))
+
+
+def test_the_same_holds_where_it_was_mended() -> None:
+    """On 7.2 no reservation outlives its mapping."""
+    found = check(ModelMachine("7.2"), scope("small"), questions(["no_leak"])).answers[0]
+
+    assert ("holds", None) == (found.verdict, found.program)
+
+
+def test_a_counterexample_shows_what_was_found() -> None:
+    """The program leaks on the machine it was found on, when it is run like any other."""
+    machine = ModelMachine("6.1")
+    found = check(machine, scope("small"), questions(["no_leak"])).answers[0]
+    assert found.program is not None
+
+    run = machine.run([found.program])[0]
+
+    assert run.steps[-1].book
+
+
+def test_what_is_counted_is_the_search() -> None:
+    """Making a program of a counterexample adds nothing to what was tried."""
+    model, asked = KernelModel(ModelMachine("6.1"), scope("small")), questions(["no_leak"])
+    explore(model, properties(model, asked), depth=4, keep="compact")
+
+    found = check(ModelMachine("6.1"), scope("small"), asked)
+
+    assert found.answers[0].program is not None
+    assert model.outcomes == {
+        (kind, result): count for kind, results in found.fired.items() for result, count in results.items()
+    }
+
+
+def test_a_counterexample_is_a_file() -> None:
+    """What is saved reads back as the same program."""
+    found = check(ModelMachine("6.1"), scope("standard"), questions(["one_mode"]), Limits(depth=3)).answers[0]
+    assert found.program is not None
+
+    assert program_hash(found.program) == program_hash(parse(program_text(found.program)))
+
+
+def test_names_follow_the_program_not_the_state() -> None:
+    """A task that came and went keeps its name, and areas are called in the order of their use."""
+    model = KernelModel(ModelMachine("7.2"), scope("small"))
+    found = explore(model, depth=4)
+    state = next(iter(model.initial()))
+    del found
+    wanted = ["fork", "exit", "fork", "mmap wc"]
+    choices = []
+    for word in wanted:
+        steps = list(model.successors(state))
+        number = next(at for at, (step, _) in enumerate(steps) if step.kind == word)
+        choices.append(number)
+        state = steps[number][1]
+    from pfnlab.checker.search.path import path_along
+
+    program = model.program(path_along(model, 0, choices), "Names", "Who is who?")
+
+    assert ["p = fork", "exit", "p: q = fork", "p: a = mmap bar[0:4] wc shared rw"] == [
+        line for line in op_lines(program)
+    ]
+
+
+def test_a_limit_leaves_properties_undecided() -> None:
+    """What was not found before the search was cut is undecided."""
+    found = check(ModelMachine("7.2"), scope("small"), questions(["no_leak"]), Limits(states=20))
+
+    assert ("undecided", False) == (found.answers[0].verdict, found.complete)
+
+
+def test_a_random_walk_ends_in_a_short_program() -> None:
+    """Nothing can be left out of what random walks find."""
+    limits = Limits(depth=12, walks=30, seed=1)
+
+    found = check(ModelMachine("6.1"), scope("small"), questions(["no_leak"]), limits)
+
+    program = found.answers[0].program
+    assert program is not None
+    assert not found.complete
+    model = KernelModel(ModelMachine("6.1"), scope("small"))
+    assert model.breaks(program.ops, no_leak)
+    assert program == fewest(program, lambda one: model.breaks(one.ops, no_leak))

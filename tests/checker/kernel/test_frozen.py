@@ -1,0 +1,109 @@
+"""A kernel that was frozen and thawed goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pfnlab.checker.kernel.frozen import freeze, thaw
+from pfnlab.checker.kernel.naming import Naming
+from pfnlab.mm.kernel import Kernel
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import MAIN_TASK, Program, is_held
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.text import parse
+from pfnlab.programs.model.machine import ModelMachine, place
+from pfnlab.programs.model.observe import Observer
+from pfnlab.programs.model.running import OneByOne
+from pfnlab.programs.runs.places import Places
+
+#: Those without a held processor: an operation under way is no value.
+PROGRAMS = [
+    path
+    for path in sorted(Path(__file__).parent.parent.parent.glob("litmus/*.pfn"))
+    if not is_held(load_program(path))
+]
+
+
+def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[object]:
+    """What a program shows after every operation, with a kernel made anew each time or without."""
+    platform, devices, whole = place(program)
+    kernel = machine.boot(platform, devices)
+    kernel.start_task(MAIN_TASK)
+    places = Places(devices, Places.of(program, devices).areas, whole)
+    seen: list[object] = []
+    for line, op in zip(op_lines(program), program.ops, strict=True):
+        if thawing:
+            kernel = thaw(freeze(kernel), lambda: machine.boot(platform, devices))
+        said = OneByOne(kernel, places).step(op)
+        seen.append(Observer(kernel, places).step(line, op.task, said.result, said.value, anonymous=False))
+    return seen
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_a_thawed_kernel_goes_on(path: Path) -> None:
+    """Every program shows the same when its kernel is frozen and thawed before each operation."""
+    program = load_program(path)
+    for series in ("6.1", "7.2"):
+        machine = ModelMachine(series)
+
+        assert steps(machine, program, thawing=False) == steps(machine, program, thawing=True)
+
+
+def after(text: str, series: str = "7.2") -> Kernel:
+    """The kernel after a program, its tasks alive."""
+    program = parse(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{text}")
+    platform, devices, _ = place(program)
+    kernel = ModelMachine(series).boot(platform, devices)
+    kernel.start_task(MAIN_TASK)
+    running = OneByOne(kernel, Places.of(program, devices))
+    for op in program.ops:
+        assert running.step(op).result == "ok", op
+    return kernel
+
+
+def canonical(kernel: Kernel, *, symmetry: bool = True) -> bytes:
+    """What identifies a kernel's state."""
+    return freeze(kernel, Naming(kernel, symmetry=symmetry))
+
+
+MAPPED = "a = mmap bar[0:2] wc shared rw\nb = mmap bar[2:4] uc shared rw\n"
+CHILD_MAPPED = "".join(f"c: {line}\n" for line in MAPPED.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (f"c = fork\n{MAPPED}", f"c = fork\n{CHILD_MAPPED}"),
+        (f"{MAPPED}munmap a", "a = mmap bar[2:4] uc shared rw"),
+        ("a = mmap bar[0:2] wc private rw\nwrite a[0] 1", "a = mmap bar[0:2] wc private rw\nwrite a[0] 2"),
+        (f"{MAPPED}c = fork\nc: exit", MAPPED),
+    ],
+    ids=["tasks swapped", "areas moved up", "contents of a page", "a child that came and went"],
+)
+def test_names_make_no_difference(one: str, other: str) -> None:
+    """Kernels that differ in names alone are one state."""
+    assert canonical(after(one)) == canonical(after(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (MAPPED, "a = mmap bar[2:4] uc shared rw\nb = mmap bar[0:2] wc shared rw\n"),
+        (MAPPED, f"{MAPPED}c = fork"),
+        (f"{MAPPED}munmap a[0]", f"{MAPPED}munmap a[1]"),
+        ("a = mmap bar[0:2] wc shared rw", "a = mmap bar[0:2] wc shared rw\nwrite a[0] 1"),
+    ],
+    ids=["order of areas", "one task more", "which page went", "a dirty entry"],
+)
+def test_what_matters_makes_a_difference(one: str, other: str) -> None:
+    """Kernels that can go on differently are two states."""
+    assert canonical(after(one)) != canonical(after(other))
+
+
+def test_without_symmetry_swapped_tasks_are_two() -> None:
+    """Without symmetry only the names of objects go."""
+    swapped = [after(f"c = fork\n{mapped}") for mapped in (MAPPED, CHILD_MAPPED)]
+
+    assert canonical(swapped[0], symmetry=False) != canonical(swapped[1], symmetry=False)

@@ -1,0 +1,144 @@
+"""A kernel that was marked is put back where it stood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pfnlab.checker.kernel.domain import KernelModel, State
+from pfnlab.checker.kernel.frozen import freeze
+from pfnlab.checker.kernel.mark import Mark
+from pfnlab.checker.kernel.operations import Step, operations
+from pfnlab.checker.kernel.scope import Scope, load_scope
+from pfnlab.errors import Undecided
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import MAIN_TASK, is_held
+from pfnlab.programs.model.machine import ModelMachine, place
+from pfnlab.programs.model.running import OneByOne
+from pfnlab.programs.runs.places import Places
+
+#: Those without a held processor: an operation under way is no value.
+PROGRAMS = [
+    path
+    for path in sorted(Path(__file__).parent.parent.parent.glob("litmus/*.pfn"))
+    if not is_held(load_program(path))
+]
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_an_operation_is_undone(path: Path) -> None:
+    """Before each operation of every program a mark holds all that the operation changes."""
+    program = load_program(path)
+    for series in ("6.1", "7.2"):
+        platform, devices, whole = place(program)
+        kernel = ModelMachine(series).boot(platform, devices)
+        kernel.start_task(MAIN_TASK)
+        places = Places(devices, Places.of(program, devices).areas, whole)
+        for op in program.ops:
+            before, mark = freeze(kernel), Mark(kernel)
+            first = OneByOne(kernel, places).step(op), freeze(kernel), *kernel.trace.take()
+            # Taken out of the kernel, they would be emptied with it.
+            first = first[0], first[1], list(first[2]), list(first[3])
+
+            mark.restore()
+
+            assert freeze(kernel) == before, op
+            again = OneByOne(kernel, places).step(op), freeze(kernel), *kernel.trace.take()
+            assert again == first, op
+
+
+def made_anew(model: KernelModel, state: State, scope: Scope) -> list[tuple[Step, State]]:
+    """Every step out of *state*, each on a kernel of its own."""
+    found = []
+    for op in operations(model.thawed(state), scope):
+        kernel = model.thawed(state)
+        try:
+            found.append((Step(op), model.frozen(kernel, model.perform(kernel, op).facts)))
+        except Undecided:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_steps_are_those_of_kernels_made_anew(tracker: str) -> None:
+    """Two operations deep, a kernel that is put back takes every step as one that was just made."""
+    scope = load_scope("standard")
+    assert isinstance(scope, Scope)
+    model = KernelModel(ModelMachine(f"7.2,tracker={tracker}"), scope)
+    reached = list(model.initial())
+    for _ in range(2):
+        steps = [list(model.successors(state)) for state in reached]
+        assert steps == [made_anew(model, state, scope) for state in reached]
+        reached = [after for found in steps for _, after in found]
+
+
+class Held:
+    """Something with one attribute of each kind that can change."""
+
+    __slots__ = ("__dict__", "inside", "late", "number")
+
+    def __init__(self) -> None:
+        self.number, self.inside = 1, (["a"], {"b": 2}, {3}, bytearray(b"c"))
+        self.named = {"mine": self}
+        self.last = None
+
+
+def changed_list(held: Held) -> None:
+    held.inside[0].append("z")
+
+
+def changed_dict(held: Held) -> None:
+    held.inside[1].update(b=9, z=9)
+
+
+def changed_set(held: Held) -> None:
+    held.inside[2].add(9)
+
+
+def changed_bytes(held: Held) -> None:
+    held.inside[3][0] = 9
+
+
+def changed_slot(held: Held) -> None:
+    held.number = 9
+
+
+def filled_slot(held: Held) -> None:
+    held.late = 9
+
+
+def new_attribute(held: Held) -> None:
+    held.other = 9
+
+
+def order_of_attributes(held: Held) -> None:
+    named = held.named
+    del held.named
+    held.named = named
+
+
+def content(held: Held) -> object:
+    """Everything it has, in order."""
+    return held.number, repr(held.inside), list(held.__dict__), hasattr(held, "late")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(changed_list, changed_dict, changed_set, changed_bytes),
+        *(changed_slot, filled_slot, new_attribute, order_of_attributes),
+    ],
+)
+def test_each_kind_of_change_is_undone(change: Callable[[Held], None]) -> None:
+    """Whatever a policy's object consists of is as it was, found through a tuple and a circle."""
+    held = Held()
+    before, mark = content(held), Mark((held,))
+    change(held)
+    assert content(held) != before
+
+    mark.restore()
+
+    assert content(held) == before

@@ -1,0 +1,321 @@
+"""Every property is seen to fail: a policy that breaks it, and the shortest program that shows it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+import pytest
+from broken import Broken, answer, checked, lines
+
+from pfnlab.checker.check import Limits, check
+from pfnlab.checker.kernel.properties import QUESTIONS, questions
+from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.errors import Misuse, ModelledErrno
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.pgprot import pgprot_set_cachemode
+from pfnlab.hw.pgtable import Run
+from pfnlab.mm.gather import MmuGather
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.pfnmap import pfnmap_untrack
+from pfnlab.mm.tracker import Tracker
+from pfnlab.mm.vma import Vma
+from pfnlab.mm.walk_policy import SpecialBits
+from pfnlab.policies.flushes.free_vmas import FreeVmas
+from pfnlab.policies.trackers.exact import Exact
+from pfnlab.policies.trackers.no_partial import NoPartial
+from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.policies.walkers.early_refusal import EarlyRefusal
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.units import PfnRange, pfn_to_phys
+
+MAPPED = "new = mmap bar[0:3] wc shared rw"
+
+
+class Keeps(TrackCtx):
+    """Never lets go of a reservation."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        vma.pfnmap = None
+
+
+class LetsGo(TrackCtx):
+    """Lets go of all when a part is zapped, as before 6.16."""
+
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        self.vm_area_free(vma)
+
+
+class FreesTwice(TrackCtx):
+    """Frees once more what the last VMA freed."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        ctx = vma.pfnmap
+        super().vm_area_free(vma)
+        if ctx is not None and not ctx.refs:
+            pfnmap_untrack(self._kernel, ctx.pfns)
+
+
+class AsAsked(TrackCtx):
+    """Gives every mapping the mode it asks for, and reserves nothing."""
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        return prot
+
+
+class Uncached(AsAsked):
+    """Maps uncached whatever is asked for, and tells the direct map nothing."""
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        return pgprot_set_cachemode(prot, CacheMode.UC_MINUS, self._kernel.platform.pat)
+
+
+class Forgets(FreeVmas):
+    """Forgets what was cleared, so that nothing is flushed."""
+
+    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        tlb._start, tlb._end = None, 0
+
+
+class Hides(TrackCtx):
+    """Takes a VMA from where revocations look once it shows a page."""
+
+    def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
+        if vma in self._kernel.i_mmap:
+            self._kernel.i_mmap.remove(vma)
+        return super().vmf_insert_pfn(vma, vpn, pfns, prot)
+
+
+class ReservesForNobody(TrackCtx):
+    """A fork that fails half-way has reserved something."""
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        kernel = self._kernel
+        start = pfn_to_phys(src.pgoff)
+        kernel.book.reserve(start, start + 4096, CacheMode.WC, who=kernel.who)
+        raise ModelledErrno(errno.ENOMEM)
+
+
+class Warns(TrackCtx):
+    """Warns when a VMA is freed."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        self._kernel.pr_warn_once("WARNING at mm/memory.c")
+        super().vm_area_free(vma)
+
+
+class Miscounts(TrackCtx):
+    """Shares a context with a copy and does not count it."""
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        new.pfnmap = orig.pfnmap
+
+
+TRACKERS: list[tuple[str, Callable[[Kernel], Tracker], list[str], list[str]]] = [
+    ("no_leak", Keeps, [MAPPED, "munmap <whole>"], ["a = mmap bar[0:3] wc shared rw", "munmap a"]),
+    (
+        "no_loss",
+        LetsGo,
+        [MAPPED, "zap_vma_ptes <first>"],
+        ["a = mmap bar[0:3] wc shared rw", "zap_vma_ptes a[0]"],
+    ),
+    ("freed_once", FreesTwice, [MAPPED, "munmap <whole>"], ["a = mmap bar[0:3] wc shared rw", "munmap a"]),
+    ("exact", TrackCtx, [MAPPED, "munmap <first>"], ["a = mmap bar[0:3] wc shared rw", "munmap a[0]"]),
+    (
+        "one_mode",
+        AsAsked,
+        [MAPPED, "new = mmap bar[0:3] uc shared rw"],
+        ["a = mmap bar[0:3] wc shared rw", "b = mmap bar[0:3] uc shared rw"],
+    ),
+    (
+        "claimed_free",
+        TrackCtx,
+        [MAPPED, "request_mem_region bar"],
+        ["a = mmap bar[0:3] wc shared rw", "request_mem_region bar[0:3]"],
+    ),
+    (
+        "fork_whole",
+        ReservesForNobody,
+        [MAPPED, "child = fork"],
+        ["a = mmap bar[0:3] wc shared rw", "p = fork"],
+    ),
+    ("no_warning", Warns, [MAPPED, "munmap <whole>"], ["a = mmap bar[0:3] wc shared rw", "munmap a"]),
+    ("counters", Miscounts, [MAPPED, "munmap <first>"], ["a = mmap bar[0:3] wc shared rw", "munmap a[0]"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "tracker", "operations", "program"), TRACKERS, ids=[row[0] for row in TRACKERS]
+)
+def test_a_broken_tracker_is_found(
+    name: str, tracker: Callable[[Kernel], Tracker], operations: list[str], program: list[str]
+) -> None:
+    """The shortest program that breaks the property is found."""
+    found = answer(Broken(tracker), name, *operations)
+
+    assert ("violated", program) == (found.verdict, lines(found))
+
+
+def test_a_direct_map_that_disagrees_is_found() -> None:
+    """RAM mapped in another mode than the kernel has it with is found."""
+    found = answer(
+        Broken(Uncached), "direct_map", "new = mmap low[0:1] devmem shared rw", device="low: lowmem, 1 page"
+    )
+
+    assert ("violated", ["a = mmap low[0] devmem shared rw"]) == (found.verdict, lines(found))
+
+
+def test_a_forgotten_flush_is_found() -> None:
+    """A translation that stays behind is found."""
+    found = answer(
+        Broken(flushes=Forgets),
+        "no_stale",
+        "new = mmap bar[0:3] driver remap wc shared rw",
+        "write <whole> 1",
+        "zap_vma_ptes <whole>",
+    )
+
+    assert ["a = mmap bar[0:3] driver remap wc shared rw", "write a[0] 1", "zap_vma_ptes a"] == lines(found)
+
+
+def test_a_mapping_revocations_miss_is_found() -> None:
+    """A page that is mapped while the device's memory is off is found."""
+    found = answer(
+        Broken(Hides),
+        "memory_off",
+        *("new = mmap bar[0:2] vfio shared rw", "read <first>", "memory_disable bar"),
+        device="bar: pci, 2 pages",
+    )
+
+    assert ["a = mmap bar[0:2] vfio shared rw", "read a[0]", "memory_disable bar"] == lines(found)
+
+
+class TakesFrames(SpecialBits):
+    """Takes whatever an entry maps for a page."""
+
+    def vm_normal_page(self, vma: Vma, entry: Run) -> bool:
+        return True
+
+
+def test_a_walker_that_takes_frames_is_found() -> None:
+    """A walker that does not look at special bits is found."""
+    found = answer(Broken(walker=TakesFrames), "walks_pages", MAPPED)
+
+    assert ["a = mmap bar[0:3] wc shared rw"] == lines(found)
+
+
+def test_a_walker_that_misses_copies_is_found() -> None:
+    """A walker that leaves at the VMA misses what was copied there (seed 001)."""
+    mapped = "new = mmap bar[0:3] devmem private rw"
+    found = answer(Broken(walker=EarlyRefusal), "walks_all", mapped, "write <whole> 1")
+
+    assert ["a = mmap bar[0:3] devmem private rw", "write a[0] 1"] == lines(found)
+    assert "holds" == answer(Broken(), "walks_all", mapped, "write <whole> 1").verdict
+
+
+def test_files_that_are_not_revoked_are_found() -> None:
+    """A kernel that revokes /dev/mem only leaves PCI files mapped."""
+    found = answer(
+        Broken(spec="7.2,pci_files_revoked=off"), "claimed_unmapped", MAPPED, "request_mem_region bar"
+    )
+
+    assert ["a = mmap bar[0:3] wc shared rw", "request_mem_region bar[0:3]"] == lines(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "tracker", "operations"),
+    [
+        ("split", NoPartial, [MAPPED, "munmap <first>", "mprotect <first> r"]),
+        ("shared", TrackCtx, [MAPPED, "child = fork pids_max"]),
+        ("copied", TrackCtx, [MAPPED, "write <whole> 1"]),
+    ],
+)
+def test_what_should_happen_sometimes_and_never_does_is_found(
+    name: str, tracker: Callable[[Kernel], Tracker], operations: list[str]
+) -> None:
+    """A search that never reaches what it is there for says so."""
+    assert "violated" == answer(Broken(tracker), name, *operations).verdict
+
+
+def test_the_questions_of_a_seam() -> None:
+    """Its name stands for what its policies answer for, and for what says that anything was looked at."""
+    names = [question.name for question in questions(["walker"], load_scope("standard"))]
+
+    assert ["walks_pages", "walks_all", "split", "shared", "copied"] == names
+
+
+def test_a_question_beside_those_of_a_seam() -> None:
+    """Each is asked once."""
+    names = [question.name for question in questions(["walks_all", "no_stale", "walker"])]
+
+    assert ["walks_all", "no_stale", "walks_pages", "split", "shared", "copied"] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "scope", "said"),
+    [
+        ("told_free", "small", "scope `small` does not ask `told_free`: --scope race does"),
+        ("memory_off", "race", "scope `race` does not ask `memory_off`: --scope vfio does"),
+        ("told_fre", "small", "there is no property `told_fre`: did you mean `told_free`"),
+    ],
+)
+def test_a_property_of_other_scopes_is_said_to_be_theirs(name: str, scope: str, said: str) -> None:
+    """One that exists is not said to be missing."""
+    with pytest.raises(Misuse, match=said):
+        questions([name], load_scope(scope))
+
+
+def test_a_scope_without_the_seam() -> None:
+    """Races say nothing of trackers, and that is not a search that finds nothing wrong."""
+    with pytest.raises(Misuse) as refused:
+        questions(["tracker"], load_scope("race"))
+
+    assert "the scope can say nothing of a tracker" == str(refused.value)
+
+
+def test_inserted_pages_may_be_reserved() -> None:
+    """A tracker that reserves what a fault handler inserts, as no kernel does, is exact as well."""
+    ops = ("new = mmap bar[0:3] vfio shared rw", "read <first>", "munmap <first>")
+
+    for tracker in (Exact, TrackCtx):
+        assert "holds" == answer(Broken(tracker), "exact", *ops).verdict
+
+
+def test_exact_keeps_what_trackers_promise() -> None:
+    """On every sequence of three operations: no question of a tracker is violated, and each arose."""
+    scope = load_scope("standard")
+    found = check(ModelMachine("7.2,tracker=exact"), scope, questions(["tracker"], scope), Limits(depth=3))
+
+    assert [] == [one.name for one in found.answers if one.verdict != "holds" or one.vacuous]
+
+
+def test_every_property_is_seen_to_fail() -> None:
+    """No property is without a policy that breaks it here, or a scope in tests/test_findings.py."""
+    elsewhere = {
+        "removed_unmapped",
+        "walks_pages",
+        "walks_all",
+        "direct_map",
+        "no_stale",
+        "memory_off",
+        "claimed_unmapped",
+        "split",
+        "shared",
+        "copied",
+    }
+
+    assert {question.name for question in QUESTIONS} == {row[0] for row in TRACKERS} | elsewhere
+
+
+def test_a_question_that_never_arose_is_no_proof() -> None:
+    """A property that holds because nothing was ever asked of it is told apart."""
+    found = answer(Broken(), "claimed_free", MAPPED)
+
+    assert ("holds", True) == (found.verdict, found.vacuous)
+
+
+def test_operations_and_their_results_are_counted() -> None:
+    """A report can say what was tried and how it ended."""
+    found = checked(Broken(NoPartial), "split", MAPPED, "munmap <first>", depth=2)
+
+    assert {"mmap wc": {"ok": 2}, "munmap": {"EINVAL": 1}} == found.fired

@@ -1,0 +1,54 @@
+"""What a stopped operation goes on with: equal where it will do the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from greenlet import greenlet
+
+from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.checker.races.continuation import UnsayableError, variables
+from pfnlab.checker.races.driver import Ground, Live
+from pfnlab.programs.model.machine import ModelMachine
+
+
+def live(schedule: str) -> Live:
+    """The first named race, after turns of the tasks whose first letters these are."""
+    scope = load_scope("race")
+    assert isinstance(scope, RaceScope)
+    race = scope.races[0]
+    made = Live(ModelMachine("7.2"), race, Ground(race))
+    for letter in schedule:
+        made.go({"m": "main", "t": "t", "s": "s"}[letter])
+    return made
+
+
+def test_the_same_place_on_another_way_is_the_same() -> None:
+    """What others did between two stops tells nothing, where the operation has not met it."""
+    assert live("mm").variables("main") == live("msm").variables("main")
+
+
+def test_another_place_is_another() -> None:
+    """One function further on."""
+    assert live("mm").variables("main") != live("mmm").variables("main")
+
+
+def test_what_was_met_tells() -> None:
+    """A revocation that finds entries has a flush to do, one behind munmap's clearing has none."""
+    assert live("tt").variables("t") != live("mmmttt"[:5]).variables("t")
+
+
+def test_code_of_others_cannot_be_said() -> None:
+    """How far a loop is in somebody's own file nobody knows."""
+
+    def body() -> None:
+        for _ in range(2):
+            parent: Any = greenlet.getcurrent().parent
+            parent.switch()
+
+    run = greenlet(body)
+    run.switch()
+
+    with pytest.raises(UnsayableError, match="not of this package"):
+        variables(run, lambda one: None)

@@ -1,0 +1,95 @@
+"""The parts of a kernel: what is touched is noted, what has changed has another value."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.checker.races.footprint import Parts
+from pfnlab.hw.tlb import Tlb
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.vma import Vma
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine, place
+from pfnlab.programs.model.running import OneByOne
+from pfnlab.programs.runs.places import Places
+
+PROGRAM = load_text(
+    "pfnlab program 1\ndevice bar: pci, 4 pages\n\n"
+    "a = mmap bar[0:2] driver remap wc shared rw\nb = mmap bar[2:4] driver fault wc shared rw\n"
+    "t = thread\nread a[0]\nread a[0]\nt: read b[1]\nmunmap a[0]\nmunmap b\n"
+)
+
+
+class Driven:
+    """The program, operation by operation."""
+
+    def __init__(self, done: int) -> None:
+        machine = ModelMachine("7.2")
+        platform, devices, _ = place(PROGRAM)
+        self.kernel: Kernel = machine.boot(platform, devices)
+        self.kernel.start_task("main")
+        self.running = OneByOne(self.kernel, Places.of(PROGRAM, devices))
+        self.ops = list(PROGRAM.ops)
+        for op in self.ops[:done]:
+            self.running.step(op)
+        self.at = done
+        self.parts = Parts(self.kernel)
+
+    def next(self) -> tuple[set[str], set[str]]:
+        """The parts the next operation touches, and those that are otherwise behind it."""
+        before = [self.parts.value(number) for number in range(len(self.parts.names))]
+        with self.parts.watched() as touched:
+            self.running.step(self.ops[self.at])
+        self.at += 1
+        touched |= self.parts.notice("main")
+        changed = [number for number, value in enumerate(before) if value != self.parts.value(number)]
+        return {self.parts.names[one] for one in touched}, {self.parts.names[one] for one in changed}
+
+
+def test_an_answer_of_the_tlb_changes_nothing() -> None:
+    """A second read of a page neither walks the tables nor changes anything."""
+    touched, changed = Driven(4).next()
+
+    assert "TLB main" in touched
+    assert not touched & {"tables 0", "tree 0", "book", "mmap_lock 0"}
+    assert not changed
+
+
+def test_a_fault_fills_table_and_tlb() -> None:
+    """Of the task's own processor; under the lock, which is free again."""
+    touched, changed = Driven(5).next()
+
+    assert {"tables 0", "TLB t"} <= changed
+    assert {"mmap_lock 0", "tree 0", "VMAs 0", "book"} <= touched - changed
+    assert "TLB main" not in touched
+
+
+@pytest.mark.parametrize("done", range(3, 8))
+def test_what_changes_was_touched(done: int) -> None:
+    """Of every operation."""
+    touched, changed = Driven(done).next()
+
+    assert changed <= touched
+
+
+def test_what_a_split_leaves_has_a_name() -> None:
+    """By the task that made it; the VMA that is gone keeps its own."""
+    driven = Driven(6)
+    driven.next()
+
+    names = [driven.parts.name(vma) for vma in driven.kernel.tasks["main"].mm]
+
+    assert [("main", 0), ("", 1)] == names
+    assert ("", 0) in [name for name, _ in driven.parts.value(driven.parts.names.index("VMAs 0"))]
+
+
+def test_nothing_is_noted_any_more_behind_it() -> None:
+    """Classes are as they were, also where something was raised."""
+    driven = Driven(3)
+
+    with pytest.raises(ZeroDivisionError), driven.parts.watched():
+        raise ZeroDivisionError
+
+    for kind in (Vma, Tlb, Kernel):
+        assert object.__getattribute__ is kind.__getattribute__
+        assert object.__setattr__ is kind.__setattr__

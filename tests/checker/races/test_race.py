@@ -1,0 +1,142 @@
+"""Races: which flush placements hold, with what schedule the others break, and programs that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from broken import Broken, lines
+
+from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope, read_scope
+from pfnlab.checker.races.race import control, still_read
+from pfnlab.mm.gather import FlushPlacement, MmuGather
+from pfnlab.mm.vma import Vma
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.flushes.free_vmas import FreeVmas
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+
+ONE = """
+devices = ["bar: pci, 2 pages"]
+[[races]]
+setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread", "s = thread", "s: read a[0]"]
+beside = ["munmap a", "t: unmap_mapping_range bar[0:2]", "s: read a[0]"]
+"""
+
+#: Ordinary memory before the device: the first VMA is not the one that matters.
+BEHIND = """
+devices = ["bar: pci, 2 pages"]
+areas = ["a: 4 pages"]
+[[races]]
+setup = [
+  "a = mmap anon[0:2] private rw",
+  "mmap bar[0:2] driver remap wc shared rw over a[2:4]",
+  "t = thread",
+  "s = thread",
+  "s: read a[2]",
+]
+beside = ["munmap a[0:4]", "t: unmap_mapping_range bar[0:2]", "s: read a[2]"]
+"""
+
+
+def raced(flushes: Callable[[], FlushPlacement], text: str) -> Checked:
+    """All schedules of one race with one flush placement."""
+    return check(Broken(flushes=flushes), read_scope(text, "one"))
+
+
+@pytest.mark.parametrize(
+    ("flush", "told"),
+    [
+        ("none", ("violated", "violated")),
+        ("first_vma", ("holds", "violated")),
+        ("outside_loop", ("holds", "violated")),
+        ("end_vma", ("holds", "holds")),
+        ("in_loop", ("holds", "holds")),
+        ("free_vmas", ("holds", "holds")),
+        ("fullmm", ("holds", "holds")),
+    ],
+)
+def test_flush_placements(flush: str, told: tuple[str, str]) -> None:
+    """What each placement is worth, with the device mapped first and behind ordinary memory."""
+    found = tuple(raced(FLUSHES[flush], text).answers[0].verdict for text in (ONE, BEHIND))
+
+    assert told == found
+
+
+def test_a_schedule_is_a_program_with_one_held_task() -> None:
+    """Without any forced flush a program shows the race."""
+    answer = raced(FLUSHES["none"], ONE).answers[0]
+
+    assert "main goes on in unlink" in answer.schedule
+    assert "hold flush_tlb_mm_range: munmap a" in lines(answer)
+
+
+def test_the_program_shows_a_read_through_a_stale_translation() -> None:
+    """On the model the program's third thread still reads the device once the owner was told."""
+    answer = raced(FLUSHES["none"], ONE).answers[0]
+    assert answer.program is not None
+
+    steps = ModelMachine("7.2,flush=none").run([answer.program])[0].steps
+
+    told = next(step for step in steps if step.op.startswith("t: unmap_mapping_range"))
+    read = steps[steps.index(told) + 1]
+    assert ("ok", "ok") == (told.result, read.result)
+
+
+class KeepsTheLock(FreeVmas):
+    """Takes the lock of the reverse map and never gives it back."""
+
+    def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        super().tlb_start_vma(tlb, vma)
+        vma.mm.kernel.i_mmap_rwsem("driver").take(True)
+
+
+def test_operations_that_wait_for_each_other_are_found() -> None:
+    """A schedule in which nobody can go on is found."""
+    found = {answer.name: answer.verdict for answer in raced(KeepsTheLock, ONE).answers}
+
+    assert "violated" == found["no_deadlock"]
+
+
+def test_the_number_of_schedules_states() -> None:
+    """The states of one race are always as many."""
+    assert 164 == raced(FreeVmas, ONE).states
+
+
+def test_the_named_races_are_programs() -> None:
+    """What runs side by side is a program when it runs one after the other."""
+    scope = load_scope("race")
+    assert isinstance(scope, RaceScope)
+
+    for race in scope.races:
+        assert isinstance(race, Race)
+        assert isinstance(race.program, Program)
+        assert race.program.ops == race.setup + race.beside
+
+
+def test_a_control_leaves_the_flush_out_by_force() -> None:
+    """A kernel that flushes in time shows the race when its flush is left out, and only then."""
+    program = raced(FLUSHES["none"], ONE).answers[0].program
+    assert program is not None
+    machine = ModelMachine("7.2")
+
+    assert still_read(program, ModelMachine("7.2,flush=none").run([program])[0])
+    assert not still_read(program, machine.run([program])[0])
+    assert still_read(program, machine.run([control(program)])[0])
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(every_order=True)])
+def test_a_turn_without_a_rule_is_left_out(limits: Limits) -> None:
+    """A fault in ordinary memory while mmap_lock is held: then nothing is said to hold."""
+    text = """
+devices = ["bar: pci, 2 pages"]
+[[races]]
+setup = ["a = mmap anon[0:2] private rw", "s = thread"]
+beside = ["mprotect a[0:2] r", "s: read a[1]"]
+"""
+
+    found = check(Broken(), read_scope(text, "one"), limits=limits)
+
+    assert any(reason.startswith("no rule: ") for reason in found.cut)
+    assert "undecided" == found.answers[0].verdict

@@ -1,0 +1,148 @@
+"""Partial-order reduction of races: the same states, the same verdicts, on and off."""
+
+from __future__ import annotations
+
+import pytest
+from some_races import OTHERS, races
+
+from pfnlab.checker.check import Limits, check
+from pfnlab.checker.kernel.properties import RACE_QUESTIONS
+from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.checker.races.properties import race_properties
+from pfnlab.checker.races.race import Raced, RaceModel
+from pfnlab.checker.races.schedules import Look, search
+from pfnlab.checker.races.turns import Came
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.explore import explore
+from pfnlab.checker.search.reduction import Footprint
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.programs.model.machine import ModelMachine
+
+PROPERTIES = race_properties(RACE_QUESTIONS)
+
+
+def named() -> RaceScope:
+    """The races with a name."""
+    scope = load_scope("race")
+    assert isinstance(scope, RaceScope)
+    return scope
+
+
+class Watched(RaceModel):
+    """Keeps the key of every state it is asked for."""
+
+    def __init__(self, spec: str, scope: RaceScope) -> None:
+        super().__init__(ModelMachine(spec), scope)
+        self.met: set[bytes] = set()
+
+    def key(self, state: Raced) -> bytes:
+        key = super().key(state)
+        self.met.add(key)
+        return key
+
+
+def on(spec: str, scope: RaceScope, look: Look | None = None) -> tuple[Exploration[Raced], set[bytes]]:
+    """The search with reduction, and the states it met."""
+    model = Watched(spec, scope)
+    return search(model, PROPERTIES, **({} if look is None else {"look": look})), model.met
+
+
+def off(spec: str, scope: RaceScope) -> tuple[Exploration[Raced], set[bytes]]:
+    """The search that looks at every order."""
+    model = Watched(spec, scope)
+    return explore(model, PROPERTIES), model.met
+
+
+def answers(found: Exploration[Raced]) -> list[tuple[str, int]]:
+    """Each property's verdict, and how long the way is that shows it."""
+    ways = {asked.name: len(found.discoveries.get(asked.name, ())) for asked in PROPERTIES}
+    return [(found.verdict(name), length) for name, length in ways.items()]
+
+
+@pytest.mark.parametrize("flush", FLUSHES)
+def test_states_and_answers_are_the_same_with_and_without(flush: str) -> None:
+    """With every flush placement; fewer steps are looked at."""
+    reduced, met = on(f"7.2,flush={flush}", named())
+    full, all_met = off(f"7.2,flush={flush}", named())
+
+    assert all_met == met
+    assert answers(full) == answers(reduced)
+    assert full.premises == reduced.premises
+    assert reduced.transitions < full.transitions
+
+
+@pytest.mark.parametrize("spec", ["6.1", "6.12,tracker=exact", "7.3,tracker=caller_managed"])
+def test_so_it_is_for_other_races(spec: str) -> None:
+    """A fork, entries that come and go, the book; other kernels, other trackers."""
+    reduced, met = on(spec, races(OTHERS))
+    full, all_met = off(spec, races(OTHERS))
+
+    assert all_met == met
+    assert answers(full) == answers(reduced)
+
+
+@pytest.mark.parametrize("blind", ["TLB s", "i_mmap_rwsem driver", "gathers 0"])
+def test_turns_that_hide_what_they_touch_are_noticed(blind: str) -> None:
+    """Leave one part out of every footprint, and the equality above fails."""
+    spec = "7.2,flush=none"
+    hidden = {
+        name: 1 << number for number, name in enumerate(RaceModel(ModelMachine(spec), named()).turns[0].names)
+    }
+
+    def look(came: Came) -> Footprint:
+        seen = ~hidden[blind]
+        return Footprint(came.footprint.reads & seen, came.footprint.writes & seen)
+
+    scope = RaceScope("one", "", named().races[:1])
+
+    assert off(spec, scope)[1] != on(spec, scope, look)[1]
+
+
+def schedules(model: RaceModel, start: Raced, reduced: bool) -> int:
+    """How many schedules go on from *start*, all of them or one of those that differ in order only."""
+    known: dict[tuple[bytes, frozenset[tuple[int, Footprint]]], int] = {}
+
+    def count(state: Raced, sleeping: frozenset[tuple[int, Footprint]]) -> int:
+        place = model.key(state), sleeping
+        if place in known:
+            return known[place]
+        asleep, number = dict(sleeping), int(not state.able)
+        for task in state.able:
+            if task in asleep:
+                continue
+            came = model.go(state, task)
+            assert came is not None
+            still = frozenset((one, its) for one, its in asleep.items() if not came.footprint.meets(its))
+            number += count(model.after(state, task, came), still)
+            if reduced:
+                asleep[task] = came.footprint
+        known[place] = number
+        return number
+
+    return count(start, frozenset())
+
+
+def test_schedules_without_and_with() -> None:
+    """Of each named race, how many there are, and how many are left."""
+    model = RaceModel(ModelMachine("7.2"), named())
+
+    counted = [(schedules(model, state, False), schedules(model, state, True)) for state in model.initial()]
+
+    assert [(3147, 81), (40330, 382), (3365, 81), (25928, 113)] == counted
+
+
+@pytest.mark.parametrize("limits", [Limits(every_order=True), Limits(depth=100)])
+def test_every_order_is_looked_at_when_asked_for(limits: Limits) -> None:
+    """By name, and where a bound is on ways and not on states."""
+    machine = ModelMachine("7.2")
+
+    assert check(machine, named()).transitions < check(machine, named(), limits=limits).transitions
+
+
+def test_a_limit_cuts_it() -> None:
+    """What was left out is said, and nothing holds then."""
+    cut = check(ModelMachine("7.2"), named(), limits=Limits(states=100))
+
+    assert not cut.complete
+    assert cut.cut[0].startswith("states: 10")
+    assert "undecided" == cut.answers[0].verdict

@@ -1,0 +1,141 @@
+"""Turns that are run once: remembered, they come to what they come to when they are run again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from some_races import OTHERS, races
+
+from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope
+from pfnlab.checker.races.driver import Ground, Live
+from pfnlab.checker.races.race import Raced, RaceModel
+from pfnlab.checker.races.turns import digest
+from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.model.machine import ModelMachine
+
+
+def every_state(model: RaceModel) -> Iterator[Raced]:
+    """All there are, in any order."""
+    waiting = list(model.initial())
+    seen = set(map(model.key, waiting))
+    while waiting:
+        state = waiting.pop()
+        yield state
+        for _, after in model.successors(state):
+            if model.key(after) not in seen:
+                seen.add(model.key(after))
+                waiting.append(after)
+
+
+def wrong(machine: ModelMachine, race: Race, model: RaceModel, state: Raced, number: int) -> Iterator[str]:
+    """What of a state and of a turn out of it is otherwise on a kernel that goes through its schedule."""
+    turns, live = model.turns[state.race], Live(machine, race, Ground(race))
+    for task in state.moment.schedule:
+        live.go(task)
+    parts = [digest(live.parts.value(part)) for part in range(len(turns.names))]
+    if parts != list(state.moment.parts):
+        yield f"{state.moment.schedule}: the parts"
+    for one, stand in enumerate(state.moment.stands):
+        able = not turns.finished(state.moment, one) and (not stand.waits or live.ready(turns.tasks[one]))
+        if able != (one in state.able):
+            yield f"{state.moment.schedule}: whether {turns.tasks[one]} can go on"
+    came = model.go(state, number)
+    if live.go(turns.tasks[number]) != came.did:
+        yield f"{state.moment.schedule}: what {came.did.turn} did"
+    after = turns.after(state.moment, number, came).parts
+    for part, name in enumerate(turns.names):
+        if digest(live.parts.value(part)) != after[part]:
+            yield f"{state.moment.schedule}: {name} behind {came.did.turn}"
+
+
+def all_wrong(spec: str, scope: RaceScope, every: int = 1) -> list[str]:
+    """Of the turns of the races of *scope*, one of *every* so many."""
+    machine = ModelMachine(spec)
+    model = RaceModel(machine, scope)
+    turns = [(state, task) for state in every_state(model) for task in state.able]
+    return [
+        one
+        for state, task in turns[::every]
+        for one in wrong(machine, scope.races[state.race], model, state, task)
+    ]
+
+
+@pytest.mark.parametrize("flush", FLUSHES)
+def test_a_remembered_turn_is_the_turn(flush: str) -> None:
+    """In the states of the named races, with every flush placement."""
+    scope = load_scope("race")
+    assert isinstance(scope, RaceScope)
+
+    assert [] == all_wrong(f"7.2,flush={flush}", scope, every=11)
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_so_it_is_with_every_tracker(tracker: str) -> None:
+    """Of races in which trackers have something to do."""
+    assert [] == all_wrong(f"7.2,tracker={tracker}", races(OTHERS), every=7)
+
+
+OWN = '''"""A flush placement that remembers: every second VMA is flushed at its end, the others later."""
+
+
+class EverySecond:
+    def __init__(self):
+        self.ends = 0
+
+    def tlb_start_vma(self, tlb, vma):
+        pass
+
+    def tlb_end_vma(self, tlb, vma):
+        self.ends += 1
+        if self.ends % 2:
+            tlb.flush_mmu_tlbonly()
+
+    def tlb_free_vmas(self, tlb, first):
+        for _ in range(2):
+            self.ends += 1
+            if self.ends % 2:
+                tlb.flush_mmu_tlbonly()
+
+    def tlb_free_vma(self, tlb, vma):
+        pass
+'''
+
+
+def test_so_it_is_with_a_policy_of_ones_own(tmp_path: Path) -> None:
+    """One that remembers, and stops within a loop."""
+    own = tmp_path / "own.py"
+    own.write_text(OWN)
+    scope = load_scope("race")
+    assert isinstance(scope, RaceScope)
+
+    assert [] == all_wrong(f"7.2,flush={own}", scope, every=7)
+
+
+@pytest.mark.parametrize("series", ["6.1", "6.12"])
+def test_so_it_is_on_older_kernels(series: str) -> None:
+    """They flush and let go of reservations elsewhere."""
+    assert [] == all_wrong(series, races(OTHERS), every=7)
+
+
+def test_a_turn_that_looks_at_less_than_it_touches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page tables that nobody notes: then turns are taken for the same that are not."""
+    from pfnlab.checker.races import footprint as parts
+    from pfnlab.hw.pgtable import PageTables
+
+    watch, unwatch = parts._watch, parts._unwatch
+    monkeypatch.setattr(parts, "_watch", lambda kind: kind is PageTables or watch(kind))
+    monkeypatch.setattr(parts, "_unwatch", lambda kind: kind is PageTables or unwatch(kind))
+
+    assert all_wrong("7.2", races(OTHERS), every=7)
+
+
+def test_a_turn_is_run_once_for_many_schedules() -> None:
+    """Far fewer turns are run than there are."""
+    model = RaceModel(ModelMachine("7.2"), races(OTHERS))
+
+    turns = sum(len(state.able) for state in every_state(model))
+
+    assert turns > 2 * sum(one.run for one in model.turns)

@@ -1,0 +1,134 @@
+"""Random walks and swarms: reproducible, and never called complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from shared_race import PROPERTIES, Race
+from small_models import Counters, Grid
+
+from pfnlab.checker.search.property import always, sometimes
+from pfnlab.checker.search.random_walks import Part, simulate, swarm
+
+LARGE = Counters(top=40, count=4)  # 2.8 million states
+SMALL = always("the sum stays below 30", lambda state: sum(state) < 30)
+THERE = sometimes("a sum of 12", lambda state: sum(state) == 12)
+UNEVEN = sometimes("one counter alone", lambda state: max(state) == sum(state) == 40)
+
+
+def test_the_same_seed_walks_the_same() -> None:
+    """States, steps and discoveries."""
+    first, second = (simulate(LARGE, [SMALL, THERE], seed=7, walks=20) for _ in range(2))
+
+    assert (first.states, first.transitions, first.discoveries) == (
+        second.states,
+        second.transitions,
+        second.discoveries,
+    )
+
+
+def test_another_seed_walks_elsewhere() -> None:
+    """By what it finds."""
+    ways = {simulate(LARGE, [SMALL], seed=seed, walks=1).discoveries[SMALL.name] for seed in range(5)}
+
+    assert 5 == len(ways)
+
+
+def test_one_walk_is_made_again_alone() -> None:
+    """From its seed and its number."""
+    asked = [sometimes("corner", lambda state: sum(state) == 50)]
+
+    alone = [simulate(LARGE, asked, seed=3, first=number, walks=1) for number in range(5)]
+    together = simulate(LARGE, asked, seed=3, walks=5)
+
+    assert together.discoveries["corner"] in [one.discoveries["corner"] for one in alone]
+    assert together.transitions == sum(one.transitions for one in alone)
+
+
+def test_a_discovery_of_a_walk_replays() -> None:
+    """Through the model, to a state that breaks the property."""
+    way = simulate(LARGE, [SMALL], walks=3).discoveries[SMALL.name]
+
+    assert 30 == sum(way.states(LARGE)[-1])
+    assert 30 == len(way)
+
+
+def test_walks_prove_nothing() -> None:
+    """What they do not find stays undecided, and what was done is said."""
+    found = simulate(Counters(), [always("few", lambda state: sum(state) < 11)], walks=10, seed=4)
+
+    assert "undecided" == found.verdict("few")
+    assert ["random walks: 10 of at most 50 steps, seed 4, from walk 0"] == found.cut
+
+
+def test_a_walk_ends_where_no_step_is_left() -> None:
+    """Ten steps fill both counters."""
+    assert 100 == simulate(Counters(), walks=10).transitions
+
+
+def test_walks_stop_at_the_first_violation() -> None:
+    """Not the tenth."""
+    assert "1 walk, 50 steps" == simulate(LARGE, [SMALL], walks=10, stop_at_first=True).note
+
+
+def test_walks_stop_when_the_time_is_over() -> None:
+    """One is always made."""
+    assert "1 walk, 50 steps" == simulate(LARGE, walks=10, seconds=0).note
+
+
+def test_walks_find_the_race() -> None:
+    """A schedule of ten steps and more, in which one thread has to wait while others run far ahead."""
+    model = Race(fixed=False, pages=1, cpus=2, accesses=2)
+
+    found = simulate(model, PROPERTIES, walks=2000, length=150, stop_at_first=True)
+
+    assert "violated" == found.verdict(PROPERTIES[0].name)
+
+
+class Named(Counters):
+    """Each counter's step is a kind of its own."""
+
+    def successors(self, state: Grid) -> Iterator[tuple[tuple[str, int], Grid]]:
+        for (_, at), after in super().successors(state):
+            yield (f"up{at}", at), after
+
+
+KINDS = [f"up{at}" for at in range(4)]
+
+
+def test_a_swarm_goes_where_one_search_does_not() -> None:
+    """One counter alone at its top: members without the others' steps come there soon."""
+    model = Named(top=40, count=4)
+
+    found = swarm(model, [UNEVEN], kinds=KINDS, members=300, states=60, stop_at_first=False)
+
+    assert "reached" == found.verdict(UNEVEN.name)
+    assert (0, 40) == (min(end := found.discoveries[UNEVEN.name].states(model)[-1]), max(end))
+
+
+def test_a_swarm_is_reproducible() -> None:
+    """From its seed."""
+    first, second = (swarm(LARGE, [SMALL], kinds=["up"], members=4, states=100, seed=5) for _ in range(2))
+
+    assert (first.states, first.discoveries) == (second.states, second.discoveries)
+
+
+def test_a_swarm_proves_nothing() -> None:
+    """Whatever its members covered."""
+    found = swarm(Counters(), kinds=[], members=2)
+
+    assert ["swarm: 2 searches of at most 10,000 states, seed 0"] == found.cut
+
+
+@pytest.mark.parametrize("seed", ["a", "b"])
+def test_a_part_has_the_model_s_steps_without_some(seed: str) -> None:
+    """In another order, the same each time."""
+    model = Named(top=40, count=4)
+    part = Part(model, frozenset({"up1"}), seed)
+    state = (1, 2, 3, 4)
+
+    steps = list(part.successors(state))
+
+    assert steps == list(part.successors(state))
+    assert sorted(steps) == [step for step in model.successors(state) if step[0][1] != 1]

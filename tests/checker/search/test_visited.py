@@ -1,0 +1,133 @@
+"""The states seen so far: fingerprints, and what goes to disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import pytest
+
+from pfnlab.checker.search.visited import Keys, Numbered, Spilling, fingerprint
+from pfnlab.errors import Misuse
+from pfnlab.hw.cachemode import CacheMode
+
+KEYS = [(), (0,), ((0,),), (0, 0), "a", b"a", ("a", None, True), (1 << 70,), -1, 1 << 64, ("a", ("b", 2))]
+KEYS += [frozenset({"a", "b", ("c",)}), (frozenset({"a", "b"}),), CacheMode.WC, (CacheMode.UC, 1)]
+
+
+def test_a_small_int_is_its_own_fingerprint() -> None:
+    """So words of 64 bits are kept exactly."""
+    assert [0, 7, 2**64 - 1] == [fingerprint(key) for key in (0, 7, 2**64 - 1)]
+
+
+def test_different_keys_have_different_fingerprints() -> None:
+    """Nesting and types matter."""
+    assert len(KEYS) == len({fingerprint(key) for key in KEYS})
+
+
+def test_equal_keys_made_differently_have_one_fingerprint() -> None:
+    """Whether parts are shared, or a string is interned, does not matter."""
+    part = (1, "".join(["word", "s"]))
+
+    assert fingerprint((part, part)) == fingerprint(((1, "words"), (1, sys.intern("words"))))
+
+
+def test_fingerprints_are_the_same_in_every_process() -> None:
+    """Where strings hash differently."""
+    ask = (
+        "from test_visited import KEYS; from pfnlab.checker.search.visited import fingerprint;"
+        "print([fingerprint(key) for key in KEYS])"
+    )
+
+    told = {
+        subprocess.check_output(
+            [sys.executable, "-c", ask],
+            text=True,
+            cwd=Path(__file__).parent,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )
+        for seed in ("1", "2")
+    }
+
+    assert {f"{[fingerprint(key) for key in KEYS]}\n"} == told
+
+
+@pytest.mark.parametrize("key", [object(), (1, object()), frozenset({object()})])
+def test_keys_without_one_form_are_refused(key: object) -> None:
+    """An object has no value that is the same everywhere."""
+    with pytest.raises(Misuse, match="keys made of ints"):
+        fingerprint(key)
+
+
+def test_a_named_tuple_is_its_values() -> None:
+    """It equals the plain tuple, so it has its fingerprint."""
+
+    class Place(NamedTuple):
+        first: int
+        pages: tuple[int, ...]
+
+    assert fingerprint((1, (2, 3))) == fingerprint(Place(1, (2, 3)))
+
+
+@pytest.mark.parametrize("visited", [Keys(), Keys("compact"), Numbered(), Numbered("compact")])
+def test_a_key_is_new_once(visited: Keys | Numbered) -> None:
+    """Then it is known."""
+    assert [True, True, False] == [visited.add(key, number) for number, key in enumerate(["a", "b", "a"])]
+    assert 2 == len(visited)
+
+
+def test_numbers_are_remembered() -> None:
+    """The first one a key got."""
+    visited = Numbered()
+    visited.add("a", 0)
+    visited.add("b", 1)
+    visited.add("a", 2)
+
+    assert [0, 1, None] == [visited.peek(key) for key in "abc"]
+
+
+def test_what_spills_is_still_known(tmp_path: Path) -> None:
+    """20,000 keys in random order, each asked twice, of which a few hundred fit in memory."""
+    visited = Spilling(32_768, tmp_path)
+    random = Random(1)
+    keys = [random.randrange(1 << 64) for _ in range(20_000)]
+
+    assert [True] * len(keys) == [visited.add(key, 0) for key in keys]
+    assert [False] * len(keys) == [visited.add(key, 0) for key in keys]
+    assert 20_000 == len(visited)
+
+
+def test_files_are_merged(tmp_path: Path) -> None:
+    """Some are there, but few: about the logarithm of what was spilled."""
+    visited = Spilling(32_768, tmp_path)
+
+    for key in range(20_000):
+        visited.add(key, 0)
+
+    assert 1 <= visited.files <= 8
+
+
+def test_memory_stays_within_the_limit(tmp_path: Path) -> None:
+    """But for the last step in which the set grew."""
+    visited = Spilling(1 << 20, tmp_path)
+
+    for key in range(50_000):
+        visited.add(key, 0)
+        assert visited.memory() < 2 << 20
+    assert visited.files
+
+
+def test_spilled_keys_come_back_from_a_dump(tmp_path: Path) -> None:
+    """Those in memory and those in files."""
+    first, second = Spilling(32_768, tmp_path), Spilling(32_768, tmp_path)
+    for key in range(5000):
+        first.add(key, 0)
+
+    second.load(first.dump())
+
+    assert 5000 == len(second)
+    assert [False] * 5000 + [True] == [second.add(key, 0) for key in range(5001)]

@@ -1,0 +1,146 @@
+"""Programs that need the driver: which they are, their image, and one on real kernels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from having import NEW, OLD, bootable, have
+
+from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.lab.images.driver import driver_for
+from pfnlab.lab.images.driver_programs import DriverImage, needs_driver, needs_vfio
+from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.placement import check_placeable
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
+
+HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\n"
+
+PLAIN = "a = mmap bar[0:8] wc shared rw\n"
+ZAP = """\
+a = mmap bar[0:8] driver remap wc shared rw
+zap_vma_ptes a[0]
+mincore a
+b = mmap bar[0:4] driver ram wc shared rw
+c = fork
+unmap_mapping_range bar[4:8]
+c: munmap a
+munmap a
+"""
+
+
+def program(text: str) -> Program:
+    """A program text without its head."""
+    return load_text(HEAD + text)
+
+
+@pytest.mark.parametrize(
+    ("line", "needed"),
+    [
+        ("mincore a", False),
+        ("process_vm_readv a[0]", False),
+        ("b = mmap bar[0:4] driver remap shared rw", True),
+        ("zap_vma_ptes a", True),
+        ("unmap_mapping_range bar[0:4]", True),
+        ("remap_pfn_range a", True),
+        ("request_mem_region bar[0:4]", True),
+        ("release_mem_region", True),
+        ("ioremap bar[0:4] wc", True),
+        ("iounmap", True),
+        ("memremap ram[0:4] wb", True),
+        ("arch_phys_wc_add bar", True),
+        ("set_memory_wc ram", True),
+    ],
+)
+def test_who_needs_the_driver(line: str, needed: bool) -> None:
+    """Whoever maps through it or asks it for something."""
+    assert needs_driver(program(PLAIN + line + "\n")) == needed
+
+
+@pytest.mark.parametrize(
+    ("line", "needed"),
+    [
+        ("b = mmap bar[0:4] vfio shared rw", True),
+        ("memory_disable bar", True),
+        ("memory_enable bar", True),
+        ("vfio_close bar", True),
+        ("zap_vma_ptes a", False),
+    ],
+)
+def test_who_needs_vfio(line: str, needed: bool) -> None:
+    """Whoever maps the device through vfio-pci or does something to it as a whole."""
+    assert needs_vfio(program(PLAIN + line + "\n")) == needed
+
+
+def test_the_image_is_made_once(tmp_path: Path) -> None:
+    """However many guests need it."""
+    asked = []
+
+    def build() -> Path:
+        asked.append(1)
+        return tmp_path
+
+    image = DriverImage(build)
+
+    assert ([image.path(), image.path()], [1]) == ([tmp_path] * 2, asked)
+
+
+def test_what_cannot_be_had_is_not_asked_for_again() -> None:
+    """The archive is asked once; every program is told the same."""
+    asked = []
+
+    def build() -> Path:
+        asked.append(1)
+        raise MissingTool("no headers for 6.5")
+
+    image = DriverImage(build)
+    for _ in range(2):
+        with pytest.raises(Undecided, match=r"^no headers for 6\.5$"):
+            image.path()
+
+    assert [1] == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a = mmap bar[0:2000] wc shared rw\nmincore a\n", "at most 1024 pages, not 2000"),
+        ("a = mmap bar[0:17] driver ram shared rw\n", "16 pages of RAM, not 17"),
+    ],
+)
+def test_what_no_guest_can_answer_is_refused(text: str, why: str) -> None:
+    """Before anything runs."""
+    with pytest.raises(Misuse, match=why):
+        check_placeable(load_text("pfnlab program 1\ndevice bar: pci, 2000 pages\n" + text))
+
+
+@pytest.mark.lab
+def test_without_headers_only_driver_programs_are_lost() -> None:
+    """The others run on the same kernel."""
+    kernel = replace(bootable(OLD), release="6.1.0-1-none", version="6.1.1-1")
+
+    with QemuMachine(kernel, guests=1, order=False) as machine:
+        runs = machine.run([program(ZAP), program(PLAIN)])
+
+    assert runs[0].lost is not None and runs[0].lost.startswith("no headers for 6.1.0-1-none: ")
+    assert (runs[0].steps, runs[1].lost, len(runs[1].steps)) == ((), None, 2)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("series", [OLD, NEW])
+def test_a_driver_program_does_on_the_kernel_what_the_model_says(series: str) -> None:
+    """Between programs without the driver, whose guests have none."""
+    kernel = bootable(series)
+    have(lambda: driver_for(kernel))
+    programs = [program(PLAIN), program(ZAP), program(PLAIN)]
+
+    with QemuMachine(series, guests=1) as machine:
+        runs = machine.run(programs)
+
+    predicted = ModelMachine(series).run(programs)
+    assert [None] * 3 == [run.lost for run in runs]
+    assert [[], [], []] == [differences(list(pair)) for pair in zip(predicted, runs, strict=True)]

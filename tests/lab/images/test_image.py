@@ -1,0 +1,208 @@
+"""The guest image: its form, and when it is compiled."""
+
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from damages import DAMAGES, Damage
+
+from pfnlab.errors import MissingTool, Undecided
+from pfnlab.lab.images.image import guest_image, holds, initramfs
+
+needs_compiler = pytest.mark.skipif(
+    not (shutil.which("gcc") or shutil.which("cc")),
+    reason="no C compiler (apt-get install --no-install-recommends gcc libc6-dev)",
+)
+
+
+def members(archive: bytes) -> Iterator[tuple[str, list[int], bytes]]:
+    """Name, header fields and content of each member of a newc archive."""
+    at = 0
+    while True:
+        header = archive[at : at + 110]
+        assert header[:6] == b"070701"
+        fields = [int(header[6 + 8 * i : 14 + 8 * i], 16) for i in range(13)]
+        name_at = at + 110
+        name = archive[name_at : name_at + fields[11] - 1].decode()
+        content_at = (name_at + fields[11] + 3) & ~3
+        content = archive[content_at : content_at + fields[6]]
+        if name == "TRAILER!!!":
+            return
+        yield name, fields, content
+        at = (content_at + fields[6] + 3) & ~3
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache directory."""
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_initramfs_members():
+    """
+    The archive holds the mount points, a console and init, directories before what is in them.
+    """
+    names = [name for name, _, _ in members(initramfs(b"agent"))]
+
+    assert names == ["dev", "proc", "sys", "dev/console", "init"]
+
+
+def test_initramfs_init_is_unchanged():
+    """
+    The content of init comes back byte for byte, also when its size is no multiple of four.
+    """
+    found = {name: content for name, _, content in members(initramfs(b"agent"))}
+
+    assert found["init"] == b"agent"
+
+
+def test_initramfs_init_is_executable():
+    """
+    Init is a regular file everybody may execute.
+    """
+    found = {name: fields for name, fields, _ in members(initramfs(b"agent"))}
+
+    assert found["init"][1] == stat.S_IFREG | 0o755
+
+
+def test_initramfs_console_is_a_device():
+    """
+    The console is the character device 5:1, as the kernel opens it before init starts.
+    """
+    found = {name: fields for name, fields, _ in members(initramfs(b"agent"))}
+
+    assert found["dev/console"][9:11] == [5, 1]
+
+
+@needs_compiler
+def test_guest_image_holds_an_executable(cache: Path):
+    """
+    The image's init is an ELF file.
+    """
+    found = {name: content for name, _, content in members(guest_image().read_bytes())}
+
+    assert found["init"][:4] == b"\x7fELF"
+
+
+@needs_compiler
+def test_guest_image_is_cached(cache: Path):
+    """
+    A second call compiles nothing: the file stays as it was.
+    """
+    before = guest_image().stat()
+
+    after = guest_image().stat()
+
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+@needs_compiler
+def test_guest_image_leaves_nothing_else(cache: Path):
+    """
+    Compiling leaves the image in the cache with its checksum, and no working files.
+    """
+    image = guest_image()
+
+    assert [image.name, f"{image.name}.sha256"] == sorted(path.name for path in image.parent.iterdir())
+
+
+@needs_compiler
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("extra", [False, True], ids=["agent", "with a file"])
+def test_a_damaged_image_is_made_anew(cache: Path, damage: Damage, extra: bool):
+    """
+    Whatever happened to it in the cache, the next one who asks gets it as it was.
+    """
+    (cache / "x").write_bytes(b"content")
+    files = {"x": cache / "x"} if extra else None
+    image = guest_image(files)
+    whole = image.read_bytes()
+    damage(image)
+
+    again = guest_image(files)
+
+    assert (image, whole) == (again, again.read_bytes())
+
+
+@needs_compiler
+def test_an_image_is_announced_once(cache: Path):
+    """
+    Compiling is said before it is done; nothing is said when there is nothing to do.
+    """
+    said = list[str]()
+
+    for _ in range(2):
+        guest_image(say=said.append)
+
+    assert ["compiling the guest agent (seconds, 1 MiB)"] == said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_compiler_without_room(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    When the disk is full the compiler is not to blame, and nothing half made is left.
+    """
+    full = cache / "fullcc"
+    full.write_text('#!/bin/sh\n[ "$1" = --version ] && exit\necho half > init\nls > /dev/full\n')
+    full.chmod(0o755)
+    monkeypatch.setenv("CC", str(full))
+
+    with pytest.raises(Undecided) as raised:
+        guest_image()
+
+    assert f"the cache {cache} cannot be used: No space left on device; set PFNLAB_CACHE or free room" == str(
+        raised.value
+    )
+    assert [] == list((cache / "guest").iterdir())
+
+
+@needs_compiler
+def test_guest_image_follows_the_compiler(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    Another compiler version makes another image.
+    """
+    first = guest_image()
+    other = tmp_path / "othercc"
+    other.write_text('#!/bin/sh\n[ "$1" = --version ] && echo othercc 1.0 && exit\nexec gcc "$@"\n')
+    other.chmod(0o755)
+    monkeypatch.setenv("CC", str(other))
+
+    assert first != guest_image()
+
+
+def test_guest_image_without_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    Without a compiler the error names the packages to install.
+    """
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(cache))
+
+    with pytest.raises(MissingTool, match="apt-get install --no-install-recommends gcc libc6-dev"):
+        guest_image()
+
+
+@needs_compiler
+def test_guest_image_that_does_not_compile(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    A compiler that fails is named together with what it complained about.
+    """
+    broken = cache / "brokencc"
+    broken.write_text('#!/bin/sh\n[ "$1" = --version ] && exit\necho "ld: cannot find -lc" >&2\nexit 1\n')
+    broken.chmod(0o755)
+    monkeypatch.setenv("CC", str(broken))
+
+    with pytest.raises(MissingTool, match="cannot find -lc"):
+        guest_image()
+
+
+def test_an_image_holds_its_files(tmp_path: Path):
+    """
+    By their names, which nothing but the whole name is.
+    """
+    image = tmp_path / "x.cpio"
+    image.write_bytes(initramfs(b"agent"))
+
+    assert (holds(image, "init"), holds(image, "vfio-00.ko")) == (True, False)

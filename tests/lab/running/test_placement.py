@@ -1,0 +1,292 @@
+"""Where programs go inside a guest."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.running.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable, stored_to
+from pfnlab.programs.lang.driver_calls import DriverHow, DriverMap, MemoryDisable, RequestMemRegion
+from pfnlab.programs.lang.ops import (
+    Call,
+    Device,
+    DeviceKind,
+    Mmap,
+    Op,
+    Program,
+    Write,
+)
+from pfnlab.programs.lang.slot_calls import Remove
+from pfnlab.programs.lang.span import Span
+from pfnlab.units import PfnRange
+
+BAR = PfnRange(0xF8000, 0xF8000 + 256)
+
+
+def program(*devices: Device, calls: tuple[Call, ...] = ()) -> Program:
+    """A program of these devices and calls."""
+    return Program("t", "", devices, tuple(Op(call) for call in calls))
+
+
+def mmap(device: str, pages: int, shared: bool = True) -> Mmap:
+    """A mapping of that many pages from the device's start."""
+    return Mmap("a", Span(device, 0, pages), "wc", shared, "rw")
+
+
+def placed(windows: Windows, what: Program) -> Placement:
+    """A placement that must exist."""
+    placement = windows.place(what)
+    assert placement is not None
+    return placement
+
+
+def test_a_device_starts_where_its_window_does() -> None:
+    """The first program of a guest gets the first window."""
+    placement = placed(Windows(BAR), program(Device("bar", "pci", 16)))
+
+    assert PfnRange(0xF8000, 0xF8010) == placement.places.devices["bar"]
+
+
+def test_the_next_program_gets_the_next_window() -> None:
+    """Windows are multiples of 64 pages."""
+    windows = Windows(BAR)
+    placed(windows, program(Device("bar", "pci", 65)))
+
+    placement = placed(windows, program(Device("bar", "pci", 1)))
+
+    assert BAR.start + 128 == placement.places.devices["bar"].start
+
+
+@pytest.mark.parametrize(
+    ("how", "pages", "start"),
+    [("remap", 512, 64), ("fault_pmd", 512, 512), ("fault_pud", 512, 512), ("fault_pmd", 511, 64)],
+)
+def test_a_device_that_may_get_leaves_begins_where_one_fits(how: DriverHow, pages: int, start: int) -> None:
+    """
+    Windows of devices that hold a leaf of 2 MiB begin at a multiple of it; others follow each other.
+    """
+    windows = Windows(PfnRange(0xF8000, 0xF8000 + 2048))
+    placed(windows, program(Device("other", "pci", 1)))
+    driver = Mmap("a", Span("bar", 0, pages), "driver", True, "rw", driver=DriverMap(how))
+
+    placement = placed(windows, program(Device("bar", "pci", pages), calls=(driver,)))
+
+    assert 0xF8000 + start == placement.places.devices["bar"].start
+
+
+def test_a_device_of_a_gigabyte_begins_where_a_leaf_of_one_fits() -> None:
+    """
+    Behind another program's window, that is a gigabyte further on.
+    """
+    giga = 1 << 18
+    windows = Windows(PfnRange(4 * giga, 7 * giga))
+    placed(windows, program(Device("other", "pci", 1)))
+    driver = Mmap("a", Span("bar", 0, 8), "driver", True, "rw", driver=DriverMap("fault_pud"))
+
+    placement = placed(windows, program(Device("bar", "pci", giga), calls=(driver,)))
+
+    assert 5 * giga == placement.places.devices["bar"].start
+
+
+def test_low_memory_starts_at_page_sixteen() -> None:
+    """Devices of kind lowmem lie in RAM below 1 MiB."""
+    placement = placed(Windows(BAR), program(Device("low", "lowmem", 4)))
+
+    assert PfnRange(0x10, 0x14) == placement.places.devices["low"]
+
+
+def test_a_device_mapped_past_its_end_lies_at_the_end_of_the_bar() -> None:
+    """Only there is nothing behind its last page, as the program expects."""
+    short = Device("bar", "pci", 16)
+
+    placement = placed(Windows(BAR), program(short, calls=(mmap("bar", 17),)))
+
+    assert PfnRange(BAR.end - 16, BAR.end) == placement.places.devices["bar"]
+
+
+def test_what_lies_behind_the_bar_is_watched_too() -> None:
+    """A program at the end of the BAR may leave book entries behind it."""
+    short = Device("bar", "pci", 16)
+
+    placement = placed(Windows(BAR), program(short, calls=(mmap("bar", 17),)))
+
+    assert (PfnRange(BAR.end - 64, BAR.end + 64),) == placement.watched
+
+
+def test_the_last_window_alone_watches_nothing_behind_it() -> None:
+    """A program that keeps inside its devices has no business behind the BAR."""
+    placement = placed(Windows(BAR), program(Device("bar", "pci", BAR.nr)))
+
+    assert (BAR,) == placement.watched
+
+
+def test_only_small_devices_are_mapped_past_their_end() -> None:
+    """Behind a large BAR lies the channel to the guest, which no program may reach."""
+    with pytest.raises(Misuse, match="8 MiB"):
+        check_placeable(program(Device("bar", "pci", 4096), calls=(mmap("bar", 4097),)))
+
+
+def test_a_device_whose_first_page_is_claimed_lies_at_the_start_of_the_bar() -> None:
+    """The kernel looks at the BAR's first page: no other window is as good."""
+    claim = program(Device("bar", "pci", 4), calls=(RequestMemRegion(Span("bar", 0, 2)),))
+    windows = Windows(BAR)
+
+    placement = placed(windows, claim)
+
+    assert placement.places.devices["bar"].start == BAR.start
+    assert windows.place(claim) is None
+
+
+def test_a_vfio_device_is_the_beginning_of_the_bar() -> None:
+    """The driver takes all of the BAR: what it books for itself is said of the device."""
+    opened = program(Device("bar", "pci", 4), calls=(MemoryDisable("bar"),))
+    windows = Windows(BAR)
+
+    placement = placed(windows, opened)
+
+    assert placement.places.devices["bar"].start == BAR.start
+    assert Span("bar", 0, 4) == placement.places.device_span(*BAR)
+    assert windows.place(opened) is None
+
+
+def test_nothing_is_mapped_past_the_end_of_a_device_that_goes() -> None:
+    """What lies behind a slot is not the program's."""
+    device = Device("bar", "pci", 4)
+
+    with pytest.raises(Misuse, match="behind the slot of bar"):
+        check_placeable(program(device, calls=(mmap("bar", 5), Remove("bar"))))
+    check_placeable(program(device, calls=(mmap("bar", 4), Remove("bar"))))
+
+
+def test_a_later_page_may_be_claimed_anywhere() -> None:
+    """The second page of a device is no first page of the BAR."""
+    claim = program(Device("bar", "pci", 4), calls=(RequestMemRegion(Span("bar", 1, 2)),))
+    windows = Windows(BAR)
+    placed(windows, claim)
+
+    assert placed(windows, claim).places.devices["bar"].start > BAR.start
+
+
+def test_no_other_device_beside_a_claimed_first_page() -> None:
+    """All devices are windows of one BAR, so the claim would be theirs as well."""
+    devices = (Device("one", "pci", 1), Device("two", "pci", 1))
+
+    with pytest.raises(Misuse, match="claims the first page of two"):
+        check_placeable(program(*devices, calls=(RequestMemRegion(Span("two", 0, 1)),)))
+
+
+def test_only_one_device_can_be_last() -> None:
+    """Two devices mapped past their ends cannot both lie at the end of the BAR."""
+    devices = (Device("one", "pci", 1), Device("two", "pci", 1))
+
+    with pytest.raises(Misuse, match="one and two"):
+        check_placeable(program(*devices, calls=(mmap("one", 2), mmap("two", 2))))
+
+
+def test_too_much_low_memory_is_misuse() -> None:
+    """No guest has more pages below 1 MiB to give."""
+    with pytest.raises(Misuse, match="lowmem"):
+        check_placeable(program(Device("low", "lowmem", LOWMEM.nr + 1)))
+
+
+def test_too_large_devices_are_misuse() -> None:
+    """A device no BAR can hold is refused before anything boots."""
+    with pytest.raises(Misuse, match="declare at most"):
+        check_placeable(program(Device("bar", "pci", 1 << 28)))
+
+
+def test_a_full_guest_says_so() -> None:
+    """When no window is free there is no placement."""
+    windows = Windows(BAR)
+    placed(windows, program(Device("bar", "pci", 200)))
+
+    assert windows.place(program(Device("bar", "pci", 100))) is None
+
+
+def test_a_clean_window_is_handed_out_again() -> None:
+    """Nothing was left, so the next program may have the same pages."""
+    windows = Windows(BAR)
+    what = program(Device("bar", "pci", 16))
+    first = placed(windows, what)
+
+    windows.release(first)
+
+    assert first == placed(windows, what)
+
+
+def test_a_window_with_a_leak_is_not() -> None:
+    """A book entry somebody forgot would change what the next program gets."""
+    windows = Windows(BAR)
+    what = program(Device("bar", "pci", 16))
+    first = placed(windows, what)
+
+    windows.release(first, [PfnRange(0xF8004, 0xF8008)])
+
+    assert BAR.start + 64 == placed(windows, what).places.devices["bar"].start
+
+
+def test_a_leak_costs_only_its_own_window() -> None:
+    """The other device's window is free again."""
+    windows = Windows(BAR)
+    what = program(Device("one", "pci", 16), Device("two", "pci", 16))
+    first = placed(windows, what)
+
+    windows.release(first, [PfnRange(0xF8000, 0xF8008)])
+
+    assert first.windows["two"] == placed(windows, program(Device("bar", "pci", 1))).windows["bar"]
+
+
+def test_a_written_window_is_not_handed_out_again() -> None:
+    """BAR memory keeps what was stored, and a program expects it to be zero."""
+    windows = Windows(BAR)
+    what = program(Device("bar", "pci", 16))
+    first = placed(windows, what)
+
+    windows.release(first, written={"bar"})
+
+    assert first != placed(windows, what)
+
+
+def test_stores_to_private_mappings_leave_the_device_alone() -> None:
+    """Only a shared mapping carries a store to the device."""
+    store = Write(Span("a", 0, 1), 1)
+
+    assert frozenset() == stored_to(program(calls=(mmap("bar", 1, shared=False), store)))
+    assert frozenset({"bar"}) == stored_to(program(calls=(mmap("bar", 1), store)))
+
+
+def test_the_bar_is_a_power_of_two_mib() -> None:
+    """Two devices of 1 MiB and a bit need 4 MiB."""
+    assert bar_mib_for(program(Device("one", "pci", 257), Device("two", "pci", 257))) == 4
+
+
+DEVICES = st.lists(st.tuples(st.sampled_from(["pci", "lowmem"]), st.integers(1, 130)), min_size=1, max_size=3)
+
+
+@given(st.lists(st.tuples(DEVICES, st.none() | st.integers(0, 7)), max_size=8))
+def test_windows_of_programs_at_work_are_disjoint(
+    programs: list[tuple[list[tuple[DeviceKind, int]], int | None]],
+) -> None:
+    """Whatever was released before, no two programs at work share a page, and each device is inside."""
+    windows = Windows(PfnRange(0x1000, 0x1000 + 1024))
+    at_work: list[Placement] = []
+    for shapes, ended in programs:
+        what = program(
+            *(
+                Device(f"d{number}", kind, pages if kind == "pci" else 1 + pages % 8)
+                for number, (kind, pages) in enumerate(shapes)
+            )
+        )
+        placement = windows.place(what)
+        if placement is not None:
+            at_work.append(placement)
+        if at_work and ended is not None:
+            windows.release(at_work.pop(ended % len(at_work)))
+        held = sorted(window for one in at_work for window in one.windows.values())
+        assert all(one.end <= other.start for one, other in pairwise(held))
+        for one in at_work:
+            assert all(one.windows[name].contains(pfns) for name, pfns in one.places.devices.items())

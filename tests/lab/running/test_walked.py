@@ -1,0 +1,45 @@
+"""What the agent answers of walkers, in the words of observations."""
+
+from __future__ import annotations
+
+import pytest
+
+from pfnlab.lab.running.walked import read_walk
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_calls import Status, Walk, Walker
+from pfnlab.programs.runs.places import Places
+from pfnlab.units import PfnRange
+
+PLACES = Places({"bar": PfnRange(0xF8000, 0xF8010)}, {"a": (1 << 32, 8)})
+
+
+@pytest.mark.parametrize(
+    ("walker", "reply", "value"),
+    [
+        ("mem_read", "7", 7),
+        ("move_pages", "0en1", "node0 EFAULT ENOENT node1"),
+        ("pagemap", "000001103103", "- soft-dirty present+exclusive+soft-dirty present+exclusive+soft-dirty"),
+        ("pagemap", "1ff", "present+swapped+file+guard+uffd-wp+exclusive+soft-dirty"),
+        ("numa_maps", "100000000000 anon=2 dirty=1 N0=2", "a[0] anon=2 dirty=1 N0=2"),
+        ("numa_maps", "100000000000 anon=2 100000002000 N0=2", "a[0] anon=2; a[2] N0=2"),
+    ],
+)
+def test_a_reply_is_read(walker: Walker, reply: str, value: int | str) -> None:
+    """Letters, digits and lines become words and names."""
+    assert value == read_walk(Walk(walker, Span("a", 0, 4)), reply.split(), PLACES)
+
+
+@pytest.mark.parametrize("reply", ["16 0", "N 0"])
+def test_counters_are_read(reply: str) -> None:
+    """N stands where the number is the machine's own."""
+    assert f"VmLck={reply.split()[0]} VmPin=0" == read_walk(Status(), reply.split(), PLACES)
+
+
+@pytest.mark.parametrize(
+    ("walker", "reply"),
+    [("move_pages", "?"), ("pagemap", "xyz"), ("numa_maps", "1000 anon=1"), ("mem_read", "seven")],
+)
+def test_what_makes_no_sense_is_refused(walker: Walker, reply: str) -> None:
+    """A reply is not guessed at."""
+    with pytest.raises(ValueError, match=r"."):
+        read_walk(Walk(walker, Span("a", 0, 4)), reply.split(), PLACES)

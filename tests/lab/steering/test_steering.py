@@ -1,0 +1,379 @@
+"""Real kernels stopped in the middle of a call: a fork that fails half-way, and a munmap others run into."""
+
+import errno
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from having import NEW, OLD, bootable, lacking
+
+from pfnlab.errors import PfnlabError, TimedOut, Undecided
+from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.steering.cast import Answer, Cast
+from pfnlab.lab.steering.gdbstub import GdbStub
+from pfnlab.lab.steering.hold import Held, Hold, NotReached, Outcome, hold, stack_of
+from pfnlab.lab.steering.points import Caller, Injection, Place
+from pfnlab.lab.steering.steering import Operation, Steering, steered
+from pfnlab.lab.steering.symbols import kernel_symbols, module_symbols
+from pfnlab.lab.steering.waits import Need
+from pfnlab.lab.vm.qemu import Guest
+
+SERIES = (OLD, NEW)
+PAGE = 4096
+A, OTHER, ANON = 0x100000000000, 0x100000010000, 0x100000020000
+SIZE = 4 * PAGE
+# PROT_READ | PROT_WRITE; MAP_SHARED, MAP_PRIVATE | MAP_ANONYMOUS, both with MAP_FIXED_NOREPLACE
+RW, SHARED, PRIVATE = 3, 0x100001, 0x100022
+DONTNEED = 4
+VALUE = 0x1234
+SEGV = Answer(errno.EFAULT, ("sig", "11", "1"))
+OLD = Answer(0, (str(VALUE),))
+# A spurious wait, where a CPU was stopped with a scheduler's lock, is rare and does not repeat.
+TRIES = 3
+
+lab = [pytest.mark.lab, pytest.mark.xdist_group("steering")]
+
+
+@dataclass
+class Bench:
+    """A steered guest."""
+
+    guest: Guest
+    steering: Steering
+    no_driver: str
+
+    @property
+    def watch(self) -> tuple[int, int]:
+        start = self.guest.hello.bar_start
+        return start, start + 64 * PAGE
+
+
+@pytest.fixture(scope="module", params=SERIES)
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """One machine of four CPUs for each series; skips with the remedy, fails where PFNLAB_LAB=required."""
+    folder = Path(tempfile.mkdtemp(prefix="pfnlab-gdb-"))
+    image, no_driver = None, ""
+    try:
+        kernel = bootable(request.param)
+        try:
+            image = image_with_driver(kernel)
+        except PfnlabError as missing:
+            no_driver = str(missing)
+        guest = Guest(kernel.vmlinuz, cpus=4, image=image, extra=steered(folder / "gdb"))
+    except PfnlabError as missing:
+        shutil.rmtree(folder)
+        lacking(str(missing))
+    try:
+        with guest:
+            symbols = kernel_symbols(guest, kernel.vmlinuz)
+            with GdbStub(folder / "gdb") as stub:
+                yield Bench(guest, Steering(stub, symbols, guest.hello.offsets), no_driver)
+    finally:
+        shutil.rmtree(folder)
+
+
+def of(bench: Bench, *, old: object, new: object) -> object:
+    """What is true of this bench's series."""
+    return old if bench.guest.hello.release.startswith("6.1.") else new
+
+
+def cast_of_three(bench: Bench) -> Cast:
+    """A process of three threads on CPUs 0, 1, 2; two device mappings and an anonymous one, all touched."""
+    cast = Cast(bench.guest, bench.watch)
+    for task in range(3):
+        if task:
+            cast.do(0, "thread", task)
+        cast.do(task, "pin", task)
+    cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
+    cast.do(0, "mmap", "wc", OTHER, SIZE, RW, SHARED, SIZE)
+    cast.do(0, "mmap", "anon", ANON, SIZE, RW, PRIVATE, 0)
+    cast.do(0, "store", A, VALUE)
+    for task in range(3):
+        for address in range(A, A + SIZE, PAGE):
+            cast.do(task, "load", address)
+        cast.do(task, "load", OTHER)
+        cast.do(task, "store", ANON, task)
+    return cast
+
+
+def device(bench: Bench) -> int:
+    """Where the driver's device begins, away from what the other tests map."""
+    return bench.watch[0] + 32 * PAGE
+
+
+def driver_cast(bench: Bench) -> Cast:
+    """A process of three threads on CPUs 0, 1, 2, which have all touched a mapping the driver made."""
+    if bench.no_driver:
+        lacking(bench.no_driver)
+    cast = Cast(bench.guest, bench.watch)
+    # Loading the module waits for every CPU, so it comes first.
+    cast.do(0, "driver", "map", 0, 1, device(bench), SIZE, 1)
+    for task in range(3):
+        if task:
+            cast.do(0, "thread", task)
+        cast.do(task, "pin", task)
+    # A neighbour keeps the page table.
+    for at in (0, SIZE):
+        cast.do(0, "mmap", "driver", A + at, SIZE, RW, SHARED, device(bench) + at)
+    for task in range(3):
+        for address in range(A, A + 2 * SIZE, PAGE):
+            cast.do(task, "load", address)
+    cast.do(1, "driver", "faults")
+    return cast
+
+
+def held_munmap(bench: Bench, cast: Cast, place: str, *forced: Injection) -> Held[None]:
+    """Task 0 in the munmap of A, at *place*."""
+    caller = Caller(cpu=0, pid=cast.pids[0])
+    at = Hold(Place.parse(place), caller, forced)
+    return hold(bench.steering, at, lambda: cast.begin(0, "munmap", A, SIZE))
+
+
+def schedule(bench: Bench, place: str, task: int, verb: str, *arguments: int) -> Outcome:
+    """How far *task* gets while task 0 is held at *place* in munmap; afterwards both must finish."""
+    for _ in range(TRIES):
+        with cast_of_three(bench) as cast:
+            with held_munmap(bench, cast, place) as held:
+                outcome = held.attempt(cast, task, verb, *arguments)
+            finished = [cast.collect(0, 4.0)]
+            if outcome.answer is None:
+                finished.append(cast.collect(task, 4.0))
+        assert all(answer == Answer(0) for answer in finished)
+        if outcome.wait is None or outcome.wait.need is not Need.NOTHING:
+            break
+    return outcome
+
+
+def test_operation_raises_what_it_met():
+    """
+    What goes wrong in an operation's thread is raised where its result is asked for.
+    """
+    operation = Operation(lambda: 1 // 0)
+
+    with pytest.raises(ZeroDivisionError):
+        operation.result(1.0)
+
+
+def test_operation_limit():
+    """
+    Waiting for an operation ends.
+    """
+    operation = Operation(lambda: time.sleep(0.3))
+
+    with pytest.raises(TimedOut, match=r"the operation was not done within 0\.01 s"):
+        operation.result(0.01)
+
+
+class TestSteered:
+    """What a steered kernel does."""
+
+    pytestmark = lab
+
+    def test_fork_fails_half_way(self, bench: Bench):
+        """
+        A fork that gets no page table while it copies says ENOMEM, and the memtype list is as before.
+        """
+        with Cast(bench.guest, bench.watch) as cast:
+            cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
+            cast.do(0, "load", A)
+            before = cast.seen.book
+            failure = Injection("__pte_alloc", 1, Caller(pid=cast.pids[0]), inside="copy_page_range")
+
+            injected = bench.steering.inject(failure, lambda: cast.do(0, "fork", 1))
+
+            assert (Answer(errno.ENOMEM), True, 1) == (injected.result, injected.forced, injected.calls)
+            assert before == cast.seen.book and len(before) == 1
+            assert [0] == list(cast.pids)
+        assert [] == cast.seen.book
+
+    def test_call_that_does_not_come(self, bench: Bench):
+        """
+        A call that is not made within the enclosing one is not forced elsewhere, and it is said.
+        """
+        with Cast(bench.guest, bench.watch) as cast:
+            cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
+            cast.do(0, "load", A)
+            failure = Injection("__pte_alloc", 1, Caller(pid=cast.pids[0]), nth=9, inside="copy_page_range")
+
+            injected = bench.steering.inject(failure, lambda: cast.do(0, "fork", 1))
+
+        assert (Answer(0), False, 1) == (injected.result, injected.forced, injected.calls)
+
+    def test_call_that_cannot_come(self, bench: Bench):
+        """
+        Where the enclosing function has no way to the call, as when it is inlined, nothing is concluded.
+        """
+        with Cast(bench.guest, bench.watch) as cast:
+            cast.do(0, "mmap", "wc", A, SIZE, RW, SHARED, 0)
+            failure = Injection("copy_page_range", 1, Caller(pid=cast.pids[0]), inside="free_pgd_range")
+
+            with pytest.raises(Undecided, match=r"no call of copy_page_range in free_pgd_range here"):
+                bench.steering.inject(failure, lambda: cast.do(0, "munmap", A, SIZE))
+
+    def test_call_of_somebody_else(self, bench: Bench):
+        """
+        Another process's call of the same function goes through.
+        """
+        with Cast(bench.guest) as cast:
+            cast.do(0, "fork", 1)
+            failure = Injection("__x64_sys_munmap", -errno.EIO, Caller(pid=cast.pids[0]))
+
+            injected = bench.steering.inject(failure, lambda: cast.do(1, "munmap", A, PAGE))
+
+        assert (Answer(0), False) == (injected.result, injected.forced)
+
+    def test_error_number(self, bench: Bench):
+        """
+        A negative value is what the system call returns.
+        """
+        with Cast(bench.guest) as cast:
+            failure = Injection("__x64_sys_munmap", -errno.EIO, Caller(pid=cast.pids[0]))
+
+            injected = bench.steering.inject(failure, lambda: cast.do(0, "munmap", A, PAGE))
+
+        assert (Answer(errno.EIO), True) == (injected.result, injected.forced)
+
+    def test_sibling_reads_stale_translation(self, bench: Bench):
+        """
+        Zapped but not unlinked: 7.2 has not flushed, so a sibling still reads the device; 6.1 has.
+        """
+        with cast_of_three(bench) as cast:
+            with held_munmap(bench, cast, "free_pgtables") as held:
+                reads = [held.attempt(cast, task, "load", A).answer for task in (1, 2)]
+            assert Answer(0) == cast.collect(0, 4.0)
+            afterwards = [cast.do(task, "load", A) for task in (1, 2)]
+
+        assert [of(bench, old=SEGV, new=OLD)] * 2 == reads
+        assert [SEGV] * 2 == afterwards
+
+    def test_sibling_reads_before_flush(self, bench: Bench):
+        """
+        At the flush the entries are gone, and the sibling reads through the old translation on every kernel.
+        """
+        with cast_of_three(bench) as cast, held_munmap(bench, cast, "flush_tlb_mm_range") as held:
+            reads = held.attempt(cast, 2, "load", A)
+
+        assert OLD == reads.answer
+
+    def test_sibling_unmaps_another_range(self, bench: Bench):
+        """
+        munmap of another range waits for mmap_lock until the first one is through.
+        """
+        outcome = schedule(bench, "free_pgtables", 1, "munmap", OTHER, SIZE)
+
+        assert outcome.wait and outcome.wait.need is Need.MMAP_LOCK
+
+    def test_sibling_flushes(self, bench: Bench):
+        """
+        MADV_DONTNEED needs the held CPU: its flush is answered by every CPU of the process.
+        """
+        outcome = schedule(bench, "free_pgtables", 1, "madvise", ANON, SIZE, DONTNEED)
+
+        assert outcome.wait and outcome.wait.need is Need.CPU
+
+    def test_flush_left_out(self, bench: Bench):
+        """
+        With the flush before the unlink skipped by force, a sibling reads the device after the VMA is gone.
+        """
+        # Where the smaller function is inlined, the larger one is what it calls.
+        smaller = "tlb_flush_mmu_tlbonly"
+        flush = smaller if smaller in bench.steering.symbols else "flush_tlb_mm_range"
+        reads = []
+        for skip in (False, True):
+            with cast_of_three(bench) as cast:
+                skipped = [Injection(flush, 0, Caller(cpu=0, pid=cast.pids[0]))] * skip
+                with held_munmap(bench, cast, "tlb_finish_mmu", *skipped) as held:
+                    reads.append(held.attempt(cast, 2, "load", A).answer)
+                cast.collect(0, 4.0)
+
+        assert [SEGV, OLD] == reads
+
+    @pytest.mark.parametrize(
+        ("place", "need"),
+        [
+            ("unmap_vmas", Need.CPU),
+            ("flush_tlb_mm_range", Need.CPU),
+            ("free_pgtables", Need.CPU),
+            ("unlink", Need.CPU),
+            ("unlink:ret", None),
+            ("tlb_finish_mmu", None),
+            ("vm_area_free", None),
+        ],
+    )
+    def test_driver_revokes(self, bench: Bench, place: str, need: Need | None):
+        """
+        unmap_mapping_range needs the CPU in munmap while the VMA is linked; when it returns, nobody reads.
+        """
+        unlink = str(of(bench, old="unlink_file_vma", new="unlink_file_vma_batch_final"))
+        with driver_cast(bench) as cast:
+            with held_munmap(bench, cast, place.replace("unlink", unlink)) as held:
+                revoked = held.attempt(cast, 1, "driver", "unmap", device(bench), SIZE, 0)
+                reads = held.attempt(cast, 2, "load", A)
+            finished = [cast.collect(0, 4.0), *([cast.collect(1, 4.0)] if need else [])]
+
+        assert need == (revoked.wait and revoked.wait.need)
+        assert need or Answer(0) == revoked.answer
+        assert SEGV == reads.answer
+        assert all(answer == Answer(0) for answer in finished)
+
+    def test_hold_in_a_fault_handler(self, bench: Bench):
+        """
+        A driver's fault handler runs under mmap_lock: munmap of another range waits for it.
+        """
+        with driver_cast(bench) as cast:
+            symbols = bench.steering.symbols
+            bench.steering.symbols = symbols.including(module_symbols(bench.guest, "pfnlab_driver"))
+            cast.do(0, "driver", "zap", A, SIZE)
+            at = Hold(Place("pfnlab_fault"), Caller(cpu=0, pid=cast.pids[0]))
+            with hold(bench.steering, at, lambda: cast.begin(0, "load", A)) as held:
+                outcome = held.attempt(cast, 1, "munmap", A + SIZE, SIZE)
+            bench.steering.symbols = symbols
+            finished = [cast.collect(task, 4.0) for task in (0, 1)]
+
+        assert outcome.wait and outcome.wait.need is Need.MMAP_LOCK
+        assert [0, 0] == [answer.errno for answer in finished if answer]
+
+    def test_module_not_loaded(self, bench: Bench):
+        """
+        The symbols of a module that is not there cannot be had.
+        """
+        with pytest.raises(Undecided, match="the guest has no module `nfs` loaded"):
+            module_symbols(bench.guest, "nfs")
+
+    def test_second_call(self, bench: Bench):
+        """
+        Only the call that was named is forced.
+        """
+        with Cast(bench.guest) as cast:
+            failure = Injection("__x64_sys_munmap", -errno.EIO, Caller(pid=cast.pids[0]), nth=2)
+
+            injected = bench.steering.inject(
+                failure, lambda: [cast.do(0, "munmap", A, PAGE).errno for _ in range(3)]
+            )
+
+        assert ([0, errno.EIO, 0], 2) == (injected.result, injected.calls)
+
+    def test_return_is_a_place(self, bench: Bench):
+        """
+        Held at the return of a function, the CPU is in its caller.
+        """
+        with cast_of_three(bench) as cast, held_munmap(bench, cast, "unmap_vmas:ret"):
+            inside = stack_of(bench.steering, 0)
+
+        assert inside[0].startswith("unmap_region")
+
+    def test_place_not_passed(self, bench: Bench):
+        """
+        A function that is not called is said so, and the operation goes on.
+        """
+        with cast_of_three(bench) as cast:
+            at = Hold(Place("move_page_tables"), Caller(cpu=0))
+
+            with pytest.raises(NotReached, match=r"nobody came by `move_page_tables` within 0\.2 s"):
+                hold(bench.steering, at, lambda: cast.begin(0, "munmap", A, SIZE), limit=0.2)
+
+            assert Answer(0) == cast.collect(0, 4.0)

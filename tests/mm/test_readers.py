@@ -1,0 +1,121 @@
+"""S7: who else looks at a mapping, and get_user_pages behind them."""
+
+from __future__ import annotations
+
+import pytest
+from series_runs import every_series, last, run
+
+from pfnlab.errors import Undecided
+from pfnlab.policies.profiles import SERIES
+
+MAPPED = ("a = mmap bar[0:4] wc shared rw", "write a[0] 7")
+COPIED = ("a = mmap bar[0:4] wc private rw", "write a[0] 7")
+ORDINARY = ("a = mmap anon[0:4] private rw", "write a[0] 7")
+
+
+@every_series
+@pytest.mark.parametrize("store", ["process_vm_writev a[0] 9", "mem_write a[0] 9"])
+def test_ordinary_memory_can_be_written_from_outside(series: str, store: str) -> None:
+    """The task reads what was written."""
+    assert ("ok", 9) == last(series, *ORDINARY, store, "read a[0]")
+
+
+@every_series
+def test_an_empty_page_of_ordinary_memory_is_faulted_in(series: str) -> None:
+    """get_user_pages faults where a walker of page tables finds nothing."""
+    assert ("ok", "EFAULT" if series == "6.1" else "ENOENT") == last(series, *ORDINARY, "move_pages a[1]")
+    assert ("ok", 0) == last(series, *ORDINARY, "vmsplice a[1]")
+    assert ("ok", "present+soft-dirty") == last(series, *ORDINARY, "vmsplice a[1]", "pagemap a[1]")
+    woken = last(series, *ORDINARY, "futex_wake a[1]", "pagemap a[1]")
+    assert ("ok", "present+exclusive+soft-dirty") == woken
+
+
+@every_series
+def test_the_device_is_written_through_proc_mem(series: str) -> None:
+    """Its driver's access maps the page for a moment: nothing stays in the book."""
+    steps = run(series, *MAPPED, "mem_write a[1] 9", "read a[1]")
+
+    assert ("ok", 9) == (steps[-1].result, steps[-1].value)
+    assert steps[1].book == steps[2].book
+    assert ("reserve bar[1]", "erase bar[1]") == steps[2].events
+
+
+@every_series
+@pytest.mark.parametrize("prot", ["r", "none"])
+def test_a_device_page_without_write_permission_is_not_written(series: str, prot: str) -> None:
+    """The entry has to be writable."""
+    assert ("EIO", None) == last(series, *MAPPED, f"mprotect a {prot}", "mem_write a[0] 9")
+
+
+@every_series
+def test_protection_of_ordinary_memory(series: str) -> None:
+    """A debugger's rights are no longer had through /proc/self/mem from 7.1 on."""
+    forced = series not in ("7.1", "7.2", "7.3")
+
+    assert ("ok" if forced else "EIO") == last(series, *ORDINARY, "mprotect a r", "mem_write a[0] 9")[0]
+    assert ("ok" if forced else "EIO") == last(series, *ORDINARY, "mprotect a none", "mem_read a[0]")[0]
+
+
+@pytest.mark.parametrize("series", [*(one for one in SERIES if one != "7.3"), "7.3-rc7"])
+def test_a_refused_page_says_so_once(series: str) -> None:
+    """The kernel does not map ordinary memory a second time for itself, and warns once."""
+    steps = run(series, *COPIED, "mem_read a[0]", "mem_read a[0]")
+
+    assert ("EIO", "EIO") == (steps[-2].result, steps[-1].result)
+    assert (2, 0) == (len(steps[-2].log), len(steps[-1].log))
+
+
+def test_from_7_3_4_on_a_refused_page_is_refused_in_silence() -> None:
+    """generic_access_phys() asks whether it is memory, and ioremap() is not called."""
+    step = run("7.3.4", *COPIED, "mem_read a[0]")[-1]
+
+    assert ("EIO", ()) == (step.result, step.log)
+
+
+@every_series
+def test_a_pin_unshares(series: str) -> None:
+    """A page shared with a child is copied before it is pinned, not before it is only read."""
+    shared = (*ORDINARY, "c = fork")
+    steps = run(series, *shared, "vmsplice a[0]", "process_vm_readv a[0]", "process_vm_readv a[0]")
+
+    assert () == steps[-3].events
+    assert ("fault a[0]", "wp_fault a[0]", "pte_clear_flush a[0]", "flush a[0:1]") == steps[-2].events
+    assert () == steps[-1].events
+
+
+@every_series
+def test_the_last_sharer_keeps_its_page(series: str) -> None:
+    """Nothing is copied when nobody shares it any more."""
+    steps = run(series, *ORDINARY, "c = fork", "c: exit", "process_vm_readv a[0]")
+
+    assert ("fault a[0]", "wp_fault a[0]") == steps[-1].events
+
+
+@every_series
+def test_a_futex_wants_a_page_that_can_change(series: str) -> None:
+    """A copied page that is read-only has none, though it can be taken hold of."""
+    assert ("ok", 0) == last(series, *COPIED, "futex_wake a[0]")
+    assert ("EFAULT", None) == last(series, *COPIED, "mprotect a r", "futex_wake a[0]")
+    assert ("ok", 7) == last(series, *COPIED, "mprotect a r", "vmsplice a[0]")
+
+
+@every_series
+def test_numa_maps_counts_by_vma(series: str) -> None:
+    """Each VMA that begins in the range and has pages."""
+    text = (*ORDINARY, "write a[2] 1", "mprotect a[2:4] r", "numa_maps a")
+
+    assert ("ok", "a[0] anon=1 dirty=1 N0=1; a[2] anon=1 dirty=1 N0=1") == last(series, *text)
+
+
+@every_series
+def test_locked_memory_is_counted_until_all_is(series: str) -> None:
+    """Device pages are never locked; after mlockall the program's own memory counts as well."""
+    assert ("ok", "VmLck=0 VmPin=0") == last(series, *MAPPED, "mlock a", "status")
+    assert ("ok", "VmLck=8 VmPin=0") == last(series, *ORDINARY, "mlock a[0:2]", "status")
+    assert ("ok", "VmLck=N VmPin=0") == last(series, *ORDINARY, "mlockall", "status")
+
+
+def test_a_userfaultfd_on_ordinary_memory_has_no_rule() -> None:
+    """It is undecided, not guessed."""
+    with pytest.raises(Undecided, match="userfaultfd"):
+        run("7.2", *ORDINARY, "userfaultfd a")

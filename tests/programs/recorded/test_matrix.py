@@ -1,0 +1,194 @@
+"""Recorded runs of real kernels, predicted: what is exact, what waits, and that a wrong one is noticed."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.mm.gather import MmuGather
+from pfnlab.programs.recorded.matrix import MatrixResult, predict_files
+
+RECORDED = Path(__file__).parents[1] / "recorded"
+
+
+def first_rows(name: str, key: str, value: str) -> list[dict[str, object]]:
+    """The rows of one recorded case."""
+    lines = (RECORDED / name).read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if row[key] == value]
+
+
+def written(folder: Path, rows: list[dict[str, object]]) -> Path:
+    """The rows as a file of their own."""
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row, separators=(",", ":")) for row in rows), encoding="utf-8")
+    return path
+
+
+@cache
+def predicted(name: str) -> MatrixResult:
+    """What one file comes to; the tests that ask are on one worker."""
+    return predict_files([RECORDED / name])
+
+
+@pytest.mark.xdist_group("recorded")
+@pytest.mark.parametrize(
+    ("name", "cases", "waiting"),
+    [
+        ("cases.jsonl", 113, 0),
+        ("order.jsonl", 63, 0),
+        ("cases-driver.jsonl", 48, 0),
+        ("cases-vfio.jsonl", 15, 0),
+        ("races.jsonl", 450, 44),
+    ],
+)
+def test_every_recorded_case_is_predicted_or_waits(name: str, cases: int, waiting: int) -> None:
+    """
+    No recorded observation of any kernel is predicted wrongly.
+    """
+    result = predicted(name)
+
+    assert [] == [line for line in result.details if line.startswith("wrong")]
+    assert (cases, cases - waiting, waiting, 0) == (result.cases, result.exact, result.waiting, result.wrong)
+
+
+def race(**words: str) -> dict[str, object]:
+    """The one recorded schedule that these words say."""
+    lines = map(json.loads, (RECORDED / "races.jsonl").read_text(encoding="utf-8").splitlines())
+    (row,) = (row for row in lines if words.items() <= row.items())
+    return row  # type: ignore[no-any-return]
+
+
+REVOKED = {"race": "munmap", "held": "flush_tlb_mm_range", "by": "umr_same", "kernel_release": "7.2.13"}
+MAPPED = {"race": "munmap", "held": "unlink", "by": "mmap_uc", "kernel_release": "6.1.192"}
+ZAPPED = {"race": "munmap", "held": "unlink", "by": "zap_same", "kernel_release": "6.1.192"}
+ESCAPED = {"race": "mmap", "held": "pt_mmap", "by": "umr_other", "kernel_release": "7.2.13"}
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        (REVOKED, {"answer": "R"}),
+        (REVOKED, {"flushes": 2}),
+        (REVOKED, {"held": "untrack_pfn"}),
+        (MAPPED, {"mode": "WC"}),
+        (MAPPED, {"reads": "STALE"}),
+        (ZAPPED, {"errno": None}),
+        (ESCAPED, {"by": "umr_n"}),
+        (REVOKED, {"escaped": True}),
+    ],
+)
+def test_a_changed_schedule_is_noticed(
+    tmp_path: Path, words: dict[str, str], changed: dict[str, object]
+) -> None:
+    """
+    Everything recorded of a schedule is really compared.
+    """
+    row = race(**words)
+
+    assert 1 == predict_files([written(tmp_path, [row])]).exact
+    assert 1 == predict_files([written(tmp_path, [row | changed])]).wrong
+
+
+def test_without_the_nested_gather_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A model whose gathers do not look at each other lets unmap_mapping_range return too early (S8.1.8).
+    """
+    monkeypatch.setattr(MmuGather, "finish", MmuGather.flush_mmu_tlbonly)
+
+    result = predict_files([written(tmp_path, [race(**REVOKED)])])
+
+    assert "answer recorded 'I', predicted 'R'" in result.details[0]
+
+
+@pytest.mark.xdist_group("recorded")
+def test_waiting_cases_are_listed_with_what_they_wait_for() -> None:
+    """
+    The checked-in list names exactly the cases, operations and capabilities that wait.
+    """
+    listed = (RECORDED / "waiting.txt").read_text(encoding="utf-8").splitlines()
+
+    details = [line for path in sorted(RECORDED.glob("*.jsonl")) for line in predicted(path.name).details]
+
+    assert listed == [line for line in details if line.startswith("waiting")]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("errno", "EPERM"),
+        ("memtype", [[0, 3, "WC"]]),
+        ("dmesg", ["x86/PAT: p0:PID freeing invalid memtype [mem +1-+3]"]),
+    ],
+)
+def test_a_changed_recording_is_noticed(tmp_path: Path, field: str, value: object) -> None:
+    """
+    Each recorded field is really compared.
+    """
+    rows = first_rows("cases.jsonl", "case", "middle-wcS")[:1]
+    changed = rows[0]["obs"][1]  # type: ignore[index]
+    changed |= {field: value} | ({"ret": -1} if field == "errno" else {})
+
+    result = predict_files([written(tmp_path, rows)])
+
+    assert 1 == result.wrong
+
+
+@pytest.mark.parametrize(("field", "value"), [("val", ["none"]), ("val", ["bar+0 L1 PAT2(UC-)"])])
+def test_a_changed_entry_is_noticed(tmp_path: Path, field: str, value: object) -> None:
+    """
+    Recorded page-table entries are compared word by word.
+    """
+    rows = first_rows("cases.jsonl", "case", "whole-wcS")[:1]
+    rows[0]["obs"][1][field] = value  # type: ignore[index]
+
+    result = predict_files([written(tmp_path, rows)])
+
+    assert 1 == result.wrong
+
+
+@pytest.mark.parametrize("event", ["flush:A+3..5<unmap_page_range", "erase:+3", "free:A+3"])
+def test_a_missing_event_is_noticed(tmp_path: Path, event: str) -> None:
+    """
+    Recorded orders are compared event by event.
+    """
+    rows = first_rows("order.jsonl", "op_id", "munmap-middle")[:1]
+    rows[0]["events"].remove(event)  # type: ignore[attr-defined]
+
+    result = predict_files([written(tmp_path, rows)])
+
+    assert 1 == result.wrong
+
+
+def test_a_changed_flush_count_is_noticed(tmp_path: Path) -> None:
+    """
+    Recorded flush counts are compared.
+    """
+    rows = first_rows("order.jsonl", "op_id", "munmap-middle")[:1]
+    rows[0]["flushes"] = 2
+
+    result = predict_files([written(tmp_path, rows)])
+
+    assert 1 == result.wrong
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xff\xfe", "rows.jsonl:1: not a recorded case"),
+        (b'{"case": 1}', "rows.jsonl:1: not a recorded case"),
+        (b'{"case":"x","kernel_release":"2.4.0","ops":[],"obs":[]}', "2.4.0 has no profile"),
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    """
+    A line that is no recorded case ends in one clear line that says where.
+    """
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+
+    with pytest.raises(Misuse, match=says):
+        predict_files([path])

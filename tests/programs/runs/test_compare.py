@@ -1,0 +1,250 @@
+"""When machines count as having seen the same, and when a program's expectations hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
+
+from pfnlab.errors import Defect
+from pfnlab.programs.lang.ops import Expect
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.compare import (
+    CHANNEL_FIELDS,
+    FIELDS,
+    Outcome,
+    agreeing,
+    covers,
+    differences,
+    expectation_failures,
+    expectations,
+    judge,
+    series_key,
+)
+from pfnlab.programs.runs.observation import PteSeen, Run, Step
+
+CHANGED: dict[str, Any] = {
+    "result": "EINVAL",
+    "value": 7,
+    "log": ("x86/PAT: something else",),
+    "book": book((1, 2)),
+    "vmas": vmas((1, 2)),
+    "ptes": (PteSeen("main", Span("a", 0, 1), None, "none@L1"),),
+    "flushes": 9,
+    "events": ("memtype_free",),
+    "tracked": ("VM_PAT a[0:1]",),
+    "prots": ("a[0:1] WC",),
+}
+
+#: A step in which every channel saw something.
+FULL = Step(
+    "look",
+    "main",
+    "ok",
+    1,
+    book((0, 1)),
+    ("a line",),
+    vmas((0, 1)),
+    (),
+    1,
+    ("flush_tlb_mm_range",),
+    ("bar[0:1] x1 a[0:1]",),
+    (),
+)
+
+WARNING = "WARNING at kernel/fork.c"
+
+
+def one_step(machine: str, **fields: Any) -> Run:
+    """A run of one step, ``FULL`` but for *fields*."""
+    return Run(machine, "", (msgspec.structs.replace(FULL, **fields),))
+
+
+def fields_of(runs: list[Run]) -> list[tuple[int, str]]:
+    """Step and field of every difference."""
+    return [(found.step, found.field) for found in differences(runs)]
+
+
+def test_equal_runs_have_no_differences() -> None:
+    """Two machines that saw the same do not differ."""
+    assert differences([forgetful("model:6.1"), forgetful("qemu:6.1")]) == []
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_is_compared(field: str) -> None:
+    """A change in any one field is one difference, in that field."""
+    found = fields_of([one_step("one"), one_step("two", **{field: CHANGED[field]})])
+
+    assert [(0, field)] == found
+
+
+@pytest.mark.parametrize("field", sorted(CHANNEL_FIELDS))
+def test_a_channel_that_cannot_look_is_not_compared(field: str) -> None:
+    """None in a channel's field says nothing about that machine."""
+    assert differences([one_step("one"), one_step("two", **{field: None})]) == []
+
+
+@pytest.mark.parametrize("field", sorted(CHANNEL_FIELDS))
+def test_a_blind_machine_does_not_hide_others(field: str) -> None:
+    """Machines that can see are still compared when one cannot."""
+    runs = [one_step("one"), one_step("two", **{field: None}), one_step("three", **{field: CHANGED[field]})]
+
+    assert [(0, field)] == fields_of(runs)
+
+
+def test_no_value_is_a_value() -> None:
+    """A machine that read nothing differs from one that read a number."""
+    assert fields_of([one_step("one"), one_step("two", value=None)]) == [(0, "value")]
+
+
+def test_a_difference_names_what_every_machine_saw() -> None:
+    """The values come with their machines, in the order given."""
+    found = differences([forgetful(), careful()])[-1]
+
+    assert (found.step, found.op, found.field) == (3, "end", "book")
+    assert [("model:6.1", book((0, 8))), ("model:7.2", ())] == [(s.machine, s.value) for s in found.values]
+
+
+def test_a_spent_message_may_be_absent() -> None:
+    """A once-per-boot message is not missed on a machine that had spent it."""
+    fresh, spent = one_step("one", log=(WARNING, "x")), one_step("two", log=("x",))
+
+    assert differences([fresh, msgspec.structs.replace(spent, once=(WARNING,))]) == []
+
+
+def test_an_unspent_message_is_missed() -> None:
+    """The same message is a difference when both machines could print it."""
+    assert fields_of([one_step("one", log=(WARNING,)), one_step("two", log=())]) == [(0, "log")]
+
+
+def test_an_ordinary_line_is_never_spent() -> None:
+    """A line that prints every time is missed even when a machine calls it spent."""
+    quiet = msgspec.structs.replace(one_step("two", log=()), once=("a line",))
+
+    assert fields_of([one_step("one"), quiet]) == [(0, "log")]
+
+
+def test_a_lost_run_is_compared_as_far_as_it_got() -> None:
+    """Steps after the loss are no differences."""
+    assert fields_of([careful(), cut(forgetful(), 2)]) == [(1, "log")]
+
+
+def test_a_short_run_that_is_not_lost_is_a_defect() -> None:
+    """A machine that drops steps silently is wrong, not different."""
+    short = msgspec.structs.replace(forgetful(), steps=forgetful().steps[:2])
+
+    with pytest.raises(Defect, match="different numbers of steps"):
+        differences([careful(), short])
+
+
+def test_runs_of_two_programs_are_a_defect() -> None:
+    """Runs are only compared when they are of one program."""
+    with pytest.raises(Defect, match="not the same operation"):
+        differences([one_step("one"), one_step("two", op="munmap a")])
+
+
+def test_nothing_to_compare_is_no_difference() -> None:
+    """No machine, or one, never differs."""
+    assert (differences([]), differences([careful()])) == ([], [])
+
+
+def test_machines_that_agree_form_groups() -> None:
+    """Groups hold who saw the same, in the order given."""
+    assert agreeing([forgetful("a"), careful("b"), forgetful("c"), careful("d")]) == ((0, 2), (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("series", "covered"),
+    [("6.1", True), ("6.9", True), ("6.12", True), ("6.13", False), ("5.20", False), ("7.1", False)],
+)
+def test_ranges_compare_versions_as_numbers(series: str, covered: bool) -> None:
+    """6.9 lies between 6.1 and 6.12."""
+    assert covered == covers(Expect("6.1", "6.12"), series)
+
+
+def test_an_open_range_has_no_end() -> None:
+    """Without a last series every later one is covered."""
+    assert [covers(Expect("6.16", None), one) for one in ("6.12", "6.16", "11.0")] == [False, True, True]
+
+
+def test_a_release_candidate_belongs_to_its_series() -> None:
+    """7.3-rc7 and 7.3.2 are 7.3."""
+    assert [series_key(one) for one in ("7.3", "7.3-rc7", "7.3.2")] == [(7, 3)] * 3
+
+
+@pytest.mark.parametrize(("run", "series"), [(forgetful(), "6.1"), (careful(), "7.2")])
+def test_an_expectation_that_holds_is_no_failure(run: Run, series: str) -> None:
+    """The lines of munmap-middle hold on the kernels they speak of."""
+    assert expectation_failures(PROGRAM, run, series) == []
+
+
+@pytest.mark.parametrize(("run", "series", "line"), [(careful(), "6.12", 0), (forgetful(), "7.2", 1)])
+def test_an_expectation_that_fails_says_what_is_left(run: Run, series: str, line: int) -> None:
+    """A failure carries the expect line and the book of the last step."""
+    failed = expectation_failures(PROGRAM, run, series)
+
+    assert [(PROGRAM.expects[line], run.steps[-1].book)] == [(one.expect, one.left) for one in failed]
+
+
+def test_a_kernel_nobody_described_has_no_expectations() -> None:
+    """Without a series no line applies."""
+    assert expectations(PROGRAM, forgetful(), None) == []
+
+
+def test_a_lost_run_fails_no_expectation() -> None:
+    """Whether a line holds is unknown when the end was not seen."""
+    assert [one.holds for one in expectations(PROGRAM, cut(forgetful(), 3), "6.1")] == [None]
+
+
+def outcome(runs: list[Run], **series: str) -> Outcome:
+    """The outcome of the verdict on *runs*; series by the machines' positions as ``m0``, ``m1``."""
+    return judge(PROGRAM, runs, {run.machine: series.get(f"m{at}") for at, run in enumerate(runs)}).outcome
+
+
+def test_agreeing_machines_are_as_expected() -> None:
+    """No difference and no failure is outcome 0."""
+    assert outcome([forgetful("a"), forgetful("b")], m0="6.1", m1="6.1") == Outcome.AS_EXPECTED
+
+
+def test_a_difference_is_a_discovery() -> None:
+    """Machines that differ are outcome 1 even when each does what is expected of it."""
+    assert outcome([forgetful(), careful()], m0="6.1", m1="7.2") == Outcome.DISCOVERY
+
+
+def test_a_failed_expectation_is_a_discovery() -> None:
+    """One machine alone can be a discovery."""
+    assert outcome([forgetful()], m0="7.2") == Outcome.DISCOVERY
+
+
+def test_a_lost_guest_is_undecided() -> None:
+    """What was seen agrees, the rest is unknown."""
+    assert outcome([forgetful("a"), cut(forgetful("b"), 2)]) == Outcome.UNDECIDED
+
+
+def test_a_difference_counts_more_than_a_lost_guest() -> None:
+    """A difference seen before the loss stays a fact."""
+    assert outcome([careful(), cut(forgetful(), 2)]) == Outcome.DISCOVERY
+
+
+def test_a_lost_guest_does_not_agree() -> None:
+    """Machines agree only when all of them finished."""
+    verdict = judge(PROGRAM, [forgetful("a"), cut(forgetful("b"), 2)], {})
+
+    assert (verdict.agree, verdict.lost) == (False, ("b",))
+
+
+def test_a_machine_may_be_named_twice() -> None:
+    """Running on the same machine twice compares it with itself."""
+    assert judge(PROGRAM, [forgetful("qemu:6.1")] * 2, {}).groups == (("qemu:6.1", "qemu:6.1"),)
+
+
+@given(st.lists(st.sampled_from(FIELDS), unique=True))
+def test_differences_are_exactly_the_changed_fields(changed: list[str]) -> None:
+    """Whatever set of fields changes, that set is reported, in the order of FIELDS."""
+    runs = [one_step("one"), one_step("two", **{field: CHANGED[field] for field in changed})]
+
+    assert [(0, field) for field in FIELDS if field in changed] == fields_of(runs)
