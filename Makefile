@@ -94,7 +94,7 @@ bench: .venv/.test
 	done
 
 fmt-check: .venv/.test
-	$(BIN)/pfnlab fmt --check litmus/*.pfn
+	$(BIN)/pfnlab fmt --check litmus/*/*.pfn
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

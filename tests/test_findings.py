@@ -22,7 +22,7 @@ FINDINGS = sorted({path.parent for path in PROGRAMS})
 #: What a source archive is made of, as far as people write it.
 PACKAGED = {
     *("ARCHITECTURE.md", "CONTRIBUTING.md", "Makefile", "README.md", "pyproject.toml"),
-    *("benchmarks", "changelog.d", "docs", "litmus", "src", "tests", "tools"),
+    *("benchmarks", "changelog.d", "docs", "history", "litmus", "src", "tests", "tools"),
 }
 #: Those that no sequence of a scope hides.
 SCOPES = sorted((ROOT / "findings").glob("*/scope.toml"))

@@ -1,4 +1,4 @@
-"""litmus/history/: a program for every commit with a switch, and what the kernel without it does instead."""
+"""history/: a program for every commit with a switch, and what the kernel without it does instead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.observation import Step
 
-HISTORY = Path(__file__).parent.parent / "litmus" / "history"
+HISTORY = Path(__file__).parent.parent / "history"
 PROGRAMS = sorted(HISTORY.glob("*.pfn"))
 
 #: What is compared, in the order in which a difference is named.

@@ -10,8 +10,8 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 
-#: What may import what: a part imports itself and parts of a lower rank, never its equals. A room of a package
-#: has a rank of its own; what lies in the package beside its rooms comes behind them.
+#: What may import what: a part imports itself and parts of a lower rank, never its equals. A room of a
+#: package has a rank of its own; what lies in the package beside its rooms comes behind them.
 ORDER = (
     ("units",),
     ("errors", "trace"),

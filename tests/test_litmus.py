@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from litmus_files import FILES, LITMUS, litmus_file
 
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
@@ -17,8 +18,7 @@ from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
-LITMUS = Path(__file__).parent.parent / "litmus"
-PROGRAMS = sorted(LITMUS.glob("*.pfn"))
+PROGRAMS = list(FILES.values())
 
 #: The series whose kernels programs with the driver can be run on.
 WITH_HEADERS = ("6.1", "6.12", "7.2", "7.3")
@@ -63,7 +63,7 @@ MEASURED = [
 
 def table_row(path: Path) -> list[str]:
     """The cells of the program's row in the README, outer bars cut off."""
-    start = f"| [{path.stem}]({path.name}) |"
+    start = f"| [{path.stem}]({path.relative_to(LITMUS)}) |"
     lines = (LITMUS / "README.md").read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith(start)]
     assert len(rows) == 1, f"{path.name} has {len(rows)} rows in litmus/README.md"
@@ -185,7 +185,7 @@ def test_a_golden_of_another_kernel_is_noticed():
     """
     The model of 7.2 does not pass for the kernel of 6.1, so the comparison can fail.
     """
-    path = LITMUS / "munmap-middle.pfn"
+    path = litmus_file("munmap-middle")
 
     run = ModelMachine("7.2").run_one(load_program(path))
 

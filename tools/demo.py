@@ -26,7 +26,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 ROOT = Path(__file__).parents[1]
-STORY = ROOT / "litmus" / "munmap-middle.pfn"
+STORY = ROOT / "litmus" / "unmapping" / "munmap-middle.pfn"
 SHOWN = ROOT / ".venv" / "demo.txt"
 
 STORY_HOLDS = "The two kernels differ as told: the old one forgets half of the mapping."

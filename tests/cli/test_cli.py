@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from asking import PROGRAM, Ask
 from having import OLD, bootable
+from litmus_files import litmus_file
 
 from pfnlab import __version__
 from pfnlab.report.golden import golden_path, read_golden
@@ -340,7 +341,7 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.lab
 def test_the_first_story_holds_on_a_real_kernel(ask: Ask) -> None:
     """Model and kernel 6.1 see the same of the checked-in program, and what it expects."""
-    story = Path(__file__).parents[2] / "litmus" / "munmap-middle.pfn"
+    story = litmus_file("munmap-middle")
     bootable(OLD)
 
     answer = ask("run", story, "--on", "model:6.1", "--on", "qemu:6.1")

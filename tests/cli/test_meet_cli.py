@@ -210,6 +210,7 @@ def test_two_kernels_one_of_which_cannot_be_had(ask: Ask) -> None:
 
 def test_no_programs(ask: Ask, tmp_path: Path) -> None:
     """The option that names their folder is told: 2."""
-    answer = ask("kernels", "meet", "6.12.117", "--litmus", tmp_path)
+    (tmp_path / "empty").mkdir()
+    answer = ask("kernels", "meet", "6.12.117", "--litmus", tmp_path / "empty")
 
     assert (2, True) == (answer.code, "--litmus" in answer.err)

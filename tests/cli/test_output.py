@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from asking import Ask
+from litmus_files import litmus_file
 
 COMMAND = [sys.executable, "-c", "from pfnlab.cli import main; main()"]
-STORY = str(Path(__file__).parents[2] / "litmus" / "munmap-middle.pfn")
+STORY = str(litmus_file("munmap-middle"))
 RECORDED = str(Path(__file__).parents[1] / "recorded" / "cases.jsonl")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from asking import PROGRAM, Ask
+from litmus_files import litmus_file
 
 
 def test_fmt_rewrites_in_place(ask: Ask, program: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_release_nobody_ran_says_so(ask: Ask) -> None:
 
 def test_a_run_on_a_release_nobody_ran_says_so(ask: Ask) -> None:
     """The line about the machine names the guesses."""
-    program = Path(__file__).parent.parent.parent / "litmus" / "munmap-middle.pfn"
+    program = litmus_file("munmap-middle")
 
     answer = ask("run", program, "--on", "model:6.8")
 

@@ -7,12 +7,12 @@ The default run asks the stable series and the newest kernel; ``PFNLAB_KERNELS=a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import msgspec
 import pytest
 from comparing import COMPARED
 from having import ASKED_WIDELY, OLD, bootable, model_of
+from litmus_files import FILES
 
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.programs.lang.load import load_program
@@ -21,8 +21,6 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
-
-LITMUS = sorted((Path(__file__).parents[2] / "litmus").glob("*.pfn"))
 
 #: What pytest's record_property is.
 Record = Callable[[str, object], None]
@@ -71,7 +69,7 @@ def test_every_litmus_program_does_on_the_kernel_what_the_model_says(
     """
     Step by step zero differences: results, book, log, VMAs with flags and counters, entries, order.
     """
-    programs = [load_program(path) for path in LITMUS]
+    programs = [load_program(path) for path in FILES.values()]
 
     found = disagreements(series, programs, record_property)
 
@@ -83,7 +81,7 @@ def test_a_model_of_another_kernel_is_noticed() -> None:
     """
     The comparison fails when the model predicts the wrong series, so it can fail.
     """
-    program = load_program(next(path for path in LITMUS if path.stem == "munmap-middle"))
+    program = load_program(FILES["munmap-middle"])
     wrong = ModelMachine("7.2").run_one(program)
 
     (real,) = on_kernel(OLD, [program])

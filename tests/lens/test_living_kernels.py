@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from litmus_files import litmus_file
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
@@ -45,7 +46,6 @@ from pfnlab.programs.runs.places import Places
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
-LITMUS = Path(__file__).parents[2] / "litmus"
 
 #: Programs that between them have every interface, fork, copies, moves, seals and missing tables.
 PROGRAMS = (
@@ -128,7 +128,7 @@ def test_inside_is_outside_is_the_model(name: str, subject: Subject) -> None:
     """
     Book, VMAs and entries are those debugfs, smaps and the agent reported; the tracker is the model's.
     """
-    program = load_program(LITMUS / f"{name}.pfn")
+    program = load_program(litmus_file(name))
     model = ModelMachine(subject.series).run_one(program)
 
     for step, (outside, state) in zip(

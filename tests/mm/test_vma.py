@@ -119,7 +119,7 @@ NONE, OWN, INHERITED = None, AnonVma(), AnonVma(inherited=True)
 def test_joins(
     series: str, mine: AnonVma | None, theirs: AnonVma | None, origin: Origin, joins: bool
 ) -> None:
-    """Which anonymous pages go into one VMA: fork and the kernel decide (S5.3.2; litmus/merge-*)."""
+    """Which anonymous pages go into one VMA: fork and the kernel decide (S5.3.2; litmus/*/merge-*)."""
     lower, upper = vma(0, 4), vma(4, 8, pgoff=4, series=series)
     upper.anon_vma, lower.anon_vma = mine, theirs
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
+from litmus_files import FILES
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.eras import VM_PAT_ERAS
@@ -15,8 +15,7 @@ from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.machine import ModelMachine
 
-LITMUS = Path(__file__).parent.parent.parent / "litmus"
-PROGRAMS = [load_program(path) for path in sorted(LITMUS.glob("*.pfn"))]
+PROGRAMS = [load_program(path) for path in FILES.values()]
 
 POLICIES = [
     *(f"tracker={name}" for name in (*TRACKERS, *VM_PAT_ERAS)),

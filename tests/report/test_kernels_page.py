@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from litmus_files import litmus_file
 
 from pfnlab.policies.known import Held, Known, known_kernels
-from pfnlab.programs.lang.load import load_program
 from pfnlab.report.kernels_page import kernels_page, total
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
-LITMUS = {name: load_program(ROOT / "litmus" / f"{name}.pfn") for name in ("munmap-middle", "vfio-huge")}
+LITMUS = {name: litmus_file(name) for name in ("munmap-middle", "vfio-huge")}
 
 
 def known(version: str, package: str, **held: Held) -> Known:
@@ -56,23 +56,23 @@ def test_totals_are_sums() -> None:
 
 def test_a_change_is_said_with_its_source_and_shown_by_programs() -> None:
     """The program is one in which the two models differ."""
-    page = kernels_page([OLD, NEW], LITMUS)
+    page = kernels_page([OLD, NEW], LITMUS, ROOT)
 
     assert "### 6.12.113 to 6.12.115\n" in page
     assert "- `huge_faults_ignore_thp=on`: 6.12.115: mm/huge_memory: bypass THP tuneables" in page
-    assert "Shown by [vfio-huge](../litmus/vfio-huge.pfn)." in page
+    assert "Shown by [vfio-huge](../litmus/vfio/vfio-huge.pfn)." in page
 
 
 def test_only_titles_since_the_neighbour_are_named() -> None:
     """A kernel that was met before its neighbour has those of both."""
-    page = kernels_page([OLD, NEW], LITMUS)
+    page = kernels_page([OLD, NEW], LITMUS, ROOT)
 
     assert "\n1 commit of stable releases touch the area:\n\n- 6.12.115: mm: a title\n" in page
 
 
 def test_two_builds_of_a_version_are_one_version() -> None:
     """The models of two packages of one version are the same, so nothing changed between them."""
-    page = kernels_page([OLD, known("6.12.113", "6.12.113-2")], LITMUS)
+    page = kernels_page([OLD, known("6.12.113", "6.12.113-2")], LITMUS, ROOT)
 
     assert "###" not in page
     assert "| 6.12.113 | 6.12.113-2 |" in page

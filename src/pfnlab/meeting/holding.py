@@ -17,7 +17,7 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, signature_of, undecided
 from pfnlab.policies.known import Held
-from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
@@ -216,11 +216,11 @@ class Comparable:
 
 
 def litmus_programs(folder: Path) -> dict[str, Program]:
-    """The programs of a folder by name.
+    """The programs of a folder and the folders in it, by name.
 
     :raises Misuse: there are none
     """
-    programs = {path.stem: load_program(path) for path in sorted(folder.glob("*.pfn"))}
+    programs = {name: load_program(path) for name, path in program_files(folder).items()}
     if not programs:
         raise Misuse(f"{folder} holds no program: name the folder of litmus programs with --litmus")
     return programs

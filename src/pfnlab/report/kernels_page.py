@@ -16,7 +16,7 @@ from pfnlab.errors import Undecided
 from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import Known, known_kernels
 from pfnlab.policies.releases import version_key
-from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
@@ -47,13 +47,17 @@ modules of that kernel any more, or the model no rule.
 """
 
 
-def kernels_page(kernels: Sequence[Known], litmus: Mapping[str, Program]) -> str:
+def kernels_page(kernels: Sequence[Known], litmus: Mapping[str, Path], root: Path = Path()) -> str:
     """The page.
 
     :param kernels: every known kernel, oldest first
-    :param litmus: the programs by name
+    :param litmus: the files of programs by name
+    :param root: the folder of the repository, which links start from
     """
-    return "\n".join(_parts(kernels, litmus)) + "\n"
+    links = {name: path.relative_to(root).as_posix() for name, path in litmus.items()}
+    return (
+        "\n".join(_parts(kernels, {name: load_program(path) for name, path in litmus.items()}, links)) + "\n"
+    )
 
 
 def total(kernels: Sequence[Known]) -> str:
@@ -70,7 +74,9 @@ def total(kernels: Sequence[Known]) -> str:
     )
 
 
-def _parts(kernels: Sequence[Known], litmus: Mapping[str, Program]) -> Iterator[str]:
+def _parts(
+    kernels: Sequence[Known], litmus: Mapping[str, Program], links: Mapping[str, str]
+) -> Iterator[str]:
     yield _INTRO.format(total=total(kernels))
     yield "## What was held\n"
     parts = ("litmus", "walkers", "schedules", *_RANDOM)
@@ -81,7 +87,7 @@ def _parts(kernels: Sequence[Known], litmus: Mapping[str, Program]) -> Iterator[
     for kernel in kernels:
         versions.setdefault(kernel.version, kernel)
     for one, other in pairwise(versions.values()):
-        yield from _pair(one, other, litmus)
+        yield from _pair(one, other, litmus, links)
 
 
 def _row(kernel: Known, parts: Sequence[str]) -> list[str]:
@@ -98,7 +104,7 @@ def _row(kernel: Known, parts: Sequence[str]) -> list[str]:
     ]
 
 
-def _pair(one: Known, other: Known, litmus: Mapping[str, Program]) -> Iterator[str]:
+def _pair(one: Known, other: Known, litmus: Mapping[str, Program], links: Mapping[str, str]) -> Iterator[str]:
     changes = changes_between(one.version, other.version)
     yield f"### {one.version} to {other.version}\n"
     if not changes:
@@ -107,7 +113,7 @@ def _pair(one: Known, other: Known, litmus: Mapping[str, Program]) -> Iterator[s
     else:
         apart = _telling(one.version, other.version, litmus)
         yield "\n".join(f"- `{change}`: {source_of(change, other.version)}" for change in changes)
-        named = ", ".join(f"[{name}](../litmus/{name}.pfn)" for name in apart[:_NAMED])
+        named = ", ".join(f"[{name}](../{links[name]})" for name in apart[:_NAMED])
         more = f" and {len(apart) - _NAMED} more" if len(apart) > _NAMED else ""
         if apart:
             yield f"\nShown by {named}{more}."
@@ -147,9 +153,7 @@ def _run(version: str, program: Program) -> Run | None:
 
 def page() -> str:
     """The page as it is kept, made of the programs in ``litmus/``."""
-    folder = Path("litmus")
-    programs = {path.stem: load_program(path) for path in sorted(folder.glob("*.pfn"))}
-    return kernels_page(known_kernels(), programs)
+    return kernels_page(known_kernels(), program_files(Path("litmus")))
 
 
 if __name__ == "__main__":

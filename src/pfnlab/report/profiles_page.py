@@ -36,7 +36,7 @@ or the release is older than every kernel that was asked.
 
 What 5.10 and 5.15 do with advice newer than they are, with `mremap dontunmap` and with anything that is held
 is not known, and refused. Programs that tell each commit from its absence are in
-[litmus/history](../litmus/history/README.md).
+[history](../history/README.md).
 """
 
 

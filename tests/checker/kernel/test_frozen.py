@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from litmus_files import FILES
 
 from pfnlab.checker.kernel.frozen import freeze, thaw
 from pfnlab.checker.kernel.naming import Naming
@@ -19,11 +20,7 @@ from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
 
 #: Those without a held processor: an operation under way is no value.
-PROGRAMS = [
-    path
-    for path in sorted(Path(__file__).parent.parent.parent.glob("litmus/*.pfn"))
-    if not is_held(load_program(path))
-]
+PROGRAMS = [path for path in FILES.values() if not is_held(load_program(path))]
 
 
 def steps(machine: ModelMachine, program: Program, *, thawing: bool) -> list[object]:

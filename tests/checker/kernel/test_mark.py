@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from litmus_files import FILES
 
 from pfnlab.checker.kernel.domain import KernelModel, State
 from pfnlab.checker.kernel.frozen import freeze
@@ -21,11 +22,7 @@ from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
 
 #: Those without a held processor: an operation under way is no value.
-PROGRAMS = [
-    path
-    for path in sorted(Path(__file__).parent.parent.parent.glob("litmus/*.pfn"))
-    if not is_held(load_program(path))
-]
+PROGRAMS = [path for path in FILES.values() if not is_held(load_program(path))]
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)

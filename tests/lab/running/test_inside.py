@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from having import NEW, OLD, bootable, lacking
+from litmus_files import litmus_file
 
 from pfnlab.errors import Defect, MissingTool
 from pfnlab.lab.running.inside import TRIES, can_look_inside, look, with_inside
@@ -26,7 +27,6 @@ from pfnlab.programs.runs.compare import FIELDS
 from pfnlab.programs.runs.observation import BookEntry, Run, Step, VmaSeen
 from pfnlab.programs.runs.places import Places
 
-LITMUS = Path(__file__).parents[2] / "litmus"
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n"
 REQUEST = "program 1\nobserve\nname 0 main\nop 0 mmap wc\nop 0 fork 1\nend\n"
 WHOLE = (
@@ -327,7 +327,7 @@ class TestKernels:
             "write-read-only",
             "exit-after-split",
         )
-        programs = [load_program(LITMUS / f"{name}.pfn") for name in names]
+        programs = [load_program(litmus_file(name)) for name in names]
 
         runs = machine.run(programs)
         with QemuMachine(series(machine), guests=1, lens=False) as outside:
@@ -345,7 +345,7 @@ class TestKernels:
         """
         The operation says ENOMEM, and everything is as the model says.
         """
-        program = load_program(LITMUS / f"{name}.pfn")
+        program = load_program(litmus_file(name))
 
         (run,) = machine.run([program])
 

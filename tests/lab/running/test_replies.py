@@ -17,7 +17,7 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.units import PfnRange
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 RECORDED = sorted(path.stem for path in DATA.glob("*.reply"))
 

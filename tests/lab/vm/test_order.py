@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from having import NEW, OLD, bootable
+from litmus_files import litmus_file
 
 from pfnlab.errors import Defect
 from pfnlab.lab.images.image import guest_image
@@ -25,8 +26,7 @@ from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
-DATA = Path(__file__).parent / "data"
-LITMUS = Path(__file__).parents[2] / "litmus"
+DATA = Path(__file__).parents[1] / "data"
 RECORDED = sorted(path.stem for path in DATA.glob("*.order"))
 
 #: Pages 0x100 to 0x110 are `a`, the device's frames begin at 0x1000.
@@ -320,7 +320,7 @@ class TestKernels:
         """
         6.1 flushes for each of three mappings, 7.3 once for all; the page table's own flush comes on top.
         """
-        steps = kernel_steps(series, load_program(LITMUS / "munmap-neighbours.pfn"))
+        steps = kernel_steps(series, load_program(litmus_file("munmap-neighbours")))
 
         flushed = [event for event in steps[-2].events or () if event.startswith("flush")]
         before, own = flushed[:-1], flushed[-1]

@@ -11,6 +11,7 @@ import pytest
 from drawing import drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from litmus_files import FILES
 
 from pfnlab.errors import Undecided
 from pfnlab.hw.cachemode import CacheMode
@@ -27,8 +28,7 @@ from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, phys_to_pfn
 
-LITMUS = Path(__file__).parent.parent.parent.parent / "litmus"
-RACES = [path for path in sorted(LITMUS.glob("*.pfn")) if is_held(load_program(path))]
+RACES = [path for path in FILES.values() if is_held(load_program(path))]
 FLUSHED = [path for path in RACES if path.stem != "race-flush-left-out"]
 
 #: Where a BAR begins; frames below are RAM.

@@ -12,7 +12,7 @@ from pfnlab.errors import Misuse
 from pfnlab.mm.gather import MmuGather
 from pfnlab.programs.recorded.matrix import MatrixResult, predict_files
 
-RECORDED = Path(__file__).parents[1] / "recorded"
+RECORDED = Path(__file__).parents[2] / "recorded"
 
 
 def first_rows(name: str, key: str, value: str) -> list[dict[str, object]]:

@@ -19,6 +19,20 @@ def load_program(path: str | Path) -> Program:
     return load_bytes(_read(Path(path)), str(path))
 
 
+def program_files(folder: Path) -> dict[str, Path]:
+    """The files of programs in *folder* and the folders in it, by name and sorted by it.
+
+    :raises ProgramError: two have one name
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.pfn"), key=lambda file: file.stem):
+        if (other := files.setdefault(path.stem, path)) is not path:
+            raise ProgramError(
+                f"there is another program of that name, {other}: rename one", source=str(path)
+            )
+    return files
+
+
 def read_program_text(path: Path) -> str:
     """The text of the file at *path*, whatever it is the text of.
 

@@ -1,0 +1,17 @@
+"""The programs of ``litmus/``, for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pfnlab.programs.lang.load import program_files
+
+LITMUS = Path(__file__).parents[1] / "litmus"
+
+#: The file of each program by name.
+FILES = program_files(LITMUS)
+
+
+def litmus_file(name: str) -> Path:
+    """The file of the program called *name*."""
+    return FILES[name]
