@@ -16,7 +16,7 @@ import time
 from measuring import busy, rounds, show
 
 from pfnlab.errors import Defect
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.wire import compile_program
@@ -82,7 +82,7 @@ def measure(series: str) -> tuple[dict[str, float], float]:
     program = parse(PROGRAM)
     guests: list[Guest] = []
 
-    def boot(kernel: Kernel, shape: Shape, offsets: str | None) -> Guest:
+    def boot(kernel: KernelImage, shape: Shape, offsets: str | None) -> Guest:
         guests.append(
             Guest(kernel.vmlinuz, bar_mib=shape.bar_mib, cpus=shape.cpus, offsets=offsets, image=shape.image)
         )

@@ -16,8 +16,8 @@ import time
 
 from measuring import busy, no_collection, rounds, show
 
-from pfnlab.checker.check import Limits, check
-from pfnlab.checker.kernel.domain import KernelModel, State
+from pfnlab.checker.check import CheckLimits, check
+from pfnlab.checker.kernel.domain import KernelModel, KernelState
 from pfnlab.checker.kernel.mark import Mark
 from pfnlab.checker.kernel.operations import operations
 from pfnlab.checker.kernel.properties import questions
@@ -35,14 +35,14 @@ def searched(machine: str, scope: Scope, depth: int | None) -> tuple[int, int, f
     """States, steps, and seconds of processor time."""
     asked = questions(["tracker"] if "tracker=" in machine else [], scope)
     begun = time.process_time()
-    found = check(ModelMachine(machine), scope, asked, Limits(depth=depth))
+    found = check(ModelMachine(machine), scope, asked, CheckLimits(depth=depth))
     return found.states, found.transitions, time.process_time() - begun
 
 
 def parts(machine: str, scope: Scope) -> dict[str, float]:
     """Microseconds a step that each part of it takes."""
     model = KernelModel(ModelMachine(machine), scope)
-    near: list[State] = list(model.initial())
+    near: list[KernelState] = list(model.initial())
     for _ in range(2):
         near = list(dict.fromkeys(after for state in near for _, after in model.successors(state)))
     marked = [(state, kernel, Mark(kernel)) for state in near[:60] for kernel in (model.thawed(state),)]

@@ -20,7 +20,7 @@ import pytest
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Unverified, read_listing
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lab.images.kernels import Kernel, cached_versions, kernel_for, read_lists
+from pfnlab.lab.images.kernels import KernelImage, cached_versions, kernel_for, read_lists
 from pfnlab.lab.images.offers import SUITES, Role, roles_for
 from pfnlab.lab.images.search import offered
 from pfnlab.policies.known import nearest
@@ -103,7 +103,7 @@ def have(what: Callable[[], T]) -> T:
         lacking(str(missing))
 
 
-def bootable(name: str) -> Kernel:
+def bootable(name: str) -> KernelImage:
     """A kernel, and QEMU to boot it in."""
     if standing(name) == "gone":
         pytest.skip(f"{name} is not to be had any more: recorded runs stand in for it")

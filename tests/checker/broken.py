@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from pfnlab.checker.check import Answer, Checked, check
+from pfnlab.checker.check import CheckResult, PropertyResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import read_scope
 from pfnlab.hw.platform import Platform
@@ -40,7 +40,9 @@ class Broken(ModelMachine):
         return kernel
 
 
-def checked(machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "") -> Checked:
+def checked(
+    machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = ""
+) -> CheckResult:
     """One property on one machine, in a scope of *operations*."""
     lines = ", ".join(f'"{line}"' for line in operations)
     scope = read_scope(
@@ -51,12 +53,14 @@ def checked(machine: ModelMachine, name: str, *operations: str, depth: int = 3, 
     return check(machine, scope, questions([name], scope))
 
 
-def answer(machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "") -> Answer:
+def answer(
+    machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = ""
+) -> PropertyResult:
     """What was found of one property."""
     return checked(machine, name, *operations, depth=depth, device=device).answers[0]
 
 
-def lines(found: Answer) -> list[str]:
+def lines(found: PropertyResult) -> list[str]:
     """The operations of a counterexample."""
     assert found.program is not None
     return list(op_lines(found.program))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.checker.differ import Compared, compare
+from pfnlab.checker.differ import DifferResult, compare
 from pfnlab.checker.kernel.scope import Scope, read_scope
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
@@ -22,14 +22,14 @@ operations = [
 """
 
 
-def parted(one: str, other: str, *, flushes: bool = False, spec: str = "7.2") -> Compared:
+def parted(one: str, other: str, *, flushes: bool = False, spec: str = "7.2") -> DifferResult:
     """A difference search between two variants of one kernel."""
     scope = read_scope(SCOPE, "tiny")
     assert isinstance(scope, Scope)
     return compare(ModelMachine(f"{spec},{one}"), ModelMachine(f"{spec},{other}"), scope, flushes=flushes)
 
 
-def program(found: Compared) -> list[str]:
+def program(found: DifferResult) -> list[str]:
     """The operations of the program that tells them apart."""
     assert found.difference is not None
     return list(op_lines(found.difference.program))

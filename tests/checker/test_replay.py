@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope, scope_names
 from pfnlab.checker.replay import Replay, check_same, path_text, read_path
 from pfnlab.programs.model.machine import ModelMachine
 
 #: A model that breaks something, and how far to look, for each scope.
 BROKEN = {
-    "small": ("6.1", Limits()),
-    "standard": ("6.1", Limits(depth=3)),
-    "lowmem": ("6.1", Limits(depth=3)),
-    "vfio": ("6.1", Limits(depth=3)),
-    "race": ("7.2,flush=none", Limits()),
-    "neighbours": ("6.1", Limits(depth=3)),
-    "wide": ("6.1", Limits(depth=2)),
+    "small": ("6.1", CheckLimits()),
+    "standard": ("6.1", CheckLimits(depth=3)),
+    "lowmem": ("6.1", CheckLimits(depth=3)),
+    "vfio": ("6.1", CheckLimits(depth=3)),
+    "race": ("7.2,flush=none", CheckLimits()),
+    "neighbours": ("6.1", CheckLimits(depth=3)),
+    "wide": ("6.1", CheckLimits(depth=2)),
 }
 
 
-def replayed(checked: Checked) -> list[str]:
+def replayed(checked: CheckResult) -> list[str]:
     """The properties whose paths go through, and decide them where they did."""
     names = []
     for answer in checked.answers:
@@ -53,7 +53,7 @@ def test_every_path_goes_through(scope: str) -> None:
 def test_so_do_those_of_random_walks(scope: str) -> None:
     """Whose programs are made shorter; the path is as it was found."""
     spec, _ = BROKEN[scope]
-    checked = check(ModelMachine(spec), load_scope(scope), limits=Limits(walks=40, seed=1))
+    checked = check(ModelMachine(spec), load_scope(scope), limits=CheckLimits(walks=40, seed=1))
 
     assert replayed(checked)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope
 from pfnlab.programs.model.machine import ModelMachine
@@ -38,11 +38,11 @@ def test_methods_that_do_nothing_are_not_named() -> None:
     assert "def unmap_vmas" not in untaken(MAPPED)
 
 
-def small(checkpoint: Path, states: int | None = None) -> Checked:
+def small(checkpoint: Path, states: int | None = None) -> CheckResult:
     """The small scope on 7.2, kept in a file."""
     scope = load_scope("small")
     assert isinstance(scope, Scope)
-    limits = Limits(states=states, checkpoint=checkpoint)
+    limits = CheckLimits(states=states, checkpoint=checkpoint)
     return check(ModelMachine("7.2"), scope, questions(["no_leak"]), limits)
 
 

@@ -14,7 +14,7 @@ from asking import Ask
 from pfnlab.cli import meet as verb
 from pfnlab.errors import MissingTool
 from pfnlab.lab.images.archive import Package
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.offers import Offer
 from pfnlab.meeting import holding
 from pfnlab.programs.lang.ops import Program
@@ -36,7 +36,7 @@ FEW = ("--programs", 1)
 class Guest:
     """A kernel that has the rules of its version; one is said to be 6.12.116 and has those of 6.12.113."""
 
-    def __init__(self, kernel: Kernel, **_: object) -> None:
+    def __init__(self, kernel: KernelImage, **_: object) -> None:
         version = kernel.upstream or "6.12.117"
         self._model = ModelMachine({"6.12.116": "6.12.113"}.get(version, version))
 
@@ -56,11 +56,11 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Kernels without an archive or QEMU, one that cannot be had, two cells of walkers; what is on offer."""
     offers: list[str] = []
 
-    def had(name: str) -> Kernel:
+    def had(name: str) -> KernelImage:
         if name.startswith("6.12.99"):
             raise MissingTool(f"the archive holds no kernel {name}")
         version = name.partition("-")[0]
-        return Kernel(
+        return KernelImage(
             "6.12",
             f"linux-image-{version}",
             f"{version}-1",
@@ -175,7 +175,7 @@ def test_a_file_that_does_not_say_which_kernel_it_is(
     """--profile says it; without it, that is what to write: 2."""
     image = tmp_path / "bzImage"
     image.write_bytes(b"")
-    own = Kernel("", "", "next-20261120", "next-20261120", image, "")
+    own = KernelImage("", "", "next-20261120", "next-20261120", image, "")
     monkeypatch.setattr(verb, "from_file", lambda path: own)
     lost = ask("kernels", "meet", image, *FEW)
     told = ask("kernels", "meet", image, *FEW, "--profile", "6.12.117")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from asking import Ask
 
-from pfnlab.fuzz.filing import Folder, Found
+from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.policies import own
 from pfnlab.programs.lang.load import load_text
@@ -160,7 +160,7 @@ def test_a_finding_is_replayed(ask: Ask, tmp_path: Path) -> None:
     runs = [ModelMachine(spec).run([program])[0] for spec in ("6.12", "7.2")]
     signature = signature_of(program, runs)
     assert signature is not None
-    found = Found(signature, program, tuple(runs), "random 1:2", 2, (1, 1))
+    found = FoundDifference(signature, program, tuple(runs), "random 1:2", 2, (1, 1))
     folder = tmp_path / Folder(tmp_path).file(found)
 
     assert 0 == ask("replay", folder).code
@@ -195,7 +195,7 @@ def kept_of(ask: Ask, machine: str, folder: Path) -> list[Path]:
     runs = tuple(ModelMachine(spec).run([program])[0] for spec in ("6.12", "7.2"))
     signature = signature_of(program, runs)
     assert signature is not None
-    finding = folder / Folder(folder).file(Found(signature, program, runs, "random 1:2", 2, (1, 1)))
+    finding = folder / Folder(folder).file(FoundDifference(signature, program, runs, "random 1:2", 2, (1, 1)))
     report = finding / "report.md"
     report.write_text(report.read_text().replace("--on model:7.2", f"--on {machine}"))
     return [kept, saved, finding, finding / "program.pfn"]

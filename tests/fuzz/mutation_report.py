@@ -20,7 +20,7 @@ from mutant import Mutant
 from mutants import EQUIVALENT, MUTANTS
 from mutated import MutatedModel
 
-from pfnlab.fuzz.campaign import Campaign, Machine, State
+from pfnlab.fuzz.campaign import Campaign, CampaignState, Machine
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
@@ -81,7 +81,7 @@ def look_for(
         machines: dict[str, Machine] = {name or whole: against or unbroken(mutant.series), BROKEN: broken}
         if against is not None:
             machines = {whole: broken, name: against}
-        state = State(list(machines), SEED, Vocabulary(driver=True, vfio=True))
+        state = CampaignState(list(machines), SEED, Vocabulary(driver=True, vfio=True))
         campaign = Campaign(machines, state, watched=False, repeats=1)
         for some in range(_SOME, programs + _SOME, _SOME):
             campaign.run(min(some, programs), most=1)

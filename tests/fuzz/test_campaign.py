@@ -10,7 +10,7 @@ import pytest
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz import campaign as loop
-from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_state
+from pfnlab.fuzz.campaign import Campaign, CampaignState, Machine, read_state, write_state
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline, outcome, summary, summary_json
@@ -29,9 +29,9 @@ def models(*specs: str) -> dict[str, Machine]:
     return {spec: ModelMachine(spec.removeprefix("model:")) for spec in specs}
 
 
-def state(*specs: str, seed: int = 1) -> State:
+def state(*specs: str, seed: int = 1) -> CampaignState:
     """The beginning of a campaign."""
-    return State(list(specs), seed, Vocabulary())
+    return CampaignState(list(specs), seed, Vocabulary())
 
 
 class Moody:

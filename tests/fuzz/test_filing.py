@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.filing import Folder, Found
+from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program, load_text
@@ -16,12 +16,12 @@ from pfnlab.programs.model.machine import ModelMachine
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
 
 
-def found() -> Found:
+def found() -> FoundDifference:
     """What today's model and one of another series differ in."""
     runs = tuple(ModelMachine(spec).run([PROGRAM])[0] for spec in ("6.12", "7.2"))
     signature = signature_of(PROGRAM, runs)
     assert signature is not None
-    return Found(signature, PROGRAM, runs, "random 1:2", 14, (4, 4))
+    return FoundDifference(signature, PROGRAM, runs, "random 1:2", 14, (4, 4))
 
 
 def test_a_finding_is_a_program_and_a_private_report(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_RW
-from pfnlab.hw.pgtable import TABLE_PAGES, Page, PageTables, Run
+from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun, Page, PageTables
 
 PTE = TABLE_PAGES[1]
 PMD = TABLE_PAGES[2]
 
 
-def tables(*runs: Run) -> PageTables:
+def tables(*runs: EntryRun) -> PageTables:
     """Page tables with *runs* installed."""
     made = PageTables()
     for run in runs:
@@ -24,33 +24,33 @@ def tables(*runs: Run) -> PageTables:
 
 def test_a_run_is_cut_with_its_frames() -> None:
     """The upper part of a run starts at the frame its first page has."""
-    assert Run(6, 8, 106, 1) == Run(4, 12, 104, 1).cut(6, 8)
+    assert EntryRun(6, 8, 106, 1) == EntryRun(4, 12, 104, 1).cut(6, 8)
 
 
 def test_entry_of_a_page() -> None:
     """One page of a run has the frame that lies as far into the run."""
-    assert Run(6, 7, 106, 1) == tables(Run(4, 12, 104, 1)).entry(6)
+    assert EntryRun(6, 7, 106, 1) == tables(EntryRun(4, 12, 104, 1)).entry(6)
 
 
 def test_entry_of_an_empty_page() -> None:
     """A page outside every run has no entry."""
-    assert tables(Run(4, 12, 104, 1)).entry(12) is None
+    assert tables(EntryRun(4, 12, 104, 1)).entry(12) is None
 
 
 def test_clear_returns_what_was_there() -> None:
     """Clearing the middle hands back just that part, and leaves both sides."""
-    cleared = tables(Run(0, 12, 100, 1))
+    cleared = tables(EntryRun(0, 12, 100, 1))
 
     gone = cleared.clear(4, 8)
 
-    assert [Run(4, 8, 104, 1)] == gone
-    assert [Run(0, 4, 100, 1), Run(8, 12, 108, 1)] == cleared.runs(0, 12)
+    assert [EntryRun(4, 8, 104, 1)] == gone
+    assert [EntryRun(0, 4, 100, 1), EntryRun(8, 12, 108, 1)] == cleared.runs(0, 12)
     cleared._check()
 
 
-def leaf(start: int, end: int, pfn: int, bits: int = 1) -> Run:
+def leaf(start: int, end: int, pfn: int, bits: int = 1) -> EntryRun:
     """Entries of 2 MiB."""
-    return Run(start, end, pfn, bits, level=2)
+    return EntryRun(start, end, pfn, bits, level=2)
 
 
 def test_a_leaf_needs_no_table_below() -> None:
@@ -85,18 +85,18 @@ def test_a_leaf_is_changed_as_a_whole() -> None:
 @pytest.mark.parametrize(("page", "around"), [(0, None), (5, (0, PTE)), (PTE, None), (PTE + 5, None)])
 def test_the_leaf_a_cut_would_go_through(page: int, around: tuple[int, int] | None) -> None:
     """None at its begin, and none among small entries."""
-    made = tables(leaf(0, PTE, 0), Run(PTE, PTE + 8, 7, 1))
+    made = tables(leaf(0, PTE, 0), EntryRun(PTE, PTE + 8, 7, 1))
 
     assert around == made.leaf_around(page)
 
 
 def test_a_table_moves_with_its_entries() -> None:
     """Nothing of it stays, not even the table."""
-    moved = tables(Run(0, 8, 100, 1))
+    moved = tables(EntryRun(0, 8, 100, 1))
 
     assert moved.move_table(0, 2 * PTE, 1)
 
-    assert [Run(2 * PTE, 2 * PTE + 8, 100, 1)] == moved.runs(0, 4 * PTE)
+    assert [EntryRun(2 * PTE, 2 * PTE + 8, 100, 1)] == moved.runs(0, 4 * PTE)
     assert [(0, 2 * PTE, 2), (3 * PTE, 4 * PTE, 2)] == [
         one for one in moved.missing(0, 4 * PTE) if one[2] == 2
     ]
@@ -106,12 +106,12 @@ def test_a_table_moves_with_its_entries() -> None:
 
 def test_a_table_that_is_still_used_is_no_range_to_flush() -> None:
     """Also where the free range begins with the table."""
-    assert [] == tables(Run(PTE + 1, PTE + 2, 0, 1)).free_tables(PTE, PTE + 1)
+    assert [] == tables(EntryRun(PTE + 1, PTE + 2, 0, 1)).free_tables(PTE, PTE + 1)
 
 
 def test_clear_keeps_the_tables() -> None:
     """A cleared entry is an empty entry in a table, not a missing table."""
-    cleared = tables(Run(0, 12, 100, 1))
+    cleared = tables(EntryRun(0, 12, 100, 1))
 
     cleared.clear(0, 12)
 
@@ -121,11 +121,11 @@ def test_clear_keeps_the_tables() -> None:
 
 def test_change_keeps_frames() -> None:
     """New bits change no frame."""
-    changed = tables(Run(0, 12, 100, 1))
+    changed = tables(EntryRun(0, 12, 100, 1))
 
     changed.change(4, 8, lambda run: run.bits | 2)
 
-    assert [Run(0, 4, 100, 1), Run(4, 8, 104, 3), Run(8, 12, 108, 1)] == changed.runs(0, 12)
+    assert [EntryRun(0, 4, 100, 1), EntryRun(4, 8, 104, 3), EntryRun(8, 12, 108, 1)] == changed.runs(0, 12)
     changed._check()
 
 
@@ -133,7 +133,7 @@ def test_an_ordinary_page_goes_with_its_entry() -> None:
     """The page behind an entry comes out with it."""
     page = Page(7)
 
-    gone = tables(Run(3, 4, 0, 1, page)).clear(0, 8)
+    gone = tables(EntryRun(3, 4, 0, 1, page)).clear(0, 8)
 
     assert page is gone[0].page
 
@@ -170,7 +170,7 @@ def test_free_tables_spares_a_shared_one() -> None:
 
 def test_free_tables_frees_every_level() -> None:
     """Where no mapping is left in 512 GiB, no table is left either."""
-    freed = tables(Run(5, 9, 100, 1))
+    freed = tables(EntryRun(5, 9, 100, 1))
     freed.clear(5, 9)
 
     freed.free_tables(0, TABLE_PAGES[3])
@@ -183,7 +183,7 @@ def test_copy_tables_copies_no_entries() -> None:
     """A table is made where the source had one, with empty entries."""
     target = PageTables()
 
-    target.copy_tables(tables(Run(0, 4, 100, 1)), 0, 4, shift=PMD)
+    target.copy_tables(tables(EntryRun(0, 4, 100, 1)), 0, 4, shift=PMD)
 
     assert [] == target.runs(0, 2 * PMD)
     assert [(PMD, PMD + 4, 1)] == list(target.missing(PMD, PMD + 4))
@@ -203,11 +203,11 @@ def test_copy_tables_keeps_what_is_missing_missing() -> None:
 
 def test_a_terabyte_is_one_run() -> None:
     """Mapping and splitting 1 TiB costs runs, not pages."""
-    large = tables(Run(0, 1 << 28, 0, 1))
+    large = tables(EntryRun(0, 1 << 28, 0, 1))
 
     large.clear(7, 8)
 
-    assert [Run(0, 7, 0, 1), Run(8, 1 << 28, 8, 1)] == large.runs(0, 1 << 28)
+    assert [EntryRun(0, 7, 0, 1), EntryRun(8, 1 << 28, 8, 1)] == large.runs(0, 1 << 28)
     large._check()
 
 
@@ -238,7 +238,7 @@ class PagewiseModel(RuleBasedStateMachine):
         """Install a run where nothing is."""
         if start >= end or any(start <= vpn < end for vpn in self.entries):
             return
-        self.tables.set(Run(start, end, pfn, bits))
+        self.tables.set(EntryRun(start, end, pfn, bits))
         self.entries |= {vpn: (pfn + vpn - start, bits) for vpn in range(start, end)}
         self.make(start, end, 1)
 
@@ -305,7 +305,7 @@ TestPagewise = PagewiseModel.TestCase
 
 def test_overlapping_entries_are_noticed() -> None:
     """The check sees a run installed over another."""
-    wrong = tables(Run(0, 4, 100, PAGE_PRESENT), Run(2, 3, 0, PAGE_PRESENT))
+    wrong = tables(EntryRun(0, 4, 100, PAGE_PRESENT), EntryRun(2, 3, 0, PAGE_PRESENT))
 
     with pytest.raises(AssertionError):
         wrong._check()
@@ -313,7 +313,7 @@ def test_overlapping_entries_are_noticed() -> None:
 
 def test_a_missing_table_is_noticed() -> None:
     """The check sees entries whose table was freed under them."""
-    wrong = tables(Run(0, 4, 100, PAGE_PRESENT))
+    wrong = tables(EntryRun(0, 4, 100, PAGE_PRESENT))
 
     wrong.free_tables(0, TABLE_PAGES[3])
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pfnlab.hw.bits import PAGE_DIRTY, PAGE_PRESENT, PAGE_RW
-from pfnlab.hw.pgtable import PageTables, Run
+from pfnlab.hw.pgtable import EntryRun, PageTables
 from pfnlab.hw.tlb import Tlb
 
-READ = Run(5, 6, 100, PAGE_PRESENT | PAGE_RW)
+READ = EntryRun(5, 6, 100, PAGE_PRESENT | PAGE_RW)
 WRITTEN = READ._replace(bits=READ.bits | PAGE_DIRTY)
 
 

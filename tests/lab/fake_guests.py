@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import LostGuest
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.boots import Shape
 from pfnlab.lab.vm.channel import Hello
@@ -15,7 +15,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
 
-KERNEL = Kernel("6.1", "linux-image-6.1", "6.1.1-1", "6.1.1", Path("/no/vmlinuz"), "00")
+KERNEL = KernelImage("6.1", "linux-image-6.1", "6.1.1-1", "6.1.1", Path("/no/vmlinuz"), "00")
 
 PROGRAM = load_text("pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n")
 STORE = load_text(
@@ -76,7 +76,7 @@ class Lab:
         self.asked: list[tuple[int, str | None]] = []
         self.shapes: list[Shape] = []
 
-    def __call__(self, kernel: Kernel, shape: Shape, offsets: str | None) -> FakeGuest:
+    def __call__(self, kernel: KernelImage, shape: Shape, offsets: str | None) -> FakeGuest:
         """Boot one."""
         self.asked.append((shape.bar_mib, offsets))
         self.shapes.append(shape)

@@ -333,7 +333,7 @@ def test_two_fetches_at_once_give_one_kernel(debian: DebianOnDisk, cache: Path) 
     """
     Two fetches side by side end with the same whole kernel.
     """
-    found: list[kernels.Kernel] = []
+    found: list[kernels.KernelImage] = []
     both = [threading.Thread(target=lambda: found.extend(kernels.fetch("7.3"))) for _ in range(2)]
 
     for one in both:

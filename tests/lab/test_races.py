@@ -19,7 +19,7 @@ from having import EVERY_SERIES, NEW, OLD, bootable, lacking, model_of, recorded
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.programs.lang.ops import Program, Release
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.recorded.races import Raced, compare, program_of
+from pfnlab.programs.recorded.races import RecordedRace, compare, program_of
 from pfnlab.programs.recorded.verbs import Waiting
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
@@ -70,11 +70,11 @@ Record = Callable[[str, object], None]
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
 
 
-def schedules(series: str) -> list[tuple[Raced, Program]]:
+def schedules(series: str) -> list[tuple[RecordedRace, Program]]:
     """The schedules of a series that can be said, as programs."""
     found = []
     for line in RECORDED.read_bytes().splitlines():
-        row = msgspec.json.decode(line, type=Raced)
+        row = msgspec.json.decode(line, type=RecordedRace)
         if row.series != recorded_as(series) or not (EVERY or row.race in TABLES):
             continue
         try:

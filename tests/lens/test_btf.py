@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pfnlab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lens.btf_types import (
     Array,
+    BtfSymbol,
     Composite,
     DataSection,
     DeclTag,
@@ -25,7 +26,6 @@ from pfnlab.lens.btf_types import (
     Member,
     Prototype,
     Reference,
-    Symbol,
     Void,
 )
 from pfnlab.lens.errors import LensError
@@ -68,8 +68,8 @@ def test_every_kind_is_read(order: str) -> None:
     assert named(btf, "hidden") == Forward(Kind.FWD, "hidden", False)
     assert named(btf, "either") == Forward(Kind.FWD, "either", True)
     assert isinstance(named(btf, "const_int"), Reference)
-    assert isinstance(named(btf, "call"), Symbol)
-    assert isinstance(named(btf, "counter"), Symbol)
+    assert isinstance(named(btf, "call"), BtfSymbol)
+    assert isinstance(named(btf, "counter"), BtfSymbol)
     assert named(btf, "tag") == DeclTag(Kind.DECL_TAG, "tag", btf.ids("node")[0], -1)
     section = named(btf, ".data")
     assert isinstance(section, DataSection)

@@ -10,7 +10,7 @@ import pytest
 from kernels_of_models import LITMUS, Kernel, Moody, Odd
 
 from pfnlab.errors import Discovery, Misuse
-from pfnlab.lab.images.kernels import Kernel as Package
+from pfnlab.lab.images.kernels import KernelImage as Package
 from pfnlab.meeting import holding
 from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version, verdicts
 from pfnlab.meeting.page import meeting_object, meeting_page

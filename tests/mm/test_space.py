@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm import space
 from pfnlab.mm.flags import VM_LOCKED, VM_READ
@@ -150,7 +150,7 @@ def test_entries_outside_every_vma_are_noticed() -> None:
     """The check sees an entry that no VMA covers."""
     mm = mm_of((4, 8))
 
-    mm.tables.set(Run(7, 9, 100, 1))
+    mm.tables.set(EntryRun(7, 9, 100, 1))
 
     with pytest.raises(AssertionError):
         mm._check()

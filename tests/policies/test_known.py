@@ -9,7 +9,7 @@ import pytest
 
 from pfnlab.errors import Misuse
 from pfnlab.policies import known
-from pfnlab.policies.known import Held, Known
+from pfnlab.policies.known import HeldCount, KnownKernel
 from pfnlab.policies.releases import CONFIRMED, series_of, upstream
 
 
@@ -83,9 +83,9 @@ def test_version_of_a_release(release: str, version: str) -> None:
 
 def test_a_file_is_written_and_read(tmp_path: Path) -> None:
     """What is written is a small JSON object under the package version."""
-    one = Known(
+    one = KnownKernel(
         version="6.1.176", package="p", package_version="6.1.176-1", release="r", sha256="0" * 64, suite="s",
-        met="2026-11-21", held={"random": Held(300, 2000, seed=7)},
+        met="2026-11-21", held={"random": HeldCount(300, 2000, seed=7)},
     )  # fmt: skip
 
     path = known.write_known(tmp_path, one)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import jsonschema
 import pytest
 
-from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.check import check_lines, check_object, check_schema, program_text
 
 
-def small(spec: str, *, watch: bool = False, states: int | None = None) -> Checked:
+def small(spec: str, *, watch: bool = False, states: int | None = None) -> CheckResult:
     """The small scope on one model."""
-    return check(ModelMachine(spec), load_scope("small"), None, Limits(states=states), watch=watch)
+    return check(ModelMachine(spec), load_scope("small"), None, CheckLimits(states=states), watch=watch)
 
 
 def test_the_schema_is_one() -> None:
@@ -32,7 +32,7 @@ def test_the_object_has_its_form(watch: bool) -> None:
 
 def test_a_race_has_the_same_form() -> None:
     """A race that breaks a property, with its schedule, is of that form too."""
-    found = check(ModelMachine("7.2,flush=none"), load_scope("race"), None, Limits(states=300))
+    found = check(ModelMachine("7.2,flush=none"), load_scope("race"), None, CheckLimits(states=300))
 
     item = check_object(found)
     jsonschema.validate(item, check_schema())
@@ -57,6 +57,6 @@ def test_what_was_cut_is_said() -> None:
 def test_what_never_arose_is_no_verdict() -> None:
     """A property whose question never arose is not printed as one that holds."""
     scope = load_scope("vfio")
-    lines = list(check_lines(check(ModelMachine("7.2"), scope, None, Limits(depth=2))))
+    lines = list(check_lines(check(ModelMachine("7.2"), scope, None, CheckLimits(depth=2))))
 
     assert any(line.startswith("never asked") and "no_leak" in line for line in lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.report.asking import Seen, book, property_is, shows
+from pfnlab.report.asking import QuestionResult, book, property_is, shows
 from pfnlab.report.claims import CLAIMS, claims, verdict
 
 # One worker makes all pages out of searches, many of which are the same.
@@ -58,4 +58,4 @@ def test_a_search_that_finds_the_contrary_is_wrong() -> None:
 )
 def test_a_verdict_is_that_of_all_questions(right: list[bool], said: str) -> None:
     """Right only where everything came out as predicted."""
-    assert said == verdict([Seen("7.2", "", "", one) for one in right])
+    assert said == verdict([QuestionResult("7.2", "", "", one) for one in right])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from litmus_files import litmus_file
 
-from pfnlab.policies.known import Held, Known, known_kernels
+from pfnlab.policies.known import HeldCount, KnownKernel, known_kernels
 from pfnlab.report.kernels_page import kernels_page, total
 
 ROOT = Path(__file__).parents[2]
@@ -15,9 +15,9 @@ PAGE = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
 LITMUS = {name: litmus_file(name) for name in ("munmap-middle", "vfio-huge")}
 
 
-def known(version: str, package: str, **held: Held) -> Known:
+def known(version: str, package: str, **held: HeldCount) -> KnownKernel:
     """A kernel that was met; everything not said is made up."""
-    return Known(
+    return KnownKernel(
         version=version,
         package="p",
         package_version=package,
@@ -25,7 +25,7 @@ def known(version: str, package: str, **held: Held) -> Known:
         sha256="0" * 64,
         suite="s",
         met="2026-11-21",
-        held=held or {"litmus": Held(2, 20, undecided=1)},
+        held=held or {"litmus": HeldCount(2, 20, undecided=1)},
         titles=("6.12.111: mm: an older one", f"{version}: mm: a title"),
     )
 
@@ -34,7 +34,7 @@ OLD, NEW = known("6.12.113", "6.12.113-1"), known("6.12.115", "6.12.115-1")
 
 
 @pytest.mark.parametrize("one", known_kernels(), ids=lambda one: one.package_version)
-def test_every_known_kernel_is_on_the_page(one: Known) -> None:
+def test_every_known_kernel_is_on_the_page(one: KnownKernel) -> None:
     """With what it was held against."""
     assert f"| {one.version} | {one.package_version} | {one.met} | {one.held['litmus'].programs} |" in PAGE
 
@@ -46,7 +46,11 @@ def test_the_page_has_the_totals_of_today() -> None:
 
 def test_totals_are_sums() -> None:
     """Steps whose order was compared are not counted twice."""
-    held = {"litmus": Held(2, 20), "random": Held(300, 2000, differences=3), "orders": Held(0, 1900)}
+    held = {
+        "litmus": HeldCount(2, 20),
+        "random": HeldCount(300, 2000, differences=3),
+        "orders": HeldCount(0, 1900),
+    }
 
     assert (
         "2 kernels of 1 version: 604 programs compared, 4,040 steps (3,800 with the order of calls), "

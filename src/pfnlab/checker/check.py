@@ -35,7 +35,7 @@ _WALK = 60
 HOLDS, VIOLATED, UNDECIDED = "holds", "violated", "undecided"
 
 
-class Limits(msgspec.Struct, frozen=True):
+class CheckLimits(msgspec.Struct, frozen=True):
     """When to end before everything was seen.
 
     :param depth: operations in a row instead of the scope's own
@@ -62,10 +62,10 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 #: To the depth of the scope, and to the end.
-UNLIMITED = Limits()
+UNLIMITED = CheckLimits()
 
 
-class Answer(msgspec.Struct, frozen=True):
+class PropertyResult(msgspec.Struct, frozen=True):
     """What was found about one property.
 
     :param verdict: :data:`HOLDS`, :data:`VIOLATED` or :data:`UNDECIDED`; ``sometimes`` holds where it was
@@ -100,7 +100,7 @@ class Answer(msgspec.Struct, frozen=True):
         return len(self.schedule) or (len(self.program.ops) if self.program is not None else 0)
 
 
-class Checked(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """What one machine's check came to.
 
     :param machine: as the user named it
@@ -118,7 +118,7 @@ class Checked(msgspec.Struct, frozen=True):
     depth: int
     complete: bool
     cut: tuple[str, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[PropertyResult, ...]
     fired: dict[str, dict[str, int]]
     seconds: float
     untaken: tuple[str, ...] | None = None
@@ -128,7 +128,7 @@ class Checked(msgspec.Struct, frozen=True):
         """Distinct states a second."""
         return self.states / self.seconds if self.seconds else 0.0
 
-    def answered(self, verdict: str) -> list[Answer]:
+    def answered(self, verdict: str) -> list[PropertyResult]:
         """The properties with that verdict."""
         return [one for one in self.answers if one.verdict == verdict]
 
@@ -137,11 +137,11 @@ def check(
     machine: ModelMachine,
     scope: Scope | RaceScope,
     asked: Sequence[Question] | None = None,
-    limits: Limits = UNLIMITED,
+    limits: CheckLimits = UNLIMITED,
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
-) -> Checked:
+) -> CheckResult:
     """Try every sequence of the scope's operations on *machine*, and hold *asked* against what is reached.
 
     In a scope of races, every schedule of its operations.
@@ -178,7 +178,7 @@ def check(
     # Before counterexamples are gone through once more.
     fired = _fired(model)
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
-    return Checked(
+    return CheckResult(
         f"model:{machine.spec}",
         scope.name,
         found.states,
@@ -197,7 +197,7 @@ def _explored(
     model: KernelModel | RaceModel,
     held: list[Property[Any]],
     depth: int | None,
-    limits: Limits,
+    limits: CheckLimits,
     progress: Callable[[Exploration[Any]], None] | None,
 ) -> Exploration[Any]:
     if isinstance(model, RaceModel) and not limits.whole_ways:
@@ -218,7 +218,7 @@ def _explored(
 
 def _answer(
     model: KernelModel | RaceModel, found: Exploration[Any], question: Question, *, complete: bool
-) -> Answer:
+) -> PropertyResult:
     path = found.discoveries.get(question.name)
     always = question.kind == "always"
     if path is not None:
@@ -240,7 +240,9 @@ def _answer(
     if path is not None and path.actions:
         source = model.scope.source or model.scope.name
         again = path_text(f"model:{model.machine.spec}", source, question.name, path)
-    return Answer(question.name, question.kind, question.asks, verdict, arose, way, program, schedule, again)
+    return PropertyResult(
+        question.name, question.kind, question.asks, verdict, arose, way, program, schedule, again
+    )
 
 
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:

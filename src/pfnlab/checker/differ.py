@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from pfnlab.checker.kernel.domain import KernelModel, Performed, State
+from pfnlab.checker.kernel.domain import KernelModel, KernelState, Performed
 from pfnlab.checker.kernel.mark import Mark
-from pfnlab.checker.kernel.operations import Step, operations
+from pfnlab.checker.kernel.operations import ScopeStep, operations
 from pfnlab.checker.kernel.scope import Scope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
@@ -33,12 +33,12 @@ class Both(NamedTuple):
     :param differ: in what the last operation differed; empty while they agree
     """
 
-    one: State
-    other: State
+    one: KernelState
+    other: KernelState
     differ: tuple[str, ...] = ()
 
 
-class Difference(NamedTuple):
+class Divergence(NamedTuple):
     """Where two models part.
 
     :param fields: in what, as ``result``, ``log``, ``book``, ``mapped``, ``walked`` or ``flushes``
@@ -48,14 +48,14 @@ class Difference(NamedTuple):
     fields: tuple[str, ...]
 
 
-class Compared(NamedTuple):
+class DifferResult(NamedTuple):
     """What a difference search came to.
 
     :param difference: None where no sequence within the bound tells them apart
     :param complete: whether every sequence within the bound was tried
     """
 
-    difference: Difference | None
+    difference: Divergence | None
     states: int
     transitions: int
     depth: int
@@ -84,7 +84,7 @@ class BothModels:
         for one, other in zip(self.one.initial(), self.other.initial(), strict=True):
             yield Both(one, other)
 
-    def successors(self, state: Both) -> Iterable[tuple[Step, Both]]:
+    def successors(self, state: Both) -> Iterable[tuple[ScopeStep, Both]]:
         """Every operation, done by both; none once they differ."""
         if state.differ:
             return
@@ -92,7 +92,7 @@ class BothModels:
         before = Mark(*kernels)
         for op in list(operations(kernels[0], self._scope)):
             try:
-                yield Step(op), self._after(kernels, op)
+                yield ScopeStep(op), self._after(kernels, op)
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
             before.restore()
@@ -153,7 +153,7 @@ def compare(
     depth: int | None = None,
     seconds: float | None = None,
     flushes: bool = False,
-) -> Compared:
+) -> DifferResult:
     """Look for the shortest program on which *one* and *other* do not do the same."""
     models = BothModels(one, other, scope, flushes=flushes)
     agree: Property[Both] = always("agree", lambda state: not state.differ)
@@ -170,5 +170,5 @@ def compare(
     if (path := found.discoveries.get("agree")) is not None:
         title = f"model:{one.spec} and model:{other.spec} part here"
         program = models.program(path, title, "On which operations do the two differ?")
-        difference = Difference(program, path.states(models)[-1].differ)
-    return Compared(difference, found.states, found.transitions, bound, not cut, cut, found.seconds)
+        difference = Divergence(program, path.states(models)[-1].differ)
+    return DifferResult(difference, found.states, found.transitions, bound, not cut, cut, found.seconds)

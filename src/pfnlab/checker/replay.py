@@ -16,12 +16,12 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from pfnlab.checker.kernel.domain import KernelModel
-from pfnlab.checker.kernel.moment import Moment
+from pfnlab.checker.kernel.moment import StateView
 from pfnlab.checker.kernel.properties import Question, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, Template, load_scope
 from pfnlab.checker.races.driver import Turn
 from pfnlab.checker.races.properties import race_properties
-from pfnlab.checker.races.race import Raced, RaceModel, told_along
+from pfnlab.checker.races.race import RaceModel, RaceState, told_along
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Discovery, Misuse
@@ -54,7 +54,7 @@ class Differs(Discovery):
         super().__init__(f"step {step}: {what}")
 
 
-class Recorded(NamedTuple):
+class RecordedPath(NamedTuple):
     """A path as it was written down.
 
     :param scope: a name or a file
@@ -68,7 +68,7 @@ class Recorded(NamedTuple):
     steps: tuple[tuple[int, str], ...]
 
 
-class Said(NamedTuple):
+class JudgedStep(NamedTuple):
     """A step, and what the property says of the state behind it."""
 
     step: str
@@ -82,7 +82,7 @@ def path_text(machine: str, scope: str, name: str, path: Path[Any]) -> str:
     return f"{TAG} {shlex.join((machine, scope, name))} {'/'.join([str(path.start), *steps])}"
 
 
-def read_path(text: str) -> Recorded:
+def read_path(text: str) -> RecordedPath:
     """What :func:`path_text` wrote.
 
     :raises Misuse: it is no such text, or of another version
@@ -100,7 +100,9 @@ def read_path(text: str) -> Recorded:
     found = [_STEP.fullmatch(step) for step in steps]
     if not start.isdigit() or not steps or None in found:
         raise Misuse(f"{way!r} is no way: {_FORM}")
-    return Recorded(machine, scope, name, int(start), tuple((int(one[1]), one[2]) for one in found if one))
+    return RecordedPath(
+        machine, scope, name, int(start), tuple((int(one[1]), one[2]) for one in found if one)
+    )
 
 
 class Replay:
@@ -112,7 +114,7 @@ class Replay:
     :raises Differs: a step is another one now
     """
 
-    def __init__(self, recorded: Recorded) -> None:
+    def __init__(self, recorded: RecordedPath) -> None:
         self._scope = load_scope(recorded.scope)
         self.question = _question(recorded.property, self._scope)
         self.title = f"scope {recorded.scope}: {self.question.name}, {self.question.asks}"
@@ -122,7 +124,7 @@ class Replay:
         if isinstance(model, KernelModel):
             self.program = model.program(self._path, self.question.name, self.question.asks)
 
-    def on(self, machine: str) -> Iterator[Said]:
+    def on(self, machine: str) -> Iterator[JudgedStep]:
         """The steps on *machine*, which is a model.
 
         :raises Differs: it has no such step
@@ -130,7 +132,7 @@ class Replay:
         model = self._model(machine)
         if isinstance(model, RaceModel):
             (asked,) = race_properties([self.question])
-            yield from (Said(step, _word(asked, state)) for step, state in _schedule(model, self._path))
+            yield from (JudgedStep(step, _word(asked, state)) for step, state in _schedule(model, self._path))
         else:
             assert self.program is not None
             yield from _sequence(model, self.program, self.question)
@@ -159,13 +161,13 @@ class ProgramReplay:
         self.question = _question(titled[1], _RACES if is_held(program) else None)
         self.title = f"{self.question.name}, {self.question.asks}"
 
-    def on(self, machine: str) -> Sequence[Said]:
+    def on(self, machine: str) -> Sequence[JudgedStep]:
         """The steps on *machine*, which is a model."""
         named = _modelled(machine)
         if is_held(self.program):
             told = told_along(named, self.program)
             words = [SILENT if one is None else BROKEN if one else KEPT for one in told]
-            lines = [Said(*one) for one in zip(op_lines(self.program), words, strict=True)]
+            lines = [JudgedStep(*one) for one in zip(op_lines(self.program), words, strict=True)]
             # What is behind it only shows what a reader gets then.
             last = next((at for at, word in enumerate(words) if word == BROKEN), len(lines) - 1)
             return lines[: last + 1]
@@ -174,7 +176,7 @@ class ProgramReplay:
         return _sequence(KernelModel(named, scope), self.program, self.question)
 
 
-def check_same(question: Question, said: Sequence[Said]) -> None:
+def check_same(question: Question, said: Sequence[JudgedStep]) -> None:
     """
     :raises Differs: the property is not decided behind the last of the steps, or before as well
     """
@@ -209,7 +211,7 @@ def _letters(steps: Iterable[str]) -> Iterator[str]:
         yield "".join(chr(ord("a") + number // 26**place % 26) for place in range(3))
 
 
-def _found(model: KernelModel | RaceModel, recorded: Recorded) -> Path[Any]:
+def _found(model: KernelModel | RaceModel, recorded: RecordedPath) -> Path[Any]:
     """The path, with every step compared with its letters."""
     states: list[Any] = list(model.initial())
     if recorded.start >= len(states):
@@ -229,7 +231,7 @@ def _found(model: KernelModel | RaceModel, recorded: Recorded) -> Path[Any]:
     return Path(recorded.start, tuple(choice for choice, _ in recorded.steps), tuple(actions))
 
 
-def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, Raced]]:
+def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, RaceState]]:
     """The turns of *path* on another machine, by who goes on where."""
     state = list(model.initial())[path.start]
     for number, turn in enumerate(path.actions, 1):
@@ -243,23 +245,23 @@ def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, Raced]]:
         yield str(action), state
 
 
-def _sequence(model: KernelModel, program: Program, question: Question) -> Sequence[Said]:
+def _sequence(model: KernelModel, program: Program, question: Question) -> Sequence[JudgedStep]:
     """The operations of *program* one by one, and what *question* says behind each."""
     kernel = model._booted()
     places = replace(Places.of(program, model.places.devices), whole=model.places.whole)
     said = []
     for line, op in zip(op_lines(program), program.ops, strict=True):
         facts = model.perform(kernel, op, places).facts
-        answer = question.judge(Moment(kernel, facts, model.outcomes))
+        answer = question.judge(StateView(kernel, facts, model.outcomes))
         if question.kind == "sometimes":
             word = REACHED if answer else AHEAD
         else:
             word = SILENT if answer is None else KEPT if answer else BROKEN
-        said.append(Said(line, word))
+        said.append(JudgedStep(line, word))
     return said
 
 
-def _word(asked: Property[Any], state: Raced) -> str:
+def _word(asked: Property[Any], state: RaceState) -> str:
     if asked.kind == "sometimes":
         return REACHED if asked.holds(state) else AHEAD
     if asked.premise is not None and not asked.premise(state):

@@ -25,7 +25,7 @@ from pfnlab.policies.guard import unguarded
 _UNWATCHED = ("_check", "tracked")
 
 
-class Branch(NamedTuple):
+class UntakenBranch(NamedTuple):
     """A way a policy could have gone and never did.
 
     :param source: the policy's file, without folders
@@ -63,7 +63,7 @@ class PolicyWatch:
     def __exit__(self, *_: object) -> None:
         sys.settrace(self._before)
 
-    def untaken(self) -> list[Branch]:
+    def untaken(self) -> list[UntakenBranch]:
         """The branches that were not taken, in functions that ran at all, and functions that never ran."""
         return [branch for file in self.files for branch in _untaken(Path(file), self._lines[file])]
 
@@ -86,7 +86,7 @@ def _file(policy: object) -> str | None:
     return next((one.__code__.co_filename for one in methods if hasattr(one, "__code__")), None)
 
 
-def _untaken(path: Path, counts: Counter[int]) -> Iterator[Branch]:
+def _untaken(path: Path, counts: Counter[int]) -> Iterator[UntakenBranch]:
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     for function in ast.walk(ast.parse(text)):
@@ -96,10 +96,10 @@ def _untaken(path: Path, counts: Counter[int]) -> Iterator[Branch]:
         if not body:
             continue
         if not any(counts[line] for line in range(function.lineno, (function.end_lineno or 0) + 1)):
-            yield Branch(path.name, function.lineno, lines[function.lineno - 1].strip(), "never")
+            yield UntakenBranch(path.name, function.lineno, lines[function.lineno - 1].strip(), "never")
             continue
         for line, way in sorted(set(_ways(function, counts))):
-            yield Branch(path.name, line, lines[line - 1].strip(), way)
+            yield UntakenBranch(path.name, line, lines[line - 1].strip(), way)
 
 
 def _ways(function: ast.FunctionDef, counts: Counter[int]) -> Iterator[tuple[int, str]]:

@@ -234,11 +234,13 @@ def check(
 
     Exit codes: 0 all hold, 1 one is violated, 2 misuse, 3 the search was cut off.
     """
-    from pfnlab.checker.check import Limits
+    from pfnlab.checker.check import CheckLimits
     from pfnlab.cli.check import CheckRequest, check_machines
     from pfnlab.lab.vm.accel import accel_named
 
-    limits = Limits(depth, states, seconds, memory and memory << 20, checkpoint, random, seed, every_order)
+    limits = CheckLimits(
+        depth, states, seconds, memory and memory << 20, checkpoint, random, seed, every_order
+    )
     request = CheckRequest(
         *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
         differ=differ,

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.checker.check import UNDECIDED, VIOLATED, Checked, Limits, check
+from pfnlab.checker.check import UNDECIDED, VIOLATED, CheckLimits, CheckResult, check
 from pfnlab.checker.differ import compare
 from pfnlab.checker.kernel.properties import Question, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope
@@ -48,7 +48,7 @@ class CheckRequest(msgspec.Struct, frozen=True):
     on: list[str]
     scope: str = "standard"
     properties: list[str] = []
-    limits: Limits = Limits()
+    limits: CheckLimits = CheckLimits()
     confirm: list[str] = []
     save: Path | None = None
     as_json: bool = False
@@ -86,7 +86,7 @@ def _specs(request: CheckRequest) -> list[str]:
 
 def _all_checked(
     machines: list[ModelMachine], scope: Scope | RaceScope, asked: list[Question], request: CheckRequest
-) -> list[Checked]:
+) -> list[CheckResult]:
     """One check a machine; several run side by side, without a progress line."""
     if len(machines) == 1:
         return [_check(machines[0], scope, asked, request)]
@@ -98,7 +98,7 @@ def _all_checked(
 
 def _check(
     machine: ModelMachine, scope: Scope | RaceScope, asked: list[Question], request: CheckRequest
-) -> Checked:
+) -> CheckResult:
     told = sys.stderr.isatty()
     progress = _progress if told else None
     checked = check(machine, scope, asked, request.limits, progress=progress, watch=request.watch)
@@ -149,7 +149,7 @@ def _replaced(base: str, policy: str) -> str:
     return f"{base},{words[seam]}={name}"
 
 
-def _code(checked: Checked) -> int:
+def _code(checked: CheckResult) -> int:
     if checked.answered(VIOLATED):
         return 1
     return 3 if checked.answered(UNDECIDED) or not checked.complete else 0
@@ -162,7 +162,7 @@ def _model(spec: str) -> ModelMachine:
     return ModelMachine(named.rest)
 
 
-def confirm(checked: Checked, specs: list[str], accel: Accel = Accel.TCG) -> dict[str, dict[str, str]]:
+def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) -> dict[str, dict[str, str]]:
     """Run every counterexample on real machines; whether they show what the model says, by property.
 
     A race is run as it is, and once more with the kernel's flush left out by force.
@@ -200,7 +200,7 @@ def comparison(program: Program, model: Run, kernel: Run) -> str:
     return f"lost: {kernel.lost}" if kernel.lost else SAME
 
 
-def save(checked: Checked, folder: Path) -> None:
+def save(checked: CheckResult, folder: Path) -> None:
     """Write every counterexample as a program of its own."""
     for answer in checked.answers:
         if answer.program is not None:

@@ -12,11 +12,12 @@ import msgspec
 from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, say
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign import Campaign, Machine, State, read_state, write_state
+from pfnlab.fuzz.campaign import Campaign, CampaignState, read_state, write_state
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.units import number_of
 
 #: How many programs there are where neither a number nor a time was asked for.
@@ -80,7 +81,7 @@ def fuzz(request: FuzzRequest) -> int:
     return outcome(state).value
 
 
-def _state(request: FuzzRequest, specs: list[str]) -> State:
+def _state(request: FuzzRequest, specs: list[str]) -> CampaignState:
     """Where the campaign begins, or goes on.
 
     :raises Misuse: the file is of another campaign
@@ -88,7 +89,7 @@ def _state(request: FuzzRequest, specs: list[str]) -> State:
     vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots)
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
-        return State(specs, request.seed or 0, vocabulary)
+        return CampaignState(specs, request.seed or 0, vocabulary)
     if state.machines != specs:
         asked = " ".join(f"--on {spec}" for spec in state.machines)
         raise Misuse(f"{request.resume} is of a campaign on other machines: write {asked}")
@@ -105,13 +106,13 @@ def _state(request: FuzzRequest, specs: list[str]) -> State:
 class _Progress:
     """One line that changes, or where there is no terminal a line now and then; and the state's file."""
 
-    def __init__(self, state: State, kept: Path | None) -> None:
+    def __init__(self, state: CampaignState, kept: Path | None) -> None:
         self._kept = kept
         self._from, self._began = state.next, time.monotonic()
         self._said = self._began
         self._terminal = sys.stderr.isatty()
 
-    def show(self, state: State) -> None:
+    def show(self, state: CampaignState) -> None:
         """The campaign got this far."""
         if self._kept is not None:
             write_state(self._kept, state)

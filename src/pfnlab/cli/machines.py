@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from pfnlab.errors import Defect, Misuse
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 #: What to write, for messages.
@@ -24,14 +24,6 @@ FORMS = (
 )
 
 _KINDS = ("model", "qemu")
-
-
-class Machine(Protocol):
-    """What runs programs."""
-
-    def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run a program, in order."""
-        ...
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 from pfnlab.cli.machines import say
 from pfnlab.errors import Discovery, Misuse, Undecided
 from pfnlab.lab.images.changelog import changelog_of
-from pfnlab.lab.images.kernels import Kernel, from_file, kernel_for, read_lists, suites_of
+from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for, read_lists, suites_of
 from pfnlab.lab.images.search import offered
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_programs
@@ -125,7 +125,7 @@ def _met(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
     return int(meeting.differs)
 
 
-def _promote(folder: Path, meeting: Meeting, kernel: Kernel) -> None:
+def _promote(folder: Path, meeting: Meeting, kernel: KernelImage) -> None:
     """Write the file of a kernel that is known now, or say why it is not."""
     if not kernel.package:
         raise Misuse("a kernel of one's own does not become known: only packages of the archive do")

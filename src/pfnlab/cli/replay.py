@@ -14,9 +14,9 @@ from pfnlab.checker.check import VIOLATED
 from pfnlab.checker.replay import (
     TAG,
     Differs,
+    JudgedStep,
     ProgramReplay,
     Replay,
-    Said,
     check_same,
     read_path,
 )
@@ -155,7 +155,7 @@ def _shown(case: Case, request: ReplayRequest) -> list[int]:
     """Replay one on every machine; an exit code each."""
     codes = []
     for spec in request.on or [case.machine]:
-        said: list[Said] = []
+        said: list[JudgedStep] = []
         verdict = SAME
         model = name_machine(spec).kind == "model"
         # A kernel is held against the machine it was found on.
@@ -176,7 +176,7 @@ def _shown(case: Case, request: ReplayRequest) -> list[int]:
     return codes
 
 
-def _same_schedule(schedule: Sequence[str], said: Sequence[Said]) -> None:
+def _same_schedule(schedule: Sequence[str], said: Sequence[JudgedStep]) -> None:
     for number, (was, now) in enumerate(zip(schedule, said, strict=False), 1):
         if was != now.step:
             raise Differs(number, f"`{was}` was recorded, and it is `{now.step}`")
@@ -211,12 +211,12 @@ def _finding(filed: Filed, request: ReplayRequest) -> int:
         verdict = "shows something else: the machines do the same"
     elif signature.key != filed.key:
         verdict = f"shows something else: {signature}"
-    said = [Said(line, "") for line in op_lines(filed.program)]
+    said = [JudgedStep(line, "") for line in op_lines(filed.program)]
     _print(filed.title, " and ".join(one.spec for one in machines), said, verdict, request.as_json)
     return 0 if verdict == SAME else 1
 
 
-def _print(title: str, machine: str, said: Sequence[Said], verdict: str, as_json: bool) -> None:
+def _print(title: str, machine: str, said: Sequence[JudgedStep], verdict: str, as_json: bool) -> None:
     if as_json:
         steps = [{"step": one.step, "says": one.word} for one in said]
         found = {"format": "pfnlab-replay/1", "title": title, "machine": machine, "steps": steps}

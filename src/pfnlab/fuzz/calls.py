@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from pfnlab.fuzz.places import Places
+from pfnlab.fuzz.places import DrawnPlaces
 from pfnlab.programs.lang.driver_calls import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
@@ -170,14 +170,14 @@ _RANGED: dict[str, type[Munmap | Mlock | Munlock | Msync | Mseal | ZapVmaPtes]] 
 }
 
 
-class Calls:
+class CallGenerator:
     """Draws the operations of one program.
 
     :param places: what it mapped so far
     :param rare: it may need a guest of its own
     """
 
-    def __init__(self, random: Random, places: Places, *, rare: bool) -> None:
+    def __init__(self, random: Random, places: DrawnPlaces, *, rare: bool) -> None:
         self._random, self._places, self._rare = random, places, rare
         #: How many forks were refused, each a name of its own.
         self.refused = 0

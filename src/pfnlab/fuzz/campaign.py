@@ -9,19 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes
 from pfnlab.fuzz.coverage import BranchWatch, Coverage
-from pfnlab.fuzz.filing import Folder, Found
+from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.lang.ops import Program, uses_slot
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 #: How many programs are drawn with one bias, and run by the machines at once.
@@ -36,15 +36,7 @@ REPEATS = 3
 FORMAT = "pfnlab-fuzz/1"
 
 
-class Machine(Protocol):
-    """What runs programs."""
-
-    def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run a program, in order."""
-        ...
-
-
-class Known(msgspec.Struct):
+class KnownSignature(msgspec.Struct):
     """A signature that was met.
 
     :ivar folder: where it is filed
@@ -76,7 +68,7 @@ class Unstable(msgspec.Struct, frozen=True):
     runs: int
 
 
-class State(msgspec.Struct):
+class CampaignState(msgspec.Struct):
     """All a campaign needs to go on.
 
     :ivar machines: by the names the user gave them
@@ -97,19 +89,19 @@ class State(msgspec.Struct):
     coverage: Coverage = msgspec.field(default_factory=Coverage)
     bias: Bias = msgspec.field(default_factory=Bias)
     prefixes: list[Program] = msgspec.field(default_factory=list)
-    findings: dict[str, Known] = msgspec.field(default_factory=dict)
+    findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
     unstable: list[Unstable] = msgspec.field(default_factory=list)
     reasons: dict[str, int] = msgspec.field(default_factory=dict)
     format: str = FORMAT
 
 
-def read_state(path: Path) -> State | None:
+def read_state(path: Path) -> CampaignState | None:
     """The state kept at *path*, None when there is none yet.
 
     :raises Misuse: the file is something else
     """
     try:
-        state = msgspec.json.decode(read_bytes(path, "campaign", MOST_RECORDED), type=State)
+        state = msgspec.json.decode(read_bytes(path, "campaign", MOST_RECORDED), type=CampaignState)
     except Missing:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
@@ -119,7 +111,7 @@ def read_state(path: Path) -> State | None:
     return state
 
 
-def write_state(path: Path, state: State) -> None:
+def write_state(path: Path, state: CampaignState) -> None:
     """Keep *state* at *path*, whole or not at all.
 
     :raises Misuse: the file cannot be written
@@ -150,19 +142,19 @@ class Campaign:
     def __init__(
         self,
         machines: dict[str, Machine],
-        state: State,
+        state: CampaignState,
         folder: Folder | None = None,
         *,
         watched: bool = True,
         repeats: int = REPEATS,
-        on_progress: Callable[[State], None] = lambda state: None,
+        on_progress: Callable[[CampaignState], None] = lambda state: None,
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
         smaller: Callable[[Program, Signature], Shrunk] | None = None,
         alarms: bool = True,
     ) -> None:
         self.machines, self.state, self.folder = machines, state, folder
         self.repeats = repeats
-        self.found: list[Found] = []
+        self.found: list[FoundDifference] = []
         self._model = next((name for name in machines if name.startswith("model:")), None)
         self._watch = BranchWatch(state.coverage.branches) if watched and self._model else None
         self._progress = on_progress
@@ -282,13 +274,13 @@ class Campaign:
             return
         small = self._smaller(program, signature)
         runs = tuple(self._runs(small.program))
-        found = Found(
+        found = FoundDifference(
             signature, small.program, runs, program.title, len(program.ops), (shown, shown), small.minimal
         )
         self.found.append(found)
         name = self.folder.file(found) if self.folder is not None else ""
         operations = len(small.program.ops)
-        state.findings[signature.key] = Known(
+        state.findings[signature.key] = KnownSignature(
             name, 1, state.compared, operations, str(signature), small.minimal
         )
 

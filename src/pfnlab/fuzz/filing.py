@@ -31,7 +31,7 @@ _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12})\b", re.MULTILINE)
 _LISTED = 12
 
 
-class Found(msgspec.Struct, frozen=True):
+class FoundDifference(msgspec.Struct, frozen=True):
     """A difference, ready to be filed.
 
     :param program: the smallest that shows it
@@ -68,7 +68,7 @@ class Folder:
                 found[key] = report.parent.name
         return found
 
-    def file(self, found: Found) -> str:
+    def file(self, found: FoundDifference) -> str:
         """
         File *found*, unless its signature is here already; the name of its folder.
 
@@ -95,7 +95,7 @@ def slug(signature: Signature) -> str:
     return f"{re.sub('[^a-z0-9]+', '-', words.lower()).strip('-')}-{signature.key[:6]}"
 
 
-def program_text(found: Found) -> str:
+def program_text(found: FoundDifference) -> str:
     """The program file, in canonical layout, with a title that says what differs."""
     title = f"Machines differ in {found.signature.field}" if found.signature.field else "A machine is lost"
     asks = f"Why do they differ at {found.signature.op}?"
@@ -103,7 +103,7 @@ def program_text(found: Found) -> str:
     return format_text(format_program(program))
 
 
-def report_text(found: Found, folder: Path) -> str:
+def report_text(found: FoundDifference, folder: Path) -> str:
     """The report: what differs, how to see it, where it came from."""
     signature = found.signature
     shown, runs = found.repeated

@@ -10,9 +10,9 @@ from random import Random
 
 import msgspec
 
-from pfnlab.fuzz.calls import Calls
+from pfnlab.fuzz.calls import CallGenerator
 from pfnlab.fuzz.kinds import ALL, ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
-from pfnlab.fuzz.places import Places, areas, devices
+from pfnlab.fuzz.places import DrawnPlaces, areas, devices
 from pfnlab.programs.lang.forced import Fail, Hold
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -132,8 +132,8 @@ class _Drawing:
         on = prefix.devices if prefix else devices(random, rare=rare, alone=vfio or slot)
         self.areas = prefix.areas if prefix else areas(on)
         passes_end = rare and not (prefix or vfio or slot) and random.random() < 0.5
-        self.places = Places(random, on, self.areas, passes_end=passes_end)
-        self.calls = Calls(random, self.places, rare=rare)
+        self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end)
+        self.calls = CallGenerator(random, self.places, rare=rare)
         self.tasks = [MAIN_TASK]
         self.born = 0
         self.last: dict[str, str] = {}

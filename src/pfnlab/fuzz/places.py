@@ -62,7 +62,7 @@ def areas(on: tuple[Device, ...]) -> tuple[Area, ...]:
     return tuple(Area(name, pages) for name in AREAS)
 
 
-class Places:
+class DrawnPlaces:
     """What a program has mapped so far, as far as its text tells, and ranges that have to do with it.
 
     :param on: its devices

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.fuzz.campaign import State
+from pfnlab.fuzz.campaign import CampaignState
 from pfnlab.fuzz.coverage import WORDS, all_branches
 from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.programs.runs.compare import Outcome
@@ -17,7 +17,7 @@ from pfnlab.units import number_of
 _LISTED = 6
 
 
-def outcome(state: State) -> Outcome:
+def outcome(state: CampaignState) -> Outcome:
     """A difference is a discovery; what does not repeat, or could not be asked, stays undecided."""
     if state.findings:
         return Outcome.DISCOVERY
@@ -27,18 +27,18 @@ def outcome(state: State) -> Outcome:
     return Outcome.AS_EXPECTED
 
 
-def headline(state: State) -> str:
+def headline(state: CampaignState) -> str:
     """``500 programs, 0 differences``."""
     return f"{number_of(state.next, 'program')}, {number_of(state.different, 'difference')}"
 
 
-def progress(state: State, rate: float) -> str:
+def progress(state: CampaignState, rate: float) -> str:
     """The one line a campaign shows while it runs."""
     findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
     return f"{headline(state)}{findings}, {rate:.0f}/s"
 
 
-def summary(state: State, *, watched: bool) -> str:
+def summary(state: CampaignState, *, watched: bool) -> str:
     """The last words of a campaign.
 
     :param watched: whether branches were
@@ -65,7 +65,7 @@ def summary(state: State, *, watched: bool) -> str:
     return "\n".join(lines)
 
 
-def coverage_of(state: State, *, watched: bool) -> dict[str, Any]:
+def coverage_of(state: CampaignState, *, watched: bool) -> dict[str, Any]:
     """What was reached of what there is: pairs, branches, branches by file with the lowest first, words."""
     kinds, coverage = len(state.vocabulary.kinds), state.coverage
     within = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
@@ -83,7 +83,7 @@ def coverage_of(state: State, *, watched: bool) -> dict[str, Any]:
     }
 
 
-def summary_json(state: State, *, watched: bool) -> bytes:
+def summary_json(state: CampaignState, *, watched: bool) -> bytes:
     """The same as one JSON object."""
     content = {
         "format": state.format,

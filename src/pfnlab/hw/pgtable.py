@@ -39,7 +39,7 @@ class Page:
         self.exclusive = True
 
 
-class Run(NamedTuple):
+class EntryRun(NamedTuple):
     """Equal entries of the virtual pages ``start`` .. ``end``.
 
     :param pfn: the frame of the first page; the others follow one by one (unused when ``page`` is set)
@@ -55,12 +55,12 @@ class Run(NamedTuple):
     page: Page | None = None
     level: int = 1
 
-    def cut(self, start: int, end: int) -> Run:
+    def cut(self, start: int, end: int) -> EntryRun:
         """The part of the run inside ``[start, end)``."""
         if start <= self.start and self.end <= end:
             return self
         start, end = max(start, self.start), min(end, self.end)
-        return Run(start, end, self.pfn + start - self.start, self.bits, self.page, self.level)
+        return EntryRun(start, end, self.pfn + start - self.start, self.bits, self.page, self.level)
 
 
 #: Pages one table of each level spans: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
@@ -75,10 +75,10 @@ class PageTables:
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._runs: list[Run] = []
+        self._runs: list[EntryRun] = []
         self._tables = {level: SpanSet() for level in TABLE_PAGES}
 
-    def runs(self, start: int, end: int) -> list[Run]:
+    def runs(self, start: int, end: int) -> list[EntryRun]:
         """The runs inside ``[start, end)``, clipped to it, in address order."""
         first = bisect_right(self._starts, start) - 1
         if first < 0 or self._runs[first].end <= start:
@@ -86,12 +86,12 @@ class PageTables:
         last = bisect_left(self._starts, end)
         return [run.cut(start, end) for run in self._runs[first:last]]
 
-    def entry(self, vpn: int) -> Run | None:
+    def entry(self, vpn: int) -> EntryRun | None:
         """The entry of one virtual page, or None when it is empty."""
         at = bisect_right(self._starts, vpn) - 1
         return self._runs[at].cut(vpn, vpn + 1) if at >= 0 and vpn < self._runs[at].end else None
 
-    def clear(self, start: int, end: int) -> list[Run]:
+    def clear(self, start: int, end: int) -> list[EntryRun]:
         """Empty the entries of ``[start, end)``; the tables stay. What was there is returned.
 
         Leaves go as a whole, also where only a part of them lies in the range.
@@ -135,14 +135,14 @@ class PageTables:
         """Whether there is a table for the entries of *level* at *vpn*."""
         return vpn in self._tables[level]
 
-    def set(self, run: Run) -> None:
+    def set(self, run: EntryRun) -> None:
         """Install a run over empty entries, with the tables it needs."""
         at = bisect_left(self._starts, run.start)
         self._runs.insert(at, run)
         self._starts.insert(at, run.start)
         self.allocate(run.start, run.end, run.level)
 
-    def change(self, start: int, end: int, bits: Callable[[Run], int]) -> None:
+    def change(self, start: int, end: int, bits: Callable[[EntryRun], int]) -> None:
         """Give every entry of ``[start, end)`` the bits *bits* says, frame kept."""
         for run in self.clear(start, end):
             self.set(run._replace(bits=bits(run)))
@@ -217,7 +217,7 @@ class PageTables:
         table, 3 no PMD table, 4 no PUD table.
         """
         at = start
-        for run in [*self.runs(start, end), Run(end, end, 0, 0)]:
+        for run in [*self.runs(start, end), EntryRun(end, end, 0, 0)]:
             while at < run.start:
                 level, stop = self._walk(at, run.start)
                 yield at, stop, level

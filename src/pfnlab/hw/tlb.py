@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from pfnlab.hw.bits import PAGE_DIRTY
 from pfnlab.hw.entry import pte_write
-from pfnlab.hw.pgtable import PageTables, Run
+from pfnlab.hw.pgtable import EntryRun, PageTables
 
 
 class Tlb:
     """A translation lookaside buffer without a size; it holds what was used since the last flush."""
 
     def __init__(self) -> None:
-        self._entries: dict[int, Run] = {}
+        self._entries: dict[int, EntryRun] = {}
 
-    def lookup(self, vpn: int, write: bool) -> Run | None:
+    def lookup(self, vpn: int, write: bool) -> EntryRun | None:
         """What is remembered of page *vpn*, if that will do: a first write walks and marks the entry."""
         entry = self._entries.get(vpn)
         if entry is None or (write and not (pte_write(entry.bits) and entry.bits & PAGE_DIRTY)):
             return None
         return entry
 
-    def fill(self, entry: Run) -> None:
+    def fill(self, entry: EntryRun) -> None:
         """Remember *entry*, of one page, as it was walked."""
         self._entries[entry.start] = entry
 

@@ -19,6 +19,7 @@ import msgspec
 from pfnlab.lens.btf_types import (
     TRANSPARENT,
     Array,
+    BtfSymbol,
     BtfType,
     Composite,
     DataSection,
@@ -31,7 +32,6 @@ from pfnlab.lens.btf_types import (
     Member,
     Prototype,
     Reference,
-    Symbol,
     Void,
 )
 from pfnlab.lens.errors import LensError
@@ -339,9 +339,9 @@ class Btf:
             parameters = tuple((self._text(offset), target) for offset, target in pairs[: count - variadic])
             return Prototype(kind, name, word, parameters, variadic)
         if kind is Kind.FUNC:
-            return Symbol(kind, name, word, count)
+            return BtfSymbol(kind, name, word, count)
         if kind is Kind.VAR:
-            return Symbol(kind, name, word, *struct.unpack_from(order + "I", data, body))
+            return BtfSymbol(kind, name, word, *struct.unpack_from(order + "I", data, body))
         if kind is Kind.DECL_TAG:
             return DeclTag(kind, name, word, *struct.unpack_from(order + "i", data, body))
         if kind is Kind.DATASEC:

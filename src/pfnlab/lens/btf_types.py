@@ -132,7 +132,7 @@ class Prototype(NamedTuple):
     is_variadic: bool
 
 
-class Symbol(NamedTuple):
+class BtfSymbol(NamedTuple):
     """A function or variable and its *linkage* (0 static, 1 global, 2 extern)."""
 
     kind: Kind
@@ -169,7 +169,7 @@ BtfType = (
     | Enum
     | Forward
     | Prototype
-    | Symbol
+    | BtfSymbol
     | DataSection
     | DeclTag
 )

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign import Campaign, Known, State
+from pfnlab.fuzz.campaign import Campaign, CampaignState, KnownSignature
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, signature_of, undecided
-from pfnlab.policies.known import Held
+from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
@@ -36,15 +36,7 @@ _MOST_RUNS = 120
 _MOST_FOUND = 12
 
 
-class Machine(Protocol):
-    """What runs programs."""
-
-    def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run a program, in order."""
-        ...
-
-
-class Difference(msgspec.Struct, frozen=True):
+class KernelDifference(msgspec.Struct, frozen=True):
     """One way in which two machines differ, however many programs show it.
 
     :param shown_by: the programs that show it, by name
@@ -83,7 +75,7 @@ class Pair:
             raise Misuse("two machines are held against each other")
         self.machines = dict(machines)
         self.say = say
-        self.differences: list[Difference] = []
+        self.differences: list[KernelDifference] = []
         self.unstable: list[str] = []
         self.ordered = 0
         self._doubles = doubles
@@ -92,7 +84,7 @@ class Pair:
         """Both runs of every program; a lost one is asked once more."""
         return self._runs(programs, tuple(self.machines.values()))
 
-    def hold(self, programs: Mapping[str, Program]) -> Held:
+    def hold(self, programs: Mapping[str, Program]) -> HeldCount:
         """Run *programs*, by name, on both and keep what differs."""
         names = list(programs)
         left_out = different = steps = 0
@@ -106,17 +98,17 @@ class Pair:
             if signature is not None:
                 different += 1
                 self._keep(signature, name, programs[name])
-        return Held(len(names) - left_out, steps, undecided=left_out, differences=different)
+        return HeldCount(len(names) - left_out, steps, undecided=left_out, differences=different)
 
-    def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> Held:
+    def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> HeldCount:
         """A campaign of random programs on both, without a folder: what it finds is kept here.
 
         What is known already is counted, and not made smaller once more.
         """
-        state = State(list(self.machines), seed, vocabulary)
+        state = CampaignState(list(self.machines), seed, vocabulary)
         for one in self.differences:
             operations = len(one.program.ops)
-            state.findings[one.signature.key] = Known("", 0, 0, operations, str(one.signature), True)
+            state.findings[one.signature.key] = KnownSignature("", 0, 0, operations, str(one.signature), True)
         steps = 0
 
         def counted(runs: Sequence[Run]) -> None:
@@ -139,10 +131,12 @@ class Pair:
             if met:
                 self.differences[at] = _shown_by(one, number_of(met, "random program"))
         for found in campaign.found:
-            self._add(Difference(found.signature, (found.origin,), found.program, found.runs))
+            self._add(KernelDifference(found.signature, (found.origin,), found.program, found.runs))
         for seen in state.unstable:
             self._unstable(f"{seen.program}: {seen.says}; it showed in {seen.shown} of {seen.runs} runs")
-        return Held(state.compared, steps, undecided=state.undecided, differences=state.different, seed=seed)
+        return HeldCount(
+            state.compared, steps, undecided=state.undecided, differences=state.different, seed=seed
+        )
 
     def smaller(self, program: Program, signature: Signature) -> Shrunk:
         """The smallest program that shows *signature*: by its doubles if it has any, else on the two."""
@@ -162,9 +156,9 @@ class Pair:
             self._unstable(f"{name}: {signature}; it did not show again")
             return
         small = self.smaller(program, signature).program
-        self._add(Difference(signature, (name,), small, self.runs([small])[0]))
+        self._add(KernelDifference(signature, (name,), small, self.runs([small])[0]))
 
-    def _add(self, found: Difference) -> None:
+    def _add(self, found: KernelDifference) -> None:
         self.say(f"a difference in {found.shown_by[0]}: {found.signature}")
         self.differences.append(found)
 
@@ -237,7 +231,7 @@ def hold_all(
     *,
     programs: int = PROGRAMS,
     seed: int = SEED,
-) -> dict[str, Held]:
+) -> dict[str, HeldCount]:
     """Everything there is: litmus, walkers, orders, schedules, random programs.
 
     :param programs: how many random programs without a driver; a tenth as many use the test driver, as many
@@ -264,11 +258,11 @@ def hold_all(
     ):
         pair.say(f"random, with {name}: {number} programs")
         held[f"random {name}"] = pair.random(number, seed, vocabulary)
-    held["orders"] = Held(0, pair.ordered)
+    held["orders"] = HeldCount(0, pair.ordered)
     return held
 
 
-def _shown_by(difference: Difference, name: str) -> Difference:
+def _shown_by(difference: KernelDifference, name: str) -> KernelDifference:
     return msgspec.structs.replace(difference, shown_by=(*difference.shown_by, name))
 
 

@@ -11,31 +11,31 @@ from pfnlab.checker.check import check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.errors import Discovery, Misuse
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.meeting.explain import Explanation, explanations, explanations_between
 from pfnlab.meeting.holding import (
     PROGRAMS,
     SEED,
     Comparable,
-    Difference,
     Doubles,
-    Machine,
+    KernelDifference,
     Pair,
     hold_all,
 )
 from pfnlab.meeting.titles import titles_between
 from pfnlab.policies.changes import changes_between, source_of
-from pfnlab.policies.known import Held, Known, nearest
+from pfnlab.policies.known import HeldCount, KnownKernel, nearest
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 
 class Explained(msgspec.Struct, frozen=True):
     """A difference, and every way to explain it; none where nobody can."""
 
-    difference: Difference
+    difference: KernelDifference
     explanations: tuple[Explanation, ...]
 
 
@@ -55,7 +55,7 @@ class Meeting(msgspec.Struct, frozen=True):
     machines: tuple[str, str]
     against: str
     version: str
-    held: dict[str, Held]
+    held: dict[str, HeldCount]
     found: tuple[Explained, ...] = ()
     titles: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()
@@ -191,7 +191,7 @@ def kernel_before(version: str, others: Iterable[str]) -> str | None:
     return max(older, key=version_key, default=None)
 
 
-def known_of(meeting: Meeting, kernel: Kernel, suite: str) -> Known:
+def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
     """The file of a kernel that was met.
 
     :raises Discovery: it differs from its model, so that it is not known yet
@@ -206,7 +206,7 @@ def known_of(meeting: Meeting, kernel: Kernel, suite: str) -> Known:
             f"{meeting.version} differed once from its model, which nobody can explain, and does not become "
             "known: meet it again"
         )
-    return Known(
+    return KnownKernel(
         version=kernel.upstream,
         package=kernel.package,
         package_version=kernel.version,

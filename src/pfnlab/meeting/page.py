@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
-from pfnlab.policies.known import Held
+from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.observation import Run
@@ -55,7 +55,7 @@ def meeting_object(meeting: Meeting, kernels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def held_table(held: dict[str, Held]) -> str:
+def held_table(held: dict[str, HeldCount]) -> str:
     """What was compared, a row each."""
     rows = [
         (

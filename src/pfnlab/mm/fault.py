@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pfnlab.errors import Undecided
 from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
-from pfnlab.hw.pgtable import Page, Run
+from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.flags import (
     VM_ACCESS,
@@ -62,7 +62,7 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     return store
 
 
-def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> Run:
+def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRun:
     """The translation the page tables have, faulted in where there is none; the processor remembers it."""
     # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
@@ -93,7 +93,7 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
         handle_mm_fault(mm, vpn, write, user=user)
 
 
-def _allows(entry: Run, write: bool) -> bool:
+def _allows(entry: EntryRun, write: bool) -> bool:
     """Whether the hardware does the access without a fault."""
     if entry.bits & PAGE_PKEY_BIT0:
         return False
@@ -170,7 +170,7 @@ def _huge_fault(vma: Vma, vpn: int) -> bool:
     return False
 
 
-def _meets_itself(vma: Vma, entry: Run) -> bool:
+def _meets_itself(vma: Vma, entry: EntryRun) -> bool:
     """Whether copying a PFN page makes the fault happen twice.
 
     The kernel reads the page through its user address, and the hardware marks an entry that was not
@@ -201,10 +201,10 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     if write:
         _install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))
     else:
-        vma.mm.tables.set(Run(vpn, vpn + 1, ZERO_PFN, vma.page_prot | PAGE_SPECIAL))
+        vma.mm.tables.set(EntryRun(vpn, vpn + 1, ZERO_PFN, vma.page_prot | PAGE_SPECIAL))
 
 
-def _do_wp_page(vma: Vma, entry: Run) -> None:
+def _do_wp_page(vma: Vma, entry: EntryRun) -> None:
     """Write to a read-only entry (S6.4)."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     page = entry.page
@@ -233,7 +233,7 @@ def _sole_user(page: Page) -> bool:
     return page.mapcount == 1
 
 
-def _unshare(vma: Vma, entry: Run) -> None:
+def _unshare(vma: Vma, entry: EntryRun) -> None:
     """A page others may share becomes the task's own; the entry stays read-only."""
     assert entry.page is not None
     if _sole_user(entry.page):
@@ -242,7 +242,7 @@ def _unshare(vma: Vma, entry: Run) -> None:
         _copy(vma, entry, write=False)
 
 
-def _copy(vma: Vma, entry: Run, *, write: bool = True) -> None:
+def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
     """An ordinary page takes the place of a shared or special one."""
     # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
     value = vma.mm.kernel.load(entry.pfn) if entry.page is None else entry.page.value
@@ -279,4 +279,4 @@ def _install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: 
         bits = pte_mkwrite(bits, saved_dirty)
     if dirty:
         bits = pte_mkdirty(bits, saved_dirty)
-    vma.mm.tables.set(Run(vpn, vpn + 1, 0, bits, page))
+    vma.mm.tables.set(EntryRun(vpn, vpn + 1, 0, bits, page))

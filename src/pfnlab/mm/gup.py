@@ -6,7 +6,7 @@ import errno
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_present, pte_write
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.fault import ZERO_PFN, Signal, fault_in
 from pfnlab.mm.flags import VM_READ, VM_WRITE, is_cow_mapping
 from pfnlab.mm.space import MmStruct
@@ -15,7 +15,7 @@ from pfnlab.mm.vma import Vma
 
 def get_user_page(
     mm: MmStruct, vpn: int, *, write: bool = False, force: bool = False, pin: bool = False
-) -> Run:
+) -> EntryRun:
     """The entry of page *vpn*, faulted in where necessary; kernels refuse PFN mappings unseen (S7.1.1).
 
     :param force: whatever the VMA's protection is (FOLL_FORCE)
@@ -45,7 +45,7 @@ def get_user_page(
         return entry
 
 
-def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> Run:
+def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> EntryRun:
     """The entry of page *vpn*, without a look at the VMA where there is an ordinary page (S7.2).
 
     :raises ModelledErrno: EFAULT
@@ -64,7 +64,7 @@ def _permits(vma: Vma, write: bool, force: bool) -> bool:
     return bool(vma.flags & VM_WRITE) or (force and is_cow_mapping(vma.flags))
 
 
-def _suits(entry: Run, write: bool, force: bool) -> bool:
+def _suits(entry: EntryRun, write: bool, force: bool) -> bool:
     """Whether the entry needs no fault: a forced write may go through a read-only one of the task's own."""
     if not write:
         return force or pte_present(entry.bits)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_SPECIAL
-from pfnlab.hw.pgtable import LEAF_PAGES, Run
+from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
 from pfnlab.mm.vma import Vma
@@ -29,7 +29,7 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int) -> None:
         except ModelledErrno:
             raise Signal("SIGBUS", 2) from None
         if vma.mm.tables.entry(vpn) is None:
-            vma.mm.tables.set(Run(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
+            vma.mm.tables.set(EntryRun(vpn, vpn + 1, pfn, prot | PAGE_SPECIAL))
 
 
 def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:
@@ -40,4 +40,4 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
     """
     pfns = PfnRange(pfn, pfn + LEAF_PAGES[level])
     prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)
-    vma.mm.tables.set(Run(start, start + LEAF_PAGES[level], pfn, prot | PAGE_SPECIAL, level=level))
+    vma.mm.tables.set(EntryRun(start, start + LEAF_PAGES[level], pfn, prot | PAGE_SPECIAL, level=level))

@@ -6,7 +6,7 @@ import errno
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_needs_flush, pte_write
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import VM_ACCESS, VM_ACCOUNT, VM_LOCKED, VM_SEALED, VM_SHARED, VM_WRITE
 from pfnlab.mm.gather import MmuGather
@@ -75,7 +75,7 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     needs_dirty = bool(vma.flags & VM_SHARED) or vma.mm.kernel.profile.upgrades_dirty_only
     upgrade = vma.wants_writenotify() if vma.flags & VM_SHARED else bool(vma.flags & VM_WRITE)
 
-    def changed(run: Run) -> int:
+    def changed(run: EntryRun) -> int:
         bits = pte_modify(run.bits, vma.page_prot, saved_dirty)
         if upgrade and not pte_write(bits) and (pte_dirty(bits) or not needs_dirty):
             owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.entry import pte_dirty, pte_present, pte_write
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.fault import ZERO_PFN, Signal, access
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_SOFTDIRTY
@@ -187,14 +187,14 @@ def _numa_counts(vma: Vma) -> NumaCounts:
     return NumaCounts(vma.start, pages, dirty, max((map_count(run) for run in counted), default=0))
 
 
-def normal_runs(vma: Vma, walker: WalkerPolicy) -> list[Run]:
+def normal_runs(vma: Vma, walker: WalkerPolicy) -> list[EntryRun]:
     """The entries of *vma* that *walker* takes for ordinary pages."""
     if not walker.walk_page_test(vma):
         return []
     return [run for run in vma.mm.tables.runs(vma.start, vma.end) if walker.vm_normal_page(vma, run)]
 
 
-def map_count(run: Run) -> int:
+def map_count(run: EntryRun) -> int:
     """How many entries map the page; a frame without one, which no walker should take, counts as its own."""
     return run.page.mapcount if run.page is not None else 1
 
@@ -248,7 +248,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
     raise Undecided("the model has no rule for a userfaultfd on ordinary memory")
 
 
-class Status(NamedTuple):
+class LockedMemory(NamedTuple):
     """What /proc/PID/status counts of locked and pinned memory, in kB.
 
     :param locked: None where mlockall has locked the program's own memory too
@@ -258,20 +258,20 @@ class Status(NamedTuple):
     pinned: int
 
 
-def status(mm: MmStruct) -> Status:
+def status(mm: MmStruct) -> LockedMemory:
     """VmLck and VmPin; nothing here pins."""
     if mm.def_flags & VM_LOCKED:
-        return Status(None, 0)
+        return LockedMemory(None, 0)
     locked = sum(vma.nr for vma in mm if vma.flags & VM_LOCKED)
-    return Status(locked * PAGE_SIZE // 1024, 0)
+    return LockedMemory(locked * PAGE_SIZE // 1024, 0)
 
 
-def _word(mm: MmStruct, entry: Run) -> int:
+def _word(mm: MmStruct, entry: EntryRun) -> int:
     """The first word of the page an entry maps."""
     return entry.page.value if entry.page is not None else mm.kernel.memory.get(entry.pfn, 0)
 
 
-def _store(mm: MmStruct, entry: Run, value: int) -> int:
+def _store(mm: MmStruct, entry: EntryRun, value: int) -> int:
     """Set it."""
     if entry.page is not None:
         entry.page.value = value

@@ -6,7 +6,7 @@ import errno
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_SPECIAL
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.flags import VM_REMAP, is_cow_mapping
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.zap import zap_page_range_single
@@ -47,10 +47,10 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         vma.mm.tables.allocate(start, start + 1, lowest=2)
         filled = vma.mm.tables.table_starts(start, end, present=False)[made]
         if filled > start:
-            vma.mm.tables.set(Run(start, filled, pfns.start, prot | PAGE_SPECIAL))
+            vma.mm.tables.set(EntryRun(start, filled, pfns.start, prot | PAGE_SPECIAL))
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
-    vma.mm.tables.set(Run(start, end, pfns.start, prot | PAGE_SPECIAL))
+    vma.mm.tables.set(EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL))
 
 
 def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pfnlab.errors import Undecided
 from pfnlab.hw.entry import pte_dirty, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_write
-from pfnlab.hw.pgtable import Page, Run
+from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AddressSpace, Vma
 
@@ -66,10 +66,10 @@ def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
             bits = pte_mkwrite(bits, saved_dirty)
         if write or (page.dirty and pte_write(bits) and mm.kernel.profile.dirty_file_pages_stay_so):
             bits = pte_mkdirty(bits, saved_dirty)
-        mm.tables.set(Run(one, one + 1, 0, bits, page))
+        mm.tables.set(EntryRun(one, one + 1, 0, bits, page))
 
 
-def dirtied(cleared: Iterable[Run]) -> bool:
+def dirtied(cleared: Iterable[EntryRun]) -> bool:
     """Whether a dirty page of a file is among the entries: then nobody may write to it any more (S8.1)."""
     files = [run.page for run in cleared if run.page is not None and pte_dirty(run.bits)]
     pages = [page for page in files if not page.anonymous]

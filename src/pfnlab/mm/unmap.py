@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.hw.pgtable import TABLE_PAGES, Run
+from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
 from pfnlab.mm.flags import VM_LOCKED, VM_SEALED
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.processors import Locked
@@ -15,7 +15,9 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
 
-def zap_page_range(vma: Vma, start: int, end: int, *, keep: Callable[[Run], bool] | None = None) -> list[Run]:
+def zap_page_range(
+    vma: Vma, start: int, end: int, *, keep: Callable[[EntryRun], bool] | None = None
+) -> list[EntryRun]:
     """Clear the entries of ``[start, end)`` of a VMA; ordinary pages lose one mapping each (S6.7.1).
 
     :param keep: entries that stay
@@ -38,7 +40,7 @@ def zap_page_range(vma: Vma, start: int, end: int, *, keep: Callable[[Run], bool
 
 
 def zap_vma(
-    tlb: MmuGather, vma: Vma, start: int, end: int, *, keep: Callable[[Run], bool] | None = None
+    tlb: MmuGather, vma: Vma, start: int, end: int, *, keep: Callable[[EntryRun], bool] | None = None
 ) -> None:
     """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma."""
     flushes = vma.mm.kernel.flushes

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.vma import Vma
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class WalkerPolicy(Protocol):
     def walk_page_test(self, vma: Vma) -> bool:
         """Whether the entries of *vma* are looked at at all."""
 
-    def vm_normal_page(self, vma: Vma, entry: Run) -> bool:
+    def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
         """Whether *entry*, of *vma*, maps an ordinary page, with a struct page to work on."""
 
 
@@ -54,6 +54,6 @@ class SpecialBits:
         """Always."""
         return True
 
-    def vm_normal_page(self, vma: Vma, entry: Run) -> bool:
+    def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
         """Not where the entry is special."""
         return entry.page is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
@@ -20,7 +20,7 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
     :raises ModelledErrno: the tracker forbids it, as none in a kernel does
     """
     tlb = MmuGather(vma.mm)
-    keep: Callable[[Run], bool] | None = None if even_cows else lambda run: run.page is not None
+    keep: Callable[[EntryRun], bool] | None = None if even_cows else lambda run: run.page is not None
     tracker = vma.mm.kernel.tracker
     try:
         tracker.zap_page_range_single(vma, start, end)

@@ -46,7 +46,7 @@ _PARTS = (
 _WRITES_BOOK = ("tracker",)
 
 
-class Made(NamedTuple):
+class HookCall(NamedTuple):
     """One call of a policy's method.
 
     :param given: its arguments, in words that mean the same in another run
@@ -68,7 +68,7 @@ class Guard:
     def __init__(self, policy: OwnPolicy, kernel: Kernel) -> None:
         self._policy, self._kernel = policy, kernel
         self.path = policy.path
-        self.made: list[Made] = []
+        self.made: list[HookCall] = []
         with guarded(policy.path, "__init__"):
             self._own = policy.make(*([kernel] if policy.seam == "tracker" else []))
         for hook in hooks_of(policy.seam):
@@ -94,7 +94,7 @@ class Guard:
             if turns == self._kernel.processors.turns:
                 self._compare(hook, before, self._state(given))
             words = _words(came) if refusal is None else _refused(refusal)
-            self.made.append(Made(hook, said, (words, *self._kernel.book.entries())))
+            self.made.append(HookCall(hook, said, (words, *self._kernel.book.entries())))
             if refusal is not None:
                 if isinstance(refusal, ModelledErrno) and hook not in _REFUSES:
                     self._wrong(
@@ -151,7 +151,7 @@ def unguarded(policy: object) -> object:
     return policy._own if isinstance(policy, Guard) else policy
 
 
-def check_deterministic(path: str, first: Sequence[Made], second: Sequence[Made]) -> None:
+def check_deterministic(path: str, first: Sequence[HookCall], second: Sequence[HookCall]) -> None:
     """Two runs of one program made the same calls, with the same results.
 
     :raises PolicyError: the first method that did otherwise

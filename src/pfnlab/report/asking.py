@@ -17,7 +17,7 @@ from pfnlab.units import number_of
 _HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 
 
-class Seen(NamedTuple):
+class QuestionResult(NamedTuple):
     """What became of one question.
 
     :param machine: who was asked
@@ -32,17 +32,17 @@ class Seen(NamedTuple):
     right: bool
 
 
-Asks = Callable[[], Seen]
+Asks = Callable[[], QuestionResult]
 
 
 def shows(machine: str, lines: Sequence[str], what: Callable[[Step], str], predicted: str) -> Asks:
     """The last operation of a program shows *predicted*."""
 
-    def ask() -> Seen:
+    def ask() -> QuestionResult:
         text = "\n".join(lines)
         run = ModelMachine(machine).run_one(load_text(f"{_HEAD}{text}\n"), check=True)
         shown = what(run.steps[-2])
-        return Seen(machine, code(lines), shown, shown == predicted)
+        return QuestionResult(machine, code(lines), shown, shown == predicted)
 
     return ask
 
@@ -50,14 +50,14 @@ def shows(machine: str, lines: Sequence[str], what: Callable[[Step], str], predi
 def property_is(machine: str, name: str, predicted: str, scope: str = "standard") -> Asks:
     """A search finds *predicted* of a property: holds or violated."""
 
-    def ask() -> Seen:
+    def ask() -> QuestionResult:
         (answer,) = (one for one in searched(machine, scope).answers if one.name == name)
         shown = f"{name} {answer.verdict}"
         if answer.schedule and answer.length is not None:
             shown += f" by {number_of(answer.length, 'turn')}"
         elif answer.program is not None:
             shown += f" by {code(op_lines(answer.program))}"
-        return Seen(machine, f"`{name}` in the scope `{scope}`", shown, answer.verdict == predicted)
+        return QuestionResult(machine, f"`{name}` in the scope `{scope}`", shown, answer.verdict == predicted)
 
     return ask
 
@@ -65,9 +65,9 @@ def property_is(machine: str, name: str, predicted: str, scope: str = "standard"
 def costs(tracker: str, predicted: int) -> Asks:
     """A tracker needs so many bytes in every VMA."""
 
-    def ask() -> Seen:
+    def ask() -> QuestionResult:
         price = TRACKERS[tracker].BYTES_PER_VMA
-        return Seen(f"7.2,tracker={tracker}", "bytes a VMA", str(price), price == predicted)
+        return QuestionResult(f"7.2,tracker={tracker}", "bytes a VMA", str(price), price == predicted)
 
     return ask
 

@@ -54,39 +54,39 @@ ENTRIES = (
 )
 
 
-class Verdict(NamedTuple):
+class PropertyCount(NamedTuple):
     """One property on one machine: in how many operations or turns it is violated, None where it holds."""
 
     name: str
     length: int | None
 
 
-class Found(NamedTuple):
+class EntryFinding(NamedTuple):
     """What the search says of one entry.
 
     :param changed: the properties whose verdict the commit changes: without it, and with it
     :param shortest: the shortest program on which the two machines part, where no property does
     """
 
-    changed: tuple[tuple[Verdict, Verdict], ...]
+    changed: tuple[tuple[PropertyCount, PropertyCount], ...]
     shortest: Program | None
 
 
-def search(entry: Entry, depth: int = DEPTH) -> Found:
+def search(entry: Entry, depth: int = DEPTH) -> EntryFinding:
     """Search both machines of *entry*."""
     scope, without = load_scope(entry.scope), f"{entry.machine},without={entry.commit}"
     sides = (_verdicts(machine, entry.scope, depth) for machine in (without, entry.machine))
     changed = tuple((one, other) for one, other in zip(*sides, strict=True) if one.length != other.length)
     if changed or isinstance(scope, RaceScope):
-        return Found(changed, None)
+        return EntryFinding(changed, None)
     machines = ModelMachine(without), ModelMachine(entry.machine)
     parted = compare(*machines, scope, depth=depth, flushes=True).difference
-    return Found((), parted.program if parted is not None else None)
+    return EntryFinding((), parted.program if parted is not None else None)
 
 
-def _verdicts(machine: str, scope: str, depth: int) -> list[Verdict]:
+def _verdicts(machine: str, scope: str, depth: int) -> list[PropertyCount]:
     answers = searched(machine, scope, depth).answers
-    return [Verdict(one.name, one.length) for one in answers if one.kind == "always"]
+    return [PropertyCount(one.name, one.length) for one in answers if one.kind == "always"]
 
 
 _INTRO = """\
@@ -122,7 +122,7 @@ def _rows(depth: int) -> Iterator[Sequence[str]]:
             yield *head, "not reached", "-"
 
 
-def _verdict(verdict: Verdict) -> str:
+def _verdict(verdict: PropertyCount) -> str:
     return f"`{verdict.name}` " + (HOLDS if verdict.length is None else f"**in {verdict.length}**")
 
 

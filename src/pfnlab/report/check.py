@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
-from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, Answer, Checked
-from pfnlab.checker.differ import Compared
+from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, CheckResult, PropertyResult
+from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.kernel.scope import Scope
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.ops import Program
@@ -29,7 +29,7 @@ def program_text(program: Program) -> str:
     return format_text(format_program(program), "counterexample")
 
 
-def check_object(checked: Checked, confirmed: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
+def check_object(checked: CheckResult, confirmed: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
     """The object for one machine; keys are only ever added.
 
     :param confirmed: for every property with a counterexample, what each real machine says of it
@@ -57,7 +57,7 @@ def check_schema() -> dict[str, Any]:
     return schema
 
 
-def _answer_item(answer: Answer, confirmed: dict[str, str] | None) -> dict[str, Any]:
+def _answer_item(answer: PropertyResult, confirmed: dict[str, str] | None) -> dict[str, Any]:
     item: dict[str, Any] = {
         "name": answer.name,
         "kind": answer.kind,
@@ -74,7 +74,7 @@ def _answer_item(answer: Answer, confirmed: dict[str, str] | None) -> dict[str, 
     return item
 
 
-def check_lines(checked: Checked, confirmed: dict[str, dict[str, str]] | None = None) -> Iterator[str]:
+def check_lines(checked: CheckResult, confirmed: dict[str, dict[str, str]] | None = None) -> Iterator[str]:
     """The report as lines: what was searched, the verdicts, what was worth nothing."""
     yield f"{checked.machine}, scope {checked.scope}: at most {number_of(checked.depth, 'operation')}"
     yield (
@@ -99,7 +99,7 @@ def check_lines(checked: Checked, confirmed: dict[str, dict[str, str]] | None = 
         yield f"cut: {reason}"
 
 
-def differ_object(machines: Sequence[ModelMachine], scope: Scope, found: Compared) -> dict[str, Any]:
+def differ_object(machines: Sequence[ModelMachine], scope: Scope, found: DifferResult) -> dict[str, Any]:
     """The object of a difference search."""
     there = found.difference
     return {
@@ -117,7 +117,7 @@ def differ_object(machines: Sequence[ModelMachine], scope: Scope, found: Compare
     }
 
 
-def differ_lines(machines: Sequence[ModelMachine], scope: Scope, found: Compared) -> Iterator[str]:
+def differ_lines(machines: Sequence[ModelMachine], scope: Scope, found: DifferResult) -> Iterator[str]:
     """What a difference search came to, before the program's runs."""
     names = " and ".join(f"model:{machine.spec}" for machine in machines)
     yield f"{names}, scope {scope.name}: {number_of(found.states, 'state')}, {found.seconds:.1f} s"
@@ -130,7 +130,7 @@ def differ_lines(machines: Sequence[ModelMachine], scope: Scope, found: Compared
     yield from (f"cut: {reason}" for reason in found.cut)
 
 
-def _word(answer: Answer) -> str:
+def _word(answer: PropertyResult) -> str:
     if answer.kind == "sometimes":
         return {HOLDS: "reached", VIOLATED: "NEVER", UNDECIDED: "undecided"}[answer.verdict]
     if answer.vacuous:
@@ -138,7 +138,7 @@ def _word(answer: Answer) -> str:
     return answer.verdict.upper() if answer.verdict == VIOLATED else answer.verdict
 
 
-def _emptiness(checked: Checked) -> Iterator[str]:
+def _emptiness(checked: CheckResult) -> Iterator[str]:
     """What the search did not do although it could have."""
     refused = [kind for kind, results in checked.fired.items() if "ok" not in results]
     yield ""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.report.asking import (
     Asks,
-    Seen,
+    QuestionResult,
     book,
     costs,
     counted,
@@ -302,7 +302,7 @@ def _rows() -> Iterator[Sequence[str]]:
             yield *head, f"`model:{one.machine}`", one.asked, one.shown
 
 
-def verdict(seen: Sequence[Seen]) -> str:
+def verdict(seen: Sequence[QuestionResult]) -> str:
     """``right``, ``wrong``, or where it is only one of them in part."""
     right = [one.right for one in seen]
     if all(right):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.changes import changes_between, source_of
-from pfnlab.policies.known import Known, known_kernels
+from pfnlab.policies.known import KnownKernel, known_kernels
 from pfnlab.policies.releases import version_key
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
@@ -47,7 +47,7 @@ modules of that kernel any more, or the model no rule.
 """
 
 
-def kernels_page(kernels: Sequence[Known], litmus: Mapping[str, Path], root: Path = Path()) -> str:
+def kernels_page(kernels: Sequence[KnownKernel], litmus: Mapping[str, Path], root: Path = Path()) -> str:
     """The page.
 
     :param kernels: every known kernel, oldest first
@@ -60,7 +60,7 @@ def kernels_page(kernels: Sequence[Known], litmus: Mapping[str, Path], root: Pat
     )
 
 
-def total(kernels: Sequence[Known]) -> str:
+def total(kernels: Sequence[KnownKernel]) -> str:
     """What all meetings come to, in a sentence."""
     held = [one for kernel in kernels for name, one in kernel.held.items() if name != "orders"]
     ordered = sum(kernel.held["orders"].steps for kernel in kernels if "orders" in kernel.held)
@@ -75,7 +75,7 @@ def total(kernels: Sequence[Known]) -> str:
 
 
 def _parts(
-    kernels: Sequence[Known], litmus: Mapping[str, Program], links: Mapping[str, str]
+    kernels: Sequence[KnownKernel], litmus: Mapping[str, Program], links: Mapping[str, str]
 ) -> Iterator[str]:
     yield _INTRO.format(total=total(kernels))
     yield "## What was held\n"
@@ -83,14 +83,14 @@ def _parts(
     heads = ("version", "package", "met", *parts, "steps", "undecided", "differ")
     yield markdown.table(heads, [_row(kernel, parts) for kernel in kernels])
     yield "## What changed from one to the next\n"
-    versions: dict[str, Known] = {}
+    versions: dict[str, KnownKernel] = {}
     for kernel in kernels:
         versions.setdefault(kernel.version, kernel)
     for one, other in pairwise(versions.values()):
         yield from _pair(one, other, litmus, links)
 
 
-def _row(kernel: Known, parts: Sequence[str]) -> list[str]:
+def _row(kernel: KnownKernel, parts: Sequence[str]) -> list[str]:
     held = [one for name, one in kernel.held.items() if name != "orders"]
     counts = [str(kernel.held[part].programs) if part in kernel.held else "-" for part in parts]
     return [
@@ -104,7 +104,9 @@ def _row(kernel: Known, parts: Sequence[str]) -> list[str]:
     ]
 
 
-def _pair(one: Known, other: Known, litmus: Mapping[str, Program], links: Mapping[str, str]) -> Iterator[str]:
+def _pair(
+    one: KnownKernel, other: KnownKernel, litmus: Mapping[str, Program], links: Mapping[str, str]
+) -> Iterator[str]:
     changes = changes_between(one.version, other.version)
     yield f"### {one.version} to {other.version}\n"
     if not changes:
@@ -126,7 +128,7 @@ def _pair(one: Known, other: Known, litmus: Mapping[str, Program], links: Mappin
     yield ""
 
 
-def _titles_between(one: Known, other: Known) -> list[str]:
+def _titles_between(one: KnownKernel, other: KnownKernel) -> list[str]:
     """What touches the area in the releases after *one* up to *other*, which was perhaps met before *one*."""
     if one.series != other.series:
         return []

@@ -76,7 +76,7 @@ that mapped.
 """
 
 
-class Row(msgspec.Struct, frozen=True):
+class PolicyRow(msgspec.Struct, frozen=True):
     """One policy: its verdicts by property, its price, and by workload what it did.
 
     :param verdicts: a number of operations (turns of a schedule for races), None where the property holds
@@ -93,29 +93,29 @@ class Row(msgspec.Struct, frozen=True):
     flushes: dict[str, int]
 
 
-def trackers(depth: int = DEPTH) -> Iterator[Row]:
+def trackers(depth: int = DEPTH) -> Iterator[PolicyRow]:
     """A row for every tracker, the eras of vm_pat behind it."""
     for name in sorted([*TRACKERS, *VM_PAT_ERAS]):
         yield _row(name, f"tracker={name}", "standard", TRACKER_PROPERTIES, depth)
 
 
-def flushes() -> Iterator[Row]:
+def flushes() -> Iterator[PolicyRow]:
     """A row for every flush placement."""
     for name in FLUSHES:
         yield _row(name, f"flush={name}", "race", FLUSH_PROPERTIES, DEPTH)
 
 
-def walkers(depth: int = DEPTH) -> Iterator[Row]:
+def walkers(depth: int = DEPTH) -> Iterator[PolicyRow]:
     """A row for every walker."""
     for name in WALKERS:
         yield _row(name, f"walker={name}", "standard", WALKER_PROPERTIES, depth)
 
 
-def _row(name: str, change: str, scope: str, properties: Sequence[str], depth: int) -> Row:
+def _row(name: str, change: str, scope: str, properties: Sequence[str], depth: int) -> PolicyRow:
     machine = f"{SERIES},{change}"
     found = searched(machine, scope, depth)
     answers = [answer for answer in found.answers if answer.name in properties]
-    return Row(
+    return PolicyRow(
         name,
         found.states,
         {answer.name: answer.length for answer in answers},
@@ -171,14 +171,14 @@ def _bytes(policy: str) -> tuple[str, str]:
     return str(tracker.BYTES_PER_VMA), str(tracker.BYTES_PER_CONTEXT)
 
 
-def _verdicts(seam: str, rows: Sequence[Row], properties: Sequence[str], unit: str) -> str:
+def _verdicts(seam: str, rows: Sequence[PolicyRow], properties: Sequence[str], unit: str) -> str:
     return table(
         (seam, "states", *properties),
         ((row.policy, f"{row.states:,}", *(_cell(row, name, unit) for name in properties)) for row in rows),
     )
 
 
-def _cell(row: Row, name: str, unit: str) -> str:
+def _cell(row: PolicyRow, name: str, unit: str) -> str:
     length = row.verdicts[name]
     if length is not None:
         return f"**in {length}{unit}**"

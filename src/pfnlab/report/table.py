@@ -36,7 +36,7 @@ MARK = "<"
 LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the first machine"}
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One row before it is laid out: a label and the lines of every machine's cell.
 
     :param lit: indices of the cells that are not as the first machine's
@@ -67,7 +67,7 @@ def render(
     :param trace: show the order of kernel calls as well
     :param marks: end rows that differ in ``<``, for output without colours
     """
-    rows = [Row("", tuple((run.machine,) for run in runs), style=HEAD)]
+    rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
     kept = any(uses_vfio(op.call) or isinstance(op.call, Ioremap) for op in program.ops)
     rows += step_rows(runs, verdict, fields, kept=kept)
@@ -95,7 +95,7 @@ def _paragraph(text: Text, line: str, width: int, style: str) -> None:
         text.append(piece + "\n", style)
 
 
-def _legend(rows: Sequence[Row], marks: bool) -> Iterator[str]:
+def _legend(rows: Sequence[TableRow], marks: bool) -> Iterator[str]:
     used = {LEAKED: any(line.endswith(LEAKED) for row in rows for cell in row.cells for line in cell)}
     used[MARK] = marks and any(row.lit for row in rows)
     return (f"{mark}: {says}" for mark, says in LEGEND.items() if used[mark])
@@ -103,21 +103,23 @@ def _legend(rows: Sequence[Row], marks: bool) -> Iterator[str]:
 
 def step_rows(
     runs: Sequence[Run], verdict: Verdict, fields: Iterable[str], *, kept: bool = False
-) -> list[Row]:
+) -> list[TableRow]:
     """The rows of all steps: operation and result, then the consequences worth showing.
 
     :param kept: see :func:`~pfnlab.report.cells.cell`
     """
     differing = {(found.step, found.field) for found in verdict.differences}
     spent = spent_messages(runs)
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
         seen = [run.steps[index] if index < len(run.steps) else None for run in runs]
         before = [run.steps[index - 1] if 0 < index <= len(run.steps) else None for run in runs]
         results = tuple(_result(step, run, index) for step, run in zip(seen, runs, strict=True))
         op = next(step.op for step in seen if step is not None)
         under = [
-            Row(f"  {field}", tuple(() if one is None else cell(one, field, kept=kept) for one in seen), lit)
+            TableRow(
+                f"  {field}", tuple(() if one is None else cell(one, field, kept=kept) for one in seen), lit
+            )
             for field in fields
             for lit in [_lit(seen, field, spent) if (index, field) in differing else frozenset[int]()]
             if (index, field) in differing
@@ -126,7 +128,7 @@ def step_rows(
         ]
         differs = (index, "result") in differing
         if op != "end" or under or differs or None in seen:
-            rows.append(Row(op, results, _lit(seen, "result", spent) if differs else frozenset()))
+            rows.append(TableRow(op, results, _lit(seen, "result", spent) if differs else frozenset()))
             rows += under
     return rows
 
@@ -183,17 +185,17 @@ def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
     return [range(at, min(at + each, len(natural))) for at in range(0, len(natural), each)]
 
 
-def _natural(rows: Sequence[Row]) -> list[int]:
+def _natural(rows: Sequence[TableRow]) -> list[int]:
     machines = range(len(rows[0].cells))
     return [max(len(line) for row in rows for line in (*row.cells[m], "")) for m in machines]
 
 
-def _of_block(row: Row, block: range) -> Row:
+def _of_block(row: TableRow, block: range) -> TableRow:
     lit = frozenset(index - block.start for index in row.lit if index in block)
     return row._replace(cells=row.cells[block.start : block.stop], lit=lit)
 
 
-def _lay_out(text: Text, rows: Sequence[Row], width: int, marks: bool) -> None:
+def _lay_out(text: Text, rows: Sequence[TableRow], width: int, marks: bool) -> None:
     label, columns = fit(max(len(row.label) for row in rows), _natural(rows), width)
     for row in rows:
         _lay_out_row(text, row, label, columns, marks)
@@ -218,7 +220,7 @@ def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]
     return label, columns
 
 
-def _lay_out_row(text: Text, row: Row, label: int, columns: Sequence[int], marks: bool) -> None:
+def _lay_out_row(text: Text, row: TableRow, label: int, columns: Sequence[int], marks: bool) -> None:
     indent = " " * (len(row.label) - len(row.label.lstrip()))
     labels = _wrapped([row.label.strip()], label, indent, indent + "  ")
     cells = [_wrapped(lines, columns[index]) for index, lines in enumerate(row.cells)]

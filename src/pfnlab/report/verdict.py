@@ -12,21 +12,21 @@ from pfnlab.programs.runs.compare import Expectation, Verdict
 from pfnlab.programs.runs.observation import Run
 
 
-class Line(NamedTuple):
+class VerdictLine(NamedTuple):
     """One line and its tone: ``bad`` for a failed expectation or lost guest, ``lit`` for a difference."""
 
     text: str
     tone: Literal["", "lit", "bad"] = ""
 
 
-def verdict_lines(runs: Sequence[Run], verdict: Verdict, width: int = 100) -> list[Line]:
+def verdict_lines(runs: Sequence[Run], verdict: Verdict, width: int = 100) -> list[VerdictLine]:
     """The verdict, one statement a paragraph wrapped to *width*."""
-    lines: list[Line] = []
+    lines: list[VerdictLine] = []
     for line in _statements(runs, verdict):
         wrapped = textwrap.wrap(
             line.text, max(width, 20), subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
         )
-        lines += [Line(text, line.tone) for text in wrapped]
+        lines += [VerdictLine(text, line.tone) for text in wrapped]
     return lines
 
 
@@ -37,32 +37,36 @@ def expect_text(expect: Expect) -> str:
     return f"{series} {'leaked ' + leaked if leaked else 'nothing left'}"
 
 
-def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[Line]:
+def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
     if verdict.differences:
-        yield Line(f"differ: {' | '.join(', '.join(group) for group in verdict.groups)}", "lit")
+        yield VerdictLine(f"differ: {' | '.join(', '.join(group) for group in verdict.groups)}", "lit")
         for step, found in groupby(
             verdict.differences, key=lambda difference: (difference.step, difference.op)
         ):
-            yield Line(f"  step {step[0] + 1} {step[1]}: {', '.join(one.field for one in found)}", "lit")
+            yield VerdictLine(
+                f"  step {step[0] + 1} {step[1]}: {', '.join(one.field for one in found)}", "lit"
+            )
     elif len(runs) > 1 and not verdict.lost:
-        yield Line(f"agree: {', '.join(run.machine for run in runs)}")
+        yield VerdictLine(f"agree: {', '.join(run.machine for run in runs)}")
     yield from _expected(verdict.expectations)
     for run in runs:
         if run.lost is not None:
             reached = f"after step {len(run.steps)}" if run.steps else "before the first step"
-            yield Line(f"lost: {run.machine} {reached}: {run.lost}", "bad")
+            yield VerdictLine(f"lost: {run.machine} {reached}: {run.lost}", "bad")
     for run in runs:
-        yield Line(f"{run.machine} is {run.kernel}")
+        yield VerdictLine(f"{run.machine} is {run.kernel}")
 
 
-def _expected(expectations: Sequence[Expectation]) -> Iterator[Line]:
+def _expected(expectations: Sequence[Expectation]) -> Iterator[VerdictLine]:
     holding: dict[Expect, list[str]] = {}
     for held in expectations:
         if held.holds:
             holding.setdefault(held.expect, []).append(held.machine)
     for expect, machines in holding.items():
-        yield Line(f"as expected, {expect_text(expect)}: {', '.join(machines)}")
+        yield VerdictLine(f"as expected, {expect_text(expect)}: {', '.join(machines)}")
     for held in expectations:
         if held.holds is False:
             left = ", ".join(map(str, held.left or ())) or "nothing"
-            yield Line(f"not as expected, {expect_text(held.expect)}: {held.machine} leaves {left}", "bad")
+            yield VerdictLine(
+                f"not as expected, {expect_text(held.expect)}: {held.machine} leaves {left}", "bad"
+            )

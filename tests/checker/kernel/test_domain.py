@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.checker.check import Limits, check
+from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.properties import no_leak, properties, questions
 from pfnlab.checker.kernel.scope import Scope, load_scope
@@ -88,7 +88,9 @@ def test_what_is_counted_is_the_search() -> None:
 
 def test_a_counterexample_is_a_file() -> None:
     """What is saved reads back as the same program."""
-    found = check(ModelMachine("6.1"), scope("standard"), questions(["one_mode"]), Limits(depth=3)).answers[0]
+    found = check(
+        ModelMachine("6.1"), scope("standard"), questions(["one_mode"]), CheckLimits(depth=3)
+    ).answers[0]
     assert found.program is not None
 
     assert program_hash(found.program) == program_hash(parse(program_text(found.program)))
@@ -118,14 +120,14 @@ def test_names_follow_the_program_not_the_state() -> None:
 
 def test_a_limit_leaves_properties_undecided() -> None:
     """What was not found before the search was cut is undecided."""
-    found = check(ModelMachine("7.2"), scope("small"), questions(["no_leak"]), Limits(states=20))
+    found = check(ModelMachine("7.2"), scope("small"), questions(["no_leak"]), CheckLimits(states=20))
 
     assert ("undecided", False) == (found.answers[0].verdict, found.complete)
 
 
 def test_a_random_walk_ends_in_a_short_program() -> None:
     """Nothing can be left out of what random walks find."""
-    limits = Limits(depth=12, walks=30, seed=1)
+    limits = CheckLimits(depth=12, walks=30, seed=1)
 
     found = check(ModelMachine("6.1"), scope("small"), questions(["no_leak"]), limits)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from litmus_files import FILES
 
-from pfnlab.checker.kernel.domain import KernelModel, State
+from pfnlab.checker.kernel.domain import KernelModel, KernelState
 from pfnlab.checker.kernel.frozen import freeze
 from pfnlab.checker.kernel.mark import Mark
-from pfnlab.checker.kernel.operations import Step, operations
+from pfnlab.checker.kernel.operations import ScopeStep, operations
 from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.errors import Undecided
 from pfnlab.policies.trackers import TRACKERS
@@ -47,13 +47,13 @@ def test_an_operation_is_undone(path: Path) -> None:
             assert again == first, op
 
 
-def made_anew(model: KernelModel, state: State, scope: Scope) -> list[tuple[Step, State]]:
+def made_anew(model: KernelModel, state: KernelState, scope: Scope) -> list[tuple[ScopeStep, KernelState]]:
     """Every step out of *state*, each on a kernel of its own."""
     found = []
     for op in operations(model.thawed(state), scope):
         kernel = model.thawed(state)
         try:
-            found.append((Step(op), model.frozen(kernel, model.perform(kernel, op).facts)))
+            found.append((ScopeStep(op), model.frozen(kernel, model.perform(kernel, op).facts)))
         except Undecided:
             continue
     return found

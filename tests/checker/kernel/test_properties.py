@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from broken import Broken, answer, checked, lines
 
-from pfnlab.checker.check import Limits, check
+from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.properties import QUESTIONS, questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.errors import Misuse, ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgprot import pgprot_set_cachemode
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.pfnmap import pfnmap_untrack
@@ -193,7 +193,7 @@ def test_a_mapping_revocations_miss_is_found() -> None:
 class TakesFrames(SpecialBits):
     """Takes whatever an entry maps for a page."""
 
-    def vm_normal_page(self, vma: Vma, entry: Run) -> bool:
+    def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
         return True
 
 
@@ -284,7 +284,9 @@ def test_inserted_pages_may_be_reserved() -> None:
 def test_exact_keeps_what_trackers_promise() -> None:
     """On every sequence of three operations: no question of a tracker is violated, and each arose."""
     scope = load_scope("standard")
-    found = check(ModelMachine("7.2,tracker=exact"), scope, questions(["tracker"], scope), Limits(depth=3))
+    found = check(
+        ModelMachine("7.2,tracker=exact"), scope, questions(["tracker"], scope), CheckLimits(depth=3)
+    )
 
     assert [] == [one.name for one in found.answers if one.verdict != "holds" or one.vacuous]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from broken import Broken, lines
 
-from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope, read_scope
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.mm.gather import FlushPlacement, MmuGather
@@ -40,7 +40,7 @@ beside = ["munmap a[0:4]", "t: unmap_mapping_range bar[0:2]", "s: read a[2]"]
 """
 
 
-def raced(flushes: Callable[[], FlushPlacement], text: str) -> Checked:
+def raced(flushes: Callable[[], FlushPlacement], text: str) -> CheckResult:
     """All schedules of one race with one flush placement."""
     return check(Broken(flushes=flushes), read_scope(text, "one"))
 
@@ -126,8 +126,8 @@ def test_a_control_leaves_the_flush_out_by_force() -> None:
     assert still_read(program, machine.run([control(program)])[0])
 
 
-@pytest.mark.parametrize("limits", [Limits(), Limits(every_order=True)])
-def test_a_turn_without_a_rule_is_left_out(limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [CheckLimits(), CheckLimits(every_order=True)])
+def test_a_turn_without_a_rule_is_left_out(limits: CheckLimits) -> None:
     """A fault in ordinary memory while mmap_lock is held: then nothing is said to hold."""
     text = """
 devices = ["bar: pci, 2 pages"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from some_races import OTHERS, races
 
-from pfnlab.checker.check import Limits, check
+from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.properties import RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.races.properties import race_properties
-from pfnlab.checker.races.race import Raced, RaceModel
+from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.races.schedules import Look, search
-from pfnlab.checker.races.turns import Came
+from pfnlab.checker.races.turns import TurnEffect
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.reduction import Footprint
@@ -35,25 +35,25 @@ class Watched(RaceModel):
         super().__init__(ModelMachine(spec), scope)
         self.met: set[bytes] = set()
 
-    def key(self, state: Raced) -> bytes:
+    def key(self, state: RaceState) -> bytes:
         key = super().key(state)
         self.met.add(key)
         return key
 
 
-def on(spec: str, scope: RaceScope, look: Look | None = None) -> tuple[Exploration[Raced], set[bytes]]:
+def on(spec: str, scope: RaceScope, look: Look | None = None) -> tuple[Exploration[RaceState], set[bytes]]:
     """The search with reduction, and the states it met."""
     model = Watched(spec, scope)
     return search(model, PROPERTIES, **({} if look is None else {"look": look})), model.met
 
 
-def off(spec: str, scope: RaceScope) -> tuple[Exploration[Raced], set[bytes]]:
+def off(spec: str, scope: RaceScope) -> tuple[Exploration[RaceState], set[bytes]]:
     """The search that looks at every order."""
     model = Watched(spec, scope)
     return explore(model, PROPERTIES), model.met
 
 
-def answers(found: Exploration[Raced]) -> list[tuple[str, int]]:
+def answers(found: Exploration[RaceState]) -> list[tuple[str, int]]:
     """Each property's verdict, and how long the way is that shows it."""
     ways = {asked.name: len(found.discoveries.get(asked.name, ())) for asked in PROPERTIES}
     return [(found.verdict(name), length) for name, length in ways.items()]
@@ -89,7 +89,7 @@ def test_turns_that_hide_what_they_touch_are_noticed(blind: str) -> None:
         name: 1 << number for number, name in enumerate(RaceModel(ModelMachine(spec), named()).turns[0].names)
     }
 
-    def look(came: Came) -> Footprint:
+    def look(came: TurnEffect) -> Footprint:
         seen = ~hidden[blind]
         return Footprint(came.footprint.reads & seen, came.footprint.writes & seen)
 
@@ -98,11 +98,11 @@ def test_turns_that_hide_what_they_touch_are_noticed(blind: str) -> None:
     assert off(spec, scope)[1] != on(spec, scope, look)[1]
 
 
-def schedules(model: RaceModel, start: Raced, reduced: bool) -> int:
+def schedules(model: RaceModel, start: RaceState, reduced: bool) -> int:
     """How many schedules go on from *start*, all of them or one of those that differ in order only."""
     known: dict[tuple[bytes, frozenset[tuple[int, Footprint]]], int] = {}
 
-    def count(state: Raced, sleeping: frozenset[tuple[int, Footprint]]) -> int:
+    def count(state: RaceState, sleeping: frozenset[tuple[int, Footprint]]) -> int:
         place = model.key(state), sleeping
         if place in known:
             return known[place]
@@ -131,8 +131,8 @@ def test_schedules_without_and_with() -> None:
     assert [(3147, 81), (40330, 382), (3365, 81), (25928, 113)] == counted
 
 
-@pytest.mark.parametrize("limits", [Limits(every_order=True), Limits(depth=100)])
-def test_every_order_is_looked_at_when_asked_for(limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [CheckLimits(every_order=True), CheckLimits(depth=100)])
+def test_every_order_is_looked_at_when_asked_for(limits: CheckLimits) -> None:
     """By name, and where a bound is on ways and not on states."""
     machine = ModelMachine("7.2")
 
@@ -141,7 +141,7 @@ def test_every_order_is_looked_at_when_asked_for(limits: Limits) -> None:
 
 def test_a_limit_cuts_it() -> None:
     """What was left out is said, and nothing holds then."""
-    cut = check(ModelMachine("7.2"), named(), limits=Limits(states=100))
+    cut = check(ModelMachine("7.2"), named(), limits=CheckLimits(states=100))
 
     assert not cut.complete
     assert cut.cut[0].startswith("states: 10")

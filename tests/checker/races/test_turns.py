@@ -10,14 +10,14 @@ from some_races import OTHERS, races
 
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope
 from pfnlab.checker.races.driver import Ground, Live
-from pfnlab.checker.races.race import Raced, RaceModel
+from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.races.turns import digest
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.model.machine import ModelMachine
 
 
-def every_state(model: RaceModel) -> Iterator[Raced]:
+def every_state(model: RaceModel) -> Iterator[RaceState]:
     """All there are, in any order."""
     waiting = list(model.initial())
     seen = set(map(model.key, waiting))
@@ -30,7 +30,9 @@ def every_state(model: RaceModel) -> Iterator[Raced]:
                 waiting.append(after)
 
 
-def wrong(machine: ModelMachine, race: Race, model: RaceModel, state: Raced, number: int) -> Iterator[str]:
+def wrong(
+    machine: ModelMachine, race: Race, model: RaceModel, state: RaceState, number: int
+) -> Iterator[str]:
     """What of a state and of a turn out of it is otherwise on a kernel that goes through its schedule."""
     turns, live = model.turns[state.race], Live(machine, race, Ground(race))
     for task in state.moment.schedule:

@@ -12,7 +12,7 @@ import pytest
 from broken import Broken
 from small_models import Counters, Grid
 
-from pfnlab.checker.check import Checked, Limits, check
+from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel import packing
 from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.properties import questions
@@ -39,7 +39,7 @@ def saved(folder: Path) -> Path:
     return file
 
 
-def without_time(found: Checked) -> dict[str, Any]:
+def without_time(found: CheckResult) -> dict[str, Any]:
     """All that was found, in whatever time."""
     return {name: getattr(found, name) for name in found.__struct_fields__ if name != "seconds"}
 
@@ -52,13 +52,13 @@ def test_a_check_that_goes_on_says_what_an_undisturbed_one_does(
     """In everything: verdicts, ways, how often each operation ended how."""
     scope, kept = load_scope(name), tmp_path / "search"
 
-    def of(limits: Limits) -> Checked:
+    def of(limits: CheckLimits) -> CheckResult:
         return check(ModelMachine("6.1"), scope, None, limits)
 
-    of(Limits(states=states, memory=memory, checkpoint=kept))
-    second = of(Limits(memory=memory, checkpoint=kept))
+    of(CheckLimits(states=states, memory=memory, checkpoint=kept))
+    second = of(CheckLimits(memory=memory, checkpoint=kept))
 
-    assert without_time(of(Limits(every_order=True))) == without_time(second)
+    assert without_time(of(CheckLimits(every_order=True))) == without_time(second)
 
 
 UNRULY = 'devices = ["bar: pci, 2 pages"]\ntasks = 1\nareas = 1\ndepth = 3\noperations = [%s]'
@@ -76,8 +76,8 @@ def test_what_was_left_out_before_a_cut_is_left_out(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(KernelModel, "perform", unless_uc)
     whole = check(ModelMachine("7.2"), scope)
-    check(ModelMachine("7.2"), scope, None, Limits(states=2, checkpoint=kept))
-    second = check(ModelMachine("7.2"), scope, None, Limits(checkpoint=kept))
+    check(ModelMachine("7.2"), scope, None, CheckLimits(states=2, checkpoint=kept))
+    second = check(ModelMachine("7.2"), scope, None, CheckLimits(checkpoint=kept))
 
     assert ("no rule: nobody knows (1 step left out)",) == whole.cut == second.cut
 
@@ -105,11 +105,11 @@ def test_what_another_process_has_not_met_it_meets(tmp_path: Path, monkeypatch: 
     # No way to a discovery leads there.
     asked = questions(["no_stale"])
     whole = check(Broken(Noting), scope, asked)
-    check(Broken(Noting), scope, asked, Limits(states=3, checkpoint=kept))
+    check(Broken(Noting), scope, asked, CheckLimits(states=3, checkpoint=kept))
     for name in ("_CLASSES", "_CLASS_NAMES", "_CONSTANTS", "_BY_VALUE", "_BY_IDENTITY", "_FORMS"):
         monkeypatch.setattr(packing, name, {})
 
-    second = check(Broken(Noting), scope, asked, Limits(checkpoint=kept))
+    second = check(Broken(Noting), scope, asked, CheckLimits(checkpoint=kept))
 
     assert without_time(whole) == without_time(second)
 

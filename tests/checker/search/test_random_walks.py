@@ -9,7 +9,7 @@ from shared_race import PROPERTIES, Race
 from small_models import Counters, Grid
 
 from pfnlab.checker.search.property import always, sometimes
-from pfnlab.checker.search.random_walks import Part, simulate, swarm
+from pfnlab.checker.search.random_walks import ScopePart, simulate, swarm
 
 LARGE = Counters(top=40, count=4)  # 2.8 million states
 SMALL = always("the sum stays below 30", lambda state: sum(state) < 30)
@@ -125,7 +125,7 @@ def test_a_swarm_proves_nothing() -> None:
 def test_a_part_has_the_model_s_steps_without_some(seed: str) -> None:
     """In another order, the same each time."""
     model = Named(top=40, count=4)
-    part = Part(model, frozenset({"up1"}), seed)
+    part = ScopePart(model, frozenset({"up1"}), seed)
     state = (1, 2, 3, 4)
 
     steps = list(part.successors(state))

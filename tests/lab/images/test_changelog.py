@@ -12,15 +12,15 @@ import pytest
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import changelog
 from pfnlab.lab.images.changelog import NAME, _take, changelog_of
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 
 TEXT = "linux (7.2.13-1) unstable; urgency=medium\n"
 
 
 @pytest.fixture
-def kernel(tmp_path: Path) -> Kernel:
+def kernel(tmp_path: Path) -> KernelImage:
     """A kernel of the archive in a cache of its own."""
-    return Kernel("7.2", "linux-binary-7.2.13", "7.2.13-1", "7.2.13", tmp_path / "vmlinuz", "")
+    return KernelImage("7.2", "linux-binary-7.2.13", "7.2.13-1", "7.2.13", tmp_path / "vmlinuz", "")
 
 
 def package(name: str) -> tarfile.TarFile:
@@ -62,7 +62,7 @@ def test_another_file_is_left_there(tmp_path: Path) -> None:
     assert not whole.exists()
 
 
-def test_what_is_beside_the_kernel_is_read(kernel: Kernel) -> None:
+def test_what_is_beside_the_kernel_is_read(kernel: KernelImage) -> None:
     """Without a network."""
     (kernel.vmlinuz.parent / NAME).write_bytes(gzip.compress(TEXT.encode()))
 
@@ -71,10 +71,10 @@ def test_what_is_beside_the_kernel_is_read(kernel: Kernel) -> None:
 
 def test_a_kernel_of_the_users_own_has_none(tmp_path: Path) -> None:
     """No archive is asked for it."""
-    assert changelog_of(Kernel("", "", "6.5", "6.5", tmp_path / "bzImage", "")) is None
+    assert changelog_of(KernelImage("", "", "6.5", "6.5", tmp_path / "bzImage", "")) is None
 
 
-def test_an_archive_that_has_it_no_more(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_has_it_no_more(kernel: KernelImage, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is none then, which is no error."""
 
     def gone(*_: object) -> None:
@@ -85,7 +85,7 @@ def test_an_archive_that_has_it_no_more(kernel: Kernel, monkeypatch: pytest.Monk
     assert changelog_of(kernel) is None
 
 
-def test_a_torn_one_is_said_so(kernel: Kernel) -> None:
+def test_a_torn_one_is_said_so(kernel: KernelImage) -> None:
     """With its path, and what to do."""
     (kernel.vmlinuz.parent / NAME).write_bytes(b"torn")
 

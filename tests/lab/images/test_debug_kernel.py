@@ -14,7 +14,7 @@ from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import debug_kernel
 from pfnlab.lab.images.archive import Package
 from pfnlab.lab.images.debug_kernel import debug_vmlinux
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="packages are read by dpkg-deb")
 
@@ -40,13 +40,13 @@ class OnePackage:
 
 
 @pytest.fixture
-def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelImage:
     """A kernel of the security suite, and an empty cache."""
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
     home = tmp_path / "kernel"
     home.mkdir()
     (home / "kernel.json").write_text(json.dumps({"suite": "bookworm-security"}))
-    return Kernel("6.1", "linux-image-x", "6.1.1-1", "6.1.0-1-cloud-amd64", home / "vmlinuz", "")
+    return KernelImage("6.1", "linux-image-x", "6.1.1-1", "6.1.0-1-cloud-amd64", home / "vmlinuz", "")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def stand_in(debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch) -> OnePackag
     return found
 
 
-def test_of_exactly_this_kernel(kernel: Kernel, archive: OnePackage) -> None:
+def test_of_exactly_this_kernel(kernel: KernelImage, archive: OnePackage) -> None:
     """
     The package's name and version are the kernel's; a security update is looked for in both suites.
     """
@@ -75,7 +75,7 @@ def test_of_exactly_this_kernel(kernel: Kernel, archive: OnePackage) -> None:
     ]
 
 
-def test_fetched_once(kernel: Kernel, archive: OnePackage) -> None:
+def test_fetched_once(kernel: KernelImage, archive: OnePackage) -> None:
     """
     The second time it is in the cache.
     """
@@ -85,7 +85,7 @@ def test_fetched_once(kernel: Kernel, archive: OnePackage) -> None:
     assert (debug_vmlinux(kernel, say=str), archive.asked) == (first, [])
 
 
-def test_not_of_the_archive(kernel: Kernel, archive: OnePackage) -> None:
+def test_not_of_the_archive(kernel: KernelImage, archive: OnePackage) -> None:
     """
     For a kernel that came as a file there is none.
     """
@@ -95,7 +95,7 @@ def test_not_of_the_archive(kernel: Kernel, archive: OnePackage) -> None:
         debug_vmlinux(kernel, say=str)
 
 
-def test_no_vmlinux_in_it(kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_vmlinux_in_it(kernel: KernelImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A package laid out otherwise is said so, and nothing is kept.
     """

@@ -15,7 +15,7 @@ from pfnlab.errors import MissingTool, PfnlabError, Undecided
 from pfnlab.lab.images import driver
 from pfnlab.lab.images.driver import MODULE, driver_for, offered
 from pfnlab.lab.images.image import guest_image
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.qemu import Guest
 
 lab = pytest.mark.lab
@@ -23,10 +23,10 @@ needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 
 
 @pytest.fixture
-def own_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
+def own_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelImage:
     """A kernel of the user's own and an empty cache."""
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
-    return Kernel("", "", "6.5.0-mine", "6.5.0-mine", tmp_path / "bzImage", "")
+    return KernelImage("", "", "6.5.0-mine", "6.5.0-mine", tmp_path / "bzImage", "")
 
 
 @lab
@@ -54,14 +54,14 @@ def test_driver_is_cached():
 
 
 @pytest.fixture
-def made_up(own_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Kernel:
+def made_up(own_kernel: KernelImage, monkeypatch: pytest.MonkeyPatch) -> KernelImage:
     """A kernel with headers in an archive that is asked for nothing, and a compiler that is not run."""
 
     def headers(makefile: Path) -> None:
         makefile.parent.mkdir(parents=True)
         makefile.write_text("all:")
 
-    def build(kernel: Kernel, sources: object, kit: Path, module: Path) -> None:
+    def build(kernel: KernelImage, sources: object, kit: Path, module: Path) -> None:
         module.write_bytes(b"built")
 
     packages = [offered("linux-headers", "1", "suite", {"size": "3000000", "installed-size": "5000"})]
@@ -75,7 +75,7 @@ def made_up(own_kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Kernel:
 
 
 @needs_gcc
-def test_what_a_driver_takes_is_said_before(made_up: Kernel):
+def test_what_a_driver_takes_is_said_before(made_up: KernelImage):
     """
     One line for the headers, with their size, and one for the build; none when it is in the cache.
     """
@@ -92,7 +92,7 @@ def test_what_a_driver_takes_is_said_before(made_up: Kernel):
 
 @needs_gcc
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_driver_is_built_anew(made_up: Kernel, damage: Damage):
+def test_a_damaged_driver_is_built_anew(made_up: KernelImage, damage: Damage):
     """
     With the headers that are there, for these are whole.
     """
@@ -108,7 +108,7 @@ def test_a_damaged_driver_is_built_anew(made_up: Kernel, damage: Damage):
 
 @needs_gcc
 @pytest.mark.parametrize("name", ["cut", "empty", "flipped", "gone"])
-def test_damaged_headers_are_fetched_anew(made_up: Kernel, name: str):
+def test_damaged_headers_are_fetched_anew(made_up: KernelImage, name: str):
     """
     Before anything is built with them.
     """
@@ -145,7 +145,7 @@ def test_no_headers():
 
 
 @needs_gcc
-def test_no_headers_for_own_kernel(own_kernel: Kernel):
+def test_no_headers_for_own_kernel(own_kernel: KernelImage):
     """
     For a kernel that came from nowhere known there are no headers.
     """
@@ -153,7 +153,7 @@ def test_no_headers_for_own_kernel(own_kernel: Kernel):
         driver_for(own_kernel)
 
 
-def test_no_compiler(own_kernel: Kernel, monkeypatch: pytest.MonkeyPatch):
+def test_no_compiler(own_kernel: KernelImage, monkeypatch: pytest.MonkeyPatch):
     """
     Without a compiler the error names the packages to install.
     """
@@ -164,7 +164,7 @@ def test_no_compiler(own_kernel: Kernel, monkeypatch: pytest.MonkeyPatch):
 
 
 @needs_gcc
-def test_space_in_cache(own_kernel: Kernel, monkeypatch: pytest.MonkeyPatch):
+def test_space_in_cache(own_kernel: KernelImage, monkeypatch: pytest.MonkeyPatch):
     """
     A cache directory that make cannot name is refused before anything is fetched.
     """

@@ -13,7 +13,7 @@ from having import OLD, bootable, have
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import modules
-from pfnlab.lab.images.kernels import Kernel, kernel_for
+from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import _take, load_order, vfio_modules
 
 
@@ -86,13 +86,13 @@ def test_damaged_modules_are_fetched_anew(
     """One of them is enough."""
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
 
-    def obtain(kernel: Kernel, say: object, into: Path) -> None:
+    def obtain(kernel: KernelImage, say: object, into: Path) -> None:
         into.mkdir()
         (into / "vfio-pci.ko").write_bytes(module())
         (into / "vfio_iommu_type1.ko").write_bytes(module())
 
     monkeypatch.setattr(modules, "_obtain", obtain)
-    kernel = Kernel("", "", "6.5-1", "6.5.0-mine", tmp_path, "")
+    kernel = KernelImage("", "", "6.5-1", "6.5.0-mine", tmp_path, "")
     first = vfio_modules(kernel)["vfio-01.ko"]
     damage(first)
 

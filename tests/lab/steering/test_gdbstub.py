@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.errors import Defect, LostGuest, TimedOut, Undecided
-from pfnlab.lab.steering.gdbstub import REGISTERS, GdbStub, Refused, Stop, gdb_arguments
+from pfnlab.lab.steering.gdbstub import REGISTERS, GdbError, GdbStub, Stop, gdb_arguments
 from pfnlab.lab.steering.gdbwire import Wire, framed, unescaped
 
 LIMIT = 0.3
@@ -218,7 +218,7 @@ def test_refusal(path: Path, server: Server):
     """
     server.replies["m0,8"] = framed(b"E14")
 
-    with GdbStub(path, limit=LIMIT) as stub, pytest.raises(Refused, match="refused `m0,8`: E14"):
+    with GdbStub(path, limit=LIMIT) as stub, pytest.raises(GdbError, match="refused `m0,8`: E14"):
         stub.word(0)
 
 
@@ -226,7 +226,7 @@ def test_unknown_request(path: Path, server: Server):
     """
     An empty answer means the server does not know the request.
     """
-    with GdbStub(path, limit=LIMIT) as stub, pytest.raises(Refused, match="`Z1,10,1`: it does not know it"):
+    with GdbStub(path, limit=LIMIT) as stub, pytest.raises(GdbError, match="`Z1,10,1`: it does not know it"):
         stub.insert_breakpoint(0x10)
 
 

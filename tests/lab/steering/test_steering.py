@@ -15,11 +15,11 @@ from pfnlab.errors import PfnlabError, TimedOut, Undecided
 from pfnlab.lab.images.driver import image_with_driver
 from pfnlab.lab.steering.cast import Answer, Cast
 from pfnlab.lab.steering.gdbstub import GdbStub
-from pfnlab.lab.steering.hold import Held, Hold, NotReached, Outcome, hold, stack_of
+from pfnlab.lab.steering.hold import HeldCpu, HoldOutcome, HoldPoint, NotReached, hold, stack_of
 from pfnlab.lab.steering.points import Caller, Injection, Place
-from pfnlab.lab.steering.steering import Operation, Steering, steered
+from pfnlab.lab.steering.steering import BackgroundCall, Steering, steered
 from pfnlab.lab.steering.symbols import kernel_symbols, module_symbols
-from pfnlab.lab.steering.waits import Need
+from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.qemu import Guest
 
 SERIES = (OLD, NEW)
@@ -126,14 +126,14 @@ def driver_cast(bench: Bench) -> Cast:
     return cast
 
 
-def held_munmap(bench: Bench, cast: Cast, place: str, *forced: Injection) -> Held[None]:
+def held_munmap(bench: Bench, cast: Cast, place: str, *forced: Injection) -> HeldCpu[None]:
     """Task 0 in the munmap of A, at *place*."""
     caller = Caller(cpu=0, pid=cast.pids[0])
-    at = Hold(Place.parse(place), caller, forced)
+    at = HoldPoint(Place.parse(place), caller, forced)
     return hold(bench.steering, at, lambda: cast.begin(0, "munmap", A, SIZE))
 
 
-def schedule(bench: Bench, place: str, task: int, verb: str, *arguments: int) -> Outcome:
+def schedule(bench: Bench, place: str, task: int, verb: str, *arguments: int) -> HoldOutcome:
     """How far *task* gets while task 0 is held at *place* in munmap; afterwards both must finish."""
     for _ in range(TRIES):
         with cast_of_three(bench) as cast:
@@ -143,7 +143,7 @@ def schedule(bench: Bench, place: str, task: int, verb: str, *arguments: int) ->
             if outcome.answer is None:
                 finished.append(cast.collect(task, 4.0))
         assert all(answer == Answer(0) for answer in finished)
-        if outcome.wait is None or outcome.wait.need is not Need.NOTHING:
+        if outcome.wait is None or outcome.wait.need is not Obstacle.NOTHING:
             break
     return outcome
 
@@ -152,7 +152,7 @@ def test_operation_raises_what_it_met():
     """
     What goes wrong in an operation's thread is raised where its result is asked for.
     """
-    operation = Operation(lambda: 1 // 0)
+    operation = BackgroundCall(lambda: 1 // 0)
 
     with pytest.raises(ZeroDivisionError):
         operation.result(1.0)
@@ -162,7 +162,7 @@ def test_operation_limit():
     """
     Waiting for an operation ends.
     """
-    operation = Operation(lambda: time.sleep(0.3))
+    operation = BackgroundCall(lambda: time.sleep(0.3))
 
     with pytest.raises(TimedOut, match=r"the operation was not done within 0\.01 s"):
         operation.result(0.01)
@@ -265,7 +265,7 @@ class TestSteered:
         """
         outcome = schedule(bench, "free_pgtables", 1, "munmap", OTHER, SIZE)
 
-        assert outcome.wait and outcome.wait.need is Need.MMAP_LOCK
+        assert outcome.wait and outcome.wait.need is Obstacle.MMAP_LOCK
 
     def test_sibling_flushes(self, bench: Bench):
         """
@@ -273,7 +273,7 @@ class TestSteered:
         """
         outcome = schedule(bench, "free_pgtables", 1, "madvise", ANON, SIZE, DONTNEED)
 
-        assert outcome.wait and outcome.wait.need is Need.CPU
+        assert outcome.wait and outcome.wait.need is Obstacle.CPU
 
     def test_flush_left_out(self, bench: Bench):
         """
@@ -295,16 +295,16 @@ class TestSteered:
     @pytest.mark.parametrize(
         ("place", "need"),
         [
-            ("unmap_vmas", Need.CPU),
-            ("flush_tlb_mm_range", Need.CPU),
-            ("free_pgtables", Need.CPU),
-            ("unlink", Need.CPU),
+            ("unmap_vmas", Obstacle.CPU),
+            ("flush_tlb_mm_range", Obstacle.CPU),
+            ("free_pgtables", Obstacle.CPU),
+            ("unlink", Obstacle.CPU),
             ("unlink:ret", None),
             ("tlb_finish_mmu", None),
             ("vm_area_free", None),
         ],
     )
-    def test_driver_revokes(self, bench: Bench, place: str, need: Need | None):
+    def test_driver_revokes(self, bench: Bench, place: str, need: Obstacle | None):
         """
         unmap_mapping_range needs the CPU in munmap while the VMA is linked; when it returns, nobody reads.
         """
@@ -328,13 +328,13 @@ class TestSteered:
             symbols = bench.steering.symbols
             bench.steering.symbols = symbols.including(module_symbols(bench.guest, "pfnlab_driver"))
             cast.do(0, "driver", "zap", A, SIZE)
-            at = Hold(Place("pfnlab_fault"), Caller(cpu=0, pid=cast.pids[0]))
+            at = HoldPoint(Place("pfnlab_fault"), Caller(cpu=0, pid=cast.pids[0]))
             with hold(bench.steering, at, lambda: cast.begin(0, "load", A)) as held:
                 outcome = held.attempt(cast, 1, "munmap", A + SIZE, SIZE)
             bench.steering.symbols = symbols
             finished = [cast.collect(task, 4.0) for task in (0, 1)]
 
-        assert outcome.wait and outcome.wait.need is Need.MMAP_LOCK
+        assert outcome.wait and outcome.wait.need is Obstacle.MMAP_LOCK
         assert [0, 0] == [answer.errno for answer in finished if answer]
 
     def test_module_not_loaded(self, bench: Bench):
@@ -371,7 +371,7 @@ class TestSteered:
         A function that is not called is said so, and the operation goes on.
         """
         with cast_of_three(bench) as cast:
-            at = Hold(Place("move_page_tables"), Caller(cpu=0))
+            at = HoldPoint(Place("move_page_tables"), Caller(cpu=0))
 
             with pytest.raises(NotReached, match=r"nobody came by `move_page_tables` within 0\.2 s"):
                 hold(bench.steering, at, lambda: cast.begin(0, "munmap", A, SIZE), limit=0.2)

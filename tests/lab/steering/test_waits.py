@@ -2,29 +2,29 @@
 
 import pytest
 
-from pfnlab.lab.steering.waits import Need, judge, judge_sleeping
+from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
 
 
 @pytest.mark.parametrize(
     ("need", "functions"),
     [
-        (Need.CPU, "smp_call_function_many_cond on_each_cpu_cond_mask flush_tlb_mm_range tlb_finish_mmu"),
+        (Obstacle.CPU, "smp_call_function_many_cond on_each_cpu_cond_mask flush_tlb_mm_range tlb_finish_mmu"),
         (
-            Need.CPU,
+            Obstacle.CPU,
             "_raw_spin_rq_lock_nested task_tick asm_sysvec smp_call_function_many_cond unmap_page_range",
         ),
-        (Need.MMAP_LOCK, "osq_lock rwsem_down_write_slowpath down_write_killable __vm_munmap"),
-        (Need.I_MMAP, "rwsem_spin_on_owner rwsem_down_write_slowpath unlink_file_vma free_pgtables"),
-        (Need.I_MMAP, "rwsem_down_read_slowpath unmap_mapping_pages unmap_mapping_range pt_ioctl"),
-        (Need.PAGE_TABLE, "native_queued_spin_lock_slowpath _raw_spin_lock unmap_page_range unmap_vmas"),
-        (Need.BOOK, "native_queued_spin_lock_slowpath _raw_spin_lock memtype_reserve reserve_pfn_range"),
-        (Need.OTHER_LOCK, "rwsem_down_write_slowpath down_write some_driver"),
-        (Need.NOTHING, "native_queued_spin_lock_slowpath raw_spin_rq_lock_nested load_balance"),
-        (Need.NOTHING, "default_idle do_idle"),
-        (Need.NOTHING, ""),
+        (Obstacle.MMAP_LOCK, "osq_lock rwsem_down_write_slowpath down_write_killable __vm_munmap"),
+        (Obstacle.I_MMAP, "rwsem_spin_on_owner rwsem_down_write_slowpath unlink_file_vma free_pgtables"),
+        (Obstacle.I_MMAP, "rwsem_down_read_slowpath unmap_mapping_pages unmap_mapping_range pt_ioctl"),
+        (Obstacle.PAGE_TABLE, "native_queued_spin_lock_slowpath _raw_spin_lock unmap_page_range unmap_vmas"),
+        (Obstacle.BOOK, "native_queued_spin_lock_slowpath _raw_spin_lock memtype_reserve reserve_pfn_range"),
+        (Obstacle.OTHER_LOCK, "rwsem_down_write_slowpath down_write some_driver"),
+        (Obstacle.NOTHING, "native_queued_spin_lock_slowpath raw_spin_rq_lock_nested load_balance"),
+        (Obstacle.NOTHING, "default_idle do_idle"),
+        (Obstacle.NOTHING, ""),
     ],
 )
-def test_judge(need: Need, functions: str):
+def test_judge(need: Obstacle, functions: str):
     """
     The functions a CPU is in say what it waits for.
     """
@@ -37,4 +37,4 @@ def test_judge_sleeping():
     """
     functions = ("__vm_munmap", "__x64_sys_munmap", "do_syscall_64")
 
-    assert Need.MMAP_LOCK == judge_sleeping(functions).need
+    assert Obstacle.MMAP_LOCK == judge_sleeping(functions).need

@@ -12,7 +12,7 @@ from having import NEW, bootable
 
 from pfnlab.errors import LostGuest, MissingTool
 from pfnlab.lab.images.image import guest_image
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.vm import accel
@@ -35,7 +35,7 @@ class Kvm(Lab):
         super().__init__()
         self.works = works
 
-    def __call__(self, kernel: Kernel, shape: Shape, offsets: str | None) -> FakeGuest:
+    def __call__(self, kernel: KernelImage, shape: Shape, offsets: str | None) -> FakeGuest:
         """Boot one."""
         if shape.accel is Accel.KVM and not self.works:
             self.shapes.append(shape)

@@ -14,7 +14,7 @@ from having import OLD, bootable
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.images.image import initramfs
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.channel import read_hello
 from pfnlab.lab.vm.qemu import Guest
 
@@ -30,13 +30,13 @@ lab = pytest.mark.lab
 
 
 @pytest.fixture(scope="session")
-def kernel() -> Kernel:
+def kernel() -> KernelImage:
     """A kernel to boot."""
     return bootable(SERIES)
 
 
 @pytest.fixture(scope="session")
-def vmlinuz(kernel: Kernel) -> Path:
+def vmlinuz(kernel: KernelImage) -> Path:
     """Its image."""
     return kernel.vmlinuz
 
@@ -132,7 +132,7 @@ def test_console_without_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 @lab
-def test_hello_names_the_release(guest: Guest, kernel: Kernel):
+def test_hello_names_the_release(guest: Guest, kernel: KernelImage):
     """
     The guest runs the kernel it was given.
     """

@@ -8,7 +8,7 @@ import pytest
 from monitor import DONE, Monitor
 
 from pfnlab.errors import LostGuest
-from pfnlab.lab.vm.qmp import Qmp, Refused, tell_monitor
+from pfnlab.lab.vm.qmp import Qmp, QmpError, tell_monitor
 
 HANG_UP: dict[str, object] = {}
 
@@ -35,7 +35,7 @@ def test_arguments_are_passed_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answer", [{"error": {"desc": "no such device"}}, HANG_UP])
 def test_a_refusal_is_an_error(tmp_path: Path, answer: dict[str, object]) -> None:
     """And so is a QEMU that ends."""
-    with Monitor(tmp_path / "qmp", lambda _: [answer]), Qmp(tmp_path / "qmp") as ask, pytest.raises(Refused):
+    with Monitor(tmp_path / "qmp", lambda _: [answer]), Qmp(tmp_path / "qmp") as ask, pytest.raises(QmpError):
         ask("device_del", id="x")
 
 
@@ -59,7 +59,7 @@ def test_no_event_comes_from_a_qemu_that_is_gone(tmp_path: Path) -> None:
     """It is not waited for."""
     with Monitor(tmp_path / "qmp", lambda _: [DONE, HANG_UP]), Qmp(tmp_path / "qmp") as ask:
         ask("device_del", id="x")
-        with pytest.raises(Refused, match="hung up"):
+        with pytest.raises(QmpError, match="hung up"):
             ask.wait_for("DEVICE_DELETED", "x", 30)
 
 

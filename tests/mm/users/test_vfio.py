@@ -8,7 +8,7 @@ import pytest
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import VM_PAT, VM_READ, VM_WRITE
@@ -269,7 +269,7 @@ def test_a_leaf_moves_whole_or_not_at_all(series: str, to: int, moved: int | Non
 
     do_mremap(task.mm, Remap(AT, LEAF, LEAF, maymove=True, fixed=True, to=AT + to))
 
-    entry: Run | None = task.mm.tables.entry(AT + to)
+    entry: EntryRun | None = task.mm.tables.entry(AT + to)
     assert moved == (entry and entry.level)
     kernel._check()
 

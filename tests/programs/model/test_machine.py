@@ -54,7 +54,7 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.model.dispatch import Outcome, close_files, perform
+from pfnlab.programs.model.dispatch import CallResult, close_files, perform
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
@@ -192,7 +192,7 @@ def walk(series: str, program: Program, tracker: Callable[[Kernel], Tracker] | N
         if task is None:
             continue  # its fork failed
         with suppress(Undecided):
-            assert isinstance(perform(kernel, task, op.call, places), Outcome)
+            assert isinstance(perform(kernel, task, op.call, places), CallResult)
         kernel._check()
     for task in list(kernel.tasks.values()):
         kernel.exit(task)

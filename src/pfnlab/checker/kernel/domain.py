@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from pfnlab.checker.kernel.frozen import check_frozen, freeze, thaw
 from pfnlab.checker.kernel.mark import Mark
-from pfnlab.checker.kernel.moment import Judge, Moment
+from pfnlab.checker.kernel.moment import Judge, StateView
 from pfnlab.checker.kernel.naming import Naming
-from pfnlab.checker.kernel.operations import Renaming, Step, area_base, area_name, operations
+from pfnlab.checker.kernel.operations import Renaming, ScopeStep, area_base, area_name, operations
 from pfnlab.checker.kernel.packing import met
 from pfnlab.checker.kernel.scope import Scope
 from pfnlab.checker.search.path import Path
@@ -36,7 +36,7 @@ _MESSAGES = (("freeing invalid memtype", FREED_WRONGLY), ("WARNING", WARNED))
 _NAMED_AREAS = 24
 
 
-class State(NamedTuple):
+class KernelState(NamedTuple):
     """A kernel after a sequence of operations.
 
     :param value: the kernel, under canonical names (:func:`pfnlab.checker.kernel.frozen.freeze`)
@@ -51,7 +51,7 @@ class Performed(NamedTuple):
     """What one operation did.
 
     :param result: ``ok`` or an errno
-    :param facts: as in :class:`State`
+    :param facts: as in :class:`KernelState`
     :param log: the kernel's messages
     :param events: what it did, in order
     """
@@ -84,15 +84,15 @@ class KernelModel:
         #: What was met where a search that goes on here was begun.
         self._unmet: Set[int] = frozenset()
         #: What was made last, until the next step out of the same state is taken.
-        self._live: tuple[State, Kernel] | None = None
-        self._moment: tuple[State, Moment] | None = None
+        self._live: tuple[KernelState, Kernel] | None = None
+        self._moment: tuple[KernelState, StateView] | None = None
         self._meet_everything()
 
-    def initial(self) -> Iterable[State]:
+    def initial(self) -> Iterable[KernelState]:
         """A kernel that has just booted, with one task."""
         yield self.frozen(self._booted())
 
-    def successors(self, state: State) -> Iterable[tuple[Step, State]]:
+    def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:
         """Every operation of the scope there is something to do for."""
         kernel = self.thawed(state)
         before, guards = Mark(kernel, constant=(kernel.profile, kernel.platform)), guards_of(kernel)
@@ -104,11 +104,11 @@ class KernelModel:
             else:
                 after = self.frozen(kernel, did.facts)
                 self._live = (after, kernel)
-                yield Step(op), after
+                yield ScopeStep(op), after
                 self._live = self._moment = None
             before.restore()
 
-    def _performed(self, kernel: Kernel, op: Op, state: State, guards: list[Guard]) -> Performed:
+    def _performed(self, kernel: Kernel, op: Op, state: KernelState, guards: list[Guard]) -> Performed:
         """Do *op* in *kernel*, and where a policy is the user's own, once more in another kernel like it.
 
         :param guards: those around own policies of *kernel*
@@ -121,7 +121,7 @@ class KernelModel:
             check_own(kernel)
             if guards:
                 again = self.thawed(state)
-                self.outcomes[Step(op).kind, self.perform(again, op).result] -= 1
+                self.outcomes[ScopeStep(op).kind, self.perform(again, op).result] -= 1
                 check_own(again)
                 for one, other in zip(guards, guards_of(again), strict=True):
                     check_deterministic(one.path, one.made, other.made)
@@ -129,18 +129,18 @@ class KernelModel:
             raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
         return did
 
-    def key(self, state: State) -> bytes:
+    def key(self, state: KernelState) -> bytes:
         """A state is its own key: names are canonical in it."""
         # The value says itself where it ends, so nothing else reads the same.
         return state.value + marshal.dumps(state.facts, 2) if state.facts else state.value
 
-    def packed(self, state: State) -> tuple[Any, ...]:
+    def packed(self, state: KernelState) -> tuple[Any, ...]:
         return tuple(state)
 
-    def unpacked(self, packed: Any) -> State:
+    def unpacked(self, packed: Any) -> KernelState:
         match packed:
             case (bytes() as value, tuple() as facts):
-                return State(check_frozen(value, self._unmet - met()), facts)
+                return KernelState(check_frozen(value, self._unmet - met()), facts)
         raise ValueError("no state of a kernel")
 
     def tallies(self) -> tuple[Any, ...]:
@@ -151,24 +151,24 @@ class KernelModel:
         recall(counts, self.outcomes, self.unmodelled)
         self._unmet = frozenset(numbers)
 
-    def moment(self, state: State) -> Moment:
+    def moment(self, state: KernelState) -> StateView:
         """*state*, to be looked at."""
         if self._moment is None or self._moment[0] is not state:
             live = self._live[1] if self._live is not None and self._live[0] is state else self.thawed(state)
-            self._moment = (state, Moment(live, state.facts, self.outcomes))
+            self._moment = (state, StateView(live, state.facts, self.outcomes))
         return self._moment[1]
 
-    def ops(self, path: Path[State]) -> list[Op]:
+    def ops(self, path: Path[KernelState]) -> list[Op]:
         """The operations along *path*, in the names of one program."""
         kernel, renaming, done = self._booted(), Renaming(), []
         for action in path.actions:
-            assert isinstance(action, Step)
+            assert isinstance(action, ScopeStep)
             op = renaming.op(action.op, kernel, Naming(kernel, symmetry=self._symmetry))
             done.append(op)
             OneByOne(kernel, self.places).step(op)
         return done
 
-    def program(self, path: Path[State], title: str, asks: str) -> Program:
+    def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
         """*path* as a program any machine can run."""
         return self.scope.program(title, asks, self.ops(path))
 
@@ -184,7 +184,7 @@ class KernelModel:
                 facts = self.perform(kernel, op, replace(places, whole=self.places.whole)).facts
         except Undecided:
             return False
-        return judge(Moment(kernel, facts, self.outcomes)) is False
+        return judge(StateView(kernel, facts, self.outcomes)) is False
 
     def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> Performed:
         """Do *op* in *kernel*, where every message that is given once may be given again.
@@ -197,18 +197,18 @@ class KernelModel:
         fork = isinstance(op.call, Fork)
         before = _footprint(kernel) if fork else None
         said = OneByOne(kernel, places or self.places).step(op)
-        self.outcomes[Step(op).kind, said.result] += 1
+        self.outcomes[ScopeStep(op).kind, said.result] += 1
         events, log = kernel.trace.take()
         facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
         if fork and said.result != "ok" and _footprint(kernel) != before:
             facts.append(FORK_LEFT)
         return Performed(said.result, tuple(facts), log, events)
 
-    def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> State:
+    def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
         """The state *kernel* is in."""
-        return State(freeze(kernel, Naming(kernel, symmetry=self._symmetry)), facts)
+        return KernelState(freeze(kernel, Naming(kernel, symmetry=self._symmetry)), facts)
 
-    def thawed(self, state: State) -> Kernel:
+    def thawed(self, state: KernelState) -> Kernel:
         """A kernel in *state*."""
         return thaw(state.value, lambda: self.machine.boot(self._platform, self.places.devices))
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pfnlab.hw.entry import pte_present
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.flags import VM_PFNMAP
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.space import MmStruct
@@ -29,8 +29,8 @@ class Mapping(NamedTuple):
     """
 
     vma: Vma
-    runs: list[Run]
-    copies: list[Run]
+    runs: list[EntryRun]
+    copies: list[EntryRun]
 
     @property
     def frames(self) -> PfnRange:
@@ -65,7 +65,7 @@ class Mapping(NamedTuple):
         return self.vma.file.kind if self.vma.file is not None else ""
 
 
-class Moment:
+class StateView:
     """A kernel to look at, not to change.
 
     :param facts: what the last operation did that nothing in the kernel shows any more
@@ -121,4 +121,4 @@ class Moment:
         return {pfn for pfns in self.reservations for pfn in range(pfns.start, pfns.end)}
 
 
-Judge = Callable[[Moment], bool | None]
+Judge = Callable[[StateView], bool | None]

@@ -31,7 +31,7 @@ from pfnlab.programs.lang.span import Span
 _AREAS, _TASKS = "abcdefghijklmno", "pqrstuvwxyz"
 
 
-class Step(NamedTuple):
+class ScopeStep(NamedTuple):
     """One operation as an action of the search, in the names of the state it begins in."""
 
     op: Op

@@ -11,7 +11,7 @@ from typing import Any
 
 from pfnlab.checker.kernel.naming import KEPT_BITS, Naming, at_page
 from pfnlab.errors import Undecided
-from pfnlab.hw.pgtable import TABLE_PAGES, Page, Run
+from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun, Page
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.space import MmStruct
@@ -79,7 +79,7 @@ class Packing:
             self.pages.append(page)
         return number
 
-    def run(self, run: Run) -> tuple[int, ...]:
+    def run(self, run: EntryRun) -> tuple[int, ...]:
         """Entries of page tables."""
         start, end, pfn, bits, page, level = run
         if self._moved:
@@ -199,10 +199,10 @@ class Unpacking:
         """The reverse map of that number."""
         return self._anons.setdefault(number, AnonVma(inherited=bool(number % 2)))
 
-    def run(self, run: tuple[int, ...]) -> Run:
+    def run(self, run: tuple[int, ...]) -> EntryRun:
         """Entries of page tables."""
         start, end, pfn, bits, page, level = run
-        return Run(start, end, pfn, bits, self._pages[page] if page >= 0 else None, level)
+        return EntryRun(start, end, pfn, bits, self._pages[page] if page >= 0 else None, level)
 
     def unpack(self, value: Any) -> Any:
         """What :meth:`Packing.pack` made a plain value of."""

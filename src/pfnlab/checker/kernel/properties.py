@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
-from pfnlab.checker.kernel.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, State
-from pfnlab.checker.kernel.moment import Judge, Moment
+from pfnlab.checker.kernel.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, KernelState
+from pfnlab.checker.kernel.moment import Judge, StateView
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Misuse
@@ -50,7 +50,7 @@ class Question(NamedTuple):
     seam: Seam | None = None
 
 
-def no_leak(moment: Moment) -> bool | None:
+def no_leak(moment: StateView) -> bool | None:
     """A reservation ends with the last mapping of its range."""
     if not moment.reservations:
         return None
@@ -58,7 +58,7 @@ def no_leak(moment: Moment) -> bool | None:
     return all(any(pfns.overlaps(one) for one in mapped) for pfns in moment.reservations)
 
 
-def no_loss(moment: Moment) -> bool | None:
+def no_loss(moment: StateView) -> bool | None:
     """What a mapping shows of a device is reserved."""
     runs = [run for one in moment.mappings if one.booked_whole for run in one.runs]
     if not runs:
@@ -66,7 +66,7 @@ def no_loss(moment: Moment) -> bool | None:
     return all(moment.reserved.issuperset(range(run.pfn, run.pfn + run.end - run.start)) for run in runs)
 
 
-def exact(moment: Moment) -> bool | None:
+def exact(moment: StateView) -> bool | None:
     """What is reserved is what is mapped or may be mapped again by a fault, page by page."""
     mapped = {pfn for one in moment.mappings if one.booked_whole for pfn in one.covered}
     if not moment.reserved and not mapped:
@@ -76,17 +76,17 @@ def exact(moment: Moment) -> bool | None:
     return mapped <= moment.reserved <= mapped | inserted
 
 
-def freed_once(moment: Moment) -> bool | None:
+def freed_once(moment: StateView) -> bool | None:
     """The book is never asked to free what is not in it."""
     return FREED_WRONGLY not in moment.facts
 
 
-def no_warning(moment: Moment) -> bool | None:
+def no_warning(moment: StateView) -> bool | None:
     """The kernel never warns of itself."""
     return WARNED not in moment.facts
 
 
-def one_mode(moment: Moment) -> bool | None:
+def one_mode(moment: StateView) -> bool | None:
     """All mappings of a frame have one cache mode."""
     modes: dict[int, CacheMode] = {}
     shared = False
@@ -97,7 +97,7 @@ def one_mode(moment: Moment) -> bool | None:
     return True if shared else None
 
 
-def _mapped_modes(moment: Moment) -> Iterator[tuple[int, CacheMode]]:
+def _mapped_modes(moment: StateView) -> Iterator[tuple[int, CacheMode]]:
     mode_of = moment.kernel.platform.pat.pgprot2cachemode
     for one in moment.mappings:
         for run in one.runs:
@@ -105,7 +105,7 @@ def _mapped_modes(moment: Moment) -> Iterator[tuple[int, CacheMode]]:
             yield from ((pfn, mode) for pfn in range(run.pfn, run.pfn + run.end - run.start))
 
 
-def direct_map(moment: Moment) -> bool | None:
+def direct_map(moment: StateView) -> bool | None:
     """RAM that is mapped has the cache mode the kernel's direct map has it with."""
     kernel, asked = moment.kernel, False
     for pfn, mode in _mapped_modes(moment):
@@ -116,25 +116,25 @@ def direct_map(moment: Moment) -> bool | None:
     return True if asked else None
 
 
-def memory_off(moment: Moment) -> bool | None:
+def memory_off(moment: StateView) -> bool | None:
     """While a device's memory is off, nothing maps it through the driver that switched it off."""
     off = moment.kernel.undecoded
     return not any(_shows(moment, pfns, ("vfio",)) for pfns in off) if off else None
 
 
-def removed_unmapped(moment: Moment) -> bool | None:
+def removed_unmapped(moment: StateView) -> bool | None:
     """After a device was removed, nothing maps it through the files it had."""
     gone = [device.bar for device in moment.kernel.pci.values() if not device.known]
     return not any(_shows(moment, pfns, PCI_FILES) for pfns in gone) if gone else None
 
 
-def claimed_unmapped(moment: Moment) -> bool | None:
+def claimed_unmapped(moment: StateView) -> bool | None:
     """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
     claimed = _claimed(moment.kernel)
     return None if claimed is None else not _shows(moment, claimed, REVOKED)
 
 
-def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
+def _shows(moment: StateView, pfns: PfnRange, kinds: Sequence[str]) -> bool:
     """Whether a mapping of a file of one of these *kinds* shows one of these frames."""
     return any(
         pfns.overlaps(PfnRange(run.pfn, run.pfn + run.end - run.start))
@@ -144,7 +144,7 @@ def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
     )
 
 
-def claimed_free(moment: Moment) -> bool | None:
+def claimed_free(moment: StateView) -> bool | None:
     """Once a driver has claimed a range, no reservation of those who had it decides its cache mode."""
     claimed = _claimed(moment.kernel)
     if claimed is None:
@@ -161,13 +161,13 @@ def _claimed(kernel: Kernel) -> PfnRange | None:
     return PfnRange(phys_to_pfn(resource.start), pages_of(resource.end))
 
 
-def fork_whole(moment: Moment) -> bool | None:
+def fork_whole(moment: StateView) -> bool | None:
     """A fork that fails leaves tasks, mappings and reservations as they were."""
     refused = any(kind.startswith("fork") and result != "ok" for kind, result in moment.outcomes)
     return FORK_LEFT not in moment.facts if refused else None
 
 
-def counters(moment: Moment) -> bool | None:
+def counters(moment: StateView) -> bool | None:
     """Pages and tracked ranges count who uses them."""
     used: Counter[Page] = Counter()
     for mm in moment.mms:
@@ -180,7 +180,7 @@ def counters(moment: Moment) -> bool | None:
     return pages and all(one.refs == len(one.vmas) for one in tracked)
 
 
-def walks_pages(moment: Moment) -> bool | None:
+def walks_pages(moment: StateView) -> bool | None:
     """No walker takes a device's frame for a page."""
     if not moment.mappings:
         return None
@@ -188,7 +188,7 @@ def walks_pages(moment: Moment) -> bool | None:
     return not any(run.page is None for runs in walked for run in runs)
 
 
-def walks_all(moment: Moment) -> bool | None:
+def walks_all(moment: StateView) -> bool | None:
     """Every walker finds the pages that were copied on write."""
     copied = [one for one in moment.mappings if one.copies]
     if not copied:
@@ -202,25 +202,25 @@ def walks_all(moment: Moment) -> bool | None:
     )
 
 
-def no_stale(moment: Moment) -> bool | None:
+def no_stale(moment: StateView) -> bool | None:
     """No processor remembers a translation the page tables do not have any more."""
     filled = [task for task in moment.kernel.tasks.values() if task.tlb._entries]
     return not any(task.tlb.stale(task.mm.tables) for task in filled) if filled else None
 
 
-def split(moment: Moment) -> bool | None:
+def split(moment: StateView) -> bool | None:
     """A mapping is cut in two."""
     pairs = (pair for mm in moment.mms for pair in pairwise(mm._vmas))
     return any(one.end == other.start for one, other in pairs)
 
 
-def shared(moment: Moment) -> bool | None:
+def shared(moment: StateView) -> bool | None:
     """Two tasks map the same frame of a device."""
     mapped = {(run.pfn, id(one.vma.mm)) for one in moment.mappings for run in one.runs}
     return len({pfn for pfn, _ in mapped}) < len(mapped)
 
 
-def copied(moment: Moment) -> bool | None:
+def copied(moment: StateView) -> bool | None:
     """A page of a device has been copied on write."""
     return any(one.copies for one in moment.mappings)
 
@@ -333,16 +333,16 @@ def _had(scope: Scope) -> set[str]:
     return had | {"fork that fails" for op in fails if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
 
 
-def properties(model: KernelModel, asked: Sequence[Question]) -> list[Property[State]]:
+def properties(model: KernelModel, asked: Sequence[Question]) -> list[Property[KernelState]]:
     """*asked*, for the states of *model*."""
     return [_property(model, question) for question in asked]
 
 
-def _property(model: KernelModel, question: Question) -> Property[State]:
+def _property(model: KernelModel, question: Question) -> Property[KernelState]:
     judge, always = question.judge, question.kind == "always"
     last: list[object] = [None, None]
 
-    def answer(state: State) -> bool | None:
+    def answer(state: KernelState) -> bool | None:
         if last[0] is not state:
             last[:] = [state, judge(model.moment(state))]
         return last[1]  # type: ignore[return-value]

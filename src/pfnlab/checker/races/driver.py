@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts
-from pfnlab.hw.pgtable import Run as Entry
+from pfnlab.hw.pgtable import EntryRun as Entry
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Operation
 from pfnlab.programs.lang.driver_calls import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Op
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.model.machine import ModelMachine, place
-from pfnlab.programs.model.running import OneByOne, Said
+from pfnlab.programs.model.running import OneByOne, Returned
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
@@ -43,7 +43,7 @@ class Turn(NamedTuple):
         return op_text(self.op) if self.task != MAIN_TASK else f"{MAIN_TASK}: {op_text(self.op)}"
 
 
-class Did(NamedTuple):
+class TurnResult(NamedTuple):
     """What a turn did.
 
     :param said: what its operation returned, where it is done
@@ -52,11 +52,11 @@ class Did(NamedTuple):
     """
 
     turn: Turn
-    said: Said | None
+    said: Returned | None
     told: bool | None
 
 
-class Stand(NamedTuple):
+class Position(NamedTuple):
     """Where a task stands between two turns.
 
     :param done: how many of its operations are done
@@ -113,20 +113,20 @@ class Live:
         """Whether what the operation of *task* waits for is there."""
         return self._under_way[task].ready()
 
-    def go(self, task: str) -> Did:
+    def go(self, task: str) -> TurnResult:
         """Let *task* go on to its next stop."""
         did = self._go(task)
         self.parts.notice(task)
         return did
 
-    def watch(self, task: str) -> tuple[Did, set[int]]:
+    def watch(self, task: str) -> tuple[TurnResult, set[int]]:
         """The same, and the parts that were touched."""
         operation = self._under_way.get(task)
         with self.parts.watched(operation is not None and in_policy(operation.run)) as touched:
             did = self._go(task)
         return did, touched | self.parts.notice(task)
 
-    def _go(self, task: str) -> Did:
+    def _go(self, task: str) -> TurnResult:
         operation = self._under_way.get(task)
         op = self._ops[task][self._done[task]]
         revokes = isinstance(op.call, UnmapMappingRange)
@@ -146,7 +146,7 @@ class Live:
                 # From now on nobody asks what was there before; so what processors remember has changed.
                 translations(self.kernel)
                 del self._before[task]
-        return Did(turn, operation.result, told)
+        return TurnResult(turn, operation.result, told)
 
     def _told(self, task: str, call: UnmapMappingRange) -> bool:
         return reached(self.kernel, revoked(call, self._devices), self._before[task])
@@ -158,12 +158,12 @@ class Live:
         """
         return variables(self._under_way[task].run, self.parts.name)
 
-    def stand(self, task: str) -> Stand:
+    def stand(self, task: str) -> Position:
         """Where *task* stands; without a value while it is under way."""
         operation = self._under_way.get(task)
         if operation is None:
-            return Stand(self._done[task], value=self._done[task])
-        return Stand(self._done[task], True, operation.waits is not None)
+            return Position(self._done[task], value=self._done[task])
+        return Position(self._done[task], True, operation.waits is not None)
 
     def _olds(self, run: Entry) -> list[str]:
         """The tasks under way before whose revocation a translation was there."""

@@ -19,7 +19,7 @@ from types import FunctionType
 from typing import Any, cast
 
 from pfnlab.checker.kernel.packing import Packing
-from pfnlab.hw.pgtable import TABLE_PAGES, Page, PageTables, Run
+from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun, Page, PageTables
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
@@ -72,7 +72,7 @@ class Parts:
         self._kernel = kernel
         self._mms = list({id(task.mm): task.mm for task in kernel.tasks.values()}.values())
         self._tasks = list(kernel.tasks.values())
-        self.olds: Callable[[Run], list[str]] = lambda run: []
+        self.olds: Callable[[EntryRun], list[str]] = lambda run: []
         self.names: list[str] = []
         self._values: list[Callable[[], Any]] = []
         #: Numbers of parts by the identity of the object that is one.
@@ -245,7 +245,7 @@ class Parts:
         spans = [tuple(mm.tables._tables[level]) for level in TABLE_PAGES]
         return [self._run(run) for run in mm.tables._runs], spans
 
-    def _run(self, run: Run) -> Any:
+    def _run(self, run: EntryRun) -> Any:
         page = self._made(self._pages, run.page)
         return run.start, run.end, run.pfn, run.bits, page, run.level
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.checker.kernel.properties import Question
-from pfnlab.checker.races.race import Raced
+from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.search.property import Property
 
 
-def race_properties(asked: Sequence[Question]) -> list[Property[Raced]]:
+def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
     """*asked*, for schedules."""
-    made: dict[str, Property[Raced]] = {
+    made: dict[str, Property[RaceState]] = {
         "told_free": Property("told_free", "always", lambda state: not state.told, lambda state: state.free),
         "no_deadlock": Property("no_deadlock", "always", lambda state: not state.stuck),
         "told_beside": Property("told_beside", "sometimes", lambda state: state.beside),

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pfnlab.checker.kernel.scope import Race, RaceScope
-from pfnlab.checker.races.driver import Stand, Turn, reached, revoked, translations
-from pfnlab.checker.races.turns import Came, Moment, Turns
+from pfnlab.checker.races.driver import Position, Turn, reached, revoked, translations
+from pfnlab.checker.races.turns import JointState, TurnEffect, Turns
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.tallies import recall, tallies
 from pfnlab.errors import Undecided
@@ -38,7 +38,7 @@ from pfnlab.programs.runs.places import Places
 _MOST_CALLS = 4
 
 
-class Raced(NamedTuple):
+class RaceState(NamedTuple):
     """What all tasks have come to.
 
     :param race: which of the scope's races, counted from 0
@@ -50,7 +50,7 @@ class Raced(NamedTuple):
     """
 
     race: int
-    moment: Moment
+    moment: JointState
     able: tuple[int, ...]
     told: bool = False
     stuck: bool = False
@@ -72,19 +72,19 @@ class RaceModel:
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
 
-    def initial(self) -> Iterable[Raced]:
+    def initial(self) -> Iterable[RaceState]:
         """Every race before anybody began."""
         for race, turns in enumerate(self.turns):
-            yield Raced(race, turns.begin, turns.able(turns.begin))
+            yield RaceState(race, turns.begin, turns.able(turns.begin))
 
-    def successors(self, state: Raced) -> Iterable[tuple[Turn, Raced]]:
+    def successors(self, state: RaceState) -> Iterable[tuple[Turn, RaceState]]:
         """Every task that can go on does, alone."""
         for task in state.able:
             came = self.go(state, task)
             if came is not None:
                 yield came.did.turn, self.after(state, task, came)
 
-    def go(self, state: Raced, task: int) -> Came | None:
+    def go(self, state: RaceState, task: int) -> TurnEffect | None:
         """What task number *task*, which can go on, comes to then; None where the model has no rule."""
         try:
             return self.turns[state.race].go(state.moment, task)
@@ -92,7 +92,7 @@ class RaceModel:
             self.unmodelled[str(unknown)] += 1
             return None
 
-    def after(self, state: Raced, task: int, came: Came) -> Raced:
+    def after(self, state: RaceState, task: int, came: TurnEffect) -> RaceState:
         """The state in which *task* has come to that."""
         turns, did = self.turns[state.race], came.did
         if did.said is not None:
@@ -101,7 +101,7 @@ class RaceModel:
         told, beside = did.told is not None, any(stand.under_way for stand in moment.stands)
         able = turns.able(moment)
         done = all(turns.finished(moment, one) for one in range(len(turns.tasks)))
-        return Raced(
+        return RaceState(
             state.race,
             moment,
             able,
@@ -111,21 +111,23 @@ class RaceModel:
             free=state.free or told,
         )
 
-    def key(self, state: Raced) -> bytes:
+    def key(self, state: RaceState) -> bytes:
         """What can be seen, and where each operation stands."""
         moment = state.moment
         digests = array("Q", [stand.value for stand in moment.stands])
         digests.extend(moment.parts)
         return bytes((state.race, state.told, state.beside)) + digests.tobytes()
 
-    def packed(self, state: Raced) -> tuple[Any, ...]:
+    def packed(self, state: RaceState) -> tuple[Any, ...]:
         schedule, stands, parts = state.moment
         return state.race, (schedule, tuple(map(tuple, stands)), parts), *state[2:]
 
-    def unpacked(self, packed: Any) -> Raced:
+    def unpacked(self, packed: Any) -> RaceState:
         try:
             race, (schedule, stands, parts), *rest = packed
-            return Raced(race, Moment(schedule, tuple(Stand(*one) for one in stands), parts), *rest)
+            return RaceState(
+                race, JointState(schedule, tuple(Position(*one) for one in stands), parts), *rest
+            )
         except TypeError:
             raise ValueError("no state of a race") from None
 
@@ -135,7 +137,7 @@ class RaceModel:
     def recall(self, kept: Any) -> None:
         recall(kept, self.outcomes, self.unmodelled)
 
-    def program(self, path: Path[Raced], title: str, asks: str) -> Program | None:
+    def program(self, path: Path[RaceState], title: str, asks: str) -> Program | None:
         """A program with one held task that breaks the same rule, or None where it takes more than one.
 
         Operations that wait for each other are no program: nobody could release them.

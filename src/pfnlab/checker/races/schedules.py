@@ -12,30 +12,30 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence, Set
 
-from pfnlab.checker.races.race import Raced, RaceModel
-from pfnlab.checker.races.turns import Came
+from pfnlab.checker.races.race import RaceModel, RaceState
+from pfnlab.checker.races.turns import TurnEffect
 from pfnlab.checker.search.exploration import Exploration
-from pfnlab.checker.search.explore import Limits
+from pfnlab.checker.search.explore import SearchLimits
 from pfnlab.checker.search.interrupts import interrupts
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.reduction import Footprint
 
 #: What a turn touches and changes.
-Look = Callable[[Came], Footprint]
+Look = Callable[[TurnEffect], Footprint]
 
 _TELL_SECONDS = 1.0
 
 
 def search(
     model: RaceModel,
-    properties: Sequence[Property[Raced]],
+    properties: Sequence[Property[RaceState]],
     *,
     states: int | None = None,
     seconds: float | None = None,
-    progress: Callable[[Exploration[Raced]], None] | None = None,
+    progress: Callable[[Exploration[RaceState]], None] | None = None,
     look: Look = lambda came: came.footprint,
-) -> Exploration[Raced]:
+) -> Exploration[RaceState]:
     """Every state that a schedule of *model* reaches, breadth first.
 
     An interrupt (SIGINT) ends the search as a limit does.
@@ -49,7 +49,7 @@ def search(
     found = search.found
     begin = told = time.monotonic()
     with interrupts() as interrupted:
-        limits = Limits(states, seconds, False, interrupted)
+        limits = SearchLimits(states, seconds, False, interrupted)
         while search.waiting:
             found.seconds, found.frontier = time.monotonic() - begin, len(search.waiting)
             if (why := limits.passed(found)) is not None:
@@ -74,16 +74,16 @@ class Schedules:
     :ivar waiting: states, for each the tasks that are to go on and those that sleep meanwhile
     """
 
-    def __init__(self, model: RaceModel, properties: Sequence[Property[Raced]], look: Look) -> None:
+    def __init__(self, model: RaceModel, properties: Sequence[Property[RaceState]], look: Look) -> None:
         self._model, self._look = model, look
         self.found = Exploration(properties)
-        self.waiting: deque[tuple[Raced, Sequence[int], _Asleep]] = deque()
+        self.waiting: deque[tuple[RaceState, Sequence[int], _Asleep]] = deque()
         #: By the key of a state, the tasks that never went on there.
         self._asleep: dict[bytes, Set[int]] = {}
         for state in model.initial():
             self._reach(state, {})
 
-    def expand(self, state: Raced, tasks: Sequence[int], asleep: _Asleep) -> None:
+    def expand(self, state: RaceState, tasks: Sequence[int], asleep: _Asleep) -> None:
         """Let each of *tasks* go on, alone, behind which those before it sleep until they are met."""
         model, found = self._model, self.found
         found.expanded += 1
@@ -98,7 +98,7 @@ class Schedules:
             self._reach(model.after(state, task, came), still)
             asleep = {**asleep, task: step}
 
-    def _reach(self, state: Raced, asleep: _Asleep) -> None:
+    def _reach(self, state: RaceState, asleep: _Asleep) -> None:
         key = self._model.key(state)
         known = self._asleep.get(key)
         if known is None:
@@ -113,7 +113,7 @@ class Schedules:
             self.waiting.append((state, sorted(awake), still))
 
 
-def way_to(model: RaceModel, state: Raced) -> Path[Raced]:
+def way_to(model: RaceModel, state: RaceState) -> Path[RaceState]:
     """The schedule of *state*, as a path."""
     at = list(model.initial())[state.race]
     choices = []

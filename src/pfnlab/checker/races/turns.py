@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import UnsayableError
-from pfnlab.checker.races.driver import Did, Ground, Live, Stand
+from pfnlab.checker.races.driver import Ground, Live, Position, TurnResult
 from pfnlab.checker.search.reduction import Footprint
 from pfnlab.programs.model.machine import ModelMachine
 
@@ -24,7 +24,7 @@ from pfnlab.programs.model.machine import ModelMachine
 _KEPT = 64
 
 
-class Moment(NamedTuple):
+class JointState(NamedTuple):
     """What all tasks of a race have come to.
 
     :param schedule: who went on, in order; one of those that lead there
@@ -33,11 +33,11 @@ class Moment(NamedTuple):
     """
 
     schedule: tuple[str, ...]
-    stands: tuple[Stand, ...]
+    stands: tuple[Position, ...]
     parts: tuple[int, ...]
 
 
-class Came(NamedTuple):
+class TurnEffect(NamedTuple):
     """What a turn comes to.
 
     :param changed: the parts it changes, and to what
@@ -46,9 +46,9 @@ class Came(NamedTuple):
         whether it is in the middle of something
     """
 
-    did: Did
+    did: TurnResult
     changed: tuple[tuple[int, int], ...]
-    stand: Stand
+    stand: Position
     footprint: Footprint
 
 
@@ -59,9 +59,9 @@ class _Remembered(Generic[_Item]):
     """What follows from where a task stands and from parts that were touched."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, Stand], dict[tuple[int, ...], tuple[_Pick, dict[Any, _Item]]]] = {}
+        self._known: dict[tuple[int, Position], dict[tuple[int, ...], tuple[_Pick, dict[Any, _Item]]]] = {}
 
-    def get(self, task: int, moment: Moment) -> _Item | None:
+    def get(self, task: int, moment: JointState) -> _Item | None:
         parts = moment.parts
         for pick, found in self._known.get((task, moment.stands[task]), {}).values():
             known = found.get(pick(parts))
@@ -69,7 +69,7 @@ class _Remembered(Generic[_Item]):
                 return known
         return None
 
-    def put(self, task: int, moment: Moment, touched: tuple[int, ...], item: _Item) -> _Item:
+    def put(self, task: int, moment: JointState, touched: tuple[int, ...], item: _Item) -> _Item:
         known = self._known.setdefault((task, moment.stands[task]), {})
         pick, found = known.setdefault(touched, (itemgetter(*touched), {}))
         found[pick(moment.parts)] = item
@@ -95,34 +95,34 @@ class Turns:
         self._operations = tuple(live.operations(task) for task in self.tasks)
         self.names = tuple(live.parts.names)
         parts = tuple(digest(live.parts.value(number)) for number in range(len(self.names)))
-        self.begin = Moment((), tuple(live.stand(task) for task in self.tasks), parts)
+        self.begin = JointState((), tuple(live.stand(task) for task in self.tasks), parts)
         self.run = 0
-        self._came: _Remembered[Came] = _Remembered()
+        self._came: _Remembered[TurnEffect] = _Remembered()
         self._ready: _Remembered[tuple[bool]] = _Remembered()
         #: Kernels by what they have come to; any that has come to the same will do.
         self._lives = {self.begin[1:]: live}
 
-    def able(self, moment: Moment) -> tuple[int, ...]:
+    def able(self, moment: JointState) -> tuple[int, ...]:
         """The numbers of the tasks that can go on."""
         return tuple(task for task in range(len(self.tasks)) if self._able(moment, task))
 
-    def finished(self, moment: Moment, task: int) -> bool:
+    def finished(self, moment: JointState, task: int) -> bool:
         """Whether *task* has done all it has to do."""
         return moment.stands[task].done == self._operations[task]
 
-    def go(self, moment: Moment, task: int) -> Came:
+    def go(self, moment: JointState, task: int) -> TurnEffect:
         """What task number *task* comes to when it goes on."""
         return self._came.get(task, moment) or self._find_out(moment, task)
 
-    def after(self, moment: Moment, task: int, came: Came) -> Moment:
+    def after(self, moment: JointState, task: int, came: TurnEffect) -> JointState:
         """Where all are when *task* has come to that."""
         parts = list(moment.parts)
         for number, value in came.changed:
             parts[number] = value
         stands = (*moment.stands[:task], came.stand, *moment.stands[task + 1 :])
-        return Moment((*moment.schedule, self.tasks[task]), stands, tuple(parts))
+        return JointState((*moment.schedule, self.tasks[task]), stands, tuple(parts))
 
-    def _able(self, moment: Moment, task: int) -> bool:
+    def _able(self, moment: JointState, task: int) -> bool:
         if not moment.stands[task].waits:
             return not self.finished(moment, task)
         known = self._ready.get(task, moment)
@@ -134,7 +134,7 @@ class Turns:
             known = self._ready.put(task, moment, tuple(sorted(touched)), (ready,))
         return known[0]
 
-    def _find_out(self, moment: Moment, task: int) -> Came:
+    def _find_out(self, moment: JointState, task: int) -> TurnEffect:
         self.run += 1
         name, before = self.tasks[task], moment.stands[task]
         live = self._take(moment)
@@ -152,17 +152,17 @@ class Turns:
             stand = stand._replace(value=digest((stand.done, stand.waits, value)))
         footprint = Footprint(_bits(numbers), _bits(number for number, _ in changed))
         footprint |= self._seen_by_others(task, before, stand, did)
-        came = Came(did, changed, stand, footprint)
+        came = TurnEffect(did, changed, stand, footprint)
         self._keep(self.after(moment, task, came), live)
         return self._came.put(task, moment, numbers, came)
 
-    def _seen_by_others(self, task: int, before: Stand, after: Stand, did: Did) -> Footprint:
+    def _seen_by_others(self, task: int, before: Position, after: Position, did: TurnResult) -> Footprint:
         """Whether a task begins or ends to be in the middle of something, and asks whether others are."""
         states = [1 << len(self.names) + one for one in range(len(self.tasks))]
         asked = sum(states) - states[task] if did.told is not None else 0
         return Footprint(asked, states[task] * (before.under_way != after.under_way))
 
-    def _take(self, moment: Moment) -> Live:
+    def _take(self, moment: JointState) -> Live:
         """A kernel that has come to *moment*, which is the caller's from now on."""
         live = self._lives.pop(moment[1:], None)
         if live is None:
@@ -171,7 +171,7 @@ class Turns:
                 live.go(task)
         return live
 
-    def _keep(self, moment: Moment, live: Live) -> None:
+    def _keep(self, moment: JointState, live: Live) -> None:
         if len(self._lives) >= _KEPT:
             del self._lives[next(iter(self._lives))]
         self._lives[moment[1:]] = live

@@ -89,14 +89,14 @@ def explore(
                 search.checkpoint.prepare(save)
         search.begin(resume)
         with interrupts() as interrupted:
-            limits = Limits(states, seconds, stop_at_first, interrupted)
+            limits = SearchLimits(states, seconds, stop_at_first, interrupted)
             search.run(limits, progress, save)
         if save is not None and search.found.cut:
             search.write(save)
         return search.found
 
 
-class Limits:
+class SearchLimits:
     """When to end a search that could go on.
 
     :param states: distinct states, about
@@ -169,7 +169,7 @@ class _Search(Progress[State]):
 
     def run(
         self,
-        limits: Limits,
+        limits: SearchLimits,
         progress: Callable[[Exploration[State]], None] | None,
         save: File | None,
     ) -> None:

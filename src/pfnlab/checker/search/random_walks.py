@@ -112,7 +112,7 @@ def _judge(
             found.discoveries[asked.name] = Path(start, tuple(choices), tuple(actions))
 
 
-class Part(Generic[State]):
+class ScopePart(Generic[State]):
     """A model without some kinds of action, its steps in an order of its own: one member of a swarm.
 
     :param without: the kinds left out
@@ -167,7 +167,7 @@ def swarm(
             break
         random = Random(f"{seed}/{number}")
         without = frozenset(name for name in kinds if random.random() < _WITHOUT)
-        part = Part(model, without, f"{seed}/{number}")
+        part = ScopePart(model, without, f"{seed}/{number}")
         found = explore(
             part,
             properties,

@@ -21,7 +21,7 @@ from pfnlab.lab.images.archive import Archive
 from pfnlab.lab.images.cache import cache_root, locked
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.driver import offer, offered
-from pfnlab.lab.images.kernels import Kernel, suites_of
+from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 #: The file beside a cached vmlinuz.
 NAME = "changelog.gz"
@@ -31,7 +31,7 @@ _LOCK_LIMIT = 900.0
 _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelog(?:\.Debian)?\.gz")
 
 
-def changelog_of(kernel: Kernel, *, say: Callable[[str], None] = lambda line: None) -> str | None:
+def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda line: None) -> str | None:
     """
     The changelog of the package *kernel* came from, fetched where it is not beside it; None where the archive
     has it no more.
@@ -53,7 +53,7 @@ def changelog_of(kernel: Kernel, *, say: Callable[[str], None] = lambda line: No
         raise Undecided(f"{path} cannot be read: {torn}; remove it and try again") from torn
 
 
-def _fetch(kernel: Kernel, path: Path, say: Callable[[str], None]) -> None:
+def _fetch(kernel: KernelImage, path: Path, say: Callable[[str], None]) -> None:
     archive = Archive.of_this_machine(cache_root() / "apt")
     own = [kernel.package] if kernel.package.startswith("linux-image-") else []
     for name in (f"linux-base-{kernel.release}", *own):

@@ -15,12 +15,12 @@ from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Archive, Package
 from pfnlab.lab.images.cache import cache_root, locked
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.kernels import Kernel, suites_of
+from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 _LOCK_LIMIT = 1800.0
 
 
-def debug_vmlinux(kernel: Kernel, *, say: Callable[[str], None]) -> Path:
+def debug_vmlinux(kernel: KernelImage, *, say: Callable[[str], None]) -> Path:
     """
     The file ``vmlinux`` with the DWARF types of exactly *kernel*; some hundred megabytes, fetched once.
 
@@ -49,7 +49,7 @@ def debug_vmlinux(kernel: Kernel, *, say: Callable[[str], None]) -> Path:
     return home / "vmlinux"
 
 
-def _package(kernel: Kernel, suites: list[str], into: Path, say: Callable[[str], None]) -> Path:
+def _package(kernel: KernelImage, suites: list[str], into: Path, say: Callable[[str], None]) -> Path:
     archive = Archive.of_this_machine(cache_root() / "apt")
     trouble: Undecided | None = None
     for suite in suites:

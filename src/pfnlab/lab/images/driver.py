@@ -24,7 +24,7 @@ from pfnlab.lab.images.archive import Archive, Package
 from pfnlab.lab.images.cache import cache_root, is_whole, kept, locked, quiet
 from pfnlab.lab.images.commands import complaint, run
 from pfnlab.lab.images.image import guest_image
-from pfnlab.lab.images.kernels import Kernel, suites_of
+from pfnlab.lab.images.kernels import KernelImage, suites_of
 from pfnlab.lab.images.sources import stanzas
 
 #: The file in a guest's top folder that the agent loads.
@@ -81,7 +81,7 @@ _DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
 _TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
 
 
-def driver_for(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> Path:
+def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
     """
     The test driver's module for *kernel*; built on the first call, from the cache afterwards.
 
@@ -117,7 +117,7 @@ def _check_tools(root: Path) -> None:
         raise MissingTool(f"`gcc` is not on this machine: {_REMEDY}")
 
 
-def image_with_driver(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> Path:
+def image_with_driver(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
     """
     The initramfs for guests of *kernel* whose programs may use the test driver.
 
@@ -132,7 +132,7 @@ def _sources() -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _build(kernel: Kernel, sources: list[Traversable], kit: Path, module: Path) -> None:
+def _build(kernel: KernelImage, sources: list[Traversable], kit: Path, module: Path) -> None:
     work = module.with_name("build")
     work.mkdir()
     for source in sources:
@@ -158,7 +158,7 @@ def _build(kernel: Kernel, sources: list[Traversable], kit: Path, module: Path) 
     built[0].replace(module)
 
 
-def _headers(kit: Path, kernel: Kernel) -> Path:
+def _headers(kit: Path, kernel: KernelImage) -> Path:
     return kit / "usr" / "src" / f"linux-headers-{kernel.release}"
 
 
@@ -167,7 +167,7 @@ def _write_script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def _kit(kernel: Kernel, say: Callable[[str], None]) -> Path:
+def _kit(kernel: KernelImage, say: Callable[[str], None]) -> Path:
     # What a module for *kernel* is built with: headers, the tools of its build, and the libraries of those.
     root = cache_root()
 
@@ -204,7 +204,7 @@ def cost(packages: Iterable[Offered]) -> str:
 
 
 def _header_packages(
-    archive: Archive, kernel: Kernel, suites: list[str], say: Callable[[str], None]
+    archive: Archive, kernel: KernelImage, suites: list[str], say: Callable[[str], None]
 ) -> list[Offered]:
     name = f"linux-headers-{kernel.release}"
     for suite in suites:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pfnlab.lab.images.archive import read_listing
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lab.images.kernels import Kernel, whole
+from pfnlab.lab.images.kernels import KernelImage, whole
 from pfnlab.lab.images.offers import SUITES, Offer, by_version, suites_for
 from pfnlab.lab.images.search import offered
 from pfnlab.policies.known import known_packages
@@ -28,7 +28,7 @@ class Availability:
 
     version: str
     package_version: str
-    cached: Kernel | None
+    cached: KernelImage | None
     damaged: Path | None
     offer: Offer | None
     known: bool

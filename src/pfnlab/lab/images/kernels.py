@@ -46,7 +46,7 @@ _MEMBER = re.compile(
 
 
 @dataclass(frozen=True)
-class Kernel:
+class KernelImage:
     """One bootable kernel.
 
     :param series: ``6.12``; empty for a file of the user's own
@@ -80,7 +80,7 @@ def _quiet(line: str) -> None:
     del line
 
 
-def cached(name: str) -> Kernel | None:
+def cached(name: str) -> KernelImage | None:
     """
     The kernel in the cache that *name* speaks of, its checksum verified; no network.
 
@@ -96,7 +96,7 @@ def cached(name: str) -> Kernel | None:
     return None if best is None else found[best]
 
 
-def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[Kernel]:
+def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[KernelImage]:
     """
     The kernel the archive offers under each name, downloaded unless the cache has it.
 
@@ -139,7 +139,7 @@ def read_lists(*, refresh: bool = False, say: Callable[[str], None] = _quiet) ->
         raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
 
 
-def kernel_for(name: str) -> Kernel:
+def kernel_for(name: str) -> KernelImage:
     """The kernel under *name*: what the lists fetched so far offer, from the cache or fetched; without lists
     what the cache has.
 
@@ -179,17 +179,17 @@ def remove(name: str, *, say: Callable[[str], None] = _quiet) -> list[str]:
     return by_version(home.name for home in homes)
 
 
-def from_file(path: Path) -> Kernel:
+def from_file(path: Path) -> KernelImage:
     """
     A bzImage of the user's own, its release read from its header.
 
     :raises Misuse: the file is not a bzImage
     """
     release = release_of(path)
-    return Kernel("", "", release, release, path.absolute(), _sha256(path))
+    return KernelImage("", "", release, release, path.absolute(), _sha256(path))
 
 
-def suites_of(kernel: Kernel) -> list[str]:
+def suites_of(kernel: KernelImage) -> list[str]:
     """
     The suites that may hold packages that belong to *kernel*; none when it is not of the archive.
 
@@ -202,7 +202,7 @@ def suites_of(kernel: Kernel) -> list[str]:
     return list(dict.fromkeys([suite, suite.removesuffix("-security")]))
 
 
-def whole(series: str) -> tuple[list[Kernel], list[Path]]:
+def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
     """The cached kernels of *series* whose checksum holds, and the vmlinuz files of the others."""
     sound, damaged = [], []
     for note in sorted((cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
@@ -215,10 +215,10 @@ def whole(series: str) -> tuple[list[Kernel], list[Path]]:
     return sound, damaged
 
 
-def _read_note(note: Path) -> Kernel | None:
+def _read_note(note: Path) -> KernelImage | None:
     try:
         content = json.loads(note.read_text())
-        return Kernel(
+        return KernelImage(
             series=str(content["series"]),
             package=str(content["package"]),
             version=str(content["version"]),
@@ -230,7 +230,7 @@ def _read_note(note: Path) -> Kernel | None:
         return None
 
 
-def _write_note(kernel: Kernel, suite: str) -> None:
+def _write_note(kernel: KernelImage, suite: str) -> None:
     content = {
         "series": kernel.series,
         "package": kernel.package,
@@ -265,7 +265,7 @@ def _home(offer: Offer) -> Path:
     return cache_root() / "kernels" / offer.series / offer.package.version
 
 
-def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kernel:
+def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> KernelImage:
     series, package = offer.series, offer.package
     home = _home(offer)
     if home.exists():
@@ -287,12 +287,13 @@ def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kerne
         sha256 = _sha256(part / "vmlinuz")
         release = release_of(part / "vmlinuz")
         _write_note(
-            Kernel(series, package.name, package.version, release, part / "vmlinuz", sha256), package.suite
+            KernelImage(series, package.name, package.version, release, part / "vmlinuz", sha256),
+            package.suite,
         )
         if home.exists():
             shutil.rmtree(home)
         part.rename(home)
-    return Kernel(series, package.name, package.version, release, home / "vmlinuz", sha256)
+    return KernelImage(series, package.name, package.version, release, home / "vmlinuz", sha256)
 
 
 def _unpack(deb: Path, into: Path) -> None:

@@ -18,7 +18,7 @@ from pfnlab.lab.images.archive import Archive, Package
 from pfnlab.lab.images.cache import cache_root, kept, locked, quiet
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.driver import offer, offered
-from pfnlab.lab.images.kernels import Kernel, suites_of
+from pfnlab.lab.images.kernels import KernelImage, suites_of
 
 #: What opening a device takes; what these depend on comes before them.
 _WANTED = ("vfio_iommu_type1", "vfio-pci")
@@ -37,7 +37,7 @@ _MEMBER = re.compile(
 _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
-def vfio_modules(kernel: Kernel, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
+def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
     """
     The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
 
@@ -81,7 +81,7 @@ def _plain(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _obtain(kernel: Kernel, say: Callable[[str], None], into: Path) -> None:
+def _obtain(kernel: KernelImage, say: Callable[[str], None], into: Path) -> None:
     root = cache_root()
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
         archive = Archive.of_this_machine(root / "apt")
@@ -92,7 +92,7 @@ def _obtain(kernel: Kernel, say: Callable[[str], None], into: Path) -> None:
     take_out(deb, functools.partial(_take, into=into))
 
 
-def _package(archive: Archive, kernel: Kernel, say: Callable[[str], None]) -> Package:
+def _package(archive: Archive, kernel: KernelImage, say: Callable[[str], None]) -> Package:
     beside = f"linux-modules-{kernel.release}"
     name = kernel.package if kernel.package.startswith("linux-image-") else beside
     suites = suites_of(kernel)

@@ -23,7 +23,7 @@ from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.images.driver import image_with_driver
 from pfnlab.lab.images.driver_programs import DriverImage, needs_driver, needs_vfio
 from pfnlab.lab.images.image import guest_image
-from pfnlab.lab.images.kernels import Kernel, from_file, kernel_for
+from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.inside import can_look_inside, with_inside
 from pfnlab.lab.running.placement import (
@@ -219,7 +219,7 @@ class QemuMachine:
 
     def __init__(
         self,
-        kernel: str | Path | Kernel,
+        kernel: str | Path | KernelImage,
         *,
         guests: int | None = None,
         vmas: bool = True,
@@ -232,7 +232,7 @@ class QemuMachine:
         factory: GuestFactory | None = None,
     ) -> None:
         self._given = kernel
-        given = (kernel.series or kernel.vmlinuz) if isinstance(kernel, Kernel) else kernel
+        given = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
         self.name = name or f"qemu:{given}"
         self.vmas, self.ptes, self.order = vmas, ptes, order
         self.lens = can_look_inside() if lens is None else lens
@@ -249,7 +249,7 @@ class QemuMachine:
         self._end = weakref.finalize(self, self._shared.end_all)
 
     @functools.cached_property
-    def kernel(self) -> Kernel:
+    def kernel(self) -> KernelImage:
         """What is booted; looked up when it is first needed, and fetched when it is not here."""
         return _kernel(self._given)
 
@@ -374,8 +374,8 @@ def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, int]:
     )
 
 
-def _kernel(kernel: str | Path | Kernel) -> Kernel:
-    if isinstance(kernel, Kernel):
+def _kernel(kernel: str | Path | KernelImage) -> KernelImage:
+    if isinstance(kernel, KernelImage):
         return kernel
     if isinstance(kernel, Path) or (not is_version(kernel) and Path(kernel).is_file()):
         return from_file(Path(kernel))
@@ -383,7 +383,7 @@ def _kernel(kernel: str | Path | Kernel) -> Kernel:
 
 
 def _boot(
-    kernel: Kernel,
+    kernel: KernelImage,
     shape: Shape,
     offsets: str | None,
     *,

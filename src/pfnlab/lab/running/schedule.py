@@ -19,12 +19,12 @@ from pfnlab.errors import LostGuest, Misuse, TimedOut, Undecided
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.replies import read_result
 from pfnlab.lab.running.stepwise import Ask, Stage
-from pfnlab.lab.steering.cast import Answer, Asked, Cast
+from pfnlab.lab.steering.cast import Answer, Cast, GuestPort
 from pfnlab.lab.steering.functions import Functions
-from pfnlab.lab.steering.hold import Held, Hold, NotReached, hold
+from pfnlab.lab.steering.hold import HeldCpu, HoldPoint, NotReached, hold
 from pfnlab.lab.steering.points import Caller, Place
 from pfnlab.lab.steering.steering import Steering
-from pfnlab.lab.steering.waits import Need
+from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.state import LensState, ptes_seen
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
@@ -34,11 +34,11 @@ from pfnlab.units import PAGE_SHIFT
 
 #: What each thing to wait for is called in observations; whatever else a task waits for says nothing.
 NEED_NAMES = {
-    Need.CPU: "IPI",
-    Need.MMAP_LOCK: "mmap_lock",
-    Need.I_MMAP: "i_mmap_rwsem",
-    Need.PAGE_TABLE: "page_table_lock",
-    Need.BOOK: "memtype_lock",
+    Obstacle.CPU: "IPI",
+    Obstacle.MMAP_LOCK: "mmap_lock",
+    Obstacle.I_MMAP: "i_mmap_rwsem",
+    Obstacle.PAGE_TABLE: "page_table_lock",
+    Obstacle.BOOK: "memtype_lock",
 }
 
 # Seconds until an operation has come by its place or is done, and until all are done after a release.
@@ -118,7 +118,7 @@ class Schedule:
 
     def __init__(
         self,
-        guest: Asked,
+        guest: GuestPort,
         steering: Steering,
         functions: Functions,
         program: Program,
@@ -133,7 +133,7 @@ class Schedule:
         self._placement = placement
         self._look = look
         self._ordinary = ordinary
-        self._held: Held[None] | None = None
+        self._held: HeldCpu[None] | None = None
         self._cast = Cast(guest, joins=())
         #: What is not finished: the operation that is held, then those that wait.
         self._open: list[tuple[Op, int]] = []
@@ -195,7 +195,7 @@ class Schedule:
         self._before = self._sight(stage)
         begun = _Begun(self._cast, slot, words)
         place = Place(function, op.hold.nth, op.hold.at_return)
-        at = Hold(
+        at = HoldPoint(
             place,
             Caller(pid=pid),
             () if forced is None else (forced,),

@@ -18,7 +18,7 @@ _BEGUN = "r 0 0 begun"
 _STILL_RUNNING = "r -1 11 running"
 
 
-class Asked(Protocol):
+class GuestPort(Protocol):
     """A guest, as far as its tasks need one."""
 
     def request(self, text: str, limit: float) -> str:
@@ -57,7 +57,7 @@ class Whereabouts:
 
 
 @dataclass
-class Seen:
+class BookAndLog:
     """
     What one request showed beside its answers.
 
@@ -79,7 +79,7 @@ class Cast:
     """
 
     def __init__(
-        self, guest: Asked, watch: tuple[int, int] | None = None, *, joins: Sequence[str] | None = None
+        self, guest: GuestPort, watch: tuple[int, int] | None = None, *, joins: Sequence[str] | None = None
     ) -> None:
         self._guest = guest
         watched = [f"watch {watch[0]:x} {watch[1]:x}"] if watch else []
@@ -87,7 +87,7 @@ class Cast:
         self._open = joins is None
         #: Process or thread ids by task.
         self.pids: dict[int, int] = {}
-        self.seen = Seen()
+        self.seen = BookAndLog()
         #: All the kernel said since it was last cleared.
         self.heard: list[str] = []
         if self._open:
@@ -142,7 +142,7 @@ class Cast:
     # Send operations, keep what was seen, return their answers.
     def _request(self, lines: Sequence[str], limit: float = 0.0, last: str = "more") -> list[str]:
         text = "\n".join([*self._head, *lines, last, ""])
-        self.seen = Seen()
+        self.seen = BookAndLog()
         self._whereabouts = Whereabouts("-", ())
         answers: list[str] = []
         for line in self._guest.request(text, limit + _MARGIN).splitlines():

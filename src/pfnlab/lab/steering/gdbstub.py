@@ -30,7 +30,7 @@ _STEPS = 8
 _STOP = re.compile(r"[TS]([0-9a-f]{2})(?:.*thread:(?:p[0-9a-f]+\.)?([0-9a-f]+))?")
 
 
-class Refused(Undecided):
+class GdbError(Undecided):
     """The gdbstub answered a request with an error, such as memory that is not mapped."""
 
 
@@ -261,7 +261,7 @@ class GdbStub:
     def _answer(self, packet: str) -> str:
         reply = self._ask(packet)
         if re.fullmatch(r"E[0-9a-fA-F]{2}", reply) or not reply:
-            raise Refused(f"the gdbstub refused `{packet[:40]}`: {reply or 'it does not know it'}")
+            raise GdbError(f"the gdbstub refused `{packet[:40]}`: {reply or 'it does not know it'}")
         return reply
 
     def _expect_ok(self, packet: str) -> None:

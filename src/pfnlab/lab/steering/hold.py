@@ -12,10 +12,10 @@ from typing import Generic, TypeVar
 
 from pfnlab.errors import TimedOut, Undecided
 from pfnlab.lab.steering.cast import Answer, Cast
-from pfnlab.lab.steering.gdbstub import Refused
+from pfnlab.lab.steering.gdbstub import GdbError
 from pfnlab.lab.steering.points import Caller, Hit, Injection, Place
-from pfnlab.lab.steering.steering import USER_END, Operation, Steering
-from pfnlab.lab.steering.waits import Need, Wait, judge, judge_sleeping
+from pfnlab.lab.steering.steering import USER_END, BackgroundCall, Steering
+from pfnlab.lab.steering.waits import Obstacle, Wait, judge, judge_sleeping
 from pfnlab.units import PAGE_SIZE
 
 T = TypeVar("T")
@@ -30,12 +30,12 @@ class NotReached(Undecided):
 
 
 @dataclass(frozen=True)
-class Hold:
+class HoldPoint:
     """
     Where to stop whom.
 
     :param caller: whose passing counts, and whose calls are forced
-    :param forced: calls on the way there that are made to return at once; those not met are `Held.missed`
+    :param forced: calls on the way there that are made to return at once; those not met are `HeldCpu.missed`
     :param counts: whether a call that begins with these registers is one of those meant
     """
 
@@ -46,19 +46,19 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class HoldOutcome:
     """
     How far an operation got while a CPU was held; one of both is None.
 
     :param answer: it returned alone
-    :param wait: it waits; with `Need.NOTHING` the schedule should be repeated
+    :param wait: it waits; with `Obstacle.NOTHING` the schedule should be repeated
     """
 
     answer: Answer | None
     wait: Wait | None
 
 
-class Held(Generic[T]):
+class HeldCpu(Generic[T]):
     """
     One CPU that stands at its place; a context manager that releases it.
 
@@ -68,9 +68,9 @@ class Held(Generic[T]):
     def __init__(
         self,
         steering: Steering,
-        hold: Hold,
+        hold: HoldPoint,
         hit: Hit,
-        operation: Operation[T],
+        operation: BackgroundCall[T],
         missed: Sequence[Injection] = (),
     ) -> None:
         self._steering = steering
@@ -93,7 +93,7 @@ class Held(Generic[T]):
         """
         self._steering.go()
         try:
-            result = Operation(call).result(limit)
+            result = BackgroundCall(call).result(limit)
         except TimedOut as late:
             self._steering.stub.interrupt()
             inside = [stack_of(self._steering, thread - 1)[:1] for thread in self._steering.threads]
@@ -107,7 +107,9 @@ class Held(Generic[T]):
         self._steering.stub.interrupt()
         return result
 
-    def attempt(self, cast: Cast, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Outcome:
+    def attempt(
+        self, cast: Cast, task: int, verb: str, *arguments: int | str, limit: float = 0.4
+    ) -> HoldOutcome:
         """
         Let *task*, on another CPU, begin an operation, and say how far it gets while this CPU stands.
 
@@ -116,30 +118,32 @@ class Held(Generic[T]):
         :param limit: seconds after which it counts as waiting; one that can finish takes about 0.05
         """
         answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
-        before = Need.NOTHING
+        before = Obstacle.NOTHING
         for _ in range(_PATIENCE):
             if answer is not None:
                 break
             # It may have been stopped in an interrupt: what it really waits for it waits for twice.
             wait = self.wait_of(cast, task)
-            if wait.need is before and before is not Need.NOTHING:
-                return Outcome(None, wait)
+            if wait.need is before and before is not Obstacle.NOTHING:
+                return HoldOutcome(None, wait)
             before = wait.need
             # A busy host is slow: what waits for nothing may still finish.
-            longer = limit if before is Need.NOTHING else 0.0
+            longer = limit if before is Obstacle.NOTHING else 0.0
             answer = self.others(partial(cast.collect, task, longer))
-        return Outcome(answer, None if answer else Wait(Need.NOTHING, ()))
+        return HoldOutcome(answer, None if answer else Wait(Obstacle.NOTHING, ()))
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """What *task* waits for, which has not finished what it began."""
         now = self.others(lambda: cast.where(task))
         if now.state != "R":
-            return judge_sleeping(now.functions) if now.state == "D" else Wait(Need.NOTHING, now.functions)
+            return (
+                judge_sleeping(now.functions) if now.state == "D" else Wait(Obstacle.NOTHING, now.functions)
+            )
         for thread in self._steering.threads:
             registers = self._steering.stub.registers(thread)
             if registers["rip"] >= USER_END and self._steering.current_pid(registers) == cast.pids[task]:
                 return judge(stack_of(self._steering, thread - 1))
-        return Wait(Need.NOTHING, ())
+        return Wait(Obstacle.NOTHING, ())
 
     def release(self) -> None:
         """Let the CPU run again."""
@@ -151,7 +155,7 @@ class Held(Generic[T]):
         """What the operation returned that came by here."""
         return self._operation.result(limit)
 
-    def __enter__(self) -> Held[T]:
+    def __enter__(self) -> HeldCpu[T]:
         return self
 
     def __exit__(
@@ -167,11 +171,11 @@ class Held(Generic[T]):
 
 def hold(
     steering: Steering,
-    at: Hold,
+    at: HoldPoint,
     call: Callable[[], T],
     limit: float = 2.0,
     grace: float | None = None,
-) -> Held[T]:
+) -> HeldCpu[T]:
     """
     Run *call* and hold the CPU that comes by.
 
@@ -186,12 +190,12 @@ def hold(
     wanted = steering.way_to(at.place, at.counts)
     forced = {steering.way_to(Place(one.function, one.nth)): one for one in at.forced}
     steering.stub.interrupt()
-    operation = Operation(call)
+    operation = BackgroundCall(call)
     patience = limit if grace is None else grace
     while met := steering.reach_first([*forced, wanted], at.caller, operation, limit, grace=patience):
         way, hit = met
         if way is wanted:
-            return Held(steering, at, hit, operation, tuple(forced.values()))
+            return HeldCpu(steering, at, hit, operation, tuple(forced.values()))
         steering.force(hit, forced.pop(way).returns)
     steering.go()
     raise NotReached(f"nobody came by `{at.place}` within {limit:g} s")
@@ -209,7 +213,7 @@ def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
         at = top + len(data)
         try:
             data += steering.stub.read(at, PAGE_SIZE - at % PAGE_SIZE)
-        except Refused:
+        except GdbError:
             break
     words = min(len(data), _SCANNED) // 8
     return steering.functions(registers, struct.unpack_from(f"<{words}Q", data))

@@ -35,7 +35,7 @@ def steered(path: Path) -> tuple[str, ...]:
     return (*gdb_arguments(path), "-cpu", CPU_OF_SEVERAL)
 
 
-class Operation(Generic[T]):
+class BackgroundCall(Generic[T]):
     """A function that runs in a thread of its own; the machine need not be running when it starts."""
 
     def __init__(self, call: Callable[[], T]) -> None:
@@ -131,7 +131,7 @@ class Steering:
         """
         self.stub.interrupt()
         self.known(injection)
-        operation = Operation(call)
+        operation = BackgroundCall(call)
         hit = self.meet(injection, operation, limit)
         forced = hit is not None and hit.calls == injection.nth
         called_from = self.force(hit, injection.returns) if hit and forced else None
@@ -170,7 +170,7 @@ class Steering:
         start, size = self.symbols.extent(name)
         return self.symbols.called(self.stub.read(start, size), start)
 
-    def meet(self, injection: Injection, operation: Operation[T], limit: float) -> Hit | None:
+    def meet(self, injection: Injection, operation: BackgroundCall[T], limit: float) -> Hit | None:
         """
         Let the machine run until the call of *injection* is about to begin, as `reach` does.
 
@@ -195,7 +195,7 @@ class Steering:
         self,
         place: Place,
         caller: Caller,
-        operation: Operation[T],
+        operation: BackgroundCall[T],
         limit: float,
         *,
         grace: float = 0.0,
@@ -225,7 +225,7 @@ class Steering:
         self,
         ways: Sequence[Way],
         caller: Caller,
-        operation: Operation[T],
+        operation: BackgroundCall[T],
         limit: float,
         *,
         grace: float = 0.0,
@@ -290,7 +290,7 @@ class Steering:
         return not way.place.at_return
 
     # The next stop at a breakpoint; None, and all CPUs stand, when the operation is done without one.
-    def _next_stop(self, operation: Operation[T], deadline: float, grace: float) -> Stop | None:
+    def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
         while True:
             stop = self.stub.poll(_SLICE)

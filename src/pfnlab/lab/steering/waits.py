@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Need(Enum):
+class Obstacle(Enum):
     """What a task cannot go on without."""
 
     CPU = "another CPU takes an interrupt"
@@ -28,7 +28,7 @@ class Wait:
     :param functions: the kernel functions it is in, innermost first; those that only might be are among them
     """
 
-    need: Need
+    need: Obstacle
     functions: tuple[str, ...]
 
 
@@ -37,11 +37,11 @@ _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_
 
 # A lock is named by the innermost of these that called it; these are beginnings of names.
 _SEMAPHORES = {
-    Need.I_MMAP: (
+    Obstacle.I_MMAP: (
         *("unmap_mapping_", "unlink_", "vma_link", "mmap_region", "__mmap_region", "__mmap_new_vma"),
         *("vma_prepare", "__split_vma", "vma_complete", "__vma_link_file", "copy_vma"),
     ),
-    Need.MMAP_LOCK: (
+    Obstacle.MMAP_LOCK: (
         *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
         *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "__do_sys_", "__se_sys_", "do_mlock"),
         *(
@@ -58,7 +58,7 @@ _SEMAPHORES = {
     ),
 }
 _SPINLOCKS = {
-    Need.BOOK: (
+    Obstacle.BOOK: (
         "memtype_",
         "pat_",
         "reserve_pfn_range",
@@ -67,7 +67,7 @@ _SPINLOCKS = {
         "pfnmap_",
         "untrack_",
     ),
-    Need.PAGE_TABLE: (
+    Obstacle.PAGE_TABLE: (
         *("follow_p", "zap_", "__zap_", "unmap_page_range", "insert_pfn", "copy_p", "move_", "remap_p"),
         *("change_p", "handle_", "__pte_offset", "pte_offset", "__handle_mm_fault", "do_", "unmap_"),
     ),
@@ -86,14 +86,14 @@ def judge(functions: Sequence[str]) -> Wait:
     names = tuple(functions)
     for at, name in enumerate(names):
         if name.startswith("smp_call_function"):
-            return Wait(Need.CPU, names)
+            return Wait(Obstacle.CPU, names)
         if name.startswith(_SEMAPHORE):
-            return Wait(_taker(names[at:], _SEMAPHORES) or Need.OTHER_LOCK, names)
+            return Wait(_taker(names[at:], _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
         if name.startswith(_SPINLOCK):
             need = _taker(names[at : at + _SPINLOCK_DEPTH], _SPINLOCKS)
             if need:
                 return Wait(need, names)
-    return Wait(Need.NOTHING, names)
+    return Wait(Obstacle.NOTHING, names)
 
 
 def judge_sleeping(functions: Sequence[str]) -> Wait:
@@ -103,10 +103,10 @@ def judge_sleeping(functions: Sequence[str]) -> Wait:
     They are as ``/proc/PID/stack`` has them, which leaves out those of the lock itself.
     """
     names = tuple(functions)
-    return Wait(_taker(names, _SEMAPHORES) or Need.OTHER_LOCK, names)
+    return Wait(_taker(names, _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
 
 
-def _taker(names: Sequence[str], known: dict[Need, tuple[str, ...]]) -> Need | None:
+def _taker(names: Sequence[str], known: dict[Obstacle, tuple[str, ...]]) -> Obstacle | None:
     for name in names:
         for need, beginnings in known.items():
             if name.startswith(beginnings):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pfnlab.errors import Defect, LostGuest
 from pfnlab.lab.images.driver_programs import DriverImage
-from pfnlab.lab.images.kernels import Kernel
+from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.accel import Accel, Acceleration
 from pfnlab.lab.vm.channel import Hello
 
@@ -54,7 +54,7 @@ class Shape:
 
 
 #: Boots a kernel as a guest of that shape; the offsets are what an earlier boot of it said.
-GuestFactory = Callable[[Kernel, Shape, str | None], GuestLike]
+GuestFactory = Callable[[KernelImage, Shape, str | None], GuestLike]
 
 
 class Stopped(Exception):

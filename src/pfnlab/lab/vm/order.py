@@ -36,7 +36,7 @@ _EVENT_NAMES = {said: name for name, said in EVENTS.items()}
 _OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
 
 
-class Symbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
+class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
     """A kernel function that stands for an event.
 
     :param symbol: its name
@@ -57,10 +57,10 @@ class Symbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}
 
 
 @functools.cache
-def symbols() -> dict[str, list[Symbol]]:
+def symbols() -> dict[str, list[EventSymbol]]:
     """The functions of every event, by the event's name in the recorded orders."""
     text = (resources.files("pfnlab.lab.vm") / "order_symbols.json").read_bytes()
-    return msgspec.json.decode(text, type=dict[str, list[Symbol]])
+    return msgspec.json.decode(text, type=dict[str, list[EventSymbol]])
 
 
 def address_of(symbol: str, release: str) -> str | None:

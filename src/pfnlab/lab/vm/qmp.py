@@ -15,7 +15,7 @@ from pfnlab.errors import LostGuest
 ANSWER_LIMIT = 20.0
 
 
-class Refused(Exception):
+class QmpError(Exception):
     """QEMU answered with an error."""
 
 
@@ -53,11 +53,11 @@ class Qmp:
         self._lines.flush()
         while answer := self._next():
             if "error" in answer:
-                raise Refused(answer["error"])
+                raise QmpError(answer["error"])
             if "return" in answer:
                 return answer["return"]
             self._events.append(answer)
-        raise Refused(f"{execute}: QEMU hung up")
+        raise QmpError(f"{execute}: QEMU hung up")
 
     def wait_for(self, event: str, device: str, limit: float) -> None:
         """Wait until *event* was told of the device with that id, *limit* seconds at most.
@@ -79,7 +79,7 @@ class Qmp:
             finally:
                 self._socket.settimeout(ANSWER_LIMIT)
             if one is None:
-                raise Refused(f"{event}: QEMU hung up")
+                raise QmpError(f"{event}: QEMU hung up")
             self._events.append(one)
 
     def _next(self) -> dict[str, Any] | None:
@@ -96,5 +96,5 @@ def tell_monitor(qmp: Path, command: str) -> str:
     try:
         with Qmp(qmp) as ask:
             return str(ask("human-monitor-command", **{"command-line": command}))
-    except (OSError, ValueError, Refused) as trouble:
+    except (OSError, ValueError, QmpError) as trouble:
         raise LostGuest(f"QEMU's monitor did not take `{command.partition(' ')[0]}`: {trouble}") from trouble

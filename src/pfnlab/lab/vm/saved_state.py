@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pfnlab.lab.images.cache import cache_root, forget, keep
-from pfnlab.lab.vm.qmp import Qmp, Refused
+from pfnlab.lab.vm.qmp import Qmp, QmpError
 
 #: QEMU's arguments for a machine that may be saved: the state does not say that the machine stood still.
 SAVABLE = ("-global", "migration.store-global-state=off")
@@ -59,7 +59,7 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
             keep(part, state)
             _forget_oldest(state.parent)
         return done
-    except (OSError, Refused):
+    except (OSError, QmpError):
         return False
     finally:
         part.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pfnlab.errors import LostGuest
-from pfnlab.lab.vm.qmp import Qmp, Refused
+from pfnlab.lab.vm.qmp import Qmp, QmpError
 
 #: How long a guest may take to let go of a device, in seconds.
 UNPLUG_LIMIT = 30.0
@@ -44,7 +44,7 @@ class Slot:
             with Qmp(qmp) as ask:
                 ask("device_del", id=self._name())
                 ask.wait_for("DEVICE_DELETED", self._name(), UNPLUG_LIMIT)
-        except (OSError, ValueError, Refused) as trouble:
+        except (OSError, ValueError, QmpError) as trouble:
             raise LostGuest(f"the device could not be unplugged: {trouble}") from trouble
 
     def plug(self, qmp: Path) -> None:
@@ -60,7 +60,7 @@ class Slot:
                 ask("object-add", **memory, size=self._bar_mib << 20)
                 device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
                 ask("device_add", id=name, master=True, **device)
-        except (OSError, ValueError, Refused) as trouble:
+        except (OSError, ValueError, QmpError) as trouble:
             raise LostGuest(f"no device could be plugged in: {trouble}") from trouble
 
     def _name(self) -> str:

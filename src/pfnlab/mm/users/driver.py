@@ -10,7 +10,7 @@ from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_SPECIAL
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
 from pfnlab.hw.pgprot import pgprot_noncached, pgprot_writecombine
-from pfnlab.hw.pgtable import LEAF_PAGES, Run
+from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.hw.physmap import Resource
 from pfnlab.mm.fault import Signal
 from pfnlab.mm.flags import (
@@ -103,7 +103,7 @@ class DriverFile:
             case "apply":
                 vma.flags |= VM_REMAP
                 bits = vma.page_prot | PAGE_SPECIAL
-                vma.mm.tables.set(Run(vma.start, vma.end, device, bits))
+                vma.mm.tables.set(EntryRun(vma.start, vma.end, device, bits))
             case "mixed":
                 vma.flags |= VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
             case "fault_pmd" | "fault_pud" if not vma.mm.kernel.profile.huge_pfnmap:

@@ -20,7 +20,7 @@ FORMAT = "pfnlab-known/1"
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
 
 
-class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What was compared with the model, and what it came to.
 
     :param programs: how many programs both ran
@@ -39,7 +39,7 @@ class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     seed: int | None = None
 
 
-class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One kernel that was met.
 
     :param version: the upstream version, ``6.12.107``
@@ -59,7 +59,7 @@ class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sha256: str
     suite: str
     met: str
-    held: dict[str, Held]
+    held: dict[str, HeldCount]
     titles: tuple[str, ...] = ()
     format: str = FORMAT
 
@@ -115,26 +115,26 @@ def version_of_release(release: str) -> str:
     return next((one.version for one in known_kernels() if one.release == release), series_of(found[0]))
 
 
-def known_kernel(package_version: str) -> Known:
+def known_kernel(package_version: str) -> KnownKernel:
     """The file of one known kernel.
 
     :raises Misuse: it is not known, or its file is damaged
     """
     entry = files(__name__) / f"{package_version}.json"
     try:
-        return msgspec.json.decode(entry.read_bytes(), type=Known)
+        return msgspec.json.decode(entry.read_bytes(), type=KnownKernel)
     except FileNotFoundError:
         raise Misuse(f"{package_version} is no known kernel: see `pfnlab kernels list`") from None
     except msgspec.DecodeError as damage:
         raise Misuse(f"{entry} is damaged: {damage}; meet the kernel again with --promote") from damage
 
 
-def known_kernels() -> list[Known]:
+def known_kernels() -> list[KnownKernel]:
     """Every known kernel, oldest first."""
     return [known_kernel(one) for one in known_packages()]
 
 
-def write_known(folder: Path, known: Known) -> Path:
+def write_known(folder: Path, known: KnownKernel) -> Path:
     """Write the file of *known* into *folder*, in place of an older one; its path."""
     path = folder / f"{known.package_version}.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pfnlab.mm.kernel import Kernel
 
 
-class Caller:
+class FileReservation:
     """What one driver has reserved for one of its files, and how many VMAs it counts there."""
 
     __slots__ = ("file", "reserved", "vmas")
@@ -34,7 +34,7 @@ class Caller:
 
 
 class CallerManaged:
-    """The drivers' own bookkeeping: ``vma.pfnmap`` is the :class:`Caller` that filled it."""
+    """The drivers' own bookkeeping: ``vma.pfnmap`` is the :class:`FileReservation` that filled it."""
 
     END_MATCH: ClassVar = False
     #: A driver finds its record through vm_file.
@@ -44,11 +44,13 @@ class CallerManaged:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._callers: list[Caller] = []
+        self._callers: list[FileReservation] = []
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
         """The driver reserves before it maps, whole VMAs and parts alike."""
-        caller = next((one for one in self._callers if one.file == vma.file), None) or Caller(vma.file)
+        caller = next((one for one in self._callers if one.file == vma.file), None) or FileReservation(
+            vma.file
+        )
         if any(mine.contains(pfns) for mine in caller.reserved):
             prot = lookup_prot(self._kernel.book, pfns, prot)
         else:
@@ -111,7 +113,7 @@ class CallerManaged:
 
     def vm_area_free(self, vma: Vma) -> None:
         """vm_ops->close: with the file's last VMA everything goes."""
-        caller: Caller | None = vma.pfnmap
+        caller: FileReservation | None = vma.pfnmap
         if caller is None:
             return
         vma.pfnmap = None

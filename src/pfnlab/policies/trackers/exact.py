@@ -74,7 +74,7 @@ class Counted:
         return runs
 
 
-class Part(NamedTuple):
+class CoveredPart(NamedTuple):
     """What a VMA covers of a context.
 
     :param pfns: the frames
@@ -88,11 +88,11 @@ class Part(NamedTuple):
         """Where in the file it begins, in pages."""
         return self.pfns.start - self.ctx.offset
 
-    def within(self, pgoff: int, nr: int) -> Part | None:
+    def within(self, pgoff: int, nr: int) -> CoveredPart | None:
         """What *nr* pages from the file offset *pgoff* on cover of it."""
         first = pgoff + self.ctx.offset
         pages = PfnRange(first, first + nr)
-        return Part(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
+        return CoveredPart(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
 
 
 class Exact:
@@ -197,7 +197,7 @@ class Exact:
             prot = pfnmap_track(self._kernel, pfns, prot)
         except ModelledErrno:
             raise ModelledErrno(errno.EINVAL) from None
-        part = Part(Counted(pfns, offset), pfns)
+        part = CoveredPart(Counted(pfns, offset), pfns)
         if _within(vma, part.pgoff, pfns.nr):
             # A handler inserts other frames than a remap had put there: those do not come back.
             self._cover(vma, _outside(vma, part.pgoff, pfns.nr))
@@ -205,7 +205,7 @@ class Exact:
         vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda one: one.pgoff))
         return prot
 
-    def _cover(self, vma: Vma, parts: list[Part]) -> None:
+    def _cover(self, vma: Vma, parts: list[CoveredPart]) -> None:
         """*vma* covers *parts* from now on and nothing else; what nobody covers any more leaves the book."""
         before, after = vma.pfnmap or (), tuple(parts)
         if before == after:
@@ -239,7 +239,7 @@ class Exact:
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every reservation with the VMAs that cover some of it."""
-        covered: dict[int, list[tuple[Part, Vma]]] = {}
+        covered: dict[int, list[tuple[CoveredPart, Vma]]] = {}
         for vma in vmas:
             for part in vma.pfnmap or ():
                 covered.setdefault(id(part.ctx), []).append((part, vma))
@@ -254,7 +254,7 @@ class Exact:
         counted: dict[int, tuple[Counted, Counted]] = {}
         for vma in vmas:
             assert vma.pfnmap != (), vma
-            parts: tuple[Part, ...] = vma.pfnmap or ()
+            parts: tuple[CoveredPart, ...] = vma.pfnmap or ()
             assert list(parts) == _within(vma, vma.pgoff, vma.nr), (vma, parts)
             for one, other in pairwise(parts):
                 assert one.pgoff + one.pfns.nr <= other.pgoff, (vma, parts)
@@ -266,29 +266,29 @@ class Exact:
             assert sum(entry.nr for entry in ctx.reserved) == covered, ctx.reserved
 
 
-def _clipped(parts: Iterable[Part], pgoff: int, nr: int) -> list[Part]:
+def _clipped(parts: Iterable[CoveredPart], pgoff: int, nr: int) -> list[CoveredPart]:
     """What *nr* pages from the file offset *pgoff* on cover of *parts*."""
     return [inside for part in parts if (inside := part.within(pgoff, nr)) is not None]
 
 
-def _within(vma: Vma, pgoff: int, nr: int) -> list[Part]:
+def _within(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
     """What *vma* covers with *nr* pages from the file offset *pgoff* on."""
     return _clipped(vma.pfnmap or (), pgoff, nr)
 
 
-def _outside(vma: Vma, pgoff: int, nr: int) -> list[Part]:
+def _outside(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
     """What *vma* covers with other pages than *nr* from the file offset *pgoff* on."""
     before = _within(vma, vma.pgoff, pgoff - vma.pgoff)
     return before + _within(vma, pgoff + nr, vma.pgoff + vma.nr - pgoff - nr)
 
 
-def _in_both(vma: Vma, other: Vma) -> list[Part]:
+def _in_both(vma: Vma, other: Vma) -> list[CoveredPart]:
     """What *vma* and *other* cover of the same contexts."""
     there: dict[int, list[PfnRange]] = {}
     for ctx, pfns in other.pfnmap or ():
         there.setdefault(id(ctx), []).append(pfns)
     return [
-        Part(ctx, pfns.meet(also))
+        CoveredPart(ctx, pfns.meet(also))
         for ctx, pfns in vma.pfnmap or ()
         for also in there.get(id(ctx), ())
         if pfns.overlaps(also)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pfnlab.programs.lang.checks import Scope
+from pfnlab.programs.lang.checks import ProgramChecks
 from pfnlab.programs.lang.driver_calls import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
@@ -129,7 +129,7 @@ _PLAIN: dict[str, Call] = {
 }
 
 
-class Calls:
+class CallReader:
     """Reads calls, with the names of the lines above in mind.
 
     :ivar scope: what names mean here
@@ -137,7 +137,7 @@ class Calls:
     """
 
     def __init__(self) -> None:
-        self.scope = Scope()
+        self.scope = ProgramChecks()
         self.at: dict[str, int] = {}
 
     def call(self, line: Line, name: str | None) -> Call:

@@ -1,6 +1,6 @@
 """What a program may say: the static meaning of devices, areas, tasks and ranges.
 
-A :class:`Scope` is told of every header, operation and expectation in order and knows what names mean
+A :class:`ProgramChecks` is told of every header, operation and expectation in order and knows what names mean
 at that point. It judges values, not text, so the text and the JSON form obey the same rules.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.call_checks import CallChecks
-from pfnlab.programs.lang.held import Schedule, check_prefixes
+from pfnlab.programs.lang.held import ScheduleChecks, check_prefixes
 from pfnlab.programs.lang.names import Wrong, forwards
 from pfnlab.programs.lang.ops import (
     Area,
@@ -39,12 +39,12 @@ from pfnlab.programs.lang.words import (
 )
 
 
-class Scope(CallChecks):
+class ProgramChecks(CallChecks):
     """The judge of a program, told of its lines in order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._schedule = Schedule(self)
+        self._schedule = ScheduleChecks(self)
         self._ops = 0
         self._expects = 0
 
@@ -156,7 +156,7 @@ def check_program(program: Program, source: str = "<program>") -> None:
 
     :raises ProgramError: naming the header, operation or expectation by its number
     """
-    scope = Scope()
+    scope = ProgramChecks()
     place = "title"
     try:
         scope.text("title", program.title)

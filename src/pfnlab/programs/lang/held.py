@@ -21,7 +21,7 @@ _NOT_WHILE_HELD: dict[type[Call], str] = {
 }
 
 
-class Schedule:
+class ScheduleChecks:
     """Which processor is held, as a program's operations are told in order.
 
     :param names: what the names of the program mean at the operation

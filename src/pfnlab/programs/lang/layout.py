@@ -11,7 +11,7 @@ from pfnlab.programs.lang.text import parse_lines
 from pfnlab.programs.lang.words import HEADERS
 
 
-class _Row(NamedTuple):
+class _LayoutRow(NamedTuple):
     """One line of the result: ``section`` is header, operation, expectation or "" (comment, blank)."""
 
     section: str
@@ -36,7 +36,7 @@ def format_text(text: str, source: str = "<program>") -> str:
     return "".join(f"{line}\n" for line in _aligned(_single_blanks(rows)))
 
 
-def _rows(lines: list[Line], program: Program) -> list[_Row]:
+def _rows(lines: list[Line], program: Program) -> list[_LayoutRow]:
     """Canonical content for every line, in the order of the text."""
     # The text may order its header otherwise than the canonical program does.
     headers: dict[str, list[str]] = {keyword: [] for keyword in ("pfnlab", *HEADERS)}
@@ -47,30 +47,30 @@ def _rows(lines: list[Line], program: Program) -> list[_Row]:
     for line in lines:
         first = line.free[0] if line.free else line.tokens[0].text if line.tokens else ""
         if not first:
-            rows.append(_Row("", "", line.comment))
+            rows.append(_LayoutRow("", "", line.comment))
         elif first in headers:
-            rows.append(_Row("header", headers[first].pop(0), line.comment))
+            rows.append(_LayoutRow("header", headers[first].pop(0), line.comment))
         elif first == "expect":
-            rows.append(_Row("expectation", next(expects), line.comment))
+            rows.append(_LayoutRow("expectation", next(expects), line.comment))
         else:
-            rows.append(_Row("operation", next(ops), line.comment))
+            rows.append(_LayoutRow("operation", next(ops), line.comment))
     return rows
 
 
-def _part_after(rows: list[_Row], section: str) -> None:
+def _part_after(rows: list[_LayoutRow], section: str) -> None:
     """Put a blank line after the last row of *section*, unless one follows before the next section."""
     last = max((at for at, row in enumerate(rows) if row.section == section), default=len(rows))
     for row in rows[last + 1 :]:
         if row.blank:
             return
         if row.section:
-            rows.insert(last + 1, _Row("", "", ""))
+            rows.insert(last + 1, _LayoutRow("", "", ""))
             return
 
 
-def _single_blanks(rows: list[_Row]) -> list[_Row]:
+def _single_blanks(rows: list[_LayoutRow]) -> list[_LayoutRow]:
     """*rows* without blank lines at either end or next to another."""
-    kept: list[_Row] = []
+    kept: list[_LayoutRow] = []
     for row in rows:
         if not row.blank or (kept and not kept[-1].blank):
             kept.append(row)
@@ -79,7 +79,7 @@ def _single_blanks(rows: list[_Row]) -> list[_Row]:
     return kept
 
 
-def _aligned(rows: list[_Row]) -> list[str]:
+def _aligned(rows: list[_LayoutRow]) -> list[str]:
     """The text of *rows*; trailing comments between two blank lines share a column."""
     lines: list[str] = []
     start = 0

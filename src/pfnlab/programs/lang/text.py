@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.lang.calls import Calls
+from pfnlab.programs.lang.calls import CallReader
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.names import Wrong
 from pfnlab.programs.lang.ops import (
@@ -40,7 +40,7 @@ from pfnlab.programs.lang.words import (
 )
 
 
-class Reading(Calls):
+class Reading(CallReader):
     """A program being read: what was understood so far, line by line.
 
     :param source: what to call the text in errors

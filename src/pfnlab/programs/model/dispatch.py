@@ -85,41 +85,41 @@ from pfnlab.units import PfnRange
 _NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
 
 
-class Outcome(NamedTuple):
+class CallResult(NamedTuple):
     """What a call gave back: errno, 0 for success, and a value where there is one."""
 
     errno: int
     value: int | str | None = None
 
 
-def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> Outcome:
+def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResult:
     """Run *call* as *task*."""
     match call:
         case Read(span=span) | Write(span=span):
             return _touch(kernel, task, span, call.value if isinstance(call, Write) else None, places)
         case Fork(child=child):
-            return Outcome(kernel.fork(task, child, call.refused))
+            return CallResult(kernel.fork(task, child, call.refused))
         case Exit() | Kill():
             kernel.exit(task)
-            return Outcome(0)
+            return CallResult(0)
         case Exec():
             kernel.execve(task)
-            return Outcome(0)
+            return CallResult(0)
         case Thread(child=child):
             kernel.thread(task, child)
-            return Outcome(0)
+            return CallResult(0)
         case Look():
-            return Outcome(0)
+            return CallResult(0)
         case ArchPhysWcAdd():
             # Whoever has the PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
-            return Outcome(0, 0)
+            return CallResult(0, 0)
         case Mremap():
             return _mremap(kernel, task, call, places)
         case Mincore() | Walk() | Status():
             refused, value = kernel.call(task, lambda: _look(task, call, places))
-            return Outcome(refused, value if isinstance(value, int | str) and not refused else None)
+            return CallResult(refused, value if isinstance(value, int | str) and not refused else None)
     refused, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
-    return Outcome(refused)
+    return CallResult(refused)
 
 
 def _look(task: Task, call: Mincore | Walk | Status, places: Places) -> int | str | None:
@@ -347,7 +347,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
     return PciBar(bar, proc, via.endswith("wc"), fallocate, revoked, pci)
 
 
-def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome:
+def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> CallResult:
     start, end = _pages(places, call.span)
     check_no_shmem(task.mm, start, max(end, start + 1))
     target = call.over or (Span(call.name, 0, 0) if call.name is not None else None)
@@ -361,12 +361,12 @@ def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> Outcome
         to=_pages(places, target)[0] if target else 0,
     )
     refused, at = kernel.call(task, lambda: do_mremap(task.mm, remap))
-    return Outcome(refused) if refused else Outcome(0, "same" if at == start else "moved")
+    return CallResult(refused) if refused else CallResult(0, "same" if at == start else "moved")
 
 
-def _touch(kernel: Kernel, task: Task, span: Span, store: int | None, places: Places) -> Outcome:
+def _touch(kernel: Kernel, task: Task, span: Span, store: int | None, places: Places) -> CallResult:
     try:
         value = access(task.mm, task.tlb, _pages(places, span)[0], store)
     except Signal as signal:
-        return Outcome(errno.EFAULT, str(signal))
-    return Outcome(0, None if store is not None else value)
+        return CallResult(errno.EFAULT, str(signal))
+    return CallResult(0, None if store is not None else value)

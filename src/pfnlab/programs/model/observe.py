@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.hw.bits import PAGE_PSE, pgprot_4k_2_large
-from pfnlab.hw.pgtable import Run
+from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
@@ -143,7 +143,7 @@ class Observer:
         assert span is not None
         return PteSeen(task.comm, span, target, entry)
 
-    def _target(self, run: Run) -> Span:
+    def _target(self, run: EntryRun) -> Span:
         if run.page is not None or run.pfn == ZERO_PFN:
             return RAM
         if self.places.device_at(run.pfn) is None and self.kernel.platform.phys.page_is_ram(run.pfn):

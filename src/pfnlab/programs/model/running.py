@@ -22,7 +22,7 @@ from pfnlab.programs.runs.places import Places
 _SKIPPED = ("flush_tlb_mm_range",)
 
 
-class Said(NamedTuple):
+class Returned(NamedTuple):
     """Result and value of a step, in the words of observations."""
 
     result: str
@@ -40,32 +40,32 @@ class OneByOne:
         """Whether nothing is under way."""
         return True
 
-    def step(self, op: Op) -> Said:
+    def step(self, op: Op) -> Returned:
         """Run *op*."""
         if isinstance(op.call, Release):
-            return Said("ok")
+            return Returned("ok")
         if op.skip is None or op.task not in self._kernel.tasks:
             return self._perform(op)
         operation = Operation(op.task, partial(self._perform, op), skip=_skip(op.skip))
         self._kernel.processors.begin(operation)
-        said: Said = operation.result
+        said: Returned = operation.result
         return said
 
     def seen(self, step: Step) -> Step:
         """What can be compared of *step*."""
         return step
 
-    def _perform(self, op: Op) -> Said:
+    def _perform(self, op: Op) -> Returned:
         task = self._kernel.tasks.get(op.task)
         if task is None:
-            return Said(errno_name(NO_TASK))
+            return Returned(errno_name(NO_TASK))
         if op.fail is not None:
             self._kernel.force(op.fail.function, op.fail.nth)
         try:
             outcome = perform(self._kernel, task, op.call, self._places)
         finally:
             self._kernel.unforce()
-        return Said(errno_name(outcome.errno) if outcome.errno else "ok", outcome.value)
+        return Returned(errno_name(outcome.errno) if outcome.errno else "ok", outcome.value)
 
 
 class SideBySide(OneByOne):
@@ -85,22 +85,22 @@ class SideBySide(OneByOne):
         """Whether nothing is under way."""
         return self._processors.held is None
 
-    def step(self, op: Op) -> Said:
+    def step(self, op: Op) -> Returned:
         """Begin *op* and see how far it gets."""
         if isinstance(op.call, Release):
             done = self._processors.release()
-            return Said("ok", "; ".join(_text(one) for one in done) or None)
+            return Returned("ok", "; ".join(_text(one) for one in done) or None)
         if op.task not in self._kernel.tasks:
-            return Said(errno_name(NO_TASK))
+            return Returned(errno_name(NO_TASK))
         if any(one.task == op.task for one in self._processors.waiting):
-            return Said(BUSY)
+            return Returned(BUSY)
         run = partial(self._on_its_stack, op)
         operation = Operation(op.task, run, hold=_hold(op.hold), skip=_skip(op.skip))
         self._processors.begin(operation)
         return _so_far(operation, op.hold is not None, self._processors.held is operation)
 
     # A task writes to its stack before it does anything.
-    def _on_its_stack(self, op: Op) -> Said:
+    def _on_its_stack(self, op: Op) -> Returned:
         mm = self._kernel.tasks[op.task].mm
         if mm.stacks_shared:
             with mm.mmap_lock.read():
@@ -120,20 +120,20 @@ class SideBySide(OneByOne):
         return {task.mm: task.mm.tlb_gen for task in self._kernel.processes()}
 
 
-def _so_far(operation: Operation, to_be_held: bool, stands: bool) -> Said:
+def _so_far(operation: Operation, to_be_held: bool, stands: bool) -> Returned:
     """How far an operation got that has just begun."""
     if stands:
-        return Said(HELD)
+        return Returned(HELD)
     if operation.waits is not None:
-        return Said(WAITS, operation.waits.value)
-    said: Said = operation.result
+        return Returned(WAITS, operation.waits.value)
+    said: Returned = operation.result
     if not to_be_held:
         return said
-    return Said(said.result, NOT_HELD if said.value is None else f"{said.value}, {NOT_HELD}")
+    return Returned(said.result, NOT_HELD if said.value is None else f"{said.value}, {NOT_HELD}")
 
 
 def _text(done: Operation) -> str:
-    said: Said = done.result
+    said: Returned = done.result
     return " ".join(str(word) for word in (done.task, *said) if word is not None)
 
 

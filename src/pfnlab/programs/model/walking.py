@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.errors import Defect
-from pfnlab.mm import readers as walk
+from pfnlab.mm import readers
 from pfnlab.mm.kernel import Task
 from pfnlab.programs.lang.walk_calls import Walk
 from pfnlab.programs.runs.places import Places
@@ -22,25 +22,25 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
     vpn, end = base + span.start, base + span.end
     match call.walker:
         case "mem_read":
-            return walk.mem_access(mm, vpn)
+            return readers.mem_access(mm, vpn)
         case "mem_write":
-            walk.mem_access(mm, vpn, call.value)
+            readers.mem_access(mm, vpn, call.value)
         case "process_vm_writev":
-            walk.process_vm_writev(mm, vpn, call.value or 0)
+            readers.process_vm_writev(mm, vpn, call.value or 0)
         case "pipe_write":
-            return walk.pipe_write(mm, task.tlb, vpn)
+            return readers.pipe_write(mm, task.tlb, vpn)
         case "vmsplice":
-            return walk.vmsplice(mm, vpn)
+            return readers.vmsplice(mm, vpn)
         case "futex_wake":
-            return walk.futex_wake(mm, vpn)
+            return readers.futex_wake(mm, vpn)
         case "move_pages":
-            return " ".join(walk.move_pages(mm, vpn, end))
+            return " ".join(readers.move_pages(mm, vpn, end))
         case "pagemap":
-            return " ".join(map(_pagemap_text, walk.pagemap(mm, vpn, end)))
+            return " ".join(map(_pagemap_text, readers.pagemap(mm, vpn, end)))
         case "numa_maps":
-            return "; ".join(_numa_text(one, places) for one in walk.numa_maps(mm, vpn, end)) or None
+            return "; ".join(_numa_text(one, places) for one in readers.numa_maps(mm, vpn, end)) or None
         case "userfaultfd":
-            walk.userfaultfd(mm, vpn, end)
+            readers.userfaultfd(mm, vpn, end)
         case _:
             raise Defect(f"no walker {call.walker}")
     return None
@@ -51,12 +51,12 @@ def pagemap_text(words: list[str]) -> str:
     return "+".join(word for word in PAGEMAP_WORDS if word in words) or "-"
 
 
-def _pagemap_text(page: walk.Pagemap) -> str:
+def _pagemap_text(page: readers.Pagemap) -> str:
     said = {"present": page.present, "file": page.file, "exclusive": page.exclusive}
     return pagemap_text([word for word, there in (said | {"soft-dirty": page.softdirty}).items() if there])
 
 
-def _numa_text(counts: walk.NumaCounts, places: Places) -> str:
+def _numa_text(counts: readers.NumaCounts, places: Places) -> str:
     where = places.area_span(counts.start, counts.start + 1)
     assert where is not None
     words = [f"{where.name}[{where.start}]", f"anon={counts.anonymous}"]
@@ -65,6 +65,6 @@ def _numa_text(counts: walk.NumaCounts, places: Places) -> str:
     return " ".join([*words, f"N0={counts.anonymous}"])
 
 
-def status_text(status: walk.Status) -> str:
+def status_text(status: readers.LockedMemory) -> str:
     """``VmLck=16 VmPin=0``, in kB; N where the number is the machine's own."""
     return f"VmLck={'N' if status.locked is None else status.locked} VmPin={status.pinned}"

@@ -24,9 +24,9 @@ from pfnlab.programs.lang.ops import MAIN_TASK, Program, uses_vfio
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded import order as recorded_order
 from pfnlab.programs.recorded import races as recorded_races
-from pfnlab.programs.recorded.order import Ordered
-from pfnlab.programs.recorded.programs import Observed, Recorded, translate, window_pages
-from pfnlab.programs.recorded.races import Raced
+from pfnlab.programs.recorded.order import RecordedOrder
+from pfnlab.programs.recorded.programs import RecordedCase, RecordedState, translate, window_pages
+from pfnlab.programs.recorded.races import RecordedRace
 from pfnlab.programs.recorded.verbs import Waiting, task_name
 from pfnlab.programs.runs.kmsg import ANYBODY, once_message
 from pfnlab.programs.runs.observation import REGION, PteSeen, Run, Step, VmaSeen
@@ -67,24 +67,24 @@ def predict_files(paths: Sequence[Path]) -> MatrixResult:
     result = MatrixResult()
     for path in paths:
         rows = _read(path)
-        _predict([row for row in rows if isinstance(row, Recorded)], result)
-        _predict_rows([row for row in rows if isinstance(row, Ordered)], recorded_order.misses, result)
-        _predict_rows([row for row in rows if isinstance(row, Raced)], recorded_races.misses, result)
+        _predict([row for row in rows if isinstance(row, RecordedCase)], result)
+        _predict_rows([row for row in rows if isinstance(row, RecordedOrder)], recorded_order.misses, result)
+        _predict_rows([row for row in rows if isinstance(row, RecordedRace)], recorded_races.misses, result)
     return result
 
 
 #: What a line of a recording can be, by how it begins.
-_KINDS: dict[bytes, type[Recorded] | type[Ordered] | type[Raced]] = {
-    b'{"case"': Recorded,
-    b'{"op_id"': Ordered,
-    b'{"race"': Raced,
+_KINDS: dict[bytes, type[RecordedCase] | type[RecordedOrder] | type[RecordedRace]] = {
+    b'{"case"': RecordedCase,
+    b'{"op_id"': RecordedOrder,
+    b'{"race"': RecordedRace,
 }
 
 
-def _read(path: Path) -> list[Recorded | Ordered | Raced]:
+def _read(path: Path) -> list[RecordedCase | RecordedOrder | RecordedRace]:
     lines = read_bytes(path, "recording", MOST_RECORDED).splitlines()
     decoders = {start: msgspec.json.Decoder(kind) for start, kind in _KINDS.items()}
-    rows: list[Recorded | Ordered | Raced] = []
+    rows: list[RecordedCase | RecordedOrder | RecordedRace] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -101,8 +101,8 @@ def _read(path: Path) -> list[Recorded | Ordered | Raced]:
     return rows
 
 
-def _predict(rows: list[Recorded], result: MatrixResult) -> None:
-    cases: dict[str, list[Recorded]] = {}
+def _predict(rows: list[RecordedCase], result: MatrixResult) -> None:
+    cases: dict[str, list[RecordedCase]] = {}
     for row in rows:
         cases.setdefault(row.case, []).append(row)
     # A line printed once per boot shows only in the first case that causes it (S12.4.3).
@@ -136,13 +136,13 @@ def _predict(rows: list[Recorded], result: MatrixResult) -> None:
         result.wrong += not good
 
 
-class _Row(Protocol):
+class _RecordedRow(Protocol):
     # A recording that is judged by itself.
     @property
     def case(self) -> str: ...
 
 
-_R = TypeVar("_R", bound=_Row)
+_R = TypeVar("_R", bound=_RecordedRow)
 
 
 def _predict_rows(rows: list[_R], misses: Callable[[_R], Iterable[str]], result: MatrixResult) -> None:
@@ -164,12 +164,12 @@ def _predict_rows(rows: list[_R], misses: Callable[[_R], Iterable[str]], result:
         result.wrong += any(wrong)
 
 
-def _once(row: Recorded) -> set[str]:
+def _once(row: RecordedCase) -> set[str]:
     messages = (once_message(_line(line, anonymous=True)) for one in row.obs for line in one.dmesg)
     return {message for message in messages if message is not None}
 
 
-def _misses(program: Program, row: Recorded, spent: set[str], memory: dict[int, int]) -> Iterable[str]:
+def _misses(program: Program, row: RecordedCase, spent: set[str], memory: dict[int, int]) -> Iterable[str]:
     """Every observation of one kernel that the model does not predict."""
     run: Run = ModelMachine(row.version).run_one(program, memory=memory)
     starts = {area.name: area.name.upper() for area in program.areas}
@@ -197,7 +197,7 @@ def _in_window(program: Program, steps: tuple[Step, ...]) -> Iterable[Step]:
 
 
 def _compare(
-    observed: Observed, step: Step, letters: dict[str, str], spent: set[str]
+    observed: RecordedState, step: Step, letters: dict[str, str], spent: set[str]
 ) -> Iterable[tuple[str, object, object]]:
     verb = observed.op.split()[1] if observed.op != "END" else "END"
     missing = step.result == "ESRCH"

@@ -25,7 +25,7 @@ from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 
-class Ordered(msgspec.Struct):
+class RecordedOrder(msgspec.Struct):
     """One operation of one scenario on one kernel."""
 
     op_id: str
@@ -52,7 +52,7 @@ class Ordered(msgspec.Struct):
         return version_of_release(self.kernel_release)
 
 
-def program_of(row: Ordered) -> Program:
+def program_of(row: RecordedOrder) -> Program:
     """The scenario as a program; a touch of several pages becomes that many touches.
 
     :raises Waiting: an operation waits for a later capability
@@ -76,7 +76,7 @@ def _single(op: str) -> Iterator[str]:
     yield " ".join([actor, verb, *args])
 
 
-def misses(row: Ordered) -> Iterable[str]:
+def misses(row: RecordedOrder) -> Iterable[str]:
     """Every field of the recorded operation that the model does not predict."""
     program = program_of(row)
     step = ModelMachine(row.version).run_one(program).steps[len(program.ops) - 1]
@@ -88,7 +88,7 @@ def misses(row: Ordered) -> Iterable[str]:
             )
 
 
-def _compare(row: Ordered, step: Step) -> Iterator[tuple[str, object, object]]:
+def _compare(row: RecordedOrder, step: Step) -> Iterator[tuple[str, object, object]]:
     failed = re.fullmatch(r"-1 E(\d+)", row.ret)
     yield "result", "ok" if failed is None else f"E{failed[1]}", _numbered(step.result)
     yield "events", list(_core(row.events)), list(step.events or ())

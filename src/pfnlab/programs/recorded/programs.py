@@ -19,7 +19,7 @@ BAR_PAGES = 16384
 VFIO_WINDOW_PAGES = 512
 
 
-class Observed(msgspec.Struct):
+class RecordedState(msgspec.Struct):
     """What one recorded operation gave."""
 
     op: str
@@ -30,13 +30,13 @@ class Observed(msgspec.Struct):
     val: Any = None
 
 
-class Recorded(msgspec.Struct):
+class RecordedCase(msgspec.Struct):
     """One case on one kernel."""
 
     case: str
     kernel_release: str
     ops: list[str]
-    obs: list[Observed]
+    obs: list[RecordedState]
 
     @property
     def series(self) -> str:

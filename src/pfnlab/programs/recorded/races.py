@@ -75,7 +75,7 @@ _PLACES = {
 }
 
 
-class Raced(msgspec.Struct):
+class RecordedRace(msgspec.Struct):
     """One schedule on one kernel.
 
     :param race: what was held
@@ -117,7 +117,7 @@ class Raced(msgspec.Struct):
         return f"{self.race} held at {self.held}, beside it {self.by}"
 
 
-def program_of(row: Raced) -> Program:
+def program_of(row: RecordedRace) -> Program:
     """The schedule as a program.
 
     :raises Waiting: it cannot be said yet
@@ -130,7 +130,7 @@ def program_of(row: Raced) -> Program:
         raise Waiting(row.case, str(error)) from None
 
 
-def _lines(row: Raced) -> Iterator[str]:
+def _lines(row: RecordedRace) -> Iterator[str]:
     yield "pfnlab program 1"
     yield f"title {row.case}"
     yield from ("device bar: pci, 64 pages", "area a: 16 pages")
@@ -158,14 +158,14 @@ def _lines(row: Raced) -> Iterator[str]:
     yield from ("s: read a[0]", "release", "look")
 
 
-def _place(row: Raced) -> str:
+def _place(row: RecordedRace) -> str:
     found = re.fullmatch(r"(\w+)(?:#(\d+))?(:ret)?", row.held)
     assert found is not None, row.held
     function, nth, at_return = found.groups()
     return f"{_PLACES.get(function, function)}{f' {nth}' if nth else ''}{' return' if at_return else ''}"
 
 
-def misses(row: Raced) -> Iterable[str]:
+def misses(row: RecordedRace) -> Iterable[str]:
     """Everything recorded of the schedule that the model does not predict.
 
     :raises Waiting: it cannot be said yet, or the model has no rule for it
@@ -180,7 +180,9 @@ def misses(row: Raced) -> Iterable[str]:
             yield f"wrong {row.case} on {row.series}: {what} recorded {recorded!r}, predicted {predicted!r}"
 
 
-def compare(row: Raced, program: Program, steps: Sequence[Step]) -> Iterator[tuple[str, object, object]]:
+def compare(
+    row: RecordedRace, program: Program, steps: Sequence[Step]
+) -> Iterator[tuple[str, object, object]]:
     """What was recorded, and what *steps*, a run of its program on any machine, show."""
     at = next(number for number, op in enumerate(program.ops) if op.hold is not None)
     held, beside, reads = steps[at], steps[at + 1], steps[at + 1 + (row.answer is not None)]

@@ -30,7 +30,7 @@ FIELDS = ("result", "value", "log", "book", "vmas", "tracked", "prots", "ptes", 
 CHANNEL_FIELDS = frozenset({"vmas", "tracked", "prots", "ptes", "flushes", "events"})
 
 
-class Seen(msgspec.Struct, frozen=True):
+class SeenValue(msgspec.Struct, frozen=True):
     """What one machine saw in one field; ``value`` is None too where it could not look."""
 
     machine: str
@@ -49,7 +49,7 @@ class Difference(msgspec.Struct, frozen=True):
     step: int
     op: str
     field: str
-    values: tuple[Seen, ...]
+    values: tuple[SeenValue, ...]
 
 
 class Expectation(msgspec.Struct, frozen=True):
@@ -117,7 +117,7 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
         present = [(run.machine, run.steps[index]) for run in runs if index < len(run.steps)]
         for field in FIELDS:
             if _differ([step for _, step in present], field, spent):
-                seen = tuple(Seen(machine, getattr(step, field)) for machine, step in present)
+                seen = tuple(SeenValue(machine, getattr(step, field)) for machine, step in present)
                 found.append(Difference(index, present[0][1].op, field, seen))
     return found
 

@@ -1,0 +1,17 @@
+"""What every machine can do, the model and real kernels alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.observation import Run
+
+
+class Machine(Protocol):
+    """What runs programs."""
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program, in order."""
+        ...
