@@ -39,6 +39,7 @@ ORDER = (
     ("fuzz",),
     ("meeting",),
     ("cli",),
+    ("__main__",),
 )
 
 #: Rooms that know nothing of what comes before them but these.

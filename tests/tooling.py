@@ -26,6 +26,11 @@ def build_release() -> ModuleType:
     return _tool("build_release")
 
 
+def draw_rooms() -> ModuleType:
+    """What draws packages and rooms."""
+    return _tool("draw_rooms")
+
+
 def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")

@@ -48,6 +48,8 @@ def pfnlab(
 
     Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails), 2 misuse,
     3 undecided (missing tool, lost guest), 4 a defect of pfnlab.
+
+    LEAKED: still reserved although nobody has it mapped. Other words are in docs/glossary.md.
     """
 
 

@@ -1,4 +1,4 @@
-"""The kernels that are known: each was held against the model, and a small file here says what was compared.
+"""The kernels that are known: a small file for each says what was compared with the model.
 
 A file is called by its package version, ``6.1.192-2.json``. ``pfnlab kernels meet --promote`` writes them.
 """

@@ -1,0 +1,41 @@
+"""The drawing in ARCHITECTURE.md, and the sentence at the door of each room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tooling
+
+draw_rooms = tooling.draw_rooms()
+
+PACKAGES = [path for path in sorted(draw_rooms.SOURCE.iterdir()) if (path / "__init__.py").exists()]
+
+
+def test_the_drawing_is_current() -> None:
+    """`python tools/draw_rooms.py --write` makes it."""
+    page = draw_rooms.PAGE.read_text(encoding="utf-8")
+
+    assert draw_rooms.drawn(page) == page
+
+
+def test_every_package_and_room_is_drawn() -> None:
+    """None is forgotten."""
+    here = {path.name: {room.parent.name for room in path.glob("*/__init__.py")} for path in PACKAGES}
+
+    assert here == {package: set(rooms) for package, rooms in draw_rooms.ORDER.items()}
+
+
+def test_a_changed_page_is_noticed() -> None:
+    """A line more in the drawing is no longer current."""
+    page = draw_rooms.PAGE.read_text(encoding="utf-8").replace(
+        "```text\n", "```text\nelsewhere/  1  A room.\n", 1
+    )
+
+    assert draw_rooms.drawn(page) != page
+
+
+@pytest.mark.parametrize("folder", [path.parent for path in sorted(draw_rooms.SOURCE.rglob("__init__.py"))])
+def test_a_room_says_what_it_is_for(folder: Path) -> None:
+    """In one sentence at its door that fits a line of the drawing."""
+    assert 10 < len(draw_rooms.door(folder)) <= 110
