@@ -1,11 +1,11 @@
-"""Branches of policies a search never took: what it says nothing of.
+"""Branches of policies that a search never took; its result says nothing about them.
 
 A branch is one way out of an ``if`` or a ``case``, or into a loop. Lines are counted while the search runs,
-so watching makes it slower. The checks a policy makes of itself are left out.
+which makes it slower. A policy's own checks are not counted.
 
-Random programs watch branches in another way (:mod:`pfnlab.fuzz.coverage`): of the package's own files, and
-of a function only until all of its branches were seen. Here a user's file counts, and how often a branch was
-entered.
+Random programs watch branches in another way (:mod:`pfnlab.fuzz.coverage`): in the package's own files only,
+and in a function until all of its branches were seen. Here a user's file is watched too, and branches are
+counted.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any, NamedTuple
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.guard import unguarded
 
-#: Methods that are no part of what a policy does.
+#: Methods that decide nothing.
 _UNWATCHED = ("_check", "tracked")
 
 
 class UntakenBranch(NamedTuple):
-    """A way a policy could have gone and never did.
+    """A branch of a policy that was never taken.
 
     :param source: the policy's file, without folders
-    :param line: where it is decided
-    :param text: the line that decides, without indentation
+    :param line: of the condition
+    :param text: that line, without indentation
     :param way: ``never`` for a branch that was not entered, ``always`` for one that was not passed by
     """
 

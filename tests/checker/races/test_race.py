@@ -46,7 +46,7 @@ def raced(flushes: Callable[[], FlushPlacement], text: str) -> CheckResult:
 
 
 @pytest.mark.parametrize(
-    ("flush", "told"),
+    ("flush", "told_free"),
     [
         ("none", ("violated", "violated")),
         ("first_vma", ("holds", "violated")),
@@ -57,11 +57,11 @@ def raced(flushes: Callable[[], FlushPlacement], text: str) -> CheckResult:
         ("fullmm", ("holds", "holds")),
     ],
 )
-def test_flush_placements(flush: str, told: tuple[str, str]) -> None:
+def test_flush_placements(flush: str, told_free: tuple[str, str]) -> None:
     """What each placement is worth, with the device mapped first and behind ordinary memory."""
     found = tuple(raced(FLUSHES[flush], text).answers[0].verdict for text in (ONE, BEHIND))
 
-    assert told == found
+    assert told_free == found
 
 
 def test_a_schedule_is_a_program_with_one_held_task() -> None:
@@ -79,9 +79,9 @@ def test_the_program_shows_a_read_through_a_stale_translation() -> None:
 
     steps = ModelMachine("7.2,flush=none").run([answer.program])[0].steps
 
-    told = next(step for step in steps if step.op.startswith("t: unmap_mapping_range"))
-    read = steps[steps.index(told) + 1]
-    assert ("ok", "ok") == (told.result, read.result)
+    told_free = next(step for step in steps if step.op.startswith("t: unmap_mapping_range"))
+    read = steps[steps.index(told_free) + 1]
+    assert ("ok", "ok") == (told_free.result, read.result)
 
 
 class KeepsTheLock(FreeVmas):

@@ -8,10 +8,10 @@ from some_races import OTHERS, races
 from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.properties import RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.checker.races.memo import TurnEffect
 from pfnlab.checker.races.properties import race_properties
 from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.races.schedules import Look, search
-from pfnlab.checker.races.turns import TurnEffect
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.reduction import Footprint
@@ -89,9 +89,9 @@ def test_turns_that_hide_what_they_touch_are_noticed(blind: str) -> None:
         name: 1 << number for number, name in enumerate(RaceModel(ModelMachine(spec), named()).turns[0].names)
     }
 
-    def look(came: TurnEffect) -> Footprint:
+    def look(effect: TurnEffect) -> Footprint:
         seen = ~hidden[blind]
-        return Footprint(came.footprint.reads & seen, came.footprint.writes & seen)
+        return Footprint(effect.footprint.reads & seen, effect.footprint.writes & seen)
 
     scope = RaceScope("one", "", named().races[:1])
 
@@ -110,12 +110,12 @@ def schedules(model: RaceModel, start: RaceState, reduced: bool) -> int:
         for task in state.able:
             if task in asleep:
                 continue
-            came = model.go(state, task)
-            assert came is not None
-            still = frozenset((one, its) for one, its in asleep.items() if not came.footprint.meets(its))
-            number += count(model.after(state, task, came), still)
+            effect = model.go(state, task)
+            assert effect is not None
+            still = frozenset((one, its) for one, its in asleep.items() if not effect.footprint.meets(its))
+            number += count(model.after(state, task, effect), still)
             if reduced:
-                asleep[task] = came.footprint
+                asleep[task] = effect.footprint
         known[place] = number
         return number
 

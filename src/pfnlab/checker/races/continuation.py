@@ -1,6 +1,6 @@
-"""What an operation that has stopped goes on with: its frames and their variables, as plain values.
+"""The continuation of a stopped operation: its frames and their variables, as plain values.
 
-Two operations that stopped at the same place with equal variables go on alike, whatever each met before.
+Operations with equal continuations go on alike, whatever each met before.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from pfnlab.trace import Trace
 
 _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 
-#: Frames below which an operation begins: the same for as long as it lasts.
+#: Modules whose frames drive an operation: they stay the same as long as it lasts.
 _DRIVING = (running.__name__, processors.__name__)
 
 
 class UnsayableError(Exception):
-    """Where an operation stands has no value that could be compared."""
+    """A continuation has no value that could be compared."""
 
 
 def in_policy(run: greenlet) -> bool:
-    """Whether *run* has stopped in code of a policy, or in what such code has called."""
+    """Whether *run* has stopped in a policy's code, or in code that such code called."""
     return any(not _is_ours(module) or module.startswith(_POLICIES) for _, module in _frames(run))
 
 
 def _frames(run: greenlet) -> Iterator[tuple[FrameType, str]]:
-    """The frames of what has stopped, the innermost first, with the names of their modules."""
+    """The frames of a stopped operation, the innermost first, with the names of their modules."""
     frame: FrameType | None = run.gr_frame
     while frame is not None:
         yield frame, frame.f_globals["__name__"]
@@ -60,11 +60,11 @@ def _is_ours(module: str) -> bool:
 
 
 def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
-    """Where *run* stands: functions, places in them and variables, the innermost first.
+    """The continuation of *run*: functions, places in them and variables, the innermost first.
 
-    How far a loop is, is seen by its variable. Of code outside this package nobody knows that.
+    A loop's variable says how far the loop is. Code outside this package may count in another way.
 
-    :param name: what an object that has an identity is called; None where it has no name
+    :param name: the name of an object that has an identity; None where it has none
     :raises UnsayableError: a variable has no value that could be compared, or the code is not of this package
     """
     found = []
@@ -110,10 +110,10 @@ def _unsayable(value: Any, name: Callable[[Any], Any]) -> Any:
     raise UnsayableError(f"{type(value).__qualname__} has no value that could be compared")
 
 
-#: How values are said, by their type. What is not here is found by :func:`_way`, and then is.
+#: How a value is made plain, by its type; :func:`_way` adds types that are not here.
 _SAYS: dict[type, _Way] = {
     **dict.fromkeys((Vma, Page, AnonVma, MmStruct, PageTables, Tlb, RwLock), _named),
-    # What a kernel has one of, or what lies in a part of it that has a value of its own.
+    # A kernel has one of each, or they lie in a part that has a value of its own.
     **dict.fromkeys((Kernel, Processors, MemtypeBook, Profile, Trace, Operation), _type_only),
     **dict.fromkeys((DriverState, PciDevice, VfioDevice), _type_only),
     dict: lambda value, name: ("dict", *[(_said(key, name), _said(one, name)) for key, one in value.items()]),
@@ -134,7 +134,7 @@ def _way(kind: type, value: Any) -> _Way:
         return _items
     if isinstance(value, Enum):
         return lambda one, name: (kind.__name__, one.name)
-    # What belongs to the operation stays as it is; what policies remember is a part of the kernel.
+    # The operation's own objects do not change; the memory of policies is a part of the kernel.
     if isinstance(value, msgspec.Struct | type) or kind.__module__.startswith(_ELSEWHERE):
         return _type_only
     if getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):

@@ -1,4 +1,4 @@
-"""A race on a kernel, driven turn by turn."""
+"""One schedule of a race on a modelled kernel, driven turn by turn."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from pfnlab.units import PfnRange
 
 
 class Turn(NamedTuple):
-    """One task goes on.
+    """One task runs from one kernel function to the next.
 
-    :param where: the function it goes on in; empty where its operation begins
+    :param where: the function in which it had stopped; empty where its operation begins
     """
 
     task: str
@@ -44,25 +44,25 @@ class Turn(NamedTuple):
 
 
 class TurnResult(NamedTuple):
-    """What a turn did.
+    """The result of a turn.
 
-    :param said: what its operation returned, where it is done
-    :param told: whether it told an owner that a frame is free which a processor still reaches; None where it
-        told nobody
+    :param said: the result of its operation, where that is done
+    :param told_free: an owner was told that its frames are free: True where a processor still reached one of
+        them, False where none did; None where no owner was told
     """
 
     turn: Turn
     said: Returned | None
-    told: bool | None
+    told_free: bool | None
 
 
 class Position(NamedTuple):
-    """Where a task stands between two turns.
+    """The position of a task between two turns.
 
     :param done: how many of its operations are done
     :param under_way: it is in the middle of an operation
-    :param waits: it needs something that another task may have
-    :param value: a digest of all this, and of what the operation goes on with
+    :param waits: it waits for a lock or a processor
+    :param value: a digest of all this and of its continuation
     """
 
     done: int
@@ -72,7 +72,7 @@ class Position(NamedTuple):
 
 
 class Ground:
-    """What all kernels of one race stand on: the machine, and where things lie."""
+    """What all kernels of one race have in common: the platform, the devices, the places."""
 
     def __init__(self, race: Race) -> None:
         self.platform, self.devices, _ = place(race.program)
@@ -82,8 +82,8 @@ class Ground:
 class Live:
     """One race on a kernel of its own.
 
-    :ivar tasks: who takes part
-    :ivar parts: of the kernel
+    :ivar tasks: the tasks that take part
+    :ivar parts: the parts of the kernel
     """
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
@@ -100,31 +100,31 @@ class Live:
         self.tasks = tuple(self._ops)
         self._done: Counter[str] = Counter()
         self._under_way: dict[str, Operation] = {}
-        #: What processors remembered when the revocation of each task began.
+        #: By task, the translations that processors had when its revocation began.
         self._before: dict[str, list[Entry]] = {}
         self.parts = Parts(self.kernel)
-        self.parts.olds = self._olds
+        self.parts.stale_before = self._stale_before
 
     def operations(self, task: str) -> int:
         """How many operations *task* has in all."""
         return len(self._ops[task])
 
     def ready(self, task: str) -> bool:
-        """Whether what the operation of *task* waits for is there."""
+        """Whether the operation of *task* need not wait any longer."""
         return self._under_way[task].ready()
 
     def go(self, task: str) -> TurnResult:
-        """Let *task* go on to its next stop."""
-        did = self._go(task)
+        """Run one turn of *task*."""
+        result = self._go(task)
         self.parts.notice(task)
-        return did
+        return result
 
     def watch(self, task: str) -> tuple[TurnResult, set[int]]:
-        """The same, and the parts that were touched."""
+        """Run one turn of *task*, and say which parts it touched."""
         operation = self._under_way.get(task)
         with self.parts.watched(operation is not None and in_policy(operation.run)) as touched:
-            did = self._go(task)
-        return did, touched | self.parts.notice(task)
+            result = self._go(task)
+        return result, touched | self.parts.notice(task)
 
     def _go(self, task: str) -> TurnResult:
         operation = self._under_way.get(task)
@@ -137,36 +137,36 @@ class Live:
             body = partial(self._one_by_one._perform, op)
             operation = self._under_way[task] = Operation(task, body, everywhere=True)
         self.kernel.processors.step(operation)
-        told = None
+        told_free = None
         if operation.done:
             del self._under_way[task]
             self._done[task] += 1
             if isinstance(op.call, UnmapMappingRange):
-                told = self._told(task, op.call) if operation.result.result == "ok" else None
-                # From now on nobody asks what was there before; so what processors remember has changed.
+                told_free = self._told_free(task, op.call) if operation.result.result == "ok" else None
+                # The translations are read once more, so that they count as touched: their ages end here.
                 translations(self.kernel)
                 del self._before[task]
-        return TurnResult(turn, operation.result, told)
+        return TurnResult(turn, operation.result, told_free)
 
-    def _told(self, task: str, call: UnmapMappingRange) -> bool:
+    def _told_free(self, task: str, call: UnmapMappingRange) -> bool:
         return reached(self.kernel, revoked(call, self._devices), self._before[task])
 
     def variables(self, task: str) -> Any:
-        """What the operation of *task*, which is under way, goes on with.
+        """The continuation of the operation of *task*, which is under way.
 
         :raises UnsayableError: a variable has no value that could be compared
         """
         return variables(self._under_way[task].run, self.parts.name)
 
-    def stand(self, task: str) -> Position:
-        """Where *task* stands; without a value while it is under way."""
+    def position(self, task: str) -> Position:
+        """The position of *task*; without a value while it is under way."""
         operation = self._under_way.get(task)
         if operation is None:
             return Position(self._done[task], value=self._done[task])
         return Position(self._done[task], True, operation.waits is not None)
 
-    def _olds(self, run: Entry) -> list[str]:
-        """The tasks under way before whose revocation a translation was there."""
+    def _stale_before(self, run: Entry) -> list[str]:
+        """The tasks under way whose revocation began after the translation *run* was made."""
         return [task for task, known in sorted(self._before.items()) if _among(run, known)]
 
 
@@ -175,14 +175,14 @@ def _among(run: Entry, known: Sequence[Entry]) -> bool:
 
 
 def translations(kernel: Kernel) -> list[Entry]:
-    """What all processors remember."""
+    """The translations of all processors."""
     return [known for task in kernel.tasks.values() for known in task.tlb._entries.values()]
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
-    """Whether a processor still answers for one of these frames although no page table has it any more.
+    """Whether a processor still has a translation to one of these frames that no page table has any more.
 
-    :param before: what processors remembered when somebody began to take the frames away
+    :param before: the translations of all processors when the revocation began
     """
     return any(
         known.page is None and pfns.start <= known.pfn < pfns.end and _among(known, before)
@@ -193,6 +193,6 @@ def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
 
 
 def revoked(call: UnmapMappingRange, devices: dict[str, PfnRange]) -> PfnRange:
-    """The frames *call* takes away."""
+    """The frames that *call* revokes."""
     base = devices[call.span.name].start
     return PfnRange(base + call.span.start, base + call.span.end)

@@ -1,12 +1,12 @@
-"""A kernel cut into parts, and which of them a piece of the model's code touches.
+"""A kernel cut into parts, and the footprint of a turn: the parts that it touches.
 
-What operations share is cut as finely as their order can matter: the tree of an address space, its VMAs, its
-page tables, its locks, what each processor remembers, the reverse map, the book. Which parts a turn touches
-nobody writes down: while it runs, every attribute of these objects that is read or set is noted. That a part
-has changed is seen by its value. So a user's own policy needs no footprint either.
+Shared state is cut as finely as the order of operations can matter: the tree of an address space, its VMAs,
+its page tables, its locks, the translations of each processor, the reverse map, the book. Nobody declares
+footprints. While a turn runs, every attribute of these objects that is read or set is noted; a part has
+changed when its value has. So a user's own policy needs no declared footprint either.
 
-Every value follows from objects whose attributes are noted with that part. A value that followed from more
-would change without having been touched.
+The value of a part must follow from objects whose attributes are noted for that part, and from nothing else.
+Otherwise it could change without being touched.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pfnlab.mm.users.vfio import VfioDevice
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.guard import unguarded
 
-#: Attributes that are no state: they never change, lead to what is noted itself, or count for people to read.
+#: Attributes that are no state: constants, ways to objects that are noted themselves, counters for readers.
 _QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "page_table_lock", "tlb_gen"),
     Vma: ("mm",),
@@ -40,12 +40,12 @@ _QUIET: dict[type, tuple[str, ...]] = {
     MemtypeBook: ("platform", "trace", "_processors", "_lock", "_warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "_i_mmap_rwsem", "_current", "_warned", "_next_pid"),
-        # What it says of a page is noted with the page.
+        # Its statement about a page is noted with the page.
         "mlock_batch",
     ),
 }
 
-#: Attributes of a kernel that are a part, or belong to one.
+#: The part that an attribute of the kernel is, or belongs to.
 _OF_KERNEL = {
     "i_mmap": "reverse map",
     "tasks": "tasks",
@@ -54,25 +54,26 @@ _OF_KERNEL = {
     **dict.fromkeys(("memory", "undecoded"), "memory"),
 }
 _GATHERING = frozenset(("gathers", "tlb_flush_pending"))
-#: Where a VMA is, by which the reverse map names it.
+#: The place of a VMA, by which the reverse map names it.
 _PLACE = frozenset(("start", "end", "pgoff"))
 
-#: What something that a task has made is called, and it, so that it stays.
+#: The name of an object that a task has made, and the object, so that it is kept alive.
 _Made = tuple[tuple[str, int], Any]
 
 
 class Parts:
-    """The parts of one kernel. What comes to it later, as a fork's copy, is one part with the list of tasks.
+    """The parts of one kernel. Address spaces that a fork adds later are one part with the list of tasks.
 
     :ivar names: of the parts, in order
-    :ivar olds: before which operations under way a translation was there; to be set by whoever drives
+    :ivar stale_before: of a translation, the tasks whose revocation began after it was made; the driver sets
+        this
     """
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._mms = list({id(task.mm): task.mm for task in kernel.tasks.values()}.values())
         self._tasks = list(kernel.tasks.values())
-        self.olds: Callable[[EntryRun], list[str]] = lambda run: []
+        self.stale_before: Callable[[EntryRun], list[str]] = lambda run: []
         self.names: list[str] = []
         self._values: list[Callable[[], Any]] = []
         #: Numbers of parts by the identity of the object that is one.
@@ -80,11 +81,11 @@ class Parts:
         self._spaces: dict[int, int] = {}
         self._fields: dict[int, int] = {}
         self._gathers: dict[int, int] = {}
-        #: By identity, what tasks have made that has an identity.
+        #: Objects with an identity that tasks have made, by their identity.
         self._contexts: dict[int, _Made] = {}
         self._pages: dict[int, _Made] = {}
         self._anons: dict[int, _Made] = {}
-        #: Every VMA that anybody but its maker could meet, gone ones as well.
+        #: Every VMA that a task other than its maker could meet, removed ones too.
         self._vmas: dict[int, _Made] = {}
         for number, mm in enumerate(self._mms):
             self._add_space(number, mm)
@@ -129,11 +130,11 @@ class Parts:
         return number
 
     def value(self, number: int) -> Any:
-        """What part *number* is now, as plain values."""
+        """The value of part *number* now, as plain values."""
         return self._values[number]()
 
     def name(self, one: object) -> Any:
-        """What an object that has an identity is called; None while nobody but its maker could meet it."""
+        """The name of an object with an identity; None while only its maker could meet it."""
         for numbers in (self._numbers, self._spaces):
             if id(one) in numbers:
                 return numbers[id(one)]
@@ -143,9 +144,11 @@ class Parts:
         return made and made[0]
 
     def notice(self, who: str) -> set[int]:
-        """Give what *who* has made, and others can meet by now, a name; the parts that have more by that.
+        """Name the objects that *who* has made and others can meet by now.
 
-        To be called whenever a task has done something.
+        To be called after each turn.
+
+        :return: the parts that have more objects because of it
         """
         grown: set[int] = set()
         for vma in (*(vma for mm in self._all_spaces() for vma in mm._vmas), *self._kernel.i_mmap):
@@ -164,13 +167,13 @@ class Parts:
                     grown.add(self._page)
         return grown
 
-    # What is touched.
+    # Footprints.
 
     @contextmanager
     def watched(self, policy: bool = False) -> Iterator[set[int]]:
-        """The numbers of the parts that are touched within this context; they are added as it happens.
+        """The footprint of what runs within this context: numbers of parts, added while it runs.
 
-        :param policy: code of a policy goes on, which may touch what it has at hand
+        :param policy: a policy's code goes on, which may touch everything it has references to
         """
         touched: set[int] = {self._named["policies"], self._context} if policy else set()
         numbers, rest, machine, devices = self._numbers, self._rest, self._machine, self._named["devices"]
@@ -213,7 +216,7 @@ class Parts:
             for kind in notes:
                 _unwatch(kind)
 
-    # What the parts are.
+    # The values of parts.
 
     def _all_spaces(self) -> Iterable[MmStruct]:
         return {id(task.mm): task.mm for task in self._kernel.tasks.values()}.values()
@@ -236,7 +239,7 @@ class Parts:
 
     @staticmethod
     def _made(made: dict[int, _Made], one: Any) -> Any:
-        """What *one* is called, or it where it is a plain value."""
+        """The name of *one*, or *one* itself where it is a plain value."""
         if one is None or isinstance(one, int | str):
             return one
         return made[id(one)][0] if id(one) in made else "new"
@@ -250,7 +253,7 @@ class Parts:
         return run.start, run.end, run.pfn, run.bits, page, run.level
 
     def _remembered(self, task: Task) -> Any:
-        return [(*self._run(run), self.olds(run)) for _, run in sorted(task.tlb._entries.items())]
+        return [(*self._run(run), self.stale_before(run)) for _, run in sorted(task.tlb._entries.items())]
 
     def _linked(self) -> Any:
         return [
@@ -311,7 +314,7 @@ class Parts:
 
 
 def _call(made: dict[int, _Made], one: object, who: str) -> bool:
-    """Give *one* a name, if it has none."""
+    """Name *one*, if it has no name yet."""
     if id(one) in made:
         return False
     made[id(one)] = (who, sum(name[0] == who for name, _ in made.values())), one
@@ -330,7 +333,7 @@ def _page(page: Page) -> Any:
     return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty, page.batched
 
 
-# Noting attributes: a class has its own ways to read and set them for as long as one of its kind is watched.
+# Noting attributes: while a class is watched, it has its own methods to read and set them.
 
 _Note = Callable[[Any, str, bool], None]
 _NOTES: list[dict[type, _Note]] = []
@@ -338,7 +341,7 @@ _WAYS: dict[type, tuple[Any, Any]] = {}
 
 
 def _own(kinds: Iterable[type]) -> list[type]:
-    """Those whose attributes can be noted: of Python, and without ways of their own to read and set them."""
+    """The classes whose attributes can be noted: made in Python, without own methods to read and set them."""
     ways = ("__getattribute__", "__setattr__")
     return [
         kind

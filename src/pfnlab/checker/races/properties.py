@@ -12,7 +12,9 @@ from pfnlab.checker.search.property import Property
 def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
     """*asked*, for schedules."""
     made: dict[str, Property[RaceState]] = {
-        "told_free": Property("told_free", "always", lambda state: not state.told, lambda state: state.free),
+        "told_free": Property(
+            "told_free", "always", lambda state: not state.told_free, lambda state: state.free
+        ),
         "no_deadlock": Property("no_deadlock", "always", lambda state: not state.stuck),
         "told_beside": Property("told_beside", "sometimes", lambda state: state.beside),
     }

@@ -1,13 +1,14 @@
 """Operations side by side: every order in which they can enter kernel functions (S8.3).
 
-An operation stops wherever the model says that a kernel function begins, and between two stops it runs
-alone. A state is what all have come to; it is reached by a schedule, the tasks in the order in which they
-went on. What a turn comes to is found out once (:mod:`pfnlab.checker.races.turns`).
+This is a partial-order search with a memo. An operation stops where the model says that a kernel function
+begins, and runs alone between two stops: that is a turn. A state is the joint state of all tasks. A schedule,
+the tasks in the order of their turns, leads to it. The effect of a turn is found out once
+(:mod:`pfnlab.checker.races.memo`).
 
-A translation is stale when the page tables have something else by now. That is no harm while the owner of the
-frame still waits. It is one when :class:`~pfnlab.programs.lang.ops.UnmapMappingRange` has returned: then the
-owner believes that nothing from before reaches the frame, and may give it to somebody else. What a fault
-handler has put back meanwhile does not count: that is the driver's own to prevent.
+A translation is stale when the page tables no longer have it. That does no harm while the owner of the frame
+still waits. It does harm once :class:`~pfnlab.programs.lang.ops.UnmapMappingRange` has returned: the owner
+takes the frame for free and may give it to somebody else. An entry that a fault handler inserted meanwhile
+does not count: the driver has to prevent it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import msgspec
 
 from pfnlab.checker.kernel.scope import Race, RaceScope
 from pfnlab.checker.races.driver import Position, Turn, reached, revoked, translations
-from pfnlab.checker.races.turns import JointState, TurnEffect, Turns
+from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.tallies import recall, tallies
 from pfnlab.errors import Undecided
@@ -39,20 +40,21 @@ _MOST_CALLS = 4
 
 
 class RaceState(NamedTuple):
-    """What all tasks have come to.
+    """A state of a race.
 
     :param race: which of the scope's races, counted from 0
-    :param able: the numbers of the tasks that can go on
-    :param told: an owner was told that a frame is free which a processor still reaches
-    :param stuck: nobody can go on, and not all are done
+    :param joint: the joint state of its tasks
+    :param able: the numbers of the tasks that can run
+    :param told_free: an owner was told that a frame is free which a processor still reaches
+    :param stuck: no task can run, and not all are done
     :param beside: an owner was told while another operation was under way
     :param free: an owner was told at all
     """
 
     race: int
-    moment: JointState
+    joint: JointState
     able: tuple[int, ...]
-    told: bool = False
+    told_free: bool = False
     stuck: bool = False
     beside: bool = False
     free: bool = False
@@ -62,8 +64,8 @@ class RaceModel:
     """All schedules of the races of a scope, on one modelled kernel.
 
     :ivar turns: of each race
-    :ivar outcomes: how often an operation ended how
-    :ivar unmodelled: turns the model has no rule for, by what it said; they are left out
+    :ivar outcomes: how often each kind of operation ended with each result
+    :ivar unmodelled: turns the model has no rule for, by its message; they are left out
     """
 
     def __init__(self, machine: ModelMachine, scope: RaceScope) -> None:
@@ -73,60 +75,63 @@ class RaceModel:
         self.unmodelled: Counter[str] = Counter()
 
     def initial(self) -> Iterable[RaceState]:
-        """Every race before anybody began."""
+        """Every race before its first turn."""
         for race, turns in enumerate(self.turns):
             yield RaceState(race, turns.begin, turns.able(turns.begin))
 
     def successors(self, state: RaceState) -> Iterable[tuple[Turn, RaceState]]:
-        """Every task that can go on does, alone."""
+        """One turn of each task that can run."""
         for task in state.able:
-            came = self.go(state, task)
-            if came is not None:
-                yield came.did.turn, self.after(state, task, came)
+            effect = self.go(state, task)
+            if effect is not None:
+                yield effect.result.turn, self.after(state, task, effect)
 
     def go(self, state: RaceState, task: int) -> TurnEffect | None:
-        """What task number *task*, which can go on, comes to then; None where the model has no rule."""
+        """The effect of a turn of task number *task*, which can run; None where the model has no rule."""
         try:
-            return self.turns[state.race].go(state.moment, task)
+            return self.turns[state.race].go(state.joint, task)
         except Undecided as unknown:
             self.unmodelled[str(unknown)] += 1
             return None
 
-    def after(self, state: RaceState, task: int, came: TurnEffect) -> RaceState:
-        """The state in which *task* has come to that."""
-        turns, did = self.turns[state.race], came.did
-        if did.said is not None:
-            self.outcomes[did.turn.kind, did.said.result] += 1
-        moment = turns.after(state.moment, task, came)
-        told, beside = did.told is not None, any(stand.under_way for stand in moment.stands)
-        able = turns.able(moment)
-        done = all(turns.finished(moment, one) for one in range(len(turns.tasks)))
+    def after(self, state: RaceState, task: int, effect: TurnEffect) -> RaceState:
+        """The state after a turn of *task* with that effect."""
+        turns, result = self.turns[state.race], effect.result
+        if result.said is not None:
+            self.outcomes[result.turn.kind, result.said.result] += 1
+        joint = turns.after(state.joint, task, effect)
+        told_free, beside = (
+            result.told_free is not None,
+            any(position.under_way for position in joint.positions),
+        )
+        able = turns.able(joint)
+        done = all(turns.finished(joint, one) for one in range(len(turns.tasks)))
         return RaceState(
             state.race,
-            moment,
+            joint,
             able,
-            told=state.told or bool(did.told),
+            told_free=state.told_free or bool(result.told_free),
             stuck=not able and not done,
-            beside=state.beside or (told and beside),
-            free=state.free or told,
+            beside=state.beside or (told_free and beside),
+            free=state.free or told_free,
         )
 
     def key(self, state: RaceState) -> bytes:
-        """What can be seen, and where each operation stands."""
-        moment = state.moment
-        digests = array("Q", [stand.value for stand in moment.stands])
-        digests.extend(moment.parts)
-        return bytes((state.race, state.told, state.beside)) + digests.tobytes()
+        """The values of all parts and the positions of all tasks."""
+        joint = state.joint
+        digests = array("Q", [position.value for position in joint.positions])
+        digests.extend(joint.parts)
+        return bytes((state.race, state.told_free, state.beside)) + digests.tobytes()
 
     def packed(self, state: RaceState) -> tuple[Any, ...]:
-        schedule, stands, parts = state.moment
-        return state.race, (schedule, tuple(map(tuple, stands)), parts), *state[2:]
+        schedule, positions, parts = state.joint
+        return state.race, (schedule, tuple(map(tuple, positions)), parts), *state[2:]
 
     def unpacked(self, packed: Any) -> RaceState:
         try:
-            race, (schedule, stands, parts), *rest = packed
+            race, (schedule, positions, parts), *rest = packed
             return RaceState(
-                race, JointState(schedule, tuple(Position(*one) for one in stands), parts), *rest
+                race, JointState(schedule, tuple(Position(*one) for one in positions), parts), *rest
             )
         except TypeError:
             raise ValueError("no state of a race") from None
@@ -142,7 +147,7 @@ class RaceModel:
 
         Operations that wait for each other are no program: nobody could release them.
         """
-        if not path.states(self)[-1].told:
+        if not path.states(self)[-1].told_free:
             return None
         race = self.scope.races[path.start]
         for held in race.beside:
@@ -167,8 +172,10 @@ def told_along(machine: ModelMachine, program: Program) -> list[bool | None]:
     for op in program.ops:
         before = translations(kernel)
         said = running.step(op)
-        told = isinstance(op.call, UnmapMappingRange) and not running.settled and said.result == "ok"
-        found.append(reached(kernel, revoked(op.call, devices), before) if told else None)  # type: ignore[arg-type]
+        if isinstance(op.call, UnmapMappingRange) and not running.settled and said.result == "ok":
+            found.append(reached(kernel, revoked(op.call, devices), before))
+        else:
+            found.append(None)
     return found
 
 
@@ -185,11 +192,11 @@ def control(program: Program) -> Program:
 
 def still_read(program: Program, run: Run) -> bool:
     """Whether the device was read in *run* after its owner had been told that nothing reaches it."""
-    told = False
+    told_free = False
     for op, step in zip(program.ops, run.steps, strict=False):
         if isinstance(op.call, UnmapMappingRange):
-            told = step.result == "ok"
-        elif told and isinstance(op.call, Read | Release):
+            told_free = step.result == "ok"
+        elif told_free and isinstance(op.call, Read | Release):
             return isinstance(op.call, Read) and step.result == "ok"
     return False
 

@@ -1,6 +1,6 @@
-"""What the model does not know, of any kernel or of those older than any that was asked: it refuses.
+"""Programs that the model refuses, because it has no rule for them.
 
-Nothing was read or run before 6.1 but what the bug catalogue says of the tracking and its flushes.
+Of kernels before 6.1 only the tracking and its flushes are known, from the list of bugs (``docs/bugs.md``).
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from pfnlab.errors import Undecided
 from pfnlab.policies.releases import CONFIRMED, series_key
 from pfnlab.programs.lang.ops import Call, Madvise, Mremap, Program, is_held, uses_slot, uses_vfio
 
-#: Advice newer than the oldest profile; what older kernels make of it was not asked.
+#: Advice newer than the oldest profile; no older kernel was asked about it.
 _NEW_ADVICE = ("populate_read", "populate_write", "dontneed_locked", "collapse")
 
 
 def refuse_unknown(program: Program, series: str) -> None:
-    """Refuse what nobody knows of *series*.
+    """Refuse a program for which there is no rule of *series*.
 
-    :raises Undecided: the first operation in question
+    :raises Undecided: naming the first such operation
     """
     if uses_slot(program) and any(uses_vfio(op.call) for op in program.ops):
         # It waits until they have closed it.

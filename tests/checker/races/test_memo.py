@@ -10,8 +10,8 @@ from some_races import OTHERS, races
 
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope
 from pfnlab.checker.races.driver import Ground, Live
+from pfnlab.checker.races.memo import digest
 from pfnlab.checker.races.race import RaceModel, RaceState
-from pfnlab.checker.races.turns import digest
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.model.machine import ModelMachine
@@ -35,22 +35,22 @@ def wrong(
 ) -> Iterator[str]:
     """What of a state and of a turn out of it is otherwise on a kernel that goes through its schedule."""
     turns, live = model.turns[state.race], Live(machine, race, Ground(race))
-    for task in state.moment.schedule:
+    for task in state.joint.schedule:
         live.go(task)
     parts = [digest(live.parts.value(part)) for part in range(len(turns.names))]
-    if parts != list(state.moment.parts):
-        yield f"{state.moment.schedule}: the parts"
-    for one, stand in enumerate(state.moment.stands):
-        able = not turns.finished(state.moment, one) and (not stand.waits or live.ready(turns.tasks[one]))
+    if parts != list(state.joint.parts):
+        yield f"{state.joint.schedule}: the parts"
+    for one, position in enumerate(state.joint.positions):
+        able = not turns.finished(state.joint, one) and (not position.waits or live.ready(turns.tasks[one]))
         if able != (one in state.able):
-            yield f"{state.moment.schedule}: whether {turns.tasks[one]} can go on"
-    came = model.go(state, number)
-    if live.go(turns.tasks[number]) != came.did:
-        yield f"{state.moment.schedule}: what {came.did.turn} did"
-    after = turns.after(state.moment, number, came).parts
+            yield f"{state.joint.schedule}: whether {turns.tasks[one]} can go on"
+    effect = model.go(state, number)
+    if live.go(turns.tasks[number]) != effect.result:
+        yield f"{state.joint.schedule}: what {effect.result.turn} did"
+    after = turns.after(state.joint, number, effect).parts
     for part, name in enumerate(turns.names):
         if digest(live.parts.value(part)) != after[part]:
-            yield f"{state.moment.schedule}: {name} behind {came.did.turn}"
+            yield f"{state.joint.schedule}: {name} behind {effect.result.turn}"
 
 
 def all_wrong(spec: str, scope: RaceScope, every: int = 1) -> list[str]:

@@ -1,0 +1,186 @@
+"""The memo of one race: each turn is run once, and its effect is used in every schedule where it is the same.
+
+A turn is a function of its operation's continuation (:mod:`pfnlab.checker.races.continuation`) and of the
+parts of the kernel in its footprint (:mod:`pfnlab.checker.races.footprint`). It is run on a kernel that has
+gone through one schedule, and remembered under the continuation and the values of those parts. An equal
+continuation that meets equal values has the same effect.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from pfnlab.checker.kernel.scope import Race
+from pfnlab.checker.races.continuation import UnsayableError
+from pfnlab.checker.races.driver import Ground, Live, Position, TurnResult
+from pfnlab.checker.search.reduction import Footprint
+from pfnlab.programs.model.machine import ModelMachine
+
+#: How many kernels are kept, so that a turn after the same schedule need not repeat the schedule.
+_KEPT = 64
+
+
+class JointState(NamedTuple):
+    """The joint state of all tasks of a race.
+
+    :param schedule: the tasks in the order of their turns; one of the schedules that lead here
+    :param positions: of each task
+    :param parts: digests of the values of the kernel's parts
+    """
+
+    schedule: tuple[str, ...]
+    positions: tuple[Position, ...]
+    parts: tuple[int, ...]
+
+
+class TurnEffect(NamedTuple):
+    """The effect of a turn.
+
+    :param changed: the parts it changes, each with the digest of its new value
+    :param position: of its task afterwards
+    :param footprint: the parts it reads and writes; behind them a bit for each task, for whether that task is
+        in the middle of an operation
+    """
+
+    result: TurnResult
+    changed: tuple[tuple[int, int], ...]
+    position: Position
+    footprint: Footprint
+
+
+_Item = TypeVar("_Item")
+
+
+class _Remembered(Generic[_Item]):
+    """Values that follow from the position of a task and from the parts that were touched."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, Position], dict[tuple[int, ...], tuple[_Pick, dict[Any, _Item]]]] = {}
+
+    def get(self, task: int, joint: JointState) -> _Item | None:
+        parts = joint.parts
+        for pick, found in self._known.get((task, joint.positions[task]), {}).values():
+            known = found.get(pick(parts))
+            if known is not None:
+                return known
+        return None
+
+    def put(self, task: int, joint: JointState, touched: tuple[int, ...], item: _Item) -> _Item:
+        known = self._known.setdefault((task, joint.positions[task]), {})
+        pick, found = known.setdefault(touched, (itemgetter(*touched), {}))
+        found[pick(joint.parts)] = item
+        return item
+
+
+_Pick = Callable[[Sequence[int]], Any]
+
+
+class Turns:
+    """All turns of one race, each run when it is first asked for.
+
+    :ivar tasks: the tasks that take part
+    :ivar names: of the parts of the kernel
+    :ivar begin: the joint state before the first turn
+    :ivar run: how many turns were run
+    """
+
+    def __init__(self, machine: ModelMachine, race: Race) -> None:
+        self._machine, self._race, self._ground = machine, race, Ground(race)
+        live = Live(machine, race, self._ground)
+        self.tasks = live.tasks
+        self._operations = tuple(live.operations(task) for task in self.tasks)
+        self.names = tuple(live.parts.names)
+        parts = tuple(digest(live.parts.value(number)) for number in range(len(self.names)))
+        self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
+        self.run = 0
+        self._effects: _Remembered[TurnEffect] = _Remembered()
+        self._ready: _Remembered[tuple[bool]] = _Remembered()
+        #: Kernels by their joint state without its schedule; which schedule led there does not matter.
+        self._lives = {self.begin[1:]: live}
+
+    def able(self, joint: JointState) -> tuple[int, ...]:
+        """The numbers of the tasks that can go on."""
+        return tuple(task for task in range(len(self.tasks)) if self._able(joint, task))
+
+    def finished(self, joint: JointState, task: int) -> bool:
+        """Whether *task* has done all of its operations."""
+        return joint.positions[task].done == self._operations[task]
+
+    def go(self, joint: JointState, task: int) -> TurnEffect:
+        """The effect of the next turn of task number *task*."""
+        return self._effects.get(task, joint) or self._find_out(joint, task)
+
+    def after(self, joint: JointState, task: int, effect: TurnEffect) -> JointState:
+        """The joint state after a turn of *task* with that effect."""
+        parts = list(joint.parts)
+        for number, value in effect.changed:
+            parts[number] = value
+        positions = (*joint.positions[:task], effect.position, *joint.positions[task + 1 :])
+        return JointState((*joint.schedule, self.tasks[task]), positions, tuple(parts))
+
+    def _able(self, joint: JointState, task: int) -> bool:
+        if not joint.positions[task].waits:
+            return not self.finished(joint, task)
+        known = self._ready.get(task, joint)
+        if known is None:
+            live = self._take(joint)
+            self._keep(joint, live)
+            with live.parts.watched() as touched:
+                ready = live.ready(self.tasks[task])
+            known = self._ready.put(task, joint, tuple(sorted(touched)), (ready,))
+        return known[0]
+
+    def _find_out(self, joint: JointState, task: int) -> TurnEffect:
+        self.run += 1
+        name, before = self.tasks[task], joint.positions[task]
+        live = self._take(joint)
+        result, touched = live.watch(name)
+        numbers = tuple(sorted(touched))
+        after = [(number, digest(live.parts.value(number))) for number in numbers]
+        changed = tuple((number, value) for number, value in after if value != joint.parts[number])
+        position = live.position(name)
+        if position.under_way:
+            try:
+                value = live.variables(name)
+            except UnsayableError:
+                # Then everything that it has met stands for the continuation.
+                value = before.value, [(number, joint.parts[number]) for number in numbers]
+            position = position._replace(value=digest((position.done, position.waits, value)))
+        footprint = Footprint(_bits(numbers), _bits(number for number, _ in changed))
+        footprint |= self._seen_by_others(task, before, position, result)
+        effect = TurnEffect(result, changed, position, footprint)
+        self._keep(self.after(joint, task, effect), live)
+        return self._effects.put(task, joint, numbers, effect)
+
+    def _seen_by_others(self, task: int, before: Position, after: Position, result: TurnResult) -> Footprint:
+        """The bits of tasks in the middle of an operation: a turn may change its own and read the others."""
+        states = [1 << len(self.names) + number for number in range(len(self.tasks))]
+        asked = sum(states) - states[task] if result.told_free is not None else 0
+        return Footprint(asked, states[task] * (before.under_way != after.under_way))
+
+    def _take(self, joint: JointState) -> Live:
+        """A kernel in the state *joint*; the caller owns it from now on."""
+        live = self._lives.pop(joint[1:], None)
+        if live is None:
+            live = Live(self._machine, self._race, self._ground)
+            for task in joint.schedule:
+                live.go(task)
+        return live
+
+    def _keep(self, joint: JointState, live: Live) -> None:
+        if len(self._lives) >= _KEPT:
+            del self._lives[next(iter(self._lives))]
+        self._lives[joint[1:]] = live
+
+
+def _bits(numbers: Iterable[int]) -> int:
+    return sum(1 << number for number in numbers)
+
+
+def digest(value: Any) -> int:
+    """64 bits that stand for a plain value, the same in every process."""
+    return int.from_bytes(blake2b(marshal.dumps(value, 2), digest_size=8).digest(), "little")
