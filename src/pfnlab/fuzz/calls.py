@@ -14,32 +14,19 @@ from pfnlab.programs.lang.driver_calls import (
     DRIVER_RAM_PAGES,
     SECTION_PAGES,
     SHARED_ONLY,
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    ArchPhysWcAdd,
     DriverHow,
     DriverMap,
     DriverMode,
-    IoMappingCreateWc,
-    IoMappingFree,
     Ioremap,
     IoremapMode,
-    Iounmap,
-    MemoryDisable,
-    MemoryEnable,
     Memremap,
     MemremapMode,
     MemremapPages,
-    Memunmap,
-    MemunmapPages,
-    ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
     SetMemory,
     SetMemoryMode,
     UnmapMappingRange,
-    VfioClose,
-    ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
@@ -49,35 +36,27 @@ from pfnlab.programs.lang.ops import (
     Fork,
     ForkRefusal,
     Kill,
-    Look,
     Madvise,
-    Mlock,
-    Mlockall,
     Mmap,
     Mprotect,
     Mremap,
-    Mseal,
-    Msync,
-    Munlock,
     Munmap,
     Read,
-    ReadMemtypeList,
     RemapFilePages,
     Via,
     Write,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.shapes import BY_WORD
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_calls import (
     RANGE_WALKERS,
     STORING_WALKERS,
     Mincore,
     ProcessVmReadv,
-    Status,
     Walk,
     Walker,
 )
-from pfnlab.programs.lang.words import ANON, PROTS
+from pfnlab.programs.lang.words import ANON, MEMORY_VERBS, NAMED_DEVICE_VERBS, PLAIN_VERBS, PROTS, RANGE_VERBS
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 #: Ordinary memory takes any of them.
@@ -129,46 +108,6 @@ _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 #: What means more where there is ordinary memory.
 _ON_ORDINARY = frozenset({"walk", "mincore", "process_vm_readv", "mlock"})
 
-_PLAIN: dict[str, Callable[[], Call]] = {
-    "mlockall": Mlockall,
-    "status": Status,
-    "look": Look,
-    "memtype_list": ReadMemtypeList,
-    "release_mem_region": ReleaseMemRegion,
-    "iounmap": Iounmap,
-    "memunmap": Memunmap,
-    "memunmap_pages": MemunmapPages,
-    "io_mapping_free": IoMappingFree,
-}
-
-#: What a driver does to pages of the device or its own.
-_ON_MEMORY: dict[str, Callable[[Span], Call]] = {
-    "io_mapping_create_wc": IoMappingCreateWc,
-    "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
-    "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
-    "arch_phys_wc_add": ArchPhysWcAdd,
-}
-
-#: What is done to a device as a whole, through vfio-pci or in its slot.
-_WHOLE_DEVICE: dict[str, Callable[[str], Call]] = {
-    "memory_disable": MemoryDisable,
-    "memory_enable": MemoryEnable,
-    "vfio_close": VfioClose,
-    "remove": Remove,
-    "rescan": Rescan,
-    "unplug": Unplug,
-    "plug": Plug,
-}
-
-_RANGED: dict[str, type[Munmap | Mlock | Munlock | Msync | Mseal | ZapVmaPtes]] = {
-    "munmap": Munmap,
-    "mlock": Mlock,
-    "munlock": Munlock,
-    "msync": Msync,
-    "mseal": Mseal,
-    "zap_vma_ptes": ZapVmaPtes,
-}
-
 
 class CallGenerator:
     """Draws the operations of one program.
@@ -219,10 +158,10 @@ class CallGenerator:
                 claimed := places.claimed(self._rare or draw.random() < 0.25)
             ) is not None:
                 return RequestMemRegion(claimed)
-        if kind in _WHOLE_DEVICE:
-            return _WHOLE_DEVICE[kind](places.bar_span().name)
-        plain = _PLAIN.get(kind)
-        return plain() if plain is not None else self.ranged(kind)
+        make: Callable[..., Call] | None = BY_WORD.get(kind)
+        if kind in NAMED_DEVICE_VERBS and make is not None:
+            return make(places.bar_span().name)
+        return make() if kind in PLAIN_VERBS and make is not None else self.ranged(kind)
 
     def ranged(self, kind: str) -> Call:
         """An operation on one range, munmap where *kind* cannot be."""
@@ -277,9 +216,10 @@ class CallGenerator:
             case "set_memory":
                 wanted: tuple[SetMemoryMode, ...] = get_args(SetMemoryMode)
                 return SetMemory(self.own_pages(), draw.choice(wanted))
-        if kind in _ON_MEMORY:
-            return _ON_MEMORY[kind](self.memory())
-        return _RANGED.get(kind, Munmap)(places.span(name))
+        make: Callable[..., Call] = BY_WORD.get(kind, Munmap)
+        if kind in MEMORY_VERBS:
+            return make(self.memory())
+        return make(places.span(name)) if kind in RANGE_VERBS else Munmap(places.span(name))
 
     def walk(self, name: str, kind: str = "walk") -> Walk:
         """Another way to pages of area *name*; what a userfaultfd does to ordinary memory has no rule.

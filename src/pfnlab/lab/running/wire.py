@@ -5,67 +5,42 @@ The way back is :mod:`pfnlab.lab.running.replies`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from pfnlab.errors import Misuse
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import MODE_NUMBERS, preparations
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.lang.driver_calls import (
     DRIVER_RAM,
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    ArchPhysWcAdd,
-    IoMappingCreateWc,
-    IoMappingFree,
     Ioremap,
     IoremapMode,
-    Iounmap,
-    MemoryDisable,
-    MemoryEnable,
     Memremap,
     MemremapMode,
     MemremapPages,
-    Memunmap,
-    MemunmapPages,
-    ReleaseMemRegion,
     RemapPfnRange,
-    RequestMemRegion,
     SetMemory,
     SetMemoryMode,
     UnmapMappingRange,
-    VfioClose,
-    ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
     ADVICE,
     Call,
-    Exec,
-    Exit,
     Fork,
-    Kill,
-    Look,
     Madvise,
-    Mlock,
-    Mlockall,
     Mmap,
     Mprotect,
     Mremap,
-    Mseal,
-    Msync,
-    Munlock,
-    Munmap,
     Program,
-    Read,
-    ReadMemtypeList,
-    Release,
     RemapFilePages,
     Thread,
     Via,
     Write,
     tasks_of,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.shapes import SIMPLE, Shape, Simple
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import RANGE_WALKERS, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_calls import RANGE_WALKERS, Walk
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.
@@ -81,48 +56,6 @@ _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
 
 #: The interfaces whose file offsets count from the start of the BAR (of its region); the others are physical.
 _FROM_BAR = frozenset({"wc", "uc", "vfio"})
-
-#: Calls that take a range and nothing else, and calls that take nothing.
-_RANGE_VERBS: dict[type, str] = {
-    Munmap: "munmap",
-    Mlock: "mlock",
-    Munlock: "munlock",
-    Msync: "msync",
-    Mseal: "mseal",
-    Mincore: "mincore",
-    ZapVmaPtes: "driver zap",
-}
-_PLAIN_VERBS: dict[type, str] = {
-    Mlockall: "mlockall",
-    Exec: "exec",
-    Exit: "exit",
-    Kill: "kill",
-    Look: "nop",
-    Release: "nop",
-    ReadMemtypeList: "memtypes",
-    MemoryDisable: "memory 0",
-    MemoryEnable: "memory 1",
-    VfioClose: "vfio-close",
-    Remove: "remove",
-    Rescan: "rescan",
-    Unplug: "slot 0",
-    Plug: "slot 1",
-    Status: "walk status 0 0",
-    ReleaseMemRegion: "driver release",
-    Iounmap: "driver iounmap 0",
-    Memunmap: "driver memunmap 0",
-    IoMappingFree: "driver io-mapping-free 0",
-    MemunmapPages: "driver memunmap-pages 0",
-}
-
-#: Calls that take device pages, or the driver's own, and nothing else.
-_MEMORY_VERBS: dict[type, str] = {
-    RequestMemRegion: "driver claim",
-    IoMappingCreateWc: "driver io-mapping",
-    ArchIoReserveMemtypeWc: "driver reserve-wc",
-    ArchIoFreeMemtypeWc: "driver free-wc",
-    ArchPhysWcAdd: "driver phys-wc-add",
-}
 
 #: What is set in a physical address that counts from the begin of the driver's own pages.
 _OF_RAM = 1 << 63
@@ -183,9 +116,8 @@ def _slot(slots: dict[str, int], task: str) -> int:
 
 def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
     # The verb and its arguments.
-    kind = type(call)
-    if kind in _PLAIN_VERBS:
-        return _PLAIN_VERBS[kind]
+    if (simple := SIMPLE.get(type(call))) is not None:
+        return _simple(simple, call, placement)
     match call:
         case Mmap():
             return _mmap(call, placement)
@@ -193,18 +125,12 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return _mremap(call, placement)
         case Fork() | Thread():
             return f"{'fork' if isinstance(call, Fork) else 'thread'} {slots[call.child]}"
-        case Read():
-            return f"load {address_of(placement, call.span):x}"
         case Write():
             return f"store {address_of(placement, call.span):x} {call.value:x}"
         case Mprotect():
             return f"mprotect {_range(placement, call.span)} {_prot(call.prot):x}"
         case Madvise():
             return f"madvise {_range(placement, call.span)} {ADVICE[call.advice]:x}"
-        case Munmap() | Mlock() | Munlock() | Msync() | Mseal() | Mincore() | ZapVmaPtes():
-            return f"{_RANGE_VERBS[kind]} {_range(placement, call.span)}"
-        case ProcessVmReadv():
-            return f"readv {address_of(placement, call.span):x}"
         case Walk():
             number = call.span.pages * PAGE_SIZE if call.walker in RANGE_WALKERS else call.value or 0
             return f"walk {call.walker} {address_of(placement, call.span):x} {number:x}"
@@ -215,14 +141,6 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"driver remap {_range(placement, call.span)} {MODE_NUMBERS[call.mode]:x}"
         case UnmapMappingRange():
             return f"driver unmap {_device_range(placement, call.span)} {int(not call.keep_cows)}"
-        case (
-            RequestMemRegion()
-            | IoMappingCreateWc()
-            | ArchIoReserveMemtypeWc()
-            | ArchIoFreeMemtypeWc()
-            | ArchPhysWcAdd()
-        ):
-            return f"{_MEMORY_VERBS[kind]} {_device_range(placement, call.span)}"
         case Memremap():
             return f"driver memremap {_device_range(placement, call.span)} {_MEMREMAP_FLAGS[call.mode]}"
         case SetMemory():
@@ -231,7 +149,19 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"driver memremap-pages {_device_range(placement, call.span)} {int(call.p2pdma)}"
         case Ioremap():
             return f"driver ioremap {_device_range(placement, call.span)} {_IOREMAP_MODES[call.mode]}"
-    raise Misuse(f"the lab cannot run {kind.__name__}")
+    raise Misuse(f"the lab cannot run {type(call).__name__}")
+
+
+def _simple(simple: Simple, call: Any, placement: Placement) -> str:
+    match simple.shape:
+        case Shape.PLAIN | Shape.DEVICE:
+            return simple.wire
+        case Shape.RANGE:
+            return f"{simple.wire} {_range(placement, call.span)}"
+        case Shape.ACCESS:
+            return f"{simple.wire} {address_of(placement, call.span):x}"
+        case Shape.DEVICE_PAGES | Shape.MEMORY:
+            return f"{simple.wire} {_device_range(placement, call.span)}"
 
 
 def _mmap(call: Mmap, placement: Placement) -> str:

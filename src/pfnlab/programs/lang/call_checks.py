@@ -14,16 +14,11 @@ from pfnlab.programs.lang.driver_calls import (
     ArchIoReserveMemtypeWc,
     ArchPhysWcAdd,
     IoMappingCreateWc,
-    IoMappingFree,
     Ioremap,
-    Iounmap,
     MemoryDisable,
     MemoryEnable,
     Memremap,
     MemremapPages,
-    Memunmap,
-    MemunmapPages,
-    ReleaseMemRegion,
     RemapPfnRange,
     RequestMemRegion,
     SetMemory,
@@ -39,14 +34,9 @@ from pfnlab.programs.lang.ops import (
     PCI_VIAS,
     Call,
     Device,
-    Exec,
-    Exit,
     Fork,
-    Kill,
-    Look,
     Madvise,
     Mlock,
-    Mlockall,
     Mmap,
     Mprotect,
     Mremap,
@@ -55,20 +45,18 @@ from pfnlab.programs.lang.ops import (
     Munlock,
     Munmap,
     Read,
-    ReadMemtypeList,
-    Release,
     RemapFilePages,
     Thread,
     Write,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
+from pfnlab.programs.lang.shapes import SIMPLE, Shape
+from pfnlab.programs.lang.slot_calls import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_calls import (
     RANGE_WALKERS,
     STORING_WALKERS,
     Mincore,
     ProcessVmReadv,
-    Status,
     Walk,
 )
 from pfnlab.programs.lang.words import (
@@ -93,7 +81,9 @@ class CallChecks(Names):
 
     def call(self, call: Call) -> None:
         """Refuse an operation that cannot be; let it take effect on areas."""
-        self._JUDGES[type(call)](self, call)
+        simple = SIMPLE.get(type(call))
+        judge = self._JUDGES[type(call)] if simple is None else self._BY_SHAPE[simple.shape]
+        judge(self, call)
 
     def _mmap(self, call: Mmap) -> None:
         source = call.source
@@ -146,13 +136,12 @@ class CallChecks(Names):
             raise Wrong(f"there is no pci device {quoted(name)}{near}", "source")
         return device
 
-    def _vfio(self, call: MemoryDisable | MemoryEnable | VfioClose) -> None:
-        """What is done to a device as a whole is done to the one BAR of a guest."""
-        self._alone(self._pci(call.device).name, "vfio takes")
-
-    def _slot(self, call: SlotCall) -> None:
-        """A slot is that of the one BAR of a guest; it is full or empty."""
+    def _device(self, call: MemoryDisable | MemoryEnable | VfioClose | SlotCall) -> None:
+        """A device as a whole is the one BAR of a guest; its slot is full or empty."""
         device = self._pci(call.device).name
+        if not isinstance(call, SlotCall):
+            self._alone(device, "vfio takes")
+            return
         self._alone(device, "a slot holds")
         if isinstance(call, Plug):
             if device not in self.unplugged:
@@ -292,56 +281,30 @@ class CallChecks(Names):
     def _plain(self, call: object) -> None:
         """An operation without operands can always be."""
 
+    _BY_SHAPE: ClassVar[dict[Shape, Callable[[Any, Any], None]]] = {
+        Shape.PLAIN: _plain,
+        Shape.RANGE: _range,
+        Shape.ACCESS: _access,
+        Shape.DEVICE_PAGES: _on_device,
+        Shape.MEMORY: _on_memory,
+        Shape.DEVICE: _device,
+    }
     _JUDGES: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         Mmap: _mmap,
-        Munmap: _range,
         Mremap: _mremap,
-        Mlock: _range,
-        Munlock: _range,
-        Mlockall: _plain,
-        Msync: _range,
-        Mseal: _range,
         Mprotect: _mprotect,
         Madvise: _madvise,
-        Read: _access,
         Write: _access,
         Fork: _birth,
         Thread: _birth,
-        Exec: _plain,
-        Exit: _plain,
-        Kill: _plain,
-        Look: _plain,
-        Mincore: _range,
         Walk: _walk,
         RemapFilePages: _remap_file_pages,
-        Status: _plain,
-        ProcessVmReadv: _access,
-        ZapVmaPtes: _range,
         RemapPfnRange: _range,
         UnmapMappingRange: _on_device,
-        RequestMemRegion: _on_device,
-        ReleaseMemRegion: _plain,
         Ioremap: _on_memory,
-        Iounmap: _plain,
         Memremap: _on_memory,
-        Memunmap: _plain,
-        IoMappingCreateWc: _on_memory,
-        IoMappingFree: _plain,
-        ArchIoReserveMemtypeWc: _on_memory,
-        ArchIoFreeMemtypeWc: _on_memory,
-        ArchPhysWcAdd: _on_memory,
         SetMemory: _own_pages,
         MemremapPages: _sections,
-        MemunmapPages: _plain,
-        MemoryDisable: _vfio,
-        MemoryEnable: _vfio,
-        VfioClose: _vfio,
-        Remove: _slot,
-        Rescan: _slot,
-        Unplug: _slot,
-        Plug: _slot,
-        ReadMemtypeList: _plain,
-        Release: _plain,
     }
 
 

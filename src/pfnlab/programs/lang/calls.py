@@ -8,59 +8,32 @@ from pfnlab.programs.lang.checks import ProgramChecks
 from pfnlab.programs.lang.driver_calls import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    ArchPhysWcAdd,
     DriverMap,
     DriverMode,
-    IoMappingCreateWc,
-    IoMappingFree,
     Ioremap,
-    Iounmap,
-    MemoryDisable,
-    MemoryEnable,
     Memremap,
     MemremapPages,
-    Memunmap,
-    MemunmapPages,
-    ReleaseMemRegion,
     RemapPfnRange,
-    RequestMemRegion,
     SetMemory,
     UnmapMappingRange,
-    VfioClose,
-    ZapVmaPtes,
 )
 from pfnlab.programs.lang.lines import Line
 from pfnlab.programs.lang.ops import (
     ADVICE,
     Call,
-    Exec,
-    Exit,
     Fork,
-    Kill,
-    Look,
     Madvise,
-    Mlock,
-    Mlockall,
     Mmap,
     Mprotect,
     Mremap,
-    Mseal,
-    Msync,
-    Munlock,
-    Munmap,
-    Read,
-    ReadMemtypeList,
-    Release,
     RemapFilePages,
     Thread,
     Via,
     Write,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.shapes import BY_WORD, SIMPLE, Shape
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import STORING_WALKERS, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_calls import STORING_WALKERS, Walk
 from pfnlab.programs.lang.words import (
     ANON,
     BIRTHS,
@@ -85,48 +58,6 @@ from pfnlab.programs.lang.words import (
     did_you_mean,
     quoted,
 )
-
-_RANGES: dict[str, Callable[[Span], Call]] = {
-    "munmap": Munmap,
-    "mlock": Mlock,
-    "munlock": Munlock,
-    "msync": Msync,
-    "mseal": Mseal,
-    "read": Read,
-    "mincore": Mincore,
-    "process_vm_readv": ProcessVmReadv,
-    "zap_vma_ptes": ZapVmaPtes,
-}
-_NAMED: dict[str, Callable[[str], Call]] = {
-    "memory_disable": MemoryDisable,
-    "memory_enable": MemoryEnable,
-    "vfio_close": VfioClose,
-    "remove": Remove,
-    "rescan": Rescan,
-    "unplug": Unplug,
-    "plug": Plug,
-}
-_MEMORY: dict[str, Callable[[Span], Call]] = {
-    "io_mapping_create_wc": IoMappingCreateWc,
-    "arch_io_reserve_memtype_wc": ArchIoReserveMemtypeWc,
-    "arch_io_free_memtype_wc": ArchIoFreeMemtypeWc,
-    "arch_phys_wc_add": ArchPhysWcAdd,
-}
-_PLAIN: dict[str, Call] = {
-    "mlockall": Mlockall(),
-    "exec": Exec(),
-    "exit": Exit(),
-    "kill": Kill(),
-    "look": Look(),
-    "release_mem_region": ReleaseMemRegion(),
-    "iounmap": Iounmap(),
-    "memunmap": Memunmap(),
-    "io_mapping_free": IoMappingFree(),
-    "memunmap_pages": MemunmapPages(),
-    "memtype_list": ReadMemtypeList(),
-    "release": Release(),
-    "status": Status(),
-}
 
 
 class CallReader:
@@ -158,20 +89,13 @@ class CallReader:
             line.fail(_unknown(verb), self.at["verb"])
         if name is not None:
             line.fail(f"{verb} gives no name: write the line without {quoted(name + ' =')}", self.at["name"])
-        if verb in _PLAIN:
-            if verb in ("kill", "exit") and line.kind == "word":
-                line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
-            return _PLAIN[verb]
+        if verb in BY_WORD:
+            return self._simple(line, verb)
         if verb in DEVICE_VERBS:
             return self._on_device(line, verb)
         if verb in MEMORY_VERBS or verb in SET_MEMORY:
             return self._on_memory(line, verb)
-        if verb in _NAMED:
-            self.at["source"] = line.column
-            return _NAMED[verb](line.word("device", f"`{verb} bar`"))
         span = self._span(line, verb)
-        if verb in _RANGES:
-            return _RANGES[verb](span)
         if verb in WALKERS:
             value = self._value(line, verb, span) if verb in STORING_WALKERS else None
             return Walk(WALKERS[verb], span, value)
@@ -189,6 +113,23 @@ class CallReader:
             self.at["advice"] = line.column
             return Madvise(span, line.choice("advice", ADVICE, f"`madvise {span} dontfork`"))
         return Write(span, self._value(line, verb, span))
+
+    def _simple(self, line: Line, verb: str) -> Call:
+        """Read the argument of an operation that has at most one."""
+        make: Callable[..., Call] = BY_WORD[verb]
+        match SIMPLE[BY_WORD[verb]].shape:
+            case Shape.PLAIN:
+                if verb in ("kill", "exit") and line.kind == "word":
+                    line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
+                return make()
+            case Shape.RANGE | Shape.ACCESS:
+                return make(self._span(line, verb))
+            case Shape.DEVICE:
+                self.at["source"] = line.column
+                return make(line.word("device", f"`{verb} bar`"))
+            case Shape.DEVICE_PAGES | Shape.MEMORY:
+                self.at["source"] = line.column
+                return make(self._source(line, f"`{verb} bar[0:4]`"))
 
     def _value(self, line: Line, verb: str, span: Span) -> int:
         """Read what is to be stored."""
@@ -230,8 +171,6 @@ class CallReader:
         """Read a call on pages of a device."""
         self.at["source"] = line.column
         source = self._source(line, f"`{verb} bar[0:4]`")
-        if verb == "request_mem_region":
-            return RequestMemRegion(source)
         if verb == "memremap_pages":
             return MemremapPages(source, line.accept("p2pdma"))
         return UnmapMappingRange(source, line.accept("keep_cows"))
@@ -243,8 +182,6 @@ class CallReader:
         source = self._source(line, f"`{verb} {example}`")
         if verb in SET_MEMORY:
             return SetMemory(source, SET_MEMORY[verb])
-        if verb in _MEMORY:
-            return _MEMORY[verb](source)
         self.at["mode"] = line.column
         example = f"`{verb} {source} wc`"
         if verb == "ioremap":

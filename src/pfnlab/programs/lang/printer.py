@@ -10,27 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pfnlab.programs.lang.driver_calls import (
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    ArchPhysWcAdd,
     DriverMap,
-    IoMappingCreateWc,
-    IoMappingFree,
     Ioremap,
-    Iounmap,
-    MemoryDisable,
-    MemoryEnable,
     Memremap,
     MemremapPages,
-    Memunmap,
-    MemunmapPages,
-    ReleaseMemRegion,
     RemapPfnRange,
-    RequestMemRegion,
     SetMemory,
     UnmapMappingRange,
-    VfioClose,
-    ZapVmaPtes,
 )
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.ops import (
@@ -38,34 +24,21 @@ from pfnlab.programs.lang.ops import (
     Area,
     Call,
     Device,
-    Exec,
-    Exit,
     Expect,
     Fork,
-    Kill,
-    Look,
     Madvise,
-    Mlock,
-    Mlockall,
     Mmap,
     Mprotect,
     Mremap,
-    Mseal,
-    Msync,
-    Munlock,
-    Munmap,
     Op,
     Program,
-    Read,
-    ReadMemtypeList,
-    Release,
     RemapFilePages,
     Thread,
     Write,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.shapes import SIMPLE, Shape, word_of
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import RANGE_WALKERS, Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_calls import RANGE_WALKERS, Walk
 from pfnlab.programs.lang.words import ANON, FIRST_LINE, page_count
 
 #: What is mapped under each name, in pages.
@@ -237,72 +210,40 @@ def _walk(call: Walk, mapped: Mapped) -> str:
     return f"{call.walker} {where}" + ("" if call.value is None else f" {call.value}")
 
 
-def _range(verb: str) -> Callable[[Any, Mapped], str]:
-    return lambda call, mapped: f"{verb} {_span(call.span, mapped)}"
-
-
-def _memory(verb: str) -> Callable[[Any, Mapped], str]:
-    return lambda call, mapped: f"{verb} {_pages(call.span)}"
-
-
-def _plain(verb: str) -> Callable[[Any, Mapped], str]:
-    return lambda call, mapped: verb
+def _simple(kind: type[Call], shape: Shape) -> Callable[[Any, Mapped], str]:
+    verb = word_of(kind)
+    match shape:
+        case Shape.PLAIN:
+            return lambda call, mapped: verb
+        case Shape.RANGE:
+            return lambda call, mapped: f"{verb} {_span(call.span, mapped)}"
+        case Shape.DEVICE:
+            return lambda call, mapped: f"{verb} {call.device}"
+        case Shape.ACCESS | Shape.DEVICE_PAGES | Shape.MEMORY:
+            return lambda call, mapped: f"{verb} {_pages(call.span)}"
 
 
 _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
+    **{kind: _simple(kind, row.shape) for kind, row in SIMPLE.items()},
     Mmap: _mmap,
-    Munmap: _range("munmap"),
     Mremap: _mremap,
     Mprotect: lambda call, mapped: f"mprotect {_span(call.span, mapped)} {call.prot}",
     Madvise: lambda call, mapped: f"madvise {_span(call.span, mapped)} {call.advice}",
-    Mlock: _range("mlock"),
-    Munlock: _range("munlock"),
-    Mlockall: _plain("mlockall"),
-    Msync: _range("msync"),
-    Mseal: _range("mseal"),
-    Read: lambda call, mapped: f"read {_pages(call.span)}",
     Write: lambda call, mapped: f"write {_pages(call.span)} {call.value}",
     Fork: lambda call, mapped: f"{call.child} = fork{'' if call.refused is None else f' {call.refused}'}",
     Thread: lambda call, mapped: f"{call.child} = thread",
-    Exec: _plain("exec"),
-    Exit: _plain("exit"),
-    Kill: _plain("kill"),
-    Look: _plain("look"),
-    Mincore: _range("mincore"),
     Walk: _walk,
     RemapFilePages: lambda call, mapped: (
         f"remap_file_pages {_span(call.span, mapped)} {_pages(call.source)} {call.via}"
     ),
-    Status: _plain("status"),
-    ProcessVmReadv: lambda call, mapped: f"process_vm_readv {_pages(call.span)}",
-    ZapVmaPtes: _range("zap_vma_ptes"),
     RemapPfnRange: lambda call, mapped: f"remap_pfn_range {_span(call.span, mapped)}{_mode(call.mode)}",
     UnmapMappingRange: lambda call, mapped: (
         f"unmap_mapping_range {_pages(call.span)}{' keep_cows' if call.keep_cows else ''}"
     ),
-    RequestMemRegion: _memory("request_mem_region"),
-    ReleaseMemRegion: _plain("release_mem_region"),
     Ioremap: lambda call, mapped: f"ioremap {_pages(call.span)} {call.mode}",
-    Iounmap: _plain("iounmap"),
     Memremap: lambda call, mapped: f"memremap {_pages(call.span)} {call.mode}",
-    Memunmap: _plain("memunmap"),
-    IoMappingCreateWc: _memory("io_mapping_create_wc"),
-    IoMappingFree: _plain("io_mapping_free"),
-    ArchIoReserveMemtypeWc: _memory("arch_io_reserve_memtype_wc"),
-    ArchIoFreeMemtypeWc: _memory("arch_io_free_memtype_wc"),
-    ArchPhysWcAdd: _memory("arch_phys_wc_add"),
     SetMemory: lambda call, mapped: f"set_memory_{call.mode} {_pages(call.span)}",
     MemremapPages: lambda call, mapped: (
         f"memremap_pages {_pages(call.span)}{' p2pdma' if call.p2pdma else ''}"
     ),
-    MemunmapPages: _plain("memunmap_pages"),
-    MemoryDisable: lambda call, mapped: f"memory_disable {call.device}",
-    MemoryEnable: lambda call, mapped: f"memory_enable {call.device}",
-    VfioClose: lambda call, mapped: f"vfio_close {call.device}",
-    Remove: lambda call, mapped: f"remove {call.device}",
-    Rescan: lambda call, mapped: f"rescan {call.device}",
-    Unplug: lambda call, mapped: f"unplug {call.device}",
-    Plug: lambda call, mapped: f"plug {call.device}",
-    ReadMemtypeList: _plain("memtype_list"),
-    Release: _plain("release"),
 }

@@ -21,6 +21,7 @@ from pfnlab.programs.lang.ops import (
     ForkRefusal,
     Via,
 )
+from pfnlab.programs.lang.shapes import Shape, words_of
 from pfnlab.programs.lang.walk_calls import Walker
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
@@ -83,31 +84,19 @@ MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
 
 HEADERS = ("title", "asks", "device", "area")
 
-#: Operations on a range alone; the others have a form of their own.
-RANGE_VERBS = (
-    *("munmap", "mlock", "munlock", "msync", "mseal", "read"),
-    *("mincore", "process_vm_readv", "zap_vma_ptes"),
-)
-PLAIN_VERBS = (
-    *("mlockall", "exec", "exit", "kill", "look", "release_mem_region", "iounmap"),
-    *("memunmap", "io_mapping_free", "memunmap_pages", "memtype_list", "release", "status"),
-)
+#: Operations on pages of an area alone; the others have a form of their own.
+RANGE_VERBS = words_of(Shape.RANGE, Shape.ACCESS)
+PLAIN_VERBS = words_of(Shape.PLAIN)
 
 #: Operations that make a task, with the line that does it.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
 #: Operations on device pages.
-DEVICE_VERBS = ("unmap_mapping_range", "request_mem_region", "memremap_pages")
+DEVICE_VERBS = ("unmap_mapping_range", *words_of(Shape.DEVICE_PAGES), "memremap_pages")
 #: Operations on device pages or the driver's own.
-MEMORY_VERBS = (
-    *("ioremap", "memremap", "io_mapping_create_wc"),
-    *("arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"),
-)
+MEMORY_VERBS = ("ioremap", "memremap", *words_of(Shape.MEMORY))
 #: Operations on a device by its name: through vfio-pci, and on its slot.
-NAMED_DEVICE_VERBS = (
-    *("memory_disable", "memory_enable", "vfio_close"),
-    *("remove", "rescan", "unplug", "plug"),
-)
+NAMED_DEVICE_VERBS = words_of(Shape.DEVICE)
 VERBS = (
     *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range", "remap_file_pages"),
     *WALKERS,
