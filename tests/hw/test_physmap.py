@@ -171,7 +171,7 @@ def test_range_is_allowed_like_every_page(pfn: int, size: int, strict: bool) -> 
     [(BAR.start, 0x10000, True), (BAR.start, 0x11000, False), (0x20_0000, 0x1000, True)],
 )
 def test_kernel_mapping_must_not_span_more_than_it_touches(start: int, size: int, expected: bool) -> None:
-    """A mapping that begins in a BAR and leaves it fails the sanity check (S9.6.5)."""
+    """A mapping that begins in a BAR and leaves it fails the sanity check (S2.7)."""
     assert expected == PC.iomem_map_sanity_check(start, size)
 
 

@@ -1,4 +1,4 @@
-"""The profiles as data: which series has what (S12, measured)."""
+"""The profiles as data: which series has what (``docs/profiles.md``)."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class MtrrMap:
     def type_lookup(self, start: int, end: int, *, merged_map: bool) -> tuple[MtrrType, bool]:
         """The type of bytes *start* to *end*, half-open, and whether it is uniform (S1.7).
 
-        :param merged_map: look in one map of all registers, as from 6.12 on; otherwise ask fixed and
+        :param merged_map: look in one map of all registers, as from 6.5 on; otherwise ask fixed and
             variable registers one after the other, as 6.1 does
         """
         return self._lookup_merged(start, end) if merged_map else self._lookup_registers(start, end)
@@ -90,7 +90,7 @@ class MtrrMap:
         return uniform or (not merged_map and mtrr in (MtrrType.INVALID, MtrrType.WB))
 
     def _lookup_merged(self, start: int, end: int) -> tuple[MtrrType, bool]:
-        # S1.7 mtrr_type_lookup 2.
+        # mtrr_type_lookup since 6.5 (S1.7.4).
         if not self.known:
             return MtrrType.UC, False
         if not self.enabled:
@@ -106,7 +106,7 @@ class MtrrMap:
         return found, uniform
 
     def _lookup_registers(self, start: int, end: int) -> tuple[MtrrType, bool]:
-        # S1.7 mtrr_type_lookup 1. The fixed range of the first byte speaks for the whole span.
+        # mtrr_type_lookup before 6.5 (S1.7.3). The fixed range of the first byte speaks for the whole span.
         if not (self.known and self.enabled):
             return MtrrType.INVALID, True
         if start < _FIXED_END and self.fixed and self.fixed_enabled:

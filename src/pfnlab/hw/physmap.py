@@ -131,7 +131,7 @@ class PhysicalMap:
         )
 
     def iomem_map_sanity_check(self, start: int, size: int) -> bool:
-        """Whether a kernel mapping of *size* bytes stays within what it touches (S9.6.5).
+        """Whether a kernel mapping of *size* bytes stays within what it touches (S2.7).
 
         Busy resources are not held against it (inferred).
         """

@@ -328,7 +328,7 @@ class Kernel:
             del self.tasks[one.comm]
 
     def execve(self, task: Task) -> None:
-        """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8)."""
+        """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16)."""
         self.trace.event("exec_begin")
         if self.profile.exec_tears_down_late:
             self.trace.event("exec_done")

@@ -42,7 +42,7 @@ class MemtypeBook:
     :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
     :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
     :param neighbours_apart: a range does not overlap the entry that begins where it ends
-    :param reserve_keeps_top: reserving looks at a range's last byte, not at what follows it (S2.2.2)
+    :param reserve_keeps_top: reserving looks at a range's last byte, not at what follows it (S2.2.1)
     :param processors: of the kernel whose book it is; one of its own where nobody else is there
     """
 

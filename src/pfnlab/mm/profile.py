@@ -35,7 +35,7 @@ class Profile:
     :ivar mremap_checks_first: mremap checks everything before it unmaps a fixed destination (S5.8)
     :ivar mremap_many_vmas: a same-size mremap may move several VMAs (S5.8)
     :ivar devmem_mmap_prepare: /dev/mem maps in two phases, the old mapping gone in between (S4.7)
-    :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size (S5.9)
+    :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size (S5.9.6)
     :ivar overcommit_names_bytes: memory that cannot be committed is logged with its size
     :ivar unfaulted_unaccounted: losing write permission gives back the charge of untouched anonymous memory
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
@@ -64,7 +64,7 @@ class Profile:
     :ivar mremap_flushes_locked: mremap flushes the old place before others may look at the tables (S8.1.10)
     :ivar neighbours_apart: a reservation that begins where another ends does not overlap it
     :ivar pci_files_revoked: a claimed region is revoked from PCI files too, not only from /dev/mem (S9.1.5)
-    :ivar reserve_keeps_top: a range that ends with physical memory can be reserved (S2.2.2)
+    :ivar reserve_keeps_top: a range that ends with physical memory can be reserved (S2.2.1)
     :ivar failed_copy_clears_vm_pat: a fork without room for page tables clears vm_pat's flag in the child
     :ivar cow_knows_its_pfn: vm_pat finds the first pfn although that page was copied on write (S3.4.3)
     :ivar failed_remap_zaps: remap_pfn_range that fails takes away what it filled (S3.3.3)

@@ -70,7 +70,7 @@ def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
 
 
 def dirtied(cleared: Iterable[EntryRun]) -> bool:
-    """Whether a dirty page of a file is among the entries: then nobody may write to it any more (S8.1)."""
+    """Whether a dirty page of a file is among the entries: then nobody may write to it any more (S8.1.9)."""
     files = [run.page for run in cleared if run.page is not None and pte_dirty(run.bits)]
     pages = [page for page in files if not page.anonymous]
     for page in pages:

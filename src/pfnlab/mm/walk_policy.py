@@ -55,5 +55,5 @@ class SpecialBits:
         return True
 
     def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
-        """Not where the entry is special."""
+        """Not where the entry is special (S6.6)."""
         return entry.page is not None

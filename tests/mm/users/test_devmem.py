@@ -149,7 +149,7 @@ def test_addresses_the_cpu_does_not_have(series: str) -> None:
 
 @every_series
 def test_a_claimed_device_is_refused(series: str) -> None:
-    """With CONFIG_IO_STRICT_DEVMEM a device a driver claimed is EPERM (S9.2.6)."""
+    """With CONFIG_IO_STRICT_DEVMEM a device a driver claimed is EPERM (S9.1.2)."""
     claimed = s11_machine().phys.with_resource(Resource(0xFD00_0000, 0xFD01_0000, "driver", busy=True))
     kernel, task = boot(series, phys=claimed)
 

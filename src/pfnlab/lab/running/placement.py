@@ -163,7 +163,7 @@ def first_page_claimed(program: Program) -> frozenset[str]:
     """
     The pci devices whose first page *program* claims.
 
-    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13). vfio-pci claims all
+    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13.5). vfio-pci claims all
     of it.
     """
     pci = {device.name for device in _pci(program)}

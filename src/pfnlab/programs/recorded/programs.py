@@ -1,6 +1,6 @@
 """Recorded runs of real kernels (JSON lines, S12) as programs of ours.
 
-A recorded case is a list of operations, and for every kernel what each operation gave.
+A recorded case is a list of operations, and for every kernel the result of each operation (S12.2).
 """
 
 from __future__ import annotations
