@@ -9,7 +9,7 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo test release test-archives test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
+.PHONY: help demo changelog test release test-archives test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -92,6 +92,9 @@ bench: .venv/.test
 	  [ -e "$$file" ] || { echo "no benchmarks yet"; break; }; \
 	  echo "$$file"; $(BIN)/python "$$file"; \
 	done
+
+changelog: .venv/.test
+	@$(BIN)/towncrier build --draft --version next
 
 fmt-check: .venv/.test
 	$(BIN)/pfnlab fmt --check litmus/*/*.pfn
