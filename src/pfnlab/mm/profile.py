@@ -78,7 +78,8 @@ class Profile:
     :ivar fork_opens_first: fork tells a file of the copied VMA before its entries are copied (S5.11)
     :ivar unmap_drains_lru: whatever unmaps pages empties its processor's batches of pages (S5.10.1)
     :ivar zone_device_announced: the log says how many struct pages were made for a device (S4.9)
-    :ivar access_phys_spares_ram: /proc/self/mem does not try to map a copied page for the kernel (S7.6.3)
+    :ivar access_phys_spares_ram: /proc/self/mem does not try to map ordinary memory for the kernel: a copied
+        page, or RAM that a driver has mapped (S7.6.3)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
 

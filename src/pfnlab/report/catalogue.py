@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pfnlab.checker.check import HOLDS
 from pfnlab.checker.differ import compare
 from pfnlab.checker.scope import RaceScope, load_scope
+from pfnlab.policies.commits import machine_without
 from pfnlab.programs.model import ModelMachine
 from pfnlab.programs.ops import Program
 from pfnlab.programs.printer import op_lines
@@ -74,7 +75,7 @@ class Found(NamedTuple):
 
 def search(entry: Entry, depth: int = DEPTH) -> Found:
     """Search both machines of *entry*."""
-    scope, without = load_scope(entry.scope), f"{entry.machine},without={entry.commit}"
+    scope, without = load_scope(entry.scope), machine_without(entry.machine, entry.commit)
     sides = (_verdicts(machine, entry.scope, depth) for machine in (without, entry.machine))
     changed = tuple((one, other) for one, other in zip(*sides, strict=True) if one.length != other.length)
     if changed or isinstance(scope, RaceScope):
