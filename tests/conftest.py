@@ -71,7 +71,9 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
             terminalreporter.write_line(f"{role.name} is not to be had: recorded runs stand in for it")
     news = sorted(set(said(terminalreporter, NEWS)))
     if news:
-        terminalreporter.section(f"NEWS: {len(news)} differ on a kernel nobody met", red=True, bold=True)
+        terminalreporter.section(
+            f"NEWS: {len(news)} differ or cannot be asked on a kernel nobody met", red=True, bold=True
+        )
         for line in news:
             terminalreporter.write_line(line)
         NEWS_FILE.parent.mkdir(exist_ok=True)

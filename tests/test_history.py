@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from pfnlab.errors import Undecided
-from pfnlab.policies.commits import known_commits
+from pfnlab.policies.commits import known_commits, machine_without
 from pfnlab.policies.profiles import RELEASES
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program
@@ -51,12 +51,6 @@ def steps(row: Row, machine: str) -> tuple[Step, ...]:
     return ModelMachine(machine).run_one(load_program(HISTORY / row.program), check=True).steps
 
 
-def without(row: Row) -> str:
-    """The row's machine less the commit: without what gave it to the machine, or with that it be gone."""
-    asked = f",with={row.commit}"
-    return row.machine.replace(asked, "") if asked in row.machine else f"{row.machine},without={row.commit}"
-
-
 def said(step: Step, field: str) -> str:
     """One field as the table says it."""
     value = getattr(step, field)
@@ -71,7 +65,9 @@ def said(step: Step, field: str) -> str:
 
 def difference(row: Row) -> tuple[str, str, str]:
     """The first step that is not the same with and without the commit, and both answers."""
-    for there, gone in zip(steps(row, row.machine), steps(row, without(row)), strict=True):
+    for there, gone in zip(
+        steps(row, row.machine), steps(row, machine_without(row.machine, row.commit)), strict=True
+    ):
         for field in FIELDS:
             if (answers := (said(there, field), said(gone, field)))[0] != answers[1]:
                 return there.op, *answers

@@ -278,6 +278,19 @@ def test_series_the_archive_dropped_is_said(debian: DebianOnDisk, keys: tuple[Ke
         kernels.fetch("7.3")
 
 
+def test_a_suite_of_other_series_may_offer_a_kernel(
+    debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    As an old stable suite offers rebuilds of the next one's kernels: they are found there.
+    """
+    monkeypatch.setattr(offers, "ROLLING", ())
+
+    kernel = kernels.fetch("7.3")[0]
+
+    assert ("7.3", VERSION) == (kernel.series, kernel.version)
+
+
 def test_failed_unpacking_leaves_the_cache_clean(
     debian: DebianOnDisk, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,14 @@ import pytest
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.profile import Profile
-from pfnlab.policies.commits import NO_SWITCH, check_asked, known_commits, with_commit, without_commit
+from pfnlab.policies.commits import (
+    NO_SWITCH,
+    check_asked,
+    known_commits,
+    machine_without,
+    with_commit,
+    without_commit,
+)
 from pfnlab.policies.profiles import CONFIRMED, PROFILES, RELEASES
 
 
@@ -114,3 +121,16 @@ def test_no_commit_is_both_had_and_not() -> None:
     assert not set(NO_SWITCH) & set(known_commits())
     assert all(reason[0] in "ABCDEFG" for reason in NO_SWITCH.values())
     assert CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("machine", "left"),
+    [
+        ("6.1", "6.1,without=04c35ab3bdae"),
+        ("5.15,with=04c35ab3bdae", "5.15"),
+        ("5.15,with=526a9ce7e134,with=04c35ab3bdae", "5.15,with=526a9ce7e134"),
+    ],
+)
+def test_a_machine_without_a_commit(machine: str, left: str) -> None:
+    """What gave it the commit goes; else it is taken out."""
+    assert left == machine_without(machine, "04c35ab3bdae")

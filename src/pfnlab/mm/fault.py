@@ -78,7 +78,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
 
 
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
-    """A page fault: under mmap_lock, but for ordinary memory, whose VMA's own lock will do for a task (S8.3.9).
+    """A page fault: under mmap_lock; for ordinary memory the VMA's own lock will do for a task (S8.3.9).
 
     :raises Undecided: that VMA may be locked
     """

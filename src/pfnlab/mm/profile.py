@@ -35,7 +35,8 @@ class Profile:
     :ivar mremap_checks_first: mremap checks everything before it unmaps a fixed destination (S5.8)
     :ivar mremap_many_vmas: a same-size mremap may move several VMAs (S5.8)
     :ivar devmem_mmap_prepare: /dev/mem maps in two phases, the old mapping gone in between (S4.7)
-    :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size (S5.9.6)
+    :ivar fallocate_checks_op_first: fallocate on a file that cannot says so before it judges the size
+        (S5.9.6)
     :ivar overcommit_names_bytes: memory that cannot be committed is logged with its size
     :ivar unfaulted_unaccounted: losing write permission gives back the charge of untouched anonymous memory
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
@@ -78,7 +79,8 @@ class Profile:
     :ivar fork_opens_first: fork tells a file of the copied VMA before its entries are copied (S5.11)
     :ivar unmap_drains_lru: whatever unmaps pages empties its processor's batches of pages (S5.10.1)
     :ivar zone_device_announced: the log says how many struct pages were made for a device (S4.9)
-    :ivar access_phys_spares_ram: /proc/self/mem does not try to map a copied page for the kernel (S7.6.3)
+    :ivar access_phys_spares_ram: /proc/self/mem does not try to map ordinary memory for the kernel: a copied
+        page, or RAM that a driver has mapped (S7.6.3)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
     """
 

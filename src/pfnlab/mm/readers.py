@@ -12,7 +12,7 @@ from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.fault import ZERO_PFN, Signal, access
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_SOFTDIRTY
 from pfnlab.mm.gup import get_user_page, get_user_page_fast
-from pfnlab.mm.ioremap import ioremap, iounmap, warn_about_ram
+from pfnlab.mm.ioremap import ioremap, iounmap, is_memory, warn_about_ram
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
@@ -60,7 +60,7 @@ def _access_phys(mm: MmStruct, vpn: int, store: int | None) -> int:
         if not reachable or entry is None or (store is not None and not pte_write(entry.bits)):
             raise ModelledErrno(errno.EIO)
         frame = PfnRange(entry.pfn, entry.pfn + 1)
-        if entry.page is not None:
+        if entry.page is not None or is_memory(kernel, frame):
             if not kernel.profile.access_phys_spares_ram:
                 warn_about_ram(kernel)
             raise ModelledErrno(errno.EIO)

@@ -39,6 +39,17 @@ NO_SWITCH = {
 }
 
 
+def machine_without(machine: str, commit: str) -> str:
+    """The name of *machine* (``6.1``, ``5.15,with=526a9ce7e134``) without a commit that it has.
+
+    What gave it the commit is left out of the name; nothing is said twice.
+    """
+    version, *changes = machine.split(",")
+    kept = [change for change in changes if change != f"with={commit}"]
+    taken = [] if len(kept) < len(changes) else [f"without={commit}"]
+    return ",".join((version, *kept, *taken))
+
+
 def with_commit(profile: Profile, text: str) -> Profile:
     """*profile* with the commit *text* applied.
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pfnlab.checker.check import HOLDS
 from pfnlab.checker.differ import compare
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.policies.commits import machine_without
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
@@ -74,7 +75,7 @@ class EntryFinding(NamedTuple):
 
 def search(entry: Entry, depth: int = DEPTH) -> EntryFinding:
     """Search both machines of *entry*."""
-    scope, without = load_scope(entry.scope), f"{entry.machine},without={entry.commit}"
+    scope, without = load_scope(entry.scope), machine_without(entry.machine, entry.commit)
     sides = (_verdicts(machine, entry.scope, depth) for machine in (without, entry.machine))
     changed = tuple((one, other) for one, other in zip(*sides, strict=True) if one.length != other.length)
     if changed or isinstance(scope, RaceScope):

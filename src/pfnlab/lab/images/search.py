@@ -51,15 +51,19 @@ class Search:
     def offer(self, name: str) -> Offer:
         """The offer *name* speaks of, over every suite that may hold it.
 
+        A stable suite may offer a kernel of the next one as well: where those of the series have none, the
+        others are asked.
+
         :raises Unreachable: nobody answered, and no list is here
         :raises MissingTool: no suite holds it
         """
         series = known_series(name)
-        suites = suites_for(series)
-        offers = offers_in(one for suite in suites for one in self._packages(suite))
-        found = chosen(name, offers)
-        if found is not None:
-            return found
+        own = suites_for(series)
+        for suites in (own, (*own, *(suite for suite in SUITES if suite not in own))):
+            offers = offers_in(one for suite in suites for one in self._packages(suite))
+            found = chosen(name, offers)
+            if found is not None:
+                return found
         troubles = [self._trouble[suite] for suite in suites if suite in self._trouble]
         if not offers and troubles and isinstance(troubles[0], Unreachable):
             raise troubles[0]

@@ -163,8 +163,8 @@ def first_page_claimed(program: Program) -> frozenset[str]:
     """
     The pci devices whose first page *program* claims.
 
-    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13.5). vfio-pci claims all
-    of it.
+    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13.5). vfio-pci claims
+    all of it.
     """
     pci = {device.name for device in _pci(program)}
     if any(uses_vfio(op.call) for op in program.ops):
