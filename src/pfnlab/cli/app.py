@@ -92,7 +92,17 @@ def run(
     from pfnlab.lab.vm.accel import accel_named
 
     given, policies = accel_named(accel), tuple(policy or ())
-    asked = RunRequest(programs, on or [], as_json, steps, profile, promote, trace, policies, given)
+    asked = RunRequest(
+        programs=programs,
+        on=on or [],
+        as_json=as_json,
+        steps=steps,
+        profile=profile,
+        promote=promote,
+        trace=trace,
+        policies=policies,
+        accel=given,
+    )
     return run_programs(asked)
 
 
@@ -151,20 +161,20 @@ def fuzz(
 
     return fuzz(
         FuzzRequest(
-            on or [],
-            seed,
-            programs,
-            seconds,
-            resume,
-            findings,
-            driver,
-            schedules,
-            vfio,
-            slots,
-            coverage,
-            stop_after,
-            as_json,
-            accel_named(accel),
+            on=on or [],
+            seed=seed,
+            programs=programs,
+            seconds=seconds,
+            resume=resume,
+            findings=findings,
+            driver=driver,
+            schedules=schedules,
+            vfio=vfio,
+            slots=slots,
+            coverage=coverage,
+            stop_after=stop_after,
+            as_json=as_json,
+            accel=accel_named(accel),
         )
     )
 
@@ -241,10 +251,23 @@ def check(
     from pfnlab.lab.vm.accel import accel_named
 
     limits = CheckLimits(
-        depth, states, seconds, memory and memory << 20, checkpoint, random, seed, every_order
+        depth=depth,
+        states=states,
+        seconds=seconds,
+        memory=memory and memory << 20,
+        checkpoint=checkpoint,
+        walks=random,
+        seed=seed,
+        every_order=every_order,
     )
     request = CheckRequest(
-        *(on or [], scope, property_ or [], limits, confirm or [], save, as_json),
+        on=on or [],
+        scope=scope,
+        properties=property_ or [],
+        limits=limits,
+        confirm=confirm or [],
+        save=save,
+        as_json=as_json,
         differ=differ,
         policies=tuple(policy or ()),
         watch=untaken,
@@ -282,7 +305,9 @@ def replay(
     from pfnlab.cli.replay import replay as replay_all
     from pfnlab.lab.vm.accel import accel_named
 
-    return replay_all(ReplayRequest(what, on or [], as_json, accel_named(accel), trust))
+    return replay_all(
+        ReplayRequest(what=what, on=on or [], as_json=as_json, accel=accel_named(accel), trust=trust)
+    )
 
 
 @app.command()

@@ -34,7 +34,7 @@ from pfnlab.report.table import render
 SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
 
 
-class CheckRequest(msgspec.Struct, frozen=True):
+class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asked for.
 
     :param confirm: machines that run every counterexample

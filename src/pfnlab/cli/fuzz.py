@@ -27,7 +27,7 @@ PROGRAMS = 500
 _EVERY = 10.0
 
 
-class FuzzRequest(msgspec.Struct, frozen=True):
+class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asked for."""
 
     on: list[str]

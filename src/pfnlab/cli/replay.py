@@ -42,7 +42,7 @@ _MACHINE = re.compile(r" --on (\S+)")
 _PATH = "pfnlab path "
 
 
-class ReplayRequest(msgspec.Struct, frozen=True):
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asked for.
 
     :param what: a file or folder, or the words of a path

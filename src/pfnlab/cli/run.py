@@ -30,7 +30,7 @@ _WORST = (Outcome.AS_EXPECTED, Outcome.UNDECIDED, Outcome.DISCOVERY)
 _PIPED_WIDTH = 120
 
 
-class RunRequest(msgspec.Struct, frozen=True):
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asked for."""
 
     programs: list[Path]
