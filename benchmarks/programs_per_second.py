@@ -20,7 +20,7 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.wire import compile_program
-from pfnlab.lab.vm.boots import Shape
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.text import parse
@@ -82,7 +82,7 @@ def measure(series: str) -> tuple[dict[str, float], float]:
     program = parse(PROGRAM)
     guests: list[Guest] = []
 
-    def boot(kernel: KernelImage, shape: Shape, offsets: str | None) -> Guest:
+    def boot(kernel: KernelImage, shape: GuestShape, offsets: str | None) -> Guest:
         guests.append(
             Guest(kernel.vmlinuz, bar_mib=shape.bar_mib, cpus=shape.cpus, offsets=offsets, image=shape.image)
         )

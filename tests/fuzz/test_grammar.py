@@ -16,7 +16,7 @@ from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.form import from_json, to_json
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import ADVICE, is_held, tasks_of
-from pfnlab.programs.lang.walk_calls import Walk, Walker
+from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS
 
 NUMBERS = st.integers(0, 1 << 32)

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from pfnlab.fuzz.grammar import draw
 from pfnlab.fuzz.kinds import Vocabulary, kind_of
 from pfnlab.fuzz.shrink import shrink
-from pfnlab.fuzz.simpler import simpler
+from pfnlab.fuzz.simplify import simplifications
 from pfnlab.programs.lang.checks import check_program
-from pfnlab.programs.lang.fewer import without
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.shrink import without
 
 HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 24 pages\narea b: 24 pages\n\n"
 
@@ -101,7 +101,7 @@ def test_simplifying_ends(index: int) -> None:
     program = draw(6, index, Vocabulary(driver=True, schedules=True, vfio=True))
 
     for _ in range(10_000):
-        candidates = list(simpler(program))
+        candidates = list(simplifications(program))
         assert program not in candidates
         if not candidates:
             return

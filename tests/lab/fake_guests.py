@@ -9,7 +9,7 @@ from pathlib import Path
 from pfnlab.errors import LostGuest
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.machine import QemuMachine
-from pfnlab.lab.vm.boots import Shape
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -74,9 +74,9 @@ class Lab:
         self.fails = fails
         self.guests: list[FakeGuest] = []
         self.asked: list[tuple[int, str | None]] = []
-        self.shapes: list[Shape] = []
+        self.shapes: list[GuestShape] = []
 
-    def __call__(self, kernel: KernelImage, shape: Shape, offsets: str | None) -> FakeGuest:
+    def __call__(self, kernel: KernelImage, shape: GuestShape, offsets: str | None) -> FakeGuest:
         """Boot one."""
         self.asked.append((shape.bar_mib, offsets))
         self.shapes.append(shape)

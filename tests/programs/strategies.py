@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     SECTION_PAGES,
@@ -25,11 +25,15 @@ from pfnlab.programs.lang.driver_calls import (
     MemremapPages,
     Memunmap,
     MemunmapPages,
+    Plug,
     ReleaseMemRegion,
     RemapPfnRange,
+    Remove,
     RequestMemRegion,
+    Rescan,
     SetMemory,
     UnmapMappingRange,
+    Unplug,
     VfioClose,
     ZapVmaPtes,
 )
@@ -68,9 +72,8 @@ from pfnlab.programs.lang.ops import (
     Via,
     Write,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import (
+from pfnlab.programs.lang.walk_ops import (
     RANGE_WALKERS,
     STORING_WALKERS,
     Mincore,

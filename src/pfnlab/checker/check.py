@@ -23,8 +23,8 @@ from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.random_walks import simulate
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.hw.platform import qemu_q35
-from pfnlab.programs.lang.fewer import fewest
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.shrink import shrunk
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.units import number_of
 
@@ -251,7 +251,7 @@ def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Qu
     program = model.program(path, title, f"What breaks this: {question.asks}?")
     if program is None or isinstance(model, RaceModel):
         return program
-    return fewest(program, lambda one: model.breaks(one.ops, question.judge))
+    return shrunk(program, lambda one: model.breaks(one.ops, question.judge))
 
 
 def _fired(model: KernelModel | RaceModel) -> dict[str, dict[str, int]]:

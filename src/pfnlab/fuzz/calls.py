@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 
 from pfnlab.fuzz.places import DrawnPlaces
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     SECTION_PAGES,
@@ -48,7 +48,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.shapes import BY_WORD
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import (
+from pfnlab.programs.lang.walk_ops import (
     RANGE_WALKERS,
     STORING_WALKERS,
     Mincore,

@@ -13,6 +13,7 @@ import msgspec
 from pfnlab.fuzz.calls import CallGenerator
 from pfnlab.fuzz.kinds import ALL, ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
 from pfnlab.fuzz.places import DrawnPlaces, areas, devices
+from pfnlab.programs.lang.device_ops import Plug, Unplug
 from pfnlab.programs.lang.forced import Fail, Hold
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -31,7 +32,6 @@ from pfnlab.programs.lang.ops import (
     is_held,
     uses_vfio,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Unplug
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, HOLD_FUNCTIONS
 

@@ -1,6 +1,6 @@
 """A smaller program that still shows the same: operations go first, then arguments become simpler.
 
-Operations are taken away until none can be left out (:mod:`pfnlab.programs.lang.fewer`). Then every argument
+Operations are taken away until none can be left out (:mod:`pfnlab.programs.lang.shrink`). Then every argument
 is tried simpler, along orders that have an end.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from pfnlab.fuzz.simpler import simpler
-from pfnlab.programs.lang.fewer import fewer, first_that_shows
+from pfnlab.fuzz.simplify import simplifications
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.shrink import first_that_shows, shrink_steps
 
 #: How many programs are run at most to make one smaller.
 MOST_RUNS = 600
@@ -77,11 +77,11 @@ def _steps(program: Program, trial: _Trial) -> Iterator[Program]:
     before = None
     while before != program:
         before = program
-        for shorter in fewer(program, trial):
+        for shorter in shrink_steps(program, trial):
             program = shorter
             yield program
-        smaller = first_that_shows(simpler(program), trial)
+        smaller = first_that_shows(simplifications(program), trial)
         while smaller is not None:
             yield smaller
             program = smaller
-            smaller = first_that_shows(simpler(program), trial)
+            smaller = first_that_shows(simplifications(program), trial)

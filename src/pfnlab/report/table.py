@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from pfnlab.programs.lang.driver_calls import Ioremap
+from pfnlab.programs.lang.device_ops import Ioremap
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.runs.observation import Run, Step

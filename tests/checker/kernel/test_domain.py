@@ -9,9 +9,9 @@ from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.properties import no_leak, properties, questions
 from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.checker.search.explore import Order, explore
-from pfnlab.programs.lang.fewer import fewest
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.shrink import shrunk
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.check import program_text
@@ -136,4 +136,4 @@ def test_a_random_walk_ends_in_a_short_program() -> None:
     assert not found.complete
     model = KernelModel(ModelMachine("6.1"), scope("small"))
     assert model.breaks(program.ops, no_leak)
-    assert program == fewest(program, lambda one: model.breaks(one.ops, no_leak))
+    assert program == shrunk(program, lambda one: model.breaks(one.ops, no_leak))

@@ -27,7 +27,7 @@ from pfnlab.lab.running.machine import BAR_MIB, MAX_LEAKED, PROGRAMS_PER_GUEST, 
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.schedule import Noise
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
-from pfnlab.lab.vm.boots import MAX_FAILED_BOOTS, Shape
+from pfnlab.lab.vm.boots import MAX_FAILED_BOOTS, GuestShape
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -321,7 +321,7 @@ def test_an_interrupted_machine_can_run_again() -> None:
 def test_a_missing_tool_ends_the_run() -> None:
     """No program can be run without QEMU, so none is reported as lost."""
 
-    def boot(kernel: KernelImage, shape: Shape, offsets: str | None) -> FakeGuest:
+    def boot(kernel: KernelImage, shape: GuestShape, offsets: str | None) -> FakeGuest:
         raise MissingTool("qemu-system-x86_64 is not on this machine")
 
     with pytest.raises(MissingTool), QemuMachine(KERNEL, factory=boot) as machine:
@@ -343,7 +343,7 @@ def test_what_cannot_be_read_is_not_asked_for() -> None:
     """A guest without page tables leaves them out."""
     lab = Lab()
 
-    def boot(kernel: KernelImage, shape: Shape, offsets: str | None) -> FakeGuest:
+    def boot(kernel: KernelImage, shape: GuestShape, offsets: str | None) -> FakeGuest:
         guest = lab(kernel, shape, offsets)
         guest.hello = Hello("6.1.1", 0xF8000000, shape.bar_mib * MIB, (0, 0), 5, "no BTF", "")
         return guest

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.running.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable, stored_to
-from pfnlab.programs.lang.driver_calls import DriverHow, DriverMap, MemoryDisable, RequestMemRegion
+from pfnlab.programs.lang.device_ops import DriverHow, DriverMap, MemoryDisable, Remove, RequestMemRegion
 from pfnlab.programs.lang.ops import (
     Call,
     Device,
@@ -20,7 +20,6 @@ from pfnlab.programs.lang.ops import (
     Program,
     Write,
 )
-from pfnlab.programs.lang.slot_calls import Remove
 from pfnlab.programs.lang.span import Span
 from pfnlab.units import PfnRange
 

@@ -6,7 +6,7 @@ import pytest
 
 from pfnlab.lab.running.walked import read_walk
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import Status, Walk, Walker
+from pfnlab.programs.lang.walk_ops import Status, Walk, Walker
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 

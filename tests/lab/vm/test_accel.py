@@ -17,7 +17,7 @@ from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.vm import accel
 from pfnlab.lab.vm.accel import Accel, Acceleration
-from pfnlab.lab.vm.boots import Shape
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -35,7 +35,7 @@ class Kvm(Lab):
         super().__init__()
         self.works = works
 
-    def __call__(self, kernel: KernelImage, shape: Shape, offsets: str | None) -> FakeGuest:
+    def __call__(self, kernel: KernelImage, shape: GuestShape, offsets: str | None) -> FakeGuest:
         """Boot one."""
         if shape.accel is Accel.KVM and not self.works:
             self.shapes.append(shape)

@@ -27,7 +27,7 @@ from pfnlab.mm.vma import MappedFile, Vma
 from pfnlab.mm.zap import zap_page_range_single
 from pfnlab.policies.profiles import PROFILES
 from pfnlab.policies.trackers.exact import Exact
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DriverCall,
     ReleaseMemRegion,
     RequestMemRegion,

@@ -21,7 +21,7 @@ from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.users.driver import DriverFile
 from pfnlab.policies.boot import boot
 from pfnlab.policies.profiles import PROFILES
-from pfnlab.programs.lang.driver_calls import ArchIoFreeMemtypeWc
+from pfnlab.programs.lang.device_ops import ArchIoFreeMemtypeWc
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program, is_held
 from pfnlab.programs.model.running import OneByOne, SideBySide

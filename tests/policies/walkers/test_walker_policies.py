@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pfnlab.errors import Undecided
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.walk_calls import ProcessVmReadv, Walk
+from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 

@@ -25,7 +25,7 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.lang.checks import check_program
-from pfnlab.programs.lang.driver_calls import MemoryDisable, MemoryEnable, VfioClose
+from pfnlab.programs.lang.device_ops import MemoryDisable, MemoryEnable, VfioClose
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import (
     ADVICE,

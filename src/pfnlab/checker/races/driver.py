@@ -13,7 +13,7 @@ from pfnlab.checker.races.footprint import Parts
 from pfnlab.hw.pgtable import EntryRun as Entry
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Operation
-from pfnlab.programs.lang.driver_calls import UnmapMappingRange
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Op
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.model.machine import ModelMachine, place

@@ -26,7 +26,7 @@ from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.tallies import recall, tallies
 from pfnlab.errors import Undecided
-from pfnlab.programs.lang.driver_calls import UnmapMappingRange
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.forced import Hold, Skip
 from pfnlab.programs.lang.ops import MAIN_TASK, Op, Program, Read, Release
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS

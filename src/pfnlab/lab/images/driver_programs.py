@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import Undecided
-from pfnlab.programs.lang.driver_calls import DriverCall
+from pfnlab.programs.lang.device_ops import DriverCall
 from pfnlab.programs.lang.ops import (
     Mmap,
     Program,

@@ -42,7 +42,7 @@ from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
-from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, Shape, Stopped
+from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.order import trace_request
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.ops import Program, is_held, uses_slot
@@ -76,7 +76,7 @@ class _Booted:
     # One guest and what has happened in it.
     guest: GuestLike
     windows: Windows
-    shape: Shape
+    shape: GuestShape
     stepper: Stepper
     fresh: bool = True
     leaked: int = 0
@@ -179,10 +179,10 @@ class _Bench:
             raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
         return self.booted, placement
 
-    def _shape(self, program: Program, size: int, image: Path | None) -> Shape:
+    def _shape(self, program: Program, size: int, image: Path | None) -> GuestShape:
         steered = is_held(program) or is_forced(program)
         accel = self.shared.acceleration.of(steered=steered)
-        return Shape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program), accel)
+        return GuestShape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program), accel)
 
     def _account(self, booted: _Booted, placement: Placement, reply: ParsedReply, program: Program) -> None:
         # What the program did to the guest.
@@ -384,7 +384,7 @@ def _kernel(kernel: str | Path | KernelImage) -> KernelImage:
 
 def _boot(
     kernel: KernelImage,
-    shape: Shape,
+    shape: GuestShape,
     offsets: str | None,
     *,
     order: bool,

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.lang.driver_calls import DRIVER_RAM_PAGES, RequestMemRegion
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, RequestMemRegion
 from pfnlab.programs.lang.ops import (
     Call,
     Device,
@@ -21,7 +21,7 @@ from pfnlab.programs.lang.ops import (
     uses_slot,
     uses_vfio,
 )
-from pfnlab.programs.lang.walk_calls import STORING_WALKERS, Mincore, Walk
+from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Mincore, Walk
 from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment
 from pfnlab.units import PfnRange
 

@@ -24,7 +24,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import Mincore, Status, Walk
+from pfnlab.programs.lang.walk_ops import Mincore, Status, Walk
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import normalise
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen

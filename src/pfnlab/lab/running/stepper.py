@@ -22,8 +22,8 @@ from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens.state import LensState
+from pfnlab.programs.lang.device_ops import SLOT_CALLS, Plug, Unplug
 from pfnlab.programs.lang.ops import Op, Program, is_held, tasks_of, uses_slot
-from pfnlab.programs.lang.slot_calls import SLOT_CALLS, Plug, Unplug
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest

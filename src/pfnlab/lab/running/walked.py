@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.programs.lang.walk_calls import Status, Walk
+from pfnlab.programs.lang.walk_ops import Status, Walk
 from pfnlab.programs.model.walking import PAGEMAP_WORDS, pagemap_text
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PAGE_SHIFT

@@ -11,7 +11,7 @@ from pfnlab.errors import Misuse
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import MODE_NUMBERS, preparations
 from pfnlab.mm.users.vfio import BAR_OFFSET
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     Ioremap,
     IoremapMode,
@@ -40,7 +40,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.shapes import SIMPLE, Shape, Simple
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import RANGE_WALKERS, Walk
+from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, Walk
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.

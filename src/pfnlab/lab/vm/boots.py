@@ -35,7 +35,7 @@ class GuestLike(Protocol):
 
 
 @dataclass(frozen=True)
-class Shape:
+class GuestShape:
     """
     What a guest is to be.
 
@@ -54,7 +54,7 @@ class Shape:
 
 
 #: Boots a kernel as a guest of that shape; the offsets are what an earlier boot of it said.
-GuestFactory = Callable[[KernelImage, Shape, str | None], GuestLike]
+GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]
 
 
 class Stopped(Exception):
@@ -72,7 +72,7 @@ class Boots:
     :param acceleration: whether KVM works
     """
 
-    boot: Callable[[Shape, str | None], GuestLike]
+    boot: Callable[[GuestShape, str | None], GuestLike]
     driver: DriverImage
     vfio: DriverImage
     acceleration: Acceleration = field(default_factory=Acceleration)
@@ -83,7 +83,7 @@ class Boots:
     failed_boots: int = 0
     failure: str = ""
 
-    def start(self, shape: Shape) -> GuestLike:
+    def start(self, shape: GuestShape) -> GuestLike:
         """A new guest; a failed boot is tried once more, unless none has worked for long."""
         for last in (False, True):
             with self.lock:
@@ -110,7 +110,7 @@ class Boots:
             return guest
         raise Defect("a boot neither worked nor failed")
 
-    def _boot(self, shape: Shape, offsets: str | None) -> GuestLike:
+    def _boot(self, shape: GuestShape, offsets: str | None) -> GuestLike:
         # Until a guest has come up with KVM, that it can is only a hope.
         shape = replace(shape, accel=self.acceleration.still(shape.accel))
         try:

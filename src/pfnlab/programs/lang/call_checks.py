@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     SECTION_PAGES,
@@ -19,10 +19,13 @@ from pfnlab.programs.lang.driver_calls import (
     MemoryEnable,
     Memremap,
     MemremapPages,
+    Plug,
     RemapPfnRange,
     RequestMemRegion,
     SetMemory,
+    SlotCall,
     UnmapMappingRange,
+    Unplug,
     VfioClose,
     ZapVmaPtes,
 )
@@ -50,9 +53,8 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.shapes import SIMPLE, Shape
-from pfnlab.programs.lang.slot_calls import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import (
+from pfnlab.programs.lang.walk_ops import (
     RANGE_WALKERS,
     STORING_WALKERS,
     Mincore,

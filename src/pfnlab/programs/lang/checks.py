@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.call_checks import CallChecks
-from pfnlab.programs.lang.held import ScheduleChecks, check_prefixes
 from pfnlab.programs.lang.names import Wrong, forwards
 from pfnlab.programs.lang.ops import (
     Area,
@@ -23,6 +22,7 @@ from pfnlab.programs.lang.ops import (
     Release,
     Thread,
 )
+from pfnlab.programs.lang.schedule_checks import ScheduleChecks, check_prefixes
 from pfnlab.programs.lang.words import (
     KINDS,
     MAX_DEVICES,

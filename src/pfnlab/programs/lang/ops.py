@@ -14,17 +14,18 @@ from typing import Literal
 
 import msgspec
 
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
+    SLOT_CALLS,
     DriverCall,
     DriverMap,
     MemoryDisable,
     MemoryEnable,
+    SlotCall,
     VfioClose,
 )
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
-from pfnlab.programs.lang.slot_calls import SLOT_CALLS, SlotCall
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 
 #: The task every program starts with.
 MAIN_TASK = "main"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DriverMap,
     Ioremap,
     Memremap,
@@ -38,7 +38,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.shapes import SIMPLE, Shape, word_of
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import RANGE_WALKERS, Walk
+from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, Walk
 from pfnlab.programs.lang.words import ANON, FIRST_LINE, page_count
 
 #: What is mapped under each name, in pages.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
     ArchPhysWcAdd,
@@ -20,8 +20,12 @@ from pfnlab.programs.lang.driver_calls import (
     MemoryEnable,
     Memunmap,
     MemunmapPages,
+    Plug,
     ReleaseMemRegion,
+    Remove,
     RequestMemRegion,
+    Rescan,
+    Unplug,
     VfioClose,
     ZapVmaPtes,
 )
@@ -41,8 +45,7 @@ from pfnlab.programs.lang.ops import (
     ReadMemtypeList,
     Release,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
-from pfnlab.programs.lang.walk_calls import Mincore, ProcessVmReadv, Status
+from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status
 
 
 class Shape(Enum):

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pfnlab.errors import ProgramError
-from pfnlab.programs.lang.calls import CallReader
+from pfnlab.programs.lang.call_reader import CallReader
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.names import Wrong
 from pfnlab.programs.lang.ops import (

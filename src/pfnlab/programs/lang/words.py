@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import get_args
 
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DriverHow,
     DriverMode,
@@ -22,7 +22,7 @@ from pfnlab.programs.lang.ops import (
     Via,
 )
 from pfnlab.programs.lang.shapes import Shape, words_of
-from pfnlab.programs.lang.walk_calls import Walker
+from pfnlab.programs.lang.walk_ops import Walker
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1

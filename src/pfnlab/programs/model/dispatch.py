@@ -27,7 +27,7 @@ from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugg
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.zap import unmap_mapping_range
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
@@ -42,11 +42,16 @@ from pfnlab.programs.lang.driver_calls import (
     MemremapPages,
     Memunmap,
     MemunmapPages,
+    Plug,
     ReleaseMemRegion,
     RemapPfnRange,
+    Remove,
     RequestMemRegion,
+    Rescan,
     SetMemory,
+    SlotCall,
     UnmapMappingRange,
+    Unplug,
     VfioClose,
     ZapVmaPtes,
 )
@@ -74,9 +79,8 @@ from pfnlab.programs.lang.ops import (
     Via,
     Write,
 )
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, SlotCall, Unplug
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.model.walking import status_text, walked
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfnlab.errors import Defect
 from pfnlab.mm import readers
 from pfnlab.mm.kernel import Task
-from pfnlab.programs.lang.walk_calls import Walk
+from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.runs.places import Places
 
 #: What a page of /proc/PID/pagemap is said to be, in the order of its bits from the highest.

@@ -14,7 +14,7 @@ import msgspec
 from pfnlab.errors import ProgramError, Undecided
 from pfnlab.policies.known import version_of_release
 from pfnlab.policies.releases import series_of
-from pfnlab.programs.lang.driver_calls import UnmapMappingRange
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine

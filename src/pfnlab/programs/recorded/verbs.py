@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DriverHow,
     DriverMap,
     DriverMode,
@@ -53,7 +53,7 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import Mincore, ProcessVmReadv, Status, Walk, Walker
+from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk, Walker
 
 #: The recorded device: one BAR, of which every case has a window of its own of so many pages (S12.1).
 BAR = "bar"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
-from pfnlab.programs.lang.driver_calls import MemremapPages
+from pfnlab.programs.lang.device_ops import MemremapPages
 from pfnlab.programs.lang.ops import Device, Mmap, Program, area_extents, area_starts
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, REGION

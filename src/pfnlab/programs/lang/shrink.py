@@ -15,12 +15,12 @@ from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release, Thread
 
 
-def fewest(program: Program, shows: Callable[[Program], bool]) -> Program:
-    """The last of :func:`fewer`, or *program* where nothing can go."""
-    return [program, *fewer(program, shows)][-1]
+def shrunk(program: Program, shows: Callable[[Program], bool]) -> Program:
+    """The last of :func:`shrink_steps`, or *program* where nothing can go."""
+    return [program, *shrink_steps(program, shows)][-1]
 
 
-def fewer(program: Program, shows: Callable[[Program], bool]) -> Iterator[Program]:
+def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator[Program]:
     """Ever shorter programs for which *shows* holds, each of them out of the one before."""
     size = max(1, len(program.ops) // 2)
     while True:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pfnlab.programs.lang.checks import check_program
-from pfnlab.programs.lang.fewer import fewer, fewest, without
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Exit, Munmap, Program
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.shrink import shrink_steps, shrunk, without
 
 HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 
@@ -17,7 +17,7 @@ PROGRAM = load_text(
 
 def test_what_is_not_needed_goes() -> None:
     """Only what is asked for stays, with what it cannot be without."""
-    short = fewest(PROGRAM, lambda one: any(isinstance(op.call, Exit) for op in one.ops))
+    short = shrunk(PROGRAM, lambda one: any(isinstance(op.call, Exit) for op in one.ops))
 
     assert list(op_lines(short)) in (["exit"], ["p = fork", "p: exit"], ["q = fork", "q: exit"])
 
@@ -25,14 +25,14 @@ def test_what_is_not_needed_goes() -> None:
 def test_the_order_stays() -> None:
     """What is needed keeps its order."""
     unmaps = [op for op in PROGRAM.ops if isinstance(op.call, Munmap)]
-    short = fewest(PROGRAM, lambda one: [op for op in one.ops if isinstance(op.call, Munmap)] == unmaps)
+    short = shrunk(PROGRAM, lambda one: [op for op in one.ops if isinstance(op.call, Munmap)] == unmaps)
 
     assert ["a = mmap bar[0:4] wc shared rw", "munmap a[1]", "munmap a"] == list(op_lines(short))
 
 
 def test_each_is_shorter_than_the_one_before() -> None:
     """On the way every program shows it, and has fewer operations than the last."""
-    found = list(fewer(PROGRAM, lambda one: any(isinstance(op.call, Munmap) for op in one.ops)))
+    found = list(shrink_steps(PROGRAM, lambda one: any(isinstance(op.call, Munmap) for op in one.ops)))
     lengths = [len(PROGRAM.ops), *(len(one.ops) for one in found)]
 
     assert len(found) > 1
@@ -47,7 +47,7 @@ def test_only_programs_are_asked_about() -> None:
         asked.append(one)
         return False
 
-    fewest(PROGRAM, shows)
+    shrunk(PROGRAM, shows)
 
     assert asked
     for one in asked:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pfnlab.programs.lang.device_ops import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.lang.names import Names, Wrong
 from pfnlab.programs.lang.ops import MAIN_TASK, Call, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
 from pfnlab.programs.lang.printer import call_text
-from pfnlab.programs.lang.slot_calls import Plug, Remove, Rescan, Unplug
 from pfnlab.programs.lang.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIXES, quoted
 
 #: Operations on a device's slot, by their words.

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.fuzz.places import AREAS
-from pfnlab.programs.lang.driver_calls import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
+from pfnlab.programs.lang.device_ops import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
 from pfnlab.programs.lang.forced import Fail
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -27,7 +27,7 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import Walk
+from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.lang.words import ANON
 
 #: Words from the plainest on: one is only ever replaced by one before it.
@@ -61,7 +61,7 @@ _FLAGS = {
 }
 
 
-def simpler(program: Program) -> Iterator[Program]:
+def simplifications(program: Program) -> Iterator[Program]:
     """Every program that is simpler than *program* in one respect, the greatest simplifications first."""
     yield from _devices(program)
     yield from _areas(program)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.programs.lang.checks import ProgramChecks
-from pfnlab.programs.lang.driver_calls import (
+from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     DriverMap,
@@ -33,7 +33,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.shapes import BY_WORD, SIMPLE, Shape
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_calls import STORING_WALKERS, Walk
+from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.lang.words import (
     ANON,
     BIRTHS,
