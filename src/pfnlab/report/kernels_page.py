@@ -77,9 +77,8 @@ def _parts(kernels: Sequence[Known], litmus: Mapping[str, Program]) -> Iterator[
     heads = ("version", "package", "met", *parts, "steps", "undecided", "differ")
     yield markdown.table(heads, [_row(kernel, parts) for kernel in kernels])
     yield "## What changed from one to the next\n"
-    versions: dict[str, Known] = {}
-    for kernel in kernels:
-        versions.setdefault(kernel.version, kernel)
+    # The last of a version is no rebuild of it for an older suite.
+    versions = {kernel.version: kernel for kernel in kernels}
     for one, other in pairwise(versions.values()):
         yield from _pair(one, other, litmus)
 
