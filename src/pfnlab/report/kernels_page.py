@@ -83,9 +83,8 @@ def _parts(
     heads = ("version", "package", "met", *parts, "steps", "undecided", "differ")
     yield markdown.table(heads, [_row(kernel, parts) for kernel in kernels])
     yield "## What changed from one to the next\n"
-    versions: dict[str, KnownKernel] = {}
-    for kernel in kernels:
-        versions.setdefault(kernel.version, kernel)
+    # The last of a version is no rebuild of it for an older suite.
+    versions = {kernel.version: kernel for kernel in kernels}
     for one, other in pairwise(versions.values()):
         yield from _pair(one, other, litmus, links)
 

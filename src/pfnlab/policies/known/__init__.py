@@ -144,5 +144,5 @@ def write_known(folder: Path, known: KnownKernel) -> Path:
 
 
 def _order(package_version: str) -> tuple[tuple[int, ...], str]:
-    # Revisions of one version differ in a digit; their order among each other decides nothing.
-    return version_key(upstream(package_version)), package_version
+    # Revisions of one version differ in a digit; a rebuild (~deb12u1) comes before what it was built of.
+    return version_key(upstream(package_version)), package_version.replace("~", "\0") + "\1"
