@@ -38,8 +38,6 @@ TLC_GOAL = 5.0
 STATES = {1: 398, 2: 21_530, 3: 471_404, 4: 5_521_772, 5: 42_355_820}
 
 _ROOT = Path(__file__).parents[1]
-_PROMELA = _ROOT.parent / "shared" / "bench" / "book.pml"
-
 # A process of its own for each search, so that memory is that search's.
 _OURS = """
 import resource, sys, time
@@ -85,13 +83,13 @@ def _timed(command: Sequence[str], folder: Path) -> tuple[str, float]:
     return told, after.children_user + after.children_system - before.children_user - before.children_system
 
 
-def build_pan(promela: Path, pages: int, folder: Path) -> None:
+def build_pan(promela: Path | None, pages: int, folder: Path) -> None:
     """Make pan as for the measurements that the goals come from: exact, depth first, no reduction."""
     for tool in ("spin", "gcc"):
         if shutil.which(tool) is None:
             raise MissingTool(f"no {tool}: apt-get install {tool}")
-    if not promela.exists():
-        raise MissingTool(f"no {promela}: give the Promela text with --promela")
+    if promela is None or not promela.exists():
+        raise MissingTool("no Promela text: give it with --promela")
     _timed(["spin", "-a", f"-DN={pages}", str(promela.resolve())], folder)
     options = ["-O2", "-w", "-DSAFETY", "-DNOREDUCE", "-DMEMLIM=16000"]
     _timed(["gcc", *options, "pan.c", "-o", "pan"], folder)
@@ -152,7 +150,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("pages", nargs="?", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--promela", type=Path, default=_PROMELA)
+    parser.add_argument("--promela", type=Path)
     parser.add_argument("--tlc", type=Path)
     parser.add_argument("--tla", type=Path)
     options = parser.parse_args()

@@ -29,8 +29,6 @@ from measuring import busy, rounds, show
 
 from pfnlab.errors import MissingTool
 
-_PROMELA = Path(__file__).parents[2] / "shared" / "bench" / "race.pml"
-
 #: Not more than pan's time with reduction, for the one race with a flush in time.
 GOAL = 1.0
 
@@ -80,7 +78,7 @@ def _children() -> float:
     return times.children_user + times.children_system
 
 
-def build_pan(promela: Path, fixed: bool, reduce: bool, folder: Path) -> float:
+def build_pan(promela: Path | None, fixed: bool, reduce: bool, folder: Path) -> float:
     """Make pan; how long that took.
 
     :raises MissingTool: spin or gcc is not there
@@ -88,8 +86,8 @@ def build_pan(promela: Path, fixed: bool, reduce: bool, folder: Path) -> float:
     for tool in ("spin", "gcc"):
         if shutil.which(tool) is None:
             raise MissingTool(f"no {tool}: apt-get install {tool}")
-    if not promela.exists():
-        raise MissingTool(f"no {promela}: give the Promela text with --promela")
+    if promela is None or not promela.exists():
+        raise MissingTool("no Promela text: give it with --promela")
     folder.mkdir()
     begin = _children()
     for command in (
@@ -142,7 +140,7 @@ def main() -> int:
     """Measure and print; 1 where a goal is missed or a verdict is wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--promela", type=Path, default=_PROMELA)
+    parser.add_argument("--promela", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         made = searches(options, Path(folder))

@@ -116,8 +116,11 @@ def test_modules_import_from_their_left(module: str) -> None:
         ("hw/pat.py", "from ..mm import vma"),
         ("units.py", "from pfnlab import errors"),
         ("errors.py", "from pfnlab.trace import Trace"),
-        ("lab/images/kernels.py", "from pfnlab.inspector import sources"),
-        ("inspector/sources.py", "from pfnlab.lab import kernels"),
+        ("lens/btf.py", "from pfnlab.lab.images import cache"),
+        ("lab/images/kernels.py", "from pfnlab.lab.vm import qemu"),
+        ("programs/lang/ops.py", "from pfnlab.programs.runs.places import Places"),
+        ("checker/search/explore.py", "from pfnlab.mm.kernel import Kernel"),
+        ("checker/kernel/domain.py", "from pfnlab.checker.check import check"),
         ("lab/images/kernels.py", "def late():\n    from pfnlab.report import table"),
         ("hw/pat.py", "if TYPE_CHECKING:\n    from pfnlab.mm.vma import Vma"),
         ("__init__.py", "from pfnlab.units import PAGE_SIZE"),
@@ -138,6 +141,8 @@ def test_an_import_from_the_right_is_caught(module: str, text: str) -> None:
         ("hw/__init__.py", "from .pat import PAT"),
         ("cli/app.py", "from pfnlab import __version__\nfrom pfnlab.report.table import render"),
         ("lab/images/kernels.py", "from pfnlab.lens.btf import types"),
+        ("checker/check.py", "from pfnlab.checker.races.race import Race"),
+        ("lab/vm/qemu.py", "from . import channel\nfrom ..images import cache"),
     ],
 )
 def test_an_import_from_the_left_passes(module: str, text: str) -> None:

@@ -32,7 +32,7 @@ def expected(name: str) -> str:
 
 
 def test_four_machines_side_by_side() -> None:
-    """The story of DESIGN.md: 6.1 forgets half, 7.2 does not, model and kernel agree."""
+    """The first story of the README: 6.1 forgets half, 7.2 does not, model and kernel agree."""
     runs = [
         forgetful(),
         forgetful("qemu:6.1", "linux-image-6.1.0-56-cloud-amd64 6.1.192-2"),
