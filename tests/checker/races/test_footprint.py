@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.races import footprint
+from pfnlab.checker.races.driver import Ground, Live
 from pfnlab.checker.races.footprint import Parts
+from pfnlab.hw.pgtable import Page, PageTables
 from pfnlab.hw.tlb import Tlb
-from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.kernel import Kernel, Task
+from pfnlab.mm.memtype import MemtypeBook
+from pfnlab.mm.processors import RwLock
+from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine, place
@@ -93,3 +100,64 @@ def test_nothing_is_noted_any_more_behind_it() -> None:
     for kind in (Vma, Tlb, Kernel):
         assert object.__getattribute__ is kind.__getattribute__
         assert object.__setattr__ is kind.__setattr__
+
+
+#: The attributes that the values of parts follow from, by class. One that is missing could change without a
+#: footprint saying so: add it to the value of its part (``footprint.py``) and here, or to ``_QUIET``.
+STATE: dict[type, set[str]] = {
+    Kernel: {
+        "_forced",
+        "_later",
+        "driver",
+        "flushes",
+        "i_mmap",
+        "memory",
+        "pci",
+        "platform",
+        "tasks",
+        "tracker",
+    }
+    | {"undecoded", "vfio", "walkers"},
+    Task: {"mm"},
+    MmStruct: {"_vmas", "_starts", "def_flags", "forking", "gathers", "new_vma", "stacks_shared"}
+    | {"tlb_flush_pending", "visible"},
+    PageTables: {"_runs", "_starts", "_tables"},
+    Tlb: {"_entries"},
+    RwLock: {"_readers", "_queued", "written"},
+    MemtypeBook: {"_entries", "_overhang", "_ram_types", "_direct_map"}
+    # Given with the platform and the profile.
+    | {"_reserve_keeps_top", "end_match", "mtrr_merged_map"},
+    Vma: {"anon_vma", "end", "file", "flags", "page_prot", "pfnmap", "pgoff", "start"},
+    Page: {"anonymous", "batched", "dirty", "exclusive", "mapcount", "value"},
+}
+
+
+def attributes(one: object) -> set[str]:
+    """The attributes and slots of an object."""
+    return set(getattr(one, "__dict__", ())) | {
+        slot for kind in type(one).__mro__ for slot in getattr(kind, "__slots__", ())
+    }
+
+
+def objects() -> dict[type, object]:
+    """One of each class that is watched, of a kernel in the middle of a race."""
+    race = load_scope("race").races[0]  # type: ignore[union-attr]
+    kernel = Live(ModelMachine("7.2"), race, Ground(race)).kernel
+    task = next(iter(kernel.tasks.values()))
+    mm = task.mm
+    found = (kernel, task, mm, mm.tables, task.tlb, mm.mmap_lock, kernel.book, next(iter(mm)))
+    return {**{type(one): one for one in found}, Page: Page.__new__(Page)}
+
+
+@pytest.mark.parametrize("kind", STATE, ids=lambda kind: kind.__name__)
+def test_every_attribute_is_state_or_quiet(kind: type) -> None:
+    """A new one is noticed here."""
+    quiet = set(footprint._QUIET.get(kind, ()))
+
+    assert STATE[kind] | quiet == attributes(objects()[kind])
+    assert set() == STATE[kind] & quiet
+
+
+def test_every_watched_class_has_its_state() -> None:
+    """What is noted with reasons of its own is among them."""
+    assert set(footprint._QUIET) <= set(STATE)

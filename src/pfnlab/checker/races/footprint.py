@@ -36,7 +36,7 @@ _QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "page_table_lock", "tlb_gen"),
     Vma: ("mm",),
     Task: ("comm", "pid", "tlb"),
-    RwLock: ("_processors", "_need"),
+    RwLock: ("_processors", "need"),
     MemtypeBook: ("platform", "trace", "_processors", "_lock", "_warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "_i_mmap_rwsem", "_current", "_warned", "_next_pid"),
