@@ -25,7 +25,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded import order as recorded_order
 from pfnlab.programs.recorded import races as recorded_races
 from pfnlab.programs.recorded.order import RecordedOrder
-from pfnlab.programs.recorded.programs import RecordedCase, RecordedState, translate, window_pages
+from pfnlab.programs.recorded.programs import RecordedCase, RecordedState, translate, window_pages, wrong
 from pfnlab.programs.recorded.races import RecordedRace
 from pfnlab.programs.recorded.verbs import Waiting, task_name
 from pfnlab.programs.runs.kmsg import ANYBODY, once_message
@@ -174,12 +174,8 @@ def _misses(program: Program, row: RecordedCase, spent: set[str], memory: dict[i
     run: Run = ModelMachine(row.version).run_one(program, memory=memory)
     starts = {area.name: area.name.upper() for area in program.areas}
     for observed, step in zip(row.obs, _in_window(program, run.steps), strict=False):
-        for what, recorded, predicted in _compare(observed, step, starts, spent):
-            if recorded != predicted:
-                yield (
-                    f"wrong {row.case} on {row.series} at `{observed.op}`: "
-                    f"{what} recorded {recorded!r}, predicted {predicted!r}"
-                )
+        where = f"{row.case} on {row.series} at `{observed.op}`"
+        yield from wrong(where, _compare(observed, step, starts, spent))
     if len(row.obs) != len(run.steps):
         there = number_of(len(row.obs), "observation")
         yield f"wrong {row.case} on {row.series}: {there}, {len(run.steps)} predicted"

@@ -18,7 +18,7 @@ from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.ops import MAIN_TASK, Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.recorded.programs import translate
+from pfnlab.programs.recorded.programs import translate, wrong
 from pfnlab.programs.recorded.verbs import BAR, WINDOW_PAGES, task_name
 from pfnlab.programs.runs.core_order import core_order
 from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
@@ -80,12 +80,7 @@ def misses(row: RecordedOrder) -> Iterable[str]:
     """Every field of the recorded operation that the model does not predict."""
     program = program_of(row)
     step = ModelMachine(row.version).run_one(program).steps[len(program.ops) - 1]
-    for what, recorded, predicted in _compare(row, step):
-        if recorded != predicted:
-            yield (
-                f"wrong {row.op_id} on {row.series} at `{row.ops[-1]}`: "
-                f"{what} recorded {recorded!r}, predicted {predicted!r}"
-            )
+    return wrong(f"{row.op_id} on {row.series} at `{row.ops[-1]}`", _compare(row, step))
 
 
 def _compare(row: RecordedOrder, step: Step) -> Iterator[tuple[str, object, object]]:

@@ -5,6 +5,7 @@ A recorded case is a list of operations, and for every kernel the result of each
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -47,6 +48,17 @@ class RecordedCase(msgspec.Struct):
     def version(self) -> str:
         """The kernel's exact version, where it is known."""
         return version_of_release(self.kernel_release)
+
+
+def wrong(where: str, fields: Iterable[tuple[str, object, object]]) -> Iterator[str]:
+    """A line for each field that the model does not predict.
+
+    :param where: the case, and the kernel's series
+    :param fields: the name of each, its recorded value and the predicted one
+    """
+    for name, recorded, predicted in fields:
+        if recorded != predicted:
+            yield f"wrong {where}: {name} recorded {recorded!r}, predicted {predicted!r}"
 
 
 def window_pages(ops: list[str]) -> int:

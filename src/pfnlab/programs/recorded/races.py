@@ -18,6 +18,7 @@ from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.recorded.programs import wrong
 from pfnlab.programs.recorded.verbs import Waiting
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
@@ -175,9 +176,7 @@ def misses(row: RecordedRace) -> Iterable[str]:
         steps = ModelMachine(row.version).run_one(program).steps
     except Undecided as undecided:
         raise Waiting(row.case, str(undecided)) from None
-    for what, recorded, predicted in compare(row, program, steps):
-        if recorded != predicted:
-            yield f"wrong {row.case} on {row.series}: {what} recorded {recorded!r}, predicted {predicted!r}"
+    return wrong(f"{row.case} on {row.series}", compare(row, program, steps))
 
 
 def compare(
