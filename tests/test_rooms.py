@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,31 @@ def test_a_changed_page_is_noticed() -> None:
 def test_a_room_says_what_it_is_for(folder: Path) -> None:
     """In one sentence at its door that fits a line of the drawing."""
     assert 10 < len(draw_rooms.door(folder)) <= 110
+
+
+#: Files that a page names, with a slash or without.
+_FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|json|md|c|pxd))`")
+
+
+def absent(text: str) -> list[str]:
+    """The files in a text that are nowhere in the source or the repository."""
+    every = {path.name for path in draw_rooms.SOURCE.rglob("*.*")}
+    return [
+        name
+        for name in _FILE.findall(text)
+        if not any((root / name).exists() for root in (draw_rooms.SOURCE, draw_rooms.ROOT))
+        and ("/" in name or name not in every)
+    ]
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md"])
+def test_the_files_a_page_names_are_there(page: str) -> None:
+    """A file that moved takes its mention along."""
+    assert [] == absent((draw_rooms.ROOT / page).read_text(encoding="utf-8"))
+
+
+def test_a_file_that_is_gone_is_noticed() -> None:
+    """With its folder, and without."""
+    assert ["mm/nothing.py", "nothing.py"] == absent(
+        "`mm/nothing.py`, `nothing.py`, `mm/unmap.py`, `unmap.py`"
+    )
