@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 from asking import PROGRAM, Ask
 from litmus_files import litmus_file
+
+from pfnlab import __version__
 
 
 def test_fmt_rewrites_in_place(ask: Ask, program: Path) -> None:
@@ -151,3 +154,12 @@ def test_one_is_not_said_in_the_plural(ask: Ask, tmp_path: Path) -> None:
     assert fuzz.out.startswith("1 program, ")
     assert fuzz.err.startswith("1 program in ")
     assert "at most 1 operation\n" in check
+
+
+def test_the_package_is_a_program() -> None:
+    """``python -m pfnlab`` is the command line."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "pfnlab", "--version"], capture_output=True, text=True, timeout=60
+    )
+
+    assert (0, f"pfnlab {__version__}\n") == (ended.returncode, ended.stdout)
