@@ -7,7 +7,7 @@ from bisect import insort
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.physmap import PhysicalMap, Resource
@@ -29,6 +29,11 @@ from pfnlab.units import PfnRange
 
 #: Where mmap looks for free space first: the top of user space, below the stack.
 _MMAP_BASE = (0x7FFFF0000000) >> 12
+
+if TYPE_CHECKING:
+    from pfnlab.mm.users.driver import DriverState
+    from pfnlab.mm.users.pci import PciDevice
+    from pfnlab.mm.users.vfio import VfioDevice
 
 
 #: Functions that can be made to fail: a page table, or a copy of a VMA, cannot be allocated.
@@ -93,11 +98,11 @@ class Kernel:
         self.undecoded: tuple[PfnRange, ...] = ()
         self.tasks: dict[str, Task] = {}
         #: What a loaded driver keeps between calls; its own, others leave it alone.
-        self.driver: Any = None
+        self.driver: DriverState | None = None
         #: Devices that were opened through vfio-pci, by name; its own likewise.
-        self.vfio: dict[str, Any] = {}
+        self.vfio: dict[str, VfioDevice] = {}
         #: Devices on the PCI bus, by name; the PCI files' own.
-        self.pci: dict[str, Any] = {}
+        self.pci: dict[str, PciDevice] = {}
         self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
         self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
@@ -108,7 +113,8 @@ class Kernel:
         self._current: Task | None = None
         self._next_pid = 100
         self._warned: set[str] = set()
-        self._forced: list[Any] | None = None
+        #: The function that is made to fail, and in which of the calls to come.
+        self._forced: tuple[str, int] | None = None
 
     def start_task(self, comm: str) -> Task:
         """A fresh process with an address space of its own."""
@@ -179,7 +185,7 @@ class Kernel:
         if function not in _CAN_FAIL:
             known = ", ".join(_CAN_FAIL)
             raise Undecided(f"the model does not know what follows when {function} fails, only {known}")
-        self._forced = [function, nth]
+        self._forced = (function, nth)
 
     def unforce(self) -> None:
         """Nothing is made to fail any more."""
@@ -193,8 +199,8 @@ class Kernel:
         """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
         if self._forced is None or self._forced[0] != function or calls <= 0:
             return None
-        left: int = self._forced[1]
-        self._forced[1] = left - calls
+        left = self._forced[1]
+        self._forced = (function, left - calls)
         return left - 1 if 0 < left <= calls else None
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:

@@ -142,6 +142,7 @@ class Vma:
         self.page_prot = page_prot
         self.file = file
         self.anon_vma: AnonVma | None = None
+        #: A tracker's own memory of this VMA; only that tracker knows the type.
         self.pfnmap: Any = None
 
     def __repr__(self) -> str:
