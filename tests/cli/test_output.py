@@ -14,7 +14,7 @@ from litmus_files import litmus_file
 
 COMMAND = [sys.executable, "-c", "from pfnlab.cli import main; main()"]
 STORY = str(litmus_file("munmap-middle"))
-RECORDED = str(Path(__file__).parents[1] / "recorded" / "cases.jsonl")
+RECORDED = str(Path(__file__).parents[1] / "recorded" / "cases-vfio.jsonl")
 
 
 def into(device: str, *words: str, unbuffered: str = "") -> tuple[int, str]:
@@ -37,7 +37,6 @@ def into(device: str, *words: str, unbuffered: str = "") -> tuple[int, str]:
         ("run", STORY, "--json"),
         ("matrix", RECORDED, "--json"),
         ("policies",),
-        ("policies", "matrix", "--depth", "1"),
     ],
 )
 def test_a_full_disk_is_one_line(words: tuple[str, ...], unbuffered: str) -> None:

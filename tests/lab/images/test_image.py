@@ -109,14 +109,26 @@ def test_guest_image_leaves_nothing_else(cache: Path):
     assert [image.name, f"{image.name}.sha256"] == sorted(path.name for path in image.parent.iterdir())
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with both images in it, and the file that one of them holds."""
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "x").write_bytes(b"content")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PFNLAB_CACHE", str(folder))
+        guest_image({"x": folder / "x"})
+    return folder
+
+
 @needs_compiler
+@pytest.mark.xdist_group("built image")
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("extra", [False, True], ids=["agent", "with a file"])
-def test_a_damaged_image_is_made_anew(cache: Path, damage: Damage, extra: bool):
+def test_a_damaged_image_is_made_anew(cache: Path, built: Path, damage: Damage, extra: bool):
     """
     Whatever happened to it in the cache, the next one who asks gets it as it was.
     """
-    (cache / "x").write_bytes(b"content")
+    shutil.copytree(built, cache, dirs_exist_ok=True)
     files = {"x": cache / "x"} if extra else None
     image = guest_image(files)
     whole = image.read_bytes()
