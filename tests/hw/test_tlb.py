@@ -66,7 +66,7 @@ def test_stale_where_the_entry_is_empty():
     tlb = Tlb()
     tlb.fill(READ)
 
-    assert [5] == tlb.stale(PageTables())
+    assert [READ] == tlb.stale(PageTables())
 
 
 def test_stale_where_the_frame_is_another():
@@ -75,7 +75,7 @@ def test_stale_where_the_frame_is_another():
     tlb.fill(READ)
     tables.set(READ._replace(pfn=101))
 
-    assert [5] == tlb.stale(tables)
+    assert [READ] == tlb.stale(tables)
 
 
 def test_not_stale_where_only_bits_changed():

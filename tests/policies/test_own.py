@@ -234,7 +234,7 @@ ESCAPES = {
     "raise GeneratorExit": "it raised GeneratorExit",
     "self.kernel.book = None": "it replaced kernel.book, which it may use and must leave in its place",
     "del self.kernel.tasks": "it replaced kernel.tasks, which it may use and must leave in its place",
-    "self.kernel.book._lock.take(True)": "it changed who holds which lock, which a tracker must leave alone",
+    "self.kernel.book.lock.take(True)": "it changed who holds which lock, which a tracker must leave alone",
     "vma.mm.mmap_lock.give(False)": "it changed who holds which lock, which a tracker must leave alone",
 }
 

@@ -114,7 +114,7 @@ class BothModels:
         fields: dict[str, list[Any]] = {
             "result": [one.result for one in did],
             "log": [one.log for one in did],
-            "book": [list(kernel.book._entries) for kernel in kernels],
+            "book": [kernel.book.entries() for kernel in kernels],
             "mapped": [_mapped(kernel) for kernel in kernels],
             "walked": [_walked(kernel) for kernel in kernels],
             "flushes": [_flushes(one) if self._flushes else 0 for one in did],
@@ -131,7 +131,7 @@ def _mapped(kernel: Kernel) -> list[object]:
     """What every task has mapped, with which mode."""
     mode_of = kernel.platform.pat.pgprot2cachemode
     return [
-        [(run.start, run.end, run.pfn, mode_of(run.bits), run.page is None) for run in task.mm.tables._runs]
+        [(run.start, run.end, run.pfn, mode_of(run.bits), run.page is None) for run in task.mm.tables.entries]
         for task in kernel.tasks.values()
     ]
 
@@ -141,7 +141,7 @@ def _walked(kernel: Kernel) -> list[object]:
     return [
         [len(normal_runs(vma, walker)) for walker in kernel.walkers]
         for task in kernel.tasks.values()
-        for vma in task.mm._vmas
+        for vma in task.mm.vmas
     ]
 
 

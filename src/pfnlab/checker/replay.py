@@ -247,7 +247,7 @@ def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, RaceStat
 
 def _sequence(model: KernelModel, program: Program, question: Question) -> Sequence[JudgedStep]:
     """The operations of *program* one by one, and what *question* says behind each."""
-    kernel = model._booted()
+    kernel = model.booted()
     places = replace(Places.of(program, model.places.devices), whole=model.places.whole)
     said = []
     for line, op in zip(op_lines(program), program.ops, strict=True):

@@ -12,7 +12,7 @@ changes a part of a leaf clears or changes all of it.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pfnlab.hw.spans import SpanSet
@@ -77,6 +77,20 @@ class PageTables:
         self._starts: list[int] = []
         self._runs: list[EntryRun] = []
         self._tables = {level: SpanSet() for level in TABLE_PAGES}
+
+    @property
+    def entries(self) -> Sequence[EntryRun]:
+        """All runs, in address order; to be read only."""
+        return self._runs
+
+    def state(self) -> tuple[list[EntryRun], list[tuple[tuple[int, int], ...]]]:
+        """All runs, and the pages that have a table, for each level from the lowest."""
+        return list(self._runs), [tuple(self._tables[level]) for level in TABLE_PAGES]
+
+    def load(self, runs: list[EntryRun], tables: Iterable[Iterable[tuple[int, int]]]) -> None:
+        """Hold exactly what :meth:`state` said; nothing is checked."""
+        self._runs, self._starts = runs, [run.start for run in runs]
+        self._tables = {level: SpanSet.load(spans) for level, spans in zip(TABLE_PAGES, tables, strict=True)}
 
     def runs(self, start: int, end: int) -> list[EntryRun]:
         """The runs inside ``[start, end)``, clipped to it, in address order."""

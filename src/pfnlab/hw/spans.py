@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class SpanSet:
@@ -12,6 +12,15 @@ class SpanSet:
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
+
+    @classmethod
+    def load(cls, runs: Iterable[tuple[int, int]]) -> SpanSet:
+        """A set with exactly these runs, which are sorted and apart."""
+        made = cls()
+        for start, end in runs:
+            made._starts.append(start)
+            made._ends.append(end)
+        return made
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(zip(self._starts, self._ends, strict=True))

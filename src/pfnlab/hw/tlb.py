@@ -13,6 +13,10 @@ class Tlb:
     def __init__(self) -> None:
         self._entries: dict[int, EntryRun] = {}
 
+    def state(self) -> list[EntryRun]:
+        """All translations, each of one page, in the order they were filled."""
+        return list(self._entries.values())
+
     def lookup(self, vpn: int, write: bool) -> EntryRun | None:
         """What is remembered of page *vpn*, if that will do: a first write walks and marks the entry."""
         entry = self._entries.get(vpn)
@@ -32,10 +36,10 @@ class Tlb:
             for vpn in [vpn for vpn in self._entries if start <= vpn < end]:
                 del self._entries[vpn]
 
-    def stale(self, tables: PageTables) -> list[int]:
-        """The pages of which something else is remembered than *tables* have, or where they have nothing."""
+    def stale(self, tables: PageTables) -> list[EntryRun]:
+        """The translations of pages of which *tables* say something else, or nothing."""
         return [
-            vpn
+            known
             for vpn, known in self._entries.items()
             if (entry := tables.entry(vpn)) is None or (entry.pfn, entry.page) != (known.pfn, known.page)
         ]

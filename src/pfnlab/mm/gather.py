@@ -40,10 +40,9 @@ class MmuGather:
             mm.tlb_flush_pending += 1
             mm.gathers.append(self)
 
-    @property
-    def value(self) -> tuple[bool, bool, bool, int | None, int]:
+    def state(self) -> tuple[bool, bool, bool, int | None, int, int]:
         """All it knows, to compare by."""
-        return self.fullmm, self.vma_pfn, self.begun, self._start, self._end
+        return self.fullmm, self.vma_pfn, self.begun, self._start, self._end, self._tables
 
     @property
     def pending(self) -> bool:

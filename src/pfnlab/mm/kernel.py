@@ -66,6 +66,10 @@ class Kernel:
     :param tracker: makes the tracker, which needs the kernel to work on
     :param flushes: when flushes of PFN VMAs are forced
     :param walkers: what walkers take for a page
+    :ivar current: the task that runs
+    :ivar next_pid: what the next task is numbered
+    :ivar warned: the lines printed that are printed once per boot
+    :ivar i_mmap_rwsems: the lock of the reverse map of each address space object
     """
 
     def __init__(
@@ -107,47 +111,52 @@ class Kernel:
         self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []
-        self._i_mmap_rwsem = {
+        self.i_mmap_rwsems = {
             mapping: RwLock(self.processors, Need.I_MMAP) for mapping in get_args(AddressSpace)
         }
-        self._current: Task | None = None
-        self._next_pid = 100
-        self._warned: set[str] = set()
+        self.current: Task | None = None
+        self.next_pid = 100
+        self.warned: set[str] = set()
         #: The function that is made to fail, and in which of the calls to come.
         self._forced: tuple[str, int] | None = None
+
+    def state(self) -> tuple[object, ...]:
+        """Claimed resources, forced failures, work to come: what no task, book, policy or driver holds."""
+        busy = [tuple(one) for one in self.platform.phys.resources if one.busy and not one.system_ram]
+        return busy, self._forced, len(self._later)
 
     def start_task(self, comm: str) -> Task:
         """A fresh process with an address space of its own."""
         return self._add_task(comm, MmStruct(self))
 
     def _add_task(self, comm: str, mm: MmStruct) -> Task:
-        task = Task(comm, self._next_pid, mm)
+        task = Task(comm, self.next_pid, mm)
         mm.visible = True
-        self._next_pid += 1
+        self.next_pid += 1
         self.tasks[comm] = task
-        self._current = task
+        self.current = task
         return task
 
     @contextmanager
     def as_init(self) -> Iterator[None]:
         """What the first process does meanwhile, which is none of the program."""
-        current = self._current
+        current = self.current
         assert current is not None
-        self._current = replace(current, comm="init", pid=1)
+        self.current = replace(current, comm="init", pid=1)
         try:
             yield
         finally:
-            self._current = current
+            self.current = current
 
     @property
     def current_comm(self) -> str:
         """The name of the task that is running."""
-        return self._current.comm if self._current else "swapper"
+        return self.current.comm if self.current else "swapper"
 
     @property
     def current_pid(self) -> int:
         """The pid of the task that is running."""
-        return self._current.pid if self._current else 0
+        return self.current.pid if self.current else 0
 
     @property
     def who(self) -> str:
@@ -157,14 +166,14 @@ class Kernel:
     def pr_warn_once(self, line: str) -> None:
         """Print a line that is printed once per boot, whoever is the first: its text tells the call site."""
         site = line.replace(f"{self.current_comm} ({self.current_pid})", "")
-        if site not in self._warned:
-            self._warned.add(site)
+        if site not in self.warned:
+            self.warned.add(site)
             self.trace.printk(line)
 
     def warn_once(self, source: str, line: str) -> None:
         """A WARN_ONCE with a text of its own: *line*, and where in the *source* it stands."""
-        if line.split(" 0x")[0] not in self._warned:
-            self._warned.add(line.split(" 0x")[0])
+        if line.split(" 0x")[0] not in self.warned:
+            self.warned.add(line.split(" 0x")[0])
             self.trace.printk(line)
             self.trace.printk(f"WARNING at {source}")
 
@@ -230,7 +239,7 @@ class Kernel:
 
     def i_mmap_rwsem(self, mapping: AddressSpace) -> RwLock:
         """The lock of the reverse map of an address space object."""
-        return self._i_mmap_rwsem[mapping]
+        return self.i_mmap_rwsems[mapping]
 
     def flush_tlbs(self, mm: MmStruct, start: int | None, end: int | None) -> None:
         """The processors that run in *mm* forget pages ``[start, end)``, or everything."""
@@ -244,7 +253,7 @@ class Kernel:
         return held is not None and self.tasks[held.task].mm is mm
 
     def _turn_to(self, task: str) -> None:
-        self._current = self.tasks[task]
+        self.current = self.tasks[task]
 
     def claim(self, resource: Resource) -> None:
         """A driver's resource enters the map of physical memory."""
@@ -276,7 +285,7 @@ class Kernel:
 
         :return: errno (0 for success) and what the call returned
         """
-        self._current = task
+        self.current = task
         try:
             return 0, body()
         except ModelledErrno as refused:

@@ -44,6 +44,8 @@ class MemtypeBook:
     :param neighbours_apart: a range does not overlap the entry that begins where it ends
     :param reserve_keeps_top: reserving looks at a range's last byte, not at what follows it (S2.2.1)
     :param processors: of the kernel whose book it is; one of its own where nobody else is there
+    :ivar lock: memtype_lock
+    :ivar warned: the functions that have given the warning they give once
     """
 
     def __init__(
@@ -67,9 +69,9 @@ class MemtypeBook:
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
         self._direct_map = PageModes()
-        self._warned: frozenset[str] = frozenset()
+        self.warned: frozenset[str] = frozenset()
         self._processors = processors or Processors()
-        self._lock = RwLock(self._processors, Need.BOOK)
+        self.lock = RwLock(self._processors, Need.BOOK)
 
     # Reserving
 
@@ -115,7 +117,7 @@ class MemtypeBook:
         actual = req if req is not _WB else self._pat_x_mtrr_type(start, end)
         # S2.2.7: most ranges overlap nothing.
         found = actual
-        with self._lock.write():
+        with self.lock.write():
             overlap = self._entries.first_overlap(start, end + self._overhang)
             if overlap is not None:
                 found = self._check_conflict(overlap, start, end, actual, req, who, adopts)
@@ -192,7 +194,7 @@ class MemtypeBook:
             if is_ram > 0:
                 self._ram_types.set(start >> PAGE_SHIFT, end >> PAGE_SHIFT, _WB)
             return is_ram > 0
-        with self._lock.write(), self._processors.inside("memtype_erase"):
+        with self.lock.write(), self._processors.inside("memtype_erase"):
             self.trace.event("memtype_erase", start >> PAGE_SHIFT, pages_of(end))
             if self._erase(start, end):
                 return True
@@ -224,7 +226,7 @@ class MemtypeBook:
             return _WB
         if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + PAGE_SIZE):
             return self._ram_types[paddr >> PAGE_SHIFT]
-        with self._lock.write():
+        with self.lock.write():
             overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE + self._overhang)
         return overlap.type if overlap else _UC_MINUS
 
@@ -283,7 +285,7 @@ class MemtypeBook:
             return
         if self.platform.phys.pat_pagerange_is_ram(paddr, end):
             return
-        with self._lock.write(), self._processors.inside("memtype_erase"):
+        with self.lock.write(), self._processors.inside("memtype_erase"):
             self.trace.event("memtype_erase", paddr >> PAGE_SHIFT, pages_of(end))
             entry = self._entries.remove(paddr, end)
             if entry is not None:
@@ -358,14 +360,25 @@ class MemtypeBook:
         """The text of ``x86/pat_memtype_list``; empty with PAT off, where there is no file (S2.11)."""
         if not self.platform.pat_enabled:
             return ""
-        with self._lock.write():
+        with self.lock.write():
             entries = self.entries()
         lines = [f"PAT: [mem {e.start:#018x}-{e.end:#018x}] {e.type.cattr}\n" for e in entries]
         return "".join(["PAT memtype list:\n", *lines])
 
-    def load(self, entries: Iterable[MemtypeEntry]) -> None:
-        """Hold exactly *entries*, in debugfs order, as read from a real kernel; nothing is checked."""
+    def state(self) -> tuple[list[MemtypeEntry], list[MemtypeEntry], list[MemtypeEntry]]:
+        """Reservations in debugfs order, then types of RAM and modes of the direct map, by pfn."""
+        return list(self._entries), self._ram_types.runs(), self._direct_map.runs()
+
+    def load(
+        self,
+        entries: Iterable[MemtypeEntry],
+        ram_types: Iterable[MemtypeEntry] = (),
+        direct_map: Iterable[MemtypeEntry] = (),
+    ) -> None:
+        """Hold exactly what :meth:`state` said, or was read from a real kernel; nothing is checked."""
         self._entries = MemtypeIntervals(entries)
+        self._ram_types.load(ram_types)
+        self._direct_map.load(direct_map)
 
     def copy(self, trace: Trace) -> MemtypeBook:
         """An independent book with the same content that writes to *trace*."""
@@ -381,8 +394,8 @@ class MemtypeBook:
         self.trace.printk(f"WARNING: {text}")
 
     def _warn_once(self, function: str) -> None:
-        if function not in self._warned:
-            self._warned |= {function}
+        if function not in self.warned:
+            self.warned |= {function}
             self._warn(function)
 
     def _check(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 from pfnlab.hw.cachemode import CacheMode
@@ -45,6 +46,10 @@ class PageModes:
     def runs(self) -> list[MemtypeEntry]:
         """All runs that are not WB, bounds in pfns."""
         return list(self._runs)
+
+    def load(self, runs: Iterable[MemtypeEntry]) -> None:
+        """Hold exactly *runs*, as :meth:`runs` gave them; nothing is checked."""
+        self._runs = MemtypeIntervals(runs)
 
     def copy(self) -> PageModes:
         """An independent twin."""

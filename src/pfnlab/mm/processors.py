@@ -260,6 +260,10 @@ class RwLock:
         """Have it for writing within this context."""
         return Locked(self, True)
 
+    def state(self) -> tuple[int, int, bool]:
+        """How many have it for reading, how many wait to write, whether somebody has it for writing."""
+        return self._readers, self._queued, self.written
+
     @property
     def held(self) -> tuple[int, bool]:
         """How many have it for reading, and whether somebody has it for writing."""
@@ -294,24 +298,29 @@ class RwLock:
 
 
 class Locked:
-    """A lock that is held while in this context."""
+    """
+    A lock that is held while in this context.
 
-    __slots__ = ("_lock", "_write")
+    :ivar lock: which
+    :ivar write: for writing
+    """
+
+    __slots__ = ("lock", "write")
 
     def __init__(self, lock: RwLock, write: bool) -> None:
-        self._lock, self._write = lock, write
+        self.lock, self.write = lock, write
 
     def downgrade(self) -> None:
         """Go on with the lock for reading (mmap_write_downgrade)."""
-        if self._write:
-            self._lock.downgrade()
-            self._write = False
+        if self.write:
+            self.lock.downgrade()
+            self.write = False
 
     def __enter__(self) -> Locked:
-        self._lock.take(self._write)
+        self.lock.take(self.write)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.give(self._write)
+        self.lock.give(self.write)

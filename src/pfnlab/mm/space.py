@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,24 @@ class MmStruct:
 
     def __iter__(self) -> Iterator[Vma]:
         return iter(list(self._vmas))
+
+    @property
+    def vmas(self) -> Sequence[Vma]:
+        """All VMAs in address order; to be read only."""
+        return self._vmas
+
+    def state(self) -> tuple[object, ...]:
+        """All it is but for what is made of objects of its own: tables, locks, gathers."""
+        new = self.new_vma
+        return (
+            (self.def_flags, self.forking, self.stacks_shared, self.visible),
+            None if new is None else (new.start, new.end),
+            [(vma.start, vma.end) for vma in self._vmas],
+        )
+
+    def load(self, vmas: list[Vma]) -> None:
+        """Hold exactly these VMAs, in address order; nothing is checked."""
+        self._vmas, self._starts = vmas, [vma.start for vma in vmas]
 
     @property
     def map_count(self) -> int:

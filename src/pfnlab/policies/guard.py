@@ -168,7 +168,7 @@ def _parts(kernel: Kernel) -> dict[str, object]:
 
 
 def _locks(kernel: Kernel, spaces: Iterable[MmStruct]) -> Iterator[RwLock]:
-    yield from (kernel.book._lock, *kernel._i_mmap_rwsem.values())
+    yield from (kernel.book.lock, *kernel.i_mmap_rwsems.values())
     for mm in spaces:
         yield from (mm.mmap_lock, mm.page_table_lock)
 

@@ -92,7 +92,7 @@ def test_while_somebody_is_held(path: Path) -> None:
 
 def remembered(kernel: Kernel) -> set[int]:
     """The device frames that some processor has a translation of."""
-    runs = [run for task in kernel.tasks.values() for run in task.tlb._entries.values() if run.page is None]
+    runs = [run for task in kernel.tasks.values() for run in task.tlb.state() if run.page is None]
     return {pfn for run in runs if run.pfn >= BAR for pfn in range(run.pfn, run.pfn + run.end - run.start)}
 
 

@@ -90,7 +90,7 @@ class KernelModel:
 
     def initial(self) -> Iterable[KernelState]:
         """A kernel that has just booted, with one task."""
-        yield self.frozen(self._booted())
+        yield self.frozen(self.booted())
 
     def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:
         """Every operation of the scope there is something to do for."""
@@ -160,7 +160,7 @@ class KernelModel:
 
     def ops(self, path: Path[KernelState]) -> list[Op]:
         """The operations along *path*, in the names of one program."""
-        kernel, renaming, done = self._booted(), Renaming(), []
+        kernel, renaming, done = self.booted(), Renaming(), []
         for action in path.actions:
             assert isinstance(action, ScopeStep)
             op = renaming.op(action.op, kernel, Naming(kernel, symmetry=self._symmetry))
@@ -175,7 +175,7 @@ class KernelModel:
     def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
         """Whether *judge* says no of the kernel the last of *ops*, in the names of a program, leaves."""
         program = self.scope.program("", "", ops)
-        kernel, places = self._booted(), Places.of(program, self.places.devices)
+        kernel, places = self.booted(), Places.of(program, self.places.devices)
         facts: tuple[str, ...] = ()
         try:
             for op in ops:
@@ -192,15 +192,15 @@ class KernelModel:
         :param places: where its names lie; the model's own where it is an operation of a state
         :raises Undecided: the model has no rule for it
         """
-        kernel._warned.clear()
-        kernel.book._warned = frozenset()
+        kernel.warned.clear()
+        kernel.book.warned = frozenset()
         fork = isinstance(op.call, Fork)
-        before = _footprint(kernel) if fork else None
+        before = _before_fork(kernel) if fork else None
         said = OneByOne(kernel, places or self.places).step(op)
         self.outcomes[ScopeStep(op).kind, said.result] += 1
         events, log = kernel.trace.take()
         facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
-        if fork and said.result != "ok" and _footprint(kernel) != before:
+        if fork and said.result != "ok" and _before_fork(kernel) != before:
             facts.append(FORK_LEFT)
         return Performed(said.result, tuple(facts), log, events)
 
@@ -212,7 +212,8 @@ class KernelModel:
         """A kernel in *state*."""
         return thaw(state.value, lambda: self.machine.boot(self._platform, self.places.devices))
 
-    def _booted(self) -> Kernel:
+    def booted(self) -> Kernel:
+        """A kernel just booted, with one task."""
         kernel = self.machine.boot(self._platform, self.places.devices)
         kernel.start_task(MAIN_TASK)
         return kernel
@@ -221,7 +222,7 @@ class KernelModel:
         """Make every file a scope can map once, so that all processes of a search know it by its number."""
         for template in self.scope.templates:
             if isinstance(template.op.call, Mmap):
-                kernel = self._booted()
+                kernel = self.booted()
                 try:
                     OneByOne(kernel, self.places).step(_renamed(template.op, area_name(0)))
                 except Undecided:
@@ -238,7 +239,7 @@ def _renamed(op: Op, area: str) -> Op:
     return Op(named, op.task)
 
 
-def _footprint(kernel: Kernel) -> object:
+def _before_fork(kernel: Kernel) -> object:
     """What a fork that fails must leave as it was: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
-    return mms, sorted(kernel.book._entries), len(kernel.i_mmap)
+    return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)

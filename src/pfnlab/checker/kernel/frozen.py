@@ -16,11 +16,11 @@ from pfnlab.checker.kernel.packing import Packing, Unpacking
 from pfnlab.checker.search import plain
 from pfnlab.checker.search.model import UnmetError
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import TABLE_PAGES, Page
+from pfnlab.hw.pgtable import Page
 from pfnlab.hw.physmap import Resource
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
+from pfnlab.mm.memtype_interval import MemtypeEntry
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.guard import unguarded
@@ -41,7 +41,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks
     mms = list({id(task.mm): task.mm for task in tasks}.values())
-    vmas = [vma for mm in mms for vma in mm._vmas]
+    vmas = [vma for mm in mms for vma in mm.vmas]
     packing = Packing(kernel, mms, vmas, naming)
     numbers = {id(mm): number for number, mm in enumerate(mms)}
     spaces = tuple([_space(mm, packing, naming) for mm in mms])
@@ -49,11 +49,9 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
     value: tuple[Any, ...] = (
         spaces,
         tuple(
-            [(numbers[id(task.mm)], tuple(map(run, task.tlb._entries.values()))) for task in tasks]
+            [(numbers[id(task.mm)], tuple(map(run, task.tlb.state()))) for task in tasks]
             if naming is None
-            else [
-                (numbers[id(task.mm)], tuple(sorted(map(run, task.tlb._entries.values())))) for task in tasks
-            ]
+            else [(numbers[id(task.mm)], tuple(sorted(map(run, task.tlb.state())))) for task in tasks]
         ),
         tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap]),
         _booked(kernel.book),
@@ -69,7 +67,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
             tuple((task.comm, task.pid) for task in tasks),
             tuple(mm.tlb_gen for mm in mms),
             tuple(kernel.memory.items()),
-            (kernel._next_pid, tuple(sorted(kernel._warned)), tuple(sorted(kernel.book._warned))),
+            (kernel.next_pid, tuple(sorted(kernel.warned)), tuple(sorted(kernel.book.warned))),
         ),
     )
     return marshal.dumps(value, 2)
@@ -77,8 +75,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
 
 def _booked(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:
     """What the book holds: reservations, types of RAM, modes of the direct map."""
-    parts = (book._entries, book._ram_types._runs, book._direct_map._runs)
-    return tuple([tuple([(start, end, int(mode)) for start, end, mode in part]) for part in parts])
+    return tuple([tuple([(start, end, int(mode)) for start, end, mode in part]) for part in book.state()])
 
 
 def _marks(page: Page) -> tuple[bool, ...]:
@@ -117,15 +114,12 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
         task = kernel.tasks[comm] = Task(comm, pid, unpacking.mms[number])
         for run in translations:
             task.tlb.fill(unpacking.run(run))
-    kernel._next_pid = _FIRST_PID + len(tasks)
-    kernel._current = next(iter(kernel.tasks.values()), None)
+    kernel.next_pid = _FIRST_PID + len(tasks)
+    kernel.current = next(iter(kernel.tasks.values()), None)
     kernel.i_mmap = [vmas[number] for number in i_mmap]
     book = kernel.book
-    if booked[0]:
-        book.load([MemtypeEntry(start, end, _MODES[mode]) for start, end, mode in booked[0]])
-    for runs, part in ((booked[1], book._ram_types), (booked[2], book._direct_map)):
-        if runs:
-            part._runs = MemtypeIntervals(MemtypeEntry(start, end, _MODES[mode]) for start, end, mode in runs)
+    if any(booked):
+        book.load(*([MemtypeEntry(start, end, _MODES[mode]) for start, end, mode in part] for part in booked))
     for resource in machine[0]:
         kernel.claim(Resource(*resource))
     kernel.undecoded = tuple(PfnRange(*pfns) for pfns in machine[1])
@@ -143,8 +137,8 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
         for mm, generation in zip(unpacking.mms, exact[1], strict=True):
             mm.tlb_gen = generation
         kernel.memory = dict(exact[2])
-        kernel._next_pid = exact[3][0]
-        kernel._warned, book._warned = set(exact[3][1]), frozenset(exact[3][2])
+        kernel.next_pid = exact[3][0]
+        kernel.warned, book.warned = set(exact[3][1]), frozenset(exact[3][2])
     return kernel
 
 
@@ -172,8 +166,8 @@ def _ints(value: Any) -> Iterator[int]:
 
 
 def _space(mm: MmStruct, packing: Packing, naming: Naming | None) -> tuple[Any, ...]:
-    tables, file, anon, run = mm.tables, packing.file, packing.anon, packing.run
-    spans = [tuple(tables._tables[level]) for level in TABLE_PAGES]
+    file, anon, run = packing.file, packing.anon, packing.run
+    runs, spans = mm.tables.state()
     moved = naming.moved if naming is not None else None
     if moved:
         # All areas lie in one PUD table, so its span has no name to change.
@@ -184,7 +178,7 @@ def _space(mm: MmStruct, packing: Packing, naming: Naming | None) -> tuple[Any, 
     return (
         *(mm.def_flags, mm.stacks_shared, mm.visible),
         tuple(spans),
-        tuple(map(run, tables._runs)),
+        tuple(map(run, runs)),
         tuple(
             [
                 (
@@ -197,7 +191,7 @@ def _space(mm: MmStruct, packing: Packing, naming: Naming | None) -> tuple[Any, 
                     ),
                     *(None if vma.file is None else file(vma.file), anon(vma.anon_vma)),
                 )
-                for vma in mm._vmas
+                for vma in mm.vmas
             ]
         ),
     )

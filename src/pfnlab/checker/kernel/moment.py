@@ -90,7 +90,7 @@ class StateView:
                 [run for run in runs if run.page is not None],
             )
             for mm in self.mms
-            for vma in mm._vmas
+            for vma in mm.vmas
             if vma.flags & VM_PFNMAP and vma.file is not None
             for runs in (mm.tables.runs(vma.start, vma.end),)
         ]
@@ -99,7 +99,7 @@ class StateView:
     def reservations(self) -> list[PfnRange]:
         """The ranges in the book that were made for mappings into processes, not for drivers."""
         kernel = self.kernel
-        ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book._entries]
+        ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book.entries()]
         driver = kernel.driver.held.values() if kernel.driver is not None else ()
         own = [pfns for held in driver for pfns in held]
         own += [

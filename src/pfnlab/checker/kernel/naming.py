@@ -29,7 +29,7 @@ class Naming:
 
     def __init__(self, kernel: Kernel, *, symmetry: bool = True) -> None:
         self.tasks = list(kernel.tasks.values())
-        used = {(vma.start - FIRST_AREA_PAGE) // AREA_STRIDE for task in self.tasks for vma in task.mm._vmas}
+        used = {(vma.start - FIRST_AREA_PAGE) // AREA_STRIDE for task in self.tasks for vma in task.mm.vmas}
         self.areas = sorted(used)
         self.moved: dict[int, int] = {}
         if not symmetry:
@@ -45,11 +45,11 @@ class Naming:
         """A task without the identity of anything, to sort by."""
         moved = self.moved
         vmas = [
-            (at_page(vma.start, moved), vma.nr, vma.pgoff, vma.flags, vma.page_prot) for vma in task.mm._vmas
+            (at_page(vma.start, moved), vma.nr, vma.pgoff, vma.flags, vma.page_prot) for vma in task.mm.vmas
         ]
         runs = [
             (at_page(run.start, moved), run.end - run.start, run.pfn, run.bits & KEPT_BITS)
-            for run in task.mm.tables._runs
+            for run in task.mm.tables.entries
         ]
         return tuple(vmas), tuple(runs)
 

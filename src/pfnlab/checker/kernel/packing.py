@@ -11,7 +11,7 @@ from typing import Any
 
 from pfnlab.checker.kernel.naming import KEPT_BITS, Naming, at_page
 from pfnlab.errors import Undecided
-from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun, Page
+from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.space import MmStruct
@@ -181,19 +181,15 @@ class Unpacking:
         mm = MmStruct(self.kernel)
         self.mms.append(mm)
         mm.def_flags, mm.stacks_shared, mm.visible, tables, runs, vmas = space
-        for level, spans in zip(TABLE_PAGES, tables, strict=True):
-            if spans:
-                there = mm.tables._tables[level]
-                there._starts, there._ends = [one[0] for one in spans], [one[1] for one in spans]
-        mm.tables._runs = [self.run(run) for run in runs]
-        mm.tables._starts = [run[0] for run in runs]
+        mm.tables.load([self.run(run) for run in runs], tables)
+        own = []
         for start, end, pgoff, flags, prot, _, anon in vmas:
             vma = Vma(mm, start, end, pgoff=pgoff, flags=flags, page_prot=prot, file=None)
-            self.vmas.append(vma)
-            mm._vmas.append(vma)
-            mm._starts.append(start)
+            own.append(vma)
             if anon >= 0:
                 vma.anon_vma = self.anon(anon)
+        mm.load(own)
+        self.vmas.extend(own)
 
     def anon(self, number: int) -> AnonVma:
         """The reverse map of that number."""

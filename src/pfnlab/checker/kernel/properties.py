@@ -171,8 +171,8 @@ def counters(moment: StateView) -> bool | None:
     """Pages and tracked ranges count who uses them."""
     used: Counter[Page] = Counter()
     for mm in moment.mms:
-        used.update(run.page for run in mm.tables._runs if run.page is not None)
-    vmas = [vma for mm in moment.mms for vma in mm._vmas]
+        used.update(run.page for run in mm.tables.entries if run.page is not None)
+    vmas = [vma for mm in moment.mms for vma in mm.vmas]
     tracked = [one for one in moment.kernel.tracker.tracked(vmas) if one.refs is not None]
     if not used and not tracked:
         return None
@@ -204,13 +204,13 @@ def walks_all(moment: StateView) -> bool | None:
 
 def no_stale(moment: StateView) -> bool | None:
     """No processor remembers a translation the page tables do not have any more."""
-    filled = [task for task in moment.kernel.tasks.values() if task.tlb._entries]
+    filled = [task for task in moment.kernel.tasks.values() if task.tlb.state()]
     return not any(task.tlb.stale(task.mm.tables) for task in filled) if filled else None
 
 
 def split(moment: StateView) -> bool | None:
     """A mapping is cut in two."""
-    pairs = (pair for mm in moment.mms for pair in pairwise(mm._vmas))
+    pairs = (pair for mm in moment.mms for pair in pairwise(mm.vmas))
     return any(one.end == other.start for one, other in pairs)
 
 

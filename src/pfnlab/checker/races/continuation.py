@@ -117,8 +117,8 @@ _SAYS: dict[type, _Way] = {
     **dict.fromkeys((Kernel, Processors, MemtypeBook, Profile, Trace, Operation), _type_only),
     **dict.fromkeys((DriverState, PciDevice, VfioDevice), _type_only),
     dict: lambda value, name: ("dict", *[(_said(key, name), _said(one, name)) for key, one in value.items()]),
-    MmuGather: lambda gather, name: ("gather", name(gather.mm), gather.value, gather._tables),
-    Locked: lambda locked, name: ("locked", name(locked._lock), locked._write),
+    MmuGather: lambda gather, name: ("gather", name(gather.mm), gather.state()),
+    Locked: lambda locked, name: ("locked", name(locked.lock), locked.write),
     Task: lambda task, name: ("task", task.comm),
     FunctionType: lambda function, name: (
         *("function", function.__qualname__),

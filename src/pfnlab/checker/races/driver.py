@@ -134,7 +134,7 @@ class Live:
         if operation is None:
             if revokes:
                 self._before[task] = translations(self.kernel)
-            body = partial(self._one_by_one._perform, op)
+            body = partial(self._one_by_one.perform, op)
             operation = self._under_way[task] = Operation(task, body, everywhere=True)
         self.kernel.processors.step(operation)
         told_free = None
@@ -176,7 +176,7 @@ def _among(run: Entry, known: Sequence[Entry]) -> bool:
 
 def translations(kernel: Kernel) -> list[Entry]:
     """The translations of all processors."""
-    return [known for task in kernel.tasks.values() for known in task.tlb._entries.values()]
+    return [known for task in kernel.tasks.values() for known in task.tlb.state()]
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
@@ -187,8 +187,7 @@ def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
     return any(
         known.page is None and pfns.start <= known.pfn < pfns.end and _among(known, before)
         for task in kernel.tasks.values()
-        for vpn in task.tlb.stale(task.mm.tables)
-        for known in (task.tlb._entries[vpn],)
+        for known in task.tlb.stale(task.mm.tables)
     )
 
 

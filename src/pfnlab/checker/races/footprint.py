@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from types import FunctionType
 from typing import Any, cast
 
 from pfnlab.checker.kernel.packing import Packing
-from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun, Page, PageTables
+from pfnlab.hw.pgtable import EntryRun, Page, PageTables
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
@@ -37,9 +37,9 @@ _QUIET: dict[type, tuple[str, ...]] = {
     Vma: ("mm",),
     Task: ("comm", "pid", "tlb"),
     RwLock: ("_processors", "need"),
-    MemtypeBook: ("platform", "trace", "_processors", "_lock", "_warned"),
+    MemtypeBook: ("platform", "trace", "_processors", "lock", "warned"),
     Kernel: (
-        *("profile", "trace", "processors", "book", "_i_mmap_rwsem", "_current", "_warned", "_next_pid"),
+        *("profile", "trace", "processors", "book", "i_mmap_rwsems", "current", "warned", "next_pid"),
         # Its statement about a page is noted with the page.
         "mlock_batch",
     ),
@@ -91,9 +91,9 @@ class Parts:
             self._add_space(number, mm)
         for task in self._tasks:
             self._add(f"TLB {task.comm}", partial(self._remembered, task), task.tlb)
-        for mapping, lock in kernel._i_mmap_rwsem.items():
+        for mapping, lock in kernel.i_mmap_rwsems.items():
             self._add_lock(f"i_mmap_rwsem {mapping}", lock)
-        self._add_lock("book lock", kernel.book._lock)
+        self._add_lock("book lock", kernel.book.lock)
         self._book = self._add("book", self._booked)
         self._named = {
             "reverse map": self._add("reverse map", self._linked),
@@ -105,11 +105,11 @@ class Parts:
         self._rest = self._named["tasks"]
         self._context = self._add("contexts", lambda: _known(self._contexts, self._packing().pack))
         self._page = self._add("pages", lambda: _known(self._pages, _page))
-        self._machine = self._add("machine", self._system)
+        self._machine = self._add("machine", kernel.state)
         self.notice("")
 
     def _add_space(self, number: int, mm: MmStruct) -> None:
-        self._spaces[id(mm)] = self._add(f"tree {number}", lambda: self._space(mm))
+        self._spaces[id(mm)] = self._add(f"tree {number}", mm.state)
         self._fields[id(mm)] = self._add(f"VMAs {number}", lambda: self._all_vmas(mm))
         self._add(f"tables {number}", lambda: self._entries(mm), mm.tables)
         self._gathers[id(mm)] = self._add(
@@ -119,7 +119,7 @@ class Parts:
         self._add_lock(f"page_table_lock {number}", mm.page_table_lock)
 
     def _add_lock(self, name: str, lock: RwLock) -> None:
-        self._add(name, lambda: _lock(lock), lock)
+        self._add(name, lock.state, lock)
 
     def _add(self, name: str, value: Callable[[], Any], what: object = None) -> int:
         number = len(self.names)
@@ -151,7 +151,7 @@ class Parts:
         :return: the parts that have more objects because of it
         """
         grown: set[int] = set()
-        for vma in (*(vma for mm in self._all_spaces() for vma in mm._vmas), *self._kernel.i_mmap):
+        for vma in (*(vma for mm in self._all_spaces() for vma in mm.vmas), *self._kernel.i_mmap):
             fields = self._fields.get(id(vma.mm), self._rest)
             if _call(self._vmas, vma, who):
                 # A context may know its VMAs.
@@ -162,7 +162,7 @@ class Parts:
             if vma.anon_vma is not None and _call(self._anons, vma.anon_vma, who):
                 grown.add(fields)
         for mm in self._all_spaces():
-            for run in mm.tables._runs:
+            for run in mm.tables.entries:
                 if run.page is not None and _call(self._pages, run.page, who):
                     grown.add(self._page)
         return grown
@@ -221,13 +221,6 @@ class Parts:
     def _all_spaces(self) -> Iterable[MmStruct]:
         return {id(task.mm): task.mm for task in self._kernel.tasks.values()}.values()
 
-    def _space(self, mm: MmStruct) -> Any:
-        return (
-            (mm.def_flags, mm.forking, mm.stacks_shared, mm.visible),
-            None if mm.new_vma is None else (mm.new_vma.start, mm.new_vma.end),
-            [(vma.start, vma.end) for vma in mm._vmas],
-        )
-
     def _all_vmas(self, mm: MmStruct) -> Any:
         known = [(name, self._vma(vma)) for name, vma in self._vmas.values() if vma.mm is mm]
         return sorted(known, key=itemgetter(0))
@@ -245,15 +238,16 @@ class Parts:
         return made[id(one)][0] if id(one) in made else "new"
 
     def _entries(self, mm: MmStruct) -> Any:
-        spans = [tuple(mm.tables._tables[level]) for level in TABLE_PAGES]
-        return [self._run(run) for run in mm.tables._runs], spans
+        runs, spans = mm.tables.state()
+        return list(map(self._run, runs)), spans
 
     def _run(self, run: EntryRun) -> Any:
         page = self._made(self._pages, run.page)
         return run.start, run.end, run.pfn, run.bits, page, run.level
 
     def _remembered(self, task: Task) -> Any:
-        return [(*self._run(run), self.stale_before(run)) for _, run in sorted(task.tlb._entries.items())]
+        translations = sorted(task.tlb.state(), key=attrgetter("start"))
+        return [(*self._run(run), self.stale_before(run)) for run in translations]
 
     def _linked(self) -> Any:
         return [
@@ -261,9 +255,7 @@ class Parts:
         ]
 
     def _booked(self) -> Any:
-        book = self._kernel.book
-        parts = (book._entries, book._ram_types.runs(), book._direct_map.runs())
-        return [[(start, end, int(mode)) for start, end, mode in part] for part in parts]
+        return [[(start, end, int(mode)) for start, end, mode in part] for part in self._kernel.book.state()]
 
     def _others(self) -> Any:
         tasks = self._kernel.tasks
@@ -274,13 +266,13 @@ class Parts:
             [
                 (
                     *(
-                        self._space(mm),
+                        mm.state(),
                         self._all_vmas(mm),
                         self._entries(mm),
                         mm.tlb_flush_pending,
                         len(mm.gathers),
                     ),
-                    *(_lock(mm.mmap_lock), _lock(mm.page_table_lock)),
+                    *(mm.mmap_lock.state(), mm.page_table_lock.state()),
                 )
                 for mm in new
             ],
@@ -302,11 +294,6 @@ class Parts:
         kernel = self._kernel
         return sorted(kernel.memory.items()), [tuple(pfns) for pfns in kernel.undecoded]
 
-    def _system(self) -> Any:
-        kernel = self._kernel
-        busy = [tuple(one) for one in kernel.platform.phys.resources if one.busy and not one.system_ram]
-        return busy, kernel._forced, len(kernel._later)
-
     def _packing(self) -> Packing:
         packing = Packing(self._kernel, self._mms, [])
         cast(Any, packing).vmas = {one: name for one, (name, _) in self._vmas.items()}
@@ -323,10 +310,6 @@ def _call(made: dict[int, _Made], one: object, who: str) -> bool:
 
 def _known(made: dict[int, _Made], value: Callable[[Any], Any]) -> Any:
     return sorted(((name, value(one)) for name, one in made.values()), key=itemgetter(0))
-
-
-def _lock(lock: RwLock) -> Any:
-    return lock._readers, lock._queued, lock.written
 
 
 def _page(page: Page) -> Any:

@@ -45,8 +45,8 @@ class OneByOne:
         if isinstance(op.call, Release):
             return Returned("ok")
         if op.skip is None or op.task not in self._kernel.tasks:
-            return self._perform(op)
-        operation = Operation(op.task, partial(self._perform, op), skip=_skip(op.skip))
+            return self.perform(op)
+        operation = Operation(op.task, partial(self.perform, op), skip=_skip(op.skip))
         self._kernel.processors.begin(operation)
         said: Returned = operation.result
         return said
@@ -55,7 +55,7 @@ class OneByOne:
         """What can be compared of *step*."""
         return step
 
-    def _perform(self, op: Op) -> Returned:
+    def perform(self, op: Op) -> Returned:
         task = self._kernel.tasks.get(op.task)
         if task is None:
             return Returned(errno_name(NO_TASK))
@@ -105,7 +105,7 @@ class SideBySide(OneByOne):
         if mm.stacks_shared:
             with mm.mmap_lock.read():
                 pass
-        return self._perform(op)
+        return self.perform(op)
 
     def seen(self, step: Step) -> Step:
         """What can be compared of *step*."""
