@@ -14,8 +14,9 @@ import pytest
 from pfnlab.checker.search.explore import FOLDERS
 from pfnlab.checker.search.scratch import scratch
 
-#: Makes a folder with a file in it, says so, and waits.
+#: Makes a folder with a file in it, says so, and waits. Under nohup a process begins with SIGHUP ignored.
 MAKER = (
+    "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
     "import sys, time; from pathlib import Path; from pfnlab.checker.search.scratch import scratch\n"
     "with scratch('made-', Path(sys.argv[1])) as folder:\n"
     "    (folder / 'file').write_text(''); print(folder, flush=True); time.sleep(600)\n"
