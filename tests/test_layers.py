@@ -16,7 +16,7 @@ ORDER = (
     ("units",),
     ("errors", "trace"),
     ("files",),
-    ("limit",),
+    ("limit", "branches"),
     ("hw",),
     ("mm",),
     ("policies",),

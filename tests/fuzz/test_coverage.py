@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
-from pfnlab.fuzz.coverage import WORDS, BranchWatch, Coverage, all_branches, branches_of
+from pfnlab.branches import BranchWatch, branches_of
+from pfnlab.fuzz.coverage import PACKAGE, WORDS, Coverage, all_branches, watch_rules
 from pfnlab.fuzz.grammar import draw
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -16,7 +15,7 @@ HEADER = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 24 pages\n\n"
 
 def watched(text: str, watch: BranchWatch | None = None) -> set[str]:
     """The branches a program reaches on the model of 7.2."""
-    watch = watch or BranchWatch()
+    watch = watch or watch_rules()
     with watch:
         ModelMachine("7.2").run([load_text(HEADER + text)])
     return watch.seen
@@ -24,10 +23,8 @@ def watched(text: str, watch: BranchWatch | None = None) -> set[str]:
 
 def way(file: str, line: str) -> str:
     """The branch whose test is *line* of *file*."""
-    from pfnlab.fuzz.coverage import _ROOT
-
-    lines = (_ROOT / file).read_text(encoding="utf-8").splitlines()
-    (number,) = (at for at, one in enumerate(lines, 1) if one.strip() == line)
+    lines = (PACKAGE / file).read_text(encoding="utf-8").splitlines()
+    (number,) = (at for at, text in enumerate(lines, 1) if text.strip() == line)
     return f"{file}:{number}"
 
 
@@ -54,14 +51,14 @@ def test_a_loop_that_is_never_entered_is_past() -> None:
     """The walk over VMAs of an address space without any."""
     loop = way("mm/fork.py", "for src in parent:")
 
-    assert f"{loop} in" not in watched("a = fork\n".replace("a =", "c ="))
+    assert f"{loop} in" not in watched("c = fork\n")
     assert f"{loop} past" in watched("c = fork\n")
     assert f"{loop} in" in watched("a = mmap bar[0:4] wc shared rw\nc = fork\n")
 
 
 def test_only_branches_there_are_can_be_reached() -> None:
     """Names agree between the watch and the list, for many programs."""
-    watch = BranchWatch()
+    watch = watch_rules()
     with watch:
         ModelMachine("7.2").run([draw(1, index) for index in range(60)])
 
@@ -76,7 +73,7 @@ def test_settling_changes_nothing_that_is_seen() -> None:
         "a = mmap bar[0:4] wc shared rw\nmunmap a[1]\n",
         "c = fork\n",
     ]
-    one, other = BranchWatch(), BranchWatch()
+    one, other = watch_rules(), watch_rules()
     for text in texts:
         watched(text, one)
         watched(text, other)
@@ -85,18 +82,9 @@ def test_settling_changes_nothing_that_is_seen() -> None:
     assert one.seen == other.seen
 
 
-def test_a_watch_gives_back_what_traced_before() -> None:
-    """A debugger or another measurement goes on."""
-    before = sys.gettrace()
-    with BranchWatch():
-        assert sys.gettrace() is not None
-
-    assert sys.gettrace() is before
-
-
 def test_checks_and_module_level_do_not_count() -> None:
     """The model's checks of itself are no rules."""
-    names = {one.line for one in branches_of("mm/vma.py")}
+    names = {branch.line for branch in branches_of(str(PACKAGE / "mm/vma.py"))}
     lines = (way("mm/vma.py", "if TYPE_CHECKING:"), way("mm/vma.py", "if theirs is not None:"))
 
     assert int(lines[0].rpartition(":")[2]) not in names

@@ -14,7 +14,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes
-from pfnlab.fuzz.coverage import BranchWatch, Coverage
+from pfnlab.fuzz.coverage import Coverage, watch_rules
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.kinds import Vocabulary
@@ -156,7 +156,7 @@ class Campaign:
         self.repeats = repeats
         self.found: list[FoundDifference] = []
         self._model = next((name for name in machines if name.startswith("model:")), None)
-        self._watch = BranchWatch(state.coverage.branches) if watched and self._model else None
+        self._watch = watch_rules(state.coverage.branches) if watched and self._model else None
         self._progress = on_progress
         self._compared = on_compared
         self._smaller = smaller or self._smallest

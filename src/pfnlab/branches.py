@@ -1,0 +1,175 @@
+"""The branches of Python functions, and which of them are taken while something runs.
+
+A branch is one way out of an ``if``, ``while``, ``for`` or ``case`` in a function: into its body, or past it.
+Conditions within a line (``and``, ``or``, conditional expressions, comprehensions) are not counted apart.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+#: Checks that the model and policies make of themselves: no rules.
+CHECKS = ("_check", "_check_tables_have_vmas")
+
+#: The two ways out of a statement.
+IN, PAST = "in", "past"
+
+
+class Branch(NamedTuple):
+    """A statement that goes one way or the other.
+
+    :param test: first and last line of its condition
+    :param body: first and last line of its body, where it goes when the condition holds
+    :param both: False where it always goes into its body: ``case _``, ``while True``
+    """
+
+    line: int
+    test: tuple[int, int]
+    body: tuple[int, int]
+    both: bool
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Those it can go."""
+        return (IN, PAST) if self.both else (IN,)
+
+
+class BranchWatch:
+    """Sees which branches are taken in this thread; use it in a ``with`` statement.
+
+    A function all of whose branches were seen is not looked at any more, so watching costs less and less.
+
+    :param named: what the file of a function is called, None for a file that is not watched
+    :param seen: branches that were seen already, as :meth:`name` calls them
+    :param checks: the names of functions that do not count
+    :ivar seen: branches that were taken
+    :ivar ran: functions that ran, by the name of their file and their first line
+    """
+
+    def __init__(
+        self,
+        named: Callable[[str], str | None],
+        seen: Iterable[str] = (),
+        checks: Collection[str] = CHECKS,
+    ) -> None:
+        self._named, self._checks = named, checks
+        self.seen: set[str] = set(seen)
+        self.ran: set[tuple[str, int]] = set()
+        self._left: dict[CodeType, dict[int, Branch] | None] = {}
+        self._before: Any = None
+
+    def __enter__(self) -> BranchWatch:
+        self._before = sys.gettrace()
+        sys.settrace(self._call)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    @staticmethod
+    def name(file: str, branch: Branch, way: str) -> str:
+        """One way out of a branch, as ``mm/unmap.py:31 in``."""
+        return f"{file}:{branch.line} {way}"
+
+    def settle(self) -> None:
+        """Look no more at functions of which everything was seen."""
+        for code, lines in self._left.items():
+            if lines is not None and self._done(code, lines):
+                self._left[code] = None
+
+    def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
+        code = frame.f_code
+        try:
+            lines = self._left[code]
+        except KeyError:
+            lines = self._left[code] = self._look_up(code)
+        return None if lines is None else self._tracer(self._named(code.co_filename) or "", lines)
+
+    def _tracer(self, file: str, lines: dict[int, Branch]) -> Any:
+        asked: Branch | None = None
+
+        def trace(frame: FrameType, event: str, argument: Any) -> Any:
+            nonlocal asked
+            if event == "exception":
+                asked = None
+                return trace
+            line = frame.f_lineno if event == "line" else 0
+            if asked is not None and not asked.test[0] <= line <= asked.test[1]:
+                way = IN if asked.body[0] <= line <= asked.body[1] else PAST
+                self.seen.add(self.name(file, asked, way))
+                asked = None
+            if line in lines:
+                asked = lines[line]
+            return trace
+
+        return trace
+
+    def _look_up(self, code: CodeType) -> dict[int, Branch] | None:
+        file = self._named(code.co_filename)
+        if file is None or code.co_name in self._checks or code.co_name.startswith("<"):
+            return None
+        self.ran.add((file, code.co_firstlineno))
+        last = max((line for *_, line in code.co_lines() if line), default=0)
+        inside = [
+            branch
+            for branch in branches_of(code.co_filename, frozenset(self._checks))
+            if code.co_firstlineno <= branch.line <= last
+        ]
+        lines = {line: branch for branch in inside for line in range(branch.test[0], branch.test[1] + 1)}
+        return lines if lines and not self._done(code, lines) else None
+
+    def _done(self, code: CodeType, lines: dict[int, Branch]) -> bool:
+        file = self._named(code.co_filename) or ""
+        return all(
+            self.name(file, branch, way) in self.seen for branch in set(lines.values()) for way in branch.ways
+        )
+
+
+@cache
+def branches_of(path: str, checks: frozenset[str] = frozenset(CHECKS)) -> tuple[Branch, ...]:
+    """The branches of one source file, in order; those outside functions do not count.
+
+    :param checks: the names of functions that do not count
+    """
+    found: list[Branch] = []
+    _collect(ast.parse(Path(path).read_text(encoding="utf-8")), False, found, checks)
+    return tuple(sorted(found))
+
+
+def _collect(node: ast.AST, inside: bool, found: list[Branch], checks: frozenset[str]) -> None:
+    if isinstance(node, ast.FunctionDef):
+        if node.name in checks:
+            return
+        inside = True
+    if inside:
+        found += statement_branches(node)
+    for child in ast.iter_child_nodes(node):
+        _collect(child, inside, found, checks)
+
+
+def statement_branches(node: ast.AST) -> Iterator[Branch]:
+    """The branch that a statement itself is, if it is one."""
+    if isinstance(node, (ast.If, ast.While)):
+        endless = isinstance(node.test, ast.Constant)
+        yield Branch(node.lineno, _lines(node.test), _body(node.body), not endless)
+    elif isinstance(node, ast.For):
+        yield Branch(node.lineno, (node.lineno, node.iter.end_lineno or node.lineno), _body(node.body), True)
+    elif isinstance(node, ast.match_case):
+        default = (
+            isinstance(node.pattern, ast.MatchAs) and node.pattern.pattern is None and node.guard is None
+        )
+        yield Branch(node.pattern.lineno, _lines(node.guard or node.pattern), _body(node.body), not default)
+
+
+def _lines(node: ast.expr | ast.pattern) -> tuple[int, int]:
+    return node.lineno, node.end_lineno or node.lineno
+
+
+def _body(body: list[ast.stmt]) -> tuple[int, int]:
+    return body[0].lineno, body[-1].end_lineno or body[-1].lineno
