@@ -1,4 +1,4 @@
-"""Everything that can go wrong, by whose move it is next.
+"""All errors, grouped by the party that has to act next.
 
 ::
 

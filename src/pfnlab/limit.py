@@ -1,7 +1,7 @@
 """A limit for a user's code: a method that does not return is ended.
 
-Only code that goes on and on without returning counts: an operation may stop inside a method, and what others
-do meanwhile is not the method's time.
+Only the time in which the method itself runs counts: an operation may stop inside a method, and the time of
+other operations until it goes on is not the method's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 #: Seconds a policy's method may take.
 LIMIT = 10.0
 
-#: How many times a second is told apart: a tick that meets another call begins anew.
+#: Ticks within the limit; a tick inside another call counts from 1 again.
 _TICKS = 10
 
 
@@ -25,26 +25,26 @@ class TooLong(BaseException):
     """Raised inside the user's code, where its own ``except Exception`` does not catch it."""
 
 
-#: What SIGALRM and its timer were before: the handler, seconds left, seconds between, and when that was.
-_Before = tuple[Any, float, float, float]
+#: The earlier state of SIGALRM and its timer: handler, seconds left, interval, and the time it was saved.
+_TimerState = tuple[Any, float, float, float]
 
 
 class _Clock:
-    """The process's timer: ticks while calls are under way, and counts those that met the same call."""
+    """The process's timer: it ticks while calls are under way, and counts the ticks inside one call."""
 
     def __init__(self) -> None:
         # Of the operation that runs, the outermost call first; each operation has a list of its own.
         self._files: list[str] = []
-        self._before: _Before | None = None
+        self._earlier_timer: _TimerState | None = None
         # The frame is kept, so that no later one has its identity.
-        self._met: FrameType | None = None
+        self._last_frame: FrameType | None = None
         self._ticks = 0
 
     @contextmanager
     def running(self, path: str) -> Iterator[None]:
         """Code of the file at *path* goes on within this context."""
         if not _in_main_thread():
-            # Only the main thread is told the time.
+            # Only the main thread receives the signal.
             yield
             return
         files = self._files
@@ -58,9 +58,9 @@ class _Clock:
                 self._stop()
 
     def leave(self) -> list[str] | None:
-        """An operation stops; what others do meanwhile is not the time of the code it stopped in.
+        """An operation stops: the time until it goes on does not count for the code it stopped in.
 
-        :return: what :meth:`go_on` is given when the operation goes on
+        :return: the argument of :meth:`go_on` when the operation goes on
         """
         if not self._files or not _in_main_thread():
             return None
@@ -76,20 +76,22 @@ class _Clock:
             self._start()
 
     def _start(self) -> None:
-        if self._before is None:
+        if self._earlier_timer is None:
             handler = signal.signal(signal.SIGALRM, self._tick)
-            left, between = signal.setitimer(signal.ITIMER_REAL, LIMIT / _TICKS, LIMIT / _TICKS)
-            self._before = (handler, left, between, monotonic())
+            seconds_left, interval = signal.setitimer(signal.ITIMER_REAL, LIMIT / _TICKS, LIMIT / _TICKS)
+            self._earlier_timer = (handler, seconds_left, interval, monotonic())
 
     def _stop(self) -> None:
-        # Whoever else has set the timer goes on with the time it had left.
-        if self._before is not None:
-            handler, left, between, since = self._before
+        # An earlier timer goes on with the time it had left.
+        if self._earlier_timer is not None:
+            handler, seconds_left, interval, saved_at = self._earlier_timer
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, handler)
-            if left:
-                signal.setitimer(signal.ITIMER_REAL, max(left - (monotonic() - since), 1e-6), between)
-            self._before = self._met = None
+            if seconds_left:
+                signal.setitimer(
+                    signal.ITIMER_REAL, max(seconds_left - (monotonic() - saved_at), 1e-6), interval
+                )
+            self._earlier_timer = self._last_frame = None
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
         outermost = None
@@ -97,8 +99,8 @@ class _Clock:
             if frame.f_code.co_filename in self._files:
                 outermost = frame
             frame = frame.f_back
-        self._ticks = self._ticks + 1 if outermost is not None and outermost is self._met else 1
-        self._met = outermost
+        self._ticks = self._ticks + 1 if outermost is not None and outermost is self._last_frame else 1
+        self._last_frame = outermost
         if outermost is not None and self._ticks > _TICKS:
             self._ticks = 0
             raise TooLong

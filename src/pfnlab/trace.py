@@ -1,4 +1,4 @@
-"""What happened inside one operation, in order: the model's events and the kernel log.
+"""The events inside one operation, in order, and the kernel log.
 
 The model appends events as it works. They carry no formatting: a report or a comparison with a
 kernel's function tracer decides how they read.
@@ -16,7 +16,7 @@ class Event(NamedTuple):
     """One step the modelled kernel took.
 
     :param name: the kernel function of that step (``memtype_reserve``, ``zap_pte_range``, ...)
-    :param start: first page of what it worked on: a pfn for the book, a virtual page otherwise
+    :param start: first page of its range: a pfn for the book, a virtual page otherwise
     :param end: the page after the last one
     """
 
@@ -38,17 +38,17 @@ class Trace:
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """What happens meanwhile is done by somebody who is not watched: its events are left out."""
-        seen = len(self.events)
+        """Leave out the events within this context: they belong to an actor that is not observed."""
+        count = len(self.events)
         yield
-        del self.events[seen:]
+        del self.events[count:]
 
     def printk(self, line: str) -> None:
         """Append one kernel log line, without level and time stamp."""
         self.log.append(line)
 
     def take(self) -> tuple[list[Event], list[str]]:
-        """Everything since the last call, which is forgotten here."""
-        taken = self.events, self.log
+        """The events and log lines since the last call; the trace is empty afterwards."""
+        result = self.events, self.log
         self.events, self.log = [], []
-        return taken
+        return result

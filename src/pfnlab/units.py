@@ -1,4 +1,4 @@
-"""Pages, page frame numbers and the one range type everything else is said in, and counts in words.
+"""Pages, page frame numbers, the range type of all other modules, and counts in words.
 
 Ranges are half-open everywhere inside pfnlab. The kernel passes a pfn and a byte size, and prints
 inclusive byte ranges; both are converted where they enter or leave, nowhere else.
@@ -56,13 +56,13 @@ def pages_of(size: int) -> int:
 
 
 def number_of(number: int, noun: str, plural: str = "") -> str:
-    """How many there are of something, in words: ``1 step``, ``1,200 steps``, ``2 searches``.
+    """A count with its noun, in words: ``1 step``, ``1,200 steps``, ``2 searches``.
 
-    :param plural: where it is not *noun* and an s
+    :param plural: the plural, where it is not *noun* with an s
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def in_mib(size: int) -> str:
-    """So many bytes in words, to the next whole MiB: ``33 MiB``, ``1,200 MiB``."""
+    """A size in bytes in words, up to the next whole MiB: ``33 MiB``, ``1,200 MiB``."""
     return f"{-(-size >> 20):,} MiB"

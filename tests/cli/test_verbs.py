@@ -56,6 +56,15 @@ def test_fmt_reads_standard_input(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> 
     assert (answer.code, answer.out.splitlines()) == (0, PROGRAM.splitlines())
 
 
+@pytest.mark.parametrize("word", ["tested", "every", "all"])
+def test_words_for_many_kernels_stand_alone(ask: Ask, word: str) -> None:
+    """A name beside one of them would be passed over in silence."""
+    answer = ask("kernels", "fetch", word, "6.1")
+
+    assert (2, "") == (answer.code, answer.out)
+    assert f"`{word}` stands for many kernels" in answer.err
+
+
 def test_kernels_are_listed(ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every known kernel has a line, cached or not; no list was read, so nothing is called gone."""
     from pfnlab.policies.known import known_packages

@@ -65,20 +65,20 @@ _UNMAP = (
     Mutant(
         "MAP_FIXED and munmap do not split a sealed VMA",
         "mm/unmap.py",
-        "if touched and touched[0].start < start and not touched[0].flags & VM_SEALED:",
-        "if touched and touched[0].start < start:",
+        "if vmas and vmas[0].start < start and not vmas[0].flags & VM_SEALED:",
+        "if vmas and vmas[0].start < start:",
     ),
     Mutant(
         "sealed VMAs are not unmapped",
         "mm/unmap.py",
-        "if any(vma.flags & VM_SEALED for vma in touched):",
+        "if any(vma.flags & VM_SEALED for vma in vmas):",
         "if False:",
     ),
     Mutant(
         "the last VMA is split where the range ends",
         "mm/unmap.py",
-        "if touched and touched[-1].end > end:",
-        "if touched and touched[-1].end > end + 1:",
+        "if vmas and vmas[-1].end > end:",
+        "if vmas and vmas[-1].end > end + 1:",
     ),
     Mutant(
         "an address space without mappings is flushed at its end",
@@ -95,8 +95,8 @@ _UNMAP = (
     Mutant(
         "zap_vma_ptes refuses a range past the VMA",
         "mm/zap.py",
-        "if not vma.flags & taken or start < vma.start or end > vma.end:",
-        "if not vma.flags & taken or start < vma.start:",
+        "if not vma.flags & flags or start < vma.start or end > vma.end:",
+        "if not vma.flags & flags or start < vma.start:",
     ),
     Mutant(
         "zap_vma_ptes takes mixed mappings",
@@ -137,8 +137,8 @@ _FORK = (
     Mutant(
         "a fork that fails unmaps what it copied before the parent is flushed",
         "mm/fork.py",
-        "undone = parent.kernel.profile.failed_fork_unmaps",
-        "undone = not parent.kernel.profile.failed_fork_unmaps",
+        "unmaps = parent.kernel.profile.failed_fork_unmaps",
+        "unmaps = not parent.kernel.profile.failed_fork_unmaps",
     ),
 )
 
@@ -174,14 +174,14 @@ _MMAP = (
     Mutant(
         "a private mapping is remapped whole or not at all",
         "mm/remap.py",
-        "refused = private and (start != vma.start or end != vma.end)",
-        "refused = False",
+        "partial_private = private and (start != vma.start or end != vma.end)",
+        "partial_private = False",
     ),
     Mutant(
         "a private part is refused before anything is tracked",
         "mm/remap.py",
-        "if refused and kernel.profile.remap_prepares_first:",
-        "if refused and not kernel.profile.remap_prepares_first:",
+        "if partial_private and kernel.profile.remap_prepares_first:",
+        "if partial_private and not kernel.profile.remap_prepares_first:",
     ),
 )
 
@@ -195,8 +195,8 @@ _FAULT = (
     Mutant(
         "copying a page of an entry not accessed yet faults twice",
         "mm/fault.py",
-        "return copied and not entry.bits & PAGE_ACCESSED",
-        "return copied",
+        "return copies and not entry.bits & PAGE_ACCESSED",
+        "return copies",
     ),
     Mutant(
         "a page shared with a child is copied when written",
@@ -276,13 +276,13 @@ _PROTECT = (
     Mutant(
         "a child's VMA that holds pages does not merge with one that holds none",
         "mm/vma.py",
-        "return theirs is None or not theirs.inherited",
+        "return other is None or not other.inherited",
         "return True",
     ),
     Mutant(
         "two VMAs with anonymous pages of their own do not merge",
         "mm/vma.py",
-        "            return mine is theirs",
+        "            return anon_vma is other",
         "            return True",
     ),
     Mutant(
@@ -385,14 +385,14 @@ _MREMAP = (
     Mutant(
         "a move of nothing flushes nothing",
         "mm/mremap.py",
-        "            if moved:\n                mm.flush_tlb(first, last)",
+        "            if runs:\n                mm.flush_tlb(first, last)",
         "            if True:\n                mm.flush_tlb(first, last)",
     ),
     Mutant(
         "a whole page table moves",
         "mm/mremap.py",
-        "whole = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)",
-        "whole = {_PMD_TABLE: 2}.get(last - first)",
+        "level = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)",
+        "level = {_PMD_TABLE: 2}.get(last - first)",
     ),
     Mutant(
         "MREMAP_FIXED unmaps its destination before the source is judged",

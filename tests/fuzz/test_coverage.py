@@ -30,7 +30,7 @@ def way(file: str, line: str) -> str:
 
 def test_both_ways_of_a_branch() -> None:
     """A sealed mapping goes into the refusal, another past it."""
-    refusal = way("mm/unmap.py", "if any(vma.flags & VM_SEALED for vma in touched):")
+    refusal = way("mm/unmap.py", "if any(vma.flags & VM_SEALED for vma in vmas):")
     mapped = "a = mmap bar[0:4] wc shared rw\n"
 
     past, both = watched(f"{mapped}munmap a\n"), watched(f"{mapped}mseal a\nmunmap a\n")
@@ -85,7 +85,7 @@ def test_settling_changes_nothing_that_is_seen() -> None:
 def test_checks_and_module_level_do_not_count() -> None:
     """The model's checks of itself are no rules."""
     names = {branch.line for branch in branches_of(str(PACKAGE / "mm/vma.py"))}
-    lines = (way("mm/vma.py", "if TYPE_CHECKING:"), way("mm/vma.py", "if theirs is not None:"))
+    lines = (way("mm/vma.py", "if TYPE_CHECKING:"), way("mm/vma.py", "if other is not None:"))
 
     assert int(lines[0].rpartition(":")[2]) not in names
     assert int(lines[1].rpartition(":")[2]) in names

@@ -1,4 +1,4 @@
-"""One check: a model, a scope, properties, and what the search says of each."""
+"""One check: a model, a scope, properties, and the verdict of the search on each."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from pfnlab.units import number_of
 #: Steps of a random walk through schedules.
 _WALK = 60
 
-#: What a search says of a property: the words of ``check --json``.
+#: The verdicts of a search on a property: the words of ``check --json``.
 HOLDS, VIOLATED, UNDECIDED = "holds", "violated", "undecided"
 
 
 class CheckLimits(msgspec.Struct, frozen=True):
-    """When to end before everything was seen.
+    """The limits that end a search before every state was seen.
 
-    :param depth: operations in a row instead of the scope's own
-    :param memory: bytes for visited states; what is more goes to disk
-    :param walks: walk at random so often, instead of trying everything
-    :param seed: which walks
-    :param checkpoint: a file the search is written to when it is cut, and goes on from where it exists
-    :param every_order: of races, look also at orders that cannot matter
+    :param depth: the most operations in a row, instead of the scope's depth
+    :param memory: bytes for visited states; further states go to disk
+    :param walks: the number of random walks to make instead of a full search
+    :param seed: decides the random walks
+    :param checkpoint: the file to which a cut search is written; if it exists, the search resumes from it
+    :param every_order: of races, search also the orders that cannot matter
     """
 
     depth: int | None = None
@@ -57,7 +57,7 @@ class CheckLimits(msgspec.Struct, frozen=True):
 
     @property
     def whole_ways(self) -> bool:
-        """Whether a search has to know every way to a state, which partial-order reduction leaves out."""
+        """Whether a search has to see every way to a state, which partial-order reduction leaves out."""
         return self.every_order or (self.depth, self.memory, self.checkpoint) != (None, None, None)
 
 
@@ -66,15 +66,15 @@ UNLIMITED = CheckLimits()
 
 
 class PropertyResult(msgspec.Struct, frozen=True):
-    """What was found about one property.
+    """The result for one property.
 
-    :param verdict: :data:`HOLDS`, :data:`VIOLATED` or :data:`UNDECIDED`; ``sometimes`` holds where it was
-        reached, and is violated where it never was
-    :param arose: in how many states its question arose; none of them makes a verdict worth nothing
+    :param verdict: :data:`HOLDS`, :data:`VIOLATED` or :data:`UNDECIDED`; a ``sometimes`` property holds if it
+        was reached, and is violated if it never was
+    :param arose: the number of states in which its question arose; with 0, the verdict is worth nothing
     :param path: the way to the state that decided, as :func:`pfnlab.checker.search.path.path_of` reads it
-    :param program: the same as a program; for a race one with a held task, where one suffices
-    :param schedule: for a race: who goes on where, turn by turn
-    :param replay: the way with all that is needed to go it again (:mod:`pfnlab.checker.replay`)
+    :param program: the same as a program; for a race one with a held task, where one held task suffices
+    :param schedule: for a race: the turns, each with its task and function
+    :param replay: the way as text that can be replayed (:mod:`pfnlab.checker.replay`)
     """
 
     name: str
@@ -94,21 +94,21 @@ class PropertyResult(msgspec.Struct, frozen=True):
 
     @property
     def length(self) -> int | None:
-        """How long what breaks it is, in turns of a schedule or operations; None where nothing does."""
+        """The length of its counterexample in turns or operations; None where it has none."""
         if self.verdict != VIOLATED:
             return None
         return len(self.schedule) or (len(self.program.ops) if self.program is not None else 0)
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """What one machine's check came to.
+    """The result of the check of one machine.
 
-    :param machine: as the user named it
+    :param machine: the name that the user gave
     :param depth: the bound on operations in a row
     :param complete: whether every state within the bound was seen
     :param cut: what was left out, one reason each
-    :param fired: for every operation how often it ended how, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
-    :param untaken: branches of the policies that were never taken; None where nobody looked
+    :param fired: how often each operation had each result, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
+    :param untaken: branches of the policies that were never taken; None where they were not watched
     """
 
     machine: str
@@ -130,7 +130,7 @@ class CheckResult(msgspec.Struct, frozen=True):
 
     def answered(self, verdict: str) -> list[PropertyResult]:
         """The properties with that verdict."""
-        return [one for one in self.answers if one.verdict == verdict]
+        return [answer for answer in self.answers if answer.verdict == verdict]
 
 
 def check(
@@ -142,40 +142,40 @@ def check(
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
 ) -> CheckResult:
-    """Try every sequence of the scope's operations on *machine*, and hold *asked* against what is reached.
+    """Try every sequence of the scope's operations on *machine*, and judge every state by *asked*.
 
-    In a scope of races, every schedule of its operations.
+    In a scope of races, try every schedule of its operations.
 
-    :param asked: all questions that make sense in the scope when None
-    :param watch: also say which branches of the policies were never taken; takes about twice as long
+    :param asked: the questions; None for all that the scope can answer
+    :param watch: also find the branches of the policies that were never taken; takes about twice as long
     """
     asked = questions(scope=scope) if asked is None else asked
     model: KernelModel | RaceModel
-    held: list[Property[Any]]
+    predicates: list[Property[Any]]
     if isinstance(scope, RaceScope):
-        model, held, depth = RaceModel(machine, scope), list(race_properties(asked)), limits.depth
+        model, predicates, depth = RaceModel(machine, scope), list(race_properties(asked)), limits.depth
     else:
         model = KernelModel(machine, scope)
-        held, depth = list(properties(model, asked)), limits.depth or scope.depth
-    watching = PolicyWatch(machine.boot(qemu_q35(), {}))
-    with watching if watch else nullcontext():
+        predicates, depth = list(properties(model, asked)), limits.depth or scope.depth
+    policy_watch = PolicyWatch(machine.boot(qemu_q35(), {}))
+    with policy_watch if watch else nullcontext():
         if limits.walks is not None:
             found = simulate(
                 model,
-                held,
+                predicates,
                 seed=limits.seed,
                 walks=limits.walks,
                 length=depth or _WALK,
                 seconds=limits.seconds,
             )
         else:
-            found = _explored(model, held, depth, limits, progress)
+            found = _explored(model, predicates, depth, limits, progress)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]
     cut += [
         f"no rule: {reason} ({number_of(count, 'step')} left out)"
         for reason, count in model.unmodelled.items()
     ]
-    # Before counterexamples are gone through once more.
+    # Before counterexamples are run once more.
     fired = _fired(model)
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
     return CheckResult(
@@ -189,22 +189,24 @@ def check(
         answers,
         fired,
         found.seconds,
-        tuple(map(str, watching.untaken())) if watch else None,
+        tuple(map(str, policy_watch.untaken())) if watch else None,
     )
 
 
 def _explored(
     model: KernelModel | RaceModel,
-    held: list[Property[Any]],
+    predicates: list[Property[Any]],
     depth: int | None,
     limits: CheckLimits,
     progress: Callable[[Exploration[Any]], None] | None,
 ) -> Exploration[Any]:
     if isinstance(model, RaceModel) and not limits.whole_ways:
-        return schedules.search(model, held, states=limits.states, seconds=limits.seconds, progress=progress)
+        return schedules.search(
+            model, predicates, states=limits.states, seconds=limits.seconds, progress=progress
+        )
     return explore(
         model,
-        held,
+        predicates,
         depth=depth,
         states=limits.states,
         seconds=limits.seconds,
@@ -228,7 +230,7 @@ def _answer(
     else:
         verdict = HOLDS if always else VIOLATED
     program = None
-    # The state no operation led to has no program.
+    # An initial state has no program.
     if path is not None and always and path.actions:
         program = counterexample(model, path, question)
     arose = found.premises[question.name] if always else int(path is not None)
@@ -236,22 +238,22 @@ def _answer(
     schedule: tuple[str, ...] = ()
     if path is not None and always and isinstance(model, RaceModel):
         schedule = tuple(map(str, path.actions))
-    again = None
+    replay = None
     if path is not None and path.actions:
         source = model.scope.source or model.scope.name
-        again = path_text(f"model:{model.machine.spec}", source, question.name, path)
+        replay = path_text(f"model:{model.machine.spec}", source, question.name, path)
     return PropertyResult(
-        question.name, question.kind, question.asks, verdict, arose, way, program, schedule, again
+        question.name, question.kind, question.asks, verdict, arose, way, program, schedule, replay
     )
 
 
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:
-    """The program that breaks a property; one found at random is made shorter first."""
+    """The program that breaks a property, shrunk unless it is of a race; None where a race has none."""
     title = f"{question.name} on model:{model.machine.spec}"
     program = model.program(path, title, f"What breaks this: {question.asks}?")
     if program is None or isinstance(model, RaceModel):
         return program
-    return shrunk(program, lambda one: model.breaks(one.ops, question.judge))
+    return shrunk(program, lambda candidate: model.breaks(candidate.ops, question.judge))
 
 
 def _fired(model: KernelModel | RaceModel) -> dict[str, dict[str, int]]:

@@ -1,8 +1,8 @@
 """Difference search: the shortest program on which two models do not do the same.
 
-Both do every operation, side by side, and are compared after each: what it returned, what the kernel said,
-what is in the book, what is mapped with which cache mode, and what walkers make of it. The search goes on
-from where they still agree.
+Both models do every operation and are compared after each: the result, the kernel log, the content of the
+book, the mappings with their cache modes, and the entries that walkers take for ordinary pages. The search
+expands only states in which they still agree.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from pfnlab.checker.kernel.domain import KernelModel, KernelState, Performed
+from pfnlab.checker.kernel.domain import KernelModel, KernelState, OperationEffect
 from pfnlab.checker.kernel.mark import Mark
 from pfnlab.checker.kernel.operations import ScopeStep, operations
 from pfnlab.checker.kernel.scope import Scope
@@ -30,18 +30,19 @@ from pfnlab.units import number_of
 class Both(NamedTuple):
     """Two kernels after the same operations.
 
-    :param differ: in what the last operation differed; empty while they agree
+    :param differ: the fields in which the last operation differed; empty while the kernels agree
     """
 
-    one: KernelState
-    other: KernelState
+    first: KernelState
+    second: KernelState
     differ: tuple[str, ...] = ()
 
 
 class Divergence(NamedTuple):
-    """Where two models part.
+    """The first difference between two models.
 
-    :param fields: in what, as ``result``, ``log``, ``book``, ``mapped``, ``walked`` or ``flushes``
+    :param program: the operations up to it
+    :param fields: those that differ, of ``result``, ``log``, ``book``, ``mapped``, ``walked`` and ``flushes``
     """
 
     program: Program
@@ -49,9 +50,9 @@ class Divergence(NamedTuple):
 
 
 class DifferResult(NamedTuple):
-    """What a difference search came to.
+    """The result of a difference search.
 
-    :param difference: None where no sequence within the bound tells them apart
+    :param difference: None where no sequence within the bound tells the models apart
     :param complete: whether every sequence within the bound was tried
     """
 
@@ -65,30 +66,30 @@ class DifferResult(NamedTuple):
 
 
 class BothModels:
-    """Two models doing the same.
+    """Two models that do the same operations.
 
-    :param flushes: whether how often they flush is compared too
+    :param flushes: whether to compare the number of flushes too
     """
 
     def __init__(
-        self, one: ModelMachine, other: ModelMachine, scope: Scope, *, flushes: bool = False
+        self, first: ModelMachine, second: ModelMachine, scope: Scope, *, flushes: bool = False
     ) -> None:
         # Without symmetry: the two may sort their tasks differently.
-        self.one = KernelModel(one, scope, symmetry=False)
-        self.other = KernelModel(other, scope, symmetry=False)
+        self.first = KernelModel(first, scope, symmetry=False)
+        self.second = KernelModel(second, scope, symmetry=False)
         self._scope, self._flushes = scope, flushes
         self.unmodelled: Counter[str] = Counter()
 
     def initial(self) -> Iterable[Both]:
         """Two kernels just booted."""
-        for one, other in zip(self.one.initial(), self.other.initial(), strict=True):
-            yield Both(one, other)
+        for first, second in zip(self.first.initial(), self.second.initial(), strict=True):
+            yield Both(first, second)
 
     def successors(self, state: Both) -> Iterable[tuple[ScopeStep, Both]]:
-        """Every operation, done by both; none once they differ."""
+        """Every operation, done by both; no operation once they differ."""
         if state.differ:
             return
-        kernels = self.one.thawed(state.one), self.other.thawed(state.other)
+        kernels = self.first.thawed(state.first), self.second.thawed(state.second)
         before = Mark(*kernels)
         for op in list(operations(kernels[0], self._scope)):
             try:
@@ -99,36 +100,40 @@ class BothModels:
 
     def key(self, state: Both) -> tuple[bytes, bytes, tuple[str, ...]]:
         """Both kernels."""
-        return state.one.value, state.other.value, state.differ
+        return state.first.value, state.second.value, state.differ
 
     def program(self, path: Path[Both], title: str, asks: str) -> Program:
         """*path* as a program."""
-        ops: list[Op] = self.one.ops(Path(path.start, path.choices, path.actions))
+        ops: list[Op] = self.first.ops(Path(path.start, path.choices, path.actions))
         return self._scope.program(title, asks, ops)
 
     def _after(self, kernels: tuple[Kernel, Kernel], op: Op) -> Both:
-        did = self.one.perform(kernels[0], op), self.other.perform(kernels[1], op)
-        return Both(self.one.frozen(kernels[0]), self.other.frozen(kernels[1]), self._differ(kernels, did))
+        effects = self.first.perform(kernels[0], op), self.second.perform(kernels[1], op)
+        return Both(
+            self.first.frozen(kernels[0]), self.second.frozen(kernels[1]), self._differ(kernels, effects)
+        )
 
-    def _differ(self, kernels: tuple[Kernel, Kernel], did: tuple[Performed, Performed]) -> tuple[str, ...]:
+    def _differ(
+        self, kernels: tuple[Kernel, Kernel], effects: tuple[OperationEffect, OperationEffect]
+    ) -> tuple[str, ...]:
         fields: dict[str, list[Any]] = {
-            "result": [one.result for one in did],
-            "log": [one.log for one in did],
+            "result": [effect.result for effect in effects],
+            "log": [effect.log for effect in effects],
             "book": [kernel.book.entries() for kernel in kernels],
             "mapped": [_mapped(kernel) for kernel in kernels],
             "walked": [_walked(kernel) for kernel in kernels],
-            "flushes": [_flushes(one) if self._flushes else 0 for one in did],
+            "flushes": [_flushes(effect) if self._flushes else 0 for effect in effects],
         }
-        return tuple(name for name, (one, other) in fields.items() if one != other)
+        return tuple(name for name, (left, right) in fields.items() if left != right)
 
 
-def _flushes(did: Performed) -> int:
-    """How often translations were flushed."""
-    return sum(event.name in ("flush", "flush_all") for event in did.events)
+def _flushes(effect: OperationEffect) -> int:
+    """The number of flushes of translations."""
+    return sum(event.name in ("flush", "flush_all") for event in effect.events)
 
 
 def _mapped(kernel: Kernel) -> list[object]:
-    """What every task has mapped, with which mode."""
+    """The entries of every task, with their cache modes."""
     mode_of = kernel.platform.pat.pgprot2cachemode
     return [
         [(run.start, run.end, run.pfn, mode_of(run.bits), run.page is None) for run in task.mm.tables.entries]
@@ -137,7 +142,7 @@ def _mapped(kernel: Kernel) -> list[object]:
 
 
 def _walked(kernel: Kernel) -> list[object]:
-    """How many entries of every mapping each walker takes for ordinary pages."""
+    """For every mapping and every walker, the number of entries that the walker takes for ordinary pages."""
     return [
         [len(normal_runs(vma, walker)) for walker in kernel.walkers]
         for task in kernel.tasks.values()
@@ -146,16 +151,16 @@ def _walked(kernel: Kernel) -> list[object]:
 
 
 def compare(
-    one: ModelMachine,
-    other: ModelMachine,
+    first: ModelMachine,
+    second: ModelMachine,
     scope: Scope,
     *,
     depth: int | None = None,
     seconds: float | None = None,
     flushes: bool = False,
 ) -> DifferResult:
-    """Look for the shortest program on which *one* and *other* do not do the same."""
-    models = BothModels(one, other, scope, flushes=flushes)
+    """Search for the shortest program on which *first* and *second* do not do the same."""
+    models = BothModels(first, second, scope, flushes=flushes)
     agree: Property[Both] = always("agree", lambda state: not state.differ)
     bound = depth or scope.depth
     found: Exploration[Both] = explore(
@@ -168,7 +173,7 @@ def compare(
     )
     difference = None
     if (path := found.discoveries.get("agree")) is not None:
-        title = f"model:{one.spec} and model:{other.spec} part here"
+        title = f"model:{first.spec} and model:{second.spec} part here"
         program = models.program(path, title, "On which operations do the two differ?")
         difference = Divergence(program, path.states(models)[-1].differ)
     return DifferResult(difference, found.states, found.transitions, bound, not cut, cut, found.seconds)

@@ -1,7 +1,7 @@
-"""A counterexample once more: step by step, with what its property says of every state.
+"""The replay of a counterexample: step by step, with the answer of its property for every state.
 
-A path is short text: machine, scope, property, and for each step which of the steps that are possible it
-is, with three letters that follow from all steps so far. So a step that is another one now is noticed::
+A path is short text: machine, scope, property, and for each step its number among the possible steps, with
+three letters that follow from all steps so far. The letters show when a step is another one now::
 
     pfnlab path 1: model:6.1 small no_leak 0/0tpr/2kfa/3bxd
 """
@@ -21,7 +21,7 @@ from pfnlab.checker.kernel.properties import Question, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, Template, load_scope
 from pfnlab.checker.races.driver import Turn
 from pfnlab.checker.races.properties import race_properties
-from pfnlab.checker.races.race import RaceModel, RaceState, told_along
+from pfnlab.checker.races.race import RaceModel, RaceState, told_free_by_op
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Discovery, Misuse
@@ -31,7 +31,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import number_of
 
-#: How a path begins: the version is that of the form.
+#: The beginning of a path. The version is that of the form of paths.
 TAG = "pfnlab path 1:"
 
 _TAGGED = re.compile(r"pfnlab path (\S+):\s*(.*)", re.DOTALL)
@@ -39,26 +39,26 @@ _STEP = re.compile(r"(\d+)([a-z]{3})")
 _TITLE = re.compile(r"(\w+) on model:(\S+)")
 _FORM = f"write it as check printed it: `{TAG} MODEL SCOPE PROPERTY 0/1abc/2def`"
 
-#: What a property says of a state: its question does not arise, it is kept, broken, not yet reached, reached.
+#: The words for a state: the question does not arise, the property is kept, broken, not yet reached, reached.
 SILENT, KEPT, BROKEN, AHEAD, REACHED = "-", "holds", "VIOLATED", "not reached", "reached"
 
 
 class Differs(Discovery):
     """A replay does not show what was recorded.
 
-    :param step: at which step, number_of from 1
+    :param step: the number of the step that differs, counted from 1
     """
 
-    def __init__(self, step: int, what: str) -> None:
+    def __init__(self, step: int, difference: str) -> None:
         self.step = step
-        super().__init__(f"step {step}: {what}")
+        super().__init__(f"step {step}: {difference}")
 
 
 class RecordedPath(NamedTuple):
-    """A path as it was written down.
+    """A path as it was recorded.
 
     :param scope: a name or a file
-    :param steps: for each, which it is, and the letters that follow from all so far
+    :param steps: for each step its number, and the letters that follow from all steps so far
     """
 
     machine: str
@@ -69,7 +69,7 @@ class RecordedPath(NamedTuple):
 
 
 class JudgedStep(NamedTuple):
-    """A step, and what the property says of the state behind it."""
+    """A step, and the word for the state after it."""
 
     step: str
     word: str
@@ -83,33 +83,33 @@ def path_text(machine: str, scope: str, name: str, path: Path[Any]) -> str:
 
 
 def read_path(text: str) -> RecordedPath:
-    """What :func:`path_text` wrote.
+    """The path that :func:`path_text` wrote.
 
     :raises Misuse: it is no such text, or of another version
     """
-    tagged = _TAGGED.fullmatch(text.strip())
-    if tagged is None:
+    form = _TAGGED.fullmatch(text.strip())
+    if form is None:
         raise Misuse(f"{text!r} is no path: {_FORM}")
-    if tagged[1] != "1":
-        raise Misuse(f"the path is of version {tagged[1]}, and this pfnlab reads version 1")
+    if form[1] != "1":
+        raise Misuse(f"the path is of version {form[1]}, and this pfnlab reads version 1")
     try:
-        machine, scope, name, way = shlex.split(tagged[2])
+        machine, scope, name, way = shlex.split(form[2])
     except ValueError:
         raise Misuse(f"{text!r} is no path: {_FORM}") from None
     start, *steps = way.split("/")
-    found = [_STEP.fullmatch(step) for step in steps]
-    if not start.isdigit() or not steps or None in found:
+    matches = [_STEP.fullmatch(step) for step in steps]
+    if not start.isdigit() or not steps or None in matches:
         raise Misuse(f"{way!r} is no way: {_FORM}")
     return RecordedPath(
-        machine, scope, name, int(start), tuple((int(one[1]), one[2]) for one in found if one)
+        machine, scope, name, int(start), tuple((int(match[1]), match[2]) for match in matches if match)
     )
 
 
 class Replay:
     """A recorded path, found again on the machine it was recorded on.
 
-    :ivar title: what is replayed, one line
-    :ivar program: its steps, in the names of one program; None of a race
+    :ivar title: a line that tells what is replayed
+    :ivar program: its steps, in the names of one program; None for a race
     :raises Misuse: it names no model, scope or property
     :raises Differs: a step is another one now
     """
@@ -119,7 +119,7 @@ class Replay:
         self.question = _question(recorded.property, self._scope)
         self.title = f"scope {recorded.scope}: {self.question.name}, {self.question.asks}"
         model = self._model(recorded.machine)
-        self._path = _found(model, recorded)
+        self._path = _retraced(model, recorded)
         self.program: Program | None = None
         if isinstance(model, KernelModel):
             self.program = model.program(self._path, self.question.name, self.question.asks)
@@ -131,60 +131,64 @@ class Replay:
         """
         model = self._model(machine)
         if isinstance(model, RaceModel):
-            (asked,) = race_properties([self.question])
-            yield from (JudgedStep(step, _word(asked, state)) for step, state in _schedule(model, self._path))
+            (race_property,) = race_properties([self.question])
+            yield from (
+                JudgedStep(step, _word(race_property, state)) for step, state in _schedule(model, self._path)
+            )
         else:
             assert self.program is not None
             yield from _sequence(model, self.program, self.question)
 
     def _model(self, machine: str) -> KernelModel | RaceModel:
-        named = _modelled(machine)
+        model_machine = _model_machine(machine)
         if isinstance(self._scope, RaceScope):
-            return RaceModel(named, self._scope)
-        return KernelModel(named, self._scope)
+            return RaceModel(model_machine, self._scope)
+        return KernelModel(model_machine, self._scope)
 
 
 class ProgramReplay:
-    """A counterexample that was saved as a program, whose title says of what.
+    """A counterexample that was saved as a program, whose title names property and machine.
 
-    :ivar title: what is replayed, one line
-    :ivar machine: the one it was found on
+    :ivar title: a line that tells what is replayed
+    :ivar machine: the machine on which it was found
     """
 
     def __init__(self, program: Program) -> None:
-        titled = _TITLE.fullmatch(program.title)
-        if titled is None:
+        match = _TITLE.fullmatch(program.title)
+        if match is None:
             raise Misuse(
                 f"{program.title!r} names no property and no model: `pfnlab run` runs such a program"
             )
-        self.program, self.machine = program, f"model:{titled[2]}"
-        self.question = _question(titled[1], _RACES if is_held(program) else None)
+        self.program, self.machine = program, f"model:{match[2]}"
+        self.question = _question(match[1], _NO_RACES if is_held(program) else None)
         self.title = f"{self.question.name}, {self.question.asks}"
 
     def on(self, machine: str) -> Sequence[JudgedStep]:
         """The steps on *machine*, which is a model."""
-        named = _modelled(machine)
+        model_machine = _model_machine(machine)
         if is_held(self.program):
-            told = told_along(named, self.program)
-            words = [SILENT if one is None else BROKEN if one else KEPT for one in told]
-            lines = [JudgedStep(*one) for one in zip(op_lines(self.program), words, strict=True)]
-            # What is behind it only shows what a reader gets then.
-            last = next((at for at, word in enumerate(words) if word == BROKEN), len(lines) - 1)
-            return lines[: last + 1]
+            answers = told_free_by_op(model_machine, self.program)
+            words = [SILENT if answer is None else BROKEN if answer else KEPT for answer in answers]
+            steps = [JudgedStep(*pair) for pair in zip(op_lines(self.program), words, strict=True)]
+            # The steps after it only show the result for a reader.
+            last = next((at for at, word in enumerate(words) if word == BROKEN), len(steps) - 1)
+            return steps[: last + 1]
         templates = tuple(map(Template, self.program.ops))
         scope = Scope("", "", self.program.devices, 1, 1, len(templates), templates)
-        return _sequence(KernelModel(named, scope), self.program, self.question)
+        return _sequence(KernelModel(model_machine, scope), self.program, self.question)
 
 
-def check_same(question: Question, said: Sequence[JudgedStep]) -> None:
+def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
     """
-    :raises Differs: the property is not decided behind the last of the steps, or before as well
+    :raises Differs: the property is not decided after the last step, or is decided before it
     """
     decides = BROKEN if question.kind == "always" else REACHED
-    for number, one in enumerate(said, 1):
-        if (one.word == decides) != (number == len(said)):
-            then = decides if number == len(said) else "undecided"
-            raise Differs(number, f"behind `{one.step}` {question.name} was {then}, and now is {one.word}")
+    for number, step in enumerate(steps, 1):
+        if (step.word == decides) != (number == len(steps)):
+            recorded = decides if number == len(steps) else "undecided"
+            raise Differs(
+                number, f"behind `{step.step}` {question.name} was {recorded}, and now is {step.word}"
+            )
 
 
 def _question(name: str, scope: Scope | RaceScope | None) -> Question:
@@ -192,10 +196,10 @@ def _question(name: str, scope: Scope | RaceScope | None) -> Question:
     return question
 
 
-_RACES = RaceScope("", "", ())
+_NO_RACES = RaceScope("", "", ())
 
 
-def _modelled(machine: str) -> ModelMachine:
+def _model_machine(machine: str) -> ModelMachine:
     kind, _, spec = machine.partition(":")
     if kind != "model":
         raise Misuse(f"{machine} is no model: a path was recorded on one")
@@ -203,15 +207,15 @@ def _modelled(machine: str) -> ModelMachine:
 
 
 def _letters(steps: Iterable[str]) -> Iterator[str]:
-    """Three letters for each step, which follow from it and all before."""
-    so_far = blake2b(digest_size=4)
+    """Three letters for each step, which follow from it and from all steps before it."""
+    digest = blake2b(digest_size=4)
     for step in steps:
-        so_far.update(step.encode() + b"\n")
-        number = int.from_bytes(so_far.digest(), "little")
+        digest.update(step.encode() + b"\n")
+        number = int.from_bytes(digest.digest(), "little")
         yield "".join(chr(ord("a") + number // 26**place % 26) for place in range(3))
 
 
-def _found(model: KernelModel | RaceModel, recorded: RecordedPath) -> Path[Any]:
+def _retraced(model: KernelModel | RaceModel, recorded: RecordedPath) -> Path[Any]:
     """The path, with every step compared with its letters."""
     states: list[Any] = list(model.initial())
     if recorded.start >= len(states):
@@ -232,7 +236,7 @@ def _found(model: KernelModel | RaceModel, recorded: RecordedPath) -> Path[Any]:
 
 
 def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, RaceState]]:
-    """The turns of *path* on another machine, by who goes on where."""
+    """The turns of *path* on another machine, matched by task and function."""
     state = list(model.initial())[path.start]
     for number, turn in enumerate(path.actions, 1):
         assert isinstance(turn, Turn)
@@ -246,10 +250,10 @@ def _schedule(model: RaceModel, path: Path[Any]) -> Iterator[tuple[str, RaceStat
 
 
 def _sequence(model: KernelModel, program: Program, question: Question) -> Sequence[JudgedStep]:
-    """The operations of *program* one by one, and what *question* says behind each."""
+    """The operations of *program* one by one, each with the word for the state after it."""
     kernel = model.booted()
     places = replace(Places.of(program, model.places.devices), whole=model.places.whole)
-    said = []
+    steps = []
     for line, op in zip(op_lines(program), program.ops, strict=True):
         facts = model.perform(kernel, op, places).facts
         answer = question.judge(StateView(kernel, facts, model.outcomes))
@@ -257,13 +261,13 @@ def _sequence(model: KernelModel, program: Program, question: Question) -> Seque
             word = REACHED if answer else AHEAD
         else:
             word = SILENT if answer is None else KEPT if answer else BROKEN
-        said.append(JudgedStep(line, word))
-    return said
+        steps.append(JudgedStep(line, word))
+    return steps
 
 
-def _word(asked: Property[Any], state: RaceState) -> str:
-    if asked.kind == "sometimes":
-        return REACHED if asked.holds(state) else AHEAD
-    if asked.premise is not None and not asked.premise(state):
+def _word(race_property: Property[Any], state: RaceState) -> str:
+    if race_property.kind == "sometimes":
+        return REACHED if race_property.holds(state) else AHEAD
+    if race_property.premise is not None and not race_property.premise(state):
         return SILENT
-    return KEPT if asked.holds(state) else BROKEN
+    return KEPT if race_property.holds(state) else BROKEN

@@ -32,12 +32,12 @@ __all__ = ["main"]
 
 _INTERRUPTED, _UNREAD = 130, 141
 
-#: What the output is called where others have a file's name.
+#: The name of the output, in the place of a file's name.
 _OUTPUT = "standard output"
 
 
 class _Output(io.FileIO):
-    """Standard output, whose failures carry its name: those of other files come the same way."""
+    """Standard output, whose failures carry its name, as those of other files do."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _named(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """The same stream with failures that say which it is; buffered as it was."""
+    """The same stream with failures that carry its name; buffered as before."""
     raw = _Output(stream.fileno(), "wb", closefd=False)
     buffered = isinstance(stream.buffer, io.BufferedWriter)
     return io.TextIOWrapper(
@@ -93,22 +93,22 @@ def _answer(argv: list[str]) -> int:
 
 
 def _failed(trouble: OSError) -> int:
-    """What it comes to that a file or the output failed; a defect where nothing outside is to blame."""
+    """The exit code when a file or the output failed; a defect where the cause is not outside."""
     name = "a file" if trouble.filename is None else os.fsdecode(trouble.filename)
     if name == _OUTPUT:
-        # What is still buffered goes nowhere instead of failing again at the end of the process.
+        # Buffered output is discarded instead of failing again at the end of the process.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if trouble.errno == errno.EPIPE:
             return _UNREAD
     elif not is_full(trouble):
         return _defect()
-    what = "read or written" if trouble.errno == errno.EIO and name != _OUTPUT else "written"
-    _say(f"pfnlab: {name} cannot be {what}: {trouble.strerror}")
+    action = "read or written" if trouble.errno == errno.EIO and name != _OUTPUT else "written"
+    _say(f"pfnlab: {name} cannot be {action}: {trouble.strerror}")
     return Undecided.exit_code
 
 
 def _say(line: str) -> None:
-    # Where nobody can be told, the exit code says it.
+    # Where no message can be written, the exit code is left.
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 
@@ -123,12 +123,12 @@ def _dispatch(argv: list[str]) -> int:
 
     try:
         code = app(argv, prog_name="pfnlab", standalone_mode=False)
-    except UsageError as wrong:
-        message = wrong.format_message()
+    except UsageError as trouble:
+        message = trouble.format_message()
         # A command without its arguments answers with its help.
         _say(message if message.startswith("Usage:") else f"pfnlab: {message}")
         return 2
-    except SystemExit as gone:
+    except SystemExit as exit_request:
         # The framework ends the process itself only when the output is closed.
-        return gone.code if isinstance(gone.code, int) and gone.code != 1 else _UNREAD
+        return exit_request.code if isinstance(exit_request.code, int) and exit_request.code != 1 else _UNREAD
     return code if isinstance(code, int) else 0

@@ -10,8 +10,8 @@ import typer
 from pfnlab.cli.kernels_app import cache, kernels
 from pfnlab.cli.plain import PLAIN, AsJson
 
-#: What the framework raises for a wrong option or argument, of whichever version it is.
-UsageError: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
+#: The framework's exception for a wrong option or argument, in any of its versions.
+UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 app = typer.Typer(no_args_is_help=True, **PLAIN)
 policies = typer.Typer(help="The competing ideas the model can run.", **PLAIN)
@@ -30,8 +30,8 @@ AccelOf = Annotated[
 ]
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(show: bool) -> None:
+    if show:
         from pfnlab import __version__
 
         print(f"pfnlab {__version__}")
@@ -91,8 +91,8 @@ def run(
     from pfnlab.cli.run import RunRequest, run_programs
     from pfnlab.lab.vm.accel import accel_named
 
-    given, policies = accel_named(accel), tuple(policy or ())
-    asked = RunRequest(
+    accelerator, policies = accel_named(accel), tuple(policy or ())
+    request = RunRequest(
         programs=programs,
         on=on or [],
         as_json=as_json,
@@ -101,9 +101,9 @@ def run(
         promote=promote,
         trace=trace,
         policies=policies,
-        accel=given,
+        accel=accelerator,
     )
-    return run_programs(asked)
+    return run_programs(request)
 
 
 @app.command()

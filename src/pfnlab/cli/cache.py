@@ -1,4 +1,4 @@
-"""``pfnlab cache``: what is there, how large, and cleaning up by age."""
+"""``pfnlab cache``: its content, its size, and cleaning up by age."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pfnlab.units import in_mib, number_of
 
 
 def show_cache() -> int:
-    """One line a kind of thing: how many, how large, when last used; then where it all is."""
+    """One line a kind of thing: how many, how large, when last used; then the folder."""
     root = cache_root()
-    there = stored()
+    things = stored()
     rows = [("", "how many", "size", "last used")]
-    for kind in dict.fromkeys(one.kind for one in there):
-        rows.append(_row(kind, [one for one in there if one.kind == kind]))
-    if there:
-        rows.append(_row("all", there))
+    for kind in dict.fromkeys(thing.kind for thing in things):
+        rows.append(_row(kind, [thing for thing in things if thing.kind == kind]))
+    if things:
+        rows.append(_row("all", things))
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         for row in rows:
             print("   ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip())
         print()
-    free = in_mib(shutil.disk_usage(next(one for one in (root, *root.parents) if one.exists())).free)
-    print(f"{root}{'' if there else ' is empty'}; {free} free")
-    if there:
+    free = in_mib(shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free)
+    print(f"{root}{'' if things else ' is empty'}; {free} free")
+    if things:
         print(
             "`pfnlab cache clean --older DAYS` takes away what was not used for so long: it can be had again"
         )
@@ -34,15 +34,15 @@ def show_cache() -> int:
 
 
 def clean_cache(days: float) -> int:
-    """Take away what was not used for *days*, and say what."""
-    taken = clean(days)
-    for one in taken:
-        print(f"removed {one.paths[0].relative_to(cache_root())}, {in_mib(one.size)}")
-    print(f"{number_of(len(taken), 'thing')} removed, {in_mib(sum(one.size for one in taken))}")
+    """Take away the things not used for *days*, and print them."""
+    removed = clean(days)
+    for thing in removed:
+        print(f"removed {thing.paths[0].relative_to(cache_root())}, {in_mib(thing.size)}")
+    print(f"{number_of(len(removed), 'thing')} removed, {in_mib(sum(thing.size for thing in removed))}")
     return 0
 
 
 def _row(kind: str, things: Iterable[Stored]) -> tuple[str, str, str, str]:
-    those = list(things)
-    day = time.strftime("%Y-%m-%d", time.localtime(max(one.used for one in those)))
-    return kind, f"{len(those):,}", in_mib(sum(one.size for one in those)), day
+    members = list(things)
+    day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in members)))
+    return kind, f"{len(members):,}", in_mib(sum(thing.size for thing in members)), day

@@ -30,19 +30,19 @@ from pfnlab.programs.runs.observation import Run
 from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
 from pfnlab.report.table import render
 
-#: What a real machine says of a counterexample.
+#: The statements of a real machine about a counterexample.
 SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
 
 
 class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line asked for.
+    """The request of the command line.
 
     :param confirm: machines that run every counterexample
     :param save: a folder for counterexamples
     :param watch: say which branches of policies were never taken
     :param policies: files with policies of the user's own, in place of every model's
     :param differ: two policies or models to be told apart, instead of a check
-    :param accel: what guests of confirming machines have
+    :param accel: the accelerator of the guests of confirming machines
     """
 
     on: list[str]
@@ -63,12 +63,12 @@ def check_machines(request: CheckRequest) -> int:
     scope = load_scope(request.scope)
     if request.differ is not None:
         return tell_apart(request, scope, request.differ)
-    asked = questions(request.properties, scope)
+    chosen_questions = questions(request.properties, scope)
     machines = [_model(spec) for spec in _specs(request)]
     for spec in request.confirm:
         name_machine(spec)
     code = 0
-    for at, checked in enumerate(_all_checked(machines, scope, asked, request)):
+    for at, checked in enumerate(_all_checked(machines, scope, chosen_questions, request)):
         confirmed = confirm(checked, request.confirm, request.accel)
         if request.as_json:
             print(json.dumps(check_object(checked, confirmed), ensure_ascii=False))
@@ -85,54 +85,58 @@ def _specs(request: CheckRequest) -> list[str]:
 
 
 def _all_checked(
-    machines: list[ModelMachine], scope: Scope | RaceScope, asked: list[Question], request: CheckRequest
+    machines: list[ModelMachine],
+    scope: Scope | RaceScope,
+    chosen_questions: list[Question],
+    request: CheckRequest,
 ) -> list[CheckResult]:
     """One check a machine; several run side by side, without a progress line."""
     if len(machines) == 1:
-        return [_check(machines[0], scope, asked, request)]
+        return [_check(machines[0], scope, chosen_questions, request)]
     jobs = [
-        partial(check, machine, scope, asked, request.limits, watch=request.watch) for machine in machines
+        partial(check, machine, scope, chosen_questions, request.limits, watch=request.watch)
+        for machine in machines
     ]
     return [checked for _, checked in sorted(side_by_side(jobs), key=itemgetter(0))]
 
 
 def _check(
-    machine: ModelMachine, scope: Scope | RaceScope, asked: list[Question], request: CheckRequest
+    machine: ModelMachine, scope: Scope | RaceScope, chosen_questions: list[Question], request: CheckRequest
 ) -> CheckResult:
-    told = sys.stderr.isatty()
-    progress = _progress if told else None
-    checked = check(machine, scope, asked, request.limits, progress=progress, watch=request.watch)
-    if told:
+    terminal = sys.stderr.isatty()
+    progress = _progress if terminal else None
+    checked = check(machine, scope, chosen_questions, request.limits, progress=progress, watch=request.watch)
+    if terminal:
         print("\r\x1b[K", end="", file=sys.stderr)
     return checked
 
 
-def _progress(found: Exploration[Any]) -> None:
-    print(f"\r\x1b[K{forecast_line(found)}", end="", file=sys.stderr, flush=True)
+def _progress(exploration: Exploration[Any]) -> None:
+    print(f"\r\x1b[K{forecast_line(exploration)}", end="", file=sys.stderr, flush=True)
 
 
 def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[str, str]) -> int:
-    """The shortest program on which two policies differ, and what both do with it; the exit code."""
+    """Print the shortest program on which two policies differ, and its runs on both; the exit code."""
     if isinstance(scope, RaceScope):
         raise Misuse(f"--differ compares operations one after the other: scope {scope.name} has races")
     base = _specs(request)[0]
     machines = [_model(_replaced(base, policy)) for policy in differ]
     limits = request.limits
     flushes = any(policy.startswith("flushes/") for policy in differ)
-    one, other = machines
-    found = compare(one, other, scope, depth=limits.depth, seconds=limits.seconds, flushes=flushes)
+    first, second = machines
+    result = compare(first, second, scope, depth=limits.depth, seconds=limits.seconds, flushes=flushes)
     if request.as_json:
-        print(json.dumps(differ_object(machines, scope, found), ensure_ascii=False))
+        print(json.dumps(differ_object(machines, scope, result), ensure_ascii=False))
     else:
-        print("\n".join(differ_lines(machines, scope, found)))
-        if found.difference is not None:
-            program = found.difference.program
+        print("\n".join(differ_lines(machines, scope, result)))
+        if result.difference is not None:
+            program = result.difference.program
             runs = [machine.run([program])[0] for machine in machines]
             verdict = judge(program, runs, {})
             print(render(program, runs, verdict, width=120).plain, end="")
-    if request.save is not None and found.difference is not None:
-        _write(request.save / "differ.pfn", found.difference.program)
-    return 1 if found.difference is not None else 0 if found.complete else 3
+    if request.save is not None and result.difference is not None:
+        _write(request.save / "differ.pfn", result.difference.program)
+    return 1 if result.difference is not None else 0 if result.complete else 3
 
 
 def _replaced(base: str, policy: str) -> str:
@@ -163,36 +167,36 @@ def _model(spec: str) -> ModelMachine:
 
 
 def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) -> dict[str, dict[str, str]]:
-    """Run every counterexample on real machines; whether they show what the model says, by property.
+    """Run every counterexample on real machines; whether each shows the same as the model, by property.
 
     A race is run as it is, and once more with the kernel's flush left out by force.
     """
     if not specs:
         return {}
-    found = [(one, one.program) for one in checked.answers if one.program is not None]
-    said: dict[str, dict[str, str]] = {one.name: {} for one, _ in found}
-    programs = list({program.ops: program for _, program in found}.values())
-    controls = [control(program) for one, program in found if one.schedule]
-    predicted = open_machine(checked.machine).run(programs)
+    counterexamples = [(answer, answer.program) for answer in checked.answers if answer.program is not None]
+    statements: dict[str, dict[str, str]] = {answer.name: {} for answer, _ in counterexamples}
+    programs = list({program.ops: program for _, program in counterexamples}.values())
+    controls = [control(program) for answer, program in counterexamples if answer.schedule]
+    model_runs = open_machine(checked.machine).run(programs)
     named = [name_machine(spec) for spec in specs]
     fetch_missing(named, say)
-    for one in named:
-        seen = run_on(one, open_machine(one.spec, accel=accel), [*programs, *controls])
+    for machine in named:
+        runs = run_on(machine, open_machine(machine.spec, accel=accel), [*programs, *controls])
         words = {}
-        for program, model, kernel in zip(programs, predicted, seen, strict=False):
+        for program, model, kernel in zip(programs, model_runs, runs, strict=False):
             words[program.ops] = comparison(program, model, kernel)
-        forced = iter(seen[len(programs) :])
-        for answer, program in found:
-            said[answer.name][one.spec] = words[program.ops]
+        forced = iter(runs[len(programs) :])
+        for answer, program in counterexamples:
+            statements[answer.name][machine.spec] = words[program.ops]
             if answer.schedule:
                 read = still_read(program, next(forced))
                 word = "STILL READS the device" if read else "does not read the device any more"
-                said[answer.name][f"{one.spec}, its flush left out by force"] = word
-    return said
+                statements[answer.name][f"{machine.spec}, its flush left out by force"] = word
+    return statements
 
 
 def comparison(program: Program, model: Run, kernel: Run) -> str:
-    """Whether *kernel* shows of *program* what *model* says, or where it does not."""
+    """Whether *kernel* shows the same as *model* with *program*, or the fields that differ."""
     verdict = judge(program, [model, kernel], {})
     fields = sorted({difference.field for difference in verdict.differences})
     if fields:

@@ -20,7 +20,7 @@ from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.units import number_of
 
-#: How many programs there are where neither a number nor a time was asked for.
+#: How many programs are run where neither a number nor a time is given.
 PROGRAMS = 500
 
 #: Seconds between two lines of progress where the output is no terminal.
@@ -28,7 +28,7 @@ _EVERY = 10.0
 
 
 class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line asked for."""
+    """The request of the command line."""
 
     on: list[str]
     seed: int | None = None
@@ -47,12 +47,12 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fuzz(request: FuzzRequest) -> int:
-    """Run the campaign and print what it came to; the exit code."""
+    """Run the campaign and print its result; the exit code."""
     specs = request.on or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
     named = [name_machine(spec) for spec in specs]
-    opened = {one.spec: open_machine(one.spec, accel=request.accel) for one in named}
+    opened = {machine.spec: open_machine(machine.spec, accel=request.accel) for machine in named}
     state = _state(request, specs)
     fetch_missing(named, say)
     programs = request.programs
@@ -63,17 +63,17 @@ def fuzz(request: FuzzRequest) -> int:
         for machine in opened.values():
             if isinstance(machine, AbstractContextManager):
                 stack.enter_context(machine)
-        shown = _Progress(state, request.resume)
-        stack.callback(shown.close)
+        display = _Progress(state, request.resume)
+        stack.callback(display.close)
         campaign = Campaign(
-            machines, state, Folder(request.findings), watched=request.coverage, on_progress=shown.show
+            machines, state, Folder(request.findings), watched=request.coverage, on_progress=display.show
         )
         watched = campaign.watched
         before, began = state.next, time.monotonic()
         campaign.run(programs, request.seconds, request.stop_after)
         seconds = max(time.monotonic() - began, 0.001)
-    drawn = state.next - before
-    say(f"{number_of(drawn, 'program')} in {seconds:.0f} s, {drawn / seconds:.1f} a second")
+    count = state.next - before
+    say(f"{number_of(count, 'program')} in {seconds:.0f} s, {count / seconds:.1f} a second")
     if request.as_json:
         print(summary_json(state, watched=watched).decode())
     else:
@@ -82,7 +82,7 @@ def fuzz(request: FuzzRequest) -> int:
 
 
 def _state(request: FuzzRequest, specs: list[str]) -> CampaignState:
-    """Where the campaign begins, or goes on.
+    """The state from which the campaign begins, or goes on.
 
     :raises Misuse: the file is of another campaign
     """
@@ -91,8 +91,8 @@ def _state(request: FuzzRequest, specs: list[str]) -> CampaignState:
     if state is None:
         return CampaignState(specs, request.seed or 0, vocabulary)
     if state.machines != specs:
-        asked = " ".join(f"--on {spec}" for spec in state.machines)
-        raise Misuse(f"{request.resume} is of a campaign on other machines: write {asked}")
+        options = " ".join(f"--on {spec}" for spec in state.machines)
+        raise Misuse(f"{request.resume} is of a campaign on other machines: write {options}")
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
     if state.vocabulary != vocabulary:
@@ -106,25 +106,25 @@ def _state(request: FuzzRequest, specs: list[str]) -> CampaignState:
 class _Progress:
     """One line that changes, or where there is no terminal a line now and then; and the state's file."""
 
-    def __init__(self, state: CampaignState, kept: Path | None) -> None:
-        self._kept = kept
-        self._from, self._began = state.next, time.monotonic()
-        self._said = self._began
+    def __init__(self, state: CampaignState, state_file: Path | None) -> None:
+        self._state_file = state_file
+        self._first_program, self._started_at = state.next, time.monotonic()
+        self._shown_at = self._started_at
         self._terminal = sys.stderr.isatty()
 
     def show(self, state: CampaignState) -> None:
-        """The campaign got this far."""
-        if self._kept is not None:
-            write_state(self._kept, state)
+        """Show and keep the state of the campaign."""
+        if self._state_file is not None:
+            write_state(self._state_file, state)
         now = time.monotonic()
-        line = progress(state, (state.next - self._from) / max(now - self._began, 0.001))
+        line = progress(state, (state.next - self._first_program) / max(now - self._started_at, 0.001))
         if self._terminal:
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-        elif now - self._said >= _EVERY:
-            self._said = now
+        elif now - self._shown_at >= _EVERY:
+            self._shown_at = now
             say(line)
 
     def close(self) -> None:
-        """The line is done."""
+        """Clear the line."""
         if self._terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

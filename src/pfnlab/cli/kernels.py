@@ -1,18 +1,18 @@
-"""``pfnlab kernels``: what can be booted, fetching it, and taking it out of the cache."""
+"""``pfnlab kernels``: kernels that can be booted, fetching them, and taking them out of the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from pfnlab.cli.machines import say
-from pfnlab.errors import Undecided
+from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.images.archive import Unverified
 from pfnlab.lab.images.inventory import inventory
 from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists, remove
 from pfnlab.lab.images.offers import Role, roles_for
 from pfnlab.lab.images.search import SERIES, offered
 
-#: What each role of the tests falls back to, in words.
+#: The fallback of each role of the tests, in words.
 _STANDINGS = {
     "new": "which is new: where it differs from the model, that is news",
     "cached": "from the cache, for it is no longer offered",
@@ -21,20 +21,20 @@ _STANDINGS = {
 
 
 def list_kernels(*, refresh: bool = False) -> int:
-    """One line a kernel: known, new or gone, what is cached, what the archive offers.
+    """One line a kernel: known, new or gone, cached or not, and the offer of the archive.
 
     :param refresh: read the package lists first
     """
     if refresh:
         read_lists(refresh=True, say=say)
     rows = [("version", "is", "cached", "package")]
-    for one in inventory():
-        here = "damaged: fetch it again" if one.damaged else "yes" if one.cached else "-"
-        package = one.offer.package if one.offer else None
-        where = f"{package.name} from {package.suite}" if package else "not offered"
-        if package is None and not one.confirmed:
-            where = "lists not all read: --refresh"
-        rows.append((one.version, one.standing, here, f"{one.package_version} {where}"))
+    for kernel in inventory():
+        in_cache = "damaged: fetch it again" if kernel.damaged else "yes" if kernel.cached else "-"
+        package = kernel.offer.package if kernel.offer else None
+        origin = f"{package.name} from {package.suite}" if package else "not offered"
+        if package is None and not kernel.confirmed:
+            origin = "lists not all read: --refresh"
+        rows.append((kernel.version, kernel.standing, in_cache, f"{kernel.package_version} {origin}"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -43,22 +43,29 @@ def list_kernels(*, refresh: bool = False) -> int:
 
 
 def fetch_kernels(names: Sequence[str], *, refresh: bool, missing: bool = False) -> int:
-    """Fetch every named kernel (``all``: each series; ``every``: each version on offer; ``tested``: what the
-    demo and the tests ask) and say where it lies.
+    """Fetch every named kernel (``all``: each series; ``every``: each version on offer; ``tested``: those of
+    the demo and the tests) and print where it lies.
 
     :param refresh: read the package lists again
-    :param missing: leave out what the cache has, so that nothing needs the network then
+    :param missing: leave out kernels in the cache, so that the network is not needed for them
     """
+    for word in ("tested", "every", "all"):
+        if word in names and len(names) > 1:
+            raise Misuse(
+                f"`{word}` stands for many kernels: give it alone, or the others in a call of their own"
+            )
     if "tested" in names:
-        return _fetch_tested(refresh=refresh)
+        return _fetch_tested(refresh=refresh, missing=missing)
     if "every" in names:
-        wanted: Sequence[str] = [one.package.version for one in read_lists(refresh=refresh, say=say)]
+        chosen_names: Sequence[str] = [
+            offer.package.version for offer in read_lists(refresh=refresh, say=say)
+        ]
         refresh = False
     else:
-        wanted = SERIES if "all" in names else tuple(dict.fromkeys(names))
+        chosen_names = SERIES if "all" in names else tuple(dict.fromkeys(names))
     if missing:
-        wanted = tuple(one for one in wanted if cached(one) is None)
-    for kernel in fetch(*wanted, refresh=refresh, say=say):
+        chosen_names = tuple(name for name in chosen_names if cached(name) is None)
+    for kernel in fetch(*chosen_names, refresh=refresh, say=say):
         print(f"{kernel.upstream}: {kernel.package} {kernel.version} in {kernel.vmlinuz}")
     return 0
 
@@ -68,11 +75,11 @@ def tested_kernels(*, newest: bool = False) -> int:
 
     :param newest: only the last of them that can be had, else nothing
     """
-    chosen = roles_for(offered(), cached_versions())
+    roles = roles_for(offered(), cached_versions())
     if newest:
-        chosen = [one for one in chosen if one.standing != "gone"][-1:]
-    for one in chosen:
-        print(one.name, one.standing)
+        roles = [role for role in roles if role.standing != "gone"][-1:]
+    for role in roles:
+        print(role.name, role.standing)
     return 0
 
 
@@ -84,19 +91,19 @@ def remove_kernels(names: Sequence[str]) -> int:
     return 0
 
 
-def _fetch_tested(*, refresh: bool) -> int:
+def _fetch_tested(*, refresh: bool, missing: bool) -> int:
     try:
         read_lists(refresh=refresh, say=say)
     except Unverified:
         raise
     except Undecided as trouble:
         say(f"{trouble}; going on with what is here")
-    for one in roles_for(offered(), cached_versions()):
-        if one.standing in ("known", "new"):
-            fetch(one.name, say=say)
-        print(_role(one))
+    for role in roles_for(offered(), cached_versions()):
+        if role.standing in ("known", "new") and not (missing and cached(role.name)):
+            fetch(role.name, say=say)
+        print(_role(role))
     return 0
 
 
-def _role(one: Role) -> str:
-    return f"{one.name}: {_STANDINGS.get(one.standing, 'known and on offer')}"
+def _role(role: Role) -> str:
+    return f"{role.name}: {_STANDINGS.get(role.standing, 'known and on offer')}"

@@ -28,7 +28,7 @@ def kernels_default(
 ) -> int:
     """Real kernels that can be booted; `list` when nothing is said."""
     if mirror is not None:
-        # Whatever is begun from here has it, helpers in processes of their own too.
+        # Every helper that is begun from here has it too, in processes of their own.
         from pfnlab.lab.images.sources import MIRROR
 
         os.environ[MIRROR] = mirror
@@ -153,8 +153,8 @@ def kernels_meet(
 
 @kernels.command("diff")
 def kernels_diff(
-    one: Annotated[str, typer.Argument(metavar="A", help="6.12.94, or a series.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="6.12.107, or a series.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="6.12.94, or a series.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="6.12.107, or a series.")],
     litmus: Litmus = Path("litmus"),
     programs: Random = 300,
     seed: Seed = 7,
@@ -168,4 +168,4 @@ def kernels_diff(
     from pfnlab.cli.meet import MeetRequest, diff_kernels
 
     request = MeetRequest(litmus=litmus, programs=programs, seed=seed, output=output, as_json=as_json)
-    return diff_kernels(one, other, request)
+    return diff_kernels(first, second, request)

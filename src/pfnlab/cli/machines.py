@@ -17,7 +17,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
-#: What to write, for messages.
+#: The forms of a name, for messages.
 FORMS = (
     "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,without=COMMIT, "
     "qemu:VERSION (qemu:6.1, qemu:6.12.107) or qemu:BZIMAGE"
@@ -29,7 +29,7 @@ _KINDS = ("model", "qemu")
 class Named(msgspec.Struct, frozen=True):
     """A machine as the user named it.
 
-    :param series: the kernel series or exact version it is or models; None for a kernel nobody described
+    :param series: the kernel series or exact version it is or models; None for a kernel without a description
     :param stock: whether it is a distribution's kernel, so that goldens may be made from it
     """
 
@@ -44,7 +44,7 @@ class Named(msgspec.Struct, frozen=True):
 
     @property
     def rest(self) -> str:
-        """What follows the kind."""
+        """The name behind the kind."""
         return self.spec.partition(":")[2]
 
 
@@ -82,7 +82,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
 def _offered(series: str) -> bool:
     from pfnlab.lab.images.search import offered
 
-    return any(one.series == series for one in offered())
+    return any(offer.series == series for offer in offered())
 
 
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
@@ -103,7 +103,7 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
 def open_machine(spec: str, profile: str | None = None, accel: Accel = Accel.TCG) -> Machine:
     """The machine behind a name; a kernel that is not here yet is fetched when it runs.
 
-    :param accel: what guests have, where it is a kernel
+    :param accel: the accelerator of guests, where it is a kernel
     :raises Misuse: the name is none
     """
     named = name_machine(spec, profile)
@@ -120,17 +120,17 @@ def open_machine(spec: str, profile: str | None = None, accel: Accel = Accel.TCG
 
 
 def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None:
-    """Fetch the stock kernels of *machines* that are not in the cache, and say of each that nobody met it."""
-    wanted = [named.rest for named in machines if named.stock]
-    if not wanted:
+    """Fetch the stock kernels of *machines* that are not in the cache, and report each that nobody met."""
+    names = [named.rest for named in machines if named.stock]
+    if not names:
         return
     from pfnlab.lab.images.kernels import cached, fetch, kernel_for
 
-    missing = [name for name in dict.fromkeys(wanted) if cached(name) is None]
-    if missing:
-        say(f"fetching kernels {', '.join(missing)}")
-        fetch(*missing, say=say)
-    for name in dict.fromkeys(wanted):
+    missing_names = [name for name in dict.fromkeys(names) if cached(name) is None]
+    if missing_names:
+        say(f"fetching kernels {', '.join(missing_names)}")
+        fetch(*missing_names, say=say)
+    for name in dict.fromkeys(names):
         kernel = kernel_for(name)
         if not kernel.known:
             say(f"qemu:{name} is {kernel.version}, which nobody met: `pfnlab kernels meet {kernel.upstream}`")
@@ -150,7 +150,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-# What somebody who wrote "7.2" or "quemu:7.2" most likely wanted.
+# The most likely name meant by "7.2" or "quemu:7.2".
 def _guess(spec: str) -> str:
     kind, colon, rest = spec.partition(":")
     if not colon and re.fullmatch(r"\d+\.\d+(,.*)?", spec):

@@ -1,4 +1,4 @@
-"""``pfnlab kernels meet`` and ``diff``: a kernel held against everything there is, or against another."""
+"""``pfnlab kernels meet`` and ``diff``: a kernel compared with its model in everything, or with another."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pfnlab.programs.lang.ops import Program
 
 
 class MeetRequest(msgspec.Struct, frozen=True):
-    """What the command line asked for.
+    """The request of the command line.
 
     :param names: versions, series or bzImage files
     :param new: every kernel on offer that nobody met as well
@@ -47,13 +47,13 @@ class MeetRequest(msgspec.Struct, frozen=True):
 def meet_kernels(request: MeetRequest) -> int:
     """Meet every kernel that was asked for and print its page.
 
-    Of several that cannot be met each is said so, and the others are met all the same.
+    Of several, one that cannot be met is reported, and the others are met all the same.
 
     :return: 1 where one differs from its model, else 3 where one could not be met
     :raises Undecided: the only one could not be met
     """
     offers = read_lists(say=say) if request.new else []
-    names = [*request.names, *(one.package.version for one in offers if not one.known)]
+    names = [*request.names, *(offer.package.version for offer in offers if not offer.known)]
     if request.new and not names:
         say("every kernel on offer is known")
         return 0
@@ -65,19 +65,19 @@ def meet_kernels(request: MeetRequest) -> int:
     codes = []
     for name in names:
         try:
-            codes.append(_met(name, litmus, request))
-        except Undecided as why:
+            codes.append(_meet_kernel(name, litmus, request))
+        except Undecided as trouble:
             if len(names) == 1:
                 raise
-            say(f"{name} could not be met: {why}")
-            codes.append(why.exit_code)
+            say(f"{name} could not be met: {trouble}")
+            codes.append(trouble.exit_code)
     return max(codes, key=(0, 3, 1).index)
 
 
-def diff_kernels(one: str, other: str, request: MeetRequest) -> int:
+def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
     """Hold two kernels against each other and print the page; 1 where they differ."""
     litmus = litmus_programs(request.litmus)
-    kernels = kernel_for(one), kernel_for(other)
+    kernels = kernel_for(left), kernel_for(right)
     newer = max(kernels, key=lambda kernel: version_key(kernel.upstream))
     changelog = changelog_of(newer, say=say)
     with (
@@ -98,7 +98,7 @@ def diff_kernels(one: str, other: str, request: MeetRequest) -> int:
     return int(meeting.differs)
 
 
-def _met(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
+def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
     """Meet one kernel, print its page, promote it; whether it differs."""
     kernel = from_file(Path(name)) if Path(name).is_file() else kernel_for(name)
     version = kernel.upstream or version_of_release(kernel.release)
@@ -114,7 +114,7 @@ def _met(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
             litmus,
             profile=request.profile,
             changelog=changelog,
-            since=kernel_before(version, [*known_versions(), *(one.version for one in offered())]),
+            since=kernel_before(version, [*known_versions(), *(offer.version for offer in offered())]),
             programs=request.programs,
             seed=request.seed,
             say=say,
@@ -132,8 +132,8 @@ def _promote(folder: Path, meeting: Meeting, kernel: KernelImage) -> None:
     try:
         known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
         say(f"{write_known(folder, known)} written")
-    except Discovery as why:
-        say(str(why))
+    except Discovery as discovery:
+        say(str(discovery))
     except OSError as trouble:
         raise Misuse(f"{folder} cannot be written: {trouble}; name a folder with --known") from trouble
 

@@ -1,4 +1,4 @@
-"""What all groups of verbs share: how they look, and options that mean the same everywhere."""
+"""The common parts of all groups of verbs: their form, and options with the same meaning everywhere."""
 
 from typing import Annotated, Any
 

@@ -1,7 +1,7 @@
 """``pfnlab policies``: the ideas a model can be put together from, and the kernels' own choices.
 
 A policy is a module in a folder named after its seam (``policies/trackers/vm_pat.py``); its docstring
-is what it says about itself.
+describes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pfnlab.programs.runs.compare import series_key
 
 
 class Policy(NamedTuple):
-    """One policy: its seam's folder, its name, what it says, and its source."""
+    """One policy: its seam's folder, its name, its docstring, and its source."""
 
     seam: str
     name: str
@@ -45,7 +45,7 @@ def list_policies() -> int:
 
 
 def show_policy(name: str) -> int:
-    """What one policy says and how it is written, or the switches of one era or profile."""
+    """Print the source of one policy, or the switches of one era or profile."""
     if name in all_series():
         from pfnlab.report.profiles_page import profile_lines
 
@@ -60,10 +60,10 @@ def show_policy(name: str) -> int:
         return 0
     policies = {policy.name: policy for policy in _policies()}
     if name not in policies:
-        known = [*policies, *VM_PAT_ERAS, *all_series()]
-        close = difflib.get_close_matches(name, known, n=1)
+        choices = [*policies, *VM_PAT_ERAS, *all_series()]
+        close = difflib.get_close_matches(name, choices, n=1)
         guess = f"did you mean {close[0]}? " if close else ""
-        raise Misuse(f"there is no policy or profile {name!r}: {guess}known are {', '.join(known)}")
+        raise Misuse(f"there is no policy or profile {name!r}: {guess}known are {', '.join(choices)}")
     print(policies[name].source, end="")
     return 0
 
@@ -103,7 +103,7 @@ def _by_trust() -> tuple[list[str], list[str]]:
     from pfnlab.policies.releases import CONFIRMED
 
     series = all_series()
-    return [one for one in series if one in CONFIRMED], [one for one in series if one not in CONFIRMED]
+    return [name for name in series if name in CONFIRMED], [name for name in series if name not in CONFIRMED]
 
 
 def _policies() -> Iterator[Policy]:

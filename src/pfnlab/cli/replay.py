@@ -1,4 +1,4 @@
-"""``pfnlab replay``: a counterexample or a finding once more, and whether it still shows what it did."""
+"""``pfnlab replay``: a counterexample or a finding once more, and whether it still shows the same."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _COMMAND = re.compile(r"^    pfnlab run .*$", re.MULTILINE)
 _MACHINE = re.compile(r" --on (\S+)")
 
 
-#: How a path of any version begins.
+#: The beginning of a path of any version.
 _PATH = "pfnlab path "
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line asked for.
+    """The request of the command line.
 
     :param what: a file or folder, or the words of a path
     :param on: machines instead of the one that was recorded
@@ -57,13 +57,14 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     trust: bool = False
 
     def check_asked(self, machine: str, source: str) -> None:
+        """Refuse a policy file that the user has not asked for.
+
+        :param machine: one that is to be made because the file *source* names it
+        :raises Misuse: it would run such a policy
         """
-        :param machine: one that is to be made because the file *source* says so
-        :raises Misuse: that would run a policy nobody has asked for here
-        """
-        asked = {file for spec in self.on for file in files_in(spec)}
+        asked_files = {file for spec in self.on for file in files_in(spec)}
         for file in files_in(machine):
-            if not self.trust and file not in asked:
+            if not self.trust and file not in asked_files:
                 raise Misuse(f"{source} names {file}, which would be run: read that policy, then say --trust")
 
 
@@ -75,22 +76,22 @@ def replay(request: ReplayRequest) -> int:
     text = " ".join(request.what)
     file = Path(text)
     if text.startswith(_PATH):
-        codes = _shown(_of_path(text), request)
+        codes = _replay_case(_of_path(text), request)
     elif file.is_dir() or (file.parent / REPORT).is_file():
-        codes = [_finding(Filed(file if file.is_dir() else file.parent), request)]
+        codes = [_finding(FiledFinding(file if file.is_dir() else file.parent), request)]
     elif file.is_file():
-        codes = [code for case in _cases(file, request) for code in _shown(case, request)]
+        codes = [code for case in _cases(file, request) for code in _replay_case(case, request)]
     else:
         raise Misuse(f"there is no file {text!r}; a path begins with `{TAG}`")
     return max(codes, key=(0, 3, 1).index)
 
 
 class Case(NamedTuple):
-    """One thing to be replayed.
+    """One counterexample to be replayed.
 
     :param machine: the one it was found on
     :param schedule: the turns of a race that were written beside it
-    :param source: the file that says so; empty where it is the command line
+    :param source: the file it comes from; empty for the command line
     """
 
     recorded: Replay | ProgramReplay
@@ -109,30 +110,34 @@ def _cases(file: Path, request: ReplayRequest) -> list[Case]:
 
 
 def _of_path(text: str) -> Case:
-    recorded = read_path(text)
-    return Case(Replay(recorded), recorded.machine)
+    path = read_path(text)
+    return Case(Replay(path), path.machine)
 
 
 def _of_check(content: bytes, source: str, request: ReplayRequest) -> list[Case]:
-    """The counterexamples of what ``check --json`` printed."""
+    """The counterexamples in the output of ``check --json``."""
     try:
         objects = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
-        found = [one for checked in objects for one in checked["properties"]]
-        broken = [one for one in found if one["kind"] == "always" and one["verdict"] == VIOLATED]
-        kept = [(str(one["replay"]), tuple(one["schedule"])) for one in broken if one["replay"] is not None]
+        properties = [item for checked in objects for item in checked["properties"]]
+        violations = [item for item in properties if item["kind"] == "always" and item["verdict"] == VIOLATED]
+        recordings = [
+            (str(item["replay"]), tuple(item["schedule"]))
+            for item in violations
+            if item["replay"] is not None
+        ]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise Misuse(f"{source} is not what `check --json` prints") from None
-    if not kept:
+    if not recordings:
         raise Misuse(f"{source} records no counterexample: nothing was violated")
-    found = [(read_path(text), schedule) for text, schedule in kept]
-    for recorded, _ in found:
-        # To find its steps again takes the machine it was found on, wherever it then is replayed.
-        request.check_asked(recorded.machine, source)
-    return [Case(Replay(recorded), recorded.machine, schedule, source) for recorded, schedule in found]
+    paths = [(read_path(text), schedule) for text, schedule in recordings]
+    for path, _ in paths:
+        # Its steps are found again on the machine it was found on, even to replay it on another.
+        request.check_asked(path.machine, source)
+    return [Case(Replay(path), path.machine, schedule, source) for path, schedule in paths]
 
 
-class Filed:
-    """A finding: a program, the machines that differ, and the signature of how.
+class FiledFinding:
+    """A finding: a program, the machines that differ, and the signature of the difference.
 
     :raises Misuse: the folder holds none
     """
@@ -151,11 +156,11 @@ class Filed:
         self.title = f"finding {folder.name}: {self.words}"
 
 
-def _shown(case: Case, request: ReplayRequest) -> list[int]:
-    """Replay one on every machine; an exit code each."""
+def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
+    """Replay a case on every machine; an exit code each."""
     codes = []
     for spec in request.on or [case.machine]:
-        said: list[JudgedStep] = []
+        steps: list[JudgedStep] = []
         verdict = SAME
         model = name_machine(spec).kind == "model"
         # A kernel is held against the machine it was found on.
@@ -163,29 +168,29 @@ def _shown(case: Case, request: ReplayRequest) -> list[int]:
             request.check_asked(case.machine, case.source)
         try:
             if model:
-                for one in case.recorded.on(spec):
-                    said.append(one)
-                _same_schedule(case.schedule, said)
-                check_same(case.recorded.question, said)
+                for step in case.recorded.on(spec):
+                    steps.append(step)
+                _same_schedule(case.schedule, steps)
+                check_same(case.recorded.question, steps)
             else:
                 verdict = _on_kernel(case.recorded.program, case.machine, spec, request.accel)
-        except Differs as other:
-            verdict = f"shows something else: {other}"
-        _print(case.recorded.title, spec, said, verdict, request.as_json)
+        except Differs as difference:
+            verdict = f"shows something else: {difference}"
+        _print(case.recorded.title, spec, steps, verdict, request.as_json)
         codes.append(0 if verdict == SAME else 3 if verdict.startswith("lost") else 1)
     return codes
 
 
-def _same_schedule(schedule: Sequence[str], said: Sequence[JudgedStep]) -> None:
-    for number, (was, now) in enumerate(zip(schedule, said, strict=False), 1):
-        if was != now.step:
-            raise Differs(number, f"`{was}` was recorded, and it is `{now.step}`")
-    if schedule and len(schedule) != len(said):
-        raise Differs(min(len(schedule), len(said)) + 1, f"{len(schedule)} turns were recorded")
+def _same_schedule(schedule: Sequence[str], steps: Sequence[JudgedStep]) -> None:
+    for number, (recorded, step) in enumerate(zip(schedule, steps, strict=False), 1):
+        if recorded != step.step:
+            raise Differs(number, f"`{recorded}` was recorded, and it is `{step.step}`")
+    if schedule and len(schedule) != len(steps):
+        raise Differs(min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded")
 
 
 def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -> str:
-    """Whether a kernel does with the program what the model does that it was found on."""
+    """Whether a kernel does the same with the program as the model it was found on."""
     if program is None:
         raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
     named = name_machine(spec)
@@ -195,35 +200,35 @@ def _on_kernel(program: Program | None, machine: str, spec: str, accel: Accel) -
     return comparison(program, model, kernel)
 
 
-def _finding(filed: Filed, request: ReplayRequest) -> int:
+def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
     if not request.on:
-        for spec in filed.machines:
-            request.check_asked(spec, filed.source)
-    machines = [name_machine(spec) for spec in request.on or filed.machines]
+        for spec in finding.machines:
+            request.check_asked(spec, finding.source)
+    machines = [name_machine(spec) for spec in request.on or finding.machines]
     fetch_missing(machines, say)
-    opened = [open_machine(one.spec, accel=request.accel) for one in machines]
-    runs = [run_on(*one, [filed.program])[0] for one in zip(machines, opened, strict=True)]
-    if lost := [run.lost for run in runs if run.lost is not None and "lost" not in filed.words]:
+    opened = [open_machine(machine.spec, accel=request.accel) for machine in machines]
+    runs = [run_on(*pair, [finding.program])[0] for pair in zip(machines, opened, strict=True)]
+    if lost := [run.lost for run in runs if run.lost is not None and "lost" not in finding.words]:
         raise Undecided(lost[0])
-    signature = signature_of(filed.program, runs)
+    signature = signature_of(finding.program, runs)
     verdict = SAME
     if signature is None:
         verdict = "shows something else: the machines do the same"
-    elif signature.key != filed.key:
+    elif signature.key != finding.key:
         verdict = f"shows something else: {signature}"
-    said = [JudgedStep(line, "") for line in op_lines(filed.program)]
-    _print(filed.title, " and ".join(one.spec for one in machines), said, verdict, request.as_json)
+    steps = [JudgedStep(line, "") for line in op_lines(finding.program)]
+    _print(finding.title, " and ".join(machine.spec for machine in machines), steps, verdict, request.as_json)
     return 0 if verdict == SAME else 1
 
 
-def _print(title: str, machine: str, said: Sequence[JudgedStep], verdict: str, as_json: bool) -> None:
+def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: str, as_json: bool) -> None:
     if as_json:
-        steps = [{"step": one.step, "says": one.word} for one in said]
-        found = {"format": "pfnlab-replay/1", "title": title, "machine": machine, "steps": steps}
-        print(json.dumps({**found, "same": verdict == SAME, "verdict": verdict}, ensure_ascii=False))
+        items = [{"step": step.step, "says": step.word} for step in steps]
+        report = {"format": "pfnlab-replay/1", "title": title, "machine": machine, "steps": items}
+        print(json.dumps({**report, "same": verdict == SAME, "verdict": verdict}, ensure_ascii=False))
         return
     print(f"{machine}, {title}")
-    width = max((len(one.step) for one in said), default=0)
-    for number, one in enumerate(said, 1):
-        print(f"{number:3}  {one.step:<{width}}  {one.word}".rstrip())
+    width = max((len(step.step) for step in steps), default=0)
+    for number, step in enumerate(steps, 1):
+        print(f"{number:3}  {step.step:<{width}}  {step.word}".rstrip())
     print(verdict)

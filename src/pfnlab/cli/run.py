@@ -23,15 +23,15 @@ from pfnlab.programs.runs.compare import Outcome, Verdict, judge
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
 
-#: Which outcome of several programs counts for the exit code.
+#: The outcomes by weight; the heaviest of several programs gives the exit code.
 _WORST = (Outcome.AS_EXPECTED, Outcome.UNDECIDED, Outcome.DISCOVERY)
 
-#: How wide a table is that goes to a file or a pipe.
+#: The width of a table that goes to a file or a pipe.
 _PIPED_WIDTH = 120
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line asked for."""
+    """The request of the command line."""
 
     programs: list[Path]
     on: list[str]
@@ -55,7 +55,7 @@ def run_programs(request: RunRequest) -> int:
     outcome = Outcome.AS_EXPECTED
     names = shown_names(request.programs)
     for index, (path, program) in enumerate(zip(request.programs, programs, strict=True)):
-        runs = [one[index] for one in by_machine]
+        runs = [machine_runs[index] for machine_runs in by_machine]
         verdict = judge(program, runs, series)
         _print(request, names, index, program, runs, verdict)
         outcome = max(outcome, verdict.outcome, key=_WORST.index)
@@ -69,9 +69,9 @@ def shown_names(paths: Sequence[Path]) -> list[str]:
     same, and a number where one file is given several times."""
     names = []
     for at, path in enumerate(paths):
-        alone = {path} == {other for other in paths if other.stem == path.stem}
+        unique = {path} == {other for other in paths if other.stem == path.stem}
         number = f" #{paths[: at + 1].count(path)}" if paths.count(path) > 1 else ""
-        names.append((path.stem if alone else str(path)) + number)
+        names.append((path.stem if unique else str(path)) + number)
     return names
 
 
@@ -127,7 +127,7 @@ def _promote(
 ) -> None:
     flags = " ".join(f"--on {named.spec}" for named in machines)
     made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
-    # What a series stands for moves on; a golden names the version that ran.
+    # The version behind a series changes; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)
     try:

@@ -1,4 +1,4 @@
-"""One operation of a kind: its arguments, drawn where something is mapped and where nothing is."""
+"""One operation of a kind: its arguments, drawn with pages that are mapped and pages that are not."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ from pfnlab.programs.lang.walk_ops import (
 from pfnlab.programs.lang.words import ANON, MEMORY_VERBS, NAMED_DEVICE_VERBS, PLAIN_VERBS, PROTS, RANGE_VERBS
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
-#: Ordinary memory takes any of them.
+#: Protections of ordinary memory, which can have any.
 _ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
 
 _MODES: tuple[DriverMode, ...] = get_args(DriverMode)
 _HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
 
-#: Advice that mappings of devices take, and what clears ordinary memory.
+#: Advice for mappings of devices, and advice that clears ordinary memory.
 _COMMON_ADVICE = (
     "normal",
     "random",
@@ -84,41 +84,41 @@ _ANON_ADVICE = (
     *("dontneed", "dontneed_locked"),
 )
 
-#: Ways to map nothing executable by.
+#: Ways to map that allow nothing executable.
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
-#: Ways to map whose fault handler fills entries; the kernel stops when one is mapped private.
+#: Ways to map whose fault handler fills entries; the kernel stops when such a mapping is private.
 _SHARED_ONLY = (*SHARED_ONLY, "mixed")
 
-#: How large memory is that is filled page by page, and for how many pages mincore is asked.
+#: The most pages of memory that is filled page by page, and the most pages for mincore.
 _ANON_PAGES, _RAM_PAGES, _MINCORE_PAGES = 24, 16, 1024
 
-#: How often ordinary memory is shared; whatever is done to it beside reading and writing has no rule.
+#: How often ordinary memory is shared; all operations on it except read and write have no rule.
 _SHARED_RATE = 0.06
 
 _WALKERS: tuple[Walker, ...] = get_args(Walker)
 _REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
 
-#: Which file remap_file_pages gets the offset of.
+#: The files of which remap_file_pages gets an offset.
 _REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 
-#: What a driver does to mappings of its own.
+#: The operations of a driver on its own mappings.
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
-#: What means more where there is ordinary memory.
+#: Operations that have more effect on ordinary memory.
 _ON_ORDINARY = frozenset({"walk", "mincore", "process_vm_readv", "mlock"})
 
 
 class CallGenerator:
     """Draws the operations of one program.
 
-    :param places: what it mapped so far
-    :param rare: it may need a guest of its own
+    :param places: the places it has mapped so far
+    :param rare: whether it may need a guest of its own
     """
 
     def __init__(self, random: Random, places: DrawnPlaces, *, rare: bool) -> None:
         self._random, self._places, self._rare = random, places, rare
-        #: How many forks were refused, each a name of its own.
+        #: The number of forks that were refused, each with a name of its own.
         self.refused = 0
         #: The areas the driver was to fill.
         self.filled: set[str] = set()
@@ -126,9 +126,9 @@ class CallGenerator:
         self.ordinary: set[str] = set()
 
     def call(self, kind: str, child: str | None) -> Call:
-        """An operation of *kind*, munmap where that cannot be.
+        """An operation of *kind*, or munmap where *kind* is not possible.
 
-        :param child: the name a forked task would have, None where there are enough
+        :param child: the name for a forked task, None where there are enough tasks
         """
         draw, places = self._random, self._places
         match kind:
@@ -164,12 +164,12 @@ class CallGenerator:
         return make() if kind in PLAIN_VERBS and make is not None else self.ranged(kind)
 
     def ranged(self, kind: str) -> Call:
-        """An operation on one range, munmap where *kind* cannot be."""
+        """An operation on one range; munmap where *kind* is not possible."""
         draw, places = self._random, self._places
-        rather = self.filled if kind in _ON_FILLED else set()
+        preferred = self.filled if kind in _ON_FILLED else set()
         if kind in _ON_ORDINARY and draw.random() < 0.3:
-            rather = self.ordinary
-        name = places.area(rather)
+            preferred = self.ordinary
+        name = places.area(preferred)
         if kind in ADVICE:
             return Madvise(places.span(name), kind)
         if kind in PROTS:
@@ -222,12 +222,12 @@ class CallGenerator:
         return make(places.span(name)) if kind in RANGE_VERBS else Munmap(places.span(name))
 
     def walk(self, name: str, kind: str = "walk") -> Walk:
-        """Another way to pages of area *name*; what a userfaultfd does to ordinary memory has no rule.
+        """A walk to pages of area *name*; a userfaultfd on ordinary memory has no rule.
 
-        :param kind: which, by the walker's name
+        :param kind: the name of the walker, or ``walk`` for a random one
         """
         draw, places = self._random, self._places
-        walker = next((one for one in _WALKERS if one == kind), draw.choice(_WALKERS))
+        walker = next((walker_name for walker_name in _WALKERS if walker_name == kind), draw.choice(_WALKERS))
         while walker == "userfaultfd" and (name in self.ordinary or draw.random() < 0.5):
             walker = draw.choice(_WALKERS)
         value = draw.randrange(1, 100) if walker in STORING_WALKERS else None
@@ -235,24 +235,26 @@ class CallGenerator:
         return Walk(walker, span, value)
 
     def anon(self, source: Span, over: Span | None) -> Mmap:
-        """Ordinary memory; what is shared is neither populated nor locked, which has no rule."""
-        made = self.mmap(source, "anon", over)
+        """Ordinary memory; shared memory is neither populated nor locked, because that has no rule."""
+        mmap = self.mmap(source, "anon", over)
         if self._random.random() < _SHARED_RATE:
-            return msgspec.structs.replace(made, shared=True, populate=False, locked=False)
-        return made
+            return msgspec.structs.replace(mmap, shared=True, populate=False, locked=False)
+        return mmap
 
     def memory(self) -> Span:
         """Pages of the device, or now and then the driver's own."""
         return self._places.bar_span() if self._random.random() < 0.8 else self.own_pages()
 
     def sections(self) -> Span | None:
-        """Whole sections of a pci device, None where none has one."""
-        large = [
-            one for one in self._places.devices.values() if one.kind == "pci" and one.pages >= SECTION_PAGES
+        """Whole sections of a pci device, None where no device has one."""
+        large_devices = [
+            device
+            for device in self._places.devices.values()
+            if device.kind == "pci" and device.pages >= SECTION_PAGES
         ]
-        if not large:
+        if not large_devices:
             return None
-        device = self._random.choice(large)
+        device = self._random.choice(large_devices)
         first = self._random.randrange(min(4, device.pages // SECTION_PAGES))
         return Span(device.name, first * SECTION_PAGES, (first + 1) * SECTION_PAGES)
 
@@ -278,7 +280,7 @@ class CallGenerator:
         )
 
     def over(self) -> Mmap:
-        """A mapping over what is mapped, or over a part of it."""
+        """A mapping over another mapping, or over a part of it."""
         if self._random.random() < 0.35:
             over = self._places.anon_over(_ANON_PAGES)
             return self.anon(Span(ANON, 0, over.pages), over)
@@ -301,12 +303,12 @@ class CallGenerator:
         return Mmap(self._places.free_area(), source, "driver", shared, draw.choice(_PROTS), driver=driver)
 
     def movable(self) -> str:
-        """An area to move or resize, rather one with ordinary memory than others are: that takes more."""
+        """An area to move or resize, preferably one with ordinary memory, which allows more."""
         ordinary = self._random.random() < 0.3
         return self._places.area(self.ordinary if ordinary and not self._places.stays else ())
 
     def dontunmap(self, name: str) -> bool:
-        """Whether the old place of what moves from area *name* shall stay, which devices refuse."""
+        """Whether a move from area *name* leaves the old place mapped, which devices refuse."""
         return self._random.random() < (0.3 if name in self.ordinary else 0.07)
 
     def mremap(self, span: Span) -> Mremap:
@@ -318,7 +320,7 @@ class CallGenerator:
         return Mremap(span, pages, maymove=dontunmap or draw.random() < 0.5, dontunmap=dontunmap)
 
     def mremap_to(self, span: Span) -> Mremap:
-        """Move to the start of an area, or over what is mapped in one."""
+        """Move to the start of an area, or over a mapping in one."""
         draw, places = self._random, self._places
         pages = max(1, draw.choice((span.pages, span.pages, span.pages, span.pages // 2, span.pages + 1)))
         if draw.random() < 0.08:

@@ -1,7 +1,7 @@
-"""The loop: draw programs, run them on all machines, compare; repeat, shrink and file what differs.
+"""The loop: draw programs, run them on all machines, compare; repeat, shrink and file the differences.
 
-Programs are drawn in rounds of :data:`ROUND`, each biased by what the rounds before reached, so a campaign
-that was interrupted and resumed tries the very programs an uninterrupted one does.
+Programs are drawn in rounds of :data:`ROUND`. The coverage of the rounds before biases each round, so a
+resumed campaign tries the same programs as one without an interruption.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from pfnlab.programs.lang.ops import Program, uses_slot
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
-#: How many programs are drawn with one bias, and run by the machines at once.
+#: The number of programs that are drawn with one bias, and run together by the machines.
 ROUND = 250
 
-#: How many programs of those that reached something new others may begin as.
+#: The number of programs with new coverage that are kept as prefixes of later programs.
 PREFIXES = 64
 
 #: How often a program that shows a difference is run again.
@@ -37,12 +37,12 @@ FORMAT = "pfnlab-fuzz/1"
 
 
 class KnownSignature(msgspec.Struct):
-    """A signature that was met.
+    """A signature that a program showed.
 
-    :ivar folder: where it is filed
-    :ivar met: how many programs showed it
-    :ivar first: how many programs had been compared when it was first met, that one included
-    :ivar operations: of the smallest program that shows it
+    :ivar folder: the folder in which it is filed
+    :ivar met: the number of programs that showed it
+    :ivar first: the number of programs compared up to the first that showed it, that one included
+    :ivar operations: the number of operations in the smallest program that shows it
     :ivar says: the signature in words
     :ivar minimal: whether every smaller program was tried
     """
@@ -56,10 +56,10 @@ class KnownSignature(msgspec.Struct):
 
 
 class Unstable(msgspec.Struct, frozen=True):
-    """A difference that did not show again each time.
+    """A difference that not every run of its program showed.
 
     :param program: seed and index of the program
-    :param shown: in how many of its runs it showed
+    :param shown: the number of its runs that showed it
     """
 
     program: str
@@ -69,14 +69,14 @@ class Unstable(msgspec.Struct, frozen=True):
 
 
 class CampaignState(msgspec.Struct):
-    """All a campaign needs to go on.
+    """The state of a campaign, complete enough to resume it.
 
     :ivar machines: by the names the user gave them
     :ivar next: the index of the next program
     :ivar compared: programs that ran on all machines
-    :ivar undecided: programs nobody compared, for the model has no rule or a machine lacks something
+    :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
     :ivar different: programs that showed a difference
-    :ivar findings: signatures met, by key
+    :ivar findings: the signatures found, by key
     """
 
     machines: list[str]
@@ -96,7 +96,7 @@ class CampaignState(msgspec.Struct):
 
 
 def read_state(path: Path) -> CampaignState | None:
-    """The state kept at *path*, None when there is none yet.
+    """The state in the file *path*, None when there is no file yet.
 
     :raises Misuse: the file is something else
     """
@@ -112,15 +112,15 @@ def read_state(path: Path) -> CampaignState | None:
 
 
 def write_state(path: Path, state: CampaignState) -> None:
-    """Keep *state* at *path*, whole or not at all.
+    """Write *state* to the file *path*, whole or not at all.
 
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
-    beside = path.with_name(f"{path.name}.new")
+    new_path = path.with_name(f"{path.name}.new")
     try:
-        beside.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
-        beside.replace(path)
+        new_path.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
+        new_path.replace(path)
     except OSError as trouble:
         raise cannot_write(path, trouble, "name another file") from trouble
 
@@ -128,15 +128,15 @@ def write_state(path: Path, state: CampaignState) -> None:
 class Campaign:
     """Programs on machines, one round after the other.
 
-    :param machines: by name, the first model first asked whether it has a rule; its branches are what counts
-    :param state: where to begin; it changes as the campaign goes on
-    :param folder: where findings go, None to file none
-    :param watched: watch the branches of the first model
+    :param machines: by name; the first model runs each program first, to tell whether it has a rule
+    :param state: the state to begin with; it changes during the campaign
+    :param folder: the folder for findings, None to file none
+    :param watched: whether to watch the branches of the first model
     :param repeats: how often a difference must show again
-    :param on_progress: told after every round and finding
-    :param on_compared: told the runs of every program that all machines answered
-    :param alarms: a warning that all machines print is a finding too, unless a model was asked
-    :param smaller: makes a program that shows a difference smaller; by running it on all machines when None
+    :param on_progress: called after every round and finding
+    :param on_compared: called with the runs of every program that all machines answered
+    :param alarms: whether a warning that all machines print is a finding too, unless a model was asked
+    :param smaller: makes a program that shows a difference smaller; None to do it by runs on all machines
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Campaign:
         self._watch = watch_rules(state.coverage.branches) if watched and self._model else None
         self._progress = on_progress
         self._compared = on_compared
-        self._smaller = smaller or self._smallest
+        self._shrinker = smaller or self._shrink
         self._alarms = alarms
 
     @property
@@ -168,10 +168,9 @@ class Campaign:
         return self._watch is not None
 
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
-        """Go on until so many programs were drawn in all, so many seconds passed, or so many findings were
-        met.
+        """Run to *programs* programs in all, *seconds* seconds or *most* findings, whichever comes first.
 
-        :param seconds: looked at between rounds
+        :param seconds: checked between rounds
         """
         until = None if seconds is None else time.monotonic() + seconds
         while programs is None or self.state.next < programs:
@@ -187,19 +186,25 @@ class Campaign:
         state = self.state
         if state.next % ROUND == 0:
             state.bias = Bias(frozenset(state.coverage.pairs), tuple(state.prefixes))
-        drawn = [draw(state.seed, index, state.vocabulary, state.bias) for index in range(state.next, end)]
-        first = self._ask_model(drawn)
-        decided = [place for place, run in enumerate(first) if run is None or not undecided([run])]
-        runs = self._ask_all([drawn[place] for place in decided], [first[place] for place in decided])
-        answers = dict(zip(decided, runs, strict=True))
-        for place, program in enumerate(drawn):
+        programs = [draw(state.seed, index, state.vocabulary, state.bias) for index in range(state.next, end)]
+        model_runs = self._ask_model(programs)
+        places_decided = [
+            place for place, run in enumerate(model_runs) if run is None or not undecided([run])
+        ]
+        runs = self._ask_all(
+            [programs[place] for place in places_decided], [model_runs[place] for place in places_decided]
+        )
+        runs_by_place = dict(zip(places_decided, runs, strict=True))
+        for place, program in enumerate(programs):
             if most is not None and len(state.findings) >= most:
                 return
-            self._settle(program, answers.get(place) or [run for run in (first[place],) if run is not None])
+            self._settle(
+                program, runs_by_place.get(place) or [run for run in (model_runs[place],) if run is not None]
+            )
             state.next += 1
 
     def _settle(self, program: Program, runs: list[Run]) -> None:
-        """Count one program, and look into what its runs say."""
+        """Count one program, and handle the difference that its runs show."""
         state = self.state
         reason = undecided(runs)
         if reason is not None:
@@ -210,11 +215,11 @@ class Campaign:
         self._compared(runs)
         signature = signature_of(program, runs, alarms=self._alarms)
         if signature is not None:
-            self._differs(program, signature)
+            self._note_difference(program, signature)
             self._progress(state)
 
     def _ask_model(self, programs: Sequence[Program]) -> list[Run | None]:
-        """The first model's runs, and what is new in them; None for each where there is no model."""
+        """Run *programs* on the first model and note their coverage; None for each run without a model."""
         if self._model is None:
             for program in programs:
                 self.state.coverage.add(program, ())
@@ -222,74 +227,74 @@ class Campaign:
         runs: list[Run | None] = []
         for program in programs:
             if self._watch is None:
-                (run,) = self._named(self._model, [program])
+                (run,) = self._run_on(self._model, [program])
             else:
                 with self._watch:
-                    (run,) = self._named(self._model, [program])
+                    (run,) = self._run_on(self._model, [program])
             if self.state.coverage.add(program, [run], self._watch.seen if self._watch else ()):
-                self._keep(program, len(runs))
+                self._keep_prefix(program, len(runs))
             runs.append(run)
         if self._watch is not None:
             self._watch.settle()
         return runs
 
-    def _keep(self, program: Program, place: int) -> None:
-        """Others may begin as *program*, unless they would need a guest of their own for it."""
+    def _keep_prefix(self, program: Program, place: int) -> None:
+        """Keep *program* as a prefix for others, unless it would give them a guest of their own."""
         if not (is_rare(self.state.next + place) or uses_slot(program)):
             self.state.prefixes = [*self.state.prefixes, program][-PREFIXES:]
 
-    def _ask_all(self, programs: Sequence[Program], known: Sequence[Run | None]) -> list[list[Run]]:
-        """Every program's runs, one a machine in their order.
+    def _ask_all(self, programs: Sequence[Program], model_runs: Sequence[Run | None]) -> list[list[Run]]:
+        """The runs of every program, one a machine, in the order of the machines.
 
-        :param known: the first model's, which is not asked again
+        :param model_runs: those of the first model, which does not run the programs again
         """
         by_machine = [
-            [run for run in known if run is not None]
-            if name == self._model and all(known)
-            else self._named(name, programs)
+            [run for run in model_runs if run is not None]
+            if name == self._model and all(model_runs)
+            else self._run_on(name, programs)
             for name in self.machines
         ]
         return [list(runs) for runs in zip(*by_machine, strict=True)]
 
-    def _named(self, name: str, programs: Sequence[Program]) -> list[Run]:
+    def _run_on(self, name: str, programs: Sequence[Program]) -> list[Run]:
         runs = self.machines[name].run(programs) if programs else []
         return [msgspec.structs.replace(run, machine=name) for run in runs]
 
     def _runs(self, program: Program) -> list[Run]:
-        return [run for name in self.machines for run in self._named(name, [program])]
+        return [run for name in self.machines for run in self._run_on(name, [program])]
 
-    def _differs(self, program: Program, signature: Signature) -> None:
-        """Count a difference that is known; repeat, shrink and file one that is not."""
+    def _note_difference(self, program: Program, signature: Signature) -> None:
+        """Count a known difference; repeat, shrink and file a new one."""
         state = self.state
         state.different += 1
-        known = state.findings.get(signature.key)
-        if known is not None:
-            known.met += 1
+        finding = state.findings.get(signature.key)
+        if finding is not None:
+            finding.met += 1
             return
-        again = [self._shows(program, signature) for _ in range(self.repeats)]
-        shown = 1 + sum(again)
-        if not all(again):
+        repeats = [self._shows(program, signature) for _ in range(self.repeats)]
+        shown = 1 + sum(repeats)
+        if not all(repeats):
             unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
             state.unstable.append(unstable)
             return
-        small = self._smaller(program, signature)
-        runs = tuple(self._runs(small.program))
-        found = FoundDifference(
-            signature, small.program, runs, program.title, len(program.ops), (shown, shown), small.minimal
+        shrunk = self._shrinker(program, signature)
+        runs = tuple(self._runs(shrunk.program))
+        difference = FoundDifference(
+            signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown), shrunk.minimal
         )
-        self.found.append(found)
-        name = self.folder.file(found) if self.folder is not None else ""
-        operations = len(small.program.ops)
+        self.found.append(difference)
+        name = self.folder.file(difference) if self.folder is not None else ""
+        operations = len(shrunk.program.ops)
         state.findings[signature.key] = KnownSignature(
-            name, 1, state.compared, operations, str(signature), small.minimal
+            name, 1, state.compared, operations, str(signature), shrunk.minimal
         )
 
-    def _smallest(self, program: Program, signature: Signature) -> Shrunk:
-        return shrink(program, lambda one: self._shows(one, signature))
+    def _shrink(self, program: Program, signature: Signature) -> Shrunk:
+        return shrink(program, lambda candidate: self._shows(candidate, signature))
 
     def _shows(self, program: Program, signature: Signature) -> bool:
-        """Whether *program* shows the same difference; where the model has no rule nobody else is asked."""
-        if self._model is not None and undecided(self._named(self._model, [program])):
+        """Whether *program* shows the same difference; False at once where the model has no rule."""
+        if self._model is not None and undecided(self._run_on(self._model, [program])):
             return False
         try:
             return signature_of(program, self._runs(program), alarms=self._alarms) == signature

@@ -1,8 +1,7 @@
 """Findings as folders: the smallest program, and a report with its state and its signature.
 
 A folder holds ``program.pfn`` and ``report.md``. The report's second line is the state, which is ``private``
-until a person has told somebody; a line ``Signature: ...`` is by what the same difference is recognised when
-it is met again.
+until a person has told somebody. By the line ``Signature: ...`` the same difference is recognised later.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ PROGRAM, REPORT = "program.pfn", "report.md"
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12})\b", re.MULTILINE)
 
-#: How many differences of one program a report lists.
+#: The most differences of one program that a report lists.
 _LISTED = 12
 
 
 class FoundDifference(msgspec.Struct, frozen=True):
     """A difference, ready to be filed.
 
-    :param program: the smallest that shows it
-    :param runs: of that program, one a machine
-    :param origin: seed and index of the program it was found with
-    :param operations: how many operations that one had
-    :param repeated: how often it showed, and in how many runs
+    :param program: the smallest program that shows it
+    :param runs: the runs of that program, one a machine
+    :param origin: seed and index of the program that showed it first
+    :param operations: the number of operations of that first program
+    :param repeated: the number of runs that showed it, and the number of runs
     :param minimal: whether every smaller program was tried
     """
 
@@ -62,70 +61,75 @@ class Folder:
 
     def known(self) -> dict[str, str]:
         """The name of every finding by the key of its signature."""
-        found = {}
+        names = {}
         for report in sorted(self.path.glob(f"*/{REPORT}")):
             for key in _SIGNATURE.findall(read_text(report, "report")):
-                found[key] = report.parent.name
-        return found
+                names[key] = report.parent.name
+        return names
 
-    def file(self, found: FoundDifference) -> str:
-        """
-        File *found*, unless its signature is here already; the name of its folder.
+    def file(self, finding: FoundDifference) -> str:
+        """File *finding*, unless its signature is here already; the name of its folder.
 
         :raises Misuse: the directory cannot be written
         :raises Undecided: the disk is full or fails
         """
-        known = self.known().get(found.signature.key)
+        known = self.known().get(finding.signature.key)
         if known is not None:
             return known
-        name = slug(found.signature)
+        name = slug(finding.signature)
         folder = self.path / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / PROGRAM).write_text(program_text(found), encoding="utf-8")
-            (folder / REPORT).write_text(report_text(found, folder), encoding="utf-8")
+            (folder / PROGRAM).write_text(program_text(finding), encoding="utf-8")
+            (folder / REPORT).write_text(report_text(finding, folder), encoding="utf-8")
         except OSError as trouble:
             raise cannot_write(folder, trouble, "say --findings DIR") from trouble
         return name
 
 
 def slug(signature: Signature) -> str:
-    """The name of a finding's folder: what differs where, and the beginning of its key."""
+    """The name of a finding's folder: the operation, the field or kind, and the beginning of its key."""
     words = f"{signature.op} {signature.field or signature.kind}"
     return f"{re.sub('[^a-z0-9]+', '-', words.lower()).strip('-')}-{signature.key[:6]}"
 
 
-def program_text(found: FoundDifference) -> str:
-    """The program file, in canonical layout, with a title that says what differs."""
-    title = f"Machines differ in {found.signature.field}" if found.signature.field else "A machine is lost"
-    asks = f"Why do they differ at {found.signature.op}?"
-    program = msgspec.structs.replace(found.program, title=title, asks=asks, expects=())
+def program_text(finding: FoundDifference) -> str:
+    """The program file, in canonical layout, with a title that names the field that differs."""
+    title = (
+        f"Machines differ in {finding.signature.field}" if finding.signature.field else "A machine is lost"
+    )
+    asks = f"Why do they differ at {finding.signature.op}?"
+    program = msgspec.structs.replace(finding.program, title=title, asks=asks, expects=())
     return format_text(format_program(program))
 
 
-def report_text(found: FoundDifference, folder: Path) -> str:
-    """The report: what differs, how to see it, where it came from."""
-    signature = found.signature
-    shown, runs = found.repeated
-    machines = "\n".join(f"- {run.machine}: {run.kernel}" for run in found.runs)
-    command = " ".join(["pfnlab run", str(folder / PROGRAM), *(f"--on {run.machine}" for run in found.runs)])
+def report_text(finding: FoundDifference, folder: Path) -> str:
+    """The report: the differences, the command to see them, the origin."""
+    signature = finding.signature
+    shown, runs = finding.repeated
+    machines = "\n".join(f"- {run.machine}: {run.kernel}" for run in finding.runs)
+    command = " ".join(
+        ["pfnlab run", str(folder / PROGRAM), *(f"--on {run.machine}" for run in finding.runs)]
+    )
     smallest = (
-        "no operation of it can be left out" if found.minimal else "the search for smaller ones was cut short"
+        "no operation of it can be left out"
+        if finding.minimal
+        else "the search for smaller ones was cut short"
     )
     return (
         f"# {_title(signature)}\n"
         "State: private\n\n"
         "## What differs\n\n"
-        f"{_differences(found.runs)}\n\n"
+        f"{_differences(finding.runs)}\n\n"
         "```pfn\n"
-        f"{program_text(found)}"
+        f"{program_text(finding)}"
         "```\n\n"
         "## How to see it\n\n"
         f"    {command} --steps --trace\n\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
-        f"`pfnlab fuzz`, program {found.origin} of {number_of(found.operations, 'operation')}, shrunk to "
-        f"{len(found.program.ops)}; {smallest}. It showed in {shown} of {number_of(runs, 'run')}.\n\n"
+        f"`pfnlab fuzz`, program {finding.origin} of {number_of(finding.operations, 'operation')}, shrunk to "
+        f"{len(finding.program.ops)}; {smallest}. It showed in {shown} of {number_of(runs, 'run')}.\n\n"
         f"Signature: {signature.key} {signature}\n"
     )
 
@@ -133,35 +137,37 @@ def report_text(found: FoundDifference, folder: Path) -> str:
 def _title(signature: Signature) -> str:
     if signature.kind == "lost":
         return f"A machine is lost at {signature.op}"
-    what = {"alarm": "A warning in the log", "leftover": "Left in the book"}.get(
+    heading = {"alarm": "A warning in the log", "leftover": "Left in the book"}.get(
         signature.kind, signature.field
     )
-    return f"{what} at {signature.op}"
+    return f"{heading} at {signature.op}"
 
 
 def _differences(runs: Sequence[Run]) -> str:
     found = differences(runs)
-    lines = [line for one in found[:_LISTED] for line in _difference(one)]
+    lines = [line for difference in found[:_LISTED] for line in _difference(difference)]
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
     lines += [f"- {run.machine} was lost: {run.lost}" for run in runs if run.lost is not None]
     return "\n".join(lines)
 
 
-def _difference(one: Difference) -> list[str]:
-    head = f"- step {one.step + 1} `{one.op}`, {one.field}:"
-    return [head, *(f"  - {seen.machine}: {_value(seen.value, one)}" for seen in one.values)]
+def _difference(difference: Difference) -> list[str]:
+    head = f"- step {difference.step + 1} `{difference.op}`, {difference.field}:"
+    return [head, *(f"  - {side.machine}: {_value(side.value, difference)}" for side in difference.values)]
 
 
-def _value(value: Any, one: Difference) -> str:
-    """A value in words; of lists only what others do not have."""
+def _value(value: Any, difference: Difference) -> str:
+    """A value in words; of a list only the elements that others do not have."""
     if not isinstance(value, tuple):
         return f"`{value}`"
-    others = [seen.value for seen in one.values if isinstance(seen.value, tuple) and seen.value != value]
-    if one.field == "events":
+    others = [
+        side.value for side in difference.values if isinstance(side.value, tuple) and side.value != value
+    ]
+    if difference.field == "events":
         return f"`{'; '.join(value) or '-'}`"
-    own = [element for element in value if any(element not in other for other in others)]
-    return f"`{'; '.join(map(_words, own)) or '-'}`"
+    elements = [element for element in value if any(element not in other for other in others)]
+    return f"`{'; '.join(map(_words, elements)) or '-'}`"
 
 
 def _words(element: Any) -> str:

@@ -1,6 +1,6 @@
-"""The programs a fuzzer tries: everything the language can say, drawn from a seed and an index.
+"""The programs of a fuzzer: all that the language can express, drawn from a seed and an index.
 
-What is drawn next depends on what the program did last in the same area and, through a :class:`Bias`, on what
+The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs that
 earlier programs have not reached yet. Seed, index, vocabulary and bias decide the whole program.
 """
 
@@ -35,8 +35,8 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, HOLD_FUNCTIONS
 
-#: What an operation can be made to fail in, where model and kernel count the same calls: a fork copies VMAs
-#: of the process itself as well, of which the model knows that they come last and need a page table.
+#: The function in which an operation can be made to fail, where model and kernel count the same calls. A fork
+#: also copies VMAs of the process itself; the model knows that they come last and need a page table.
 _FAILING: dict[str, str] = {
     "fork": "__pte_alloc",
     "mmap": "__pte_alloc",
@@ -45,40 +45,40 @@ _FAILING: dict[str, str] = {
     "madvise": "vm_area_dup",
 }
 
-#: Where mmap of these fails: a kernel that has inlined the function there says so.
+#: The function within which mmap of these fails. A kernel that has inlined it there reports that.
 _FAILS_INSIDE = dict.fromkeys(("wc", "uc", "proc-wc", "proc-uc"), "remap_pfn_range")
 
-#: How often one of these is made to fail, and a fork; such a program takes five times as long.
+#: How often such an operation is made to fail, and a fork; the program then takes five times as long.
 _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 
-#: Of so many programs the first few may need a guest of their own: a device at the end of the BAR, a large
-#: BAR.
+#: In each period of so many programs, the first few may need a guest of their own: a device at the end of the
+#: BAR, or a large BAR.
 _RARE_PERIOD, _RARE = 500, 4
 
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)
 
-#: How many programs open a device through vfio-pci, where they may.
+#: How often a program opens a device through vfio-pci, where it may.
 _VFIO_RATE = 0.3
 
-#: How many programs have a device that comes and goes, where they may.
+#: How often a program has a device that comes and goes, where it may.
 _SLOT_RATE = 0.1
 
-#: How often one of these rows is begun where it could be, and where most can be said about it.
+#: How often one of the :data:`.kinds.PLANS` is begun where it can be, and how often after some kinds.
 _PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
 
-#: How often the next operation is one of those before, once more.
+#: How often the next operation repeats an earlier one.
 _AGAIN = 0.1
 
-#: How much more often a kind is drawn that never followed the last one in its area.
+#: The factor for the weight of a kind that never followed the last one in its area.
 _UNREACHED = 5.0
 
 
 class Bias(msgspec.Struct, frozen=True):
-    """What earlier programs make worth trying.
+    """The coverage of earlier programs, as a bias for the next.
 
     :param pairs: pairs of kinds in one area that were reached, ``munmap > mremap``
-    :param prefixes: programs that reached something new; some of the next begin as they do
+    :param prefixes: programs with new coverage; some of the next programs begin with one of them
     """
 
     pairs: frozenset[str] = frozenset()
@@ -97,7 +97,7 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     vfio = vocabulary.vfio and (random.random() < _VFIO_RATE if prefix is None else _vfio(prefix))
     slot = vocabulary.slots and not (prefix or vfio) and random.random() < _SLOT_RATE
     drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index), vfio=vfio, slot=slot)
-    # What a held processor does to a vfio-pci device, or to one that goes, has no rule.
+    # A held processor with a vfio-pci device, or with a device that goes, has no rule.
     held = vocabulary.schedules and not (vfio or slot) and random.random() < 0.4
     return drawing.program(f"random {seed}:{index}", held=held)
 
@@ -112,7 +112,7 @@ def is_rare(index: int) -> bool:
 
 
 class _Drawing:
-    """One program being drawn: what it did so far decides what may come next."""
+    """One program while it is drawn: its operations so far decide which may come next."""
 
     def __init__(
         self,
@@ -150,18 +150,18 @@ class _Drawing:
         if not self.ops:
             self.add(self.op("mmap vfio" if self.vfio else "mmap"))
         while len(self.ops) < length and self.tasks:
-            again = draw.choice(self.ops) if draw.random() < _AGAIN else None
-            if again is not None and again.task in self.tasks and kind_of(again.call) not in ONCE:
-                self.add(msgspec.structs.replace(again, fail=None))
+            earlier = draw.choice(self.ops) if draw.random() < _AGAIN else None
+            if earlier is not None and earlier.task in self.tasks and kind_of(earlier.call) not in ONCE:
+                self.add(msgspec.structs.replace(earlier, fail=None))
             else:
                 self.add(self.op(self.kind()))
-        # The language takes a task whose fork was refused for one that lives.
+        # The language takes a task whose fork was refused for a living one.
         if held and self.tasks and not self.calls.refused:
             self.schedule()
         return Program(title, "", tuple(self.places.devices.values()), tuple(self.ops), self.areas)
 
     def add(self, op: Op) -> None:
-        """*op* is the next one; remember what it did."""
+        """Append *op*, and record its effect."""
         call, kind = op.call, kind_of(op.call)
         self.ops.append(op)
         self.last |= dict.fromkeys(tuple(self.last) if kind in EVERYWHERE else areas_of(call), kind)
@@ -185,7 +185,7 @@ class _Drawing:
                 self.places.mapped(call.over or Span(call.name or "", 0, pages))
 
     def speaks_of(self, call: Call) -> None:
-        """What comes next may well concern the same pages, or those they became."""
+        """Record the pages of *call*, or those to which it moves them, for the operations that follow."""
         if isinstance(call, (Mmap, Mremap)) and call.name is not None:
             pages = call.source.pages if isinstance(call, Mmap) else call.pages
             self.places.used(Span(call.name, 0, pages))
@@ -205,7 +205,7 @@ class _Drawing:
             self.planned = list(self.random.choice(plans))
 
     def kind(self) -> str:
-        """What comes next: rather something that never followed what was done last."""
+        """The next kind, preferably one that never followed the last one."""
         planned = self.planned.pop(0) if self.planned else ""
         self.places.stays, self.places.all = bool(planned), planned.endswith(ALL)
         if planned:
@@ -223,12 +223,12 @@ class _Drawing:
             # A slot is full or empty.
             kind = "plug" if self.empty else "unplug"
         if kind in ENDS:
-            # The first task seldom ends: whoever is left has less to do.
+            # The first task seldom ends: those that are left have less to do.
             early = len(self.tasks) == 1 or draw.random() < 0.05
             kind = "fork" if early and draw.random() < 0.9 else kind
             task = self.tasks[0] if early else draw.choice(self.tasks[1:])
         else:
-            # What children have is the parent's; in a row, who was just born may well act.
+            # Children have the mappings of the parent; within a plan, the youngest task may well act.
             born = self.places.stays and isinstance(self.ops[-1].call, Fork) and draw.random() < 0.5
             first = draw.random() < 0.4
             task = self.tasks[-1] if born else self.tasks[0] if first else draw.choice(self.tasks)
@@ -250,7 +250,7 @@ class _Drawing:
         return self.calls.call(kind, f"t{self.born + 1}" if len(self.tasks) < _MOST_TASKS else None)
 
     def schedule(self) -> None:
-        """A thread, one operation that is held, up to three by the others meanwhile, and the release."""
+        """A thread, one held operation, up to three operations of the others meanwhile, and the release."""
         draw = self.random
         while len(self.tasks) > 2:
             self.add(Op(Exit(), self.tasks[-1]))
@@ -261,6 +261,6 @@ class _Drawing:
         hold = Hold(draw.choice(HOLD_FUNCTIONS), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
         self.add(msgspec.structs.replace(held, hold=hold))
         for _ in range(draw.randrange(1, 4)):
-            other = draw.choice([one for one in self.tasks if one != task])
-            self.add(Op(self.call(draw.choice(kinds)), other))
+            task_beside = draw.choice([name for name in self.tasks if name != task])
+            self.add(Op(self.call(draw.choice(kinds)), task_beside))
         self.add(Op(Release()))

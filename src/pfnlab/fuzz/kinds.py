@@ -1,4 +1,4 @@
-"""The kinds of operations, what they are called, and which follow each other."""
+"""The kinds of operations, their names, and the order in which they often follow each other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
-#: The kinds of operations and how often each is drawn, all else equal.
+#: The kinds of operations, with the weight of each in the draw.
 _USER_KINDS: dict[str, float] = {
     "mmap": 20,
     "mmap anon": 14,
@@ -69,13 +69,13 @@ _VFIO_KINDS: dict[str, float] = {
     "vfio_close": 2,
 }
 
-#: Kinds that take a device away or put one there, which takes a guest of its own and only one device.
+#: Kinds that remove or add a device; they need a guest of their own and a program with one device.
 _SLOT_KINDS: dict[str, float] = {"remove": 6, "rescan": 7, "unplug": 5, "plug": 9}
 
-#: What of a driver such a program leaves alone: what a claim does to a device that comes or goes has no rule.
+#: Driver kinds that such a program leaves out: a claim of a device that comes or goes has no rule.
 _NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
 
-#: Kinds that concern no area, so that they follow and precede what was done in any.
+#: Kinds that concern no single area: in pairs they follow and precede the kinds of every area.
 EVERYWHERE = frozenset(
     {"fork", "exit", "kill", "exec", "mlockall", "memtype_list", "look", "release_mem_region"}
 )
@@ -85,12 +85,12 @@ EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free"}
 EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"}
 EVERYWHERE |= {"memremap_pages", "memunmap_pages", *_SLOT_KINDS}
 
-#: Behind a kind of :data:`PLANS`: on all that was ever mapped in the area, holes included.
+#: The suffix of a kind in :data:`PLANS`: on all pages ever mapped in the area, holes included.
 ALL = " all"
 
-#: What often follows in a program that means something: a page is written, shared with a child and written
-#: again; ordinary memory is touched and then changed. Chance alone comes by such rows too seldom. A word of
-#: advice stands for madvise with it, a protection for mprotect to it, a walker for that way to a page.
+#: Kinds that often follow in realistic programs: a page is written, shared with a child and written again;
+#: ordinary memory is touched and then changed. Random draws make such rows too seldom. A word of advice
+#: stands for madvise with it, a protection for mprotect to it, a walker for a walk by it.
 PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "mmap anon": (
         ("write", "mprotect"),
@@ -137,19 +137,19 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
-#: Kinds that end tasks or make them, which has no place in the middle of a schedule.
+#: Kinds that are not drawn in the middle of a schedule, such as those that end or make tasks.
 NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})
 
-#: Kinds that are not repeated: a task ends once, and each has a name of its own; a release needs its hold,
-#: and a slot is full or empty.
+#: Kinds that are not repeated: a task ends once and has a name of its own, a release needs its hold, and a
+#: slot is full or empty.
 ONCE = frozenset({"exit", "kill", "fork", "fork refused", "thread", "release", *_SLOT_KINDS})
 
-#: Kinds that end a task, or what it has.
+#: Kinds that end a task or its mappings.
 ENDS = frozenset({"exit", "kill", "exec"})
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
-    """What programs may say beside what every process may do.
+    """The operations that programs may have in addition to those of every process.
 
     :param driver: operations of the guest driver
     :param schedules: threads, and processors that are held
@@ -170,13 +170,13 @@ class Vocabulary(msgspec.Struct, frozen=True):
         return _USER_KINDS | driver | vfio | (_SLOT_KINDS if self.slots else {})
 
     def kinds_of(self, *, vfio: bool, slot: bool) -> dict[str, float]:
-        """Those one program may have: a guest has the driver or vfio-pci, and perhaps a slot.
+        """The kinds of one program: a guest has the driver or vfio-pci, and perhaps a slot.
 
-        :param vfio: it has a device opened through vfio-pci
-        :param slot: its device comes and goes
+        :param vfio: whether it has a device opened through vfio-pci
+        :param slot: whether its device comes and goes
         """
-        never = set(_DRIVER_KINDS if vfio else _VFIO_KINDS) | (_NO_SLOT if slot else set(_SLOT_KINDS))
-        return {kind: weight for kind, weight in self.kinds.items() if kind not in never}
+        excluded = set(_DRIVER_KINDS if vfio else _VFIO_KINDS) | (_NO_SLOT if slot else set(_SLOT_KINDS))
+        return {kind: weight for kind, weight in self.kinds.items() if kind not in excluded}
 
 
 def kind_of(call: Call) -> str:
@@ -198,21 +198,21 @@ def kind_of(call: Call) -> str:
 
 def areas_of(call: Call) -> tuple[str, ...]:
     """The areas an operation names."""
-    named = [getattr(call, "name", None) if isinstance(call, (Mmap, Mremap)) else None]
+    names = [getattr(call, "name", None) if isinstance(call, (Mmap, Mremap)) else None]
     for field in ("span", "over"):
         span = getattr(call, field, None)
         if isinstance(span, Span) and kind_of(call) not in EVERYWHERE:
-            named.append(span.name)
-    return tuple(dict.fromkeys(name for name in named if name is not None))
+            names.append(span.name)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def pairs_of(program: Program) -> set[str]:
     """Every pair of kinds that follow each other in one area, as ``munmap > mremap``."""
     last: dict[str, str] = {}
-    found = set()
+    pairs = set()
     for op in program.ops:
         kind = kind_of(op.call)
         names = tuple(last) if kind in EVERYWHERE else areas_of(op.call)
-        found |= {f"{last[name]} > {kind}" for name in names if name in last}
+        pairs |= {f"{last[name]} > {kind}" for name in names if name in last}
         last |= dict.fromkeys(names, kind)
-    return found
+    return pairs

@@ -1,4 +1,4 @@
-"""Where a random program points: devices, areas, and ranges that meet at every kind of border."""
+"""The places of a random program: devices, areas, and ranges that meet at every kind of border."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 
-#: Names of areas; each is as large as everything that may be mapped there, and a little more.
+#: Names of areas; each is larger than the largest mapping that may be made there.
 AREAS = ("a", "b", "c", "d")
 
-#: Pages of a page table, where entries of one mapping part company.
+#: Pages of a page table; entries of a larger mapping lie in several tables.
 TABLE = 512
 
-#: Sizes of a pci device and how often: one page, pages that meet, across page tables.
+#: Sizes of a pci device, with weights: one page, pages that meet, several page tables.
 _SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE: 6}
 
 #: A BAR of 1 GiB, for which a guest is booted.
 _LARGE = 1 << 18
 
-#: Sizes of a device that is the beginning of a guest's BAR, as for vfio-pci: leaves of 2 MiB fit.
+#: Sizes of a device at the beginning of a guest's BAR, as for vfio-pci: leaves of 2 MiB fit.
 _ALONE_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
 
-#: Sizes of a lowmem device: what a guest has in multiples of 8 pages must do for all of them.
+#: Sizes of a lowmem device: the guest's memory in multiples of 8 pages must be enough for all of them.
 _LOW_SIZES = (1, 2, 7, 8, 16)
 
 _USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driver", "vfio"))
 
-#: Up to this size of all pci devices together a program may map past the end of one (``placement.py``).
+#: The most pages of all pci devices together with which a program may map past the end of one
+#: (``placement.py``).
 _TAIL_PAGES = 1024
 
 
 def devices(random: Random, *, rare: bool, alone: bool = False) -> tuple[Device, ...]:
     """One to three devices, neighbours in the order they are named.
 
-    :param rare: the first may be large
-    :param alone: the first is the only one of its kind: for vfio-pci, or it comes and goes
+    :param rare: whether the first may be large
+    :param alone: whether the first is the only pci device: for vfio-pci, or because it comes and goes
     """
     choices = _ALONE_SIZES if alone else _SIZES
     large = rare and not alone and random.random() < 0.4
@@ -63,54 +64,56 @@ def areas(on: tuple[Device, ...]) -> tuple[Area, ...]:
 
 
 class DrawnPlaces:
-    """What a program has mapped so far, as far as its text tells, and ranges that have to do with it.
+    """The mappings of a program so far, as far as its text tells, and ranges near them.
 
     :param on: its devices
     :param within: its areas
-    :param passes_end: it may map past the end of its first device
+    :param passes_end: whether it may map past the end of its first device
     """
 
     def __init__(
         self, random: Random, on: tuple[Device, ...], within: tuple[Area, ...], *, passes_end: bool
     ) -> None:
         self._random = random
-        self._passes_end = passes_end and sum(one.pages for one in on if one.kind == "pci") <= _TAIL_PAGES
+        self._passes_end = (
+            passes_end and sum(device.pages for device in on if device.kind == "pci") <= _TAIL_PAGES
+        )
         self.devices = {device.name: device for device in on}
         self.areas = {area.name: area.pages for area in within}
         self._pci = [device for device in on if device.kind == "pci"]
         self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
         self._last: Span | None = None
         self._sources: list[Span] = []
-        #: The whole of what was ever mapped in an area.
+        #: By area, the range of all pages ever mapped there.
         self._whole: dict[str, tuple[int, int]] = {}
-        #: The next operation goes on where the last one was, and on all of it.
+        #: Whether the next operation stays at the place of the last one, and whether it covers all of it.
         self.stays = self.all = False
-        #: Pages that were written to, be it in vain.
+        #: Pages that were written to, with or without success.
         self.touched: list[Span] = []
 
     def used(self, span: Span) -> None:
-        """*span* is what the program spoke of last; what comes next may well concern it too."""
+        """Record *span* as the last one used; the next operation may use it too."""
         self._last = span if span.pages and span.end <= self.areas[span.name] else None
 
     def mapped(self, span: Span) -> None:
-        """Something may be mapped at *span* from now on."""
+        """Record that there may be a mapping at *span*."""
         if span.pages and (span.start, span.end) not in self._pieces[span.name]:
             self._pieces[span.name].append((span.start, span.end))
             start, end = self._whole.get(span.name, (span.start, span.end))
             self._whole[span.name] = (min(start, span.start), max(end, span.end))
 
     def unmapped(self, span: Span) -> None:
-        """Nothing is mapped at *span* any more."""
-        kept = []
+        """Record that there is no mapping at *span* any more."""
+        pieces = []
         for start, end in self._pieces[span.name]:
-            kept += [(start, min(end, span.start)), (max(start, span.end), end)]
-        self._pieces[span.name] = [(start, end) for start, end in kept if start < end]
+            pieces += [(start, min(end, span.start)), (max(start, span.end), end)]
+        self._pieces[span.name] = [(start, end) for start, end in pieces if start < end]
 
-    def area(self, rather: Collection[str] = ()) -> str:
-        """An area, rather one with something in it, and one of *rather* if there is any."""
-        stays = self._last is not None and (not rather or self._last.name in rather) and self.stays
-        if rather and not stays and self._random.random() < 0.7:
-            return self._random.choice(sorted(rather))
+    def area(self, preferred: Collection[str] = ()) -> str:
+        """An area, preferably one with mappings, and one of *preferred* if there is any."""
+        stays = self._last is not None and (not preferred or self._last.name in preferred) and self.stays
+        if preferred and not stays and self._random.random() < 0.7:
+            return self._random.choice(sorted(preferred))
         if self._last is not None and self._random.random() < (0.95 if self.stays else 0.5):
             return self._last.name
         used = [name for name, pieces in self._pieces.items() if pieces]
@@ -119,16 +122,16 @@ class DrawnPlaces:
         return self._random.choice(list(self.areas))
 
     def free_area(self) -> str:
-        """An area to map at, rather one with nothing in it."""
+        """An area to map at, preferably one without mappings."""
         free = [name for name, pieces in self._pieces.items() if not pieces]
         if free and self._random.random() < 0.8:
             return self._random.choice(free)
         return self._random.choice(list(self.areas))
 
     def span(self, name: str, most: int | None = None) -> Span:
-        """Pages of area *name*: what is mapped, a part of it, or across one of its borders.
+        """Pages of area *name*: a mapping, a part of it, or pages across one of its borders.
 
-        :param most: how many pages at most
+        :param most: the most pages
         """
         draw, extent = self._random, self.areas[name]
         if self.all and name in self._whole:
@@ -140,29 +143,29 @@ class DrawnPlaces:
         cut = self._cut(end - start)
         shape = draw.randrange(11)
         if shape == 10 and self._pieces[name]:
-            # All there was, with what lies between.
-            found = self._whole[name]
+            # All pages ever mapped, with those between.
+            borders = self._whole[name]
         elif shape < 3:
-            found = (start, end)
+            borders = (start, end)
         elif shape < 5:
-            found = (start, start + cut)
+            borders = (start, start + cut)
         elif shape < 7:
-            found = (end - cut, end)
+            borders = (end - cut, end)
         elif shape < 8:
             first = start + self._cut(end - start) - 1
-            found = (first, first + cut)
+            borders = (first, first + cut)
         elif shape < 9:
-            found = (start - cut, end) if draw.random() < 0.5 else (start, end + cut)
+            borders = (start - cut, end) if draw.random() < 0.5 else (start, end + cut)
         else:
             first = draw.randrange(extent)
-            found = (first, first + draw.choice((1, 2, 4, 16)))
-        first, last = max(0, min(found[0], extent - 1)), min(found[1], extent)
+            borders = (first, first + draw.choice((1, 2, 4, 16)))
+        first, last = max(0, min(borders[0], extent - 1)), min(borders[1], extent)
         if most is not None:
             last = min(last, first + most)
         return Span(name, first, max(last, first + 1))
 
     def inside(self, name: str) -> Span:
-        """Pages of one mapping of area *name*, as far as that is known: all of it, one end, or the middle."""
+        """Pages of one mapping of area *name*, as far as it is known: all of it, one end, or the middle."""
         draw = self._random
         if not self._pieces[name] or draw.random() < 0.25:
             return self.span(name)
@@ -173,9 +176,9 @@ class DrawnPlaces:
         return Span(name, first, last) if last <= self.areas[name] else self.span(name)
 
     def page(self, name: str, *, again: bool = False) -> Span:
-        """One page of area *name*: the first, the last, or another one of what is mapped.
+        """One page of area *name*: the first, the last, or another page of a mapping.
 
-        :param again: or one, wherever it is, that was written to before
+        :param again: whether it may also be a page of any area that was written to before
         """
         draw = self._random
         if again and self.touched and draw.random() < 0.4:
@@ -190,7 +193,7 @@ class DrawnPlaces:
         return Span(name, page, page + 1)
 
     def destination(self, name: str, pages: int) -> Span:
-        """*pages* pages of area *name*, wherever they fit; fewer where they do not."""
+        """*pages* pages of area *name* where they fit; fewer pages where they do not."""
         extent = self.areas[name]
         pages = min(pages, extent)
         room = extent - pages
@@ -200,13 +203,13 @@ class DrawnPlaces:
     def source(self, pages: int | None = None) -> tuple[Span, Via]:
         """Pages of a device and a way to map them.
 
-        :param pages: how many, as far as the device has them
+        :param pages: the number of pages, as far as the device has them
         """
         draw = self._random
         device = draw.choice(list(self.devices.values()))
         span = self.device_span(device, pages)
         if pages is None and self._sources and draw.random() < 0.25:
-            # The same pages once more, perhaps in another way.
+            # The same pages again, perhaps in another way.
             span = draw.choice(self._sources)
             device = self.devices[span.name]
         self._sources.append(span)
@@ -218,7 +221,7 @@ class DrawnPlaces:
         return span, draw.choice(("wc", "uc")) if draw.random() < 0.6 else draw.choice(_USER_VIAS)
 
     def anon_over(self, most: int) -> Span:
-        """Up to *most* pages for ordinary memory over what is mapped, rather at its end."""
+        """Up to *most* pages for ordinary memory over a mapping, preferably at its end."""
         over = self.span(self.area())
         if self._pieces[over.name] and self._random.random() < 0.5:
             _, end = self._random.choice(self._pieces[over.name])
@@ -227,9 +230,9 @@ class DrawnPlaces:
         return Span(over.name, over.start, min(over.end, over.start + most))
 
     def bar_span(self, most: int | None = None) -> Span:
-        """Pages of a pci device, rather some the program spoke of before."""
+        """Pages of a pci device, often ones that the program has used before."""
         span = self.device_span(self._random.choice(self._pci))
-        mapped = [one for one in self._sources if self.devices[one.name].kind == "pci"]
+        mapped = [source for source in self._sources if self.devices[source.name].kind == "pci"]
         if mapped and self._random.random() < 0.4:
             span = self._random.choice(mapped)
         else:
@@ -237,9 +240,9 @@ class DrawnPlaces:
         return span if most is None else Span(span.name, span.start, min(span.end, span.start + most))
 
     def claimed(self, first: bool) -> Span | None:
-        """Pages of a pci device a driver may claim: from the second on, for a guest's BAR has one first page.
+        """Pages of a pci device that a driver may claim: not the first, as a guest's BAR has one first page.
 
-        :param first: the first as well, where the program has one device alone and stays within it
+        :param first: whether the first page is allowed if the program has one pci device and stays within it
         """
         span = self.bar_span()
         start = span.start if first and len(self._pci) == 1 and not self._passes_end else max(span.start, 1)
@@ -255,7 +258,7 @@ class DrawnPlaces:
         start = draw.choice((0, 0, room, min(self._cut(device.pages), room), draw.randrange(room + 1)))
         return Span(device.name, start, start + pages)
 
-    # A number of pages from 1 to all of them: small ones, halves, and multiples of a page table.
+    # A number of pages from 1 to all: small numbers, halves, and numbers near that of a page table.
     def _cut(self, pages: int) -> int:
         draw = self._random
         choices = [1, 2, 3, 4, 8, pages // 2, pages - 1, draw.randrange(pages) + 1]

@@ -1,7 +1,7 @@
-"""A smaller program that still shows the same: operations go first, then arguments become simpler.
+"""A smaller program that shows the same difference: with fewer operations, then with simpler arguments.
 
-Operations are taken away until none can be left out (:mod:`pfnlab.programs.lang.shrink`). Then every argument
-is tried simpler, along orders that have an end.
+Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.shrink`). Then simpler values of
+every argument are tried, along orders that have an end.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pfnlab.fuzz.simplify import simplifications
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.shrink import first_that_shows, shrink_steps
 
-#: How many programs are run at most to make one smaller.
+#: The most programs that are run to make one smaller.
 MOST_RUNS = 600
 
 
 class Shrunk(msgspec.Struct, frozen=True):
-    """A program and what it cost to find it.
+    """A smaller program, and the cost to find it.
 
-    :param runs: how many programs were run
-    :param minimal: whether every smaller one was tried; False when the limit came first
+    :param runs: the number of programs that were run
+    :param minimal: whether every smaller program was tried; False when the limit came first
     """
 
     program: Program
@@ -35,7 +35,7 @@ class _Enough(Exception):
 
 
 class _Trial:
-    """Asks whether programs still show it, each only once and only so many."""
+    """Tells whether programs show the difference; runs each once, and no more than the limit."""
 
     def __init__(self, shows: Callable[[Program], bool], most: int) -> None:
         self._shows, self._most = shows, most
@@ -56,11 +56,10 @@ class _Trial:
 
 
 def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_RUNS) -> Shrunk:
-    """
-    The smallest program that was found from *program* on for which *shows* holds.
+    """The smallest program found, from *program* on, for which *shows* holds.
 
     :param shows: whether a program shows the same difference as *program* does
-    :param most: how many programs may be tried
+    :param most: the most programs that may be tried
     """
     trial = _Trial(shows, most)
     best = program
@@ -73,7 +72,7 @@ def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_
 
 
 def _steps(program: Program, trial: _Trial) -> Iterator[Program]:
-    """Ever smaller programs that show it, until no smaller one does."""
+    """Ever smaller programs that show the difference, until no smaller one does."""
     before = None
     while before != program:
         before = program

@@ -1,10 +1,9 @@
-"""Which difference it is: what stays the same when the program around it becomes smaller.
+"""The signature of a difference: it stays the same when the program around the difference becomes smaller.
 
-A signature is made of the first difference of a program's runs and says five things: what kind of finding it
-is, in which field machines differ, at which kind of operation, which machines side together, and the shape of
-what each saw. The shape is the values without numbers and without names: ``a[4:8]`` and ``b[0:1]`` have one
-shape, a flag that is missing and a VMA that is missing have two. Two differences with equal signatures are
-the same one.
+A signature is made of the first difference of a program's runs. It has five parts: the kind of finding, the
+field in which machines differ, the kind of operation, the groups of machines with equal values, and the shape
+of these values. A shape is the values without numbers and names: ``a[4:8]`` and ``b[0:1]`` have one shape, a
+missing flag and a missing VMA have two. Two differences with equal signatures are the same difference.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
-#: How a model says of a program that no kernel goes on after it, or that what it shows is the machine's.
+#: How a model says that no kernel continues after a program, or that its result depends on the machine.
 UNCOMPARABLE = (
     "the kernel stops with BUG",
     "the fault repeats for ever",
@@ -34,10 +33,10 @@ UNCOMPARABLE = (
     "where ",
 )
 
-#: How a model says that it has no answer: it has no rule, or there is none.
+#: How a model says that it has no answer: it has no rule, or no answer exists.
 MODELS_OWN = ("the model ", *UNCOMPARABLE)
 
-#: Reasons for which a machine does not answer, that say nothing about the kernel.
+#: Reasons for no answer of a machine that tell nothing about the kernel.
 NOT_OURS = (
     *("no headers for ", "no vfio-pci", "a held processor is seen in the guest's memory only"),
     "there is no call of ",
@@ -50,14 +49,14 @@ _TASK = re.compile(r"(x86/PAT: )\S+ ")
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """What a difference is, apart from the program that shows it.
+    """A difference without the program that shows it.
 
     :param kind: ``difference``; ``alarm`` for log lines of :data:`ALARMS`, ``leftover`` for the book when
         every task is gone, ``lost`` for a machine that did not finish
-    :param field: in which field of a step, empty where a machine was lost
+    :param field: the field of a step, empty where a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks
-    :param sides: the machines that saw the same, side by side
-    :param shape: what they saw, without numbers and names
+    :param sides: the groups of machines with equal values
+    :param shape: these values, without numbers and names
     """
 
     kind: str
@@ -77,38 +76,40 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) -> Signature | None:
-    """The signature of what is wrong with the runs of *program*, None where nothing is.
+    """The signature of the finding in the runs of *program*, None where there is none.
 
-    :param alarms: a warning that all machines print is wrong too, unless a model was asked
+    :param alarms: whether a warning that all machines print is a finding too, unless a model was asked
     """
     found = differences(runs)
     if found:
         return _of_difference(program, runs, found[0])
     for run in runs:
         if run.lost is not None and not run.lost.startswith(NOT_OURS):
-            others = tuple(one.machine for one in runs if one.lost is None)
+            others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
             op = _op_kind(program, len(run.steps))
             return Signature("lost", "", op, ((run.machine,), others), _plain(run.lost))
     return _alarm(program, runs) if alarms else None
 
 
 def undecided(runs: Sequence[Run]) -> str | None:
-    """Why a program's runs say nothing: a machine lacks something, or a rule. None where all answered."""
+    """The reason why runs tell nothing: a machine lacks something, or a rule. None where all answered."""
     return next((run.lost for run in runs if run.lost is not None and run.lost.startswith(NOT_OURS)), None)
 
 
-def _of_difference(program: Program, runs: Sequence[Run], found: Difference) -> Signature:
-    at, spent = found.step, spent_messages(runs)
+def _of_difference(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
+    at, spent_lines = difference.step, spent_messages(runs)
     present = [run for run in runs if at < len(run.steps)]
-    seen = {run.machine: comparable(run.steps[at], found.field, spent) for run in present}
-    sides = _sides(present, at, found.field, spent)
-    first, second = (seen[side[0]] for side in sides[:2])
+    values = {run.machine: comparable(run.steps[at], difference.field, spent_lines) for run in present}
+    sides = _sides(present, at, difference.field, spent_lines)
+    first, second = (values[side[0]] for side in sides[:2])
     kind = "difference"
-    if found.field == "log" and any(line.startswith(ALARMS) for line in (*first, *second)):
+    if difference.field == "log" and any(line.startswith(ALARMS) for line in (*first, *second)):
         kind = "alarm"
-    elif found.field == "book" and found.op == END:
+    elif difference.field == "book" and difference.op == END:
         kind = "leftover"
-    return Signature(kind, found.field, _op_kind(program, at), sides, shape(found.field, first, second))
+    return Signature(
+        kind, difference.field, _op_kind(program, at), sides, shape(difference.field, first, second)
+    )
 
 
 def _alarm(program: Program, runs: Sequence[Run]) -> Signature | None:
@@ -125,14 +126,14 @@ def _alarm(program: Program, runs: Sequence[Run]) -> Signature | None:
 
 
 def _sides(runs: Sequence[Run], at: int, field: str, spent: frozenset[str]) -> tuple[tuple[str, ...], ...]:
-    """The machines in groups that saw the same in one field, those that could not look left out."""
+    """The machines in groups with equal values of one field, without those that have no value."""
     groups: list[tuple[Any, list[str]]] = []
     for run in runs:
         value = comparable(run.steps[at], field, spent)
         if value is None and field not in ("result", "value"):
             continue
-        for other, names in groups:
-            if other == value:
+        for group_value, names in groups:
+            if group_value == value:
                 names.append(run.machine)
                 break
         else:
@@ -154,49 +155,52 @@ def shape(field: str, first: Any, second: Any) -> str:
         return f"{_plain(first)} / {_plain(second)}"
     if field in ("vmas", "ptes"):
         return _by_place(first, second)
-    one, other = Counter(map(_element, first)), Counter(map(_element, second))
-    if one == other:
+    left, right = Counter(map(_element, first)), Counter(map(_element, second))
+    if left == right:
         return "other pages" if Counter(first) != Counter(second) else "other order"
-    return f"{_listed(one - other)} / {_listed(other - one)}"
+    return f"{_listed(left - right)} / {_listed(right - left)}"
 
 
 def _order(first: tuple[str, ...], second: tuple[str, ...]) -> str:
-    """The first two events that are not the same."""
-    for one, other in zip((*first, "end"), (*second, "end"), strict=False):
-        if one != other:
-            words = _plain(one), _plain(other)
+    """The first pair of events that are not the same."""
+    for left, right in zip((*first, "end"), (*second, "end"), strict=False):
+        if left != right:
+            words = _plain(left), _plain(right)
             return " / ".join(words) if words[0] != words[1] else f"{words[0]} elsewhere"
     return "end / more"
 
 
 def _by_place(first: tuple[Any, ...], second: tuple[Any, ...]) -> str:
-    """What differs between VMAs or entries at the same place; else that the places differ."""
-    one = {(seen.task, seen.span): seen for seen in first}
-    other = {(seen.task, seen.span): seen for seen in second}
+    """The differences between VMAs or entries at the same places; without any, those of the places."""
+    left = {(element.task, element.span): element for element in first}
+    right = {(element.task, element.span): element for element in second}
     words: set[str] = set()
-    for place in one.keys() & other.keys():
-        words |= _attributes(one[place], other[place])
+    for place in left.keys() & right.keys():
+        words |= _attributes(left[place], right[place])
     if words:
         return ", ".join(sorted(words))
-    left = {_element(one[place]) for place in one.keys() - other.keys()}
-    right = {_element(other[place]) for place in other.keys() - one.keys()}
-    if left and right:
+    left_only = {_element(left[place]) for place in left.keys() - right.keys()}
+    right_only = {_element(right[place]) for place in right.keys() - left.keys()}
+    if left_only and right_only:
         return "other pages"
-    return f"{'; '.join(sorted(left)) or '-'} / {'; '.join(sorted(right)) or '-'}"
+    return f"{'; '.join(sorted(left_only)) or '-'} / {'; '.join(sorted(right_only)) or '-'}"
 
 
-def _attributes(one: Any, other: Any) -> set[str]:
+def _attributes(left: Any, right: Any) -> set[str]:
     words = set()
-    for name in one.__struct_fields__:
-        here, there = getattr(one, name), getattr(other, name)
-        if here == there:
+    for name in left.__struct_fields__:
+        left_value, right_value = getattr(left, name), getattr(right, name)
+        if left_value == right_value:
             continue
-        if isinstance(here, str) and isinstance(there, str):
-            lost, new = set(here.split()) - set(there.split()), set(there.split()) - set(here.split())
-            changes = [*(f"-{word}" for word in sorted(lost)), *(f"+{word}" for word in sorted(new))]
+        if isinstance(left_value, str) and isinstance(right_value, str):
+            missing, added = (
+                set(left_value.split()) - set(right_value.split()),
+                set(right_value.split()) - set(left_value.split()),
+            )
+            changes = [*(f"-{word}" for word in sorted(missing)), *(f"+{word}" for word in sorted(added))]
             words.add(f"{name} {' '.join(changes)}")
-        elif isinstance(here, int) and isinstance(there, int):
-            words.add(f"{name} {'less' if there < here else 'more'}")
+        elif isinstance(left_value, int) and isinstance(right_value, int):
+            words.add(f"{name} {'less' if right_value < left_value else 'more'}")
         else:
             words.add(name)
     return words
@@ -213,8 +217,8 @@ def _element(value: Any) -> str:
     return _plain(value)
 
 
-def _listed(found: Counter[str]) -> str:
-    return "; ".join(sorted(found)) or "-"
+def _listed(counts: Counter[str]) -> str:
+    return "; ".join(sorted(counts)) or "-"
 
 
 def _plain(value: Any) -> str:

@@ -1,7 +1,8 @@
 """Programs with the same operations and simpler arguments, for the shrinker to try.
 
-Every candidate is simpler in one respect and no more complicated in any other, so trying them comes to an
-end: fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task, plainer words.
+Every candidate is simpler in one respect and not more complicated in any other, so the search for smaller
+programs ends: fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task, plainer
+words.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.lang.words import ANON
 
-#: Words from the plainest on: one is only ever replaced by one before it.
+#: Words, the plainest first: a word is only replaced by one before it.
 _PLAINER: dict[str, tuple[str, ...]] = {
     "via": ("wc", "uc", "devmem-sync", "devmem", "proc-uc", "proc-wc"),
     "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
@@ -43,14 +44,14 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram"),
 }
 
-#: What ioremap and the like are asked for, likewise.
+#: The modes of ioremap and similar operations, the plainest first.
 _MODES: dict[type, tuple[str, ...]] = {
     Ioremap: ("wc", "uc-", "uc", "wb", "wt"),
     Memremap: ("wc", "wt", "wb"),
     SetMemory: ("wc", "uc", "wb"),
 }
 
-#: The word of a flag that is simpler than its opposite.
+#: The simpler value of each flag.
 _FLAGS = {
     "populate": False,
     "locked": False,
@@ -67,8 +68,8 @@ def simplifications(program: Program) -> Iterator[Program]:
     yield from _areas(program)
     yield from _tasks(program)
     for place, op in enumerate(program.ops):
-        for one in _ops(op):
-            yield _with_op(program, place, one)
+        for simpler in _ops(op):
+            yield _with_op(program, place, simpler)
     yield from _moved(program)
     yield from _lower(program)
 
@@ -84,7 +85,7 @@ def spans_of(call: Any) -> dict[str, Span]:
 
 
 def _reach(program: Program, name: str) -> int:
-    """The last page of *name* that any operation speaks of, and one more."""
+    """One page past the last page of *name* that any operation names."""
     calls: list[Any] = [op.call for op in program.ops]
     ends = [span.end for call in calls for span in spans_of(call).values() if span.name == name]
     ends += [_pages(call) for call in calls if getattr(call, "name", None) == name]
@@ -96,23 +97,23 @@ def _pages(call: Any) -> int:
 
 
 def _devices(program: Program) -> Iterator[Program]:
-    """Without a device, with pages of the first instead of another's, with smaller ones."""
+    """*program* without a device, with pages of the first device for another one's, or with a smaller one."""
     used = [device for device in program.devices if _reach(program, device.name)]
-    kept = tuple(used or program.devices[:1])
-    if kept != program.devices:
-        yield msgspec.structs.replace(program, devices=kept)
+    remaining = tuple(used or program.devices[:1])
+    if remaining != program.devices:
+        yield msgspec.structs.replace(program, devices=remaining)
     first = program.devices[0]
     for device in program.devices[1:]:
         if device.kind == first.kind:
             renamed = _renamed(program, device.name, first.name)
-            devices = [one for one in renamed.devices if one is not device]
-            grown = msgspec.structs.replace(first, pages=max(first.pages, _reach(renamed, first.name)))
-            yield msgspec.structs.replace(renamed, devices=(grown, *devices[1:]))
+            devices = [other for other in renamed.devices if other is not device]
+            larger = msgspec.structs.replace(first, pages=max(first.pages, _reach(renamed, first.name)))
+            yield msgspec.structs.replace(renamed, devices=(larger, *devices[1:]))
     if len(program.devices) == 1 and first.kind == "pci" and first.name != "bar":
         renamed = _renamed(program, first.name, "bar")
         yield msgspec.structs.replace(renamed, devices=(msgspec.structs.replace(first, name="bar"),))
     for place, device in enumerate(program.devices):
-        for pages in _fewer(device.pages, _reach(program, device.name)):
+        for pages in _page_counts(device.pages, _reach(program, device.name)):
             smaller: tuple[Device, ...] = (
                 *program.devices[:place],
                 msgspec.structs.replace(device, pages=pages),
@@ -122,11 +123,11 @@ def _devices(program: Program) -> Iterator[Program]:
 
 
 def _areas(program: Program) -> Iterator[Program]:
-    """Without declared areas, with smaller ones, with one area instead of two."""
+    """*program* without a declared area, with a smaller one, or with one area instead of two."""
     for place, area in enumerate(program.areas):
         others = (*program.areas[:place], *program.areas[place + 1 :])
         yield msgspec.structs.replace(program, areas=others)
-        for pages in _fewer(area.pages, _reach(program, area.name)):
+        for pages in _page_counts(area.pages, _reach(program, area.name)):
             smaller: tuple[Area, ...] = (
                 *program.areas[:place],
                 msgspec.structs.replace(area, pages=pages),
@@ -150,7 +151,7 @@ def _area_names(program: Program) -> list[str]:
 
 
 def _renamed(program: Program, old: str, new: str) -> Program:
-    """*program* with *new* wherever it says *old*; two declared areas become one."""
+    """*program* with the name *new* in place of *old*; two declared areas may become one."""
 
     def renamed(value: Any) -> Any:
         return msgspec.structs.replace(value, name=new) if getattr(value, "name", None) == old else value
@@ -169,14 +170,14 @@ def _renamed(program: Program, old: str, new: str) -> Program:
 
 
 def _tasks(program: Program) -> Iterator[Program]:
-    """With an operation done by the main task instead of another."""
+    """*program* with an operation done by the main task instead of another."""
     for place, op in enumerate(program.ops):
         if op.task != MAIN_TASK:
             yield _with_op(program, place, msgspec.structs.replace(op, task=MAIN_TASK))
 
 
 def _ops(op: Op) -> Iterator[Op]:
-    """*op* with one thing simpler."""
+    """*op* with one part simpler."""
     if op.fail is not None and op.fail.nth > 1:
         yield msgspec.structs.replace(op, fail=Fail(op.fail.function, 1, op.fail.inside))
     for prefix in ("fail", "skip"):
@@ -209,41 +210,41 @@ def _with_part(driver: DriverMap) -> DriverMap:
 def _words(value: Any) -> Iterator[Any]:
     """*value* with one word plainer."""
     for field in value.__struct_fields__:
-        now = getattr(value, field)
+        current = getattr(value, field)
         anonymous = isinstance(value, Mmap) and value.source.name == ANON
-        plain = False if field == "shared" and anonymous else _FLAGS.get(field, now)
-        if now is not plain:
+        plain = False if field == "shared" and anonymous else _FLAGS.get(field, current)
+        if current is not plain:
             yield msgspec.structs.replace(value, **{field: plain})
         words = _PLAINER.get(field, ())
         if field == "mode":
             words = _MODES.get(type(value), words)
-        if isinstance(now, str) and words and now != "driver" and not (field == "via" and anonymous):
-            before = words[: words.index(now)] if now in words else words
+        if isinstance(current, str) and words and current != "driver" and not (field == "via" and anonymous):
+            before = words[: words.index(current)] if current in words else words
             yield from (msgspec.structs.replace(value, **{field: word}) for word in before)
 
 
 def _shorter(call: Any) -> Iterator[Any]:
     """*call* on fewer pages: the first of them, the last of them, half; sources and targets together."""
     if isinstance(call, Mmap):
-        for pages in _fewer(call.source.pages, 1):
+        for pages in _page_counts(call.source.pages, 1):
             source = Span(call.source.name, call.source.start, call.source.start + pages)
             over = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
             yield msgspec.structs.replace(call, source=source, over=over)
         return
     if isinstance(call, Mremap):
-        for pages in _fewer(call.pages, 1):
+        for pages in _page_counts(call.pages, 1):
             yield _resized(call, pages, call.span.pages)
             if pages <= call.span.pages:
                 yield _resized(call, pages, pages)
     if isinstance(call, RemapFilePages):
-        for pages in _fewer(call.span.pages, 1):
+        for pages in _page_counts(call.span.pages, 1):
             source = Span(call.source.name, call.source.start, call.source.start + pages)
             over = Span(call.span.name, call.span.start, call.span.start + pages)
             yield msgspec.structs.replace(call, source=source, span=over)
         return
     span = getattr(call, "span", None)
     if isinstance(span, Span):
-        for pages in _fewer(span.pages, 1):
+        for pages in _page_counts(span.pages, 1):
             for start in dict.fromkeys((span.start, span.end - pages)):
                 yield msgspec.structs.replace(call, span=Span(span.name, start, start + pages))
 
@@ -254,19 +255,19 @@ def _resized(call: Mremap, pages: int, old: int) -> Mremap:
     return msgspec.structs.replace(call, pages=pages, over=over, span=span)
 
 
-def _fewer(pages: int, least: int) -> Iterator[int]:
+def _page_counts(pages: int, least: int) -> Iterator[int]:
     """Numbers below *pages*, *least* first."""
     least = max(1, least)
     steps = (pages // 2, pages - pages // 8, pages - pages // 64, pages - pages // 1024, pages - 1)
-    yield from dict.fromkeys(one for one in (least, *steps) if least <= one < pages)
+    yield from dict.fromkeys(count for count in (least, *steps) if least <= count < pages)
 
 
 def _lower(program: Program) -> Iterator[Program]:
-    """With the range of one operation further to the front."""
+    """*program* with the range of one operation further to the front."""
     for place, op in enumerate(program.ops):
         for field, span in spans_of(op.call).items():
             for start in dict.fromkeys(
-                one for one in (0, 1, span.start // 2, span.start - 1) if one < span.start
+                page for page in (0, 1, span.start // 2, span.start - 1) if page < span.start
             ):
                 if start < 0 or (start == 0 and isinstance(op.call, RequestMemRegion)):
                     continue
@@ -276,7 +277,7 @@ def _lower(program: Program) -> Iterator[Program]:
 
 
 def _moved(program: Program) -> Iterator[Program]:
-    """With all page numbers halved, or all of one name further to the front."""
+    """*program* with all page numbers halved, or with all of one name further to the front."""
     yield from _each_span(program, None, lambda page: page // 2)
     names = {span.name for op in program.ops for span in spans_of(op.call).values()}
     for name in sorted(names):
@@ -288,7 +289,7 @@ def _moved(program: Program) -> Iterator[Program]:
 
 
 def _each_span(program: Program, name: str | None, lowered: Callable[[int], int]) -> Iterator[Program]:
-    """*program* with the borders of the ranges of *name* (of all) lowered, if they still fit together."""
+    """*program* with the borders of the ranges of *name* (None: of all) lowered, if that changes it."""
     ops = []
     for op in program.ops:
         call: Any = op.call

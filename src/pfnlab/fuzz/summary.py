@@ -1,4 +1,4 @@
-"""What a campaign comes to, in words and as JSON."""
+"""The result of a campaign, in words and as JSON."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.units import number_of
 
-#: How many files and words are listed.
+#: The most files and reasons that are listed.
 _LISTED = 6
 
 
 def outcome(state: CampaignState) -> Outcome:
-    """A difference is a discovery; what does not repeat, or could not be asked, stays undecided."""
+    """A difference is a discovery; an unstable difference or a program without an answer is undecided."""
     if state.findings:
         return Outcome.DISCOVERY
     unanswered = any(not reason.startswith(MODELS_OWN) for reason in state.reasons)
@@ -33,32 +33,39 @@ def headline(state: CampaignState) -> str:
 
 
 def progress(state: CampaignState, rate: float) -> str:
-    """The one line a campaign shows while it runs."""
+    """The line of progress of a campaign."""
     findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
     return f"{headline(state)}{findings}, {rate:.0f}/s"
 
 
 def summary(state: CampaignState, *, watched: bool) -> str:
-    """The last words of a campaign.
+    """The report at the end of a campaign.
 
-    :param watched: whether branches were
+    :param watched: whether branches were watched
     """
     lines = [headline(state)]
-    for key, known in state.findings.items():
-        smallest = "" if known.minimal else ", not the smallest there is"
-        where = known.folder or key
-        size = number_of(known.operations, "operation")
-        lines.append(f"  finding {where}: {known.says}; met {number_of(known.met, 'time')}, {size}{smallest}")
-    for one in state.unstable:
-        lines.append(f"  unstable, {one.shown} of {number_of(one.runs, 'run')} of {one.program}: {one.says}")
+    for key, finding in state.findings.items():
+        smallest = "" if finding.minimal else ", not the smallest there is"
+        place = finding.folder or key
+        size = number_of(finding.operations, "operation")
+        lines.append(
+            f"  finding {place}: {finding.says}; met {number_of(finding.met, 'time')}, {size}{smallest}"
+        )
+    for unstable in state.unstable:
+        lines.append(
+            f"  unstable, {unstable.shown} of {number_of(unstable.runs, 'run')} of {unstable.program}: "
+            f"{unstable.says}"
+        )
     if state.undecided:
         reasons = Counter(state.reasons).most_common(_LISTED)
-        said = "; ".join(f"{reason} ({times})" for reason, times in reasons)
-        lines.append(f"  {state.undecided} undecided: {said}")
+        reason_text = "; ".join(f"{reason} ({times})" for reason, times in reasons)
+        lines.append(f"  {state.undecided} undecided: {reason_text}")
     reached = coverage_of(state, watched=watched)
     lines.append(f"  operation pairs: {_share(reached['pairs'])}")
     if watched:
-        lowest = ", ".join(f"{file} {_share(one)}" for file, one in list(reached["files"].items())[:_LISTED])
+        lowest = ", ".join(
+            f"{file} {_share(pair)}" for file, pair in list(reached["files"].items())[:_LISTED]
+        )
         lines.append(f"  branches of mm/ and policies/: {_share(reached['branches'])}; lowest {lowest}")
     never = f"; never {', '.join(reached['never'])}" if reached["never"] else ""
     lines.append(f"  kinds of kernel calls: {_share(reached['words'])}{never}")
@@ -66,25 +73,25 @@ def summary(state: CampaignState, *, watched: bool) -> str:
 
 
 def coverage_of(state: CampaignState, *, watched: bool) -> dict[str, Any]:
-    """What was reached of what there is: pairs, branches, branches by file with the lowest first, words."""
+    """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
     kinds, coverage = len(state.vocabulary.kinds), state.coverage
-    within = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
-    there = all_branches()
-    whole = Counter(name.partition(":")[0] for name in there)
-    seen = Counter(name.partition(":")[0] for name in coverage.branches)
-    files = sorted(whole, key=lambda file: (seen[file] / whole[file], file))
+    pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
+    branches = all_branches()
+    whole = Counter(name.partition(":")[0] for name in branches)
+    reached = Counter(name.partition(":")[0] for name in coverage.branches)
+    files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
     words = WORDS & coverage.words.keys()
     return {
-        "pairs": [len(within), kinds * kinds],
-        "branches": [len(coverage.branches & there), len(there)] if watched else None,
-        "files": {file: [seen[file], whole[file]] for file in files} if watched else {},
+        "pairs": [len(pairs), kinds * kinds],
+        "branches": [len(coverage.branches & branches), len(branches)] if watched else None,
+        "files": {file: [reached[file], whole[file]] for file in files} if watched else {},
         "words": [len(words), len(WORDS)],
         "never": sorted(WORDS - words),
     }
 
 
 def summary_json(state: CampaignState, *, watched: bool) -> bytes:
-    """The same as one JSON object."""
+    """The report as one JSON object."""
     content = {
         "format": state.format,
         "machines": state.machines,
@@ -101,5 +108,5 @@ def summary_json(state: CampaignState, *, watched: bool) -> bytes:
     return msgspec.json.encode(content)
 
 
-def _share(one: list[int]) -> str:
-    return f"{one[0]} of {one[1]}"
+def _share(pair: list[int]) -> str:
+    return f"{pair[0]} of {pair[1]}"

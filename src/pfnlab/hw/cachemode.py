@@ -8,7 +8,7 @@ from pfnlab.errors import Misuse
 
 
 class CacheMode(IntEnum):
-    """How the CPU may cache a page; the value is what two kernel messages print in hex."""
+    """How the CPU may cache a page; two kernel messages print the value in hex."""
 
     WB = 0
     WC = 1

@@ -1,4 +1,4 @@
-"""What the bits of one page-table entry become when the kernel changes it (S1.3).
+"""The changes a kernel makes to the bits of one page-table entry (S1.3).
 
 Entries are kept as their flag bits alone, in the 4K layout; the frame is kept beside them. The frame
 of a PROT_NONE entry is stored inverted by the hardware format only, so it never shows here.
@@ -27,7 +27,7 @@ from pfnlab.hw.bits import (
 #: Where a dirty entry without write permission keeps its dirtiness (_PAGE_SAVED_DIRTY).
 PAGE_SAVED_DIRTY = 1 << 58
 
-#: What mprotect leaves alone (_PAGE_CHG_MASK): an entry's cache mode never changes with its permissions.
+#: The bits mprotect leaves alone (_PAGE_CHG_MASK): an entry's cache mode never changes with its permissions.
 PAGE_CHG_MASK = (
     PAGE_CACHE_MASK
     | PAGE_SPECIAL
@@ -121,5 +121,5 @@ def pte_needs_flush(old: int, new: int) -> bool:
 
 
 def pgprot_modify(old: int, new: int) -> int:
-    """Page protection *new* with what *old* says about caching kept."""
+    """Page protection *new* with the cache bits of *old*."""
     return (old & PAGE_CACHE_MASK) | (new & ~PAGE_CACHE_MASK)

@@ -1,4 +1,4 @@
-"""Memory type range registers: what the firmware said about physical memory (S1.6 to S1.9).
+"""Memory type range registers: the firmware's types of physical memory (S1.6 to S1.9).
 
 The book looks here only to weaken a write-back request. Two eras read the same registers
 differently; ``merged_map`` chooses: the newer one looks in a map of all registers built once.
@@ -59,7 +59,7 @@ def merge_types(a: MtrrType, b: MtrrType) -> MtrrType:
 class MtrrMap:
     """The registers of one machine.
 
-    :param default_type: type of what no register covers
+    :param default_type: type of memory that no register covers
     :param fixed: disjoint ranges that cover the first MiB, in order
     :param variable: base/size registers; they may overlap
     :param known: the kernel has read the registers ("state set")
@@ -95,15 +95,15 @@ class MtrrMap:
             return MtrrType.UC, False
         if not self.enabled:
             return MtrrType.UC, True
-        found, uniform = MtrrType.INVALID, True
+        mtrr_type, uniform = MtrrType.INVALID, True
         for piece in _between(self._merged, start, end):
-            if found == MtrrType.INVALID:
-                found = piece.type
+            if mtrr_type == MtrrType.INVALID:
+                mtrr_type = piece.type
                 continue
-            merged = merge_types(found, piece.type)
-            uniform = uniform and merged == found
-            found = merged
-        return found, uniform
+            merged = merge_types(mtrr_type, piece.type)
+            uniform = uniform and merged == mtrr_type
+            mtrr_type = merged
+        return mtrr_type, uniform
 
     def _lookup_registers(self, start: int, end: int) -> tuple[MtrrType, bool]:
         # mtrr_type_lookup before 6.5 (S1.7.3). The fixed range of the first byte speaks for the whole span.
@@ -112,12 +112,12 @@ class MtrrMap:
         if start < _FIXED_END and self.fixed and self.fixed_enabled:
             return next((r.type for r in self.fixed if r.start <= start < r.end), self.default_type), False
         pieces = list(_between(self._variable, start, end))
-        found = pieces[0].type
+        mtrr_type = pieces[0].type
         for piece in pieces[1:]:
-            found = merge_types(found, piece.type)
+            mtrr_type = merge_types(mtrr_type, piece.type)
         if self.tom2 and start >= _TOM2_START and end <= self.tom2:
-            found = MtrrType.WB
-        return found, len(pieces) == 1 and pieces[0].registers <= 1
+            mtrr_type = MtrrType.WB
+        return mtrr_type, len(pieces) == 1 and pieces[0].registers <= 1
 
     @cached_property
     def _variable(self) -> tuple[list[int], list[_Piece]]:
@@ -136,15 +136,15 @@ def _cut(
     registers: tuple[MtrrRange, ...], default_type: MtrrType, winners: tuple[MtrrRange, ...] = ()
 ) -> tuple[list[int], list[_Piece]]:
     # All physical memory as pieces, and the list of their starts to bisect in.
-    borders = sorted({0, 1 << 64} | {b for r in registers + winners for b in (r.start, r.end)})
+    borders = sorted({0, 1 << 64} | {border for r in registers + winners for border in (r.start, r.end)})
     pieces = []
     for start, end in pairwise(borders):
         covering = [r.type for r in winners if r.start <= start < r.end]
         covering = covering or [r.type for r in registers if r.start <= start < r.end]
-        found = covering[0] if covering else default_type
+        mtrr_type = covering[0] if covering else default_type
         for other in covering[1:]:
-            found = merge_types(found, other)
-        pieces.append(_Piece(end, found, len(covering)))
+            mtrr_type = merge_types(mtrr_type, other)
+        pieces.append(_Piece(end, mtrr_type, len(covering)))
     return borders[:-1], pieces
 
 

@@ -26,7 +26,7 @@ _SLOT_NAME = {mode: mode.short.upper() for mode in CacheMode}
 
 @dataclass(frozen=True)
 class PatConfig:
-    """What the eight slots of the PAT hold.
+    """The contents of the eight PAT slots.
 
     :param slots: eight modes, slot 0 first
     :raises Misuse: there are not eight slots, or slot 0 is not WB (the kernel stops there)
@@ -51,7 +51,7 @@ class PatConfig:
         return sum(_CODE[mode] << 8 * slot for slot, mode in enumerate(self.slots))
 
     def boot_line(self) -> str:
-        """What the kernel logs at boot, every slot padded to four characters (S1.2)."""
+        """The line the kernel logs at boot, every slot padded to four characters (S1.2)."""
         return "x86/PAT: Configuration [0-7]: " + "".join(f"{_SLOT_NAME[mode]:4}" for mode in self.slots)
 
     def cachemode2protval(self, mode: CacheMode) -> int:
@@ -88,5 +88,5 @@ def _slot_bits(slot: int) -> int:
 FULL_PAT = PatConfig.from_msr(0x0407_0506_0007_0106)
 #: Early CPUs whose PAT bit cannot be trusted: the upper half repeats the lower.
 ERRATA_PAT = PatConfig.from_msr(0x0007_0106_0007_0106)
-#: What a CPU does at power-on, and what the kernel emulates with PAT off.
+#: The PAT of a CPU at power-on, which the kernel also emulates with PAT off.
 NO_PAT = PatConfig.from_msr(0x0007_0406_0007_0406)

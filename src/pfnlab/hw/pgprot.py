@@ -13,12 +13,12 @@ def pgprot_set_cachemode(p: int, mode: CacheMode, pat: PatConfig) -> int:
 
 
 def pgprot_noncached(p: int, pat: PatConfig) -> int:
-    """*p* with the bits of UC- added to what is there, in every version (S1.5.1)."""
+    """*p* with the bits of UC- added to its own, in every version (S1.5.1)."""
     return p | pat.cachemode2protval(CacheMode.UC_MINUS)
 
 
 def pgprot_device(p: int, pat: PatConfig) -> int:
-    """What x86 uses for device registers: :func:`pgprot_noncached` (S1.5.2)."""
+    """The protection x86 uses for device registers: :func:`pgprot_noncached` (S1.5.2)."""
     return pgprot_noncached(p, pat)
 
 

@@ -5,8 +5,8 @@ mapping of 1 TiB costs what one of 64 KiB costs. Beside the entries, the tables 
 remembered: which spans have a PTE, PMD and PUD table, because a walker sees the difference between an
 empty entry and a missing table (S12.3.5).
 
-An entry above the lowest level is a leaf of 2 MiB: a run of them keeps its level, and whatever clears or
-changes a part of a leaf clears or changes all of it.
+An entry above the lowest level is a leaf of 2 MiB: a run of them keeps its level, and clearing or
+changing a part of a leaf clears or changes all of it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class PageTables:
         return list(self._runs), [tuple(self._tables[level]) for level in TABLE_PAGES]
 
     def load(self, runs: list[EntryRun], tables: Iterable[Iterable[tuple[int, int]]]) -> None:
-        """Hold exactly what :meth:`state` said; nothing is checked."""
+        """Take over a state that :meth:`state` returned; nothing is checked."""
         self._runs, self._starts = runs, [run.start for run in runs]
         self._tables = {level: SpanSet.load(spans) for level, spans in zip(TABLE_PAGES, tables, strict=True)}
 
@@ -106,7 +106,7 @@ class PageTables:
         return self._runs[at].cut(vpn, vpn + 1) if at >= 0 and vpn < self._runs[at].end else None
 
     def clear(self, start: int, end: int) -> list[EntryRun]:
-        """Empty the entries of ``[start, end)``; the tables stay. What was there is returned.
+        """Empty the entries of ``[start, end)``; the tables stay. The entries that were there are returned.
 
         Leaves go as a whole, also where only a part of them lies in the range.
         """
@@ -119,7 +119,7 @@ class PageTables:
         last = bisect_left(self._starts, end)
         if first >= last:
             return []
-        gone = [run.cut(start, end) for run in self._runs[first:last]]
+        cleared = [run.cut(start, end) for run in self._runs[first:last]]
         keep = []
         if self._runs[first].start < start:
             keep.append(self._runs[first].cut(0, start))
@@ -127,7 +127,7 @@ class PageTables:
             keep.append(self._runs[last - 1].cut(end, self._runs[last - 1].end))
         self._runs[first:last] = keep
         self._starts[first:last] = [run.start for run in keep]
-        return gone
+        return cleared
 
     def _whole(self, start: int, end: int) -> tuple[int, int]:
         """The range with the whole of the leaves at its ends."""
@@ -157,7 +157,7 @@ class PageTables:
         self.allocate(run.start, run.end, run.level)
 
     def change(self, start: int, end: int, bits: Callable[[EntryRun], int]) -> None:
-        """Give every entry of ``[start, end)`` the bits *bits* says, frame kept."""
+        """Give every entry of ``[start, end)`` the bits that *bits* returns for it; the frame stays."""
         for run in self.clear(start, end):
             self.set(run._replace(bits=bits(run)))
 
@@ -177,8 +177,8 @@ class PageTables:
         """How many PTE tables would have to be made for entries of ``[start, end)``."""
         pages = TABLE_PAGES[1]
         low, high = start - start % pages, end + -end % pages
-        there = sum(last - first for first, last in self._tables[1].within(low, high))
-        return (high - low - there) // pages
+        present = sum(last - first for first, last in self._tables[1].within(low, high))
+        return (high - low - present) // pages
 
     def table_starts(self, start: int, end: int, *, present: bool) -> list[int]:
         """The first page in ``[start, end)`` of each PTE table there that is made, or that is not."""
@@ -193,27 +193,27 @@ class PageTables:
                 self.allocate(low + shift, high + shift, level)
 
     def move_table(self, start: int, shift: int, level: int) -> bool:
-        """Let the table of *level* at *start*, if there is one, be that of *shift* pages on, with all in it.
+        """Move the table of *level* at *start*, if there is one, *shift* pages on with everything in it.
 
         :return: whether there was one
         """
         if start not in self._tables[level]:
             return False
         end = start + TABLE_PAGES[level]
-        moved = self.clear(start, end)
-        for one in range(1, level + 1):
-            for low, high in self._tables[one].within(start, end):
-                self._tables[one].discard(low, high)
-                self.allocate(low + shift, high + shift, one)
-        for run in moved:
+        runs = self.clear(start, end)
+        for sublevel in range(1, level + 1):
+            for low, high in self._tables[sublevel].within(start, end):
+                self._tables[sublevel].discard(low, high)
+                self.allocate(low + shift, high + shift, sublevel)
+        for run in runs:
             self.set(run._replace(start=run.start + shift, end=run.end + shift))
         return True
 
     def free_tables(self, floor: int, ceiling: int) -> list[tuple[int, int, int]]:
         """Free every table whose whole span lies in ``[floor, ceiling)``: no VMA is left there.
 
-        :return: the pages a flush must cover for it, the first one of each table, and what a table spans;
-            runs of tables as one range from the first table's to the last one's
+        :return: for each run of tables, the pages a flush must cover (from the first page of its first table
+            to that of its last one), and the pages that one table spans
         """
         freed = []
         for level, pages in TABLE_PAGES.items():
@@ -239,7 +239,7 @@ class PageTables:
             at = run.end
 
     def _walk(self, vpn: int, end: int) -> tuple[int, int]:
-        """The level at which the walk of *vpn* ends with nothing, and up to which page it does so."""
+        """The level at which the walk of *vpn* finds nothing, and the page up to which it does."""
         for level in (3, 2, 1):
             spans = self._tables[level].within(vpn, end)
             if not spans or spans[0][0] > vpn:

@@ -1,4 +1,4 @@
-"""What lies where in physical memory, and the questions the kernel asks about it (S1.11 to S1.14).
+"""The layout of physical memory, and the questions the kernel asks about it (S1.11 to S1.14).
 
 Every answer costs by the number of resources, never by the number of pages asked about.
 """
@@ -25,7 +25,7 @@ class Resource(NamedTuple):
     """One line of /proc/iomem: bytes ``start`` up to and not including ``end``.
 
     :param busy: claimed; System RAM always is
-    :param exclusive: its driver asked that nobody else maps it
+    :param exclusive: its driver asked for it alone
     """
 
     start: int
@@ -80,7 +80,7 @@ class PhysicalMap:
 
         :param nr: pages
         :param func: stops the walk by returning something other than 0
-        :return: what *func* returned last, -EINVAL when there was no RAM
+        :return: the last result of *func*, -EINVAL when there was no RAM
         """
         end_pfn = start_pfn + nr
         ret = -EINVAL
@@ -131,7 +131,7 @@ class PhysicalMap:
         )
 
     def iomem_map_sanity_check(self, start: int, size: int) -> bool:
-        """Whether a kernel mapping of *size* bytes stays within what it touches (S2.7).
+        """Whether a kernel mapping of *size* bytes stays within every resource it touches (S2.7).
 
         Busy resources are not held against it (inferred).
         """
@@ -144,7 +144,7 @@ class PhysicalMap:
         )
 
     def devmem_is_allowed(self, pfn: int, *, io_strict_devmem: bool) -> int:
-        """What /dev/mem may do with page *pfn* under STRICT_DEVMEM (S1.13).
+        """The access of /dev/mem to page *pfn* under STRICT_DEVMEM (S1.13).
 
         :return: 0 nothing, 1 everything, 2 map it, but read zeros and lose writes
         """
@@ -172,7 +172,7 @@ class PhysicalMap:
         return not self.iomem_relaxed and r.busy and (io_strict_devmem or r.exclusive)
 
 
-# S1.12: wanted and got, where what was got is weaker than a caller can live with.
+# S1.12: the mode asked for, and a mode granted that is too weak for the caller.
 _TOO_WEAK = frozenset(
     {
         (CacheMode.UC_MINUS, CacheMode.WB),
@@ -184,5 +184,5 @@ _TOO_WEAK = frozenset(
 
 
 def is_new_memtype_allowed(phys: PhysicalMap, paddr: int, size: int, req: CacheMode, got: CacheMode) -> bool:
-    """Whether who asked for *req* on *size* bytes at *paddr* can live with *got* (S1.12)."""
+    """Whether a caller that asked for *req* on *size* bytes at *paddr* can use *got* (S1.12)."""
     return phys.is_untracked(paddr, paddr + size) or (req, got) not in _TOO_WEAK

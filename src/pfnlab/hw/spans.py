@@ -16,11 +16,11 @@ class SpanSet:
     @classmethod
     def load(cls, runs: Iterable[tuple[int, int]]) -> SpanSet:
         """A set with exactly these runs, which are sorted and apart."""
-        made = cls()
+        spans = cls()
         for start, end in runs:
-            made._starts.append(start)
-            made._ends.append(end)
-        return made
+            spans._starts.append(start)
+            spans._ends.append(end)
+        return spans
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return iter(zip(self._starts, self._ends, strict=True))

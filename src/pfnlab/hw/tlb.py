@@ -1,4 +1,4 @@
-"""The translations one processor remembers: they answer until somebody flushes them (S8.3)."""
+"""The translations one processor remembers: they answer until they are flushed (S8.3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pfnlab.hw.pgtable import EntryRun, PageTables
 
 
 class Tlb:
-    """A translation lookaside buffer without a size; it holds what was used since the last flush."""
+    """A translation lookaside buffer without a size; it holds the translations used since the last flush."""
 
     def __init__(self) -> None:
         self._entries: dict[int, EntryRun] = {}
@@ -18,7 +18,7 @@ class Tlb:
         return list(self._entries.values())
 
     def lookup(self, vpn: int, write: bool) -> EntryRun | None:
-        """What is remembered of page *vpn*, if that will do: a first write walks and marks the entry."""
+        """The translation of page *vpn*; None without one, and for a first write, which walks the tables."""
         entry = self._entries.get(vpn)
         if entry is None or (write and not (pte_write(entry.bits) and entry.bits & PAGE_DIRTY)):
             return None
@@ -37,9 +37,10 @@ class Tlb:
                 del self._entries[vpn]
 
     def stale(self, tables: PageTables) -> list[EntryRun]:
-        """The translations of pages of which *tables* say something else, or nothing."""
+        """The translations that differ from *tables*, or that *tables* no longer have."""
         return [
-            known
-            for vpn, known in self._entries.items()
-            if (entry := tables.entry(vpn)) is None or (entry.pfn, entry.page) != (known.pfn, known.page)
+            translation
+            for vpn, translation in self._entries.items()
+            if (entry := tables.entry(vpn)) is None
+            or (entry.pfn, entry.page) != (translation.pfn, translation.page)
         ]

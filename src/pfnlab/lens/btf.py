@@ -3,8 +3,8 @@
 The format is fixed in the kernel's Documentation/bpf/btf.rst. A module's BTF is **split**: its ids and
 strings go on where those of its base (the kernel's own) end.
 
-Nothing in the data is trusted: sizes and counts are held against what is there, names have a longest
-length, and chains of references a longest number of links.
+Nothing in the data is trusted: sizes and counts are checked against the data's end, and names and chains of
+references have a longest length.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}
 
 
 class _Index(msgspec.Struct, array_like=True):
-    # What a pass over all records finds; may be kept on disk.
+    # The result of a pass over all records; may be kept on disk.
     offsets: bytes
     names: dict[bytes, list[int]]
 
@@ -80,8 +80,8 @@ class Btf:
     The types of one kernel, or of one module on top of its kernel.
 
     :param data: a ``.BTF`` section, or /sys/kernel/btf/NAME
-    :param base: the kernel's, for a module's
-    :param name: what error messages call it
+    :param base: the types of the kernel, for those of a module
+    :param name: its name in error messages
     :param index: a file that keeps the index for the next time; read only if it fits *data*
     :raises LensError: it is not BTF, or damaged
     """
@@ -91,21 +91,21 @@ class Btf:
     ) -> None:
         self.name = name
         self._base = base
-        self._first = len(base) if base else 1
+        self._first_id = len(base) if base else 1
         self._first_string = base._string_end if base else 0
-        self._order = "<"
+        self._byte_order = "<"
         self._types, self._strings = self._sections(data)
         self._string_end: int = self._first_string + len(self._strings)
-        self._text_read = 0
+        self._text_size = 0
         self._decoded: dict[int, BtfType] = {}
         self._sizes: dict[int, int] = {}
         self._constants: dict[str, int] | None = None
         stamp = hashlib.sha256(data).digest() if index else b""
-        kept = _read_index(index, stamp) if index else None
+        cached_index = _read_index(index, stamp) if index else None
         self._offsets: array[int] = array("I")
-        if kept is not None:
-            self._offsets.frombytes(kept.offsets)
-            self._names = kept.names
+        if cached_index is not None:
+            self._offsets.frombytes(cached_index.offsets)
+            self._names = cached_index.names
         else:
             self._scan()
             if index:
@@ -113,25 +113,25 @@ class Btf:
                 write_kept(index, stamp, packed)
 
     def __len__(self) -> int:
-        """How many type ids there are, ``void`` and those of the base included."""
-        return self._first + len(self._offsets)
+        """The number of type ids, ``void`` and those of the base included."""
+        return self._first_id + len(self._offsets)
 
     def ids(self, name: str) -> tuple[int, ...]:
         """The ids of every record with this name, whatever its kind, in ascending order."""
-        own = tuple(self._names.get(name.encode(), ()))
-        return (*self._base.ids(name), *own) if self._base else own
+        own_ids = tuple(self._names.get(name.encode(), ()))
+        return (*self._base.ids(name), *own_ids) if self._base else own_ids
 
     def find(self, name: str, *kinds: Kind) -> int | None:
         """The id of the first type of one of *kinds* with this name."""
-        return next((one for one in self.ids(name) if self.kind(one) in kinds), None)
+        return next((type_id for type_id in self.ids(name) if self.kind(type_id) in kinds), None)
 
     def kind(self, type_id: int) -> Kind:
         """The kind of a type, without decoding it."""
         if type_id == 0:
             return Kind.VOID
-        if type_id < self._first and self._base:
+        if type_id < self._first_id and self._base:
             return self._base.kind(type_id)
-        (info,) = struct.unpack_from(self._order + "I", self._types, self._at(type_id) + 4)
+        (info,) = struct.unpack_from(self._byte_order + "I", self._types, self._record_offset(type_id) + 4)
         return Kind(info >> 24 & 0x1F)
 
     def __getitem__(self, type_id: int) -> BtfType:
@@ -142,15 +142,15 @@ class Btf:
         """
         if type_id == 0:
             return Void()
-        if type_id < self._first and self._base:
+        if type_id < self._first_id and self._base:
             return self._base[type_id]
-        found = self._decoded.get(type_id)
-        if found is None:
+        record = self._decoded.get(type_id)
+        if record is None:
             try:
-                found = self._decoded[type_id] = self._decode(type_id)
+                record = self._decoded[type_id] = self._decode(type_id)
             except struct.error:
                 raise self._error(f"type {type_id}: its record is cut off") from None
-        return found
+        return record
 
     def resolve(self, type_id: int) -> int:
         """
@@ -159,10 +159,10 @@ class Btf:
         :raises LensError: they go round in a circle
         """
         for _ in range(MAX_DEPTH):
-            found = self[type_id]
-            if found.kind not in TRANSPARENT or not isinstance(found, Reference | DeclTag):
+            record = self[type_id]
+            if record.kind not in TRANSPARENT or not isinstance(record, Reference | DeclTag):
                 return type_id
-            type_id = found.target
+            type_id = record.target
         raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
 
     def size_of(self, type_id: int) -> int:
@@ -176,14 +176,14 @@ class Btf:
     def constants(self) -> dict[str, int]:
         """Every enumerator of every enumeration; where two share a name, the first."""
         if self._constants is None:
-            found = self._base.constants().copy() if self._base else {}
-            for type_id in range(self._first, len(self)):
+            values = self._base.constants().copy() if self._base else {}
+            for type_id in range(self._first_id, len(self)):
                 if self.kind(type_id) in (Kind.ENUM, Kind.ENUM64):
                     record = self[type_id]
                     assert isinstance(record, Enum)
                     for name, value in record.values:
-                        found.setdefault(name, value)
-            self._constants = found
+                        values.setdefault(name, value)
+            self._constants = values
         return self._constants
 
     def _size(self, type_id: int, depth: int) -> int:
@@ -191,17 +191,17 @@ class Btf:
             return self._sizes[type_id]
         if depth > MAX_DEPTH:
             raise self._error(f"type {type_id} contains itself")
-        found = self[self.resolve(type_id)]
+        record = self[self.resolve(type_id)]
         size = 0
-        if isinstance(found, Array):
-            size = found.length * self._size(found.target, depth + 1)
-        elif isinstance(found, Int | Float | Enum):
-            size = found.size
-        elif isinstance(found, Composite):
-            for member in found.members:
+        if isinstance(record, Array):
+            size = record.length * self._size(record.target, depth + 1)
+        elif isinstance(record, Int | Float | Enum):
+            size = record.size
+        elif isinstance(record, Composite):
+            for member in record.members:
                 self._size(member.target, depth + 1)
-            size = found.size
-        elif found.kind is Kind.PTR:
+            size = record.size
+        elif record.kind is Kind.PTR:
             size = 8
         if size > MAX_OBJECT:
             raise self._error(f"type {type_id} is {size:,} bytes large")
@@ -215,19 +215,19 @@ class Btf:
         if len(data) < _HEADER.size:
             raise self._error(f"{len(data)} bytes are too few for a header")
         if data[:2] == MAGIC.to_bytes(2, "big"):
-            self._order = ">"
+            self._byte_order = ">"
         elif data[:2] != MAGIC.to_bytes(2, "little"):
             raise self._error(f"it begins with {data[:2].hex()}, not with the magic number of BTF")
         _, version, _, header, type_at, type_size, string_at, string_size = struct.unpack_from(
-            self._order + "HBBIIIII", data
+            self._byte_order + "HBBIIIII", data
         )
         if version != _VERSION or header < _HEADER.size:
             raise self._error(f"version {version} with a header of {header} bytes is not known")
         parts = []
-        for what, at, size in (("type", type_at, type_size), ("string", string_at, string_size)):
+        for name, at, size in (("type", type_at, type_size), ("string", string_at, string_size)):
             if header + at + size > len(data):
                 raise self._error(
-                    f"the {what} section ends at byte {header + at + size:,}, the data at {len(data):,}"
+                    f"the {name} section ends at byte {header + at + size:,}, the data at {len(data):,}"
                 )
             parts.append(bytes(data[header + at : header + at + size]))
         types, strings = parts
@@ -238,36 +238,36 @@ class Btf:
     def _scan(self) -> None:
         # One pass over all records: where each begins, and which have which name.
         types, strings, first_string = self._types, self._strings, self._first_string
-        unpack = struct.Struct(self._order + "II").unpack_from
+        unpack = struct.Struct(self._byte_order + "II").unpack_from
         # Kind 0 is never written down.
         kinds = [Kind(number) if 0 < number < len(Kind) else None for number in range(32)]
-        fixed = [0 if kind is None else 12 + _FIXED.get(kind, 0) for kind in kinds]
-        each = [0 if kind is None else _EACH.get(kind, 0) for kind in kinds]
+        fixed_sizes = [0 if kind is None else 12 + _FIXED.get(kind, 0) for kind in kinds]
+        element_sizes = [0 if kind is None else _EACH.get(kind, 0) for kind in kinds]
         offsets: list[int] = []
-        named: dict[int, list[int]] = {}
-        at, end, type_id = 0, len(types), self._first
+        ids_by_offset: dict[int, list[int]] = {}
+        at, end, type_id = 0, len(types), self._first_id
         while at + 12 <= end:
             name, info = unpack(types, at)
             kind = info >> 24 & 0x1F
-            size = fixed[kind]
+            size = fixed_sizes[kind]
             if not size:
                 raise self._error(f"type {type_id} at byte {at:,} has the unknown kind {kind}")
-            if each[kind]:
-                size += each[kind] * (info & 0xFFFF)
+            if element_sizes[kind]:
+                size += element_sizes[kind] * (info & 0xFFFF)
             offsets.append(at)
-            if name in named:
-                named[name].append(type_id)
+            if name in ids_by_offset:
+                ids_by_offset[name].append(type_id)
             elif name:
-                named[name] = [type_id]
+                ids_by_offset[name] = [type_id]
             at += size
             type_id += 1
         if at != end:
             raise self._error(f"type {type_id - 1} is cut off at byte {end:,}")
         self._offsets = array("I", offsets)
         names: dict[bytes, list[int]] = {}
-        twice = set()
+        shared_names = set()
         total = 0
-        for offset, ids in named.items():
+        for offset, ids in ids_by_offset.items():
             start = offset - first_string
             stop = strings.find(b"\0", start, start + MAX_NAME) if start >= 0 else -1
             text = strings[start:stop] if stop >= 0 else self._string(offset)
@@ -276,15 +276,15 @@ class Btf:
                 raise self._error(f"its names are longer than {MAX_TEXT:,} bytes together")
             if text in names:
                 names[text] += ids
-                twice.add(text)
+                shared_names.add(text)
             else:
                 names[text] = ids
-        for text in twice:
+        for text in shared_names:
             names[text].sort()
         self._names = names
 
     def _string(self, offset: int) -> bytes:
-        # The string at an offset of the string sections, the base's first.
+        # The string at an offset of the string sections; that of the base comes first.
         if offset < self._first_string and self._base:
             return self._base._string(offset)
         start = offset - self._first_string
@@ -293,23 +293,23 @@ class Btf:
         stop = self._strings.find(b"\0", start, start + MAX_NAME)
         if stop < 0 and offset:
             raise self._error(f"the name at byte {offset:,} is longer than {MAX_NAME} bytes")
-        self._text_read += stop - start
-        if self._text_read > MAX_TEXT:
+        self._text_size += stop - start
+        if self._text_size > MAX_TEXT:
             raise self._error(f"its names are longer than {MAX_TEXT:,} bytes together")
         return self._strings[start:stop]
 
     def _text(self, offset: int) -> str:
         return self._string(offset).decode("utf-8", "replace") if offset else ""
 
-    def _at(self, type_id: int) -> int:
-        # Where the record of one of our own types begins.
-        place = type_id - self._first
+    def _record_offset(self, type_id: int) -> int:
+        # The offset of the record of a type that is not the base's.
+        place = type_id - self._first_id
         if not 0 <= place < len(self._offsets):
             raise self._error(f"there is no type {type_id}, only {len(self):,}")
         return self._offsets[place]
 
     def _decode(self, type_id: int) -> BtfType:
-        at, order, data = self._at(type_id), self._order, self._types
+        at, order, data = self._record_offset(type_id), self._byte_order, self._types
         name_at, info, word = struct.unpack_from(order + "III", data, at)
         try:
             kind = Kind(info >> 24 & 0x1F)
@@ -346,7 +346,9 @@ class Btf:
             return DeclTag(kind, name, word, *struct.unpack_from(order + "i", data, body))
         if kind is Kind.DATASEC:
             entries = struct.iter_unpack(order + "III", data[body : body + 12 * count])
-            return DataSection(kind, name, word, tuple((one, two, three) for one, two, three in entries))
+            return DataSection(
+                kind, name, word, tuple((target, offset, size) for target, offset, size in entries)
+            )
         raise self._error(f"type {type_id} has kind {kind.name}, which no record may have")
 
     def _members(
@@ -354,34 +356,34 @@ class Btf:
     ) -> tuple[Member, ...]:
         members = []
         for offset, target, place in struct.iter_unpack(
-            self._order + "III", self._types[body : body + 12 * count]
+            self._byte_order + "III", self._types[body : body + 12 * count]
         ):
             bit_size, bit_offset = (place >> 24, place & 0xFFFFFF) if flag else (0, place)
             if not flag:
                 # Without the flag a bit-field is an integer that says how many of its bits count.
-                whole = self._bit_field(target)
-                if whole is not None:
-                    bit_size, bit_offset = whole.bits, bit_offset + whole.bit_offset
+                bit_field = self._bit_field(target)
+                if bit_field is not None:
+                    bit_size, bit_offset = bit_field.bits, bit_offset + bit_field.bit_offset
             if bit_offset + bit_size > 8 * size:
-                wrong = f"member {self._text(offset)!r} lies at bit {bit_offset:,} of {8 * size:,}"
-                raise self._error(f"type {type_id} ({name or 'anonymous'}): its {wrong}")
+                problem = f"member {self._text(offset)!r} lies at bit {bit_offset:,} of {8 * size:,}"
+                raise self._error(f"type {type_id} ({name or 'anonymous'}): its {problem}")
             members.append(Member(self._text(offset), target, bit_offset, bit_size))
         return tuple(members)
 
     def _bit_field(self, target: int) -> Int | None:
         if self.kind(target) is not Kind.INT:
             return None
-        found = self[target]
-        return found if isinstance(found, Int) and found.bits != 8 * found.size else None
+        record = self[target]
+        return record if isinstance(record, Int) and record.bits != 8 * record.size else None
 
     def _enumerators(self, kind: Kind, body: int, count: int, signed: bool) -> tuple[tuple[str, int], ...]:
         if kind is Kind.ENUM:
-            form = self._order + ("Ii" if signed else "II")
+            form = self._byte_order + ("Ii" if signed else "II")
             pairs = struct.iter_unpack(form, self._types[body : body + 8 * count])
             return tuple((self._text(offset), value) for offset, value in pairs)
         values = []
         triples = self._types[body : body + 12 * count]
-        for offset, low, high in struct.iter_unpack(self._order + "III", triples):
+        for offset, low, high in struct.iter_unpack(self._byte_order + "III", triples):
             value = high << 32 | low
             values.append((self._text(offset), value - (1 << 64) if signed and high >> 31 else value))
         return tuple(values)
@@ -391,9 +393,9 @@ class Btf:
 
 
 def _read_index(path: Path, stamp: bytes) -> _Index | None:
-    # What was kept for this data.
-    kept = read_kept(path, stamp)
+    # The index that was kept for this data.
+    content = read_kept(path, stamp)
     try:
-        return None if kept is None else msgspec.msgpack.decode(kept, type=_Index)
+        return None if content is None else msgspec.msgpack.decode(content, type=_Index)
     except msgspec.DecodeError:
         return None

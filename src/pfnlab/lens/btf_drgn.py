@@ -1,4 +1,4 @@
-"""BTF as drgn's source of types: what drgn asks for by name is made from the type graph."""
+"""BTF as drgn's source of types: a type drgn asks for by name is made from the type graph."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class BtfTypes:
     """
     The types of *btf* for one drgn program.
 
-    :param program: whose types they become
-    :param btf: where they come from
+    :param program: the program that gets the types
+    :param btf: the source of the types
     """
 
     def __init__(self, program: Program, btf: Btf) -> None:
         self._program = program
         self._btf = btf
-        self._made: dict[int, Type] = {}
-        self._flat: dict[int, int] = {}
+        self._types: dict[int, Type] = {}
+        self._member_counts: dict[int, int] = {}
         self._depth = 0
 
     def register(self, name: str = "btf") -> None:
@@ -71,18 +71,18 @@ class BtfTypes:
         del program
         if filename:
             return None
-        declared = None
+        declaration = None
         for type_id in self._btf.ids(name):
             kind = self._btf.kind(type_id)
             if not any(kind in _KINDS.get(wanted, ()) for wanted in kinds):
                 continue
-            found = self.type(type_id)
-            if found.kind not in kinds:
+            candidate = self.type(type_id)
+            if candidate.kind not in kinds:
                 continue
-            if found.is_complete():
-                return found
-            declared = declared or found
-        return declared
+            if candidate.is_complete():
+                return candidate
+            declaration = declaration or candidate
+        return declaration
 
     def type(self, type_id: int) -> Type:
         """
@@ -90,20 +90,20 @@ class BtfTypes:
 
         :raises LensError: it is damaged, or refers to itself in a way no type can
         """
-        found = self._made.get(type_id)
-        if found is None:
-            # A chain of pointers is as bounded as one of typedefs: no real one is near this long.
+        drgn_type = self._types.get(type_id)
+        if drgn_type is None:
+            # A chain of pointers has the same limit as one of typedefs: no real chain is near this long.
             if self._depth > MAX_DEPTH:
                 raise LensError(f"{self._btf.name}: type {type_id} is behind {MAX_DEPTH} references")
             self._depth += 1
             try:
-                found = self._made[type_id] = self._make(type_id)
-            except (ValueError, TypeError, OverflowError) as refused:
-                # drgn's own judgement of, for example, an integer of three bytes.
-                raise LensError(f"{self._btf.name}: type {type_id} cannot be: {refused}") from refused
+                drgn_type = self._types[type_id] = self._make(type_id)
+            except (ValueError, TypeError, OverflowError) as error:
+                # drgn itself refuses, for example, an integer of three bytes.
+                raise LensError(f"{self._btf.name}: type {type_id} cannot be: {error}") from error
             finally:
                 self._depth -= 1
-        return found
+        return drgn_type
 
     def _make(self, type_id: int) -> Type:
         program, record = self._program, self._btf[type_id]
@@ -132,7 +132,7 @@ class BtfTypes:
             return self._forward(record)
         if isinstance(record, Prototype):
             parameters = [
-                TypeParameter(self._later(target), name or None) for name, target in record.parameters
+                TypeParameter(self._lazy_type(target), name or None) for name, target in record.parameters
             ]
             return program.function_type(self.type(record.target), parameters, record.is_variadic)
         raise LensError(f"{self._btf.name}: type {type_id} is used as a type but is a {record.kind.name}")
@@ -148,23 +148,25 @@ class BtfTypes:
         self._btf.size_of(type_id)
         self._members(type_id)
         members = [
-            TypeMember(self._later(member.target, member.bit_size), member.name or None, member.bit_offset)
+            TypeMember(
+                self._lazy_type(member.target, member.bit_size), member.name or None, member.bit_offset
+            )
             for member in record.members
         ]
-        make = self._program.struct_type if record.kind is Kind.STRUCT else self._program.union_type
-        return make(record.name or None, record.size, members)
+        make_type = self._program.struct_type if record.kind is Kind.STRUCT else self._program.union_type
+        return make_type(record.name or None, record.size, members)
 
     def _members(self, type_id: int) -> int:
-        # How many members drgn finds here; what contains itself was refused before (size_of).
-        if type_id not in self._flat:
+        # How many members drgn finds here; a type that contains itself was refused before (size_of).
+        if type_id not in self._member_counts:
             count = 1
             record = self._btf[self._btf.resolve(type_id)]
             if isinstance(record, Composite):
                 count = sum(1 if member.name else self._members(member.target) for member in record.members)
             if count > MAX_MEMBERS:
                 raise LensError(f"{self._btf.name}: type {type_id} has {count:,} members")
-            self._flat[type_id] = count
-        return self._flat[type_id]
+            self._member_counts[type_id] = count
+        return self._member_counts[type_id]
 
     def _enum(self, type_id: int, record: Enum) -> Type:
         if not record.values:
@@ -177,25 +179,25 @@ class BtfTypes:
         return self._program.enum_type(record.name or None, compatible, values)
 
     def _forward(self, record: Forward) -> Type:
-        # One complete type of that name is what was meant; several or none leave it open.
+        # A single complete type of that name is the one declared; several or none leave it open.
         kind = Kind.UNION if record.is_union else Kind.STRUCT
-        complete = [one for one in self._btf.ids(record.name) if self._btf.kind(one) is kind]
-        if len(complete) == 1:
-            return self.type(complete[0])
-        make = self._program.union_type if record.is_union else self._program.struct_type
-        return make(record.name or None)
+        complete_ids = [type_id for type_id in self._btf.ids(record.name) if self._btf.kind(type_id) is kind]
+        if len(complete_ids) == 1:
+            return self.type(complete_ids[0])
+        make_type = self._program.union_type if record.is_union else self._program.struct_type
+        return make_type(record.name or None)
 
-    def _later(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
-        # Structures refer to each other in circles, so what a member is gets made when drgn asks.
+    def _lazy_type(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
+        # Structures refer to each other in circles, so a member's type is made when drgn asks for it.
         if not bit_size:
             return lambda: self.type(target)
 
         def bit_field() -> drgn.Object:
             try:
                 return drgn.Object(self._program, self.type(target), bit_field_size=bit_size)
-            except (ValueError, TypeError) as refused:
+            except (ValueError, TypeError) as error:
                 raise LensError(
-                    f"{self._btf.name}: a bit-field of type {target} cannot be: {refused}"
-                ) from refused
+                    f"{self._btf.name}: a bit-field of type {target} cannot be: {error}"
+                ) from error
 
         return bit_field

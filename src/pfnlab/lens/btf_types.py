@@ -42,8 +42,8 @@ class Int(NamedTuple):
     """An integer or boolean.
 
     :param size: bytes
-    :param bits: how many of them count; old compilers describe bit-fields with it
-    :param bit_offset: where these begin
+    :param bits: how many of its bits count; old compilers describe bit-fields with it
+    :param bit_offset: the first of these bits
     """
 
     kind: Kind
@@ -64,7 +64,7 @@ class Float(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A pointer, typedef, qualifier or type tag: all that wraps one other type."""
+    """A pointer, typedef, qualifier or type tag: a type that wraps another type."""
 
     kind: Kind
     name: str

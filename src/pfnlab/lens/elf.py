@@ -52,7 +52,7 @@ def section(data: bytes, wanted: str, name: str) -> bytes:
     The content of one section of an ELF file.
 
     :param wanted: the section's name
-    :param name: what messages call the file
+    :param name: the file's name in messages
     :raises LensError: it is not an ELF file, or has no such section
     """
 
@@ -84,9 +84,9 @@ def segments(read: ReadAt, name: str) -> list[Segment]:
     fields = _header(read, name)
     at, section_at, entry_size, count = fields[4], fields[5], fields[8], fields[9]
     if count == _MANY_SEGMENTS and section_at:
-        first = read(section_at, _SECTION.size)
-        if len(first) == _SECTION.size:
-            count = _SECTION.unpack(first)[7]
+        first_section = read(section_at, _SECTION.size)
+        if len(first_section) == _SECTION.size:
+            count = _SECTION.unpack(first_section)[7]
     if entry_size != _SEGMENT.size or count > MAX_HEADERS:
         raise LensError(f"{name}: {count} program headers of {entry_size} bytes are not what a core file has")
     table = read(at, count * _SEGMENT.size)

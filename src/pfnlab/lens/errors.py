@@ -1,4 +1,4 @@
-"""What the lens says when it cannot see."""
+"""The error of the lens."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from pfnlab.errors import Undecided
 
 
 class LensError(Undecided):
-    """A kernel's types or memory cannot be read as what they should be; the message says what and where."""
+    """A kernel's types or memory are not as they should be; the message names structure and place."""

@@ -1,4 +1,4 @@
-"""Where a kernel's symbols are, from the compressed table it carries for its own messages.
+"""Addresses of a kernel's symbols, from the compressed table it carries for its own messages.
 
 The table is found by the addresses VMCOREINFO gives (Linux commit f09bddbd86619 "vmcoreinfo: add
 kallsyms_num_syms symbol" (in v6.0)). A name is a length and that many bytes, each standing for a token.
@@ -19,7 +19,7 @@ MAX_SYMBOLS = 2_000_000
 #: The longest symbol, in bytes (KSYM_NAME_LEN).
 MAX_SYMBOL = 1024
 
-#: Symbols VMCOREINFO also names: a layout of the table is right when it puts them where that does.
+#: Symbols VMCOREINFO also names: the layout of the table is the one that gives them the same addresses.
 _PROOFS = ("_stext", "swapper_pg_dir", "init_uts_ns")
 
 _TOKENS = 256
@@ -47,14 +47,14 @@ def read_kallsyms(
     if not 0 < count <= MAX_SYMBOLS:
         raise LensError(f"kernel {info.release}: its symbol table claims {count:,} symbols")
     tokens = _tokens(read, tokens_at, token_index_at, info.release)
-    asked = {name.encode() for name in (*wanted, *_PROOFS)} if wanted is not None else None
+    searched_names = {name.encode() for name in (*wanted, *_PROOFS)} if wanted is not None else None
     places: dict[bytes, int] = {}
     for place, packed in enumerate(_packed_names(read, names_at, count, info.release)):
         # The first byte of a name is its type, as nm prints it.
-        name = b"".join([tokens[one] for one in packed])[1:]
-        if (asked is None or name in asked) and name not in places:
+        name = b"".join([tokens[byte] for byte in packed])[1:]
+        if (searched_names is None or name in searched_names) and name not in places:
             places[name] = place
-            if asked is not None and len(places) == len(asked):
+            if searched_names is not None and len(places) == len(searched_names):
                 break
     addresses = _addresses(read, offsets_at, count, info, places)
     return {
@@ -72,7 +72,7 @@ def _address(info: VmCoreInfo, symbol: str) -> int:
 
 
 def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[bytes]:
-    # What each byte of a packed name stands for.
+    # The text each byte of a packed name stands for.
     starts = struct.unpack(f"<{_TOKENS}H", read(index, 2 * _TOKENS))
     text = read(table, max(starts) + MAX_SYMBOL)
     tokens = []
@@ -87,8 +87,8 @@ def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[byt
 def _addresses(
     read: ReadVirtual, table: int, count: int, info: VmCoreInfo, places: dict[bytes, int]
 ) -> Callable[[int], int]:
-    # How place n of the table becomes an address. There have been three layouts; which one this kernel
-    # has is not asked of its version but tried on symbols whose addresses are known.
+    # How place n of the table becomes an address. There have been three layouts; the kernel's layout is not
+    # taken from its version but tried on symbols whose addresses are known.
     values = array("i")
     values.frombytes(read(table, 4 * count))
     layouts: list[Callable[[int], int]] = [lambda place: table + 4 * place + values[place]]
@@ -100,9 +100,9 @@ def _addresses(
             lambda place: values[place] if values[place] >= 0 else base - 1 - values[place],
             lambda place: base + (values[place] & 0xFFFFFFFF),
         ]
-    known = [(places[name.encode()], info.symbol(name)) for name in _PROOFS if name.encode() in places]
+    proofs = [(places[name.encode()], info.symbol(name)) for name in _PROOFS if name.encode() in places]
     for layout in layouts:
-        if known and all(layout(place) == address for place, address in known):
+        if proofs and all(layout(place) == address for place, address in proofs):
             return layout
     raise LensError(
         f"kernel {info.release}: its symbol table and VMCOREINFO disagree about {', '.join(_PROOFS)}"
@@ -110,11 +110,11 @@ def _addresses(
 
 
 def _packed_names(read: ReadVirtual, start: int, count: int, release: str) -> Iterator[bytes]:
-    # The names one after the other; nobody says how long they are together, so they are read in pieces.
-    data, place, behind = read(start, _PIECE), 0, start + _PIECE
+    # The names one after the other; their total length is not recorded, so they are read in pieces.
+    data, place, next_address = read(start, _PIECE), 0, start + _PIECE
     for number in range(count):
         if place + 2 + MAX_SYMBOL > len(data):
-            data, place, behind = data[place:] + read(behind, _PIECE), 0, behind + _PIECE
+            data, place, next_address = data[place:] + read(next_address, _PIECE), 0, next_address + _PIECE
         length, place = data[place], place + 1
         if length & 0x80:
             length, place = length & 0x7F | data[place] << 7, place + 1

@@ -1,7 +1,7 @@
 """vmcores as kdump compresses them: ``KDUMP`` files, also flattened, of makedumpfile and QEMU.
 
-The file is blocks: a header, a sub header, two bitmaps of page frames (those there were, those dumped),
-then a descriptor for each dumped frame, which says where its compressed page is.
+The file is blocks: a header, a sub header, two bitmaps of page frames (all frames, dumped frames), then a
+descriptor for each dumped frame, with the place of its compressed page.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from pfnlab.units import PAGE_SIZE
 
 _FLAT = b"makedumpfile"
 _DUMP = b"KDUMP   "
-#: How such files begin (eight bytes).
+#: The first eight bytes of such files.
 SIGNATURES = (_DUMP, _FLAT[:8])
 
-#: More page frames than this (16 TiB) no dump is read of.
+#: Dumps of more page frames than this (16 TiB) are refused.
 MAX_FRAMES = 1 << 32
 
-#: More runs of dumped frames than this are not kept track of.
+#: Dumps with more runs of dumped frames than this are refused.
 MAX_RUNS = 1_000_000
 
-#: More pieces than this no flattened file is read of.
+#: Flattened files of more pieces than this are refused.
 MAX_PIECES = 4_000_000
 
 _FLAT_HEADER = 4096
@@ -45,7 +45,7 @@ _DESCRIPTOR = struct.Struct("<QIIQ")
 _MAX_VMCOREINFO = 1 << 16
 _ZLIB, _LZO, _SNAPPY, _ZSTD = 1, 2, 4, 0x20
 _PAGES_KEPT = 4096
-# Bitmap bytes: all set, none set, or one that is mixed.
+# Bitmap bytes: a run of bytes with all bits set, a run with none set, or one mixed byte.
 _SAME = re.compile(rb"\xff+|\x00+|[^\x00\xff]", re.DOTALL)
 _COUNT_BYTES = 4096
 
@@ -88,7 +88,7 @@ class KdumpCore:
         return b"".join(map(self._page, range(first, first + count)))[offset : offset + size]
 
     def vmcoreinfo(self) -> VmCoreInfo:
-        """What the dump's header keeps of it, else found by search."""
+        """The copy in the dump's header, else found by search."""
         return VmCoreInfo(self._info) if self._info else find_vmcoreinfo(self)
 
     def close(self) -> None:
@@ -106,34 +106,34 @@ class KdumpCore:
         self.close()
 
     def _open(self) -> None:
-        self._pread: Callable[[int, int], bytes] = self._plain
-        if self._plain(0, len(_FLAT)) == _FLAT:
+        self._pread: Callable[[int, int], bytes] = self._read_raw
+        if self._read_raw(0, len(_FLAT)) == _FLAT:
             self._index_pieces()
-            self._pread = self._flattened
-        head = self._exactly(0, _STATUS_AT + 4 + _HEADER.size)
+            self._pread = self._read_flattened
+        head = self._read_exactly(0, _STATUS_AT + 4 + _HEADER.size)
         if head[:8] != _DUMP:
             raise self._error("it is no kdump file")
         block, sub_blocks, bitmap_blocks, frames = _HEADER.unpack_from(head, _STATUS_AT)[1:]
         if block != PAGE_SIZE or not 0 < sub_blocks < 1 << 16:
             raise self._error(f"blocks of {block} bytes and {sub_blocks} of them as sub header cannot be")
-        sub = self._exactly(block, _MAX_FRAMES_AT + 8)
+        sub = self._read_exactly(block, _MAX_FRAMES_AT + 8)
         info_at, info_size = _SUB.unpack_from(sub)[5:]
         frames = max(frames, *struct.unpack_from("<Q", sub, _MAX_FRAMES_AT))
         bitmap = bitmap_blocks // 2 * block
         if frames > MAX_FRAMES or 8 * bitmap < frames or bitmap > self._size():
             raise self._error(f"{frames:,} page frames do not fit its bitmap of {bitmap:,} bytes")
         start = (1 + sub_blocks) * block
-        self._bitmap = self._exactly(start + bitmap, (frames + 7) // 8)
+        self._bitmap = self._read_exactly(start + bitmap, (frames + 7) // 8)
         self._descriptors = start + 2 * bitmap
         self._runs = _runs(self._bitmap)
         # How many pages were dumped before each piece of the bitmap.
-        self._before = [0]
+        self._pages_before = [0]
         for at in range(0, len(self._bitmap), _COUNT_BYTES):
             piece = self._bitmap[at : at + _COUNT_BYTES]
-            self._before.append(self._before[-1] + int.from_bytes(piece, "little").bit_count())
+            self._pages_before.append(self._pages_before[-1] + int.from_bytes(piece, "little").bit_count())
         self._info = b""
         if 0 < info_size <= _MAX_VMCOREINFO:
-            self._info = self._exactly(info_at, info_size).rstrip(b"\0")
+            self._info = self._read_exactly(info_at, info_size).rstrip(b"\0")
 
     def _read_page(self, pfn: int) -> bytes:
         byte, bit = divmod(pfn, 8)
@@ -142,17 +142,17 @@ class KdumpCore:
         piece = byte // _COUNT_BYTES
         rest = int.from_bytes(self._bitmap[piece * _COUNT_BYTES : byte + 1], "little")
         rest &= (1 << 8 * (byte - piece * _COUNT_BYTES) + bit) - 1
-        place = self._before[piece] + rest.bit_count()
-        row = self._exactly(self._descriptors + place * _DESCRIPTOR.size, _DESCRIPTOR.size)
+        place = self._pages_before[piece] + rest.bit_count()
+        row = self._read_exactly(self._descriptors + place * _DESCRIPTOR.size, _DESCRIPTOR.size)
         offset, size, flags, _ = _DESCRIPTOR.unpack(row)
         if not 0 < size <= 2 * PAGE_SIZE:
             raise self._error(f"the page at {pfn * PAGE_SIZE:#x} claims {size:,} bytes")
-        page = self._unpacked(self._exactly(offset, size), flags, pfn)
+        page = self._unpack(self._read_exactly(offset, size), flags, pfn)
         if len(page) != PAGE_SIZE:
             raise self._error(f"the page at {pfn * PAGE_SIZE:#x} unpacks to {len(page):,} bytes")
         return page
 
-    def _unpacked(self, data: bytes, flags: int, pfn: int) -> bytes:
+    def _unpack(self, data: bytes, flags: int, pfn: int) -> bytes:
         try:
             if flags & _ZLIB:
                 return zlib.decompressobj().decompress(data, PAGE_SIZE)
@@ -165,11 +165,11 @@ class KdumpCore:
         return data
 
     def _index_pieces(self) -> None:
-        # Where the pieces of a flattened file belong.
+        # Reads the places where the pieces of a flattened file belong.
         pieces: list[tuple[int, int, int]] = []
         at = _FLAT_HEADER
         while True:
-            row = self._plain(at, _PIECE.size)
+            row = self._read_raw(at, _PIECE.size)
             if len(row) < _PIECE.size:
                 raise self._error("it is cut off: its last piece is missing")
             offset, size = _PIECE.unpack(row)
@@ -184,27 +184,27 @@ class KdumpCore:
         self._pieces = pieces
         self._piece_starts = [piece[0] for piece in pieces]
 
-    def _flattened(self, offset: int, count: int) -> bytes:
-        # The file it was before it was flattened; what no piece covers reads as zeros.
+    def _read_flattened(self, offset: int, count: int) -> bytes:
+        # Bytes of the file before it was flattened; bytes that no piece covers read as zeros.
         parts = []
         while count > 0:
             place = bisect_right(self._piece_starts, offset) - 1
             start, size, at = self._pieces[place] if place >= 0 else (0, 0, 0)
             if start <= offset < start + size:
-                wanted = min(count, start + size - offset)
-                part = self._plain(at + offset - start, wanted)
+                length = min(count, start + size - offset)
+                part = self._read_raw(at + offset - start, length)
             elif place + 1 < len(self._pieces):
-                wanted = min(count, self._piece_starts[place + 1] - offset)
-                part = bytes(wanted)
+                length = min(count, self._piece_starts[place + 1] - offset)
+                part = bytes(length)
             else:
                 break
             parts.append(part)
-            if len(part) < wanted:
+            if len(part) < length:
                 break
-            offset, count = offset + wanted, count - wanted
+            offset, count = offset + length, count - length
         return b"".join(parts)
 
-    def _exactly(self, offset: int, count: int) -> bytes:
+    def _read_exactly(self, offset: int, count: int) -> bytes:
         if offset + count > 1 << 62:
             raise self._error(f"it points to byte {offset:,}")
         data = self._pread(offset, count)
@@ -212,7 +212,7 @@ class KdumpCore:
             raise self._error(f"it ends before byte {offset + count:,}")
         return data
 
-    def _plain(self, offset: int, count: int) -> bytes:
+    def _read_raw(self, offset: int, count: int) -> bytes:
         try:
             return os.pread(self._file, count, offset)
         except (OSError, OverflowError) as trouble:
@@ -228,26 +228,26 @@ class KdumpCore:
 def _unzstd(data: bytes) -> bytes:
     try:
         import zstandard
-    except ImportError as absent:
-        raise MissingTool("the vmcore is packed with zstd: pip install 'pfnlab[lens]'") from absent
+    except ImportError as error:
+        raise MissingTool("the vmcore is packed with zstd: pip install 'pfnlab[lens]'") from error
     try:
         return zstandard.ZstdDecompressor().stream_reader(data).read(PAGE_SIZE + 1)
-    except zstandard.ZstdError as trouble:
-        raise ValueError(str(trouble)) from trouble
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error
 
 
 def _runs(bitmap: bytes) -> list[tuple[int, int]]:
     # Start and size in bytes of every run of set bits.
     runs: list[tuple[int, int]] = []
     start = -1
-    for same in _SAME.finditer(bitmap):
-        byte = same[0][0]
+    for match in _SAME.finditer(bitmap):
+        byte = match[0][0]
         for bit in range(8):
-            inside = byte >> bit & 1
-            if inside and start < 0:
-                start = 8 * same.start() + bit
-            elif not inside and start >= 0:
-                runs.append((start * PAGE_SIZE, (8 * same.start() + bit - start) * PAGE_SIZE))
+            is_set = byte >> bit & 1
+            if is_set and start < 0:
+                start = 8 * match.start() + bit
+            elif not is_set and start >= 0:
+                runs.append((start * PAGE_SIZE, (8 * match.start() + bit - start) * PAGE_SIZE))
                 start = -1
         if len(runs) > MAX_RUNS:
             raise LensError(f"a vmcore has more than {MAX_RUNS:,} runs of pages")

@@ -1,4 +1,4 @@
-"""Files that keep what took long to find out; each knows what it was made from, and is whole or ignored."""
+"""Files that keep results that took long to find; each knows its origin, and is whole or ignored."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _DIGEST = 32
 
 
 def read_kept(path: Path, origin: bytes) -> bytes | None:
-    """What was kept at *path* for *origin* (a SHA-256 digest); None when that is nothing, or damaged."""
+    """The content kept at *path* for *origin* (a SHA-256 digest); None without one, or when it is damaged."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    kept = content[2 * _DIGEST :]
-    return kept if content[: 2 * _DIGEST] == origin + hashlib.sha256(kept).digest() else None
+    payload = content[2 * _DIGEST :]
+    return payload if content[: 2 * _DIGEST] == origin + hashlib.sha256(payload).digest() else None
 
 
 def write_kept(path: Path, origin: bytes, content: bytes) -> None:

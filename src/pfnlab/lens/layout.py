@@ -1,4 +1,4 @@
-"""Where the members of kernel structures are, and how to read several with one unpacking.
+"""The offsets of members of kernel structures, and readers of several members with one unpacking.
 
 Members are found by name, through anonymous structures and unions, never by the kernel's version.
 """
@@ -21,8 +21,8 @@ class Record:
     """
     Some members of one structure.
 
-    :param size: bytes from the structure's start to the end of the last of them
-    :param unpack: their values, in the order they were asked for, from that many bytes
+    :param size: bytes from the structure's start to the end of the last of these members
+    :param unpack: returns their values, in the order they were asked for, from that many bytes
     """
 
     def __init__(self, size: int, unpack: Callable[[bytes], tuple[int, ...]]) -> None:
@@ -34,8 +34,8 @@ class Layouts:
     """
     The structures of one kernel.
 
-    :param program: who knows its types
-    :param release: what messages call it
+    :param program: the drgn program that has the types
+    :param release: the kernel's release, for messages
     """
 
     def __init__(self, program: Program, release: str) -> None:
@@ -43,7 +43,7 @@ class Layouts:
         self.release = release
 
     def has(self, name: str, path: str = "") -> bool:
-        """Whether there is a type *name*, and if asked a member *path* in it."""
+        """Whether there is a type *name*, and a member *path* in it where one is given."""
         try:
             kind = self._program.type(name)
             return not path or offsetof(kind, path) >= 0
@@ -57,29 +57,29 @@ class Layouts:
         :raises LensError: this kernel has none
         """
         try:
-            found = self._program.type(name)
+            kind = self._program.type(name)
         except LookupError:
             raise LensError(f"kernel {self.release} has no {name}") from None
-        if not found.is_complete():
+        if not kind.is_complete():
             raise LensError(f"kernel {self.release} only declares {name}")
-        return found
+        return kind
 
     def offset(self, name: str, *paths: str) -> int:
         """
         Byte offset of a member.
 
-        :param paths: what the member is called, the newest name first
+        :param paths: the names of the member, the newest first
         :raises LensError: it has none of these names
         """
         offset, _ = self._member(name, *paths)
         return offset
 
     def length(self, name: str, path: str) -> int:
-        """How many elements an array member has."""
-        _, found = self._member(name, path)
-        if found.kind is not TypeKind.ARRAY or not found.length:
+        """The number of elements of an array member."""
+        _, kind = self._member(name, path)
+        if kind.kind is not TypeKind.ARRAY or not kind.length:
             raise LensError(f"kernel {self.release}: {name} has a {path} that is no array")
-        return int(found.length)
+        return int(kind.length)
 
     def size(self, name: str) -> int:
         """Bytes of one object."""
@@ -89,8 +89,8 @@ class Layouts:
         """
         A reader of some members.
 
-        :param members: of each its name, or its names, the newest first
-        :raises LensError: one is missing; the message names kernel and member
+        :param members: for each member its name, or its names, the newest first
+        :raises LensError: a member is missing; the message names kernel and member
         """
         fields = []
         for place, paths in enumerate(members):
@@ -109,27 +109,27 @@ class Layouts:
         order = [place for _, _, place in sorted(fields)]
         if order == list(range(len(order))):
             return Record(end, unpack)
-        # Where each member asked for stands among those sorted by offset.
+        # The place of each member among the members sorted by offset.
         pick = itemgetter(*(order.index(place) for place in range(len(order))))
         return Record(end, lambda data: pick(unpack(data)))
 
-    # A member's offset and type, typedefs taken off.
+    # A member's offset and type, the latter without typedefs.
     def _member(self, name: str, *paths: str) -> tuple[int, Type]:
         kind = self.type(name)
         for path in paths:
             try:
-                offset, found = offsetof(kind, path), kind
+                offset, inner = offsetof(kind, path), kind
                 for part in path.split("."):
-                    found = _plain(found).member(part).type
-                return offset, _plain(found)
+                    inner = _without_typedefs(inner).member(part).type
+                return offset, _without_typedefs(inner)
             except (LookupError, TypeError, ValueError):
                 continue
         wanted = " or ".join(paths)
         raise LensError(f"kernel {self.release}: {name} has no member {wanted}")
 
 
-def _plain(kind: Type) -> Type:
-    # What is behind typedefs.
+def _without_typedefs(kind: Type) -> Type:
+    # The type behind typedefs.
     while kind.kind is TypeKind.TYPEDEF:
         kind = kind.type
     return kind

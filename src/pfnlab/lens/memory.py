@@ -1,7 +1,7 @@
-"""Where the bytes come from: a guest's RAM, a core file of a dead kernel, or the running kernel.
+"""Sources of a kernel's memory: a guest's RAM, a core file of a dead kernel, or the running kernel.
 
-All three answer the same three questions: what physical memory there is, what it holds, and what the
-kernel says of itself (VMCOREINFO).
+All three give the same three things: the ranges of physical memory, its bytes, and the kernel's description
+of itself (VMCOREINFO).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pfnlab.lens.errors import LensError
 #: Guest RAM from here on lies elsewhere in the physical address space (q35's hole below 4 GiB).
 MAX_RAM = 2 << 30
 
-#: VMCOREINFO is a page or two; a text without an end within this is something else.
+#: VMCOREINFO is a page or two; a text that does not end within so many bytes is something else.
 MAX_VMCOREINFO = 16 << 10
 
 _OSRELEASE = b"OSRELEASE="
@@ -32,7 +32,7 @@ _NO_PHYSICAL = (1 << 64) - 1
 
 class VmCoreInfo:
     """
-    What a kernel says of itself for those who read its memory.
+    A kernel's description of itself for readers of its memory.
 
     :param text: lines ``NAME=value``, as the kernel wrote them
     """
@@ -41,7 +41,7 @@ class VmCoreInfo:
         self.text = text
         lines = (line.partition("=") for line in text.decode("ascii", "replace").splitlines())
         self._values = {name: value for name, equals, value in lines if equals}
-        #: What ``uname -r`` says.
+        #: The release, as ``uname -r`` prints it.
         self.release = self._values.get("OSRELEASE", "unknown")
 
     def number(self, name: str, default: int | None = None) -> int:
@@ -59,7 +59,7 @@ class VmCoreInfo:
 
     @property
     def kernel_offset(self) -> int:
-        """How far the kernel was moved from where it was linked to run (KASLR)."""
+        """How far the kernel was moved from the address it was linked to run at (KASLR)."""
         return self._value("KERNELOFFSET", 16, 0)
 
     def _value(self, name: str, base: int, default: int | None) -> int:
@@ -77,7 +77,7 @@ class VmCoreInfo:
 class MemorySource(Protocol):
     """Physical memory of one kernel."""
 
-    #: What messages call it.
+    #: Its name in messages.
     name: str
     #: Whether the kernel goes on running while it is read.
     live: bool
@@ -94,7 +94,7 @@ class MemorySource(Protocol):
 
     def vmcoreinfo(self) -> VmCoreInfo:
         """
-        What the kernel says of itself.
+        The kernel's description of itself.
 
         :raises LensError: it is not found
         """
@@ -119,13 +119,13 @@ def find_vmcoreinfo(source: MemorySource) -> VmCoreInfo:
 
 
 def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> Iterator[int]:
-    # Where a text begins; pieces overlap by its length, so none is missed.
+    # The addresses at which a text begins; pieces overlap by its length, so none is missed.
     for at in range(start, start + size, _SEARCH_CHUNK):
         piece = source.read(at, min(_SEARCH_CHUNK + len(text) - 1, start + size - at))
-        found = piece.find(text)
-        while found >= 0:
-            yield at + found
-            found = piece.find(text, found + 1)
+        index = piece.find(text)
+        while index >= 0:
+            yield at + index
+            index = piece.find(text, index + 1)
 
 
 class GuestRam:
@@ -201,8 +201,8 @@ class ElfCore:
         except OSError as trouble:
             raise LensError(f"{path} cannot be read: {trouble.strerror}") from trouble
         try:
-            found = segments(self._pread, self.name)
-            self._segments = _physical(found, 0 if live else os.fstat(self._file).st_size, self.name)
+            file_segments = segments(self._pread, self.name)
+            self._segments = _physical(file_segments, 0 if live else os.fstat(self._file).st_size, self.name)
         except BaseException:
             os.close(self._file)
             raise
@@ -221,12 +221,12 @@ class ElfCore:
             offset = address - segment.physical if segment else 0
             if segment is None or offset >= segment.size:
                 raise LensError(f"{self.name}: there is no memory at {address:#x}")
-            wanted = min(size, segment.size - offset)
-            part = self._pread(segment.offset + offset, wanted)
-            if len(part) != wanted:
+            count = min(size, segment.size - offset)
+            part = self._pread(segment.offset + offset, count)
+            if len(part) != count:
                 raise LensError(f"{self.name}: the file ends where memory {address:#x} should be")
             parts.append(part)
-            address, size = address + wanted, size - wanted
+            address, size = address + count, size - count
         return b"".join(parts)
 
     def vmcoreinfo(self) -> VmCoreInfo:
@@ -259,22 +259,23 @@ class ElfCore:
             raise LensError(f"{self.name}: byte {offset:#x} cannot be read: {trouble}") from trouble
 
 
-def _physical(found: list[Segment], file_size: int, name: str) -> list[Segment]:
-    # Those with a physical address, ascending; what overlaps an earlier one (kcore's text) is left out.
-    kept: list[Segment] = []
-    for segment in sorted(found, key=lambda segment: (segment.physical, -segment.size)):
+def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[Segment]:
+    # The segments with a physical address, ascending; one that overlaps an earlier one (kcore's text) is left
+    # out.
+    usable: list[Segment] = []
+    for segment in sorted(file_segments, key=lambda segment: (segment.physical, -segment.size)):
         if segment.physical == _NO_PHYSICAL or not segment.size:
             continue
         if segment.physical + segment.size > _NO_PHYSICAL or segment.offset > 1 << 62:
             raise LensError(f"{name}: a segment of {segment.size:,} bytes at {segment.physical:#x} cannot be")
         if file_size and segment.offset + segment.size > file_size:
             raise LensError(f"{name} is cut off: {file_size:,} bytes, and a segment at {segment.offset:,}")
-        if kept and segment.physical < kept[-1].physical + kept[-1].size:
+        if usable and segment.physical < usable[-1].physical + usable[-1].size:
             continue
-        kept.append(segment)
-    if not kept:
+        usable.append(segment)
+    if not usable:
         raise LensError(f"{name} holds no memory")
-    return kept
+    return usable
 
 
 def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
@@ -288,7 +289,7 @@ def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
 
 def open_core(path: Path) -> MemorySource:
     """
-    A vmcore of whichever form: ELF, or compressed as kdump does.
+    A vmcore of either form: ELF, or compressed as kdump does.
 
     :raises LensError: it is neither, or damaged
     """

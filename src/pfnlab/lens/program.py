@@ -34,12 +34,12 @@ def find_symbols(source: MemorySource, info: VmCoreInfo | None = None) -> dict[s
     """
     The run-time addresses of :data:`OBJECTS`, from the kernel's own symbol table.
 
-    :param info: what the kernel says of itself, if known already
+    :param info: the kernel's VMCOREINFO, if read already
     :raises LensError: the table is not there or damaged
     """
-    known = info or source.vmcoreinfo()
+    vmcoreinfo = info or source.vmcoreinfo()
     return read_kallsyms(
-        lambda address, size: source.read(image_physical(known, address), size), known, OBJECTS
+        lambda address, size: source.read(image_physical(vmcoreinfo, address), size), vmcoreinfo, OBJECTS
     )
 
 
@@ -51,13 +51,13 @@ def open_program(
 
     :param btf: the types of the kernel that is in it
     :param symbols: run-time addresses; those of :data:`OBJECTS` can be asked for as objects
-    :param info: what the kernel says of itself, if known already
+    :param info: the kernel's VMCOREINFO, if read already
     :raises LensError: *source* holds no kernel
     """
-    known = info or source.vmcoreinfo()
+    vmcoreinfo = info or source.vmcoreinfo()
     program = Program(Platform(Architecture.X86_64))
     try:
-        program.set_linux_kernel_custom(known.text, source.live)
+        program.set_linux_kernel_custom(vmcoreinfo.text, source.live)
     except (BadDataError, ValueError) as trouble:
         raise LensError(f"{source.name}: drgn does not take its VMCOREINFO: {trouble}") from trouble
 

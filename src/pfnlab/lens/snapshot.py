@@ -18,7 +18,7 @@ from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, cache_mode, entry_pfn, entry_text, is_special, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
 
-#: How the kernel's enumerators are called in observations.
+#: The names of the kernel's enumerators in observations.
 _MODES = {
     "_PAGE_CACHE_MODE_WB": "wb",
     "_PAGE_CACHE_MODE_WC": "wc",
@@ -31,7 +31,7 @@ _MODES = {
 #: Modes of RAM pages, by PG_arch_1 and the other bit (memtype.c, _PGMT_*).
 _RAM_MODES = {(0, 0): "wb", (1, 0): "wc", (0, 1): "uc-", (1, 1): "wt"}
 
-#: More page tables than this are not read in one task's areas (they map 200 GiB).
+#: The most page tables that are read in one task's areas (they map 200 GiB).
 MAX_TABLES = 100_000
 
 #: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
@@ -56,7 +56,7 @@ class Lens:
     :param program: from :func:`pfnlab.lens.program.open_program`
     :param source: its memory
     :param symbols: run-time addresses, as for the program
-    :param info: what the kernel says of itself, if known already
+    :param info: the kernel's VMCOREINFO, if read already
     :raises LensError: a structure lacks a member; the message names kernel and member
     """
 
@@ -84,7 +84,9 @@ class Lens:
             "struct dentry", "d_parent", ("d_name.name", "__d_name.name"), ("d_name.len", "__d_name.len")
         )
         kinds = layouts.type("enum page_cache_mode").enumerators or ()
-        self._modes = {one.value: _MODES[one.name] for one in kinds if one.name in _MODES}
+        self._modes = {
+            enumerator.value: _MODES[enumerator.name] for enumerator in kinds if enumerator.name in _MODES
+        }
         self._sealed = self._sealed_bits()
         self._spans: dict[tuple[int, int], Span] = {}
         self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
@@ -103,15 +105,15 @@ class Lens:
         areas = self._sorted_areas(places)
         if len(self._spans) > _SPANS_KEPT:
             self._spans.clear()
-        wanted = {pid: name for name, pid in pids.items()}
-        found: dict[str, int] = {}
+        names = {pid: name for name, pid in pids.items()}
+        mm_addresses: dict[str, int] = {}
         for pid, mm in self._view.tasks():
-            if pid in wanted and mm:
-                found[wanted[pid]] = mm
-                if len(found) == len(wanted):
+            if pid in names and mm:
+                mm_addresses[names[pid]] = mm
+                if len(mm_addresses) == len(names):
                     break
         look = _Look(self, places, areas)
-        tasks = tuple(look.task(name, found[name]) for name in pids if name in found)
+        tasks = tuple(look.task(name, mm_addresses[name]) for name in pids if name in mm_addresses)
         return LensState(tasks, look.contexts(), self._book(places), tuple(self._ram(ram, places)))
 
     def _sorted_areas(self, places: Places) -> list[tuple[int, int, str]]:
@@ -122,7 +124,7 @@ class Lens:
         return self._areas[1]
 
     def _span(self, places: Places, first: int, last: int) -> Span:
-        # The device pages of page frames; the same ones come up snapshot after snapshot.
+        # The device pages of page frames, cached: the same frames come up in every snapshot.
         span = self._spans.get((first, last))
         if span is None:
             span = self._spans[first, last] = places.device_span(first, last)
@@ -137,9 +139,9 @@ class Lens:
                 if name is None:
                     raise self._view.error(f"the memtype tree has an entry of mode {mode}")
                 entries.append(BookEntry(self._span(places, first, last), name))
-        # Low memory comes first, then devices as the program names them: where windows lie is chance.
-        low = sorted(places.devices, key=lambda name: places.devices[name].start >= _LOW_PAGES)
-        rank = {name: number for number, name in enumerate(low)}
+        # Low memory comes first, then devices as the program names them: the order of windows is chance.
+        names = sorted(places.devices, key=lambda name: places.devices[name].start >= _LOW_PAGES)
+        rank = {name: number for number, name in enumerate(names)}
         return tuple(sorted(entries, key=lambda entry: rank.get(entry.span.name, -1)))
 
     def _ram(self, pfns: Iterable[int], places: Places) -> Iterable[RamPage]:
@@ -149,20 +151,23 @@ class Lens:
         view = self._view
         size = view.layouts.size("struct page")
         flags = view.layouts.offset("struct page", "flags")
-        bits = {one.name: one.value for one in view.layouts.type("enum pageflags").enumerators or ()}
+        bits = {
+            enumerator.name: enumerator.value
+            for enumerator in view.layouts.type("enum pageflags").enumerators or ()
+        }
         # Kernels without PG_uncached use PG_arch_2 in its place.
-        other = bits.get("PG_uncached", bits.get("PG_arch_2"))
-        if other is None or "PG_arch_1" not in bits:
+        second_bit = bits.get("PG_uncached", bits.get("PG_arch_2"))
+        if second_bit is None or "PG_arch_1" not in bits:
             raise view.error("enum pageflags has no PG_arch_1, or neither PG_uncached nor PG_arch_2")
         base = view.word(view.symbol("vmemmap_base"))
         for pfn in pages:
             word = view.word(base + pfn * size + flags)
-            mode = _RAM_MODES[word >> bits["PG_arch_1"] & 1, word >> other & 1]
+            mode = _RAM_MODES[word >> bits["PG_arch_1"] & 1, word >> second_bit & 1]
             yield RamPage(places.device_span(pfn, pfn + 1), mode)
 
     def _sealed_bits(self) -> int:
-        # The flag moved once. Kernels that name their VMA bits say where it is; in the others it is at one of
-        # two places, and what is not it there is unused.
+        # The flag moved once. Kernels that name their VMA bits say where it is; in the others it is one of
+        # two bits, and the other bit is unused.
         try:
             return 1 << int(self._view.program.constant("VMA_SEALED_BIT").value_())
         except LookupError:
@@ -211,23 +216,23 @@ class _Look:
         number = self._number(context[0], task, span) if context and context[0] else None
         kind = self._file_kind(file) if file else "anon"
         offset = None if kind == "anon" else self._places.offset_span(kind, pgoff, pgoff + last - first)
-        known = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
+        smaps_bits = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
         pat = not lens._tracks and bool(bits & VM_PAT)
-        return VmaState(span, _flags(known), bits, _mode(prot), kind, offset, number, pat)
+        return VmaState(span, _flags(smaps_bits), bits, _mode(prot), kind, offset, number, pat)
 
     def _number(self, context: int, task: str, span: Span) -> int:
         self._users.setdefault(context, []).append((task, span))
         return self._numbers.setdefault(context, len(self._numbers))
 
     def contexts(self) -> tuple[ContextState, ...]:
-        lens, found = self._lens, []
+        lens, contexts = self._lens, []
         for address, number in self._numbers.items():
             pfn, size, count = lens._context.unpack(self._view.read(address, lens._context.size))
             if not size or size % PAGE_SIZE or pfn > PHYSICAL_MASK >> PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
             span = self._places.device_span(pfn, pfn + (size >> PAGE_SHIFT))
-            found.append(ContextState(number, span, count, tuple(self._users[address])))
-        return tuple(found)
+            contexts.append(ContextState(number, span, count, tuple(self._users[address])))
+        return tuple(contexts)
 
     def _area_span(self, first: int, last: int) -> Span | None:
         place = bisect_right(self._starts, first) - 1
@@ -244,7 +249,7 @@ class _Look:
         return kind
 
     def _dentry_kind(self, dentry: int) -> str:
-        # Which of the interfaces a file is: by its name, for /proc/bus/pci/BUS/DEVICE by its parents'.
+        # The interface a file belongs to: by its name, for /proc/bus/pci/BUS/DEVICE by its parents' names.
         names = []
         for _ in range(4):
             data = self._view.read(dentry, self._lens._dentry.size)
@@ -255,25 +260,25 @@ class _Look:
             if parent == dentry:
                 break
             dentry = parent
-        known = {
+        kinds = {
             "resource2_wc": "wc",
             "resource2": "uc",
             "mem": "mem",
             "pfnlab": "driver",
             "[vfio-device]": "vfio",
         }
-        if names[0] in known:
-            return known[names[0]]
+        if names[0] in kinds:
+            return kinds[names[0]]
         return "proc" if tuple(names[2:4]) == _PROC_PARENTS else "anon"
 
 
 class _Walk:
-    # Page-table entries of one area after the other, as runs.
+    # Reads page-table entries of one area after the other, as runs.
 
-    def __init__(self, lens: Lens, places: Places, task: str, found: list[PteSeen]) -> None:
+    def __init__(self, lens: Lens, places: Places, task: str, entries: list[PteSeen]) -> None:
         self._lens, self._view = lens, lens._view
-        self._places, self._task, self._found = places, task, found
-        self._upper: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        self._places, self._task, self._entries = places, task, entries
+        self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
         self.area, self.base = "", 0
         self._tables = 0
 
@@ -286,9 +291,9 @@ class _Walk:
         first, last = start >> shift & _ENTRIES - 1, (end - 1 >> shift & _ENTRIES - 1) + 1
         if level > _SHARED_LEVEL:
             # Areas share the upper tables: each part of these is read once.
-            words = self._upper.get((entry, first, last), ())
+            words = self._upper_tables.get((entry, first, last), ())
             if not words:
-                words = self._upper[entry, first, last] = self._view.table(entry, first, last - first)
+                words = self._upper_tables[entry, first, last] = self._view.table(entry, first, last - first)
         else:
             words = self._view.table(entry, first, last - first)
         page, place, count = start, 0, len(words)
@@ -299,8 +304,8 @@ class _Walk:
                 self.table(word, level - 1, page, stop)
                 place += 1
             else:
-                # A run: nothing after nothing, or frame after frame; the frames of what is not present
-                # are stored inverted.
+                # A run: empty entries, or entries with consecutive frames; frames of entries that are not
+                # present are stored inverted.
                 step = 0 if not word else PAGE_SIZE << shift if word & _PRESENT else -(PAGE_SIZE << shift)
                 following = word + step
                 place += 1
@@ -316,10 +321,11 @@ class _Walk:
         span = Span(self.area, start - self.base, end - self.base)
         text = _text(word & ~(PHYSICAL_MASK & -(2 * PAGE_SIZE)), level) if word else entry_text(0, level)
         target = None if "@" in text else self._target(word, level, skipped, end - start)
-        self._found.append(PteSeen(self._task, span, target, text))
+        self._entries.append(PteSeen(self._task, span, target, text))
 
     def _target(self, word: int, level: int, skipped: int, pages: int) -> Span:
-        # The zero page is special too, and RAM; RAM a program has as a device is one where it is special.
+        # The zero page is special too, and RAM; RAM that a program has as a device counts as one where it is
+        # special.
         pfn = entry_pfn(word, level) + skipped
         span = self._lens._span(self._places, pfn, pfn + pages)
         ram = self._view.holds(pfn)
@@ -342,5 +348,5 @@ def _mode(prot: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _text(bits: int, level: int) -> str:
-    # The words of an entry whose frame was taken out; bit 12 stays, it is PAT in large leaves.
+    # The text of an entry whose frame was taken out; bit 12 stays, it is PAT in large leaves.
     return entry_text(bits, level)

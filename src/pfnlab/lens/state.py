@@ -1,4 +1,4 @@
-"""What the lens sees, as a value: the form a kernel's state and a model's are compared in."""
+"""The state the lens sees, as a value: the form in which a kernel's state and a model's are compared."""
 
 from __future__ import annotations
 
@@ -105,19 +105,19 @@ def book_seen(state: LensState) -> tuple[BookEntry, ...]:
 
 
 def tracked_seen(state: LensState) -> tuple[str, ...]:
-    """What the tracker remembers, as ``Step.tracked`` says it."""
+    """The state of the tracker, in the form of ``Step.tracked``."""
     # RAM that a driver maps lies elsewhere on every machine.
-    names = {one.number: PHYSICAL if one.span.name == PHYSICAL else one.span for one in state.contexts}
+    names = {ctx.number: PHYSICAL if ctx.span.name == PHYSICAL else ctx.span for ctx in state.contexts}
     shared = tuple(
-        f"{names[one.number]} x{one.references} {' '.join(vma_name(task, span) for task, span in one.users)}"
-        for one in state.contexts
+        f"{names[ctx.number]} x{ctx.references} {' '.join(vma_name(task, span) for task, span in ctx.users)}"
+        for ctx in state.contexts
     )
     flagged = (vma_name(task.task, vma.span) for task in state.tasks for vma in task.vmas if vma.pat)
     return shared + tuple(f"VM_PAT {name}" for name in flagged)
 
 
 def prots_seen(state: LensState) -> tuple[str, ...]:
-    """The cache mode of every VMA's protection, as ``Step.prots`` says it."""
+    """The cache mode of every VMA's protection, in the form of ``Step.prots``."""
     return tuple(
         f"{vma_name(task.task, vma.span)} {vma.mode.upper()}" for task in state.tasks for vma in task.vmas
     )
@@ -129,7 +129,7 @@ _Tree = dict[str, "str | _Tree"]
 
 def difference(kernel: LensState, model: LensState) -> str:
     """
-    What the kernel has and the model has, where they differ, as an indented tree; empty when equal.
+    The parts in which kernel and model differ, with both values, as an indented tree; empty when equal.
 
     ``tlb_gen`` and raw flag bits are left out: their values depend on the kernel's history and version.
     """
@@ -138,19 +138,19 @@ def difference(kernel: LensState, model: LensState) -> str:
 
 def _lines(kernel: _Tree, model: _Tree, indent: str) -> Iterable[str]:
     for name in [*kernel, *(name for name in model if name not in kernel)]:
-        ours, theirs = kernel.get(name), model.get(name)
-        if ours == theirs:
+        kernel_part, model_part = kernel.get(name), model.get(name)
+        if kernel_part == model_part:
             continue
-        if isinstance(ours, dict) and isinstance(theirs, dict):
+        if isinstance(kernel_part, dict) and isinstance(model_part, dict):
             yield f"{indent}{name}"
-            yield from _lines(ours, theirs, indent + "  ")
-        elif isinstance(ours, dict) or isinstance(theirs, dict):
-            who, what = ("kernel", ours) if isinstance(ours, dict) else ("model", theirs)
-            yield f"{indent}{name}: only in the {who}"
-            if isinstance(what, dict):
-                yield from (f"{indent}  {line}" for line in _words(what))
+            yield from _lines(kernel_part, model_part, indent + "  ")
+        elif isinstance(kernel_part, dict) or isinstance(model_part, dict):
+            side, part = ("kernel", kernel_part) if isinstance(kernel_part, dict) else ("model", model_part)
+            yield f"{indent}{name}: only in the {side}"
+            if isinstance(part, dict):
+                yield from (f"{indent}  {line}" for line in _words(part))
         else:
-            yield f"{indent}{name}: kernel {ours or '-'}, model {theirs or '-'}"
+            yield f"{indent}{name}: kernel {kernel_part or '-'}, model {model_part or '-'}"
 
 
 def _words(tree: _Tree) -> Iterable[str]:

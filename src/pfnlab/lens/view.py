@@ -1,7 +1,7 @@
 """Kernel memory by virtual address, and walks over the kernel's own structures in it.
 
-Every walk ends: it counts its steps, and a structure met twice is a loop. What is read may change while
-it is read, or have been made to mislead; the worst it can cause is a `LensError`.
+Every walk ends: it counts its steps, and a structure met twice is a loop. Memory may change while it is
+read, or have been made to mislead; the worst it can cause is a `LensError`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_MEMTYPES = 2_000_000
 #: No tree of the kernel is deeper.
 MAX_DEPTH = 128
 
-#: What kernels without KASLR give the image, in bytes.
+#: The size of the image's mapping in kernels without KASLR, in bytes.
 _IMAGE_SIZE = 512 << 20
 _KERNEL_HALF = 1 << 63
 _WORD = struct.Struct("<Q")
@@ -37,21 +37,21 @@ _ULONG_MAX = (1 << 64) - 1
 
 
 class _Cut(NamedTuple):
-    # The part of a VMA tree that is wanted, what was found in it, and the nodes met.
+    # The part of a VMA tree that is wanted, the addresses found in it, and the nodes met.
     low: int
     high: int
-    found: list[int]
-    seen: set[int]
+    addresses: list[int]
+    nodes: set[int]
 
 
 class KernelView:
     """
     Memory of one kernel as the kernel sees it.
 
-    :param program: knows its types, and translates what lies in no linear mapping
+    :param program: knows its types, and translates addresses that lie in no linear mapping
     :param source: its physical memory
     :param symbols: run-time addresses, at least of :data:`pfnlab.lens.program.OBJECTS`
-    :param info: what it says of itself
+    :param info: its VMCOREINFO
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class KernelView:
 
     def symbol(self, name: str) -> int:
         """
-        Where a symbol is.
+        The address of a symbol.
 
-        :raises LensError: nobody said
+        :raises LensError: it is not known
         """
         address = self._symbols.get(name)
         if address is None:
@@ -133,29 +133,31 @@ class KernelView:
     def tasks(self) -> Iterator[tuple[int, int]]:
         """Every process: its pid and ``mm_struct`` (0 for kernel threads), in the order of the task list."""
         first = self.symbol("init_task")
-        task, seen = first, set[int]()
+        task, visited = first, set[int]()
         while True:
-            following, pid, mm = self._task.unpack(self.read(task, self._task.size))
+            next_link, pid, mm = self._task.unpack(self.read(task, self._task.size))
             yield pid, mm
-            seen.add(task)
-            task = following - self._task_tasks
+            visited.add(task)
+            task = next_link - self._task_tasks
             if task == first:
                 return
-            if task in seen or len(seen) >= MAX_TASKS:
-                raise self.error(f"the task list does not come back to init_task after {len(seen):,} tasks")
+            if task in visited or len(visited) >= MAX_TASKS:
+                raise self.error(
+                    f"the task list does not come back to init_task after {len(visited):,} tasks"
+                )
 
     def memtypes(self) -> Iterator[tuple[int, int, int]]:
         """The book of reservations, in order: physical start and end, and the mode's number."""
-        at = self.symbol("memtype_rbroot") + self.layouts.offset("struct rb_root_cached", "rb_root.rb_node")
+        root = self.symbol("memtype_rbroot") + self.layouts.offset("struct rb_root_cached", "rb_root.rb_node")
         record, rb = self._memtype, self._memtype_rb
         stack: list[tuple[int, int, int, int]] = []
-        seen: set[int] = set()
-        node = self.word(at)
+        visited: set[int] = set()
+        node = self.word(root)
         while node or stack:
             while node:
-                if node in seen or len(stack) > MAX_DEPTH or len(seen) >= MAX_MEMTYPES:
+                if node in visited or len(stack) > MAX_DEPTH or len(visited) >= MAX_MEMTYPES:
                     raise self.error(f"the memtype tree has a loop at node {node:#x}")
-                seen.add(node)
+                visited.add(node)
                 start, end, mode, left, right = record.unpack(self.read(node - rb, record.size))
                 stack.append((start, end, mode, right))
                 node = left
@@ -168,19 +170,19 @@ class KernelView:
 
         :param root: ``mm_mt.ma_root``, the value
         """
-        found: list[int] = []
+        addresses: list[int] = []
         if root & 3 == 2 and root > PAGE_SIZE:
-            self._descend(_Cut(low, high, found, set()), root, 0, _ULONG_MAX, 0)
+            self._descend(_Cut(low, high, addresses, set()), root, 0, _ULONG_MAX, 0)
         elif root:
             raise self.error(f"a VMA tree has the root {root:#x}, which is no node")
-        return found
+        return addresses
 
     def _descend(self, cut: _Cut, entry: int, first: int, last: int, depth: int) -> None:
-        # The entries of one node, which maps first up to and with last.
+        # Reads the entries of one node, which maps *first* to *last*, the latter included.
         node, kind = entry & ~_NODE_MASK, entry >> 3 & 0xF
-        if node in cut.seen or len(cut.seen) >= MAX_VMAS or depth > MAX_DEPTH:
+        if node in cut.nodes or len(cut.nodes) >= MAX_VMAS or depth > MAX_DEPTH:
             raise self.error(f"a VMA tree has a loop at node {node:#x}")
-        cut.seen.add(node)
+        cut.nodes.add(node)
         pivot_at, pivots, slot_at, slots = self._arange if kind == self._arange_kind else self._range
         if kind not in (self._leaf, self._range_kind, self._arange_kind):
             raise self.error(f"a VMA tree has a node of unknown type {kind} at {node:#x}")
@@ -191,18 +193,18 @@ class KernelView:
             # A pivot of 0 behind the first slot marks the end: the slot reaches to the node's last.
             if (pivot == 0 and number) or pivot > last:
                 pivot = last
-            inside = words[slot_at + number]
-            if inside and first < cut.high and pivot >= cut.low:
+            child = words[slot_at + number]
+            if child and first < cut.high and pivot >= cut.low:
                 if not leaf:
-                    self._descend(cut, inside, first, pivot, depth + 1)
-                elif inside > PAGE_SIZE:
-                    cut.found.append(inside)
+                    self._descend(cut, child, first, pivot, depth + 1)
+                elif child > PAGE_SIZE:
+                    cut.addresses.append(child)
             first = pivot + 1
             if pivot == last or first >= cut.high:
                 return
 
     def _node(self, name: str) -> tuple[int, int, int, int]:
-        # Of a kind of maple node: where pivots and slots begin, in words, and how many there are.
+        # Of a kind of maple node: the offsets of pivots and slots, in words, and their numbers.
         layouts, node = self.layouts, "struct maple_node"
         pivot, slot = layouts.offset(node, f"{name}.pivot"), layouts.offset(node, f"{name}.slot")
         pivots, slots = layouts.length(node, f"{name}.pivot"), layouts.length(node, f"{name}.slot")
@@ -228,5 +230,5 @@ class KernelView:
 
 def _enumerators(values: object) -> Iterator[tuple[str, int]]:
     # drgn's enumerators as pairs.
-    for one in values or ():  # type: ignore[attr-defined]
-        yield one.name, one.value
+    for enumerator in values or ():  # type: ignore[attr-defined]
+        yield enumerator.name, enumerator.value

@@ -22,7 +22,7 @@ MAX_VMLINUX = 512 << 20
 #: The largest image read, in bytes.
 MAX_IMAGE = 256 << 20
 
-#: How many places that look like the start of compressed data are tried, over all formats.
+#: The most places tried that look like the start of compressed data, over all formats.
 MAX_TRIES = 64
 
 _ELF = b"\x7fELF"
@@ -31,16 +31,16 @@ _LZ4_BLOCK = 8 << 20
 _CHUNK = 1 << 20
 
 
-class _NotThis(Exception):
-    # This place does not hold what its first bytes promise.
+class _WrongFormat(Exception):
+    # The data at this place is not in the format that its first bytes announce.
     pass
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
     """
-    The ELF file inside a bzImage; an ELF file is its own.
+    The ELF file inside a bzImage; of an ELF file, the file itself.
 
-    :param name: what messages call it
+    :param name: the image's name in messages
     :raises LensError: none of the formats the kernel knows gives one
     :raises MissingTool: the package that unpacks the format is not here
     """
@@ -48,21 +48,21 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
         return image
     if len(image) > MAX_IMAGE:
         raise LensError(f"{name}: {len(image):,} bytes are more than the {MAX_IMAGE:,} a kernel image has")
-    missing: MissingTool | None = None
+    missing_tool: MissingTool | None = None
     for tries, (at, unpack) in enumerate(_places(image)):
         if tries >= MAX_TRIES:
             break
         try:
-            found = unpack(image[at:])
-        except MissingTool as reason:
-            missing = reason
+            content = unpack(image[at:])
+        except MissingTool as error:
+            missing_tool = error
             continue
-        except _NotThis:
+        except _WrongFormat:
             continue
-        if found[:4] == _ELF:
-            return found
-    if missing:
-        raise missing
+        if content[:4] == _ELF:
+            return content
+    if missing_tool:
+        raise missing_tool
     raise LensError(f"{name} holds no kernel that is packed with any of: {', '.join(_FORMATS)}")
 
 
@@ -79,9 +79,9 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
         raise LensError(f"{vmlinuz} cannot be read: {trouble.strerror}") from trouble
     stamp = hashlib.sha256(image).digest()
     if cache is not None:
-        kept = read_kept(cache, stamp)
-        if kept is not None:
-            return kept
+        content = read_kept(cache, stamp)
+        if content is not None:
+            return content
     btf = section(vmlinux_of(image, str(vmlinuz)), ".BTF", str(vmlinuz))
     if cache is not None:
         write_kept(cache, stamp, btf)
@@ -90,24 +90,24 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
 
 def _places(image: bytes) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
     # Every place that may be the start of compressed data, in file order: the payload comes early.
-    found = []
+    places = []
     for magic, unpack in _FORMATS.values():
         at = image.find(magic)
         for _ in range(MAX_TRIES):
             if at < 0:
                 break
-            found.append((at, unpack))
+            places.append((at, unpack))
             at = image.find(magic, at + 1)
-    yield from sorted(found, key=lambda place: place[0])
+    yield from sorted(places, key=lambda place: place[0])
 
 
-def _limited(chunks: Iterator[bytes]) -> bytes:
-    # Their sum; given up as soon as it is not the start of an ELF file, or too large.
+def _join_limited(chunks: Iterator[bytes]) -> bytes:
+    # Joins the chunks; given up as soon as they are not the start of an ELF file, or are too large.
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
         if not size and chunk and not _ELF.startswith(chunk[:4]):
-            raise _NotThis
+            raise _WrongFormat
         parts.append(chunk)
         size += len(chunk)
         if size > MAX_VMLINUX:
@@ -131,13 +131,13 @@ def _lzma_chunks(data: bytes, form: int) -> bytes:
             chunk = unpacker.decompress(rest, max_length=_CHUNK)
             rest = b""
             if not chunk and unpacker.needs_input:
-                raise _NotThis
+                raise _WrongFormat
             yield chunk
 
     try:
-        return _limited(chunks())
+        return _join_limited(chunks())
     except (lzma.LZMAError, EOFError):
-        raise _NotThis from None
+        raise _WrongFormat from None
 
 
 def _bzip2(data: bytes) -> bytes:
@@ -148,13 +148,13 @@ def _bzip2(data: bytes) -> bytes:
             chunk = unpacker.decompress(rest, max_length=_CHUNK)
             rest = b""
             if not chunk and unpacker.needs_input:
-                raise _NotThis
+                raise _WrongFormat
             yield chunk
 
     try:
-        return _limited(chunks())
+        return _join_limited(chunks())
     except (OSError, EOFError, ValueError):
-        raise _NotThis from None
+        raise _WrongFormat from None
 
 
 def _gzip(data: bytes) -> bytes:
@@ -165,44 +165,44 @@ def _gzip(data: bytes) -> bytes:
             chunk = unpacker.decompress(rest, _CHUNK)
             rest = unpacker.unconsumed_tail
             if not chunk and not rest:
-                raise _NotThis
+                raise _WrongFormat
             yield chunk
 
     try:
-        return _limited(chunks())
+        return _join_limited(chunks())
     except zlib.error:
-        raise _NotThis from None
+        raise _WrongFormat from None
 
 
 def _zstd(data: bytes) -> bytes:
     try:
         import zstandard
-    except ImportError as absent:
-        raise MissingTool(f"the kernel is packed with zstd: {_REMEDY}") from absent
+    except ImportError as error:
+        raise MissingTool(f"the kernel is packed with zstd: {_REMEDY}") from error
 
     def chunks() -> Iterator[bytes]:
         unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
         with contextlib.suppress(zstandard.ZstdError, MemoryError):
-            # What follows the payload in the image ends in an error; a kernel that breaks off is no ELF file.
+            # Bytes behind the payload in the image end in an error; a kernel that breaks off is no ELF file.
             while chunk := unpacker.read(_CHUNK):
                 yield chunk
 
-    return _limited(chunks())
+    return _join_limited(chunks())
 
 
 def _lz4(data: bytes) -> bytes:
     # The legacy frame: blocks of 8 MiB, each with its packed size in front.
     try:
         import lz4.block  # type: ignore[import-untyped]
-    except ImportError as absent:
-        raise MissingTool(f"the kernel is packed with lz4: {_REMEDY}") from absent
+    except ImportError as error:
+        raise MissingTool(f"the kernel is packed with lz4: {_REMEDY}") from error
 
     def chunks() -> Iterator[bytes]:
         at = 4
         while at + 4 <= len(data):
             (size,) = struct.unpack_from("<I", data, at)
             at += 4
-            # What follows the last block (the unpacked size, then code) is not one.
+            # The bytes behind the last block (the unpacked size, then code) are no block.
             if not 0 < size <= _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16 or at + size > len(data):
                 return
             try:
@@ -214,10 +214,10 @@ def _lz4(data: bytes) -> bytes:
             if len(chunk) < _LZ4_BLOCK:
                 return
 
-    return _limited(chunks())
+    return _join_limited(chunks())
 
 
-#: Name, first bytes and unpacker of what ``CONFIG_KERNEL_*`` offers; lzo is the one Python cannot unpack.
+#: Name, first bytes and unpacker of the formats of ``CONFIG_KERNEL_*``; lzo is the one Python cannot unpack.
 _FORMATS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
     "xz": (b"\xfd7zXZ\x00", _xz),

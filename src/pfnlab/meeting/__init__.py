@@ -1,1 +1,1 @@
-"""Meeting a kernel: everything there is, run on it and on its model or another kernel, and what differs."""
+"""Meeting a kernel: all programs, run on it and on its model or another kernel, and the differences."""

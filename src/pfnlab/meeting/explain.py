@@ -1,4 +1,4 @@
-"""Which switch explains a difference: the model is run with each one turned, until it does what was seen."""
+"""The switch that explains a difference: the model is run with each switch turned, until it agrees."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Changes of a model with which it does what was seen.
+    """Changes of a model with which it gives the run that was seen.
 
-    :param changes: as a machine's name says them, ``fork_opens_first=off``
-    :param sources: where each comes from, in the same order
+    :param changes: as in a machine's name, ``fork_opens_first=off``
+    :param sources: the source of each, in the same order
     """
 
     changes: tuple[str, ...]
@@ -32,64 +32,72 @@ class Explanation(msgspec.Struct, frozen=True):
         )
 
 
-def explanations(version: str, program: Program, seen: Run) -> list[Explanation]:
-    """Every single change of the model of *version* with which it does what *seen* did; where there is none,
-    every pair of those that change something. None at all where it does so already.
+def explanations(version: str, program: Program, target: Run) -> list[Explanation]:
+    """Every single change of the model of *version* with which its run equals *target*; where there is none,
+    every pair of changes that have an effect. None at all where the unchanged model's run equals it already.
 
     Changes that a point release of the same series is known to have made come first.
     """
     before = _run(version, (), program)
-    if _same(before, seen):
+    if _equal_runs(before, target):
         return []
     runs = [(change, _run(version, (change,), program)) for change in single_changes(version)]
-    found: list[tuple[str, ...]] = [(one,) for one, run in runs if _same(run, seen)]
-    if not found:
-        moving = [change for change, run in runs if run is not None and not _same(before, run)]
-        pairs = (pair for pair in combinations(moving, 2) if len(set(map(_changed, pair))) == 2)
-        found = [pair for pair in pairs if _same(_run(version, pair, program), seen)]
-    return _explained(version, found)
+    change_sets: list[tuple[str, ...]] = [(change,) for change, run in runs if _equal_runs(run, target)]
+    if not change_sets:
+        effective_changes = [
+            change for change, run in runs if run is not None and not _equal_runs(before, run)
+        ]
+        pairs = (pair for pair in combinations(effective_changes, 2) if len(set(map(_identity, pair))) == 2)
+        change_sets = [pair for pair in pairs if _equal_runs(_run(version, pair, program), target)]
+    return _as_explanations(version, change_sets)
 
 
-def explanations_between(one: str, other: str, program: Program, seen: Run) -> list[Explanation]:
-    """What of all that distinguishes the models of two versions makes the first do what *seen*, a run of the
-    second, did: every single change that suffices, else the fewest that do; else any change at all.
+def explanations_between(
+    version: str, other_version: str, program: Program, target: Run
+) -> list[Explanation]:
+    """The changes between the models of two versions with which the first gives *target*, a run of the
+    second: every single change that suffices, else a minimal set of them that does; else any change at all.
     """
-    changes = changes_between(one, other)
-    singles: list[tuple[str, ...]] = [
-        (change,) for change in changes if _same(_run(one, (change,), program), seen)
+    changes = changes_between(version, other_version)
+    change_sets: list[tuple[str, ...]] = [
+        (change,) for change in changes if _equal_runs(_run(version, (change,), program), target)
     ]
-    if not singles and changes and _same(_run(one, changes, program), seen):
+    if not change_sets and changes and _equal_runs(_run(version, changes, program), target):
         for change in changes:
-            fewer = [each for each in changes if each != change]
-            if _same(_run(one, fewer, program), seen):
-                changes = fewer
-        singles = [tuple(changes)] if changes else []
-    return _explained(other, singles) if singles else explanations(one, program, seen)
+            remaining = [candidate for candidate in changes if candidate != change]
+            if _equal_runs(_run(version, remaining, program), target):
+                changes = remaining
+        change_sets = [tuple(changes)] if changes else []
+    return (
+        _as_explanations(other_version, change_sets)
+        if change_sets
+        else explanations(version, program, target)
+    )
 
 
-def _explained(version: str, found: Sequence[tuple[str, ...]]) -> list[Explanation]:
+def _as_explanations(version: str, change_sets: Sequence[tuple[str, ...]]) -> list[Explanation]:
     def elsewhere(changes: tuple[str, ...]) -> int:
         return sum(not is_of(change, series_of(version)) for change in changes)
 
     return [
         Explanation(changes, tuple(source_of(change, version) for change in changes))
-        for changes in sorted(found, key=elsewhere)
+        for changes in sorted(change_sets, key=elsewhere)
     ]
 
 
-def _changed(change: str) -> str:
-    """What can be one thing only: a seam or a switch by its name; of commits there may be several."""
+def _identity(change: str) -> str:
+    """The key that differs within a pair of changes: name of a seam or switch, or a commit's whole change."""
     name = change.partition("=")[0]
     return change if name in ("with", "without") else name
 
 
 def _run(version: str, changes: Sequence[str], program: Program) -> Run | None:
-    """None where the model so changed has no rule for it."""
+    """The run of *program* on the changed model; None where that has no rule for it."""
     try:
         return ModelMachine(",".join((version, *changes))).run_one(program)
     except Undecided:
         return None
 
 
-def _same(one: Run | None, other: Run) -> bool:
-    return one is not None and len(one.steps) == len(other.steps) and not differences([one, other])
+def _equal_runs(left: Run | None, right: Run) -> bool:
+    return left is not None and len(left.steps) == len(right.steps) and not differences([left, right])

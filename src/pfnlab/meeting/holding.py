@@ -1,4 +1,4 @@
-"""Two machines held against each other: the same programs on both, and what differs.
+"""Two machines held against each other: the same programs on both, and the differences.
 
 One of the two is a kernel, the other its model or another kernel.
 """
@@ -23,13 +23,13 @@ from pfnlab.programs.runs.observation import Run
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
 
-#: How many random programs there are unless somebody asks for more, and with which seed.
+#: The number of random programs, and their seed, unless the user names others.
 PROGRAMS, SEED = 300, 7
 
-#: How many random programs hold processors at most: each takes several seconds.
+#: The most random programs that hold processors: each takes several seconds.
 SCHEDULES = 10
 
-#: How many programs are run on kernels at most to make one smaller.
+#: The most programs that are run on kernels to make one smaller.
 _MOST_RUNS = 120
 
 #: A campaign ends when it has met so many differences that were not met before.
@@ -40,8 +40,8 @@ class KernelDifference(msgspec.Struct, frozen=True):
     """One way in which two machines differ, however many programs show it.
 
     :param shown_by: the programs that show it, by name
-    :param program: the smallest that does
-    :param runs: of that program, one a machine
+    :param program: the smallest program that shows it
+    :param runs: the runs of that program, one for each machine
     """
 
     signature: Signature
@@ -50,7 +50,7 @@ class KernelDifference(msgspec.Struct, frozen=True):
     runs: tuple[Run, ...]
 
 
-#: Two models that differ in a program as its runs do, where there are such.
+#: Two models whose runs of a program differ as the runs given do, where there are such.
 Doubles = Callable[[Program, Sequence[Run]], tuple[Machine, Machine] | None]
 
 
@@ -59,10 +59,10 @@ class Pair:
 
     A warning that both print is no difference between them.
 
-    :param say: told one line at a time what is going on
-    :param doubles: stand in for the two while a program is made smaller, for models answer at once
+    :param say: called with each line of progress
+    :param doubles: models that replace the two while a program is made smaller, for models answer at once
     :ivar unstable: differences that did not show again, in words
-    :ivar ordered: how many steps both saw the order of calls of
+    :ivar ordered: how many steps have an order of calls on both machines
     """
 
     def __init__(
@@ -81,90 +81,96 @@ class Pair:
         self._doubles = doubles
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
-        """Both runs of every program; a lost one is asked once more."""
+        """Both runs of every program; a program whose run was lost is run once more."""
         return self._runs(programs, tuple(self.machines.values()))
 
     def hold(self, programs: Mapping[str, Program]) -> HeldCount:
-        """Run *programs*, by name, on both and keep what differs."""
+        """Run *programs*, by name, on both machines and keep the differences."""
         names = list(programs)
-        left_out = different = steps = 0
-        for name, pair in zip(names, self.runs([programs[one] for one in names]), strict=True):
+        undecided_count = difference_count = steps = 0
+        for name, pair in zip(names, self.runs([programs[name] for name in names]), strict=True):
             if undecided(pair):
-                left_out += 1
+                undecided_count += 1
                 continue
             steps += min(len(run.steps) for run in pair)
-            self.ordered += _ordered(pair)
+            self.ordered += _ordered_steps(pair)
             signature = signature_of(programs[name], pair, alarms=False)
             if signature is not None:
-                different += 1
+                difference_count += 1
                 self._keep(signature, name, programs[name])
-        return HeldCount(len(names) - left_out, steps, undecided=left_out, differences=different)
+        return HeldCount(
+            len(names) - undecided_count, steps, undecided=undecided_count, differences=difference_count
+        )
 
     def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> HeldCount:
-        """A campaign of random programs on both, without a folder: what it finds is kept here.
+        """A campaign of random programs on both, without a folder: its findings are kept here.
 
-        What is known already is counted, and not made smaller once more.
+        A known difference is counted, and not made smaller once more.
         """
         state = CampaignState(list(self.machines), seed, vocabulary)
-        for one in self.differences:
-            operations = len(one.program.ops)
-            state.findings[one.signature.key] = KnownSignature("", 0, 0, operations, str(one.signature), True)
+        for difference in self.differences:
+            operations = len(difference.program.ops)
+            state.findings[difference.signature.key] = KnownSignature(
+                "", 0, 0, operations, str(difference.signature), True
+            )
         steps = 0
 
-        def counted(runs: Sequence[Run]) -> None:
+        def count_steps(runs: Sequence[Run]) -> None:
             nonlocal steps
             steps += min(len(run.steps) for run in runs)
-            self.ordered += _ordered(runs)
+            self.ordered += _ordered_steps(runs)
 
         campaign = Campaign(
             dict(self.machines),
             state,
             watched=False,
             repeats=1,
-            on_compared=counted,
+            on_compared=count_steps,
             smaller=self.smaller,
             alarms=False,
         )
         campaign.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
-        for at, one in enumerate(self.differences):
-            met = state.findings[one.signature.key].met
-            if met:
-                self.differences[at] = _shown_by(one, number_of(met, "random program"))
-        for found in campaign.found:
-            self._add(KernelDifference(found.signature, (found.origin,), found.program, found.runs))
-        for seen in state.unstable:
-            self._unstable(f"{seen.program}: {seen.says}; it showed in {seen.shown} of {seen.runs} runs")
+        for index, difference in enumerate(self.differences):
+            count = state.findings[difference.signature.key].met
+            if count:
+                self.differences[index] = _with_program(difference, number_of(count, "random program"))
+        for finding in campaign.found:
+            self._add(KernelDifference(finding.signature, (finding.origin,), finding.program, finding.runs))
+        for unstable in state.unstable:
+            self._add_unstable(
+                f"{unstable.program}: {unstable.says}; it showed in {unstable.shown} of {unstable.runs} runs"
+            )
         return HeldCount(
             state.compared, steps, undecided=state.undecided, differences=state.different, seed=seed
         )
 
     def smaller(self, program: Program, signature: Signature) -> Shrunk:
-        """The smallest program that shows *signature*: by its doubles if it has any, else on the two."""
+        """The smallest program that shows *signature*: on its doubles if it has any, else on the machines."""
         doubles = self._doubles(program, self.runs([program])[0])
         if doubles is not None and self._shows(program, signature, doubles):
-            small = shrink(program, lambda one: self._shows(one, signature, doubles))
+            small = shrink(program, lambda candidate: self._shows(candidate, signature, doubles))
             if self._shows(small.program, signature):
                 return small
-        return shrink(program, lambda one: self._shows(one, signature), _MOST_RUNS)
+        return shrink(program, lambda candidate: self._shows(candidate, signature), _MOST_RUNS)
 
     def _keep(self, signature: Signature, name: str, program: Program) -> None:
-        for at, known in enumerate(self.differences):
-            if known.signature == signature:
-                self.differences[at] = _shown_by(known, name)
+        for index, difference in enumerate(self.differences):
+            if difference.signature == signature:
+                self.differences[index] = _with_program(difference, name)
                 return
         if not self._shows(program, signature):
-            self._unstable(f"{name}: {signature}; it did not show again")
+            self._add_unstable(f"{name}: {signature}; it did not show again")
             return
         small = self.smaller(program, signature).program
         self._add(KernelDifference(signature, (name,), small, self.runs([small])[0]))
 
-    def _add(self, found: KernelDifference) -> None:
-        self.say(f"a difference in {found.shown_by[0]}: {found.signature}")
-        self.differences.append(found)
+    def _add(self, difference: KernelDifference) -> None:
+        self.say(f"a difference in {difference.shown_by[0]}: {difference.signature}")
+        self.differences.append(difference)
 
-    def _unstable(self, what: str) -> None:
-        self.say(f"not stable, {what}")
-        self.unstable.append(what)
+    def _add_unstable(self, text: str) -> None:
+        self.say(f"not stable, {text}")
+        self.unstable.append(text)
 
     def _shows(
         self, program: Program, signature: Signature, machines: Sequence[Machine] | None = None
@@ -177,36 +183,36 @@ class Pair:
         return undecided(runs) is None and signature_of(program, runs, alarms=False) == signature
 
     def _runs(self, programs: Sequence[Program], machines: Sequence[Machine]) -> list[tuple[Run, ...]]:
-        named = []
+        runs_by_machine = []
         for name, machine in zip(self.machines, machines, strict=True):
-            found = machine.run(programs)
-            again = [at for at, run in enumerate(found) if run.lost is not None and not undecided([run])]
-            for at in again:
-                found[at] = machine.run([programs[at]])[0]
-            named.append([msgspec.structs.replace(run, machine=name) for run in found])
-        return list(zip(*named, strict=True))
+            runs = machine.run(programs)
+            lost = [index for index, run in enumerate(runs) if run.lost is not None and not undecided([run])]
+            for index in lost:
+                runs[index] = machine.run([programs[index]])[0]
+            runs_by_machine.append([msgspec.structs.replace(run, machine=name) for run in runs])
+        return list(zip(*runs_by_machine, strict=True))
 
 
 class Comparable:
-    """A kernel that is not asked what only a machine decides, or what no kernel survives.
+    """A kernel that is not given programs whose outcome only a machine decides, or that no kernel survives.
 
     Where a model is one of the two it refuses such programs itself.
 
     :param machine: the kernel
-    :param model: says what is such a program
+    :param model: tells which programs are such
     """
 
     def __init__(self, machine: Machine, model: Machine) -> None:
         self._machine, self._model = machine, model
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run a program; one that says so where it was not asked."""
-        refused = [
+        """One run for each program; for a program the kernel was not given, the model's refusal."""
+        refusals = [
             run if (run.lost or "").startswith(UNCOMPARABLE) else None for run in self._model.run(programs)
         ]
-        asked = [program for program, run in zip(programs, refused, strict=True) if run is None]
-        answers = iter(self._machine.run(asked) if asked else [])
-        return [run or next(answers) for run in refused]
+        asked_programs = [program for program, run in zip(programs, refusals, strict=True) if run is None]
+        answers = iter(self._machine.run(asked_programs) if asked_programs else [])
+        return [run or next(answers) for run in refusals]
 
 
 def litmus_programs(folder: Path) -> dict[str, Program]:
@@ -232,42 +238,42 @@ def hold_all(
     programs: int = PROGRAMS,
     seed: int = SEED,
 ) -> dict[str, HeldCount]:
-    """Everything there is: litmus, walkers, orders, schedules, random programs.
+    """All programs: litmus, walkers, orders, schedules, random programs.
 
     :param programs: how many random programs without a driver; a tenth as many use the test driver, as many
         vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
     """
     plain = {name: program for name, program in litmus.items() if not is_held(program)}
     holding = {name: program for name, program in litmus.items() if is_held(program)}
-    held = {}
+    counts = {}
     pair.say(f"litmus: {len(plain)} programs")
-    held["litmus"] = pair.hold(plain)
+    counts["litmus"] = pair.hold(plain)
     walkers = walker_programs()
     pair.say(f"walkers: {len(walkers)} cells")
-    held["walkers"] = pair.hold(walkers)
+    counts["walkers"] = pair.hold(walkers)
     pair.say(f"schedules: {len(holding)} programs")
-    held["schedules"] = pair.hold(holding)
+    counts["schedules"] = pair.hold(holding)
     pair.say(f"random: {programs} programs, seed {seed}")
-    # Of some no rule is known, and others are drawn for them.
-    held["random"] = pair.random(programs + programs // 8, seed, Vocabulary())
-    some = max(1, programs // 10)
+    # An eighth more, because the model has no rule for some of the programs.
+    counts["random"] = pair.random(programs + programs // 8, seed, Vocabulary())
+    tenth = max(1, programs // 10)
     for name, number, vocabulary in (
-        ("driver", some, Vocabulary(driver=True)),
-        ("vfio", some, Vocabulary(vfio=True)),
+        ("driver", tenth, Vocabulary(driver=True)),
+        ("vfio", tenth, Vocabulary(vfio=True)),
         ("schedules", max(1, min(SCHEDULES, programs // 7)), Vocabulary(schedules=True)),
     ):
         pair.say(f"random, with {name}: {number} programs")
-        held[f"random {name}"] = pair.random(number, seed, vocabulary)
-    held["orders"] = HeldCount(0, pair.ordered)
-    return held
+        counts[f"random {name}"] = pair.random(number, seed, vocabulary)
+    counts["orders"] = HeldCount(0, pair.ordered)
+    return counts
 
 
-def _shown_by(difference: KernelDifference, name: str) -> KernelDifference:
+def _with_program(difference: KernelDifference, name: str) -> KernelDifference:
     return msgspec.structs.replace(difference, shown_by=(*difference.shown_by, name))
 
 
-def _ordered(runs: Iterable[Run]) -> int:
-    """How many steps both machines saw the order of calls of."""
+def _ordered_steps(runs: Iterable[Run]) -> int:
+    """How many steps have an order of calls on both machines."""
     return sum(
         all(step.events is not None for step in steps)
         for steps in zip(*(run.steps for run in runs), strict=False)

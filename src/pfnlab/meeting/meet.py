@@ -1,4 +1,4 @@
-"""One meeting: a kernel against its model, or two kernels against each other, and what explains it."""
+"""One meeting: a kernel against its model, or two kernels against each other, and the explanations."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """A difference, and every way to explain it; none where nobody can."""
+    """A difference, and every explanation that was found; there may be none."""
 
     difference: KernelDifference
     explanations: tuple[Explanation, ...]
 
 
 class Meeting(msgspec.Struct, frozen=True):
-    """What came of it.
+    """The result of a meeting.
 
-    :param machines: the two that were held against each other
-    :param against: the version of the first: of the model, or of the other kernel
-    :param held: by what was compared
+    :param machines: the two machines that were held against each other
+    :param against: the version of the first machine: of the model, or of the other kernel
+    :param held: the counts of each kind of programs that were compared
     :param found: every difference
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
@@ -64,23 +64,23 @@ class Meeting(msgspec.Struct, frozen=True):
 
     @property
     def differs(self) -> bool:
-        """Whether anything did, even once."""
+        """Whether there was any difference, even once."""
         return bool(self.found or self.unstable)
 
     @property
     def unexplained(self) -> int:
-        """How many differences nobody can explain; what did not show again is counted apart."""
-        return sum(not one.explanations for one in self.found)
+        """How many differences have no explanation; those that did not show again are counted apart."""
+        return sum(not explained.explanations for explained in self.found)
 
     @property
     def programs(self) -> int:
-        """How many programs both ran."""
-        return sum(held.programs for held in self.held.values())
+        """How many programs both machines ran."""
+        return sum(count.programs for count in self.held.values())
 
     @property
     def steps(self) -> int:
-        """How many of their steps were compared; those of orders are among the others."""
-        return sum(held.steps for name, held in self.held.items() if name != "orders")
+        """How many of their steps were compared; steps with an order are counted among the others."""
+        return sum(count.steps for name, count in self.held.items() if name != "orders")
 
 
 def model_version(version: str) -> str:
@@ -92,10 +92,10 @@ def model_version(version: str) -> str:
         raise Misuse(f"{version!r} is no kernel version: say which model with --profile VERSION")
     if series_of(version) in RELEASES:
         return version
-    found = nearest(version)
-    if found is None:
+    neighbour = nearest(version)
+    if neighbour is None:
         raise Misuse(f"no kernel older than {version} is known: give --profile VERSION")
-    return found
+    return neighbour
 
 
 def meet(
@@ -112,9 +112,9 @@ def meet(
 ) -> Meeting:
     """Hold a kernel against the model of its exact version.
 
-    :param version: the kernel's
+    :param version: the kernel's version
     :param profile: the version of the model, where it is another
-    :param changelog: of the kernel's package
+    :param changelog: the changelog of the kernel's package
     :param since: the kernel before it in its series, behind which titles begin
     """
     model = profile or model_version(version)
@@ -124,13 +124,16 @@ def meet(
 
     machines = {f"model:{model}": ModelMachine(model), f"qemu:{version}": machine}
     pair = Pair(machines, say, _doubles(model, explain))
-    held = hold_all(pair, litmus, programs=programs, seed=seed)
-    found = tuple(Explained(one, tuple(explain(one.program, one.runs))) for one in pair.differences)
+    counts = hold_all(pair, litmus, programs=programs, seed=seed)
+    explained = tuple(
+        Explained(difference, tuple(explain(difference.program, difference.runs)))
+        for difference in pair.differences
+    )
     return Meeting(
         (f"model:{model}", f"qemu:{version}"),
-        *(model, version, held, found),
+        *(model, version, counts, explained),
         titles=titles_between(changelog or "", since, version) if since else (),
-        verdicts=tuple(verdicts(model, _first_changes(found))),
+        verdicts=tuple(verdicts(model, _first_changes(explained))),
         unstable=tuple(pair.unstable),
         since=since,
     )
@@ -148,24 +151,29 @@ def diff(
 ) -> Meeting:
     """Hold two kernels against each other.
 
-    :param versions: theirs
-    :param changelog: of the newer one's package
+    :param versions: the versions of the two
+    :param changelog: the changelog of the newer kernel's package
     """
     models = model_version(versions[0]), model_version(versions[1])
     names = f"qemu:{versions[0]}", f"qemu:{versions[1]}"
-    judge = ModelMachine(models[0])
+    first_model = ModelMachine(models[0])
 
     def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
         return explanations_between(*models, program, runs[1])
 
-    asked = {name: Comparable(machine, judge) for name, machine in zip(names, machines, strict=True)}
-    pair = Pair(asked, say, _doubles(models[0], explain))
-    held = hold_all(pair, litmus, programs=programs, seed=seed)
-    found = tuple(Explained(one, tuple(explain(one.program, one.runs))) for one in pair.differences)
+    comparables = {
+        name: Comparable(machine, first_model) for name, machine in zip(names, machines, strict=True)
+    }
+    pair = Pair(comparables, say, _doubles(models[0], explain))
+    counts = hold_all(pair, litmus, programs=programs, seed=seed)
+    explained = tuple(
+        Explained(difference, tuple(explain(difference.program, difference.runs)))
+        for difference in pair.differences
+    )
     older, newer = sorted(versions, key=version_key)
     return Meeting(
         names,
-        *(*versions, held, found),
+        *(*versions, counts, explained),
         titles=titles_between(changelog or "", older, newer),
         verdicts=tuple(verdicts(models[0], changes_between(*models))),
         unstable=tuple(pair.unstable),
@@ -187,8 +195,10 @@ def _doubles(version: str, explain: Callable[[Program, Sequence[Run]], list[Expl
 def kernel_before(version: str, others: Iterable[str]) -> str | None:
     """The newest of *others* that is of the same series as *version*, and older; None where none is."""
     at = version_key(version)
-    older = [one for one in others if series_of(one) == series_of(version) and version_key(one) < at]
-    return max(older, key=version_key, default=None)
+    older_versions = [
+        other for other in others if series_of(other) == series_of(version) and version_key(other) < at
+    ]
+    return max(older_versions, key=version_key, default=None)
 
 
 def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
@@ -224,9 +234,9 @@ def verdicts(version: str, changes: Sequence[str]) -> list[str]:
     if not changes:
         return []
     scope = load_scope("small")
-    asked = questions([], scope)
+    properties = questions([], scope)
     before, after = (
-        {answer.name: answer.verdict for answer in check(ModelMachine(spec), scope, asked).answers}
+        {answer.name: answer.verdict for answer in check(ModelMachine(spec), scope, properties).answers}
         for spec in (version, ",".join((version, *changes)))
     )
     return [
@@ -236,11 +246,11 @@ def verdicts(version: str, changes: Sequence[str]) -> list[str]:
     ]
 
 
-def switches_between(one: str, other: str) -> list[str]:
-    """What distinguishes two models, each with its source."""
-    return [f"{change}: {source_of(change, other)}" for change in changes_between(one, other)]
+def switches_between(first: str, second: str) -> list[str]:
+    """The changes between two models, each with its source."""
+    return [f"{change}: {source_of(change, second)}" for change in changes_between(first, second)]
 
 
-def _first_changes(found: Sequence[Explained]) -> list[str]:
-    firsts = (one.explanations[0].changes for one in found if one.explanations)
-    return list(dict.fromkeys(change for changes in firsts for change in changes))
+def _first_changes(differences: Sequence[Explained]) -> list[str]:
+    first_changes = (explained.explanations[0].changes for explained in differences if explained.explanations)
+    return list(dict.fromkeys(change for changes in first_changes for change in changes))

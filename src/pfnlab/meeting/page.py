@@ -16,7 +16,7 @@ from pfnlab.report import markdown
 from pfnlab.report.cells import cell
 from pfnlab.units import number_of
 
-#: How many fields of one program are shown, and how many titles.
+#: The most fields of one program that are shown, and the most titles.
 _SHOWN, _TITLES = 6, 40
 
 
@@ -37,15 +37,15 @@ def meeting_object(meeting: Meeting, kernels: Sequence[str]) -> dict[str, Any]:
         "held": msgspec.to_builtins(meeting.held),
         "differences": [
             {
-                "says": str(one.difference.signature),
-                "shown_by": list(one.difference.shown_by),
-                "program": format_program(one.difference.program),
+                "says": str(explained.difference.signature),
+                "shown_by": list(explained.difference.shown_by),
+                "program": format_program(explained.difference.program),
                 "explanations": [
-                    {"changes": list(each.changes), "sources": list(each.sources)}
-                    for each in one.explanations
+                    {"changes": list(explanation.changes), "sources": list(explanation.sources)}
+                    for explanation in explained.explanations
                 ],
             }
-            for one in meeting.found
+            for explained in meeting.found
         ],
         "unexplained": meeting.unexplained,
         "unstable": list(meeting.unstable),
@@ -56,38 +56,38 @@ def meeting_object(meeting: Meeting, kernels: Sequence[str]) -> dict[str, Any]:
 
 
 def held_table(held: dict[str, HeldCount]) -> str:
-    """What was compared, a row each."""
+    """The counts of each kind of programs that were compared, a row each."""
     rows = [
         (
             name,
-            str(one.programs) if one.programs else "-",
-            str(one.steps),
-            str(one.undecided),
-            str(one.differences),
+            str(count.programs) if count.programs else "-",
+            str(count.steps),
+            str(count.undecided),
+            str(count.differences),
         )
-        for name, one in held.items()
+        for name, count in held.items()
     ]
     return markdown.table(("held", "programs", "steps", "undecided", "differ"), rows)
 
 
 def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
-    one, other = meeting.machines
-    yield f"# {other} against {one}"
+    first, second = meeting.machines
+    yield f"# {second} against {first}"
     yield ""
     yield from (f"- {kernel}" for kernel in kernels)
     yield ""
     yield held_table(meeting.held)
-    compared = f"{number_of(meeting.programs, 'program')}, {number_of(meeting.steps, 'step')}"
+    amount = f"{number_of(meeting.programs, 'program')}, {number_of(meeting.steps, 'step')}"
     if not meeting.differs:
-        yield f"No difference in {compared}."
+        yield f"No difference in {amount}."
     else:
-        once = f", and {len(meeting.unstable)} that did not show again" if meeting.unstable else ""
-        stable = number_of(len(meeting.found), "difference")
-        yield f"{stable} in {compared}, {meeting.unexplained} unexplained{once}."
-    by_size = sorted(meeting.found, key=lambda found: len(found.difference.program.ops))
-    for number, found in enumerate(by_size, 1):
-        yield from _difference(number, found)
-    if one.startswith("qemu:"):
+        unstable_text = f", and {len(meeting.unstable)} that did not show again" if meeting.unstable else ""
+        count_text = number_of(len(meeting.found), "difference")
+        yield f"{count_text} in {amount}, {meeting.unexplained} unexplained{unstable_text}."
+    by_size = sorted(meeting.found, key=lambda explained: len(explained.difference.program.ops))
+    for number, explained in enumerate(by_size, 1):
+        yield from _difference(number, explained)
+    if first.startswith("qemu:"):
         changes = switches_between(meeting.against, meeting.version)
         yield ""
         yield "## What distinguishes their models"
@@ -97,7 +97,7 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
         yield ""
         yield "## What did not show again"
         yield ""
-        yield from (f"- {one}" for one in meeting.unstable)
+        yield from (f"- {difference}" for difference in meeting.unstable)
     if meeting.verdicts:
         yield ""
         yield "## Properties that change their verdict"
@@ -112,8 +112,8 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
             yield f"- and {len(meeting.titles) - _TITLES} more"
 
 
-def _difference(number: int, found: Explained) -> Iterator[str]:
-    difference = found.difference
+def _difference(number: int, explained: Explained) -> Iterator[str]:
+    difference = explained.difference
     yield ""
     yield f"## {number}. {difference.signature.op}: {difference.signature.field or difference.signature.kind}"
     yield ""
@@ -128,22 +128,26 @@ def _difference(number: int, found: Explained) -> Iterator[str]:
     if len(fields) > _SHOWN:
         yield f"- and {number_of(len(fields) - _SHOWN, 'field')} more"
     yield from (f"- {run.machine} was lost: {run.lost}" for run in difference.runs if run.lost is not None)
-    some = difference.shown_by[:4]
-    more = len(difference.shown_by) - len(some)
-    yield f"- shown by {', '.join(some)}" + (f" and {more} more" if more else "")
-    for explanation in found.explanations[:3]:
+    names = difference.shown_by[:4]
+    rest = len(difference.shown_by) - len(names)
+    yield f"- shown by {', '.join(names)}" + (f" and {rest} more" if rest else "")
+    for explanation in explained.explanations[:3]:
         yield f"- explained by {explanation}"
-    if not found.explanations:
+    if not explained.explanations:
         yield "- UNEXPLAINED: no switch, and no two of them, make the model do this"
 
 
 def _field(field: Difference, runs: Sequence[Run]) -> Iterator[str]:
-    """What each machine saw in a field; of lists that have places only what the other does not have."""
+    """The lines of each machine in a field; except for events, without lines that the other has too."""
     yield f"- step {field.step + 1} `{field.op}`, {field.field}:"
-    seen = {
+    cells = {
         run.machine: cell(run.steps[field.step], field.field) for run in runs if field.step < len(run.steps)
     }
-    for machine, lines in seen.items():
-        others = [line for name, other in seen.items() if name != machine for line in other]
-        own = lines if field.field == "events" else [line for line in lines if line not in others]
-        yield f"  - {machine}: `{'; '.join(own) or '-'}`"
+    for machine, lines in cells.items():
+        lines_elsewhere = [
+            line for name, other_lines in cells.items() if name != machine for line in other_lines
+        ]
+        shown_lines = (
+            lines if field.field == "events" else [line for line in lines if line not in lines_elsewhere]
+        )
+        yield f"  - {machine}: `{'; '.join(shown_lines) or '-'}`"

@@ -1,4 +1,4 @@
-"""Which commits of stable releases touch what pfnlab is about, by their titles in a package's changelog."""
+"""The commits of stable releases that touch pfnlab's area, by their titles in a package's changelog."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pfnlab.policies.releases import series_of, upstream, version_key
 
-# A section a package version. In it a list a stable release, which begins with the address of its ChangeLog,
-# a line a commit; what Debian changed on its own is beside it.
+# A section for each package version. In it a list for each stable release, which begins with the address of
+# its ChangeLog and has a line for each commit; Debian's own changes are beside it.
 _SECTION = re.compile(r"linux\S* \((?P<version>[^)]+)\) ")
 _RELEASE = re.compile(r"ChangeLog-(\d+\.\d+\.\d+)\s*$")
 _COMMIT = re.compile(r"    - (?P<title>.*)")
@@ -32,12 +32,12 @@ _SUBSYSTEMS = (
     *("proc/task_mmu", "fs/proc", "procfs:", "vfio:", "vfio/(?:pci|type1)", "uio:", "char:? ?/?mem"),
     *("PCI/(?:sysfs|proc)", "userfaultfd", "resource:", "kernel/resource", "iomem", "mmu_gather", "tlb"),
 )
-# What is of the area wherever it is written ...
+# Words of the area in any title ...
 _NAMES = (
     *("memtype", "(?i:pfnmap)", "/dev/k?mem", "remap_pfn", "vmf_insert", "generic_access_phys"),
     *("dup_mmap", "copy_page_range", "follow_pfn", "VM_PAT", "unmap_mapping_range", "zap_(?:vma|page)"),
 )
-# ... and in mm/ alone.
+# ... and in titles of mm/ alone.
 _WORDS = (
     *(r"\bPAT\b", "mremap", "mmap", "munmap", "mprotect", "madvise", r"\bmemremap", r"(?i:\bvmas?\b)"),
     *(
@@ -67,12 +67,12 @@ _REVERT = re.compile('Revert "')
 
 
 def touches(title: str) -> bool:
-    """Whether a commit of this title may change what programs of ours see on x86-64."""
-    named = _ARCHITECTURES.match(title)
-    if named is not None:
-        if not _OURS & set(re.split(r"[, /]+", named["names"])):
+    """Whether a commit of this title may change observations of pfnlab's programs on x86-64."""
+    architectures = _ARCHITECTURES.match(title)
+    if architectures is not None:
+        if not _OURS & set(re.split(r"[, /]+", architectures["names"])):
             return False
-        title = title[named.end() :]
+        title = title[architectures.end() :]
         if _OURS_ALONE.match(title):
             return True
     title = _REVERT.sub("", title, count=1)
@@ -84,38 +84,40 @@ def touches(title: str) -> bool:
 def titles_between(changelog: str, after: str, upto: str) -> tuple[str, ...]:
     """The commits of the area in stable releases behind *after*, up to *upto*, each ``6.12.107: title``.
 
-    Both are versions of one series; a changelog says nothing of how two series differ. What Debian changed
-    itself is among them, under the version it changed.
+    Both are versions of one series; a changelog says nothing of how two series differ. Debian's own changes
+    are among them, under the version Debian changed.
     """
     if series_of(after) != series_of(upto):
         return ()
     low, high = version_key(after), version_key(upto)
     return tuple(
         f"{release}: {title}"
-        for release, title in sorted(set(_commits(changelog)), key=lambda one: (version_key(one[0]), one[1]))
+        for release, title in sorted(
+            set(_commits(changelog)), key=lambda entry: (version_key(entry[0]), entry[1])
+        )
         if series_of(release) == series_of(upto) and low < version_key(release) <= high and touches(title)
     )
 
 
 def _commits(changelog: str) -> Iterator[tuple[str, str]]:
-    """Every commit of a stable release with that release, and what Debian changed itself with its version."""
-    version = release = title = since = ""
+    """Every commit of a stable release with that release, and Debian's own changes with their version."""
+    version = release = title = origin = ""
     for line in [*changelog.splitlines(), ""]:
         section, begins = _SECTION.match(line), _RELEASE.search(line)
-        commit, own, more = _COMMIT.fullmatch(line), _OWN.fullmatch(line), _MORE.fullmatch(line)
-        if title and more is not None and begins is None:
-            title += f" {more['title']}"
+        commit, debian_change, rest = _COMMIT.fullmatch(line), _OWN.fullmatch(line), _MORE.fullmatch(line)
+        if title and rest is not None and begins is None:
+            title += f" {rest['title']}"
             continue
         if title:
-            yield since, _CLOSES.sub("", title)
+            yield origin, _CLOSES.sub("", title)
             title = ""
         if section is not None:
             version, release = upstream(section["version"]), ""
         elif begins is not None:
             release = begins[1]
         elif commit is not None and release:
-            since, title = release, commit["title"]
-        elif own is not None:
+            origin, title = release, commit["title"]
+        elif debian_change is not None:
             release = ""
-            if version and not _STABLE.match(own["title"]):
-                since, title = version, own["title"]
+            if version and not _STABLE.match(debian_change["title"]):
+                origin, title = version, debian_change["title"]

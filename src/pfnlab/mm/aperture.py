@@ -1,4 +1,4 @@
-"""What drivers of graphics cards book before anybody maps (S2.7, S9.8), and cache modes of memory (S2.9)."""
+"""Apertures that graphics drivers book before any mapping (S2.7, S9.8), and cache modes of memory (S2.9)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pfnlab.units import PfnRange, pfn_to_phys
 def arch_io_reserve_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
     """Book *pfns* as write-combining, for inserts to find.
 
-    :raises ModelledErrno: EBUSY where they are something weaker or of two modes
+    :raises ModelledErrno: EBUSY where they have a weaker mode already, or two modes
     """
     kernel.book.reserve_io(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), CacheMode.WC, who=kernel.who)
 
 
 def arch_io_free_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
-    """Free an entry of exactly *pfns*, whoever booked it."""
+    """Free an entry of exactly *pfns*, of any owner."""
     kernel.book.free(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
 
 

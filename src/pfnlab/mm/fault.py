@@ -1,4 +1,4 @@
-"""Touching memory: what the hardware allows, and what the fault handler does (S6.2, S6.4)."""
+"""Touching memory: accesses of the hardware, and the fault handler (S6.2, S6.4)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Signal(Exception):
 def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: bool = True) -> int:
     """Load the first word of page *vpn*, or store *store* there.
 
-    :param tlb: what the processor at work remembers; that answers, whatever the page tables say by now
+    :param tlb: the translations of the processor at work; they answer, even where the page tables changed
     :param user: the task does it itself, not the kernel for it
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
@@ -104,7 +104,7 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False) 
     """Make the entry of page *vpn* good for the access (S6.2).
 
     :param user: a task's own access
-    :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when nobody fills the entry
+    :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when no handler fills the entry
     """
     vma = mm.vma_lookup(vpn)
     if vma is None:
@@ -121,7 +121,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
 
     :param user: a task's own access, which first tries with the VMA's own lock
     :param unshare: no access, but the page shall be the task's own (FAULT_FLAG_UNSHARE)
-    :raises Signal: SIGBUS when nobody fills the entry
+    :raises Signal: SIGBUS when no handler fills the entry
     """
     mm = vma.mm
     mm.kernel.trace.event("fault", vpn)
@@ -144,7 +144,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
     else:
         if _huge_fault(vma, vpn):
             return
-        # The tables down to the handler's level exist by now, whatever it answers (S12.3.5).
+        # The tables down to the handler's level exist by now, also where it refuses (S12.3.5).
         mm.tables.allocate(vpn, vpn + 1, lowest=2)
         if user and vma.file.has_fault and mm.kernel.profile.faults_drop_the_vma_lock:
             # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
@@ -176,8 +176,8 @@ def _meets_itself(vma: Vma, entry: EntryRun) -> bool:
     The kernel reads the page through its user address, and the hardware marks an entry that was not
     accessed yet; the entry is then not the one the fault began with, and the fault is taken again.
     """
-    copied = not vma.flags & (VM_SHARED | VM_MAYSHARE) and entry.page is None and entry.pfn != ZERO_PFN
-    return copied and not entry.bits & PAGE_ACCESSED
+    copies = not vma.flags & (VM_SHARED | VM_MAYSHARE) and entry.page is None and entry.pfn != ZERO_PFN
+    return copies and not entry.bits & PAGE_ACCESSED
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:
@@ -224,7 +224,7 @@ def _do_wp_page(vma: Vma, entry: EntryRun) -> None:
 
 
 def _sole_user(page: Page) -> bool:
-    """wp_can_reuse_anon_folio(): nobody but one entry refers to *page* (S6.4.3).
+    """wp_can_reuse_anon_folio(): only one entry refers to *page* (S6.4.3).
 
     :raises Undecided: one entry maps it, and the batch it left a locked VMA by may refer to it too
     """
@@ -269,7 +269,7 @@ def _prepare_anon(vma: Vma) -> None:
 
 
 def _install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
-    """A fresh ordinary page; its cache bits come from vm_page_prot, not from what was there (S6.4.4)."""
+    """A fresh ordinary page; its cache bits come from vm_page_prot, not from the earlier entry (S6.4.4)."""
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     _prepare_anon(vma)
     page = Page(value)

@@ -1,4 +1,4 @@
-"""fork(2): which VMAs are copied, which entries, and what a failure leaves (S3.5, S4.8, S5.11)."""
+"""fork(2): the VMAs and entries that are copied, and the state after a failure (S3.5, S4.8, S5.11)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from pfnlab.mm.vma import AnonVma, Vma
 def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     """A copy of the address space for a child.
 
-    :param commits: there is memory to commit to what is private and writable
-    :raises ModelledErrno: ENOMEM, whatever went wrong inside; the half-made child is torn down (S3.5.4)
+    :param commits: there is memory to commit to private writable mappings
+    :raises ModelledErrno: ENOMEM for every failure inside; the half-made child is torn down (S3.5.4)
     """
     child = MmStruct(parent.kernel)
-    undone = parent.kernel.profile.failed_fork_unmaps
-    failed = own = False
+    unmaps = parent.kernel.profile.failed_fork_unmaps
+    failed = own_memory = False
     with parent.mmap_lock.write():
         try:
             for src in parent:
@@ -41,53 +41,53 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
                 _refuse_commit(parent)
             if parent.kernel.fails("__pte_alloc"):
                 # It needs page tables as well.
-                own = True
+                own_memory = True
                 raise ModelledErrno(errno.ENOMEM)
         except ModelledErrno:
             failed = True
-            if undone:
-                _unmap(child, own)
+            if unmaps:
+                _unmap(child, own_memory)
         # The stacks come last: with all copied, theirs are as well.
         parent.forking = not failed
         parent.flush_tlb()
         parent.forking = parent.stacks_shared = False
     if failed:
-        # Whatever went wrong, fork answers ENOMEM; the half-made child is nobody's (S3.5.4).
-        if not undone:
-            exit_mmap(child, whole=own)
+        # For every failure fork answers ENOMEM; the half-made child has no task (S3.5.4).
+        if not unmaps:
+            exit_mmap(child, whole=own_memory)
         raise ModelledErrno(errno.ENOMEM)
     return child
 
 
-def _unmap(child: MmStruct, own: bool) -> None:
-    """What was copied goes again, as munmap would do it, but page tables stay to the end.
+def _unmap(child: MmStruct, own_memory: bool) -> None:
+    """Unmap the copied VMAs as munmap would, but page tables stay to the end.
 
-    :param own: some of the program's own memory was copied as well
+    :param own_memory: some of the program's own memory was copied as well
     """
     vmas = list(child)
-    if own and not vmas:
-        _clear_own(child)
+    if own_memory and not vmas:
+        _clear_own_memory(child)
     clear_vmas(child, vmas, tables=False)
     detach(child, vmas)
     free_vmas(child, vmas)
 
 
-def _clear_own(child: MmStruct) -> None:
-    """What clearing a copy looks like that has no mappings but the process's own."""
+def _clear_own_memory(child: MmStruct) -> None:
+    """Clear a copy that has no mappings but the process's own."""
     tlb = MmuGather(child)
     child.kernel.trace.event("free_pgtables")
     tlb.finish()
 
 
 def _refuse_commit(parent: MmStruct) -> NoReturn:
-    """__vm_enough_memory() says no.
+    """__vm_enough_memory() refuses.
 
     :raises ModelledErrno: ENOMEM
     """
     kernel = parent.kernel
-    what = "bytes: 4096 not" if kernel.profile.overcommit_names_bytes else "no"
-    who = f"pid: {kernel.current_pid}, comm: {kernel.current_comm}"
-    kernel.trace.printk(f"__vm_enough_memory: {who}, {what} enough memory for the allocation")
+    amount = "bytes: 4096 not" if kernel.profile.overcommit_names_bytes else "no"
+    task = f"pid: {kernel.current_pid}, comm: {kernel.current_comm}"
+    kernel.trace.printk(f"__vm_enough_memory: {task}, {amount} enough memory for the allocation")
     raise ModelledErrno(errno.ENOMEM)
 
 
@@ -107,8 +107,8 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
         dst.anon_vma = AnonVma(inherited=True)
     dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
     kernel.tracker.vm_area_dup(src, dst)
-    first = kernel.profile.fork_opens_first
-    if first:
+    opens_first = kernel.profile.fork_opens_first
+    if opens_first:
         _open(dst, src)
     child.link(dst)
     if dst.file is not None:
@@ -121,7 +121,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
             kernel.trace.event("copy_range", src.start)
             if src.special or src.anon_vma is not None:
                 _copy_page_range(dst, src)
-    if not first:
+    if not opens_first:
         _open(dst, src)
 
 
@@ -144,11 +144,11 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
     """
     kernel = src.mm.kernel
     kernel.tracker.copy_page_range(dst, src)
-    made = kernel.failing("__pte_alloc", _tables(src))
-    if made is not None:
+    table_count = kernel.failing("__pte_alloc", _tables(src))
+    if table_count is not None:
         if not kernel.profile.failed_fork_untracks:
             # Whether the first entry is there already decides what the teardown finds (A03).
-            _copy_entries(dst, src, src.mm.tables.table_starts(src.start, src.end, present=True)[made])
+            _copy_entries(dst, src, src.mm.tables.table_starts(src.start, src.end, present=True)[table_count])
         kernel.tracker.copy_page_range_failed(dst, src)
         raise ModelledErrno(errno.ENOMEM)
     _copy_entries(dst, src, src.end)

@@ -1,7 +1,7 @@
-"""mmu_gather: what an operation has cleared and not yet flushed (S8.1).
+"""mmu_gather: the entries an operation has cleared and not yet flushed (S8.1).
 
-When a pending flush is forced is a question of its own, apart from who owns a reservation: that is the
-seam :class:`FlushPlacement`. The bookkeeping here is the same for every answer.
+The time at which a pending flush is forced does not depend on the owner of a reservation: it is a seam of its
+own, :class:`FlushPlacement`. The bookkeeping here is the same for every placement.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pfnlab.mm.vma import Vma
 if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
 
-#: How many page tables a gather frees at once: what fits into a page beside its header (MAX_TABLE_BATCH).
+#: How many page tables a gather frees at once, as fit into a page beside its header (MAX_TABLE_BATCH).
 MAX_TABLE_BATCH = 509
 
 
@@ -23,8 +23,8 @@ class MmuGather:
     """One gather, from tlb_gather_mmu to tlb_finish_mmu.
 
     :ivar fullmm: the address space is dying: nothing is flushed before the end
-    :ivar vma_pfn: a VMA of PFNs is (or was) among those worked on; whose rule that follows is the
-        placement's
+    :ivar vma_pfn: a VMA of PFNs is, or was, among the VMAs worked on; the placement decides which of
+        the two
     :ivar begun: a VMA has been worked on; for a placement that asks
     """
 
@@ -41,7 +41,7 @@ class MmuGather:
             mm.gathers.append(self)
 
     def state(self) -> tuple[bool, bool, bool, int | None, int, int]:
-        """All it knows, to compare by."""
+        """All its fields, for comparison."""
         return self.fullmm, self.vma_pfn, self.begun, self._start, self._end, self._tables
 
     @property
@@ -55,7 +55,7 @@ class MmuGather:
         self._end = max(self._end, end)
 
     def extend_all(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """The same for several ranges."""
+        """:meth:`extend` for several ranges."""
         for start, end in ranges:
             self.extend(start, end)
 
@@ -77,7 +77,7 @@ class MmuGather:
                     self.flush_mmu_tlbonly()
 
     def flush_mmu_tlbonly(self) -> None:
-        """tlb_flush_mmu_tlbonly: flush what is pending, if anything is (S8.1.6)."""
+        """tlb_flush_mmu_tlbonly: flush the pending range, if there is one (S8.1.6)."""
         if self._start is None:
             return
         if self.fullmm:
@@ -87,7 +87,7 @@ class MmuGather:
         self._start, self._end = None, 0
 
     def finish(self) -> None:
-        """tlb_finish_mmu: flush what is pending; everything, with another gather under way (S8.1.8)."""
+        """tlb_finish_mmu: flush the pending range; with another gather under way, everything (S8.1.8)."""
         with self.mm.kernel.processors.inside("tlb_finish_mmu"):
             self.mm.kernel.trace.event("finish")
             if self.fullmm or self.mm.tlb_flush_pending > 1:
@@ -115,7 +115,7 @@ class NoForcedFlush:
 
 
 def is_pfn_vma(vma: Vma) -> bool:
-    """Whether pages of *vma* may be frames nobody counts (VM_PFNMAP, VM_MIXEDMAP)."""
+    """Whether pages of *vma* may be frames without a count (VM_PFNMAP, VM_MIXEDMAP)."""
     return bool(vma.flags & (VM_PFNMAP | VM_MIXEDMAP))
 
 

@@ -18,8 +18,8 @@ def get_user_page(
 ) -> EntryRun:
     """The entry of page *vpn*, faulted in where necessary; kernels refuse PFN mappings unseen (S7.1.1).
 
-    :param force: whatever the VMA's protection is (FOLL_FORCE)
-    :param pin: a page that others share is copied first, so that it stays what it is (FOLL_PIN)
+    :param force: with any protection of the VMA (FOLL_FORCE)
+    :param pin: a page that others share is copied first, so that the pinned page stays the task's (FOLL_PIN)
     :raises ModelledErrno: EFAULT
     """
     walker = mm.kernel.walkers.get_user_pages

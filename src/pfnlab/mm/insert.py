@@ -1,6 +1,7 @@
 """vmf_insert_pfn and its kin: a fault handler fills one entry (S5.4 .. S5.7).
 
-The tracker says the cache mode; the kernel's two look the frame up in the book at this moment (S3.2, S4.3).
+The tracker gives the cache mode; the two trackers of kernels look the frame up in the book at this moment
+(S3.2, S4.3).
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
         raise ModelledErrno(errno.ENOMEM)
     try:
         granted = kernel.book.reserve(start, end, mode, who=kernel.who)
-    except ModelledErrno as refused:
-        kernel.trace.printk(f"ioremap memtype_reserve failed {-refused.errno}")
+    except ModelledErrno as error:
+        kernel.trace.printk(f"ioremap memtype_reserve failed {-error.errno}")
         raise ModelledErrno(errno.ENOMEM) from None
     if granted != mode and not is_new_memtype_allowed(
         kernel.platform.phys, start, pfns.nr * PAGE_SIZE, mode, granted
@@ -44,7 +44,7 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 def is_memory(kernel: Kernel, pfns: PfnRange) -> bool:
     """Whether *pfns* are ordinary memory, which has its place in the direct map (S9.6.1).
 
-    RAM below 1 MiB is nobody's, so that may be mapped, and the book's eyes are good enough.
+    RAM below 1 MiB is in no use, so that it may be mapped, and the book's test is good enough.
     """
     return kernel.platform.phys.pat_pagerange_is_ram(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)) != 0
 

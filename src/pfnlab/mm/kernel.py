@@ -1,4 +1,4 @@
-"""A running kernel: what lives from boot on, the tasks, and the way into every system call."""
+"""A running kernel: its parts from boot on, the tasks, and the way into every system call."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Task:
 
     :ivar comm: its name, as kernel messages print it
     :ivar mm: its address space, which threads of a process share
-    :ivar tlb: what its processor remembers of that
+    :ivar tlb: the TLB of its processor
     """
 
     comm: str
@@ -65,9 +65,9 @@ class Kernel:
     :param platform: the machine below it
     :param tracker: makes the tracker, which needs the kernel to work on
     :param flushes: when flushes of PFN VMAs are forced
-    :param walkers: what walkers take for a page
+    :param walkers: the pages that walkers accept
     :ivar current: the task that runs
-    :ivar next_pid: what the next task is numbered
+    :ivar next_pid: the pid of the next task
     :ivar warned: the lines printed that are printed once per boot
     :ivar i_mmap_rwsems: the lock of the reverse map of each address space object
     """
@@ -96,12 +96,12 @@ class Kernel:
         self.tracker = tracker(self)
         self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
         self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
-        #: First words of device pages; what was never written is 0.
+        #: First words of device pages; one that was never written is 0.
         self.memory: dict[int, int] = {}
         #: Device pages that do not answer: a load from them gives 0, a store is lost.
         self.undecoded: tuple[PfnRange, ...] = ()
         self.tasks: dict[str, Task] = {}
-        #: What a loaded driver keeps between calls; its own, others leave it alone.
+        #: The state of a loaded driver between calls; others leave it alone.
         self.driver: DriverState | None = None
         #: Devices that were opened through vfio-pci, by name; its own likewise.
         self.vfio: dict[str, VfioDevice] = {}
@@ -121,8 +121,12 @@ class Kernel:
         self._forced: tuple[str, int] | None = None
 
     def state(self) -> tuple[object, ...]:
-        """Claimed resources, forced failures, work to come: what no task, book, policy or driver holds."""
-        busy = [tuple(one) for one in self.platform.phys.resources if one.busy and not one.system_ram]
+        """Claimed resources, forced failures, work to come: state of no task, book, policy or driver."""
+        busy = [
+            tuple(resource)
+            for resource in self.platform.phys.resources
+            if resource.busy and not resource.system_ram
+        ]
         return busy, self._forced, len(self._later)
 
     def start_task(self, comm: str) -> Task:
@@ -139,7 +143,7 @@ class Kernel:
 
     @contextmanager
     def as_init(self) -> Iterator[None]:
-        """What the first process does meanwhile, which is none of the program."""
+        """Operations within this context are done by the first process, which is not the program's."""
         current = self.current
         assert current is not None
         self.current = replace(current, comm="init", pid=1)
@@ -164,7 +168,7 @@ class Kernel:
         return f"{self.current_comm}:{self.current_pid}"
 
     def pr_warn_once(self, line: str) -> None:
-        """Print a line that is printed once per boot, whoever is the first: its text tells the call site."""
+        """Print a line that is printed once per boot, by any task; its text identifies the call site."""
         site = line.replace(f"{self.current_comm} ({self.current_pid})", "")
         if site not in self.warned:
             self.warned.add(site)
@@ -189,11 +193,11 @@ class Kernel:
     def force(self, function: str, nth: int) -> None:
         """Make *function* fail on its *nth* call from now on.
 
-        :raises Undecided: the model does not know what follows from that
+        :raises Undecided: the model does not know its consequences
         """
         if function not in _CAN_FAIL:
-            known = ", ".join(_CAN_FAIL)
-            raise Undecided(f"the model does not know what follows when {function} fails, only {known}")
+            functions = ", ".join(_CAN_FAIL)
+            raise Undecided(f"the model does not know what follows when {function} fails, only {functions}")
         self._forced = (function, nth)
 
     def unforce(self) -> None:
@@ -208,9 +212,9 @@ class Kernel:
         """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
         if self._forced is None or self._forced[0] != function or calls <= 0:
             return None
-        left = self._forced[1]
-        self._forced = (function, left - calls)
-        return left - 1 if 0 < left <= calls else None
+        remaining = self._forced[1]
+        self._forced = (function, remaining - calls)
+        return remaining - 1 if 0 < remaining <= calls else None
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
         """The VMA enters its file's reverse map."""
@@ -224,7 +228,7 @@ class Kernel:
             if parent is not None:
                 self.i_mmap.insert(self.i_mmap.index(parent) + 1, vma)
             else:
-                insort(self.i_mmap, vma, key=lambda one: one.pgoff)
+                insort(self.i_mmap, vma, key=lambda linked: linked.pgoff)
 
     def unlink_file(self, vma: Vma) -> None:
         """The VMA leaves its file's reverse map."""
@@ -276,23 +280,23 @@ class Kernel:
     def processes(self) -> list[Task]:
         """The first task of every address space, oldest first."""
         first: dict[int, Task] = {}
-        for task in sorted(self.tasks.values(), key=lambda one: one.pid):
+        for task in sorted(self.tasks.values(), key=lambda task: task.pid):
             first.setdefault(id(task.mm), task)
         return list(first.values())
 
     def call(self, task: Task, body: Callable[[], object]) -> tuple[int, object]:
         """Run one system call of *task* to its end.
 
-        :return: errno (0 for success) and what the call returned
+        :return: errno (0 for success) and the return value of the call
         """
         self.current = task
         try:
             return 0, body()
-        except ModelledErrno as refused:
-            return refused.errno, None
+        except ModelledErrno as error:
+            return error.errno, None
         finally:
-            later, self._later = self._later, []
-            for work in later:
+            pending, self._later = self._later, []
+            for work in pending:
                 work()
 
     def later(self, work: Callable[[], None]) -> None:
@@ -316,9 +320,9 @@ class Kernel:
 
         :param reason: why it is refused in the end, if it is
         """
-        refused, mm = self.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
-        if refused:
-            return refused
+        error, mm = self.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
+        if error:
+            return error
         assert isinstance(mm, MmStruct)
         if reason is not None:
             return self._give_up(task, mm, reason)
@@ -326,7 +330,7 @@ class Kernel:
         return 0
 
     def _give_up(self, task: Task, mm: MmStruct, reason: str) -> int:
-        """The copy of the address space is complete, and something else is refused: it goes again."""
+        """The copy of the address space is complete, and something else is refused: tear the copy down."""
         if reason == "pids_max":
             self.pr_warn_once("cgroup: fork rejected by pids controller in /t")
         self.call(task, lambda: exit_mmap(mm))
@@ -339,8 +343,8 @@ class Kernel:
     def exit(self, task: Task) -> None:
         """The process ends, by itself or by SIGKILL; its threads and its address space go with it."""
         self.call(task, lambda: exit_mmap(task.mm))
-        for one in [one for one in self.tasks.values() if one.mm is task.mm]:
-            del self.tasks[one.comm]
+        for thread in [thread for thread in self.tasks.values() if thread.mm is task.mm]:
+            del self.tasks[thread.comm]
 
     def execve(self, task: Task) -> None:
         """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16)."""

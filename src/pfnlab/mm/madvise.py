@@ -31,7 +31,7 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.unmap import zap_vma
 from pfnlab.mm.vma import Vma
 
-#: Advice that only changes flags: what it clears, what it sets.
+#: Advice that only changes flags: those it clears, those it sets.
 _FLAG_ADVICE = {
     "normal": (VM_RAND_READ | VM_SEQ_READ, 0),
     "random": (VM_SEQ_READ, VM_RAND_READ),
@@ -67,10 +67,10 @@ _REFUSED_SPECIAL = (
     *_GUARD_ADVICE,
 )
 
-#: Of those, what a VM_MIXEDMAP that is no VM_PFNMAP accepts.
+#: Of those, the advice that a VM_MIXEDMAP without VM_PFNMAP accepts.
 _ALLOWED_MIXED = ("dontneed", "cold", "pageout")
 
-#: What takes something from the memory it is given: never from sealed memory nobody may write (S5.10.7).
+#: Advice that discards contents: refused for sealed memory that nobody may write (S5.10.7).
 _DISCARDING = ("dontneed", "dontneed_locked", "free", "remove", "dontfork", "wipeonfork", "guard_install")
 
 #: Accepted and without effect on a PFN mapping.
@@ -101,7 +101,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> None:
 
 
 def _lock_for(mm: MmStruct, advice: str) -> AbstractContextManager[object]:
-    """What *advice* needs: mmap_lock for writing where it changes VMAs, to clear entries perhaps none."""
+    """The lock for *advice*: mmap_lock, for writing where it changes VMAs; perhaps none to clear entries."""
     if advice in _FLAG_ADVICE or advice in ("mergeable", "unmergeable"):
         return mm.mmap_lock.write()
     if advice in _ZAPPING and mm.kernel.profile.zapping_advice_locks_vmas:
@@ -162,7 +162,7 @@ def _remove(vma: Vma) -> None:
 
 
 def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
-    """Ordinary memory is here to be overlaid; only what is needed for that has a rule."""
+    """Programs have ordinary memory only to overlay it; only advice needed for that has a rule."""
     if advice == "dontneed":
         if vma.flags & VM_LOCKED:
             raise ModelledErrno(errno.EINVAL)
@@ -189,15 +189,15 @@ def _advise_anonymous(vma: Vma, start: int, end: int, advice: str, tlb: MmuGathe
 
 def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
     """zap_page_range_single: in the call's gather, or in one of its own."""
-    own = tlb if tlb is not None else MmuGather(vma.mm)
-    zap_vma(own, vma, start, end)
+    gather = tlb if tlb is not None else MmuGather(vma.mm)
+    zap_vma(gather, vma, start, end)
     if tlb is None:
-        own.finish()
+        gather.finish()
     vma.mm.kernel.mlock_batch.unmapped()
 
 
 def _age(vma: Vma, start: int, end: int, advice: str) -> None:
-    """madvise_cold, madvise_pageout: ordinary pages nobody else maps seem unused from now on.
+    """madvise_cold, madvise_pageout: ordinary pages with one mapping seem unused from now on.
 
     There is no swap, so none of them goes.
     """
@@ -208,7 +208,7 @@ def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     if advice == "cold" or not mm.kernel.profile.pageout_keeps_young:
         for run in mm.tables.runs(start, end):
             if run.page is not None and run.page.mapcount == 1 and run.bits & PAGE_ACCESSED:
-                mm.tables.change(run.start, run.end, lambda one: one.bits & ~PAGE_ACCESSED)
+                mm.tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
                 tlb.extend(run.start, run.end)
     flushes.tlb_end_vma(tlb, vma)
     tlb.finish()
@@ -225,5 +225,5 @@ def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:
         return
     try:
         vma.mm.modify(vma, start, end, flags)
-    except ModelledErrno as refused:
-        raise ModelledErrno(errno.EAGAIN if refused.errno == errno.ENOMEM else refused.errno) from None
+    except ModelledErrno as error:
+        raise ModelledErrno(errno.EAGAIN if error.errno == errno.ENOMEM else error.errno) from None

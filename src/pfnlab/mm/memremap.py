@@ -1,4 +1,4 @@
-"""memremap and memremap_pages: the kernel maps what is memory, or is to be taken for it (S9.7, S4.9)."""
+"""memremap and memremap_pages: the kernel maps memory, or a device as memory (S9.7, S4.9)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
     if not is_memory(kernel, pfns):
         ioremap(kernel, pfns, mode)
     elif mode is not CacheMode.WB:
-        where, size = pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE
-        kernel.warn_once("kernel/iomem.c", f"memremap attempted on ram {where:#018x} size: {size:#x}")
+        start, size = pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE
+        kernel.warn_once("kernel/iomem.c", f"memremap attempted on ram {start:#018x} size: {size:#x}")
         raise ModelledErrno(errno.ENOMEM)
 
 
@@ -34,9 +34,9 @@ def memunmap(kernel: Kernel, pfns: PfnRange) -> None:
 def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
     """Make struct pages for *pfns* of a device, and book them as remap_pfn_range does (S4.9).
 
-    :param mode: what the kind of memory asks for
-    :raises ModelledErrno: what the book says: EBUSY beside another mode, EINVAL where the mode granted will
-        not do
+    :param mode: the mode that the kind of memory asks for
+    :raises ModelledErrno: the error of the book: EBUSY beside another mode, EINVAL where the mode granted
+        will not do
     """
     prot = kernel.platform.pat.cachemode2protval(mode)
     if kernel.tracker.memremap_pages(pfns, prot) & PAGE_PAT:

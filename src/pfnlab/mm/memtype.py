@@ -42,8 +42,8 @@ class MemtypeBook:
     :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
     :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
     :param neighbours_apart: a range does not overlap the entry that begins where it ends
-    :param reserve_keeps_top: reserving looks at a range's last byte, not at what follows it (S2.2.1)
-    :param processors: of the kernel whose book it is; one of its own where nobody else is there
+    :param reserve_keeps_top: reserving looks at a range's last byte, not at the byte behind it (S2.2.1)
+    :param processors: those of the book's kernel; without a kernel, the book makes its own
     :ivar lock: memtype_lock
     :ivar warned: the functions that have given the warning they give once
     """
@@ -108,7 +108,7 @@ class MemtypeBook:
             return req
         if platform.phys.is_untracked(start, end):
             return _WB
-        # S2.2.5 and 6: RAM gets the request, everything else what the MTRRs leave of it.
+        # S2.2.5 and 6: RAM gets the request, other memory the part that the MTRRs leave of it.
         is_ram = platform.phys.pat_pagerange_is_ram(start, end)
         if is_ram > 0:
             return self._reserve_ram_pages_type(start, end, req)
@@ -116,16 +116,16 @@ class MemtypeBook:
             raise ModelledErrno(EINVAL)
         actual = req if req is not _WB else self._pat_x_mtrr_type(start, end)
         # S2.2.7: most ranges overlap nothing.
-        found = actual
+        mode = actual
         with self.lock.write():
             overlap = self._entries.first_overlap(start, end + self._overhang)
             if overlap is not None:
-                found = self._check_conflict(overlap, start, end, actual, req, who, adopts)
-            self._entries.insert(start, end, found)
-        return found
+                mode = self._check_conflict(overlap, start, end, actual, req, who, adopts)
+            self._entries.insert(start, end, mode)
+        return mode
 
     def _pat_x_mtrr_type(self, start: int, end: int) -> CacheMode:
-        # What becomes of a write-back request (S1.7.2).
+        # The type that a write-back request gets (S1.7.2).
         mtrr, _ = self.platform.mtrr.type_lookup(start, end, merged_map=self.mtrr_merged_map)
         return _WB if mtrr == MtrrType.WB else _UC_MINUS
 
@@ -139,18 +139,17 @@ class MemtypeBook:
         who: str,
         adopts: bool,
     ) -> CacheMode:
-        # The type the new entry gets beside overlap, its first (S2.3). What begins inside overlap
+        # The type the new entry gets beside overlap, its first (S2.3). An entry that begins inside overlap
         # agrees with it already, so only entries that begin after it can be of another type.
-        found, offending = actual, overlap
+        mode, conflict = actual, overlap
         if adopts or overlap.type == actual:
-            found = overlap.type
-            other = self._entries.first_other(overlap.end, end + self._overhang, found)
+            mode = overlap.type
+            other = self._entries.first_other(overlap.end, end + self._overhang, mode)
             if other is None:
-                return found
-            offending = other
+                return mode
+            conflict = other
         self.trace.printk(
-            f"x86/PAT: {who} conflicting memory types {start:x}-{end:x} "
-            f"{found.cattr}<->{offending.type.cattr}"
+            f"x86/PAT: {who} conflicting memory types {start:x}-{end:x} {mode.cattr}<->{conflict.type.cattr}"
         )
         self.trace.printk(
             f"x86/PAT: memtype_reserve failed {_mem(start, end)}, track {actual.cattr}, req {req.cattr}"
@@ -164,11 +163,11 @@ class MemtypeBook:
         if req is _UC:
             self._warn_once("reserve_ram_pages_type")
             req = _UC_MINUS
-        taken = self._ram_types.first_set(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
-        if taken:
+        run = self._ram_types.first_set(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
+        if run:
             self.trace.printk(
                 f"x86/PAT: reserve_ram_pages_type failed {_mem(start, end)}, "
-                f"track {taken.type:#x}, req {req:#x}"
+                f"track {run.type:#x}, req {req:#x}"
             )
             raise ModelledErrno(EBUSY)
         self._ram_types.set(start >> PAGE_SHIFT, end >> PAGE_SHIFT, req)
@@ -207,10 +206,10 @@ class MemtypeBook:
             return True
         if not self.end_match or start >= end:
             return False
-        longer = self._entries.first_ending(start, end)
-        if longer is None:
+        entry = self._entries.first_ending(start, end)
+        if entry is None:
             return False
-        self._shrink(longer, start)
+        self._shrink(entry, start)
         return True
 
     def _shrink(self, entry: MemtypeEntry, end: int) -> None:
@@ -321,9 +320,9 @@ class MemtypeBook:
         phys = self.platform.phys
         if base >= phys.high_memory or not phys.page_is_ram(base >> PAGE_SHIFT):
             return
-        mapped = mode if mode in (_WB, _WC, _WT) else _UC_MINUS
+        direct_mode = mode if mode in (_WB, _WC, _WT) else _UC_MINUS
         end = min(base + size, phys.high_memory)
-        self._direct_map.set(base >> PAGE_SHIFT, pages_of(end), mapped)
+        self._direct_map.set(base >> PAGE_SHIFT, pages_of(end), direct_mode)
 
     def direct_map(self, paddr: int) -> CacheMode:
         """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
@@ -332,7 +331,7 @@ class MemtypeBook:
     def set_memory(self, start: int, end: int, mode: CacheMode, *, who: str) -> None:
         """``set_memory_uc()``, ``_wc()``, ``_wb()``: change bytes of the direct map, and the book (S2.9.1).
 
-        :param mode: UC books UC-; WB turns the direct map back, then frees what was booked
+        :param mode: UC books UC-; WB turns the direct map back, then frees the booking
         :raises ModelledErrno: as :meth:`reserve_exact`; EBUSY also when RAM has a type already
         """
         if mode is _WB:
@@ -362,7 +361,9 @@ class MemtypeBook:
             return ""
         with self.lock.write():
             entries = self.entries()
-        lines = [f"PAT: [mem {e.start:#018x}-{e.end:#018x}] {e.type.cattr}\n" for e in entries]
+        lines = [
+            f"PAT: [mem {entry.start:#018x}-{entry.end:#018x}] {entry.type.cattr}\n" for entry in entries
+        ]
         return "".join(["PAT memtype list:\n", *lines])
 
     def state(self) -> tuple[list[MemtypeEntry], list[MemtypeEntry], list[MemtypeEntry]]:
@@ -375,7 +376,7 @@ class MemtypeBook:
         ram_types: Iterable[MemtypeEntry] = (),
         direct_map: Iterable[MemtypeEntry] = (),
     ) -> None:
-        """Hold exactly what :meth:`state` said, or was read from a real kernel; nothing is checked."""
+        """Take over a state that :meth:`state` returned or a real kernel had; nothing is checked."""
         self._entries = MemtypeIntervals(entries)
         self._ram_types.load(ram_types)
         self._direct_map.load(direct_map)
@@ -385,6 +386,7 @@ class MemtypeBook:
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.trace = trace
+        twin.lock = RwLock(self._processors, Need.BOOK)
         twin._entries = self._entries.copy()
         twin._ram_types = self._ram_types.copy()
         twin._direct_map = self._direct_map.copy()
@@ -399,7 +401,7 @@ class MemtypeBook:
             self._warn(function)
 
     def _check(self) -> None:
-        # What must hold between any two operations; not that every entry has a user.
+        # Invariants between any two operations; that every entry has a user is none of them.
         for part in (self._entries, self._ram_types, self._direct_map):
             part._check()
         assert self.platform.pat_enabled or not len(self._entries), self.entries()

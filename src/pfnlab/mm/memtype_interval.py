@@ -76,7 +76,7 @@ class _Block:
 class MemtypeIntervals:
     """A multiset of :class:`MemtypeEntry` in tree order.
 
-    :param entries: what it holds at first; equal starts keep their order
+    :param entries: its first entries; equal starts keep their order
     """
 
     def __init__(self, entries: Iterable[MemtypeEntry] = ()) -> None:
@@ -246,10 +246,10 @@ def _raise(reach: list[int], i: int, end: int) -> None:
         reach[i:j] = [end] * (j - i)
 
 
-def _lower(reach: list[int], i: int, ends: list[int], gone: int) -> None:
+def _lower(reach: list[int], i: int, ends: list[int], removed: int) -> None:
     # An end before place i has gone; from i on, it still stands wherever it was the largest.
-    j = bisect_right(reach, gone, i)
-    if i < j and reach[i] == gone:
+    j = bisect_right(reach, removed, i)
+    if i < j and reach[i] == removed:
         reach[i:j] = list(accumulate(ends[i:j], max, initial=reach[i - 1] if i else 0))[1:]
 
 

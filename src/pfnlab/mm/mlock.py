@@ -15,7 +15,7 @@ def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
     """mlock or munlock pages ``[start, end)``: special VMAs are skipped in silence (S5.10.1).
 
     :raises ModelledErrno: ENOMEM at a hole, and for memory without any access, which cannot be faulted
-        in; what lies before stays changed
+        in; the VMAs before it stay changed
     """
     with mm.mmap_lock.write():
         at = start
@@ -55,7 +55,7 @@ def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:
 def do_msync(mm: MmStruct, start: int, end: int) -> None:
     """msync(MS_SYNC): shared file parts are synced in order; a hole is ENOMEM at the end (S5.10.1).
 
-    :raises ModelledErrno: what the file's fsync answers, or ENOMEM
+    :raises ModelledErrno: the errno of the file's fsync, or ENOMEM
     """
     at, hole = start, False
     with mm.mmap_lock.read():

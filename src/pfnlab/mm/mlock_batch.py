@@ -6,10 +6,10 @@ from pfnlab.hw.pgtable import Page
 
 
 class MlockBatch:
-    """What munlock_folio() put aside: each page keeps a reference until the batch is drained.
+    """The pages that munlock_folio() put aside: each page keeps a reference until the batch is drained.
 
-    A write to such a page by the last process that maps it copies the page, as if somebody else used it.
-    Whether the batch has been drained by then is not the program's affair alone: a fault of any process on
+    A write to such a page by the last process that maps it copies the page, as if it had another user.
+    The program alone does not decide whether the batch has been drained by then: a fault of any process on
     that processor may do it. Hence :attr:`Page.batched` is a question, not an answer; the calls modelled
     here are those that drain it for certain.
 

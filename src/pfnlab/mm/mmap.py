@@ -42,9 +42,9 @@ def do_mmap(
     """Map *nr* pages at virtual page *start*.
 
     :param access: VM_READ, VM_WRITE, VM_EXEC
-    :param file: what to map, open for reading and writing; None for anonymous memory
+    :param file: the file to map, open for reading and writing; None for anonymous memory
     :param pgoff: file offset in pages
-    :param fixed: MAP_FIXED: what is mapped there is replaced; else MAP_FIXED_NOREPLACE
+    :param fixed: MAP_FIXED: mappings that are there are replaced; else MAP_FIXED_NOREPLACE
     :raises ModelledErrno: as the system call; a failing MAP_FIXED leaves a hole (S4.7.4, measured)
     """
     if nr <= 0:
@@ -100,7 +100,7 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
     mm, file = vma.mm, vma.file
     two_phases = file is not None and file.mmap_prepare
     replaced = gather_munmap(mm, vma.start, vma.end)
-    # What is replaced stays in the tree until the new VMA takes its place, but for the oldest kernels.
+    # Replaced VMAs stay in the tree until the new VMA takes their place, except in the oldest kernels.
     in_tree = replaced
     if mm.kernel.profile.fixed_frees_before_mmap:
         detach(mm, replaced)
@@ -141,20 +141,20 @@ def _mmap_region(vma: Vma, populated: bool) -> None:
 def _enter(vma: Vma, replaced: list[Vma]) -> None:
     """The VMA takes the place of *replaced* in the address space, and enters its file's reverse map."""
     mm, kernel, file = vma.mm, vma.mm.kernel, vma.file
-    first = file is not None and kernel.profile.mmap_locks_rmap_first
-    with kernel.i_mmap_rwsem(file.mapping).write() if file is not None and first else nullcontext():
+    rmap_first = file is not None and kernel.profile.mmap_locks_rmap_first
+    with kernel.i_mmap_rwsem(file.mapping).write() if file is not None and rmap_first else nullcontext():
         detach(mm, replaced)
         mm.link(vma)
-        if first:
+        if rmap_first:
             kernel.insert_file(vma)
-    if file is not None and not first:
+    if file is not None and not rmap_first:
         kernel.link_file(vma)
     if file is not None:
         kernel.trace.event("link", vma.start)
 
 
 def _teardown(vma: Vma) -> None:
-    """A VMA whose mmap failed goes again, with what was filled; only a two-phase one was linked (S4.7)."""
+    """A VMA whose mmap failed goes again, with its entries; only a two-phase one was linked (S4.7)."""
     mm, kernel = vma.mm, vma.mm.kernel
     linked = vma.file is not None and vma.file.mmap_prepare
     if linked:
@@ -174,7 +174,7 @@ def _teardown(vma: Vma) -> None:
 
 
 def _finish(vma: Vma) -> Vma:
-    """What mmap does last with a VMA; returns the one it is in then. No special one is locked (S5.10.1)."""
+    """The last steps of mmap; returns the VMA that *vma* is in then. Special VMAs stay unlocked (S5.10.1)."""
     vma.flags |= VM_SOFTDIRTY
     if vma.special:
         vma.flags &= ~VM_LOCKED

@@ -1,4 +1,4 @@
-"""mprotect(2): VMA by VMA, so what was changed before an error stays changed (S5.10.2)."""
+"""mprotect(2): VMA by VMA, so changes before an error stay (S5.10.2)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
     needs_dirty = bool(vma.flags & VM_SHARED) or vma.mm.kernel.profile.upgrades_dirty_only
     upgrade = vma.wants_writenotify() if vma.flags & VM_SHARED else bool(vma.flags & VM_WRITE)
 
-    def changed(run: EntryRun) -> int:
+    def new_bits(run: EntryRun) -> int:
         bits = pte_modify(run.bits, vma.page_prot, saved_dirty)
         if upgrade and not pte_write(bits) and (pte_dirty(bits) or not needs_dirty):
             owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)
@@ -90,5 +90,5 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
         kernel.trace.event("change_prot", start)
         kernel.flushes.tlb_start_vma(tlb, vma)
         with vma.mm.page_table_lock.write():
-            vma.mm.tables.change(start, end, changed)
+            vma.mm.tables.change(start, end, new_bits)
         kernel.flushes.tlb_end_vma(tlb, vma)

@@ -91,7 +91,7 @@ def _mremap_checked_first(mm: MmStruct, call: Remap, lock: Locked) -> int:
         raise ModelledErrno(errno.EPERM)
     if not call.elsewhere:
         return _resize(mm, vma, call, lock)
-    # What a shrink cuts off may lie beyond the VMA; what is kept may not.
+    # The part a shrink cuts off may lie beyond the VMA; the part that stays may not.
     _vma_to_resize(mm, vma, replace(call, old=min(call.old, call.new)))
     call = _clear_the_way(mm, call)
     vma = _source(mm, call)
@@ -122,7 +122,7 @@ def _move_many(mm: MmStruct, call: Remap) -> int:
 
 
 def _check_destination(mm: MmStruct, call: Remap) -> None:
-    """What a wanted destination must fulfil before anything is touched."""
+    """The conditions on a destination, before anything is changed."""
     if call.to + call.new > TASK_PAGES:
         raise ModelledErrno(errno.EINVAL)
     if call.fixed and call.start + call.old > call.to and call.to + call.new > call.start:
@@ -142,9 +142,9 @@ def _clear_the_way(mm: MmStruct, call: Remap) -> Remap:
 
 
 def _place(vma: Vma, call: Remap) -> int:
-    """get_unmapped_area: where the mapping goes, where it was told to, else where there is room.
+    """get_unmapped_area: the destination given, else a free place.
 
-    :raises ModelledErrno: the file does not say
+    :raises ModelledErrno: the file has no place for it
     """
     if vma.file is not None and vma.file.placement_errno:
         raise ModelledErrno(vma.file.placement_errno)
@@ -197,14 +197,11 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
 
 
 def _move_vma(vma: Vma, call: Remap, to: int) -> int:
-    """copy_vma, move the entries, unmap the old place.
-
-    :raises Undecided: memory that stays would merge with what was moved
-    """
+    """copy_vma, move the entries, unmap the old place."""
     mm = vma.mm
     tracker = mm.kernel.tracker
     trace = mm.kernel.trace
-    # What is left of the source must be able to stand alone (vm_ops->may_split in the kernel).
+    # The rest of the source must be able to stand alone (vm_ops->may_split in the kernel).
     for at in (call.start, call.start + call.old):
         if call.old and vma.start < at < vma.end:
             tracker.may_split(vma, at)
@@ -216,8 +213,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     new.pgoff = vma.pgoff + call.start - vma.start
     if vma.file is None and vma.anon_vma is None:
         new.pgoff = to
-    apart = vma if call.dontunmap and not mm.kernel.profile.dontunmap_joins_source else None
-    merges = mm.would_merge(new, "copied", apart)
+    excluded = vma if call.dontunmap and not mm.kernel.profile.dontunmap_joins_source else None
+    merges = mm.would_merge(new, "copied", excluded)
     if not merges:
         trace.event("dup", vma.start)
     tracker.vm_area_dup(vma, new)
@@ -225,8 +222,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         new.file.opened(new, vma)
     mm.link(new)
     if merges:
-        new = mm.merge_around(new, "copied", apart)
-        # The source may be what it merged with.
+        new = mm.merge_around(new, "copied", excluded)
+        # It may have merged with the source.
         source = mm.vma_lookup(call.start)
         assert source is not None
         vma = source
@@ -263,22 +260,22 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     for first, last in _extents(start, start + nr, shift):
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
         with mm.page_table_lock.write():
-            whole = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)
-            if whole is not None and mm.tables.move_table(first, shift, whole):
-                # The table itself goes along, whatever is in it (move_normal_pmd, move_normal_pud).
+            level = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)
+            if level is not None and mm.tables.move_table(first, shift, level):
+                # The table itself moves, with all its entries (move_normal_pmd, move_normal_pud).
                 mm.flush_tlb(first, last)
                 continue
             if not mm.tables.has_table(first, 1) and mm.tables.entry(first) is None:
                 continue
             mm.tables.copy_tables(mm.tables, first, last, shift)
-            moved = mm.tables.clear(first, last)
-            if moved and moved[0].level > 1 and (last - first < _PTE_TABLE):
+            runs = mm.tables.clear(first, last)
+            if runs and runs[0].level > 1 and (last - first < _PTE_TABLE):
                 # A leaf that cannot be moved whole goes.
-                mm.flush_tlb(moved[0].start, moved[0].end)
+                mm.flush_tlb(runs[0].start, runs[0].end)
                 continue
-            for run in moved:
+            for run in runs:
                 mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
-            if moved:
+            if runs:
                 mm.flush_tlb(first, last)
 
 

@@ -1,6 +1,6 @@
-"""pfnmap_track and pfnmap_untrack: frames are booked for whoever remembers them, and freed (S4.4).
+"""pfnmap_track and pfnmap_untrack: book frames for a caller that remembers them, and free them (S4.4).
 
-Of a range nobody books, partial remaps and inserts look the cache mode up (S3.1.2, S4.2).
+Partial remaps and inserts book nothing, and look the cache mode up (S3.1.2, S4.2).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def pfnmap_track(kernel: Kernel, pfns: PfnRange, prot: int) -> int:
     """Book *pfns* for a mapping with the protection *prot*.
 
     :return: the protection to map with; its cache mode is the one granted
-    :raises ModelledErrno: EINVAL when that one will not do, else what the book says
+    :raises ModelledErrno: EINVAL when that one will not do, else the error of the book
     """
     kernel.trace.event("track_pfn", pfns.start)
     return kernel.book.reserve_pfn_range(
@@ -34,7 +34,7 @@ def pfnmap_untrack(kernel: Kernel, pfns: PfnRange) -> None:
 
 
 def lookup_prot(book: MemtypeBook, pfns: PfnRange, prot: int) -> int:
-    """*prot* with the one cache mode every page of *pfns* looks up; what was asked for is ignored.
+    """*prot* with the one cache mode every page of *pfns* looks up; the mode asked for is ignored.
 
     :raises ModelledErrno: EINVAL when the pages disagree
     """
@@ -47,7 +47,7 @@ def lookup_prot(book: MemtypeBook, pfns: PfnRange, prot: int) -> int:
 
 
 def _borders(book: MemtypeBook, pfns: PfnRange) -> set[int]:
-    """The pages of *pfns* at which the answer may change: its cost is the number of borders there."""
+    """The pages of *pfns* at which the answer may change; the cost is their number."""
     edges = [(entry.start, entry.end) for entry in (*book.entries(), *book.ram_types())]
     edges += [(resource.start, resource.end) for resource in book.platform.phys.resources]
     borders = {pfns.start}

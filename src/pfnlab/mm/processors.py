@@ -1,11 +1,11 @@
-"""Processors: operations side by side, one that stands still, and what the others wait for (S8).
+"""Processors: operations side by side, one of them held, and the waits of the others (S8).
 
 An operation runs straight through. Where it enters a kernel function at which it can be stopped it says so,
-``with processors.inside("unmap_vmas"):``, and where it needs what another operation has, a lock or the
-attention of its processor, it waits. Both leave it as it is, in the middle, and whoever drives goes on:
-operations are greenlets, so the functions between need not know.
+``with processors.inside("unmap_vmas"):``, and where it needs a lock of another operation, or the attention of
+another processor, it waits. Both leave it in the middle and return to the code that drives the operations:
+they are greenlets, so the functions between need not know.
 
-Without anybody driving, as in programs that hold nothing, all of this is passed over.
+Where nothing drives them, as in programs that hold nothing, all of this is passed over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pfnlab.limit import CLOCK
 
 
 class Need(Enum):
-    """What an operation can wait for."""
+    """A reason for an operation to wait."""
 
     IPI = "IPI"
     MMAP_LOCK = "mmap_lock"
@@ -39,7 +39,7 @@ class Call:
     """
     One call of a kernel function within an operation.
 
-    :param nth: which one, counted from 1
+    :param nth: the number of the call, counted from 1
     :param at_return: its return, not its beginning
     """
 
@@ -53,13 +53,13 @@ class Operation:
     """
     An operation under way.
 
-    :param task: whose it is
-    :param hold: where it is to be stopped
+    :param task: the task that does it
+    :param hold: the call at which it is to be stopped
     :param skip: a call to leave out on the way there; `hold` does not count it
-    :param everywhere: it stops where any function begins, for who drives it with :meth:`Processors.step`
-    :ivar at: the function it has stopped at the beginning of
-    :ivar result: what it returned, once it is `done`
-    :ivar waits: what it waits for, or None
+    :param everywhere: it stops where any function begins, to be driven with :meth:`Processors.step`
+    :ivar at: the function at whose beginning it has stopped
+    :ivar result: its return value, once it is `done`
+    :ivar waits: the reason it waits, or None
     """
 
     task: str
@@ -78,13 +78,13 @@ class Operation:
         self.run = greenlet(self.body)
 
     def pause(self) -> None:
-        """Go back to whoever drives, from inside the operation."""
+        """Return to the driving code, from inside the operation."""
         assert self.run.parent is not None
-        timed = CLOCK.leave()
+        files = CLOCK.leave()
         try:
             self.run.parent.switch()
         finally:
-            CLOCK.go_on(timed)
+            CLOCK.go_on(files)
 
 
 class Processors:
@@ -92,15 +92,15 @@ class Processors:
     All operations of one kernel.
 
     :param on_turn: called with the task whose operation goes on
-    :ivar held: the operation that stands at its place
-    :ivar waiting: those that wait, in the order they began
+    :ivar held: the operation that is held
+    :ivar waiting: the operations that wait, in the order they began
     :ivar omitted: something was left out by force, so that rules need not hold any more
     :ivar turns: how often an operation began or went on
     """
 
     def __init__(self, on_turn: Callable[[str], None] = lambda task: None) -> None:
         self._on_turn = on_turn
-        self._now: Operation | None = None
+        self._running: Operation | None = None
         self.held: Operation | None = None
         self.waiting: list[Operation] = []
         self.omitted = False
@@ -124,8 +124,10 @@ class Processors:
         operations = [held, *self.waiting]
         self._go(held)
         self._settle()
-        if stuck := [one for one in operations if not one.done]:
-            names = ", ".join(f"{one.task} for {one.waits and one.waits.value}" for one in stuck)
+        if stuck := [operation for operation in operations if not operation.done]:
+            names = ", ".join(
+                f"{operation.task} for {operation.waits and operation.waits.value}" for operation in stuck
+            )
             raise Defect(f"operations wait for each other: {names}")
         return operations
 
@@ -139,47 +141,47 @@ class Processors:
             self.waiting.append(operation)
 
     def _run(self, operation: Operation) -> None:
-        self._now = operation
+        self._running = operation
         self.turns += 1
         self._on_turn(operation.task)
         try:
             result = operation.run.switch()
         finally:
-            self._now = None
+            self._running = None
         if operation.run.dead:
             operation.result, operation.done, operation.waits = result, True, None
 
-    # Whoever can go on does.
+    # Every waiting operation goes on that can.
     def _settle(self) -> None:
-        while able := next((one for one in self.waiting if one.ready()), None):
-            self.waiting.remove(able)
-            self._go(able)
+        while operation := next((waiter for waiter in self.waiting if waiter.ready()), None):
+            self.waiting.remove(operation)
+            self._go(operation)
 
     # Asked by operations.
 
     def inside(self, function: str) -> AbstractContextManager[None]:
         """The operation is in *function* within this context: it may be held where it begins or ends."""
-        now = self._now
-        if now is None:
+        operation = self._running
+        if operation is None:
             return _NOWHERE
-        if now.everywhere:
-            return _Anywhere(now, function)
-        if now.hold is None or now.hold.function != function:
+        if operation.everywhere:
+            return _Anywhere(operation, function)
+        if operation.hold is None or operation.hold.function != function:
             return _NOWHERE
-        now.calls += 1
-        if now.calls != now.hold.nth:
+        operation.calls += 1
+        if operation.calls != operation.hold.nth:
             return _NOWHERE
-        return _Place(self, now)
+        return _Place(self, operation)
 
     def skips(self, function: str) -> bool:
         """Whether this call of *function* is the one to leave out."""
-        now = self._now
-        if now is None or now.skip is None or now.skip.function != function:
+        operation = self._running
+        if operation is None or operation.skip is None or operation.skip.function != function:
             return False
-        now.skip.nth -= 1
-        if now.skip.nth:
+        operation.skip.nth -= 1
+        if operation.skip.nth:
             return False
-        now.skip, self.omitted = None, True
+        operation.skip, self.omitted = None, True
         return True
 
     def stand(self, operation: Operation) -> None:
@@ -190,17 +192,17 @@ class Processors:
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
         """The operation goes on once *ready* says so.
 
-        :raises Defect: nobody else could make it so
+        :raises Defect: no other operation could change that
         """
         if ready():
             return
-        now = self._now
-        if now is None:
+        operation = self._running
+        if operation is None:
             raise Defect(f"an operation waits for {need.value} and nobody has it")
-        now.waits, now.ready = need, ready
+        operation.waits, operation.ready = need, ready
         while not ready():
-            now.pause()
-        now.waits = None
+            operation.pause()
+        operation.waits = None
 
 
 _NOWHERE: AbstractContextManager[None] = nullcontext()
@@ -241,10 +243,10 @@ class _Anywhere:
 
 class RwLock:
     """
-    A lock one may hold for writing, or many for reading; who wants to read waits behind who waits to write.
+    A lock held by one operation for writing, or by many for reading; a reader waits behind a waiting writer.
 
-    :ivar need: what waiting for it is called
-    :ivar written: somebody has it for writing
+    :ivar need: the reason of an operation that waits for it
+    :ivar written: an operation has it for writing
     """
 
     def __init__(self, processors: Processors, need: Need) -> None:
@@ -261,12 +263,12 @@ class RwLock:
         return Locked(self, True)
 
     def state(self) -> tuple[int, int, bool]:
-        """How many have it for reading, how many wait to write, whether somebody has it for writing."""
+        """How many have it for reading, how many wait to write, whether one has it for writing."""
         return self._readers, self._queued, self.written
 
     @property
     def held(self) -> tuple[int, bool]:
-        """How many have it for reading, and whether somebody has it for writing."""
+        """How many have it for reading, and whether one has it for writing."""
         return self._readers, self.written
 
     def take(self, write: bool) -> None:
@@ -292,7 +294,7 @@ class RwLock:
             self._readers -= 1
 
     def downgrade(self) -> None:
-        """Who has it for writing has it for reading now."""
+        """Turn the lock for writing into one for reading."""
         self.written = False
         self._readers += 1
 
@@ -301,8 +303,8 @@ class Locked:
     """
     A lock that is held while in this context.
 
-    :ivar lock: which
-    :ivar write: for writing
+    :ivar lock: the lock
+    :ivar write: held for writing
     """
 
     __slots__ = ("lock", "write")

@@ -1,4 +1,4 @@
-"""What distinguishes one kernel from another: switches named by what they do.
+"""The differences between kernels: switches named by their effect.
 
 A profile is data (``policies/profiles.py``); the model asks its switches and nothing else, never a
 version number.
@@ -16,16 +16,16 @@ class Profile:
     """The rules of one kernel series.
 
     :ivar series: ``6.1``, ``7.2`` ...
-    :ivar version: the exact kernel, ``6.1.176``; of a release nobody ran its series
+    :ivar version: the exact kernel, ``6.1.176``; of a release that nobody ran, its series
     :ivar tracker: the policy that remembers which pfns a mapping reserved
     :ivar end_match: freeing a range may shrink an entry with the same end (S2.4)
     :ivar dontunmap_drops_account: MREMAP_DONTUNMAP takes VM_ACCOUNT from the whole source VMA
     :ivar dontunmap_unlocks_all: MREMAP_DONTUNMAP of a part takes VM_LOCKED from the whole source VMA
-    :ivar dontunmap_joins_source: what MREMAP_DONTUNMAP copied may merge with what it was copied from
+    :ivar dontunmap_joins_source: the copy of MREMAP_DONTUNMAP may merge with its source
     :ivar dontunmap_beside_source_alone: else it merges with nothing at all beside it
     :ivar upgrades_dirty_only: mprotect makes private entries writable at once where they are dirty only
     :ivar faulted_joins_unfaulted: a VMA with anonymous pages merges into a neighbour without (S5.3.2)
-    :ivar copy_minds_fork: but not what mremap copies of a VMA that came by fork (S5.3.2)
+    :ivar copy_minds_fork: but not the copy that mremap makes of a VMA that came by fork (S5.3.2)
     :ivar mmap_tries_above_first: a new mapping merges with the VMA above it rather than with that below
     :ivar pgprot_replaces: pgprot_writecombine replaces the cache bits instead of OR-ing (S1.5)
     :ivar mtrr_merged_map: MTRR types come from one merged map (S1.7)
@@ -41,16 +41,16 @@ class Profile:
     :ivar unfaulted_unaccounted: losing write permission gives back the charge of untouched anonymous memory
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     :ivar flushes: the policy that places forced flushes of PFN VMAs
-    :ivar walkers: the policies that say what walkers take for a page, by place
+    :ivar walkers: the policies of walkers, by place
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
     :ivar exit_frees_at_once: exit frees VMAs by a function of its own, without waiting for readers
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
     :ivar remap_prepares_first: remap_pfn_range refuses a private part before it tracks anything (S4.6.1)
-    :ivar failed_fork_unmaps: a fork that fails unmaps what it copied itself, before the parent is flushed
+    :ivar failed_fork_unmaps: a fork that fails unmaps its copies itself, before the parent is flushed
     :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
     :ivar dirty_file_pages_stay_so: a writable entry of a file's dirty page is dirty from the start
-    :ivar mem_forces: /proc/self/mem reads and writes ordinary memory whatever its protection is
+    :ivar mem_forces: /proc/self/mem reads and writes ordinary memory of any protection
     :ivar mincore_walks: mincore looks at the entries of PFN mappings (S7.5)
     :ivar move_pages_walks_folios: move_pages takes special entries for empty ones (S7.5)
     :ivar munmap_keeps_the_middle: of a VMA that munmap cuts at both ends, the old one goes
@@ -68,7 +68,7 @@ class Profile:
     :ivar reserve_keeps_top: a range that ends with physical memory can be reserved (S2.2.1)
     :ivar failed_copy_clears_vm_pat: a fork without room for page tables clears vm_pat's flag in the child
     :ivar cow_knows_its_pfn: vm_pat finds the first pfn although that page was copied on write (S3.4.3)
-    :ivar failed_remap_zaps: remap_pfn_range that fails takes away what it filled (S3.3.3)
+    :ivar failed_remap_zaps: remap_pfn_range that fails clears the entries it filled (S3.3.3)
     :ivar failed_fork_untracks: a fork that fails undoes its own reservation, and no other (S3.5.3)
     :ivar only_fork_clears_vm_pat: where failed_fork_untracks, a split or a move keeps vm_pat's flag
     :ivar vfio_remaps: a fault in a vfio-pci mapping remaps and books all of it (S9.4)
@@ -77,11 +77,11 @@ class Profile:
     :ivar pageout_keeps_young: MADV_PAGEOUT leaves the accessed bit of pages that stay
     :ivar huge_pfnmap: drivers can fill leaves of 2 MiB and 1 GiB (vmf_insert_pfn_pmd, S5.6)
     :ivar fork_opens_first: fork tells a file of the copied VMA before its entries are copied (S5.11)
-    :ivar unmap_drains_lru: whatever unmaps pages empties its processor's batches of pages (S5.10.1)
+    :ivar unmap_drains_lru: every unmapping of pages empties its processor's batches of pages (S5.10.1)
     :ivar zone_device_announced: the log says how many struct pages were made for a device (S4.9)
     :ivar access_phys_spares_ram: /proc/self/mem does not try to map ordinary memory for the kernel: a copied
         page, or RAM that a driver has mapped (S7.6.3)
-    :ivar huge_faults_ignore_thp: PFN mappings get leaves whatever transparent_hugepage says (S6.2.2)
+    :ivar huge_faults_ignore_thp: PFN mappings get leaves with any setting of transparent_hugepage (S6.2.2)
     """
 
     series: str

@@ -1,4 +1,4 @@
-"""Who else looks at a mapping: walkers of page tables and foreign readers (S7)."""
+"""Other readers of a mapping: walkers of page tables and foreign readers (S7)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def mem_access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
 def _access_phys(mm: MmStruct, vpn: int, store: int | None) -> int:
     """generic_access_phys: the frame is mapped for the kernel, for as long as it takes (S7.6.3).
 
-    :raises ModelledErrno: EIO, whatever went wrong
+    :raises ModelledErrno: EIO for every failure
     """
     kernel, entry = mm.kernel, mm.tables.entry(vpn)
     with mm.mmap_lock.read():
@@ -85,7 +85,7 @@ def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
 
 
 def vmsplice(mm: MmStruct, vpn: int) -> int:
-    """Put the page itself into a pipe (S7.2); what it holds.
+    """Put the page itself into a pipe (S7.2); returns its first word.
 
     :raises ModelledErrno: EFAULT
     """
@@ -93,7 +93,7 @@ def vmsplice(mm: MmStruct, vpn: int) -> int:
 
 
 def futex_wake(mm: MmStruct, vpn: int) -> int:
-    """Wake who waits at a shared futex in the page: nobody.
+    """Wake the waiters of a shared futex in the page, of which there are none.
 
     The key is made of the page, which must be writable; where it is not, a second try only reads it.
 
@@ -102,7 +102,7 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
     try:
         get_user_page_fast(mm, vpn, write=True)
     except ModelledErrno:
-        # An anonymous page nobody may write, or the zero page: nothing could ever change there.
+        # An anonymous page without write permission, or the zero page: nothing could ever change there.
         get_user_page_fast(mm, vpn)
         raise
     return 0
@@ -133,7 +133,7 @@ def _status(mm: MmStruct, vpn: int) -> str:
 
 
 class Pagemap(NamedTuple):
-    """What /proc/PID/pagemap says of one page."""
+    """One page of /proc/PID/pagemap."""
 
     present: bool = False
     exclusive: bool = False
@@ -177,14 +177,14 @@ def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
     check_no_shmem(mm, start, end)
     with mm.mmap_lock.read():
         counts = [_numa_counts(vma) for vma in mm.vmas_in(start, end) if vma.start >= start]
-    return [one for one in counts if one.anonymous]
+    return [count for count in counts if count.anonymous]
 
 
 def _numa_counts(vma: Vma) -> NumaCounts:
-    counted = normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma)
-    pages = sum(run.end - run.start for run in counted)
-    dirty = sum(pte_dirty(run.bits) or (run.page is not None and run.page.dirty) for run in counted)
-    return NumaCounts(vma.start, pages, dirty, max((map_count(run) for run in counted), default=0))
+    runs = normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma)
+    pages = sum(run.end - run.start for run in runs)
+    dirty = sum(pte_dirty(run.bits) or (run.page is not None and run.page.dirty) for run in runs)
+    return NumaCounts(vma.start, pages, dirty, max((map_count(run) for run in runs), default=0))
 
 
 def normal_runs(vma: Vma, walker: WalkerPolicy) -> list[EntryRun]:
@@ -200,9 +200,9 @@ def map_count(run: EntryRun) -> int:
 
 
 def read_smaps(mm: MmStruct) -> None:
-    """Somebody reads /proc/PID/smaps: his walk has no use for leaves of 1 GiB and splits them (S7.5).
+    """/proc/PID/smaps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5).
 
-    Nothing is put in their place, so the next access faults. Leaves of 2 MiB he only reads.
+    Nothing is put in their place, so the next access faults. Leaves of 2 MiB are only read.
     """
     walker = mm.kernel.walkers.walk_page_vma
     for vma in mm:
@@ -215,7 +215,7 @@ def read_smaps(mm: MmStruct) -> None:
 def mincore(mm: MmStruct, start: int, end: int) -> str:
     """mincore(2): a digit a page (S7.5).
 
-    :raises ModelledErrno: ENOMEM at a hole; what lies before it was delivered
+    :raises ModelledErrno: ENOMEM at a hole; the pages before it were delivered
     """
     digits, walker = [], mm.kernel.walkers.walk_page_range
     with mm.mmap_lock.read():
@@ -224,9 +224,9 @@ def mincore(mm: MmStruct, start: int, end: int) -> str:
             if vma is None:
                 raise ModelledErrno(errno.ENOMEM)
             entry = mm.tables.entry(vpn)
-            looks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
-            there = (entry is not None and looks) or _in_memory(vma, vpn)
-            digits.append("1" if there else "0")
+            walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
+            resident = (entry is not None and walks) or _in_memory(vma, vpn)
+            digits.append("1" if resident else "0")
     return "".join(digits)
 
 
@@ -249,7 +249,7 @@ def userfaultfd(mm: MmStruct, start: int, end: int) -> None:
 
 
 class LockedMemory(NamedTuple):
-    """What /proc/PID/status counts of locked and pinned memory, in kB.
+    """Locked and pinned memory as /proc/PID/status counts it, in kB.
 
     :param locked: None where mlockall has locked the program's own memory too
     """
@@ -272,7 +272,7 @@ def _word(mm: MmStruct, entry: EntryRun) -> int:
 
 
 def _store(mm: MmStruct, entry: EntryRun, value: int) -> int:
-    """Set it."""
+    """Set the first word of the page an entry maps."""
     if entry.page is not None:
         entry.page.value = value
     else:

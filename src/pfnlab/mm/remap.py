@@ -17,7 +17,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     """Map *pfns* at virtual page *start* of *vma* with protection *prot*.
 
     Always 4K entries, special and accessed; the cache mode is the one the tracker grants, and
-    vm_page_prot keeps what the driver put there (S3.3.4).
+    vm_page_prot keeps the driver's value (S3.3.4).
 
     :param prepared: the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
     :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part
@@ -30,11 +30,11 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         kernel.trace.event("remap", start)
     # A private mapping finds its frames again through vm_pgoff, so it must be mapped whole.
     private = is_cow_mapping(vma.flags)
-    refused = private and (start != vma.start or end != vma.end)
-    if refused and kernel.profile.remap_prepares_first:
+    partial_private = private and (start != vma.start or end != vma.end)
+    if partial_private and kernel.profile.remap_prepares_first:
         raise ModelledErrno(errno.EINVAL)
     prot = tracker.remap_pfn_range(vma, start, pfns, prot)
-    if refused:
+    if partial_private:
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.EINVAL)
     if vma.mm.tables.runs(start, end):
@@ -42,19 +42,19 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     if private:
         vma.pgoff = pfns.start
     vma.flags |= VM_REMAP
-    made = kernel.failing("__pte_alloc", vma.mm.tables.absent(start, end))
-    if made is not None:
+    table_count = kernel.failing("__pte_alloc", vma.mm.tables.absent(start, end))
+    if table_count is not None:
         vma.mm.tables.allocate(start, start + 1, lowest=2)
-        filled = vma.mm.tables.table_starts(start, end, present=False)[made]
-        if filled > start:
-            vma.mm.tables.set(EntryRun(start, filled, pfns.start, prot | PAGE_SPECIAL))
+        filled_end = vma.mm.tables.table_starts(start, end, present=False)[table_count]
+        if filled_end > start:
+            vma.mm.tables.set(EntryRun(start, filled_end, pfns.start, prot | PAGE_SPECIAL))
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
     vma.mm.tables.set(EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL))
 
 
 def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
-    """Filling failed: what was filled is zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
+    """Filling failed: the filled entries are zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
     if vma.mm.kernel.profile.failed_remap_zaps:
         zap_page_range_single(vma, start, start + pfns.nr)
     vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

@@ -15,7 +15,7 @@ def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
     """Let pages ``[start, end)`` of a shared mapping show its file from page *pgoff* on.
 
     :raises ModelledErrno: EINVAL unless all of it is mapped shared, from one file, with the same flags;
-        else what mmap answers, and then there is a hole
+        else the error of mmap, which leaves a hole
     """
     kernel = mm.kernel
     kernel.pr_warn_once(
@@ -41,11 +41,11 @@ def remap_file_pages(mm: MmStruct, start: int, end: int, pgoff: int) -> None:
 
 
 def _continues(mm: MmStruct, vma: Vma, end: int) -> bool:
-    """Whether what *vma* begins goes on to page *end*, in as many VMAs as it takes."""
+    """Whether the mapping that begins with *vma* goes on to page *end*, in any number of VMAs."""
     at = vma.end
     while at < end:
-        following = mm.vma_lookup(at)
-        if following is None or following.file is not vma.file or following.flags != vma.flags:
+        next_vma = mm.vma_lookup(at)
+        if next_vma is None or next_vma.file is not vma.file or next_vma.flags != vma.flags:
             return False
-        at = following.end
+        at = next_vma.end
     return True

@@ -1,6 +1,6 @@
-"""Shared anonymous memory: pages of a file nobody has a name for, as far as mapping and touching it goes.
+"""Shared anonymous memory: pages of a file without a name, as far as mapping and touching it goes.
 
-What else can be done to it (advice, other protections, locks, moves) has no rule here.
+Other operations on it (advice, other protections, locks, moves) have no rule here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FAULT_AROUND = 16
 class ShmemFile:
     """The file behind one mmap(MAP_SHARED | MAP_ANONYMOUS), which children share.
 
-    :ivar pages: what was ever touched, by its offset in pages
+    :ivar pages: every page that was touched, by its offset in pages
     """
 
     pages: dict[int, Page] = field(default_factory=dict)
@@ -51,13 +51,15 @@ class ShmemFile:
 
 
 def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
-    """Map the page at *vpn*, made where it was never touched; a read maps its neighbours along."""
+    """Map the page at *vpn*, a new one at the first touch; a read also maps its neighbours."""
     mm, saved_dirty = vma.mm, vma.mm.kernel.profile.saved_dirty
     first = vpn - vpn % FAULT_AROUND
     file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
-    for one in range(max(first, vma.start), min(first + FAULT_AROUND, vma.end)) if not write else (vpn,):
-        page = file.pages.get(vma.pgoff + one - vma.start)
-        if page is None or mm.tables.entry(one) is not None:
+    for neighbour in (
+        range(max(first, vma.start), min(first + FAULT_AROUND, vma.end)) if not write else (vpn,)
+    ):
+        page = file.pages.get(vma.pgoff + neighbour - vma.start)
+        if page is None or mm.tables.entry(neighbour) is not None:
             continue
         page.mapcount += 1
         bits = pte_mkyoung(vma.page_prot)
@@ -66,16 +68,16 @@ def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> None:
             bits = pte_mkwrite(bits, saved_dirty)
         if write or (page.dirty and pte_write(bits) and mm.kernel.profile.dirty_file_pages_stay_so):
             bits = pte_mkdirty(bits, saved_dirty)
-        mm.tables.set(EntryRun(one, one + 1, 0, bits, page))
+        mm.tables.set(EntryRun(neighbour, neighbour + 1, 0, bits, page))
 
 
 def dirtied(cleared: Iterable[EntryRun]) -> bool:
     """Whether a dirty page of a file is among the entries: then nobody may write to it any more (S8.1.9)."""
-    files = [run.page for run in cleared if run.page is not None and pte_dirty(run.bits)]
-    pages = [page for page in files if not page.anonymous]
-    for page in pages:
+    dirty_pages = [run.page for run in cleared if run.page is not None and pte_dirty(run.bits)]
+    file_pages = [page for page in dirty_pages if not page.anonymous]
+    for page in file_pages:
         page.dirty = True
-    return bool(pages)
+    return bool(file_pages)
 
 
 def check_no_shmem(mm: MmStruct, start: int, end: int) -> None:

@@ -33,14 +33,14 @@ class MmStruct:
     :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
-    :ivar gathers: those under way
-    :ivar mmap_lock: what its VMAs stay as they are under
+    :ivar gathers: the gathers under way
+    :ivar mmap_lock: the lock under which its VMAs do not change
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
-    :ivar new_vma: what mmap is about to finish; its own lock is taken until mmap_lock is given back
+    :ivar new_vma: the VMA that mmap is about to finish; its own lock is taken until mmap_lock is given back
     :ivar page_table_lock: the locks of all its page tables, as one
-    :ivar visible: a task runs in it; a copy that fork has not finished is nobody's yet, and whole
-        flushes of it are seen by nobody
+    :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
+        flushes of it are not observed
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -66,11 +66,11 @@ class MmStruct:
         return self._vmas
 
     def state(self) -> tuple[object, ...]:
-        """All it is but for what is made of objects of its own: tables, locks, gathers."""
-        new = self.new_vma
+        """Its state, without that of its own objects: tables, locks, gathers."""
+        new_vma = self.new_vma
         return (
             (self.def_flags, self.forking, self.stacks_shared, self.visible),
-            None if new is None else (new.start, new.end),
+            None if new_vma is None else (new_vma.start, new_vma.end),
             [(vma.start, vma.end) for vma in self._vmas],
         )
 
@@ -183,10 +183,10 @@ class MmStruct:
 
     def split_leaf(self, at: int) -> None:
         """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""
-        across = self.tables.leaf_around(at)
-        if across is not None:
-            self.tables.clear(*across)
-            self.flush_tlb(*across)
+        leaf = self.tables.leaf_around(at)
+        if leaf is not None:
+            self.tables.clear(*leaf)
+            self.flush_tlb(*leaf)
 
     def isolate(self, vma: Vma, start: int, end: int) -> Vma:
         """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""
@@ -231,17 +231,17 @@ class MmStruct:
         grown.anon_vma = grown.anon_vma or vma.anon_vma
         return grown
 
-    def would_merge(self, vma: Vma, origin: Origin, apart: Vma | None = None) -> bool:
-        """Whether *vma*, not linked yet, would merge with a neighbour; never with *apart*."""
-        return self._merging_around(vma, origin, apart) != (None, None)
+    def would_merge(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> bool:
+        """Whether *vma*, not linked yet, would merge with a neighbour; never with *excluded*."""
+        return self._merging_around(vma, origin, excluded) != (None, None)
 
-    def merge_around(self, vma: Vma, origin: Origin, apart: Vma | None = None) -> Vma:
-        """Merge *vma* with its neighbours where the kernel would (S5.3.2), but for *apart*.
+    def merge_around(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> Vma:
+        """Merge *vma* with its neighbours where the kernel would (S5.3.2), but for *excluded*.
 
         :return: the VMA it is in now
         """
-        below, above = self._merging_around(vma, origin, apart)
-        # What merges while it is made never was a VMA of its own; what grows takes the other one in.
+        below, above = self._merging_around(vma, origin, excluded)
+        # A new VMA that merges never was a VMA of its own; a VMA that grows takes the other one in.
         if (below or above) and origin == "changed":
             self.kernel.trace.event("free", vma.start)
         if above and (below or origin == "grown"):
@@ -253,12 +253,14 @@ class MmStruct:
             self._absorb(vma, above)
         return vma
 
-    def _merging_around(self, vma: Vma, origin: Origin, apart: Vma | None) -> tuple[Vma | None, Vma | None]:
+    def _merging_around(
+        self, vma: Vma, origin: Origin, excluded: Vma | None
+    ) -> tuple[Vma | None, Vma | None]:
         below, above = self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end)
-        if apart is not None and apart in (below, above):
+        if excluded is not None and excluded in (below, above):
             alone = self.kernel.profile.dontunmap_beside_source_alone
-            below = None if alone or below is apart else below
-            above = None if alone or above is apart else above
+            below = None if alone or below is excluded else below
+            above = None if alone or above is excluded else above
         return _merging(vma, below, above, origin)
 
     def _absorb(self, lower: Vma, upper: Vma) -> None:
@@ -294,13 +296,13 @@ def _merging(vma: Vma, below: Vma | None, above: Vma | None, origin: Origin) -> 
         below = None
     if above is not None and not (above.continues(vma) and vma.joins(above, origin)):
         above = None
-    # The oldest kernels try what lies above a new mapping first, then that with what lies below.
+    # The oldest kernels first try the VMA above a new mapping, then the result with the VMA below.
     first = above if origin == "mapped" and vma.mm.kernel.profile.mmap_tries_above_first else None
     if below is not None and not (vma.continues(below) and (first or vma).joins(below, origin)):
         below = None
     if below is not None and above is not None:
         # Each goes with the range, which does not say that they go with each other.
-        different = below.anon_vma is not above.anon_vma
-        if different and None not in (below.anon_vma, above.anon_vma):
+        differ = below.anon_vma is not above.anon_vma
+        if differ and None not in (below.anon_vma, above.anon_vma):
             above = None
     return below, above

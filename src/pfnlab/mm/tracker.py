@@ -1,9 +1,9 @@
-"""The seam between the memory core and whatever remembers which pfns a mapping reserved.
+"""The seam between the memory core and the policy that remembers which pfns a mapping reserved.
 
 mm writes page tables, a tracker writes the memtype book, and neither writes the other's. A tracker
 may read page tables, as the old get_pat_info() does. The kernel kept renaming its tracker functions
-while the places that call them stayed, so the methods are named after the call sites. Three of them the
-kernel never asked a tracker at: ``may_split``, where it has only vm_ops->may_split, ``split_vma``, and
+while the places that call them stayed, so the methods are named after the call sites. At three of them
+the kernel never asked a tracker: ``may_split``, where it has only vm_ops->may_split, ``split_vma``, and
 ``zap_page_range_single_flushed``, behind its tlb_finish_mmu().
 
 Any method may raise :class:`~pfnlab.errors.ModelledErrno`; mm then unwinds as the kernel would.
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Tracked(NamedTuple):
-    """Something a tracker remembers.
+    """One reservation that a tracker remembers.
 
     :param vmas: the VMAs that share it, in no order
     :param pfns: the range it reserved, or None where only the page tables know
-    :param refs: how many VMAs it counts, or None where nobody counts
+    :param refs: how many VMAs it counts, or None for a tracker that does not count
     """
 
     vmas: list[Vma]
@@ -34,11 +34,11 @@ class Tracked(NamedTuple):
 
 
 class Tracker(Protocol):
-    """What mm asks of a pfnmap tracker: one method for each call site.
+    """The calls of mm to a pfnmap tracker: one method for each call site.
 
     :cvar END_MATCH: the book of its time: a free may shrink an entry with the same end (S2.4.4)
-    :cvar BYTES_PER_VMA: what it adds to every VMA of the system, in bytes on a 64-bit kernel
-    :cvar BYTES_PER_CONTEXT: what it allocates beside the book for each mapping it tracks, in bytes
+    :cvar BYTES_PER_VMA: its cost in every VMA of the system, in bytes on a 64-bit kernel
+    :cvar BYTES_PER_CONTEXT: its allocation beside the book for each mapping it tracks, in bytes
     """
 
     END_MATCH: ClassVar[bool]
@@ -62,7 +62,7 @@ class Tracker(Protocol):
         """Struct pages are about to be made for *pfns* of a device; there is no VMA (S4.9).
 
         :return: the protection to use, as for :meth:`remap_pfn_range`
-        :raises ModelledErrno: what the book says
+        :raises ModelledErrno: the error of the book
         """
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
@@ -114,14 +114,14 @@ class Tracker(Protocol):
         """The VMA itself is being freed, after flushing and unlinking."""
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
-        """What is remembered about *vmas*, every VMA that exists, in the order they are given."""
+        """The reservations remembered for *vmas*, every VMA that exists, in the order they are given."""
 
     def _check(self, vmas: list[Vma]) -> None:
         """Assert the tracker's own invariants over every VMA that exists."""
 
 
 class TrackerPolicy(Protocol):
-    """A tracker's class: what it costs, and how to make one for a kernel."""
+    """A tracker's class: its costs, and its constructor for a kernel."""
 
     END_MATCH: bool
     BYTES_PER_VMA: int

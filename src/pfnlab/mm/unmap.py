@@ -1,4 +1,4 @@
-"""Taking mappings away: munmap, the end of a process, and what both share (S8.2)."""
+"""Taking mappings away: munmap, the end of a process, and their common steps (S8.2)."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def zap_page_range(
     """Clear the entries of ``[start, end)`` of a VMA; ordinary pages lose one mapping each (S6.7.1).
 
     :param keep: entries that stay
-    :return: what was cleared
+    :return: the entries that were cleared
     """
     mm = vma.mm
     with mm.page_table_lock.write():
-        gone = mm.tables.clear(start, end)
+        cleared = mm.tables.clear(start, end)
         if keep is not None:
-            for run in gone:
+            for run in cleared:
                 if keep(run):
                     mm.tables.set(run)
-            gone = [run for run in gone if not keep(run)]
-    for run in gone:
+            cleared = [run for run in cleared if not keep(run)]
+    for run in cleared:
         if run.page is not None:
             run.page.mapcount -= 1
             if vma.flags & VM_LOCKED and run.page.mapcount:
                 mm.kernel.mlock_batch.add(run.page)
-    return gone
+    return cleared
 
 
 def zap_vma(
@@ -48,9 +48,9 @@ def zap_vma(
     flushes.tlb_start_vma(tlb, vma)
     for cut in (start, end):
         vma.mm.split_leaf(cut)
-    gone = zap_page_range(vma, start, end, keep=keep)
-    tlb.extend_all((run.start, run.end) for run in gone)
-    if dirtied(gone):
+    cleared = zap_page_range(vma, start, end, keep=keep)
+    tlb.extend_all((run.start, run.end) for run in cleared)
+    if dirtied(cleared):
         tlb.flush_mmu_tlbonly()
     flushes.tlb_end_vma(tlb, vma)
 
@@ -62,21 +62,21 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
         ENOMEM at the VMA limit
     """
     keeps_middle = mm.kernel.profile.munmap_keeps_the_middle
-    touched = mm.vmas_in(start, end)
-    if touched and touched[0].start < start and not touched[0].flags & VM_SEALED:
-        mm.split_vma(touched[0], start, new_below=keeps_middle)
-        touched = mm.vmas_in(start, end)
-    if any(vma.flags & VM_SEALED for vma in touched):
+    vmas = mm.vmas_in(start, end)
+    if vmas and vmas[0].start < start and not vmas[0].flags & VM_SEALED:
+        mm.split_vma(vmas[0], start, new_below=keeps_middle)
+        vmas = mm.vmas_in(start, end)
+    if any(vma.flags & VM_SEALED for vma in vmas):
         raise ModelledErrno(errno.EPERM)
-    if touched and touched[-1].end > end:
-        mm.split_vma(touched[-1], end, new_below=not keeps_middle)
+    if vmas and vmas[-1].end > end:
+        mm.split_vma(vmas[-1], end, new_below=not keeps_middle)
     return mm.vmas_in(start, end)
 
 
 def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: bool = True) -> None:
-    """Clear entries, unlink, free page tables: the VMA objects and what they track stay (S8.2).
+    """Clear entries, unlink, free page tables: the VMA objects and their reservations stay (S8.2).
 
-    Whether the VMAs are in the address space's tree meanwhile is the caller's affair.
+    The caller decides whether the VMAs stay in the address space's tree meanwhile.
 
     :param tables: page tables go here, not with the address space
     """
@@ -93,10 +93,10 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
         kernel.flushes.tlb_free_vmas(tlb, vmas[0])
         floor, ceiling = mm.gap_around(vmas[0].start, vmas[-1].end)
         groups = _near_each_other(vmas)
-        for group, following in zip(groups, [*groups[1:], None], strict=True):
+        for group, next_group in zip(groups, [*groups[1:], None], strict=True):
             _unlink(tlb, group)
             if tables:
-                tlb.free_tables(floor, ceiling if following is None else following[0].start)
+                tlb.free_tables(floor, ceiling if next_group is None else next_group[0].start)
     tlb.finish()
     kernel.mlock_batch.unmapped()
 
@@ -127,9 +127,9 @@ def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
-    """remove_vma for each: the tracker lets go of what it remembered (S4.5.4).
+    """remove_vma for each: the tracker frees what it remembered of it (S4.5.4).
 
-    :param function: what frees them
+    :param function: the kernel function that frees them
     """
     for vma in vmas:
         with mm.kernel.processors.inside(function):
@@ -151,7 +151,7 @@ def do_munmap(mm: MmStruct, start: int, end: int) -> None:
 
 
 def unmap_range(mm: MmStruct, start: int, end: int, lock: Locked | None = None) -> None:
-    """What munmap(2) does under mmap_lock: detach, then clear, unlink and free (S8.2).
+    """munmap(2) under mmap_lock: detach, then clear, unlink and free (S8.2).
 
     :param lock: goes on for reading once the VMAs are out of the tree
     :raises ModelledErrno: EPERM when sealed, ENOMEM at the VMA limit
@@ -171,13 +171,13 @@ def detach(mm: MmStruct, vmas: list[Vma]) -> None:
 
 
 def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
-    """The address space ends: every VMA in address order, whatever is sealed (S8.2).
+    """The address space ends: every VMA in address order, sealed ones as well (S8.2).
 
-    :param whole: no fork broke off while it copied it, so it has VMAs in any case
+    :param whole: it is no copy that a failed fork left, so it has VMAs in any case
     """
     vmas = list(mm)
     if not vmas and whole:
-        # The program's own mappings, which are not modelled, go all the same.
+        # The program's own mappings, which are not modelled, are unmapped as well.
         MmuGather(mm, fullmm=True).finish()
     clear_vmas(mm, vmas, fullmm=True)
     mm.kernel.mlock_batch.unmapped()

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
 
 
-#: Whose reverse map a mapping is in: all of physical memory's, where revocations look, a file's own, or
-#: that of shared anonymous memory, of which every mapping has one of its own in a kernel.
+#: The reverse map of a mapping: that of all physical memory, which revocations search, that of its file, or
+#: that of shared anonymous memory. In a kernel every mapping of shared anonymous memory has one of its own.
 AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "vfio", "shmem"]
 
 
 class MappedFile(Protocol):
-    """The file of a mapping: what the memory core needs to know of it (S9)."""
+    """The file of a mapping, as far as the memory core uses it (S9)."""
 
     @property
     def kind(self) -> str:
@@ -38,19 +38,19 @@ class MappedFile(Protocol):
 
     @property
     def placement_errno(self) -> int:
-        """What that hook answers instead of a place: 0, or an errno once the file was removed."""
+        """The errno that hook answers once the file was removed, else 0."""
 
     @property
     def mmap_prepare(self) -> bool:
-        """It maps in two phases (S4.7): what it replaces is completely gone in between."""
+        """It maps in two phases (S4.7): the mapping it replaces is completely gone in between."""
 
     @property
     def fsync_errno(self) -> int:
-        """What msync(MS_SYNC) answers: 0 or an errno."""
+        """The result of msync(MS_SYNC): 0 or an errno."""
 
     @property
     def fallocate_errno(self) -> int:
-        """What MADV_REMOVE answers (S5.9)."""
+        """The errno of MADV_REMOVE (S5.9)."""
 
     @property
     def mapping(self) -> AddressSpace:
@@ -85,7 +85,7 @@ class MappedFile(Protocol):
         """The frame of a mapping's first page, where the driver says it: a hook no kernel has."""
 
     def prepare(self, vma: Vma) -> None:
-        """The first phase of a two-phase mmap: what can be refused before there is a VMA (S4.7.1)."""
+        """The first phase of a two-phase mmap: the refusals before there is a VMA (S4.7.1)."""
 
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap; raises :class:`~pfnlab.errors.ModelledErrno` when it refuses."""
@@ -96,7 +96,7 @@ Origin = Literal["changed", "grown", "copied", "mapped"]
 
 
 class AnonVma:
-    """Identity of the reverse map of anonymous pages; decides which VMAs may merge.
+    """The identity of a reverse map of anonymous pages; it decides which VMAs may merge.
 
     :ivar inherited: made by fork, so pages of the parent may be in it (vma_is_fork_child)
     """
@@ -110,7 +110,7 @@ class AnonVma:
 class Vma:
     """One VMA of one address space.
 
-    :ivar mm: whose it is
+    :ivar mm: its address space
     :ivar start: first virtual page
     :ivar end: the page after its last
     :ivar pgoff: vm_pgoff, in pages
@@ -118,7 +118,7 @@ class Vma:
     :ivar page_prot: vm_page_prot, 4K layout
     :ivar file: None for anonymous memory
     :ivar anon_vma: set once it holds anonymous pages
-    :ivar pfnmap: what the tracker remembers about it (the tracker's own; others leave it alone)
+    :ivar pfnmap: the tracker's memory of it; others leave it alone
     """
 
     __slots__ = ("anon_vma", "end", "file", "flags", "mm", "page_prot", "pfnmap", "pgoff", "start")
@@ -202,16 +202,16 @@ class Vma:
 
     def joins(self, neighbour: Vma, origin: Origin) -> bool:
         """is_mergeable_anon_vma(): whether the anonymous pages of both may have one reverse map (S5.3.2)."""
-        mine, theirs = self.anon_vma, neighbour.anon_vma
-        if mine is None:
-            return theirs is None or not theirs.inherited
-        if theirs is not None:
-            return mine is theirs
+        anon_vma, other = self.anon_vma, neighbour.anon_vma
+        if anon_vma is None:
+            return other is None or not other.inherited
+        if other is not None:
+            return anon_vma is other
         profile = self.mm.kernel.profile
         if not profile.faulted_joins_unfaulted:
             return False
         minds_fork = origin == "changed" or (origin == "copied" and profile.copy_minds_fork)
-        return not (mine.inherited and minds_fork)
+        return not (anon_vma.inherited and minds_fork)
 
     def reusable_anon_vma(self) -> AnonVma | None:
         """Its reverse map, where a neighbour may put its first anonymous page there too."""

@@ -1,4 +1,4 @@
-"""The seam between walkers of page tables and what they take for an ordinary page (S7).
+"""The seam between walkers of page tables and their test for an ordinary page (S7).
 
 A PFN mapping has no pages to count, pin or move, but a private one may have copied pages among its entries.
 Whether a walker finds those depends on where it refuses: at the VMA, or at the single entry. Kernels do
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class WalkerPolicy(Protocol):
-    """What a walker accepts."""
+    """The VMAs and entries a walker accepts."""
 
     def walk_page_test(self, vma: Vma) -> bool:
         """Whether the entries of *vma* are looked at at all."""
@@ -28,12 +28,12 @@ class WalkerPolicy(Protocol):
 
 
 class Walkers(NamedTuple, Generic[T]):
-    """One of something for each place of the kernel that asks a policy.
+    """A value for each place of the kernel that asks a policy.
 
     :param folio_walk_start: move_pages(2)
     :param walk_page_vma: smaps and numa_maps
     :param walk_page_range: pagemap and mincore(2)
-    :param get_user_pages: process_vm_readv and its kin, /proc/PID/mem, and what fast lookup left over
+    :param get_user_pages: process_vm_readv and its kin, /proc/PID/mem, and pages left by the fast lookup
     """
 
     folio_walk_start: T
@@ -42,9 +42,9 @@ class Walkers(NamedTuple, Generic[T]):
     get_user_pages: T
 
     @classmethod
-    def all(cls, one: T) -> Walkers[T]:
-        """The same everywhere."""
-        return cls(one, one, one, one)
+    def all(cls, value: T) -> Walkers[T]:
+        """The same value for every place."""
+        return cls(value, value, value, value)
 
 
 class SpecialBits:

@@ -32,15 +32,15 @@ def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = T
 
 
 def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
-    """zap_vma_ptes (zap_special_vma_range): in silence nothing unless the range is a PFN VMA's (S6.7.4)."""
-    taken = VM_PFNMAP | VM_MIXEDMAP if vma.mm.kernel.profile.zap_takes_mixed else VM_PFNMAP
-    if not vma.flags & taken or start < vma.start or end > vma.end:
+    """zap_vma_ptes (zap_special_vma_range): without effect unless the range is a PFN VMA's (S6.7.4)."""
+    flags = VM_PFNMAP | VM_MIXEDMAP if vma.mm.kernel.profile.zap_takes_mixed else VM_PFNMAP
+    if not vma.flags & flags or start < vma.start or end > vma.end:
         return
     zap_page_range_single(vma, start, end)
 
 
 def unmap_mapping_range(kernel: Kernel, pages: PfnRange, mapping: AddressSpace, *, even_cows: bool) -> None:
-    """Clear what every mapping of a file has of *pages*, whoever has it mapped (S6.7.2).
+    """Clear the entries of *pages* in every mapping of a file, of any process (S6.7.2).
 
     :param pages: file offsets in pages, as vm_pgoff counts them
     :param mapping: the address space object of the file

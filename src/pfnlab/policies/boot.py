@@ -1,4 +1,4 @@
-"""A kernel with the policies its profile names, whether they are of this package or somebody's own file."""
+"""A kernel with the policies its profile names, those of this package or a user's own."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pfnlab.policies.walkers import WALKERS
 def boot(profile: Profile, platform: Platform) -> Kernel:
     """A kernel with *profile* on *platform*, without tasks; own policies are guarded.
 
-    :raises PolicyError: an own policy cannot be had
+    :raises PolicyError: an own policy cannot be loaded
     """
-    kernel = Kernel(profile, platform, lambda kernel: _made("tracker", profile.tracker, kernel))
-    kernel.flushes = _made("flush", profile.flushes, kernel)
-    walkers = {name: _made("walker", name, kernel) for name in profile.walkers}
+    kernel = Kernel(profile, platform, lambda kernel: _policy("tracker", profile.tracker, kernel))
+    kernel.flushes = _policy("flush", profile.flushes, kernel)
+    walkers = {name: _policy("walker", name, kernel) for name in profile.walkers}
     kernel.walkers = Walkers(*(walkers[name] for name in profile.walkers))
     return kernel
 
@@ -30,12 +30,12 @@ def boot(profile: Profile, platform: Platform) -> Kernel:
 def guards_of(kernel: Kernel) -> list[Guard]:
     """The guards around the own policies of *kernel*, each once."""
     policies: tuple[object, ...] = (kernel.tracker, kernel.flushes, *kernel.walkers)
-    guards = {id(one): one for one in policies if isinstance(one, Guard)}
+    guards = {id(policy): policy for policy in policies if isinstance(policy, Guard)}
     return list(guards.values())
 
 
 def check_own(kernel: Kernel) -> None:
-    """Let a user's own tracker assert what it believes of every VMA there is, between two operations.
+    """Let a user's own tracker assert its invariants over every VMA there is, between two operations.
 
     :raises PolicyError: it does not hold
     """
@@ -44,7 +44,7 @@ def check_own(kernel: Kernel) -> None:
         tracker._check(kernel.vmas())
 
 
-def _made(seam: str, name: str, kernel: Kernel) -> Any:
+def _policy(seam: str, name: str, kernel: Kernel) -> Any:
     if is_path(name):
         return Guard(load_policy(name, seam), kernel)
     if seam == "tracker":

@@ -1,4 +1,4 @@
-"""What distinguishes two kernels' rules: changes as a machine's name says them, and where each comes from."""
+"""The differences between the rules of two kernels, as changes in a machine's name, with their sources."""
 
 from __future__ import annotations
 
@@ -12,47 +12,51 @@ from pfnlab.policies.switches import Era, Switch
 _BY_NAME = {switch.name: switch for switch in SWITCHES}
 
 
-def changes_between(one: str, other: str) -> list[str]:
-    """What turns the rules of version *one* into those of *other*, as ``fork_opens_first=on``.
+def changes_between(before: str, after: str) -> list[str]:
+    """The changes that turn the rules of version *before* into those of *after*, as ``fork_opens_first=on``.
 
-    Policies come first: a tracker brings its own way with the book, which switches then may change.
+    Policies come first: a tracker brings its own use of the book, which switches then may change.
     """
-    first, second = profile_of(one), profile_of(other)
-    changed = [_policy(seam, _of(second, seam)) for seam in SEAMS if _of(first, seam) != _of(second, seam)]
-    changed += [
+    first, second = profile_of(before), profile_of(after)
+    changes = [
+        _policy(seam, _policy_of(second, seam))
+        for seam in SEAMS
+        if _policy_of(first, seam) != _policy_of(second, seam)
+    ]
+    changes += [
         f"{name}={_word(getattr(second, name))}"
         for name in _BY_NAME
         if getattr(first, name) != getattr(second, name)
     ]
-    return changed
+    return changes
 
 
 def single_changes(version: str) -> Iterator[str]:
-    """Every change that turns one switch of *version*, or gives it another policy that some kernel had."""
+    """Every change of one switch of *version*, or to another policy that some kernel had."""
     profile = profile_of(version)
     for name in _BY_NAME:
         yield f"{name}={_word(not getattr(profile, name))}"
     for seam in SEAMS:
         names = dict.fromkeys(era.name for era in ERAS if era.seam == seam)
-        yield from (_policy(seam, name) for name in names if name != _of(profile, seam))
+        yield from (_policy(seam, name) for name in names if name != _policy_of(profile, seam))
 
 
 def source_of(change: str, version: str) -> str:
-    """Where a change comes from: the release that brought it, and what the series of *version* took over."""
+    """The source of a change: the release that brought it, or the backport in the series of *version*."""
     name, _, value = change.partition("=")
     switch = _BY_NAME.get(name)
     if switch is None:
         eras = [era for era in ERAS if value in (era.commit, era.name) and name in (era.seam, *_BY_COMMIT)]
-        own = [era for era in eras if era.only == series_of(version)]
-        return _brought((own or eras)[0])
-    taken = [
+        stable = [era for era in eras if era.only == series_of(version)]
+        return _era_source((stable or eras)[0])
+    backports = [
         backport
         for backport in (*switch.stable, *switch.ended_stable)
         if series_of(backport.point) == series_of(version)
     ]
-    if taken:
-        return "; ".join(f"{backport.point}: {backport.source}" for backport in taken)
-    return _dated(switch)
+    if backports:
+        return "; ".join(f"{backport.point}: {backport.source}" for backport in backports)
+    return _switch_source(switch)
 
 
 def is_of(change: str, series: str) -> bool:
@@ -62,7 +66,7 @@ def is_of(change: str, series: str) -> bool:
     return any(series_of(backport.point) == series for backport in points)
 
 
-#: What a machine's name says of a walker: that of one place is had by its commit only.
+#: How a machine's name changes the walker of one place: by its commit only.
 _BY_COMMIT = ("with", "without")
 
 
@@ -74,7 +78,7 @@ def _policy(seam: str, name: str) -> str:
     return f"with={era.commit}" if era.name == name else f"without={era.commit}"
 
 
-def _of(profile: Profile, seam: str) -> str:
+def _policy_of(profile: Profile, seam: str) -> str:
     policies = {"tracker": profile.tracker, "flush": profile.flushes}
     return policies.get(seam, profile.walkers.walk_page_vma)
 
@@ -83,12 +87,12 @@ def _word(on: bool) -> str:
     return "on" if on else "off"
 
 
-def _brought(era: Era) -> str:
+def _era_source(era: Era) -> str:
     commit = f", commit {era.commit}" if era.commit else ""
     return f"since {era.since}: {era.source}{commit}"
 
 
-def _dated(switch: Switch) -> str:
+def _switch_source(switch: Switch) -> str:
     commit = f", commit {switch.commit}" if switch.commit else ""
     until = f" until {switch.until}" if switch.until else ""
     until += f" (commit {switch.ended_by})" if switch.ended_by else ""

@@ -42,12 +42,12 @@ NO_SWITCH = {
 def machine_without(machine: str, commit: str) -> str:
     """The name of *machine* (``6.1``, ``5.15,with=526a9ce7e134``) without a commit that it has.
 
-    What gave it the commit is left out of the name; nothing is said twice.
+    A change that gave it the commit is left out of the name.
     """
     version, *changes = machine.split(",")
-    kept = [change for change in changes if change != f"with={commit}"]
-    taken = [] if len(kept) < len(changes) else [f"without={commit}"]
-    return ",".join((version, *kept, *taken))
+    remaining = [change for change in changes if change != f"with={commit}"]
+    added = [] if len(remaining) < len(changes) else [f"without={commit}"]
+    return ",".join((version, *remaining, *added))
 
 
 def with_commit(profile: Profile, text: str) -> Profile:
@@ -67,17 +67,17 @@ def without_commit(profile: Profile, text: str) -> Profile:
 
 
 def with_tracker(profile: Profile, name: str) -> Profile:
-    """*profile* with the tracker *name*, that of a file or of an era, and the book of that tracker's time."""
+    """*profile* with the tracker *name*, a file or an era, and the book of that tracker's time."""
     if name in VM_PAT_ERAS:
         switches: dict[str, Any] = era_switches(name)
         return replace(profile, tracker="vm_pat", **switches)
-    own = load_policy(name, "tracker").make if is_path(name) else TRACKERS[name]
-    return replace(profile, tracker=name, end_match=getattr(own, "END_MATCH", False))
+    policy = load_policy(name, "tracker").make if is_path(name) else TRACKERS[name]
+    return replace(profile, tracker=name, end_match=getattr(policy, "END_MATCH", False))
 
 
 def known_commits() -> dict[str, str]:
-    """Every commit that can be had or not, with the switch or ``seam=policy`` it is about."""
-    return {commit: what for commit, what, _ in _all()}
+    """Every commit that can be added or left out, with the switch or ``seam=policy`` it is about."""
+    return {commit: name for commit, name, _ in _entries()}
 
 
 def check_asked(profile: Profile, commits: list[str]) -> None:
@@ -86,7 +86,7 @@ def check_asked(profile: Profile, commits: list[str]) -> None:
     :raises Misuse: the tracker to add
     """
     for commit in commits:
-        for _, _, source in _found(commit):
+        for _, _, source in _matching_entries(commit):
             if isinstance(source, Switch) and source.tracker not in (None, profile.tracker):
                 raise Misuse(
                     f"commit {commit} changes nothing here: it is about tracker {source.tracker}, "
@@ -94,7 +94,7 @@ def check_asked(profile: Profile, commits: list[str]) -> None:
                 )
 
 
-def _all() -> Iterator[tuple[str, str, Switch | Era]]:
+def _entries() -> Iterator[tuple[str, str, Switch | Era]]:
     for switch in SWITCHES:
         for commit in (switch.commit, switch.ended_by):
             if commit is not None:
@@ -104,8 +104,8 @@ def _all() -> Iterator[tuple[str, str, Switch | Era]]:
             yield era.commit, f"{era.seam}={era.name}", era
 
 
-def _found(text: str) -> list[tuple[str, str, Switch | Era]]:
-    return [one for one in _all() if same_commit(one[0], text)]
+def _matching_entries(text: str) -> list[tuple[str, str, Switch | Era]]:
+    return [entry for entry in _entries() if same_commit(entry[0], text)]
 
 
 def same_commit(commit: str, text: str) -> bool:
@@ -116,19 +116,19 @@ def same_commit(commit: str, text: str) -> bool:
 def _changed(profile: Profile, text: str, *, wanted: bool) -> Profile:
     if not _COMMIT.fullmatch(text):
         raise Misuse(f"{text!r} is no commit: write 7 to 40 digits of it, as in without=04c35ab3bdae")
-    found = _found(text)
+    entries = _matching_entries(text)
     for commit, reason in NO_SWITCH.items():
-        if not found and same_commit(commit, text):
+        if not entries and same_commit(commit, text):
             raise Misuse(f"commit {text} has no switch ({reason}): leave it out")
-    if not found:
+    if not entries:
         raise Misuse(
             f"commit {text} is not known here: "
             f"write one that `pfnlab policies show {profile.series}` lists, or a switch by its name"
         )
-    if len({commit for commit, _, _ in found}) > 1:
-        several = " or ".join(sorted({commit for commit, _, _ in found}))
+    if len({commit for commit, _, _ in entries}) > 1:
+        several = " or ".join(sorted({commit for commit, _, _ in entries}))
         raise Misuse(f"{text} begins several commits: write {several}")
-    for commit, _, source in found:
+    for commit, _, source in entries:
         if isinstance(source, Era):
             profile = _with_era(profile, source, text, wanted)
         else:
@@ -140,18 +140,18 @@ def _with_switch(profile: Profile, switch: Switch, text: str, wanted: bool, *, e
     on = wanted != ends
     if getattr(profile, switch.name) == on:
         raise Misuse(_refusal(profile, text, f"{switch.name} is {'on' if on else 'off'}", wanted))
-    changed: dict[str, Any] = {switch.name: on}
-    return replace(profile, **changed)
+    changes: dict[str, Any] = {switch.name: on}
+    return replace(profile, **changes)
 
 
 def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
     policies = {"tracker": profile.tracker, "flush": profile.flushes}
     current = policies.get(era.seam, profile.walkers.walk_page_vma)
     before = era.before or era.name
-    target, other = (era.name, before) if wanted else (before, era.name)
+    target, origin = (era.name, before) if wanted else (before, era.name)
     if current == target:
         raise Misuse(_refusal(profile, text, f"{era.seam} is {current}", wanted))
-    if current != other:
+    if current != origin:
         raise Misuse(
             f"commit {text} takes {era.seam} from {before} to {era.name}, "
             f"and here it is {current}: write {era.seam}={target}"
@@ -164,5 +164,5 @@ def _with_era(profile: Profile, era: Era, text: str, wanted: bool) -> Profile:
 
 
 def _refusal(profile: Profile, text: str, state: str, wanted: bool) -> str:
-    has, other = ("has", "without") if wanted else ("does not have", "with")
-    return f"model:{profile.series} {has} commit {text} ({state}): write {other}={text} or leave it out"
+    verb, option = ("has", "without") if wanted else ("does not have", "with")
+    return f"model:{profile.series} {verb} commit {text} ({state}): write {option}={text} or leave it out"

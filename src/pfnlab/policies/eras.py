@@ -1,7 +1,7 @@
 """vm_pat as it was at the end of each of its eras: the same tracker, with the repairs it had by then.
 
-Every difference is a switch, so an era is a release: ``tracker=vm_pat@4.5`` has of each switch that vm_pat
-asks what mainline had in 4.5, on whatever profile the rest is.
+Every difference is a switch, so an era is a release: ``tracker=vm_pat@4.5`` sets each switch that
+vm_pat asks as mainline 4.5 had it, on any profile.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pfnlab.policies.profiles import SWITCHES
 from pfnlab.policies.releases import series_key
 
-#: The eras by name: their release, and what it is known for.
+#: The eras by name, with the property of their release.
 VM_PAT_ERAS = {
     "vm_pat@2.6.29": "as it began: a free takes whole entries only, every copy carries the flag",
     "vm_pat@4.5": "a free may shrink an entry with the same end; a move takes the flag along (A12, A13)",
@@ -18,7 +18,7 @@ VM_PAT_ERAS = {
     "vm_pat@6.15": "all repairs it ever had",
 }
 
-#: What belongs to the tracker beside the switches that only it asks.
+#: Switches of the tracker beside those that only it asks.
 _ALSO = ("end_match", "failed_remap_zaps")
 
 

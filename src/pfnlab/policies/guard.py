@@ -1,8 +1,8 @@
-"""The guard around a user's own policy: every call is watched for what its seam's protocol forbids.
+"""The guard around a user's own policy: every call is checked for effects its seam's protocol forbids.
 
 A tracker writes the book and never page tables or VMAs, a flush placement flushes and writes neither, a
-walker writes nothing. Who may refuse is told by the protocol, and what a method returns as well. Calls are
-noted, so that two runs of one program can be compared: a policy must do the same again.
+walker writes nothing. The protocol also says which methods may refuse, and the type each one returns. Calls
+are noted, so that two runs of one program can be compared: a policy must do the same again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.own import OwnPolicy, guarded, hooks_of
 
-#: What a method has to return; the others return nothing.
+#: The type a method has to return; the others return nothing.
 _RETURNS: dict[str, type] = {
     "remap_pfn_range": int,
     "memremap_pages": int,
@@ -36,26 +36,26 @@ _REFUSES = (
     *("copy_page_range", "zap_page_range_single"),
 )
 
-#: What a kernel consists of from boot on.
+#: The parts of a kernel from boot on.
 _PARTS = (
     *("profile", "platform", "trace", "processors", "book", "tracker", "flushes", "walkers"),
     *("memory", "tasks", "i_mmap", "mlock_batch"),
 )
 
-#: Who may write the book.
+#: The seams whose policies may write the book.
 _WRITES_BOOK = ("tracker",)
 
 
 class HookCall(NamedTuple):
     """One call of a policy's method.
 
-    :param given: its arguments, in words that mean the same in another run
-    :param came: what it returned or raised, and the book behind it
+    :param arguments: its arguments, in words that mean the same in another run
+    :param outcome: its result or refusal, and the book afterwards
     """
 
     hook: str
-    given: tuple[object, ...]
-    came: tuple[object, ...]
+    arguments: tuple[object, ...]
+    outcome: tuple[object, ...]
 
 
 class Guard:
@@ -77,57 +77,57 @@ class Guard:
     def _watched(self, hook: str) -> Callable[..., Any]:
         method = getattr(self._own, hook)
 
-        def call(*given: Any) -> Any:
-            said = tuple(map(_words, given))
-            before, turns = self._state(given), self._kernel.processors.turns
-            came: Any = None
+        def call(*arguments: Any) -> Any:
+            words = tuple(map(_words, arguments))
+            before, turns = self._state(arguments), self._kernel.processors.turns
+            result: Any = None
             refusal: Exception | None = None
             parts = _parts(self._kernel)
             try:
                 with guarded(self._policy.path, hook):
-                    came = method(*given)
-            except (ModelledErrno, Undecided) as refused:
-                refusal = refused
+                    result = method(*arguments)
+            except (ModelledErrno, Undecided) as error:
+                refusal = error
             finally:
                 self._check_parts(hook, parts)
-            # Where it was held, others have run meanwhile.
+            # Where it was held, other operations have run meanwhile.
             if turns == self._kernel.processors.turns:
-                self._compare(hook, before, self._state(given))
-            words = _words(came) if refusal is None else _refused(refusal)
-            self.made.append(HookCall(hook, said, (words, *self._kernel.book.entries())))
+                self._compare(hook, before, self._state(arguments))
+            outcome = _words(result) if refusal is None else _refusal_text(refusal)
+            self.made.append(HookCall(hook, words, (outcome, *self._kernel.book.entries())))
             if refusal is not None:
                 if isinstance(refusal, ModelledErrno) and hook not in _REFUSES:
                     self._wrong(
                         hook, f"it must not refuse ({refusal}): the kernel has no way back from there"
                     )
                 raise refusal
-            self._check_returned(hook, came)
-            return came
+            self._check_returned(hook, result)
+            return result
 
         return call
 
     def _check_parts(self, hook: str, before: dict[str, object]) -> None:
-        """What the kernel consists of is still there; it is put back, for others go on with it."""
+        """Every part of the kernel is still there; a replaced one is put back, for others go on with it."""
         for name, part in before.items():
             if getattr(self._kernel, name, None) is not part:
                 setattr(self._kernel, name, part)
                 self._wrong(hook, f"it replaced kernel.{name}, which it may use and must leave in its place")
 
-    def _check_returned(self, hook: str, came: object) -> None:
-        wanted = _RETURNS.get(hook)
-        if wanted is None:
-            if came is not None:
-                self._wrong(hook, f"it returns nothing, and here it returned {came!r}")
-        elif not isinstance(came, wanted) or (wanted is int and isinstance(came, bool)):
-            self._wrong(hook, f"it has to return {wanted.__name__}, and here it returned {came!r}")
+    def _check_returned(self, hook: str, result: object) -> None:
+        expected = _RETURNS.get(hook)
+        if expected is None:
+            if result is not None:
+                self._wrong(hook, f"it returns nothing, and here it returned {result!r}")
+        elif not isinstance(result, expected) or (expected is int and isinstance(result, bool)):
+            self._wrong(hook, f"it has to return {expected.__name__}, and here it returned {result!r}")
 
-    def _state(self, given: Sequence[object]) -> dict[str, object]:
-        """What a call must leave alone, by name."""
+    def _state(self, arguments: Sequence[object]) -> dict[str, object]:
+        """The state that a call must leave alone, by name."""
         kernel = self._kernel
         spaces = {id(task.mm): task.mm for task in kernel.tasks.values()}
-        spaces |= {id(one): one for one in map(_space, given) if one is not None}
+        spaces |= {id(space): space for space in map(_space, arguments) if space is not None}
         vmas = {vma for mm in spaces.values() for vma in mm}
-        vmas |= {one for one in given if isinstance(one, Vma)}
+        vmas |= {vma for vma in arguments if isinstance(vma, Vma)}
         state: dict[str, object] = {
             "page tables": {key: mm.tables.runs(0, TASK_PAGES) for key, mm in spaces.items()},
             "VMAs": {vma: _fields(vma) for vma in vmas},
@@ -138,12 +138,12 @@ class Guard:
         return state
 
     def _compare(self, hook: str, before: dict[str, object], after: dict[str, object]) -> None:
-        for what, state in before.items():
-            if state != after[what]:
-                self._wrong(hook, f"it changed {what}, which a {self._policy.seam} must leave alone")
+        for part, state in before.items():
+            if state != after[part]:
+                self._wrong(hook, f"it changed {part}, which a {self._policy.seam} must leave alone")
 
-    def _wrong(self, hook: str, what: str) -> None:
-        raise PolicyError(self._policy.path, hook, what)
+    def _wrong(self, hook: str, message: str) -> None:
+        raise PolicyError(self._policy.path, hook, message)
 
 
 def unguarded(policy: object) -> object:
@@ -154,13 +154,15 @@ def unguarded(policy: object) -> object:
 def check_deterministic(path: str, first: Sequence[HookCall], second: Sequence[HookCall]) -> None:
     """Two runs of one program made the same calls, with the same results.
 
-    :raises PolicyError: the first method that did otherwise
+    :raises PolicyError: naming the method of the first call that differs
     """
-    for one, other in zip_longest(first, second):
-        if one != other:
-            made = one or other
-            assert made is not None
-            raise PolicyError(path, made.hook, "it is not deterministic: in a second run it did otherwise")
+    for call, repeat in zip_longest(first, second):
+        if call != repeat:
+            differing_call = call or repeat
+            assert differing_call is not None
+            raise PolicyError(
+                path, differing_call.hook, "it is not deterministic: in a second run it did otherwise"
+            )
 
 
 def _parts(kernel: Kernel) -> dict[str, object]:
@@ -173,24 +175,24 @@ def _locks(kernel: Kernel, spaces: Iterable[MmStruct]) -> Iterator[RwLock]:
         yield from (mm.mmap_lock, mm.page_table_lock)
 
 
-def _space(given: object) -> MmStruct | None:
-    return given.mm if isinstance(given, Vma | MmuGather) else None
+def _space(argument: object) -> MmStruct | None:
+    return argument.mm if isinstance(argument, Vma | MmuGather) else None
 
 
 def _fields(vma: Vma) -> tuple[object, ...]:
-    """What of a VMA is mm's own: everything but the tracker's flag and note."""
+    """The fields of a VMA that are mm's own: all but the tracker's flag and note."""
     return vma.start, vma.end, vma.pgoff, vma.flags & ~VM_PAT, vma.page_prot, vma.file, vma.anon_vma
 
 
-def _words(given: object) -> object:
-    if isinstance(given, Vma):
-        return ("vma", given.start, given.end, given.pgoff, given.flags)
-    if isinstance(given, MmuGather):
-        return ("gather", given.fullmm, given.pending, given.mm.tlb_gen)
-    if isinstance(given, list | tuple):
-        return tuple(map(_words, given))
-    return given if isinstance(given, int | str | None) else type(given).__name__
+def _words(argument: object) -> object:
+    if isinstance(argument, Vma):
+        return ("vma", argument.start, argument.end, argument.pgoff, argument.flags)
+    if isinstance(argument, MmuGather):
+        return ("gather", argument.fullmm, argument.pending, argument.mm.tlb_gen)
+    if isinstance(argument, list | tuple):
+        return tuple(map(_words, argument))
+    return argument if isinstance(argument, int | str | None) else type(argument).__name__
 
 
-def _refused(refusal: Exception) -> str:
+def _refusal_text(refusal: Exception) -> str:
     return errno_name(refusal.errno) if isinstance(refusal, ModelledErrno) else str(refusal)

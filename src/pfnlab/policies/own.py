@@ -24,7 +24,7 @@ from pfnlab.mm.gather import FlushPlacement
 from pfnlab.mm.tracker import Tracker
 from pfnlab.mm.walk_policy import WalkerPolicy
 
-#: The protocol of each seam, by the seam's name in a machine's.
+#: The protocol of each seam, by the seam's name in the name of a machine.
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
 
 
@@ -52,7 +52,7 @@ class OwnPolicy(NamedTuple):
 
 
 def is_path(name: str) -> bool:
-    """Whether *name* is that of a file and not of a policy in this package."""
+    """Whether *name* is the name of a file, not of a policy in this package."""
     return name.endswith(".py")
 
 
@@ -68,31 +68,31 @@ def files_in(machine: str) -> list[str]:
 def load_policy(path: str, seam: str | None = None) -> OwnPolicy:
     """The policy in the file at *path*, which is run once as long as it does not change.
 
-    :param seam: what it has to be for; None takes it for what it is
+    :param seam: the seam it has to be for; None accepts any
     :raises Misuse: there is no such file, or it is for another seam
     :raises PolicyError: the file cannot be run, has no policy or several, or its policy forgets a method
     """
-    changed = check_regular(Path(path), "policy", MOST_WRITTEN).st_mtime_ns
-    policy = _load(path, changed)
+    mtime_ns = check_regular(Path(path), "policy", MOST_WRITTEN).st_mtime_ns
+    policy = _load(path, mtime_ns)
     if seam is not None and policy.seam != seam:
         raise Misuse(f"{path} is no {seam}: its class has the methods of a {policy.seam}")
     return policy
 
 
 @lru_cache
-def _load(path: str, changed: int) -> OwnPolicy:
+def _load(path: str, mtime_ns: int) -> OwnPolicy:
     module = _run(path)
-    classes = [one for one in vars(module).values() if inspect.isclass(one)]
-    found = {one: _seam_of(one) for one in classes if one.__module__ == module.__name__}
-    policies = [(one, seam) for one, seam in found.items() if seam is not None]
+    classes = [cls for cls in vars(module).values() if inspect.isclass(cls)]
+    seams = {cls: _seam_of(cls) for cls in classes if cls.__module__ == module.__name__}
+    policies = [(cls, seam) for cls, seam in seams.items() if seam is not None]
     if not policies:
         raise PolicyError(path, None, "there is no policy: write a class with the methods of a seam")
     if len(policies) > 1:
-        names = ", ".join(one.__name__ for one, _ in policies)
+        names = ", ".join(cls.__name__ for cls, _ in policies)
         raise PolicyError(path, None, f"there are several policies ({names}): keep one in a file")
     cls, seam = policies[0]
-    for hook, declared in hooks_of(seam).items():
-        _check_hook(path, cls, hook, declared)
+    for hook, method in hooks_of(seam).items():
+        _check_hook(path, cls, hook, method)
     return OwnPolicy(path, seam, cls)
 
 
@@ -107,13 +107,13 @@ def _run(path: str) -> ModuleType:
 
 
 @contextmanager
-def guarded(path: str, hook: str | None, what: str = "it raised ") -> Iterator[None]:
-    """A user's code goes on within this context: whatever it raises is its own fault.
+def guarded(path: str, hook: str | None, prefix: str = "it raised ") -> Iterator[None]:
+    """A user's code goes on within this context: an exception it raises is its own fault.
 
-    What the protocol lets it raise goes through, and so does what ends the program or a task from outside.
+    Exceptions that the protocol allows go through, and so do those that end the program or a task.
 
-    :param what: what the message begins with
-    :raises PolicyError: it raised something, or did not return in time
+    :param prefix: the beginning of the message
+    :raises PolicyError: it raised another exception, or did not return in time
     """
     try:
         with limit.CLOCK.running(path):
@@ -123,8 +123,8 @@ def guarded(path: str, hook: str | None, what: str = "it raised ") -> Iterator[N
     except limit.TooLong:
         raise PolicyError(path, hook, f"it did not return within {limit.LIMIT:g} s: does it loop?") from None
     except BaseException as trouble:
-        says = f"{what}{type(trouble).__name__}" + (f": {trouble}" if str(trouble) else "")
-        raise PolicyError(path, hook, says) from trouble
+        message = f"{prefix}{type(trouble).__name__}" + (f": {trouble}" if str(trouble) else "")
+        raise PolicyError(path, hook, message) from trouble
 
 
 def _seam_of(cls: type) -> str | None:
@@ -136,9 +136,9 @@ def _seam_of(cls: type) -> str | None:
     return most if hooks[most] else None
 
 
-def _check_hook(path: str, cls: type, hook: str, declared: Callable[..., Any]) -> None:
-    """*cls* has the method and takes what it will be called with."""
-    names = list(inspect.signature(declared).parameters)[1:]
+def _check_hook(path: str, cls: type, hook: str, method: Callable[..., Any]) -> None:
+    """Check that *cls* has the method, with the parameters it will be called with."""
+    names = list(inspect.signature(method).parameters)[1:]
     if not callable(getattr(cls, hook, None)):
         raise PolicyError(
             path, hook, f"{cls.__name__} has no such method: add {hook}(self, {', '.join(names)})"

@@ -6,7 +6,7 @@ the change is known only by its effect on kernels, the source says "measured".
 
 A kernel is an exact version, ``6.1.176``. A confirmed series (:data:`CONFIRMED`) by its bare name is the
 newest version of it that is known (:mod:`pfnlab.policies.known`). Any other bare release is mainline as it
-was released; what its stable series took over later is had by the exact version, or with ``with=COMMIT``.
+was released; the exact version, or ``with=COMMIT``, has what its stable series took over later.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ SWITCHES = (
 #: The seams with eras, as a machine's name says them. Of the walkers only smaps and numa_maps changed.
 SEAMS = ("tracker", "flush", "walker")
 
-#: The policies of each era, oldest first, then what only stable series had.
+#: The policies of each era, oldest first, then those that only stable series had.
 ERAS = (
     Era("tracker", "vm_pat", "2.6.29", "VM_PFNMAP tracking in the PAT code; S3"),
     Era(
@@ -360,18 +360,18 @@ ERAS = (
 
 
 def era_of(seam: str, version: str) -> Era:
-    """The policy *version* has for *seam*: mainline's, or what its stable series had instead."""
+    """The policy *version* has for *seam*: mainline's, or that of its stable series instead."""
     mainline = [era for era in ERAS if era.seam == seam and era.reached(version)][-1]
     if version == series_of(version):
         return mainline
-    own = [
+    stable = [
         era
         for era in ERAS
         if (era.seam, era.only) == (seam, series_of(version))
         and is_version(era.since)
         and Backport(era.since, era.source).reached(version)
     ]
-    return own[-1] if own else mainline
+    return stable[-1] if stable else mainline
 
 
 def exact(version: str) -> str:
@@ -401,7 +401,7 @@ def profile_of(version: str) -> Profile:
 
 
 def assumed(version: str) -> list[str]:
-    """What the profile of *version* has by assumption alone, as a machine's name would say it."""
+    """The switches and policies of *version* that are only assumed, in the form of a machine's name."""
     version = exact(version)
     unsure = [
         f"{seam}={era_of(seam, version).name}"
@@ -418,7 +418,7 @@ def assumed(version: str) -> list[str]:
 
 @cache
 def described(version: str) -> str:
-    """What a report says of the profile: which kernel it is, and how far it can be trusted."""
+    """The profile in a report: its kernel, and how far it can be trusted."""
     if version in CONFIRMED:
         return f"profile {exact(version)}, the newest known of {version}"
     if version in known_versions():
@@ -432,9 +432,9 @@ def described(version: str) -> str:
 
 def _around(version: str) -> str:
     """The known versions next to *version* in its series."""
-    same = [one for one in known_versions() if series_of(one) == series_of(version)]
-    older = [one for one in same if version_key(one) < version_key(version)]
-    newer = [one for one in same if version_key(one) > version_key(version)]
+    same_series = [known for known in known_versions() if series_of(known) == series_of(version)]
+    older = [known for known in same_series if version_key(known) < version_key(version)]
+    newer = [known for known in same_series if version_key(known) > version_key(version)]
     if older and newer:
         return f"{older[-1]} and {newer[0]} were"
     return f"{older[-1]} is the newest that was" if older else f"{newer[0]} is the oldest that was"

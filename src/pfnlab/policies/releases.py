@@ -1,7 +1,7 @@
 """Which mainline releases have a profile, which of those a kernel has confirmed, and how versions compare.
 
 A *series* is ``6.1``; a *version* is one kernel of it: ``6.1.176``, ``7.3-rc7``, and ``7.3.0``, which is the
-release itself. What a distribution calls its package (``6.1.176-1``, ``7.3~rc7-1~exp1``) is a *package
+release itself. The version of a distribution's package (``6.1.176-1``, ``7.3~rc7-1~exp1``) is a *package
 version*.
 """
 
@@ -33,8 +33,8 @@ def is_version(text: str) -> bool:
 
 def series_of(version: str) -> str:
     """The series of a version: ``6.1`` of ``6.1.176``, ``7.3`` of ``7.3-rc7``."""
-    found = _VERSION.match(version)
-    return found["series"] if found else version
+    match = _VERSION.match(version)
+    return match["series"] if match else version
 
 
 @cache
@@ -43,24 +43,24 @@ def version_key(version: str) -> tuple[int, ...]:
 
     :raises ValueError: *version* is none
     """
-    found = _VERSION.fullmatch(version)
-    if found is None:
+    match = _VERSION.fullmatch(version)
+    if match is None:
         raise ValueError(version)
-    major, minor = series_key(found["series"])
-    if found["candidate"] is not None:
-        return major, minor, -1, int(found["candidate"])
-    return major, minor, int(found["point"] or 0)
+    major, minor = series_key(match["series"])
+    if match["candidate"] is not None:
+        return major, minor, -1, int(match["candidate"])
+    return major, minor, int(match["point"] or 0)
 
 
 def upstream(package_version: str) -> str:
     """The version of a package: ``6.1.192`` of ``6.1.192-2``, ``7.3-rc7`` of ``7.3~rc7-1~exp1``, ``7.3.0`` of
     ``7.3-1``; empty when it begins like none."""
-    found = _PACKAGED.match(package_version)
-    if found is None:
+    match = _PACKAGED.match(package_version)
+    if match is None:
         return ""
-    if found["candidate"] is not None:
-        return f"{found['version']}-rc{found['candidate']}"
-    return found["version"] if found["version"].count(".") == 2 else f"{found['version']}.0"
+    if match["candidate"] is not None:
+        return f"{match['version']}-rc{match['candidate']}"
+    return match["version"] if match["version"].count(".") == 2 else f"{match['version']}.0"
 
 
 @cache
@@ -76,4 +76,6 @@ def confirmed_before(series: str) -> str | None:
 
 def between(older: str, newer: str) -> tuple[str, ...]:
     """The releases with a profile that lie strictly between two others."""
-    return tuple(one for one in RELEASES if series_key(older) < series_key(one) < series_key(newer))
+    return tuple(
+        release for release in RELEASES if series_key(older) < series_key(release) < series_key(newer)
+    )

@@ -1,9 +1,9 @@
-"""What a switch is, and how a profile of a kernel nobody ran follows from it.
+"""Switches, and how the profile of a kernel that nobody ran follows from them.
 
 Two kinds of dates are kept apart. A mainline release that a source names holds for every release before
-and after it. What was only measured holds for the kernels that were asked: between two of them, and
-before the oldest, the answer is assumed and a profile says so. What a stable series took over has a date of
-its own, a :class:`Backport`.
+and after it. A behaviour that was only measured holds for the kernels that were asked: between two of them,
+and before the oldest, the answer is assumed and a profile says so. A change that a stable series took over
+has a date of its own, a :class:`Backport`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Backport:
 
     :param point: ``6.12.114``; every later one of its series has the change too
     :param source: the title of the stable commit in the package's changelog, or how else it is known
-    :param after: the newest known version without it, where nothing but kernels says since when
+    :param after: the newest known version without it, where the date is only measured
     """
 
     point: str
@@ -34,7 +34,7 @@ class Backport:
         return series_of(version) == series_of(self.point) and version_key(version) >= version_key(self.point)
 
     def known(self, version: str) -> bool:
-        """Whether kernels or the changelog say so of *version*, and it is not assumed."""
+        """Whether kernels or the changelog show it for *version*, so that it is not assumed."""
         if self.after is None or series_of(version) != series_of(self.point):
             return True
         return not version_key(self.after) < version_key(version) < version_key(self.point)
@@ -60,8 +60,8 @@ class Switch:
     :param commit: the upstream commit that brought it, 12 digits
     :param ended_by: the upstream commit that took it away
     :param catalogue: its entry in the bug catalogue
-    :param stable: what stable series took over before mainline's *since*
-    :param ended_stable: what stable series took over of the change that ended it
+    :param stable: backports to stable series, before mainline's *since*
+    :param ended_stable: backports of the change that ended it
     :param tracker: the only tracker that asks for it
     """
 
@@ -80,14 +80,14 @@ class Switch:
 
     def on(self, version: str) -> bool:
         """Whether *version* behaves so; a series stands for its first release."""
-        at = series_key(series_of(version))
-        if self.until is not None and series_key(self.until) <= at:
+        release = series_key(series_of(version))
+        if self.until is not None and series_key(self.until) <= release:
             return False
         if any(backport.reached(version) for backport in self.ended_stable):
             return False
-        if series_key(self.since) <= at or any(backport.reached(version) for backport in self.stable):
+        if series_key(self.since) <= release or any(backport.reached(version) for backport in self.stable):
             return True
-        # Older than every kernel asked: as the oldest of them, where nothing but kernels says since when.
+        # Older than every kernel asked: as the oldest of them, where the date is only measured.
         return self.since == _OLDEST and self.after is None
 
     def known(self, version: str) -> bool:
@@ -104,7 +104,7 @@ class Switch:
         return self.until is None or series not in _between(self.until, self.last)
 
     def _older_than_measured(self, series: str) -> bool:
-        """Whether only kernels say since when, and *series* is older than all of them."""
+        """Whether the date is only measured, and *series* is older than all kernels asked."""
         only_measured = self.after is None and self.since in CONFIRMED
         return (
             only_measured
@@ -144,6 +144,6 @@ class Era:
 
 
 def _between(first: str, after: str | None) -> tuple[str, ...]:
-    """The releases nobody has asked: behind the newest known to be without, before the first with."""
+    """The releases that were not asked: behind the newest known without it, before the first with it."""
     older = after if after is not None else confirmed_before(first)
     return between(older, first) if older is not None else ()

@@ -1,4 +1,4 @@
-"""Questions a claim is asked with: what a program shows, what a search says, what a policy costs."""
+"""The questions behind a claim: the result of a program, the verdict of a search, the cost of a policy."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 
 
 class QuestionResult(NamedTuple):
-    """What became of one question.
+    """The answer to one question.
 
-    :param machine: who was asked
+    :param machine: the machine asked
     :param asked: the program, or the property and its scope
-    :param shown: what was seen
-    :param right: whether it is what the claim predicts
+    :param shown: the result
+    :param right: whether it equals the prediction of the claim
     """
 
     machine: str
@@ -35,13 +35,13 @@ class QuestionResult(NamedTuple):
 Asks = Callable[[], QuestionResult]
 
 
-def shows(machine: str, lines: Sequence[str], what: Callable[[Step], str], predicted: str) -> Asks:
+def shows(machine: str, lines: Sequence[str], observed: Callable[[Step], str], predicted: str) -> Asks:
     """The last operation of a program shows *predicted*."""
 
     def ask() -> QuestionResult:
         text = "\n".join(lines)
         run = ModelMachine(machine).run_one(load_text(f"{_HEAD}{text}\n"), check=True)
-        shown = what(run.steps[-2])
+        shown = observed(run.steps[-2])
         return QuestionResult(machine, code(lines), shown, shown == predicted)
 
     return ask
@@ -51,7 +51,7 @@ def property_is(machine: str, name: str, predicted: str, scope: str = "standard"
     """A search finds *predicted* of a property: holds or violated."""
 
     def ask() -> QuestionResult:
-        (answer,) = (one for one in searched(machine, scope).answers if one.name == name)
+        (answer,) = (candidate for candidate in searched(machine, scope).answers if candidate.name == name)
         shown = f"{name} {answer.verdict}"
         if answer.schedule and answer.length is not None:
             shown += f" by {number_of(answer.length, 'turn')}"
@@ -72,7 +72,7 @@ def costs(tracker: str, predicted: int) -> Asks:
     return ask
 
 
-# What of a step is looked at.
+# The parts of a step to compare.
 
 
 def result(step: Step) -> str:
@@ -81,7 +81,7 @@ def result(step: Step) -> str:
 
 
 def value(step: Step) -> str:
-    """What it returned."""
+    """The value it returned."""
     return str(step.value)
 
 
@@ -91,7 +91,7 @@ def book(step: Step) -> str:
 
 
 def log(step: Step) -> str:
-    """What the kernel said."""
+    """The kernel's log lines."""
     return "; ".join(step.log) or "nothing"
 
 

@@ -1,6 +1,6 @@
-"""What a search finds of the bug catalogue: every commit with a switch, before and after it, unaided.
+"""The bug catalogue found by search, unaided: every commit with a switch, before and after it.
 
-``python -m pfnlab.report.catalogue > docs/catalogue.md`` writes the page. Nobody tells the search which
+``python -m pfnlab.report.catalogue > docs/catalogue.md`` writes the page. The search is not told which
 program to try: it has a scope, the properties, and two machines that differ in one commit.
 """
 
@@ -23,7 +23,7 @@ from pfnlab.report.searches import DEPTH, searched
 class Entry(NamedTuple):
     """One commit of the catalogue, and a machine that has it.
 
-    :param scope: where it is searched for
+    :param scope: the scope of its search
     """
 
     catalogue: str
@@ -63,7 +63,7 @@ class PropertyCount(NamedTuple):
 
 
 class EntryFinding(NamedTuple):
-    """What the search says of one entry.
+    """The result of the search for one entry.
 
     :param changed: the properties whose verdict the commit changes: without it, and with it
     :param shortest: the shortest program on which the two machines part, where no property does
@@ -77,17 +77,19 @@ def search(entry: Entry, depth: int = DEPTH) -> EntryFinding:
     """Search both machines of *entry*."""
     scope, without = load_scope(entry.scope), machine_without(entry.machine, entry.commit)
     sides = (_verdicts(machine, entry.scope, depth) for machine in (without, entry.machine))
-    changed = tuple((one, other) for one, other in zip(*sides, strict=True) if one.length != other.length)
+    changed = tuple(
+        (before, after) for before, after in zip(*sides, strict=True) if before.length != after.length
+    )
     if changed or isinstance(scope, RaceScope):
         return EntryFinding(changed, None)
     machines = ModelMachine(without), ModelMachine(entry.machine)
-    parted = compare(*machines, scope, depth=depth, flushes=True).difference
-    return EntryFinding((), parted.program if parted is not None else None)
+    difference = compare(*machines, scope, depth=depth, flushes=True).difference
+    return EntryFinding((), difference.program if difference is not None else None)
 
 
 def _verdicts(machine: str, scope: str, depth: int) -> list[PropertyCount]:
     answers = searched(machine, scope, depth).answers
-    return [PropertyCount(one.name, one.length) for one in answers if one.kind == "always"]
+    return [PropertyCount(answer.name, answer.length) for answer in answers if answer.kind == "always"]
 
 
 _INTRO = """\
@@ -112,13 +114,13 @@ def catalogue(depth: int = DEPTH) -> str:
 
 def _rows(depth: int) -> Iterator[Sequence[str]]:
     for entry in ENTRIES:
-        found = search(entry, depth)
+        finding = search(entry, depth)
         head = (entry.catalogue, entry.commit, f"model:{entry.machine}", entry.scope)
-        if found.changed:
-            sides = zip(*found.changed, strict=True)
+        if finding.changed:
+            sides = zip(*finding.changed, strict=True)
             yield *head, *(", ".join(map(_verdict, side)) for side in sides)
-        elif found.shortest is not None:
-            yield *head, f"they part at {code(op_lines(found.shortest))}", "-"
+        elif finding.shortest is not None:
+            yield *head, f"they part at {code(op_lines(finding.shortest))}", "-"
         else:
             yield *head, "not reached", "-"
 

@@ -1,33 +1,33 @@
-"""What a step looks like in the table: every field of an observation as lines of text."""
+"""The cells of a step in the table: every field of an observation as lines of text."""
 
 from __future__ import annotations
 
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 
-#: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (what happened inside).
+#: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (the events inside).
 ROWS = ("value", "log", "book")
 STEP_ROWS = ("value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes")
 TRACE_ROWS = (*STEP_ROWS, "events")
 
-#: Rows that say what happened in a step, rather than how things are after it.
+#: Rows about events in a step; the other rows are about the state after it.
 HAPPENED = frozenset({"value", "log", "flushes", "events"})
 
-#: What those say when nothing happened.
+#: The cells of those rows when nothing happened.
 QUIET: tuple[tuple[str, ...], ...] = ((), ("?",), ("0",))
 
-#: What stands behind a book entry that nobody maps.
+#: The mark behind a book entry that nobody maps.
 LEAKED = "LEAKED"
 
-#: What a cell says when there is nothing, and when the machine's channel could not look.
+#: The cell for nothing, and for a field that the machine's channel cannot see.
 NOTHING = "-"
 NOT_SEEN = "?"
 
 
-def cell(step: Step, field: str, *, kept: bool = False) -> tuple[str, ...]:
+def cell(step: Step, field: str, *, driver_keeps: bool = False) -> tuple[str, ...]:
     """The lines of one field of one step; empty for a value or a log that is not there.
 
-    :param kept: a driver may keep entries of its own, so none is called leaked before the end
+    :param driver_keeps: a driver may keep entries of its own, so none is called leaked before the end
     """
     match field:
         case "result":
@@ -37,8 +37,10 @@ def cell(step: Step, field: str, *, kept: bool = False) -> tuple[str, ...]:
         case "log":
             return step.log
         case "book":
-            silent = kept and step.op != "end"
-            return tuple(str(one) if silent else _book_line(one, step) for one in step.book) or (NOTHING,)
+            silent = driver_keeps and step.op != "end"
+            return tuple(str(entry) if silent else _book_line(entry, step) for entry in step.book) or (
+                NOTHING,
+            )
         case "vmas":
             return _vma_lines(step.vmas)
         case "ptes":
@@ -57,8 +59,8 @@ def cell(step: Step, field: str, *, kept: bool = False) -> tuple[str, ...]:
 def is_leaked(entry: BookEntry, step: Step) -> bool:
     """Whether nothing alive maps any page of *entry* any more.
 
-    After the last step no task is left, so everything is leaked; before it, only VMAs that were looked
-    at can say so.
+    After the last step no task is left, so everything is leaked; before it, only the VMAs of the
+    step, if it has them, can show it.
     """
     if step.op == "end":
         return True
@@ -81,8 +83,8 @@ def _book_line(entry: BookEntry, step: Step) -> str:
     return f"{entry}  {LEAKED}" if is_leaked(entry, step) else str(entry)
 
 
-def _lines(seen: tuple[str, ...] | None) -> tuple[str, ...]:
-    return (NOT_SEEN,) if seen is None else seen or (NOTHING,)
+def _lines(texts: tuple[str, ...] | None) -> tuple[str, ...]:
+    return (NOT_SEEN,) if texts is None else texts or (NOTHING,)
 
 
 def _vma_lines(vmas: tuple[VmaSeen, ...] | None) -> tuple[str, ...]:
@@ -121,6 +123,6 @@ def _target(pte: PteSeen) -> str:
     return "-> ram" if pte.target.name == "ram" else f"-> {pte.target}"
 
 
-# The main task goes without saying, as in a program's text.
+# The main task is not named, as in a program's text.
 def _place(task: str, span: str) -> str:
     return span if task == MAIN_TASK else f"{task}: {span}"

@@ -1,4 +1,4 @@
-"""What a check found, as text and as one JSON object (``pfnlab-check/1``)."""
+"""The result of a check, as text and as one JSON object (``pfnlab-check/1``)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def program_text(program: Program) -> str:
 def check_object(checked: CheckResult, confirmed: dict[str, dict[str, str]] | None = None) -> dict[str, Any]:
     """The object for one machine; keys are only ever added.
 
-    :param confirmed: for every property with a counterexample, what each real machine says of it
+    :param confirmed: for every property with a counterexample, the statement of each real machine
     """
     return {
         "format": FORMAT,
@@ -43,7 +43,9 @@ def check_object(checked: CheckResult, confirmed: dict[str, dict[str, str]] | No
         "depth": checked.depth,
         "complete": checked.complete,
         "cut": list(checked.cut),
-        "properties": [_answer_item(one, (confirmed or {}).get(one.name)) for one in checked.answers],
+        "properties": [
+            _answer_item(answer, (confirmed or {}).get(answer.name)) for answer in checked.answers
+        ],
         "fired": checked.fired,
         "untaken": None if checked.untaken is None else list(checked.untaken),
         "seconds": round(checked.seconds, 3),
@@ -75,59 +77,59 @@ def _answer_item(answer: PropertyResult, confirmed: dict[str, str] | None) -> di
 
 
 def check_lines(checked: CheckResult, confirmed: dict[str, dict[str, str]] | None = None) -> Iterator[str]:
-    """The report as lines: what was searched, the verdicts, what was worth nothing."""
+    """The report as lines: the search, the verdicts, and the gaps of the search."""
     yield f"{checked.machine}, scope {checked.scope}: at most {number_of(checked.depth, 'operation')}"
     yield (
         f"{number_of(checked.states, 'state')}, {number_of(checked.transitions, 'step')}, "
         f"{checked.seconds:.1f} s ({checked.rate:,.0f} states/s)"
     )
     yield ""
-    width = max(len(one.name) for one in checked.answers)
-    for one in checked.answers:
-        yield f"{_word(one):<12}  {one.name:<{width}}  {one.asks}"
-        yield from (f"{_INDENT}{line}" for line in one.schedule)
-        if one.schedule and one.program is not None:
+    width = max(len(answer.name) for answer in checked.answers)
+    for answer in checked.answers:
+        yield f"{_word(answer):<12}  {answer.name:<{width}}  {answer.asks}"
+        yield from (f"{_INDENT}{line}" for line in answer.schedule)
+        if answer.schedule and answer.program is not None:
             yield f"{_INDENT}as a program with one held task:"
-        if one.program is not None:
-            yield from (f"{_INDENT}{line}" for line in op_lines(one.program))
-        for machine, said in (confirmed or {}).get(one.name, {}).items():
-            yield f"{_INDENT}{machine}: {said}"
-        if one.verdict == VIOLATED and one.replay is not None:
-            yield f"  again:      pfnlab replay {one.replay}"
+        if answer.program is not None:
+            yield from (f"{_INDENT}{line}" for line in op_lines(answer.program))
+        for machine, verdict in (confirmed or {}).get(answer.name, {}).items():
+            yield f"{_INDENT}{machine}: {verdict}"
+        if answer.verdict == VIOLATED and answer.replay is not None:
+            yield f"  again:      pfnlab replay {answer.replay}"
     yield from _emptiness(checked)
     for reason in checked.cut:
         yield f"cut: {reason}"
 
 
-def differ_object(machines: Sequence[ModelMachine], scope: Scope, found: DifferResult) -> dict[str, Any]:
+def differ_object(machines: Sequence[ModelMachine], scope: Scope, result: DifferResult) -> dict[str, Any]:
     """The object of a difference search."""
-    there = found.difference
+    difference = result.difference
     return {
         "format": DIFFER_FORMAT,
         "machines": [f"model:{machine.spec}" for machine in machines],
         "scope": scope.name,
-        "states": found.states,
-        "transitions": found.transitions,
-        "depth": found.depth,
-        "complete": found.complete,
-        "cut": list(found.cut),
-        "differ": [] if there is None else list(there.fields),
-        "program": None if there is None else program_text(there.program),
-        "seconds": round(found.seconds, 3),
+        "states": result.states,
+        "transitions": result.transitions,
+        "depth": result.depth,
+        "complete": result.complete,
+        "cut": list(result.cut),
+        "differ": [] if difference is None else list(difference.fields),
+        "program": None if difference is None else program_text(difference.program),
+        "seconds": round(result.seconds, 3),
     }
 
 
-def differ_lines(machines: Sequence[ModelMachine], scope: Scope, found: DifferResult) -> Iterator[str]:
-    """What a difference search came to, before the program's runs."""
+def differ_lines(machines: Sequence[ModelMachine], scope: Scope, result: DifferResult) -> Iterator[str]:
+    """The result of a difference search, before the program's runs."""
     names = " and ".join(f"model:{machine.spec}" for machine in machines)
-    yield f"{names}, scope {scope.name}: {number_of(found.states, 'state')}, {found.seconds:.1f} s"
-    if found.difference is None:
-        word = "do the same" if found.complete else "did the same as far as the search came"
-        yield f"they {word} in every sequence of at most {number_of(found.depth, 'operation')}"
+    yield f"{names}, scope {scope.name}: {number_of(result.states, 'state')}, {result.seconds:.1f} s"
+    if result.difference is None:
+        word = "do the same" if result.complete else "did the same as far as the search came"
+        yield f"they {word} in every sequence of at most {number_of(result.depth, 'operation')}"
     else:
-        yield f"they part in {', '.join(found.difference.fields)}"
+        yield f"they part in {', '.join(result.difference.fields)}"
         yield ""
-    yield from (f"cut: {reason}" for reason in found.cut)
+    yield from (f"cut: {reason}" for reason in result.cut)
 
 
 def _word(answer: PropertyResult) -> str:
@@ -139,10 +141,10 @@ def _word(answer: PropertyResult) -> str:
 
 
 def _emptiness(checked: CheckResult) -> Iterator[str]:
-    """What the search did not do although it could have."""
-    refused = [kind for kind, results in checked.fired.items() if "ok" not in results]
+    """The gaps of the search: operations that never succeeded, and branches not taken."""
+    kinds = [kind for kind, results in checked.fired.items() if "ok" not in results]
     yield ""
-    for kind in refused:
+    for kind in kinds:
         results = ", ".join(f"{result} {count:,}" for result, count in checked.fired[kind].items())
         yield f"never ok: {kind} ({results})"
     counts = (f"{kind} {sum(results.values()):,}" for kind, results in checked.fired.items())

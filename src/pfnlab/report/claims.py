@@ -1,7 +1,7 @@
-"""What the discussions claim, each with a verdict: ``docs/claims.md``.
+"""The claims of the discussions, each with a verdict: ``docs/claims.md``.
 
-A claim is said in our words, with the seed it comes from. It is asked of the model as programs, of which each
-must show what the claim predicts, or as a search for a property.
+A claim is in our words, with the seed it comes from. The model answers it by programs, each of which must
+show the prediction of the claim, or by a search for a property.
 ``python -m pfnlab.report.claims > docs/claims.md`` writes the page.
 """
 
@@ -31,9 +31,9 @@ from pfnlab.report.markdown import table
 class Claim(NamedTuple):
     """One claim.
 
-    :param seed: where it is made
+    :param seed: the seed that makes it
     :param says: the claim
-    :param asks: what it predicts; it is right where all of them come out so
+    :param asks: its predictions; it is right where all of them are confirmed
     """
 
     seed: str
@@ -296,15 +296,15 @@ def claims() -> str:
 
 def _rows() -> Iterator[Sequence[str]]:
     for claim in CLAIMS:
-        seen = [ask() for ask in claim.asks]
-        for number, one in enumerate(seen):
-            head = (claim.seed, claim.says, verdict(seen)) if not number else ("", "", "")
-            yield *head, f"`model:{one.machine}`", one.asked, one.shown
+        answers = [ask() for ask in claim.asks]
+        for number, answer in enumerate(answers):
+            head = (claim.seed, claim.says, verdict(answers)) if not number else ("", "", "")
+            yield *head, f"`model:{answer.machine}`", answer.asked, answer.shown
 
 
-def verdict(seen: Sequence[QuestionResult]) -> str:
-    """``right``, ``wrong``, or where it is only one of them in part."""
-    right = [one.right for one in seen]
+def verdict(answers: Sequence[QuestionResult]) -> str:
+    """``right``, ``wrong``, or wrong in part."""
+    right = [answer.right for answer in answers]
     if all(right):
         return "right"
     return "**wrong**" if not any(right) else "**wrong** in part"

@@ -1,4 +1,4 @@
-"""Goldens: what real kernels did with a program, kept beside it as ``NAME.expected.json``.
+"""Goldens: the runs of a program on real kernels, kept beside it as ``NAME.expected.json``.
 
 One file holds every version it was promoted on; versions that saw exactly the same share an observation.
 Each step is one line, so a changed kernel reads as a diff of lines.
@@ -27,7 +27,7 @@ GOLDEN = "golden"
 
 
 class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What several versions saw alike.
+    """The observation that several versions share.
 
     :param once: messages those kernels print once per boot and had already spent
     """
@@ -52,7 +52,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def golden_path(program: Path) -> Path:
-    """Where the golden of a program file lies: ``NAME.expected.json`` beside ``NAME.pfn``."""
+    """The path of the golden of a program file: ``NAME.expected.json`` beside ``NAME.pfn``."""
     return program.with_name(f"{program.stem}.expected.json")
 
 
@@ -76,7 +76,7 @@ def write_golden(path: Path, golden: Golden) -> None:
 
 def golden_text(golden: Golden) -> str:
     """The file's content."""
-    observations = ",\n".join(_observation_text(seen) for seen in golden.observations)
+    observations = ",\n".join(_observation_text(observation) for observation in golden.observations)
     kernels = ",\n".join(f"  {_line(name)}: {_line(text)}" for name, text in golden.kernels.items())
     return (
         f'{{\n "program": {_line(golden.program)},\n "made_by": {_line(golden.made_by)},\n'
@@ -97,16 +97,20 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     for version, run in runs.items():
         if run.lost is not None:
             raise LostGuest(f"{run.machine} was lost and {version} is not promoted: {run.lost}")
-    kept = old if old is not None and old.program == hash_now else None
-    past = kept.observations if kept else ()
-    seen = {version: (one.steps, one.once) for one in past for version in one.versions}
-    kernels = dict(kept.kernels) if kept else {}
+    previous = old if old is not None and old.program == hash_now else None
+    observations = previous.observations if previous else ()
+    by_version = {
+        version: (observation.steps, observation.once)
+        for observation in observations
+        for version in observation.versions
+    }
+    kernels = dict(previous.kernels) if previous else {}
     for version, run in runs.items():
-        seen[version] = tuple(step_item(step) for step in run.steps), run.once
+        by_version[version] = tuple(step_item(step) for step in run.steps), run.once
         kernels[version] = run.kernel
     groups: dict[Any, list[str]] = {}
-    for version in sorted(seen, key=version_key):
-        groups.setdefault(seen[version], []).append(version)
+    for version in sorted(by_version, key=version_key):
+        groups.setdefault(by_version[version], []).append(version)
     return Golden(
         program=hash_now,
         made_by=made_by,
@@ -116,16 +120,16 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
 
 
 def golden_run(golden: Golden, version: str) -> Run | None:
-    """What the golden says a version did, as a run; None when it does not speak of it."""
-    for seen in golden.observations:
-        if version in seen.versions:
-            steps = tuple(step_of(item) for item in seen.steps)
-            return Run(GOLDEN, golden.kernels.get(version, ""), steps, once=seen.once)
+    """The run of a version in the golden; None when it has none."""
+    for observation in golden.observations:
+        if version in observation.versions:
+            steps = tuple(step_of(item) for item in observation.steps)
+            return Run(GOLDEN, golden.kernels.get(version, ""), steps, once=observation.once)
     return None
 
 
 def golden_differences(program: Path, run: Run, version: str) -> list[Difference]:
-    """In what *run* differs from the golden beside *program*.
+    """The differences of *run* from the golden beside *program*.
 
     :raises Misuse: there is no golden, it is of another program, or it lacks the version
     """
@@ -142,10 +146,12 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
     return differences([expected, run])
 
 
-def _observation_text(seen: Observation) -> str:
-    once = f'   "once": {_line(list(seen.once))},\n' if seen.once else ""
-    steps = ",\n".join(f"    {_line(plain(step))}" for step in seen.steps)
-    return f'  {{\n   "versions": {_line(list(seen.versions))},\n{once}   "steps": [\n{steps}\n   ]\n  }}'
+def _observation_text(observation: Observation) -> str:
+    once = f'   "once": {_line(list(observation.once))},\n' if observation.once else ""
+    steps = ",\n".join(f"    {_line(plain(step))}" for step in observation.steps)
+    return (
+        f'  {{\n   "versions": {_line(list(observation.versions))},\n{once}   "steps": [\n{steps}\n   ]\n  }}'
+    )
 
 
 def _line(value: Any) -> str:

@@ -1,8 +1,8 @@
-"""The page ``docs/kernels.md``: every kernel that was met, and what changed from each to the next.
+"""The page ``docs/kernels.md``: every kernel that was met, and the changes from each to the next.
 
-``python -m pfnlab.report.kernels_page > docs/kernels.md`` writes it. What changed is what distinguishes the
-models of two neighbours, each of which equals its kernel in everything that was held; the programs named are
-those of ``litmus/`` in which the two models differ.
+``python -m pfnlab.report.kernels_page > docs/kernels.md`` writes it. The changes are the differences between
+the models of two neighbours, each of which equals its kernel in everything that was compared; the programs
+named are those of ``litmus/`` in which the two models differ.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pfnlab.units import number_of
 #: How many programs that tell two kernels apart are named, and how many titles.
 _NAMED, _TITLES = 6, 8
 
-#: Random programs by what is in them.
+#: Random programs by their kinds of operations.
 _RANDOM = ("random", "random driver", "random vfio", "random schedules")
 
 _INTRO = """\
@@ -61,16 +61,16 @@ def kernels_page(kernels: Sequence[KnownKernel], litmus: Mapping[str, Path], roo
 
 
 def total(kernels: Sequence[KnownKernel]) -> str:
-    """What all meetings come to, in a sentence."""
-    held = [one for kernel in kernels for name, one in kernel.held.items() if name != "orders"]
+    """The totals of all meetings, in a sentence."""
+    counts = [count for kernel in kernels for name, count in kernel.held.items() if name != "orders"]
     ordered = sum(kernel.held["orders"].steps for kernel in kernels if "orders" in kernel.held)
-    versions = {one.version for one in kernels}
+    versions = {kernel.version for kernel in kernels}
     return (
         f"{number_of(len(kernels), 'kernel')} of {number_of(len(versions), 'version')}: "
-        f"{number_of(sum(one.programs for one in held), 'program')} compared, "
-        f"{number_of(sum(one.steps for one in held), 'step')} ({ordered:,} with the order of calls), "
-        f"{number_of(sum(one.differences for one in held), 'difference')}, "
-        f"{sum(one.unexplained for one in held)} unexplained."
+        f"{number_of(sum(count.programs for count in counts), 'program')} compared, "
+        f"{number_of(sum(count.steps for count in counts), 'step')} ({ordered:,} with the order of calls), "
+        f"{number_of(sum(count.differences for count in counts), 'difference')}, "
+        f"{sum(count.unexplained for count in counts)} unexplained."
     )
 
 
@@ -85,40 +85,40 @@ def _parts(
     yield "## What changed from one to the next\n"
     # The last of a version is no rebuild of it for an older suite.
     versions = {kernel.version: kernel for kernel in kernels}
-    for one, other in pairwise(versions.values()):
-        yield from _pair(one, other, litmus, links)
+    for older, newer in pairwise(versions.values()):
+        yield from _pair(older, newer, litmus, links)
 
 
 def _row(kernel: KnownKernel, parts: Sequence[str]) -> list[str]:
-    held = [one for name, one in kernel.held.items() if name != "orders"]
+    held_counts = [count for name, count in kernel.held.items() if name != "orders"]
     counts = [str(kernel.held[part].programs) if part in kernel.held else "-" for part in parts]
     return [
         kernel.version,
         kernel.package_version,
         kernel.met,
         *counts,
-        str(sum(one.steps for one in held)),
-        str(sum(one.undecided for one in held)),
-        str(sum(one.differences for one in held)),
+        str(sum(count.steps for count in held_counts)),
+        str(sum(count.undecided for count in held_counts)),
+        str(sum(count.differences for count in held_counts)),
     ]
 
 
 def _pair(
-    one: KnownKernel, other: KnownKernel, litmus: Mapping[str, Program], links: Mapping[str, str]
+    older: KnownKernel, newer: KnownKernel, litmus: Mapping[str, Program], links: Mapping[str, str]
 ) -> Iterator[str]:
-    changes = changes_between(one.version, other.version)
-    yield f"### {one.version} to {other.version}\n"
+    changes = changes_between(older.version, newer.version)
+    yield f"### {older.version} to {newer.version}\n"
     if not changes:
-        programs = min(sum(held.programs for held in kernel.held.values()) for kernel in (one, other))
+        programs = min(sum(count.programs for count in kernel.held.values()) for kernel in (older, newer))
         yield f"No difference in {number_of(programs, 'program')}: both have the same rules."
     else:
-        apart = _telling(one.version, other.version, litmus)
-        yield "\n".join(f"- `{change}`: {source_of(change, other.version)}" for change in changes)
-        named = ", ".join(f"[{name}](../{links[name]})" for name in apart[:_NAMED])
-        more = f" and {len(apart) - _NAMED} more" if len(apart) > _NAMED else ""
-        if apart:
-            yield f"\nShown by {named}{more}."
-    titles = _titles_between(one, other)
+        names = _differing_programs(older.version, newer.version, litmus)
+        yield "\n".join(f"- `{change}`: {source_of(change, newer.version)}" for change in changes)
+        linked_names = ", ".join(f"[{name}](../{links[name]})" for name in names[:_NAMED])
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        if names:
+            yield f"\nShown by {linked_names}{more}."
+    titles = _titles_between(older, newer)
     if titles:
         yield f"\n{number_of(len(titles), 'commit')} of stable releases touch the area:\n"
         yield "\n".join(f"- {title}" for title in titles[:_TITLES])
@@ -127,21 +127,21 @@ def _pair(
     yield ""
 
 
-def _titles_between(one: KnownKernel, other: KnownKernel) -> list[str]:
-    """What touches the area in the releases after *one* up to *other*, which was perhaps met before *one*."""
-    if one.series != other.series:
+def _titles_between(older: KnownKernel, newer: KnownKernel) -> list[str]:
+    """The commits that touch the area after *older* up to *newer*, which was perhaps met first."""
+    if older.series != newer.series:
         return []
-    since = version_key(one.version)
-    return [title for title in other.titles if version_key(title.partition(":")[0]) > since]
+    since = version_key(older.version)
+    return [title for title in newer.titles if version_key(title.partition(":")[0]) > since]
 
 
-def _telling(one: str, other: str, litmus: Mapping[str, Program]) -> list[str]:
+def _differing_programs(older: str, newer: str, litmus: Mapping[str, Program]) -> list[str]:
     """The programs in which the models of two versions differ."""
-    return [name for name in litmus if _apart(_run(one, litmus[name]), _run(other, litmus[name]))]
+    return [name for name in litmus if _differ(_run(older, litmus[name]), _run(newer, litmus[name]))]
 
 
-def _apart(one: Run | None, other: Run | None) -> bool:
-    return one is not None and other is not None and bool(differences([one, other]))
+def _differ(first: Run | None, second: Run | None) -> bool:
+    return first is not None and second is not None and bool(differences([first, second]))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Markdown that pages are made of."""
+"""Markdown of the generated pages."""
 
 from __future__ import annotations
 

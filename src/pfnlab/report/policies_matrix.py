@@ -1,4 +1,4 @@
-"""Every policy against every property of its seam, with what it costs: the whole argument on one page.
+"""Every policy against every property of its seam, with its costs: the whole argument on one page.
 
 ``pfnlab policies matrix`` prints it; ``python -m pfnlab.report.policies_matrix > docs/policies-matrix.md``
 keeps it.
@@ -28,7 +28,7 @@ SERIES = "7.2"
 
 
 def _properties(seam: Seam, scope: str) -> tuple[str, ...]:
-    """What a policy of *seam* answers for, of what *scope* can say something of."""
+    """The properties of *seam* that a search of *scope* can decide."""
     return tuple(question.name for question in questions(scope=load_scope(scope)) if question.seam == seam)
 
 
@@ -36,7 +36,7 @@ TRACKER_PROPERTIES = _properties("tracker", "standard")
 FLUSH_PROPERTIES = _properties("flush", "race")
 WALKER_PROPERTIES = _properties("walker", "standard")
 
-#: What costs are counted in, by name.
+#: The programs whose costs are counted, by name.
 WORKLOADS: dict[str, tuple[str, ...]] = {
     "whole": ("a = mmap bar[0:16] wc shared rw", "munmap a"),
     "hole": ("a = mmap bar[0:16] wc shared rw", "munmap a[4:8]", "munmap a"),
@@ -77,7 +77,7 @@ that mapped.
 
 
 class PolicyRow(msgspec.Struct, frozen=True):
-    """One policy: its verdicts by property, its price, and by workload what it did.
+    """One policy: its verdicts by property, its price, and its operations by workload.
 
     :param verdicts: a number of operations (turns of a schedule for races), None where the property holds
     :param asked: properties whose question arose
@@ -113,11 +113,11 @@ def walkers(depth: int = DEPTH) -> Iterator[PolicyRow]:
 
 def _row(name: str, change: str, scope: str, properties: Sequence[str], depth: int) -> PolicyRow:
     machine = f"{SERIES},{change}"
-    found = searched(machine, scope, depth)
-    answers = [answer for answer in found.answers if answer.name in properties]
+    result = searched(machine, scope, depth)
+    answers = [answer for answer in result.answers if answer.name in properties]
     return PolicyRow(
         name,
-        found.states,
+        result.states,
         {answer.name: answer.length for answer in answers},
         frozenset(answer.name for answer in answers if not answer.vacuous),
         *_costs(ModelMachine(machine)),
@@ -125,7 +125,7 @@ def _row(name: str, change: str, scope: str, properties: Sequence[str], depth: i
 
 
 def _costs(machine: ModelMachine) -> tuple[dict[str, int], dict[str, int]]:
-    """By workload: what was done to the book, and how often a TLB was flushed."""
+    """By workload: operations on the book, and TLB flushes."""
     book, flushed = {}, {}
     for name, lines in WORKLOADS.items():
         steps = _steps(machine, lines)
@@ -142,26 +142,26 @@ def _steps(machine: ModelMachine, lines: Iterable[str]) -> tuple[Step, ...]:
 
 def policies_matrix(depth: int = DEPTH) -> str:
     """The whole page."""
-    found = list(trackers(depth))
-    placed, walking = list(flushes()), list(walkers(depth))
+    tracker_rows = list(trackers(depth))
+    flush_rows, walker_rows = list(flushes()), list(walkers(depth))
     parts = [
         _INTRO.format(series=SERIES, depth=depth),
         "## Trackers\n",
-        _verdicts("tracker", found, TRACKER_PROPERTIES, ""),
+        _verdicts("tracker", tracker_rows, TRACKER_PROPERTIES, ""),
         _COSTS,
         table(
             ("tracker", "per VMA", "per context", *WORKLOADS),
-            ((row.policy, *_bytes(row.policy), *map(str, row.book.values())) for row in found),
+            ((row.policy, *_bytes(row.policy), *map(str, row.book.values())) for row in tracker_rows),
         ),
         "## Flush placements\n",
-        _verdicts("flush", placed, FLUSH_PROPERTIES, " turns"),
+        _verdicts("flush", flush_rows, FLUSH_PROPERTIES, " turns"),
         "What they cost: TLB flushes by workload, those at the end of the process left out.\n",
         table(
             ("flush", *WORKLOADS),
-            ((row.policy, *map(str, row.flushes.values())) for row in placed),
+            ((row.policy, *map(str, row.flushes.values())) for row in flush_rows),
         ),
         "## Walkers\n",
-        _verdicts("walker", walking, WALKER_PROPERTIES, ""),
+        _verdicts("walker", walker_rows, WALKER_PROPERTIES, ""),
     ]
     return "\n".join(parts)
 

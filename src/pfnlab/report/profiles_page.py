@@ -41,17 +41,17 @@ is not known, and refused. Programs that tell each commit from its absence are i
 
 
 def profile_lines(version: str) -> list[str]:
-    """What `pfnlab policies show VERSION` says: every switch, and how far it is known."""
-    at = exact(version)
+    """The output of `pfnlab policies show VERSION`: every switch, and how far it is known."""
+    exact_version = exact(version)
     rows = [("switch", "is", "since", "commit", "catalogue", "known", "source")]
     for seam in SEAMS:
-        era = era_of(seam, at)
-        known = _known(all(one.known(at) for one in ERAS if one.seam == seam))
+        era = era_of(seam, exact_version)
+        known = _known(all(era.known(exact_version) for era in ERAS if era.seam == seam))
         rows.append((seam, era.name, era.since, *_origin(era), known, era.source))
     for switch in SWITCHES:
-        state = "on" if switch.on(at) else "off"
-        since = " ".join((_span(switch), *_points(switch, at)))
-        known = _known(switch.known(at))
+        state = "on" if switch.on(exact_version) else "off"
+        since = " ".join((_span(switch), *_points(switch, exact_version)))
+        known = _known(switch.known(exact_version))
         rows.append((switch.name, state, since, *_origin(switch), known, switch.source))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
@@ -120,8 +120,10 @@ def _span(switch: Switch) -> str:
 def _points(switch: Switch, version: str) -> list[str]:
     """The point releases of the version's series that took the change over, or its end."""
     series = series_of(version)
-    begun = [f"({one.point})" for one in switch.stable if series_of(one.point) == series]
-    return begun + [f"(until {one.point})" for one in switch.ended_stable if series_of(one.point) == series]
+    points = [f"({backport.point})" for backport in switch.stable if series_of(backport.point) == series]
+    return points + [
+        f"(until {backport.point})" for backport in switch.ended_stable if series_of(backport.point) == series
+    ]
 
 
 def _known(known: bool) -> str:

@@ -22,15 +22,15 @@ FORMAT = "pfnlab-run/1"
 def run_object(name: str, program_hash: str, runs: Sequence[Run], verdict: Verdict) -> dict[str, Any]:
     """The object for one program.
 
-    :param name: what the program is called: its file without folder and ending, where no other is called so
+    :param name: the name of the program: its file without folder and ending, where no other has that name
     """
     return {
         "format": FORMAT,
         "program": {"name": name, "hash": program_hash},
         "machines": [_machine(run) for run in runs],
         "agree": verdict.agree,
-        "differences": [_difference(found) for found in verdict.differences],
-        "expectations": [_expectation(held) for held in verdict.expectations],
+        "differences": [_difference(difference) for difference in verdict.differences],
+        "expectations": [_expectation(expectation) for expectation in verdict.expectations],
     }
 
 
@@ -55,24 +55,24 @@ def _machine(run: Run) -> dict[str, Any]:
     }
 
 
-def _difference(found: Difference) -> dict[str, Any]:
+def _difference(difference: Difference) -> dict[str, Any]:
     return {
-        "step": found.step,
-        "op": found.op,
-        "field": found.field,
-        "values": [{"machine": seen.machine, "value": field_item(seen.value)} for seen in found.values],
+        "step": difference.step,
+        "op": difference.op,
+        "field": difference.field,
+        "values": [{"machine": item.machine, "value": field_item(item.value)} for item in difference.values],
     }
 
 
-def _expectation(held: Expectation) -> dict[str, Any]:
-    expect = held.expect
+def _expectation(expectation: Expectation) -> dict[str, Any]:
+    expect = expectation.expect
     leaked = (BookEntry(leak.span, leak.mode) for leak in expect.leaked)
     return {
-        "machine": held.machine,
-        "series": held.series,
+        "machine": expectation.machine,
+        "series": expectation.series,
         "first": expect.first,
         "last": expect.last,
         "leaked": field_item(tuple(leaked)),
-        "left": field_item(held.left),
-        "holds": held.holds,
+        "left": field_item(expectation.left),
+        "holds": expectation.holds,
     }

@@ -1,6 +1,6 @@
 """Observations as JSON objects and back: the items of ``run --json`` and of goldens.
 
-The structures below are the JSON, key by key; reading refuses keys nobody declared.
+The structures below are the JSON, key by key; reading refuses undeclared keys.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class StepItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def step_item(step: Step) -> StepItem:
-    """A step as JSON says it."""
+    """The JSON item of a step."""
     return StepItem(
         op=step.op,
         task=step.task,
@@ -94,13 +94,13 @@ def step_item(step: Step) -> StepItem:
 
 
 def step_of(item: StepItem) -> Step:
-    """The step a JSON object says."""
+    """The step of a JSON item."""
     return Step(
         op=item.op,
         task=item.task,
         result=item.result,
         value=item.value,
-        book=tuple(BookEntry(Span(one.device, one.start, one.end), one.mode) for one in item.book),
+        book=tuple(BookEntry(Span(entry.device, entry.start, entry.end), entry.mode) for entry in item.book),
         log=item.log,
         vmas=None if item.vmas is None else tuple(map(_vma_of, item.vmas)),
         ptes=None if item.ptes is None else tuple(map(_pte_of, item.ptes)),
@@ -112,7 +112,7 @@ def step_of(item: StepItem) -> Step:
 
 
 def book_item(entry: BookEntry) -> BookItem:
-    """A book entry as JSON says it."""
+    """The JSON item of a book entry."""
     return BookItem(entry.span.name, entry.span.start, entry.span.end, entry.mode)
 
 
@@ -123,7 +123,7 @@ def plain(item: Any) -> Any:
 
 def field_item(value: Any) -> Any:
     """The value of any one field of a step as plain JSON."""
-    return plain([_item(one) for one in value]) if isinstance(value, tuple) else value
+    return plain([_item(element) for element in value]) if isinstance(value, tuple) else value
 
 
 def _item(value: Any) -> Any:

@@ -22,16 +22,16 @@ from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.cells import HAPPENED, LEAKED, NOT_SEEN, NOTHING, QUIET, ROWS, STEP_ROWS, TRACE_ROWS, cell
 from pfnlab.report.verdict import verdict_lines
 
-#: Styles by what they mark.
+#: Styles by the text they mark.
 HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
 
-#: Space between columns, what a column is never squeezed below, and below what it rather moves to a block
-#: of its own.
+#: Space between columns, the width a column always has, and the width below which it moves to a block of its
+#: own instead.
 GAP = 3
 NARROWEST = 12
 READABLE = 16
 
-#: What rows end in that differ, and what is said of the marks where they were used.
+#: The end of rows that differ, and the explanation of the marks where they were used.
 MARK = "<"
 LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the first machine"}
 
@@ -61,7 +61,7 @@ def render(
 ) -> Text:
     """The whole report on one program.
 
-    :param name: what tells the program from others that are shown with it
+    :param name: the name of the program, where several are shown
     :param width: columns of the terminal; long cells are wrapped to stay within it
     :param steps: show VMAs, what is tracked, page-table entries and flushes too
     :param trace: show the order of kernel calls as well
@@ -69,8 +69,8 @@ def render(
     """
     rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
-    kept = any(uses_vfio(op.call) or isinstance(op.call, Ioremap) for op in program.ops)
-    rows += step_rows(runs, verdict, fields, kept=kept)
+    driver_keeps = any(uses_vfio(op.call) or isinstance(op.call, Ioremap) for op in program.ops)
+    rows += step_rows(runs, verdict, fields, driver_keeps=driver_keeps)
     text = Text()
     for line, style in ((": ".join(filter(None, (name, program.title))), HEAD), (program.asks, OP)):
         _paragraph(text, line, width, style)
@@ -81,9 +81,9 @@ def render(
         _lay_out(text, [_of_block(row, block) for row in rows], inner, marks)
         text.append("\n")
     _paragraph(text, "; ".join(_legend(rows, marks)), width, OP)
-    for said in verdict_lines(runs, verdict, width):
-        text.append(said.text + "\n", {"bad": FAILED, "lit": LIT}.get(said.tone, OP))
-    hidden = {found.field for found in verdict.differences} - {"result", *fields}
+    for statement in verdict_lines(runs, verdict, width):
+        text.append(statement.text + "\n", {"bad": FAILED, "lit": LIT}.get(statement.tone, OP))
+    hidden = {difference.field for difference in verdict.differences} - {"result", *fields}
     if hidden:
         option = "--trace" if "events" in hidden else "--steps"
         _paragraph(text, f"{option} shows {', '.join(sorted(hidden))}", width, OP)
@@ -102,67 +102,69 @@ def _legend(rows: Sequence[TableRow], marks: bool) -> Iterator[str]:
 
 
 def step_rows(
-    runs: Sequence[Run], verdict: Verdict, fields: Iterable[str], *, kept: bool = False
+    runs: Sequence[Run], verdict: Verdict, fields: Iterable[str], *, driver_keeps: bool = False
 ) -> list[TableRow]:
     """The rows of all steps: operation and result, then the consequences worth showing.
 
-    :param kept: see :func:`~pfnlab.report.cells.cell`
+    :param driver_keeps: see :func:`~pfnlab.report.cells.cell`
     """
-    differing = {(found.step, found.field) for found in verdict.differences}
+    differing = {(difference.step, difference.field) for difference in verdict.differences}
     spent = spent_messages(runs)
     rows: list[TableRow] = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
-        seen = [run.steps[index] if index < len(run.steps) else None for run in runs]
+        steps = [run.steps[index] if index < len(run.steps) else None for run in runs]
         before = [run.steps[index - 1] if 0 < index <= len(run.steps) else None for run in runs]
-        results = tuple(_result(step, run, index) for step, run in zip(seen, runs, strict=True))
-        op = next(step.op for step in seen if step is not None)
-        under = [
+        results = tuple(_result(step, run, index) for step, run in zip(steps, runs, strict=True))
+        op = next(step.op for step in steps if step is not None)
+        consequences = [
             TableRow(
-                f"  {field}", tuple(() if one is None else cell(one, field, kept=kept) for one in seen), lit
+                f"  {field}",
+                tuple(() if step is None else cell(step, field, driver_keeps=driver_keeps) for step in steps),
+                lit,
             )
             for field in fields
-            for lit in [_lit(seen, field, spent) if (index, field) in differing else frozenset[int]()]
+            for lit in [_lit(steps, field, spent) if (index, field) in differing else frozenset[int]()]
             if (index, field) in differing
-            or _changed(seen, before, field)
-            or (op != "end" and _kept(seen, field))
+            or _changed(steps, before, field)
+            or (op != "end" and _has_entries(steps, field))
         ]
         differs = (index, "result") in differing
-        if op != "end" or under or differs or None in seen:
-            rows.append(TableRow(op, results, _lit(seen, "result", spent) if differs else frozenset()))
-            rows += under
+        if op != "end" or consequences or differs or None in steps:
+            rows.append(TableRow(op, results, _lit(steps, "result", spent) if differs else frozenset()))
+            rows += consequences
     return rows
 
 
-# A machine that is gone says so once, at the first step it did not reach.
+# A lost machine is shown as such once, at the first step it did not reach.
 def _result(step: Step | None, run: Run, index: int) -> tuple[str, ...]:
     if step is not None:
         return cell(step, "result")
     return ("lost",) if index == len(run.steps) else ()
 
 
-# Which machines do not see what the first one sees.
-def _lit(seen: Sequence[Step | None], field: str, spent: frozenset[str]) -> frozenset[int]:
-    values = {index: comparable(step, field, spent) for index, step in enumerate(seen) if step is not None}
+# The machines that differ from the first one.
+def _lit(steps: Sequence[Step | None], field: str, spent: frozenset[str]) -> frozenset[int]:
+    values = {index: comparable(step, field, spent) for index, step in enumerate(steps) if step is not None}
     first = next((value for value in values.values() if value is not None), None)
     return frozenset(index for index, value in values.items() if value != first)
 
 
-# What is reserved is worth repeating: that it stays is as much an answer as that it goes.
-def _kept(seen: Sequence[Step | None], field: str) -> bool:
-    return field == "book" and any(step is not None and step.book for step in seen)
+# Reservations are repeated at every step: that one stays is as much an answer as that it goes.
+def _has_entries(steps: Sequence[Step | None], field: str) -> bool:
+    return field == "book" and any(step is not None and step.book for step in steps)
 
 
-# What happened is news by being there, how things are is news when it reads differently than before.
-def _changed(seen: Sequence[Step | None], before: Sequence[Step | None], field: str) -> bool:
-    for now, then in zip(seen, before, strict=True):
-        if now is None:
+# An event is always news, a state is news when it differs from that of the step before.
+def _changed(steps: Sequence[Step | None], steps_before: Sequence[Step | None], field: str) -> bool:
+    for step, earlier in zip(steps, steps_before, strict=True):
+        if step is None:
             continue
-        lines = cell(now, field)
+        lines = cell(step, field)
         if field in HAPPENED:
-            known = QUIET
+            quiet = QUIET
         else:
-            known = ((NOTHING,), (NOT_SEEN,)) if then is None else (cell(then, field),)
-        if lines not in known:
+            quiet = ((NOTHING,), (NOT_SEEN,)) if earlier is None else (cell(earlier, field),)
+        if lines not in quiet:
             return True
     return False
 
@@ -170,24 +172,24 @@ def _changed(seen: Sequence[Step | None], before: Sequence[Step | None], field: 
 def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
     """Which columns stand side by side: all, or as few blocks below each other as are readable.
 
-    :param natural: what each column would take
+    :param natural: the natural width of each column
     """
     label = min(label, max(width // 3, NARROWEST))
-    each = len(natural)
+    per_block = len(natural)
     for count in range(1, len(natural) + 1):
-        each = -(-len(natural) // count)
-        least = (
-            sum(GAP + min(one, READABLE) for one in natural[at : at + each])
-            for at in range(0, len(natural), each)
+        per_block = -(-len(natural) // count)
+        least_widths = (
+            sum(GAP + min(column, READABLE) for column in natural[at : at + per_block])
+            for at in range(0, len(natural), per_block)
         )
-        if label + max(least) <= width:
+        if label + max(least_widths) <= width:
             break
-    return [range(at, min(at + each, len(natural))) for at in range(0, len(natural), each)]
+    return [range(at, min(at + per_block, len(natural))) for at in range(0, len(natural), per_block)]
 
 
 def _natural(rows: Sequence[TableRow]) -> list[int]:
     machines = range(len(rows[0].cells))
-    return [max(len(line) for row in rows for line in (*row.cells[m], "")) for m in machines]
+    return [max(len(line) for row in rows for line in (*row.cells[machine], "")) for machine in machines]
 
 
 def _of_block(row: TableRow, block: range) -> TableRow:
@@ -204,19 +206,19 @@ def _lay_out(text: Text, rows: Sequence[TableRow], width: int, marks: bool) -> N
 def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]:
     """Widths of the label and of every column, so that the line fits *width* if it can.
 
-    The label gives way to a third of the width at most; the columns share what is left, and what
-    narrow ones do not need goes to the wide ones.
+    The label gives way to a third of the width at most; the columns share the rest, and the
+    space that narrow ones do not need goes to the wide ones.
     """
     if label + sum(natural) + GAP * len(natural) <= width:
         return label, list(natural)
     label = min(label, max(width // 3, NARROWEST))
-    left = width - label - GAP * len(natural)
+    remaining = width - label - GAP * len(natural)
     columns = [0] * len(natural)
     order = sorted(range(len(natural)), key=lambda index: natural[index])
     for position, index in enumerate(order):
-        share = max(left // (len(order) - position), NARROWEST)
+        share = max(remaining // (len(order) - position), NARROWEST)
         columns[index] = min(natural[index], share)
-        left -= columns[index]
+        remaining -= columns[index]
     return label, columns
 
 

@@ -1,4 +1,4 @@
-"""The last lines of a report: who agrees, what was expected, who was lost, on which kernels."""
+"""The last lines of a report: agreement, expectations, lost machines, and the kernels."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ def expect_text(expect: Expect) -> str:
 def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
     if verdict.differences:
         yield VerdictLine(f"differ: {' | '.join(', '.join(group) for group in verdict.groups)}", "lit")
-        for step, found in groupby(
+        for step, members in groupby(
             verdict.differences, key=lambda difference: (difference.step, difference.op)
         ):
             yield VerdictLine(
-                f"  step {step[0] + 1} {step[1]}: {', '.join(one.field for one in found)}", "lit"
+                f"  step {step[0] + 1} {step[1]}: {', '.join(difference.field for difference in members)}",
+                "lit",
             )
     elif len(runs) > 1 and not verdict.lost:
         yield VerdictLine(f"agree: {', '.join(run.machine for run in runs)}")
@@ -58,15 +59,16 @@ def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
 
 
 def _expected(expectations: Sequence[Expectation]) -> Iterator[VerdictLine]:
-    holding: dict[Expect, list[str]] = {}
-    for held in expectations:
-        if held.holds:
-            holding.setdefault(held.expect, []).append(held.machine)
-    for expect, machines in holding.items():
+    machines_by_expect: dict[Expect, list[str]] = {}
+    for expectation in expectations:
+        if expectation.holds:
+            machines_by_expect.setdefault(expectation.expect, []).append(expectation.machine)
+    for expect, machines in machines_by_expect.items():
         yield VerdictLine(f"as expected, {expect_text(expect)}: {', '.join(machines)}")
-    for held in expectations:
-        if held.holds is False:
-            left = ", ".join(map(str, held.left or ())) or "nothing"
+    for expectation in expectations:
+        if expectation.holds is False:
+            left = ", ".join(map(str, expectation.left or ())) or "nothing"
             yield VerdictLine(
-                f"not as expected, {expect_text(held.expect)}: {held.machine} leaves {left}", "bad"
+                f"not as expected, {expect_text(expectation.expect)}: {expectation.machine} leaves {left}",
+                "bad",
             )

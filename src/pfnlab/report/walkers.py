@@ -1,6 +1,6 @@
-"""The walkers' table: what each way to a page finds at each kind of entry, on every series.
+"""The walkers' table: the result of each way to a page at each kind of entry, on every series.
 
-The page ``docs/walkers.md`` is made of what the model answers to :func:`cell_program` for every cell;
+The page ``docs/walkers.md`` is made of the model's runs of :func:`cell_program` for every cell;
 ``make pages`` writes it anew, and the lab holds every cell against kernels.
 """
 
@@ -75,7 +75,7 @@ def cell_program(walker: str, kind: str) -> Program:
 
 
 def cell(walker: str, run: Run) -> str:
-    """What *run*, of the cell's program, found."""
+    """The text of a cell, from *run* of its program."""
     step = run.steps[-2]
     if walker == "smaps":
         return _rss(step)
@@ -96,18 +96,18 @@ def table(ask: Callable[[str, Program], Run]) -> str:
     rows = []
     for walker in WALKERS:
         programs = [cell_program(walker, kind) for kind in KINDS]
-        found = [{one: cell(walker, ask(one, program)) for one in CONFIRMED} for program in programs]
-        rows.append([walker, *map(_collapsed, found)])
+        cells = [{series: cell(walker, ask(series, program)) for series in CONFIRMED} for program in programs]
+        rows.append([walker, *map(_collapsed, cells)])
     return markdown.table(["walker", *KINDS], rows)
 
 
-def _collapsed(found: Mapping[str, str]) -> str:
+def _collapsed(values: Mapping[str, str]) -> str:
     """Every value with the series it holds for, alone where it is the only one."""
-    groups = [(value, list(some)) for value, some in groupby(found, lambda series: found[series])]
+    groups = [(value, list(members)) for value, members in groupby(values, lambda series: values[series])]
     if len(groups) == 1:
         return f"`{groups[0][0]}`"
     last = groups[-1][1]
-    return ", ".join(f"{_range(some, some is last)} `{value}`" for value, some in groups)
+    return ", ".join(f"{_range(members, members is last)} `{value}`" for value, members in groups)
 
 
 def _range(series: list[str], open_end: bool) -> str:

@@ -94,3 +94,19 @@ def test_nothing_goes_while_it_is_made(cache: Path, monkeypatch: pytest.MonkeyPa
     ):
         clean(30)
     assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["kernels/6.1/6.1.192-2/vmlinuz", "apt/lists", "debug/6.1.192-2/vmlinux"])
+def test_nothing_goes_while_kernels_are_fetched(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Lists and debug kernels are written under the lock of the kernels."""
+    monkeypatch.setattr(inside_cache, "_LOCK_LIMIT", 0.1)
+    path = put(cache / name, 60)
+
+    with (
+        locked(cache / "kernels.lock", limit=1, say=quiet),
+        pytest.raises(TimedOut, match=r"kernels\.lock"),
+    ):
+        clean(30)
+    assert path.exists()

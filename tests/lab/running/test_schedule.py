@@ -255,8 +255,8 @@ class TestFunctions:
         """
         old, new = "unlink_file_vma", "unlink_file_vma_batch_final"
 
-        assert old == self.functions(old).known("unlink")
-        assert new == self.functions(old, new).known("unlink")
+        assert old == self.functions(old).kernel_name("unlink")
+        assert new == self.functions(old, new).kernel_name("unlink")
 
     def test_a_place_may_be_several_functions(self):
         """
@@ -264,8 +264,8 @@ class TestFunctions:
         """
         tree, later = "vma_interval_tree_insert", "mapping_rmap_tree_insert"
 
-        assert f"{tree}|{tree}_after" == self.functions(f"{tree}_after", tree).known("rmap_add")
-        assert later == self.functions(later, tree).known("rmap_add")
+        assert f"{tree}|{tree}_after" == self.functions(f"{tree}_after", tree).kernel_name("rmap_add")
+        assert later == self.functions(later, tree).kernel_name("rmap_add")
 
     def test_what_the_kernel_lacks(self):
         """
@@ -273,10 +273,10 @@ class TestFunctions:
         """
         functions = self.functions("unmap_vmas")
 
-        assert functions.known("untrack_pfn") is None
+        assert functions.kernel_name("untrack_pfn") is None
         for name in ("unmap_vmaz", "pfnlab_none"):
             with pytest.raises(Undecided, match=f"6.1.1 has no symbol `{name}`"):
-                functions.known(name)
+                functions.kernel_name(name)
 
     def test_a_skipped_function_that_is_not_there(self):
         """
@@ -287,7 +287,7 @@ class TestFunctions:
         )
         functions = self.functions("unmap_vmas")
 
-        forced = [functions.forced(op, 7) for op in held.ops]
+        forced = [functions.injection(op, 7) for op in held.ops]
 
         assert [None, None] == forced[:2]
         assert forced[2] and ("unmap_vmas", 0, 2) == (forced[2].function, forced[2].returns, forced[2].nth)

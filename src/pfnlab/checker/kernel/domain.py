@@ -1,4 +1,4 @@
-"""The modelled kernel as something to search: states are kernels between operations, steps are operations."""
+"""The modelled kernel as a model to search: states are kernels between operations, steps are operations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pfnlab.checker.kernel.mark import Mark
 from pfnlab.checker.kernel.moment import Judge, StateView
 from pfnlab.checker.kernel.naming import Naming
 from pfnlab.checker.kernel.operations import Renaming, ScopeStep, area_base, area_name, operations
-from pfnlab.checker.kernel.packing import met
+from pfnlab.checker.kernel.packing import registered_numbers
 from pfnlab.checker.kernel.scope import Scope
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.tallies import recall, tallies
@@ -28,11 +28,11 @@ from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event
 
-#: What an operation can leave behind that is seen only while it runs, and which kernel message says so.
+#: Facts about an operation that the kernel after it does not show, and the kernel messages that tell of them.
 FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
 _MESSAGES = (("freeing invalid memtype", FREED_WRONGLY), ("WARNING", WARNED))
 
-#: Areas a state can name: those in use, and one more.
+#: The number of areas a state can name: those in use, and one more.
 _NAMED_AREAS = 24
 
 
@@ -40,20 +40,20 @@ class KernelState(NamedTuple):
     """A kernel after a sequence of operations.
 
     :param value: the kernel, under canonical names (:func:`pfnlab.checker.kernel.frozen.freeze`)
-    :param facts: what the last operation did that nothing in the kernel shows any more
+    :param facts: what the last operation did, as far as the kernel does not show it any more
     """
 
     value: bytes
     facts: tuple[str, ...] = ()
 
 
-class Performed(NamedTuple):
-    """What one operation did.
+class OperationEffect(NamedTuple):
+    """The effect of one operation.
 
     :param result: ``ok`` or an errno
     :param facts: as in :class:`KernelState`
     :param log: the kernel's messages
-    :param events: what it did, in order
+    :param events: the events of the operation, in order
     """
 
     result: str
@@ -63,75 +63,76 @@ class Performed(NamedTuple):
 
 
 class KernelModel:
-    """
-    One modelled kernel and a scope.
+    """One modelled kernel and a scope.
 
     :param machine: profile and policies
-    :param symmetry: states that differ only in what tasks and areas are called are one
-    :ivar outcomes: how often each kind of operation has ended how, by its word and ``ok`` or an errno
-    :ivar unmodelled: steps the model has no rule for, by what it said; they are left out
+    :param symmetry: whether states that differ only in the names of tasks and areas count as one
+    :ivar outcomes: how often each kind of operation had each result, by its word and ``ok`` or an errno
+    :ivar unmodelled: how many steps the model has no rule for, by its message; they are left out
     """
 
     def __init__(self, machine: ModelMachine, scope: Scope, *, symmetry: bool = True) -> None:
         self.machine, self.scope = machine, scope
         self._symmetry = symmetry
-        tried = [one.op for one in scope.templates]
-        self._platform, devices, whole = place(scope.program("", "", tried))
+        ops = [template.op for template in scope.templates]
+        self._platform, devices, whole = place(scope.program("", "", ops))
         areas = {area_name(number): (area_base(number), scope.pages) for number in range(_NAMED_AREAS)}
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
-        #: What was met where a search that goes on here was begun.
-        self._unmet: Set[int] = frozenset()
-        #: What was made last, until the next step out of the same state is taken.
+        #: Numbers of the classes and values that the saved search had registered, where one is resumed.
+        self._saved_numbers: Set[int] = frozenset()
+        #: The last state made, with its kernel, until the next step from the same state.
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
-        self._meet_everything()
+        self._register_files()
 
     def initial(self) -> Iterable[KernelState]:
         """A kernel that has just booted, with one task."""
         yield self.frozen(self.booted())
 
     def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:
-        """Every operation of the scope there is something to do for."""
+        """Every operation of the scope that can be tried in *state*, with the state after it."""
         kernel = self.thawed(state)
-        before, guards = Mark(kernel, constant=(kernel.profile, kernel.platform)), guards_of(kernel)
+        mark, guards = Mark(kernel, constant=(kernel.profile, kernel.platform)), guards_of(kernel)
         for op in list(operations(kernel, self.scope)):
             try:
-                did = self._performed(kernel, op, state, guards)
+                effect = self._perform_checked(kernel, op, state, guards)
             except Undecided as unknown:
                 self.unmodelled[str(unknown)] += 1
             else:
-                after = self.frozen(kernel, did.facts)
+                after = self.frozen(kernel, effect.facts)
                 self._live = (after, kernel)
                 yield ScopeStep(op), after
                 self._live = self._moment = None
-            before.restore()
+            mark.restore()
 
-    def _performed(self, kernel: Kernel, op: Op, state: KernelState, guards: list[Guard]) -> Performed:
-        """Do *op* in *kernel*, and where a policy is the user's own, once more in another kernel like it.
+    def _perform_checked(
+        self, kernel: Kernel, op: Op, state: KernelState, guards: list[Guard]
+    ) -> OperationEffect:
+        """Do *op* in *kernel*. If a policy is the user's own, do it once more in a second kernel in *state*.
 
-        :param guards: those around own policies of *kernel*
-        :raises PolicyError: the policy breaks its protocol, or does not do the same twice
+        :param guards: the guards around the user's own policies of *kernel*
+        :raises PolicyError: the policy breaks its protocol, or does not do the same both times
         """
         for guard in guards:
             guard.made.clear()
         try:
-            did = self.perform(kernel, op)
+            effect = self.perform(kernel, op)
             check_own(kernel)
             if guards:
-                again = self.thawed(state)
-                self.outcomes[ScopeStep(op).kind, self.perform(again, op).result] -= 1
-                check_own(again)
-                for one, other in zip(guards, guards_of(again), strict=True):
-                    check_deterministic(one.path, one.made, other.made)
+                second_kernel = self.thawed(state)
+                self.outcomes[ScopeStep(op).kind, self.perform(second_kernel, op).result] -= 1
+                check_own(second_kernel)
+                for guard, second_guard in zip(guards, guards_of(second_kernel), strict=True):
+                    check_deterministic(guard.path, guard.made, second_guard.made)
         except PolicyError as wrong:
             raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
-        return did
+        return effect
 
     def key(self, state: KernelState) -> bytes:
         """A state is its own key: names are canonical in it."""
-        # The value says itself where it ends, so nothing else reads the same.
+        # The bytes of the value tell where it ends, so no two states share a key.
         return state.value + marshal.dumps(state.facts, 2) if state.facts else state.value
 
     def packed(self, state: KernelState) -> tuple[Any, ...]:
@@ -140,19 +141,19 @@ class KernelModel:
     def unpacked(self, packed: Any) -> KernelState:
         match packed:
             case (bytes() as value, tuple() as facts):
-                return KernelState(check_frozen(value, self._unmet - met()), facts)
+                return KernelState(check_frozen(value, self._saved_numbers - registered_numbers()), facts)
         raise ValueError("no state of a kernel")
 
     def tallies(self) -> tuple[Any, ...]:
-        return *tallies(self.outcomes, self.unmodelled), tuple(met())
+        return *tallies(self.outcomes, self.unmodelled), tuple(registered_numbers())
 
-    def recall(self, kept: Any) -> None:
-        *counts, numbers = kept
-        recall(counts, self.outcomes, self.unmodelled)
-        self._unmet = frozenset(numbers)
+    def recall(self, tallies: Any) -> None:
+        *counters, numbers = tallies
+        recall(counters, self.outcomes, self.unmodelled)
+        self._saved_numbers = frozenset(numbers)
 
     def moment(self, state: KernelState) -> StateView:
-        """*state*, to be looked at."""
+        """*state* as a view, for judges."""
         if self._moment is None or self._moment[0] is not state:
             live = self._live[1] if self._live is not None and self._live[0] is state else self.thawed(state)
             self._moment = (state, StateView(live, state.facts, self.outcomes))
@@ -160,20 +161,20 @@ class KernelModel:
 
     def ops(self, path: Path[KernelState]) -> list[Op]:
         """The operations along *path*, in the names of one program."""
-        kernel, renaming, done = self.booted(), Renaming(), []
+        kernel, renaming, ops = self.booted(), Renaming(), []
         for action in path.actions:
             assert isinstance(action, ScopeStep)
             op = renaming.op(action.op, kernel, Naming(kernel, symmetry=self._symmetry))
-            done.append(op)
+            ops.append(op)
             OneByOne(kernel, self.places).step(op)
-        return done
+        return ops
 
     def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
         """*path* as a program any machine can run."""
         return self.scope.program(title, asks, self.ops(path))
 
     def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
-        """Whether *judge* says no of the kernel the last of *ops*, in the names of a program, leaves."""
+        """Whether *judge* answers False for the kernel after *ops*, which have the names of a program."""
         program = self.scope.program("", "", ops)
         kernel, places = self.booted(), Places.of(program, self.places.devices)
         facts: tuple[str, ...] = ()
@@ -186,26 +187,26 @@ class KernelModel:
             return False
         return judge(StateView(kernel, facts, self.outcomes)) is False
 
-    def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> Performed:
-        """Do *op* in *kernel*, where every message that is given once may be given again.
+    def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> OperationEffect:
+        """Do *op* in *kernel*. Messages that a kernel gives only once are given again.
 
-        :param places: where its names lie; the model's own where it is an operation of a state
+        :param places: the places of its names; None for an operation of a state: the places of the model
         :raises Undecided: the model has no rule for it
         """
         kernel.warned.clear()
         kernel.book.warned = frozenset()
         fork = isinstance(op.call, Fork)
-        before = _before_fork(kernel) if fork else None
-        said = OneByOne(kernel, places or self.places).step(op)
-        self.outcomes[ScopeStep(op).kind, said.result] += 1
+        before = _fork_state(kernel) if fork else None
+        outcome = OneByOne(kernel, places or self.places).step(op)
+        self.outcomes[ScopeStep(op).kind, outcome.result] += 1
         events, log = kernel.trace.take()
         facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
-        if fork and said.result != "ok" and _before_fork(kernel) != before:
+        if fork and outcome.result != "ok" and _fork_state(kernel) != before:
             facts.append(FORK_LEFT)
-        return Performed(said.result, tuple(facts), log, events)
+        return OperationEffect(outcome.result, tuple(facts), log, events)
 
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
-        """The state *kernel* is in."""
+        """The state of *kernel*."""
         return KernelState(freeze(kernel, Naming(kernel, symmetry=self._symmetry)), facts)
 
     def thawed(self, state: KernelState) -> Kernel:
@@ -218,8 +219,8 @@ class KernelModel:
         kernel.start_task(MAIN_TASK)
         return kernel
 
-    def _meet_everything(self) -> None:
-        """Make every file a scope can map once, so that all processes of a search know it by its number."""
+    def _register_files(self) -> None:
+        """Freeze every file of the scope once, so that all processes of a search know its number."""
         for template in self.scope.templates:
             if isinstance(template.op.call, Mmap):
                 kernel = self.booted()
@@ -233,13 +234,13 @@ class KernelModel:
 def _renamed(op: Op, area: str) -> Op:
     assert isinstance(op.call, Mmap)
     call = op.call
-    named = Mmap(
+    mmap = Mmap(
         *(area, call.source, call.via, call.shared, call.prot, call.populate, call.locked, None, call.driver)
     )
-    return Op(named, op.task)
+    return Op(mmap, op.task)
 
 
-def _before_fork(kernel: Kernel) -> object:
-    """What a fork that fails must leave as it was: tasks, mappings and the book."""
+def _fork_state(kernel: Kernel) -> object:
+    """The state that a failed fork must not change: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
     return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)

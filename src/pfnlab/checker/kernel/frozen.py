@@ -1,8 +1,8 @@
-"""A kernel as a value: everything that lives between two operations, as a short string of bytes (S1 to S9).
+"""A kernel as a value: its state between two operations, as a short string of bytes (S1 to S9).
 
-Page tables, VMAs, book and tasks have a form of their own here. What a tracker, a flush placement or a driver
-remembers is theirs: it is taken as it is found, attribute by attribute, so that a user's own policy needs to
-know nothing of this. Nothing is under way in a kernel that is frozen.
+Page tables, VMAs, book and tasks have forms of their own here. The memory of a tracker, a flush placement or
+a driver is packed attribute by attribute, so a user's own policy needs no code for this. No operation is
+under way in a kernel that is frozen.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _MODES = tuple(CacheMode)
 
 
 def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
-    """Everything about *kernel* that outlives an operation; kernel log and events do not.
+    """The state of *kernel* that outlives an operation; kernel log and events do not.
 
-    :param naming: what its tasks and areas are called instead; what only names or counts is left out then:
+    :param naming: other names for its tasks and areas. Then values that only name or count are left out:
         process numbers, contents of pages, accessed bits, counters that only grow, warnings given once
-    :raises Undecided: a policy remembers something that is no value
+    :raises Undecided: a policy holds an object that is no value
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks
     mms = list({id(task.mm): task.mm for task in tasks}.values())
@@ -54,13 +54,19 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
             else [(numbers[id(task.mm)], tuple(sorted(map(run, task.tlb.state())))) for task in tasks]
         ),
         tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap]),
-        _booked(kernel.book),
+        _book_value(kernel.book),
         (
-            tuple([tuple(one) for one in kernel.platform.phys.resources if one.busy and not one.system_ram]),
+            tuple(
+                [
+                    tuple(resource)
+                    for resource in kernel.platform.phys.resources
+                    if resource.busy and not resource.system_ram
+                ]
+            ),
             tuple(map(tuple, kernel.undecoded)),
         ),
-        _remembered(kernel, vmas, packing),
-        tuple([(0 if naming else page.value, page.mapcount, *_marks(page)) for page in packing.pages]),
+        _policies_and_drivers(kernel, vmas, packing),
+        tuple([(0 if naming else page.value, page.mapcount, *_page_flags(page)) for page in packing.pages]),
         None
         if naming is not None
         else (
@@ -73,17 +79,17 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
     return marshal.dumps(value, 2)
 
 
-def _booked(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:
-    """What the book holds: reservations, types of RAM, modes of the direct map."""
+def _book_value(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:
+    """The content of the book: reservations, types of RAM, modes of the direct map."""
     return tuple([tuple([(start, end, int(mode)) for start, end, mode in part]) for part in book.state()])
 
 
-def _marks(page: Page) -> tuple[bool, ...]:
+def _page_flags(page: Page) -> tuple[bool, ...]:
     return page.exclusive, page.anonymous, page.dirty, page.batched
 
 
-def _remembered(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:
-    """What policies and drivers remember, in an order that :func:`thaw` repeats."""
+def _policies_and_drivers(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any, ...]:
+    """The memory of policies and drivers, in an order that :func:`thaw` repeats."""
     return (
         packing.attributes(unguarded(kernel.tracker)),
         packing.attributes(unguarded(kernel.flushes)),
@@ -95,11 +101,11 @@ def _remembered(kernel: Kernel, vmas: list[Vma], packing: Packing) -> tuple[Any,
 
 
 def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
-    """A kernel that goes on where the frozen one stood.
+    """A kernel in the state of the frozen one.
 
-    :param blank: a kernel just booted, with the same profile, platform and policies
+    :param blank: gives a kernel just booted, with the same profile, platform and policies
     """
-    spaces, tasks, i_mmap, booked, machine, remembered, pages, exact = marshal.loads(value)
+    spaces, tasks, i_mmap, book_parts, machine, memories, pages, exact = marshal.loads(value)
     kernel = blank()
     unpacking = Unpacking(kernel, pages)
     for space in spaces:
@@ -109,8 +115,8 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
     for vma, file in zip(vmas, files, strict=True):
         if file is not None:
             vma.file = unpacking.unpack(file)
-    for at, (number, translations) in enumerate(tasks):
-        comm, pid = exact[0][at] if exact else (task_name(at), _FIRST_PID + at)
+    for place, (number, translations) in enumerate(tasks):
+        comm, pid = exact[0][place] if exact else (task_name(place), _FIRST_PID + place)
         task = kernel.tasks[comm] = Task(comm, pid, unpacking.mms[number])
         for run in translations:
             task.tlb.fill(unpacking.run(run))
@@ -118,15 +124,17 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
     kernel.current = next(iter(kernel.tasks.values()), None)
     kernel.i_mmap = [vmas[number] for number in i_mmap]
     book = kernel.book
-    if any(booked):
-        book.load(*([MemtypeEntry(start, end, _MODES[mode]) for start, end, mode in part] for part in booked))
+    if any(book_parts):
+        book.load(
+            *([MemtypeEntry(start, end, _MODES[mode]) for start, end, mode in part] for part in book_parts)
+        )
     for resource in machine[0]:
         kernel.claim(Resource(*resource))
     kernel.undecoded = tuple(PfnRange(*pfns) for pfns in machine[1])
-    tracker, flushes, pfnmaps, driver, vfio, pci = remembered
+    tracker, flushes, pfnmaps, driver, vfio, pci = memories
     unpacking.attributes(unguarded(kernel.tracker), tracker)
     unpacking.attributes(unguarded(kernel.flushes), flushes)
-    # In the order in which they were packed: a number stands for what was met before.
+    # In the order in which they were packed: a number stands for an object unpacked before.
     for vma, pfnmap in zip(vmas, pfnmaps, strict=True):
         if pfnmap is not None:
             vma.pfnmap = unpacking.unpack(pfnmap)
@@ -142,25 +150,25 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
     return kernel
 
 
-def check_frozen(value: Any, unmet: Set[int]) -> bytes:
-    """*value*, which somebody says is what :func:`freeze` made.
+def check_frozen(value: Any, missing_numbers: Set[int]) -> bytes:
+    """*value*, after a check that :func:`freeze` can have made it.
 
-    :param unmet: numbers of classes and values that were met where it was made, and not here
-    :raises ValueError: it is no value at all
+    :param missing_numbers: numbers of classes and values registered where *value* was made, and not here
+    :raises ValueError: it is no value of a kernel
     :raises UnmetError: it holds such a number
     """
     content = plain.loads(value)
     if plain.dumps(content) != value:
         raise ValueError("no value of a kernel")
-    if unmet and not unmet.isdisjoint(_ints(content)):
+    if missing_numbers and not missing_numbers.isdisjoint(_ints(content)):
         raise UnmetError
     return value  # type: ignore[no-any-return]
 
 
 def _ints(value: Any) -> Iterator[int]:
     if type(value) is tuple:
-        for one in value:
-            yield from _ints(one)
+        for item in value:
+            yield from _ints(item)
     elif type(value) is int:
         yield value
 
@@ -172,8 +180,8 @@ def _space(mm: MmStruct, packing: Packing, naming: Naming | None) -> tuple[Any, 
     if moved:
         # All areas lie in one PUD table, so its span has no name to change.
         spans[:2] = [
-            tuple((at_page(start, moved), at_page(end - 1, moved) + 1) for start, end in one)
-            for one in spans[:2]
+            tuple((at_page(start, moved), at_page(end - 1, moved) + 1) for start, end in level)
+            for level in spans[:2]
         ]
     return (
         *(mm.def_flags, mm.stacks_shared, mm.visible),

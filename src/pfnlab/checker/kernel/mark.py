@@ -1,9 +1,8 @@
-"""A kernel marked where it stands, so that it can be put back there after an operation.
+"""A mark of a kernel's present state, so that the kernel can be put back into it after an operation.
 
-Everything that can change is found once, by following attributes, and copied one level deep. Putting it back
-gives each of these objects its content again. They stay the same objects, so whoever points to one still
-does. A state has some twenty-five steps and needs one mark; a kernel made anew for each step took as long as
-the step itself.
+All objects that can change are found once, by following attributes, and copied one level deep. To restore the
+mark gives each object its old content. The objects stay the same, so references to them remain valid. A state
+has some twenty-five steps and needs one mark; to make a kernel anew for each step took as long as the step.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from typing import Any
 from pfnlab.checker.kernel.packing import slots_of
 from pfnlab.mm.processors import RwLock
 
-#: What is never followed: values, and locks, which nobody has between two operations.
+#: Classes that are never followed: values, and locks, which no task has between two operations.
 _VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType, RwLock)
 
-#: Of the classes met so far: whether it is one of these.
+#: For each class so far: whether it is one of these.
 _IS_VALUE: dict[type, bool] = {}
 
 
 class Mark:
-    """Objects and all they lead to, as they are now.
+    """The present content of objects and of all objects they refer to.
 
-    What never changes is passed over: values, functions, and the attributes of frozen dataclasses. What a
-    policy keeps in globals or in a function is therefore not put back; :mod:`.packing` allows neither.
+    Values, functions and the attributes of frozen dataclasses never change and are left out. So the state of
+    a policy in globals or in a function is not put back; :mod:`.packing` allows neither.
 
-    :param constant: what need not be followed, because nothing in it changes
+    :param constant: objects that need not be followed, because nothing in them changes
     """
 
     def __init__(self, *roots: object, constant: Iterable[object] = ()) -> None:
@@ -39,26 +38,26 @@ class Mark:
         self._sets: list[tuple[set[Any], set[Any]]] = []
         self._slots: list[tuple[object, str, Any]] = []
         self._empty: list[tuple[object, str]] = []
-        # Held here, so that no number is given to a second object.
-        self._met: dict[int, object] = {id(one): one for one in constant}
+        # Kept alive here, so that no second object gets the same identity.
+        self._objects: dict[int, object] = {id(value): value for value in constant}
         self._waiting: list[Any] = []
         self._follow(roots)
         while self._waiting:
-            self._keep(self._waiting.pop())
+            self._copy(self._waiting.pop())
 
     def _follow(self, values: Iterable[Any]) -> None:
-        met = self._met
-        for one in values:
-            kind = type(one)
-            known = _IS_VALUE.get(kind)
-            if known is None:
-                known = _IS_VALUE[kind] = issubclass(kind, _VALUES)
-            if not known and id(one) not in met:
-                met[id(one)] = one
-                self._waiting.append(one)
+        objects = self._objects
+        for value in values:
+            kind = type(value)
+            is_value = _IS_VALUE.get(kind)
+            if is_value is None:
+                is_value = _IS_VALUE[kind] = issubclass(kind, _VALUES)
+            if not is_value and id(value) not in objects:
+                objects[id(value)] = value
+                self._waiting.append(value)
 
-    def _keep(self, value: Any) -> None:
-        """Keep what of *value* can change, and follow what it leads to."""
+    def _copy(self, value: Any) -> None:
+        """Copy the content of *value* that can change, and follow its references."""
         if isinstance(value, MethodType):
             self._follow((value.__self__,))
             return
@@ -74,12 +73,12 @@ class Mark:
         elif isinstance(value, set):
             self._sets.append((value, set(value)))
             self._follow(value)
-        own, slots = getattr(value, "__dict__", None), slots_of(type(value))
+        attributes, slots = getattr(value, "__dict__", None), slots_of(type(value))
         frozen = is_dataclass(value) and type(value).__dataclass_params__.frozen  # type: ignore[union-attr]
-        if own is not None:
-            self._follow(own.values())
+        if attributes is not None:
+            self._follow(attributes.values())
             if not frozen:
-                self._dicts.append((own, dict(own)))
+                self._dicts.append((attributes, dict(attributes)))
         for name in slots:
             if not hasattr(value, name):
                 self._empty.append((value, name))
@@ -90,15 +89,15 @@ class Mark:
                 self._slots.append((value, name, content))
 
     def restore(self) -> None:
-        """Everything is again as it was when the mark was made."""
-        for there, before in self._dicts:
-            there.clear()
-            there.update(before)
-        for content, kept in self._lists:
-            content[:] = kept
-        for members, known in self._sets:
+        """Give every object the content it had when the mark was made."""
+        for mapping, before in self._dicts:
+            mapping.clear()
+            mapping.update(before)
+        for content, items in self._lists:
+            content[:] = items
+        for members, elements in self._sets:
             members.clear()
-            members.update(known)
+            members.update(elements)
         for holder, name, value in self._slots:
             setattr(holder, name, value)
         for holder, name in self._empty:

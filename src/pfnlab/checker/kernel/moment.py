@@ -1,4 +1,4 @@
-"""A state to be judged, and what judges ask most about it."""
+"""A state to be judged, with the answers that judges need most often."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 class Mapping(NamedTuple):
     """One VMA that maps a device.
 
-    :param runs: its entries that show the device
-    :param copies: those that show a page that was copied on write
+    :param runs: its entries that map the device
+    :param copies: its entries that map a page that was copied on write
     """
 
     vma: Vma
@@ -34,7 +34,7 @@ class Mapping(NamedTuple):
 
     @property
     def frames(self) -> PfnRange:
-        """The frames it stands for, whatever its entries are."""
+        """The frames of the device for this mapping, whatever its entries map."""
         vma = self.vma
         first = vma.pgoff
         if isinstance(vma.file, VfioDevice) and first >= BAR_OFFSET:
@@ -43,7 +43,7 @@ class Mapping(NamedTuple):
 
     @property
     def covered(self) -> set[int]:
-        """Of those, the frames of pages whose entry is there, be it a copy, or may come back by a fault."""
+        """The frames whose page has an entry, be it of a copy, or may get one again by a fault."""
         vma, pages = self.vma, self.frames
         if vma.refills:
             return set(range(pages.start, pages.end))
@@ -53,7 +53,7 @@ class Mapping(NamedTuple):
 
     @property
     def booked_whole(self) -> bool:
-        """Whether one remap_pfn_range of all of it made it, which is what a tracker keeps (S3.1, S4.6)."""
+        """Whether one remap_pfn_range made the whole mapping; a tracker keeps such a mapping (S3.1, S4.6)."""
         file = self.vma.file
         if isinstance(file, VfioDevice):
             return self.vma in file.filled
@@ -61,15 +61,15 @@ class Mapping(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """Of its file, which says whose revocations should reach it."""
+        """The kind of its file, which decides whose revocations should reach it."""
         return self.vma.file.kind if self.vma.file is not None else ""
 
 
 class StateView:
-    """A kernel to look at, not to change.
+    """A kernel to read, not to change.
 
-    :param facts: what the last operation did that nothing in the kernel shows any more
-    :param outcomes: how often each kind of operation has ended how in the search so far
+    :param facts: what the last operation did, as far as the kernel does not show it any more
+    :param outcomes: how often each kind of operation had each result in the search so far
     """
 
     def __init__(self, kernel: Kernel, facts: tuple[str, ...], outcomes: Counter[tuple[str, str]]) -> None:
@@ -97,23 +97,26 @@ class StateView:
 
     @cached_property
     def reservations(self) -> list[PfnRange]:
-        """The ranges in the book that were made for mappings into processes, not for drivers."""
+        """The ranges that the book has for mappings into processes, without those for drivers."""
         kernel = self.kernel
         ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book.entries()]
-        driver = kernel.driver.held.values() if kernel.driver is not None else ()
-        own = [pfns for held in driver for pfns in held]
-        own += [
-            pfns for one in kernel.vfio.values() if one.claimed is not None for pfns in (one.bar, REGISTERS)
+        driver_ranges = kernel.driver.held.values() if kernel.driver is not None else ()
+        claims = [pfns for ranges_held in driver_ranges for pfns in ranges_held]
+        claims += [
+            pfns
+            for device in kernel.vfio.values()
+            if device.claimed is not None
+            for pfns in (device.bar, REGISTERS)
         ]
-        for pfns in own:
+        for pfns in claims:
             if pfns in ranges:
                 ranges.remove(pfns)
         return ranges
 
     @cached_property
     def walkers(self) -> list[WalkerPolicy]:
-        """What walkers take for a page, each policy once, however many places have it."""
-        return list({id(one): one for one in self.kernel.walkers}.values())
+        """The policies of walkers, each once, even if several walkers share it."""
+        return list({id(walker): walker for walker in self.kernel.walkers}.values())
 
     @cached_property
     def reserved(self) -> set[int]:

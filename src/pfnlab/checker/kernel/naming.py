@@ -1,4 +1,4 @@
-"""What tasks and areas are called in a canonical state."""
+"""The names of tasks and areas in a canonical state."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from pfnlab.hw.bits import PAGE_ACCESSED
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.programs.lang.ops import AREA_ALIGN_PAGES, FIRST_AREA_PAGE, MAIN_TASK
 
-#: Areas begin that far apart: a small one is followed by as much that is free.
+#: The distance of the beginnings of two areas: a small area is followed by as many free pages.
 AREA_STRIDE = 2 * AREA_ALIGN_PAGES
 
-#: Bits of an entry that decide what can happen: that somebody looked at a page decides nothing here.
+#: Bits of an entry that can change later behaviour. The accessed bit cannot.
 KEPT_BITS = ~PAGE_ACCESSED
 
 
 class Naming:
-    """How tasks and areas are called in a canonical state: tasks sorted, areas by their order, without gaps.
+    """The names of tasks and areas in a canonical state: tasks sorted, areas in their order without gaps.
 
-    Area 0 is the one with the lowest addresses of those in which any task has a mapping. Their order stays,
-    because a fork and an exit go through an address space in it.
+    Area 0 has the lowest addresses of all areas in which any task has a mapping. The order of areas stays,
+    because fork and exit go through an address space in this order.
 
-    :param symmetry: False to call everything what it is called
-    :ivar tasks: in the order of their new names
+    :param symmetry: False to leave all names as they are
+    :ivar tasks: the tasks in the order of their new names
     :ivar areas: the number of each area that is in use, by its new number
-    :ivar moved: for the number of an area, by how many pages it moves down
+    :ivar moved: by the number of an area, how many pages the area moves down
     """
 
     def __init__(self, kernel: Kernel, *, symmetry: bool = True) -> None:
         self.tasks = list(kernel.tasks.values())
-        used = {(vma.start - FIRST_AREA_PAGE) // AREA_STRIDE for task in self.tasks for vma in task.mm.vmas}
-        self.areas = sorted(used)
+        areas_used = {
+            (vma.start - FIRST_AREA_PAGE) // AREA_STRIDE for task in self.tasks for vma in task.mm.vmas
+        }
+        self.areas = sorted(areas_used)
         self.moved: dict[int, int] = {}
         if not symmetry:
-            self.areas = list(range(max(used, default=-1) + 1))
+            self.areas = list(range(max(areas_used, default=-1) + 1))
             return
         self.moved = {
             area: (area - rank) * AREA_STRIDE for rank, area in enumerate(self.areas) if area != rank
@@ -42,7 +44,7 @@ class Naming:
             self.tasks.sort(key=self._shape)
 
     def _shape(self, task: Task) -> tuple[Any, ...]:
-        """A task without the identity of anything, to sort by."""
+        """The content of a task without any identity, as a key to sort by."""
         moved = self.moved
         vmas = [
             (at_page(vma.start, moved), vma.nr, vma.pgoff, vma.flags, vma.page_prot) for vma in task.mm.vmas
@@ -55,10 +57,10 @@ class Naming:
 
 
 def task_name(number: int) -> str:
-    """What a canonical state calls its tasks, counted from 0; there is always one."""
+    """The name of a task in a canonical state, counted from 0; there is always a task 0."""
     return MAIN_TASK if number == 0 else f"p{number}"
 
 
 def at_page(vpn: int, moved: dict[int, int] | None) -> int:
-    """Where a page lies once areas have *moved* down."""
+    """The number of a page after areas have *moved* down."""
     return vpn - moved.get((vpn - FIRST_AREA_PAGE) // AREA_STRIDE, 0) if moved else vpn

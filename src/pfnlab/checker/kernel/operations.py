@@ -1,4 +1,4 @@
-"""Which operations a state offers: the templates of a scope, filled in with what is mapped there."""
+"""The operations of a state: the templates of a scope, filled in with the mappings of the state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.span import Span
 
-#: Letters areas are called by, and those of tasks that are forked.
+#: The letters that name areas, and those that name forked tasks.
 _AREAS, _TASKS = "abcdefghijklmno", "pqrstuvwxyz"
 
 
@@ -38,7 +38,7 @@ class ScopeStep(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The operation's word, with what is forced."""
+        """The operation's word, with the failure that is forced."""
         call = self.op.call
         word = type(call).__struct_config__.tag
         how = call.source.name if isinstance(call, Mmap) and call.via == "anon" else getattr(call, "via", "")
@@ -51,15 +51,15 @@ class ScopeStep(NamedTuple):
 
 
 def area_name(number: int) -> str:
-    """What area *number* is called, counted from 0."""
-    turn, at = divmod(number, len(_AREAS))
-    return _AREAS[at] + (str(turn) if turn else "")
+    """The name of area *number*, counted from 0."""
+    round_number, letter = divmod(number, len(_AREAS))
+    return _AREAS[letter] + (str(round_number) if round_number else "")
 
 
-def born_name(number: int) -> str:
-    """What the task is called that is forked as number *number* of a program, counted from 0."""
-    turn, at = divmod(number, len(_TASKS))
-    return _TASKS[at] + (str(turn) if turn else "")
+def child_name(number: int) -> str:
+    """The name of the task that is forked as number *number* in a program, counted from 0."""
+    round_number, letter = divmod(number, len(_TASKS))
+    return _TASKS[letter] + (str(round_number) if round_number else "")
 
 
 def area_base(number: int) -> int:
@@ -73,44 +73,44 @@ def area_number(vpn: int) -> int:
 
 
 def operations(kernel: Kernel, scope: Scope) -> Iterator[Op]:
-    """Every operation of *scope* any task of *kernel* can try, tasks in their order."""
+    """Every operation of *scope* that a task of *kernel* can try, tasks in their order."""
     processes = len({id(task.mm) for task in kernel.tasks.values()})
     for task in kernel.tasks.values():
         vmas = [vma for vma in task.mm if 0 <= (vma.start - FIRST_AREA_PAGE) % AREA_STRIDE < AREA_ALIGN_PAGES]
         free = _free_area(vmas, scope)
         for template in scope.templates:
-            yield from _filled(template, task, vmas, free, processes, scope)
+            yield from _instances(template, task, vmas, free, processes, scope)
 
 
 def _free_area(vmas: list[Vma], scope: Scope) -> str | None:
-    """The lowest area the task has nothing in, or None when it may not use one more."""
+    """The lowest area in which the task has no mapping, or None when it may not use one more area."""
     used = {area_number(vma.start) for vma in vmas}
     if len(used) >= scope.areas:
         return None
     return area_name(next(number for number in range(len(used) + 1) if number not in used))
 
 
-def _filled(
+def _instances(
     template: Template, task: Task, vmas: list[Vma], free: str | None, processes: int, scope: Scope
 ) -> Iterator[Op]:
     op, call = template.op, template.op.call
     if isinstance(call, Mmap):
         if free is not None:
-            yield _by(op, task, msgspec.structs.replace(call, name=free))
+            yield _op_of(op, task, msgspec.structs.replace(call, name=free))
     elif isinstance(call, Fork):
-        # One that is refused leaves no task behind, but is tried only where one would have room.
+        # A refused fork makes no task, but is tried only where one more task would be allowed.
         if processes < scope.tasks:
-            yield _by(op, task, msgspec.structs.replace(call, child=f"p{len(task.mm.kernel.tasks)}"))
+            yield _op_of(op, task, msgspec.structs.replace(call, child=f"p{len(task.mm.kernel.tasks)}"))
     elif isinstance(call, Exit | Kill | Exec):
         if processes > 1:
-            yield _by(op, task, call)
+            yield _op_of(op, task, call)
     elif template.part is None:
-        yield _by(op, task, call)
+        yield _op_of(op, task, call)
     elif template.part == "all":
         for number in sorted({area_number(vma.start) for vma in vmas}):
-            inside = [vma for vma in vmas if area_number(vma.start) == number]
-            if len(inside) > 1:
-                yield _by(op, task, _at(call, inside[0].start, inside[-1].end))
+            vmas_inside = [vma for vma in vmas if area_number(vma.start) == number]
+            if len(vmas_inside) > 1:
+                yield _op_of(op, task, _with_span(call, vmas_inside[0].start, vmas_inside[-1].end))
     else:
         for vma in vmas:
             pages = _pages(vma, template.part)
@@ -119,11 +119,11 @@ def _filled(
             if isinstance(call, Mremap):
                 yield from _mremaps(op, task, template.how, *pages, free)
             else:
-                yield _by(op, task, _at(call, *pages))
+                yield _op_of(op, task, _with_span(call, *pages))
 
 
 def _pages(vma: Vma, part: Part) -> tuple[int, int] | None:
-    """The pages of that part of a mapping; None where it would be all of it."""
+    """The pages of that part of a mapping; None where the part would be the whole mapping."""
     start, end = vma.start, vma.end
     match part:
         case "whole":
@@ -143,17 +143,17 @@ def _mremaps(op: Op, task: Task, how: str, start: int, end: int, free: str | Non
     span, pages = _span(start, end), end - start
     if how == "shrink":
         if pages > 1:
-            yield _by(op, task, Mremap(span, pages - 1))
+            yield _op_of(op, task, Mremap(span, pages - 1))
     elif free is not None:
-        keeps = how == "dontunmap"
-        yield _by(op, task, Mremap(span, pages, maymove=True, fixed=True, dontunmap=keeps, name=free))
+        dontunmap = how == "dontunmap"
+        yield _op_of(op, task, Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=free))
 
 
-def _by(op: Op, task: Task, call: Call) -> Op:
+def _op_of(op: Op, task: Task, call: Call) -> Op:
     return Op(call, task.comm, op.fail, op.skip, op.hold)
 
 
-def _at(call: Call, start: int, end: int) -> Call:
+def _with_span(call: Call, start: int, end: int) -> Call:
     span = _span(start, end)
     one_page = getattr(call, "span", span).pages == 1 and type(call).__name__ in (
         "Read",
@@ -172,24 +172,24 @@ def _span(start: int, end: int) -> Span:
 
 
 class Renaming:
-    """From the names of canonical states to those of one program, followed operation by operation."""
+    """Turns the names of canonical states into names of one program, operation by operation."""
 
     def __init__(self) -> None:
-        self._born = 0
+        self._children = 0
         self._areas = 0
 
     def op(self, op: Op, kernel: Kernel, naming: Naming) -> Op:
         """*op* in the program's names.
 
-        :param kernel: before the operation, in the program's names
-        :param naming: what the state calls things
+        :param kernel: the kernel before the operation, in the program's names
+        :param naming: the names in the state
         """
         task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])].comm
         call = op.call
         changes: dict[str, object] = {}
         if isinstance(call, Fork):
-            changes["child"] = born_name(self._born)
-            self._born += 1
+            changes["child"] = child_name(self._children)
+            self._children += 1
         for field in ("span", "over"):
             span = getattr(call, field, None)
             if isinstance(span, Span) and span.name in _AREA_NUMBERS:
@@ -200,9 +200,9 @@ class Renaming:
 
     def _area(self, name: str, naming: Naming) -> str:
         number = _AREA_NUMBERS[name]
-        real = naming.areas[number] if number < len(naming.areas) else self._areas
-        self._areas = max(self._areas, real + 1)
-        return area_name(real)
+        program_number = naming.areas[number] if number < len(naming.areas) else self._areas
+        self._areas = max(self._areas, program_number + 1)
+        return area_name(program_number)
 
 
 _AREA_NUMBERS = {area_name(number): number for number in range(60)}

@@ -1,4 +1,4 @@
-"""Objects as plain values and back: what policies, drivers and VMAs hold, whoever wrote it."""
+"""Objects as plain values and back: all that policies, drivers and VMAs hold, also in a user's own policy."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from pfnlab.policies.guard import unguarded
 
 _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 
-#: Parts of a kernel others may point to.
+#: Parts of a kernel that other objects may refer to.
 _PARTS = ("book", "trace", "processors", "tracker", "flushes", "profile")
 
-#: Classes met so far, and values that never change, each once: both are said by a short number. The first
-#: process that searches has met all of them before any other begins.
+#: The registered classes, and the registered values that never change, each once. A short number stands for
+#: each. The first process of a search has registered all of them before any other begins.
 _CLASSES: dict[int, Any] = {}
 _CLASS_NAMES: dict[type, int] = {}
 _CONSTANTS: dict[int, Any] = {}
 _BY_VALUE: dict[Any, tuple[str, int]] = {}
 _BY_IDENTITY: dict[int, tuple[str, int]] = {}
 
-#: How :meth:`Packing.pack` takes objects of a class, a letter, mostly that of the value it makes; and the
-#: number of the class.
+#: By class, the form in which :meth:`Packing.pack` packs its objects, and the number of the class. A form is
+#: a letter, mostly the one that begins the packed value.
 _FORMS: dict[type, tuple[str, int]] = {}
 
-#: The forms of what can change.
-_MET_AGAIN = "Olds"
+#: The forms of objects that can change.
+_MUTABLE_FORMS = "Olds"
 
 #: The slots of classes.
 _SLOTS: dict[type, tuple[str, ...]] = {}
 
-#: What a slot without a value has.
+#: Stands for the value of a slot that has none.
 _EMPTY = object()
 
 
 class Packing:
-    """What objects become: plain values, with numbers for what is met again.
+    """Turns objects into plain values, with a number for each object that occurs again.
 
-    :param kernel: whose objects they are
-    :param vmas: VMAs that are said by number
-    :param mms: address spaces that are said by number
+    :param kernel: the kernel of the objects
+    :param vmas: VMAs for which a number stands
+    :param mms: address spaces for which a number stands
     """
 
     def __init__(
@@ -58,16 +58,16 @@ class Packing:
     ) -> None:
         self._moved = naming.moved if naming is not None else None
         self._bits = -1 if naming is None else KEPT_BITS
-        self._known: dict[int, Any] = {id(getattr(kernel, part)): ("K", part) for part in _PARTS}
-        self._known[id(kernel)] = ("K", "")
-        self._known[id(unguarded(kernel.tracker))] = ("K", "tracker")
+        self._labels: dict[int, Any] = {id(getattr(kernel, part)): ("K", part) for part in _PARTS}
+        self._labels[id(kernel)] = ("K", "")
+        self._labels[id(unguarded(kernel.tracker))] = ("K", "tracker")
         for number, mm in enumerate(mms):
-            self._known[id(mm)] = ("m", number)
+            self._labels[id(mm)] = ("m", number)
         self.vmas = {id(vma): number for number, vma in enumerate(vmas)}
         self.pages: list[Page] = []
         self._page_numbers: dict[int, int] = {}
         self._anons: dict[int, int] = {}
-        self._kept: list[object] = []
+        self._packed_objects: list[object] = []
 
     def page(self, page: Page | None) -> int:
         """The number of an ordinary page, -1 for none."""
@@ -91,12 +91,12 @@ class Packing:
         return -1 if anon is None else self._anons.setdefault(id(anon), len(self._anons)) * 2 + anon.inherited
 
     def file(self, file: Any) -> Any:
-        """A file: those that never change by their number."""
+        """A file as a plain value: its number if it never changes."""
         if file is None:
             return None
-        named = _BY_IDENTITY.get(id(file))
-        if named is not None:
-            return named
+        label = _BY_IDENTITY.get(id(file))
+        if label is not None:
+            return label
         if is_dataclass(file) and not isinstance(file, type) and file.__dataclass_params__.frozen:  # type: ignore[attr-defined]
             return _constant(file)
         return self.pack(file)
@@ -104,18 +104,18 @@ class Packing:
     def pack(self, value: Any) -> Any:
         """*value* as plain values.
 
-        :raises Undecided: it holds what has no value, as a function
+        :raises Undecided: it holds an object without a value, such as a function
         """
         kind = type(value)
         if kind in _PLAIN:
             return value
-        known = self._known.get(id(value))
-        if known is not None:
-            return known
+        label = self._labels.get(id(value))
+        if label is not None:
+            return label
         form, name = _FORMS.get(kind) or _form(kind)
         if form == "t":
-            return ("t", name, *self._all(value))
-        if form in _MET_AGAIN:
+            return ("t", name, *self._items(value))
+        if form in _MUTABLE_FORMS:
             return self._object(value, form, name)
         if form == "v":
             number = self.vmas.get(id(value))
@@ -131,33 +131,33 @@ class Packing:
         raise Undecided(f"a policy or driver remembers {value!r}, which is no value the checker can keep")
 
     def _object(self, value: Any, form: str, name: int) -> Any:
-        """What can change, and is the same object wherever it is met."""
-        self._kept.append(value)
-        self._known[id(value)] = ("o", len(self._kept))
+        """An object that can change: it has an identity, and a number stands for it from then on."""
+        self._packed_objects.append(value)
+        self._labels[id(value)] = ("o", len(self._packed_objects))
         if form == "O":
             return ("O", name, *self.attributes(value))
         if form == "l":
-            return ("l", *self._all(value))
+            return ("l", *self._items(value))
         if form == "d":
-            return ("d", *[(self.pack(key), self.pack(one)) for key, one in value.items()])
-        before = len(self._kept)
-        members = sorted(self._all(value), key=repr)
-        if len(self._kept) > before:
+            return ("d", *[(self.pack(key), self.pack(item)) for key, item in value.items()])
+        before = len(self._packed_objects)
+        members = sorted(self._items(value), key=repr)
+        if len(self._packed_objects) > before:
             raise Undecided("a policy or driver remembers a set of objects, whose order is no value")
         return (name, *members)
 
-    def _all(self, values: Iterable[Any]) -> list[Any]:
+    def _items(self, values: Iterable[Any]) -> list[Any]:
         pack = self.pack
-        return [one if type(one) in _PLAIN else pack(one) for one in values]
+        return [value if type(value) in _PLAIN else pack(value) for value in values]
 
     def attributes(self, value: Any) -> tuple[Any, ...]:
         """The attributes of an object: their names, and then their values."""
         names, values = _attributes(value)
-        return names, *self._all(values)
+        return names, *self._items(values)
 
 
 class Unpacking:
-    """The other direction; numbers count as in :class:`Packing`.
+    """The reverse of :class:`Packing`, with the same numbers.
 
     :param pages: ordinary pages, by their numbers
     """
@@ -167,7 +167,7 @@ class Unpacking:
         self.mms: list[MmStruct] = []
         self.vmas: list[Vma] = []
         self._anons: dict[int, AnonVma] = {}
-        self._met: list[Any] = []
+        self._objects: list[Any] = []
         self._pages: list[Page] = []
         for value, mapcount, exclusive, anonymous, dirty, batched in pages:
             page = Page(value, anonymous=anonymous)
@@ -177,19 +177,19 @@ class Unpacking:
             self._pages.append(page)
 
     def space(self, space: tuple[Any, ...]) -> None:
-        """One address space more; files and what trackers remember come later."""
+        """Add an address space; files and the memory of trackers come later."""
         mm = MmStruct(self.kernel)
         self.mms.append(mm)
         mm.def_flags, mm.stacks_shared, mm.visible, tables, runs, vmas = space
         mm.tables.load([self.run(run) for run in runs], tables)
-        own = []
+        new_vmas = []
         for start, end, pgoff, flags, prot, _, anon in vmas:
             vma = Vma(mm, start, end, pgoff=pgoff, flags=flags, page_prot=prot, file=None)
-            own.append(vma)
+            new_vmas.append(vma)
             if anon >= 0:
                 vma.anon_vma = self.anon(anon)
-        mm.load(own)
-        self.vmas.extend(own)
+        mm.load(new_vmas)
+        self.vmas.extend(new_vmas)
 
     def anon(self, number: int) -> AnonVma:
         """The reverse map of that number."""
@@ -201,7 +201,7 @@ class Unpacking:
         return EntryRun(start, end, pfn, bits, self._pages[page] if page >= 0 else None, level)
 
     def unpack(self, value: Any) -> Any:
-        """What :meth:`Packing.pack` made a plain value of."""
+        """The object from which :meth:`Packing.pack` made *value*."""
         if type(value) is not tuple:
             return value
         match value[0]:
@@ -218,11 +218,11 @@ class Unpacking:
             case "a":
                 return self.anon(value[1])
             case "o":
-                return self._met[value[1] - 1]
+                return self._objects[value[1] - 1]
             case "e":
                 return _CLASSES[value[1]](value[2])
             case "k":
-                # Nobody has a lock between two operations.
+                # No task has a lock between two operations.
                 return RwLock(self.kernel.processors, Need(value[1]))
             case "t":
                 cls = _CLASSES[value[1]]
@@ -231,33 +231,33 @@ class Unpacking:
         return self._object(value)
 
     def _object(self, value: tuple[Any, ...]) -> Any:
-        kind, rest = value[0], value[1:]
-        made: Any
+        kind, items = value[0], value[1:]
+        instance: Any
         if kind == "l":
-            made = []
-            self._met.append(made)
-            made.extend(map(self.unpack, rest))
+            instance = []
+            self._objects.append(instance)
+            instance.extend(map(self.unpack, items))
         elif kind == "d":
-            made = {}
-            self._met.append(made)
-            made.update((self.unpack(key), self.unpack(one)) for key, one in rest)
+            instance = {}
+            self._objects.append(instance)
+            instance.update((self.unpack(key), self.unpack(item)) for key, item in items)
         elif kind == "O":
-            cls = _CLASSES[rest[0]]
-            made = cls.__new__(cls)
-            self._met.append(made)
-            self.attributes(made, rest[1:])
+            cls = _CLASSES[items[0]]
+            instance = cls.__new__(cls)
+            self._objects.append(instance)
+            self.attributes(instance, items[1:])
         else:
             cls = _CLASSES[kind]
-            self._met.append(None)
-            at = len(self._met) - 1
-            made = self._met[at] = cls(map(self.unpack, rest))
-        return made
+            self._objects.append(None)
+            place = len(self._objects) - 1
+            instance = self._objects[place] = cls(map(self.unpack, items))
+        return instance
 
-    def attributes(self, made: Any, packed: tuple[Any, ...]) -> None:
+    def attributes(self, instance: Any, packed: tuple[Any, ...]) -> None:
         """Give an object its attributes."""
         names, *values = packed
         for name, value in zip(names, values, strict=True):
-            object.__setattr__(made, name, self.unpack(value))
+            object.__setattr__(instance, name, self.unpack(value))
 
 
 def _form(cls: type) -> tuple[str, int]:
@@ -267,33 +267,35 @@ def _form(cls: type) -> tuple[str, int]:
         *(("l", list), ("d", dict), ("s", (set, frozenset))),
     ]
     form = next((form for form, kinds in forms if issubclass(cls, kinds)), "O")
-    ours = all(getattr(cls, name) is getattr(object, name) for name in ("__reduce__", "__reduce_ex__"))
-    if (form == "O" and not ours) or (form in "lds" and cls not in (list, dict, set, frozenset)):
-        # It holds what is no attribute, as a deque, a Counter or an iterator does.
+    default_reduce = all(
+        getattr(cls, name) is getattr(object, name) for name in ("__reduce__", "__reduce_ex__")
+    )
+    if (form == "O" and not default_reduce) or (form in "lds" and cls not in (list, dict, set, frozenset)):
+        # Some of its content is no attribute, as in a deque, a Counter or an iterator.
         form = "f"
     _FORMS[cls] = form, _class_name(cls)
     return _FORMS[cls]
 
 
 def _attributes(value: Any) -> tuple[tuple[str, ...], Iterable[Any]]:
-    """The names of the attributes an object has, of slots and its dictionary, and their values."""
-    own = getattr(value, "__dict__", None) or {}
+    """The names and the values of the attributes of an object, from its slots and its dictionary."""
+    dictionary = getattr(value, "__dict__", None) or {}
     slots = slots_of(type(value))
     if not slots:
-        return tuple(own), own.values()
+        return tuple(dictionary), dictionary.values()
     values = [getattr(value, name, _EMPTY) for name in slots]
-    if any(one is _EMPTY for one in values):
+    if any(value is _EMPTY for value in values):
         slots = tuple(name for name in slots if hasattr(value, name))
         values = [getattr(value, name) for name in slots]
-    return (*slots, *own), [*values, *own.values()]
+    return (*slots, *dictionary), [*values, *dictionary.values()]
 
 
 def slots_of(cls: type) -> tuple[str, ...]:
     """The slots that objects of a class have."""
     slots = _SLOTS.get(cls)
     if slots is None:
-        declared = [one.__dict__.get("__slots__", ()) for one in cls.__mro__]
-        names = [name for one in declared for name in ((one,) if isinstance(one, str) else one)]
+        declarations = [base.__dict__.get("__slots__", ()) for base in cls.__mro__]
+        names = [name for entry in declarations for name in ((entry,) if isinstance(entry, str) else entry)]
         slots = _SLOTS[cls] = tuple(name for name in names if name not in ("__dict__", "__weakref__"))
     return slots
 
@@ -307,17 +309,17 @@ def _class_name(cls: type) -> int:
 
 
 def _constant(value: Any) -> tuple[str, int]:
-    named = _BY_VALUE.get(value)
-    if named is None:
-        spelling = repr(tuple((one.name, getattr(value, one.name)) for one in fields(value)))
-        named = _BY_VALUE[value] = ("c", _short(f"{type(value)}{spelling}"))
-        _CONSTANTS[named[1]] = value
-        _BY_IDENTITY[id(value)] = named
-    return named
+    label = _BY_VALUE.get(value)
+    if label is None:
+        spelling = repr(tuple((field.name, getattr(value, field.name)) for field in fields(value)))
+        label = _BY_VALUE[value] = ("c", _short(f"{type(value)}{spelling}"))
+        _CONSTANTS[label[1]] = value
+        _BY_IDENTITY[id(value)] = label
+    return label
 
 
-def met() -> set[int]:
-    """The numbers of the classes and values met so far: of no others can anything be unpacked."""
+def registered_numbers() -> set[int]:
+    """The numbers of the classes and values registered so far; no other number can be unpacked."""
     return {*_CLASSES, *_CONSTANTS}
 
 

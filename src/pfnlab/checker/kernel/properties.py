@@ -1,4 +1,4 @@
-"""What is asked of a kernel: each property a few lines over one moment.
+"""The properties of a kernel: each is a short function of one state.
 
 A judge answers True or False, or None where its question does not arise.
 """
@@ -36,10 +36,10 @@ SEAMS: tuple[Seam, ...] = get_args(Seam)
 class Question(NamedTuple):
     """A property by name.
 
-    :param asks: what it says, one sentence
-    :param needs: words of operations without all of which a scope can say nothing of it
-    :param seam: whose policy answers for it: ``tracker``, ``flush`` or ``walker``; None for one that tells
-        what a search has reached, or where no policy can do anything about it
+    :param asks: the property in one sentence
+    :param needs: words of operations; a scope that lacks one of them can say nothing of the property
+    :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
+        property that tells what a search has reached, or that no policy can keep or break
     """
 
     name: str
@@ -54,35 +54,35 @@ def no_leak(moment: StateView) -> bool | None:
     """A reservation ends with the last mapping of its range."""
     if not moment.reservations:
         return None
-    mapped = [one.frames for one in moment.mappings]
-    return all(any(pfns.overlaps(one) for one in mapped) for pfns in moment.reservations)
+    mapped = [mapping.frames for mapping in moment.mappings]
+    return all(any(pfns.overlaps(frames) for frames in mapped) for pfns in moment.reservations)
 
 
 def no_loss(moment: StateView) -> bool | None:
-    """What a mapping shows of a device is reserved."""
-    runs = [run for one in moment.mappings if one.booked_whole for run in one.runs]
+    """Every device page that a mapping shows is reserved."""
+    runs = [run for mapping in moment.mappings if mapping.booked_whole for run in mapping.runs]
     if not runs:
         return None
     return all(moment.reserved.issuperset(range(run.pfn, run.pfn + run.end - run.start)) for run in runs)
 
 
 def exact(moment: StateView) -> bool | None:
-    """What is reserved is what is mapped or may be mapped again by a fault, page by page."""
-    mapped = {pfn for one in moment.mappings if one.booked_whole for pfn in one.covered}
+    """Exactly the pages that are mapped, or may be mapped again by a fault, are reserved."""
+    mapped = {pfn for mapping in moment.mappings if mapping.booked_whole for pfn in mapping.covered}
     if not moment.reserved and not mapped:
         return None
     # No kernel reserves what is inserted page by page, and a tracker may.
-    inserted = {pfn for one in moment.mappings if not one.booked_whole for pfn in one.covered}
+    inserted = {pfn for mapping in moment.mappings if not mapping.booked_whole for pfn in mapping.covered}
     return mapped <= moment.reserved <= mapped | inserted
 
 
 def freed_once(moment: StateView) -> bool | None:
-    """The book is never asked to free what is not in it."""
+    """The book is never asked to free an entry that it does not have."""
     return FREED_WRONGLY not in moment.facts
 
 
 def no_warning(moment: StateView) -> bool | None:
-    """The kernel never warns of itself."""
+    """The kernel never prints a WARNING."""
     return WARNED not in moment.facts
 
 
@@ -99,33 +99,33 @@ def one_mode(moment: StateView) -> bool | None:
 
 def _mapped_modes(moment: StateView) -> Iterator[tuple[int, CacheMode]]:
     mode_of = moment.kernel.platform.pat.pgprot2cachemode
-    for one in moment.mappings:
-        for run in one.runs:
+    for mapping in moment.mappings:
+        for run in mapping.runs:
             mode = mode_of(run.bits)
             yield from ((pfn, mode) for pfn in range(run.pfn, run.pfn + run.end - run.start))
 
 
 def direct_map(moment: StateView) -> bool | None:
-    """RAM that is mapped has the cache mode the kernel's direct map has it with."""
-    kernel, asked = moment.kernel, False
+    """Mapped RAM has its cache mode in the direct map, the kernel's own mapping of RAM."""
+    kernel, ram_mapped = moment.kernel, False
     for pfn, mode in _mapped_modes(moment):
         if kernel.platform.phys.page_is_ram(pfn):
-            asked = True
+            ram_mapped = True
             if kernel.book.direct_map(pfn_to_phys(pfn)) != mode:
                 return False
-    return True if asked else None
+    return True if ram_mapped else None
 
 
 def memory_off(moment: StateView) -> bool | None:
     """While a device's memory is off, nothing maps it through the driver that switched it off."""
-    off = moment.kernel.undecoded
-    return not any(_shows(moment, pfns, ("vfio",)) for pfns in off) if off else None
+    ranges = moment.kernel.undecoded
+    return not any(_shows(moment, pfns, ("vfio",)) for pfns in ranges) if ranges else None
 
 
 def removed_unmapped(moment: StateView) -> bool | None:
     """After a device was removed, nothing maps it through the files it had."""
-    gone = [device.bar for device in moment.kernel.pci.values() if not device.known]
-    return not any(_shows(moment, pfns, PCI_FILES) for pfns in gone) if gone else None
+    bars = [device.bar for device in moment.kernel.pci.values() if not device.known]
+    return not any(_shows(moment, pfns, PCI_FILES) for pfns in bars) if bars else None
 
 
 def claimed_unmapped(moment: StateView) -> bool | None:
@@ -138,20 +138,20 @@ def _shows(moment: StateView, pfns: PfnRange, kinds: Sequence[str]) -> bool:
     """Whether a mapping of a file of one of these *kinds* shows one of these frames."""
     return any(
         pfns.overlaps(PfnRange(run.pfn, run.pfn + run.end - run.start))
-        for one in moment.mappings
-        if one.kind in kinds
-        for run in one.runs
+        for mapping in moment.mappings
+        if mapping.kind in kinds
+        for run in mapping.runs
     )
 
 
 def claimed_free(moment: StateView) -> bool | None:
-    """Once a driver has claimed a range, no reservation of those who had it decides its cache mode."""
+    """Once a driver has claimed a range, no reservation of its earlier users decides its cache mode."""
     claimed = _claimed(moment.kernel)
     if claimed is None:
         return None
-    drivers = [one.frames for one in moment.mappings if one.kind not in REVOKED]
-    old = [pfns for pfns in moment.reservations if pfns.overlaps(claimed)]
-    return all(any(pfns.overlaps(one) for one in drivers) for pfns in old)
+    drivers = [mapping.frames for mapping in moment.mappings if mapping.kind not in REVOKED]
+    reserved = [pfns for pfns in moment.reservations if pfns.overlaps(claimed)]
+    return all(any(pfns.overlaps(frames) for frames in drivers) for pfns in reserved)
 
 
 def _claimed(kernel: Kernel) -> PfnRange | None:
@@ -168,72 +168,72 @@ def fork_whole(moment: StateView) -> bool | None:
 
 
 def counters(moment: StateView) -> bool | None:
-    """Pages and tracked ranges count who uses them."""
-    used: Counter[Page] = Counter()
+    """The counters of pages and tracked ranges equal the number of their users."""
+    page_users: Counter[Page] = Counter()
     for mm in moment.mms:
-        used.update(run.page for run in mm.tables.entries if run.page is not None)
+        page_users.update(run.page for run in mm.tables.entries if run.page is not None)
     vmas = [vma for mm in moment.mms for vma in mm.vmas]
-    tracked = [one for one in moment.kernel.tracker.tracked(vmas) if one.refs is not None]
-    if not used and not tracked:
+    counted = [tracked for tracked in moment.kernel.tracker.tracked(vmas) if tracked.refs is not None]
+    if not page_users and not counted:
         return None
-    pages = all(page.mapcount == count for page, count in used.items())
-    return pages and all(one.refs == len(one.vmas) for one in tracked)
+    pages = all(page.mapcount == count for page, count in page_users.items())
+    return pages and all(tracked.refs == len(tracked.vmas) for tracked in counted)
 
 
 def walks_pages(moment: StateView) -> bool | None:
     """No walker takes a device's frame for a page."""
     if not moment.mappings:
         return None
-    walked = (normal_runs(one.vma, walker) for one in moment.mappings for walker in moment.walkers)
+    walked = (normal_runs(mapping.vma, walker) for mapping in moment.mappings for walker in moment.walkers)
     return not any(run.page is None for runs in walked for run in runs)
 
 
 def walks_all(moment: StateView) -> bool | None:
     """Every walker finds the pages that were copied on write."""
-    copied = [one for one in moment.mappings if one.copies]
-    if not copied:
+    with_copies = [mapping for mapping in moment.mappings if mapping.copies]
+    if not with_copies:
         return None
     return not any(
-        run not in found
-        for one in copied
+        run not in runs
+        for mapping in with_copies
         for walker in moment.walkers
-        for found in (normal_runs(one.vma, walker),)
-        for run in one.copies
+        for runs in (normal_runs(mapping.vma, walker),)
+        for run in mapping.copies
     )
 
 
 def no_stale(moment: StateView) -> bool | None:
-    """No processor remembers a translation the page tables do not have any more."""
-    filled = [task for task in moment.kernel.tasks.values() if task.tlb.state()]
-    return not any(task.tlb.stale(task.mm.tables) for task in filled) if filled else None
+    """No processor remembers a translation that the page tables no longer have."""
+    tasks = [task for task in moment.kernel.tasks.values() if task.tlb.state()]
+    return not any(task.tlb.stale(task.mm.tables) for task in tasks) if tasks else None
 
 
 def split(moment: StateView) -> bool | None:
     """A mapping is cut in two."""
     pairs = (pair for mm in moment.mms for pair in pairwise(mm.vmas))
-    return any(one.end == other.start for one, other in pairs)
+    return any(left.end == right.start for left, right in pairs)
 
 
 def shared(moment: StateView) -> bool | None:
     """Two tasks map the same frame of a device."""
-    mapped = {(run.pfn, id(one.vma.mm)) for one in moment.mappings for run in one.runs}
+    mapped = {(run.pfn, id(mapping.vma.mm)) for mapping in moment.mappings for run in mapping.runs}
     return len({pfn for pfn, _ in mapped}) < len(mapped)
 
 
 def copied(moment: StateView) -> bool | None:
     """A page of a device has been copied on write."""
-    return any(one.copies for one in moment.mappings)
+    return any(mapping.copies for mapping in moment.mappings)
 
 
 def _always(seam: Seam | None, judge: Judge, *needs: str) -> Question:
-    return Question(judge.__name__, "always", _says(judge), judge, needs, seam)
+    return Question(judge.__name__, "always", _sentence(judge), judge, needs, seam)
 
 
 def _sometimes(judge: Judge, *needs: str) -> Question:
-    return Question(judge.__name__, "sometimes", _says(judge), judge, needs)
+    return Question(judge.__name__, "sometimes", _sentence(judge), judge, needs)
 
 
-def _says(judge: Judge) -> str:
+def _sentence(judge: Judge) -> str:
     return " ".join((judge.__doc__ or "").split()).rstrip(".")
 
 
@@ -265,7 +265,7 @@ def _race(name: str, kind: Literal["always", "sometimes"], asks: str, seam: Seam
     return Question(name, kind, asks, lambda moment: None, seam=seam)
 
 
-#: Every property of races: what one is about is found out while it runs (:mod:`pfnlab.checker.races`).
+#: Every property of races; a race is judged while it runs (:mod:`pfnlab.checker.races`).
 RACE_QUESTIONS: tuple[Question, ...] = (
     _race(
         "told_free", "always", "No processor reaches a frame whose owner was told that it is free", "flush"
@@ -276,65 +276,69 @@ RACE_QUESTIONS: tuple[Question, ...] = (
 
 
 def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
-    """The questions called *names*, or all that *scope* can say something of.
+    """The questions named *names*, or all that *scope* can answer.
 
-    :param names: that of a seam stands for all of its questions that the scope can say something of, and for
-        those that tell whether the search has looked at anything
-    :raises Misuse: there is no such property, the scope does not ask it, or none of that seam
+    :param names: names of questions or seams. A seam stands for all of its questions that the scope can
+        answer, and for those that tell whether the search has looked at anything
+    :raises Misuse: there is no such property, or the scope does not ask it, or asks none of that seam
     """
-    known = {question.name: question for question in _possible(scope)}
+    possible = {question.name: question for question in _possible(scope)}
     for name in names:
-        if name not in known and name not in SEAMS:
+        if name not in possible and name not in SEAMS:
             raise Misuse(_not_asked(name, scope))
-    had = _had(scope) if isinstance(scope, Scope) else None
-    told = [question for question in known.values() if had is None or had.issuperset(question.needs)]
+    words = _words_of(scope) if isinstance(scope, Scope) else None
+    askable = [
+        question for question in possible.values() if words is None or words.issuperset(question.needs)
+    ]
     if not names:
-        return told
-    asked = [known[name] for name in names if name in known]
+        return askable
+    chosen = [possible[name] for name in names if name in possible]
     for seam in SEAMS:
         if seam in names:
-            asked += _of_seam(seam, told)
-    return list(dict.fromkeys(asked))
+            chosen += _of_seam(seam, askable)
+    return list(dict.fromkeys(chosen))
 
 
 def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
-    """What can be asked in *scope*; without one, of operations in a row."""
+    """The questions of a scope of this kind; without a scope, those of operations in a row."""
     return RACE_QUESTIONS if isinstance(scope, RaceScope) else QUESTIONS
 
 
 def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
-    """Why *name* cannot be asked there, and what to write instead."""
-    every = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]
-    if name not in every:
-        return f"there is no property `{name}`{did_you_mean(name, (*every, *SEAMS))}"
-    asking = [
-        one for one in scope_names() if name in [asked.name for asked in questions(scope=load_scope(one))]
+    """Why *name* cannot be asked in *scope*, and what to write instead."""
+    names = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]
+    if name not in names:
+        return f"there is no property `{name}`{did_you_mean(name, (*names, *SEAMS))}"
+    scopes = [
+        scope_name
+        for scope_name in scope_names()
+        if name in [question.name for question in questions(scope=load_scope(scope_name))]
     ]
-    here = (
+    reason = (
         f"scope `{scope.name}` does not ask `{name}`" if scope is not None else f"`{name}` is asked of races"
     )
-    instead = f"--scope {' or '.join(asking)} does" if asking else "write a scope of operations in a row"
-    return f"{here}: {instead}"
+    remedy = f"--scope {' or '.join(scopes)} does" if scopes else "write a scope of operations in a row"
+    return f"{reason}: {remedy}"
 
 
-def _of_seam(seam: Seam, told: Sequence[Question]) -> list[Question]:
-    if not any(question.seam == seam for question in told):
+def _of_seam(seam: Seam, askable: Sequence[Question]) -> list[Question]:
+    if not any(question.seam == seam for question in askable):
         raise Misuse(f"the scope can say nothing of a {seam}")
-    return [question for question in told if question.seam == seam or question.kind == "sometimes"]
+    return [question for question in askable if question.seam == seam or question.kind == "sometimes"]
 
 
-def _had(scope: Scope) -> set[str]:
-    """The words of :attr:`Question.needs` a scope has."""
+def _words_of(scope: Scope) -> set[str]:
+    """The words of :attr:`Question.needs` that a scope has."""
     calls = [template.op.call for template in scope.templates]
-    had = {str(type(call).__struct_config__.tag) for call in calls}
-    had |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
-    had |= {"low memory" for device in scope.devices if device.kind == "lowmem"}
-    fails = [template.op for template in scope.templates if isinstance(template.op.call, Fork)]
-    return had | {"fork that fails" for op in fails if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
+    words = {str(type(call).__struct_config__.tag) for call in calls}
+    words |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
+    words |= {"low memory" for device in scope.devices if device.kind == "lowmem"}
+    forks = [template.op for template in scope.templates if isinstance(template.op.call, Fork)]
+    return words | {"fork that fails" for op in forks if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
 
 
 def properties(model: KernelModel, asked: Sequence[Question]) -> list[Property[KernelState]]:
-    """*asked*, for the states of *model*."""
+    """The properties for the questions *asked*, on states of *model*."""
     return [_property(model, question) for question in asked]
 
 

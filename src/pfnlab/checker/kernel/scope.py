@@ -1,4 +1,4 @@
-"""A scope: which operations are tried on which devices, and how many of them in a row.
+"""A scope: the operations to try, the devices to try them on, and how many operations in a row.
 
 A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
 
@@ -14,11 +14,11 @@ A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
       "child = fork",
     ]
 
-Operations are lines of programs. ``new`` is an area nothing is mapped in, ``child`` a task not yet born,
+Operations are lines of programs. ``new`` is an area without mappings, ``child`` a task not yet born,
 ``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` pages of any mapping of the acting task, and
 ``<all>`` an area cut into several mappings. Any task does any of them.
 
-A scope of races says what is done before, and what then runs side by side in every order::
+A scope of races has operations that run first, and operations that then run side by side in every order::
 
     says = "one sentence"
     devices = ["bar: pci, 4 pages"]
@@ -46,7 +46,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean
 
-#: Which pages of a mapping.
+#: A part of the pages of a mapping.
 Part = Literal["whole", "first", "middle", "last", "half", "all"]
 
 #: Names with a meaning in a scope.
@@ -55,7 +55,7 @@ NEW_AREA, NEW_TASK = "new", "child"
 _PARTS: tuple[Part, ...] = get_args(Part)
 _PART = re.compile(r"<(\w+)>")
 _MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
-_NAMED = files("pfnlab.checker.kernel").joinpath("scopes")
+_FOLDER = files("pfnlab.checker.kernel").joinpath("scopes")
 _FIELDS = ("says", "devices", "tasks", "areas", "depth", "operations")
 _RACE_FIELDS = ("says", "devices", "areas", "races")
 
@@ -63,8 +63,8 @@ _RACE_FIELDS = ("says", "devices", "areas", "races")
 class Template(msgspec.Struct, frozen=True):
     """An operation with a place to be filled in.
 
-    :param op: with pages 0..1 of area ``new`` where `part` is to be
-    :param part: which pages of a mapping, or None for an operation that names none
+    :param op: the operation, with pages 0..1 of area ``new`` in place of *part*
+    :param part: the pages of a mapping, or None for an operation that names none
     :param how: for mremap: ``shrink``, ``move`` or ``dontunmap``
     """
 
@@ -74,12 +74,12 @@ class Template(msgspec.Struct, frozen=True):
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """What is tried.
+    """The operations to try, and their bounds.
 
-    :param tasks: processes that live at the same time, at most
-    :param areas: areas with something mapped in them, of one process, at most
-    :param depth: operations in a row, at most
-    :param source: what it is loaded by: its name, or its file
+    :param tasks: the most processes that live at the same time
+    :param areas: the most areas with mappings in one process
+    :param depth: the most operations in a row
+    :param source: the name or the file by which it is loaded
     """
 
     name: str
@@ -94,7 +94,9 @@ class Scope(msgspec.Struct, frozen=True):
     @property
     def pages(self) -> int:
         """The pages of the largest mapping there can be."""
-        sizes = [one.op.call.source.pages for one in self.templates if isinstance(one.op.call, Mmap)]
+        sizes = [
+            template.op.call.source.pages for template in self.templates if isinstance(template.op.call, Mmap)
+        ]
         return max(sizes, default=1)
 
     def program(self, title: str, asks: str, ops: Sequence[Op]) -> Program:
@@ -105,9 +107,9 @@ class Scope(msgspec.Struct, frozen=True):
 class Race(msgspec.Struct, frozen=True):
     """Operations that run side by side.
 
-    :param program: all of it, one operation after the other
-    :param setup: what is done before
-    :param beside: what runs side by side; those of one task one after the other
+    :param program: all operations, one after the other
+    :param setup: the operations that run first
+    :param beside: the operations that run side by side; those of one task run one after the other
     """
 
     program: Program
@@ -118,7 +120,7 @@ class Race(msgspec.Struct, frozen=True):
 class RaceScope(msgspec.Struct, frozen=True):
     """Races, each with every schedule.
 
-    :param source: what it is loaded by: its name, or its file
+    :param source: the name or the file by which it is loaded
     """
 
     name: str
@@ -129,7 +131,9 @@ class RaceScope(msgspec.Struct, frozen=True):
 
 def scope_names() -> list[str]:
     """The scopes that are known by name."""
-    return sorted(one.name.removesuffix(".toml") for one in _NAMED.iterdir() if one.name.endswith(".toml"))
+    return sorted(
+        file.name.removesuffix(".toml") for file in _FOLDER.iterdir() if file.name.endswith(".toml")
+    )
 
 
 def load_scope(name: str) -> Scope | RaceScope:
@@ -137,9 +141,9 @@ def load_scope(name: str) -> Scope | RaceScope:
 
     :raises Misuse: there is none, or it is malformed; the message says what to write
     """
-    named = _NAMED.joinpath(f"{name}.toml")
-    if "/" not in name and "." not in name and named.is_file():
-        return _from(read_scope(named.read_text(encoding="utf-8"), name), name)
+    file = _FOLDER.joinpath(f"{name}.toml")
+    if "/" not in name and "." not in name and file.is_file():
+        return _from(read_scope(file.read_text(encoding="utf-8"), name), name)
     path = Path(name)
     try:
         text = read_text(path, "scope")
@@ -187,7 +191,7 @@ def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int
     """
     :raises Misuse: *field* is no list of at least so many lines of text
     """
-    _check_there(content, field, source)
+    _check_present(content, field, source)
     lines = content[field]
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise Misuse(f'{source}: `{field}` is a list of lines of text: write {field} = ["..."]')
@@ -199,7 +203,7 @@ def _check_number(content: dict[str, Any], field: str, source: str) -> None:
     """
     :raises Misuse: *field* is no number that makes sense
     """
-    _check_there(content, field, source)
+    _check_present(content, field, source)
     number = content[field]
     if not isinstance(number, int) or isinstance(number, bool):
         raise Misuse(f"{source}: `{field}` is a whole number: write {field} = 2")
@@ -207,7 +211,7 @@ def _check_number(content: dict[str, Any], field: str, source: str) -> None:
         raise Misuse(f"{source}: `{field}` must be at least 1, not {number}")
 
 
-def _check_there(content: dict[str, Any], field: str, source: str) -> None:
+def _check_present(content: dict[str, Any], field: str, source: str) -> None:
     if field not in content:
         raise Misuse(f"{source}: `{field}` is missing: see the page about checking for an example")
 
@@ -222,33 +226,33 @@ def _races(content: dict[str, Any], name: str, source: str) -> RaceScope:
     header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
     header += [f"area {area}" for area in content["areas"]]
     races = []
-    given = content["races"]
-    if not isinstance(given, list) or not given or not all(isinstance(race, dict) for race in given):
+    tables = content["races"]
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise Misuse(f"{source}: `races` are tables: begin each with [[races]]")
-    for race in given:
-        _check_texts(race, "setup", source)
-        _check_texts(race, "beside", source, least=2)
-        setup, beside = race["setup"], race["beside"]
+    for table in tables:
+        _check_texts(table, "setup", source)
+        _check_texts(table, "beside", source, least=2)
+        setup, beside = table["setup"], table["beside"]
         program = _parsed(header, "", "\n".join([*setup, *beside]), source)
         races.append(Race(program, program.ops[: len(setup)], program.ops[len(setup) :]))
     return RaceScope(name, str(content.get("says", "")), tuple(races))
 
 
 def _template(header: list[str], line: str, source: str) -> Template:
-    if found := _MREMAP.fullmatch(line):
-        moved = Mremap(Span(NEW_AREA, 0, 1), 1, maymove=True)
-        return Template(Op(moved), _part(found[1], line, source), found[2])
+    if match := _MREMAP.fullmatch(line):
+        mremap = Mremap(Span(NEW_AREA, 0, 1), 1, maymove=True)
+        return Template(Op(mremap), _part(match[1], line, source), match[2])
     parts = _PART.findall(line)
     if len(parts) > 1:
         raise Misuse(f"{source}: `{line}` names two places, an operation names one")
     part = _part(parts[0], line, source) if parts else None
-    filled = (
+    op_line = (
         _PART.sub("new[0:1]", line)
         if "write" not in line and "read" not in line
         else _PART.sub("new[0]", line)
     )
-    declared = "area new: 64 pages" if part else ""
-    program = _parsed(header, declared, filled, source)
+    declaration = "area new: 64 pages" if part else ""
+    program = _parsed(header, declaration, op_line, source)
     if len(program.ops) != 1:
         raise Misuse(f"{source}: `{line}` is no operation")
     call = program.ops[0].call
@@ -266,8 +270,8 @@ def _part(word: str, line: str, source: str) -> Part:
     raise Misuse(f"{source}: `{line}`: unknown place <{word}>{did_you_mean(word, _PARTS)}")
 
 
-def _parsed(header: list[str], declared: str, line: str, source: str) -> Program:
+def _parsed(header: list[str], declaration: str, line: str, source: str) -> Program:
     try:
-        return parse("\n".join([*header, *filter(None, [declared]), line]) + "\n", source)
+        return parse("\n".join([*header, *filter(None, [declaration]), line]) + "\n", source)
     except ProgramError as wrong:
         raise Misuse(f"{source}: `{line}`: {wrong}") from None

@@ -1,1 +1,1 @@
-"""Races: operations side by side in every order of their kernel functions, as a memoised search."""
+"""Races: operations side by side, in every order of their kernel functions. A memoised search."""

@@ -1,6 +1,6 @@
 """The continuation of a stopped operation: its frames and their variables, as plain values.
 
-Operations with equal continuations go on alike, whatever each met before.
+Two operations with equal continuations do the same from there on, whatever happened to each before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pfnlab.trace import Trace
 
 _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 
-#: Modules whose frames drive an operation: they stay the same as long as it lasts.
+#: Modules whose frames drive an operation; these frames stay the same while it lasts.
 _DRIVING = (running.__name__, processors.__name__)
 
 
@@ -43,7 +43,7 @@ class UnsayableError(Exception):
 
 
 def in_policy(run: greenlet) -> bool:
-    """Whether *run* has stopped in a policy's code, or in code that such code called."""
+    """Whether *run* is stopped in the code of a policy, or in code that a policy called."""
     return any(not _is_ours(module) or module.startswith(_POLICIES) for _, module in _frames(run))
 
 
@@ -60,46 +60,46 @@ def _is_ours(module: str) -> bool:
 
 
 def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
-    """The continuation of *run*: functions, places in them and variables, the innermost first.
+    """The continuation of *run*: function, instruction and variables of each frame, the innermost first.
 
-    A loop's variable says how far the loop is. Code outside this package may count in another way.
+    The progress of a loop is the value of its variable. Code outside this package may keep it elsewhere.
 
-    :param name: the name of an object that has an identity; None where it has none
+    :param name: gives the name of an object with an identity, and None where the object has no name
     :raises UnsayableError: a variable has no value that could be compared, or the code is not of this package
     """
-    found = []
+    frames = []
     for frame, module in _frames(run):
         if module in _DRIVING:
             continue
         if not _is_ours(module):
             raise UnsayableError(f"{module} is not of this package")
-        said = [(local, _said(value, name)) for local, value in frame.f_locals.items()]
-        found.append((frame.f_code.co_qualname, frame.f_lasti, said))
-    return found
+        values = [(local, _plain(value, name)) for local, value in frame.f_locals.items()]
+        frames.append((frame.f_code.co_qualname, frame.f_lasti, values))
+    return frames
 
 
-def _said(value: Any, name: Callable[[Any], Any]) -> Any:
+def _plain(value: Any, name: Callable[[Any], Any]) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    says = _SAYS.get(kind)
-    if says is None:
-        says = _SAYS[kind] = _way(kind, value)
-    return says(value, name)
+    conversion = _CONVERSIONS.get(kind)
+    if conversion is None:
+        conversion = _CONVERSIONS[kind] = _conversion_of(kind, value)
+    return conversion(value, name)
 
 
-_Way = Callable[[Any, Callable[[Any], Any]], Any]
+_Conversion = Callable[[Any, Callable[[Any], Any]], Any]
 
 
-def _named(value: Any, name: Callable[[Any], Any]) -> Any:
-    called = name(value)
-    if called is None:
+def _name_of(value: Any, name: Callable[[Any], Any]) -> Any:
+    label = name(value)
+    if label is None:
         raise UnsayableError(f"{type(value).__qualname__} has no name yet")
-    return type(value).__name__, called
+    return type(value).__name__, label
 
 
 def _items(value: Any, name: Callable[[Any], Any]) -> Any:
-    return (type(value).__name__, *[_said(one, name) for one in value])
+    return (type(value).__name__, *[_plain(item, name) for item in value])
 
 
 def _type_only(value: Any, name: Callable[[Any], Any]) -> Any:
@@ -110,35 +110,38 @@ def _unsayable(value: Any, name: Callable[[Any], Any]) -> Any:
     raise UnsayableError(f"{type(value).__qualname__} has no value that could be compared")
 
 
-#: How a value is made plain, by its type; :func:`_way` adds types that are not here.
-_SAYS: dict[type, _Way] = {
-    **dict.fromkeys((Vma, Page, AnonVma, MmStruct, PageTables, Tlb, RwLock), _named),
-    # A kernel has one of each, or they lie in a part that has a value of its own.
+#: The conversion of a value to a plain one, by its type. :func:`_conversion_of` adds further types.
+_CONVERSIONS: dict[type, _Conversion] = {
+    **dict.fromkeys((Vma, Page, AnonVma, MmStruct, PageTables, Tlb, RwLock), _name_of),
+    # A kernel has one of each, or they belong to a part with a value of its own.
     **dict.fromkeys((Kernel, Processors, MemtypeBook, Profile, Trace, Operation), _type_only),
     **dict.fromkeys((DriverState, PciDevice, VfioDevice), _type_only),
-    dict: lambda value, name: ("dict", *[(_said(key, name), _said(one, name)) for key, one in value.items()]),
+    dict: lambda value, name: (
+        "dict",
+        *[(_plain(key, name), _plain(item, name)) for key, item in value.items()],
+    ),
     MmuGather: lambda gather, name: ("gather", name(gather.mm), gather.state()),
     Locked: lambda locked, name: ("locked", name(locked.lock), locked.write),
     Task: lambda task, name: ("task", task.comm),
     FunctionType: lambda function, name: (
         *("function", function.__qualname__),
-        *[_said(cell.cell_contents, name) for cell in function.__closure__ or ()],
+        *[_plain(cell.cell_contents, name) for cell in function.__closure__ or ()],
     ),
-    MethodType: lambda method, name: ("method", method.__func__.__qualname__, _said(method.__self__, name)),
-    partial: lambda made, name: ("partial", _said(made.func, name), _said(made.args, name)),
+    MethodType: lambda method, name: ("method", method.__func__.__qualname__, _plain(method.__self__, name)),
+    partial: lambda call, name: ("partial", _plain(call.func, name), _plain(call.args, name)),
 }
 
 
-def _way(kind: type, value: Any) -> _Way:
+def _conversion_of(kind: type, value: Any) -> _Conversion:
     if isinstance(value, tuple | list):
         return _items
     if isinstance(value, Enum):
-        return lambda one, name: (kind.__name__, one.name)
-    # The operation's own objects do not change; the memory of policies is a part of the kernel.
+        return lambda value, name: (kind.__name__, value.name)
+    # The objects of the operation do not change; the memory of a policy is a part of the kernel.
     if isinstance(value, msgspec.Struct | type) or kind.__module__.startswith(_ELSEWHERE):
         return _type_only
     if getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
-        return lambda one, name: (kind.__name__, repr(one))
+        return lambda value, name: (kind.__name__, repr(value))
     return _unsayable
 
 

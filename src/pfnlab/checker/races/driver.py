@@ -25,7 +25,7 @@ from pfnlab.units import PfnRange
 class Turn(NamedTuple):
     """One task runs from one kernel function to the next.
 
-    :param where: the function in which it had stopped; empty where its operation begins
+    :param where: the function in which it was stopped; empty at the beginning of its operation
     """
 
     task: str
@@ -46,13 +46,13 @@ class Turn(NamedTuple):
 class TurnResult(NamedTuple):
     """The result of a turn.
 
-    :param said: the result of its operation, where that is done
-    :param told_free: an owner was told that its frames are free: True where a processor still reached one of
-        them, False where none did; None where no owner was told
+    :param outcome: the result of its operation; None while the operation is not done
+    :param told_free: when an owner was told that its frames are free: True if a processor still reached one
+        of them, False if none did; None when no owner was told
     """
 
     turn: Turn
-    said: Returned | None
+    outcome: Returned | None
     told_free: bool | None
 
 
@@ -60,9 +60,9 @@ class Position(NamedTuple):
     """The position of a task between two turns.
 
     :param done: how many of its operations are done
-    :param under_way: it is in the middle of an operation
-    :param waits: it waits for a lock or a processor
-    :param value: a digest of all this and of its continuation
+    :param under_way: whether it is in the middle of an operation
+    :param waits: whether it waits for a lock or a processor
+    :param value: a digest of these and of its continuation
     """
 
     done: int
@@ -72,7 +72,7 @@ class Position(NamedTuple):
 
 
 class Ground:
-    """What all kernels of one race have in common: the platform, the devices, the places."""
+    """The common part of all kernels of one race: the platform, the devices, the places."""
 
     def __init__(self, race: Race) -> None:
         self.platform, self.devices, _ = place(race.program)
@@ -100,17 +100,17 @@ class Live:
         self.tasks = tuple(self._ops)
         self._done: Counter[str] = Counter()
         self._under_way: dict[str, Operation] = {}
-        #: By task, the translations that processors had when its revocation began.
-        self._before: dict[str, list[Entry]] = {}
+        #: By task, the translations of all processors when the revocation of that task began.
+        self._before_revocation: dict[str, list[Entry]] = {}
         self.parts = Parts(self.kernel)
         self.parts.stale_before = self._stale_before
 
     def operations(self, task: str) -> int:
-        """How many operations *task* has in all."""
+        """The number of operations of *task*."""
         return len(self._ops[task])
 
     def ready(self, task: str) -> bool:
-        """Whether the operation of *task* need not wait any longer."""
+        """Whether the operation of *task*, which waits, can continue now."""
         return self._under_way[task].ready()
 
     def go(self, task: str) -> TurnResult:
@@ -120,7 +120,7 @@ class Live:
         return result
 
     def watch(self, task: str) -> tuple[TurnResult, set[int]]:
-        """Run one turn of *task*, and say which parts it touched."""
+        """Run one turn of *task*; the result and the numbers of the parts that the turn touched."""
         operation = self._under_way.get(task)
         with self.parts.watched(operation is not None and in_policy(operation.run)) as touched:
             result = self._go(task)
@@ -133,7 +133,7 @@ class Live:
         turn = Turn(task, op, operation.at if operation is not None else "")
         if operation is None:
             if revokes:
-                self._before[task] = translations(self.kernel)
+                self._before_revocation[task] = translations(self.kernel)
             body = partial(self._one_by_one.perform, op)
             operation = self._under_way[task] = Operation(task, body, everywhere=True)
         self.kernel.processors.step(operation)
@@ -143,51 +143,51 @@ class Live:
             self._done[task] += 1
             if isinstance(op.call, UnmapMappingRange):
                 told_free = self._told_free(task, op.call) if operation.result.result == "ok" else None
-                # The translations are read once more, so that they count as touched: their ages end here.
+                # Read the translations once more, so that they count as touched: their ages end here.
                 translations(self.kernel)
-                del self._before[task]
+                del self._before_revocation[task]
         return TurnResult(turn, operation.result, told_free)
 
     def _told_free(self, task: str, call: UnmapMappingRange) -> bool:
-        return reached(self.kernel, revoked(call, self._devices), self._before[task])
+        return reached(self.kernel, revoked(call, self._devices), self._before_revocation[task])
 
     def variables(self, task: str) -> Any:
-        """The continuation of the operation of *task*, which is under way.
+        """The continuation of the operation of *task*. The operation must be under way.
 
         :raises UnsayableError: a variable has no value that could be compared
         """
         return variables(self._under_way[task].run, self.parts.name)
 
     def position(self, task: str) -> Position:
-        """The position of *task*; without a value while it is under way."""
+        """The position of *task*; its value is 0 while the operation is under way."""
         operation = self._under_way.get(task)
         if operation is None:
             return Position(self._done[task], value=self._done[task])
         return Position(self._done[task], True, operation.waits is not None)
 
     def _stale_before(self, run: Entry) -> list[str]:
-        """The tasks under way whose revocation began after the translation *run* was made."""
-        return [task for task, known in sorted(self._before.items()) if _among(run, known)]
+        """The tasks whose revocation is under way and began after the translation *run* was made."""
+        return [task for task, entries in sorted(self._before_revocation.items()) if _among(run, entries)]
 
 
-def _among(run: Entry, known: Sequence[Entry]) -> bool:
-    return any(run is one for one in known)
+def _among(run: Entry, entries: Sequence[Entry]) -> bool:
+    return any(run is entry for entry in entries)
 
 
 def translations(kernel: Kernel) -> list[Entry]:
     """The translations of all processors."""
-    return [known for task in kernel.tasks.values() for known in task.tlb.state()]
+    return [entry for task in kernel.tasks.values() for entry in task.tlb.state()]
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
-    """Whether a processor still has a translation to one of these frames that no page table has any more.
+    """Whether a processor still has a translation to one of these frames, and no page table has it any more.
 
     :param before: the translations of all processors when the revocation began
     """
     return any(
-        known.page is None and pfns.start <= known.pfn < pfns.end and _among(known, before)
+        entry.page is None and pfns.start <= entry.pfn < pfns.end and _among(entry, before)
         for task in kernel.tasks.values()
-        for known in task.tlb.stale(task.mm.tables)
+        for entry in task.tlb.stale(task.mm.tables)
     )
 
 

@@ -1,12 +1,12 @@
 """A kernel cut into parts, and the footprint of a turn: the parts that it touches.
 
-Shared state is cut as finely as the order of operations can matter: the tree of an address space, its VMAs,
-its page tables, its locks, the translations of each processor, the reverse map, the book. Nobody declares
-footprints. While a turn runs, every attribute of these objects that is read or set is noted; a part has
-changed when its value has. So a user's own policy needs no declared footprint either.
+The parts are as small as the order of operations can matter: the tree of an address space, its VMAs, its page
+tables, its locks, the translations of each processor, the reverse map, the book. Footprints are not declared,
+not even for a user's own policy. While a turn runs, every access to an attribute of these objects is noted. A
+part has changed when its value has changed.
 
-The value of a part must follow from objects whose attributes are noted for that part, and from nothing else.
-Otherwise it could change without being touched.
+The value of a part must follow only from objects whose attributes are noted for that part. Otherwise it could
+change without being touched.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pfnlab.mm.users.vfio import VfioDevice
 from pfnlab.mm.vma import Vma
 from pfnlab.policies.guard import unguarded
 
-#: Attributes that are no state: constants, ways to objects that are noted themselves, counters for readers.
+#: Attributes that are no state: constants, references to objects noted themselves, counters for readers.
 _QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "page_table_lock", "tlb_gen"),
     Vma: ("mm",),
@@ -40,12 +40,12 @@ _QUIET: dict[type, tuple[str, ...]] = {
     MemtypeBook: ("platform", "trace", "_processors", "lock", "warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "current", "warned", "next_pid"),
-        # Its statement about a page is noted with the page.
+        # Whether a page is in it is noted with the page.
         "mlock_batch",
     ),
 }
 
-#: The part that an attribute of the kernel is, or belongs to.
+#: The part to which an attribute of the kernel belongs.
 _OF_KERNEL = {
     "i_mmap": "reverse map",
     "tasks": "tasks",
@@ -54,19 +54,18 @@ _OF_KERNEL = {
     **dict.fromkeys(("memory", "undecoded"), "memory"),
 }
 _GATHERING = frozenset(("gathers", "tlb_flush_pending"))
-#: The place of a VMA, by which the reverse map names it.
+#: The place of a VMA; the reverse map names a VMA by it.
 _PLACE = frozenset(("start", "end", "pgoff"))
 
-#: The name of an object that a task has made, and the object, so that it is kept alive.
-_Made = tuple[tuple[str, int], Any]
+#: The name of an object that a task has made, and the object itself, so that it stays alive.
+_NamedObject = tuple[tuple[str, int], Any]
 
 
 class Parts:
     """The parts of one kernel. Address spaces that a fork adds later are one part with the list of tasks.
 
-    :ivar names: of the parts, in order
-    :ivar stale_before: of a translation, the tasks whose revocation began after it was made; the driver sets
-        this
+    :ivar names: the names of the parts, in order
+    :ivar stale_before: gives the tasks whose revocation began after a translation was made; set by the driver
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -76,43 +75,43 @@ class Parts:
         self.stale_before: Callable[[EntryRun], list[str]] = lambda run: []
         self.names: list[str] = []
         self._values: list[Callable[[], Any]] = []
-        #: Numbers of parts by the identity of the object that is one.
-        self._numbers: dict[int, int] = {}
-        self._spaces: dict[int, int] = {}
-        self._fields: dict[int, int] = {}
-        self._gathers: dict[int, int] = {}
-        #: Objects with an identity that tasks have made, by their identity.
-        self._contexts: dict[int, _Made] = {}
-        self._pages: dict[int, _Made] = {}
-        self._anons: dict[int, _Made] = {}
-        #: Every VMA that a task other than its maker could meet, removed ones too.
-        self._vmas: dict[int, _Made] = {}
+        #: The number of the part that an object is, by the identity of the object.
+        self._object_parts: dict[int, int] = {}
+        self._space_parts: dict[int, int] = {}
+        self._vma_parts: dict[int, int] = {}
+        self._gather_parts: dict[int, int] = {}
+        #: Objects with an identity that tasks have made, by that identity.
+        self._contexts: dict[int, _NamedObject] = {}
+        self._pages: dict[int, _NamedObject] = {}
+        self._anons: dict[int, _NamedObject] = {}
+        #: Every VMA that a task other than its maker could reach, removed VMAs too.
+        self._vmas: dict[int, _NamedObject] = {}
         for number, mm in enumerate(self._mms):
             self._add_space(number, mm)
         for task in self._tasks:
-            self._add(f"TLB {task.comm}", partial(self._remembered, task), task.tlb)
+            self._add(f"TLB {task.comm}", partial(self._tlb_value, task), task.tlb)
         for mapping, lock in kernel.i_mmap_rwsems.items():
             self._add_lock(f"i_mmap_rwsem {mapping}", lock)
         self._add_lock("book lock", kernel.book.lock)
-        self._book = self._add("book", self._booked)
-        self._named = {
-            "reverse map": self._add("reverse map", self._linked),
-            "tasks": self._add("tasks", self._others),
-            "policies": self._add("policies", self._kept),
-            "devices": self._add("devices", self._plugged),
-            "memory": self._add("memory", self._stored),
+        self._book_part = self._add("book", self._book_value)
+        self._kernel_parts = {
+            "reverse map": self._add("reverse map", self._reverse_map_value),
+            "tasks": self._add("tasks", self._tasks_value),
+            "policies": self._add("policies", self._policies_value),
+            "devices": self._add("devices", self._devices_value),
+            "memory": self._add("memory", self._memory_value),
         }
-        self._rest = self._named["tasks"]
-        self._context = self._add("contexts", lambda: _known(self._contexts, self._packing().pack))
-        self._page = self._add("pages", lambda: _known(self._pages, _page))
-        self._machine = self._add("machine", kernel.state)
+        self._tasks_part = self._kernel_parts["tasks"]
+        self._contexts_part = self._add("contexts", lambda: _values(self._contexts, self._packing().pack))
+        self._pages_part = self._add("pages", lambda: _values(self._pages, _page_value))
+        self._machine_part = self._add("machine", kernel.state)
         self.notice("")
 
     def _add_space(self, number: int, mm: MmStruct) -> None:
-        self._spaces[id(mm)] = self._add(f"tree {number}", mm.state)
-        self._fields[id(mm)] = self._add(f"VMAs {number}", lambda: self._all_vmas(mm))
-        self._add(f"tables {number}", lambda: self._entries(mm), mm.tables)
-        self._gathers[id(mm)] = self._add(
+        self._space_parts[id(mm)] = self._add(f"tree {number}", mm.state)
+        self._vma_parts[id(mm)] = self._add(f"VMAs {number}", lambda: self._vmas_value(mm))
+        self._add(f"tables {number}", lambda: self._tables_value(mm), mm.tables)
+        self._gather_parts[id(mm)] = self._add(
             f"gathers {number}", lambda: (mm.tlb_flush_pending, len(mm.gathers))
         )
         self._add_lock(f"mmap_lock {number}", mm.mmap_lock)
@@ -121,90 +120,106 @@ class Parts:
     def _add_lock(self, name: str, lock: RwLock) -> None:
         self._add(name, lock.state, lock)
 
-    def _add(self, name: str, value: Callable[[], Any], what: object = None) -> int:
+    def _add(self, name: str, value: Callable[[], Any], instance: object = None) -> int:
         number = len(self.names)
-        if what is not None:
-            self._numbers[id(what)] = number
+        if instance is not None:
+            self._object_parts[id(instance)] = number
         self.names.append(name)
         self._values.append(value)
         return number
 
     def value(self, number: int) -> Any:
-        """The value of part *number* now, as plain values."""
+        """The present value of part *number*, as plain values."""
         return self._values[number]()
 
-    def name(self, one: object) -> Any:
-        """The name of an object with an identity; None while only its maker could meet it."""
-        for numbers in (self._numbers, self._spaces):
-            if id(one) in numbers:
-                return numbers[id(one)]
-        if isinstance(one, Vma):
-            return self._vmas[id(one)][0] if id(one) in self._vmas else self._vma(one)
-        made = self._pages.get(id(one)) or self._anons.get(id(one)) or self._contexts.get(id(one))
-        return made and made[0]
+    def name(self, instance: object) -> Any:
+        """The name of an object with an identity; None while only its maker can reach it."""
+        for numbers in (self._object_parts, self._space_parts):
+            if id(instance) in numbers:
+                return numbers[id(instance)]
+        if isinstance(instance, Vma):
+            return self._vmas[id(instance)][0] if id(instance) in self._vmas else self._vma_value(instance)
+        named = (
+            self._pages.get(id(instance)) or self._anons.get(id(instance)) or self._contexts.get(id(instance))
+        )
+        return named and named[0]
 
-    def notice(self, who: str) -> set[int]:
-        """Name the objects that *who* has made and others can meet by now.
+    def notice(self, maker: str) -> set[int]:
+        """Name the objects that *maker* has made and other tasks can reach now. Called after each turn.
 
-        To be called after each turn.
-
-        :return: the parts that have more objects because of it
+        :return: the parts that have more objects now
         """
-        grown: set[int] = set()
+        grown_parts: set[int] = set()
         for vma in (*(vma for mm in self._all_spaces() for vma in mm.vmas), *self._kernel.i_mmap):
-            fields = self._fields.get(id(vma.mm), self._rest)
-            if _call(self._vmas, vma, who):
-                # A context may know its VMAs.
-                grown.update((fields, self._context))
+            vma_part = self._vma_parts.get(id(vma.mm), self._tasks_part)
+            if _name_object(self._vmas, vma, maker):
+                # A context may refer to its VMAs.
+                grown_parts.update((vma_part, self._contexts_part))
             context = None if isinstance(vma.pfnmap, int | str) else vma.pfnmap
-            if context is not None and _call(self._contexts, context, who):
-                grown.update((self._context, fields))
-            if vma.anon_vma is not None and _call(self._anons, vma.anon_vma, who):
-                grown.add(fields)
+            if context is not None and _name_object(self._contexts, context, maker):
+                grown_parts.update((self._contexts_part, vma_part))
+            if vma.anon_vma is not None and _name_object(self._anons, vma.anon_vma, maker):
+                grown_parts.add(vma_part)
         for mm in self._all_spaces():
             for run in mm.tables.entries:
-                if run.page is not None and _call(self._pages, run.page, who):
-                    grown.add(self._page)
-        return grown
+                if run.page is not None and _name_object(self._pages, run.page, maker):
+                    grown_parts.add(self._pages_part)
+        return grown_parts
 
     # Footprints.
 
     @contextmanager
     def watched(self, policy: bool = False) -> Iterator[set[int]]:
-        """The footprint of what runs within this context: numbers of parts, added while it runs.
+        """The footprint of the code that runs within this context: a set of numbers of parts, which grows.
 
-        :param policy: a policy's code goes on, which may touch everything it has references to
+        :param policy: that code continues in a policy, which may touch everything it refers to
         """
-        touched: set[int] = {self._named["policies"], self._context} if policy else set()
-        numbers, rest, machine, devices = self._numbers, self._rest, self._machine, self._named["devices"]
+        touched: set[int] = {self._kernel_parts["policies"], self._contexts_part} if policy else set()
+        object_parts, tasks_part, machine_part, devices_part = (
+            self._object_parts,
+            self._tasks_part,
+            self._machine_part,
+            self._kernel_parts["devices"],
+        )
 
-        def kernel(one: Kernel, name: str, sets: bool) -> None:
-            touched.add(self._named.get(_OF_KERNEL.get(name, ""), machine))
+        def note_kernel(kernel: Kernel, name: str, sets: bool) -> None:
+            touched.add(self._kernel_parts.get(_OF_KERNEL.get(name, ""), machine_part))
 
-        def space(mm: MmStruct, name: str, sets: bool) -> None:
-            touched.add((self._gathers if name in _GATHERING else self._spaces).get(id(mm), rest))
+        def note_space(mm: MmStruct, name: str, sets: bool) -> None:
+            touched.add(
+                (self._gather_parts if name in _GATHERING else self._space_parts).get(id(mm), tasks_part)
+            )
 
-        def vma(one: Vma, name: str, sets: bool) -> None:
-            mm = id(object.__getattribute__(one, "mm"))
-            touched.add(self._fields.get(mm, rest))
+        def note_vma(vma: Vma, name: str, sets: bool) -> None:
+            mm = id(object.__getattribute__(vma, "mm"))
+            touched.add(self._vma_parts.get(mm, tasks_part))
             if name == "pfnmap":
-                touched.add(self._context)
+                touched.add(self._contexts_part)
             if sets and name in _PLACE:
-                touched.update((self._spaces.get(mm, rest), self._named["reverse map"]))
+                touched.update((self._space_parts.get(mm, tasks_part), self._kernel_parts["reverse map"]))
 
-        def numbered(one: object, name: str, sets: bool) -> None:
-            touched.add(numbers.get(id(one), rest))
+        def note_object(instance: object, name: str, sets: bool) -> None:
+            touched.add(object_parts.get(id(instance), tasks_part))
 
-        def one_part(number: int) -> _Note:
-            return lambda one, name, sets: touched.add(number)
+        def note_part(number: int) -> _Note:
+            return lambda instance, name, sets: touched.add(number)
 
         notes: dict[type, _Note] = {
-            **{Kernel: kernel, MmStruct: space, Vma: vma},
-            **dict.fromkeys((PageTables, Tlb, RwLock), numbered),
-            **{Page: one_part(self._page), MemtypeBook: one_part(self._book), Task: one_part(rest)},
-            **dict.fromkeys((DriverState, VfioDevice, PciDevice), one_part(devices)),
-            **dict.fromkeys(_own({type(one) for _, one in self._contexts.values()}), one_part(self._context)),
-            **dict.fromkeys(_own(map(type, self._both_policies())), one_part(self._named["policies"])),
+            **{Kernel: note_kernel, MmStruct: note_space, Vma: note_vma},
+            **dict.fromkeys((PageTables, Tlb, RwLock), note_object),
+            **{
+                Page: note_part(self._pages_part),
+                MemtypeBook: note_part(self._book_part),
+                Task: note_part(tasks_part),
+            },
+            **dict.fromkeys((DriverState, VfioDevice, PciDevice), note_part(devices_part)),
+            **dict.fromkeys(
+                _notable({type(context) for _, context in self._contexts.values()}),
+                note_part(self._contexts_part),
+            ),
+            **dict.fromkeys(
+                _notable(map(type, self._both_policies())), note_part(self._kernel_parts["policies"])
+            ),
         }
         _NOTES.append(notes)
         for kind in notes:
@@ -221,135 +236,139 @@ class Parts:
     def _all_spaces(self) -> Iterable[MmStruct]:
         return {id(task.mm): task.mm for task in self._kernel.tasks.values()}.values()
 
-    def _all_vmas(self, mm: MmStruct) -> Any:
-        known = [(name, self._vma(vma)) for name, vma in self._vmas.values() if vma.mm is mm]
-        return sorted(known, key=itemgetter(0))
+    def _vmas_value(self, mm: MmStruct) -> Any:
+        values = [(name, self._vma_value(vma)) for name, vma in self._vmas.values() if vma.mm is mm]
+        return sorted(values, key=itemgetter(0))
 
-    def _vma(self, vma: Vma) -> Any:
+    def _vma_value(self, vma: Vma) -> Any:
         file = None if vma.file is None else (type(vma.file).__name__, vma.file.mapping)
-        anon, tracked = self._made(self._anons, vma.anon_vma), self._made(self._contexts, vma.pfnmap)
-        return vma.start, vma.end, vma.pgoff, vma.flags, vma.page_prot, file, anon, tracked
+        anon, context = (
+            self._name_or_value(self._anons, vma.anon_vma),
+            self._name_or_value(self._contexts, vma.pfnmap),
+        )
+        return vma.start, vma.end, vma.pgoff, vma.flags, vma.page_prot, file, anon, context
 
     @staticmethod
-    def _made(made: dict[int, _Made], one: Any) -> Any:
-        """The name of *one*, or *one* itself where it is a plain value."""
-        if one is None or isinstance(one, int | str):
-            return one
-        return made[id(one)][0] if id(one) in made else "new"
+    def _name_or_value(table: dict[int, _NamedObject], value: Any) -> Any:
+        """The name of the object *value*, or *value* itself if it is plain."""
+        if value is None or isinstance(value, int | str):
+            return value
+        return table[id(value)][0] if id(value) in table else "new"
 
-    def _entries(self, mm: MmStruct) -> Any:
+    def _tables_value(self, mm: MmStruct) -> Any:
         runs, spans = mm.tables.state()
-        return list(map(self._run, runs)), spans
+        return list(map(self._run_value, runs)), spans
 
-    def _run(self, run: EntryRun) -> Any:
-        page = self._made(self._pages, run.page)
+    def _run_value(self, run: EntryRun) -> Any:
+        page = self._name_or_value(self._pages, run.page)
         return run.start, run.end, run.pfn, run.bits, page, run.level
 
-    def _remembered(self, task: Task) -> Any:
+    def _tlb_value(self, task: Task) -> Any:
         translations = sorted(task.tlb.state(), key=attrgetter("start"))
-        return [(*self._run(run), self.stale_before(run)) for run in translations]
+        return [(*self._run_value(run), self.stale_before(run)) for run in translations]
 
-    def _linked(self) -> Any:
+    def _reverse_map_value(self) -> Any:
         return [
-            (self._spaces.get(id(vma.mm), -1), vma.start, vma.end, vma.pgoff) for vma in self._kernel.i_mmap
+            (self._space_parts.get(id(vma.mm), -1), vma.start, vma.end, vma.pgoff)
+            for vma in self._kernel.i_mmap
         ]
 
-    def _booked(self) -> Any:
+    def _book_value(self) -> Any:
         return [[(start, end, int(mode)) for start, end, mode in part] for part in self._kernel.book.state()]
 
-    def _others(self) -> Any:
+    def _tasks_value(self) -> Any:
         tasks = self._kernel.tasks
-        new = [mm for mm in self._all_spaces() if id(mm) not in self._spaces]
-        numbers = self._spaces | {id(mm): -1 - number for number, mm in enumerate(new)}
+        new_mms = [mm for mm in self._all_spaces() if id(mm) not in self._space_parts]
+        numbers = self._space_parts | {id(mm): -1 - number for number, mm in enumerate(new_mms)}
         return (
             [(name, numbers[id(task.mm)]) for name, task in tasks.items()],
             [
                 (
                     *(
                         mm.state(),
-                        self._all_vmas(mm),
-                        self._entries(mm),
+                        self._vmas_value(mm),
+                        self._tables_value(mm),
                         mm.tlb_flush_pending,
                         len(mm.gathers),
                     ),
                     *(mm.mmap_lock.state(), mm.page_table_lock.state()),
                 )
-                for mm in new
+                for mm in new_mms
             ],
-            [self._remembered(task) for task in tasks.values() if task not in self._tasks],
+            [self._tlb_value(task) for task in tasks.values() if task not in self._tasks],
         )
 
-    def _kept(self) -> Any:
+    def _policies_value(self) -> Any:
         packing = self._packing()
-        return [packing.attributes(one) for one in self._both_policies()]
+        return [packing.attributes(policy) for policy in self._both_policies()]
 
     def _both_policies(self) -> tuple[object, object]:
         return unguarded(self._kernel.tracker), unguarded(self._kernel.flushes)
 
-    def _plugged(self) -> Any:
+    def _devices_value(self) -> Any:
         kernel, packing = self._kernel, self._packing()
-        return [packing.pack(one) for one in (kernel.driver, kernel.vfio, kernel.pci)]
+        return [packing.pack(state) for state in (kernel.driver, kernel.vfio, kernel.pci)]
 
-    def _stored(self) -> Any:
+    def _memory_value(self) -> Any:
         kernel = self._kernel
         return sorted(kernel.memory.items()), [tuple(pfns) for pfns in kernel.undecoded]
 
     def _packing(self) -> Packing:
         packing = Packing(self._kernel, self._mms, [])
-        cast(Any, packing).vmas = {one: name for one, (name, _) in self._vmas.items()}
+        cast(Any, packing).vmas = {identity: name for identity, (name, _) in self._vmas.items()}
         return packing
 
 
-def _call(made: dict[int, _Made], one: object, who: str) -> bool:
-    """Name *one*, if it has no name yet."""
-    if id(one) in made:
+def _name_object(table: dict[int, _NamedObject], instance: object, maker: str) -> bool:
+    """Name *instance*; whether it had no name before."""
+    if id(instance) in table:
         return False
-    made[id(one)] = (who, sum(name[0] == who for name, _ in made.values())), one
+    table[id(instance)] = (maker, sum(name[0] == maker for name, _ in table.values())), instance
     return True
 
 
-def _known(made: dict[int, _Made], value: Callable[[Any], Any]) -> Any:
-    return sorted(((name, value(one)) for name, one in made.values()), key=itemgetter(0))
+def _values(table: dict[int, _NamedObject], value: Callable[[Any], Any]) -> Any:
+    return sorted(((name, value(instance)) for name, instance in table.values()), key=itemgetter(0))
 
 
-def _page(page: Page) -> Any:
+def _page_value(page: Page) -> Any:
     return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty, page.batched
 
 
-# Noting attributes: while a class is watched, it has its own methods to read and set them.
+# Noting attributes: while a class is watched, it has methods of its own to read and set attributes.
 
 _Note = Callable[[Any, str, bool], None]
 _NOTES: list[dict[type, _Note]] = []
-_WAYS: dict[type, tuple[Any, Any]] = {}
+_METHODS: dict[type, tuple[Any, Any]] = {}
 
 
-def _own(kinds: Iterable[type]) -> list[type]:
-    """The classes whose attributes can be noted: made in Python, without own methods to read and set them."""
-    ways = ("__getattribute__", "__setattr__")
+def _notable(kinds: Iterable[type]) -> list[type]:
+    """The classes whose attributes can be noted: of Python code, without own methods to read and set them."""
+    methods = ("__getattribute__", "__setattr__")
     return [
         kind
         for kind in kinds
         if kind.__flags__ & _HEAP_TYPE
-        and not any(way in one.__dict__ for one in kind.__mro__[:-1] for way in ways)
+        and not any(method in base.__dict__ for base in kind.__mro__[:-1] for method in methods)
     ]
 
 
-#: Py_TPFLAGS_HEAPTYPE: a class statement made it.
+#: Py_TPFLAGS_HEAPTYPE: the class comes from a class statement.
 _HEAP_TYPE = 1 << 9
 
 
 def _watch(kind: type) -> None:
-    if kind not in _WAYS:
-        _WAYS[kind] = _ways(kind)
-    kind.__getattribute__, kind.__setattr__ = _WAYS[kind]  # type: ignore[method-assign]
+    if kind not in _METHODS:
+        _METHODS[kind] = _noting_methods(kind)
+    kind.__getattribute__, kind.__setattr__ = _METHODS[kind]  # type: ignore[method-assign]
 
 
 def _unwatch(kind: type) -> None:
     del kind.__getattribute__, kind.__setattr__
 
 
-def _ways(kind: type) -> tuple[Any, Any]:
-    """Reading and setting an attribute of *kind*, noted unless it is no state."""
+def _noting_methods(kind: type) -> tuple[Any, Any]:
+    """The methods to read and to set an attribute of *kind*; they note it unless it is no state."""
     methods = (name for name in dir(kind) if isinstance(getattr(kind, name), FunctionType | property))
     quiet = frozenset((*dir(object), *_QUIET.get(kind, ()), *methods))
     read, write = object.__getattribute__, object.__setattr__

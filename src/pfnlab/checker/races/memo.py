@@ -1,9 +1,9 @@
-"""The memo of one race: each turn is run once, and its effect is used in every schedule where it is the same.
+"""The memo of one race: each turn runs once, and its effect serves all schedules in which it is the same.
 
 A turn is a function of its operation's continuation (:mod:`pfnlab.checker.races.continuation`) and of the
-parts of the kernel in its footprint (:mod:`pfnlab.checker.races.footprint`). It is run on a kernel that has
-gone through one schedule, and remembered under the continuation and the values of those parts. An equal
-continuation that meets equal values has the same effect.
+parts of the kernel in its footprint (:mod:`pfnlab.checker.races.footprint`). It runs on a kernel after one
+schedule. Its effect is stored under the continuation and the values of those parts. An equal continuation
+with equal values has the same effect.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pfnlab.checker.races.driver import Ground, Live, Position, TurnResult
 from pfnlab.checker.search.reduction import Footprint
 from pfnlab.programs.model.machine import ModelMachine
 
-#: How many kernels are kept, so that a turn after the same schedule need not repeat the schedule.
-_KEPT = 64
+#: The number of kernels kept, so that a turn in the same joint state need not repeat the schedule.
+_MOST_KERNELS = 64
 
 
 class JointState(NamedTuple):
     """The joint state of all tasks of a race.
 
     :param schedule: the tasks in the order of their turns; one of the schedules that lead here
-    :param positions: of each task
+    :param positions: the position of each task
     :param parts: digests of the values of the kernel's parts
     """
 
@@ -40,9 +40,9 @@ class JointState(NamedTuple):
 class TurnEffect(NamedTuple):
     """The effect of a turn.
 
-    :param changed: the parts it changes, each with the digest of its new value
-    :param position: of its task afterwards
-    :param footprint: the parts it reads and writes; behind them a bit for each task, for whether that task is
+    :param changed: the parts it changes, each with the digest of the new value
+    :param position: the position of its task afterwards
+    :param footprint: the parts it reads and writes, and after these a bit for each task: whether that task is
         in the middle of an operation
     """
 
@@ -55,24 +55,24 @@ class TurnEffect(NamedTuple):
 _Item = TypeVar("_Item")
 
 
-class _Remembered(Generic[_Item]):
-    """Values that follow from the position of a task and from the parts that were touched."""
+class _Memo(Generic[_Item]):
+    """Items that follow from the position of a task and from the values of the parts touched."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, Position], dict[tuple[int, ...], tuple[_Pick, dict[Any, _Item]]]] = {}
+        self._items: dict[tuple[int, Position], dict[tuple[int, ...], tuple[_Pick, dict[Any, _Item]]]] = {}
 
     def get(self, task: int, joint: JointState) -> _Item | None:
         parts = joint.parts
-        for pick, found in self._known.get((task, joint.positions[task]), {}).values():
-            known = found.get(pick(parts))
-            if known is not None:
-                return known
+        for pick, items in self._items.get((task, joint.positions[task]), {}).values():
+            item = items.get(pick(parts))
+            if item is not None:
+                return item
         return None
 
     def put(self, task: int, joint: JointState, touched: tuple[int, ...], item: _Item) -> _Item:
-        known = self._known.setdefault((task, joint.positions[task]), {})
-        pick, found = known.setdefault(touched, (itemgetter(*touched), {}))
-        found[pick(joint.parts)] = item
+        by_parts = self._items.setdefault((task, joint.positions[task]), {})
+        pick, items = by_parts.setdefault(touched, (itemgetter(*touched), {}))
+        items[pick(joint.parts)] = item
         return item
 
 
@@ -80,12 +80,12 @@ _Pick = Callable[[Sequence[int]], Any]
 
 
 class Turns:
-    """All turns of one race, each run when it is first asked for.
+    """All turns of one race. A turn runs when its effect is first needed.
 
     :ivar tasks: the tasks that take part
-    :ivar names: of the parts of the kernel
+    :ivar names: the names of the parts of the kernel
     :ivar begin: the joint state before the first turn
-    :ivar run: how many turns were run
+    :ivar run: the number of turns that were run
     """
 
     def __init__(self, machine: ModelMachine, race: Race) -> None:
@@ -97,13 +97,13 @@ class Turns:
         parts = tuple(digest(live.parts.value(number)) for number in range(len(self.names)))
         self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
         self.run = 0
-        self._effects: _Remembered[TurnEffect] = _Remembered()
-        self._ready: _Remembered[tuple[bool]] = _Remembered()
-        #: Kernels by their joint state without its schedule; which schedule led there does not matter.
+        self._effects: _Memo[TurnEffect] = _Memo()
+        self._ready: _Memo[tuple[bool]] = _Memo()
+        #: Kernels by their joint state without its schedule, which does not matter here.
         self._lives = {self.begin[1:]: live}
 
     def able(self, joint: JointState) -> tuple[int, ...]:
-        """The numbers of the tasks that can go on."""
+        """The numbers of the tasks that can run."""
         return tuple(task for task in range(len(self.tasks)) if self._able(joint, task))
 
     def finished(self, joint: JointState, task: int) -> bool:
@@ -112,7 +112,7 @@ class Turns:
 
     def go(self, joint: JointState, task: int) -> TurnEffect:
         """The effect of the next turn of task number *task*."""
-        return self._effects.get(task, joint) or self._find_out(joint, task)
+        return self._effects.get(task, joint) or self._run_turn(joint, task)
 
     def after(self, joint: JointState, task: int, effect: TurnEffect) -> JointState:
         """The joint state after a turn of *task* with that effect."""
@@ -125,45 +125,45 @@ class Turns:
     def _able(self, joint: JointState, task: int) -> bool:
         if not joint.positions[task].waits:
             return not self.finished(joint, task)
-        known = self._ready.get(task, joint)
-        if known is None:
-            live = self._take(joint)
-            self._keep(joint, live)
+        answer = self._ready.get(task, joint)
+        if answer is None:
+            live = self._take_kernel(joint)
+            self._put_kernel(joint, live)
             with live.parts.watched() as touched:
                 ready = live.ready(self.tasks[task])
-            known = self._ready.put(task, joint, tuple(sorted(touched)), (ready,))
-        return known[0]
+            answer = self._ready.put(task, joint, tuple(sorted(touched)), (ready,))
+        return answer[0]
 
-    def _find_out(self, joint: JointState, task: int) -> TurnEffect:
+    def _run_turn(self, joint: JointState, task: int) -> TurnEffect:
         self.run += 1
         name, before = self.tasks[task], joint.positions[task]
-        live = self._take(joint)
+        live = self._take_kernel(joint)
         result, touched = live.watch(name)
         numbers = tuple(sorted(touched))
-        after = [(number, digest(live.parts.value(number))) for number in numbers]
-        changed = tuple((number, value) for number, value in after if value != joint.parts[number])
+        values = [(number, digest(live.parts.value(number))) for number in numbers]
+        changed = tuple((number, value) for number, value in values if value != joint.parts[number])
         position = live.position(name)
         if position.under_way:
             try:
                 value = live.variables(name)
             except UnsayableError:
-                # Then everything that it has met stands for the continuation.
+                # Then the position before and all values touched stand for the continuation.
                 value = before.value, [(number, joint.parts[number]) for number in numbers]
             position = position._replace(value=digest((position.done, position.waits, value)))
         footprint = Footprint(_bits(numbers), _bits(number for number, _ in changed))
-        footprint |= self._seen_by_others(task, before, position, result)
+        footprint |= self._task_bits(task, before, position, result)
         effect = TurnEffect(result, changed, position, footprint)
-        self._keep(self.after(joint, task, effect), live)
+        self._put_kernel(self.after(joint, task, effect), live)
         return self._effects.put(task, joint, numbers, effect)
 
-    def _seen_by_others(self, task: int, before: Position, after: Position, result: TurnResult) -> Footprint:
-        """The bits of tasks in the middle of an operation: a turn may change its own and read the others."""
-        states = [1 << len(self.names) + number for number in range(len(self.tasks))]
-        asked = sum(states) - states[task] if result.told_free is not None else 0
-        return Footprint(asked, states[task] * (before.under_way != after.under_way))
+    def _task_bits(self, task: int, before: Position, after: Position, result: TurnResult) -> Footprint:
+        """The bits of tasks in a footprint: a turn may change the bit of its own task and read the others."""
+        bits = [1 << len(self.names) + number for number in range(len(self.tasks))]
+        reads = sum(bits) - bits[task] if result.told_free is not None else 0
+        return Footprint(reads, bits[task] * (before.under_way != after.under_way))
 
-    def _take(self, joint: JointState) -> Live:
-        """A kernel in the state *joint*; the caller owns it from now on."""
+    def _take_kernel(self, joint: JointState) -> Live:
+        """A kernel in the state *joint*. The caller owns it from then on."""
         live = self._lives.pop(joint[1:], None)
         if live is None:
             live = Live(self._machine, self._race, self._ground)
@@ -171,8 +171,8 @@ class Turns:
                 live.go(task)
         return live
 
-    def _keep(self, joint: JointState, live: Live) -> None:
-        if len(self._lives) >= _KEPT:
+    def _put_kernel(self, joint: JointState, live: Live) -> None:
+        if len(self._lives) >= _MOST_KERNELS:
             del self._lives[next(iter(self._lives))]
         self._lives[joint[1:]] = live
 

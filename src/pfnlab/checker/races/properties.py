@@ -1,4 +1,4 @@
-"""What is asked of schedules: the properties of races, each a predicate on a state between turns."""
+"""The properties of races: each is a predicate on the state between two turns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pfnlab.checker.search.property import Property
 
 
 def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
-    """*asked*, for schedules."""
-    made: dict[str, Property[RaceState]] = {
+    """The properties for the questions *asked*, on states of races."""
+    table: dict[str, Property[RaceState]] = {
         "told_free": Property(
             "told_free", "always", lambda state: not state.told_free, lambda state: state.free
         ),
         "no_deadlock": Property("no_deadlock", "always", lambda state: not state.stuck),
         "told_beside": Property("told_beside", "sometimes", lambda state: state.beside),
     }
-    return [made[question.name] for question in asked]
+    return [table[question.name] for question in asked]

@@ -1,14 +1,14 @@
 """Operations side by side: every order in which they can enter kernel functions (S8.3).
 
-This is a partial-order search with a memo. An operation stops where the model says that a kernel function
-begins, and runs alone between two stops: that is a turn. A state is the joint state of all tasks. A schedule,
-the tasks in the order of their turns, leads to it. The effect of a turn is found out once
+This is a partial-order search with a memo. An operation stops where the model marks the beginning of a kernel
+function. Between two stops it runs alone: that is a turn. A state is the joint state of all tasks. A schedule
+is the list of tasks in the order of their turns, and leads to a state. The effect of a turn is computed once
 (:mod:`pfnlab.checker.races.memo`).
 
-A translation is stale when the page tables no longer have it. That does no harm while the owner of the frame
+A translation is stale when the page tables no longer have it. It does no harm while the owner of the frame
 still waits. It does harm once :class:`~pfnlab.programs.lang.ops.UnmapMappingRange` has returned: the owner
-takes the frame for free and may give it to somebody else. An entry that a fault handler inserted meanwhile
-does not count: the driver has to prevent it.
+takes the frame for free and may give it to another. An entry that a fault handler inserted meanwhile does not
+count: the driver has to prevent it.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from pfnlab.programs.model.running import SideBySide
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
 
-#: How often one operation may enter one function, where places to hold it are looked for.
+#: The search for a place to hold an operation tries fewer entries into one function than this.
 _MOST_CALLS = 4
 
 
 class RaceState(NamedTuple):
     """A state of a race.
 
-    :param race: which of the scope's races, counted from 0
+    :param race: the number of the race in the scope, counted from 0
     :param joint: the joint state of its tasks
     :param able: the numbers of the tasks that can run
-    :param told_free: an owner was told that a frame is free which a processor still reaches
-    :param stuck: no task can run, and not all are done
-    :param beside: an owner was told while another operation was under way
-    :param free: an owner was told at all
+    :param told_free: whether an owner was told that a frame is free while a processor still reached it
+    :param stuck: whether no task can run although not all are done
+    :param beside: whether an owner was told while another operation was under way
+    :param free: whether an owner was told at all
     """
 
     race: int
@@ -63,9 +63,9 @@ class RaceState(NamedTuple):
 class RaceModel:
     """All schedules of the races of a scope, on one modelled kernel.
 
-    :ivar turns: of each race
+    :ivar turns: the turns of each race
     :ivar outcomes: how often each kind of operation ended with each result
-    :ivar unmodelled: turns the model has no rule for, by its message; they are left out
+    :ivar unmodelled: how many turns the model has no rule for, by its message; they are left out
     """
 
     def __init__(self, machine: ModelMachine, scope: RaceScope) -> None:
@@ -80,7 +80,7 @@ class RaceModel:
             yield RaceState(race, turns.begin, turns.able(turns.begin))
 
     def successors(self, state: RaceState) -> Iterable[tuple[Turn, RaceState]]:
-        """One turn of each task that can run."""
+        """The turns of the tasks that can run, each with the state after it."""
         for task in state.able:
             effect = self.go(state, task)
             if effect is not None:
@@ -97,23 +97,23 @@ class RaceModel:
     def after(self, state: RaceState, task: int, effect: TurnEffect) -> RaceState:
         """The state after a turn of *task* with that effect."""
         turns, result = self.turns[state.race], effect.result
-        if result.said is not None:
-            self.outcomes[result.turn.kind, result.said.result] += 1
+        if result.outcome is not None:
+            self.outcomes[result.turn.kind, result.outcome.result] += 1
         joint = turns.after(state.joint, task, effect)
-        told_free, beside = (
+        owner_told, others_under_way = (
             result.told_free is not None,
             any(position.under_way for position in joint.positions),
         )
         able = turns.able(joint)
-        done = all(turns.finished(joint, one) for one in range(len(turns.tasks)))
+        done = all(turns.finished(joint, number) for number in range(len(turns.tasks)))
         return RaceState(
             state.race,
             joint,
             able,
             told_free=state.told_free or bool(result.told_free),
             stuck=not able and not done,
-            beside=state.beside or (told_free and beside),
-            free=state.free or told_free,
+            beside=state.beside or (owner_told and others_under_way),
+            free=state.free or owner_told,
         )
 
     def key(self, state: RaceState) -> bytes:
@@ -131,7 +131,7 @@ class RaceModel:
         try:
             race, (schedule, positions, parts), *rest = packed
             return RaceState(
-                race, JointState(schedule, tuple(Position(*one) for one in positions), parts), *rest
+                race, JointState(schedule, tuple(Position(*position) for position in positions), parts), *rest
             )
         except TypeError:
             raise ValueError("no state of a race") from None
@@ -139,48 +139,48 @@ class RaceModel:
     def tallies(self) -> tuple[Any, ...]:
         return tallies(self.outcomes, self.unmodelled)
 
-    def recall(self, kept: Any) -> None:
-        recall(kept, self.outcomes, self.unmodelled)
+    def recall(self, counts: Any) -> None:
+        recall(counts, self.outcomes, self.unmodelled)
 
     def program(self, path: Path[RaceState], title: str, asks: str) -> Program | None:
-        """A program with one held task that breaks the same rule, or None where it takes more than one.
+        """A program with one held task that breaks the same rule; None where one held task is not enough.
 
-        Operations that wait for each other are no program: nobody could release them.
+        There is no program for a deadlock: no operation could release the held one.
         """
         if not path.states(self)[-1].told_free:
             return None
         race = self.scope.races[path.start]
-        for held in race.beside:
+        for op in race.beside:
             for function in HOLD_FUNCTIONS:
                 for nth in range(1, _MOST_CALLS):
-                    program = _with_hold(race, held, Hold(function, nth), title, asks)
-                    if any(told_along(self.machine, program)):
+                    program = _with_hold(race, op, Hold(function, nth), title, asks)
+                    if any(told_free_by_op(self.machine, program)):
                         return program
         return None
 
 
-def told_along(machine: ModelMachine, program: Program) -> list[bool | None]:
-    """Behind each operation of a program that holds a task: whether an owner was told too early.
+def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None]:
+    """For each operation of a program with a held task: whether it told an owner too early.
 
-    None where nobody was told anything while the task was held.
+    None where it told no owner while the task was held.
     """
     platform, devices, _ = place(program)
     kernel = machine.boot(platform, devices)
     kernel.start_task(MAIN_TASK)
     running = SideBySide(kernel, Places.of(program, devices))
-    found: list[bool | None] = []
+    answers: list[bool | None] = []
     for op in program.ops:
         before = translations(kernel)
-        said = running.step(op)
-        if isinstance(op.call, UnmapMappingRange) and not running.settled and said.result == "ok":
-            found.append(reached(kernel, revoked(op.call, devices), before))
+        outcome = running.step(op)
+        if isinstance(op.call, UnmapMappingRange) and not running.settled and outcome.result == "ok":
+            answers.append(reached(kernel, revoked(op.call, devices), before))
         else:
-            found.append(None)
-    return found
+            answers.append(None)
+    return answers
 
 
 def control(program: Program) -> Program:
-    """*program* for a kernel that flushes in time: the flush is left out by force."""
+    """*program* with its flush left out by force, for a kernel that would flush in time."""
     ops = [
         op
         if op.hold is None
@@ -191,7 +191,7 @@ def control(program: Program) -> Program:
 
 
 def still_read(program: Program, run: Run) -> bool:
-    """Whether the device was read in *run* after its owner had been told that nothing reaches it."""
+    """Whether a task read the device in *run* after the owner had been told that no processor reaches it."""
     told_free = False
     for op, step in zip(program.ops, run.steps, strict=False):
         if isinstance(op.call, UnmapMappingRange):
@@ -201,10 +201,10 @@ def still_read(program: Program, run: Run) -> bool:
     return False
 
 
-def _with_hold(race: Race, held: Op, hold: Hold, title: str, asks: str) -> Program:
-    others = [op for op in race.beside if op is not held and op.task != held.task]
-    revoking = [op for op in others if isinstance(op.call, UnmapMappingRange)]
-    rest = [op for op in others if not isinstance(op.call, UnmapMappingRange)]
-    stops = msgspec.structs.replace(held, hold=hold)
-    ops = (*race.setup, stops, *revoking, *rest, Op(Release()))
+def _with_hold(race: Race, op: Op, hold: Hold, title: str, asks: str) -> Program:
+    others = [other for other in race.beside if other is not op and other.task != op.task]
+    revocations = [other for other in others if isinstance(other.call, UnmapMappingRange)]
+    rest = [other for other in others if not isinstance(other.call, UnmapMappingRange)]
+    held = msgspec.structs.replace(op, hold=hold)
+    ops = (*race.setup, held, *revocations, *rest, Op(Release()))
     return Program(title, asks, race.program.devices, ops, race.program.areas)

@@ -1,9 +1,10 @@
 """Partial-order search over the schedules of races: sleep sets.
 
-Two turns are independent when neither touches a part that the other changes; both orders then lead to the
-same state. After one of them the other one sleeps if it was looked at before, until a turn comes that is not
-independent of it. Every state is still found, by a schedule as short as without; schedules are left out, not
-states. (Godefroid, Holzmann and Pirottin, "State-space caching revisited", 1992.)
+Two turns are independent when neither touches a part that the other changes. Both orders then lead to the
+same state, and one order is enough: the task whose turn was expanded first sleeps after the other turn. It
+wakes up when a turn comes that is not independent of its own. Schedules are left out, states are not: every
+state is found, by a schedule as short as without reduction. (Godefroid, Holzmann and Pirottin, "State-space
+caching revisited", 1992.)
 """
 
 from __future__ import annotations
@@ -40,51 +41,51 @@ def search(
 
     An interrupt (SIGINT) ends the search as a limit does.
 
-    :param states: distinct states, about; none is expanded once there are as many
+    :param states: about how many distinct states; none is expanded once there are that many
     :param seconds: time at most
-    :param progress: called about once a second with what there is so far
-    :param look: the footprint of a turn's effect; others than the default are for tests
+    :param progress: called about once a second with the result so far
+    :param look: gives the footprint of a turn's effect; others than the default are for tests
     """
     search = Schedules(model, properties, look)
     found = search.found
-    begin = told_free = time.monotonic()
+    begin = last_report = time.monotonic()
     with interrupts() as interrupted:
         limits = SearchLimits(states, seconds, False, interrupted)
         while search.waiting:
             found.seconds, found.frontier = time.monotonic() - begin, len(search.waiting)
-            if (why := limits.passed(found)) is not None:
-                found.cut.append(why)
+            if (reason := limits.passed(found)) is not None:
+                found.cut.append(reason)
                 break
-            if progress is not None and begin + found.seconds - told_free >= _TELL_SECONDS:
+            if progress is not None and begin + found.seconds - last_report >= _TELL_SECONDS:
                 progress(found)
-                told_free = begin + found.seconds
+                last_report = begin + found.seconds
             search.expand(*search.waiting.popleft())
     found.seconds, found.frontier = time.monotonic() - begin, len(search.waiting)
     return found
 
 
-#: Tasks that sleep, each with the footprint of its next turn; it stays the same while the task sleeps.
-_Asleep = dict[int, Footprint]
+#: Tasks that sleep, each with the footprint of its next turn, which stays the same while the task sleeps.
+_Sleepers = dict[int, Footprint]
 
 
 class Schedules:
     """A search under way.
 
-    :ivar found: what there is so far
-    :ivar waiting: states to expand, each with the tasks that run there and those that sleep
+    :ivar found: the result so far
+    :ivar waiting: states to expand, each with the tasks that run there and the tasks that sleep
     """
 
     def __init__(self, model: RaceModel, properties: Sequence[Property[RaceState]], look: Look) -> None:
         self._model, self._look = model, look
         self.found = Exploration(properties)
-        self.waiting: deque[tuple[RaceState, Sequence[int], _Asleep]] = deque()
-        #: By the key of a state, the tasks that slept on every way to it.
-        self._asleep: dict[bytes, Set[int]] = {}
+        self.waiting: deque[tuple[RaceState, Sequence[int], _Sleepers]] = deque()
+        #: By the key of a state, the tasks that slept on every way to it so far.
+        self._always_asleep: dict[bytes, Set[int]] = {}
         for state in model.initial():
             self._reach(state, {})
 
-    def expand(self, state: RaceState, tasks: Sequence[int], asleep: _Asleep) -> None:
-        """Run a turn of each of *tasks*; the tasks before it sleep after it."""
+    def expand(self, state: RaceState, tasks: Sequence[int], sleepers: _Sleepers) -> None:
+        """Run a turn of each of *tasks*. After it, the tasks before it in *tasks* sleep."""
         model, found = self._model, self.found
         found.expanded += 1
         for task in tasks:
@@ -93,33 +94,39 @@ class Schedules:
                 continue
             found.transitions += 1
             found.fired[effect.result.turn.kind] += 1
-            step = self._look(effect)
-            still = {one: its for one, its in asleep.items() if not step.meets(its)}
-            self._reach(model.after(state, task, effect), still)
-            asleep = {**asleep, task: step}
+            turn_footprint = self._look(effect)
+            sleepers_after = {
+                sleeper: footprint
+                for sleeper, footprint in sleepers.items()
+                if not turn_footprint.meets(footprint)
+            }
+            self._reach(model.after(state, task, effect), sleepers_after)
+            sleepers = {**sleepers, task: turn_footprint}
 
-    def _reach(self, state: RaceState, asleep: _Asleep) -> None:
+    def _reach(self, state: RaceState, sleepers: _Sleepers) -> None:
         key = self._model.key(state)
-        known = self._asleep.get(key)
-        if known is None:
-            self._asleep[key] = asleep.keys()
+        always_asleep = self._always_asleep.get(key)
+        if always_asleep is None:
+            self._always_asleep[key] = sleepers.keys()
             self.found.states += 1
             self.found.reached(len(state.joint.schedule), state, lambda: way_to(self._model, state))
-            self.waiting.append((state, [task for task in state.able if task not in asleep], asleep))
-        elif awake := known - asleep.keys():
-            # They slept on every way so far and are awake on this one.
-            self._asleep[key] = known & asleep.keys()
-            still = {one: its for one, its in asleep.items() if one in known}
-            self.waiting.append((state, sorted(awake), still))
+            self.waiting.append((state, [task for task in state.able if task not in sleepers], sleepers))
+        elif awake := always_asleep - sleepers.keys():
+            # These tasks slept on every way so far and are awake on this one.
+            self._always_asleep[key] = always_asleep & sleepers.keys()
+            sleepers_here = {
+                sleeper: footprint for sleeper, footprint in sleepers.items() if sleeper in always_asleep
+            }
+            self.waiting.append((state, sorted(awake), sleepers_here))
 
 
 def way_to(model: RaceModel, state: RaceState) -> Path[RaceState]:
     """The schedule that leads to *state*, as a path."""
-    at = list(model.initial())[state.race]
+    current = list(model.initial())[state.race]
     choices = []
-    for name in state.joint.schedule:
-        steps = list(model.successors(at))
-        choice = next(number for number, (turn, _) in enumerate(steps) if turn.task == name)
+    for task in state.joint.schedule:
+        steps = list(model.successors(current))
+        choice = next(number for number, (turn, _) in enumerate(steps) if turn.task == task)
         choices.append(choice)
-        at = steps[choice][1]
+        current = steps[choice][1]
     return path_along(model, state.race, choices)

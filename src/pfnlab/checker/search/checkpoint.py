@@ -1,6 +1,6 @@
-"""A search put aside: everything needed to go on later, in one file of plain data.
+"""A saved search: all that is needed to resume it later, in one file of plain data.
 
-Nothing in the file is run when it is read, so one from somebody else can at most be wrong.
+To read the file runs nothing in it, so an untrusted file can at most be wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pfnlab import __version__
 from pfnlab.checker.search import plain
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.frontier import Waiting
-from pfnlab.checker.search.model import Kept, Model, State, UnmetError
+from pfnlab.checker.search.model import Model, State, Storable, UnmetError
 from pfnlab.checker.search.path import path_along, path_of
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import written
@@ -35,24 +35,24 @@ _FAMILY = b"pfnlab search "
 _MAGIC = _FAMILY + b"2\n"
 
 #: Letters of records.
-_HEADER, _PARENTS, _CHOICES, _DEPTHS, _CLOSED, _VISITED, _WAITING = (b"%c" % one for one in b"hpcdxvw")
+_HEADER, _PARENTS, _CHOICES, _DEPTHS, _CLOSED, _VISITED, _WAITING = (b"%c" % letter for letter in b"hpcdxvw")
 
 #: States in one record.
 _TOGETHER = 1 << 12
 
 _STATES = list[tuple[int, int, bytes]]
 
-#: What a search must not change on the way.
+#: Options that must not change when a search is resumed.
 Settings = dict[str, bool | int | str | None]
 
 
 class Progress(Generic[State]):
-    """What a search has so far, that goes on.
+    """The progress of a search, as far as a resumed search needs it.
 
-    :ivar trail: where each state came from
+    :ivar trail: the origin of each state
     :ivar visited: the states seen
-    :ivar depths: how far each is, where that can change
-    :ivar closed: whether each is expanded, where that matters
+    :ivar depths: the depth of each state, in searches in which it can change
+    :ivar closed: whether each state is expanded, in searches that need it
     """
 
     found: Exploration[State]
@@ -63,7 +63,7 @@ class Progress(Generic[State]):
 
 
 class _Found(msgspec.Struct):
-    """What of an :class:`.exploration.Exploration` goes on; discoveries as :meth:`.path.Path.encode`."""
+    """The saved part of an :class:`.exploration.Exploration`; discoveries as :meth:`.path.Path.encode`."""
 
     states: int
     transitions: int
@@ -78,7 +78,7 @@ class _Found(msgspec.Struct):
 
 class _Maker(msgspec.Struct):
     """
-    :param maker: who wrote the file: what a state is depends on it
+    :param maker: the version that wrote the file; the form of a state depends on it
     """
 
     maker: str
@@ -86,10 +86,10 @@ class _Maker(msgspec.Struct):
 
 class _Header(_Maker):
     """
-    :param model: what :func:`likeness` says of the model
-    :param properties: the names of what was asked
+    :param model: the :func:`likeness` of the model
+    :param properties: the names of the properties
     :param choices: the type code of the trail's choices
-    :param tallies: what the model counted
+    :param tallies: the counts of the model
     """
 
     model: str
@@ -101,9 +101,9 @@ class _Header(_Maker):
 
 
 class Checkpoint(Generic[State]):
-    """What of a search is kept in a file.
+    """Writes a search to a file, and reads it.
 
-    :param settings: what a search must not change on the way
+    :param settings: options that must not change when a search is resumed
     :raises Misuse: the states of the model are no plain values, and it does not pack them
     """
 
@@ -111,14 +111,14 @@ class Checkpoint(Generic[State]):
         self, model: Model[State], properties: Sequence[Property[State]], settings: Settings
     ) -> None:
         self._model, self._settings = model, settings
-        self._names = tuple(asked.name for asked in properties)
-        self._kept: Kept[State] = model if isinstance(model, Kept) else _AsItIs()
-        before = self._kept.tallies()
+        self._names = tuple(question.name for question in properties)
+        self._storable: Storable[State] = model if isinstance(model, Storable) else _AsItIs()
+        tallies = self._storable.tallies()
         self._likeness = likeness(model)
-        # To look is not to search.
-        self._kept.recall(before)
+        # The steps of :func:`likeness` do not count.
+        self._storable.recall(tallies)
         for state in model.initial():
-            packed = self._kept.packed(state)
+            packed = self._storable.packed(state)
             try:
                 same = plain.loads(plain.dumps(packed)) == packed
             except ValueError:
@@ -127,9 +127,9 @@ class Checkpoint(Generic[State]):
                 raise Misuse(f"the search cannot be kept: {state!r} is no plain value, nor packed as one")
 
     def prepare(self, file: File) -> None:
-        """Say at once, not after a minute, that nothing can be written there.
+        """Check before the search that *file* can be written.
 
-        :raises Misuse: so it is
+        :raises Misuse: it cannot be written
         :raises Undecided: there is no room
         """
         with written(file, _ROOM):
@@ -151,7 +151,7 @@ class Checkpoint(Generic[State]):
             self._settings,
             _Found(**counts),
             "H" if trail.choices.typecode == "H" else "I",
-            plain.dumps(self._kept.tallies()),
+            plain.dumps(self._storable.tallies()),
         )
         with written(file, _ROOM), writing(file, _MAGIC) as add:
             add(_HEADER, msgspec.msgpack.encode(header))
@@ -161,27 +161,27 @@ class Checkpoint(Generic[State]):
             add(_CLOSED, bytes(search.closed))
             for part in search.visited.dump():
                 add(_VISITED, part)
-            rest = iter(waiting)
-            while some := [self._dumped(*one) for one in islice(rest, _TOGETHER)]:
-                add(_WAITING, msgspec.msgpack.encode(some))
+            entries = iter(waiting)
+            while batch := [self._dumped(*entry) for entry in islice(entries, _TOGETHER)]:
+                add(_WAITING, msgspec.msgpack.encode(batch))
 
     def _dumped(self, number: int, depth: int, state: State) -> tuple[int, int, bytes]:
         try:
-            return number, depth, plain.dumps(self._kept.packed(state))
+            return number, depth, plain.dumps(self._storable.packed(state))
         except ValueError:
             raise Misuse(f"the search cannot be kept: {state!r} is no plain value") from None
 
     def read(self, file: File, search: Progress[State], add: Callable[[int, int, State], None]) -> None:
-        """Let *search* go on where the one in *file* was cut.
+        """Load into *search* the search that is saved in *file*.
 
-        :param add: takes what waits: a state's number, its depth, and itself
+        :param add: takes each waiting state: its number, its depth, and the state
         :raises Misuse: *file* is not there, is damaged, or holds no search or another one
         """
-        with _whole(file) as kept:
-            _, data = next(kept)
+        with _saved_records(file) as contents:
+            _, data = next(contents)
             header = self._header(data)
             self._take_over(search, header)
-            for letter, group in groupby(kept, itemgetter(0)):
+            for letter, group in groupby(contents, itemgetter(0)):
                 parts = (data for _, data in group)
                 if letter == _VISITED:
                     search.visited.load(parts)
@@ -197,8 +197,8 @@ class Checkpoint(Generic[State]):
                     search.depths = array("I", b"".join(parts))
                 elif letter == _CLOSED:
                     search.closed = bytearray(b"".join(parts))
-            # Ways that were gone through meanwhile do not count.
-            self._kept.recall(plain.loads(header.tallies))
+            # The steps that were replayed meanwhile do not count.
+            self._storable.recall(plain.loads(header.tallies))
 
     def _header(self, data: bytes) -> _Header:
         maker = msgspec.msgpack.decode(data, type=_Maker).maker
@@ -210,9 +210,9 @@ class Checkpoint(Generic[State]):
         if header.properties != self._names:
             raise Misuse(f"the saved search asked {', '.join(header.properties) or 'nothing'}: ask the same")
         for name, value in header.settings.items():
-            if self._settings[name] != value:
+            if self._settings.get(name) != value:
                 raise Misuse(
-                    f"the saved search has {name} {value}, not {self._settings[name]}: give the same"
+                    f"the saved search has {name} {value}, not {self._settings.get(name)}: give the same"
                 )
         return header
 
@@ -221,22 +221,22 @@ class Checkpoint(Generic[State]):
         for name in _Found.__struct_fields__:
             value = getattr(header.found, name)
             if name == "discoveries":
-                value = {asked: path_of(self._model, way) for asked, way in value.items()}
+                value = {question: path_of(self._model, way) for question, way in value.items()}
             kind = type(getattr(found, name))
             setattr(found, name, kind(value))
-        self._kept.recall(plain.loads(header.tallies))
+        self._storable.recall(plain.loads(header.tallies))
 
     def _state(self, trail: Trail, number: int, packed: bytes) -> State:
         value = plain.loads(packed)
         try:
-            return self._kept.unpacked(value)
+            return self._storable.unpacked(value)
         except UnmetError:
             path_along(self._model, *trail.way_to(number))
-            return self._kept.unpacked(value)
+            return self._storable.unpacked(value)
 
 
 class _AsItIs:
-    """Keeps the states of a model that says nothing of how, as they are."""
+    """Leaves states as they are, for a model that is not :class:`.model.Storable`."""
 
     def packed(self, state: Any) -> Any:
         return state
@@ -252,7 +252,7 @@ class _AsItIs:
 
 
 @contextmanager
-def _whole(file: File) -> Iterator[Iterator[Record]]:
+def _saved_records(file: File) -> Iterator[Iterator[Record]]:
     """The records in *file*.
 
     :raises Misuse: it is not there, is damaged, or holds no search
@@ -283,8 +283,8 @@ def _maker() -> str:
 
 def likeness(model: Model[Any]) -> str:
     """A digest of the model's first two levels: enough to tell one scope from another."""
-    seen = []
+    lines = []
     for state in model.initial():
-        seen.append(repr(model.key(state)))
-        seen.extend(f"{action} {model.key(after)!r}" for action, after in model.successors(state))
-    return blake2b("\n".join(seen).encode(), digest_size=16).hexdigest()
+        lines.append(repr(model.key(state)))
+        lines.extend(f"{action} {model.key(after)!r}" for action, after in model.successors(state))
+    return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()

@@ -1,7 +1,7 @@
-"""Modules that run faster compiled: the same source, with C types in a ``.pxd`` file beside it.
+"""Modules that run faster when compiled: the same source, with C types in a ``.pxd`` file beside it.
 
-Compiled once by Cython and the C compiler that Python was built with, and kept. Where either is missing the
-source runs as it is: same answers, more time.
+Cython and the C compiler that Python was built with compile a module once, and the result is kept. Where
+either is missing, the source runs as plain Python: same answers, more time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def compiled(source: File, cache: File) -> ModuleType:
     """The module *source*, compiled.
 
     :param source: a ``.py`` file with a ``.pxd`` of the same name beside it; it imports nothing relative
-    :param cache: where compiled modules are kept; made if need be
+    :param cache: the folder for compiled modules; made if it is missing
     :raises MissingTool: no Cython, no C compiler, or no headers of Python
     :raises Defect: it does not compile
     """
@@ -48,7 +48,7 @@ def fastest(source: File, cache: File | None, say: Callable[[str], None]) -> Mod
     """The module *source*, compiled where that can be done.
 
     :param cache: see :func:`compiled`; None: do not compile
-    :param say: told in one line what is missing when it cannot
+    :param say: called with one line about the missing tool when *source* cannot be compiled
     """
     if cache is not None:
         try:
@@ -73,9 +73,9 @@ def _build(source: File, library: File) -> None:
     library.parent.mkdir(parents=True, exist_ok=True)
     with scratch("compiling-", library.parent) as place:
         for file in (source, source.with_suffix(".pxd")):
-            # Alone, so that it is a module of its own and not one of the package's.
+            # In a folder of its own, so that it is not a module of the package.
             (place / file.name).write_bytes(file.read_bytes())
-        directives = [word for one in _DIRECTIVES for word in ("-X", one)]
+        directives = [word for directive in _DIRECTIVES for word in ("-X", directive)]
         _run([sys.executable, "-m", "cython", "-3", *directives, source.name], place)
         c, out = place / f"{source.stem}.c", place / library.name
         _run([*compiler, *_OPTIONS, f"-I{headers}", c.name, "-o", out.name], place)
@@ -83,11 +83,11 @@ def _build(source: File, library: File) -> None:
 
 
 def _run(command: list[str], folder: File) -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
     )
-    if done.returncode:
-        raise Defect(f"{shlex.join(command)} failed:\n{done.stderr.strip()}")
+    if process.returncode:
+        raise Defect(f"{shlex.join(command)} failed:\n{process.stderr.strip()}")
 
 
 def _loaded(name: str, file: File) -> ModuleType:

@@ -10,14 +10,14 @@ import mmap
 from array import array
 from typing import Any, Literal
 
-#: What a state without a parent has as its parent.
+#: The parent of a state without a parent.
 NONE = 0xFFFF_FFFF
 
 _FLAGS = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
 
 
 class Words:
-    """Memory for numbers that grows without being copied, and takes room only where it was written.
+    """Memory for numbers. It grows without a copy, and takes room only where it was written.
 
     :param form: ``Q`` for 64 bits, ``I`` for 32
     """
@@ -87,9 +87,9 @@ class Core:
         """Expand states, and end early when a property is broken for the first time.
 
         :param until: breadth: expand no state of this number or higher
-        :param limit: expand nothing once there are as many states
-        :param steps: expand no more than these
-        :return: how many were expanded
+        :param limit: expand nothing once there are that many states
+        :param steps: the most states to expand
+        :return: the number of expanded states
         """
         done = 0
         while done < steps and self.count < limit and self.news == 0:
@@ -134,7 +134,7 @@ class Core:
                     self._note(broken)
 
     def _slot_of(self, state: int) -> int:
-        """Where *state* is in the table, or the free slot where it belongs."""
+        """The slot of *state* in the table, or the free slot where it belongs."""
         # The middle of a product depends on every bit of the state.
         mix = ((state ^ state >> 29) * self.golden) & self.full
         slot = (mix ^ mix >> 32) & self.mask

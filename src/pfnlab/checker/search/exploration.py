@@ -1,4 +1,4 @@
-"""What a search found, how much it saw, and what it left out."""
+"""The result of a search: what it found, how much it saw, and what it left out."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Verdict = Literal["holds", "violated", "reached", "never", "vacuous", "undecided
 
 @dataclass
 class Exploration(Generic[State]):
-    """The result of a search; while it runs, what it has so far.
+    """The result of a search; while the search runs, the result so far.
 
-    :param properties: what was asked
+    :param properties: the properties that were judged
     :param states: distinct states found, the initial ones included
     :param transitions: steps looked at, those to known states included
     :param depth: the most steps from an initial state to any state found, on the way it was found
-    :param growth: how many states were found at each depth
+    :param growth: the number of states found at each depth
     :param cut: what was left out, one reason each; empty when every reachable state was seen
     :param discoveries: by property name: for ``always`` a way to a state that breaks it, for ``sometimes``
         one to a state that satisfies it. Shortest in breadth-first order
     :param premises: by property name, in how many states the question arose
     :param fired: how often each kind of action was a step
-    :param seconds: how long the search took
-    :param frontier: how many states wait to be expanded
-    :param expanded: how many states were expanded
-    :param note: what else to know about the counts, one line
+    :param seconds: the time the search took
+    :param frontier: the number of states that wait to be expanded
+    :param expanded: the number of states that were expanded
+    :param note: a line with further information about the counts
     """
 
     properties: Sequence[Property[State]]
@@ -49,19 +49,21 @@ class Exploration(Generic[State]):
     note: str = ""
 
     def reached(self, depth: int, state: State, way: Callable[[], Path[State]]) -> None:
-        """Count a new state, and hold the properties against it.
+        """Count a new state, and judge it by the properties.
 
-        :param way: the way there, asked for only where the state decides a property
+        :param way: gives the way to it; called only if the state decides a property
         """
         if depth == len(self.growth):
             self.growth.append(0)
         self.growth[depth] += 1
         self.depth = max(self.depth, depth)
-        for asked in self.properties:
-            if asked.premise is None or asked.premise(state):
-                self.premises[asked.name] += 1
-                if asked.name not in self.discoveries and asked.holds(state) == (asked.kind == "sometimes"):
-                    self.discoveries[asked.name] = way()
+        for question in self.properties:
+            if question.premise is None or question.premise(state):
+                self.premises[question.name] += 1
+                if question.name not in self.discoveries and question.holds(state) == (
+                    question.kind == "sometimes"
+                ):
+                    self.discoveries[question.name] = way()
 
     @property
     def rate(self) -> float:
@@ -71,7 +73,9 @@ class Exploration(Generic[State]):
     @property
     def violated(self) -> bool:
         """Whether an ``always`` property is broken."""
-        return any(one.kind == "always" and one.name in self.discoveries for one in self.properties)
+        return any(
+            question.kind == "always" and question.name in self.discoveries for question in self.properties
+        )
 
     @property
     def complete(self) -> bool:
@@ -79,16 +83,16 @@ class Exploration(Generic[State]):
         return not self.cut
 
     def verdict(self, name: str) -> Verdict:
-        """What the search says of property *name*.
+        """The verdict of the search on property *name*.
 
-        ``holds`` and ``never`` are said only when nothing was cut; ``vacuous`` when an ``always`` property's
-        premise was true nowhere.
+        ``holds`` and ``never`` are possible only when nothing was cut. ``vacuous`` means that the premise of
+        an ``always`` property was true nowhere.
         """
-        asked = next(one for one in self.properties if one.name == name)
+        question = next(question for question in self.properties if question.name == name)
         if name in self.discoveries:
-            return "violated" if asked.kind == "always" else "reached"
+            return "violated" if question.kind == "always" else "reached"
         if not self.complete:
             return "undecided"
-        if asked.kind == "sometimes":
+        if question.kind == "sometimes":
             return "never"
         return "holds" if self.premises[name] else "vacuous"

@@ -25,7 +25,7 @@ from pfnlab.checker.search.visited import Keeping, Keys, Numbered, Spilling
 from pfnlab.errors import Misuse
 from pfnlab.units import number_of
 
-#: How the names of folders begin in which searches keep what does not go into memory.
+#: How the names of the folders begin in which searches keep states that do not fit into memory.
 FOLDERS = "pfnlab-spilled-"
 
 _TELL_SECONDS, _SAVE_SECONDS = 1.0, 60.0
@@ -47,24 +47,24 @@ def explore(
     save: File | None = None,
     resume: File | None = None,
 ) -> Exploration[State]:
-    """Search *model* and hold *properties* against every state found.
+    """Search *model* and judge every state found by *properties*.
 
     An interrupt (SIGINT) ends the search as a limit does; a second one raises.
 
     :param order: ``breadth`` finds shortest ways; ``depth`` holds fewer states at a time
     :param depth: steps from an initial state at most
-    :param states: distinct states, about; none is expanded once there are as many
+    :param states: about how many distinct states; none is expanded once there are that many
     :param seconds: time at most
     :param stop_at_first: end when an ``always`` property is broken
-    :param progress: called about once a second with what there is so far
+    :param progress: called about once a second with the result so far
     :param ample: partial-order reduction; ways found with it are not always shortest
     :param keep: ``compact`` keeps a 64-bit fingerprint of each key, see :func:`.visited.fingerprint`
-    :param memory: bytes that fingerprints and waiting states may take, about; what is more goes to disk.
-        Implies ``compact``. Six bytes a state for the ways come on top
-    :param save: write the search here every minute, and when it is cut
-    :param resume: go on with the search written here; limits may differ
-    :raises Misuse: options that do not go together, a saved search of something else, or states that cannot
-        be saved (:class:`.model.Kept`)
+    :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk.
+        Implies ``compact``. The ways take six bytes a state in addition
+    :param save: the file to which the search is written every minute, and when it is cut
+    :param resume: the file with a saved search to resume; limits may differ
+    :raises Misuse: options that exclude each other, a saved search of something else, or states that cannot
+        be saved (:class:`.model.Storable`)
     :raises Undecided: there is no room on disk
     """
     numbered = ample is not None or (order == "depth" and depth is not None)
@@ -97,12 +97,12 @@ def explore(
 
 
 class SearchLimits:
-    """When to end a search that could go on.
+    """The limits that end a search before it is complete.
 
-    :param states: distinct states, about
+    :param states: about how many distinct states
     :param seconds: time at most
-    :param first: end with the first violation
-    :param interrupted: set when the user wants it to end
+    :param first: whether to end with the first violation
+    :param interrupted: set when the user wants the search to end
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class SearchLimits:
         self._interrupted = interrupted
 
     def passed(self, found: Exploration[State]) -> str | None:
-        """Why to end now; None to go on."""
+        """The reason to end now; None to continue."""
         waiting = f"{number_of(found.frontier, 'state')} not expanded"
         if self._first and found.violated:
             return f"stopped at the first violation: {waiting}"
@@ -143,8 +143,8 @@ class _Search(Progress[State]):
         self.found = Exploration(properties)
         self.frontier: Frontier[State] = Frontier(order)
         self.trail = Trail()
-        # Breadth first, the first way to a state is a shortest one; depth first, a later way may be shorter,
-        # and what lies behind the state then is within the depth after all.
+        # Breadth first, the first way to a state is a shortest one. Depth first, a later way may be shorter,
+        # and states behind it may then be within the depth after all.
         self.reopens = order == "depth" and depth is not None
         self.breadth = order == "breadth"
         self.depths = array("I")
@@ -152,7 +152,7 @@ class _Search(Progress[State]):
         self.beyond: dict[int, tuple[int, State]] = {}
 
     def begin(self, resume: File | None) -> None:
-        """Find the initial states, or take over a saved search."""
+        """Find the initial states, or load a saved search."""
         if resume is None:
             for choice, state in enumerate(self.model.initial()):
                 if self.visited.add(self.model.key(state), len(self.trail)):
@@ -173,9 +173,9 @@ class _Search(Progress[State]):
         progress: Callable[[Exploration[State]], None] | None,
         save: File | None,
     ) -> None:
-        """Expand what waits until nothing does or a limit passes."""
+        """Expand waiting states until none waits or a limit passes."""
         found, frontier = self.found, self.frontier
-        told = saved = begin = time.monotonic()
+        last_report = last_save = begin = time.monotonic()
         before = found.seconds
         while True:
             now = time.monotonic()
@@ -183,23 +183,23 @@ class _Search(Progress[State]):
             found.states, found.frontier = len(self.trail), len(frontier)
             if not frontier or self._at_depth():
                 break
-            if (why := limits.passed(found)) is not None:
-                found.cut.append(why)
+            if (reason := limits.passed(found)) is not None:
+                found.cut.append(reason)
                 break
-            if progress is not None and now - told >= _TELL_SECONDS:
+            if progress is not None and now - last_report >= _TELL_SECONDS:
                 progress(found)
-                told = now
-            if save is not None and now - saved >= _SAVE_SECONDS:
+                last_report = now
+            if save is not None and now - last_save >= _SAVE_SECONDS:
                 self.write(save)
-                saved = now
+                last_save = now
             self._expand(*frontier.take())
-        self._say_what_lies_beyond()
+        self._note_depth_cut()
 
     def _at_depth(self) -> bool:
-        # Breadth first, all that waits is as deep as what is next.
+        # Breadth first, every waiting state is at least as deep as the next one.
         return self.breadth and self.depth is not None and self.frontier.first_depth() >= self.depth
 
-    def _say_what_lies_beyond(self) -> None:
+    def _note_depth_cut(self) -> None:
         waiting = sum(not self.closed[number] for number in self.beyond)
         if self.frontier and not self.found.cut:
             waiting = len(self.frontier)
@@ -212,13 +212,13 @@ class _Search(Progress[State]):
             if self.depth is not None and at >= self.depth:
                 self.beyond[number] = at, state
                 return
-        again = self._close(number)
-        # One by one, so that a state can be judged while the model still has it at hand.
+        reopened = self._close(number)
+        # One by one, so that a state is judged while the model still has it at hand.
         steps: Iterable[tuple[int, tuple[object, State]]] = enumerate(self.model.successors(state))
         if self.ample is not None:
             steps = self._picked(state, list(steps))
         for choice, (action, after) in steps:
-            if not again:
+            if not reopened:
                 self.found.transitions += 1
                 self.found.fired[kind(action)] += 1
             key = self.model.key(after)
@@ -226,20 +226,20 @@ class _Search(Progress[State]):
             if self.visited.add(key, new):
                 self._admit(self.trail.step(number, choice), at + 1, after)
             elif self.reopens and self.numbers is not None:
-                known = self.numbers.peek(key)
-                if known is not None and at + 1 < self.depths[known]:
-                    self.trail.move(known, number, choice)
-                    self.depths[known] = at + 1
-                    self.frontier.add(known, at + 1, after)
+                earlier = self.numbers.peek(key)
+                if earlier is not None and at + 1 < self.depths[earlier]:
+                    self.trail.move(earlier, number, choice)
+                    self.depths[earlier] = at + 1
+                    self.frontier.add(earlier, at + 1, after)
 
     def _close(self, number: int) -> bool:
-        """Mark a state as expanded; whether it was before."""
-        again = False
+        """Mark a state as expanded; whether it was expanded before."""
+        reopened = False
         if self.numbers is not None:
-            again = bool(self.closed[number])
+            reopened = bool(self.closed[number])
             self.closed[number] = 1
-        self.found.expanded += not again
-        return again
+        self.found.expanded += not reopened
+        return reopened
 
     def _picked(
         self, state: State, steps: list[tuple[int, tuple[object, State]]]
@@ -248,16 +248,16 @@ class _Search(Progress[State]):
         picked = self.ample(state, [step for _, step in steps])
         if not picked:
             return steps
-        few = [steps[number] for number in picked]
-        for _, (_, after) in few:
-            known = self.numbers.peek(self.model.key(after))
-            if known is None or not self.closed[known]:
-                return few
-        # All lead back: were only they taken, the others might be put off for ever.
+        picked_steps = [steps[place] for place in picked]
+        for _, (_, after) in picked_steps:
+            number = self.numbers.peek(self.model.key(after))
+            if number is None or not self.closed[number]:
+                return picked_steps
+        # All picked steps lead back. With these alone the others might be put off for ever.
         return steps
 
     def _admit(self, number: int, at: int, state: State) -> None:
-        """Count a new state, hold the properties against it, and let it wait."""
+        """Count a new state, judge it by the properties, and let it wait."""
         if self.numbers is not None:
             self.closed.append(0)
         if self.reopens:
@@ -267,7 +267,7 @@ class _Search(Progress[State]):
 
 
 def _part(model: Model[State], limit: int) -> int:
-    """How many states go in one part of a frontier so that four parts take *limit* bytes, about."""
+    """The number of states in one part of a frontier, so that four parts take about *limit* bytes."""
     size = max((len(pickle.dumps(state)) for state in model.initial()), default=64)
     # In memory a state takes a few times what it takes pickled.
     return max(64, limit // (4 * 4 * size))

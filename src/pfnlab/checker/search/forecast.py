@@ -1,4 +1,4 @@
-"""Where a breadth-first search is heading: how many states there will be, from how the levels grew."""
+"""A forecast for a breadth-first search: the number of states at its end, from the growth of its levels."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pfnlab.units import number_of
 
 _MOST_LEVELS = 1000
 
-# Over how many factors to look for how they change: one alone jumps about.
+# The number of factors over which their change is measured: a single change is not steady.
 _SPAN = 3
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected at the end.
+    """The expected end of a search.
 
     :param states: distinct states in all; None when the levels do not slow down and no depth ends them
-    :param seconds: time still to go, at the rate so far
-    :param factor: how much larger each level is than the one before, now
+    :param seconds: the time left, at the rate so far
+    :param factor: the size of the last level, in sizes of the level before it
     """
 
     states: int | None
@@ -31,10 +31,10 @@ class Forecast:
 
 
 def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | None:
-    """What a breadth-first search will come to; None while it is too young to tell.
+    """The expected end of a breadth-first search; None while there are too few levels.
 
-    Levels of a finite space grow ever slower and then shrink. So the last factors between levels give how
-    the factor itself changes, and that is carried on until a level is empty or *depth* is reached.
+    The levels of a finite space grow ever slower and then shrink. So the change of the factor between levels
+    is taken from the last factors, and continued until a level is empty or *depth* is reached.
     """
     levels = _whole(found)
     factors = [after / before for before, after in pairwise(levels) if before]
@@ -42,30 +42,30 @@ def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | 
         return None
     factor, span = factors[-1], min(_SPAN, len(factors) - 1)
     slowing = (factor / factors[-1 - span]) ** (1 / span)
-    total, size, at = float(sum(levels)), float(levels[-1]), len(levels) - 1
-    now = factor
-    while size >= 1 and (depth is None or at < depth):
+    total, size, level = float(sum(levels)), float(levels[-1]), len(levels) - 1
+    last_factor = factor
+    while size >= 1 and (depth is None or level < depth):
         factor *= min(1.0, slowing)
         size *= factor
         total += size
-        at += 1
-        if at - len(levels) > _MOST_LEVELS or total > 1e18:
-            return Forecast(None, None, now)
+        level += 1
+        if level - len(levels) > _MOST_LEVELS or total > 1e18:
+            return Forecast(None, None, last_factor)
     states = max(round(total), found.states)
     seconds = (states - found.states) / found.rate if found.rate else None
-    return Forecast(states, seconds, now)
+    return Forecast(states, seconds, last_factor)
 
 
 def _whole(found: Exploration[State]) -> Sequence[int]:
-    """The levels that are found whole. The first states of a level lead to more new ones than the last, so
-    nothing can be said of one that is half found.
+    """The complete levels. The first states of a level lead to more new states than the last ones, so an
+    incomplete level tells nothing.
     """
-    *done, _ = found.growth
-    return found.growth if found.expanded >= sum(done) else done
+    *earlier, _ = found.growth
+    return found.growth if found.expanded >= sum(earlier) else earlier
 
 
 def line(found: Exploration[State], depth: int | None = None) -> str:
-    """One line of progress: states, rate, frontier, depth and where it is heading."""
+    """One line of progress: states, rate, frontier, depth and forecast."""
     text = (
         f"{number_of(found.states, 'state')}, {found.rate:,.0f}/s, "
         f"{found.frontier:,} waiting, depth {found.depth}"

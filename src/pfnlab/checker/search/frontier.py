@@ -20,8 +20,8 @@ Waiting = tuple[int, int, State]
 class Frontier(Generic[State]):
     """States that wait to be expanded: first in first out for breadth, last in first out for depth.
 
-    :param folder: where to put what is more than two parts; None keeps everything in memory
-    :param part: states put in one file, and read back together
+    :param folder: the folder for the states beyond two parts; None keeps all states in memory
+    :param part: the number of states written to one file, and read back together
     """
 
     def __init__(self, order: Order, folder: File | None = None, part: int = 1 << 14) -> None:
@@ -31,7 +31,7 @@ class Frontier(Generic[State]):
         self._out: deque[Waiting[State]] = deque()  # taken from here
         self._in: deque[Waiting[State]] = deque()  # breadth only: added here once something is on disk
         self._files: deque[tuple[File, int]] = deque()
-        self._made = 0
+        self._files_made = 0
         self._count = 0
 
     def __len__(self) -> int:
@@ -39,7 +39,7 @@ class Frontier(Generic[State]):
 
     @property
     def files(self) -> int:
-        """How many parts lie on disk."""
+        """The number of parts on disk."""
         return len(self._files)
 
     def add(self, number: int, depth: int, state: State) -> None:
@@ -58,36 +58,36 @@ class Frontier(Generic[State]):
         return self._out.popleft() if self._order == "breadth" else self._out.pop()
 
     def first_depth(self) -> int:
-        """The depth of the state :meth:`take` would give; there must be one."""
+        """The depth of the state that :meth:`take` would give; a state must wait."""
         if not self._out:
             self._refill()
         return self._out[0 if self._order == "breadth" else -1][1]
 
     def everything(self) -> Iterator[Waiting[State]]:
-        """What waits, in the order it was added."""
+        """The waiting states, in the order they were added."""
         yield from self._out if self._order == "breadth" else ()
         for file, _ in self._files:
             yield from _read(file)
         yield from self._in if self._order == "breadth" else self._out
 
     def _spill(self, folder: File) -> None:
-        full = self._in if self._in else self._out
-        if len(full) < 2 * self.part:
+        queue = self._in if self._in else self._out
+        if len(queue) < 2 * self.part:
             return
         if self._order == "breadth":
             # The oldest part of a first overflow stays to be taken next, all others go to disk in turn.
-            keep = self.part if full is self._out else 0
-            self._write(folder, [full[at] for at in range(keep, len(full))])
-            while len(full) > keep:
-                full.pop()
+            keep = self.part if queue is self._out else 0
+            self._write(folder, [queue[at] for at in range(keep, len(queue))])
+            while len(queue) > keep:
+                queue.pop()
         else:
-            self._write(folder, [full.popleft() for _ in range(self.part)])
+            self._write(folder, [queue.popleft() for _ in range(self.part)])
 
     def _write(self, folder: File, waiting: list[Waiting[State]]) -> None:
-        file = folder / f"frontier-{self._made}"
-        self._made += 1
+        file = folder / f"frontier-{self._files_made}"
+        self._files_made += 1
         with written(folder, ROOM):
-            # Nobody else can write in the folder (:mod:`.scratch`), and what is read is gone with the search.
+            # No other user can write in the folder (:mod:`.scratch`), and the file goes with the search.
             file.write_bytes(pickle.dumps(waiting, pickle.HIGHEST_PROTOCOL))
         self._files.append((file, len(waiting)))
 

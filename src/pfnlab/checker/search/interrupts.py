@@ -1,4 +1,4 @@
-"""Ctrl-C during a search: the first ends it where nothing is half done, the second as ever."""
+"""Ctrl-C during a search: the first ends it where no step is half done, the second has its usual effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def interrupts() -> Iterator[threading.Event]:
-    """An event that the first SIGINT sets; the second does what it did before."""
+    """An event that the first SIGINT sets; the second has the effect it had before."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event

@@ -1,4 +1,4 @@
-"""What is searched: a model is three methods, and they must be deterministic."""
+"""The models that are searched: a model is three methods, which must be deterministic."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ class Model(Protocol[State]):
         ...
 
     def key(self, state: State) -> Hashable:
-        """What *state* is identified by: states with equal keys are one, and only the first found is kept.
+        """The identity of *state*: states with equal keys are one, and only the first found is kept.
 
-        Symmetry lives here: sort what is interchangeable, and states that differ only in names share a key.
+        Symmetry belongs here: sort interchangeable parts, and states that differ only in names share a key.
         """
         ...
 
 
 class UnmetError(Exception):
-    """A state holds what this process has not met yet, and meets on the way to it."""
+    """A state refers to a class or value that this process registers only on the way to the state."""
 
 
 @runtime_checkable
-class Kept(Protocol[State]):
-    """What a model adds when its states are no plain values, or when it counts: how both are kept in a file.
+class Storable(Protocol[State]):
+    """Methods of a model whose states are no plain values, or which counts: they turn both into plain values.
 
-    Plain values are those of :mod:`.plain`. What comes back from a file may be anything.
+    Plain values are those of :mod:`.plain`. A value read from a file may be any plain value.
     """
 
     def packed(self, state: State) -> Any:
@@ -49,30 +49,30 @@ class Kept(Protocol[State]):
         ...
 
     def unpacked(self, packed: Any) -> State:
-        """What :meth:`packed` gave.
+        """The state for which :meth:`packed` gave *packed*.
 
-        :raises ValueError: it gave no such thing
-        :raises UnmetError: go the way to the state once, and try again
+        :raises ValueError: it gave no such value
+        :raises UnmetError: replay the way to the state once, and try again
         """
         ...
 
     def tallies(self) -> Any:
-        """What the model has counted so far, as a plain value."""
+        """The counts of the model so far, as a plain value."""
         ...
 
     def recall(self, tallies: Any) -> None:
-        """Go on counting from what :meth:`tallies` gave; other counts are forgotten.
+        """Continue to count from *tallies*, which :meth:`tallies` gave; other counts are dropped.
 
-        :raises ValueError: it gave no such thing
+        :raises ValueError: it gave no such value
         """
         ...
 
 
 def kind(action: Action) -> str:
-    """What sort of step *action* is, for counting: its ``kind``, a tuple's first item, or its first word."""
-    named = getattr(action, "kind", None)
-    if isinstance(named, str):
-        return named
+    """The kind of step of *action*, for counting: its ``kind``, a tuple's first item, or its first word."""
+    name = getattr(action, "kind", None)
+    if isinstance(name, str):
+        return name
     if isinstance(action, tuple) and action:
         return str(action[0])
     return str(action).split(maxsplit=1)[0] if str(action).strip() else ""

@@ -1,7 +1,7 @@
 """Searching models whose states are words of 64 bits: less memory, more speed, and compiled where possible.
 
-A packed model says what a state leads to by writing words into a buffer, so its successors compile to a loop
-without objects. It is written once: as Python it runs everywhere, with a ``.pxd`` file beside it compiled
+A packed model writes the successors of a state as words into a buffer, so this compiles to a loop without
+objects. The model is written once: it runs everywhere as Python, and compiled with a ``.pxd`` file beside it
 (:mod:`.compiling`). :class:`Unpacked` makes an ordinary model of it, for walks, reductions and reading.
 """
 
@@ -36,7 +36,7 @@ class PackedModel(Protocol):
 
     :ivar most: the most successors a state has
     :ivar symmetric: whether :meth:`canonical` changes anything
-    :ivar properties: what must always hold, by name; the first is bit 0 of :meth:`broken`
+    :ivar properties: names of properties that must always hold; the first is bit 0 of :meth:`broken`
     """
 
     @property
@@ -53,11 +53,11 @@ class PackedModel(Protocol):
         ...
 
     def successors(self, state: int, into: MutableSequence[int]) -> int:
-        """Write every state one step from *state* to the beginning of *into*; how many."""
+        """Write every state one step from *state* to the beginning of *into*; the number of these states."""
         ...
 
     def canonical(self, states: MutableSequence[int], count: int) -> None:
-        """Replace each of the first *count* of *states* by the one that stands for its like."""
+        """Replace each of the first *count* of *states* by the state that stands for its symmetry class."""
         ...
 
     def broken(self, state: int) -> int:
@@ -65,7 +65,7 @@ class PackedModel(Protocol):
         ...
 
     def action(self, before: int, after: int) -> Action:
-        """What the step is called."""
+        """The name of the step."""
         ...
 
 
@@ -84,9 +84,9 @@ class Unpacked:
         return [(self._model.action(state, after), after) for after in self._into[:count]]
 
     def key(self, state: int) -> int:
-        one = array("Q", [state])
-        self._model.canonical(one, 1)
-        return one[0]
+        words = array("Q", [state])
+        self._model.canonical(words, 1)
+        return words[0]
 
 
 def properties_of(model: PackedModel) -> list[Property[int]]:
@@ -110,12 +110,12 @@ def explore_packed(
     cache: File | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Exploration[int]:
-    """Search a packed model; what it means is as in :func:`.explore.explore`, and so are the numbers.
+    """Search a packed model, with the options and the counts of :func:`.explore.explore`.
 
-    With ``depth`` order no depths are number_of, and none can be asked for.
+    With ``depth`` order depths are not counted, and a depth cannot be given.
 
-    :param cache: where compiled modules are kept; None searches in plain Python
-    :param say: told in one line why nothing could be compiled
+    :param cache: the folder for compiled modules; None searches in plain Python
+    :param say: called with one line about the reason why nothing could be compiled
     """
     if depth is not None and order == "depth":
         raise Misuse("a packed search to a depth goes breadth first: leave out the order or the depth")
@@ -123,7 +123,7 @@ def explore_packed(
     breadth, plain = order == "breadth", module.__file__ == core.__file__
     search = Plain(model, breadth) if plain else module.Core(model, model.most, breadth)
     found = Exploration(properties_of(model))
-    begin = told = time.monotonic()
+    begin = last_report = time.monotonic()
     for state in model.initial():
         search.start(state)
     ends = [0, search.count]  # of the levels: the number of the first state beyond each
@@ -131,8 +131,8 @@ def explore_packed(
     with interrupts() as interrupted:
         while True:
             _note_broken(model, search, found)
-            done = search.run(ends[-1] if breadth else search.count, limit, _STEPS)
-            if breadth and not search.news and not done and search.count > ends[-1]:
+            expanded = search.run(ends[-1] if breadth else search.count, limit, _STEPS)
+            if breadth and not search.news and not expanded and search.count > ends[-1]:
                 ends.append(search.count)
             _count(search, found, ends, time.monotonic() - begin)
             if not search.waiting() and not search.news:
@@ -142,15 +142,15 @@ def explore_packed(
                     f"depth: {number_of(search.waiting(), 'state')} at depth {depth} not expanded"
                 )
                 break
-            if why := _passed(search, found, states, seconds, stop_at_first):
-                found.cut.append(why)
+            if reason := _passed(search, found, states, seconds, stop_at_first):
+                found.cut.append(reason)
                 break
             if interrupted.is_set():
                 found.cut.append(f"interrupted: {number_of(search.waiting(), 'state')} not expanded")
                 break
-            if progress is not None and time.monotonic() - told >= _TELL_SECONDS:
+            if progress is not None and time.monotonic() - last_report >= _TELL_SECONDS:
                 progress(found)
-                told = time.monotonic()
+                last_report = time.monotonic()
     _note_broken(model, search, found)
     return found
 
@@ -162,8 +162,8 @@ def _count(search: Any, found: Exploration[int], ends: Sequence[int], seconds: f
         bounds = [*ends, search.count] if search.count > ends[-1] else ends
         found.growth = [after - before for before, after in itertools.pairwise(bounds)]
         found.depth = len(found.growth) - 1
-    for asked in found.properties:
-        found.premises[asked.name] = search.count
+    for question in found.properties:
+        found.premises[question.name] = search.count
 
 
 def _passed(
@@ -182,18 +182,18 @@ def _passed(
 
 
 def _note_broken(model: PackedModel, search: Any, found: Exploration[int]) -> None:
-    """A way for each property broken since the last look."""
+    """Record a way for each property broken since the last call."""
     if not search.news:
         return
     way = _way(model, search, search.where)
-    for bit, asked in enumerate(found.properties):
-        if search.news >> bit & 1 and asked.name not in found.discoveries:
-            found.discoveries[asked.name] = way
+    for bit, question in enumerate(found.properties):
+        if search.news >> bit & 1 and question.name not in found.discoveries:
+            found.discoveries[question.name] = way
     search.news = 0
 
 
 def _way(model: PackedModel, search: Any, number: int) -> Path[int]:
-    """How state *number* is reached. The states of the search stand for their likes; these are real steps."""
+    """The way to state *number*, in real steps: states of the search stand for their symmetry classes."""
     stand_ins = []
     while number != core.NONE:
         stand_ins.append(search.states[number])
@@ -215,15 +215,14 @@ def _way(model: PackedModel, search: Any, number: int) -> Path[int]:
 
 
 class Plain:
-    """What :class:`.core.Core` does, with Python's own set: faster than its table where nothing is
-    compiled."""
+    """:class:`.core.Core` with Python's own set, which is faster than its table where nothing is compiled."""
 
     def __init__(self, model: PackedModel, breadth: bool) -> None:
         self.model, self.breadth = model, breadth
         self.states = array("Q")
         self.parents = array("I")
         self.transitions = self.expanded = self.next = self.wrong = self.news = self.where = 0
-        self._seen: set[int] = set()
+        self._visited: set[int] = set()
         self._stack: list[int] = []
         self._into = [0] * max(1, model.most)
 
@@ -265,10 +264,10 @@ class Plain:
         return done
 
     def _admit(self, parent: int, found: int) -> None:
-        seen, broken = self._seen, self.model.broken
+        visited, broken = self._visited, self.model.broken
         for state in self._into[:found]:
-            if state not in seen:
-                seen.add(state)
+            if state not in visited:
+                visited.add(state)
                 self.states.append(state)
                 self.parents.append(parent)
                 if not self.breadth:

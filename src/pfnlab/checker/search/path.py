@@ -1,4 +1,4 @@
-"""How a state is reached: the steps from an initial state, as a value that prints and replays."""
+"""The way to a state: the steps from an initial state, as a value that can be printed and replayed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pfnlab.errors import Defect, Misuse
 class Path(Generic[State]):
     """The steps from an initial state.
 
-    :param start: which of the model's initial states, counted from 0
-    :param choices: for each step, which successor was taken, counted from 0
+    :param start: the number of the initial state, counted from 0
+    :param choices: for each step the number of the successor, counted from 0
     :param actions: the same steps by name
     """
 
@@ -41,9 +41,9 @@ class Path(Generic[State]):
         """
         states = [_pick(model.initial(), self.start, "initial state", 0)]
         for at, (choice, action) in enumerate(zip(self.choices, self.actions, strict=True), 1):
-            found, state = _pick(model.successors(states[-1]), choice, "step", at)
-            if found != action:
-                raise Defect(f"step {at} was '{action}' and is now '{found}'. {_WHY}")
+            step_action, state = _pick(model.successors(states[-1]), choice, "step", at)
+            if step_action != action:
+                raise Defect(f"step {at} was '{action}' and is now '{step_action}'. {_WHY}")
             states.append(state)
         return states
 
@@ -56,14 +56,14 @@ _WHY = (
 )
 
 
-def _pick(items: Iterable[_Item], number: int, what: str, at: int) -> _Item:
+def _pick(items: Iterable[_Item], number: int, label: str, at: int) -> _Item:
     count = 0
     for item in items:
-        # No more than is needed: each of them costs a step of the model.
+        # No more items than needed: each of them costs a step of the model.
         if count == number:
             return item
         count += 1
-    raise Defect(f"{what} {at}: choice {number} of {count}. {_WHY}")
+    raise Defect(f"{label} {at}: choice {number} of {count}. {_WHY}")
 
 
 def path_of(model: Model[State], text: str) -> Path[State]:
@@ -99,9 +99,11 @@ def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) 
     """
     state = _pick(model.initial(), start, "initial state", 0)
     choices: list[int] = []
-    for at, wanted in enumerate(actions, 1):
+    for at, action in enumerate(actions, 1):
         steps = list(model.successors(state))
-        choice = next((number for number, (action, _) in enumerate(steps) if action == wanted), len(steps))
-        _, state = _pick(steps, choice, f"step '{wanted}'", at)
+        choice = next(
+            (number for number, (step_action, _) in enumerate(steps) if step_action == action), len(steps)
+        )
+        _, state = _pick(steps, choice, f"step '{action}'", at)
         choices.append(choice)
     return Path(start, tuple(choices), tuple(actions))

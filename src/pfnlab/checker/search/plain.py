@@ -1,4 +1,4 @@
-"""Plain values as bytes: whatever is read is data, whoever wrote it.
+"""Plain values as bytes: all that is read is data, even from an untrusted file.
 
 The bytes are those of marshal, version 2, which writes equal values as equal bytes. Marshal's own reader
 trusts what it reads, and makes code objects too; this one makes nothing but values.
@@ -20,7 +20,7 @@ _LONG_DIGIT_BITS = 15
 
 
 def dumps(value: Plain) -> bytes:
-    """*value* as bytes; those of a value in which there is something else may not be read again.
+    """*value* as bytes. The bytes of a value with other parts may not be readable again.
 
     :raises ValueError: it is no plain value
     """
@@ -28,7 +28,7 @@ def dumps(value: Plain) -> bytes:
 
 
 def loads(data: bytes) -> Plain:
-    """What :func:`dumps` wrote.
+    """The value that :func:`dumps` wrote.
 
     :raises ValueError: these are no bytes of one plain value
     """
@@ -42,7 +42,7 @@ def loads(data: bytes) -> Plain:
 
 
 def _read(data: bytes, at: int) -> tuple[Any, int]:
-    """The value that begins at *at*, and where it ends."""
+    """The value that begins at *at*, and the position of its end."""
     code, at = data[at], at + 1
     if code in _CONSTANT:
         return _CONSTANT[code], at

@@ -1,4 +1,4 @@
-"""What is asked: a property is a name and a predicate on single states."""
+"""The properties that are judged: a property is a name and a predicate on single states."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pfnlab.checker.search.model import State
 class Property(Generic[State]):
     """A question about the reachable states.
 
-    :param name: what a report calls it
+    :param name: its name in reports
     :param kind: ``always``: no reachable state breaks it. ``sometimes``: some reachable state satisfies it,
         which guards against a search that looked at nothing
     :param holds: the predicate
-    :param premise: where the question arises at all; a property whose premise was never true holds vacuously,
-        and a search says so
+    :param premise: whether the question arises in a state; a property whose premise was never true holds
+        vacuously, and the verdict says so
     """
 
     name: str
@@ -30,12 +30,12 @@ class Property(Generic[State]):
 def always(
     name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
 ) -> Property[State]:
-    """A property every reachable state has, wherever *premise* is true."""
+    """A property that every reachable state has where *premise* is true."""
     return Property(name, "always", holds, premise)
 
 
 def sometimes(
     name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
 ) -> Property[State]:
-    """A property some reachable state has."""
+    """A property that some reachable state has."""
     return Property(name, "sometimes", holds, premise)

@@ -1,7 +1,7 @@
-"""Scopes too large to search: random walks, and many small searches each of a different part.
+"""For scopes too large to search: random walks, and many small searches, each of a different part.
 
-Nothing here is complete, and every result says so. Everything follows from a seed: the same seed, model and
-limits find the same, and a walk can be made again alone from its seed and number.
+Nothing here is complete, and every result says so. All choices follow from a seed: the same seed, model and
+limits find the same, and a walk can be repeated alone from its seed and number.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import fingerprint
 from pfnlab.units import number_of
 
-# Steps drawn evenly never let one thread run far ahead, or do one thing often. So kinds of action weigh up
-# to this many powers of ten less than others, and now and then, with this chance a step, are weighed anew.
+# With even chances no thread would run far ahead, and no kind of action would be frequent. So the weights of
+# kinds differ by up to this many powers of ten. They are drawn anew with this chance at each step.
 _APART, _TURN = 3.0, 0.1
 
-# The chance that a member of a swarm goes without a kind of action.
+# The chance that a member of a swarm leaves out a kind of action.
 _WITHOUT = 0.25
 
 
@@ -38,10 +38,10 @@ def simulate(
     seconds: float | None = None,
     stop_at_first: bool = False,
 ) -> Exploration[State]:
-    """Walk at random, *walks* times *length* steps, and hold *properties* against every state met.
+    """Make *walks* random walks of *length* steps, and judge every state on them by *properties*.
 
-    Kinds of action are preferred at random, for some steps at a time: so a thread or an operation gets far
-    while others wait. A walk ends early where no step is left. A discovery is the shortest of all walks.
+    Random kinds of action are preferred for some steps at a time, so that a thread or an operation gets far
+    while others wait. A walk ends early in a state without steps. A discovery is the shortest of all walks.
 
     :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
     :return: ``states`` counts distinct states by fingerprint; ``note`` says how many walks and steps there
@@ -49,27 +49,27 @@ def simulate(
     """
     found = Exploration(properties)
     begin = time.monotonic()
-    seen: set[int] = set()
-    done = 0
+    fingerprints: set[int] = set()
+    count = 0
     for number in range(first, first + walks):
-        if seconds is not None and done and time.monotonic() - begin >= seconds:
+        if seconds is not None and count and time.monotonic() - begin >= seconds:
             break
-        _walk(model, Random(f"{seed}/{number}"), length, found, seen)
-        done += 1
+        _walk(model, Random(f"{seed}/{number}"), length, found, fingerprints)
+        count += 1
         if stop_at_first and found.violated:
             break
-    found.states, found.seconds = len(seen), time.monotonic() - begin
+    found.states, found.seconds = len(fingerprints), time.monotonic() - begin
     found.cut.append(
-        f"random walks: {done:,} of at most {number_of(length, 'step')}, seed {seed}, from walk {first}"
+        f"random walks: {count:,} of at most {number_of(length, 'step')}, seed {seed}, from walk {first}"
     )
-    found.note = f"{number_of(done, 'walk')}, {number_of(found.transitions, 'step')}"
+    found.note = f"{number_of(count, 'walk')}, {number_of(found.transitions, 'step')}"
     return found
 
 
 def _walk(
-    model: Model[State], random: Random, length: int, found: Exploration[State], seen: set[int]
+    model: Model[State], random: Random, length: int, found: Exploration[State], fingerprints: set[int]
 ) -> None:
-    """One walk, its states judged and number_of."""
+    """Make one walk, and judge and count its states."""
     starts = list(model.initial())
     start = random.randrange(len(starts))
     state = starts[start]
@@ -77,7 +77,7 @@ def _walk(
     actions: list[Action] = []
     weights: dict[str, float] = {}
     while True:
-        seen.add(fingerprint(model.key(state)))
+        fingerprints.add(fingerprint(model.key(state)))
         found.depth = max(found.depth, len(choices))
         _judge(found, state, start, choices, actions)
         if len(choices) == length:
@@ -90,8 +90,8 @@ def _walk(
         for _, (action, _) in steps:
             if kind(action) not in weights:
                 weights[kind(action)] = 10 ** random.uniform(-_APART, 0)
-        heavy = [weights[kind(action)] for _, (action, _) in steps]
-        choice, (action, state) = random.choices(steps, heavy)[0]
+        step_weights = [weights[kind(action)] for _, (action, _) in steps]
+        choice, (action, state) = random.choices(steps, step_weights)[0]
         choices.append(choice)
         actions.append(action)
         found.transitions += 1
@@ -101,21 +101,21 @@ def _walk(
 def _judge(
     found: Exploration[State], state: State, start: int, choices: Sequence[int], actions: Sequence[Action]
 ) -> None:
-    for asked in found.properties:
-        if asked.premise is not None and not asked.premise(state):
+    for question in found.properties:
+        if question.premise is not None and not question.premise(state):
             continue
-        found.premises[asked.name] += 1
-        before = found.discoveries.get(asked.name)
-        if before is not None and len(before) <= len(choices):
+        found.premises[question.name] += 1
+        discovery = found.discoveries.get(question.name)
+        if discovery is not None and len(discovery) <= len(choices):
             continue
-        if asked.holds(state) == (asked.kind == "sometimes"):
-            found.discoveries[asked.name] = Path(start, tuple(choices), tuple(actions))
+        if question.holds(state) == (question.kind == "sometimes"):
+            found.discoveries[question.name] = Path(start, tuple(choices), tuple(actions))
 
 
 class ScopePart(Generic[State]):
-    """A model without some kinds of action, its steps in an order of its own: one member of a swarm.
+    """A model without some kinds of action, and with another order of steps: one member of a swarm.
 
-    :param without: the kinds left out
+    :param without: the kinds that are left out
     :param seed: decides the order
     """
 
@@ -127,7 +127,7 @@ class ScopePart(Generic[State]):
 
     def successors(self, state: State) -> Iterator[tuple[Action, State]]:
         steps = [step for step in self._model.successors(state) if kind(step[0]) not in self._without]
-        # The order depends on the state, but is the same whenever that state is asked.
+        # The order depends on the state, and is the same each time for one state.
         Random(f"{self._seed}/{fingerprint(self._model.key(state))}").shuffle(steps)
         yield from steps
 
@@ -154,16 +154,16 @@ def swarm(
     through *model* itself.
 
     :param kinds: kinds of action that may be left out
-    :param states: distinct states each member may find
-    :param seconds: time for all of them
-    :param member: told what each found
+    :param states: the most distinct states that each member may find
+    :param seconds: the time for all members
+    :param member: called with the number and the result of each member
     """
     total = Exploration(properties)
     begin = time.monotonic()
-    done = 0
+    count = 0
     for number in range(members):
-        left = None if seconds is None else seconds - (time.monotonic() - begin)
-        if left is not None and left <= 0:
+        remaining = None if seconds is None else seconds - (time.monotonic() - begin)
+        if remaining is not None and remaining <= 0:
             break
         random = Random(f"{seed}/{number}")
         without = frozenset(name for name in kinds if random.random() < _WITHOUT)
@@ -174,21 +174,22 @@ def swarm(
             order="depth",
             depth=depth,
             states=states,
-            seconds=left,
+            seconds=remaining,
             stop_at_first=stop_at_first,
             keep="compact",
         )
         _merge(total, found, model)
-        done += 1
+        count += 1
         if member is not None:
             member(number, found)
         if stop_at_first and total.violated:
             break
     total.seconds = time.monotonic() - begin
     total.cut.append(
-        f"swarm: {number_of(done, 'search', 'searches')} of at most {number_of(states, 'state')}, seed {seed}"
+        f"swarm: {number_of(count, 'search', 'searches')} of at most {number_of(states, 'state')}, "
+        f"seed {seed}"
     )
-    total.note = "states are number_of once for each search that found them"
+    total.note = "states count once for each search that found them"
     return total
 
 
@@ -199,6 +200,6 @@ def _merge(total: Exploration[State], found: Exploration[State], model: Model[St
     total.premises.update(found.premises)
     total.fired.update(found.fired)
     for name, way in found.discoveries.items():
-        before = total.discoveries.get(name)
-        if before is None or len(way) < len(before):
+        discovery = total.discoveries.get(name)
+        if discovery is None or len(way) < len(discovery):
             total.discoveries[name] = path_by_actions(model, way.start, way.actions)

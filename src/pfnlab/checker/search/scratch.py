@@ -1,7 +1,7 @@
-"""Folders for what is of use only while a process lives: gone with it, however it ends.
+"""Folders for files that are needed only while a process lives: they go with it, however it ends.
 
-A folder is locked for as long as its maker lives. Whoever makes the next one removes those beside it that
-nobody holds any more.
+A folder is locked as long as its maker lives. The next call for a folder removes those beside it that no
+process holds any more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from types import FrameType
 
 from pfnlab.errors import Misuse, Undecided
 
-#: Where to put what does not go into memory, for messages.
+#: The remedy for a full disk, for messages.
 ROOM = "make room, or set TMPDIR to a folder that has more"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -30,20 +30,20 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def scratch(prefix: str, beside: File | None = None) -> Iterator[File]:
-    """A new folder that only this user can look into.
+    """A new folder that only this user can read.
 
-    It is removed at the end, when SIGTERM or SIGHUP ends this process, and, when nothing else could, by the
-    next call for the same place.
+    It is removed at the end, or when SIGTERM or SIGHUP ends this process, or else by the next call for the
+    same place.
 
-    :param prefix: how its name begins, and that of nothing else
-    :param beside: where it goes; None is where the system has such folders
+    :param prefix: the beginning of its name, and of no other name
+    :param beside: the folder to make it in; None for the system's folder for temporary files
     :raises Undecided: there is no room for it
     :raises Misuse: it cannot be made
     """
     parent = File(tempfile.gettempdir()) if beside is None else beside
     _remove_orphans(parent, prefix)
     with written(parent, ROOM if beside is None else "make room"):
-        folder, lock = _made(parent, prefix)
+        folder, lock = _make_locked(parent, prefix)
     try:
         with _removed_at_signals(folder):
             yield folder
@@ -54,9 +54,9 @@ def scratch(prefix: str, beside: File | None = None) -> Iterator[File]:
 
 @contextmanager
 def written(file: File, remedy: str) -> Iterator[None]:
-    """Says in one line what is wrong when something cannot be written.
+    """Turns an error of writing into a message of one line.
 
-    :param remedy: what to do about a full disk
+    :param remedy: the remedy for a full disk
     :raises Undecided: there is no room
     :raises Misuse: it cannot be written there
     """
@@ -68,10 +68,10 @@ def written(file: File, remedy: str) -> Iterator[None]:
         raise Misuse(f"{file} cannot be written: {wrong.strerror}") from None
 
 
-def _made(parent: File, prefix: str) -> tuple[File, int]:
+def _make_locked(parent: File, prefix: str) -> tuple[File, int]:
     while True:
         folder = File(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        # Until it is locked it looks like an orphan's, and may be gone.
+        # Until it is locked it looks like an orphan, and may be removed.
         with contextlib.suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -81,44 +81,44 @@ def _made(parent: File, prefix: str) -> tuple[File, int]:
 
 
 def _remove_orphans(parent: File, prefix: str) -> None:
-    """Remove the folders of this user that nobody holds."""
+    """Remove the folders of this user that no process holds."""
     for folder in parent.glob(f"{prefix}*"):
         try:
-            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
-            if os.fstat(held).st_uid == os.getuid():
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_uid == os.getuid():
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
-            # Its maker lives, or nobody can tell.
+            # Its maker lives, or that cannot be found out.
             continue
         finally:
-            os.close(held)
+            os.close(lock)
 
 
 @contextmanager
 def _removed_at_signals(folder: File) -> Iterator[None]:
-    """Remove *folder* before a signal ends this process as it would have."""
+    """Remove *folder* before a signal ends this process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     maker = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
-        # A child that was forked meanwhile has the handler, and not the folder.
+        # A child that was forked meanwhile inherits the handler, but does not own the folder.
         if os.getpid() == maker:
             shutil.rmtree(folder, ignore_errors=True)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    # Somebody who handles a signal, or ignores it, goes on doing so.
-    ours = [number for number in _ENDS if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
+    # A signal that the caller handles or ignores stays as it is.
+    signals = [number for number in _ENDS if signal.getsignal(number) is signal.SIG_DFL]
+    for number in signals:
         signal.signal(number, end)
     try:
         yield
     finally:
-        for number in ours:
+        for number in signals:
             signal.signal(number, signal.SIG_DFL)

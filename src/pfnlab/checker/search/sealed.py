@@ -1,4 +1,4 @@
-"""A file of records that is written whole or not at all, and read only where it is as it was written."""
+"""A file of records that is written whole or not at all, and read only if it is unchanged since then."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ _SEAL_BYTES = 16
 _HEAD = struct.Struct("<cQ")
 _CHUNK = 1 << 20
 
-#: A letter that says what it is, and its bytes.
+#: A letter that tells its kind, and its bytes.
 Record = tuple[bytes, bytes]
 
 
 @contextmanager
 def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]]:
-    """What adds a record to the new content of *file*, which replaces it at the end; or it stays as it was.
+    """A function that adds a record to the new content of *file*.
 
-    :param magic: how the file begins
+    The new content replaces *file* at the end, or after an error *file* stays as it was.
+
+    :param magic: the beginning of the file
     :raises OSError: it cannot be written
     """
     part = _part(file)
@@ -66,9 +68,9 @@ def _part(file: File) -> File:
 
 
 def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
-    """What was added, in order.
+    """The records that were added, in order.
 
-    :raises ValueError: the file is not as it was written
+    :raises ValueError: the file has changed since it was written
     """
     size = os.fstat(source.fileno()).st_size - _SEAL_BYTES
     _check_seal(source, size)
@@ -81,9 +83,9 @@ def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
 def _check_seal(source: BinaryIO, size: int) -> None:
     seal = blake2b(digest_size=_SEAL_BYTES)
     source.seek(0)
-    left = max(0, size)
-    while left and (data := source.read(min(left, _CHUNK))):
+    remaining = max(0, size)
+    while remaining and (data := source.read(min(remaining, _CHUNK))):
         seal.update(data)
-        left -= len(data)
+        remaining -= len(data)
     if seal.digest() != source.read():
         raise ValueError("not as it was written")

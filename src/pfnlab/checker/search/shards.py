@@ -1,4 +1,4 @@
-"""Several searches side by side, one process each: roots, scopes or designs that have nothing in common.
+"""Several searches side by side, one process each: roots, scopes or designs that are independent.
 
 One search is never split: at a microsecond a step, handing half of all successors to another process costs
 more than it gains. Whole searches share nothing, so two cores do twice as many.
@@ -33,13 +33,13 @@ Result = TypeVar("Result")
 def side_by_side(
     jobs: Sequence[Callable[[], Result]], processes: int | None = None
 ) -> Iterator[tuple[int, Result]]:
-    """Run *jobs*, each in a process of its own, and give what they return, with their numbers, as they end.
+    """Run *jobs*, each in a process of its own, and give their results, with their numbers, as they end.
 
-    What a job returns is pickled, in a pipe only that process and this one have; the jobs themselves are not,
-    for the processes are forks. An error in a job is raised here, and leaving early ends the jobs that still
-    run, as does the end of this process.
+    The result of a job is pickled, in a pipe that only its process and this one have. The jobs themselves are
+    not pickled, because the processes are forks. An error in a job is raised here. Jobs that still run end
+    when the caller stops early, and when this process ends.
 
-    :param processes: at a time; as many as there are processors when None
+    :param processes: how many run at a time; None for the number of processors
     :raises Undecided: a process ended without an answer
     """
     limit = processes or len(os.sched_getaffinity(0))
@@ -50,15 +50,15 @@ def side_by_side(
         while waiting or running:
             while waiting and len(running) < limit:
                 number, job = waiting.pop()
-                ours, theirs = fork.Pipe(duplex=False)
-                process = fork.Process(target=_answer, args=(job, theirs, os.getpid()), daemon=True)
+                receiver, sender = fork.Pipe(duplex=False)
+                process = fork.Process(target=_answer, args=(job, sender, os.getpid()), daemon=True)
                 process.start()
-                theirs.close()
-                running[ours] = number, process
+                sender.close()
+                running[receiver] = number, process
             for end in wait(list(running)):
                 assert isinstance(end, Connection)
                 number, process = running.pop(end)
-                yield number, _received(end, number, process)
+                yield number, _result_of(end, number, process)
     finally:
         for end, (_, process) in running.items():
             process.terminate()
@@ -84,22 +84,22 @@ def _end_with(maker: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _received(end: Connection, number: int, process: ForkProcess) -> Any:
+def _result_of(end: Connection, number: int, process: ForkProcess) -> Any:
     try:
-        good, answer = end.recv()
+        succeeded, answer = end.recv()
     except EOFError:
         process.join()
         raise Undecided(f"search {number} ended without an answer (exit {process.exitcode})") from None
     finally:
         end.close()
     process.join()
-    if not good:
+    if not succeeded:
         raise answer
     return answer
 
 
 class Root(Generic[State]):
-    """A model that begins in one of its initial states only."""
+    """A model with only one of its initial states."""
 
     def __init__(self, model: Model[State], number: int) -> None:
         self._model, self.number = model, number
@@ -118,23 +118,23 @@ def explore_roots(
 ) -> Exploration[State]:
     """Search from each initial state of *model* by itself, side by side.
 
-    Pays when the initial states lead to different states: devices, designs, kernels. What several roots
-    reach is searched, and number_of, several times; verdicts are those of one search.
+    It pays when the initial states lead to different states: devices, designs, kernels. States that several
+    roots reach are searched, and counted, several times; the verdicts are those of one search.
 
-    :param options: those of :func:`.explore.explore`, for each of the searches
+    :param options: the options of :func:`.explore.explore`, for each search
     """
     jobs = [
         Searching(Root(model, number), properties, options) for number in range(len(list(model.initial())))
     ]
-    found: list[Exploration[State]] = [Exploration(properties)] * len(jobs)
-    for number, one in side_by_side(jobs, processes):
-        one.properties = properties
-        found[number] = one
-    return merged(found, range(len(jobs)))
+    results: list[Exploration[State]] = [Exploration(properties)] * len(jobs)
+    for number, result in side_by_side(jobs, processes):
+        result.properties = properties
+        results[number] = result
+    return merged(results, range(len(jobs)))
 
 
 class Searching(Generic[State]):
-    """A search as a job: called, it searches, and returns what can be pickled."""
+    """A search as a job: when called, it searches and returns a result that can be pickled."""
 
     def __init__(
         self, model: Model[State], properties: Sequence[Property[State]], options: dict[str, Any]
@@ -148,31 +148,33 @@ class Searching(Generic[State]):
         return found
 
 
-def merged(found: Sequence[Exploration[State]], roots: Sequence[int] | None = None) -> Exploration[State]:
-    """One result of searches that asked the same of parts of one model.
+def merged(results: Sequence[Exploration[State]], roots: Sequence[int] | None = None) -> Exploration[State]:
+    """One result of searches that judged the same properties on parts of one model.
 
-    :param roots: for each search, which of the model's initial states it began in, see :class:`Root`
+    :param roots: for each search the number of its initial state in the model, see :class:`Root`
     :return: counts are sums: a state that several searches found counts once for each
     """
-    total = Exploration(found[0].properties if found else ())
-    for number, one in enumerate(found):
-        total.states += one.states
-        total.transitions += one.transitions
-        total.expanded += one.expanded
-        total.frontier += one.frontier
-        total.depth = max(total.depth, one.depth)
-        total.seconds = max(total.seconds, one.seconds)
-        total.premises.update(one.premises)
-        total.fired.update(one.fired)
-        total.cut.extend(f"search {number}: {why}" for why in one.cut)
-        size = max(len(total.growth), len(one.growth))
-        padded = ([*growth, *[0] * (size - len(growth))] for growth in (total.growth, one.growth))
+    total = Exploration(results[0].properties if results else ())
+    for number, result in enumerate(results):
+        total.states += result.states
+        total.transitions += result.transitions
+        total.expanded += result.expanded
+        total.frontier += result.frontier
+        total.depth = max(total.depth, result.depth)
+        total.seconds = max(total.seconds, result.seconds)
+        total.premises.update(result.premises)
+        total.fired.update(result.fired)
+        total.cut.extend(f"search {number}: {reason}" for reason in result.cut)
+        size = max(len(total.growth), len(result.growth))
+        padded = ([*growth, *[0] * (size - len(growth))] for growth in (total.growth, result.growth))
         total.growth = [a + b for a, b in zip(*padded, strict=True)]
-        for name, way in one.discoveries.items():
+        for name, way in result.discoveries.items():
             if roots is not None:
                 way = type(way)(roots[number], way.choices, way.actions)
-            before = total.discoveries.get(name)
-            if before is None or len(way) < len(before):
+            discovery = total.discoveries.get(name)
+            if discovery is None or len(way) < len(discovery):
                 total.discoveries[name] = way
-    total.note = f"{number_of(len(found), 'search', 'searches')}: a state counts once for each that found it"
+    total.note = (
+        f"{number_of(len(results), 'search', 'searches')}: a state counts once for each that found it"
+    )
     return total

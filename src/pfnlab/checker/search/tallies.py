@@ -1,4 +1,4 @@
-"""What models count while they are searched, as plain values."""
+"""The counts of models during a search, as plain values."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 
 def tallies(*counters: Counter[Any]) -> tuple[Any, ...]:
-    """*counters* as plain values; what they count are such."""
-    return tuple(tuple(one.items()) for one in counters)
+    """*counters* as plain values; their keys must be plain values."""
+    return tuple(tuple(counter.items()) for counter in counters)
 
 
-def recall(kept: Iterable[Any], *counters: Counter[Any]) -> None:
-    """Let *counters* go on from what :func:`tallies` gave of as many.
+def recall(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
+    """Let *counters* continue from *tallies*, which :func:`tallies` gave for as many counters.
 
-    :raises ValueError: it gave no such thing
+    :raises ValueError: it gave no such value
     """
     try:
-        found = [dict(one) for one in kept]
-        for counter, counts in zip(counters, found, strict=True):
+        tables = [dict(counts) for counts in tallies]
+        for counter, counts in zip(counters, tables, strict=True):
             counter.clear()
             counter.update(counts)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Where each state came from: a parent and a choice a state, in six bytes."""
+"""The origin of each state: its parent and a choice, in six bytes a state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _NONE = 0xFFFF_FFFF
 
 
 class Trail:
-    """For every state found, in the order found, its parent's number and which successor of it it was."""
+    """For every state in the order found, the number of its parent and its number among the successors."""
 
     def __init__(self) -> None:
         self.parents = array("I")
@@ -29,7 +29,7 @@ class Trail:
         return len(self.parents) - 1
 
     def move(self, state: int, parent: int, choice: int) -> None:
-        """State number *state* was reached on a better way."""
+        """Give state number *state* a better way."""
         self.parents[state] = parent
         self._widen(choice)
         self.choices[state] = choice

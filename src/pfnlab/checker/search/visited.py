@@ -26,15 +26,15 @@ _WORD = 1 << 64
 #: Keys written at a time.
 _TOGETHER = 1 << 16
 
-# What one int of 64 bits costs beside its place in the set.
+# The bytes of one int of 64 bits, beside its place in the set.
 _INT_BYTES = 32
 
 
 def fingerprint(key: Hashable) -> int:
     """64 bits that stand for *key*, the same in every process.
 
-    An int that fits is its own fingerprint, so nothing is ever lost there. Of others two may share one: among
-    n states that happens with probability n²/2⁶⁵ at most, 3 in a million for ten million states.
+    An int that fits is its own fingerprint, so no two ints share one. Two other keys may share one: among n
+    states that happens with probability n²/2⁶⁵ at most, 3 in a million for ten million states.
 
     :raises Misuse: *key* is not made of ints, strings, bytes, enumerations, None, and tuples and frozen sets
         of these
@@ -69,25 +69,25 @@ def _plain(key: object) -> Any:
 
 
 class Visited(Protocol):
-    """Which keys were seen, with the number each got where :meth:`find` is needed."""
+    """The keys seen so far, with the number of each if :meth:`Numbered.find` is needed."""
 
     def add(self, key: Hashable, number: int) -> bool:
-        """Whether *key* is new; it then is state *number* from here on."""
+        """Whether *key* is new; a new key is that of state *number*."""
         ...
 
     def __len__(self) -> int: ...
 
     def dump(self) -> Iterator[bytes]:
-        """Everything in it, in parts.
+        """All keys, in parts.
 
         :raises ValueError: a key is no plain value (:mod:`.plain`)
         """
         ...
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        """Take over what :meth:`dump` gave.
+        """Replace all keys by those that :meth:`dump` gave.
 
-        :raises ValueError: it gave no such thing
+        :raises ValueError: it gave no such value
         """
         ...
 
@@ -97,27 +97,27 @@ class Keys:
 
     def __init__(self, keeping: Keeping = "exact") -> None:
         self._compact = keeping == "compact"
-        self._seen: set[Hashable] = set()
+        self._keys: set[Hashable] = set()
 
     def add(self, key: Hashable, number: int) -> bool:
         if self._compact:
             key = fingerprint(key)
-        before = len(self._seen)
-        self._seen.add(key)
-        return len(self._seen) > before
+        before = len(self._keys)
+        self._keys.add(key)
+        return len(self._keys) > before
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._keys)
 
     def dump(self) -> Iterator[bytes]:
-        return _dumped(self._seen, self._compact)
+        return _dump(self._keys, self._compact)
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        self._seen = set(_loaded(dumped, self._compact))
+        self._keys = set(_load(dumped, self._compact))
 
 
 class Numbered:
-    """As :class:`Keys`, and remembers which number each key got."""
+    """As :class:`Keys`, with the number of each key."""
 
     def __init__(self, keeping: Keeping = "exact") -> None:
         self._compact = keeping == "compact"
@@ -127,7 +127,7 @@ class Numbered:
         return self.find(key, number) is None
 
     def find(self, key: Hashable, number: int) -> int | None:
-        """The number *key* had before; None when it was new and now is state *number*."""
+        """The number that *key* has; None when it was new, and now has *number*."""
         if self._compact:
             key = fingerprint(key)
         before = self._numbers.setdefault(key, number)
@@ -141,23 +141,22 @@ class Numbered:
         return len(self._numbers)
 
     def dump(self) -> Iterator[bytes]:
-        # A key's number is how many there were before it.
+        # The number of a key is the count of keys before it.
         assert all(number == at for at, number in enumerate(self._numbers.values()))
-        return _dumped(self._numbers, self._compact)
+        return _dump(self._numbers, self._compact)
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        self._numbers = {key: number for number, key in enumerate(_loaded(dumped, self._compact))}
+        self._numbers = {key: number for number, key in enumerate(_load(dumped, self._compact))}
 
 
 class Spilling:
     """Fingerprints, the recent ones in memory and the others in sorted files.
 
     A look-up bisects each file, and the system's page cache decides how much of them is in memory. Files of
-    similar size are merged, so there are few: about as many as 2 goes into states / (states in memory), in
-    logarithms.
+    similar size are merged, so there are few: about the binary logarithm of states / (states in memory).
 
-    :param limit: bytes the recent ones may take
-    :param folder: where the files go
+    :param limit: bytes that the recent ones may take
+    :param folder: the folder for the files
     """
 
     def __init__(self, limit: int, folder: File) -> None:
@@ -165,9 +164,9 @@ class Spilling:
         self._folder = folder
         self._recent: set[int] = set()
         self._runs: list[memoryview] = []
-        self._made = 0
+        self._files_made = 0
         self._count = 0
-        # A set's table grows in steps, and while it grows there are two: look when a step may have been made.
+        # A set's table grows in steps, and while it grows there are two: measure only after a possible step.
         self._room = max(1, limit // (3 * _INT_BYTES))
 
     def add(self, key: Hashable, number: int) -> bool:
@@ -185,14 +184,14 @@ class Spilling:
 
     @property
     def files(self) -> int:
-        """How many sorted files there are."""
+        """The number of sorted files."""
         return len(self._runs)
 
     def dump(self) -> Iterator[bytes]:
-        return _dumped(heapq.merge(sorted(self._recent), *self._runs), compact=True)
+        return _dump(heapq.merge(sorted(self._recent), *self._runs), compact=True)
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        run = self._written(_loaded(dumped, compact=True))
+        run = self._write(_load(dumped, compact=True))
         self._count = len(run)
         self._runs = [run]
 
@@ -201,16 +200,16 @@ class Spilling:
         return sys.getsizeof(self._recent) + _INT_BYTES * len(self._recent)
 
     def _spill(self) -> None:
-        self._runs.append(self._written(sorted(self._recent)))
+        self._runs.append(self._write(sorted(self._recent)))
         self._recent = set()
         while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
             merged = heapq.merge(self._runs[-2], self._runs[-1])
-            self._runs[-2:] = [self._written(merged)]
+            self._runs[-2:] = [self._write(merged)]
 
-    def _written(self, marks: Iterable[int]) -> memoryview:
-        """*marks*, which are sorted, in a file without a name, which goes when the view does."""
-        file = self._folder / f"seen-{self._made}"
-        self._made += 1
+    def _write(self, marks: Iterable[int]) -> memoryview:
+        """*marks*, which are sorted, in a file without a name that lives as long as the view."""
+        file = self._folder / f"seen-{self._files_made}"
+        self._files_made += 1
         with written(self._folder, ROOM), file.open("wb+") as out:
             for part in _parts(marks):
                 part.tofile(out)
@@ -225,22 +224,22 @@ def _holds(run: memoryview, mark: int) -> bool:
     return at < len(run) and run[at] == mark
 
 
-def _dumped(keys: Iterable[Any], compact: bool) -> Iterator[bytes]:
+def _dump(keys: Iterable[Any], compact: bool) -> Iterator[bytes]:
     """*keys* in parts of bytes, in order; *compact* ones are words of 64 bits."""
     if compact:
         yield from (part.tobytes() for part in _parts(keys))
     else:
-        rest = iter(keys)
-        while some := tuple(islice(rest, _TOGETHER)):
-            yield plain.dumps(some)
+        remaining = iter(keys)
+        while batch := tuple(islice(remaining, _TOGETHER)):
+            yield plain.dumps(batch)
 
 
-def _loaded(dumped: Iterable[bytes], compact: bool) -> Iterator[Any]:
+def _load(dumped: Iterable[bytes], compact: bool) -> Iterator[Any]:
     for part in dumped:
         yield from array("Q", part) if compact else plain.loads(part)
 
 
 def _parts(marks: Iterable[int]) -> Iterator[array[int]]:
-    rest = iter(marks)
-    while part := array("Q", islice(rest, _TOGETHER)):
+    remaining = iter(marks)
+    while part := array("Q", islice(remaining, _TOGETHER)):
         yield part

@@ -1,1 +1,1 @@
-"""What is booted: kernels, modules and drivers from the archive, the guest image, and their cache."""
+"""Everything a guest boots with: kernels, modules and drivers of the archive, the guest image, the cache."""

@@ -48,7 +48,7 @@ _UNSIGNED = re.compile(
     re.IGNORECASE,
 )
 
-# What apt says when nobody is there, as opposed to somebody who does not have it.
+# apt's messages for a server that does not answer, as opposed to one that lacks the file.
 _UNREACHABLE = re.compile(
     r"(?:Could not|Unable to) (?:resolve|connect|wait for)|Temporary failure resolving|Something wicked"
     r"|Cannot initiate the connection|Connection (?:timed out|refused|failed)|Network is unreachable"
@@ -90,7 +90,7 @@ Acquire::https::Timeout "30";
 
 
 class Unreachable(Undecided):
-    """The archive did not answer at all; nobody needs to ask it for another suite."""
+    """The archive did not answer at all; asking it for another suite is of no use."""
 
 
 class Unverified(Undecided):
@@ -117,11 +117,11 @@ class Listing:
 
 
 def read_listing(root: Path, suite: str) -> Listing | None:
-    """What is known of *suite* without asking the archive; ``None`` when it was never asked."""
+    """The listing of *suite* fetched last, without asking the archive; ``None`` where there is none."""
     try:
         text = (root / suite / "listing.json").read_text()
         content = json.loads(text)
-        return Listing(suite, content["taken"], tuple(Package(**one) for one in content["packages"]))
+        return Listing(suite, content["taken"], tuple(Package(**fields) for fields in content["packages"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -140,7 +140,7 @@ class Archive:
         self.main = main
         self.security = security
         self.carried = carried
-        self._gone: dict[str, str] = {}
+        self._failures: dict[str, str] = {}
 
     @classmethod
     def of_this_machine(cls, root: Path) -> Archive:
@@ -148,12 +148,12 @@ class Archive:
         The archive ``PFNLAB_MIRROR`` names, else that of the machine's own apt sources.
 
         :raises MissingTool: there is no apt, or no Debian archive among its sources
-        :raises Misuse: what is named is no mirror
+        :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
         """
         answer = run(["apt-config", "dump"], limit=_QUERY_LIMIT, remedy=_NO_APT)
         carried = "\n".join(line for line in answer.stdout.splitlines() if _CARRIED.fullmatch(line))
-        named = sources.named_mirrors(os.environ)
-        main, security = named or sources.debian_mirrors(
+        mirrors = sources.named_mirrors(os.environ)
+        main, security = mirrors or sources.debian_mirrors(
             sources.read_sources(sources.APT_ETC), sources.APT_ETC
         )
         return cls(root, main, security, carried)
@@ -174,14 +174,14 @@ class Archive:
         """
         mirror = self._mirror(suite)
         changed = self._prepare(suite, mirror)
-        known = None if changed else read_listing(self.root, suite)
-        if known and not refresh and 0 <= time.time() - known.taken < LISTS_LAST:
-            return known
-        if mirror.uri in self._gone:
-            # Who does not answer for one suite is not asked for the next, which would take as long again.
-            if known is None:
-                raise Unreachable(self._gone[mirror.uri])
-            return known
+        old_listing = None if changed else read_listing(self.root, suite)
+        if old_listing and not refresh and 0 <= time.time() - old_listing.taken < LISTS_LAST:
+            return old_listing
+        if mirror.uri in self._failures:
+            # A mirror that did not answer for one suite is not asked again: that would take as long.
+            if old_listing is None:
+                raise Unreachable(self._failures[mirror.uri])
+            return old_listing
         say(f"reading the package lists of {suite}")
         try:
             self._update(suite, mirror)
@@ -189,12 +189,12 @@ class Archive:
             raise
         except Undecided as trouble:
             if isinstance(trouble, Unreachable):
-                self._gone[mirror.uri] = str(trouble)
-            if known is None:
+                self._failures[mirror.uri] = str(trouble)
+            if old_listing is None:
                 raise
-            day = time.strftime("%Y-%m-%d", time.localtime(known.taken))
+            day = time.strftime("%Y-%m-%d", time.localtime(old_listing.taken))
             say(f"{trouble}; going on with the lists of {day}")
-            return known
+            return old_listing
         return self._extract(suite)
 
     def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
@@ -205,24 +205,24 @@ class Archive:
         :raises Unverified: the package is not what the signed lists say
         :raises Undecided: it cannot be fetched
         """
-        wanted = f"{package.name}={package.version}"
+        request = f"{package.name}={package.version}"
         homes = (into, self._home(package.suite) / "cache" / "archives" / "partial")
         answer = self._apt(
             package.suite,
-            ["apt-get", "-q", "download", wanted],
+            ["apt-get", "-q", "download", request],
             _DOWNLOAD_LIMIT,
             into,
             None if progress is None else lambda: progress(_largest(homes)),
         )
-        found = sorted(into.glob("*.deb"))
-        if answer.returncode or len(found) != 1:
-            trouble = f"`apt-get download {wanted}` failed: {complaint(answer.stderr)}"
+        files = sorted(into.glob("*.deb"))
+        if answer.returncode or len(files) != 1:
+            trouble = f"`apt-get download {request}` failed: {complaint(answer.stderr)}"
             if _UNREACHABLE.search(answer.stderr):
                 raise Unreachable(f"the archive cannot be reached (no network?): {complaint(answer.stderr)}")
             if re.search(r"hash|authenticat|unexpected size", answer.stderr, re.IGNORECASE):
                 raise Unverified(f"{trouble}; nothing was kept: try again, or ask whoever runs the mirror")
             raise Undecided(f"{trouble}; fetch with --refresh to read what {package.suite} holds now")
-        return found[0]
+        return files[0]
 
     def _mirror(self, suite: str) -> Mirror:
         if not suite.endswith("-security"):
@@ -235,7 +235,7 @@ class Archive:
         return self.root / suite
 
     def _prepare(self, suite: str, mirror: Mirror) -> bool:
-        # Writes the configuration; true when what was fetched before came from another mirror or keyring.
+        # Writes the configuration; true when the lists fetched before came from another mirror or keyring.
         home = self._home(suite)
         for part in ("lists/partial", "cache/archives/partial", "state"):
             (home / part).mkdir(parents=True, exist_ok=True)
@@ -258,42 +258,42 @@ class Archive:
         # A signature that fails while older lists exist can be a mere warning to apt; to us it is an error.
         if not answer.returncode and "previous index files will be used" not in answer.stderr:
             return
-        why = complaint(answer.stderr)
-        if "expired" in why and "Release file" in why:
+        reason = complaint(answer.stderr)
+        if "expired" in reason and "Release file" in reason:
             raise Undecided(
-                f"`apt-get update` refuses {suite}: {why} For a mirror frozen on purpose, set "
+                f"`apt-get update` refuses {suite}: {reason} For a mirror frozen on purpose, set "
                 'Acquire::Check-Valid-Until "false" in the machine\'s apt configuration'
             )
         if _UNSIGNED.search(answer.stderr):
             # The first such line names the key; the last only says that the repository is not signed.
-            why = next(line for line in answer.stderr.splitlines() if _UNSIGNED.search(line))[2:].strip()
+            reason = next(line for line in answer.stderr.splitlines() if _UNSIGNED.search(line))[2:].strip()
             keyring = mirror.signed_by if mirror.signed_by.startswith("/") else "the key in the apt source"
             raise Unverified(
-                f"`apt-get update` cannot verify {suite} with {keyring}: {why}; "
+                f"`apt-get update` cannot verify {suite} with {keyring}: {reason}; "
                 + (
                     "try again, the mirror may be in the middle of an update"
-                    if "Hash Sum" in why
+                    if "Hash Sum" in reason
                     else "update the package debian-archive-keyring, or correct the source's Signed-By"
                 )
             )
         if _UNREACHABLE.search(answer.stderr):
-            raise Unreachable(f"the archive cannot be reached (no network?): {why}")
+            raise Unreachable(f"the archive cannot be reached (no network?): {reason}")
         raise Undecided(
-            f"`apt-get update` failed for {suite}: {why}; check the mirror: does it have this suite?"
+            f"`apt-get update` failed for {suite}: {reason}; check the mirror: does it have this suite?"
         )
 
     def _extract(self, suite: str) -> Listing:
         # The kernel packages out of the lists just fetched; written last, so its presence means success.
         names = self._query(suite, ["apt-cache", "pkgnames", "linux-"]).split()
-        wanted = sorted(name for name in names if _KERNEL_NAME.fullmatch(name))
-        text = self._query(suite, ["apt-cache", "show", *wanted]) if wanted else ""
+        kernel_names = sorted(name for name in names if _KERNEL_NAME.fullmatch(name))
+        text = self._query(suite, ["apt-cache", "show", *kernel_names]) if kernel_names else ""
         packages = tuple(
-            Package(one["package"], one["version"], suite, int(one.get("size", "0")))
-            for one in sources.stanzas(text)
-            if "package" in one and "version" in one
+            Package(stanza["package"], stanza["version"], suite, int(stanza.get("size", "0")))
+            for stanza in sources.stanzas(text)
+            if "package" in stanza and "version" in stanza
         )
         listing = Listing(suite, time.time(), packages)
-        content = {"taken": listing.taken, "packages": [asdict(one) for one in packages]}
+        content = {"taken": listing.taken, "packages": [asdict(package) for package in packages]}
         write_whole(self._home(suite) / "listing.json", json.dumps(content, indent=1) + "\n")
         return listing
 

@@ -32,7 +32,7 @@ def release_of(path: Path) -> str:
         raise Misuse(f"{path} cannot be read as a kernel: {trouble.strerror}") from trouble
     if head[_BOOT_FLAG_AT : _BOOT_FLAG_AT + 2] != b"\x55\xaa" or head[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
         raise Misuse(
-            f"{path} is not an x86 bzImage{_likely(head)}: give the file that arch/x86/boot/bzImage or "
+            f"{path} is not an x86 bzImage{_other_format(head)}: give the file that arch/x86/boot/bzImage or "
             "/boot/vmlinuz-* is"
         )
     (pointer,) = struct.unpack_from("<H", head, _VERSION_AT)
@@ -43,10 +43,10 @@ def release_of(path: Path) -> str:
     return text.split()[0]
 
 
-def _likely(head: bytes) -> str:
+def _other_format(head: bytes) -> str:
     # The three files people give instead, by their first bytes.
-    likely = {b"\x7fELF": "an ELF file (vmlinux?)", b"\x1f\x8b": "gzip", b"!<arch>": "a .deb"}
-    for magic, name in likely.items():
+    formats = {b"\x7fELF": "an ELF file (vmlinux?)", b"\x1f\x8b": "gzip", b"!<arch>": "a .deb"}
+    for magic, name in formats.items():
         if head.startswith(magic):
             return f" but {name}"
     return ""

@@ -1,8 +1,8 @@
-"""The cache directory: where it is, who may write in it now, and how what it keeps is whole.
+"""The cache directory: its place, its locks, and checksums of the files and folders it keeps.
 
-What takes long to make or fetch is kept by `kept`: beside the file or folder lies ``NAME.sha256`` with a
-checksum of every file, read whenever it is used. What does not hold is made anew, so nobody ever boots half
-an image.
+Files and folders that take long to make or fetch are kept by `kept`: beside each lies ``NAME.sha256`` with a
+checksum of every file, read at every use. One whose checksums do not hold is made anew, so no guest ever
+boots half an image.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse, TimedOut, Undecided
 
-#: What a write fails with when there is no room.
+#: Error numbers of a write that finds no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 #: Seconds between two tries to get a lock.
 _POLL = 0.2
 
-#: Seconds somebody else may take to make what is waited for.
+#: Seconds another process may take to make the file that is waited for.
 _KEEP_LIMIT = 900.0
 
-# A lock file is for other processes; threads of this one wait for each other without a word.
+# A lock file is for other processes; threads of this process wait for each other without a message.
 _threads: dict[Path, threading.Lock] = {}
 
 
 def quiet(line: str) -> None:
-    """Take a line of progress nobody asked for."""
+    """Drop a line of progress."""
     del line
 
 
 def cache_root() -> Path:
     """``$PFNLAB_CACHE``, or ``pfnlab`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet."""
-    own = os.environ.get("PFNLAB_CACHE")
-    if own:
-        root = Path(own)
+    folder = os.environ.get("PFNLAB_CACHE")
+    if folder:
+        root = Path(folder)
     else:
         base = os.environ.get("XDG_CACHE_HOME")
         root = (Path(base) if base else Path.home() / ".cache") / "pfnlab"
@@ -58,12 +58,12 @@ def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[
     Hold the lock file *path*; the kernel drops it with the process, so a dead holder blocks nobody.
 
     :param limit: seconds to wait for another holder
-    :param say: told once when somebody else holds the lock
+    :param say: called once, with a message, when another process holds the lock
     :raises TimedOut: the limit passed
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + limit
-    told = False
+    message_sent = False
     with path.open("a+") as file:
         while True:
             try:
@@ -73,9 +73,9 @@ def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[
                 pass
             if time.monotonic() >= deadline:
                 raise TimedOut(f"another pfnlab still holds {path} after {limit:g} s: wait for it, or end it")
-            if not told:
+            if not message_sent:
                 say(f"waiting for another pfnlab, which holds {path}")
-                told = True
+                message_sent = True
             time.sleep(_POLL)
         yield
 
@@ -95,7 +95,7 @@ def write_whole(path: Path, text: str) -> None:
 @contextmanager
 def usable() -> Iterator[None]:
     """
-    Say in one line that the cache cannot be used, where what is done in it fails.
+    Turn an error of reading or writing the cache into one line that says so.
 
     :raises Undecided: instead of an OSError
     """
@@ -103,9 +103,9 @@ def usable() -> Iterator[None]:
         yield
     except OSError as trouble:
         full = trouble.errno in NO_ROOM
-        why, remedy = (trouble.strerror, " or free room") if full else (trouble, "")
+        reason, remedy = (trouble.strerror, " or free room") if full else (trouble, "")
         raise Undecided(
-            f"the cache {cache_root()} cannot be used: {why}; set PFNLAB_CACHE{remedy}"
+            f"the cache {cache_root()} cannot be used: {reason}; set PFNLAB_CACHE{remedy}"
         ) from trouble
 
 
@@ -113,12 +113,12 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
     """
     The file or folder *path* of the cache, whole; made when it is not there, and anew when it is damaged.
 
-    One process makes it while others wait, each kind of thing (the folder *path* is in) at a time; it appears
-    by one rename, and nothing is left of what could not be finished.
+    One process makes it while others wait; the lock is that of the folder *path* is in. It appears by one
+    rename, and nothing is left of an unfinished one.
 
-    :param make: makes it where it is told, in a folder of its own
-    :param say: told one line at a time what is going on
-    :raises TimedOut: somebody else did not finish it in time
+    :param make: makes it at the path it is given, in a temporary folder
+    :param say: called with each line of progress
+    :raises TimedOut: another process did not finish it in time
     :raises Undecided: the cache cannot be written to, or is full
     """
     if is_whole(path):
@@ -130,9 +130,9 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
             return path
         if _voucher(path).exists():
             say(f"{path} is damaged and is made anew")
-        # What a killed maker left behind: nobody else is at work here.
-        for left in folder.glob(".part-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        # Left behind by a process that was killed: the lock says that no other works here.
+        for leftover in folder.glob(".part-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".part-", dir=folder, ignore_cleanup_errors=True) as name:
             part = Path(name) / path.name
@@ -145,8 +145,8 @@ def keep(part: Path, path: Path) -> None:
     """
     Move the finished *part*, a file or folder beside *path*, to *path*, and vouch for it.
 
-    Of several who keep the same thing at the same time the last one wins; where they meet, what is there does
-    not hold and is made anew by the next.
+    Of several processes that keep the same path at the same time the last one wins; where their writes mix,
+    the checksums do not hold, and the next call of `kept` makes it anew.
     """
     voucher = _checksums(part, path.name)
     _voucher(path).unlink(missing_ok=True)
@@ -157,12 +157,12 @@ def keep(part: Path, path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the file or folder *path* is to the byte what was kept there."""
+    """Whether the file or folder *path* is, to the byte, the one that was kept there."""
     try:
-        said, _, listed = _voucher(path).read_text().partition("\n")
-        if said != _head(listed):
+        head, _, listing = _voucher(path).read_text().partition("\n")
+        if head != _head(listing):
             return False
-        for line in listed.removesuffix("\n").split("\n"):
+        for line in listing.removesuffix("\n").split("\n"):
             digest, _, name = line.partition("  ")
             if digest != _digest(path.parent / name):
                 return False
@@ -172,7 +172,7 @@ def is_whole(path: Path) -> bool:
 
 
 def forget(path: Path) -> None:
-    """Remove the file *path* of the cache and what vouches for it, as far as they are there."""
+    """Remove the file *path* of the cache and its checksums, as far as they are there."""
     _voucher(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
@@ -181,17 +181,17 @@ def _voucher(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-# As of sha256sum, below a line that holds for all that follow.
+# Lines as sha256sum prints them, below a first line that is their own checksum.
 def _checksums(part: Path, name: str) -> str:
     files = [part]
     if part.is_dir():
-        files = sorted(one for one in part.rglob("*") if one.is_symlink() or one.is_file())
-    listed = "".join(f"{_digest(one)}  {Path(name) / one.relative_to(part)}\n" for one in files)
-    return f"{_head(listed)}\n{listed}"
+        files = sorted(file for file in part.rglob("*") if file.is_symlink() or file.is_file())
+    listing = "".join(f"{_digest(file)}  {Path(name) / file.relative_to(part)}\n" for file in files)
+    return f"{_head(listing)}\n{listing}"
 
 
-def _head(listed: str) -> str:
-    return f"# {hashlib.sha256(listed.encode()).hexdigest()}"
+def _head(listing: str) -> str:
+    return f"# {hashlib.sha256(listing.encode()).hexdigest()}"
 
 
 def _digest(path: Path) -> str:

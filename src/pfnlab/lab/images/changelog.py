@@ -33,7 +33,7 @@ _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelo
 
 def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda line: None) -> str | None:
     """
-    The changelog of the package *kernel* came from, fetched where it is not beside it; None where the archive
+    The changelog of the kernel's package, fetched where it is not beside the kernel; None where the archive
     has it no more.
 
     :raises Unverified: a signature or checksum of the archive does not hold
@@ -49,26 +49,26 @@ def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda lin
         return gzip.decompress(path.read_bytes()).decode(errors="replace")
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, zlib.error) as torn:
-        raise Undecided(f"{path} cannot be read: {torn}; remove it and try again") from torn
+    except (OSError, EOFError, zlib.error) as error:
+        raise Undecided(f"{path} cannot be read: {error}; remove it and try again") from error
 
 
 def _fetch(kernel: KernelImage, path: Path, say: Callable[[str], None]) -> None:
     archive = Archive.of_this_machine(cache_root() / "apt")
-    own = [kernel.package] if kernel.package.startswith("linux-image-") else []
-    for name in (f"linux-base-{kernel.release}", *own):
+    image_packages = [kernel.package] if kernel.package.startswith("linux-image-") else []
+    for name in (f"linux-base-{kernel.release}", *image_packages):
         for suite in suites_of(kernel):
             archive.listing(suite, say=say)
-            found = offer(archive, suite, name, kernel.version)
-            if found is None:
+            fields = offer(archive, suite, name, kernel.version)
+            if fields is None:
                 continue
             with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent) as part:
                 say(f"fetching the changelog of {kernel.version}, in {name}")
-                deb = archive.download(offered(name, kernel.version, suite, found).package, Path(part))
-                whole = Path(part) / NAME
-                take_out(deb, functools.partial(_take, into=whole))
-                if whole.exists():
-                    whole.replace(path)
+                deb = archive.download(offered(name, kernel.version, suite, fields).package, Path(part))
+                file = Path(part) / NAME
+                take_out(deb, functools.partial(_take, into=file))
+                if file.exists():
+                    file.replace(path)
                     return
 
 

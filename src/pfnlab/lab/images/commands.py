@@ -13,7 +13,7 @@ from pathlib import Path
 from pfnlab.errors import MissingTool, TimedOut
 from pfnlab.lab.images.cache import NO_ROOM
 
-#: Seconds between two calls of what is done while a command runs.
+#: Seconds between two calls of *meanwhile* while a command runs.
 _MEANWHILE = 5.0
 
 
@@ -38,8 +38,8 @@ def started(
             env={**os.environ, "LC_ALL": "C", **(env or {})},
             start_new_session=True,
         )
-    except FileNotFoundError as missing:
-        raise MissingTool(f"`{command[0]}` is not on this machine: {remedy}") from missing
+    except FileNotFoundError as error:
+        raise MissingTool(f"`{command[0]}` is not on this machine: {remedy}") from error
     with process:
         try:
             yield process
@@ -66,7 +66,7 @@ def run(
     meanwhile: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """
-    Run *command* to its end and return what it printed; the exit status is the caller's to judge.
+    Run *command* to its end and return its output; the caller judges the exit status.
 
     :param limit: seconds after which it is ended
     :param meanwhile: called every few seconds for as long as it runs
@@ -77,22 +77,26 @@ def run(
     with started(command, remedy=remedy, env=env, cwd=cwd) as process:
         deadline = time.monotonic() + limit
         while True:
-            left = deadline - time.monotonic()
+            seconds = deadline - time.monotonic()
             try:
-                out, err = process.communicate(timeout=left if meanwhile is None else min(left, _MEANWHILE))
+                out, err = process.communicate(
+                    timeout=seconds if meanwhile is None else min(seconds, _MEANWHILE)
+                )
                 break
-            except subprocess.TimeoutExpired as late:
+            except subprocess.TimeoutExpired as error:
                 if meanwhile is not None and time.monotonic() < deadline:
                     meanwhile()
                     continue
                 end(process)
-                raise TimedOut(f"`{shown(command)}` did not end within {limit:g} s: {remedy}") from late
-    said = err.decode(errors="replace")
+                raise TimedOut(f"`{shown(command)}` did not end within {limit:g} s: {remedy}") from error
+    stderr = err.decode(errors="replace")
     if process.returncode:
         for number in NO_ROOM:
-            if os.strerror(number) in said:
+            if os.strerror(number) in stderr:
                 raise OSError(number, os.strerror(number))
-    return subprocess.CompletedProcess(list(command), process.returncode, out.decode(errors="replace"), said)
+    return subprocess.CompletedProcess(
+        list(command), process.returncode, out.decode(errors="replace"), stderr
+    )
 
 
 def shown(command: Sequence[str]) -> str:
@@ -101,7 +105,7 @@ def shown(command: Sequence[str]) -> str:
 
 
 def complaint(text: str) -> str:
-    """The one line of *text* that says best what went wrong: the first error, else the first warning."""
+    """The line of *text* that best describes the failure: the first error, else the first warning."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for mark in ("E:", "W:", "dpkg-deb: error:"):
         for line in lines:

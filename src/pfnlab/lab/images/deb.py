@@ -15,29 +15,29 @@ _UNPACK_LIMIT = 120.0
 
 def take_out(deb: Path, take: Callable[[tarfile.TarFile], None]) -> None:
     """
-    Let *take* read what it wants out of *deb*, from front to back.
+    Let *take* read members of *deb*, from front to back.
 
     :raises Undecided: the package cannot be read
     :raises MissingTool: there is no dpkg
     """
     command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
     with started(command, remedy="it unpacks packages: install dpkg") as process:
-        clock = threading.Timer(_UNPACK_LIMIT, end, [process])
-        clock.start()
+        timer = threading.Timer(_UNPACK_LIMIT, end, [process])
+        timer.start()
         trouble: tarfile.TarError | None = None
         try:
             assert process.stdout is not None and process.stderr is not None
             try:
                 with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                     take(archive)
-            except tarfile.TarError as torn:
-                trouble = torn
+            except tarfile.TarError as error:
+                trouble = error
             while process.stdout.read(1 << 20):
                 pass
-            said = process.stderr.read().decode(errors="replace")
+            error_text = process.stderr.read().decode(errors="replace")
             status = process.wait()
         finally:
-            clock.cancel()
+            timer.cancel()
     if status or trouble:
-        why = complaint(said) if said.strip() else str(trouble or f"status {status}")
-        raise Undecided(f"`dpkg-deb --fsys-tarfile` cannot read {deb.name}: {why}; fetch it again")
+        reason = complaint(error_text) if error_text.strip() else str(trouble or f"status {status}")
+        raise Undecided(f"`dpkg-deb --fsys-tarfile` cannot read {deb.name}: {reason}; fetch it again")

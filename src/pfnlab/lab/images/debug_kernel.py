@@ -1,6 +1,6 @@
 """The debug information of a kernel, ``vmlinux``, from its package in the archive.
 
-Nothing in pfnlab needs it: it is what the lens, which goes without, is checked against.
+Nothing in pfnlab needs it: the lens goes without, and tests check the lens against it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def debug_vmlinux(kernel: KernelImage, *, say: Callable[[str], None]) -> Path:
         if (home / "vmlinux").exists():
             return home / "vmlinux"
         home.parent.mkdir(parents=True, exist_ok=True)
-        for left in home.parent.glob(".part-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in home.parent.glob(".part-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as name:
             part = Path(name) / "debug"
             part.mkdir()
@@ -58,8 +58,8 @@ def _package(kernel: KernelImage, suites: list[str], into: Path, say: Callable[[
         say(f"fetching {package.name} {package.version} from {suite}")
         try:
             return archive.download(package, into)
-        except Undecided as unavailable:
-            trouble = unavailable
+        except Undecided as error:
+            trouble = error
     assert trouble is not None
     raise trouble
 

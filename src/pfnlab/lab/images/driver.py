@@ -3,8 +3,8 @@
 Headers come from the suite the kernel came from and are unpacked, never installed, under
 ``<cache>/headers/<package version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are kept as
 `pfnlab.lab.images.cache.kept` says. Packages of newer Debian releases expect a newer compiler and C
-library than the machine may have: the compiler is called through a script that translates what older ones do
-not know, and tools that do not start are run with libraries unpacked beside them.
+library than the machine may have: the compiler is called through a script that translates options older
+compilers do not know, and tools that do not start are run with libraries unpacked beside them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _UNPACK_LIMIT = 120.0
 _START_LIMIT = 10.0
 _BUILD_LIMIT = 180.0
 
-# What gcc 12 does not know of what kernels up to 7.3 are compiled with; newer ones take all of it.
+# Of the options kernels up to 7.3 are compiled with, those gcc 12 does not know; newer compilers know all.
 _COMPILER = """\
 #!/bin/sh
 for option do
@@ -74,7 +74,7 @@ _WITH_LIBRARIES = """\
 exec "$PFNLAB_LIBRARIES/ld-linux-x86-64.so.2" --library-path "$PFNLAB_LIBRARIES" "$0.unwrapped" "$@"
 """
 
-# Debug information would be most of the module, and names of folders are nobody's business.
+# Debug information would be most of the module, and folder names of this machine do not belong in it.
 _FLAGS = "-g0 -Wno-attributes -fmacro-prefix-map={kit}="
 
 _DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
@@ -85,7 +85,7 @@ def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Pa
     """
     The test driver's module for *kernel*; built on the first call, from the cache afterwards.
 
-    :param say: told one line at a time what is going on
+    :param say: called with each line of progress
     :raises MissingTool: there are no headers of exactly this kernel, or no compiler
     :raises Unverified: a signature or checksum of the archive does not hold
     :raises Undecided: the archive cannot be reached, or the driver does not build
@@ -108,7 +108,7 @@ def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Pa
 
 
 def _check_tools(root: Path) -> None:
-    # What is better said before anything is fetched.
+    # Checked before anything is fetched.
     if re.search(r"\s", str(root)):
         raise Misuse(
             f"the cache directory {str(root)!r} has a space in it, which make cannot use: set PFNLAB_CACHE"
@@ -121,7 +121,7 @@ def image_with_driver(kernel: KernelImage, *, say: Callable[[str], None] = quiet
     """
     The initramfs for guests of *kernel* whose programs may use the test driver.
 
-    Raises what `driver_for` and `guest_image` raise.
+    Raises the errors of `driver_for` and `guest_image`.
     """
     return guest_image({MODULE: driver_for(kernel, say=say)}, say=say)
 
@@ -142,20 +142,20 @@ def _build(kernel: KernelImage, sources: list[Traversable], kit: Path, module: P
         *("make", "-s", "-C", str(_headers(kit, kernel)), f"M={work}", f"CC={work / 'compiler'}"),
         *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit)}", "modules"),
     ]
-    # The caller may itself run under make, whose flags are not for this one. All it writes is in the cache,
-    # so that a full disk is one of the cache.
+    # The caller may itself run under make, whose flags are not for this one. All its files are in the cache,
+    # so that a full disk is reported as that of the cache.
     env = {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
         "PFNLAB_LIBRARIES": str(kit / _LIBRARY_FOLDER),
     }
     answer = run(command, limit=_BUILD_LIMIT, remedy=_REMEDY, env=env, cwd=work)
-    built = list(work.glob("*.ko"))
-    if answer.returncode or len(built) != 1:
+    modules = list(work.glob("*.ko"))
+    if answer.returncode or len(modules) != 1:
         lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
-        why = next(filter(_TROUBLE.search, lines), lines[-1] if lines else "no message")
-        why = why.replace(f"{work}/", "").replace(f"{kit}/", "")
-        raise Undecided(f"the driver cannot be built for {kernel.release}: {why}")
-    built[0].replace(module)
+        reason = next(filter(_TROUBLE.search, lines), lines[-1] if lines else "no message")
+        reason = reason.replace(f"{work}/", "").replace(f"{kit}/", "")
+        raise Undecided(f"the driver cannot be built for {kernel.release}: {reason}")
+    modules[0].replace(module)
 
 
 def _headers(kit: Path, kernel: KernelImage) -> Path:
@@ -168,7 +168,7 @@ def _write_script(path: Path, text: str) -> None:
 
 
 def _kit(kernel: KernelImage, say: Callable[[str], None]) -> Path:
-    # What a module for *kernel* is built with: headers, the tools of its build, and the libraries of those.
+    # The folder a module for *kernel* is built with: headers, the tools of its build, and their libraries.
     root = cache_root()
 
     def make(part: Path) -> None:
@@ -178,10 +178,10 @@ def _kit(kernel: KernelImage, say: Callable[[str], None]) -> Path:
         part.mkdir()
         with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
             archive = Archive.of_this_machine(root / "apt")
-            packages = _header_packages(archive, kernel, suites, say)
-            say(f"fetching headers of {kernel.version} ({cost(packages)})")
-            for offered in packages:
-                _unpack(archive, offered.package, part)
+            entries = _header_packages(archive, kernel, suites, say)
+            say(f"fetching headers of {kernel.version} ({cost(entries)})")
+            for entry in entries:
+                _unpack(archive, entry.package, part)
             _relocate(_headers(part, kernel) / "Makefile")
             _make_tools_run(archive, part, say)
 
@@ -196,10 +196,10 @@ class Offered(NamedTuple):
 
 
 def cost(packages: Iterable[Offered]) -> str:
-    """What fetching and unpacking *packages* takes, in words."""
+    """Download and disk size of *packages*, in words."""
     packages = list(packages)
-    size = sum(one.package.size for one in packages)
-    unpacked = sum(one.unpacked for one in packages)
+    size = sum(entry.package.size for entry in packages)
+    unpacked = sum(entry.unpacked for entry in packages)
     return f"about {-(-size >> 20)} MiB, {-(-unpacked >> 10)} MiB on disk"
 
 
@@ -209,36 +209,39 @@ def _header_packages(
     name = f"linux-headers-{kernel.release}"
     for suite in suites:
         archive.listing(suite, say=say)
-        found = offer(archive, suite, name, kernel.version)
-        if found:
-            depends = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", found.get("depends", ""))
-            others = [(one, offer(archive, suite, one, kernel.version)) for one in depends]
-            # A suite may keep the headers of a kernel longer than what they are built with.
-            gone = [one for one, said in others if said is None]
-            if gone:
-                lacks = f"the archive holds no {gone[0]} {kernel.version} any more"
-                raise MissingTool(f"no headers for {kernel.release}: {lacks}")
-            return [offered(one, kernel.version, suite, said or {}) for one, said in [(name, found), *others]]
+        header = offer(archive, suite, name, kernel.version)
+        if header:
+            packages = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", header.get("depends", ""))
+            dependencies = [(package, offer(archive, suite, package, kernel.version)) for package in packages]
+            # A suite may keep the headers of a kernel longer than the packages they depend on.
+            missing_names = [package for package, fields in dependencies if fields is None]
+            if missing_names:
+                reason = f"the archive holds no {missing_names[0]} {kernel.version} any more"
+                raise MissingTool(f"no headers for {kernel.release}: {reason}")
+            return [
+                offered(package, kernel.version, suite, fields or {})
+                for package, fields in [(name, header), *dependencies]
+            ]
     raise MissingTool(
         f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
         f"(asked: {', '.join(suites)}); programs without the driver still run"
     )
 
 
-def offered(name: str, version: str, suite: str, said: Mapping[str, str]) -> Offered:
-    """The package *name* with the sizes the lists *said* it has."""
-    package = Package(name, version, suite, int(said.get("size", "0")))
-    return Offered(package, int(said.get("installed-size", "0")))
+def offered(name: str, version: str, suite: str, fields: Mapping[str, str]) -> Offered:
+    """The package *name* with its sizes, out of the *fields* of its stanza in the lists."""
+    package = Package(name, version, suite, int(fields.get("size", "0")))
+    return Offered(package, int(fields.get("installed-size", "0")))
 
 
 def offer(archive: Archive, suite: str, name: str, version: str = "") -> dict[str, str] | None:
-    # What the lists say of a package in exactly that version, or in the newest one.
-    wanted = [f"{name}={version}"] if version else ["--no-all-versions", name]
+    # The fields of a package's stanza in the lists, in exactly that version, or in the newest one.
+    query = [f"{name}={version}"] if version else ["--no-all-versions", name]
     env = {"APT_CONFIG": str(archive.root / suite / "apt.conf")}
-    answer = run(["apt-cache", "show", *wanted], limit=_QUERY_LIMIT, remedy=_NO_APT, env=env)
-    for one in stanzas(answer.stdout):
-        if one.get("package") == name and version in ("", one.get("version")):
-            return one
+    answer = run(["apt-cache", "show", *query], limit=_QUERY_LIMIT, remedy=_NO_APT, env=env)
+    for stanza in stanzas(answer.stdout):
+        if stanza.get("package") == name and version in ("", stanza.get("version")):
+            return stanza
     return None
 
 
@@ -253,26 +256,26 @@ def _unpack(archive: Archive, package: Package, into: Path) -> None:
 
 def _relocate(makefile: Path) -> None:
     # Packages expect their files under /usr/src; beside this file is where they are.
-    here = "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"
-    makefile.write_text(makefile.read_text().replace("/usr/src/", here))
+    folder = "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"
+    makefile.write_text(makefile.read_text().replace("/usr/src/", folder))
 
 
 def _make_tools_run(archive: Archive, kit: Path, say: Callable[[str], None]) -> None:
-    broken = [tool for tool in _tools(kit) if not _starts(tool)]
-    if not broken:
+    broken_tools = [tool for tool in _tools(kit) if not _starts(tool)]
+    if not broken_tools:
         return
     archive.listing(_LIBRARY_SUITE, say=say)
-    packages = []
+    entries = []
     for name in _LIBRARIES:
-        found = offer(archive, _LIBRARY_SUITE, name)
-        if found is None:
+        fields = offer(archive, _LIBRARY_SUITE, name)
+        if fields is None:
             raise MissingTool(f"the tools of this kernel need {name}, which {_LIBRARY_SUITE} does not hold")
-        packages.append(offered(name, found["version"], _LIBRARY_SUITE, found))
-    say(f"fetching libraries the tools of this kernel need ({cost(packages)})")
+        entries.append(offered(name, fields["version"], _LIBRARY_SUITE, fields))
+    say(f"fetching libraries the tools of this kernel need ({cost(entries)})")
     (kit / "libraries").mkdir(exist_ok=True)
-    for one in packages:
-        _unpack(archive, one.package, kit / "libraries")
-    for tool in broken:
+    for entry in entries:
+        _unpack(archive, entry.package, kit / "libraries")
+    for tool in broken_tools:
         tool.rename(tool.with_name(f"{tool.name}.unwrapped"))
         _write_script(tool, _WITH_LIBRARIES)
 
@@ -283,6 +286,6 @@ def _tools(kit: Path) -> Iterator[Path]:
 
 
 def _starts(tool: Path) -> bool:
-    # Without arguments they only say how they are used; what counts is what the loader says.
+    # Without arguments the tools only print their usage; only an error of the loader counts.
     answer = run([str(tool)], limit=_START_LIMIT, remedy="it belongs to the kernel's build", cwd=tool.parent)
     return not _DOES_NOT_START.search(answer.stderr)

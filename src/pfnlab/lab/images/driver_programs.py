@@ -16,7 +16,7 @@ from pfnlab.programs.lang.ops import (
 
 
 def needs_driver(program: Program) -> bool:
-    """Whether something in *program* only the test driver can do."""
+    """Whether *program* has an operation that needs the test driver."""
     calls = (op.call for op in program.ops)
     return any(
         isinstance(call, DriverCall) or (isinstance(call, Mmap) and call.driver is not None) for call in calls
@@ -24,7 +24,7 @@ def needs_driver(program: Program) -> bool:
 
 
 def needs_vfio(program: Program) -> bool:
-    """Whether something in *program* takes a device that is open through vfio-pci."""
+    """Whether *program* has an operation on a device that is open through vfio-pci."""
     return any(uses_vfio(op.call) for op in program.ops)
 
 
@@ -38,20 +38,20 @@ class DriverImage:
         self._build = build
         self._lock = threading.Lock()
         self._image: Path | None = None
-        self._refused = ""
+        self._refusal = ""
 
     def path(self) -> Path:
         """
-        The image; the answer stays the same, whoever asks.
+        The image, or the same refusal at every call.
 
         :raises Undecided: it cannot be had; the message says why
         """
         with self._lock:
-            if self._image is None and not self._refused:
+            if self._image is None and not self._refusal:
                 try:
                     self._image = self._build()
-                except Undecided as why:
-                    self._refused = str(why)
+                except Undecided as error:
+                    self._refusal = str(error)
             if self._image is None:
-                raise Undecided(self._refused)
+                raise Undecided(self._refusal)
             return self._image

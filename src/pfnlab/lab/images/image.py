@@ -1,4 +1,4 @@
-"""The guest image: the agent, compiled from ``lab/guest``, and what else a guest needs, in an initramfs."""
+"""The guest image: an initramfs with the agent, compiled from ``lab/guest``, and further files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str],
     The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
 
     :param extra: more files for the guest, by their names in its top folder
-    :param say: told one line at a time what is going on
+    :param say: called with each line of progress
     :raises MissingTool: there is no C compiler, or it lacks a static C library
     :raises Undecided: the cache cannot be written to, or is full
     """
@@ -60,13 +60,13 @@ def _agent_image(say: Callable[[str], None]) -> Path:
 def _with_files(image: Path, extra: Mapping[str, Path], say: Callable[[str], None]) -> Path:
     # The kernel unpacks archives that follow each other one over the other.
     members = [_member(name, stat.S_IFREG | 0o644, extra[name].read_bytes()) for name in sorted(extra)]
-    second = b"".join([*members, _member("TRAILER!!!", 0)])
-    larger = image.with_name(f"{image.stem}-{hashlib.sha256(second).hexdigest()[:16]}.cpio")
+    archive = b"".join([*members, _member("TRAILER!!!", 0)])
+    combined = image.with_name(f"{image.stem}-{hashlib.sha256(archive).hexdigest()[:16]}.cpio")
 
     def make(part: Path) -> None:
-        part.write_bytes(image.read_bytes() + second)
+        part.write_bytes(image.read_bytes() + archive)
 
-    return kept(larger, make, say=say)
+    return kept(combined, make, say=say)
 
 
 def holds(image: Path, name: str) -> bool:
@@ -109,12 +109,16 @@ def _sources() -> dict[str, Traversable]:
 
 # The command that compiles C: $CC, which may hold options, else gcc, else cc.
 def _compiler() -> list[str]:
-    own = shlex.split(os.environ.get("CC", ""))
-    for command in [own] if own else [["gcc"], ["cc"]]:
+    cc_words = shlex.split(os.environ.get("CC", ""))
+    for command in [cc_words] if cc_words else [["gcc"], ["cc"]]:
         if shutil.which(command[0]):
             return command
-    named = f"$CC names `{own[0]}`, which is not on this machine" if own else "no C compiler on this machine"
-    raise MissingTool(f"{named}: {_REMEDY}")
+    reason = (
+        f"$CC names `{cc_words[0]}`, which is not on this machine"
+        if cc_words
+        else "no C compiler on this machine"
+    )
+    raise MissingTool(f"{reason}: {_REMEDY}")
 
 
 def _version(compiler: Sequence[str]) -> str:
@@ -127,11 +131,13 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
         (into / name).write_bytes(source.read_bytes())
     units = [name for name in sources if name.endswith(".c")]
     command = [*compiler, *FLAGS, "-o", "init", *units]
-    # All it writes is in the cache, so that a full disk is one of the cache.
+    # All its files are in the cache, so that a full disk is reported as that of the cache.
     env = {"TMPDIR": str(into)}
     result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, env=env, cwd=into)
     if result.returncode:
-        first = next((line for line in result.stderr.splitlines() if "rror" in line or "cannot" in line), "")
-        why = first or "no message"
-        raise MissingTool(f"`{compiler[0]}` cannot build the guest agent ({why}): {_REMEDY}")
+        error_line = next(
+            (line for line in result.stderr.splitlines() if "rror" in line or "cannot" in line), ""
+        )
+        reason = error_line or "no message"
+        raise MissingTool(f"`{compiler[0]}` cannot build the guest agent ({reason}): {_REMEDY}")
     return (into / "init").read_bytes()

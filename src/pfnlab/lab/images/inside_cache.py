@@ -1,4 +1,4 @@
-"""What the cache holds, how large it is, and taking away what nobody has used for a while."""
+"""The contents of the cache with their sizes, and removal of things that were not used for a while."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pfnlab.lab.images.cache import cache_root, locked, quiet
 
-#: What lies where in the cache: what it is, and how deep below its folder one thing of it lies.
+#: The folders of the cache: the kind of thing in each, in words, and how deep below the folder a thing lies.
 _KINDS = {
     "kernels": ("kernels", 2),
     "apt": ("package lists", 1),
@@ -28,18 +28,21 @@ _KINDS = {
     "lost": ("consoles of lost guests", 1),
 }
 
+#: Folders that are written while fetching, under the lock of the kernels.
+_FETCHED = ("kernels", "apt", "debug")
+
 _LOCK_LIMIT = 60.0
 _DAY = 24 * 3600
 
-#: Endings of files that stand beside what they belong to.
+#: Endings of companion files.
 _BESIDE = (".sha256",)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One thing in the cache, with what stands beside it.
+    """One thing in the cache, with its companion files.
 
-    :param kind: what it is, in words
+    :param kind: the kind of thing, in words
     :param size: bytes on disk
     :param used: when any of it was last read or written, seconds since 1970
     """
@@ -51,41 +54,42 @@ class Stored:
 
 
 def stored() -> list[Stored]:
-    """Everything in the cache; folders and files pfnlab does not know are none of its business."""
+    """Everything in the cache; folders and files pfnlab does not know are left out."""
     root = cache_root()
-    found = []
+    things = []
     for name, (kind, depth) in _KINDS.items():
         for path in sorted((root / name).glob("/".join("*" * depth))):
             if path.name.startswith(".") or path.name.endswith(_BESIDE):
                 continue
-            beside = [path.with_name(path.name + ending) for ending in _BESIDE]
-            paths = (path, *(one for one in beside if one.exists()))
-            files = [one.lstat() for whole in paths for one in _files(whole)]
-            size = sum(one.st_blocks * 512 for one in files)
-            used = max(map(_used, files), default=path.lstat().st_mtime)
-            found.append(Stored(kind, paths, size, used))
-    return found
+            companions = [path.with_name(path.name + ending) for ending in _BESIDE]
+            paths = (path, *(companion for companion in companions if companion.exists()))
+            statuses = [file.lstat() for item in paths for file in _files(item)]
+            size = sum(status.st_blocks * 512 for status in statuses)
+            last_use = max(map(_last_use, statuses), default=path.lstat().st_mtime)
+            things.append(Stored(kind, paths, size, last_use))
+    return things
 
 
 def clean(days: float) -> list[Stored]:
-    """Take away what was not used for so many days, and what was taken; each kind while nobody makes any.
+    """Remove things that were not used for so many days, and return them; each kind under its lock.
 
-    :raises TimedOut: somebody else is making something of a kind
+    :raises TimedOut: another process is making a thing of a kind
     """
-    before = time.time() - days * _DAY
-    taken = []
+    cutoff = time.time() - days * _DAY
+    removed = []
     for name in _KINDS:
         folder = cache_root() / name
         if not folder.is_dir():
             continue
-        with locked(folder.with_name(f"{name}.lock"), limit=_LOCK_LIMIT, say=quiet):
-            for one in stored():
-                if folder in one.paths[0].parents and one.used <= before:
-                    # What vouches for it goes first: half of it is then no longer taken for whole.
-                    for path in reversed(one.paths):
+        lock = "kernels" if name in _FETCHED else name
+        with locked(folder.with_name(f"{lock}.lock"), limit=_LOCK_LIMIT, say=quiet):
+            for thing in stored():
+                if folder in thing.paths[0].parents and thing.used <= cutoff:
+                    # The checksums go first: half a thing is then no longer taken for whole.
+                    for path in reversed(thing.paths):
                         _remove(path)
-                    taken.append(one)
-    return taken
+                    removed.append(thing)
+    return removed
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -96,9 +100,9 @@ def _files(path: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in names)
 
 
-def _used(file: os.stat_result) -> float:
-    # To look where a link leads is no use of it.
-    return file.st_mtime if stat.S_ISLNK(file.st_mode) else max(file.st_atime, file.st_mtime)
+def _last_use(status: os.stat_result) -> float:
+    # Reading the target of a link changes its access time and is no use of it.
+    return status.st_mtime if stat.S_ISLNK(status.st_mode) else max(status.st_atime, status.st_mtime)
 
 
 def _remove(path: Path) -> None:

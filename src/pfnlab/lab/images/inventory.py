@@ -1,4 +1,4 @@
-"""What can be said of every kernel without asking the archive: known, new, gone, in the cache."""
+"""Every kernel that is known, on offer or in the cache, without asking the archive."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pfnlab.policies.releases import series_of, upstream
 
 @dataclass(frozen=True)
 class Availability:
-    """What can be said of one kernel without asking the archive.
+    """One kernel, as far as the cache and the lists fetched so far show it.
 
     :param package_version: the distribution's
-    :param cached: it in the cache, whole
-    :param damaged: its cached vmlinuz, where that is not what was fetched
-    :param offer: it in the lists fetched so far
-    :param known: whether it was met
+    :param cached: the kernel in the cache, where its checksum holds
+    :param damaged: its cached vmlinuz, where the checksum does not hold
+    :param offer: the kernel in the lists fetched so far
+    :param known: whether the kernel was met
     :param confirmed: whether the lists of every suite that may hold it are here
     """
 
@@ -36,7 +36,7 @@ class Availability:
 
     @property
     def standing(self) -> str:
-        """In words: ``known``, ``new`` (offered, nobody met it), ``gone`` (met, no longer offered)."""
+        """In words: ``known``, ``new`` (offered, not met yet), ``gone`` (met, no longer offered)."""
         if self.known:
             return "gone" if self.offer is None and self.confirmed else "known"
         return "new" if self.offer is not None else "cached only"
@@ -45,23 +45,23 @@ class Availability:
 def inventory() -> list[Availability]:
     """Every kernel that is known, cached or in the lists fetched so far, oldest first; no network."""
     root = cache_root()
-    read = {suite for suite in SUITES if read_listing(root / "apt", suite) is not None}
-    offers = {one.package.version: one for one in offered()}
-    sound, damaged = {}, {}
+    read_suites = {suite for suite in SUITES if read_listing(root / "apt", suite) is not None}
+    offers = {offer.package.version: offer for offer in offered()}
+    sound_kernels, damaged_files = {}, {}
     for folder in (root / "kernels").glob("[!.]*"):
-        kernels, broken = whole(folder.name)
-        sound.update({kernel.version: kernel for kernel in kernels})
-        damaged.update({vmlinuz.parent.name: vmlinuz for vmlinuz in broken})
-    versions = by_version({*known_packages(), *offers, *sound, *damaged})
+        kernels, files = whole(folder.name)
+        sound_kernels.update({kernel.version: kernel for kernel in kernels})
+        damaged_files.update({vmlinuz.parent.name: vmlinuz for vmlinuz in files})
+    versions = by_version({*known_packages(), *offers, *sound_kernels, *damaged_files})
     return [
         Availability(
             version=upstream(version),
             package_version=version,
-            cached=sound.get(version),
-            damaged=damaged.get(version),
+            cached=sound_kernels.get(version),
+            damaged=damaged_files.get(version),
             offer=offers.get(version),
             known=version in known_packages(),
-            confirmed=read.issuperset(suites_for(series_of(upstream(version)))),
+            confirmed=read_suites.issuperset(suites_for(series_of(upstream(version)))),
         )
         for version in versions
     ]

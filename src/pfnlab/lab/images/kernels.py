@@ -52,7 +52,7 @@ class KernelImage:
     :param series: ``6.12``; empty for a file of the user's own
     :param package: the package it came from; empty for a file of the user's own
     :param version: the package's version; for a file of the user's own, its release
-    :param release: what ``uname -r`` says
+    :param release: as ``uname -r`` prints it
     :param vmlinuz: the bzImage
     :param sha256: of that file, in hex
     """
@@ -76,24 +76,29 @@ class KernelImage:
 
 
 def _quiet(line: str) -> None:
-    # Progress nobody asked for.
+    # Drops a line of progress.
     del line
 
 
 def cached(name: str) -> KernelImage | None:
     """
-    The kernel in the cache that *name* speaks of, its checksum verified; no network.
+    The kernel in the cache that *name* stands for, its checksum verified; no network.
 
-    Of several the newest known one, else the newest. A damaged file counts as absent (`available` names it,
-    `fetch` replaces it).
+    Of several kernels the newest known one, else the newest. A damaged file counts as absent (`inventory`
+    names it, `fetch` replaces it).
 
     :param name: a series, an exact version or a package version
     :raises Misuse: there is no such series
     """
-    found = {kernel.version: kernel for kernel in whole(known_series(name))[0]}
-    versions = by_version(one for one in found if name in (series_of(upstream(one)), upstream(one), one))
-    best = next((one for one in reversed(versions) if found[one].known), versions[-1] if versions else None)
-    return None if best is None else found[best]
+    kernels = {kernel.version: kernel for kernel in whole(known_series(name))[0]}
+    versions = by_version(
+        version for version in kernels if name in (series_of(upstream(version)), upstream(version), version)
+    )
+    choice = next(
+        (version for version in reversed(versions) if kernels[version].known),
+        versions[-1] if versions else None,
+    )
+    return None if choice is None else kernels[choice]
 
 
 def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[KernelImage]:
@@ -102,7 +107,7 @@ def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quie
 
     :param names: series, exact versions or package versions
     :param refresh: read the package lists again even when they are younger than a day
-    :param say: told one line at a time what is going on
+    :param say: called with each line of progress
     :raises Misuse: there is no such series
     :raises Unverified: a signature or checksum does not hold
     :raises Undecided: the archive cannot be reached, or holds no such kernel
@@ -140,15 +145,15 @@ def read_lists(*, refresh: bool = False, say: Callable[[str], None] = _quiet) ->
 
 
 def kernel_for(name: str) -> KernelImage:
-    """The kernel under *name*: what the lists fetched so far offer, from the cache or fetched; without lists
-    what the cache has.
+    """The kernel the lists fetched so far offer under *name*, from the cache or fetched; without lists the
+    cached kernel of that name.
 
     :param name: a series, an exact version or a package version
     """
-    here = cached(name)
+    kernel = cached(name)
     offer = chosen(name, offered())
-    if here is not None and (offer is None or here.version == offer.package.version or not offer.known):
-        return here
+    if kernel is not None and (offer is None or kernel.version == offer.package.version or not offer.known):
+        return kernel
     return fetch(name)[0]
 
 
@@ -193,7 +198,7 @@ def suites_of(kernel: KernelImage) -> list[str]:
     """
     The suites that may hold packages that belong to *kernel*; none when it is not of the archive.
 
-    Where it came from; what was a security update moves on with the next point release.
+    That is the suite it came from; a security update moves on with the next point release.
     """
     try:
         suite = str(json.loads((kernel.vmlinuz.parent / "kernel.json").read_text())["suite"])
@@ -204,15 +209,15 @@ def suites_of(kernel: KernelImage) -> list[str]:
 
 def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
     """The cached kernels of *series* whose checksum holds, and the vmlinuz files of the others."""
-    sound, damaged = [], []
+    sound_kernels, damaged_files = [], []
     for note in sorted((cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
         vmlinuz = note.parent / "vmlinuz"
         kernel = _read_note(note)
         if kernel is not None and vmlinuz.is_file() and _sha256(vmlinuz) == kernel.sha256:
-            sound.append(kernel)
+            sound_kernels.append(kernel)
         else:
-            damaged.append(vmlinuz)
-    return sound, damaged
+            damaged_files.append(vmlinuz)
+    return sound_kernels, damaged_files
 
 
 def _read_note(note: Path) -> KernelImage | None:
@@ -244,15 +249,15 @@ def _write_note(kernel: KernelImage, suite: str) -> None:
 
 
 def _check_room(root: Path, offers: Sequence[Offer]) -> None:
-    """There is room for what is still to be fetched.
+    """Check that there is room for the kernels that are still to be fetched.
 
     :raises Undecided: there is not; nothing was fetched
     """
-    missing = [one for one in offers if not _home(one).exists()]
+    missing = [offer for offer in offers if not _home(offer).exists()]
     if not missing:
         return
-    # The package lies beside what is taken out of it, until that is done.
-    needed = sum(one.package.size for one in missing) + max(one.package.size for one in missing)
+    # A package lies beside the files taken out of it until all are out.
+    needed = sum(offer.package.size for offer in missing) + max(offer.package.size for offer in missing)
     free = shutil.disk_usage(root).free
     if free < needed:
         raise Undecided(
@@ -281,7 +286,7 @@ def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kerne
         part = Path(name) / "kernel"
         part.mkdir()
         deb = archive.download(
-            package, Path(name), lambda there: say(f"{offer.version}: {in_mib(there)} of {whole_size}")
+            package, Path(name), lambda size: say(f"{offer.version}: {in_mib(size)} of {whole_size}")
         )
         _unpack(deb, part)
         sha256 = _sha256(part / "vmlinuz")
@@ -318,9 +323,9 @@ def _take(members: tarfile.TarFile, into: Path) -> None:
 
 
 def _sweep(root: Path) -> None:
-    # What a killed fetch left behind; the lock is held, so nobody is using it.
-    for left in (root / "kernels").glob("*/.part-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    # Left behind by a fetch that was killed; the lock is held, so no other process uses it.
+    for leftover in (root / "kernels").glob("*/.part-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

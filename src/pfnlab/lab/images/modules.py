@@ -20,7 +20,7 @@ from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.driver import offer, offered
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
-#: What opening a device takes; what these depend on comes before them.
+#: The modules that opening a device takes; their dependencies are loaded before them.
 _WANTED = ("vfio_iommu_type1", "vfio-pci")
 
 #: The guest loads modules of this stem in the order of their names.
@@ -29,7 +29,7 @@ MODULE = "vfio-{:02}.ko"
 _LOCK_LIMIT = 900.0
 _MODULE_MAX = 16 << 20
 
-# Where these and all they ever depended on are.
+# The folders of these modules and of all their dependencies in any kernel.
 _MEMBER = re.compile(
     r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/(?:drivers/vfio|drivers/iommu|virt/lib)/(?:[^/]+/)*"
     r"(?P<name>[^/]+)\.ko(?P<packed>\.xz)?"
@@ -41,21 +41,21 @@ def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> 
     """
     The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
 
-    :param say: told one line at a time what is going on
+    :param say: called with each line of progress
     :raises MissingTool: the archive does not hold the modules of exactly this kernel
     :raises Unverified: a signature or checksum of the archive does not hold
     :raises Undecided: the archive cannot be reached, or its packages are laid out in another way
     """
     home = cache_root() / "modules" / (kernel.version or "none")
     kept(home, functools.partial(_obtain, kernel, say), say=say)
-    there = {_plain(path.stem): path for path in home.glob("*.ko")}
-    order = load_order({name: path.read_bytes() for name, path in there.items()})
-    return {MODULE.format(at): there[name] for at, name in enumerate(order)}
+    files = {_module_name(path.stem): path for path in home.glob("*.ko")}
+    order = load_order({name: path.read_bytes() for name, path in files.items()})
+    return {MODULE.format(number): files[name] for number, name in enumerate(order)}
 
 
 def load_order(modules: dict[str, bytes]) -> list[str]:
     """
-    The modules that vfio-pci takes, each behind those it depends on.
+    The modules that vfio-pci takes, each behind its dependencies.
 
     :param modules: their content by name, with underscores
     :raises MissingTool: one of them is not there
@@ -66,17 +66,17 @@ def load_order(modules: dict[str, bytes]) -> list[str]:
         if name not in modules:
             raise MissingTool(f"no vfio-pci: the kernel's packages hold no module {name}")
         depends = _DEPENDS.search(modules[name])
-        for other in depends[1].decode().split(",") if depends and depends[1] else ():
-            add(_plain(other))
+        for dependency in depends[1].decode().split(",") if depends and depends[1] else ():
+            add(_module_name(dependency))
         if name not in order:
             order.append(name)
 
     for name in _WANTED:
-        add(_plain(name))
+        add(_module_name(name))
     return order
 
 
-def _plain(name: str) -> str:
+def _module_name(name: str) -> str:
     # A module's name is its file's with underscores.
     return name.replace("-", "_")
 
@@ -93,13 +93,13 @@ def _obtain(kernel: KernelImage, say: Callable[[str], None], into: Path) -> None
 
 
 def _package(archive: Archive, kernel: KernelImage, say: Callable[[str], None]) -> Package:
-    beside = f"linux-modules-{kernel.release}"
-    name = kernel.package if kernel.package.startswith("linux-image-") else beside
+    modules_package = f"linux-modules-{kernel.release}"
+    name = kernel.package if kernel.package.startswith("linux-image-") else modules_package
     suites = suites_of(kernel)
     for suite in suites:
         archive.listing(suite, say=say)
-        if found := offer(archive, suite, name, kernel.version):
-            return offered(name, kernel.version, suite, found).package
+        if fields := offer(archive, suite, name, kernel.version):
+            return offered(name, kernel.version, suite, fields).package
     raise MissingTool(
         f"no vfio-pci for {kernel.release}: "
         + (
@@ -117,9 +117,9 @@ def _take(members: tarfile.TarFile, into: Path) -> None:
             continue
         content = members.extractfile(member)
         assert content is not None
-        packed = content.read()
+        data = content.read()
         try:
-            module = lzma.decompress(packed) if match["packed"] else packed
-        except lzma.LZMAError as torn:
-            raise Undecided(f"{match['name']}.ko.xz cannot be read: {torn}") from None
+            module = lzma.decompress(data) if match["packed"] else data
+        except lzma.LZMAError as error:
+            raise Undecided(f"{match['name']}.ko.xz cannot be read: {error}") from None
         (into / f"{match['name']}.ko").write_bytes(module)

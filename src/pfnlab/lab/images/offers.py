@@ -1,4 +1,4 @@
-"""What the archive offers: kernels of the cloud flavour, each an exact version, out of package lists.
+"""The offers of the archive: kernels of the cloud flavour, each an exact version, out of package lists.
 
 Pure functions over lists; nothing here reads or fetches anything.
 """
@@ -68,42 +68,42 @@ def suites_for(series: str) -> tuple[str, ...]:
 def offers_in(packages: Iterable[Package]) -> list[Offer]:
     """The kernels among *packages*, oldest first, each package version once.
 
-    Of signed and unsigned images of one version the one users boot is taken. A name such as
-    linux-image-6.12-cloud-amd64 is a metapackage: it has no point release. That of a release candidate has
-    none either, but no metapackage is a linux-binary.
+    Of signed and unsigned images of one version the signed one is taken, which users boot. A name such as
+    linux-image-6.12-cloud-amd64 is a metapackage: it has no point release. The name of a release candidate
+    has none either, but no metapackage is a linux-binary.
     """
-    best: dict[str, Package] = {}
+    choices: dict[str, Package] = {}
     for package in packages:
-        named = _NAME.fullmatch(package.name)
+        match = _NAME.fullmatch(package.name)
         version = upstream(package.version)
-        if named is None or not version or series_of(version) != named["series"]:
+        if match is None or not version or series_of(version) != match["series"]:
             continue
-        binary = series_key(named["series"]) >= _BINARY_SINCE
-        if (named["kind"] == "binary") != binary or not (binary or named["point"]):
+        binary = series_key(match["series"]) >= _BINARY_SINCE
+        if (match["kind"] == "binary") != binary or not (binary or match["point"]):
             continue
-        other = best.get(package.version)
-        if other is None or ("unsigned" in other.name and "unsigned" not in package.name):
-            best[package.version] = package
-    return [Offer(upstream(version), best[version]) for version in by_version(best)]
+        previous = choices.get(package.version)
+        if previous is None or ("unsigned" in previous.name and "unsigned" not in package.name):
+            choices[package.version] = package
+    return [Offer(upstream(version), choices[version]) for version in by_version(choices)]
 
 
 def matching(name: str, offers: Sequence[Offer]) -> list[Offer]:
-    """The offers *name* speaks of: a series, an exact version or a package version; oldest first."""
-    return [one for one in offers if name in (one.series, one.version, one.package.version)]
+    """The offers of that *name*: a series, an exact version or a package version; oldest first."""
+    return [offer for offer in offers if name in (offer.series, offer.version, offer.package.version)]
 
 
 def chosen(name: str, offers: Sequence[Offer]) -> Offer | None:
-    """The newest known offer *name* speaks of; where none is known, the newest."""
-    found = matching(name, offers)
-    return next((one for one in reversed(found) if one.known), found[-1] if found else None)
+    """The newest known offer of that *name*; where none is known, the newest."""
+    matches = matching(name, offers)
+    return next((offer for offer in reversed(matches) if offer.known), matches[-1] if matches else None)
 
 
 @dataclass(frozen=True)
 class Role:
-    """Which kernel the demo and the tests ask for a role.
+    """The kernel that plays a role in the demo and the tests.
 
     :param name: the exact version; the role's series where nothing could be had
-    :param standing: ``known`` and offered, ``new`` (offered, nobody met it), ``cached`` (no longer offered),
+    :param standing: ``known`` and offered, ``new`` (offered, not met yet), ``cached`` (no longer offered),
         or ``gone``: not to be had at all
     """
 
@@ -112,21 +112,23 @@ class Role:
 
 
 def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
-    """The kernels the demo and the tests run: those of the stable series, and the newest known on offer.
+    """The kernels the demo and the tests run: one of each stable series, and the newest known on offer.
 
-    Where none of a series is offered any more the last cached one is taken. A new kernel is taken only where
-    no known one is offered; what it does otherwise is news, no failure.
+    Where no kernel of a series is offered any more the last cached one is taken. A new kernel is taken only
+    where no known one is offered: where it behaves otherwise, that is news and no failure.
 
     :param cached: the package versions in the cache
     """
     roles = [_role(series, offers, cached) for series in STABLE]
-    rolling = [one for one in offers if one.series not in STABLE]
-    newest = next((one for one in reversed(rolling) if one.known), rolling[-1] if rolling else None)
+    rolling = [offer for offer in offers if offer.series not in STABLE]
+    newest = next((offer for offer in reversed(rolling) if offer.known), rolling[-1] if rolling else None)
     if newest is not None:
         return [*roles, Role(newest.version, "known" if newest.known else "new")]
-    kept = [one for one in map(upstream, cached) if one and series_of(one) not in STABLE]
-    if kept:
-        return [*roles, Role(_last(kept), "cached")]
+    candidates = [
+        version for version in map(upstream, cached) if version and series_of(version) not in STABLE
+    ]
+    if candidates:
+        return [*roles, Role(_newest(candidates), "cached")]
     return [*roles, Role(known_versions()[-1], "gone")]
 
 
@@ -134,25 +136,25 @@ def _role(series: str, offers: Sequence[Offer], cached: Sequence[str]) -> Role:
     offer = chosen(series, offers)
     if offer is not None:
         return Role(offer.version, "known" if offer.known else "new")
-    kept = [one for one in map(upstream, cached) if one and series_of(one) == series]
-    return Role(_last(kept), "cached") if kept else Role(series, "gone")
+    candidates = [version for version in map(upstream, cached) if version and series_of(version) == series]
+    return Role(_newest(candidates), "cached") if candidates else Role(series, "gone")
 
 
-def _last(versions: Sequence[str]) -> str:
+def _newest(versions: Sequence[str]) -> str:
     """The newest of *versions* that is known, else the newest."""
-    known = [one for one in versions if one in known_versions()]
-    return max(known or versions, key=version_key)
+    candidates = [version for version in versions if version in known_versions()]
+    return max(candidates or versions, key=version_key)
 
 
 @functools.cache
-def compare_versions(one: str, other: str) -> int:
+def compare_versions(left: str, right: str) -> int:
     """Debian's order of two package versions: negative, zero or positive, as ``dpkg`` sees it."""
-    if one == other:
+    if left == right:
         return 0
-    command = ["dpkg", "--compare-versions", one, "lt", other]
+    command = ["dpkg", "--compare-versions", left, "lt", right]
     answer = run(command, limit=_COMPARE_LIMIT, remedy="it orders package versions: install dpkg")
     if answer.returncode not in (0, 1):
-        raise Undecided(f"`dpkg --compare-versions` failed on {one} and {other}: {complaint(answer.stderr)}")
+        raise Undecided(f"`dpkg --compare-versions` failed on {left} and {right}: {complaint(answer.stderr)}")
     return 1 if answer.returncode else -1
 
 
@@ -161,9 +163,9 @@ def by_version(versions: Iterable[str]) -> list[str]:
     return sorted(versions, key=functools.cmp_to_key(_compare))
 
 
-def _compare(one: str, other: str) -> int:
+def _compare(left: str, right: str) -> int:
     # The upstream version decides nearly always, and costs no process.
-    first, second = upstream(one), upstream(other)
-    if first and second and version_key(first) != version_key(second):
-        return -1 if version_key(first) < version_key(second) else 1
-    return compare_versions(one, other)
+    left_upstream, right_upstream = upstream(left), upstream(right)
+    if left_upstream and right_upstream and version_key(left_upstream) != version_key(right_upstream):
+        return -1 if version_key(left_upstream) < version_key(right_upstream) else 1
+    return compare_versions(left, right)

@@ -1,8 +1,9 @@
-"""Which Debian archive kernels come from: the one somebody names, else that of the machine's own apt sources.
+"""The Debian archive kernels come from: the mirror a variable names, else that of the machine's apt sources.
 
-``PFNLAB_MIRROR`` names one for us alone, on Ubuntu for instance: the machine's own sources stay as they are.
-Of those both forms are read: deb822 stanzas (``*.sources``) and one-line entries (``*.list``). What a machine
-says about trust beyond its keyring (``trusted=yes``, ``allow-insecure=yes``) is not taken over.
+``PFNLAB_MIRROR`` names a mirror for pfnlab alone, on Ubuntu for instance: the machine's own sources stay as
+they are. Both forms of apt sources are read: deb822 stanzas (``*.sources``) and one-line entries
+(``*.list``). Their options of trust beyond the keyring (``trusted=yes``, ``allow-insecure=yes``) are not
+taken over.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ DEBIAN_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
 
-#: Variables that name a mirror of Debian's archive (and behind it that of the security archive, where it does
-#: not lie beside it), and the keyring both are checked with.
+#: Variables that name a mirror of Debian's archive (and after it a mirror of the security archive, where that
+#: does not lie beside it), and the keyring both are checked with.
 MIRROR, KEYRING = "PFNLAB_MIRROR", "PFNLAB_KEYRING"
 
 _RELEASE = (
@@ -58,32 +59,32 @@ class Mirror:
 def stanzas(text: str) -> Iterator[dict[str, str]]:
     """The stanzas of a deb822 file, field names in lower case; comments vanish wherever they stand."""
     fields: dict[str, str] = {}
-    last = ""
+    field = ""
     for line in [*text.splitlines(), ""]:
         if line.startswith("#"):
             continue
         if not line.strip():
             if fields:
                 yield fields
-            fields, last = {}, ""
+            fields, field = {}, ""
         elif line[0] in " \t":
-            if last:
-                fields[last] += "\n" + line.strip()
+            if field:
+                fields[field] += "\n" + line.strip()
         else:
             name, _, value = line.partition(":")
-            last = name.strip().lower()
-            fields[last] = value.strip()
+            field = name.strip().lower()
+            fields[field] = value.strip()
 
 
 def parse_deb822(text: str) -> list[Source]:
     """The enabled binary entries of a ``*.sources`` file."""
-    found = []
+    sources = []
     for fields in stanzas(text):
         if fields.get("enabled", "yes").lower() in ("no", "false", "without", "off", "disable", "0"):
             continue
         if "deb" not in fields.get("types", "").split():
             continue
-        found.append(
+        sources.append(
             Source(
                 uris=tuple(fields.get("uris", "").split()),
                 suites=tuple(fields.get("suites", "").split()),
@@ -91,16 +92,16 @@ def parse_deb822(text: str) -> list[Source]:
                 signed_by=fields.get("signed-by", "").strip(),
             )
         )
-    return found
+    return sources
 
 
 def parse_one_line(text: str) -> list[Source]:
     """The binary entries of a ``*.list`` file; ``#`` starts a comment, options stand in brackets."""
-    found = []
-    for raw in text.splitlines():
+    sources = []
+    for line in text.splitlines():
         entry = re.fullmatch(
             r"deb\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>.*)",
-            raw.partition("#")[0].strip(),
+            line.partition("#")[0].strip(),
         )
         if entry is None:
             continue
@@ -108,7 +109,7 @@ def parse_one_line(text: str) -> list[Source]:
             (name.lower().rstrip("+"), value)
             for name, _, value in (option.partition("=") for option in (entry["options"] or "").split())
         )
-        found.append(
+        sources.append(
             Source(
                 uris=(entry["uri"],),
                 suites=(entry["suite"],),
@@ -116,7 +117,7 @@ def parse_one_line(text: str) -> list[Source]:
                 signed_by=options.get("signed-by", ""),
             )
         )
-    return found
+    return sources
 
 
 def read_sources(etc: Path) -> list[Source]:
@@ -125,24 +126,24 @@ def read_sources(etc: Path) -> list[Source]:
     files = [etc / "sources.list"]
     if parts.is_dir():
         files += sorted(path for path in parts.iterdir() if path.suffix in (".list", ".sources"))
-    found: list[Source] = []
+    sources: list[Source] = []
     for path in files:
         try:
             text = path.read_text(errors="replace")
         except OSError:
             continue
-        found += parse_deb822(text) if path.suffix == ".sources" else parse_one_line(text)
-    return found
+        sources += parse_deb822(text) if path.suffix == ".sources" else parse_one_line(text)
+    return sources
 
 
 def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None] | None:
     """
     The mirrors ``PFNLAB_MIRROR`` names; None when it names none.
 
-    One whose name ends in ``/debian`` has the security archive beside it, in ``debian-security``.
+    A mirror whose URI ends in ``/debian`` has the security archive beside it, in ``debian-security``.
 
     :raises Misuse: it is no URI, or there is no such keyring
-    :raises MissingTool: no keyring is named, and there is none of Debian on this machine
+    :raises MissingTool: no keyring is named, and Debian's is not on this machine
     """
     uris = environment.get(MIRROR, "").split()
     if not uris:
@@ -157,43 +158,43 @@ def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None
         raise Misuse(f"{KEYRING}: there is no file {keyring}")
     signed_by = str(Path(keyring).absolute()) if keyring else _debian_keyring()
     main = uris[0].rstrip("/")
-    beside = f"{main}-security" if main.endswith("/debian") else None
-    security = uris[1] if len(uris) == 2 else beside
+    sibling = f"{main}-security" if main.endswith("/debian") else None
+    security = uris[1] if len(uris) == 2 else sibling
     return Mirror(main, signed_by), Mirror(security, signed_by) if security else None
 
 
-def debian_mirrors(found: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, Mirror | None]:
+def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, Mirror | None]:
     """
-    The main Debian mirror among *found*, and the security one if there is any.
+    The main Debian mirror among *sources*, and the security mirror if there is one.
 
     :param etc: where the entries came from, for the message
     :raises MissingTool: no entry is for a Debian release, or no keyring for it is known
     """
-    main = _best(found, _MAIN_SUITE)
+    main = _best_mirror(sources, _MAIN_SUITE)
     if main is None:
         raise MissingTool(
             f"no apt source under {etc} is a Debian archive: name a mirror of it with {MIRROR}=URI or "
             "--mirror URI, for pfnlab alone (leave the machine's own sources as they are), or give a kernel "
             "of your own with qemu:FILE"
         )
-    return main, _best(found, _SECURITY_SUITE)
+    return main, _best_mirror(sources, _SECURITY_SUITE)
 
 
-def _best(found: list[Source], suite: re.Pattern[str]) -> Mirror | None:
+def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None:
     # Third parties name their suites after Debian's releases too: Debian's keyring, then a path like
-    # Debian's, tell the archive itself; among equals the first entry wins.
-    ranked: list[tuple[int, str, Source]] = []
-    for source in found:
+    # Debian's, mark the archive itself; among equals the first entry wins.
+    candidates: list[tuple[int, str, Source]] = []
+    for source in sources:
         if "main" not in source.components or not any(suite.fullmatch(name) for name in source.suites):
             continue
         for uri in source.uris:
             if uri.startswith("cdrom:"):
                 continue
-            named = bool(re.search(r"/debian(-security)?(/|$)", uri))
-            ranked.append((-2 * ("debian-archive" in source.signed_by) - named, uri, source))
-    if not ranked:
+            is_debian_path = bool(re.search(r"/debian(-security)?(/|$)", uri))
+            candidates.append((-2 * ("debian-archive" in source.signed_by) - is_debian_path, uri, source))
+    if not candidates:
         return None
-    _, uri, source = min(ranked, key=lambda one: one[0])
+    _, uri, source = min(candidates, key=lambda candidate: candidate[0])
     return Mirror(uri, _keyring(source))
 
 

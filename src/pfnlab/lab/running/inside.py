@@ -1,4 +1,6 @@
-"""The lens on a guest: what only the kernel's own memory shows of a step, and whether both channels agree."""
+"""The lens on a guest: the part of a step only the kernel's memory shows, and a check that the lens and the
+agent agree on the rest.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from pfnlab.programs.runs.pte_text import RAM
 if TYPE_CHECKING:
     from pfnlab.lens.memory import GuestRam
 
-#: How often a walk is begun anew that met a list of the kernel in the middle of a change.
+#: How often a walk is tried that met a list of the kernel in the middle of a change.
 TRIES = 5
 
 
@@ -33,8 +35,8 @@ def can_look_inside() -> bool:
     return all(find_spec(name) for name in ("drgn", "lz4", "zstandard"))
 
 
-class Looks(Protocol):
-    """What takes snapshots of one kernel (:class:`pfnlab.lens.snapshot.Lens`)."""
+class SnapshotSource(Protocol):
+    """A source of snapshots of one kernel (:class:`pfnlab.lens.snapshot.Lens`)."""
 
     def snapshot(self, pids: Mapping[str, int], places: Places) -> LensState:
         """The state now."""
@@ -42,7 +44,7 @@ class Looks(Protocol):
 
 class Inside:
     """
-    A lens over a guest's RAM, opened once for each guest; what only depends on the kernel is kept.
+    A lens over a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
 
     :param vmlinuz: the kernel it runs
     :param ram: the file its RAM is
@@ -58,16 +60,16 @@ class Inside:
         from pfnlab.lens.snapshot import Lens
         from pfnlab.lens.vmlinux import btf_of
 
-        kept = cache_root() / "lens"
+        cache = cache_root() / "lens"
         stat = vmlinuz.stat()
         name = f"{vmlinuz.name}-{stat.st_size:x}-{stat.st_mtime_ns:x}"
-        types = Btf(btf_of(vmlinuz, kept / f"{name}.btf"), name=str(vmlinuz), index=kept / f"{name}.index")
+        types = Btf(btf_of(vmlinuz, cache / f"{name}.btf"), name=str(vmlinuz), index=cache / f"{name}.index")
         self._ram = GuestRam(ram)
         try:
             info = self._ram.vmcoreinfo()
-            symbols = _symbols(self._ram, kept / f"{name}.symbols")
+            symbols = _symbols(self._ram, cache / f"{name}.symbols")
             program = open_program(self._ram, types, symbols, info)
-            self._lens: Looks = Lens(program, self._ram, symbols, info)
+            self._lens: SnapshotSource = Lens(program, self._ram, symbols, info)
         except BaseException:
             self._ram.close()
             raise
@@ -85,7 +87,7 @@ class Inside:
         self._ram.close()
 
 
-def look(lens: Looks, pids: Mapping[str, int], places: Places) -> LensState:
+def look(lens: SnapshotSource, pids: Mapping[str, int], places: Places) -> LensState:
     """
     A snapshot; the rest of the kernel runs on meanwhile, so a walk that fails is tried again.
 
@@ -101,62 +103,62 @@ def look(lens: Looks, pids: Mapping[str, int], places: Places) -> LensState:
 
 def with_inside(steps: Sequence[Step], states: Sequence[LensState], machine: str) -> tuple[Step, ...]:
     """
-    The steps seen from outside, with what the lens saw after each.
+    The steps as the agent saw them, with the state the lens saw after each.
 
-    :param machine: whose they are, for messages
-    :raises Defect: both looked at the same thing and saw different things
+    :param machine: the machine that ran them, for messages
+    :raises Defect: agent and lens looked at the same thing and saw different things
     """
     merged = []
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
-        for what, outside, inside in _both(step, state):
+        for part, outside, inside in _common_parts(step, state):
             if outside != inside:
                 raise Defect(
-                    f"{machine}: two ways to look at one kernel disagree about the {what} "
-                    f"after step {number} ({step.op}): {_only(outside, inside)} seen from outside, "
-                    f"{_only(inside, outside)} in its memory"
+                    f"{machine}: two ways to look at one kernel disagree about the {part} "
+                    f"after step {number} ({step.op}): {_only_in(outside, inside)} seen from outside, "
+                    f"{_only_in(inside, outside)} in its memory"
                 )
         merged.append(msgspec.structs.replace(step, tracked=tracked_seen(state), prots=prots_seen(state)))
     return (*merged, *steps[len(merged) :])
 
 
-# What both channels see of a step: its name, and both sides, as far as the outside one looked.
-def _both(step: Step, state: LensState) -> list[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
-    found: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = [("book", step.book, state.book)]
+# The parts of a step both channels see: name, the agent's value and the lens's, as far as the agent looked.
+def _common_parts(step: Step, state: LensState) -> list[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
+    parts: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = [("book", step.book, state.book)]
     if step.vmas is not None:
-        found.append(("VMAs", _comparable(step.vmas), _comparable(vma_seen(state))))
+        parts.append(("VMAs", _comparable(step.vmas), _comparable(vma_seen(state))))
     if step.ptes is not None:
-        found.append(("page-table entries", step.ptes, ptes_seen(state)))
-    return found
+        parts.append(("page-table entries", step.ptes, ptes_seen(state)))
+    return parts
 
 
-# The lens has no counters, and knows the files of devices by their names alone: not that RAM is a driver's.
+# The lens has no counters, and knows device files by their names alone: not that RAM belongs to a driver.
 def _comparable(vmas: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
     return tuple(
-        msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0, file="", offset=_known(vma.offset))
+        msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0, file="", offset=_offset(vma.offset))
         for vma in vmas
     )
 
 
-def _known(offset: Span | None) -> Span | None:
+def _offset(offset: Span | None) -> Span | None:
     return RAM if offset is not None and offset.name == PHYSICAL else offset
 
 
-# What only one side has.
-def _only(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> str:
-    rest = [one for one in ours if one not in theirs] or list(ours)
-    return "; ".join(map(str, rest)) or "nothing"
+# The items only one side has, for messages.
+def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
+    differing = [item for item in items if item not in others] or list(items)
+    return "; ".join(map(str, differing)) or "nothing"
 
 
-# Where the kernel's objects are: read out of its symbol table once, as long as it says the same of itself.
-def _symbols(ram: GuestRam, kept: Path) -> dict[str, int]:
+# Addresses of the kernel's objects: read out of its symbol table once for each VMCOREINFO.
+def _symbols(ram: GuestRam, path: Path) -> dict[str, int]:
     from pfnlab.lens.program import find_symbols
 
     info = ram.vmcoreinfo()
     stamp = hashlib.sha256(info.text).digest()
-    known = read_kept(kept, stamp)
-    if known is not None:
-        return msgspec.json.decode(known, type=dict[str, int])
+    content = read_kept(path, stamp)
+    if content is not None:
+        return msgspec.json.decode(content, type=dict[str, int])
     # Unpacking the names takes a tenth of a second.
-    found = find_symbols(ram, info)
-    write_kept(kept, stamp, msgspec.json.encode(found))
-    return found
+    symbols = find_symbols(ram, info)
+    write_kept(path, stamp, msgspec.json.encode(symbols))
+    return symbols

@@ -1,8 +1,8 @@
 """``qemu:6.1``: programs on a real kernel, in as many guests as the host has cores.
 
 One boot serves many programs. A guest is replaced when it is lost, when it is out of windows, when
-something of an earlier program is still there, or when too much has leaked in it; no program is run on
-ground another one left behind, and a program that costs a guest costs no other program anything.
+an earlier program left something behind, or when too much has leaked in it; no program runs where another one
+left something, and a program that loses its guest harms no other program.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ PROGRAMS_PER_GUEST = 32
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
 
-#: How often a program is run that holds a processor and met nothing but noise.
+#: How often a program that holds a processor is tried while it meets nothing but noise.
 HELD_TRIES = 3
 
 #: How long the threads of an interrupted run are waited for, in seconds.
@@ -72,15 +72,15 @@ _STOP_LIMIT = 5.0
 
 
 @dataclass
-class _Booted:
-    # One guest and what has happened in it.
+class _BootedGuest:
+    # One guest and the traces of the programs it has run.
     guest: GuestLike
     windows: Windows
     shape: GuestShape
     stepper: Stepper
     fresh: bool = True
-    leaked: int = 0
-    spent: dict[str, None] = field(default_factory=dict)
+    leaked_entries: int = 0
+    once_messages: dict[str, None] = field(default_factory=dict)
 
 
 class _Bench:
@@ -89,16 +89,16 @@ class _Bench:
     def __init__(self, shared: Boots, machine: QemuMachine) -> None:
         self.shared = shared
         self.machine = machine
-        self.booted: _Booted | None = None
+        self.booted: _BootedGuest | None = None
 
     def run(self, program: Program) -> Run:
-        """One program; never raises for what the guest does."""
+        """The run of one program; a fault of the guest is a lost run, not an exception."""
         if is_held(program) and not self.machine.lens:
             return self._lost(NO_LENS)
         try:
             image = self._image(program)
-        except Undecided as missing:
-            return self._lost(str(missing))
+        except Undecided as error:
+            return self._lost(str(error))
         for _ in range(HELD_TRIES):
             try:
                 run = self._attempt(program, image) or self._attempt(program, image, again=True)
@@ -108,13 +108,13 @@ class _Bench:
             except Noise as noise:
                 self.drop()
                 reason = f"{noise}; so it was {HELD_TRIES} times"
-            except Undecided as why:
+            except Undecided as error:
                 self.drop()
-                return self._lost(str(why))
+                return self._lost(str(error))
         return self._lost(reason)
 
     def _image(self, program: Program) -> Path | None:
-        # What the guest must have in it; None for the agent alone.
+        # The image the guest needs; None for the agent alone.
         if needs_vfio(program) and needs_driver(program):
             raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
         if needs_vfio(program) and uses_slot(program):
@@ -131,7 +131,7 @@ class _Bench:
             self.booted = None
 
     def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
-        # One try; None when the ground was not clean.
+        # One try; None when the guest was not clean before the program.
         if again:
             self.drop()
         booted, placement = self._place(program, image)
@@ -139,44 +139,50 @@ class _Bench:
         order = self.machine.order and booted.guest.hello.order == "ok"
         request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
         if booted.stepper.wanted(program):
-            ran = booted.stepper.run(request, program, placement)
+            stepped = booted.stepper.run(request, program, placement)
         else:
-            ran = Stepped(booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops)))
-        reply = parse_reply(ran.reply, program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
+            stepped = Stepped(booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops)))
+        reply = parse_reply(stepped.reply, program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
         if reply.before or (reply.before_log and not booted.fresh):
             return None
-        once = tuple(booted.spent)
+        messages = tuple(booted.once_messages)
         if reply.lost is not None:
             self.drop()
-            return self._lost(reply.lost, reply.steps, once)
+            return self._lost(reply.lost, reply.steps, messages)
         self._account(booted, placement, reply, program)
-        steps = with_inside(with_notes(reply.steps, ran.states, ran.notes), ran.states, self.machine.name)
-        return Run(self.machine.name, self.machine.kernel_name, steps, once=once)
+        steps = with_inside(
+            with_notes(reply.steps, stepped.states, stepped.notes), stepped.states, self.machine.name
+        )
+        return Run(self.machine.name, self.machine.kernel_name, steps, once=messages)
 
-    def _place(self, program: Program, image: Path | None) -> tuple[_Booted, Placement]:
+    def _place(self, program: Program, image: Path | None) -> tuple[_BootedGuest, Placement]:
         # Room for the program, in this guest or in a new one.
-        need, tail = bar_mib_for(program), bool(past_end(program))
-        most = TAIL_BAR_MIB if tail else MAX_BAR_MIB
-        now = self.booted
+        need_mib, tail = bar_mib_for(program), bool(past_end(program))
+        max_mib = TAIL_BAR_MIB if tail else MAX_BAR_MIB
+        current = self.booted
         # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
-        most = min(most, max(BAR_MIB, need))
-        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need)
+        max_mib = min(max_mib, max(BAR_MIB, need_mib))
+        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need_mib)
         shape = self._shape(program, size, image)
-        had = now.shape.bar_mib if now else 0
-        if now is not None and need <= had <= most and replace(shape, bar_mib=had) == now.shape:
-            placement = now.windows.place(program)
+        current_mib = current.shape.bar_mib if current else 0
+        if (
+            current is not None
+            and need_mib <= current_mib <= max_mib
+            and replace(shape, bar_mib=current_mib) == current.shape
+        ):
+            placement = current.windows.place(program)
             if placement is not None:
-                return now, placement
+                return current, placement
         self.drop()
         guest = self.shared.start(shape)
-        first = phys_to_pfn(guest.hello.bar_start)
-        bar = PfnRange(first, first + guest.hello.bar_pages)
+        first_pfn = phys_to_pfn(guest.hello.bar_start)
+        bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
         stepper = Stepper(guest, self.machine.kernel.vmlinuz, demanded=self.machine.demanded)
-        # Where KVM did not work it is another one by now.
-        self.booted = _Booted(guest, Windows(bar), self._shape(program, size, image), stepper)
+        # Where KVM did not work, the shape has another accelerator by now.
+        self.booted = _BootedGuest(guest, Windows(bar), self._shape(program, size, image), stepper)
         placement = self.booted.windows.place(program)
         if placement is None:
-            raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need} MiB")
+            raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need_mib} MiB")
         return self.booted, placement
 
     def _shape(self, program: Program, size: int, image: Path | None) -> GuestShape:
@@ -184,15 +190,19 @@ class _Bench:
         accel = self.shared.acceleration.of(steered=steered)
         return GuestShape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program), accel)
 
-    def _account(self, booted: _Booted, placement: Placement, reply: ParsedReply, program: Program) -> None:
-        # What the program did to the guest.
+    def _account(
+        self, booted: _BootedGuest, placement: Placement, reply: ParsedReply, program: Program
+    ) -> None:
+        # Records the traces the program left in the guest.
         lines = [*reply.before_log, *(line for step in reply.steps for line in step.log)]
-        booted.spent.update({once: None for once in map(once_message, lines) if once is not None})
+        booted.once_messages.update(
+            {message: None for message in map(once_message, lines) if message is not None}
+        )
         booted.fresh = False
-        booted.leaked += len(reply.left)
+        booted.leaked_entries += len(reply.left)
         booted.windows.release(placement, reply.left, stored_to(program))
-        # vfio-pci books the whole BAR, and so meets whatever stayed.
-        if booted.leaked > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
+        # vfio-pci books the whole BAR, and so meets every entry that stayed.
+        if booted.leaked_entries > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
             self.drop()
 
     def _lost(self, reason: str, steps: tuple[Step, ...] = (), once: tuple[str, ...] = ()) -> Run:
@@ -209,11 +219,11 @@ class QemuMachine:
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries, where the guest can read them
     :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
-    :param lens: observe what the tracker remembers and the mode of protections, in the guest's own memory;
+    :param lens: observe the state of the tracker and the mode of protections, in the guest's own memory;
         when None, where drgn is installed and the kernel has types in it
-    :param name: what its runs are called, ``qemu:6.1`` when None
+    :param name: the machine's name in its runs, ``qemu:6.1`` when None
     :param accel: KVM, TCG, or KVM where it works; TCG for programs that hold a processor in any case
-    :param say: told one line at a time what takes time or room, from any thread
+    :param say: called with a line for each thing that takes time or room, from any thread
     :param factory: boots a guest; for tests
     """
 
@@ -231,13 +241,13 @@ class QemuMachine:
         say: Callable[[str], None] = quiet,
         factory: GuestFactory | None = None,
     ) -> None:
-        self._given = kernel
-        given = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
-        self.name = name or f"qemu:{given}"
+        self._requested_kernel = kernel
+        label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
+        self.name = name or f"qemu:{label}"
         self.vmas, self.ptes, self.order = vmas, ptes, order
         self.lens = can_look_inside() if lens is None else lens
         self.demanded = bool(lens)
-        self._most = guests or os.cpu_count() or 1
+        self._max_guests = guests or os.cpu_count() or 1
         boot = factory or functools.partial(_boot, order=order, lens=self.lens, say=say)
         self._shared = Boots(
             lambda shape, offsets: boot(self.kernel, shape, offsets),
@@ -246,12 +256,12 @@ class QemuMachine:
             Acceleration(accel, say),
         )
         self._benches: list[_Bench] = []
-        self._end = weakref.finalize(self, self._shared.end_all)
+        self._finalizer = weakref.finalize(self, self._shared.end_all)
 
     @functools.cached_property
     def kernel(self) -> KernelImage:
-        """What is booted; looked up when it is first needed, and fetched when it is not here."""
-        return _kernel(self._given)
+        """The kernel that is booted; looked up when it is first needed, and fetched when it is not here."""
+        return _kernel(self._requested_kernel)
 
     @functools.cached_property
     def kernel_name(self) -> str:
@@ -275,16 +285,16 @@ class QemuMachine:
         self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
         # Programs that need the same kind of guest come one after the other.
-        waiting = deque(sorted(enumerate(programs), key=lambda one: _guest_needed(one[1])))
-        done: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
-        threads = self._threads(waiting, done)
+        pending = deque(sorted(enumerate(programs), key=lambda entry: _guest_needed(entry[1])))
+        results: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
+        threads = self._threads(pending, results)
         try:
             for thread in threads:
                 thread.start()
             while len(runs) < len(programs):
                 # A wait without end could not be interrupted.
                 try:
-                    answer = done.get(timeout=1.0)
+                    answer = results.get(timeout=1.0)
                 except queue.Empty:
                     continue
                 if isinstance(answer, BaseException):
@@ -293,7 +303,7 @@ class QemuMachine:
                 if on_done is not None:
                     on_done(*answer)
         except BaseException:
-            self._give_up(waiting, threads)
+            self._give_up(pending, threads)
             raise
         for thread in threads:
             thread.join()
@@ -313,11 +323,11 @@ class QemuMachine:
 
     def _threads(
         self,
-        waiting: deque[tuple[int, Program]],
-        done: queue.SimpleQueue[tuple[int, Run] | BaseException],
+        pending: deque[tuple[int, Program]],
+        results: queue.SimpleQueue[tuple[int, Run] | BaseException],
     ) -> list[threading.Thread]:
         # One thread for each guest worth having.
-        count = min(self._most, -(-len(waiting) // PROGRAMS_PER_GUEST))
+        count = min(self._max_guests, -(-len(pending) // PROGRAMS_PER_GUEST))
         while len(self._benches) < count:
             self._benches.append(_Bench(self._shared, self))
         self._shared.stop.clear()
@@ -325,45 +335,45 @@ class QemuMachine:
         # Guests that are up come first.
         benches = sorted(self._benches, key=lambda bench: bench.booted is None)[:count]
         return [
-            threading.Thread(target=_work, args=(bench, waiting, done), name=self.name, daemon=True)
+            threading.Thread(target=_work, args=(bench, pending, results), name=self.name, daemon=True)
             for bench in benches
         ]
 
-    def _give_up(self, waiting: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
-        # Nobody starts anything any more, and whoever waits for a guest loses it.
-        waiting.clear()
+    def _give_up(self, pending: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
+        # No thread starts a program any more, and a thread that waits for a guest loses it.
+        pending.clear()
         self._shared.stop.set()
         self._shared.end_all()
-        until = time.monotonic() + _STOP_LIMIT
+        deadline = time.monotonic() + _STOP_LIMIT
         for thread in threads:
             if thread.ident is not None:
-                thread.join(max(0.0, until - time.monotonic()))
+                thread.join(max(0.0, deadline - time.monotonic()))
         self._benches = []
 
 
 def _work(
     bench: _Bench,
-    waiting: deque[tuple[int, Program]],
-    done: queue.SimpleQueue[tuple[int, Run] | BaseException],
+    pending: deque[tuple[int, Program]],
+    results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
-    # A thread: programs to runs until none waits. Whatever else happens is the caller's to see.
+    # A thread: runs programs until none is pending. Any other exception is handed to the caller.
     while not bench.shared.stop.is_set():
         try:
-            index, program = waiting.popleft()
+            index, program = pending.popleft()
         except IndexError:
             return
         try:
-            done.put((index, bench.run(program)))
+            results.put((index, bench.run(program)))
         except Stopped:
             return
-        except BaseException as trouble:
+        except BaseException as error:
             bench.drop()
-            done.put(trouble)
+            results.put(error)
             return
 
 
 def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, int]:
-    # Sorts programs by the guest they need, those without special needs first.
+    # Sorts programs by the guest they need, programs without special needs first.
     return (
         is_held(program),
         needs_driver(program),

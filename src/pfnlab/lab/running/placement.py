@@ -1,4 +1,4 @@
-"""Where programs go inside a guest: disjoint windows of one BAR, and a window of low memory.
+"""Places of programs inside a guest: disjoint windows of one BAR, and a window of low memory.
 
 Programs of one boot must not see each other. Each gets windows of its own, rounded up to 64 pages; a
 window is handed out again only when nothing stayed behind in it: no book entry, no written memory.
@@ -29,7 +29,7 @@ from pfnlab.units import PfnRange
 WINDOW_PAGES = 64
 LOWMEM_WINDOW_PAGES = 8
 
-#: The page frames devices of kind ``lowmem`` are placed in: RAM the kernel keeps for nothing else, and
+#: The page frames devices of kind ``lowmem`` are placed in: RAM the kernel uses for nothing else, and
 #: which the guest clears when it is up (``guest/agent.h``).
 LOWMEM = PfnRange(0x10, 0x80)
 
@@ -63,11 +63,11 @@ class Placement:
 
     @property
     def watched(self) -> tuple[PfnRange, ...]:
-        """Page frames in which a book entry is this program's doing, for each window."""
+        """The page frames, for each window, in which every book entry comes from this program."""
         return tuple(self.reach(window) for window in self.windows.values())
 
     def reach(self, window: PfnRange) -> PfnRange:
-        """A window, and what the program may map behind it when that is the end of the BAR."""
+        """A window, and the pages behind it that the program may map, where it ends with the BAR."""
         return PfnRange(window.start, window.end + self.behind * (window.end == self.bar.end))
 
 
@@ -81,7 +81,7 @@ class Windows:
     def __init__(self, bar: PfnRange, lowmem: PfnRange = LOWMEM) -> None:
         self.bar = bar
         self.lowmem = lowmem
-        self._taken: list[PfnRange] = []
+        self._taken_windows: list[PfnRange] = []
 
     def place(self, program: Program) -> Placement | None:
         """
@@ -91,7 +91,7 @@ class Windows:
         """
         check_placeable(program)
         tail, head = past_end(program), first_page_claimed(program)
-        places: dict[str, PfnRange] = {}
+        ranges: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
         # The device that must lie at an end of the BAR comes first, the others go wherever there is room.
         for device in sorted(
@@ -101,55 +101,55 @@ class Windows:
             at_end = device.name in tail
             room = self.lowmem if device.kind == "lowmem" else self.bar
             pages = _window_pages(program, device)
-            taken = [*self._taken, *windows.values()]
-            window = _free(room, taken, pages, alignment(program, device), at_end=at_end)
+            taken = [*self._taken_windows, *windows.values()]
+            window = _free_window(room, taken, pages, alignment(program, device), at_end=at_end)
             if window is None or (device.name in head and window.start != self.bar.start):
                 return None
             windows[device.name] = window
             start = window.end - device.pages if at_end else window.start
-            places[device.name] = PfnRange(start, start + device.pages)
-        self._taken += windows.values()
-        ordered = {device.name: places[device.name] for device in program.devices}
-        found = Places.of(program, ordered)
+            ranges[device.name] = PfnRange(start, start + device.pages)
+        self._taken_windows += windows.values()
+        ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
+        places = Places.of(program, ordered_ranges)
         if any(uses_vfio(op.call) for op in program.ops):
-            found = replace(found, whole=self.bar)
-        return Placement(found, self.bar, windows, behind=PAST_END_PAGES if tail else 0)
+            places = replace(places, whole=self.bar)
+        return Placement(places, self.bar, windows, behind=PAST_END_PAGES if tail else 0)
 
     def release(
         self, placement: Placement, left: Iterable[PfnRange] = (), written: Collection[str] = ()
     ) -> None:
         """
-        Take a program's windows back; those in which something stayed are never handed out again.
+        Take a program's windows back; a window in which something stayed is never handed out again.
 
         :param left: page frames of the book entries the program left
-        :param written: devices that keep what the program stored to them
+        :param written: devices that may hold bytes the program stored
         """
         left = list(left)
         for name, window in placement.windows.items():
             reach = placement.reach(window)
             if name not in written and not any(reach.overlaps(entry) for entry in left):
-                self._taken.remove(window)
+                self._taken_windows.remove(window)
 
 
-def _free(
-    room: PfnRange, taken: Iterable[PfnRange], pages: int, aligned: int, *, at_end: bool
+def _free_window(
+    room: PfnRange, taken: Iterable[PfnRange], pages: int, multiple: int, *, at_end: bool
 ) -> PfnRange | None:
     # The lowest free window of that many pages in room that is aligned, or the one at its end.
     if at_end:
-        last = PfnRange(room.end - pages, room.end)
-        clear = last.start >= room.start and not any(last.overlaps(other) for other in taken)
-        return last if clear else None
-    start = room.start + -room.start % aligned
-    for other in sorted(taken):
-        if start + pages <= other.start or other.start >= room.end:
+        end_window = PfnRange(room.end - pages, room.end)
+        is_free = end_window.start >= room.start and not any(end_window.overlaps(window) for window in taken)
+        return end_window if is_free else None
+    start = room.start + -room.start % multiple
+    for window in sorted(taken):
+        if start + pages <= window.start or window.start >= room.end:
             break
-        start = max(start, other.end + -other.end % aligned)
+        start = max(start, window.end + -window.end % multiple)
     return PfnRange(start, start + pages) if start + pages <= room.end else None
 
 
 def past_end(program: Program) -> frozenset[str]:
-    """The pci devices of *program* that it maps past their last page."""
-    pages = {device.name: device.pages for device in _pci(program)}
+    """The pci devices that *program* maps past their last page."""
+    pages = {device.name: device.pages for device in _pci_devices(program)}
     calls = (op.call for op in program.ops)
     return frozenset(
         call.source.name
@@ -166,7 +166,7 @@ def first_page_claimed(program: Program) -> frozenset[str]:
     For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13.5). vfio-pci claims
     all of it.
     """
-    pci = {device.name for device in _pci(program)}
+    pci = {device.name for device in _pci_devices(program)}
     if any(uses_vfio(op.call) for op in program.ops):
         return frozenset(pci)
     spans = (op.call.span for op in program.ops if isinstance(op.call, RequestMemRegion))
@@ -187,7 +187,7 @@ def _stores(call: Call) -> bool:
 
 def bar_mib_for(program: Program) -> int:
     """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
-    pages = sum(_window_pages(program, device) for device in _pci(program))
+    pages = sum(_window_pages(program, device) for device in _pci_devices(program))
     return 1 << (max(1, -(-pages // _PAGES_PER_MIB)) - 1).bit_length()
 
 
@@ -204,7 +204,7 @@ def check_placeable(program: Program) -> None:
             "at the end of the BAR: map past the end of one device only"
         )
     head = first_page_claimed(program)
-    if head and (tail or len(_pci(program)) > 1):
+    if head and (tail or len(_pci_devices(program)) > 1):
         raise Misuse(
             f"the program claims the first page of {min(head)}, which is that of the guest's only BAR: "
             "declare no other pci device and map nothing past its end, or claim from the second page on"
@@ -219,10 +219,10 @@ def check_placeable(program: Program) -> None:
             f"behind the slot of {min(tail)} lies what is not the program's: map nothing past its end, or "
             "let the device stay"
         )
-    low = sum(_window_pages(program, device) for device in program.devices if device.kind == "lowmem")
-    if low > LOWMEM.nr:
+    low_pages = sum(_window_pages(program, device) for device in program.devices if device.kind == "lowmem")
+    if low_pages > LOWMEM.nr:
         raise Misuse(
-            f"lowmem devices need {low} pages, in multiples of {LOWMEM_WINDOW_PAGES}, and a guest has "
+            f"lowmem devices need {low_pages} pages, in multiples of {LOWMEM_WINDOW_PAGES}, and a guest has "
             f"{LOWMEM.nr}: declare fewer"
         )
     if bar_mib_for(program) > MAX_BAR_MIB:
@@ -244,16 +244,16 @@ def _check_answerable(call: Call) -> None:
         raise Misuse(f"the guest's driver has {DRIVER_RAM_PAGES} pages of RAM, not {call.source.pages}")
 
 
-def _pci(program: Program) -> list[Device]:
+def _pci_devices(program: Program) -> list[Device]:
     # The devices that are windows of the BAR.
     return [device for device in program.devices if device.kind == "pci"]
 
 
 def _window_pages(program: Program, device: Device) -> int:
-    # What a device takes: whole windows. What a program maps behind lowmem is its neighbour's otherwise.
+    # A device takes whole windows. Pages mapped behind lowmem count: they would be its neighbour's otherwise.
     if device.kind == "pci":
-        whole = max(WINDOW_PAGES, alignment(program, device))
-        return -(-device.pages // whole) * whole
+        unit = max(WINDOW_PAGES, alignment(program, device))
+        return -(-device.pages // unit) * unit
     calls = (op.call for op in program.ops)
     ends = [call.source.end for call in calls if isinstance(call, Mmap) and call.source.name == device.name]
     return -(-max(device.pages, *ends, 0) // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES

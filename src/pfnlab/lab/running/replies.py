@@ -44,7 +44,7 @@ MODES = {
 #: The step after which everything is gone.
 END = "end"
 
-# What the agent does around a step, and is none of the program.
+# The name of sections for requests around a step, which are no steps of the program.
 _PREPARATION = "preparation"
 
 _FILES = (
@@ -58,16 +58,16 @@ _FILES = (
 
 
 class _Unreadable(Exception):
-    # A line of the reply is not what the protocol says.
+    # A line of the reply does not follow the protocol.
     pass
 
 
 @dataclass(frozen=True)
 class ParsedReply:
-    """What a reply says.
+    """The observations of one reply.
 
     :param before: book entries in the program's windows before its first operation
-    :param before_log: log lines nobody had read by then, noise left out
+    :param before_log: log lines printed before it and not read yet, noise left out
     :param steps: the steps seen completely
     :param left: page frames of the book entries after the last of them
     :param lost: why there are fewer steps than there should be, or None
@@ -113,7 +113,7 @@ def parse_reply(
 
 
 class _Reader:
-    # Reads one reply; ``who`` grows as tasks get pids.
+    # Reads one reply; ``task_names`` grows as tasks get pids.
     def __init__(self, program: Program, placement: Placement, vmas: bool, ptes: bool, order: bool) -> None:
         self.program = program
         self.placement = placement
@@ -125,7 +125,7 @@ class _Reader:
         ordered = sorted((device.name for device in program.devices), key=lambda name: name in self.pci)
         self.rank = {name: rank for rank, name in enumerate(ordered)}
         self.vmas, self.ptes, self.order = vmas, ptes, order
-        self.who = {name[:COMM_LENGTH]: name for name in self.tasks}
+        self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.before: tuple[BookEntry, ...] = ()
         self.before_log: tuple[str, ...] = ()
         self.left: tuple[PfnRange, ...] = ()
@@ -140,13 +140,13 @@ class _Reader:
         return ParsedReply(self.before, self.before_log, tuple(self.steps), self.left, lost)
 
     def _sections(self, lines: Iterator[str]) -> None:
-        # One section after the other; each is complete when the next line that is none of its own comes.
+        # One section after the other; a section is complete when the first line of the next one comes.
         names = ["before"]
         for index, around in enumerate(preparations(self.program)):
             before, after = len(around.before), len(around.after)
             names += [_PREPARATION] * before + [str(index)] + [_PREPARATION] * after
         names.append(END)
-        wanted = ["before", *map(str, range(len(names) - 2)), END]
+        section_names = ["before", *map(str, range(len(names) - 2)), END]
         at = -1
         section = _Section()
         for number, line in enumerate(lines, 1):
@@ -157,11 +157,11 @@ class _Reader:
                 if at >= 0:
                     self._finish(names[at], section)
                 at, section = at + 1, _Section()
-                if word == "done" and at == len(wanted):
+                if word == "done" and at == len(section_names):
                     return
-                seen = "before" if word == "before" else rest
-                if word == "done" or at == len(wanted) or seen != wanted[at]:
-                    expected = wanted[at] if at < len(wanted) else "done"
+                label = "before" if word == "before" else rest
+                if word == "done" or at == len(section_names) or label != section_names[at]:
+                    expected = section_names[at] if at < len(section_names) else "done"
                     raise _Unreadable(f"reply line {number}: {line!r} came where {expected} was due")
                 continue
             if word == "error":
@@ -205,16 +205,16 @@ class _Reader:
         path = path.strip()
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
-        where = None if file == "anon" else self.places.offset_span(file, pfn, pfn + last - first)
-        if file == "driver" and where is not None and where.name == PHYSICAL:
-            where = RAM
+        file_span = None if file == "anon" else self.places.offset_span(file, pfn, pfn + last - first)
+        if file == "driver" and file_span is not None and file_span.name == PHYSICAL:
+            file_span = RAM
         section.vmas.append(
             VmaSeen(
                 task=self.tasks[int(task)],
                 span=span,
                 perms=perms,
                 file=file,
-                offset=where,
+                offset=file_span,
                 flags=flags.replace(",", " ").strip(),
                 rss=int(rss),
                 anonymous=int(anonymous),
@@ -232,14 +232,14 @@ class _Reader:
         name, text = self.tasks[int(task)], entry_text(raw, level)
         target = self._target(raw, level, pages)
         if level == 1 and stride == "0" and pages > 1 and target not in (None, RAM):
-            once = self._target(raw, level, 1)
-            spans = (Span(span.name, page, page + 1) for page in range(span.start, span.end))
-            section.ptes += [PteSeen(name, page, once, text) for page in spans]
+            page_target = self._target(raw, level, 1)
+            page_spans = (Span(span.name, page, page + 1) for page in range(span.start, span.end))
+            section.ptes += [PteSeen(name, page, page_target, text) for page in page_spans]
         else:
             section.ptes.append(PteSeen(name, span, target, text))
 
     def _target(self, raw: int, level: int, pages: int) -> Span | None:
-        # What a run of entries maps. The zero page is special too and RAM all the same, and a page the
+        # The pages a run of entries maps. The zero page is special too and RAM all the same, and a page the
         # kernel took from the window of low memory is the device only where it is mapped as special.
         if "@" in entry_text(raw, level):
             return None
@@ -252,7 +252,7 @@ class _Reader:
     def _pid(self, section: _Section, rest: str) -> None:
         del section
         task, pid = rest.split()
-        self.who[pid] = self.tasks[int(task)]
+        self.task_names[pid] = self.tasks[int(task)]
 
     def _finish(self, name: str, section: _Section) -> None:
         if name == _PREPARATION:
@@ -268,7 +268,7 @@ class _Reader:
         self.left = tuple(pfns for pfns, _ in section.book)
         op = self.program.ops[int(name)] if name not in ("before", END) else None
         anonymous = name == END or (op is not None and isinstance(op.call, Exit | Kill | Exec))
-        lines = (normalise(line, self.places, self.who, anonymous) for line in section.log)
+        lines = (normalise(line, self.places, self.task_names, anonymous) for line in section.log)
         log = tuple(line for line in lines if line is not None)
         if name == "before":
             self.before, self.before_log = book, log
@@ -295,20 +295,20 @@ class _Reader:
             return None, None
         try:
             events = read_order(calls, self.places)
-        except (KeyError, ValueError) as wrong:
-            raise _Unreadable(f"step {len(self.steps)} has an order that makes no sense: {wrong}") from None
+        except (KeyError, ValueError) as error:
+            raise _Unreadable(f"step {len(self.steps)} has an order that makes no sense: {error}") from None
         return (None, None) if events is None else (sum(map(is_flush, events)), events)
 
     def _result(self, op: Op | None, words: list[str] | None) -> tuple[str, int | str | None]:
         try:
             return read_result(op, words or [], self.placement)
-        except ValueError as why:
-            raise _Unreadable(f"step {len(self.steps)} {why}") from None
+        except ValueError as error:
+            raise _Unreadable(f"step {len(self.steps)} {error}") from None
 
 
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
     """
-    Result and value of *op*, or of what prepares one, of which a reply has *words* behind its ``r``.
+    Result and value of *op*, or of a request around one, from the *words* behind the ``r`` of a reply.
 
     :raises ValueError: it has none; the message goes on after "the step"
     """

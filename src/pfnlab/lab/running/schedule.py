@@ -1,9 +1,9 @@
-"""Programs that hold a processor: their operations begun, waited for and told, one step each.
+"""Programs that hold a processor: each operation is begun, waited for and reported as one step.
 
-Up to the operation that is held, and behind ``release``, steps are those of any program. In between the
-held processor stands still; an operation of another task is begun and comes back, or waits for what the
-held one has. After each the whole machine stands, and only its memory is looked at: the agent could wait
-for the same locks.
+Up to the operation that is held, and behind ``release``, steps are like those of any program. In between the
+held processor stands still; an operation of another task is begun and returns, or waits for a lock or an
+answer of the held processor. After each step the whole machine stands, and only its memory is looked at: the
+agent could wait for the same locks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.runs.observation import BUSY, HELD, NOT_HELD, WAITS, Step
 from pfnlab.units import PAGE_SHIFT
 
-#: What each thing to wait for is called in observations; whatever else a task waits for says nothing.
+#: Names of obstacles in observations; a wait for any other obstacle says nothing about the program.
 NEED_NAMES = {
     Obstacle.CPU: "IPI",
     Obstacle.MMAP_LOCK: "mmap_lock",
@@ -45,7 +45,7 @@ NEED_NAMES = {
 _LIMIT = 10.0
 # How long the agent waits at a time for an operation that may stop the machine.
 _SLICE = 0.05
-# A look at memory that something was changing when it was stopped is repeated after so long.
+# Seconds until memory is read again that was in the middle of a change when the machine was stopped.
 _MOMENT = 0.01
 _LOOKS = 5
 _ESRCH = Answer(3)
@@ -54,7 +54,7 @@ _OK = Answer(0)
 
 class Noise(Undecided):
     """
-    Somebody waited for something of the stopped machine's own: the program should be repeated.
+    A task waited for something else that the stopped machine held: the program should be repeated.
 
     A processor may be stopped with a lock of the scheduler, or be needed by the kernel's own work.
     """
@@ -63,11 +63,11 @@ class Noise(Undecided):
 @dataclass(frozen=True)
 class Note:
     """
-    What a schedule says of one step, besides what was answered and seen.
+    A schedule's addition to the observations of one step.
 
     :param alone: only memory was looked at, because a processor is held
-    :param result: instead of the answer's, and *value* with it
-    :param not_held: a processor was to be held, and nobody came by
+    :param result: replaces the result of the answer, and *value* its value
+    :param not_held: a processor was to be held, and no task came to the place
     :param flushes: TLB flushes of the program's address spaces; None for a fork that is done, whose task
         copied pages of its own
     """
@@ -80,8 +80,8 @@ class Note:
 
 
 def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequence[Note]) -> list[Step]:
-    """The *steps* of a schedule as its *notes* have them, and as memory shows those that nobody else saw."""
-    noted = list(steps)
+    """The *steps* of a schedule with its *notes*, and with the *states* of steps only memory shows."""
+    noted_steps = list(steps)
     for number, (step, state, note) in enumerate(zip(steps, states, notes, strict=False)):
         if note.result is not None:
             step = msgspec.structs.replace(step, result=note.result, value=note.value)
@@ -93,18 +93,18 @@ def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequen
             step = msgspec.structs.replace(
                 step, book=state.book, vmas=None, ptes=ptes, flushes=note.flushes, events=None
             )
-        noted[number] = step
-    return noted
+        noted_steps[number] = step
+    return noted_steps
 
 
 def flushes_between(before: LensState, after: LensState) -> int:
-    """How often address spaces were flushed between two looks; one that is new has not been."""
-    known = {task.task: task.tlb_gen for task in before.tasks}
-    return sum(max(0, task.tlb_gen - known.get(task.task, task.tlb_gen)) for task in after.tasks)
+    """How often address spaces were flushed between two looks; a new address space counts 0."""
+    generations = {task.task: task.tlb_gen for task in before.tasks}
+    return sum(max(0, task.tlb_gen - generations.get(task.task, task.tlb_gen)) for task in after.tasks)
 
 
 def ending(op: Op, result: str, value: int | str | None) -> str:
-    """What became of one operation, as the value of ``release`` has it."""
+    """The outcome of one operation, as part of the value of ``release``."""
     return " ".join([op.task, result, *([] if value is None else [str(value)])])
 
 
@@ -112,8 +112,8 @@ class Schedule:
     """
     One program that holds processors, on its way through :func:`pfnlab.lab.running.stepwise.ask_stepwise`.
 
-    :param look: what memory shows now
-    :param ordinary: asks for an operation while nothing is held
+    :param look: returns the state of memory now
+    :param ask_agent: asks for an operation while no processor is held
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Schedule:
         program: Program,
         placement: Placement,
         look: Callable[[Stage], LensState],
-        ordinary: Ask,
+        ask_agent: Ask,
     ) -> None:
         self._guest = guest
         self._steering = steering
@@ -132,98 +132,99 @@ class Schedule:
         self._ops = program.ops
         self._placement = placement
         self._look = look
-        self._ordinary = ordinary
-        self._held: HeldCpu[None] | None = None
+        self._ask_agent = ask_agent
+        self._held_cpu: HeldCpu[None] | None = None
         self._cast = Cast(guest, joins=())
-        #: What is not finished: the operation that is held, then those that wait.
-        self._open: list[tuple[Op, int]] = []
-        self._before = LensState((), (), ())
+        #: The unfinished operations, each with its task's slot: the held one, then those that wait.
+        self._open_ops: list[tuple[Op, int]] = []
+        self._state_before = LensState((), (), ())
         self._note = Note()
-        #: One for each step so far.
+        #: One note for each step so far.
         self.notes: list[Note] = []
 
     def ask(self, text: str, stage: Stage) -> str:
         """The reply to one small request, as the agent gives it."""
-        if stage.preparing and self._held is not None:
+        if stage.preparing and self._held_cpu is not None:
             return self._prepare(text, stage)
         if stage.preparing or not stage.begun:
-            return self._ordinary(text, stage)
+            return self._ask_agent(text, stage)
         self._note = Note()
         op = self._ops[stage.done] if stage.done < len(self._ops) else None
-        if self._held is None:
-            return self._hold(text, stage, op) if op and op.hold else self._ordinary(text, stage)
+        if self._held_cpu is None:
+            return self._hold(text, stage, op) if op and op.hold else self._ask_agent(text, stage)
         if op is None or op.hold is not None:
             raise Misuse("a processor is held already: write `release` first")
         if isinstance(op.call, Release):
             return self._release(text, stage)
         try:
             return self._attempt(text, stage, op)
-        except TimedOut as late:
-            raise Noise(f"`{op_text(op)}`: {late}") from late
+        except TimedOut as error:
+            raise Noise(f"`{op_text(op)}`: {error}") from error
 
     def look(self, stage: Stage) -> LensState:
-        """What memory shows after a step; while a processor is held, the whole machine stands."""
-        state = self._sight(stage)
+        """The state of memory after a step; while a processor is held, the whole machine stands."""
+        state = self._consistent_state(stage)
         if self._note.alone:
             forked = self._note.result is None and isinstance(self._ops[stage.done - 1].call, Fork)
             if not forked:
-                self._note = replace(self._note, flushes=flushes_between(self._before, state))
-            self._before = state
+                self._note = replace(self._note, flushes=flushes_between(self._state_before, state))
+            self._state_before = state
         self.notes.append(self._note)
         return state
 
     def close(self) -> None:
         """Let a processor that is still held go on."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            held.release()
+        if self._held_cpu is not None:
+            held_cpu, self._held_cpu = self._held_cpu, None
+            held_cpu.release()
 
     def _hold(self, text: str, stage: Stage, op: Op) -> str:
         # Begin an operation and stop its processor on the way.
         assert op.hold is not None
         slot, words = _operations(text)[0]
         pid = stage.pids.get(slot)
-        function = self._functions.known(op.hold.function)
+        function = self._functions.kernel_name(op.hold.function)
         if pid is None or function is None:
             self._note = Note(not_held=True)
-            return self._ordinary(text, stage)
-        forced = self._functions.forced(op, pid)
+            return self._ask_agent(text, stage)
+        injection = self._functions.injection(op, pid)
         head = [line for line in text.splitlines() if line.partition(" ")[0] in ("program", "name")]
         self._cast = Cast(self._guest, joins=head)
         self._cast.pids.update(stage.pids)
         self._steering.stub.interrupt()
-        self._before = self._sight(stage)
-        begun = _Begun(self._cast, slot, words)
+        self._state_before = self._consistent_state(stage)
+        start = _OperationStart(self._cast, slot, words)
         place = Place(function, op.hold.nth, op.hold.at_return)
-        at = HoldPoint(
+        hold_point = HoldPoint(
             place,
             Caller(pid=pid),
-            () if forced is None else (forced,),
-            partial(self._of_the_program, function),
+            () if injection is None else (injection,),
+            partial(self._in_program_area, function),
         )
         try:
-            held = hold(self._steering, at, begun, _LIMIT, grace=0.0)
+            held_cpu = hold(self._steering, hold_point, start, _LIMIT, grace=0.0)
         except NotReached:
-            begun.enough = True
-            if begun.answer is None:
+            start.stop_waiting = True
+            if start.answer is None:
                 raise LostGuest(
                     f"`{op_text(op)}` neither came by `{place}` nor ended within {_LIMIT:g} s"
                 ) from None
             self._note = Note(not_held=True)
-            return self._observed(text, stage, begun.answer)
-        self._held = held
-        begun.enough = True
+            return self._agent_reply(text, stage, start.answer)
+        self._held_cpu = held_cpu
+        start.stop_waiting = True
         try:
-            # The agent still waits for it.
-            held.others(held.result)
-        except TimedOut as late:
-            raise Noise(f"`{op_text(op)}`: {late}") from late
-        self._open = [(op, slot)]
-        return self._seen(stage, Note(alone=True, result=HELD))
+            # The agent still waits for the operation.
+            held_cpu.others(held_cpu.result)
+        except TimedOut as error:
+            raise Noise(f"`{op_text(op)}`: {error}") from error
+        self._open_ops = [(op, slot)]
+        return self._memory_reply(stage, Note(alone=True, result=HELD))
 
-    # What works on one VMA counts where that is the program's: a fork copies those of the process itself too.
-    def _of_the_program(self, function: str, registers: dict[str, int]) -> bool:
-        address = self._functions.works_at(function, registers)
+    # A call that works on one VMA counts where that VMA is in an area of the program: a fork copies VMAs
+    # outside of the areas too.
+    def _in_program_area(self, function: str, registers: dict[str, int]) -> bool:
+        address = self._functions.work_address(function, registers)
         if address is None:
             return True
         page = address >> PAGE_SHIFT
@@ -231,90 +232,88 @@ class Schedule:
 
     def _attempt(self, text: str, stage: Stage, op: Op) -> str:
         # Begin an operation while a processor is held.
-        assert self._held is not None
+        assert self._held_cpu is not None
         slot, words = _operations(text)[0]
-        if any(slot == busy for _, busy in self._open):
-            return self._seen(stage, Note(alone=True, result=BUSY))
+        if any(slot == open_slot for _, open_slot in self._open_ops):
+            return self._memory_reply(stage, Note(alone=True, result=BUSY))
         if slot not in stage.pids:
-            return self._seen(stage, Note(alone=True), _ESRCH)
-        outcome = self._held.attempt(self._cast, slot, *words)
+            return self._memory_reply(stage, Note(alone=True), _ESRCH)
+        outcome = self._held_cpu.attempt(self._cast, slot, *words)
         if outcome.answer is not None:
-            return self._seen(stage, Note(alone=True), outcome.answer)
+            return self._memory_reply(stage, Note(alone=True), outcome.answer)
         wait = outcome.wait
         need = NEED_NAMES.get(wait.need) if wait is not None else None
         if wait is None or need is None:
-            inside = ", ".join(wait.functions[:6]) if wait is not None and wait.functions else "no function"
-            raise Noise(
-                f"`{op_text(op)}` does not end and waits for nothing that is known: it is in {inside}"
-            )
-        self._open.append((op, slot))
-        return self._seen(stage, Note(alone=True, result=WAITS, value=need))
+            names = ", ".join(wait.functions[:6]) if wait is not None and wait.functions else "no function"
+            raise Noise(f"`{op_text(op)}` does not end and waits for nothing that is known: it is in {names}")
+        self._open_ops.append((op, slot))
+        return self._memory_reply(stage, Note(alone=True, result=WAITS, value=need))
 
     def _release(self, text: str, stage: Stage) -> str:
-        # Let the processor go on, and wait for everybody.
+        # Let the processor go on, and wait for all open operations.
         self.close()
-        until = time.monotonic() + _LIMIT
-        told = []
-        for op, slot in self._open:
-            answer = self._cast.collect(slot, max(0.0, until - time.monotonic()))
+        deadline = time.monotonic() + _LIMIT
+        endings = []
+        for op, slot in self._open_ops:
+            answer = self._cast.collect(slot, max(0.0, deadline - time.monotonic()))
             if answer is None:
                 raise LostGuest(f"`{op_text(op)}` was not done {_LIMIT:g} s after the release")
             try:
                 result, value = read_result(op, answer.reply, self._placement)
-            except ValueError as why:
-                raise LostGuest(f"`{op_text(op)}` {why}") from None
-            told.append(ending(op, result, value))
-        self._open = []
-        self._note = Note(result="ok", value="; ".join(told))
-        return self._observed(text, stage, _OK)
+            except ValueError as error:
+                raise LostGuest(f"`{op_text(op)}` {error}") from None
+            endings.append(ending(op, result, value))
+        self._open_ops = []
+        self._note = Note(result="ok", value="; ".join(endings))
+        return self._agent_reply(text, stage, _OK)
 
     def _prepare(self, text: str, stage: Stage) -> str:
-        # What goes around an operation while a processor is held.
-        held, cast = self._held, self._cast
-        assert held is not None
+        # Do the requests around an operation while a processor is held.
+        held_cpu, cast = self._held_cpu, self._cast
+        assert held_cpu is not None
         for slot, words in _operations(text):
             if slot in stage.pids:
-                held.others(lambda slot=slot, words=words: cast.do(slot, *words))  # type: ignore[misc]
+                held_cpu.others(lambda slot=slot, words=words: cast.do(slot, *words))  # type: ignore[misc]
         return "".join(
             [
                 "program 1\nbefore\n",
-                *(f"step {n}\nr 0 0\n" for n, _ in enumerate(_operations(text))),
+                *(f"step {number}\nr 0 0\n" for number, _ in enumerate(_operations(text))),
                 "done 1\n",
             ]
         )
 
-    def _seen(self, stage: Stage, note: Note, answer: Answer = _OK) -> str:
-        # The reply to a step nobody in the guest looks at.
+    def _memory_reply(self, stage: Stage, note: Note, answer: Answer = _OK) -> str:
+        # The reply to a step the agent does not look at.
         self._note = note
-        lines = ["program 1", "before", "step 0", *self._told(stage, answer), "done 1", ""]
+        lines = ["program 1", "before", "step 0", *self._answer_lines(stage, answer), "done 1", ""]
         return "\n".join(lines)
 
-    def _observed(self, text: str, stage: Stage, answer: Answer) -> str:
-        # The reply to a step that has been answered, with what the agent sees now.
+    def _agent_reply(self, text: str, stage: Stage, answer: Answer) -> str:
+        # The reply to a step that has been answered, with the agent's observations now.
         lines = [
             f"op {line.split()[1]} nop" if line.startswith("op ") else line for line in text.splitlines()
         ]
         reply = self._guest.request("\n".join([*lines, ""]), _LIMIT).split("\n")
         at = next((at for at, line in enumerate(reply) if line.startswith("r ")), None)
         if at is not None:
-            reply[at : at + 1] = self._told(stage, answer)
+            reply[at : at + 1] = self._answer_lines(stage, answer)
         return "\n".join(reply)
 
-    def _told(self, stage: Stage, answer: Answer) -> list[str]:
-        # The answer, what the kernel said meanwhile, and the tasks that are new.
-        heard = [f"k {line}" for line in self._cast.heard]
+    def _answer_lines(self, stage: Stage, answer: Answer) -> list[str]:
+        # The lines of the answer, of the kernel's log meanwhile, and of new tasks.
+        log = [f"k {line}" for line in self._cast.heard]
         self._cast.heard.clear()
-        new = self._cast.pids.items() - stage.pids.items()
-        return [f"r {' '.join(answer.reply)}", *heard, *(f"pid {slot} {pid}" for slot, pid in sorted(new))]
+        pids = self._cast.pids.items() - stage.pids.items()
+        return [f"r {' '.join(answer.reply)}", *log, *(f"pid {slot} {pid}" for slot, pid in sorted(pids))]
 
-    def _sight(self, stage: Stage) -> LensState:
-        # What stands in the middle of a change would stand there for ever.
+    def _consistent_state(self, stage: Stage) -> LensState:
+        # Memory that stands in the middle of a change stays so while the machine stands: let it run a moment.
         for _ in range(_LOOKS - 1):
             try:
                 return self._look(stage)
             except LensError:
-                if self._held is not None:
-                    self._held.others(lambda: time.sleep(_MOMENT))
+                if self._held_cpu is not None:
+                    self._held_cpu.others(lambda: time.sleep(_MOMENT))
                 else:
                     self._steering.go()
                     time.sleep(_MOMENT)
@@ -322,25 +321,25 @@ class Schedule:
         return self._look(stage)
 
 
-class _Begun:
-    # Begins an operation and waits for it in small portions, until it is done or that is enough.
+class _OperationStart:
+    # Begins an operation and waits for it in small portions, until it is done or is told to stop waiting.
     def __init__(self, cast: Cast, slot: int, words: Sequence[str]) -> None:
         self._cast, self._slot, self._words = cast, slot, words
         self.answer: Answer | None = None
-        self.enough = False
+        self.stop_waiting = False
 
     def __call__(self) -> None:
         self._cast.begin(self._slot, *self._words)
-        until = time.monotonic() + _LIMIT
-        while self.answer is None and not self.enough and time.monotonic() < until:
+        deadline = time.monotonic() + _LIMIT
+        while self.answer is None and not self.stop_waiting and time.monotonic() < deadline:
             self.answer = self._cast.collect(self._slot, _SLICE)
 
 
 # Slot and words of every operation in a request.
 def _operations(text: str) -> list[tuple[int, list[str]]]:
-    found = []
+    operations = []
     for line in text.splitlines():
         if line.startswith("op "):
             _, slot, *words = line.split(" ")
-            found.append((int(slot), words))
-    return found
+            operations.append((int(slot), words))
+    return operations

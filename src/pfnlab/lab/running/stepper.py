@@ -1,4 +1,4 @@
-"""Programs run operation by operation in one guest: looked into after each, and steered inside one."""
+"""Programs run operation by operation: the lens looks after each, and steering acts inside operations."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Stepped:
     A program that was run.
 
     :param reply: as the agent would have answered the whole request
-    :param states: what was seen inside after every step
-    :param notes: what a schedule says of every step; none where nothing was to be held
+    :param states: the lens's state after every step
+    :param notes: a schedule's notes on every step; none where no processor was to be held
     """
 
     reply: str
@@ -82,12 +82,12 @@ class Stepper:
         self._functions: Functions | None = None
 
     def wanted(self, program: Program) -> bool:
-        """Whether *program* has to be run by this, not as one request."""
+        """Whether *program* has to be run operation by operation, not as one request."""
         return self._ram is not None or is_forced(program) or is_held(program) or uses_slot(program)
 
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """
-        Run *request*, which is *program*.
+        Run *program*, whose request is *request*.
 
         :raises LostGuest: the guest did not answer
         :raises Noise: a schedule has to be repeated, in another guest
@@ -103,7 +103,7 @@ class Stepper:
         states: list[LensState] = []
         names = tasks_of(program)
 
-        def sight(stage: Stage) -> LensState:
+        def snapshot(stage: Stage) -> LensState:
             assert self._inside is not None
             pids = {name: stage.pids[slot] for slot, name in enumerate(names) if slot in stage.pids}
             return self._inside.look(pids, placement.places)
@@ -114,11 +114,11 @@ class Stepper:
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
             if op is not None and pid is not None:
                 self._at_the_slot(op)
-            forced = None
+            injection = None
             if op is not None and pid is not None and self._functions is not None:
-                forced = self._functions.forced(op, pid)
-            if forced is not None:
-                return self._ask_forced(text, forced)
+                injection = self._functions.injection(op, pid)
+            if injection is not None:
+                return self._ask_forced(text, injection)
             reply = self._guest.request(text, _OP_LIMIT)
             if op is not None and isinstance(op.call, SLOT_CALLS):
                 _check_slot(reply)
@@ -126,14 +126,14 @@ class Stepper:
 
         def look(stage: Stage) -> None:
             if self._inside is not None:
-                states.append(sight(stage))
+                states.append(snapshot(stage))
 
         around = preparations(program)
         nop_first = steered or uses_slot(program)
         if not is_held(program):
             return Stepped(ask_stepwise(request, ask, look, around, nop_first=nop_first), states)
         assert self._steering is not None and self._functions is not None
-        schedule = Schedule(self._guest, self._steering, self._functions, program, placement, sight, ask)
+        schedule = Schedule(self._guest, self._steering, self._functions, program, placement, snapshot, ask)
         with _closing(schedule):
             reply = ask_stepwise(
                 request,
@@ -177,31 +177,35 @@ class Stepper:
         self._functions = Functions(guest, self._steering)
 
     def _at_the_slot(self, op: Op) -> None:
-        # What is done to a slot is done from outside; the agent then waits for the kernel to notice.
+        # A slot is plugged and unplugged from outside; the agent then waits for the kernel to notice.
         if isinstance(op.call, Unplug):
             cast("Guest", self._guest).unplug()
         elif isinstance(op.call, Plug):
             cast("Guest", self._guest).plug()
 
-    def _ask_forced(self, text: str, forced: Injection) -> str:
+    def _ask_forced(self, text: str, injection: Injection) -> str:
         assert self._steering is not None
         try:
-            injected = self._steering.inject(forced, lambda: self._guest.request(text, _OP_LIMIT), _OP_LIMIT)
-        except TimedOut as late:
-            raise LostGuest(f"an operation in which {forced.function} was to be forced: {late}") from late
-        return injected.result
+            outcome = self._steering.inject(
+                injection, lambda: self._guest.request(text, _OP_LIMIT), _OP_LIMIT
+            )
+        except TimedOut as error:
+            raise LostGuest(
+                f"an operation in which {injection.function} was to be forced: {error}"
+            ) from error
+        return outcome.result
 
 
 def _check_slot(reply: str) -> None:
-    # What the agent says of a slot and no program does.
-    for error, why in _SLOT_TROUBLES.items():
+    # Errors of a slot that come from the machine, not from the program.
+    for error, reason in _SLOT_TROUBLES.items():
         if f"\nr -1 {error}\n" in reply:
-            raise Undecided(why)
+            raise Undecided(reason)
 
 
 @contextlib.contextmanager
 def _closing(schedule: Schedule) -> Iterator[None]:
-    # What went wrong first is what matters; a dead machine holds nobody.
+    # The first error is the one that matters; a dead machine holds no CPU.
     try:
         yield
     except BaseException:

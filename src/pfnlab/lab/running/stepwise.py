@@ -1,4 +1,4 @@
-"""A request taken apart: one operation at a time, so that the host can look and act between them.
+"""A request taken apart: one operation at a time, so that the host can look and act in between.
 
 The agent keeps the tasks of a request that ends with ``more`` (``guest/PROTOCOL.md``). The replies are
 put together again as if the whole request had been answered at once.
@@ -19,7 +19,7 @@ class Stage:
 
     :param done: operations of the program done so far
     :param begun: the first task is there
-    :param preparing: what is asked for is no operation of the program, but around the next one or the last
+    :param preparing: the request is no operation of the program, but one before or after an operation
     :param pids: process ids of the tasks known so far, by slot
     """
 
@@ -42,20 +42,20 @@ def ask_stepwise(
     """
     The reply to *request*, a whole program, whose operations are handed over one by one.
 
-    :param ask: `Stage.done` is the number of the operation asked for, and that of the last one plus 1 for
-        the end
-    :param preparations: which of the request's lines are none of the program; none when empty
+    :param ask: `Stage.done` is the number of the operation asked for, and the number of operations for the
+        end
+    :param preparations: the lines of the request that are no operations of the program; none when empty
     :param nop_first: begin the first task before the first operation, so that its pid is known
     :return: as the agent would have answered; it breaks off where a part was not answered whole
     """
     lines = request.splitlines()
     head = [line for line in lines if not line.startswith("op ") and line != "end"]
     ops = [line for line in lines if line.startswith("op ")]
-    joined = _Joined()
+    joined = _JoinedReply()
     joined.stage.begun = not nop_first
     if nop_first and ops:
-        small = "\n".join([*head, "op 0 nop", "more", ""])
-        joined.begin(ask(small, joined.stage))
+        first_request = "\n".join([*head, "op 0 nop", "more", ""])
+        joined.begin(ask(first_request, joined.stage))
         joined.stage.begun = True
     for before, op, after in _parts(ops, preparations):
         for part in (before, op, after):
@@ -70,28 +70,28 @@ def ask_stepwise(
     return joined.text
 
 
-# Each operation with what goes before and after it.
+# Each operation with the lines before and after it.
 def _parts(
     lines: list[str], preparations: Sequence[Around]
 ) -> Iterator[tuple[list[str], list[str], list[str]]]:
-    around = iter(preparations)
+    remaining = iter(preparations)
     at = 0
     while at < len(lines):
-        one = next(around, Around())
-        op = at + len(one.before)
-        end = op + 1 + len(one.after)
+        around = next(remaining, Around())
+        op = at + len(around.before)
+        end = op + 1 + len(around.after)
         yield lines[at:op], lines[op : op + 1], lines[op + 1 : end]
         at = end
 
 
-class _Joined:
+class _JoinedReply:
     # A reply being put together.
 
     def __init__(self) -> None:
         self.stage = Stage()
         self._lines: list[str] = []
-        self._late: list[str] = []
-        self._begun = False
+        self._late_lines: list[str] = []
+        self._started = False
         self._steps = 0
 
     @property
@@ -99,7 +99,7 @@ class _Joined:
         return "\n".join([*self._lines, ""])
 
     def begin(self, reply: str) -> None:
-        # What an operation before the first showed belongs to the state before.
+        # Observations of a request before the first operation belong to the state before.
         self._take([line for line in reply.splitlines() if line.split(" ")[0] not in ("step", "r", "v", "p")])
         self._lines = [line for line in self._lines if not line.startswith("done ")]
 
@@ -120,20 +120,20 @@ class _Joined:
             if word == "pid" and rest.count(" ") == 1 and rest.replace(" ", "").isdecimal():
                 slot, pid = map(int, rest.split())
                 self.stage.pids[slot] = pid
-            if word in ("program", "before") and self._begun:
-                # What the kernel said since the last operation is told with the next one.
+            if word in ("program", "before") and self._started:
+                # Log lines since the last operation are reported with the next one.
                 before = word == "before"
                 continue
             if before and word != "step":
-                self._late += [line] * (word == "k")
+                self._late_lines += [line] * (word == "k")
                 continue
             before = False
             if word == "step":
                 self._lines.append(line if rest == "end" else f"step {self._steps}")
                 self._steps += 1
-                self._lines += self._late
-                self._late = []
+                self._lines += self._late_lines
+                self._late_lines = []
             else:
                 self._lines.append(line)
-        self._begun = True
+        self._started = True
         return bool(lines) and lines[-1].startswith("done ") and not lines[0].startswith("error ")

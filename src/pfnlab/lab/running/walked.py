@@ -1,4 +1,4 @@
-"""What the guest agent answers of a walker, in the words of observations (``guest/PROTOCOL.md``)."""
+"""The guest agent's answers to walkers, in the words of observations (``guest/PROTOCOL.md``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
 
 
 def read_walk(call: Walk | Status, words: Sequence[str], places: Places) -> int | str | None:
-    """The value of *call*, of which a reply has *words* behind the result.
+    """The value of *call*, from the *words* a reply has behind its result.
 
     :raises ValueError: they make no sense
     """
@@ -35,8 +35,8 @@ def read_walk(call: Walk | Status, words: Sequence[str], places: Places) -> int 
 
 
 def _page(bits: int) -> str:
-    there = zip(PAGEMAP_WORDS, _PAGEMAP_BITS, strict=True)
-    return pagemap_text([word for word, bit in there if bits >> bit & 1])
+    word_bits = zip(PAGEMAP_WORDS, _PAGEMAP_BITS, strict=True)
+    return pagemap_text([word for word, bit in word_bits if bits >> bit & 1])
 
 
 def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
@@ -47,8 +47,8 @@ def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
             lines[-1] += f" {word}"
             continue
         page = int(word, 16) >> PAGE_SHIFT
-        where = places.area_span(page, page + 1)
-        if where is None:
+        span = places.area_span(page, page + 1)
+        if span is None:
             raise ValueError(word)
-        lines.append(f"{where.name}[{where.start}]")
+        lines.append(f"{span.name}[{span.start}]")
     return lines

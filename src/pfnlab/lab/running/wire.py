@@ -1,6 +1,6 @@
 """Programs as requests to the guest agent (``guest/PROTOCOL.md``): names become addresses.
 
-The way back is :mod:`pfnlab.lab.running.replies`.
+:mod:`pfnlab.lab.running.replies` reads the replies.
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ _MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
 
 _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
 
-#: The interfaces whose file offsets count from the start of the BAR (of its region); the others are physical.
+#: The interfaces whose file offsets count from the start of the BAR (of its region); those of the others are
+#: physical addresses.
 _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 
-#: What is set in a physical address that counts from the begin of the driver's own pages.
+#: The bit that is set in an address that counts from the beginning of the driver's own pages.
 _OF_RAM = 1 << 63
 
 #: The MEMREMAP_* flags, and the numbers of ``enum pfnlab_set_memory``.
@@ -84,8 +85,8 @@ def compile_program(
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
     slots = {name: slot for slot, name in enumerate(tasks)}
-    observed = ["observe", *["vmas"] * vmas, *["ptes"] * ptes, *["order"] * order]
-    lines = [f"program {ident}", " ".join(observed)]
+    observe_words = ["observe", *["vmas"] * vmas, *["ptes"] * ptes, *["order"] * order]
+    lines = [f"program {ident}", " ".join(observe_words)]
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
     lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]
@@ -207,9 +208,9 @@ def _mremap(call: Mremap, placement: Placement) -> str:
     flags = _MREMAP_MAYMOVE * call.maymove
     flags |= _MREMAP_FIXED * call.fixed | _MREMAP_DONTUNMAP * call.dontunmap
     target = call.over or (Span(call.name, 0, call.pages) if call.name is not None else None)
-    new = 0 if target is None else address_of(placement, target)
-    old = f"{address_of(placement, call.span):x} {call.span.pages * PAGE_SIZE:x}"
-    return f"mremap {old} {call.pages * PAGE_SIZE:x} {flags:x} {new:x}"
+    new_address = 0 if target is None else address_of(placement, target)
+    old_range = f"{address_of(placement, call.span):x} {call.span.pages * PAGE_SIZE:x}"
+    return f"mremap {old_range} {call.pages * PAGE_SIZE:x} {flags:x} {new_address:x}"
 
 
 def _range(placement: Placement, span: Span) -> str:

@@ -1,4 +1,4 @@
-"""The tasks of a schedule: a program that stays open, so that the host says who does what, and when.
+"""The tasks of a schedule: a program that stays open, so that the host chooses task, operation and time.
 
 Tasks are slots, verbs and arguments as in ``guest/PROTOCOL.md``; integers are sent in hexadecimal.
 """
@@ -19,7 +19,7 @@ _STILL_RUNNING = "r -1 11 running"
 
 
 class GuestPort(Protocol):
-    """A guest, as far as its tasks need one."""
+    """The part of a guest that a cast needs."""
 
     def request(self, text: str, limit: float) -> str:
         """Hand *text* to the agent; its reply within *limit* seconds."""
@@ -28,10 +28,10 @@ class GuestPort(Protocol):
 @dataclass(frozen=True)
 class Answer:
     """
-    What an operation answered.
+    The answer to one operation.
 
-    :param errno: 0, or why it failed
-    :param words: what followed: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
+    :param errno: 0, or the error's number
+    :param words: the words behind it: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
     """
 
     errno: int
@@ -39,14 +39,14 @@ class Answer:
 
     @property
     def reply(self) -> tuple[str, ...]:
-        """It as a reply has it behind its ``r``."""
+        """The words of the answer behind the ``r`` of a reply."""
         return ("-1" if self.errno else "0", str(self.errno), *self.words)
 
 
 @dataclass(frozen=True)
 class Whereabouts:
     """
-    What a task is doing.
+    The state of a task.
 
     :param state: the letter of ``/proc/PID/stat``
     :param functions: the kernel functions it sleeps in, innermost first; none while it runs
@@ -59,10 +59,10 @@ class Whereabouts:
 @dataclass
 class BookAndLog:
     """
-    What one request showed beside its answers.
+    The observations in the reply to one request, beside its answers.
 
     :param book: the watched part of the memtype list at the end, ``START END TYPE``
-    :param log: what the kernel said meanwhile
+    :param log: lines of the kernel's log meanwhile
     """
 
     book: list[str] = field(default_factory=list)
@@ -74,21 +74,21 @@ class Cast:
     The tasks of an open program on *guest*; a context manager that ends them.
 
     :param watch: physical bytes whose reservations `seen` has, half-open
-    :param joins: the program is open already, and these lines are what its requests begin with; who
-        opened it ends its tasks
+    :param joins: the first lines of its requests, for a program that is open already; whoever opened it ends
+        its tasks
     """
 
     def __init__(
         self, guest: GuestPort, watch: tuple[int, int] | None = None, *, joins: Sequence[str] | None = None
     ) -> None:
         self._guest = guest
-        watched = [f"watch {watch[0]:x} {watch[1]:x}"] if watch else []
-        self._head = ["program cast", *watched] if joins is None else [*joins]
+        watch_lines = [f"watch {watch[0]:x} {watch[1]:x}"] if watch else []
+        self._head = ["program cast", *watch_lines] if joins is None else [*joins]
         self._open = joins is None
         #: Process or thread ids by task.
         self.pids: dict[int, int] = {}
         self.seen = BookAndLog()
-        #: All the kernel said since it was last cleared.
+        #: All lines of the kernel's log since this list was last cleared.
         self.heard: list[str] = []
         if self._open:
             self._request(["op 0 nop"])
@@ -104,20 +104,20 @@ class Cast:
             raise LostGuest(f"task {task} did not begin {verb}: {answer}")
 
     def collect(self, task: int, limit: float) -> Answer | None:
-        """The answer of what *task* has begun; None when it still runs after *limit* seconds."""
+        """The answer to the operation *task* has begun; None when it still runs after *limit* seconds."""
         answer = self._request([f"collect {task} {int(limit * 1000):x}"], limit)[0]
         return None if answer == _STILL_RUNNING else _answer(answer)
 
     def attempt(self, task: int, verb: str, *arguments: int | str, limit: float = 0.4) -> Answer | None:
         """`begin` and `collect` in one request: None when *task* is not done within *limit* seconds."""
         lines = [_line("begin", task, verb, *arguments), f"collect {task} {int(limit * 1000):x}"]
-        begun, answer = self._request(lines, limit)
-        if begun != _BEGUN:
-            return _answer(begun)
+        first_answer, answer = self._request(lines, limit)
+        if first_answer != _BEGUN:
+            return _answer(first_answer)
         return None if answer == _STILL_RUNNING else _answer(answer)
 
     def where(self, task: int) -> Whereabouts:
-        """What *task* is doing now."""
+        """The state of *task* now."""
         self._request([f"where {task}"])
         return self._whereabouts
 
@@ -139,7 +139,7 @@ class Cast:
             if error is None:
                 raise
 
-    # Send operations, keep what was seen, return their answers.
+    # Send operations, keep the observations, return the answers.
     def _request(self, lines: Sequence[str], limit: float = 0.0, last: str = "more") -> list[str]:
         text = "\n".join([*self._head, *lines, last, ""])
         self.seen = BookAndLog()
@@ -169,9 +169,9 @@ class Cast:
         return answers
 
 
-def _line(how: str, task: int, verb: str, *arguments: int | str) -> str:
+def _line(kind: str, task: int, verb: str, *arguments: int | str) -> str:
     words = [argument if isinstance(argument, str) else f"{argument:x}" for argument in arguments]
-    return " ".join([how, str(task), verb, *words])
+    return " ".join([kind, str(task), verb, *words])
 
 
 def _answer(line: str) -> Answer:

@@ -1,4 +1,4 @@
-"""The kernel functions programs name, in one guest: where to hold, what to force."""
+"""The kernel functions that programs name, in one guest: functions to hold at, functions to force."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
-#: What a kernel function returns when it fails; all others -ENOMEM.
+#: The values kernel functions return when they fail; all others return -ENOMEM.
 FAILURES = {
     "__pte_alloc": 1,
     "vm_area_alloc": 0,
     "vm_area_dup": 0,
 }
 
-#: Places whose functions have other names than the place: those the kernel has all count, of the first group
-#: it has any of.
+#: Places whose functions have other names than the place: of the first group of which the kernel has any, all
+#: functions it has count.
 _NAMES = {
     "unlink": (("unlink_file_vma_batch_final",), ("unlink_file_vma",)),
     "rmap_add": (
@@ -43,7 +43,7 @@ class Functions:
     """
     The functions of one guest's kernel by the names programs have for them.
 
-    :param steering: has its symbols; those of the driver are added when one is asked for
+    :param steering: has the kernel's symbols; those of the driver are added when one is asked for
     """
 
     def __init__(self, guest: Guest, steering: Steering) -> None:
@@ -53,7 +53,7 @@ class Functions:
 
     def check(self, program: Program) -> None:
         """
-        Check that the kernel has what *program* names, as far as that can be told before it runs.
+        Check that the kernel has the functions *program* names, as far as that can be told before it runs.
 
         :raises Undecided: it has not
         """
@@ -61,12 +61,12 @@ class Functions:
             if op.fail is not None:
                 for name in filter(None, (op.fail.inside, op.fail.function)):
                     self._steering.symbols.address(name)
-            for one in (op.skip, op.hold):
-                # The driver's are known when it is loaded.
-                if one is not None and not needs_driver(program):
-                    self.known(one.function)
+            for target in (op.skip, op.hold):
+                # The driver's functions are known when it is loaded.
+                if target is not None and not needs_driver(program):
+                    self.kernel_name(target.function)
 
-    def known(self, function: str) -> str | None:
+    def kernel_name(self, function: str) -> str | None:
         """
         The kernel's function or functions (`Place.function`) that programs call *function*.
 
@@ -77,31 +77,31 @@ class Functions:
         :raises Undecided: it has no such function
         """
         for group in _NAMES.get(function, ((function,),)):
-            found = [name for name in group if name in self._steering.symbols or self._in_driver(name)]
-            if found:
-                return "|".join(found)
+            names = [name for name in group if name in self._steering.symbols or self._in_driver(name)]
+            if names:
+                return "|".join(names)
         if function not in HOLD_FUNCTIONS:
             self._steering.symbols.address(function)
         return None
 
-    def forced(self, op: Op, pid: int) -> Injection | None:
-        """What is forced in *op* of the task *pid*; None when nothing is, or the kernel does not have it."""
+    def injection(self, op: Op, pid: int) -> Injection | None:
+        """The call to force in *op* of the task *pid*; None without one, or where the kernel lacks it."""
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
             return Injection(op.fail.function, returns, Caller(pid=pid), op.fail.nth, op.fail.inside)
-        name = None if op.skip is None else self.known(op.skip.function)
+        name = None if op.skip is None else self.kernel_name(op.skip.function)
         if op.skip is None or name is None:
             return None
         return Injection(name, 0, Caller(pid=pid), op.skip.nth)
 
-    def works_at(self, function: str, registers: dict[str, int]) -> int | None:
-        """The virtual address a call of *function* with *registers* works at; None without one."""
+    def work_address(self, function: str, registers: dict[str, int]) -> int | None:
+        """The virtual address that a call of *function* with *registers* works at; None where it has none."""
         expression = address_of(function.partition("|")[0], self._guest.hello.release)
-        found = None if expression is None else re.fullmatch(r"((?:\+\d+\()*)%(\w+)\)*", expression)
-        if found is None:
+        match = None if expression is None else re.fullmatch(r"((?:\+\d+\()*)%(\w+)\)*", expression)
+        if match is None:
             return None
-        value = registers[f"r{found[2]}"]
-        for offset in reversed(re.findall(r"\d+", found[1])):
+        value = registers[f"r{match[2]}"]
+        for offset in reversed(re.findall(r"\d+", match[1])):
             value = self._steering.stub.word(value + int(offset))
         return value
 

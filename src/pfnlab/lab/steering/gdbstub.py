@@ -48,7 +48,7 @@ class Stop:
 
 
 def gdb_arguments(path: Path) -> tuple[str, ...]:
-    """What QEMU needs to listen for a `GdbStub` on the unix socket *path*."""
+    """QEMU's arguments to listen for a `GdbStub` on the unix socket *path*."""
     return ("-gdb", f"unix:{path},server=on,wait=off")
 
 
@@ -80,15 +80,15 @@ class GdbStub:
 
     def threads(self) -> tuple[int, ...]:
         """The threads, one for each CPU."""
-        found: list[int] = []
+        numbers: list[int] = []
         reply = self._ask("qfThreadInfo")
         while reply.startswith("m"):
-            found += [int(word.rpartition(".")[2], 16) for word in reply[1:].split(",")]
+            numbers += [int(word.rpartition(".")[2], 16) for word in reply[1:].split(",")]
             reply = self._ask("qsThreadInfo")
-        return tuple(found)
+        return tuple(numbers)
 
     def select(self, thread: int) -> None:
-        """Let registers and memory be those *thread* sees."""
+        """Read registers and memory as *thread* sees them from now on."""
         if self._selected != thread:
             self._expect_ok(f"Hg{thread:x}")
             self._selected = thread
@@ -101,14 +101,14 @@ class GdbStub:
     def write_registers(self, thread: int, **values: int) -> None:
         """Change the named registers of *thread*; negative values are stored as two's complement."""
         self.select(thread)
-        now, rest = self._registers()
-        unknown = values.keys() - now.keys()
+        registers, rest = self._registers()
+        unknown = values.keys() - registers.keys()
         if unknown:
             raise Defect(f"no such registers: {', '.join(sorted(unknown))}")
-        now.update(values)
+        registers.update(values)
         data = b"".join(
             (value & (1 << 8 * REGISTERS[name]) - 1).to_bytes(REGISTERS[name], "little")
-            for name, value in now.items()
+            for name, value in registers.items()
         )
         self._expect_ok(f"G{(data + rest).hex()}")
 
@@ -116,12 +116,12 @@ class GdbStub:
         """
         *size* bytes at the virtual *address*.
 
-        :raises Refused: a part of it is not mapped
+        :raises GdbError: a part of it is not mapped
         """
         data = b""
         while len(data) < size:
-            n = min(size - len(data), _CHUNK)
-            data += _unhex(self._answer(f"m{address + len(data):x},{n:x}"), n)
+            count = min(size - len(data), _CHUNK)
+            data += _unhex(self._answer(f"m{address + len(data):x},{count:x}"), count)
         return data
 
     def word(self, address: int) -> int:
@@ -163,12 +163,12 @@ class GdbStub:
         """
         Let *thread* leave the breakpoint at *address*, where it stands.
 
-        :raises Undecided: it stays there, whatever it is told
+        :raises Undecided: it stays there after several steps
         """
         self.remove_breakpoint(address)
         for _ in range(_STEPS):
             self.step(thread)
-            # A step that executes nothing would have the same call counted twice.
+            # After a step that executes nothing, the same call would be counted twice.
             if self.registers(thread)["rip"] != address:
                 break
         else:
@@ -185,16 +185,16 @@ class GdbStub:
         self.reason = _stop(reply)
         return self.reason
 
-    def wait(self, limit: float, what: str) -> Stop:
+    def wait(self, limit: float, event: str) -> Stop:
         """
         The next stop.
 
-        :param what: what is waited for, for the message
+        :param event: the event that is waited for, for the message
         :raises TimedOut: it did not come within *limit* seconds
         """
         stop = self.poll(limit)
         if stop is None:
-            raise TimedOut(f"{what} did not happen within {limit:g} s")
+            raise TimedOut(f"{event} did not happen within {limit:g} s")
         return stop
 
     def interrupt(self) -> Stop:
@@ -202,7 +202,7 @@ class GdbStub:
         if self.running:
             self._wire.send_raw(b"\x03")
             stop = self.wait(self._limit, "the stop after an interrupt")
-            # A breakpoint hit at the same moment is told as well.
+            # A breakpoint hit at the same moment is reported as well.
             self._drain()
             self.reason = stop
         return self.reason
@@ -218,7 +218,7 @@ class GdbStub:
             self._wire.close()
 
     def hang_up(self) -> None:
-        """Close the connection to a machine that is about to end, in whatever state it is."""
+        """Close the connection to a machine that is about to end, without detaching."""
         self._wire.close()
 
     def __enter__(self) -> GdbStub:
@@ -230,7 +230,7 @@ class GdbStub:
         try:
             self.detach()
         except Exception:
-            # What went wrong first is what matters; a dead QEMU needs no detaching.
+            # The first error is the one that matters; a dead QEMU needs no detaching.
             if error is None:
                 raise
 
@@ -240,7 +240,7 @@ class GdbStub:
         self._wire.send(packet, self._limit)
         self.running = True
 
-    # The named registers, and what follows them in the packet.
+    # The named registers, and the rest of the packet behind them.
     def _registers(self) -> tuple[dict[str, int], bytes]:
         reply = self._answer("g")
         data = _unhex(reply, len(reply) // 2)
@@ -253,7 +253,7 @@ class GdbStub:
             at += width
         return values, data[at:]
 
-    # Connecting and interrupting may be told twice: what comes before the answer to a question is old.
+    # Connecting and interrupting may be reported twice: a stop before the answer to a request is an old one.
     def _drain(self) -> None:
         self._ask("qC")
         self._wire.forget()
@@ -269,7 +269,7 @@ class GdbStub:
         if reply != "OK":
             raise Undecided(f"the gdbstub answered `{packet[:40]}` with {reply[:40]!r} instead of OK")
 
-    # Send a request and return its answer; stops told in between are late ones.
+    # Send a request and return its answer; stops reported in between are late ones.
     def _ask(self, packet: str, stops: bool = False) -> str:
         if self.running:
             raise Defect(f"`{packet[:40]}` was asked of a running machine")
@@ -281,9 +281,9 @@ class GdbStub:
 
 
 def _stop(reply: str) -> Stop:
-    found = _STOP.match(reply)
-    if found:
-        return Stop(signal=int(found[1], 16), thread=int(found[2] or "0", 16))
+    match = _STOP.match(reply)
+    if match:
+        return Stop(signal=int(match[1], 16), thread=int(match[2] or "0", 16))
     if reply[:1] in ("W", "X"):
         raise LostGuest(f"QEMU ended while a stop was waited for ({reply[:40]})")
     raise Undecided(f"the gdbstub told {reply[:40]!r} where a stop was waited for")

@@ -24,7 +24,7 @@ def framed(payload: bytes) -> bytes:
 
 
 def unescaped(body: bytes) -> bytes:
-    """What stood in a packet before its escapes (``}``) and run lengths (``*``) were put in."""
+    """The payload of a packet, its escapes (``}``) and run lengths (``*``) taken out."""
     out = bytearray()
     rest = iter(body)
     for byte in rest:
@@ -42,11 +42,11 @@ class Wire:
     One connection to a gdbstub at the unix socket *path*.
 
     :param limit: seconds to wait for the socket to be there
-    :raises TimedOut: nobody listened within *limit*
+    :raises TimedOut: no gdbstub listened within *limit*
     """
 
     def __init__(self, path: Path, limit: float) -> None:
-        self._socket = _connected(path, limit)
+        self._socket = _connect(path, limit)
         self._received = b""
         self._acks: deque[bool] = deque()
         self._packets: deque[str] = deque()
@@ -77,45 +77,45 @@ class Wire:
         """Send *data* as it is, such as the byte 3 that interrupts."""
         try:
             self._socket.sendall(data)
-        except OSError as gone:
-            raise LostGuest(f"the gdbstub is gone: {gone}") from gone
+        except OSError as error:
+            raise LostGuest(f"the gdbstub is gone: {error}") from error
 
-    def receive(self, limit: float, what: str) -> str:
+    def receive(self, limit: float, action: str) -> str:
         """
         The content of the next packet.
 
-        :param what: what the gdbstub is to do, for the message
+        :param action: the action expected of the gdbstub, for the message
         :raises TimedOut: it did not within *limit* seconds
         :raises LostGuest: the connection is closed
         """
         deadline = time.monotonic() + limit
         while not self._packets:
-            self._fill(deadline, limit, what)
+            self._fill(deadline, limit, action)
         return self._packets.popleft()
 
     def forget(self) -> None:
-        """Drop the packets that have arrived and nobody has asked for."""
+        """Drop the packets that have arrived and were not received."""
         self._packets.clear()
 
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
 
-    # Take what arrives next, or raise at the deadline.
-    def _fill(self, deadline: float, limit: float, what: str) -> None:
+    # Read the next bytes, or raise at the deadline.
+    def _fill(self, deadline: float, limit: float, action: str) -> None:
         self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
         try:
             data = self._socket.recv(65536)
         except TimeoutError:
-            raise TimedOut(f"the gdbstub did not {what} within {limit:g} s") from None
-        except OSError as gone:
-            raise LostGuest(f"the gdbstub is gone before it could {what}: {gone}") from gone
+            raise TimedOut(f"the gdbstub did not {action} within {limit:g} s") from None
+        except OSError as error:
+            raise LostGuest(f"the gdbstub is gone before it could {action}: {error}") from error
         if not data:
-            raise LostGuest(f"the gdbstub closed the connection before it could {what}")
+            raise LostGuest(f"the gdbstub closed the connection before it could {action}")
         self._received += data
         self._digest()
 
-    # Sort what has arrived into acknowledgements and packets; what is neither is noise on the line.
+    # Sort the bytes that have arrived into acknowledgements and packets; other bytes are noise on the line.
     def _digest(self) -> None:
         while self._received:
             first = self._received[:1]
@@ -131,22 +131,22 @@ class Wire:
                 self._received = self._received[1:]
 
     def _take(self, body: bytes, checksum: int) -> None:
-        whole = sum(body) & 0xFF == checksum
+        intact = sum(body) & 0xFF == checksum
         if self.acknowledge:
-            self.send_raw(b"+" if whole else b"-")
-        if whole:
+            self.send_raw(b"+" if intact else b"-")
+        if intact:
             self._packets.append(unescaped(body).decode("latin-1"))
 
 
-def _connected(path: Path, limit: float) -> socket.socket:
+def _connect(path: Path, limit: float) -> socket.socket:
     deadline = time.monotonic() + limit
     while True:
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(str(path))
             return connection
-        except OSError as refused:
+        except OSError as error:
             connection.close()
             if time.monotonic() > deadline:
-                raise TimedOut(f"no gdbstub listened at {path} within {limit:g} s: {refused}") from None
+                raise TimedOut(f"no gdbstub listened at {path} within {limit:g} s: {error}") from None
             time.sleep(_NAP)

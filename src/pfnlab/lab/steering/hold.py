@@ -1,4 +1,4 @@
-"""Holding one CPU at a kernel function while the others run: who gets on, and who waits for what."""
+"""Holding one CPU at a kernel function while the others run: which tasks go on, and which wait."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class NotReached(Undecided):
 @dataclass(frozen=True)
 class HoldPoint:
     """
-    Where to stop whom.
+    A place to hold a CPU at, and the task to hold there.
 
-    :param caller: whose passing counts, and whose calls are forced
+    :param caller: the task whose passing counts, and whose calls are forced
     :param forced: calls on the way there that are made to return at once; those not met are `HeldCpu.missed`
-    :param counts: whether a call that begins with these registers is one of those meant
+    :param counts: whether a call that begins with these registers counts
     """
 
     place: Place
@@ -48,7 +48,7 @@ class HoldPoint:
 @dataclass(frozen=True)
 class HoldOutcome:
     """
-    How far an operation got while a CPU was held; one of both is None.
+    How far an operation got while a CPU was held; one of the two is None.
 
     :param answer: it returned alone
     :param wait: it waits; with `Obstacle.NOTHING` the schedule should be repeated
@@ -86,21 +86,21 @@ class HeldCpu(Generic[T]):
         """
         Let all CPUs but this one run until *call* has returned, and stop them again.
 
-        *call* makes the guest do something and must come back by itself, such as `Cast.attempt`, because what
-        it asks for may wait for this CPU.
+        *call* makes the guest do something and must return by itself, as `Cast.attempt` does, because the
+        operation it asks for may wait for this CPU.
 
         :raises TimedOut: it did not return within *limit* seconds
         """
         self._steering.go()
         try:
             result = BackgroundCall(call).result(limit)
-        except TimedOut as late:
+        except TimedOut as error:
             self._steering.stub.interrupt()
-            inside = [stack_of(self._steering, thread - 1)[:1] for thread in self._steering.threads]
-            functions = ", ".join(name for names in inside for name in names)
-            raise TimedOut(f"{late} while a CPU was held; the CPUs were in {functions}") from late
+            stacks = [stack_of(self._steering, thread - 1)[:1] for thread in self._steering.threads]
+            functions = ", ".join(name for names in stacks for name in names)
+            raise TimedOut(f"{error} while a CPU was held; the CPUs were in {functions}") from error
         except BaseException:
-            # What went wrong first is what matters; a dead machine stands anyway.
+            # The first error is the one that matters; a dead machine stands anyway.
             with contextlib.suppress(Undecided):
                 self._steering.stub.interrupt()
             raise
@@ -113,31 +113,33 @@ class HeldCpu(Generic[T]):
         """
         Let *task*, on another CPU, begin an operation, and say how far it gets while this CPU stands.
 
-        One that waits is collected after the release, with `Cast.collect`.
+        An operation that waits is collected after the release, with `Cast.collect`.
 
-        :param limit: seconds after which it counts as waiting; one that can finish takes about 0.05
+        :param limit: seconds after which it counts as waiting; an operation that can finish takes about 0.05
         """
         answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
-        before = Obstacle.NOTHING
+        previous_need = Obstacle.NOTHING
         for _ in range(_PATIENCE):
             if answer is not None:
                 break
-            # It may have been stopped in an interrupt: what it really waits for it waits for twice.
+            # The task may have been stopped in an interrupt: a true wait shows twice in a row.
             wait = self.wait_of(cast, task)
-            if wait.need is before and before is not Obstacle.NOTHING:
+            if wait.need is previous_need and previous_need is not Obstacle.NOTHING:
                 return HoldOutcome(None, wait)
-            before = wait.need
-            # A busy host is slow: what waits for nothing may still finish.
-            longer = limit if before is Obstacle.NOTHING else 0.0
-            answer = self.others(partial(cast.collect, task, longer))
+            previous_need = wait.need
+            # A busy host is slow: an operation that waits for nothing may still finish.
+            extra_limit = limit if previous_need is Obstacle.NOTHING else 0.0
+            answer = self.others(partial(cast.collect, task, extra_limit))
         return HoldOutcome(answer, None if answer else Wait(Obstacle.NOTHING, ()))
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
-        """What *task* waits for, which has not finished what it began."""
-        now = self.others(lambda: cast.where(task))
-        if now.state != "R":
+        """The wait of *task*, whose operation is not finished."""
+        whereabouts = self.others(lambda: cast.where(task))
+        if whereabouts.state != "R":
             return (
-                judge_sleeping(now.functions) if now.state == "D" else Wait(Obstacle.NOTHING, now.functions)
+                judge_sleeping(whereabouts.functions)
+                if whereabouts.state == "D"
+                else Wait(Obstacle.NOTHING, whereabouts.functions)
             )
         for thread in self._steering.threads:
             registers = self._steering.stub.registers(thread)
@@ -152,7 +154,7 @@ class HeldCpu(Generic[T]):
             self._steering.free(self.hit.thread)
 
     def result(self, limit: float = 30.0) -> T:
-        """What the operation returned that came by here."""
+        """The result of the operation that is held here."""
         return self._operation.result(limit)
 
     def __enter__(self) -> HeldCpu[T]:
@@ -164,7 +166,7 @@ class HeldCpu(Generic[T]):
         try:
             self.release()
         except Undecided:
-            # What went wrong first is what matters; a dead machine holds nobody.
+            # The first error is the one that matters; a dead machine holds no CPU.
             if error is None:
                 raise
 
@@ -177,40 +179,44 @@ def hold(
     grace: float | None = None,
 ) -> HeldCpu[T]:
     """
-    Run *call* and hold the CPU that comes by.
+    Run *call* and hold the CPU that comes to the place of *at*.
 
     *call* must return while that CPU stands: begin the operation, do not wait for it (`Cast.begin`).
 
-    :param limit: seconds until it must have come by
-    :param grace: seconds to wait for that after *call* has returned, *limit* when None; none are needed by
+    :param limit: seconds until a CPU must have come there
+    :param grace: seconds to wait for it after *call* has returned, *limit* when None; none are needed by
         a *call* that returns only when the operation is done
-    :raises NotReached: it did not; the machine runs on
+    :raises NotReached: none did; the machine runs on
     :raises Undecided: the kernel has no such function
     """
-    wanted = steering.way_to(at.place, at.counts)
-    forced = {steering.way_to(Place(one.function, one.nth)): one for one in at.forced}
+    hold_way = steering.way_to(at.place, at.counts)
+    injections = {
+        steering.way_to(Place(injection.function, injection.nth)): injection for injection in at.forced
+    }
     steering.stub.interrupt()
     operation = BackgroundCall(call)
     patience = limit if grace is None else grace
-    while met := steering.reach_first([*forced, wanted], at.caller, operation, limit, grace=patience):
-        way, hit = met
-        if way is wanted:
-            return HeldCpu(steering, at, hit, operation, tuple(forced.values()))
-        steering.force(hit, forced.pop(way).returns)
+    while arrival := steering.reach_first(
+        [*injections, hold_way], at.caller, operation, limit, grace=patience
+    ):
+        way, hit = arrival
+        if way is hold_way:
+            return HeldCpu(steering, at, hit, operation, tuple(injections.values()))
+        steering.force(hit, injections.pop(way).returns)
     steering.go()
     raise NotReached(f"nobody came by `{at.place}` within {limit:g} s")
 
 
 def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
-    """The kernel functions *cpu*, which stands, is in, and some it has left; none in user mode."""
+    """The kernel functions *cpu*, which stands, is in, with some it has left; none in user mode."""
     registers = steering.stub.registers(cpu + 1)
-    top = registers["rsp"]
+    stack_pointer = registers["rsp"]
     if registers["rip"] < USER_END:
         return ()
     data = b""
-    # Page by page: what follows a stack need not be mapped, and that of an interrupt is aligned to no more.
+    # Page by page: memory behind a stack need not be mapped, and an interrupt stack is only page-aligned.
     while len(data) < _SCANNED:
-        at = top + len(data)
+        at = stack_pointer + len(data)
         try:
             data += steering.stub.read(at, PAGE_SIZE - at % PAGE_SIZE)
         except GdbError:

@@ -1,4 +1,4 @@
-"""Points of a kernel's code, and who comes by: what steering waits for and what it finds."""
+"""Points of a kernel's code, callers that come there, and forced calls: input and output of steering."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Caller:
     """
-    Whose calls count; calls of all others are let through. At least one of both.
+    The task whose calls count, by CPU, by id or by both; calls of all others are let through.
 
     :param cpu: the CPU a task is pinned to, counted from 0
     :param pid: process or thread id
@@ -33,7 +33,7 @@ class Place:
     """
     A point of the kernel's code, written ``f``, ``f#2`` (the second call) or ``f#2:ret`` (its return).
 
-    :param function: the function, or several as ``f|g``, of which any counts
+    :param function: the function, or several as ``f|g``, of which each counts
     :param nth: which call by the caller counts, from 1
     :param at_return: where the call has returned to, instead of its entry
     """
@@ -63,7 +63,7 @@ class Place:
 @dataclass(frozen=True)
 class Injection:
     """
-    A call that returns at once what it is told.
+    A call that is made to return a value at once.
 
     :param returns: the value, such as ``-errno.ENOMEM``, or 1 for ``__pte_alloc``
     :param nth: which call counts, from 1
@@ -80,12 +80,12 @@ class Injection:
 @dataclass(frozen=True)
 class Injected(Generic[T]):
     """
-    What became of an injection.
+    The outcome of an injection.
 
-    :param result: what the operation returned
+    :param result: the result of the operation
     :param forced: whether the call was met and forced
-    :param calls: calls that counted, the forced one among them
-    :param called_from: the function that was told the value
+    :param calls: number of calls that counted, the forced one included
+    :param called_from: the function the value was returned to
     """
 
     result: T
@@ -99,8 +99,8 @@ class Hit:
     """
     The place was reached, and all CPUs stand.
 
-    :param calls: calls that counted, this one among them
-    :param foreign: times somebody else was there
+    :param calls: number of calls that counted, this one included
+    :param foreign: how often another task was there
     """
 
     thread: int
@@ -112,12 +112,12 @@ class Hit:
 @dataclass(eq=False)
 class Way:
     """
-    How far somebody has come to a place.
+    The way of a caller to a place, and how far it has come.
 
-    :param points: the addresses he is waited for at now
-    :param counts: whether a call that begins with these registers is one of those meant
-    :param calls: of the function, so far
-    :param stack: the stack pointer he has there when its call has returned; 0 while it has not begun
+    :param points: the addresses at which the caller is waited for now
+    :param counts: whether a call that begins with these registers counts
+    :param calls: number of calls of the function so far
+    :param stack: the stack pointer there when the call has returned; 0 while the call has not begun
     """
 
     place: Place

@@ -1,4 +1,4 @@
-"""Steering a real kernel: wait for a task at a kernel function, and force what a function returns.
+"""Steering a real kernel: wait for a task at a kernel function, and force the value a function returns.
 
 An operation is any function that makes the guest do something, `Guest.request` or `Cast.do` for instance. It
 runs in a thread of its own, because the whole machine may stop before it is answered.
@@ -21,17 +21,17 @@ from pfnlab.lab.vm.qemu import CPU_OF_SEVERAL
 T = TypeVar("T")
 
 _SLICE = 0.01
-# Which of the guest's offsets is that of a task's process id.
+# The index of the offset of a task's process id among the guest's offsets.
 _PID = 3
 #: Where user addresses end.
 USER_END = 1 << 47
 _MASK = (1 << 64) - 1
-#: Through how many functions one leads to another at most.
+#: The longest chain of calls that is followed from one function to another.
 _CALLS_DEEP = 4
 
 
 def steered(path: Path) -> tuple[str, ...]:
-    """What QEMU needs, as a guest's ``extra``, for a guest that is steered through the unix socket *path*."""
+    """QEMU's arguments, for ``extra`` of a guest that is steered through the unix socket *path*."""
     return (*gdb_arguments(path), "-cpu", CPU_OF_SEVERAL)
 
 
@@ -58,9 +58,9 @@ class BackgroundCall(Generic[T]):
 
     def result(self, limit: float) -> T:
         """
-        What it returned; what it raised is raised.
+        The value the function returned; an exception it raised is raised again.
 
-        :raises TimedOut: it is not done within *limit* seconds
+        :raises TimedOut: the function is not done within *limit* seconds
         """
         self._thread.join(limit)
         if self._thread.is_alive():
@@ -76,41 +76,41 @@ class Steering:
 
     :param stub: connected to the guest, which runs from now on
     :param symbols: of its kernel
-    :param offsets: ``hello.offsets`` of the guest, to know who is current on a CPU
+    :param offsets: ``hello.offsets`` of the guest, to know the current task of a CPU
     """
 
     def __init__(self, stub: GdbStub, symbols: Symbols, offsets: str) -> None:
         self.stub = stub
         self.symbols = symbols
         self._offsets = offsets.split(",")
-        #: One for each CPU, CPU 0 first.
+        #: One thread for each CPU, CPU 0 first.
         self.threads = stub.threads()
-        self._held: list[int] = []
-        #: What was found out about one function calling another.
-        self._led: dict[tuple[str, str], bool] = {}
+        self._held_threads: list[int] = []
+        #: Whether one function leads to another, as far as that was found out.
+        self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
 
     def go(self) -> None:
-        """Let all CPUs run but those that are held."""
+        """Let all CPUs run except held ones."""
         if self.stub.running:
             return
-        if self._held:
-            self.stub.cont_only(*(thread for thread in self.threads if thread not in self._held))
+        if self._held_threads:
+            self.stub.cont_only(*(thread for thread in self.threads if thread not in self._held_threads))
         else:
             self.stub.cont()
 
     def keep(self, thread: int) -> None:
         """From now on *thread* stays where it is, until `free`."""
-        self._held.append(thread)
+        self._held_threads.append(thread)
 
     def free(self, thread: int) -> None:
         """Let *thread* run again, with the others."""
         self.stub.interrupt()
-        self._held.remove(thread)
+        self._held_threads.remove(thread)
         self.go()
 
     def current_pid(self, registers: dict[str, int]) -> int:
-        """The process or thread id of who is current on the CPU with *registers*; the CPU is selected."""
+        """The process or thread id of the current task on the selected CPU, which has *registers*."""
         if len(self._offsets) < _PID + 1:
             raise Undecided("the guest does not know where its kernel keeps process ids: name the CPU only")
         # The first member of `pcpu_hot` on kernels that have one, a variable of its own before and after.
@@ -121,7 +121,7 @@ class Steering:
 
     def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> Injected[T]:
         """
-        Run *call* with one function of the kernel forced to return a value.
+        Run the operation *call* with one call of a kernel function forced to return a value.
 
         The operation goes on to its end whether or not the call was met.
 
@@ -130,7 +130,7 @@ class Steering:
         :raises TimedOut: the operation took longer
         """
         self.stub.interrupt()
-        self.known(injection)
+        self.check_functions(injection)
         operation = BackgroundCall(call)
         hit = self.meet(injection, operation, limit)
         forced = hit is not None and hit.calls == injection.nth
@@ -140,11 +140,11 @@ class Steering:
         self.go()
         result = operation.result(limit)
         if inlined:
-            where = f"{injection.function} in {inside} here, nor a way to one but by pointers"
-            raise Undecided(f"there is no call of {where}: this kernel may have inlined it")
+            description = f"{injection.function} in {inside} here, nor a way to one but by pointers"
+            raise Undecided(f"there is no call of {description}: this kernel may have inlined it")
         return Injected(result, forced, hit.calls if hit else 0, called_from)
 
-    def known(self, injection: Injection) -> None:
+    def check_functions(self, injection: Injection) -> None:
         """
         Check that the kernel has the functions *injection* names.
 
@@ -154,19 +154,19 @@ class Steering:
             self.way_to(Place(name))
 
     def _leads_to(self, name: str, wanted: str) -> bool:
-        """Whether the code of *name* calls *wanted*, or calls what does; pointers are not followed."""
-        known = self._led.get((name, wanted))
-        if known is None:
-            level, seen = {name}, {name}
+        """Whether *name* calls *wanted*, itself or through other functions; pointers are not followed."""
+        leads = self._call_paths.get((name, wanted))
+        if leads is None:
+            level, visited = {name}, {name}
             for _ in range(_CALLS_DEEP):
-                level = {one for caller in level for one in self._called(caller)} - seen
-                seen |= level
+                level = {callee for caller in level for callee in self._callees(caller)} - visited
+                visited |= level
                 if wanted in level:
                     break
-            known = self._led[name, wanted] = wanted in seen
-        return known
+            leads = self._call_paths[name, wanted] = wanted in visited
+        return leads
 
-    def _called(self, name: str) -> set[str]:
+    def _callees(self, name: str) -> set[str]:
         start, size = self.symbols.extent(name)
         return self.symbols.called(self.stub.read(start, size), start)
 
@@ -174,7 +174,7 @@ class Steering:
         """
         Let the machine run until the call of *injection* is about to begin, as `reach` does.
 
-        The hit has fewer calls than wanted when the function *injection* is inside of returned before.
+        The hit has fewer calls than wanted when the enclosing function of *injection* returned before.
         """
         within = None
         if injection.inside:
@@ -186,10 +186,10 @@ class Steering:
         return self.reach(place, injection.caller, operation, limit, within=within)
 
     def force(self, hit: Hit, value: int) -> str | None:
-        """Let the function that is about to begin return *value*; to whom is the result."""
-        back, stack = self._return_of(hit.registers)
-        self.stub.write_registers(hit.thread, rax=value, rsp=stack, rip=back)
-        return self.symbols.function(back)
+        """Let the function that is about to begin return *value*; the result is the name of its caller."""
+        return_address, stack_pointer = self._return_of(hit.registers)
+        self.stub.write_registers(hit.thread, rax=value, rsp=stack_pointer, rip=return_address)
+        return self.symbols.function(return_address)
 
     def reach(
         self,
@@ -204,18 +204,18 @@ class Steering:
         """
         Let the machine run until *caller* is at *place*; it then stands, and no breakpoint is left.
 
-        :param operation: what makes the caller come by
+        :param operation: makes the caller come there
         :param grace: seconds to wait after the operation is done
-        :param within: stop counting where the stack pointer is back at the second of these, at the address
-            that is the first; the hit then has fewer calls than *place* wants
-        :return: None when it did not come by
+        :param within: an address and a stack pointer: stop counting when the caller is back there; the hit
+            then has fewer calls than *place* wants
+        :return: None when the caller did not come there
         """
-        met = self.reach_first([self.way_to(place)], caller, operation, limit, grace=grace, within=within)
-        return met and met[1]
+        arrival = self.reach_first([self.way_to(place)], caller, operation, limit, grace=grace, within=within)
+        return arrival and arrival[1]
 
     def way_to(self, place: Place, counts: Callable[[dict[str, int]], bool] = lambda registers: True) -> Way:
         """
-        Where to look for who comes to *place*; of calls only those that count are counted.
+        A way to *place*, at its beginning; *counts* tells which calls are counted.
 
         :raises Undecided: the kernel has no such function
         """
@@ -232,49 +232,49 @@ class Steering:
         within: tuple[int, int] | None = None,
     ) -> tuple[Way, Hit] | None:
         """
-        As `reach`, for the place among several that *caller* comes to first; ways may be gone on afterwards.
+        As `reach`, for the place among several that *caller* comes to first; the ways can be continued later.
 
-        A call that is the end of one way counts for none behind it.
+        A call that is the end of one way does not count for the ways after it in *ways*.
 
-        :return: the way that led there, with *within* perhaps the first before its end
+        :return: the way that led there; where *within* ended the counting, the first, before its end
         """
         self.stub.interrupt()
-        foreign = 0
+        foreign_hits = 0
         deadline = time.monotonic() + limit
-        armed: set[int] = set()
+        armed_points: set[int] = set()
         try:
             while True:
                 points = {point for way in ways for point in way.points} | ({within[0]} if within else set())
-                for address in armed ^ points:
+                for address in armed_points ^ points:
                     if address in points:
                         self.stub.insert_breakpoint(address)
                     else:
                         self.stub.remove_breakpoint(address)
-                armed = points
+                armed_points = points
                 self.go()
                 stop = self._next_stop(operation, deadline, grace)
                 if stop is None:
                     return None
                 registers = self.stub.registers(stop.thread)
-                at, top = registers["rip"], registers["rsp"]
+                at, stack_pointer = registers["rip"], registers["rsp"]
                 if at not in points:
-                    # The interrupt that ended the waiting, or one that came late.
+                    # The stop of the interrupt that ended the waiting, or a late stop.
                     continue
-                if not self._is(caller, stop, registers):
-                    foreign += 1
-                elif within and (at, top) == within:
-                    return ways[0], Hit(stop.thread, registers, ways[0].calls, foreign)
+                if not self._is_caller(caller, stop, registers):
+                    foreign_hits += 1
+                elif within and (at, stack_pointer) == within:
+                    return ways[0], Hit(stop.thread, registers, ways[0].calls, foreign_hits)
                 else:
-                    arrived = next((way for way in ways if self._comes(way, at, registers)), None)
-                    if arrived is not None:
-                        return arrived, Hit(stop.thread, registers, arrived.calls, foreign)
+                    arrived_way = next((way for way in ways if self._arrives(way, at, registers)), None)
+                    if arrived_way is not None:
+                        return arrived_way, Hit(stop.thread, registers, arrived_way.calls, foreign_hits)
                 self.stub.step_over(stop.thread, at)
         finally:
-            for address in armed:
+            for address in armed_points:
                 self.stub.remove_breakpoint(address)
 
-    # Whether the caller, who is at *at*, has come to the end of the way; else the way is one call shorter.
-    def _comes(self, way: Way, at: int, registers: dict[str, int]) -> bool:
+    # Whether the caller, stopped at *at*, has come to the end of the way; a call that counts is counted.
+    def _arrives(self, way: Way, at: int, registers: dict[str, int]) -> bool:
         if at not in way.points:
             return False
         if way.stack:
@@ -285,8 +285,8 @@ class Steering:
         if way.calls < way.place.nth:
             return False
         if way.place.at_return:
-            back, way.stack = self._return_of(registers)
-            way.points = frozenset({back})
+            return_address, way.stack = self._return_of(registers)
+            way.points = frozenset({return_address})
         return not way.place.at_return
 
     # The next stop at a breakpoint; None, and all CPUs stand, when the operation is done without one.
@@ -303,12 +303,12 @@ class Steering:
                 stop = self.stub.interrupt()
                 return stop if stop.signal == 5 else None
 
-    def _is(self, caller: Caller, stop: Stop, registers: dict[str, int]) -> bool:
+    def _is_caller(self, caller: Caller, stop: Stop, registers: dict[str, int]) -> bool:
         if caller.cpu is not None and stop.thread != caller.cpu + 1:
             return False
         return caller.pid is None or self.current_pid(registers) == caller.pid
 
-    # Where the function returns to whose first instruction is next, and the stack pointer there.
+    # The return address of a function that is about to begin, and the stack pointer after its return.
     def _return_of(self, registers: dict[str, int]) -> tuple[int, int]:
         return self.stub.word(registers["rsp"]), registers["rsp"] + 8
 

@@ -22,10 +22,10 @@ _BRANCH = re.compile(rb"(?=(?:\xe8|\xe9|\x0f[\x80-\x8f])(.{4}))", re.DOTALL)
 
 class Symbols:
     """
-    What ``/proc/kallsyms`` says.
+    The symbols of ``/proc/kallsyms``.
 
     :param text: its lines, ``ADDRESS TYPE NAME``
-    :param kernel: whose they are, for messages
+    :param kernel: the kernel's name, for messages
     """
 
     def __init__(self, text: str, kernel: str = "this kernel") -> None:
@@ -46,7 +46,7 @@ class Symbols:
         self._names = [functions[start] for start in self._starts]
 
     def including(self, text: str) -> Symbols:
-        """These and those of *text*, of a module for instance; of several with one name, the first counts."""
+        """These symbols and those of *text*, of a module for instance; of equal names the first counts."""
         return Symbols(self._text + text, self._kernel)
 
     def __contains__(self, name: str) -> bool:
@@ -59,8 +59,8 @@ class Symbols:
         :raises Undecided: this kernel has no such symbol: it is inlined or has another name
         """
         if name not in self._addresses:
-            near = difflib.get_close_matches(name, self._names, n=3)
-            hint = f"; near: {', '.join(near)}" if near else ""
+            near_names = difflib.get_close_matches(name, self._names, n=3)
+            hint = f"; near: {', '.join(near_names)}" if near_names else ""
             raise Undecided(f"{self._kernel} has no symbol `{name}`{hint}")
         return self._addresses[name]
 
@@ -71,22 +71,22 @@ class Symbols:
         :raises Undecided: this kernel has no such symbol
         """
         start = self.address(name)
-        after = bisect.bisect_right(self._starts, start)
-        end = self._starts[after] if after < len(self._starts) else start
+        next_index = bisect.bisect_right(self._starts, start)
+        end = self._starts[next_index] if next_index < len(self._starts) else start
         return start, min(end - start, _LARGEST_FUNCTION)
 
     def called(self, code: bytes, start: int) -> set[str]:
         """The functions that x86 *code* at address *start* calls or jumps to, parts put aside among them."""
-        found = set()
+        names = set()
         for match in _BRANCH.finditer(code):
             target = start + match.end(1) + int.from_bytes(match[1], "little", signed=True)
             at = bisect.bisect_left(self._starts, target)
             if at < len(self._starts) and self._starts[at] == target:
-                found.add(self._names[at])
-        return found
+                names.add(self._names[at])
+        return names
 
     def function(self, address: int) -> str | None:
-        """The function *address* is in, without what the compiler put behind a dot; None outside of all."""
+        """The function *address* is in, without the compiler's suffix behind a dot; None outside of all."""
         at = bisect.bisect_right(self._starts, address) - 1
         if at < 0 or address - self._starts[at] >= _LARGEST_FUNCTION:
             return None
@@ -95,16 +95,16 @@ class Symbols:
 
 def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
     """
-    The symbols of the kernel *vmlinuz* that *guest* runs; asked for once, from the cache afterwards.
+    The symbols of the kernel *vmlinuz* that *guest* runs; read from the guest once, then from the cache.
 
     :raises LostGuest: the guest did not answer
     """
     with vmlinuz.open("rb") as image:
         key = hashlib.file_digest(image, "sha256").hexdigest()[:16]
-    kept = cache_root() / "symbols" / f"{key}.kallsyms"
-    if not kept.exists():
-        write_whole(kept, _told(guest, "symbols\n"))
-    return Symbols(kept.read_text(), guest.hello.release)
+    path = cache_root() / "symbols" / f"{key}.kallsyms"
+    if not path.exists():
+        write_whole(path, _symbol_text(guest, "symbols\n"))
+    return Symbols(path.read_text(), guest.hello.release)
 
 
 def module_symbols(guest: Guest, module: str) -> str:
@@ -113,13 +113,13 @@ def module_symbols(guest: Guest, module: str) -> str:
 
     :raises Undecided: it has no such module
     """
-    text = _told(guest, f"symbols {module}\n")
+    text = _symbol_text(guest, f"symbols {module}\n")
     if not text:
         raise Undecided(f"the guest has no module `{module}` loaded")
     return text
 
 
-def _told(guest: Guest, request: str) -> str:
+def _symbol_text(guest: Guest, request: str) -> str:
     text, end, _ = guest.request(request, _LIMIT).rpartition(_END)
     if not end:
         raise Undecided("the guest did not tell its symbols whole")

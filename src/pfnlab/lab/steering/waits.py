@@ -1,4 +1,4 @@
-"""What a task waits for, judged by the kernel functions it is in."""
+"""The obstacle a task waits for, judged by the kernel functions it is in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Obstacle(Enum):
-    """What a task cannot go on without."""
+    """The lock or the CPU that a task waits for."""
 
     CPU = "another CPU takes an interrupt"
     MMAP_LOCK = "mmap_lock"
@@ -23,9 +23,9 @@ class Obstacle(Enum):
 @dataclass(frozen=True)
 class Wait:
     """
-    What a task waits for.
+    A task's wait.
 
-    :param functions: the kernel functions it is in, innermost first; those that only might be are among them
+    :param functions: the kernel functions it is in, innermost first, with some that it may have left
     """
 
     need: Obstacle
@@ -79,7 +79,7 @@ _SPINLOCK_DEPTH = 4
 
 def judge(functions: Sequence[str]) -> Wait:
     """
-    What a task in *functions*, innermost first, waits for.
+    The wait of a task that is in *functions*, innermost first.
 
     Functions of an interrupt on top, which a held CPU can stop as well, are passed over.
     """
@@ -88,9 +88,9 @@ def judge(functions: Sequence[str]) -> Wait:
         if name.startswith("smp_call_function"):
             return Wait(Obstacle.CPU, names)
         if name.startswith(_SEMAPHORE):
-            return Wait(_taker(names[at:], _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
+            return Wait(_lock_named(names[at:], _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
         if name.startswith(_SPINLOCK):
-            need = _taker(names[at : at + _SPINLOCK_DEPTH], _SPINLOCKS)
+            need = _lock_named(names[at : at + _SPINLOCK_DEPTH], _SPINLOCKS)
             if need:
                 return Wait(need, names)
     return Wait(Obstacle.NOTHING, names)
@@ -98,17 +98,17 @@ def judge(functions: Sequence[str]) -> Wait:
 
 def judge_sleeping(functions: Sequence[str]) -> Wait:
     """
-    What a task waits for that sleeps uninterruptibly in *functions*, innermost first.
+    The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
 
-    They are as ``/proc/PID/stack`` has them, which leaves out those of the lock itself.
+    They are as ``/proc/PID/stack`` has them, which leaves out the functions of the lock itself.
     """
     names = tuple(functions)
-    return Wait(_taker(names, _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
+    return Wait(_lock_named(names, _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
 
 
-def _taker(names: Sequence[str], known: dict[Obstacle, tuple[str, ...]]) -> Obstacle | None:
+def _lock_named(names: Sequence[str], locks: dict[Obstacle, tuple[str, ...]]) -> Obstacle | None:
     for name in names:
-        for need, beginnings in known.items():
-            if name.startswith(beginnings):
+        for need, prefixes in locks.items():
+            if name.startswith(prefixes):
                 return need
     return None

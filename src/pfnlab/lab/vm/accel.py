@@ -11,7 +11,7 @@ from pathlib import Path
 from pfnlab.errors import MissingTool, Misuse
 from pfnlab.lab.images.cache import quiet
 
-#: What QEMU opens.
+#: The device QEMU opens for KVM.
 DEVICE = Path("/dev/kvm")
 
 #: Seconds until a guest with KVM must have said hello; it takes about one.
@@ -46,81 +46,84 @@ def accel_named(name: str) -> Accel:
 
 class Acceleration:
     """
-    What the guests of one machine have, and whether KVM has proved itself there.
+    The accelerator of one machine's guests, and whether KVM was seen to work there.
 
-    :param asked: what the user asked for
-    :param say: told once why it is something else
+    :param asked: the accelerator the user asked for
+    :param say: called once with the reason where it is another
     :param device: for tests
     """
 
     def __init__(
         self, asked: Accel = Accel.TCG, say: Callable[[str], None] = quiet, *, device: Path | None = None
     ) -> None:
-        self._asked = Accel(asked)
+        self._requested = Accel(asked)
         self._say = say
         self._device = device or DEVICE
         self._lock = threading.Lock()
-        self._told = set[str]()
-        self._works = False
-        self._now = Accel.TCG if self._asked is Accel.TCG else Accel.AUTO
+        self._told_kinds = set[str]()
+        self._kvm_works = False
+        self._current = Accel.TCG if self._requested is Accel.TCG else Accel.AUTO
 
     def settle(self) -> None:
         """
-        Find out what there is, once.
+        Find out once whether KVM can be used.
 
         :raises MissingTool: KVM was asked for and cannot be used
         """
         with self._lock:
-            if self._now is not Accel.AUTO:
+            if self._current is not Accel.AUTO:
                 return
-            trouble = _trouble(self._device)
-            if trouble and self._asked is Accel.KVM:
+            trouble = _kvm_trouble(self._device)
+            if trouble and self._requested is Accel.KVM:
                 raise MissingTool(f"KVM cannot be used: {trouble}, or leave `--accel kvm` out")
             if trouble:
                 self._tell(f"guests run without KVM: {trouble}")
-            self._now = Accel.TCG if trouble else Accel.KVM
+            self._current = Accel.TCG if trouble else Accel.KVM
 
     def of(self, *, steered: bool) -> Accel:
         """
-        What the next guest is to have, KVM or TCG.
+        The accelerator of the next guest, KVM or TCG.
 
-        :param steered: for programs that hold a processor or force a function; what these stop and see was
-            only ever measured with TCG
+        :param steered: for programs that hold a processor or force a function; these were only ever measured
+            with TCG
         """
         self.settle()
         with self._lock:
-            if steered and self._now is Accel.KVM:
-                if self._asked is Accel.KVM:
+            if steered and self._current is Accel.KVM:
+                if self._requested is Accel.KVM:
                     self._tell("programs that hold a processor or force a function run without KVM")
                 return Accel.TCG
-            return self._now
+            return self._current
 
     def still(self, accel: Accel) -> Accel:
-        """What a guest that was to have *accel* has by now: TCG, where KVM did not work for another."""
-        return self._now if accel is Accel.KVM else accel
+        """The accelerator of a guest that was to have *accel*: TCG, where KVM failed for another guest."""
+        return self._current if accel is Accel.KVM else accel
 
     def works(self) -> None:
         """A guest with KVM said hello."""
-        self._works = True
+        self._kvm_works = True
 
     def falls_back(self, reason: str) -> bool:
-        """Whether a guest with KVM that did not come up for *reason* is tried without, as all later ones."""
+        """Whether a guest with KVM that did not boot is tried without it, as all later guests.
+
+        :param reason: why it did not boot, for the message
+        """
         with self._lock:
-            if self._works:
+            if self._kvm_works:
                 return False
-            self._now = Accel.TCG
+            self._current = Accel.TCG
             self._tell(f"guests run without KVM, which does not work here: {reason}")
             return True
 
     def _tell(self, line: str) -> None:
-        # The reason of one guest is enough.
-        if (kind := line.partition(":")[0]) not in self._told:
-            self._told.add(kind)
+        # Each kind of message is printed once: the reason of one guest is enough.
+        if (kind := line.partition(":")[0]) not in self._told_kinds:
+            self._told_kinds.add(kind)
             self._say(line)
 
 
-def _trouble(device: Path) -> str:
-    # Why KVM cannot be used and what helps; nothing where it can.
+def _kvm_trouble(device: Path) -> str:
+    # The reason why KVM cannot be used, with a remedy; empty where it can.
     try:
         os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:

@@ -21,7 +21,7 @@ MAX_FAILED_BOOTS = 4
 class GuestLike(Protocol):
     """A booted kernel with the agent in it (:class:`pfnlab.lab.vm.qemu.Guest`)."""
 
-    #: What it said when it was up.
+    #: The agent's first reply.
     hello: Hello
 
     def request(self, text: str, limit: float) -> str:
@@ -37,7 +37,7 @@ class GuestLike(Protocol):
 @dataclass(frozen=True)
 class GuestShape:
     """
-    What a guest is to be.
+    The properties of a guest that is to be booted.
 
     :param bar_mib: the size of the BAR, in MiB
     :param image: its initramfs; the agent's when None
@@ -53,7 +53,7 @@ class GuestShape:
     accel: Accel = Accel.TCG
 
 
-#: Boots a kernel as a guest of that shape; the offsets are what an earlier boot of it said.
+#: Boots a kernel as a guest of that shape; the offsets are those of an earlier boot of the kernel.
 GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]
 
 
@@ -64,9 +64,9 @@ class Stopped(Exception):
 @dataclass
 class Boots:
     """
-    What the guests of one machine have in common.
+    The state the guests of one machine share.
 
-    :param boot: boots one
+    :param boot: boots a guest
     :param driver: the image with the driver in it
     :param vfio: the image with the modules of vfio-pci
     :param acceleration: whether KVM works
@@ -84,8 +84,8 @@ class Boots:
     failure: str = ""
 
     def start(self, shape: GuestShape) -> GuestLike:
-        """A new guest; a failed boot is tried once more, unless none has worked for long."""
-        for last in (False, True):
+        """A new guest; a failed boot is tried once more, unless the last boots all failed."""
+        for last_try in (False, True):
             with self.lock:
                 if self.failed_boots >= MAX_FAILED_BOOTS:
                     raise LostGuest(f"the last {self.failed_boots} boots failed: {self.failure}")
@@ -96,7 +96,7 @@ class Boots:
                 with self.lock:
                     self.failed_boots += 1
                     self.failure = str(reason)
-                if last:
+                if last_try:
                     raise
                 continue
             with self.lock:
@@ -111,7 +111,7 @@ class Boots:
         raise Defect("a boot neither worked nor failed")
 
     def _boot(self, shape: GuestShape, offsets: str | None) -> GuestLike:
-        # Until a guest has come up with KVM, that it can is only a hope.
+        # Until the first guest has booted with KVM it is not certain that guests can.
         shape = replace(shape, accel=self.acceleration.still(shape.accel))
         try:
             guest = self.boot(shape, offsets)
@@ -130,7 +130,7 @@ class Boots:
         guest.close()
 
     def end_all(self) -> None:
-        """Close all guests, whoever is waiting for them."""
+        """Close all guests, also while other threads wait for them."""
         with self.lock:
             guests, self.guests = list(self.guests), set()
         for guest in guests:

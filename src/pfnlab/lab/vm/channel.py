@@ -27,15 +27,15 @@ _CHECK_EVERY = 0.02
 @dataclass(frozen=True)
 class Hello:
     """
-    What a guest says of itself once it is up.
+    The guest's description of itself once it is up.
 
-    :param release: what ``uname -r`` says
+    :param release: as ``uname -r`` prints it
     :param bar_start: first physical byte of the device under test
     :param bar_pages: its size in pages
     :param lowmem: System RAM below 1 MiB, physical bytes, half-open
     :param levels: of the page tables, 4 or 5
     :param ptes: ``ok``, or why page tables cannot be read
-    :param offsets: what the page-table reader found; a later guest of the same kernel boots faster with it
+    :param offsets: those the page-table reader found; a later guest of the same kernel boots faster with them
     :param order: ``ok`` when the order of kernel calls can be observed
     """
 
@@ -69,8 +69,8 @@ def read_hello(text: str) -> Hello:
             offsets=lines["offsets"],
             order=lines.get("order", ""),
         )
-    except (KeyError, ValueError) as wrong:
-        raise Defect(f"the guest's hello cannot be read ({wrong!r}): {text[:200]!r}") from wrong
+    except (KeyError, ValueError) as error:
+        raise Defect(f"the guest's hello cannot be read ({error!r}): {text[:200]!r}") from error
 
 
 class Channel:
@@ -98,8 +98,8 @@ class Channel:
         Wait for the reply that is due.
 
         :param limit: seconds to wait at most
-        :param lives: asked now and then whether a reply can still come
-        :return: None when *limit* passed or *lives* said no
+        :param lives: called now and then: whether a reply can still come
+        :return: None when *limit* passed or *lives* returned False
         """
         words, sequence = self._words, self._sequence
         if not _wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
@@ -127,14 +127,14 @@ class Channel:
 
 # Whether *done* came true before *limit* passed and while *lives*.
 def _wait(done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
-    begin = time.monotonic()
-    check, nap = begin + _CHECK_EVERY, _SHORTEST_NAP
+    start = time.monotonic()
+    check, nap = start + _CHECK_EVERY, _SHORTEST_NAP
     while not done():
         now = time.monotonic()
-        if now - begin < _SPIN:
+        if now - start < _SPIN:
             continue
         if now >= check:
-            if now - begin > limit or not lives():
+            if now - start > limit or not lives():
                 return done()
             check = now + _CHECK_EVERY
         time.sleep(nap)

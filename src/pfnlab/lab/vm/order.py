@@ -1,8 +1,8 @@
-"""The order of kernel calls inside an operation: what to probe in which kernel, and how to read it.
+"""The order of kernel calls inside an operation: functions to probe in each kernel, and reading the trace.
 
-``order_symbols.json`` says, for every event of the recorded orders, which functions it stands for in which
-series and where they have their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of
-them, ``byte`` a physical one, ``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct``
+``order_symbols.json`` has, for every event of the recorded orders, the functions that stand for it in each
+series and the places of their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of virtual
+bytes, ``byte`` a physical byte, ``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct``
 of every series vm_start comes first and vm_mm at 16, in ``struct mmu_gather`` mm comes first.
 """
 
@@ -23,14 +23,14 @@ from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event
 from pfnlab.units import PAGE_SHIFT, pages_of, phys_to_pfn
 
-#: What the guest says where its buffer overflowed.
+#: The guest's line where its buffer overflowed and events were lost.
 LOST = "lost"
 
 #: The end of a range that is the whole address space.
 _TLB_FLUSH_ALL = (1 << 64) - 1
 
 #: The event of the model for a word and the kind of its argument.
-_EVENT_NAMES = {said: name for name, said in EVENTS.items()}
+_EVENT_NAMES = {wording: name for name, wording in EVENTS.items()}
 
 #: Functions without a place of their own that work for one address space.
 _OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
@@ -40,9 +40,10 @@ class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": 
     """A kernel function that stands for an event.
 
     :param symbol: its name
-    :param first: the first series it does so in, None: from the beginning
-    :param last: the last one
-    :param arguments: for each kind of argument where the function has it, as kprobe events say it
+    :param first: the first series in which it does, None: from the beginning
+    :param last: the last series, None: up to now
+    :param arguments: for each kind of argument the place where the function has it, in the words of kprobe
+        events
     """
 
     symbol: str
@@ -51,7 +52,7 @@ class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": 
     arguments: dict[str, str] = {}
 
     def stands_in(self, release: str) -> bool:
-        """Whether it is the event in the kernel *release*."""
+        """Whether it stands for the event in the kernel *release*."""
         at = _version(release)
         return (not self.first or _version(self.first) <= at) and (not self.last or at <= _version(self.last))
 
@@ -64,15 +65,25 @@ def symbols() -> dict[str, list[EventSymbol]]:
 
 
 def address_of(symbol: str, release: str) -> str | None:
-    """Where a function has the virtual address it works at in a kernel, as probes say it; None without."""
-    known = (one for stands in symbols().values() for one in stands if one.stands_in(release))
-    return next((one.arguments.get("address") for one in known if one.symbol == symbol), None)
+    """The place of the virtual address a function of a kernel works at, in the words of probes; None where it
+    has none.
+    """
+    candidates = (
+        function for functions in symbols().values() for function in functions if function.stands_in(release)
+    )
+    return next(
+        (function.arguments.get("address") for function in candidates if function.symbol == symbol), None
+    )
 
 
 def trace_request(release: str) -> str:
     """The request that makes a guest of kernel *release* ready to observe orders (``guest/PROTOCOL.md``)."""
-    wanted = [one for stands in symbols().values() for one in stands if one.stands_in(release)]
-    probes = (" ".join(["probe", one.symbol, *one.arguments.values()]) for one in wanted)
+    wanted_functions = [
+        function for functions in symbols().values() for function in functions if function.stands_in(release)
+    ]
+    probes = (
+        " ".join(["probe", function.symbol, *function.arguments.values()]) for function in wanted_functions
+    )
     return "\n".join(["trace", *probes, ""])
 
 
@@ -80,19 +91,19 @@ def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
     """
     The core order in *lines*, the ``e`` lines of one step, in the words of observations.
 
-    Left out is what the acting task does to its own memory, outside of the program's areas, and what the
-    kernel does to another address space of it: the one that exec builds, a copy that fork throws away.
+    Left out are calls for the acting task's own memory, outside of the program's areas, and calls for another
+    address space of it: the one that exec builds, a copy that fork throws away.
 
     :return: None when the guest lost events
     :raises ValueError: a line makes no sense
-    :raises KeyError: a line names a function nobody asked for
+    :raises KeyError: a line names a function that was not probed
     """
     lines = list(lines)
     if LOST in lines:
         return None
     calls = [_read(line) for line in lines]
-    kept = [(call.event, call) for call in _of_the_program(calls, places)]
-    return without_own_tables(_text(word, call, places) for word, call in core_order(kept))
+    named_calls = [(call.event, call) for call in _program_calls(calls, places)]
+    return without_own_tables(_text(word, call, places) for word, call in core_order(named_calls))
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,11 @@ class _Call:
 
 @functools.cache
 def _by_symbol() -> dict[str, tuple[str, tuple[str, ...]]]:
-    return {one.symbol: (name, tuple(one.arguments)) for name, some in symbols().items() for one in some}
+    return {
+        function.symbol: (name, tuple(function.arguments))
+        for name, functions in symbols().items()
+        for function in functions
+    }
 
 
 def _read(line: str) -> _Call:
@@ -114,18 +129,18 @@ def _read(line: str) -> _Call:
     return _Call(event, dict(zip(kinds, numbers, strict=True)))
 
 
-def _of_the_program(calls: list[_Call], places: Places) -> Iterator[_Call]:
-    living, dying = _spaces(calls, "dup"), _spaces(calls, "gather_full")
+def _program_calls(calls: list[_Call], places: Places) -> Iterator[_Call]:
+    living_spaces, dying_spaces = _spaces(calls, "dup"), _spaces(calls, "gather_full")
     execs = any(call.event == "exec_begin" for call in calls)
     for call in calls:
         mm = call.arguments.get("mm")
         if call.event == "flush":
-            # A whole one is of the parent in fork, of what dies in exit and exec.
-            own = dying if execs else living or dying or {mm}
-            if mm not in own if _is_whole(call) else not _meets_an_area(call, places):
+            # A flush of a whole space counts for the parent in fork, for the dying space in exit and exec.
+            counted_spaces = dying_spaces if execs else living_spaces or dying_spaces or {mm}
+            if mm not in counted_spaces if _is_whole(call) else not _meets_an_area(call, places):
                 continue
         elif call.event in _OF_A_SPACE:
-            if execs and mm not in dying:
+            if execs and mm not in dying_spaces:
                 continue
         elif "address" in call.arguments and not _in_an_area(call.arguments["address"], places):
             continue

@@ -40,11 +40,11 @@ PARAMETERS = (
 #: that uses it.
 CPU_OF_SEVERAL = "max,-cx16"
 
-#: With KVM: without what a kernel does differently where it knows that it is a guest, and without a register
-#: that not every host lets its guests have.
+#: The CPU model with KVM: it hides from the kernel that it is a guest, since that changes its behaviour, and
+#: lacks a register that not every host gives its guests.
 CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 
-# QEMU says it and lives on, with a guest that stands still.
+# QEMU's message after which it lives on, with a guest that stands still.
 _KVM_GAVE_UP = "KVM internal error"
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
@@ -54,11 +54,11 @@ _CONSOLES_KEPT = 50
 _ROOM = 16 * CHANNEL_SIZE
 # Saving reads every page of the BAR, 0.1 s a GiB.
 _SAVABLE_BAR_MIB = 1024
-#: Where the device under test is on the bus, or its slot, and the channel's.
+#: The bus addresses of the device under test, or of its slot, and of the channel's device.
 _UNDER_TEST, _CHANNEL = 0x10, 0x11
 _serial = itertools.count()
 
-# Ends a QEMU whose owner is gone, however it went: the pipe it reads from closes with the owner.
+# Ends a QEMU whose owner is gone, for any reason: the pipe this script reads from closes with the owner.
 _GUARD = 'read -r _; case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
 
 
@@ -149,7 +149,7 @@ class Guest:
             self.close()
             raise
 
-    # Start from a saved state; one that is damaged or does not come to life is thrown away. It is checked
+    # Start from a saved state; a state that is damaged or does not come to life is thrown away. It is checked
     # while QEMU reads it.
     def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
         self._launch([*command, *incoming(state)])
@@ -167,7 +167,7 @@ class Guest:
         self.close()
         return False
 
-    # Everything a machine leaves behind is in its folder.
+    # All files of a machine are in its folder.
     def _launch(self, command: Sequence[str]) -> None:
         room = self._shared_ram_mib << 20
         self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=_memory_folder(_ROOM + room)))
@@ -261,43 +261,43 @@ class Guest:
     ) -> None:
         self.close()
 
-    def _wait(self, what: str, limit: float) -> str:
+    def _wait(self, action: str, limit: float) -> str:
         reply = self._channel.reply(limit, self._lives)
         if reply is not None:
             return reply
-        reason = f"it did not {what} within {limit:g} s" if self._lives() else self._last_words()
-        kept = self._keep_console()
-        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(kept) if kept else None)
+        reason = f"it did not {action} within {limit:g} s" if self._lives() else self._last_words()
+        console = self._keep_console()
+        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(console) if console else None)
         self.close()
         raise self._lost
 
-    # Why QEMU ended: the kernel's panic, else what QEMU itself said, else the console's last line.
+    # The reason why QEMU ended: the kernel's panic, else QEMU's last message, else the console's last line.
     def _last_words(self) -> str:
         console = _lines(self.console)
         panics = [line for line in console if "Kernel panic" in line or "pfnlab agent:" in line]
         if panics:
             return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
-        said = _lines(self._folder / "stderr")
+        stderr_lines = _lines(self._folder / "stderr")
         if self._process.poll() is None:
-            return next((line for line in said if _KVM_GAVE_UP in line), "QEMU stopped it")
-        said = said[-1:] or console[-1:] or ["it said nothing"]
-        return f"QEMU ended with status {self._process.returncode} ({said[0]})"
+            return next((line for line in stderr_lines if _KVM_GAVE_UP in line), "QEMU stopped it")
+        stderr_lines = stderr_lines[-1:] or console[-1:] or ["it said nothing"]
+        return f"QEMU ended with status {self._process.returncode} ({stderr_lines[0]})"
 
-    # Where the console is now; nowhere, when there is no room for it.
+    # Moves the console's log to the cache; None when there is no room for it.
     def _keep_console(self) -> Path | None:
-        lost = cache_root() / "lost"
-        kept = lost / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
+        folder = cache_root() / "lost"
+        path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
         try:
-            lost.mkdir(parents=True, exist_ok=True)
-            kept.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join([*_lines(self.console), *_lines(self._folder / "stderr"), ""]))
         except OSError:
             with contextlib.suppress(OSError):
-                kept.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
             return None
-        self.console = kept
-        for old in sorted(lost.glob("*.console"))[:-_CONSOLES_KEPT]:
-            old.unlink(missing_ok=True)
-        return kept
+        self.console = path
+        for old_console in sorted(folder.glob("*.console"))[:-_CONSOLES_KEPT]:
+            old_console.unlink(missing_ok=True)
+        return path
 
 
 def _processor(accel: Accel, cpus: int) -> list[str]:

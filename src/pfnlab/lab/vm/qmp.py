@@ -23,7 +23,7 @@ class Qmp:
     """
     A connection to the monitor that listens on the socket *path*; use it in a ``with`` statement.
 
-    :raises OSError: nobody listens, or an answer takes longer than :data:`ANSWER_LIMIT`
+    :raises OSError: QEMU does not listen, or an answer takes longer than :data:`ANSWER_LIMIT`
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,9 +45,9 @@ class Qmp:
         self._socket.close()
 
     def __call__(self, execute: str, **arguments: object) -> Any:
-        """What QEMU returns for a command.
+        """The value QEMU returns for a command.
 
-        :raises Refused: an error
+        :raises QmpError: QEMU answered with an error, or hung up
         """
         self._lines.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
         self._lines.flush()
@@ -60,27 +60,30 @@ class Qmp:
         raise QmpError(f"{execute}: QEMU hung up")
 
     def wait_for(self, event: str, device: str, limit: float) -> None:
-        """Wait until *event* was told of the device with that id, *limit* seconds at most.
+        """Wait until QEMU reports *event* of the device with that id, *limit* seconds at most.
 
-        :raises TimeoutError: it was not
-        :raises Refused: QEMU hung up
+        :raises TimeoutError: it did not
+        :raises QmpError: QEMU hung up
         """
-        until = time.monotonic() + limit
+        deadline = time.monotonic() + limit
         while True:
-            told, self._events = self._events, []
-            if any(one.get("event") == event and one["data"].get("device") == device for one in told):
+            messages, self._events = self._events, []
+            if any(
+                message.get("event") == event and message["data"].get("device") == device
+                for message in messages
+            ):
                 return
-            left = until - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 raise TimeoutError(f"no {event} of {device} within {limit:g} s")
-            self._socket.settimeout(left)
+            self._socket.settimeout(remaining)
             try:
-                one = self._next()
+                message = self._next()
             finally:
                 self._socket.settimeout(ANSWER_LIMIT)
-            if one is None:
+            if message is None:
                 raise QmpError(f"{event}: QEMU hung up")
-            self._events.append(one)
+            self._events.append(message)
 
     def _next(self) -> dict[str, Any] | None:
         line = self._lines.readline()
@@ -89,7 +92,7 @@ class Qmp:
 
 def tell_monitor(qmp: Path, command: str) -> str:
     """
-    Give QEMU, which listens on the socket *qmp*, a line of its human monitor; what it says to that.
+    Give QEMU, which listens on the socket *qmp*, a command of its human monitor, and return its answer.
 
     :raises LostGuest: it does not answer
     """

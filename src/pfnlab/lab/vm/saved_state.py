@@ -21,13 +21,13 @@ SAVABLE = ("-global", "migration.store-global-state=off")
 
 _SAVE_LIMIT = 20.0
 
-#: How many are kept, at some 85 MiB each. One run of all tests uses about forty; with fewer each would have
-#: been forgotten when the next run comes to it.
+#: How many states are kept, at some 85 MiB each. One run of all tests uses about forty; with fewer, each
+#: state would be gone when the next run comes to it.
 _KEPT = 48
 
 
 def state_file(files: Sequence[Path], arguments: Sequence[str]) -> Path:
-    """Where the state of a machine made from *files* (QEMU, kernel, image) and *arguments* is kept."""
+    """The file for the state of a machine made from *files* (QEMU, kernel, image) and *arguments*."""
     stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(repr((stamps, list(arguments))).encode()).hexdigest()
     return cache_root() / "states" / f"{key[:16]}.state"
@@ -65,9 +65,9 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
         part.unlink(missing_ok=True)
 
 
-def _migrate(ask: Qmp, to: Path) -> bool:
+def _migrate(ask: Qmp, path: Path) -> bool:
     ask("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
-    ask("migrate", uri=f"exec:cat > {shlex.quote(str(to))}")
+    ask("migrate", uri=f"exec:cat > {shlex.quote(str(path))}")
     deadline = time.monotonic() + _SAVE_LIMIT
     while time.monotonic() < deadline:
         status = ask("query-migrate").get("status")
@@ -81,5 +81,5 @@ def _migrate(ask: Qmp, to: Path) -> bool:
 # States are large (a third of the guest's RAM): the least recently used go.
 def _forget_oldest(folder: Path) -> None:
     states = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_mtime)
-    for old in states[:-_KEPT]:
-        forget(old)
+    for state in states[:-_KEPT]:
+        forget(state)

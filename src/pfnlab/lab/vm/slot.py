@@ -1,4 +1,4 @@
-"""The slot of a device under test that can be unplugged: a PCI Express root port, and what is behind it."""
+"""The slot of a device under test that can be unplugged: a PCI Express root port, and its device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pfnlab.lab.vm.qmp import Qmp, QmpError
 #: How long a guest may take to let go of a device, in seconds.
 UNPLUG_LIMIT = 30.0
 
-#: Not a word the port itself has a property of.
+#: The id of the port; no property of the port itself has this name.
 _BUS = "behind"
 
 
@@ -18,7 +18,7 @@ class Slot:
     """
     A slot with a device in it.
 
-    :param bar_mib: the size of its BAR, and of that of every one that is plugged in, in MiB
+    :param bar_mib: the size of the BAR of the first device, and of every later one, in MiB
     """
 
     def __init__(self, bar_mib: int) -> None:
@@ -27,12 +27,12 @@ class Slot:
 
     @classmethod
     def arguments(cls, bar_mib: int, address: int) -> list[str]:
-        """QEMU's for the slot at *address* of the bus, and for the first device."""
-        first = cls(bar_mib)._name()
+        """QEMU's arguments for the slot at *address* of the bus, and for the first device."""
+        name = cls(bar_mib)._name()
         return [
-            *("-object", f"memory-backend-ram,id=bar-{first},size={bar_mib}M"),
+            *("-object", f"memory-backend-ram,id=bar-{name},size={bar_mib}M"),
             *("-device", f"pcie-root-port,id={_BUS},chassis=1,slot=1,addr={address:#x}"),
-            *("-device", f"ivshmem-plain,id={first},memdev=bar-{first},bus={_BUS},master=on"),
+            *("-device", f"ivshmem-plain,id={name},memdev=bar-{name},bus={_BUS},master=on"),
         ]
 
     def unplug(self, qmp: Path) -> None:

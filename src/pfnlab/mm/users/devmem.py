@@ -43,7 +43,7 @@ class DevMem:
         return vma.pgoff
 
     def prepare(self, vma: Vma) -> None:
-        """Everything that is judged before a page is mapped; the offset is the physical page.
+        """The checks before a page is mapped; the offset is the physical page.
 
         :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory user space may not
             have (S9.1.2)
@@ -76,8 +76,8 @@ class DevMem:
         guards = kernel.profile.devmem_guards_aliases
         if not platform.pat_enabled and not guards:
             return
-        asks = guards and platform.pat_enabled and not platform.strict_devmem
-        if asks and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):
+        checks = guards and platform.pat_enabled and not platform.strict_devmem
+        if checks and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):
             raise ModelledErrno(errno.EINVAL)
         mode = CacheMode.UC_MINUS if self.sync else CacheMode.WB
         vma.page_prot = pgprot_set_cachemode(vma.page_prot, mode, platform.pat)

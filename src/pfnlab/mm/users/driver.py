@@ -38,10 +38,10 @@ RAM_PFN = 0x4000
 
 def prot_of(vma: Vma, mode: str) -> int:
     """vm_page_prot with the mode the driver was told instead of its own: ``asis``, ``wc`` or ``uc-``."""
-    pat, plain = vma.mm.kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
+    pat, prot = vma.mm.kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
     if mode == "wc":
-        return pgprot_writecombine(plain, pat, vma.mm.kernel.profile.pgprot_replaces)
-    return pgprot_noncached(plain, pat) if mode == "uc-" else vma.page_prot
+        return pgprot_writecombine(prot, pat, vma.mm.kernel.profile.pgprot_replaces)
+    return pgprot_noncached(prot, pat) if mode == "uc-" else vma.page_prot
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class DriverFile:
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap.
 
-        :raises ModelledErrno: ENXIO for ``refuse``, EOPNOTSUPP for leaves the kernel does not have, else what
-            remap_pfn_range answers
+        :raises ModelledErrno: ENXIO for ``refuse``, EOPNOTSUPP for leaves the kernel does not have, else the
+            error of remap_pfn_range
         """
         with vma.mm.kernel.processors.inside("pfnlab_mmap"):
             vma.page_prot = prot_of(vma, self.mode)
@@ -141,8 +141,8 @@ class DriverFile:
             return False
         return True
 
-    def _remap(self, vma: Vma, pfn: int, first: int, behind: int) -> None:
-        remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + behind), vma.page_prot)
+    def _remap(self, vma: Vma, pfn: int, first: int, end: int) -> None:
+        remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + end), vma.page_prot)
 
 
 def _may_insert(vma: Vma) -> bool:
@@ -155,7 +155,7 @@ _UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memre
 
 @dataclass
 class DriverState:
-    """What the driver keeps between calls: one claimed region, and by their kind mappings, newest last."""
+    """The driver's own state between calls: one claimed region, and its mappings by kind, newest last."""
 
     held: dict[str, list[PfnRange]] = field(default_factory=dict)
     resource: Resource | None = None
@@ -163,7 +163,7 @@ class DriverState:
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
 
-        :raises ModelledErrno: EBUSY when something is claimed already; what forbids to revoke a mapping
+        :raises ModelledErrno: EBUSY when a region is claimed already; the error of a revocation
         """
         if self.resource is not None:
             raise ModelledErrno(errno.EBUSY)
@@ -208,9 +208,9 @@ class DriverState:
     def memremap_pages(self, kernel: Kernel, pfns: PfnRange, p2pdma: bool) -> None:
         """Make struct pages for *pfns*.
 
-        :raises ModelledErrno: ENOMEM where there are some already, else what the book says
+        :raises ModelledErrno: ENOMEM where there are some already, else the error of the book
         """
-        if any(pfns.overlaps(others) for others in self.held.get("memremap_pages", ())):
+        if any(pfns.overlaps(other) for other in self.held.get("memremap_pages", ())):
             kernel.trace.printk("Conflicting mapping in same section")
             kernel.trace.printk("WARNING at mm/memremap.c")
             raise ModelledErrno(errno.ENOMEM)
@@ -218,7 +218,7 @@ class DriverState:
         self._hold("memremap_pages", pfns)
 
     def let_go(self, kernel: Kernel, kind: str) -> None:
-        """Undo the newest mapping of a kind, which is called as what made it.
+        """Undo the newest mapping of a kind, which is named after the function that made it.
 
         :raises ModelledErrno: ENOENT when there is none
         """
@@ -241,7 +241,7 @@ class DriverState:
         """remap_pfn_range once more on the living VMA at *start*, with the frames its offset names.
 
         :raises ModelledErrno: EFAULT without a VMA; EINVAL where not all is the driver's, EBUSY over entries,
-            where the kernel would stop; else what remap_pfn_range answers
+            where the kernel would stop; else the error of remap_pfn_range
         """
         with mm.mmap_lock.write():
             vma = _vma_at(mm, start)

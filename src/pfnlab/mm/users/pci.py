@@ -1,4 +1,4 @@
-"""The memory BAR of a PCI device through sysfs and /proc/bus/pci (S9.2, S9.3), and the device that goes."""
+"""The memory BAR of a PCI device through sysfs and /proc/bus/pci (S9.2, S9.3), and its removal."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class PciDevice:
         :raises Undecided: a driver has claimed pages of it
         """
         self.open()
-        _unclaimed(kernel)
+        _check_unclaimed(kernel)
         self.known = False
         # kernfs_drain_open_files: the address space object of each file's own inode. /proc has no such thing.
-        for own in _SYSFS_FILES:
-            unmap_mapping_range(kernel, self.bar, own, even_cows=True)
+        for mapping in _SYSFS_FILES:
+            unmap_mapping_range(kernel, self.bar, mapping, even_cows=True)
 
 
 def found_again(kernel: Kernel, bar: PfnRange) -> PciDevice:
@@ -52,7 +52,7 @@ def found_again(kernel: Kernel, bar: PfnRange) -> PciDevice:
 
     :raises Undecided: a driver has claimed pages of it
     """
-    _unclaimed(kernel)
+    _check_unclaimed(kernel)
     return PciDevice(bar)
 
 
@@ -68,7 +68,7 @@ def plugged(kernel: Kernel, bar: PfnRange) -> None:
         del kernel.memory[pfn]
 
 
-def _unclaimed(kernel: Kernel) -> None:
+def _check_unclaimed(kernel: Kernel) -> None:
     driver = kernel.driver
     if driver is not None and (driver.resource is not None or driver.held.get("memremap_pages")):
         raise Undecided("the model has no rule for a device that comes or goes while a driver claims pages")
@@ -86,7 +86,7 @@ class PciBar:
     :param proc: through /proc/bus/pci, where the offset is physical; else a sysfs resource file
     :param write_combine: the ``_wc`` file, or write combining switched on by ioctl
     :param fallocate_errno: see :class:`~pfnlab.mm.profile.Profile` ``fallocate_checks_op_first``
-    :param device: whose BAR it is; None for one that stays
+    :param device: the device of the BAR; None for one that is never removed
     :param revoked: see the same ``pci_files_revoked``: its mappings are among those of all physical memory
     """
 
@@ -112,7 +112,7 @@ class PciBar:
 
     @property
     def mapping(self) -> AddressSpace:
-        """That of all physical memory, or that of its own inode."""
+        """The address space object of all physical memory, or that of its own inode."""
         if self.revoked:
             return "iomem"
         if self.proc:

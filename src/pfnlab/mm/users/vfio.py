@@ -36,7 +36,7 @@ class VfioDevice:
     """The open device; mappings keep it open when its descriptor is closed.
 
     :param bar: its one BAR
-    :param pages: what may be mapped of it: the beginning
+    :param pages: the part of it that may be mapped: its beginning
     :ivar memory: the memory space bit of its command register
     :ivar open: there is a descriptor
     :ivar claimed: its BAR, from when the device is opened or from its first mapping on
@@ -66,23 +66,23 @@ class VfioDevice:
     fallocate_errno: int = errno.ENODEV
 
     def __post_init__(self) -> None:
-        # Whoever opens it is not watched: the agent.
+        # The agent opens it, and is not observed.
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
                 ioremap(self.kernel, REGISTERS, CacheMode.UC_MINUS)
                 try:
                     self._claim()
-                except ModelledErrno as refused:
-                    # The device is open all the same, and mmap says what went wrong.
-                    self.refused = refused.errno
+                except ModelledErrno as error:
+                    # The device is open all the same, and mmap returns the error.
+                    self.refused = error.errno
 
     @property
     def noexec(self) -> bool:
-        """Its file system became one."""
+        """Its file system became one without execution."""
         return self.kernel.profile.anon_inodes_noexec
 
     def base_pfn(self, vma: Vma) -> int:
-        """The offset within the BAR's region tells."""
+        """The frame that the offset within the BAR's region stands for."""
         return self._pfn(vma, vma.start)
 
     def prepare(self, vma: Vma) -> None:
@@ -114,7 +114,7 @@ class VfioDevice:
             return
         kernel = self.kernel
         resource = Resource(pfn_to_phys(self.bar.start), pfn_to_phys(self.bar.end), "vfio-pci", busy=True)
-        if any(one.busy and one.overlaps(*resource[:2]) for one in kernel.platform.phys.resources):
+        if any(other.busy and other.overlaps(*resource[:2]) for other in kernel.platform.phys.resources):
             raise ModelledErrno(errno.EBUSY)
         kernel.claim(resource)
         try:
@@ -130,7 +130,7 @@ class VfioDevice:
 
         :raises Signal: SIGBUS while memory is disabled
         """
-        self._needs_memory()
+        self._check_memory()
         if not self.kernel.profile.vfio_remaps:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
             return
@@ -155,7 +155,7 @@ class VfioDevice:
         fits = vma.start <= start and start + pages <= vma.end
         if self.kernel.profile.vfio_remaps or not fits or self._pfn(vma, start) % pages:
             return False
-        self._needs_memory()
+        self._check_memory()
         try:
             vmf_insert_pfn_leaf(vma, start, self._pfn(vma, start), vma.page_prot, level)
         except ModelledErrno:
@@ -163,7 +163,7 @@ class VfioDevice:
         return True
 
     def opened(self, new: Vma, orig: Vma) -> None:
-        """A VMA was copied: up to 6.9 the copy loses what it was copied with (S9.4.5)."""
+        """A VMA was copied: up to 6.9 the copy loses its entries (S9.4.5)."""
         self.vmas |= {new, orig}
         if not self.kernel.profile.vfio_remaps:
             return
@@ -186,7 +186,7 @@ class VfioDevice:
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
-        self._nobody_is_held()
+        self._check_not_held()
         if not enabled:
             self._zap()
         self.memory = enabled
@@ -225,12 +225,12 @@ class VfioDevice:
         self.kernel.release(self.claimed)
         self.claimed = None
 
-    def _needs_memory(self) -> None:
-        self._nobody_is_held()
+    def _check_memory(self) -> None:
+        self._check_not_held()
         if not self.memory:
             raise Signal("SIGBUS", 2)
 
-    def _nobody_is_held(self) -> None:
+    def _check_not_held(self) -> None:
         # Both sides take the device's memory_lock, and would wait for each other.
         if self.kernel.processors.held is not None:
             raise Undecided("the model has no rule for a vfio-pci device's lock while a processor is held")

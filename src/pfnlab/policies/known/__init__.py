@@ -21,11 +21,11 @@ _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
 
 
 class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What was compared with the model, and what it came to.
+    """The result of a comparison with the model.
 
     :param programs: how many programs both ran
     :param steps: how many of their steps were compared
-    :param undecided: programs nobody compared, for want of headers, modules or a rule
+    :param undecided: programs that were not compared, because headers, modules or a rule are missing
     :param differences: programs in which model and kernel differed
     :param unexplained: those of them that no switch explains
     :param seed: of random programs
@@ -44,10 +44,10 @@ class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     :param version: the upstream version, ``6.12.107``
     :param package_version: the distribution's, ``6.12.107-1``
-    :param release: what ``uname -r`` says
+    :param release: the output of ``uname -r``
     :param sha256: of its vmlinuz
     :param met: the day, as ``2026-11-21``
-    :param held: by what was compared: ``litmus``, ``walkers``, ``orders``, ``random``, ``schedules``
+    :param held: the counts by comparison: ``litmus``, ``walkers``, ``orders``, ``random``, ``schedules``
     :param titles: commits of stable releases since the known kernel before it in its series that touch the
         area, each ``6.12.107: title``
     """
@@ -84,7 +84,7 @@ def known_versions() -> tuple[str, ...]:
 
 def newest_known(series: str) -> str | None:
     """The newest known version of *series*; None when none was met."""
-    return next((one for one in reversed(known_versions()) if series_of(one) == series), None)
+    return next((version for version in reversed(known_versions()) if series_of(version) == series), None)
 
 
 def nearest(version: str) -> str | None:
@@ -93,26 +93,28 @@ def nearest(version: str) -> str | None:
     Of its series the newest that is not newer, else the oldest; where none of its series was met, the newest
     before it.
     """
-    at = version_key(version)
-    same = [one for one in known_versions() if series_of(one) == series_of(version)]
-    older = [one for one in same or known_versions() if version_key(one) <= at]
+    key = version_key(version)
+    same = [known for known in known_versions() if series_of(known) == series_of(version)]
+    older = [known for known in same or known_versions() if version_key(known) <= key]
     return older[-1] if older else next(iter(same), None)
 
 
 def version_of_release(release: str) -> str:
-    """The version of what ``uname -r`` says: ``6.12.107`` of ``6.12.107+deb13-cloud-amd64``, and of itself.
+    """The version of a ``uname -r``: ``6.12.107`` of ``6.12.107+deb13-cloud-amd64``; a version is its own.
 
     A release such as ``6.1.0-56-cloud-amd64`` names none; it is looked up among the known kernels, and is its
     series where it is not known.
     """
     if is_version(release):
         return release
-    found = _RELEASE.match(release)
-    if found is None:
+    match = _RELEASE.match(release)
+    if match is None:
         return release
-    if int(found["point"] or 0) > 0:
-        return found[0]
-    return next((one.version for one in known_kernels() if one.release == release), series_of(found[0]))
+    if int(match["point"] or 0) > 0:
+        return match[0]
+    return next(
+        (kernel.version for kernel in known_kernels() if kernel.release == release), series_of(match[0])
+    )
 
 
 def known_kernel(package_version: str) -> KnownKernel:
@@ -131,7 +133,7 @@ def known_kernel(package_version: str) -> KnownKernel:
 
 def known_kernels() -> list[KnownKernel]:
     """Every known kernel, oldest first."""
-    return [known_kernel(one) for one in known_packages()]
+    return [known_kernel(package_version) for package_version in known_packages()]
 
 
 def write_known(folder: Path, known: KnownKernel) -> Path:
@@ -144,5 +146,5 @@ def write_known(folder: Path, known: KnownKernel) -> Path:
 
 
 def _order(package_version: str) -> tuple[tuple[int, ...], str]:
-    # Revisions of one version differ in a digit; a rebuild (~deb12u1) comes before what it was built of.
+    # Revisions of one version differ in a digit; a rebuild (~deb12u1) comes before its original.
     return version_key(upstream(package_version)), package_version.replace("~", "\0") + "\1"

@@ -25,7 +25,7 @@ class BasePfn(UnmapOnly):
     BYTES_PER_VMA: ClassVar = 8
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """What was reserved is also noted."""
+        """The first frame reserved is also noted."""
         prot = super().remap_pfn_range(vma, start, pfns, prot)
         if start == vma.start and pfns.nr == vma.nr:
             vma.pfnmap = pfns.start
@@ -45,8 +45,8 @@ class BasePfn(UnmapOnly):
     def _get_pat_info(self, vma: Vma) -> tuple[int, int | None]:
         """The noted pfn; the protection of the first entry if it is still the device's, else the VMA's."""
         entry = vma.mm.tables.entry(vma.start)
-        device = entry is not None and entry.page is None
-        return vma.pfnmap, entry.bits if entry is not None and device else vma.page_prot
+        is_device = entry is not None and entry.page is None
+        return vma.pfnmap, entry.bits if entry is not None and is_device else vma.page_prot
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every VMA with the flag, and the frames it would free."""
@@ -59,5 +59,5 @@ class BasePfn(UnmapOnly):
             entry = vma.mm.tables.entry(vma.start)
             if vma.flags & VM_PAT and entry is not None and entry.page is None:
                 # A handler may have filled a zapped page with another frame than was reserved.
-                filled = vma.file is not None and vma.file.fault is not None
-                assert filled or vma.pfnmap == entry.pfn, (vma, vma.pfnmap, entry)
+                has_handler = vma.file is not None and vma.file.fault is not None
+                assert has_handler or vma.pfnmap == entry.pfn, (vma, vma.pfnmap, entry)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FileReservation:
-    """What one driver has reserved for one of its files, and how many VMAs it counts there."""
+    """The reservations of one driver for one of its files, and the count of VMAs there."""
 
     __slots__ = ("file", "reserved", "vmas")
 
@@ -48,10 +48,10 @@ class CallerManaged:
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
         """The driver reserves before it maps, whole VMAs and parts alike."""
-        caller = next((one for one in self._callers if one.file == vma.file), None) or FileReservation(
-            vma.file
-        )
-        if any(mine.contains(pfns) for mine in caller.reserved):
+        caller = next(
+            (reservation for reservation in self._callers if reservation.file == vma.file), None
+        ) or FileReservation(vma.file)
+        if any(reserved.contains(pfns) for reserved in caller.reserved):
             prot = lookup_prot(self._kernel.book, pfns, prot)
         else:
             try:
@@ -70,7 +70,7 @@ class CallerManaged:
         """The VMA counts until it is freed."""
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """Whoever has the struct pages remembers the range."""
+        """The owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
@@ -78,7 +78,7 @@ class CallerManaged:
         pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """The book says the mode of the first frame."""
+        """The book gives the mode of the first frame."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
     def may_split(self, vma: Vma, at: int) -> None:
@@ -97,7 +97,7 @@ class CallerManaged:
         """Entries are no matter of the book."""
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """Nothing was done that freeing the VMA does not undo."""
+        """Freeing the VMA undoes everything."""
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Entries may go and come back."""

@@ -17,9 +17,9 @@ from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
 
 class AdjustedCtx(PfnmapTrackCtx):
-    """A context that knows who shares it.
+    """A context with a list of its VMAs.
 
-    :ivar offset: what to add to a file offset in pages for the frame there
+    :ivar offset: the difference between a frame and its file offset in pages
     """
 
     __slots__ = ("offset", "vmas")
@@ -49,7 +49,7 @@ class CtxAdjust(TrackCtx):
             new.pfnmap.vmas.append(new)
 
     def vm_area_free(self, vma: Vma) -> None:
-        """Let go of the context; where one VMA is left then, adjust the range to it."""
+        """Let go of the context; where one VMA is left, adjust the range to it."""
         ctx: AdjustedCtx | None = vma.pfnmap
         super().vm_area_free(vma)
         if ctx is None:

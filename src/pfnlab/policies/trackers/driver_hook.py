@@ -20,5 +20,5 @@ class DriverHook(UnmapOnly):
         if hook is None:
             return super()._get_pat_info(vma)
         entry = vma.mm.tables.entry(vma.start)
-        device = entry is not None and entry.page is None
-        return hook(vma), entry.bits if entry is not None and device else vma.page_prot
+        is_device = entry is not None and entry.page is None
+        return hook(vma), entry.bits if entry is not None and is_device else vma.page_prot

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 
 class Counted:
-    """Frames put into a mapping by one call, and how many VMAs cover each of them.
+    """The frames that one call put into a mapping, and how many VMAs cover each of them.
 
     :ivar pfns: the frames
-    :ivar offset: what to add to a file offset in pages for the frame there
-    :ivar edges: where the count changes, and by how much; at first nobody counts
+    :ivar offset: the difference between a frame and its file offset in pages
+    :ivar edges: the frames where the count changes, and by how much; the count is 0 at first
     :ivar reserved: the entries the book has for it
     """
 
@@ -64,18 +64,18 @@ class Counted:
 
     def covered(self) -> list[PfnRange]:
         """The runs of frames that any VMA covers."""
-        runs, now, start = [], 0, 0
+        runs, count, start = [], 0, 0
         for at in sorted(self.edges):
-            before, now = now, now + self.edges[at]
-            if not before:
+            previous, count = count, count + self.edges[at]
+            if not previous:
                 start = at
-            elif not now:
+            elif not count:
                 runs.append(PfnRange(start, at))
         return runs
 
 
 class CoveredPart(NamedTuple):
-    """What a VMA covers of a context.
+    """The part of a context that a VMA covers.
 
     :param pfns: the frames
     """
@@ -85,11 +85,11 @@ class CoveredPart(NamedTuple):
 
     @property
     def pgoff(self) -> int:
-        """Where in the file it begins, in pages."""
+        """The file offset at which it begins, in pages."""
         return self.pfns.start - self.ctx.offset
 
     def within(self, pgoff: int, nr: int) -> CoveredPart | None:
-        """What *nr* pages from the file offset *pgoff* on cover of it."""
+        """The part of it that lies in *nr* pages from the file offset *pgoff* on."""
         first = pgoff + self.ctx.offset
         pages = PfnRange(first, first + nr)
         return CoveredPart(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
@@ -109,22 +109,22 @@ class Exact:
         self._lock = RwLock(kernel.processors, Need.TRACKER)
 
     def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
-        """Reserve what will be filled, whole VMAs and parts alike; what is covered already keeps its mode."""
+        """Reserve the frames, of whole VMAs and parts alike; frames already covered keep their mode."""
         pgoff = vma.pgoff + start - vma.start
-        there = _within(vma, pgoff, pfns.nr)
-        if any(one.pfns == pfns and one.ctx.offset == pfns.start - pgoff for one in there):
+        parts = _within(vma, pgoff, pfns.nr)
+        if any(part.pfns == pfns and part.ctx.offset == pfns.start - pgoff for part in parts):
             return lookup_prot(self._kernel.book, pfns, prot)
-        if there:
+        if parts:
             raise ModelledErrno(errno.EINVAL)
         # The offset of a private mapping becomes its first frame.
         return self._track(vma, pfns, 0 if is_cow_mapping(vma.flags) else pfns.start - pgoff, prot)
 
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
-        """The VMA gives up what it was about to cover."""
-        self._cover(vma, [one for one in vma.pfnmap or () if one.ctx.pfns != pfns])
+        """The VMA gives up the frames it was about to cover."""
+        self._cover(vma, [part for part in vma.pfnmap or () if part.ctx.pfns != pfns])
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """Whoever has the struct pages remembers the range."""
+        """The owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
@@ -138,7 +138,7 @@ class Exact:
         """
         pgoff = vma.pgoff + vpn - vma.start
         prot = lookup_prot(self._kernel.book, pfns, prot)
-        if any(one.pfns == pfns for one in _within(vma, pgoff, pfns.nr)):
+        if any(part.pfns == pfns for part in _within(vma, pgoff, pfns.nr)):
             return prot
         return self._track(vma, pfns, pfns.start - pgoff, prot)
 
@@ -146,17 +146,17 @@ class Exact:
         """Always."""
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """One VMA more covers what the copy does."""
+        """One more VMA covers the frames of the copy."""
         self._cover(new, _within(orig, new.pgoff, new.nr))
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Since the copy both covered the whole, but for what one lost meanwhile."""
-        both = _in_both(lower, upper)
+        """Since the copy both covered the whole, except for frames that one has lost meanwhile."""
+        parts = _in_both(lower, upper)
         for vma in (lower, upper):
-            self._cover(vma, _clipped(both, vma.pgoff, vma.nr))
+            self._cover(vma, _clipped(parts, vma.pgoff, vma.nr))
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """The child covers what there are still entries for to copy."""
+        """The child covers the frames that still have entries to copy."""
         self._cover(dst, _in_both(dst, src))
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
@@ -166,30 +166,30 @@ class Exact:
         """The reservation outlives the entries."""
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """The VMA covers no more what no fault can fill again; copied pages may have been kept."""
+        """The VMA no longer covers frames that no fault can fill again; copied pages may have been kept."""
         if vma.refills:
             return
-        kept = SpanSet()
-        kept.add(vma.start, vma.end)
-        kept.discard(start, end)
+        covered = SpanSet()
+        covered.add(vma.start, vma.end)
+        covered.discard(start, end)
         for run in vma.mm.tables.runs(start, end):
-            kept.add(run.start, run.end)
+            covered.add(run.start, run.end)
         shift = vma.pgoff - vma.start
-        self._cover(vma, [part for at, behind in kept for part in _within(vma, at + shift, behind - at)])
+        self._cover(vma, [part for at, behind in covered for part in _within(vma, at + shift, behind - at)])
 
     def unmap_vmas(self, vma: Vma) -> None:
         """The reservation outlives the entries, until no translation can be left."""
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """Both cover what was moved until the old place is unmapped."""
+        """Both cover the moved frames until the old place is unmapped."""
         self._cover(new, _in_both(new, old))
 
     def vm_area_free(self, vma: Vma) -> None:
-        """What no other VMA covers goes out of the book."""
+        """Frames that no other VMA covers leave the book."""
         self._cover(vma, [])
 
     def _track(self, vma: Vma, pfns: PfnRange, offset: int, prot: int) -> int:
-        """A context for what *vma* is about to map.
+        """A context for the frames *vma* is about to map.
 
         :raises ModelledErrno: EINVAL, the book refuses
         """
@@ -202,11 +202,11 @@ class Exact:
             # A handler inserts other frames than a remap had put there: those do not come back.
             self._cover(vma, _outside(vma, part.pgoff, pfns.nr))
         part.ctx.count(pfns, 1)
-        vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda one: one.pgoff))
+        vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda covered: covered.pgoff))
         return prot
 
     def _cover(self, vma: Vma, parts: list[CoveredPart]) -> None:
-        """*vma* covers *parts* from now on and nothing else; what nobody covers any more leaves the book."""
+        """*vma* covers *parts* from now on and nothing else; frames without a VMA leave the book."""
         before, after = vma.pfnmap or (), tuple(parts)
         if before == after:
             return
@@ -219,77 +219,77 @@ class Exact:
             self._settle(ctx)
 
     def _settle(self, ctx: Counted) -> None:
-        """The book keeps what is covered still; of two at once each finds it settled."""
+        """The book keeps the frames still covered; of two operations at once, each finds it settled."""
         with self._lock.write():
             self._shrink(ctx)
 
     def _shrink(self, ctx: Counted) -> None:
         kernel, covered = self._kernel, ctx.covered()
-        kept: list[PfnRange] = []
+        remaining: list[PfnRange] = []
         for entry in ctx.reserved:
             rest = [entry.meet(run) for run in covered if run.overlaps(entry)]
-            kept += rest
+            remaining += rest
             if rest == [entry]:
                 continue
             start, size = pfn_to_phys(entry.start), entry.nr * PAGE_SIZE
             with kernel.processors.inside("pfnmap_untrack"):
                 kernel.trace.event("untrack_pfn", entry.start)
                 kernel.book.shrink_pfn_range(start, size, rest, who=kernel.who)
-        ctx.reserved = kept
+        ctx.reserved = remaining
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every reservation with the VMAs that cover some of it."""
-        covered: dict[int, list[tuple[CoveredPart, Vma]]] = {}
+        parts_by_context: dict[int, list[tuple[CoveredPart, Vma]]] = {}
         for vma in vmas:
             for part in vma.pfnmap or ():
-                covered.setdefault(id(part.ctx), []).append((part, vma))
-        found: list[Tracked] = []
-        for sharing in covered.values():
+                parts_by_context.setdefault(id(part.ctx), []).append((part, vma))
+        reservations: list[Tracked] = []
+        for sharing in parts_by_context.values():
             for entry in sharing[0][0].ctx.reserved:
-                here = {id(vma): vma for part, vma in sharing if part.pfns.overlaps(entry)}
-                found.append(Tracked(list(here.values()), entry))
-        return found
+                sharers = {id(vma): vma for part, vma in sharing if part.pfns.overlaps(entry)}
+                reservations.append(Tracked(list(sharers.values()), entry))
+        return reservations
 
     def _check(self, vmas: list[Vma]) -> None:
-        counted: dict[int, tuple[Counted, Counted]] = {}
+        recounts: dict[int, tuple[Counted, Counted]] = {}
         for vma in vmas:
             assert vma.pfnmap != (), vma
             parts: tuple[CoveredPart, ...] = vma.pfnmap or ()
             assert list(parts) == _within(vma, vma.pgoff, vma.nr), (vma, parts)
-            for one, other in pairwise(parts):
-                assert one.pgoff + one.pfns.nr <= other.pgoff, (vma, parts)
+            for lower, upper in pairwise(parts):
+                assert lower.pgoff + lower.pfns.nr <= upper.pgoff, (vma, parts)
             for ctx, pfns in parts:
-                counted.setdefault(id(ctx), (ctx, Counted(ctx.pfns, ctx.offset)))[1].count(pfns, 1)
-        for ctx, fresh in counted.values():
-            assert fresh.edges == ctx.edges, (ctx.pfns, ctx.edges)
+                recounts.setdefault(id(ctx), (ctx, Counted(ctx.pfns, ctx.offset)))[1].count(pfns, 1)
+        for ctx, recount in recounts.values():
+            assert recount.edges == ctx.edges, (ctx.pfns, ctx.edges)
             covered = sum(run.nr for run in ctx.covered())
             assert sum(entry.nr for entry in ctx.reserved) == covered, ctx.reserved
 
 
 def _clipped(parts: Iterable[CoveredPart], pgoff: int, nr: int) -> list[CoveredPart]:
-    """What *nr* pages from the file offset *pgoff* on cover of *parts*."""
+    """The parts of *parts* that lie in *nr* pages from the file offset *pgoff* on."""
     return [inside for part in parts if (inside := part.within(pgoff, nr)) is not None]
 
 
 def _within(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
-    """What *vma* covers with *nr* pages from the file offset *pgoff* on."""
+    """The parts that *vma* covers with *nr* pages from the file offset *pgoff* on."""
     return _clipped(vma.pfnmap or (), pgoff, nr)
 
 
 def _outside(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
-    """What *vma* covers with other pages than *nr* from the file offset *pgoff* on."""
+    """The parts that *vma* covers with other pages than *nr* from the file offset *pgoff* on."""
     before = _within(vma, vma.pgoff, pgoff - vma.pgoff)
     return before + _within(vma, pgoff + nr, vma.pgoff + vma.nr - pgoff - nr)
 
 
 def _in_both(vma: Vma, other: Vma) -> list[CoveredPart]:
-    """What *vma* and *other* cover of the same contexts."""
-    there: dict[int, list[PfnRange]] = {}
+    """The parts of the same contexts that *vma* and *other* both cover."""
+    ranges: dict[int, list[PfnRange]] = {}
     for ctx, pfns in other.pfnmap or ():
-        there.setdefault(id(ctx), []).append(pfns)
+        ranges.setdefault(id(ctx), []).append(pfns)
     return [
-        CoveredPart(ctx, pfns.meet(also))
+        CoveredPart(ctx, pfns.meet(other_pfns))
         for ctx, pfns in vma.pfnmap or ()
-        for also in there.get(id(ctx), ())
-        if pfns.overlaps(also)
+        for other_pfns in ranges.get(id(ctx), ())
+        if pfns.overlaps(other_pfns)
     ]

@@ -64,7 +64,7 @@ class TrackCtx:
             pfnmap_untrack(self._kernel, pfns)
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """pfnmap_track (S4.4): whoever has the struct pages remembers the range."""
+        """pfnmap_track (S4.4): the owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)
 
     def memunmap_pages(self, pfns: PfnRange) -> None:
@@ -72,7 +72,7 @@ class TrackCtx:
         pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """pfnmap_setup_cachemode_pfn (S4.3): the book says the mode of the first frame, nothing is kept."""
+        """pfnmap_setup_cachemode_pfn (S4.3): the book gives the mode of the first frame, nothing is kept."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
     def may_split(self, vma: Vma, at: int) -> None:
@@ -95,7 +95,7 @@ class TrackCtx:
         """fork shares the context when the VMA is copied; entries are no matter of the book."""
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """Nothing was done that freeing the VMA does not undo."""
+        """Freeing the VMA undoes everything."""
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Entries may go and come back: the reservation stays (S4.8)."""
@@ -125,24 +125,24 @@ class TrackCtx:
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every context with the VMAs that point to it."""
-        found: dict[int, Tracked] = {}
+        contexts: dict[int, Tracked] = {}
         for vma in vmas:
             ctx: PfnmapTrackCtx | None = vma.pfnmap
             if ctx is not None:
-                found.setdefault(id(ctx), Tracked([], ctx.pfns, ctx.refs)).vmas.append(vma)
-        return list(found.values())
+                contexts.setdefault(id(ctx), Tracked([], ctx.pfns, ctx.refs)).vmas.append(vma)
+        return list(contexts.values())
 
     def _check(self, vmas: list[Vma]) -> None:
         sharers: dict[int, list[Vma]] = {}
         for vma in vmas:
             if vma.pfnmap is not None:
                 sharers.setdefault(id(vma.pfnmap), []).append(vma)
-        for sharing in sharers.values():
-            ctx: PfnmapTrackCtx = sharing[0].pfnmap
-            assert ctx.refs == len(sharing), (ctx.refs, sharing)
-            for vma in sharing:
+        for group in sharers.values():
+            ctx: PfnmapTrackCtx = group[0].pfnmap
+            assert ctx.refs == len(group), (ctx.refs, group)
+            for vma in group:
                 for run in vma.mm.tables.runs(vma.start, vma.end):
                     pfns = PfnRange(run.pfn, run.pfn + run.end - run.start)
                     # A fault handler may fill a gap with other frames than were reserved.
-                    filled = vma.file is not None and vma.file.fault is not None
-                    assert run.page is not None or filled or ctx.pfns.contains(pfns), (run, ctx.pfns)
+                    has_handler = vma.file is not None and vma.file.fault is not None
+                    assert run.page is not None or has_handler or ctx.pfns.contains(pfns), (run, ctx.pfns)

@@ -60,7 +60,7 @@ class VmPat:
             vma.flags &= ~VM_PAT
 
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
-        """track_pfn_remap without a VMA (S3.1.1): the range is reserved, and nobody is flagged."""
+        """track_pfn_remap without a VMA (S3.1.1): the range is reserved, and no VMA is flagged."""
         return self._kernel.book.reserve_pfn_range(
             pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, prot, strict=False, who=self._kernel.who
         )
@@ -70,7 +70,7 @@ class VmPat:
         self._free(pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """track_pfn_insert (S3.2): the book says the mode of the first frame, nothing is kept."""
+        """track_pfn_insert (S3.2): the book gives the mode of the first frame, nothing is kept."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
     def may_split(self, vma: Vma, at: int) -> None:
@@ -90,7 +90,7 @@ class VmPat:
         """Both have the flag, and one reservation between them."""
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """track_pfn_copy (S3.5): the child gets a reservation of its own, for what it covers now."""
+        """track_pfn_copy (S3.5): the child gets a reservation of its own, for the frames it covers now."""
         if not src.flags & VM_PFNMAP:
             return
         kernel = self._kernel
@@ -130,7 +130,7 @@ class VmPat:
             self._untrack(vma)
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """What was to be freed is freed by now."""
+        """The reservation is freed by now."""
 
     def unmap_vmas(self, vma: Vma) -> None:
         """untrack_pfn(vma, 0, 0), before any entry is cleared (S3.6)."""
@@ -142,7 +142,7 @@ class VmPat:
             self._clear(old)
 
     def vm_area_free(self, vma: Vma) -> None:
-        """Nothing is kept that would have to go."""
+        """There is nothing to free."""
 
     def _clear(self, vma: Vma) -> None:
         """untrack_pfn_clear: the flag goes, the reservation stays."""

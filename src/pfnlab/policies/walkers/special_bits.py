@@ -6,7 +6,7 @@ copied pages of a private PFN mapping are found like any others.
 
 from __future__ import annotations
 
-# What mm does where nobody says otherwise.
+# The default of mm.
 from pfnlab.mm.walk_policy import SpecialBits
 
 __all__ = ["SpecialBits"]

@@ -1,4 +1,4 @@
-"""What an operation may say of ranges, devices, modes and destinations, with the names of the lines above."""
+"""The rules of single operations: their ranges, devices, modes and destinations, after the lines above."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ OnMemory = (
 
 
 class CallChecks(Names):
-    """Judges single operations; :class:`~pfnlab.programs.lang.names.Names` has what they do to names."""
+    """Judges single operations; :class:`~pfnlab.programs.lang.names.Names` has their effects on names."""
 
     def call(self, call: Call) -> None:
-        """Refuse an operation that cannot be; let it take effect on areas."""
+        """Refuse an operation that breaks a rule; let it take effect on areas."""
         simple = SIMPLE.get(type(call))
         judge = self._JUDGES[type(call)] if simple is None else self._BY_SHAPE[simple.shape]
         judge(self, call)
@@ -134,8 +134,10 @@ class CallChecks(Names):
     def _pci(self, name: str) -> Device:
         device = self.devices.get(name)
         if device is None or device.kind != "pci":
-            near = did_you_mean(name, [one for one, what in self.devices.items() if what.kind == "pci"])
-            raise Wrong(f"there is no pci device {quoted(name)}{near}", "source")
+            hint = did_you_mean(
+                name, [other for other, candidate in self.devices.items() if candidate.kind == "pci"]
+            )
+            raise Wrong(f"there is no pci device {quoted(name)}{hint}", "source")
         return device
 
     def _device(self, call: MemoryDisable | MemoryEnable | VfioClose | SlotCall) -> None:
@@ -154,11 +156,13 @@ class CallChecks(Names):
         elif isinstance(call, Unplug):
             self.unplugged.add(device)
 
-    def _alone(self, device: str, taken: str) -> None:
-        others = [name for name, one in self.devices.items() if one.kind == "pci" and name != device]
+    def _alone(self, device: str, claim: str) -> None:
+        others = [
+            name for name, candidate in self.devices.items() if candidate.kind == "pci" and name != device
+        ]
         if others:
             raise Wrong(
-                f"{taken} {device} as a whole, which {others[0]} would be part of: declare one pci device",
+                f"{claim} {device} as a whole, which {others[0]} would be part of: declare one pci device",
                 "source",
             )
 
@@ -174,15 +178,15 @@ class CallChecks(Names):
             raise Wrong(f"the driver sets the mode of its own pages only: write {right}", "source")
         forwards(call.span, "source")
         if call.span.end > DRIVER_RAM_PAGES:
-            wrong = f"the driver has {DRIVER_RAM_PAGES} pages of its own"
-            raise Wrong(f"{wrong}: write {DRIVER_RAM}[0:{DRIVER_RAM_PAGES}] at most", "source")
+            problem = f"the driver has {DRIVER_RAM_PAGES} pages of its own"
+            raise Wrong(f"{problem}: write {DRIVER_RAM}[0:{DRIVER_RAM_PAGES}] at most", "source")
 
     def _sections(self, call: MemremapPages) -> None:
         self._on_device(call)
         if call.span.start % SECTION_PAGES or call.span.end % SECTION_PAGES:
             name, whole = call.span.name, SECTION_PAGES
-            wrong = f"memremap_pages takes whole sections of {whole} pages"
-            raise Wrong(f"{wrong}: write {name}[0:{whole}]", "source")
+            problem = f"memremap_pages takes whole sections of {whole} pages"
+            raise Wrong(f"{problem}: write {name}[0:{whole}]", "source")
 
     def _on_device(self, call: UnmapMappingRange | RequestMemRegion | MemremapPages | OnMemory) -> None:
         device = self._pci(call.span.name)
@@ -197,8 +201,8 @@ class CallChecks(Names):
         if device is None:
             if source.name in self.extents:
                 raise Wrong(f"{source.name} is an area: mmap takes pages of a device or anon", "source")
-            near = did_you_mean(source.name, (*self.devices, ANON))
-            raise Wrong(f"there is no device {quoted(source.name)}{near}", "source")
+            hint = did_you_mean(source.name, (*self.devices, ANON))
+            raise Wrong(f"there is no device {quoted(source.name)}{hint}", "source")
         vias = PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS
         if via not in vias:
             raise Wrong(
@@ -281,7 +285,7 @@ class CallChecks(Names):
             raise Wrong(f"a program has at most {MAX_TASKS} tasks", "name")
 
     def _plain(self, call: object) -> None:
-        """An operation without operands can always be."""
+        """An operation without operands is always allowed."""
 
     _BY_SHAPE: ClassVar[dict[Shape, Callable[[Any, Any], None]]] = {
         Shape.PLAIN: _plain,

@@ -1,4 +1,4 @@
-"""Reading the call of an operation line: what follows the task and ``name =``."""
+"""Reading the call of an operation line, behind the task and ``name =``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ from pfnlab.programs.lang.words import (
 class CallReader:
     """Reads calls, with the names of the lines above in mind.
 
-    :ivar scope: what names mean here
+    :ivar scope: the meaning of names here
     :ivar at: the columns of the fields of the current line, for the checks to point at
     """
 
@@ -72,7 +72,7 @@ class CallReader:
         self.at: dict[str, int] = {}
 
     def call(self, line: Line, name: str | None) -> Call:
-        """Read the call of a line; *name* is what stands before ``=``."""
+        """Read the call of a line; *name* is the name before ``=``."""
         verb = line.word("operation", "one as `munmap a[4:8]`")
         if verb == "mmap":
             return self._mmap(line, name)
@@ -132,7 +132,7 @@ class CallReader:
                 return make(self._source(line, f"`{verb} bar[0:4]`"))
 
     def _value(self, line: Line, verb: str, span: Span) -> int:
-        """Read what is to be stored."""
+        """Read the value to be stored."""
         self.at["value"] = line.column
         return line.number_of("value", f"`{verb} {span.name}[{span.start}] 7`")
 
@@ -154,7 +154,7 @@ class CallReader:
         return Mmap(name, source, via, shared, prot, "populate" in words, "locked" in words, over, driver)
 
     def _driver(self, line: Line) -> DriverMap:
-        """Read how the guest driver maps."""
+        """Read the way the guest driver maps."""
         self.at["driver"] = line.column
         how = DRIVER_HOW[line.choice("way to map", DRIVER_HOW, "`mmap bar[0:8] driver remap wc shared rw`")]
         part = self.bracket(line, how) if how == "part" else None
@@ -264,7 +264,7 @@ class CallReader:
 
 
 def _unknown(verb: str) -> str:
-    """What to say about a line that starts with a word that is no operation."""
+    """The message for a line that starts with a word that is no operation."""
     if verb == "program":
         return f"the line `{FIRST_LINE}` stands once, at the top: delete this one"
     if verb in PREFIXES:

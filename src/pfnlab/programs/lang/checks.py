@@ -1,7 +1,7 @@
-"""What a program may say: the static meaning of devices, areas, tasks and ranges.
+"""The static rules of a program: the meaning of devices, areas, tasks and ranges.
 
-A :class:`ProgramChecks` is told of every header, operation and expectation in order and knows what names mean
-at that point. It judges values, not text, so the text and the JSON form obey the same rules.
+A :class:`ProgramChecks` is given every header, operation and expectation in order and knows the meaning of
+names at that point. It judges values, not text, so the text and the JSON form obey the same rules.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from pfnlab.programs.lang.words import (
 
 
 class ProgramChecks(CallChecks):
-    """The judge of a program, told of its lines in order."""
+    """The judge of a program, given its lines in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,8 +67,8 @@ class ProgramChecks(CallChecks):
         if len(self.devices) == MAX_DEVICES:
             raise Wrong(f"a program has at most {MAX_DEVICES} devices", "name")
         if device.kind not in KINDS:
-            near = did_you_mean(device.kind, KINDS)
-            raise Wrong(f"unknown kind of device {quoted(device.kind)}{near}", "kind")
+            hint = did_you_mean(device.kind, KINDS)
+            raise Wrong(f"unknown kind of device {quoted(device.kind)}{hint}", "kind")
         if device.pages < 1:
             raise Wrong("a device holds at least one page: write `1 page`", "pages")
         if device.kind == "lowmem" and device.pages > MAX_LOWMEM_PAGES:
@@ -96,23 +96,23 @@ class ProgramChecks(CallChecks):
         if self._ops > MAX_OPS:
             raise Wrong(f"a program has at most {MAX_OPS} operations: split it", "verb")
         check_prefixes(op)
-        if not isinstance(op.call, Release):  # which nobody does: whoever acts here may be held or gone
-            self.acting(op.task)
+        if not isinstance(op.call, Release):  # which is no task's: the task may be held or ended
+            self.check_alive(op.task)
         self._schedule.op(op)
         self.call(op.call)
-        self._lives(op)
+        self._update_tasks(op)
 
-    def _lives(self, op: Op) -> None:
+    def _update_tasks(self, op: Op) -> None:
         """Let *op* take effect on tasks."""
         if isinstance(op.call, Fork):
-            self.born(op.call.child, op.call.child)
+            self.add_task(op.call.child, op.call.child)
         elif isinstance(op.call, Thread):
-            self.born(op.call.child, op.task)
+            self.add_task(op.call.child, op.task)
         elif isinstance(op.call, (Exit, Kill)):
-            self.gone(op.task, "exit" if isinstance(op.call, Exit) else "kill")
+            self.end_process(op.task, "exit" if isinstance(op.call, Exit) else "kill")
         elif isinstance(op.call, Exec) and len(self.threads(op.task)) > 1:
-            ends = "exec ends the other threads of its process, which is not modelled"
-            raise Wrong(f"{ends}: write `c = fork`, then `c: exec`", "verb")
+            problem = "exec ends the other threads of its process, which is not modelled"
+            raise Wrong(f"{problem}: write `c = fork`, then `c: exec`", "verb")
 
     def expect(self, expect: Expect) -> None:
         """Judge an expectation."""
@@ -131,12 +131,12 @@ class ProgramChecks(CallChecks):
         for number, leaked in enumerate(expect.leaked):
             part = f"leaked{number}"
             if leaked.span.name not in self.devices:
-                near = did_you_mean(leaked.span.name, self.devices)
-                raise Wrong(f"there is no device {quoted(leaked.span.name)}{near}", part)
+                hint = did_you_mean(leaked.span.name, self.devices)
+                raise Wrong(f"there is no device {quoted(leaked.span.name)}{hint}", part)
             forwards(leaked.span, part)
             if leaked.mode not in MODES:
-                near = did_you_mean(leaked.mode, MODES)
-                raise Wrong(f"unknown cache mode {quoted(leaked.mode)}{near}", part)
+                hint = did_you_mean(leaked.mode, MODES)
+                raise Wrong(f"unknown cache mode {quoted(leaked.mode)}{hint}", part)
 
     def end(self) -> None:
         """The program is complete."""

@@ -34,13 +34,13 @@ DriverMode = Literal["asis", "wc", "uc-"]
 #: The cache mode a driver asks ioremap for.
 IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
 
-#: The one it asks memremap for.
+#: The cache mode a driver asks memremap for.
 MemremapMode = Literal["wb", "wt", "wc"]
 
-#: What set_memory_* gives the driver's own pages.
+#: The cache mode that set_memory_* gives the driver's own pages.
 SetMemoryMode = Literal["wb", "wc", "uc"]
 
-#: What stands for the driver's own pages of ordinary memory, where others name a device, and how many it has.
+#: The name of the driver's own pages of ordinary memory, in the place of a device, and their number.
 DRIVER_RAM = "ram"
 DRIVER_RAM_PAGES = 16
 
@@ -132,7 +132,7 @@ class ArchIoReserveMemtypeWc(msgspec.Struct, frozen=True, tag="arch_io_reserve_m
 
 
 class ArchIoFreeMemtypeWc(msgspec.Struct, frozen=True, tag="arch_io_free_memtype_wc"):
-    """The driver frees a booking of exactly these pages, whoever made it."""
+    """The driver frees a booking of exactly these pages, its own or another's."""
 
     span: Span
 
@@ -167,7 +167,7 @@ class MemunmapPages(msgspec.Struct, frozen=True, tag="memunmap_pages"):
     """The driver takes its newest struct pages away."""
 
 
-#: What a program asks the guest driver for.
+#: The calls of a program to the guest driver.
 DriverCall = (
     ZapVmaPtes
     | UnmapMappingRange
@@ -196,7 +196,7 @@ class MemoryDisable(msgspec.Struct, frozen=True, tag="memory_disable"):
 
 
 class MemoryEnable(msgspec.Struct, frozen=True, tag="memory_enable"):
-    """Set that bit again."""
+    """Set the memory space bit again."""
 
     device: str
 
@@ -208,7 +208,7 @@ class VfioClose(msgspec.Struct, frozen=True, tag="vfio_close"):
 
 
 class Remove(msgspec.Struct, frozen=True, tag="remove"):
-    """The task writes 1 to the ``remove`` file of a pci device: the kernel forgets what stays in its slot."""
+    """The task writes 1 to the ``remove`` file of a pci device: the kernel forgets the device in its slot."""
 
     device: str
 
@@ -233,5 +233,5 @@ class Plug(msgspec.Struct, frozen=True, tag="plug"):
 
 SlotCall = Remove | Rescan | Unplug | Plug
 
-#: The same, to ask whether a call is one.
+#: The same, for isinstance.
 SLOT_CALLS = (Remove, Rescan, Unplug, Plug)

@@ -1,4 +1,4 @@
-"""What may stand before an operation: the kernel is made to fail, to leave out, or to stand still."""
+"""The prefixes of an operation: the kernel is made to fail, to leave a call out, or to stand still."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Fail(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """Where the acting task's processor stands still until the next ``release``.
+    """The call at which the acting task's processor stands still until the next ``release``.
 
     :param function: the kernel function, or ``unlink``, whose name differs between series
     :param nth: which call of it within the operation, counted from 1

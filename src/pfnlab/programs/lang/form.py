@@ -29,26 +29,26 @@ def to_json(program: Program) -> bytes:
 def from_json(content: bytes, source: str = "<program>") -> Program:
     """Read the JSON form.
 
-    :raises ProgramError: malformed JSON, fields that do not belong, or a program that cannot be
+    :raises ProgramError: malformed JSON, unknown fields, or a program that breaks a rule
     """
     if len(content) > MAX_BYTES:
         raise ProgramError(TOO_LARGE, source=source)
     fields = _decoded(content, source)
-    given = fields.pop("format", None)
-    if given != FORMAT:
-        found = "is missing" if given is None else f"is {quoted(str(given))}"
-        raise ProgramError(f'the field `format` {found}: write "format": "{FORMAT}"', source=source)
+    format_name = fields.pop("format", None)
+    if format_name != FORMAT:
+        problem = "is missing" if format_name is None else f"is {quoted(str(format_name))}"
+        raise ProgramError(f'the field `format` {problem}: write "format": "{FORMAT}"', source=source)
     try:
         program = msgspec.convert(fields, Program)
     except msgspec.ValidationError as error:
         raise ProgramError(f"the JSON is no program: {error}", source=source) from None
-    _known(fields, msgspec.to_builtins(program), "$", source)
+    _check_fields(fields, msgspec.to_builtins(program), "$", source)
     check_program(program, source)
     return program
 
 
 def program_hash(program: Program) -> str:
-    """The sha256 of what *program* does: its devices, areas and operations.
+    """The sha256 of the content of *program*: its devices, areas and operations.
 
     Title, question, expectations, comments and layout do not count.
     """
@@ -66,11 +66,11 @@ def _decoded(content: bytes, source: str) -> dict[str, Any]:
     except msgspec.DecodeError as error:
         message = str(error)
         line = column = 0
-        if found := _BYTE.search(message):
-            before = content[: int(found[1])]
+        if match := _BYTE.search(message):
+            before = content[: int(match[1])]
             line = before.count(b"\n") + 1
             column = len(before) - (before.rfind(b"\n") + 1) + 1
-            message = message.replace(found[0], "")
+            message = message.replace(match[0], "")
         raise ProgramError(message, source=source, line=line, column=column) from None
     except RecursionError:
         raise ProgramError("the JSON is nested too deeply to be a program", source=source) from None
@@ -79,14 +79,14 @@ def _decoded(content: bytes, source: str) -> dict[str, Any]:
     return fields
 
 
-def _known(given: object, known: object, path: str, source: str) -> None:
-    """Refuse fields of *given* that the program read from it does not have."""
-    if isinstance(given, dict) and isinstance(known, dict):
-        for field, value in given.items():
-            if field not in known:
-                near = did_you_mean(field, known)
-                raise ProgramError(f"{path} has no field {quoted(field)}{near}", source=source)
-            _known(value, known[field], f"{path}.{field}", source)
-    elif isinstance(given, list) and isinstance(known, list | tuple):
-        for number, (value, other) in enumerate(zip(given, known, strict=True)):
-            _known(value, other, f"{path}[{number}]", source)
+def _check_fields(content: object, accepted: object, path: str, source: str) -> None:
+    """Refuse fields of *content* that *accepted*, the program read from it, does not have."""
+    if isinstance(content, dict) and isinstance(accepted, dict):
+        for field, value in content.items():
+            if field not in accepted:
+                hint = did_you_mean(field, accepted)
+                raise ProgramError(f"{path} has no field {quoted(field)}{hint}", source=source)
+            _check_fields(value, accepted[field], f"{path}.{field}", source)
+    elif isinstance(content, list) and isinstance(accepted, list | tuple):
+        for number, (value, accepted_item) in enumerate(zip(content, accepted, strict=True)):
+            _check_fields(value, accepted_item, f"{path}[{number}]", source)

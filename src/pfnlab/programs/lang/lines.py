@@ -62,32 +62,34 @@ class Line:
         self._cut()
 
     def _cut(self) -> None:
-        if found := _FREE.match(self.raw):
-            keyword, text = found.groups()
-            column = found.start(2) + len(text) - len(text.lstrip()) + 1
+        if match := _FREE.match(self.raw):
+            keyword, text = match.groups()
+            column = match.start(2) + len(text) - len(text.lstrip()) + 1
             self.free = (keyword, " ".join(text.split()), column)
             length = len(self.raw)
         else:
             length = 0
-            for found in _TOKEN.finditer(self.raw):
-                kind = found.lastgroup or ""
-                text = found[kind]
+            for match in _TOKEN.finditer(self.raw):
+                kind = match.lastgroup or ""
+                text = match[kind]
                 if kind == "comment":
                     self.comment = text.rstrip()
                     break
-                length = found.end()
+                length = match.end()
                 if length > MAX_LINE:
                     break
-                self.tokens.append(Token(kind, text, found.start(kind) + 1))
+                self.tokens.append(Token(kind, text, match.start(kind) + 1))
         if length > MAX_LINE:
             self.fail(f"a line has at most {MAX_LINE} characters before its comment: split it", 1)
 
     def fail(self, message: str, column: int | None = None) -> NoReturn:
-        """Refuse the line at *column*, by default where reading stands."""
+        """Refuse the line at *column*, by default at the next token."""
         at = self.column if column is None else column
         # Tabs and control characters become one visible column each, so that the caret stands right.
         start = self.raw[: at + 200]
-        shown = "".join(c if c.isprintable() else " " if c in "\t\r" else "�" for c in start).rstrip()
+        shown = "".join(
+            letter if letter.isprintable() else " " if letter in "\t\r" else "�" for letter in start
+        ).rstrip()
         raise ProgramError(message, source=self.source, line=self.number, column=at, text=shown)
 
     @property
@@ -133,26 +135,26 @@ class Line:
             before = f" before {quoted(self.next)}" if self.next else ""
             self.fail(f"`{text}` is missing{before}: write {example}")
 
-    def word(self, what: str, example: str) -> str:
-        """Read a word that is *what*, or refuse."""
+    def word(self, noun: str, example: str) -> str:
+        """Read a word, or refuse; *noun* names what belongs there."""
         if self.kind != "word":
-            found = f"{quoted(self.next)} is no {what}" if self.next else f"the {what} is missing"
-            self.fail(f"{found}: write {example}")
+            problem = f"{quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
+            self.fail(f"{problem}: write {example}")
         return self.take()
 
-    def choice(self, what: str, choices: Collection[str], example: str) -> str:
+    def choice(self, noun: str, choices: Collection[str], example: str) -> str:
         """Read one of *choices*, or refuse with the nearest."""
         if self.next in choices:
             return self.take()
         if self.kind != "word":
-            self.word(what, example)
-        self.fail(f"unknown {what} {quoted(self.next)}{did_you_mean(self.next, choices)}")
+            self.word(noun, example)
+        self.fail(f"unknown {noun} {quoted(self.next)}{did_you_mean(self.next, choices)}")
 
-    def number_of(self, what: str, example: str) -> int:
+    def number_of(self, noun: str, example: str) -> int:
         """Read a whole number, decimal or hexadecimal, or refuse."""
         if self.kind != "number":
-            found = f"{quoted(self.next)} is no {what}" if self.next else f"the {what} is missing"
-            self.fail(f"{found}: write {example}")
+            problem = f"{quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
+            self.fail(f"{problem}: write {example}")
         text = self.next
         if len(text) > 20:
             self.fail("numbers go up to 2^40: write a smaller one")
@@ -177,7 +179,7 @@ class Line:
         return size // UNITS["page"]
 
     def end(self, after: str) -> None:
-        """Refuse anything left on the line."""
+        """Refuse further tokens on the line."""
         if self.position < len(self.tokens):
             extra = quoted(self.next)
             self.fail(f"{extra} is too much after {after}: delete it, or write `#` before a comment")

@@ -1,4 +1,4 @@
-"""From a file to a program, whichever form it has."""
+"""Programs from files, in any form."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def program_files(folder: Path) -> dict[str, Path]:
 
 
 def read_program_text(path: Path) -> str:
-    """The text of the file at *path*, whatever it is the text of.
+    """The text of the file at *path*, a correct program or not.
 
     :raises ProgramError: the file cannot be read, or is no text
     """
@@ -55,7 +55,7 @@ def load_bytes(content: bytes, source: str = "<program>") -> Program:
 def load_text(text: str, source: str = "<program>") -> Program:
     """Read a program from its text form.
 
-    :param source: what to call the text in errors
+    :param source: the name of the text in errors
     :raises ProgramError: at the first place that is wrong
     """
     return parse(text, source)

@@ -1,4 +1,4 @@
-"""What the names of a program mean at one of its lines: devices, areas and tasks."""
+"""The meaning of names at a line of a program: devices, areas and tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pfnlab.programs.lang.words import (
 
 
 class Wrong(Exception):
-    """A header, operation or expectation that cannot be.
+    """A header, operation or expectation that breaks a rule.
 
     :param message: what is wrong and what to write instead
     :param part: the field that is wrong, by which the caller finds its place in the text
@@ -36,7 +36,7 @@ class Names:
         self.devices: dict[str, Device] = {}
         #: Pages that may be named in each area: the most mapped so far, or declared.
         self.extents: dict[str, int] = {}
-        #: Pages of the latest binding of each area: what the bare name means.
+        #: Pages of the latest binding of each area: the meaning of the bare name.
         self.mapped: dict[str, int] = {}
         #: Devices that are out of their slots.
         self.unplugged: set[str] = set()
@@ -46,25 +46,27 @@ class Names:
         self.processes: dict[str, str] = {MAIN_TASK: MAIN_TASK}
 
     def whole(self, name: str) -> int:
-        """How many pages the bare name of an area means here."""
+        """How many pages the bare name of an area stands for here."""
         if name not in self.mapped:
             self.extent(name, "span")
             raise Wrong(f"nothing is mapped as {name} yet: write {name}[0:{self.extents[name]}]", "span")
         return self.mapped[name]
 
     def new_name(self, name: str, kind: str, part: str) -> None:
-        """Refuse a name that cannot be one, or that is something other than a *kind* already."""
+        """Refuse a name that breaks the rules for names, or that belongs to another kind than *kind*."""
         if name in KEYWORDS:
             raise Wrong(f"`{name}` is a word of the language: choose another name", part)
         if not NAME.fullmatch(name):
             rule = "a lower-case letter, then at most 11 of a-z, 0-9 and _"
             raise Wrong(f"{quoted(name)} is no name: write {rule}", part)
-        for other, names in (("device", self.devices), ("area", self.extents), ("task", self.tasks)):
-            if other != kind and name in names:
-                raise Wrong(f"`{name}` is {article(other)} already: choose another name for the {kind}", part)
+        for other_kind, names in (("device", self.devices), ("area", self.extents), ("task", self.tasks)):
+            if other_kind != kind and name in names:
+                raise Wrong(
+                    f"`{name}` is {article(other_kind)} already: choose another name for the {kind}", part
+                )
 
     def grow(self, name: str, pages: int) -> None:
-        """Area *name* may be ranged over up to *pages* from now on."""
+        """Ranges of area *name* may end at *pages* from now on."""
         if name not in self.extents and len(self.extents) == MAX_AREAS:
             raise Wrong(f"a program has at most {MAX_AREAS} areas: use a name again", "name")
         self.extents[name] = max(self.extents.get(name, 0), pages)
@@ -88,7 +90,7 @@ class Names:
         hint = near if "did you mean" in near else ": map it above this line or declare it with `area`"
         raise Wrong(f"nothing is mapped as {quoted(name)} yet{hint}", part)
 
-    def acting(self, task: str) -> None:
+    def check_alive(self, task: str) -> None:
         """Refuse a task that does not live here."""
         if task not in self.tasks:
             near = did_you_mean(task, self.tasks)
@@ -103,14 +105,14 @@ class Names:
 
     def threads(self, task: str) -> list[str]:
         """The tasks of the process of *task*, itself among them."""
-        return [other for other in self.alive() if self.processes[other] == self.processes[task]]
+        return [thread for thread in self.alive() if self.processes[thread] == self.processes[task]]
 
-    def born(self, task: str, process: str) -> None:
+    def add_task(self, task: str, process: str) -> None:
         """*task* lives from now on, in the process of task *process*."""
         self.tasks[task] = ""
         self.processes[task] = self.processes.get(process, process)
 
-    def gone(self, task: str, ended: str) -> None:
+    def end_process(self, task: str, ended: str) -> None:
         """The process of *task* is gone from now on, with all its threads."""
         for thread in self.threads(task):
             self.tasks[thread] = ended
@@ -118,7 +120,7 @@ class Names:
     # Ranges.
 
     def pages(self, span: Span, part: str, *, empty: bool = False) -> None:
-        """Refuse pages that lie outside what may be named in their area."""
+        """Refuse pages outside the extent of their area."""
         extent = self.extent(span.name, part)
         forwards(span, part, empty=empty)
         if span.end > extent:
@@ -131,8 +133,8 @@ class Names:
         self.pages(over, "over")
         if over.pages != pages:
             right = Span(over.name, over.start, over.start + pages)
-            wrong = f"`over` names {page_count(over.pages)} for {page_count(pages)}"
-            raise Wrong(f"{wrong}: write over {right}", "over")
+            problem = f"`over` names {page_count(over.pages)} for {page_count(pages)}"
+            raise Wrong(f"{problem}: write over {right}", "over")
 
 
 def forwards(span: Span, part: str, *, empty: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What a program is once it is parsed: devices, areas and operations, as plain values.
+"""A parsed program: devices, areas and operations, as plain values.
 
 Every form of a program (text, JSON, recorded case) becomes these structures, and every machine runs
 them. Page ranges are half-open and in pages, as everywhere.
@@ -40,11 +40,11 @@ AREA_ALIGN_PAGES = 1 << 18
 #: The interface a mapping is made through.
 Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon"]
 
-#: Interfaces that map a PCI BAR; the ones low memory has; anonymous memory has just its own.
+#: Interfaces that map a PCI BAR, and those that map low memory; anonymous memory has just its own.
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
 
-#: What a fork is made to be refused for, from outside memory management.
+#: Reasons for which a fork is made to fail, from outside memory management.
 ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
 
 DeviceKind = Literal["pci", "lowmem"]
@@ -92,7 +92,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class Area(msgspec.Struct, frozen=True):
-    """A declared area: ``area a: 64 pages`` makes a[0:64] sayable whatever is mapped there."""
+    """A declared area: ``area a: 64 pages`` gives a[0:64] a name, with or without a mapping there."""
 
     name: str
     pages: int
@@ -293,7 +293,7 @@ class Op(msgspec.Struct, frozen=True):
 
     :param fail: the kernel is made to fail in it
     :param skip: the kernel is made to leave a call out of it
-    :param hold: its processor is stopped in it; what `skip` leaves out lies on the way there
+    :param hold: its processor is stopped in it; a call that `skip` leaves out lies on the way there
     """
 
     call: Call
@@ -304,7 +304,7 @@ class Op(msgspec.Struct, frozen=True):
 
 
 class Expect(msgspec.Struct, frozen=True):
-    """What must be left in the book after the last step, on kernels ``first`` to ``last``.
+    """The entries that must be left in the book after the last step, on kernels ``first`` to ``last``.
 
     :param first: a series as ``6.1``; the range is inclusive at both ends
     :param last: a series, or None for "and every later one"
@@ -317,7 +317,7 @@ class Expect(msgspec.Struct, frozen=True):
 
 
 class Leaked(msgspec.Struct, frozen=True):
-    """A book entry somebody forgot: device pages and their mode (``wc``, ``uc-``, ``wb`` ...)."""
+    """A book entry without a mapping: device pages and their mode (``wc``, ``uc-``, ``wb`` ...)."""
 
     span: Span
     mode: str
@@ -342,7 +342,7 @@ class Program(msgspec.Struct, frozen=True):
 def area_extents(program: Program) -> dict[str, int]:
     """Every area of the program with the pages that may be named in it, in order of first use.
 
-    Declared areas keep their declared size when it is larger than what is mapped there.
+    Declared areas keep their declared size when it is larger than the mapping there.
     """
     extents = {area.name: area.pages for area in program.areas}
     for op in program.ops:

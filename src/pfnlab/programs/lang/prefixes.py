@@ -1,4 +1,4 @@
-"""Reading what stands before the task of an operation line: ``fail``, ``skip`` and ``hold``."""
+"""Reading the prefixes of an operation line, before its task: ``fail``, ``skip`` and ``hold``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read_prefixes(line: Line, at: dict[str, int]) -> tuple[Fail | None, Skip | N
     fail: Fail | None = None
     skip: Skip | None = None
     hold: Hold | None = None
-    while line.next in PREFIXES and line.after() != "=":  # what names something is refused as a name
+    while line.next in PREFIXES and line.after() != "=":  # before `=` it is refused as a name
         prefix = line.next
         _in_order(line, prefix, [word for word in PREFIXES if word in at])
         at[prefix] = line.column
@@ -32,13 +32,13 @@ def read_prefixes(line: Line, at: dict[str, int]) -> tuple[Fail | None, Skip | N
 
 
 def _in_order(line: Line, prefix: str, before: list[str]) -> None:
-    """Refuse a prefix that stands there already, or one that comes too late."""
+    """Refuse a prefix that is there already, or one that comes too late."""
     if prefix in before:
         line.fail(f"`{prefix}` stands there already: leave out one")
     order = list(PREFIXES)
-    late = [word for word in before if order.index(word) > order.index(prefix)]
-    if late:
-        line.fail(f"`{prefix}` comes before `{late[0]}`: write `{prefix} ...: {late[0]} ...:`")
+    later = [word for word in before if order.index(word) > order.index(prefix)]
+    if later:
+        line.fail(f"`{prefix}` comes before `{later[0]}`: write `{prefix} ...: {later[0]} ...:`")
 
 
 def _function(line: Line, at: dict[str, int], prefix: str) -> str:
@@ -47,7 +47,7 @@ def _function(line: Line, at: dict[str, int], prefix: str) -> str:
 
 
 def _fail(line: Line, at: dict[str, int], function: str) -> Fail:
-    """Read the rest of a forced refusal, whose number must be said."""
+    """Read the rest of a forced refusal, whose number must be given."""
     at["fail nth"] = line.column
     nth = line.number_of("number of the call", PREFIXES["fail"])
     inside = None
@@ -58,6 +58,6 @@ def _fail(line: Line, at: dict[str, int], function: str) -> Fail:
 
 
 def _nth(line: Line, at: dict[str, int], prefix: str) -> int:
-    """Read which call is meant; the first one goes without saying."""
+    """Read the number of the call; the first one is the default."""
     at[f"{prefix} nth"] = line.column
     return line.number_of("number of the call", PREFIXES[prefix]) if line.kind == "number" else 1

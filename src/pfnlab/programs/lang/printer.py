@@ -1,6 +1,6 @@
 """Programs as text again: one operation or a whole program, in canonical form.
 
-Canonical pages: the bare name where a range is all that is mapped under it, ``a[3]`` for one page,
+Canonical pages: the bare name where a range is the whole mapping under it, ``a[3]`` for one page,
 ``a[4:8]`` otherwise.
 """
 
@@ -41,7 +41,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, Walk
 from pfnlab.programs.lang.words import ANON, FIRST_LINE, page_count
 
-#: What is mapped under each name, in pages.
+#: The pages mapped under each name.
 Mapped = Mapping[str, int]
 
 _KEYWORD_WIDTH = 8
@@ -54,17 +54,17 @@ def op_text(op: Op, program: Program | None = None) -> str:
         one, every range is written out. For all operations of a program, :func:`op_lines` is faster
     """
     if program is not None:
-        for line, other in zip(op_lines(program), program.ops, strict=True):
-            if other is op:
+        for line, candidate in zip(op_lines(program), program.ops, strict=True):
+            if candidate is op:
                 return line
-        for line, other in zip(op_lines(program), program.ops, strict=True):
-            if other == op:
+        for line, candidate in zip(op_lines(program), program.ops, strict=True):
+            if candidate == op:
                 return line
     return _op(op, {})
 
 
 def call_text(call: Call, mapped: Mapped) -> str:
-    """The canonical text of *call* where *mapped* is mapped, without what stands before it."""
+    """The canonical text of *call* where *mapped* is mapped, without task and prefixes."""
     return _CALLS[type(call)](call, mapped)
 
 
@@ -130,7 +130,7 @@ def _series(expect: Expect) -> str:
 
 
 def _result(expect: Expect) -> str:
-    # Written as the book's lines are, so that what a run prints can be pasted here.
+    # In the form of the book's lines, so that the output of a run can be pasted here.
     entries = ", ".join(f"{leaked.span} {leaked.mode}" for leaked in expect.leaked)
     return f"leaked {entries}" if entries else "nothing left"
 
@@ -200,14 +200,14 @@ def _mode(mode: str) -> str:
 
 def _mremap(call: Mremap, mapped: Mapped) -> str:
     flags = (("maymove", call.maymove), ("fixed", call.fixed), ("dontunmap", call.dontunmap))
-    words = "".join(f" {word}" for word, there in flags if there)
+    words = "".join(f" {word}" for word, given in flags if given)
     text = f"{_named(call.name)}mremap {_span(call.span, mapped)} {page_count(call.pages)}{words}"
     return text + _over(call.over, mapped)
 
 
 def _walk(call: Walk, mapped: Mapped) -> str:
-    where = _span(call.span, mapped) if call.walker in RANGE_WALKERS else _pages(call.span)
-    return f"{call.walker} {where}" + ("" if call.value is None else f" {call.value}")
+    span = _span(call.span, mapped) if call.walker in RANGE_WALKERS else _pages(call.span)
+    return f"{call.walker} {span}" + ("" if call.value is None else f" {call.value}")
 
 
 def _simple(kind: type[Call], shape: Shape) -> Callable[[Any, Mapped], str]:

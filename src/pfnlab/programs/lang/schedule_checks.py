@@ -1,4 +1,4 @@
-"""The judge of schedules: what may stand before a task, and what goes while a processor is held."""
+"""The judge of schedules: the prefixes of an operation, and the operations while a processor is held."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pfnlab.programs.lang.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIX
 #: Operations on a device's slot, by their words.
 _SLOT: dict[type[Call], str] = {Remove: "remove", Rescan: "rescan", Unplug: "unplug", Plug: "plug"}
 
-#: Operations nothing is held in: they end a task or its program, start a thread, or do nothing.
+#: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
 _NEVER_HELD: tuple[type[Call], ...] = (Exit, Kill, Exec, Thread, Look, Release)
 
 #: Operations that change which tasks live or which devices are there: not while a processor is held.
@@ -22,76 +22,76 @@ _NOT_WHILE_HELD: dict[type[Call], str] = {
 
 
 class ScheduleChecks:
-    """Which processor is held, as a program's operations are told in order.
+    """The processor that is held, while the operations of a program are judged in order.
 
-    :param names: what the names of the program mean at the operation
+    :param names: the meaning of the names at the operation
     """
 
     def __init__(self, names: Names) -> None:
         self._names = names
         #: The task whose processor is held, and the operation it stands in; "" when none is.
-        self._task = ""
-        self._stands_in = ""
-        #: Tasks that were forked since.
+        self._held_task = ""
+        self._held_call = ""
+        #: Tasks that were forked since it is held.
         self._newborn: set[str] = set()
 
     def op(self, op: Op) -> None:
-        """Judge *op* and let it take effect on what is held."""
+        """Judge *op* and let it take effect on the held processor."""
         if isinstance(op.call, Release):
             self._release(op)
-        elif self._task:
+        elif self._held_task:
             self._while_held(op)
         if op.hold is not None:
             self._hold(op)
-        if self._task and isinstance(op.call, Fork):
+        if self._held_task and isinstance(op.call, Fork):
             self._newborn.add(op.call.child)
 
     def end(self, part: str) -> None:
         """Refuse the end of the operations while a processor is held."""
-        if self._task:
-            stands = f"`{self._task}` still stands in `{self._stands_in}`"
-            raise Wrong(f"{stands}: write `release` as the last operation", part)
+        if self._held_task:
+            problem = f"`{self._held_task}` still stands in `{self._held_call}`"
+            raise Wrong(f"{problem}: write `release` as the last operation", part)
 
     def _hold(self, op: Op) -> None:
         if len(self._names.alive()) > MAX_HELD_TASKS:
-            most = f"at most {MAX_HELD_TASKS} tasks live at a `hold`"
-            raise Wrong(f"{most}: end one above, as `c: exit`", "hold")
-        self._task = op.task
-        self._stands_in = call_text(op.call, self._names.mapped)
+            problem = f"at most {MAX_HELD_TASKS} tasks live at a `hold`"
+            raise Wrong(f"{problem}: end one above, as `c: exit`", "hold")
+        self._held_task = op.task
+        self._held_call = call_text(op.call, self._names.mapped)
 
     def _release(self, op: Op) -> None:
         if op.task != MAIN_TASK:
             raise Wrong("release is nobody's: write `release` alone", "task")
-        if not self._task:
+        if not self._held_task:
             raise Wrong("nothing is held here: write `hold unmap_vmas: munmap a` above", "verb")
-        self._task = ""
+        self._held_task = ""
         self._newborn.clear()
 
     def _while_held(self, op: Op) -> None:
         elsewhere = "write it above the `hold` or below `release`"
         if op.hold is not None:
             raise Wrong("one processor is held at a time: write `release` above", "hold")
-        if op.task == self._task:
-            stands = f"task `{op.task}` stands in `{self._stands_in}` until `release`"
-            raise Wrong(f"{stands}: let another task act", "task")
+        if op.task == self._held_task:
+            problem = f"task `{op.task}` stands in `{self._held_call}` until `release`"
+            raise Wrong(f"{problem}: let another task act", "task")
         if op.task in self._newborn:
-            born = f"task `{op.task}` is forked while a processor is held and acts after `release` only"
-            raise Wrong(f"{born}: let another task act", "task")
+            problem = f"task `{op.task}` is forked while a processor is held and acts after `release` only"
+            raise Wrong(f"{problem}: let another task act", "task")
         if type(op.call) in _NOT_WHILE_HELD:
             verb = _NOT_WHILE_HELD[type(op.call)]
             raise Wrong(f"no {verb} while a processor is held: {elsewhere}", "verb")
-        for prefix, given in (("fail", op.fail), ("skip", op.skip)):
-            if given is not None:
+        for prefix, forced in (("fail", op.fail), ("skip", op.skip)):
+            if forced is not None:
                 raise Wrong(f"no `{prefix}` while a processor is held: {elsewhere}", prefix)
 
 
 def check_prefixes(op: Op) -> None:
     """Refuse prefixes that name no function or no call, or do not go with each other or the operation."""
-    for prefix, given in (("fail", op.fail), ("skip", op.skip), ("hold", op.hold)):
-        if given is None:
+    for prefix, forced in (("fail", op.fail), ("skip", op.skip), ("hold", op.hold)):
+        if forced is None:
             continue
-        _function(given.function, prefix, "function")
-        if not 1 <= given.nth <= MAX_NTH:
+        _function(forced.function, prefix, "function")
+        if not 1 <= forced.nth <= MAX_NTH:
             raise Wrong(f"calls count from 1 to {MAX_NTH}: write 1 for the first", f"{prefix} nth")
         if op.fail is not None and prefix != "fail":
             raise Wrong(f"`fail` stands alone: leave out `fail` or `{prefix}`", prefix)

@@ -1,7 +1,7 @@
-"""The operations with at most one argument: one row each, for all who read, write or send them.
+"""The operations with at most one argument: one row each, for reading, printing and sending them.
 
-Parser, printer, checks and the requests to the guest agent take these operations from here. What an operation
-does is decided elsewhere: ``programs/model/dispatch.py``.
+Parser, printer, checks and the requests to the guest agent take these operations from here. The effect of an
+operation is in ``programs/model/dispatch.py``.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Shape(Enum):
 class Simple(NamedTuple):
     """An operation with at most one argument.
 
-    :param wire: the verb the guest agent knows it by (``lab/guest/PROTOCOL.md``)
+    :param wire: its verb in the protocol of the guest agent (``lab/guest/PROTOCOL.md``)
     """
 
     shape: Shape

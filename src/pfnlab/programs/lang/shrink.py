@@ -1,7 +1,7 @@
 """A program with fewer operations that still shows the same (delta debugging).
 
 Operations are left out in ever smaller groups, then one by one until none can go: the result is 1-minimal. An
-operation goes together with what cannot be without it, as a fork with everything its child does.
+operation goes together with those that need it, as a fork with all operations of its child.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator
 
 def first_that_shows(candidates: Iterable[Program], shows: Callable[[Program], bool]) -> Program | None:
     """The first of *candidates* that is a program and for which *shows* holds."""
-    return next((one for one in candidates if _is_program(one) and shows(one)), None)
+    return next((candidate for candidate in candidates if _is_program(candidate) and shows(candidate)), None)
 
 
 def without(program: Program, places: Sequence[int]) -> Program | None:
     """*program* without the operations at *places* and all that need them; None if nothing is left."""
-    gone = set(places)
+    removed = set(places)
     ops: list[Op] = []
-    never_born: set[str] = set()
+    missing_tasks: set[str] = set()
     held = False
     for place, op in enumerate(program.ops):
-        loose = op.task in never_born or (isinstance(op.call, Release) and not held)
-        if place in gone or loose:
+        orphan = op.task in missing_tasks or (isinstance(op.call, Release) and not held)
+        if place in removed or orphan:
             if isinstance(op.call, (Fork, Thread)):
-                never_born.add(op.call.child)
+                missing_tasks.add(op.call.child)
             if isinstance(op.call, Release) and held:
-                ops = [msgspec.structs.replace(one, hold=None) for one in ops]
+                ops = [msgspec.structs.replace(earlier, hold=None) for earlier in ops]
                 held = False
             continue
         held = op.hold is not None or (held and not isinstance(op.call, Release))

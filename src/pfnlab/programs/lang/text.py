@@ -1,6 +1,6 @@
 """The text form of a program: one header, operation or expectation a line.
 
-The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (all that is mapped as a)::
+The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapping of a)::
 
     pfnlab program 1
     title TEXT          asks TEXT?
@@ -41,9 +41,9 @@ from pfnlab.programs.lang.words import (
 
 
 class Reading(CallReader):
-    """A program being read: what was understood so far, line by line.
+    """A program that is being read, line by line.
 
-    :param source: what to call the text in errors
+    :param source: the name of the text in errors
     """
 
     def __init__(self, source: str) -> None:
@@ -65,7 +65,7 @@ class Reading(CallReader):
             line.fail(wrong.message, self.at.get(wrong.part, self.at.get("verb", start)))
 
     def _wrong(self, line: Line) -> Wrong | None:
-        """Read *line*; what the checks have against it."""
+        """Read *line*; the objection of the checks to it, if any."""
         try:
             if not self._started:
                 self._version(line)
@@ -202,8 +202,8 @@ class Reading(CallReader):
 
     def _series(self, line: Line, example: str) -> str:
         if line.kind != "series":
-            found = f"{quoted(line.next)} is no" if line.next else "here belongs a"
-            line.fail(f"{found} kernel series: write {example}")
+            problem = f"{quoted(line.next)} is no" if line.next else "here belongs a"
+            line.fail(f"{problem} kernel series: write {example}")
         return line.take()
 
     def _leaks(self, line: Line, leaked: list[Leaked]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from pfnlab.programs.lang.span import Span
 
-#: Other ways to a page than the processor's own (S7): what the kernel reads or writes there for the task.
+#: Other ways to a page than the processor's own (S7), by which the kernel reads or writes it for the task.
 Walker = Literal[
     "mem_read",
     "mem_write",

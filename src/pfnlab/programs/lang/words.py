@@ -68,13 +68,13 @@ VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}
 SHARING: dict[str, bool] = {"shared": True, "private": False}
 PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
 MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
-#: How the guest driver maps, the modes it can be told, and those it may ask ioremap for.
+#: The ways the guest driver maps, the modes it can be given, and those it may ask ioremap for.
 DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
 DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
 IOREMAP_MODES: dict[str, IoremapMode] = {mode: mode for mode in get_args(IoremapMode)}
 MEMREMAP_MODES: dict[str, MemremapMode] = {mode: mode for mode in get_args(MemremapMode)}
 SET_MEMORY: dict[str, SetMemoryMode] = {f"set_memory_{mode}": mode for mode in get_args(SetMemoryMode)}
-#: Other ways to a page, and why a fork is refused.
+#: Other ways to a page, and reasons why a fork is refused.
 WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
 FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
@@ -109,7 +109,7 @@ VERBS = (
     *PLAIN_VERBS,
 )
 
-#: What may stand before the task, in this order, each at most once, with a line that has it.
+#: The prefixes of a task, in this order, each at most once, with an example line.
 PREFIXES: dict[str, str] = {
     "fail": "`fail __pte_alloc 1: c = fork`",
     "skip": "`skip flush_tlb_mm_range: munmap a`",
@@ -125,8 +125,7 @@ HOLD_FUNCTIONS = (
     *("vmf_insert_pfn_prot", "pfnlab_mmap", "pfnlab_fault"),
 )
 
-#: Words that cannot be names. ``phys``, ``ram`` and ``region`` stand for what is no device in
-#: observations.
+#: Words that cannot be names. ``phys``, ``ram`` and ``region`` stand for pages of no device in observations.
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
@@ -149,18 +148,18 @@ KEYWORDS = frozenset(
 )
 
 
-def did_you_mean(word: str, choices: Iterable[str], also: Iterable[str] = ()) -> str:
+def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()) -> str:
     """``: did you mean `munmap`?`` or, when nothing is near, the list of choices to write instead.
 
-    :param also: words that may be meant, but are not listed
+    :param unlisted: words that may be meant, but are not listed
     """
     import difflib  # only needed once something is wrong
 
     words = list(choices)
-    lowered = {choice.lower(): choice for choice in (*words, *also)}
-    near = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)
-    if near:
-        return f": did you mean `{lowered[near[0]]}`?"
+    lowered = {choice.lower(): choice for choice in (*words, *unlisted)}
+    matches = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)
+    if matches:
+        return f": did you mean `{lowered[matches[0]]}`?"
     if not words:
         return ""
     if len(words) == 1:

@@ -85,12 +85,12 @@ from pfnlab.programs.model.walking import status_text, walked
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
-#: What has no rule where memory is anonymous and shared.
+#: Calls without a rule for shared anonymous memory.
 _NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
 
 
 class CallResult(NamedTuple):
-    """What a call gave back: errno, 0 for success, and a value where there is one."""
+    """The result of a call: errno, 0 for success, and a value where there is one."""
 
     errno: int
     value: int | str | None = None
@@ -115,21 +115,21 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResul
         case Look():
             return CallResult(0)
         case ArchPhysWcAdd():
-            # Whoever has the PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
+            # A machine with PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
             return CallResult(0, 0)
         case Mremap():
             return _mremap(kernel, task, call, places)
         case Mincore() | Walk() | Status():
-            refused, value = kernel.call(task, lambda: _look(task, call, places))
-            return CallResult(refused, value if isinstance(value, int | str) and not refused else None)
-    refused, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
-    return CallResult(refused)
+            error, value = kernel.call(task, lambda: _look(task, call, places))
+            return CallResult(error, value if isinstance(value, int | str) and not error else None)
+    error, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
+    return CallResult(error)
 
 
 def _look(task: Task, call: Mincore | Walk | Status, places: Places) -> int | str | None:
-    """Make the call behind *call*, which answers a value.
+    """Make the call behind *call*, which returns a value.
 
-    :raises ModelledErrno: what it answers instead
+    :raises ModelledErrno: its error
     """
     if isinstance(call, Status):
         return status_text(status(task.mm))
@@ -141,7 +141,7 @@ def _look(task: Task, call: Mincore | Walk | Status, places: Places) -> int | st
 def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
     """Make the system call behind *call*.
 
-    :raises ModelledErrno: what it answers
+    :raises ModelledErrno: its error
     """
     mm = task.mm
     if isinstance(call, _NOT_ON_SHMEM):
@@ -176,10 +176,10 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
         case MemoryDisable(device=device) | MemoryEnable(device=device):
             # Where it is the first operation on the device, the agent opens it.
             with kernel.as_init():
-                opened = _vfio(kernel, places, device)
-            opened.set_memory(isinstance(call, MemoryEnable))
+                vfio = _vfio(kernel, places, device)
+            vfio.set_memory(isinstance(call, MemoryEnable))
         case VfioClose(device=device):
-            # The agent has the descriptor, and what the agent does is no part of an order.
+            # The agent has the descriptor, and its calls are no part of an order.
             with kernel.trace.unseen():
                 _vfio(kernel, places, device).close()
         case Remove(device=device) | Rescan(device=device) | Unplug(device=device) | Plug(device=device):
@@ -195,14 +195,14 @@ def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
     """
     vma = task.mm.vma_lookup(_pages(places, call.span)[0])
     file = None if vma is None else vma.file
-    another = isinstance(file, PciBar) and file.bar != places.devices[call.source.name]
+    other_bar = isinstance(file, PciBar) and file.bar != places.devices[call.source.name]
     from_bar = call.via in ("wc", "uc") and file is not None and file.kind not in ("wc", "uc")
-    if another or from_bar:
+    if other_bar or from_bar:
         raise Undecided(f"where {call.source} by {call.via} is in another file depends on the machine")
 
 
 def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
-    """What only the driver can do, asked by *task*."""
+    """Make a call of *task* that only the driver can do."""
     if kernel.driver is None:
         kernel.driver = DriverState()
     driver: DriverState = kernel.driver
@@ -248,14 +248,14 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
     if device not in kernel.vfio:
         pfns = places.devices[device]
         kernel.vfio[device] = VfioDevice(kernel, places.whole or pfns, pfns)
-    opened: VfioDevice = kernel.vfio[device]
-    return opened
+    vfio: VfioDevice = kernel.vfio[device]
+    return vfio
 
 
 def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
     """The device as the bus was scanned last; a kernel that was not booted with it scans now."""
-    found: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))
-    return found
+    pci: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))
+    return pci
 
 
 def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
@@ -265,7 +265,7 @@ def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
         case Remove():
             device.remove(kernel)
         case Unplug():
-            # The kernel's own threads do it, and those of the program see nothing of it.
+            # The kernel's own threads do it, unseen by those of the program.
             with kernel.trace.unseen():
                 if device.known:
                     device.remove(kernel)
@@ -278,7 +278,7 @@ def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
 
 
 def close_files(kernel: Kernel) -> None:
-    """No task is left: what the agent held open for them is closed."""
+    """No task is left: the devices that the agent held open for them are closed."""
     for device in kernel.vfio.values():
         if device.open:
             with kernel.trace.unseen():
@@ -323,7 +323,7 @@ def _pgoff(via: Via, source: Span, places: Places) -> int:
 
 
 def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile | None:
-    """The file a mapping is made of, opened for it."""
+    """The file of a mapping, opened for it."""
     via = call.via
     if via == "anon":
         if not call.shared:
@@ -334,10 +334,10 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
     if call.driver is not None:
         return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
     if via == "vfio":
-        opened = _vfio(kernel, places, call.source.name)
-        if not opened.open:
+        vfio = _vfio(kernel, places, call.source.name)
+        if not vfio.open:
             raise ModelledErrno(errno.EBADF)
-        return opened
+        return vfio
     if via in ("devmem", "devmem-sync"):
         return DevMem(via == "devmem-sync", kernel.profile.devmem_mmap_prepare)
     proc = via.startswith("proc-")
@@ -364,8 +364,8 @@ def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> CallRes
         dontunmap=call.dontunmap,
         to=_pages(places, target)[0] if target else 0,
     )
-    refused, at = kernel.call(task, lambda: do_mremap(task.mm, remap))
-    return CallResult(refused) if refused else CallResult(0, "same" if at == start else "moved")
+    error, at = kernel.call(task, lambda: do_mremap(task.mm, remap))
+    return CallResult(error) if error else CallResult(0, "same" if at == start else "moved")
 
 
 def _touch(kernel: Kernel, task: Task, span: Span, store: int | None, places: Places) -> CallResult:

@@ -34,23 +34,23 @@ from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment
 from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
-#: Where BARs lie: in the 32-bit window while they fit, as firmware places them, else above it.
+#: The place of BARs: in the 32-bit window while they fit, as firmware places them, else above it.
 _BAR_PFN = phys_to_pfn(0xF800_0000)
 _BAR_PAGES = 24576
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
 
-#: Where that of a vfio-pci device lies, and its least size.
+#: The place of the BAR of a vfio-pci device, and its least size.
 _VFIO_BAR_PFN = phys_to_pfn(0xE000_0000)
 _VFIO_BAR_PAGES = 65536
 
 #: The first page of low memory given to a program.
 _LOWMEM_PFN = 0x10
 
-#: Operations whose log lines do not say reliably who caused them (S12.4.4).
+#: Operations whose log lines do not reliably name the task that caused them (S12.4.4).
 ANONYMOUS_CALLS = (Exec, Exit, Kill)
 
-#: What a policy can be beside those of the package.
+#: The policies that are not of the package, for messages.
 _OWN = ", and files that end in .py"
 
 #: The pseudo operation at the end, when every task is killed.
@@ -60,8 +60,8 @@ END = "end"
 class ModelMachine:
     """The model with one kernel profile, policies and commits perhaps replaced.
 
-    :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and what to
-        change, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
+    :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and
+        changes, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
     :raises Misuse: unknown version, seam, policy, switch or commit; the message says what to write
     """
 
@@ -86,8 +86,8 @@ class ModelMachine:
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel that has just booted on *platform*, without any task.
 
-        :param devices: the program's, and where they lie; those that are no RAM are on the PCI bus
-        :raises PolicyError: an own policy cannot be had
+        :param devices: the pages of the program's devices; those that are no RAM are on the PCI bus
+        :raises PolicyError: an own policy cannot be loaded
         """
         kernel = boot(self.profile, platform)
         kernel.pci = {
@@ -101,16 +101,16 @@ class ModelMachine:
         """Run one program.
 
         :param check: assert every internal invariant after every step
-        :param memory: what stands in pages of its first device before; changed to what stands there after it
+        :param memory: the first words of pages of its first device; updated by the run
         :raises Undecided: the model has no rule for something in it
         :raises PolicyError: a user's own policy breaks its protocol, or does not do the same twice
         """
         before = dict(memory or {})
         run, guards = self._run(program, check, memory)
         if guards:
-            _, others = self._run(program, check, before)
-            for one, other in zip(guards, others, strict=True):
-                check_deterministic(one.path, one.made, other.made)
+            _, repeats = self._run(program, check, before)
+            for guard, repeat in zip(guards, repeats, strict=True):
+                check_deterministic(guard.path, guard.made, repeat.made)
         return run
 
     def _run(self, program: Program, check: bool, memory: dict[int, int] | None) -> tuple[Run, list[Guard]]:
@@ -129,13 +129,13 @@ class ModelMachine:
         for line, op in zip(op_lines(program), program.ops, strict=True):
             outcome = running.step(op)
             anonymous = isinstance(op.call, ANONYMOUS_CALLS)
-            seen = observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
-            steps.append(running.seen(seen))
+            step = observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
+            steps.append(running.comparable(step))
             if running.settled:
                 check_own(kernel)
                 if check:
                     kernel._check()
-        steps.append(running.seen(_end(kernel, observer)))
+        steps.append(running.comparable(_end(kernel, observer)))
         check_own(kernel)
         if check:
             kernel._check()
@@ -207,14 +207,14 @@ def _profile(spec: str) -> Profile:
 
 
 def _check_once(change: str, before: Sequence[str]) -> None:
-    """Refuse to say again what a seam, a switch or a commit is to be: only one of the two could hold."""
+    """Refuse a second change of the same seam, switch or commit: only one of the two could hold."""
     name, _, value = change.partition("=")
     for earlier in before:
-        other, _, there = earlier.partition("=")
-        commits = {name, other} <= {"with", "without"}
-        if same_commit(there, value) if commits else name == other:
-            which = "a commit" if commits else name
-            raise Misuse(f"{which} is named twice, by {earlier} and {change}: leave one out")
+        earlier_name, _, earlier_value = earlier.partition("=")
+        commits = {name, earlier_name} <= {"with", "without"}
+        if same_commit(earlier_value, value) if commits else name == earlier_name:
+            subject = "a commit" if commits else name
+            raise Misuse(f"{subject} is named twice, by {earlier} and {change}: leave one out")
 
 
 def _changed(profile: Profile, change: str) -> Profile:
@@ -238,15 +238,15 @@ def _changed(profile: Profile, change: str) -> Profile:
     if name == "flush":
         raise Misuse(f"there is no flush placement {value!r}: there are {', '.join(FLUSHES)}{_OWN}")
     if name == "tracker":
-        known = ", ".join([*TRACKERS, *VM_PAT_ERAS])
-        raise Misuse(f"there is no tracker {value!r}: there are {known}{_OWN}")
+        names = ", ".join([*TRACKERS, *VM_PAT_ERAS])
+        raise Misuse(f"there is no tracker {value!r}: there are {names}{_OWN}")
     if name in switches and equals and value in ("on", "off"):
         switched: dict[str, Any] = {name: value == "on"}
         return replace(profile, **switched)
     if name in switches:
         raise Misuse(f"write {name}=on or {name}=off")
-    known = ", ".join(switches)
+    names = ", ".join(switches)
     raise Misuse(
         f"{change!r} changes nothing known: "
-        f"write tracker=POLICY, flush=POLICY, walker=POLICY, with=COMMIT, without=COMMIT or one of {known}"
+        f"write tracker=POLICY, flush=POLICY, walker=POLICY, with=COMMIT, without=COMMIT or one of {names}"
     )

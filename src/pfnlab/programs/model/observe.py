@@ -34,14 +34,14 @@ class Observer:
         self.places = places
 
     def step(self, op: str, task: str, result: str, value: int | str | None, *, anonymous: bool) -> Step:
-        """The observation after one operation; what was logged until now is used up.
+        """The observation after one operation; it takes the log lines so far.
 
-        :param anonymous: who logged a line cannot be told at this step
+        :param anonymous: the task that logged a line is not known at this step
         """
-        happened, log = self.kernel.trace.take()
-        events = event_texts(happened, self.places)
-        who = {name: name for name in self.kernel.tasks} | {task: task}
-        lines = (normalise(line, self.places, who, anonymous) for line in log)
+        trace_events, log = self.kernel.trace.take()
+        events = event_texts(trace_events, self.places)
+        task_names = {name: name for name in self.kernel.tasks} | {task: task}
+        lines = (normalise(line, self.places, task_names, anonymous) for line in log)
         tasks = self.kernel.processes()
         self._read_smaps(tasks)
         return Step(
@@ -51,8 +51,8 @@ class Observer:
             value,
             tuple(self._book()),
             tuple(line for line in lines if line is not None),
-            tuple(seen for one in tasks for seen in self._vmas(one)),
-            merge_ptes(seen for one in tasks for seen in self._ptes(one)),
+            tuple(vma for process in tasks for vma in self._vmas(process)),
+            merge_ptes(pte for process in tasks for pte in self._ptes(process)),
             flushes=sum(map(is_flush, events)),
             events=events,
             tracked=tuple(self._tracked(tasks)),
@@ -60,11 +60,11 @@ class Observer:
         )
 
     def _read_smaps(self, tasks: list[Task]) -> None:
-        """An observer reads it before he reads entries, but not of a kernel that stands still."""
+        """Read smaps before the entries, as an observer does, but not of a kernel that stands still."""
         if self.kernel.processors.held is None:
             with self.kernel.trace.unseen():
-                for one in tasks:
-                    read_smaps(one.mm)
+                for process in tasks:
+                    read_smaps(process.mm)
 
     def _book(self) -> Iterator[BookEntry]:
         for entry in self.kernel.book.entries():
@@ -91,33 +91,37 @@ class Observer:
             )
 
     def _offset(self, vma: Vma) -> Span | None:
-        """What the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
+        """The pages that the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
         if vma.file is None or vma.file.kind == "anon":
             return None
         span = self.places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
         return RAM if vma.file.kind == "driver" and span.name == PHYSICAL else span
 
-    def _named(self, tasks: list[Task]) -> dict[Vma, str]:
+    def _vma_names(self, tasks: list[Task]) -> dict[Vma, str]:
         """Every VMA in the program's areas, in words."""
-        spans = ((one, vma, self.places.area_span(vma.start, vma.end)) for one in tasks for vma in one.mm)
-        return {vma: vma_name(one.comm, span) for one, vma, span in spans if span is not None}
+        spans = (
+            (process, vma, self.places.area_span(vma.start, vma.end))
+            for process in tasks
+            for vma in process.mm
+        )
+        return {vma: vma_name(process.comm, span) for process, vma, span in spans if span is not None}
 
     def _tracked(self, tasks: list[Task]) -> Iterator[str]:
-        named = self._named(tasks)
-        for kept in self.kernel.tracker.tracked(list(named)):
-            vmas = " ".join(named[vma] for vma in kept.vmas)
-            if kept.pfns is None:
+        names = self._vma_names(tasks)
+        for reservation in self.kernel.tracker.tracked(list(names)):
+            vmas = " ".join(names[vma] for vma in reservation.vmas)
+            if reservation.pfns is None:
                 yield f"VM_PAT {vmas}"
             else:
-                span = self.places.device_span(*kept.pfns)
+                span = self.places.device_span(*reservation.pfns)
                 # RAM that a driver maps lies elsewhere on every machine.
-                where = span.name if span.name == PHYSICAL else str(span)
-                counted = "" if kept.refs is None else f" x{kept.refs}"
-                yield f"{where}{counted} {vmas}"
+                place = span.name if span.name == PHYSICAL else str(span)
+                refs = "" if reservation.refs is None else f" x{reservation.refs}"
+                yield f"{place}{refs} {vmas}"
 
     def _prots(self, tasks: list[Task]) -> Iterator[str]:
         pat = self.kernel.platform.pat
-        for vma, name in self._named(tasks).items():
+        for vma, name in self._vma_names(tasks).items():
             yield f"{name} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
 
     def _counts(self, vma: Vma) -> tuple[int, int, int]:
@@ -134,11 +138,11 @@ class Observer:
             tables = task.mm.tables
             for run in tables.runs(base, base + pages):
                 raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
-                yield self._seen(task, run.start, run.end, self._target(run), entry_text(raw, run.level))
+                yield self._pte(task, run.start, run.end, self._target(run), entry_text(raw, run.level))
             for start, end, level in tables.missing(base, base + pages):
-                yield self._seen(task, start, end, None, entry_text(0, level))
+                yield self._pte(task, start, end, None, entry_text(0, level))
 
-    def _seen(self, task: Task, start: int, end: int, target: Span | None, entry: str) -> PteSeen:
+    def _pte(self, task: Task, start: int, end: int, target: Span | None, entry: str) -> PteSeen:
         span = self.places.area_span(start, end)
         assert span is not None
         return PteSeen(task.comm, span, target, entry)

@@ -23,12 +23,12 @@ def refuse_unknown(program: Program, series: str) -> None:
         raise Undecided("the model has no rule for a device that comes or goes while vfio-pci has users")
     if series_key(series) >= series_key(CONFIRMED[0]):
         return
-    what = next(filter(None, (_unknown(op.call) for op in program.ops)), None)
-    if what is None and is_held(program):
-        what = "what waits for what while an operation is held"
-    if what is not None:
+    subject = next(filter(None, (_unknown(op.call) for op in program.ops)), None)
+    if subject is None and is_held(program):
+        subject = "what waits for what while an operation is held"
+    if subject is not None:
         raise Undecided(
-            f"nobody has asked a {series} kernel about {what}: {CONFIRMED[0]} is the oldest asked"
+            f"nobody has asked a {series} kernel about {subject}: {CONFIRMED[0]} is the oldest asked"
         )
 
 

@@ -1,4 +1,4 @@
-"""A program's operations on the modelled kernel: one by one, or side by side around one that is held."""
+"""A program's operations on the modelled kernel: one by one, or side by side with one that is held."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class OneByOne:
             return self.perform(op)
         operation = Operation(op.task, partial(self.perform, op), skip=_skip(op.skip))
         self._kernel.processors.begin(operation)
-        said: Returned = operation.result
-        return said
+        returned: Returned = operation.result
+        return returned
 
-    def seen(self, step: Step) -> Step:
-        """What can be compared of *step*."""
+    def comparable(self, step: Step) -> Step:
+        """The comparable fields of *step*."""
         return step
 
     def perform(self, op: Op) -> Returned:
@@ -71,14 +71,14 @@ class OneByOne:
 class SideBySide(OneByOne):
     """Every task has a processor of its own, and one of them may stand still in the middle.
 
-    In such a program a kernel's order of calls is not observed, and its flushes are only while a processor is
-    held: then they are what the address spaces' counters say.
+    In such a program a kernel's order of calls is not observed, and its flushes only while a processor is
+    held, by the counters of the address spaces.
     """
 
     def __init__(self, kernel: Kernel, places: Places) -> None:
         super().__init__(kernel, places)
         self._processors = kernel.processors
-        self._generations = self._now()
+        self._generations = self._tlb_generations()
 
     @property
     def settled(self) -> bool:
@@ -88,11 +88,11 @@ class SideBySide(OneByOne):
     def step(self, op: Op) -> Returned:
         """Begin *op* and see how far it gets."""
         if isinstance(op.call, Release):
-            done = self._processors.release()
-            return Returned("ok", "; ".join(_text(one) for one in done) or None)
+            operations = self._processors.release()
+            return Returned("ok", "; ".join(_text(operation) for operation in operations) or None)
         if op.task not in self._kernel.tasks:
             return Returned(errno_name(NO_TASK))
-        if any(one.task == op.task for one in self._processors.waiting):
+        if any(operation.task == op.task for operation in self._processors.waiting):
             return Returned(BUSY)
         run = partial(self._on_its_stack, op)
         operation = Operation(op.task, run, hold=_hold(op.hold), skip=_skip(op.skip))
@@ -107,59 +107,61 @@ class SideBySide(OneByOne):
                 pass
         return self.perform(op)
 
-    def seen(self, step: Step) -> Step:
-        """What can be compared of *step*."""
-        before, self._generations = self._generations, self._now()
+    def comparable(self, step: Step) -> Step:
+        """The comparable fields of *step*."""
+        earlier, self._generations = self._generations, self._tlb_generations()
         if self.settled:
             return msgspec.structs.replace(step, flushes=None, events=None)
-        grown = sum(now - before[mm] for mm, now in self._generations.items() if mm in before)
-        return msgspec.structs.replace(step, vmas=None, flushes=grown, events=None)
+        flushes = sum(
+            generation - earlier[mm] for mm, generation in self._generations.items() if mm in earlier
+        )
+        return msgspec.structs.replace(step, vmas=None, flushes=flushes, events=None)
 
     # How often every address space was flushed.
-    def _now(self) -> dict[MmStruct, int]:
+    def _tlb_generations(self) -> dict[MmStruct, int]:
         return {task.mm: task.mm.tlb_gen for task in self._kernel.processes()}
 
 
-def _so_far(operation: Operation, to_be_held: bool, stands: bool) -> Returned:
-    """How far an operation got that has just begun."""
-    if stands:
+def _so_far(operation: Operation, hold_asked: bool, is_held: bool) -> Returned:
+    """The result so far of an operation that has just begun."""
+    if is_held:
         return Returned(HELD)
     if operation.waits is not None:
         return Returned(WAITS, operation.waits.value)
-    said: Returned = operation.result
-    if not to_be_held:
-        return said
-    return Returned(said.result, NOT_HELD if said.value is None else f"{said.value}, {NOT_HELD}")
+    returned: Returned = operation.result
+    if not hold_asked:
+        return returned
+    return Returned(returned.result, NOT_HELD if returned.value is None else f"{returned.value}, {NOT_HELD}")
 
 
-def _text(done: Operation) -> str:
-    said: Returned = done.result
-    return " ".join(str(word) for word in (done.task, *said) if word is not None)
+def _text(operation: Operation) -> str:
+    returned: Returned = operation.result
+    return " ".join(str(word) for word in (operation.task, *returned) if word is not None)
 
 
 def _hold(hold: Hold | None) -> Call | None:
-    """Where to stop.
+    """The call at which to stop.
 
     :raises Undecided: the model does not stop there
     """
     if hold is None:
         return None
     if hold.function not in HOLD_FUNCTIONS:
-        known = ", ".join(HOLD_FUNCTIONS)
-        raise Undecided(f"the model does not stop at {hold.function}, only at {known}")
+        functions = ", ".join(HOLD_FUNCTIONS)
+        raise Undecided(f"the model does not stop at {hold.function}, only at {functions}")
     return Call(hold.function, hold.nth, hold.at_return)
 
 
 def _skip(skip: Skip | None) -> Call | None:
-    """What to leave out.
+    """The call to leave out.
 
-    :raises Undecided: the model does not know what follows
+    :raises Undecided: the model does not know its consequences
     """
     if skip is None:
         return None
     if skip.function not in _SKIPPED:
-        known = ", ".join(_SKIPPED)
+        functions = ", ".join(_SKIPPED)
         raise Undecided(
-            f"the model does not know what follows when {skip.function} is left out, only {known}"
+            f"the model does not know what follows when {skip.function} is left out, only {functions}"
         )
     return Call(skip.function, skip.nth)

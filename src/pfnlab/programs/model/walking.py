@@ -1,4 +1,4 @@
-"""What a program's walker finds: the modelled kernel's answer in the words of observations."""
+"""The results of a program's walkers: the modelled kernel's answers in the words of observations."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pfnlab.mm.kernel import Task
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.runs.places import Places
 
-#: What a page of /proc/PID/pagemap is said to be, in the order of its bits from the highest.
+#: The words for a page of /proc/PID/pagemap, in the order of its bits from the highest.
 PAGEMAP_WORDS = ("present", "swapped", "file", "guard", "uffd-wp", "exclusive", "soft-dirty")
 
 
 def walked(task: Task, call: Walk, places: Places) -> int | str | None:
-    """The value *call* gives *task*.
+    """The value that *call* returns to *task*.
 
     :raises ModelledErrno: as the system call
     """
@@ -38,7 +38,7 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
         case "pagemap":
             return " ".join(map(_pagemap_text, readers.pagemap(mm, vpn, end)))
         case "numa_maps":
-            return "; ".join(_numa_text(one, places) for one in readers.numa_maps(mm, vpn, end)) or None
+            return "; ".join(_numa_text(counts, places) for counts in readers.numa_maps(mm, vpn, end)) or None
         case "userfaultfd":
             readers.userfaultfd(mm, vpn, end)
         case _:
@@ -52,14 +52,14 @@ def pagemap_text(words: list[str]) -> str:
 
 
 def _pagemap_text(page: readers.Pagemap) -> str:
-    said = {"present": page.present, "file": page.file, "exclusive": page.exclusive}
-    return pagemap_text([word for word, there in (said | {"soft-dirty": page.softdirty}).items() if there])
+    flags = {"present": page.present, "file": page.file, "exclusive": page.exclusive}
+    return pagemap_text([word for word, is_set in (flags | {"soft-dirty": page.softdirty}).items() if is_set])
 
 
 def _numa_text(counts: readers.NumaCounts, places: Places) -> str:
-    where = places.area_span(counts.start, counts.start + 1)
-    assert where is not None
-    words = [f"{where.name}[{where.start}]", f"anon={counts.anonymous}"]
+    span = places.area_span(counts.start, counts.start + 1)
+    assert span is not None
+    words = [f"{span.name}[{span.start}]", f"anon={counts.anonymous}"]
     words += [f"dirty={counts.dirty}"] * (counts.dirty > 0)
     words += [f"mapmax={counts.mapmax}"] * (counts.mapmax > 1)
     return " ".join([*words, f"N0={counts.anonymous}"])

@@ -2,7 +2,7 @@
 
 A case is *exact* when every observation of every kernel is predicted: result, errno, memtype list in
 order, log lines, and the VMAs, entries and counters where they were recorded. It *waits* when an
-operation has no counterpart yet, and says which and for what. Everything else is *wrong*.
+operation has no counterpart yet, and names the operation and the reason. Everything else is *wrong*.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _RECORDED_REGION = BAR_OFFSET - 0xF8000
 
 @dataclass
 class MatrixResult:
-    """How recorded cases fared.
+    """The counts of recorded cases.
 
     :ivar cases: programs read; each is exact, waiting or wrong over all its kernels
     :ivar rows: programs times kernels
@@ -73,7 +73,7 @@ def predict_files(paths: Sequence[Path]) -> MatrixResult:
     return result
 
 
-#: What a line of a recording can be, by how it begins.
+#: The kinds of lines of a recording, by their beginning.
 _KINDS: dict[bytes, type[RecordedCase] | type[RecordedOrder] | type[RecordedRace]] = {
     b'{"case"': RecordedCase,
     b'{"op_id"': RecordedOrder,
@@ -93,8 +93,8 @@ def _read(path: Path) -> list[RecordedCase | RecordedOrder | RecordedRace]:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Misuse(f"{path}:{number}: not a recorded case: {error}") from None
         if row.series not in PROFILES:
-            known = ", ".join(PROFILES)
-            raise Misuse(f"{path}:{number}: kernel {row.kernel_release} has no profile: there are {known}")
+            profiles = ", ".join(PROFILES)
+            raise Misuse(f"{path}:{number}: kernel {row.kernel_release} has no profile: there are {profiles}")
         rows.append(row)
     if not rows:
         raise Misuse(f"{path} holds no cases: is it the right file?")
@@ -107,7 +107,7 @@ def _predict(rows: list[RecordedCase], result: MatrixResult) -> None:
         cases.setdefault(row.case, []).append(row)
     # A line printed once per boot shows only in the first case that causes it (S12.4.3).
     spent: dict[str, set[str]] = {}
-    # What is written stays, and a case may reach into the window of the next one (S12.1.2).
+    # A written page keeps its content, and a case may reach into the window of the next one (S12.1.2).
     memory: dict[str, dict[int, int]] = {}
     for index, (name, kernels) in enumerate(cases.items()):
         result.cases += 1
@@ -120,24 +120,24 @@ def _predict(rows: list[RecordedCase], result: MatrixResult) -> None:
             for row in kernels:
                 spent.setdefault(row.kernel_release, set()).update(_once(row))
             continue
-        good = True
+        exact = True
         for row in kernels:
-            seen = spent.setdefault(row.kernel_release, set())
+            messages = spent.setdefault(row.kernel_release, set())
             window = window_pages(row.ops) * index
-            written = memory.setdefault(row.kernel_release, {})
-            there = {page - window: value for page, value in written.items()}
-            misses = list(_misses(program, row, seen, there))
-            written.update({page + window: value for page, value in there.items()})
-            seen |= _once(row)
+            stored = memory.setdefault(row.kernel_release, {})
+            window_memory = {page - window: value for page, value in stored.items()}
+            misses = list(_misses(program, row, messages, window_memory))
+            stored.update({page + window: value for page, value in window_memory.items()})
+            messages |= _once(row)
             result.rows_exact += not misses
-            good = good and not misses
+            exact = exact and not misses
             result.details += misses
-        result.exact += good
-        result.wrong += not good
+        result.exact += exact
+        result.wrong += not exact
 
 
 class _RecordedRow(Protocol):
-    # A recording that is judged by itself.
+    # A recording that is compared by itself.
     @property
     def case(self) -> str: ...
 
@@ -165,7 +165,7 @@ def _predict_rows(rows: list[_R], misses: Callable[[_R], Iterable[str]], result:
 
 
 def _once(row: RecordedCase) -> set[str]:
-    messages = (once_message(_line(line, anonymous=True)) for one in row.obs for line in one.dmesg)
+    messages = (once_message(_line(line, anonymous=True)) for observed in row.obs for line in observed.dmesg)
     return {message for message in messages if message is not None}
 
 
@@ -177,17 +177,17 @@ def _misses(program: Program, row: RecordedCase, spent: set[str], memory: dict[i
         where = f"{row.case} on {row.series} at `{observed.op}`"
         yield from wrong(where, _compare(observed, step, starts, spent))
     if len(row.obs) != len(run.steps):
-        there = number_of(len(row.obs), "observation")
-        yield f"wrong {row.case} on {row.series}: {there}, {len(run.steps)} predicted"
+        count = number_of(len(row.obs), "observation")
+        yield f"wrong {row.case} on {row.series}: {count}, {len(run.steps)} predicted"
 
 
 def _in_window(program: Program, steps: tuple[Step, ...]) -> Iterable[Step]:
-    """What recordings show of steps: not the entry of the whole BAR that vfio-pci makes for itself."""
+    """The steps as recordings show them: without vfio-pci's own entry of the whole BAR."""
     if not any(uses_vfio(op.call) for op in program.ops):
         return steps
     whole = program.devices[0].pages
     return (
-        msgspec.structs.replace(step, book=tuple(one for one in step.book if one.span.pages != whole))
+        msgspec.structs.replace(step, book=tuple(entry for entry in step.book if entry.span.pages != whole))
         for step in steps
     )
 

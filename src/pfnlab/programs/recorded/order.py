@@ -1,6 +1,6 @@
 """Recorded orders of kernel calls (JSON lines): events, flushes and state after one operation.
 
-The recordings hold everything a tracer saw. What is compared is the core order
+The recordings hold everything a tracer saw. Only the core order is compared
 (:mod:`pfnlab.programs.runs.core_order`).
 """
 
@@ -57,7 +57,7 @@ def program_of(row: RecordedOrder) -> Program:
 
     :raises Waiting: an operation waits for a later capability
     """
-    program = translate(row.op_id, [one for op in row.ops for one in _single(op)], 0)
+    program = translate(row.op_id, [line for op in row.ops for line in _single(op)], 0)
     return msgspec.structs.replace(program, devices=(Device(BAR, "pci", WINDOW_PAGES),))
 
 
@@ -91,7 +91,7 @@ def _compare(row: RecordedOrder, step: Step) -> Iterator[tuple[str, object, obje
     yield "book", row.state["book"], [[e.span.start, e.span.end, e.mode.upper()] for e in step.book]
     recorded = [_state_vma(vma) for vma in row.state["vmas"]]
     # Recordings list VMAs by address, and their letters lie in alphabetical order.
-    predicted = [_said(vma, step) for vma in step.vmas or ()]
+    predicted = [_predicted_vma(vma, step) for vma in step.vmas or ()]
     yield "vmas", sorted(recorded, key=str), sorted(predicted, key=str)
 
 
@@ -126,8 +126,8 @@ def _state_vma(vma: dict[str, Any]) -> list[object]:
     return [task, str(span), vma["flags"], vma.get("pgoff"), tracked, vma["pte"]]
 
 
-def _said(vma: VmaSeen, step: Step) -> list[object]:
-    """One VMA as the recording says it."""
+def _predicted_vma(vma: VmaSeen, step: Step) -> list[object]:
+    """One VMA in the form of the recording."""
     offset = vma.offset.start if vma.offset is not None else None
     return [vma.task, str(vma.span), vma.flags, offset, _tracked(vma, step), list(_ptes(vma, step))]
 
@@ -165,5 +165,5 @@ def _entry(run: PteSeen, skipped: int) -> str:
         return "none" if run.entry == "none@L1" else run.entry
     place = "ram" if run.target == RAM else f"bar+{run.target.start + skipped}"
     _, mode, *words = run.entry.split()
-    kept = [("S" if word == "SPECIAL" else word) for word in words if word not in ("P", "US")]
-    return " ".join([place, mode, *kept])
+    bits = [("S" if word == "SPECIAL" else word) for word in words if word not in ("P", "US")]
+    return " ".join([place, mode, *bits])

@@ -21,7 +21,7 @@ VFIO_WINDOW_PAGES = 512
 
 
 class RecordedState(msgspec.Struct):
-    """What one recorded operation gave."""
+    """The observation after one recorded operation."""
 
     op: str
     ret: int
@@ -74,16 +74,16 @@ def translate(case: str, ops: list[str], index: int) -> Program:
     :raises Waiting: an operation waits for a later capability
     """
     letters = Letters()
-    translated = []
-    gone: set[str] = set()
+    operations = []
+    exec_actors: set[str] = set()
     for text in ops:
         actor, verb, *args = text.split()
-        if actor in gone and verb != "maps":
+        if actor in exec_actors and verb != "maps":
             raise Waiting(text, "operations after exec, where the recording lost its names")
         call = call_of(text, verb, args, letters)
         if isinstance(call, Exec):
-            gone.add(actor)
-        translated.append(Op(call, task_name(actor)))
+            exec_actors.add(actor)
+        operations.append(Op(call, task_name(actor)))
     device = Device(BAR, "pci", BAR_PAGES - window_pages(ops) * index)
     areas = tuple(Area(name, pages) for name, pages in letters.items())
-    return Program(case, "", (device,), tuple(translated), areas)
+    return Program(case, "", (device,), tuple(operations), areas)

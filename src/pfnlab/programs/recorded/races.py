@@ -1,6 +1,6 @@
 """Recorded schedules (JSON lines): one operation held inside a kernel function, another begun meanwhile.
 
-Each is made a program of three tasks: ``main``, whose operation is held, one that acts beside it (a thread
+Each is made a program of three tasks: ``main``, whose operation is held, a second one beside it (a thread
 ``t``, or ``p``, another process), and ``s``, a thread that has read every page before and reads again.
 """
 
@@ -22,7 +22,7 @@ from pfnlab.programs.recorded.programs import wrong
 from pfnlab.programs.recorded.verbs import Waiting
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
-#: How recordings name what is waited for.
+#: The letters that recordings use for the reason of a wait.
 _NEEDS = {
     "IPI": "I",
     "mmap_lock": "M",
@@ -31,7 +31,7 @@ _NEEDS = {
     "memtype_lock": "b",
 }
 
-#: What main does.
+#: The operation of main.
 _HELD = {
     "munmap": "munmap a[0:4]",
     "munmap-table": "munmap a[0:4]",
@@ -47,7 +47,7 @@ _HELD = {
     "fault": "read a[13]",
 }
 
-#: What the other task does, and which it is.
+#: The task beside main, and its operation.
 _BESIDE = {
     "umr_same": ("t", "unmap_mapping_range bar[0:12]"),
     "umr_proc": ("p", "unmap_mapping_range bar[0:12]"),
@@ -79,15 +79,15 @@ _PLACES = {
 class RecordedRace(msgspec.Struct):
     """One schedule on one kernel.
 
-    :param race: what was held
-    :param held: where: ``f``, ``f#2`` (its second call), ``f:ret`` (its return)
-    :param by: what was begun meanwhile; ``read`` for nothing
-    :param answer: ``R`` it returned, else what it waited for (:data:`_NEEDS`)
-    :param errno: what it returned, where that was an error
+    :param race: the operation that was held
+    :param held: the place: ``f``, ``f#2`` (its second call), ``f:ret`` (its return)
+    :param by: the operation that was begun meanwhile; ``read`` for none
+    :param answer: ``R`` it returned, else the reason it waited for (:data:`_NEEDS`)
+    :param errno: its error, if any
     :param flushes: how often the held task's address space was flushed meanwhile
     :param mode: the cache mode a new mapping got
-    :param reads: what the thread that had read before got then: ``live`` (the entry is there), ``STALE``
-        (it is not), ``fault``, ``refault`` (a handler put the page back), ``waits M``
+    :param reads: the result of the thread that had read before and reads again: ``live`` (the entry is
+        there), ``STALE`` (it is not), ``fault``, ``refault`` (a handler put the page back), ``waits M``
     :param escaped: entries of a range that was revoked are there at the end
     """
 
@@ -135,7 +135,7 @@ def _lines(row: RecordedRace) -> Iterator[str]:
     yield "pfnlab program 1"
     yield f"title {row.case}"
     yield from ("device bar: pci, 64 pages", "area a: 16 pages")
-    beside, act = _BESIDE.get(row.by, ("", ""))
+    beside, action = _BESIDE.get(row.by, ("", ""))
     pages = {"munmap-three": (0, 4, 8), "mmap": ()}.get(row.race, (0,))
     if beside == "p":
         yield "p = fork"
@@ -154,15 +154,15 @@ def _lines(row: RecordedRace) -> Iterator[str]:
         yield f"write a[{at}] 7"
         yield from (f"s: read a[{page}]" for page in range(at, at + 4))
     yield f"hold {_place(row)}: {_HELD[row.race]}"
-    if act:
-        yield f"{beside}: {act}"
+    if action:
+        yield f"{beside}: {action}"
     yield from ("s: read a[0]", "release", "look")
 
 
 def _place(row: RecordedRace) -> str:
-    found = re.fullmatch(r"(\w+)(?:#(\d+))?(:ret)?", row.held)
-    assert found is not None, row.held
-    function, nth, at_return = found.groups()
+    match = re.fullmatch(r"(\w+)(?:#(\d+))?(:ret)?", row.held)
+    assert match is not None, row.held
+    function, nth, at_return = match.groups()
     return f"{_PLACES.get(function, function)}{f' {nth}' if nth else ''}{' return' if at_return else ''}"
 
 
@@ -182,7 +182,7 @@ def misses(row: RecordedRace) -> Iterable[str]:
 def compare(
     row: RecordedRace, program: Program, steps: Sequence[Step]
 ) -> Iterator[tuple[str, object, object]]:
-    """What was recorded, and what *steps*, a run of its program on any machine, show."""
+    """The recorded fields beside those of *steps*, a run of its program on any machine."""
     at = next(number for number, op in enumerate(program.ops) if op.hold is not None)
     held, beside, reads = steps[at], steps[at + 1], steps[at + 1 + (row.answer is not None)]
     yield "held", HELD, held.result

@@ -59,7 +59,7 @@ from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk,
 BAR = "bar"
 WINDOW_PAGES = 64
 
-#: What a touch writes when the case does not say.
+#: The value a touch writes when the case names none.
 _WRITTEN = 0x5A5A5A5A
 
 #: PCI_COMMAND_MEMORY.
@@ -95,9 +95,9 @@ class Waiting(Exception):
 
 
 class Letters(dict[str, int]):
-    """Pages of every letter's area so far, and what the recording sets for operations to come.
+    """Pages of every letter's area so far, and the settings for operations to come.
 
-    :ivar driver: how the driver maps next, which an ioctl sets
+    :ivar driver: the way the driver maps next, which an ioctl sets
     :ivar pids: the control group's pids.max, ``max`` or how many
     :ivar failed: how many forks were made to fail, whose children have no number
     """
@@ -207,7 +207,7 @@ def _prot(letters: str) -> str:
     return "".join(letter for letter in "rwx" if letter in letters) if letters != "none" else "none"
 
 
-#: How the recorded driver's kinds, modes and ioremap variants are numbered.
+#: The recorded driver's kinds, modes and ioremap variants, by their numbers.
 _DRIVER_HOW: tuple[DriverHow, ...] = (
     "remap",
     "fault",
@@ -224,11 +224,11 @@ _IOREMAP_MODES: tuple[IoremapMode, ...] = ("uc-", "wc", "wb", "uc")
 
 
 def _ioctl(args: list[str], letters: Letters) -> Call:
-    """What the recorded test driver was asked to do."""
+    """A call of the recorded test driver."""
     number, *rest = args
     match number:
         case "0":
-            how, mode, *part = (int(one) for one in rest)
+            how, mode, *part = (int(argument) for argument in rest)
             pages = (part[0], part[0] + part[1]) if len(part) == 2 else None
             letters.driver = DriverMap(_DRIVER_HOW[how], _DRIVER_MODES[mode], pages)
             return Look()

@@ -5,7 +5,7 @@ comparable, and only these:
 
 1. a field the machine's channel cannot see (None in ``vmas``, ``ptes``, ``flushes``, ``events``);
 2. a kernel message that prints once per boot, when one of the machines had already spent it;
-3. the steps after a machine was lost. The verdict then stays undecided, unless what was seen differs.
+3. the steps after a machine was lost. The verdict then stays undecided, unless earlier steps differ.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHANNEL_FIELDS = frozenset({"vmas", "tracked", "prots", "ptes", "flushes", "even
 
 
 class SeenValue(msgspec.Struct, frozen=True):
-    """What one machine saw in one field; ``value`` is None too where it could not look."""
+    """The value one machine saw in one field; it is None too where the machine could not look."""
 
     machine: str
     value: Any
@@ -43,7 +43,7 @@ class Difference(msgspec.Struct, frozen=True):
     :param step: index of the step, from 0
     :param op: the step's operation as a program line
     :param field: one of :data:`FIELDS`
-    :param values: what every machine saw that got this far
+    :param values: the values of every machine that got this far
     """
 
     step: int
@@ -74,7 +74,7 @@ class Expectation(msgspec.Struct, frozen=True):
 
 
 class Outcome(Enum):
-    """What a comparison comes to; the value is the exit code."""
+    """The result of a comparison; the value is the exit code."""
 
     AS_EXPECTED = 0
     DISCOVERY = 1
@@ -82,7 +82,7 @@ class Outcome(Enum):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Everything one program's runs say together.
+    """The result of one program's runs together.
 
     :param groups: machines that saw the same, in the order they were given
     """
@@ -99,8 +99,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> Outcome:
-        """A difference or failed expectation is a fact, whoever else was lost."""
-        if self.differences or any(held.holds is False for held in self.expectations):
+        """A difference or failed expectation is a fact, even where another machine was lost."""
+        if self.differences or any(expectation.holds is False for expectation in self.expectations):
             return Outcome.DISCOVERY
         return Outcome.UNDECIDED if self.lost else Outcome.AS_EXPECTED
 
@@ -117,13 +117,13 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
         present = [(run.machine, run.steps[index]) for run in runs if index < len(run.steps)]
         for field in FIELDS:
             if _differ([step for _, step in present], field, spent):
-                seen = tuple(SeenValue(machine, getattr(step, field)) for machine, step in present)
-                found.append(Difference(index, present[0][1].op, field, seen))
+                values = tuple(SeenValue(machine, getattr(step, field)) for machine, step in present)
+                found.append(Difference(index, present[0][1].op, field, values))
     return found
 
 
 def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> Any:
-    """The part of a field that every machine can be held to.
+    """The part of a field that can be compared on every machine.
 
     :param spent: once-per-boot messages that some machine could not print any more
     """
@@ -154,7 +154,7 @@ def agreeing(runs: Sequence[Run]) -> tuple[tuple[int, ...], ...]:
 def expectations(program: Program, run: Run, series: str | None) -> list[Expectation]:
     """The program's ``expect`` lines that speak about kernel *series*, held against *run*.
 
-    :param series: the series the machine is or models; None when nobody knows, then none applies
+    :param series: the series the machine is or models; None when it is unknown, then none applies
     """
     if series is None:
         return []
@@ -166,19 +166,19 @@ def expectations(program: Program, run: Run, series: str | None) -> list[Expecta
 
 def expectation_failures(program: Program, run: Run, series: str | None) -> list[Expectation]:
     """Those of :func:`expectations` that do not hold; a lost run fails none."""
-    return [held for held in expectations(program, run, series) if held.holds is False]
+    return [expectation for expectation in expectations(program, run, series) if expectation.holds is False]
 
 
 def covers(expect: Expect, series: str) -> bool:
     """Whether *series* lies in the range of an ``expect`` line, versions compared as numbers."""
-    wanted = series_key(series)
-    return series_key(expect.first) <= wanted and (expect.last is None or wanted <= series_key(expect.last))
+    key = series_key(series)
+    return series_key(expect.first) <= key and (expect.last is None or key <= series_key(expect.last))
 
 
 def series_key(series: str) -> tuple[int, ...]:
     """A kernel series as numbers, so that 6.12 comes after 6.9: ``6.12`` is (6, 12)."""
-    found = re.match(r"\d+(?:\.\d+)*", series)
-    return tuple(int(part) for part in found.group().split(".")[:2]) if found else ()
+    match = re.match(r"\d+(?:\.\d+)*", series)
+    return tuple(int(part) for part in match.group().split(".")[:2]) if match else ()
 
 
 def judge(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> Verdict:
@@ -189,7 +189,7 @@ def judge(program: Program, runs: Sequence[Run], series: Mapping[str, str | None
     return Verdict(
         differences=tuple(differences(runs)),
         expectations=tuple(
-            held for run in runs for held in expectations(program, run, series.get(run.machine))
+            expectation for run in runs for expectation in expectations(program, run, series.get(run.machine))
         ),
         groups=tuple(tuple(runs[index].machine for index in group) for group in agreeing(runs)),
         lost=tuple(run.machine for run in runs if run.lost is not None),

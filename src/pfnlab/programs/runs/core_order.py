@@ -1,4 +1,4 @@
-"""The core order: what a tracer of a kernel saw, reduced to the words of :mod:`pfnlab.programs.runs.events`.
+"""The core order: the events of a tracer, reduced to the words of :mod:`pfnlab.programs.runs.events`.
 
 Kept are splits, clearing, tracking, flushes, entering and leaving the file's reverse map, freeing. The
 rest (locks, inlined wrappers, re-linking inside a split) differs between builds without saying anything
@@ -17,7 +17,7 @@ T = TypeVar("T")
 #: The tracer's names that are not our words.
 _OTHER_WORDS = {"free_now": "free", "rmap_add": "link", "rmap_del": "unlink"}
 
-#: Our words the tracer has no name of its own for: `clear` depends, a whole flush is a flush everywhere.
+#: Our words without a name of the tracer: that of `clear` depends, a whole flush is a flush everywhere.
 _OWN_WORDS = {"link", "unlink", "clear", "flush all"}
 
 _WORDS = _OTHER_WORDS | {word: word for word, _ in EVENTS.values() if word not in _OWN_WORDS}
@@ -25,7 +25,7 @@ _WORDS = _OTHER_WORDS | {word: word for word, _ in EVENTS.values() if word not i
 #: Events between a split and the end of its re-linking.
 _IN_SPLIT = ("dup", "anon_clone", "vma_adjust", "rmap_add", "rmap_del", "flush")
 
-#: What never happens between the gather and the finish of a file that zaps the new part of a split.
+#: Events that never happen between the gather and the finish of a file that zaps the new part of a split.
 _NOT_IN_SPLIT = ("rmap_add", "rmap_del", "free_pgtables", "change_prot")
 
 
@@ -37,7 +37,7 @@ def _zaps(events: Sequence[tuple[str, T]]) -> bool:
 
 
 def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
-    """The core order of *events*, each the tracer's name and whatever goes with it, in our words."""
+    """The core order of *events*, each the tracer's name with its detail, in our words."""
     # From 7.1 on the two functions that clear a VMA are one, under the outer one's name.
     clear = "zap_range" if any(name == "zap_range" for name, _ in events) else "zap_vma"
     splitting = zapping = False

@@ -1,7 +1,7 @@
 """The steps inside one operation, in one form for models and kernels: ``clear a[3]``, ``flush a[3:5]``.
 
-The words are those of the measured orders: each stands for one kernel function, or for several that took
-turns being it (the table of symbols lives with the lab). Events without an argument, like ``gather``,
+The words are those of the measured orders: each stands for one kernel function, or for several that replaced
+each other (the table of symbols lives with the lab). Events without an argument, like ``gather``,
 cannot be given to a VMA by a tracer either.
 """
 
@@ -16,7 +16,7 @@ from pfnlab.trace import Event
 
 Argument = Literal["none", "area", "area range", "device"]
 
-#: Every event: the word an observation uses and what its argument is.
+#: Every event: the word an observation uses, and the kind of its argument.
 EVENTS: dict[str, tuple[str, Argument]] = {
     "split": ("split", "area"),
     "dup": ("dup", "area"),
@@ -59,14 +59,14 @@ def event_texts(events: Iterable[Event], places: Places) -> tuple[str, ...]:
 
 
 def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
-    """What dies without anything of the program in it frees tables of its own only: that is left out."""
-    kept, cleared = [], True
+    """Leave out page tables freed by an address space without mappings of the program."""
+    words, cleared = [], True
     for text in texts:
         if text is None or (text == "free_pgtables" and not cleared):
             continue
         cleared = text != "gather_full" and (cleared or text == "finish" or text.startswith("clear "))
-        kept.append(text)
-    return tuple(kept)
+        words.append(text)
+    return tuple(words)
 
 
 def event_text(event: Event, places: Places) -> str | None:
@@ -85,10 +85,10 @@ def event_text(event: Event, places: Places) -> str | None:
             return f"{word} {PHYSICAL}"
         return f"{word} {span.name}[{span.start}]"
     if argument == "area range":
-        where = places.area_span(event.start, event.end)
-        return f"{word} {where}" if where else None
-    where = places.area_span(event.start, event.start + 1)
-    return f"{word} {where.name}[{where.start}]" if where else None
+        place = places.area_span(event.start, event.end)
+        return f"{word} {place}" if place else None
+    place = places.area_span(event.start, event.start + 1)
+    return f"{word} {place.name}[{place.start}]" if place else None
 
 
 def is_flush(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Kernel log lines without what differs from run to run, in one form for models and kernels.
+"""Kernel log lines without the parts that differ from run to run, in one form for models and kernels.
 
 ``x86/PAT: main:123 freeing invalid memtype [mem 0xf8004000-0xf8007fff]`` becomes
 ``x86/PAT: main freeing invalid memtype bar[4:8]``: tasks and devices by name, pages half-open, no pids,
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import pages_of, phys_to_pfn
 
-#: What stands for a physical range in no device of the program.
+#: The word for a physical range in no device of the program.
 OUTSIDE = "RANGE"
 
-#: Who logged a line at a step where the kernel does not say reliably (exit, kill, exec, end): whoever
-#: drops the last reference of an address space tears it down, be it a reader of /proc.
+#: The task of a line at a step where the kernel does not name it reliably (exit, kill, exec, end): the task
+#: that drops the last reference of an address space tears it down, and that may be a reader of /proc.
 ANYBODY = "*"
 
 _NOISE = re.compile(
@@ -35,7 +35,7 @@ _DUMP = re.compile(
 _WARNING = re.compile(r"^WARNING: .*?([\w./-]+\.[ch]):\d+")
 _MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
 _TYPES = re.compile(r"\btypes ([0-9a-f]+)-([0-9a-f]+)")
-#: How long the kernel says something took.
+#: A duration in the kernel's words.
 _TOOK = re.compile(r" in \d+ms$")
 _FROM_TO = re.compile(r"\b0x[0-9a-f]{5,16} - 0x[0-9a-f]{5,16}")
 _WHO_PAT = re.compile(r"^(x86/PAT: )(.{1,15}?):(\d+) (?=\S)")
@@ -46,8 +46,8 @@ _PID = re.compile(r"\b(pid|PID)([:= ]+)\d+")
 _CODE_OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
 
-#: Lines the kernel prints once per boot, as they look when normalised: whatever program triggers one
-#: first gets it, the others do not. The first group is the message itself.
+#: Lines the kernel prints once per boot, in normalised form: only the first program that triggers one
+#: gets it. The first group is the message itself.
 ONCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"(attempted to duplicate a private mapping with mremap)"),
     re.compile(r"(uses deprecated remap_file_pages\(\) syscall)"),
@@ -60,22 +60,22 @@ ONCE: tuple[re.Pattern[str], ...] = (
 )
 
 
-def normalise(line: str, places: Places, who: Mapping[str, str], anonymous: bool) -> str | None:
+def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymous: bool) -> str | None:
     """
-    One kernel log line as an observation says it.
+    One kernel log line in the form of observations.
 
     :param line: the line without level and time
-    :param who: task by the comm or the pid the kernel prints for it
-    :param anonymous: the step is one whose lines do not say reliably who logged them
+    :param task_names: task by the comm or the pid the kernel prints for it
+    :param anonymous: the lines of the step do not name reliably the task that logged them
     :return: the line, or None for noise and for parts of register dumps and traces
     """
     if _NOISE.search(line) or _DUMP.search(line):
         return None
     if warning := _WARNING.match(line):
         return f"WARNING at {warning[1]}"
-    line = _name_tasks(line, who, anonymous)
-    line = _MEM.sub(lambda seen: _pages(places, int(seen[1], 16), int(seen[2], 16) + 1), line)
-    line = _TYPES.sub(lambda seen: f"types {_pages(places, int(seen[1], 16), int(seen[2], 16))}", line)
+    line = _name_tasks(line, task_names, anonymous)
+    line = _MEM.sub(lambda match: _pages(places, int(match[1], 16), int(match[2], 16) + 1), line)
+    line = _TYPES.sub(lambda match: f"types {_pages(places, int(match[1], 16), int(match[2], 16))}", line)
     line = _FROM_TO.sub(OUTSIDE, line)
     line = _TOOK.sub(" in Nms", line)
     line = _BYTES.sub("bytes: N ", line)
@@ -85,9 +85,9 @@ def normalise(line: str, places: Places, who: Mapping[str, str], anonymous: bool
 
 
 def once_message(line: str) -> str | None:
-    """The once-per-boot message a normalised line carries, without who triggered it; None for others."""
-    seen = (pattern.search(line) for pattern in ONCE)
-    return next((match[1].rstrip() for match in seen if match), None)
+    """The once-per-boot message a normalised line carries, without the task that triggered it, or None."""
+    matches = (pattern.search(line) for pattern in ONCE)
+    return next((match[1].rstrip() for match in matches if match), None)
 
 
 def is_once(line: str) -> bool:
@@ -101,11 +101,11 @@ def _pages(places: Places, start: int, end: int) -> str:
     return str(places.device_span(first, last)) if places.device_at(first) else OUTSIDE
 
 
-def _name_tasks(line: str, who: Mapping[str, str], anonymous: bool) -> str:
-    # Tasks of the program by name, others by their comm, and nobody by a pid.
+def _name_tasks(line: str, task_names: Mapping[str, str], anonymous: bool) -> str:
+    # Tasks of the program by name, others by their comm, and none by a pid.
     def name(comm: str, pid: str) -> str:
-        return ANYBODY if anonymous else who.get(pid) or who.get(comm) or f"{comm}:PID"
+        return ANYBODY if anonymous else task_names.get(pid) or task_names.get(comm) or f"{comm}:PID"
 
-    line = _WHO_PAT.sub(lambda seen: f"{seen[1]}{name(seen[2], seen[3])} ", line)
-    line = _WHO_BRACKETED.sub(lambda seen: f"{seen[1] or ''}{name(seen[2], seen[3])}{seen[4]} ", line)
-    return _WHO_OVERCOMMIT.sub(lambda seen: name(seen[2], seen[1]), line)
+    line = _WHO_PAT.sub(lambda match: f"{match[1]}{name(match[2], match[3])} ", line)
+    line = _WHO_BRACKETED.sub(lambda match: f"{match[1] or ''}{name(match[2], match[3])}{match[4]} ", line)
+    return _WHO_OVERCOMMIT.sub(lambda match: name(match[2], match[1]), line)

@@ -1,4 +1,4 @@
-"""What every machine can do, the model and real kernels alike."""
+"""The interface of every machine, the model and real kernels alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Machine(Protocol):
-    """What runs programs."""
+    """A machine that runs programs."""
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program, in order."""

@@ -1,7 +1,7 @@
-"""What a machine reports after every step of a program, in one form for models and kernels.
+"""The report of a machine after every step of a program, in one form for models and kernels.
 
-Everything physical is said in pages of the program's devices, everything virtual in pages of its
-areas, tasks by name: two runs are equal exactly when their steps are equal as values.
+Physical pages are pages of the program's devices, virtual pages are pages of its areas, tasks have
+names: two runs are equal exactly when their steps are equal as values.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import msgspec
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 
-#: What an operation can wait for: that another processor takes an interrupt (a TLB flush), or a lock
-#: kernels have; a policy may have one of its own.
+#: Reasons for an operation to wait: another processor has to take an interrupt (a TLB flush), or a lock that
+#: kernels have; a policy may have a lock of its own.
 NEEDS = ("IPI", "mmap_lock", "i_mmap_rwsem", "page_table_lock", "memtype_lock")
 
 #: Results of operations that are not finished.
 HELD, WAITS, BUSY = "held", "waits", "busy"
 
-#: The value of an operation that was to be held and ran through.
+#: The value of an operation that was to be held and was not.
 NOT_HELD = "not held"
 
 #: The pseudo device of pages that belong to no device of the program (numbered absolutely).
@@ -41,7 +41,7 @@ class BookEntry(msgspec.Struct, frozen=True):
 class VmaSeen(msgspec.Struct, frozen=True):
     """One VMA of /proc/PID/smaps that lies in the program's areas.
 
-    :param task: whose
+    :param task: the task it belongs to
     :param span: pages of the area
     :param perms: as printed, ``rw-s``
     :param file: ``wc``, ``uc`` (resource files), ``mem``, ``proc``, ``driver``, ``vfio``, ``anon``
@@ -49,7 +49,7 @@ class VmaSeen(msgspec.Struct, frozen=True):
         physical for most interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)``
         where a driver's RAM is mapped private, ``region[0:8]`` where it counts from a vfio region
     :param flags: the VmFlags codes, in the kernel's order
-    :param rss: kB; with ``anonymous`` and ``locked`` it is what smaps counts
+    :param rss: kB; ``anonymous`` and ``locked`` likewise, as smaps counts them
     """
 
     task: str
@@ -85,16 +85,16 @@ class Step(msgspec.Struct, frozen=True):
     :param result: ``ok`` or an errno name; ``ESRCH`` when the task does not exist (any more); ``held`` where
         the task's processor stands in the operation now, ``waits`` where the task cannot finish it before
         another goes on, ``busy`` where it waits already
-    :param value: the number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; of what
-        waits, what it waits for (:data:`NEEDS`); ``not held`` where a hold was not come by; of ``release``
-        what became of each operation, ``main ok; t EFAULT SIGSEGV code=1``
+    :param value: the number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; of an
+        operation that waits, the reason (:data:`NEEDS`); ``not held`` where a hold was not reached; of
+        ``release`` the result of each operation, ``main ok; t EFAULT SIGSEGV code=1``
     :param book: the memtype list, entries that overlap a device of the program, in list order
     :param log: kernel log lines since the last step, normalised (:mod:`pfnlab.programs.runs.kmsg`)
     :param vmas: None when the machine was not asked to look
     :param ptes: likewise
     :param flushes: TLB flushes of the operation; None where the channel cannot see them
     :param events: order of kernel calls; likewise
-    :param tracked: what the tracker remembers: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that
+    :param tracked: the reservations of the tracker: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that
         two VMAs share, ``VM_PAT a[0:4]`` for a VMA that stands for a reservation; likewise
     :param prots: the cache mode of every VMA's vm_page_prot, ``a[0:4] WC``; likewise
     """
@@ -114,7 +114,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def vma_name(task: str, span: Span) -> str:
-    """A VMA in the words of ``tracked`` and ``prots``; the main task goes without saying."""
+    """A VMA in the words of ``tracked`` and ``prots``; the main task is not named."""
     return str(span) if task == MAIN_TASK else f"{task}:{span}"
 
 
@@ -123,7 +123,7 @@ class Run(msgspec.Struct, frozen=True):
 
     :param machine: as the user named it, ``qemu:6.1``
     :param kernel: package and version of a real kernel, the profile of a model
-    :param lost: why the machine did not finish, or None; ``steps`` holds what was seen until then
+    :param lost: why the machine did not finish, or None; ``steps`` holds the steps until then
     :param once: kernel messages that print once per boot and were already spent before this program
     """
 

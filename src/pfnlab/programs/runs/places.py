@@ -1,6 +1,6 @@
-"""Where a program's devices and areas lie on one machine.
+"""The places of a program's devices and areas on one machine.
 
-A machine works with absolute page numbers, an observation never says one: both directions go through
+A machine works with absolute page numbers, an observation never contains one: both directions go through
 :class:`Places`, for models and kernels alike.
 """
 
@@ -27,12 +27,12 @@ def alignment(program: Program, device: Device) -> int:
     """The page frames of *device* begin at a multiple of this, so that leaves or whole sections fit."""
     calls = [op.call for op in program.ops]
     hows = {call.driver.how for call in calls if isinstance(call, Mmap) and call.driver is not None}
-    wanted = 1
+    pages = 1
     if "fault_pmd" in hows or any(isinstance(call, MemremapPages) for call in calls):
-        wanted = LEAF_PAGES[2]
+        pages = LEAF_PAGES[2]
     if "fault_pud" in hows:
-        wanted = LEAF_PAGES[3] if device.pages >= LEAF_PAGES[3] else LEAF_PAGES[2]
-    return wanted if device.kind == "pci" and device.pages >= wanted else 1
+        pages = LEAF_PAGES[3] if device.pages >= LEAF_PAGES[3] else LEAF_PAGES[2]
+    return pages if device.kind == "pci" and device.pages >= pages else 1
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Places:
 
     @classmethod
     def of(cls, program: Program, devices: Mapping[str, PfnRange]) -> Places:
-        """The places of *program* when its devices lie at *devices*; areas lie where they always do."""
+        """The places of *program* when its devices lie at *devices*; areas have fixed places."""
         extents = area_extents(program)
         return cls(dict(devices), {name: (at, extents[name]) for name, at in area_starts(program).items()})
 
@@ -70,7 +70,7 @@ class Places:
         return Span(name, start_pfn - base, end_pfn - base)
 
     def offset_span(self, file: str, first: int, end: int) -> Span:
-        """What the offsets *first* up to *end* in a file stand for, in pages: most files count physically."""
+        """The pages that offsets *first* up to *end* in a file stand for: most files count physical pages."""
         if file == "vfio" and first >= BAR_OFFSET:
             return Span(REGION, first - BAR_OFFSET, end - BAR_OFFSET)
         return self.device_span(first, end)
@@ -95,5 +95,7 @@ class Places:
 
     def _device_before(self, pfn: int) -> str | None:
         # The device that ends at or shortly before pfn, the nearest one.
-        near = {pfns.end: name for name, pfns in self.devices.items() if 0 <= pfn - pfns.end < PAST_END_PAGES}
-        return near[max(near)] if near else None
+        candidates = {
+            pfns.end: name for name, pfns in self.devices.items() if 0 <= pfn - pfns.end < PAST_END_PAGES
+        }
+        return candidates[max(candidates)] if candidates else None

@@ -1,4 +1,4 @@
-"""Page-table entries as observations say them: raw bits to words, and equal neighbours to runs."""
+"""Page-table entries in the form of observations: raw bits to words, and equal neighbours to runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK
 #: The target of an entry that maps ordinary RAM, whichever page it is.
 RAM = Span("ram", 0, 0)
 
-#: What each of the eight PAT slots means on a CPU with full PAT.
+#: The modes of the eight PAT slots on a CPU with full PAT.
 FULL_PAT = ("WB", "WC", "UC-", "UC", "WB", "WP", "UC-", "WT")
 
 _PRESENT, _RW, _USER, _PWT, _PCD = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
@@ -28,8 +28,8 @@ def entry_text(raw: int, level: int) -> str:
 
     :param raw: the entry as it stands in the table; 0 is no entry
     :param level: 1 is the 4K level, 2 and 3 are 2M and 1G leaves
-    :return: ``L1 WC P RW US SPECIAL A D``, ``none@L1``, or ``swap@L1`` for what is neither present nor
-        PROT_NONE (swap entries, guard markers)
+    :return: ``L1 WC P RW US SPECIAL A D``, ``none@L1``, or ``swap@L1`` for an entry that is neither present
+        nor PROT_NONE (swap entries, guard markers)
     """
     if raw == 0:
         return f"none@L{level}"
@@ -64,11 +64,11 @@ def entry_pfn(raw: int, level: int) -> int:
 
 
 def is_special(raw: int) -> bool:
-    """Whether an entry is marked special: nobody may take the page behind it for an ordinary one."""
+    """Whether an entry is marked special: the page behind it must not be taken for an ordinary one."""
     return bool(raw & _SPECIAL)
 
 
-def merge_ptes(seen: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
+def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
     """
     The same entries as maximal runs, the one form two machines are compared in.
 
@@ -76,7 +76,7 @@ def merge_ptes(seen: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
     they first appear.
     """
     order: dict[tuple[str, str], int] = {}
-    entries = list(seen)
+    entries = list(ptes)
     for entry in entries:
         order.setdefault((entry.task, entry.span.name), len(order))
     entries.sort(key=lambda entry: (order[entry.task, entry.span.name], entry.span.start))
