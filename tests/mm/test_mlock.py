@@ -29,7 +29,7 @@ def spans(step: Step) -> list[str]:
 
 
 @every_series
-@pytest.mark.parametrize("call", ["mlock a[2:4]", "munlock a[2:4]", "mlockall"])
+@pytest.mark.parametrize("call", ["mlock a[2:4]", "munlock a[2:4]", "mlockall", "munlockall"])
 def test_pfn_mappings_are_passed_by(series: str, call: str) -> None:
     """Locking is a success that neither splits, locks nor counts (S5.10.1)."""
     mapped, locked, _ = run(series, SHARED, call)
@@ -170,6 +170,15 @@ def test_mlockall_locks_ordinary_memory(series: str) -> None:
     *_, locked, _ = run(series, "a = mmap anon[0:2] private rw", "mlockall", "b = mmap anon[0:2] private rw")
 
     assert [8, 8] == [vma.locked for vma in locked.vmas or ()]
+
+
+@every_series
+def test_munlockall_undoes_mlockall(series: str) -> None:
+    """For memory that is there and memory to come."""
+    mapped = ("a = mmap anon[0:2] private rw", "mlockall", "munlockall", "b = mmap anon[0:2] private rw")
+    *_, unlocked, _ = run(series, *mapped)
+
+    assert [0, 0] == [vma.locked for vma in unlocked.vmas or ()]
 
 
 @every_series

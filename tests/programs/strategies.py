@@ -61,6 +61,7 @@ from pfnlab.programs.lang.ops import (
     Mseal,
     Msync,
     Munlock,
+    Munlockall,
     Munmap,
     Op,
     Program,
@@ -98,7 +99,7 @@ from pfnlab.programs.lang.words import (
 AREA_NAMES = ("a", "b", "left_half", "z9", "x")
 TASK_NAMES = ("c", "child", "t_2")
 PLAIN: tuple[Call, ...] = (
-    *(Mlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList(), Status()),
+    *(Mlockall(), Munlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList(), Status()),
     *(Memunmap(), IoMappingFree(), MemunmapPages()),
     *(MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar")),
 )

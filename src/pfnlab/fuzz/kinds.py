@@ -27,6 +27,7 @@ _USER_KINDS: dict[str, float] = {
     "mlock": 3,
     "munlock": 2,
     "mlockall": 1,
+    "munlockall": 0.5,
     "msync": 3,
     "mseal": 4,
     "walk": 8,
@@ -77,7 +78,7 @@ _NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
 
 #: Kinds that concern no single area: in pairs they follow and precede the kinds of every area.
 EVERYWHERE = frozenset(
-    {"fork", "exit", "kill", "exec", "mlockall", "memtype_list", "look", "release_mem_region"}
+    {"fork", "exit", "kill", "exec", "mlockall", "munlockall", "memtype_list", "look", "release_mem_region"}
 )
 EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap", "status", "fork refused"}
 EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", "memremap", "memunmap", "set_memory"}

@@ -37,11 +37,23 @@ def do_mlockall(mm: MmStruct) -> None:
     """mlockall(MCL_CURRENT | MCL_FUTURE)."""
     with mm.mmap_lock.write():
         mm.def_flags |= VM_LOCKED
-        for vma in mm:
-            if vma in list(mm):
-                _mlock_fixup(vma, vma.start, vma.end, True)
+        _mlock_fixup_all(mm, True)
     for vma in mm:
         populate(vma, vma.start, vma.end)
+
+
+def do_munlockall(mm: MmStruct) -> None:
+    """munlockall(2): memory that is there is unlocked, and memory to come is not locked (S5.10.1)."""
+    with mm.mmap_lock.write():
+        mm.def_flags &= ~VM_LOCKED
+        _mlock_fixup_all(mm, False)
+
+
+def _mlock_fixup_all(mm: MmStruct, locked: bool) -> None:
+    for vma in mm:
+        # The VMA before may have merged with it.
+        if vma in mm.vmas:
+            _mlock_fixup(vma, vma.start, vma.end, locked)
 
 
 def _mlock_fixup(vma: Vma, start: int, end: int, locked: bool) -> None:

@@ -47,6 +47,7 @@ from pfnlab.programs.lang.ops import (
     Mseal,
     Msync,
     Munlock,
+    Munlockall,
     Munmap,
     Op,
     Program,
@@ -136,7 +137,7 @@ RANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(Munlock, spans()),
     st.builds(Msync, spans()),
     st.builds(Mseal, spans()),
-    st.sampled_from((Mlockall(), Exec(), Look())),
+    st.sampled_from((Mlockall(), Munlockall(), Exec(), Look())),
     st.sampled_from((MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar"))),
 )
 

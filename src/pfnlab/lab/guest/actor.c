@@ -40,7 +40,7 @@ static __thread volatile sig_atomic_t fault_code;
 static __thread int self;         /* my slot */
 static __thread char comm_now[COMM];
 static enum refusal refused;      /* why my process' forks fail */
-static bool all_locked;           /* my process has called mlockall */
+static bool all_locked;           /* my process has called mlockall, and not munlockall */
 static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
 
 static void caught(int signo, siginfo_t *info, void *context)
@@ -344,6 +344,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case REFUSE:   ret = refuse(arg[0]); break;
 	case REMAP_FILE: ret = syscall(SYS_remap_file_pages, at, arg[1], 0, arg[2], 0); break;
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); all_locked |= !ret; break;
+	case MUNLOCKALL: ret = munlockall(); all_locked &= !!ret; break;
 	default:       break;
 	}
 	answer->ret = ret;

@@ -174,6 +174,10 @@ class Mlockall(msgspec.Struct, frozen=True, tag="mlockall"):
     """mlockall(MCL_CURRENT | MCL_FUTURE)."""
 
 
+class Munlockall(msgspec.Struct, frozen=True, tag="munlockall"):
+    """munlockall(2)."""
+
+
 class Msync(msgspec.Struct, frozen=True, tag="msync"):
     """msync(MS_SYNC)."""
 
@@ -263,6 +267,7 @@ Call = (
     | Mlock
     | Munlock
     | Mlockall
+    | Munlockall
     | Msync
     | Mseal
     | Read

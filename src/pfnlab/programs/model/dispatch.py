@@ -12,7 +12,7 @@ from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.flags import prot_flags
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.madvise import do_madvise
-from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync
+from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munlockall
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
@@ -71,6 +71,7 @@ from pfnlab.programs.lang.ops import (
     Mseal,
     Msync,
     Munlock,
+    Munlockall,
     Munmap,
     Read,
     ReadMemtypeList,
@@ -162,6 +163,9 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
         case Mlockall():
             check_no_shmem(mm, 0, TASK_PAGES)
             do_mlockall(mm)
+        case Munlockall():
+            check_no_shmem(mm, 0, TASK_PAGES)
+            do_munlockall(mm)
         case Msync(span=span):
             do_msync(mm, *_pages(places, span))
         case Mseal(span=span):
