@@ -187,10 +187,10 @@ def report(options: argparse.Namespace, results: dict[str, list[Result]]) -> int
     head = ["", "states", "CPU s", "states/s", "x pan", "bytes/state"]
     show(f"the shared specification, {options.pages} pages", head, rows)
     if not options.quick:
-        for name, ratio in ratios.items():
+        for name, times in ratios.items():
             goal = COMPILED_GOAL if name.startswith("compiled") else PLAIN_GOAL
-            if ratio > goal and name.startswith(("compiled", "plain")):
-                wrong.append(f"{name} takes {ratio:.1f} times pan's time")
+            if times > goal and name.startswith(("compiled", "plain")):
+                wrong.append(f"{name} takes {times:.1f} times pan's time")
     tlcs, plain = results.get("TLC, 1 worker"), results.get("plain Python, breadth first")
     if tlcs and plain:
         faster = statistics.median(a.seconds / b.seconds for a, b in zip(tlcs, plain, strict=True))

@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "lens"))
 from measuring import busy, no_collection, show
 from stepped_guest import SteppedGuest
 
-from pfnlab.lab.images.kernels import SERIES
 from pfnlab.lens.btf import Btf
 from pfnlab.lens.memory import GuestRam
 from pfnlab.lens.program import find_symbols, open_program
 from pfnlab.lens.snapshot import Lens
 from pfnlab.lens.vmlinux import btf_of
+from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.runs.places import Places
 
 #: The targets, in milliseconds.

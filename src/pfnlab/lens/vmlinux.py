@@ -124,25 +124,15 @@ def _lzma_alone(data: bytes) -> bytes:
 
 
 def _lzma_chunks(data: bytes, form: int) -> bytes:
-    def chunks() -> Iterator[bytes]:
-        unpacker = lzma.LZMADecompressor(format=form, memlimit=MAX_VMLINUX)
-        rest = data
-        while not unpacker.eof:
-            chunk = unpacker.decompress(rest, max_length=_CHUNK)
-            rest = b""
-            if not chunk and unpacker.needs_input:
-                raise _WrongFormat
-            yield chunk
-
-    try:
-        return _join_limited(chunks())
-    except (lzma.LZMAError, EOFError):
-        raise _WrongFormat from None
+    return _unpacked(lzma.LZMADecompressor(format=form, memlimit=MAX_VMLINUX), data)
 
 
 def _bzip2(data: bytes) -> bytes:
+    return _unpacked(bz2.BZ2Decompressor(), data)
+
+
+def _unpacked(unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor, data: bytes) -> bytes:
     def chunks() -> Iterator[bytes]:
-        unpacker = bz2.BZ2Decompressor()
         rest = data
         while not unpacker.eof:
             chunk = unpacker.decompress(rest, max_length=_CHUNK)
@@ -153,7 +143,7 @@ def _bzip2(data: bytes) -> bytes:
 
     try:
         return _join_limited(chunks())
-    except (OSError, EOFError, ValueError):
+    except (lzma.LZMAError, OSError, EOFError, ValueError):
         raise _WrongFormat from None
 
 

@@ -13,24 +13,22 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.policies.known import version_of_release
-from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.ops import MAIN_TASK, Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded.programs import translate, wrong
+from pfnlab.programs.recorded.release import RecordedRelease
 from pfnlab.programs.recorded.verbs import BAR, WINDOW_PAGES, task_name
 from pfnlab.programs.runs.core_order import core_order
 from pfnlab.programs.runs.observation import PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 
-class RecordedOrder(msgspec.Struct):
+class RecordedOrder(RecordedRelease):
     """One operation of one scenario on one kernel."""
 
     op_id: str
     ops: list[str]
-    kernel_release: str
     ret: str
     events: list[str]
     flushes: int
@@ -40,16 +38,6 @@ class RecordedOrder(msgspec.Struct):
     def case(self) -> str:
         """The name of the scenario, whatever the kernel."""
         return self.op_id
-
-    @property
-    def series(self) -> str:
-        """The kernel's series."""
-        return series_of(self.version)
-
-    @property
-    def version(self) -> str:
-        """The kernel's exact version, where it is known."""
-        return version_of_release(self.kernel_release)
 
 
 def program_of(row: RecordedOrder) -> Program:

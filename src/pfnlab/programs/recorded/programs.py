@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.policies.known import version_of_release
-from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.ops import Area, Device, Exec, Op, Program
+from pfnlab.programs.recorded.release import RecordedRelease
 from pfnlab.programs.recorded.verbs import BAR, WINDOW_PAGES, Letters, Waiting, call_of, task_name
 
 #: Pages of the recorded BAR, and of a case's window of it where vfio-pci has the device (S12.1).
@@ -31,23 +30,12 @@ class RecordedState(msgspec.Struct):
     val: Any = None
 
 
-class RecordedCase(msgspec.Struct):
+class RecordedCase(RecordedRelease):
     """One case on one kernel."""
 
     case: str
-    kernel_release: str
     ops: list[str]
     obs: list[RecordedState]
-
-    @property
-    def series(self) -> str:
-        """The kernel's series."""
-        return series_of(self.version)
-
-    @property
-    def version(self) -> str:
-        """The kernel's exact version, where it is known."""
-        return version_of_release(self.kernel_release)
 
 
 def wrong(where: str, fields: Iterable[tuple[str, object, object]]) -> Iterator[str]:

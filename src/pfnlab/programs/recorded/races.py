@@ -9,16 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-import msgspec
-
 from pfnlab.errors import ProgramError, Undecided
-from pfnlab.policies.known import version_of_release
-from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded.programs import wrong
+from pfnlab.programs.recorded.release import RecordedRelease
 from pfnlab.programs.recorded.verbs import Waiting
 from pfnlab.programs.runs.observation import HELD, WAITS, Step
 
@@ -76,7 +73,7 @@ _PLACES = {
 }
 
 
-class RecordedRace(msgspec.Struct):
+class RecordedRace(RecordedRelease):
     """One schedule on one kernel.
 
     :param race: the operation that was held
@@ -94,23 +91,12 @@ class RecordedRace(msgspec.Struct):
     race: str
     held: str
     by: str
-    kernel_release: str
     answer: str | None = None
     errno: str | None = None
     flushes: int | None = None
     mode: str | None = None
     reads: str | None = None
     escaped: bool = False
-
-    @property
-    def series(self) -> str:
-        """The kernel's series."""
-        return series_of(self.version)
-
-    @property
-    def version(self) -> str:
-        """The kernel's exact version, where it is known."""
-        return version_of_release(self.kernel_release)
 
     @property
     def case(self) -> str:
