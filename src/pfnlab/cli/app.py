@@ -30,6 +30,17 @@ AccelOf = Annotated[
 ]
 
 
+LookOf = Annotated[
+    str,
+    typer.Option(
+        "--look",
+        metavar="proc|memory|end",
+        help="How kernels are looked at: through /proc after each operation, in the guest's memory (nothing "
+        "runs in the guest for it, so leaves of 1 GiB live), or at the end only.",
+    ),
+]
+
+
 def _version(show: bool) -> None:
     if show:
         from pfnlab import __version__
@@ -82,6 +93,7 @@ def run(
         typer.Option(metavar="FILE.py", help="A policy of your own, in place of that of every model."),
     ] = None,
     accel: AccelOf = "tcg",
+    look: LookOf = "proc",
 ) -> int:
     """Run programs on machines and print the machines side by side, differences marked.
 
@@ -90,6 +102,7 @@ def run(
     """
     from pfnlab.cli.run import RunRequest, run_programs
     from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.programs.runs.look import look_named
 
     accelerator, policies = accel_named(accel), tuple(policy or ())
     request = RunRequest(
@@ -102,6 +115,7 @@ def run(
         trace=trace,
         policies=policies,
         accel=accelerator,
+        look=look_named(look),
     )
     return run_programs(request)
 
@@ -154,10 +168,12 @@ def fuzz(
     ] = None,
     as_json: AsJson = False,
     accel: AccelOf = "tcg",
+    look: LookOf = "proc",
 ) -> int:
     """Run random programs on several machines; shrink and file what they differ in."""
     from pfnlab.cli.fuzz import FuzzRequest, fuzz
     from pfnlab.lab.vm.accel import accel_named
+    from pfnlab.programs.runs.look import look_named
 
     return fuzz(
         FuzzRequest(
@@ -175,6 +191,7 @@ def fuzz(
             stop_after=stop_after,
             as_json=as_json,
             accel=accel_named(accel),
+            look=look_named(look),
         )
     )
 

@@ -17,6 +17,7 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.units import number_of
 
@@ -44,6 +45,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop_after: int | None = None
     as_json: bool = False
     accel: Accel = Accel.TCG
+    look: LookLevel = LookLevel.PROC
 
 
 def fuzz(request: FuzzRequest) -> int:
@@ -52,7 +54,9 @@ def fuzz(request: FuzzRequest) -> int:
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
     named = [name_machine(spec) for spec in specs]
-    opened = {machine.spec: open_machine(machine.spec, accel=request.accel) for machine in named}
+    opened = {
+        machine.spec: open_machine(machine.spec, accel=request.accel, look=request.look) for machine in named
+    }
     state = _state(request, specs)
     fetch_missing(named, say)
     programs = request.programs
@@ -89,12 +93,14 @@ def _state(request: FuzzRequest, specs: list[str]) -> CampaignState:
     vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots)
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
-        return CampaignState(specs, request.seed or 0, vocabulary)
+        return CampaignState(specs, request.seed or 0, vocabulary, look=request.look)
     if state.machines != specs:
         options = " ".join(f"--on {spec}" for spec in state.machines)
         raise Misuse(f"{request.resume} is of a campaign on other machines: write {options}")
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
+    if state.look is not request.look:
+        raise Misuse(f"{request.resume} is of a campaign with --look {state.look}: write that")
     if state.vocabulary != vocabulary:
         names = ("driver", "schedules", "vfio", "slots")
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]

@@ -14,6 +14,7 @@ import msgspec
 from pfnlab.errors import Defect, Misuse
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
@@ -100,22 +101,25 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
     return [spec + changes if spec.startswith("model:") else spec for spec in specs]
 
 
-def open_machine(spec: str, profile: str | None = None, accel: Accel = Accel.TCG) -> Machine:
+def open_machine(
+    spec: str, profile: str | None = None, accel: Accel = Accel.TCG, look: LookLevel = LookLevel.PROC
+) -> Machine:
     """The machine behind a name; a kernel that is not here yet is fetched when it runs.
 
     :param accel: the accelerator of guests, where it is a kernel
+    :param look: how the kernel is looked at, or is to be predicted to be looked at
     :raises Misuse: the name is none
     """
     named = name_machine(spec, profile)
     if named.kind == "model":
         from pfnlab.programs.model.machine import ModelMachine
 
-        model: Machine = ModelMachine(named.rest)
+        model: Machine = ModelMachine(named.rest, look)
         return model
     from pfnlab.lab.running.machine import QemuMachine
 
     kernel = named.rest if named.stock else Path(named.rest)
-    guest: Machine = QemuMachine(kernel, name=spec, accel=accel, say=say)
+    guest: Machine = QemuMachine(kernel, name=spec, accel=accel, look=look, say=say)
     return guest
 
 

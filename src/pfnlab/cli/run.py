@@ -20,6 +20,7 @@ from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Outcome, Verdict, judge
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
 
@@ -42,13 +43,14 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     trace: bool = False
     policies: tuple[str, ...] = ()
     accel: Accel = Accel.TCG
+    look: LookLevel = LookLevel.PROC
 
 
 def run_programs(request: RunRequest) -> int:
     """Run, print, promote; the exit code."""
     programs = [load_program(path) for path in request.programs]
     machines = _machines(request)
-    opened = [open_machine(named.spec, request.profile, request.accel) for named in machines]
+    opened = [open_machine(named.spec, request.profile, request.accel, request.look) for named in machines]
     fetch_missing(machines, say)
     by_machine = [run_on(named, machine, programs) for named, machine in zip(machines, opened, strict=True)]
     series = {named.spec: named.series for named in machines}
@@ -78,6 +80,8 @@ def shown_names(paths: Sequence[Path]) -> list[str]:
 def _machines(request: RunRequest) -> list[Named]:
     specs = with_policies(request.on or [f"model:{newest_series()}"], request.policies)
     machines = [name_machine(spec, request.profile) for spec in specs]
+    if request.promote and request.look is not LookLevel.PROC:
+        raise Misuse("a golden holds what /proc shows: leave --look out")
     if request.promote:
         for named in machines:
             if not named.stock:

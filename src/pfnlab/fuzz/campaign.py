@@ -21,6 +21,7 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.lang.ops import Program, uses_slot
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
@@ -77,6 +78,7 @@ class CampaignState(msgspec.Struct):
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
     :ivar different: programs that showed a difference
     :ivar findings: the signatures found, by key
+    :ivar look: how kernels are looked at
     """
 
     machines: list[str]
@@ -92,6 +94,7 @@ class CampaignState(msgspec.Struct):
     findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
     unstable: list[Unstable] = msgspec.field(default_factory=list)
     reasons: dict[str, int] = msgspec.field(default_factory=dict)
+    look: LookLevel = LookLevel.PROC
     format: str = FORMAT
 
 
@@ -280,7 +283,8 @@ class Campaign:
         shrunk = self._shrinker(program, signature)
         runs = tuple(self._runs(shrunk.program))
         difference = FoundDifference(
-            signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown), shrunk.minimal
+            *(signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown)),
+            *(shrunk.minimal, state.look),
         )
         self.found.append(difference)
         name = self.folder.file(difference) if self.folder is not None else ""

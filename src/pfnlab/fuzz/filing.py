@@ -19,6 +19,7 @@ from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.units import number_of
 
@@ -39,6 +40,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     :param operations: the number of operations of that first program
     :param repeated: the number of runs that showed it, and the number of runs
     :param minimal: whether every smaller program was tried
+    :param look: how the kernels were looked at
     """
 
     signature: Signature
@@ -48,6 +50,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     operations: int
     repeated: tuple[int, int]
     minimal: bool = True
+    look: LookLevel = LookLevel.PROC
 
 
 class Folder:
@@ -109,7 +112,11 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
     shown, runs = finding.repeated
     machines = "\n".join(f"- {run.machine}: {run.kernel}" for run in finding.runs)
     command = " ".join(
-        ["pfnlab run", str(folder / PROGRAM), *(f"--on {run.machine}" for run in finding.runs)]
+        [
+            *("pfnlab run", str(folder / PROGRAM)),
+            *(f"--on {run.machine}" for run in finding.runs),
+            *([] if finding.look is LookLevel.PROC else [f"--look {finding.look}"]),
+        ]
     )
     smallest = (
         "no operation of it can be left out"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from drgn import Program
 
+from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
 from pfnlab.lens.view import KernelView
-from pfnlab.mm.flags import VM_PAT, VM_SEALED, vm_flags_text
+from pfnlab.mm.flags import VM_LOCKED, VM_PAT, VM_SEALED, vm_flags_text
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen
 from pfnlab.programs.runs.places import Places
@@ -36,6 +37,16 @@ MAX_TABLES = 100_000
 
 #: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
 _SEALED_LATER = 1 << 42
+
+#: The bit of a folio's mapping that says anonymous memory (FOLIO_MAPPING_ANON).
+_MAPPING_ANON = 1
+
+#: Fractional bits of a proportional set size (PSS_SHIFT), and kB of one page.
+_PSS_SHIFT = 12
+_PAGE_KB = PAGE_SIZE // 1024
+
+#: Places and frames of pages.
+_Pages = list[tuple[int, int]]
 
 _SPANS_KEPT = 100_000
 _SHARED_LEVEL = 3
@@ -116,6 +127,25 @@ class Lens:
         tasks = tuple(look.task(name, mm_addresses[name]) for name in pids if name in mm_addresses)
         return LensState(tasks, look.contexts(), self._book(places), tuple(self._ram(ram, places)))
 
+    @cached_property
+    def _vmemmap(self) -> int:
+        """Where the kernel has the ``struct page`` of frame 0."""
+        return self._view.word(self._view.symbol("vmemmap_base"))
+
+    @cached_property
+    def _page_size(self) -> int:
+        return self._view.layouts.size("struct page")
+
+    @cached_property
+    def _folio(self) -> Record:
+        return self._view.layouts.record("struct folio", "mapping", "_mapcount.counter")
+
+    def folio(self, pfn: int) -> tuple[int, int]:
+        """The mapping of a page of ordinary memory, and how many entries map it."""
+        address = self._vmemmap + pfn * self._page_size
+        mapping, mapcount = self._folio.unpack(self._view.read(address, self._folio.size))
+        return mapping, mapcount + 1 & 0xFFFF_FFFF
+
     def _sorted_areas(self, places: Places) -> list[tuple[int, int, str]]:
         if self._areas is None or self._areas[0] is not places:
             self._spans.clear()
@@ -149,7 +179,6 @@ class Lens:
         if not pages:
             return
         view = self._view
-        size = view.layouts.size("struct page")
         flags = view.layouts.offset("struct page", "flags")
         bits = {
             enumerator.name: enumerator.value
@@ -159,9 +188,8 @@ class Lens:
         second_bit = bits.get("PG_uncached", bits.get("PG_arch_2"))
         if second_bit is None or "PG_arch_1" not in bits:
             raise view.error("enum pageflags has no PG_arch_1, or neither PG_uncached nor PG_arch_2")
-        base = view.word(view.symbol("vmemmap_base"))
         for pfn in pages:
-            word = view.word(base + pfn * size + flags)
+            word = view.word(self._vmemmap + pfn * self._page_size + flags)
             mode = _RAM_MODES[word >> bits["PG_arch_1"] & 1, word >> second_bit & 1]
             yield RamPage(places.device_span(pfn, pfn + 1), mode)
 
@@ -191,19 +219,19 @@ class _Look:
         if not self._areas:
             return TaskState(name, (), (), tlb_gen)
         low, high = self._areas[0][0] << PAGE_SHIFT, max(area[1] for area in self._areas) << PAGE_SHIFT
-        vmas = [self._vma(name, at) for at in self._view.vma_addresses(root, low, high)]
         entries: list[PteSeen] = []
         walk = _Walk(lens, self._places, name, entries)
         table = self._view.physical(pgd)
         for start, end, area in self._areas:
             walk.area, walk.base = area, start
             walk.table(table, lens._levels, start, end)
+        vmas = [self._vma(name, at, walk.pages) for at in self._view.vma_addresses(root, low, high)]
         # Areas in the order the program names them, as everywhere.
         order = {area: number for number, area in enumerate(self._places.areas)}
         entries.sort(key=lambda entry: order[entry.span.name])
         return TaskState(name, tuple(vma for vma in vmas if vma), merge_ptes(entries), tlb_gen)
 
-    def _vma(self, task: str, address: int) -> VmaState | None:
+    def _vma(self, task: str, address: int, pages: _Pages) -> VmaState | None:
         lens = self._lens
         data = self._view.read(address, lens._vma.size)
         start, end, prot, bits, pgoff, file, *context = lens._vma.unpack(data)
@@ -216,9 +244,26 @@ class _Look:
         number = self._number(context[0], task, span) if context and context[0] else None
         kind = self._file_kind(file) if file else "anon"
         offset = None if kind == "anon" else self._places.offset_span(kind, pgoff, pgoff + last - first)
+        if kind == "driver" and offset is not None and offset.name == PHYSICAL:
+            offset = RAM
         smaps_bits = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
         pat = not lens._tracks and bool(bits & VM_PAT)
-        return VmaState(span, _flags(smaps_bits), bits, _mode(prot), kind, offset, number, pat)
+        rss, anonymous, pss = self._counts(page for page in pages if first <= page[0] < last)
+        return VmaState(
+            *(span, _flags(smaps_bits), bits, _mode(prot), kind, offset, number, pat),
+            *(rss, anonymous, pss if bits & VM_LOCKED else 0),
+        )
+
+    def _counts(self, pages: Iterable[tuple[int, int]]) -> tuple[int, int, int]:
+        """Rss, Anonymous and Pss in kB of ordinary pages, each with its place and frame."""
+        count = anonymous = pss = 0
+        for _, pfn in pages:
+            mapping, mapcount = self._lens.folio(pfn)
+            count += 1
+            anonymous += mapping & _MAPPING_ANON
+            # The kernel divides in fixed point, so three thirds are a little less than one.
+            pss += (PAGE_SIZE << _PSS_SHIFT) // max(1, mapcount)
+        return count * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10
 
     def _number(self, context: int, task: str, span: Span) -> int:
         self._users.setdefault(context, []).append((task, span))
@@ -280,6 +325,7 @@ class _Walk:
         self._places, self._task, self._entries = places, task, entries
         self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
         self.area, self.base = "", 0
+        self.pages: _Pages = []
         self._tables = 0
 
     def table(self, entry: int, level: int, start: int, end: int) -> None:
@@ -321,6 +367,9 @@ class _Walk:
         span = Span(self.area, start - self.base, end - self.base)
         text = _text(word & ~(PHYSICAL_MASK & -(2 * PAGE_SIZE)), level) if word else entry_text(0, level)
         target = None if "@" in text else self._target(word, level, skipped, end - start)
+        if target is RAM and not is_special(word):
+            first = entry_pfn(word, level) + skipped - start
+            self.pages += [(page, first + page) for page in range(start, end)]
         self._entries.append(PteSeen(self._task, span, target, text))
 
     def _target(self, word: int, level: int, skipped: int, pages: int) -> Span:

@@ -21,6 +21,7 @@ class VmaState(msgspec.Struct, frozen=True):
     :param file: ``wc``, ``uc``, ``mem``, ``proc`` or ``anon``
     :param offset: the device pages ``vm_pgoff`` stands for; None for anonymous memory
     :param context: the number of its ``pfnmap_track_ctx``, None without one
+    :param rss: kB of its pages that are ordinary memory; ``anonymous`` and ``locked`` as smaps counts them
     :param pat: VM_PAT is set: this VMA stands for a reservation (kernels without track contexts)
     """
 
@@ -32,6 +33,9 @@ class VmaState(msgspec.Struct, frozen=True):
     offset: Span | None
     context: int | None = None
     pat: bool = False
+    rss: int = 0
+    anonymous: int = 0
+    locked: int = 0
 
 
 class ContextState(msgspec.Struct, frozen=True):
@@ -86,9 +90,12 @@ class LensState(msgspec.Struct, frozen=True):
 
 
 def vma_seen(state: LensState) -> tuple[VmaSeen, ...]:
-    """The VMAs in the words of the outside channel; the counters of smaps are no state and read 0."""
+    """The VMAs in the words of the outside channel."""
     return tuple(
-        VmaSeen(task.task, vma.span, perms_text(vma.bits), vma.file, vma.offset, vma.flags)
+        VmaSeen(
+            *(task.task, vma.span, perms_text(vma.bits), vma.file, vma.offset, vma.flags),
+            *(vma.rss, vma.anonymous, vma.locked),
+        )
         for task in state.tasks
         for vma in task.vmas
     )

@@ -6,12 +6,15 @@ import errno
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.entry import pte_dirty, pte_mkwrite, pte_modify, pte_needs_flush, pte_write
-from pfnlab.hw.pgtable import EntryRun
+from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.mm.fault import populate
 from pfnlab.mm.flags import VM_ACCESS, VM_ACCOUNT, VM_LOCKED, VM_SEALED, VM_SHARED, VM_WRITE
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
+
+#: The level of a leaf of 1 GiB.
+_GIGABYTE = 3
 
 #: VM_MAYREAD is VM_READ shifted by this, and so for the other two.
 _MAY_SHIFT = 4
@@ -90,5 +93,16 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
         kernel.trace.event("change_prot", start)
         kernel.flushes.tlb_start_vma(tlb, vma)
         with vma.mm.page_table_lock.write():
+            _flush_gigabytes(vma, start, end)
             vma.mm.tables.change(start, end, new_bits)
         kernel.flushes.tlb_end_vma(tlb, vma)
+
+
+def _flush_gigabytes(vma: Vma, start: int, end: int) -> None:
+    """change_pud_range: each leaf of 1 GiB is flushed as it changes; of a part the whole goes (S6.3.9)."""
+    for cut in (start, end):
+        vma.mm.split_leaf(cut)
+    for run in vma.mm.tables.runs(start, end):
+        if run.level == _GIGABYTE:
+            for leaf in range(run.start, run.end, LEAF_PAGES[_GIGABYTE]):
+                vma.mm.flush_tlb(leaf, leaf + LEAF_PAGES[_GIGABYTE])

@@ -29,6 +29,9 @@ from pfnlab.mm.vma import Vma
 
 _PTE_TABLE, _PMD_TABLE = TABLE_PAGES[1], TABLE_PAGES[2]
 
+#: The level of a leaf of 1 GiB.
+_GIGABYTE = 3
+
 
 @dataclass(frozen=True)
 class Remap:
@@ -250,6 +253,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
 def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
     """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
     shift = to - start
+    _lose_gigabytes(mm, start, start + nr)
     if not mm.kernel.profile.mremap_flushes_locked:
         mm.tables.copy_tables(mm.tables, start, start + nr, shift)
         with mm.page_table_lock.write():
@@ -277,6 +281,16 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
                 mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
             if runs:
                 mm.flush_tlb(first, last)
+
+
+def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
+    """Leaves of 1 GiB are not moved: they are taken for broken page tables, and go (S6.3.10)."""
+    for run in mm.tables.runs(start, end):
+        if run.level == _GIGABYTE:
+            for vpn in range(run.start - run.start % _PMD_TABLE, run.end, _PMD_TABLE):
+                mm.kernel.trace.printk("bad pud ADDR(ADDR)")
+                mm.tables.clear(vpn, vpn + _PMD_TABLE)
+                mm.kernel.flush_tlbs(mm, vpn, vpn + _PMD_TABLE)
 
 
 def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from pfnlab.errors import ModelledErrno
-from pfnlab.hw.pgtable import PageTables
+from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.hw.pgtable import TABLE_PAGES, PageTables
 from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.vma import Origin, Vma
 
@@ -142,7 +142,7 @@ class MmStruct:
     def split_vma(self, vma: Vma, at: int, *, new_below: bool) -> tuple[Vma, Vma]:
         """Cut a VMA in two at page *at* (S5.3.1); returns both parts, the lower one first.
 
-        A leaf that lies across the cut goes (S6.3.5).
+        A leaf of 2 MiB that lies across the cut goes (S6.3.5, S6.3.7).
 
         :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
         :raises ModelledErrno: ENOMEM at the limit on VMAs, or the tracker forbids it
@@ -168,7 +168,7 @@ class MmStruct:
             if vma.file is not None:
                 self.kernel.insert_file(new)
                 self.kernel.remove_file(vma)
-            self.split_leaf(at)
+            self.adjust_leaf(at)
             if new_below:
                 self._starts[bisect_left(self._starts, vma.start)] = at
                 vma.start, vma.pgoff = at, pgoff
@@ -180,6 +180,19 @@ class MmStruct:
         lower, upper = (new, vma) if new_below else (vma, new)
         self.kernel.tracker.split_vma(lower, upper)
         return lower, upper
+
+    def adjust_leaf(self, at: int) -> None:
+        """vma_adjust_trans_huge: of the leaves across a border *at* only one of 2 MiB goes (S6.3.7).
+
+        :raises Undecided: the border is inside a leaf of 1 GiB, and not aligned to 2 MiB
+        """
+        leaf = self.tables.leaf_around(at)
+        if leaf is None or leaf[1] - leaf[0] < TABLE_PAGES[2]:
+            self.split_leaf(at)
+        elif at % TABLE_PAGES[1]:
+            raise Undecided(
+                "the model has no rule for a VMA that is cut inside a leaf of 1 GiB, not at a border of 2 MiB"
+            )
 
     def split_leaf(self, at: int) -> None:
         """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""

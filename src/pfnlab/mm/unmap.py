@@ -43,16 +43,25 @@ def zap_vma(
     tlb: MmuGather, vma: Vma, start: int, end: int, *, keep: Callable[[EntryRun], bool] | None = None
 ) -> None:
     """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma."""
-    flushes = vma.mm.kernel.flushes
-    vma.mm.kernel.trace.event("clear", start)
+    kernel = vma.mm.kernel
+    flushes = kernel.flushes
+    kernel.trace.event("clear", start)
     flushes.tlb_start_vma(tlb, vma)
     for cut in (start, end):
+        if kernel.profile.zap_asserts_mmap_lock and _cuts_gigabyte(vma.mm, cut):
+            kernel.trace.printk("WARNING at include/linux/rwsem.h")
         vma.mm.split_leaf(cut)
     cleared = zap_page_range(vma, start, end, keep=keep)
     tlb.extend_all((run.start, run.end) for run in cleared)
     if dirtied(cleared):
         tlb.flush_mmu_tlbonly()
     flushes.tlb_end_vma(tlb, vma)
+
+
+def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
+    """Whether a part of a leaf of 1 GiB is zapped without mmap_lock, which zap_pud_range asserts (S6.3.8)."""
+    leaf = mm.tables.leaf_around(cut)
+    return leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2] and mm.mmap_lock.held == (0, False)
 
 
 def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:

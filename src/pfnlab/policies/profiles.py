@@ -117,6 +117,12 @@ SWITCHES = (
     Switch("remap_prepares_first", "6.19", "remap_pfn_range in two halves; S4.6, inferred"),
     Switch("move_pages_walks_folios", "6.12", "10d83d7781a8, folio_walk_start(); S7.5, measured"),
     Switch("dirty_file_pages_stay_so", "6.16", "set_pte_range() looks at the folio; measured"),
+    Switch(
+        "zap_asserts_mmap_lock",
+        "6.1",
+        "mmap_assert_locked() in zap_pud_range(); S6.3.8, measured",
+        until="7.2",
+    ),
     Switch("mem_forces", "6.1", "FOLL_FORCE, a build option (PROC_MEM_*) since 6.12; measured", until="7.1"),
     Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5, measured", catalogue="N09"),
     Switch("devmem_mmap_prepare", "6.19", "mmap_prepare for /dev/mem; S4.7, measured"),

@@ -87,7 +87,7 @@ def value(step: Step) -> str:
 
 def book(step: Step) -> str:
     """The book."""
-    return ", ".join(map(str, step.book)) or "nothing"
+    return ", ".join(map(str, step.book or ())) or "nothing"
 
 
 def log(step: Step) -> str:

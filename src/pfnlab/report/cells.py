@@ -37,6 +37,8 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False) -> tuple[str, ..
         case "log":
             return step.log
         case "book":
+            if step.book is None:
+                return (NOT_SEEN,)
             silent = driver_keeps and step.op != "end"
             return tuple(str(entry) if silent else _book_line(entry, step) for entry in step.book) or (
                 NOTHING,

@@ -65,7 +65,7 @@ class StepItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task: str
     result: str
     value: int | str | None
-    book: tuple[BookItem, ...]
+    book: tuple[BookItem, ...] | None
     log: tuple[str, ...]
     vmas: tuple[VmaItem, ...] | None
     ptes: tuple[PteItem, ...] | None
@@ -82,7 +82,7 @@ def step_item(step: Step) -> StepItem:
         task=step.task,
         result=step.result,
         value=step.value,
-        book=tuple(map(book_item, step.book)),
+        book=None if step.book is None else tuple(map(book_item, step.book)),
         log=step.log,
         vmas=None if step.vmas is None else tuple(map(_vma_item, step.vmas)),
         ptes=None if step.ptes is None else tuple(map(_pte_item, step.ptes)),
@@ -100,7 +100,7 @@ def step_of(item: StepItem) -> Step:
         task=item.task,
         result=item.result,
         value=item.value,
-        book=tuple(BookEntry(Span(entry.device, entry.start, entry.end), entry.mode) for entry in item.book),
+        book=None if item.book is None else tuple(map(_book_entry, item.book)),
         log=item.log,
         vmas=None if item.vmas is None else tuple(map(_vma_of, item.vmas)),
         ptes=None if item.ptes is None else tuple(map(_pte_of, item.ptes)),
@@ -176,3 +176,7 @@ def _pte_item(pte: PteSeen) -> PteItem:
 
 def _pte_of(item: PteItem) -> PteSeen:
     return PteSeen(item.task, Span(item.area, item.start, item.end), _span_of(item.target), item.entry)
+
+
+def _book_entry(item: BookItem) -> BookEntry:
+    return BookEntry(Span(item.device, item.start, item.end), item.mode)

@@ -141,7 +141,7 @@ class TestStepwise:
 
 A, BAR = Span("a", 0, 16), Span("bar", 0, 16)
 STATE = LensState(
-    (TaskState("main", (VmaState(A, "rd wr sh", 0x8B, "wc", "wc", BAR, pat=True),), ()),),
+    (TaskState("main", (VmaState(A, "rd wr sh", 0x8B, "wc", "wc", BAR, pat=True, rss=4),), ()),),
     (),
     (BookEntry(BAR, "wc"),),
 )
@@ -175,6 +175,7 @@ class TestBothChannels:
             ({"vmas": ()}, ("VMAs", "nothing", "rd wr sh")),
             ({"vmas": (msgspec.structs.replace(STEP.vmas[0], flags="rd"),)}, ("VMAs", "'rd'")),  # type: ignore[index]
             ({"vmas": (msgspec.structs.replace(STEP.vmas[0], offset=None),)}, ("VMAs", "offset=None")),  # type: ignore[index]
+            ({"vmas": (msgspec.structs.replace(STEP.vmas[0], rss=8),)}, ("VMAs", "rss=8")),  # type: ignore[index]
         ],
     )
     def test_a_lens_that_sees_something_else_is_noticed(
@@ -189,6 +190,18 @@ class TestBothChannels:
             with_inside([STEP, other], [STATE, STATE], "qemu:6.1")
 
         assert all(word in str(error.value) for word in ("qemu:6.1", "step 1 (look)", *words))
+
+    def test_memory_fills_what_the_agent_left_out(self) -> None:
+        """
+        VMAs and entries are the lens's, but VMAs of no step in which a processor was held.
+        """
+        blind = msgspec.structs.replace(STEP, vmas=None, ptes=None)
+        first, second = with_inside(
+            [blind, blind], [STATE, STATE], "qemu:6.1", alone=[False, True], fill=True
+        )
+
+        assert (STEP.vmas, None) == (first.vmas, second.vmas)
+        assert ((), ()) == (first.ptes, second.ptes)
 
     def test_what_nobody_looked_at_is_not_compared(self) -> None:
         """

@@ -43,16 +43,16 @@ static void say_answer(const struct answer *answer)
 }
 
 /* From outside: what concerns no task. */
-static void observe_kernel(void)
+static void observe_kernel(bool between)
 {
-	if (program.watches)
+	if (program.watches && !(between && program.last))
 		observe_memtypes(program.watch, program.watches);
 	observe_log(true);
 }
 
 static void observe(void)
 {
-	observe_kernel();
+	observe_kernel(true);
 	for (int i = 0; i < TASKS; i++) {
 		if (!tasks[i].pid || tasks[i].thread)
 			continue;
@@ -113,13 +113,13 @@ static void end_program(void)
 	say("step end\nr 0 0\n");
 	order_end();
 	vfio_end();
-	observe_kernel();
+	observe_kernel(false);
 }
 
 static void run_program(void)
 {
 	say("before\n");
-	observe_kernel();
+	observe_kernel(open);
 	for (int i = 0; i < program.count; i++)
 		run_op(i);
 	if (!program.more)

@@ -164,8 +164,10 @@ static void read_line(char **word, int words)
 				program.ptes = true;
 			else if (!strcmp(word[i], "order"))
 				program.order = true;
+			else if (!strcmp(word[i], "last"))
+				program.last = true;
 			else
-				wrong = "observe knows vmas, ptes and order";
+				wrong = "observe knows vmas, ptes, order and last";
 		}
 	} else if (!strcmp(word[0], "watch") && words == 3) {
 		read_range(program.watch, &program.watches, number(word[1]), number(word[2]));

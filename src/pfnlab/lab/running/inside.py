@@ -18,10 +18,8 @@ from pfnlab.lens import need_drgn
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_seen
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PHYSICAL, Step, VmaSeen
+from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
-from pfnlab.programs.runs.pte_text import RAM
 
 if TYPE_CHECKING:
     from pfnlab.lens.memory import GuestRam
@@ -101,11 +99,20 @@ def look(lens: SnapshotSource, pids: Mapping[str, int], places: Places) -> LensS
     return lens.snapshot(pids, places)
 
 
-def with_inside(steps: Sequence[Step], states: Sequence[LensState], machine: str) -> tuple[Step, ...]:
+def with_inside(
+    steps: Sequence[Step],
+    states: Sequence[LensState],
+    machine: str,
+    *,
+    alone: Sequence[bool] = (),
+    fill: bool = False,
+) -> tuple[Step, ...]:
     """
     The steps as the agent saw them, with the state the lens saw after each.
 
     :param machine: the machine that ran them, for messages
+    :param alone: of each step, whether a processor was held, so that VMAs may be in the middle of a change
+    :param fill: VMAs and page-table entries, which the agent did not look at, are the lens's too
     :raises Defect: agent and lens looked at the same thing and saw different things
     """
     merged = []
@@ -117,30 +124,24 @@ def with_inside(steps: Sequence[Step], states: Sequence[LensState], machine: str
                     f"after step {number} ({step.op}): {_only_in(outside, inside)} seen from outside, "
                     f"{_only_in(inside, outside)} in its memory"
                 )
-        merged.append(msgspec.structs.replace(step, tracked=tracked_seen(state), prots=prots_seen(state)))
+        step = msgspec.structs.replace(step, tracked=tracked_seen(state), prots=prots_seen(state))
+        if fill:
+            vmas = None if any(alone[number : number + 1]) else vma_seen(state)
+            step = msgspec.structs.replace(step, vmas=vmas, ptes=ptes_seen(state))
+        merged.append(step)
     return (*merged, *steps[len(merged) :])
 
 
 # The parts of a step both channels see: name, the agent's value and the lens's, as far as the agent looked.
 def _common_parts(step: Step, state: LensState) -> list[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
-    parts: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = [("book", step.book, state.book)]
+    parts: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = []
+    if step.book is not None:
+        parts.append(("book", step.book, state.book))
     if step.vmas is not None:
-        parts.append(("VMAs", _comparable(step.vmas), _comparable(vma_seen(state))))
+        parts.append(("VMAs", step.vmas, vma_seen(state)))
     if step.ptes is not None:
         parts.append(("page-table entries", step.ptes, ptes_seen(state)))
     return parts
-
-
-# The lens has no counters, and knows device files by their names alone: not that RAM belongs to a driver.
-def _comparable(vmas: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
-    return tuple(
-        msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0, file="", offset=_offset(vma.offset))
-        for vma in vmas
-    )
-
-
-def _offset(offset: Span | None) -> Span | None:
-    return RAM if offset is not None and offset.name == PHYSICAL else offset
 
 
 # The items only one side has, for messages.

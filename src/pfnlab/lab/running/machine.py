@@ -47,6 +47,7 @@ from pfnlab.lab.vm.order import trace_request
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.ops import Program, is_held, uses_slot
 from pfnlab.programs.runs.kmsg import once_message
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.units import PfnRange, phys_to_pfn
 
@@ -135,14 +136,16 @@ class _Bench:
         if again:
             self.drop()
         booted, placement = self._place(program, image)
+        vmas, look = self.machine.vmas, self.machine.look
         ptes = self.machine.ptes and booted.guest.hello.ptes == "ok"
         order = self.machine.order and booted.guest.hello.order == "ok"
-        request = compile_program(program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
+        last = look is LookLevel.END
+        request = compile_program(program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:
             stepped = Stepped(booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops)))
-        reply = parse_reply(stepped.reply, program, placement, vmas=self.machine.vmas, ptes=ptes, order=order)
+        reply = parse_reply(stepped.reply, program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
         if reply.before or (reply.before_log and not booted.fresh):
             return None
         messages = tuple(booted.once_messages)
@@ -151,7 +154,11 @@ class _Bench:
             return self._lost(reply.lost, reply.steps, messages)
         self._account(booted, placement, reply, program)
         steps = with_inside(
-            with_notes(reply.steps, stepped.states, stepped.notes), stepped.states, self.machine.name
+            with_notes(reply.steps, stepped.states, stepped.notes),
+            stepped.states,
+            self.machine.name,
+            alone=[note.alone for note in stepped.notes],
+            fill=look is LookLevel.MEMORY,
         )
         return Run(self.machine.name, self.machine.kernel_name, steps, once=messages)
 
@@ -177,7 +184,12 @@ class _Bench:
         guest = self.shared.start(shape)
         first_pfn = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
-        stepper = Stepper(guest, self.machine.kernel.vmlinuz, demanded=self.machine.demanded)
+        stepper = Stepper(
+            guest,
+            self.machine.kernel.vmlinuz,
+            demanded=self.machine.demanded,
+            between=self.machine.look is not LookLevel.END,
+        )
         # Where KVM did not work, the shape has another accelerator by now.
         self.booted = _BootedGuest(guest, Windows(bar), self._shape(program, size, image), stepper)
         placement = self.booted.windows.place(program)
@@ -216,6 +228,8 @@ class QemuMachine:
     :param kernel: a series (``6.1``), an exact version (``6.12.107``), a bzImage of the user's own, or a
         kernel already looked up
     :param guests: how many guests at most; one per core when None
+    :param look: how the state is looked at: in the guest's memory, which needs drgn and a kernel with types
+        in it; through /proc; or at the end only, where nothing of the following is observed
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries, where the guest can read them
     :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
@@ -232,6 +246,7 @@ class QemuMachine:
         kernel: str | Path | KernelImage,
         *,
         guests: int | None = None,
+        look: LookLevel = LookLevel.PROC,
         vmas: bool = True,
         ptes: bool = True,
         order: bool = True,
@@ -244,11 +259,13 @@ class QemuMachine:
         self._requested_kernel = kernel
         label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
         self.name = name or f"qemu:{label}"
-        self.vmas, self.ptes, self.order = vmas, ptes, order
+        self.look = look
+        self.vmas, self.ptes = vmas and look is LookLevel.PROC, ptes and look is LookLevel.PROC
+        self.order = order and look is not LookLevel.END
         self.lens = can_look_inside() if lens is None else lens
-        self.demanded = bool(lens)
+        self.demanded = bool(lens) or look is LookLevel.MEMORY
         self._max_guests = guests or os.cpu_count() or 1
-        boot = factory or functools.partial(_boot, order=order, lens=self.lens, say=say)
+        boot = factory or functools.partial(_boot, order=self.order, lens=self.lens, say=say)
         self._shared = Boots(
             lambda shape, offsets: boot(self.kernel, shape, offsets),
             DriverImage(lambda: image_with_driver(self.kernel, say=say)),

@@ -99,6 +99,7 @@ def parse_reply(
     vmas: bool = True,
     ptes: bool = True,
     order: bool = False,
+    last: bool = False,
 ) -> ParsedReply:
     """
     The observations in *text*, the reply to *program* placed by *placement*.
@@ -108,13 +109,16 @@ def parse_reply(
     :param vmas: VMAs were asked for, so none seen means there are none
     :param ptes: likewise for page-table entries
     :param order: likewise for the order of kernel calls
+    :param last: the memtype list was asked for at the end only
     """
-    return _Reader(program, placement, vmas, ptes, order).read(text)
+    return _Reader(program, placement, vmas, ptes, order, last).read(text)
 
 
 class _Reader:
     # Reads one reply; ``task_names`` grows as tasks get pids.
-    def __init__(self, program: Program, placement: Placement, vmas: bool, ptes: bool, order: bool) -> None:
+    def __init__(
+        self, program: Program, placement: Placement, vmas: bool, ptes: bool, order: bool, last: bool
+    ) -> None:
         self.program = program
         self.placement = placement
         self.places = placement.places
@@ -124,7 +128,7 @@ class _Reader:
         # Low memory lies below every BAR; which of two BAR windows comes first is the placement's whim.
         ordered = sorted((device.name for device in program.devices), key=lambda name: name in self.pci)
         self.rank = {name: rank for rank, name in enumerate(ordered)}
-        self.vmas, self.ptes, self.order = vmas, ptes, order
+        self.vmas, self.ptes, self.order, self.last = vmas, ptes, order, last
         self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.before: tuple[BookEntry, ...] = ()
         self.before_log: tuple[str, ...] = ()
@@ -281,7 +285,7 @@ class _Reader:
                 task=MAIN_TASK if op is None else op.task,
                 result=result,
                 value=value,
-                book=book,
+                book=None if self.last and name != END else book,
                 log=log,
                 vmas=tuple(section.vmas) if self.vmas else None,
                 ptes=merge_ptes(section.ptes) if self.ptes else None,

@@ -68,11 +68,14 @@ class Stepper:
 
     :param guest: as booted; without a ``ram`` file nothing is looked into
     :param vmlinuz: the kernel it runs
+    :param between: look between two operations; else only where a schedule needs it
     :param demanded: a kernel that cannot be looked into, because it has no types for instance, is an error
     """
 
-    def __init__(self, guest: GuestLike, vmlinuz: Path, *, demanded: bool = False) -> None:
-        self._demanded = demanded
+    def __init__(
+        self, guest: GuestLike, vmlinuz: Path, *, demanded: bool = False, between: bool = True
+    ) -> None:
+        self._demanded, self._between = demanded, between
         self._guest = guest
         self._vmlinuz = vmlinuz
         self._ram: Path | None = getattr(guest, "ram", None)
@@ -83,7 +86,8 @@ class Stepper:
 
     def wanted(self, program: Program) -> bool:
         """Whether *program* has to be run operation by operation, not as one request."""
-        return self._ram is not None or is_forced(program) or is_held(program) or uses_slot(program)
+        looked = self._between and self._ram is not None
+        return looked or is_forced(program) or is_held(program) or uses_slot(program)
 
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """
@@ -99,7 +103,8 @@ class Stepper:
             self._open_steering()
             assert self._functions is not None
             self._functions.check(program)
-        self._open_lens(needed=is_held(program))
+        if self._between or is_held(program):
+            self._open_lens(needed=is_held(program))
         states: list[LensState] = []
         names = tasks_of(program)
 

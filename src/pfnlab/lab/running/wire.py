@@ -70,7 +70,14 @@ _IOREMAP_MODES: dict[IoremapMode, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "
 
 
 def compile_program(
-    program: Program, placement: Placement, *, vmas: bool, ptes: bool, order: bool = False, ident: str = "1"
+    program: Program,
+    placement: Placement,
+    *,
+    vmas: bool,
+    ptes: bool,
+    order: bool = False,
+    last: bool = False,
+    ident: str = "1",
 ) -> str:
     """
     The request that runs *program* where *placement* puts it.
@@ -78,6 +85,7 @@ def compile_program(
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries after every operation
     :param order: observe the order of kernel calls, in a guest with probes
+    :param last: read the memtype list before the first operation and at the end only
     :param ident: how the reply names the program
     :raises Misuse: more tasks than the agent can hold, or a name nothing declares
     """
@@ -85,7 +93,7 @@ def compile_program(
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
     slots = {name: slot for slot, name in enumerate(tasks)}
-    observe_words = ["observe", *["vmas"] * vmas, *["ptes"] * ptes, *["order"] * order]
+    observe_words = ["observe", *["vmas"] * vmas, *["ptes"] * ptes, *["order"] * order, *["last"] * last]
     lines = [f"program {ident}", " ".join(observe_words)]
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]

@@ -30,6 +30,7 @@ from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.model.refused import refuse_unknown
 from pfnlab.programs.model.running import OneByOne, SideBySide
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment
 from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
@@ -62,11 +63,13 @@ class ModelMachine:
 
     :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and
         changes, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
+    :param look: how the kernel is looked at that is predicted
     :raises Misuse: unknown version, seam, policy, switch or commit; the message says what to write
     """
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, look: LookLevel = LookLevel.PROC) -> None:
         self.spec = spec
+        self.look = look
         self._version = spec.partition(",")[0]
         self.profile = _profile(spec)
 
@@ -124,7 +127,7 @@ class ModelMachine:
         kernel.memory = {first + page: value for page, value in (memory or {}).items()}
         places = replace(Places.of(program, devices), whole=whole)
         running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
-        observer = Observer(kernel, places)
+        observer = Observer(kernel, places, self.look)
         steps = []
         for line, op in zip(op_lines(program), program.ops, strict=True):
             outcome = running.step(op)

@@ -14,6 +14,7 @@ from pfnlab.mm.vma import Vma
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.events import event_texts, is_flush
 from pfnlab.programs.runs.kmsg import normalise
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
@@ -27,11 +28,15 @@ _PAGE_KB = PAGE_SIZE // 1024
 
 
 class Observer:
-    """Reports the state of *kernel* in pages of the program's devices and areas."""
+    """Reports the state of *kernel* in pages of the program's devices and areas.
 
-    def __init__(self, kernel: Kernel, places: Places) -> None:
+    :param look: how the kernel is looked at that is predicted
+    """
+
+    def __init__(self, kernel: Kernel, places: Places, look: LookLevel = LookLevel.PROC) -> None:
         self.kernel = kernel
         self.places = places
+        self.look = look
 
     def step(self, op: str, task: str, result: str, value: int | str | None, *, anonymous: bool) -> Step:
         """The observation after one operation; it takes the log lines so far.
@@ -61,7 +66,7 @@ class Observer:
 
     def _read_smaps(self, tasks: list[Task]) -> None:
         """Read smaps before the entries, as an observer does, but not of a kernel that stands still."""
-        if self.kernel.processors.held is None:
+        if self.look.reads_smaps and self.kernel.processors.held is None:
             with self.kernel.trace.unseen():
                 for process in tasks:
                     read_smaps(process.mm)
@@ -125,8 +130,14 @@ class Observer:
             yield f"{name} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
 
     def _counts(self, vma: Vma) -> tuple[int, int, int]:
-        """Rss, Anonymous and Pss in kB: of ordinary pages, in PFN mappings not on every kernel (S7.5)."""
-        runs = normal_runs(vma, self.kernel.walkers.walk_page_vma)
+        """Rss, Anonymous and Pss in kB: of ordinary pages.
+
+        To smaps a frame of a PFN mapping may be one, on some kernels (S7.5); in memory none is.
+        """
+        if self.look.reads_smaps:
+            runs = normal_runs(vma, self.kernel.walkers.walk_page_vma)
+        else:
+            runs = [run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
         # The kernel divides in fixed point, so three thirds are a little less than one.
         pss = sum((PAGE_SIZE << _PSS_SHIFT) // map_count(run) * (run.end - run.start) for run in runs)
         anonymous = sum(run.page is not None and run.page.anonymous for run in runs)

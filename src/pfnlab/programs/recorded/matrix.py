@@ -29,7 +29,7 @@ from pfnlab.programs.recorded.programs import RecordedCase, RecordedState, trans
 from pfnlab.programs.recorded.races import RecordedRace
 from pfnlab.programs.recorded.verbs import Waiting, task_name
 from pfnlab.programs.runs.kmsg import ANYBODY, once_message
-from pfnlab.programs.runs.observation import REGION, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import REGION, BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.units import number_of
 
@@ -187,7 +187,9 @@ def _in_window(program: Program, steps: tuple[Step, ...]) -> Iterable[Step]:
         return steps
     whole = program.devices[0].pages
     return (
-        msgspec.structs.replace(step, book=tuple(entry for entry in step.book if entry.span.pages != whole))
+        msgspec.structs.replace(
+            step, book=tuple(entry for entry in step.book or () if entry.span.pages != whole)
+        )
         for step in steps
     )
 
@@ -244,7 +246,7 @@ _VALUES: dict[str, Callable[[int | str | None], object]] = {
 
 
 def _memtype(step: Step) -> list[tuple[int, int, str]]:
-    return [(entry.span.start, entry.span.end, entry.mode.upper()) for entry in step.book]
+    return [(entry.span.start, entry.span.end, entry.mode.upper()) for entry in step.book or ()]
 
 
 def _line(line: str, anonymous: bool) -> str:
@@ -312,3 +314,8 @@ def _pte(runs: list[PteSeen], page: int) -> str:
 
 
 assert task_name("0") == MAIN_TASK
+
+
+def _without(book: Iterable[BookEntry], pages: int) -> tuple[BookEntry, ...]:
+    """The entries of other sizes."""
+    return tuple(entry for entry in book if entry.span.pages != pages)

@@ -76,7 +76,7 @@ def _compare(row: RecordedOrder, step: Step) -> Iterator[tuple[str, object, obje
     yield "result", "ok" if failed is None else f"E{failed[1]}", _numbered(step.result)
     yield "events", list(_core(row.events)), list(step.events or ())
     yield "flushes", row.flushes, step.flushes
-    yield "book", row.state["book"], [[e.span.start, e.span.end, e.mode.upper()] for e in step.book]
+    yield "book", row.state["book"], [[e.span.start, e.span.end, e.mode.upper()] for e in step.book or ()]
     recorded = [_state_vma(vma) for vma in row.state["vmas"]]
     # Recordings list VMAs by address, and their letters lie in alphabetical order.
     predicted = [_predicted_vma(vma, step) for vma in step.vmas or ()]

@@ -27,7 +27,7 @@ from pfnlab.programs.runs.observation import BookEntry, Run, Step
 FIELDS = ("result", "value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes", "events")
 
 #: The fields that are None when the machine cannot see them; None anywhere else is a value.
-CHANNEL_FIELDS = frozenset({"vmas", "tracked", "prots", "ptes", "flushes", "events"})
+CHANNEL_FIELDS = frozenset({"book", "vmas", "tracked", "prots", "ptes", "flushes", "events"})
 
 
 class SeenValue(msgspec.Struct, frozen=True):

@@ -44,6 +44,8 @@ _WHO_OVERCOMMIT = re.compile(r"\bpid: (\d+), comm: ([^,]{1,15})")
 _BYTES = re.compile(r"\bbytes: \d+ (?=not enough memory)")
 _PID = re.compile(r"\b(pid|PID)([:= ]+)\d+")
 _CODE_OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
+#: The place in the kernel's sources that prints of a broken page table.
+_BAD_TABLE = re.compile(r"^\S+:\d+: (?=bad (?:pgd|p4d|pud|pmd) )")
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
 
 #: Lines the kernel prints once per boot, in normalised form: only the first program that triggers one
@@ -81,6 +83,7 @@ def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymou
     line = _BYTES.sub("bytes: N ", line)
     line = _PID.sub(r"\1\2PID", line)
     line = _CODE_OFFSET.sub("", line)
+    line = _BAD_TABLE.sub("", line)
     return _ADDRESS.sub("ADDR", line).rstrip()
 
 

@@ -88,9 +88,10 @@ class Step(msgspec.Struct, frozen=True):
     :param value: the number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; of an
         operation that waits, the reason (:data:`NEEDS`); ``not held`` where a hold was not reached; of
         ``release`` the result of each operation, ``main ok; t EFAULT SIGSEGV code=1``
-    :param book: the memtype list, entries that overlap a device of the program, in list order
+    :param book: the memtype list, entries that overlap a device of the program, in list order; None when the
+        machine was not asked to look
     :param log: kernel log lines since the last step, normalised (:mod:`pfnlab.programs.runs.kmsg`)
-    :param vmas: None when the machine was not asked to look
+    :param vmas: likewise
     :param ptes: likewise
     :param flushes: TLB flushes of the operation; None where the channel cannot see them
     :param events: order of kernel calls; likewise
@@ -103,7 +104,7 @@ class Step(msgspec.Struct, frozen=True):
     task: str
     result: str
     value: int | str | None
-    book: tuple[BookEntry, ...]
+    book: tuple[BookEntry, ...] | None
     log: tuple[str, ...]
     vmas: tuple[VmaSeen, ...] | None = None
     ptes: tuple[PteSeen, ...] | None = None
