@@ -26,6 +26,7 @@ SYMBOLS_AT, INFO, TASKS, MM, TREE, VMAS, FILE, DENTRY, NAME, CONTEXT, BOOK = (
 )
 TABLES = 0x20000
 KALLSYMS = 0x40000
+VMEMMAP = 0x60000
 
 #: task_struct: tasks at 0, pid at 16, mm at 24; the second task follows at TASK_SIZE.
 TASK_SIZE = 64
@@ -104,6 +105,8 @@ def types(*, without: str = "") -> Btf:
     define("range64", 256, ("pivot", words(15), 8), ("slot", words(16), 128))
     define("arange64", 256, ("pivot", words(9), 8), ("slot", words(10), 80))
     define("maple_node", 256, ("mr64", "range64", 0), ("ma64", "arange64", 0))
+    define("page", 64, ("flags", "word", 0))
+    define("folio", 64, ("mapping", "word", 24), ("_mapcount", "refs", 48))
     define("pid_namespace", 8, ("x", "word", 0))
     btf.enum("maple_type", 4, [("maple_leaf_64", 1), ("maple_range_64", 2), ("maple_arange_64", 3)])
     modes = ("WB", "WC", "UC_MINUS", "UC", "WT", "WP")
@@ -118,7 +121,7 @@ class ToyKernel:
     def __init__(self) -> None:
         self.memory = bytearray(SIZE)
         self.memory[INFO : INFO + len(INFO_TEXT)] = INFO_TEXT
-        self.put(SYMBOLS_AT, self.node(1), 0, DIRECT)
+        self.put(SYMBOLS_AT, self.node(1), 0, DIRECT, DIRECT + VMEMMAP)
         self.put(TASKS, DIRECT + TASKS + TASK_SIZE, 0, 0, 0)
         self.put(TASKS + TASK_SIZE, IMAGE + TASKS, IMAGE + TASKS, 7, DIRECT + MM)
         self.put(MM, DIRECT + TREE | 1 << 3 | 2, DIRECT + TABLES, 5)
