@@ -7,6 +7,8 @@ from series_runs import every_series, last, run
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.profiles import SERIES
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
 
 MAPPED = ("a = mmap bar[0:4] wc shared rw", "write a[0] 7")
 COPIED = ("a = mmap bar[0:4] wc private rw", "write a[0] 7")
@@ -105,6 +107,64 @@ def test_numa_maps_counts_by_vma(series: str) -> None:
     text = (*ORDINARY, "write a[2] 1", "mprotect a[2:4] r", "numa_maps a")
 
     assert ("ok", "a[0] anon=1 dirty=1 N0=1; a[2] anon=1 dirty=1 N0=1") == last(series, *text)
+
+
+@every_series
+@pytest.mark.parametrize(
+    ("span", "told"),
+    [
+        ("a", "a[0:2] Rss=4; a[2:4] Rss=4"),
+        ("a[0]", "a[0:2] Rss=4"),
+        ("a[1:3]", "a[0:2] Rss=4; a[2:4] Rss=4"),
+        ("b", "b[0:4] Rss=0"),
+    ],
+)
+def test_smaps_tells_of_each_vma_in_the_range(series: str, span: str, told: str) -> None:
+    """Whole VMAs that have a page in it, with the kB of their ordinary pages (S7.5.2)."""
+    mapped = (*ORDINARY, "write a[2] 1", "mprotect a[2:4] r", "b = mmap bar[0:4] wc shared rw")
+
+    assert ("ok", told) == last(series, *mapped, f"smaps {span}")
+
+
+@every_series
+def test_smaps_tells_nothing_of_a_hole(series: str) -> None:
+    """Reading the file is a success all the same."""
+    assert ("ok", None) == last(series, *ORDINARY, "munmap a[1:3]", "smaps a[1:3]")
+
+
+def test_whoever_reads_smaps_takes_leaves_of_a_gigabyte_away() -> None:
+    """Also those of VMAs that were not asked about: the file is read to its end (S7.5.3)."""
+    giant = "a = mmap bar[0:262144] driver fault_pud shared rw"
+    mapped = ("area a: 262144 pages", "b = mmap bar[0:4] wc shared rw", "t = thread", giant)
+    held = ("hold unmap_vmas: munmap b", "t: read a[5]", "t: smaps b", "release")
+    program = load_text("\n".join(("pfnlab program 1", "device bar: pci, 1 GiB", *mapped, *held, "")))
+
+    # Nobody else reads it while the kernel stands still, and the flush waits for the held processor.
+    *_, read, asked, _, _ = ModelMachine("7.3").run_one(program, check=True).steps
+
+    assert [["L3"], ["none@L3"]] == [
+        [pte.entry.split()[0] for pte in step.ptes or () if pte.span.name == "a"] for step in (read, asked)
+    ]
+    assert ("waits", "IPI") == (asked.result, asked.value)
+
+
+LOCKED = (*ORDINARY, "b = mmap bar[0:4] wc shared rw", "t = thread")
+
+
+@every_series
+def test_smaps_behind_a_writer(series: str) -> None:
+    """Only until 7.1 does a reader of smaps wait for mmap_lock like any other (S7.5.9)."""
+    held = ("u = thread", "hold flush_tlb_mm_range: munmap b", "t: munmap a[2:4]", "u: smaps a")
+    step = run(series, *LOCKED, *held, "release")[-2]
+
+    waits = series not in ("7.2", "7.3")
+    assert (("waits", "mmap_lock") if waits else ("ok", "a[0:4] Rss=4")) == (step.result, step.value)
+
+
+def test_smaps_of_memory_that_is_being_changed_has_no_rule() -> None:
+    """Whether the VMA's own lock is taken is not guessed."""
+    with pytest.raises(Undecided, match="a VMA's own lock"):
+        run("7.3", *LOCKED, "hold flush_tlb_mm_range: mprotect b r", "t: smaps a", "release")
 
 
 @every_series

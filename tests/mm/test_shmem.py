@@ -58,9 +58,11 @@ def test_an_entry_of_a_dirty_page_is_dirty_from_6_16_on(series: str) -> None:
 @every_series
 def test_it_counts_as_resident_and_not_as_anonymous(series: str) -> None:
     """smaps tells pages of a file from others."""
-    (vma,) = run(series, MAPPED, "write b[1] 2")[-1].vmas or ()
+    asked = run(series, MAPPED, "write b[1] 2", "smaps b")[-1]
 
+    (vma,) = asked.vmas or ()
     assert (4, 0, None, "anon") == (vma.rss, vma.anonymous, vma.offset, vma.file)
+    assert f"{vma.span} Rss=4" == asked.value
 
 
 @pytest.mark.parametrize(

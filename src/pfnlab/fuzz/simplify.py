@@ -38,7 +38,7 @@ _PLAINER: dict[str, tuple[str, ...]] = {
     "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
     "mode": ("asis", "wc", "uc-"),
     "walker": (
-        *("pagemap", "move_pages", "numa_maps", "futex_wake", "mem_read", "pipe_write", "vmsplice"),
+        *("pagemap", "move_pages", "numa_maps", "smaps", "futex_wake", "mem_read", "pipe_write", "vmsplice"),
         *("mem_write", "process_vm_writev"),
     ),
     "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram"),

@@ -58,6 +58,7 @@ class Profile:
     :ivar tables_in_batches: page tables are freed in batches of their own, each flushed when it is full
     :ivar unlinks_in_batches: free_pgtables takes VMAs of a file out of its reverse map together
     :ivar zapping_advice_locks_vmas: advice that clears entries locks VMAs one by one instead of mmap_lock
+    :ivar smaps_locks_vmas: reading smaps locks VMAs one by one instead of mmap_lock (S7.5.9)
     :ivar zap_takes_mixed: a driver's zap works on VM_MIXEDMAP too (zap_special_vma_range, S6.7.4)
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
     :ivar zap_untracks: a zap of any size makes vm_pat forget the whole VMA (S3.6.1)
@@ -127,6 +128,7 @@ class Profile:
     tables_in_batches: bool
     unlinks_in_batches: bool
     zapping_advice_locks_vmas: bool
+    smaps_locks_vmas: bool
     zap_takes_mixed: bool
     devmem_guards_aliases: bool
     zap_untracks: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from pfnlab.errors import ModelledErrno, Undecided
@@ -18,6 +19,12 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
 from pfnlab.units import PAGE_SIZE, PfnRange
+
+#: Fractional bits of a proportional set size (PSS_SHIFT).
+_PSS_SHIFT = 12
+
+#: kB of one page.
+_PAGE_KB = PAGE_SIZE // 1024
 
 
 def process_vm_readv(mm: MmStruct, vpn: int) -> None:
@@ -199,6 +206,62 @@ def map_count(run: EntryRun) -> int:
     return run.page.mapcount if run.page is not None else 1
 
 
+class SmapCounts(NamedTuple):
+    """The counters of one VMA in /proc/PID/smaps, in kB."""
+
+    rss: int
+    anonymous: int
+    pss: int
+
+
+def smap_counts(vma: Vma) -> SmapCounts:
+    """What smaps counts: ordinary pages, in PFN mappings not on every kernel (S7.5)."""
+    return _counted(normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma))
+
+
+def memory_counts(vma: Vma) -> SmapCounts:
+    """The same counts of the pages themselves: no frame of a device is an ordinary one, whoever walks."""
+    return _counted([run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None])
+
+
+def _counted(runs: list[EntryRun]) -> SmapCounts:
+    # The kernel divides in fixed point, so three thirds are a little less than one.
+    pss = sum((PAGE_SIZE << _PSS_SHIFT) // map_count(run) * (run.end - run.start) for run in runs)
+    anonymous = sum(run.page is not None and run.page.anonymous for run in runs)
+    pages = sum(run.end - run.start for run in runs)
+    return SmapCounts(pages * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10)
+
+
+class Smap(NamedTuple):
+    """A VMA in /proc/PID/smaps: its pages ``[start, end)``, and Rss in kB."""
+
+    start: int
+    end: int
+    rss: int
+
+
+def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
+    """The VMAs that meet ``[start, end)`` in /proc/self/smaps, which the task reads to its end (S7.5).
+
+    :raises Undecided: it may have to wait for the lock of a VMA
+    """
+    with _maps_lock(mm):
+        read_smaps(mm)
+        return [Smap(vma.start, vma.end, smap_counts(vma).rss) for vma in mm.vmas_in(start, end)]
+
+
+def _maps_lock(mm: MmStruct) -> AbstractContextManager[object]:
+    """The lock under which smaps is made: mmap_lock, or that of one VMA after the other (S7.5.9).
+
+    :raises Undecided: one of those may be taken
+    """
+    if not mm.kernel.profile.smaps_locks_vmas:
+        return mm.mmap_lock.read()
+    if mm.mmap_lock.written:
+        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
+    return nullcontext()
+
+
 def read_smaps(mm: MmStruct) -> None:
     """/proc/PID/smaps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5).
 
@@ -263,7 +326,7 @@ def status(mm: MmStruct) -> LockedMemory:
     if mm.def_flags & VM_LOCKED:
         return LockedMemory(None, 0)
     locked = sum(vma.nr for vma in mm if vma.flags & VM_LOCKED)
-    return LockedMemory(locked * PAGE_SIZE // 1024, 0)
+    return LockedMemory(locked * _PAGE_KB, 0)
 
 
 def _word(mm: MmStruct, entry: EntryRun) -> int:

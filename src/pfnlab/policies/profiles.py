@@ -71,6 +71,7 @@ SWITCHES = (
     ),
     Switch("unlinks_in_batches", "6.10", "unlink_file_vma_batch, 6.10; measured"),
     Switch("zapping_advice_locks_vmas", "6.17", "per-VMA lock for MADV_DONTNEED, 6.17; measured"),
+    Switch("smaps_locks_vmas", "7.2", "per-VMA lock for smaps, 7.2; S7.5.9, measured"),
     Switch("failed_fork_unmaps", "7.0", "dup_mmap() that unmaps what it copied; measured"),
     Switch("guard_regions", "6.13", "MADV_GUARD_INSTALL, 6.13; S5.9"),
     Switch("mmap_tries_above_first", "6.1", "vma_expand() in mmap_region(); S5.3.2, measured", until="6.12"),

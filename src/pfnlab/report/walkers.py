@@ -13,7 +13,7 @@ from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 
 #: The kinds of entries, each with the lines that make one at ``a[0]``.
@@ -41,9 +41,12 @@ WALKERS: dict[str, str] = {
     "mincore": "mincore a[0]",
     "pagemap": "pagemap a[0]",
     "numa_maps": "numa_maps a[0]",
-    "smaps": "look",
+    "smaps": "smaps a[0]",
     "userfaultfd": "userfaultfd a[0]",
 }
+
+#: The cells of walkers that are done and found nothing to tell.
+_SILENT = {"numa_maps": "nothing counted", "smaps": "nothing"}
 
 _HEAD = """\
 # What walkers see
@@ -63,7 +66,7 @@ The columns are kinds of page-table entries:
 
 A cell is the result: an errno, the value read, what is told of the page, or `ok`. Where series differ,
 each value stands behind the series it holds for. The operations are those of [programs](programs.md);
-`load` is the task's own, for comparison, `smaps` are the kB of Rss.
+`load` is the task's own, for comparison; Rss is in kB.
 """
 
 
@@ -77,15 +80,10 @@ def cell_program(walker: str, kind: str) -> Program:
 def cell(walker: str, run: Run) -> str:
     """The text of a cell, from *run* of its program."""
     step = run.steps[-2]
-    if walker == "smaps":
-        return _rss(step)
     if step.value is not None:
-        return str(step.value).removeprefix("a[0] ")
-    return "nothing counted" if walker == "numa_maps" else step.result
-
-
-def _rss(step: Step) -> str:
-    return " ".join(f"{vma.rss} kB" for vma in step.vmas or ()) or "nothing"
+        # Files that speak of VMAs say first of which.
+        return str(step.value).rpartition("] ")[2]
+    return _SILENT.get(walker, step.result)
 
 
 def table(ask: Callable[[str, Program], Run]) -> str:

@@ -179,6 +179,7 @@ def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
         ("mem_read a[3]", "walk mem_read 100000003000 0"),
         ("process_vm_writev a[3] 10", "walk process_vm_writev 100000003000 a"),
         ("move_pages a[0:4]", "walk move_pages 100000000000 4000"),
+        ("smaps a[0:4]", "walk smaps 100000000000 4000"),
         ("status", "walk status 0 0"),
         ("remap_file_pages a[0:4] bar[2:6] wc", "remap-file 100000000000 4000 42"),
         ("remap_file_pages a[0:4] bar[2:6] devmem", "remap-file 100000000000 4000 f8042"),

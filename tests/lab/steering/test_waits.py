@@ -31,10 +31,11 @@ def test_judge(need: Obstacle, functions: str):
     assert need == judge(functions.split()).need
 
 
-def test_judge_sleeping():
+@pytest.mark.parametrize(
+    "functions", ["__vm_munmap __x64_sys_munmap do_syscall_64", "lock_next_vma proc_get_vma seq_read_iter"]
+)
+def test_judge_sleeping(functions: str):
     """
     A sleeping task's functions begin with the one that takes the lock.
     """
-    functions = ("__vm_munmap", "__x64_sys_munmap", "do_syscall_64")
-
-    assert Obstacle.MMAP_LOCK == judge_sleeping(functions).need
+    assert Obstacle.MMAP_LOCK == judge_sleeping(functions.split()).need

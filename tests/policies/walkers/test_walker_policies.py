@@ -32,6 +32,7 @@ def look(walker: str, walk: str) -> Step:
         ("move_pages a", "ENOENT ENOENT", "ENOENT node0"),
         ("pagemap a", "soft-dirty soft-dirty", "present+soft-dirty present+exclusive+soft-dirty"),
         ("numa_maps a", None, "a[0] anon=1 dirty=1 N0=1"),
+        ("smaps a", "a[0:2] Rss=0", "a[0:2] Rss=4"),
     ],
 )
 def test_a_copied_page_is_found_by_its_entry_only(walk: str, refused: str | None, found: str) -> None:

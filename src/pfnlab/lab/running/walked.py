@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.programs.lang.walk_ops import Status, Walk
-from pfnlab.programs.model.walking import PAGEMAP_WORDS, pagemap_text
+from pfnlab.programs.model.walking import PAGEMAP_WORDS, pagemap_text, smap_text
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PAGE_SHIFT
 
@@ -31,6 +31,8 @@ def read_walk(call: Walk | Status, words: Sequence[str], places: Places) -> int 
         return " ".join(_page(int(digits[at : at + 3], 16)) for at in range(0, len(digits), 3))
     if call.walker == "numa_maps":
         return "; ".join(_numa_lines(words, places))
+    if call.walker == "smaps":
+        return "; ".join(_smaps_lines(words, places))
     return int(words[0])
 
 
@@ -51,4 +53,16 @@ def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
         if span is None:
             raise ValueError(word)
         lines.append(f"{span.name}[{span.start}]")
+    return lines
+
+
+def _smaps_lines(words: Sequence[str], places: Places) -> list[str]:
+    """Addresses of a VMA and its Rss in turn; the addresses become pages of an area."""
+    lines: list[str] = []
+    for addresses, rss in zip(words[::2], words[1::2], strict=True):
+        start, end = (int(address, 16) >> PAGE_SHIFT for address in addresses.split("-"))
+        span = places.area_span(start, end)
+        if span is None:
+            raise ValueError(addresses)
+        lines.append(smap_text(span, int(rss)))
     return lines

@@ -50,6 +50,7 @@ _SEMAPHORES = {
             "mmap_read_lock",
             "__mm_populate",
             "m_start",
+            "lock_next_vma",
             "exit_mm",
             "do_mseal",
             # The guest driver's own, where it takes the lock itself.

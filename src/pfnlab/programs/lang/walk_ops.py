@@ -19,12 +19,13 @@ Walker = Literal[
     "move_pages",
     "pagemap",
     "numa_maps",
+    "smaps",
     "userfaultfd",
 ]
 
 #: Walkers that store a value, and those that take a range; the others take one page.
 STORING_WALKERS: tuple[Walker, ...] = ("mem_write", "process_vm_writev")
-RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "userfaultfd")
+RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "smaps", "userfaultfd")
 
 
 class Walk(msgspec.Struct, frozen=True, tag="walk"):

@@ -9,7 +9,7 @@ from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.readers import map_count, normal_runs, read_smaps
+from pfnlab.mm.readers import memory_counts, read_smaps, smap_counts
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.events import event_texts, is_flush
@@ -18,13 +18,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
-from pfnlab.units import PAGE_SIZE, pages_of, phys_to_pfn
-
-#: Fractional bits of a proportional set size (PSS_SHIFT).
-_PSS_SHIFT = 12
-
-#: kB of one page.
-_PAGE_KB = PAGE_SIZE // 1024
+from pfnlab.units import pages_of, phys_to_pfn
 
 
 class Observer:
@@ -78,11 +72,12 @@ class Observer:
                 yield BookEntry(self.places.device_span(start, end), entry.type.short)
 
     def _vmas(self, task: Task) -> Iterator[VmaSeen]:
+        counts = smap_counts if self.look.reads_smaps else memory_counts
         for vma in task.mm:
             span = self.places.area_span(vma.start, vma.end)
             if span is None:
                 continue
-            rss, anonymous, pss = self._counts(vma)
+            rss, anonymous, pss = counts(vma)
             yield VmaSeen(
                 task.comm,
                 span,
@@ -128,21 +123,6 @@ class Observer:
         pat = self.kernel.platform.pat
         for vma, name in self._vma_names(tasks).items():
             yield f"{name} {pat.pgprot2cachemode(vma.page_prot).short.upper()}"
-
-    def _counts(self, vma: Vma) -> tuple[int, int, int]:
-        """Rss, Anonymous and Pss in kB: of ordinary pages.
-
-        To smaps a frame of a PFN mapping may be one, on some kernels (S7.5); in memory none is.
-        """
-        if self.look.reads_smaps:
-            runs = normal_runs(vma, self.kernel.walkers.walk_page_vma)
-        else:
-            runs = [run for run in vma.mm.tables.runs(vma.start, vma.end) if run.page is not None]
-        # The kernel divides in fixed point, so three thirds are a little less than one.
-        pss = sum((PAGE_SIZE << _PSS_SHIFT) // map_count(run) * (run.end - run.start) for run in runs)
-        anonymous = sum(run.page is not None and run.page.anonymous for run in runs)
-        pages = sum(run.end - run.start for run in runs)
-        return pages * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10
 
     def _ptes(self, task: Task) -> Iterator[PteSeen]:
         for base, pages in self.places.areas.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pfnlab.errors import Defect
 from pfnlab.mm import readers
 from pfnlab.mm.kernel import Task
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.runs.places import Places
 
@@ -39,6 +40,8 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
             return " ".join(map(_pagemap_text, readers.pagemap(mm, vpn, end)))
         case "numa_maps":
             return "; ".join(_numa_text(counts, places) for counts in readers.numa_maps(mm, vpn, end)) or None
+        case "smaps":
+            return "; ".join(_smap_text(smap, places) for smap in readers.smaps(mm, vpn, end)) or None
         case "userfaultfd":
             readers.userfaultfd(mm, vpn, end)
         case _:
@@ -63,6 +66,17 @@ def _numa_text(counts: readers.NumaCounts, places: Places) -> str:
     words += [f"dirty={counts.dirty}"] * (counts.dirty > 0)
     words += [f"mapmax={counts.mapmax}"] * (counts.mapmax > 1)
     return " ".join([*words, f"N0={counts.anonymous}"])
+
+
+def smap_text(span: Span, rss: int) -> str:
+    """One VMA of smaps: ``a[0:4] Rss=16``, in kB."""
+    return f"{span} Rss={rss}"
+
+
+def _smap_text(smap: readers.Smap, places: Places) -> str:
+    span = places.area_span(smap.start, smap.end)
+    assert span is not None
+    return smap_text(span, smap.rss)
 
 
 def status_text(status: readers.LockedMemory) -> str:
