@@ -377,6 +377,17 @@ def test_one_step_an_operation_and_the_end(series: str) -> None:
     assert (f"model:{series}", None) == (run.machine, run.lost)
 
 
+@pytest.mark.parametrize("series", SERIES)
+def test_the_process_of_the_newest_thread_ends_first(series: str) -> None:
+    """S12.3.1: the last created task is killed first, although another process is newer than the thread's."""
+    program = load_text(f"{HEADER}{MAP}\nc = fork\nc: b = mmap bar[4:8] wc shared rw\nt = thread\n")
+
+    end = ModelMachine(series).run_one(program, check=True).steps[-1]
+
+    assert end.events is not None
+    assert ["free a[0]", "free a[0]", "free b[0]"] == [event for event in end.events if event[:5] == "free "]
+
+
 @pytest.mark.parametrize("series", VFIO_OPENED_FIRST)
 def test_the_agent_opens_a_vfio_device_for_the_first_mmap(series: str) -> None:
     """S9.4.6: so lines about a claim refused then name init, as the agent is called, and not main."""
