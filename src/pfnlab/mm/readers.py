@@ -212,22 +212,23 @@ def read_smaps(mm: MmStruct) -> None:
                 mm.flush_tlb(run.start, run.end)
 
 
-def mincore(mm: MmStruct, start: int, end: int) -> str:
-    """mincore(2): a digit a page (S7.5).
+def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
+    """mincore(2) into a vector of zeros (S7.5.6).
 
-    :raises ModelledErrno: ENOMEM at a hole; the pages before it were delivered
+    :return: the errno, and a digit a page; at a hole ENOMEM, and only the pages before it were delivered
     """
-    digits, walker = [], mm.kernel.walkers.walk_page_range
+    digits: list[str] = []
+    walker = mm.kernel.walkers.walk_page_range
     with mm.mmap_lock.read():
         for vpn in range(start, end):
             vma = mm.vma_lookup(vpn)
             if vma is None:
-                raise ModelledErrno(errno.ENOMEM)
+                return errno.ENOMEM, "".join(digits).ljust(end - start, "0")
             entry = mm.tables.entry(vpn)
             walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
             resident = (entry is not None and walks) or _in_memory(vma, vpn)
             digits.append("1" if resident else "0")
-    return "".join(digits)
+    return 0, "".join(digits)
 
 
 def _in_memory(vma: Vma, vpn: int) -> bool:

@@ -79,7 +79,9 @@ def cell(walker: str, run: Run) -> str:
     step = run.steps[-2]
     if walker == "smaps":
         return _rss(step)
-    if step.value is not None:
+    # mincore at a hole has the errno, and the pages before it, of which there are none here.
+    failed = walker == "mincore" and step.result != "ok"
+    if step.value is not None and not failed:
         return str(step.value).removeprefix("a[0] ")
     return "nothing counted" if walker == "numa_maps" else step.result
 

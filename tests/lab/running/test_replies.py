@@ -174,6 +174,17 @@ def test_mincore_answers_digits() -> None:
     assert [("ok", "11001111"), ("EFAULT", None)] == values
 
 
+def test_mincore_answers_digits_where_it_fails() -> None:
+    """At a hole they say the pages before it."""
+    text, program, placement = recorded("driver-maps-and-zaps")
+    assert text.count("r 0 0 11001111") == 1
+    text = text.replace("r 0 0 11001111", "r -1 12 11000000")
+
+    step = parse_reply(text, program, placement).steps[2]
+
+    assert ("ENOMEM", "11000000") == (step.result, step.value)
+
+
 def test_memory_a_driver_maps_is_ram() -> None:
     """It is mapped as special and is no device of the program all the same."""
     step = read("driver-maps-and-zaps").steps[4]

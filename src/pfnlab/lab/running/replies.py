@@ -240,8 +240,8 @@ class _Reader:
 
     def _target(self, raw: int, level: int, pages: int) -> Span | None:
         # The pages a run of entries maps. The zero page is special too and RAM all the same, and a page the
-        # kernel took from the window of low memory is the device only where it is mapped as special. A guest's
-        # RAM lies below its BAR, and what a program maps past a device's end above.
+        # kernel took from the window of low memory is the device only where it is mapped as special. RAM lies
+        # below the BAR, and what a program maps past a device's end above.
         if "@" in entry_text(raw, level):
             return None
         pfn = entry_pfn(raw, level)

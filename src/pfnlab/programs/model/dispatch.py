@@ -120,23 +120,25 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResul
             return CallResult(0, 0)
         case Mremap():
             return _mremap(kernel, task, call, places)
-        case Mincore() | Walk() | Status():
+        case Mincore(span=span):
+            _, told = kernel.call(task, lambda: mincore(task.mm, *_pages(places, span)))
+            assert isinstance(told, tuple)
+            return CallResult(*told)
+        case Walk() | Status():
             error, value = kernel.call(task, lambda: _look(task, call, places))
             return CallResult(error, value if isinstance(value, int | str) and not error else None)
     error, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
     return CallResult(error)
 
 
-def _look(task: Task, call: Mincore | Walk | Status, places: Places) -> int | str | None:
+def _look(task: Task, call: Walk | Status, places: Places) -> int | str | None:
     """Make the call behind *call*, which returns a value.
 
     :raises ModelledErrno: its error
     """
     if isinstance(call, Status):
         return status_text(status(task.mm))
-    if isinstance(call, Walk):
-        return walked(task, call, places)
-    return mincore(task.mm, *_pages(places, call.span))
+    return walked(task, call, places)
 
 
 def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
