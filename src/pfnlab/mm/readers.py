@@ -176,6 +176,7 @@ def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
     """The VMAs that begin in ``[start, end)`` and have pages /proc/self/numa_maps counts (S7.5)."""
     check_no_shmem(mm, start, end)
     with mm.mmap_lock.read():
+        split_leaves(mm)
         counts = [_numa_counts(vma) for vma in mm.vmas_in(start, end) if vma.start >= start]
     return [count for count in counts if count.anonymous]
 
@@ -199,8 +200,8 @@ def map_count(run: EntryRun) -> int:
     return run.page.mapcount if run.page is not None else 1
 
 
-def read_smaps(mm: MmStruct) -> None:
-    """/proc/PID/smaps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5).
+def split_leaves(mm: MmStruct) -> None:
+    """smaps or numa_maps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5.3).
 
     Nothing is put in their place, so the next access faults. Leaves of 2 MiB are only read.
     """
