@@ -179,3 +179,11 @@ def test_a_userfaultfd_on_ordinary_memory_has_no_rule() -> None:
     """It is undecided, not guessed."""
     with pytest.raises(Undecided, match="userfaultfd"):
         run("7.2", *ORDINARY, "userfaultfd a")
+
+
+@every_series
+def test_mincore_tells_the_pages_before_a_hole(series: str) -> None:
+    """S7.5.6: the call fails there, and had told those."""
+    assert ("ENOMEM", "1100") == last(
+        series, *ORDINARY, "read a[0]", "write a[1] 1", "munmap a[2:4]", "mincore a"
+    )

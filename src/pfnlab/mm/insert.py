@@ -40,5 +40,7 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
     :raises ModelledErrno: the tracker refuses; smaller entries may do
     """
     pfns = PfnRange(pfn, pfn + LEAF_PAGES[level])
-    prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)
-    vma.mm.tables.set(EntryRun(start, start + LEAF_PAGES[level], pfn, prot | PAGE_SPECIAL, level=level))
+    granted = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)
+    if level == 3 and vma.mm.kernel.profile.pud_forgets_mode:
+        granted = prot
+    vma.mm.tables.set(EntryRun(start, start + LEAF_PAGES[level], pfn, granted | PAGE_SPECIAL, level=level))

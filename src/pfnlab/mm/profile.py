@@ -65,6 +65,7 @@ class Profile:
     :ivar move_clears_vm_pat: mremap takes vm_pat's flag from the VMA it moved away from (S3.7)
     :ivar mremap_flushes_locked: mremap flushes the old place before others may look at the tables (S8.1.10)
     :ivar neighbours_apart: a reservation that begins where another ends does not overlap it
+    :ivar pud_forgets_mode: a leaf of 1 GiB has the mode of vm_page_prot, whichever was looked up (S5.6.2)
     :ivar pci_files_revoked: a claimed region is revoked from PCI files too, not only from /dev/mem (S9.1.5)
     :ivar reserve_keeps_top: a range that ends with physical memory can be reserved (S2.2.1)
     :ivar failed_copy_clears_vm_pat: a fork without room for page tables clears vm_pat's flag in the child
@@ -135,6 +136,7 @@ class Profile:
     move_clears_vm_pat: bool
     mremap_flushes_locked: bool
     neighbours_apart: bool
+    pud_forgets_mode: bool
     pci_files_revoked: bool
     reserve_keeps_top: bool
     failed_copy_clears_vm_pat: bool

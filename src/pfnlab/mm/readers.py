@@ -183,6 +183,7 @@ def numa_maps(mm: MmStruct, start: int, end: int) -> list[NumaCounts]:
     """The VMAs that begin in ``[start, end)`` and have pages /proc/self/numa_maps counts (S7.5)."""
     check_no_shmem(mm, start, end)
     with mm.mmap_lock.read():
+        split_leaves(mm)
         counts = [_numa_counts(vma) for vma in mm.vmas_in(start, end) if vma.start >= start]
     return [count for count in counts if count.anonymous]
 
@@ -246,7 +247,7 @@ def smaps(mm: MmStruct, start: int, end: int) -> list[Smap]:
     :raises Undecided: it may have to wait for the lock of a VMA
     """
     with _maps_lock(mm):
-        read_smaps(mm)
+        split_leaves(mm)
         return [Smap(vma.start, vma.end, smap_counts(vma).rss) for vma in mm.vmas_in(start, end)]
 
 
@@ -262,8 +263,8 @@ def _maps_lock(mm: MmStruct) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def read_smaps(mm: MmStruct) -> None:
-    """/proc/PID/smaps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5).
+def split_leaves(mm: MmStruct) -> None:
+    """smaps or numa_maps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5.3).
 
     Nothing is put in their place, so the next access faults. Leaves of 2 MiB are only read.
     """
@@ -275,22 +276,23 @@ def read_smaps(mm: MmStruct) -> None:
                 mm.flush_tlb(run.start, run.end)
 
 
-def mincore(mm: MmStruct, start: int, end: int) -> str:
-    """mincore(2): a digit a page (S7.5).
+def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
+    """mincore(2) into a vector of zeros (S7.5.6).
 
-    :raises ModelledErrno: ENOMEM at a hole; the pages before it were delivered
+    :return: the errno, and a digit a page; at a hole ENOMEM, and only the pages before it were delivered
     """
-    digits, walker = [], mm.kernel.walkers.walk_page_range
+    digits: list[str] = []
+    walker = mm.kernel.walkers.walk_page_range
     with mm.mmap_lock.read():
         for vpn in range(start, end):
             vma = mm.vma_lookup(vpn)
             if vma is None:
-                raise ModelledErrno(errno.ENOMEM)
+                return errno.ENOMEM, "".join(digits).ljust(end - start, "0")
             entry = mm.tables.entry(vpn)
             walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
             resident = (entry is not None and walks) or _in_memory(vma, vpn)
             digits.append("1" if resident else "0")
-    return "".join(digits)
+    return 0, "".join(digits)
 
 
 def _in_memory(vma: Vma, vpn: int) -> bool:

@@ -249,6 +249,22 @@ SWITCHES = (
     ),
     Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
     Switch("pageout_keeps_young", "6.12", "MADV_PAGEOUT of pages that cannot go; S5.9, measured"),
+    Switch(
+        "pud_forgets_mode",
+        "6.4",
+        "insert_pfn_pud() takes vm_page_prot; S5.6.2, measured on 6.12",
+        after="6.3",
+        until="6.17",
+        last="6.16",
+        commit="7b806d229ef1",
+        ended_by="09fefdca80ae",
+        catalogue="C12",
+        ended_stable=taken_over(
+            "6.15.11",
+            "6.16.2",
+            source="mm/huge_memory: don't ignore queried cachemode in vmf_insert_pfn_pud()",
+        ),
+    ),
     Switch("huge_pfnmap", "6.12", "ARCH_SUPPORTS_HUGE_PFNMAP, 6.12; S5.6, measured on 6.12", after="6.11"),
     Switch(
         "huge_faults_ignore_thp",

@@ -80,7 +80,9 @@ def cell_program(walker: str, kind: str) -> Program:
 def cell(walker: str, run: Run) -> str:
     """The text of a cell, from *run* of its program."""
     step = run.steps[-2]
-    if step.value is not None:
+    # mincore at a hole has the errno, and the pages before it, of which there are none here.
+    failed = walker == "mincore" and step.result != "ok"
+    if step.value is not None and not failed:
         # Files that speak of VMAs say first of which.
         return str(step.value).rpartition("] ")[2]
     return _SILENT.get(walker, step.result)

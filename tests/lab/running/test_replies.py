@@ -116,6 +116,19 @@ def test_the_zero_page_is_ram() -> None:
     assert PteSeen("main", Span("b", 1, 2), RAM, "L1 WB P RO US SPECIAL A") in seen
 
 
+def test_frames_far_behind_a_device_are_no_ram() -> None:
+    """The last page of a physical address space of 40 bits is that page, as it is for who reads memory."""
+    text, program, placement = recorded("middle-stays-reserved")
+    entry = "p 0 100000000000 10 1 80000000fe00022f 1"
+    assert text.count(entry) == 1
+    text = text.replace(entry, "p 0 100000000000 1 1 800000fffffff227 0")
+
+    seen = parse_reply(text, program, placement).steps[0].ptes
+
+    last = Span("phys", (1 << 28) - 1, 1 << 28)
+    assert (PteSeen("main", Span("a", 0, 1), last, "L1 WB P RW US SPECIAL A"),) == seen
+
+
 def test_low_memory_is_a_device_where_it_is_mapped_as_one() -> None:
     """RAM of a lowmem device is said in its pages."""
     seen = read("anonymous-and-low-memory").steps[0].ptes
@@ -159,6 +172,17 @@ def test_mincore_answers_digits() -> None:
     values = [(step.result, step.value) for step in read("driver-maps-and-zaps").steps[2:4]]
 
     assert [("ok", "11001111"), ("EFAULT", None)] == values
+
+
+def test_mincore_answers_digits_where_it_fails() -> None:
+    """At a hole they say the pages before it."""
+    text, program, placement = recorded("driver-maps-and-zaps")
+    assert text.count("r 0 0 11001111") == 1
+    text = text.replace("r 0 0 11001111", "r -1 12 11000000")
+
+    step = parse_reply(text, program, placement).steps[2]
+
+    assert ("ENOMEM", "11000000") == (step.result, step.value)
 
 
 def test_memory_a_driver_maps_is_ram() -> None:

@@ -179,3 +179,49 @@ def test_struct_pages_are_there_once() -> None:
     assert errno.ENOMEM == refused.value.errno
     assert ["Conflicting mapping in same section", "WARNING at mm/memremap.c"] * 2 == kernel.trace.take()[1]
     assert 1 == len(kernel.book.entries())
+
+
+def gibibyte(machine: str, *ops: str) -> tuple[Step, ...]:
+    """The steps of *ops* beside a leaf of 1 GiB that the first of them may fill, while nobody reads smaps."""
+    head = (
+        "a = mmap bar[0:262144] driver fault_pud wc shared rw",
+        "b = mmap anon[0:4] private rw populate",
+        "c = fork",
+        "hold unmap_vmas: c: munmap b",
+    )
+    return run(machine, *head, *ops, "release", device="bar: pci, 1 GiB")[len(head) : -2]
+
+
+@pytest.mark.parametrize(
+    ("machine", "mode"),
+    [
+        ("6.12", "WC"),
+        ("6.16.1,huge_faults_ignore_thp=on", "WC"),
+        ("6.16.2,huge_faults_ignore_thp=on", "UC-"),
+        ("7.2", "UC-"),
+        ("7.3", "UC-"),
+    ],
+)
+def test_the_mode_of_a_gibibyte(machine: str, mode: str) -> None:
+    """S5.6.2: what was looked up for it is forgotten until 6.17, and until stable releases took that over."""
+    (read,) = gibibyte(machine, "read a[5]")
+
+    assert f"a[0:262144] L3 {mode}" == entries(read)[0]
+
+
+@leaves
+def test_a_gibibyte_goes_where_numa_maps_is_read(series: str) -> None:
+    """S7.5.3: the walk splits the leaf, and nothing takes its place."""
+    _, walked = gibibyte(series, "read a[5]", "numa_maps a")
+
+    assert not [entry for entry in entries(walked) if entry.startswith("a[")]
+    assert 1 == walked.flushes
+
+
+@leaves
+@pytest.mark.parametrize("walker", ["mincore", "pagemap", "move_pages"])
+def test_a_gibibyte_stays_where_others_look(series: str, walker: str) -> None:
+    """S7.5.3: they have a use for it, or no way in."""
+    read, walked = gibibyte(series, "read a[5]", f"{walker} a[0:4]")
+
+    assert entries(read) == entries(walked)

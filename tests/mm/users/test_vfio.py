@@ -314,6 +314,18 @@ def test_the_last_reference_gives_the_bar_back(series: str) -> None:
     assert ([], False) == (kernel.book.entries(), kernel.platform.iomem_is_exclusive(BAR.start << 12))
 
 
+@every_series
+def test_two_mappings_that_end_together_give_the_bar_back_once(series: str) -> None:
+    """S9.4.6: the last of several references of one system call, so the kernel says nothing."""
+    kernel, task, device = mapped(series)
+    device.close()
+
+    kernel.call(task, lambda: do_munmap(task.mm, AT + 3, AT + 5))
+    kernel.call(task, lambda: do_munmap(task.mm, AT, AT + 8))
+
+    assert ([], []) == (kernel.book.entries(), kernel.trace.log)
+
+
 def test_no_rule_while_a_processor_is_held() -> None:
     """The lock between faults and the memory bit is not modelled."""
     program = load_text(

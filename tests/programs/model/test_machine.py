@@ -67,6 +67,7 @@ HEADER = "pfnlab program 1\ndevice bar: pci, 8 pages\n"
 
 TRACK_CTX = [series for series in SERIES if PROFILES[series].tracker == "track_ctx"]
 LEGACY = [series for series in SERIES if PROFILES[series].tracker == "vm_pat"]
+VFIO_OPENED_FIRST = [series for series in SERIES if PROFILES[series].vfio_claims_when_opened]
 
 PROTECTIONS = st.sampled_from(("none", "r", "rw", "rw", "rx", "rwx"))
 BOOLEANS = st.booleans()
@@ -374,6 +375,30 @@ def test_one_step_an_operation_and_the_end(series: str) -> None:
 
     assert [MAP, "look", "munmap a[0]", "end"] == [step.op for step in run.steps]
     assert (f"model:{series}", None) == (run.machine, run.lost)
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_the_process_of_the_newest_thread_ends_first(series: str) -> None:
+    """S12.3.1: the last created task is killed first, although another process is newer than the thread's."""
+    program = load_text(f"{HEADER}{MAP}\nc = fork\nc: b = mmap bar[4:8] wc shared rw\nt = thread\n")
+
+    end = ModelMachine(series).run_one(program, check=True).steps[-1]
+
+    assert end.events is not None
+    assert ["free a[0]", "free a[0]", "free b[0]"] == [event for event in end.events if event[:5] == "free "]
+
+
+@pytest.mark.parametrize("series", VFIO_OPENED_FIRST)
+def test_the_agent_opens_a_vfio_device_for_the_first_mmap(series: str) -> None:
+    """S9.4.6: so lines about a claim refused then name init, as the agent is called, and not main."""
+    program = load_text(
+        f"{HEADER}area a: 8 pages\nmmap bar[0:2] wc shared rw over a[0:2]\n"
+        "mmap bar[2] uc shared rw over a[4]\nb = mmap bar[0] vfio shared rw\n"
+    )
+
+    step = ModelMachine(series).run([program])[0].steps[2]
+
+    assert "x86/PAT: init:PID conflicting memory types" in step.log[0]
 
 
 def test_programs_run_on_kernels_of_their_own() -> None:

@@ -178,3 +178,31 @@ def test_unknown_omission():
         Undecided, match="what follows when free_pgtables is left out, only flush_tlb_mm_range"
     ):
         run("7.2", "skip free_pgtables: munmap a[0:4]")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "hold flush_tlb_mm_range return: mlockall",
+        "skip flush_tlb_mm_range: mlockall",
+        "skip flush_tlb_mm_range: hold tlb_finish_mmu: mlockall",
+        f"{HOLD}\nc: mlockall",
+    ],
+)
+def test_the_flushes_of_mlockall_are_unknown(line: str):
+    """S5.10.1: the program's own pages are copied and flushed, so nothing is said where a flush matters."""
+    end = "release\n" if "hold" in line else ""
+    program = parse(f"{SETUP}{line}\n{end}".replace("s = thread", "c = fork").replace("s: ", "c: "))
+
+    lost = ModelMachine("7.2").run([program])[0].lost
+
+    assert lost is not None and "the program's own memory" in lost
+
+
+@every_series
+def test_mlockall_waits_as_any_writer(series: str):
+    """Before it fills anything it needs mmap_lock, which the held mremap has."""
+    hold = "hold move_page_tables: mremap a[0:2] 2 pages maymove fixed over a[6:8]"
+    _, waits, _ = run(series, hold, "t: mlockall", "release")
+
+    assert ("waits", "mmap_lock") == said(waits)

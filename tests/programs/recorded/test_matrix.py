@@ -34,6 +34,19 @@ def predicted(name: str) -> MatrixResult:
     return predict_files([RECORDED / name])
 
 
+def test_mincore_at_a_hole_is_predicted_with_its_digits(tmp_path: Path) -> None:
+    """S12.3.7: recordings keep the vector of a call that failed; 7.3 told the page before the hole."""
+    rows = first_rows("cases-vfio.jsonl", "case", "vfio-gup")
+    text = json.dumps([row for row in rows if str(row["kernel_release"]).startswith("7.3")])
+    (row,) = json.loads(text.replace("mincore A 0 4", "mincore A 0 12"))
+    (told,) = [observed for observed in row["obs"] if "mincore" in observed["op"]]
+    told.update(ret=-1, errno="ENOMEM", val="1".ljust(12, "0"))
+
+    result = predict_files([written(tmp_path, [row])])
+
+    assert (1, []) == (result.exact, result.details)
+
+
 @pytest.mark.xdist_group("recorded")
 @pytest.mark.parametrize(
     ("name", "cases", "waiting"),

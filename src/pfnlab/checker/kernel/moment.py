@@ -15,7 +15,7 @@ from pfnlab.mm.space import MmStruct
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.mm.users.driver import DriverFile
 from pfnlab.mm.users.pci import PciBar
-from pfnlab.mm.users.vfio import BAR_OFFSET, REGISTERS, VfioDevice
+from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
 from pfnlab.units import PfnRange, pages_of, phys_to_pfn
@@ -102,12 +102,7 @@ class StateView:
         ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book.entries()]
         driver_ranges = kernel.driver.held.values() if kernel.driver is not None else ()
         claims = [pfns for ranges_held in driver_ranges for pfns in ranges_held]
-        claims += [
-            pfns
-            for device in kernel.vfio.values()
-            if device.claimed is not None
-            for pfns in (device.bar, REGISTERS)
-        ]
+        claims += [pfns for device in kernel.vfio.values() for pfns in device.mapped]
         for pfns in claims:
             if pfns in ranges:
                 ranges.remove(pfns)

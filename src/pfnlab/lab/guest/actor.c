@@ -174,9 +174,9 @@ static void look_in_core(const uint64_t *arg, struct answer *answer)
 		errno = E2BIG;
 	answer->ret = count > MINCORE_PAGES ? -1 : mincore((void *)arg[0], arg[1], pages);
 	answer->error = errno;
-	if (answer->ret)
+	if (count > MINCORE_PAGES)
 		return;
-	answer->kind = DIGITS;
+	answer->kind = DIGITS;            /* at a hole it fails, and has told the pages before */
 	answer->value = count;
 	for (uint64_t i = 0; i < count; i++)
 		answer->text[i] = '0' + (pages[i] & 1);

@@ -244,13 +244,14 @@ class _Reader:
 
     def _target(self, raw: int, level: int, pages: int) -> Span | None:
         # The pages a run of entries maps. The zero page is special too and RAM all the same, and a page the
-        # kernel took from the window of low memory is the device only where it is mapped as special.
+        # kernel took from the window of low memory is the device only where it is mapped as special. RAM lies
+        # below the BAR, and what a program maps past a device's end above.
         if "@" in entry_text(raw, level):
             return None
         pfn = entry_pfn(raw, level)
         span = self.places.device_span(pfn, pfn + pages)
         if span.name == PHYSICAL:
-            return span if self.placement.bar.start <= pfn < self.placement.bar.end else RAM
+            return span if pfn >= self.placement.bar.start else RAM
         return span if is_special(raw) or span.name in self.pci else RAM
 
     def _pid(self, section: _Section, rest: str) -> None:

@@ -40,6 +40,7 @@ class VfioDevice:
     :ivar memory: the memory space bit of its command register
     :ivar open: there is a descriptor
     :ivar claimed: its BAR, from when the device is opened or from its first mapping on
+    :ivar mapped: what its driver has mapped for itself, in the order of mapping
     :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
     :ivar vmas: every VMA of it
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
@@ -51,6 +52,7 @@ class VfioDevice:
     memory: bool = True
     open: bool = True
     claimed: Resource | None = None
+    mapped: list[PfnRange] = field(default_factory=list)
     refused: int = 0
     vmas: set[Vma] = field(default_factory=set)
     filled: list[Vma] = field(default_factory=list)
@@ -69,7 +71,7 @@ class VfioDevice:
         # The agent opens it, and is not observed.
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
-                ioremap(self.kernel, REGISTERS, CacheMode.UC_MINUS)
+                self._ioremap(REGISTERS)
                 try:
                     self._claim()
                 except ModelledErrno as error:
@@ -119,11 +121,15 @@ class VfioDevice:
         kernel.claim(resource)
         try:
             revoke_iomem(kernel, self.bar)
-            ioremap(kernel, self.bar, CacheMode.UC_MINUS)
+            self._ioremap(self.bar)
         except ModelledErrno:
             kernel.release(resource)
             raise
         self.claimed = resource
+
+    def _ioremap(self, pfns: PfnRange) -> None:
+        ioremap(self.kernel, pfns, CacheMode.UC_MINUS)
+        self.mapped.append(pfns)
 
     def fault(self, vma: Vma, vpn: int) -> None:
         """vfio_pci_mmap_fault: up to 6.9 the whole VMA is remapped, later the one page inserted (S9.4.2).
@@ -214,16 +220,14 @@ class VfioDevice:
         self._release()
 
     def _release(self) -> None:
-        """With neither descriptor nor mapping the device is closed: the driver gives its BAR back."""
+        """With neither descriptor nor mapping the device is closed, once: the driver gives its BARs back."""
         if self.open or self.vmas:
             return
-        if self.kernel.profile.vfio_claims_when_opened:
-            iounmap(self.kernel, REGISTERS)
-        if self.claimed is None:
-            return
-        iounmap(self.kernel, self.bar)
-        self.kernel.release(self.claimed)
-        self.claimed = None
+        while self.mapped:
+            iounmap(self.kernel, self.mapped.pop(0))
+        if self.claimed is not None:
+            self.kernel.release(self.claimed)
+            self.claimed = None
 
     def _check_memory(self) -> None:
         self._check_not_held()

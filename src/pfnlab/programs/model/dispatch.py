@@ -120,23 +120,25 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResul
             return CallResult(0, 0)
         case Mremap():
             return _mremap(kernel, task, call, places)
-        case Mincore() | Walk() | Status():
+        case Mincore(span=span):
+            _, told = kernel.call(task, lambda: mincore(task.mm, *_pages(places, span)))
+            assert isinstance(told, tuple)
+            return CallResult(*told)
+        case Walk() | Status():
             error, value = kernel.call(task, lambda: _look(task, call, places))
             return CallResult(error, value if isinstance(value, int | str) and not error else None)
     error, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
     return CallResult(error)
 
 
-def _look(task: Task, call: Mincore | Walk | Status, places: Places) -> int | str | None:
+def _look(task: Task, call: Walk | Status, places: Places) -> int | str | None:
     """Make the call behind *call*, which returns a value.
 
     :raises ModelledErrno: its error
     """
     if isinstance(call, Status):
         return status_text(status(task.mm))
-    if isinstance(call, Walk):
-        return walked(task, call, places)
-    return mincore(task.mm, *_pages(places, call.span))
+    return walked(task, call, places)
 
 
 def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
@@ -178,13 +180,10 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
         case ReadMemtypeList():
             kernel.book.debugfs()
         case MemoryDisable(device=device) | MemoryEnable(device=device):
-            # Where it is the first operation on the device, the agent opens it.
-            with kernel.as_init():
-                vfio = _vfio(kernel, places, device)
-            vfio.set_memory(isinstance(call, MemoryEnable))
+            _vfio(kernel, places, device).set_memory(isinstance(call, MemoryEnable))
         case VfioClose(device=device):
             # The agent has the descriptor, and its calls are no part of an order.
-            with kernel.trace.unseen():
+            with kernel.trace.unseen(), kernel.as_init():
                 _vfio(kernel, places, device).close()
         case Remove(device=device) | Rescan(device=device) | Unplug(device=device) | Plug(device=device):
             _slot(kernel, places, device, call)
@@ -248,10 +247,11 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
 
 
 def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
-    """The device, which is opened for the first operation on it."""
+    """The device, which the agent opens for the first operation on it, whatever that is."""
     if device not in kernel.vfio:
         pfns = places.devices[device]
-        kernel.vfio[device] = VfioDevice(kernel, places.whole or pfns, pfns)
+        with kernel.as_init():
+            kernel.vfio[device] = VfioDevice(kernel, places.whole or pfns, pfns)
     vfio: VfioDevice = kernel.vfio[device]
     return vfio
 

@@ -148,9 +148,9 @@ class ModelMachine:
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
-    """Every task is killed, the last created first."""
-    for task in reversed(kernel.processes()):
-        kernel.exit(task)
+    """Every task is killed, the last created first, and with a thread its whole process (S12.3.1)."""
+    while kernel.tasks:
+        kernel.exit(max(kernel.tasks.values(), key=lambda task: task.pid))
     close_files(kernel)
     return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 

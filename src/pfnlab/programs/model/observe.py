@@ -9,7 +9,7 @@ from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.fault import ZERO_PFN
 from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.readers import memory_counts, read_smaps, smap_counts
+from pfnlab.mm.readers import memory_counts, smap_counts, split_leaves
 from pfnlab.mm.vma import Vma
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.events import event_texts, is_flush
@@ -63,7 +63,7 @@ class Observer:
         if self.look.reads_smaps and self.kernel.processors.held is None:
             with self.kernel.trace.unseen():
                 for process in tasks:
-                    read_smaps(process.mm)
+                    split_leaves(process.mm)
 
     def _book(self) -> Iterator[BookEntry]:
         for entry in self.kernel.book.entries():

@@ -9,17 +9,22 @@ import msgspec
 
 from pfnlab.errors import Undecided, errno_name
 from pfnlab.mm.kernel import NO_TASK, Kernel
-from pfnlab.mm.processors import Call, Operation
+from pfnlab.mm.processors import Call, Need, Operation
 from pfnlab.mm.space import MmStruct
 from pfnlab.programs.lang.forced import Hold, Skip
-from pfnlab.programs.lang.ops import Op, Release
+from pfnlab.programs.lang.ops import Mlockall, Op, Release
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 from pfnlab.programs.model.dispatch import perform
 from pfnlab.programs.runs.observation import BUSY, HELD, NOT_HELD, WAITS, Step
 from pfnlab.programs.runs.places import Places
 
+#: The function that flushes pages of an address space.
+FLUSH = "flush_tlb_mm_range"
+
 #: Functions the model can leave out.
-_SKIPPED = ("flush_tlb_mm_range",)
+_SKIPPED = (FLUSH,)
+
+_OWN_MEMORY = "mlockall fills the program's own memory too: the model does not know how often that flushes"
 
 
 class Returned(NamedTuple):
@@ -46,6 +51,7 @@ class OneByOne:
             return Returned("ok")
         if op.skip is None or op.task not in self._kernel.tasks:
             return self.perform(op)
+        _check_flushes(op)
         operation = Operation(op.task, partial(self.perform, op), skip=_skip(op.skip))
         self._kernel.processors.begin(operation)
         returned: Returned = operation.result
@@ -94,9 +100,13 @@ class SideBySide(OneByOne):
             return Returned(errno_name(NO_TASK))
         if any(operation.task == op.task for operation in self._processors.waiting):
             return Returned(BUSY)
+        _check_flushes(op)
         run = partial(self._on_its_stack, op)
         operation = Operation(op.task, run, hold=_hold(op.hold), skip=_skip(op.skip))
+        counted = self._processors.held is not None
         self._processors.begin(operation)
+        if counted and isinstance(op.call, Mlockall) and operation.waits is not Need.MMAP_LOCK:
+            raise Undecided(_OWN_MEMORY)
         return _so_far(operation, op.hold is not None, self._processors.held is operation)
 
     # A task writes to its stack before it does anything.
@@ -120,6 +130,16 @@ class SideBySide(OneByOne):
     # How often every address space was flushed.
     def _tlb_generations(self) -> dict[MmStruct, int]:
         return {task.mm: task.mm.tlb_gen for task in self._kernel.processes()}
+
+
+def _check_flushes(op: Op) -> None:
+    """Whether the model knows every flush of *op*, where it is to be held or left out at one.
+
+    :raises Undecided: it fills the program's own memory too, and each page copied there is flushed (S5.10.1)
+    """
+    forced = [call.function for call in (op.hold, op.skip) if call is not None]
+    if isinstance(op.call, Mlockall) and FLUSH in forced:
+        raise Undecided(_OWN_MEMORY)
 
 
 def _so_far(operation: Operation, hold_asked: bool, is_held: bool) -> Returned:
