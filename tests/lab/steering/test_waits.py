@@ -19,6 +19,8 @@ from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
         (Obstacle.PAGE_TABLE, "native_queued_spin_lock_slowpath _raw_spin_lock unmap_page_range unmap_vmas"),
         (Obstacle.BOOK, "native_queued_spin_lock_slowpath _raw_spin_lock memtype_reserve reserve_pfn_range"),
         (Obstacle.OTHER_LOCK, "rwsem_down_write_slowpath down_write some_driver"),
+        (Obstacle.MMAP_LOCK, "rwsem_down_read_slowpath down_read pfnlab_zap pfnlab_ioctl __x64_sys_ioctl"),
+        (Obstacle.NOTHING, "osq_lock __mutex_lock kernel_request pfnlab_ioctl __x64_sys_ioctl"),
         (Obstacle.NOTHING, "native_queued_spin_lock_slowpath raw_spin_rq_lock_nested load_balance"),
         (Obstacle.NOTHING, "default_idle do_idle"),
         (Obstacle.NOTHING, ""),
@@ -31,10 +33,19 @@ def test_judge(need: Obstacle, functions: str):
     assert need == judge(functions.split()).need
 
 
-def test_judge_sleeping():
+@pytest.mark.parametrize(
+    ("need", "functions"),
+    [
+        (Obstacle.MMAP_LOCK, "__vm_munmap __x64_sys_munmap do_syscall_64"),
+        (Obstacle.MMAP_LOCK, "pfnlab_zap pfnlab_ioctl __x64_sys_ioctl do_syscall_64"),
+        (Obstacle.MMAP_LOCK, "pfnlab_remap_live pfnlab_ioctl __x64_sys_ioctl do_syscall_64"),
+        (Obstacle.I_MMAP, "unmap_mapping_pages revoke_iomem kernel_request pfnlab_ioctl"),
+        (Obstacle.OTHER_LOCK, "kernel_request pfnlab_ioctl __x64_sys_ioctl do_syscall_64"),
+    ],
+)
+def test_judge_sleeping(need: Obstacle, functions: str):
     """
-    A sleeping task's functions begin with the one that takes the lock.
+    A sleeping task's functions begin with the one that takes the lock; a request to the guest driver is no
+    wait for mmap_lock unless it takes that lock.
     """
-    functions = ("__vm_munmap", "__x64_sys_munmap", "do_syscall_64")
-
-    assert Obstacle.MMAP_LOCK == judge_sleeping(functions).need
+    assert need == judge_sleeping(functions.split()).need

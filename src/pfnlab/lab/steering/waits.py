@@ -52,8 +52,9 @@ _SEMAPHORES = {
             "m_start",
             "exit_mm",
             "do_mseal",
-            # The guest driver's own, where it takes the lock itself.
-            "pfnlab_ioctl",
+            # The guest driver's two requests that take the lock themselves.
+            "pfnlab_zap",
+            "pfnlab_remap_live",
         ),
     ),
 }
