@@ -20,6 +20,7 @@ from pfnlab.fuzz.kinds import kind_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import END
 from pfnlab.programs.runs.compare import Difference, comparable, differences, spent_messages
+from pfnlab.programs.runs.kmsg import is_once
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 #: Log lines no rule of a program explains, unless the model predicts them.
@@ -89,6 +90,20 @@ def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) 
             op = _op_kind(program, len(run.steps))
             return Signature("lost", "", op, ((run.machine,), others), _plain(run.lost))
     return _alarm(program, runs) if alarms else None
+
+
+def without_once(run: Run) -> Run:
+    """*run* without the log lines that print once per boot."""
+    steps = (
+        msgspec.structs.replace(step, log=tuple(line for line in step.log if not is_once(line)))
+        for step in run.steps
+    )
+    return msgspec.structs.replace(run, steps=tuple(steps))
+
+
+def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
+    """Whether *runs* could not show *signature*: it has a line that prints once per boot and was spent."""
+    return any(_plain(message) in signature.shape for message in spent_messages(runs))
 
 
 def undecided(runs: Sequence[Run]) -> str | None:

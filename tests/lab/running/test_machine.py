@@ -279,6 +279,17 @@ def test_guests_stay_between_runs() -> None:
     assert len(lab.guests) == 1
 
 
+def test_after_a_reboot_programs_run_in_new_guests() -> None:
+    """Nothing an earlier program left or spent is there."""
+    lab = Lab()
+    with QemuMachine(KERNEL, guests=1, factory=lab) as machine:
+        machine.run([PROGRAM])
+        machine.reboot()
+        machine.run([PROGRAM, PROGRAM])
+
+    assert 2 == len(lab.guests)
+
+
 def test_leaving_closes_all_guests() -> None:
     """Nothing stays behind on the host."""
     lab = Lab()

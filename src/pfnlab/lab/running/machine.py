@@ -309,10 +309,14 @@ class QemuMachine:
             thread.join()
         return [runs[index] for index in range(len(programs))]
 
-    def close(self) -> None:
-        """End all guests; a later :meth:`run` boots new ones."""
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
         for bench in self._benches:
             bench.drop()
+
+    def close(self) -> None:
+        """End all guests; a later :meth:`run` boots new ones."""
+        self.reboot()
         self._shared.end_all()
 
     def __enter__(self) -> QemuMachine:
