@@ -91,6 +91,20 @@ def test_what_is_left_and_what_warns_are_kinds_of_their_own() -> None:
     assert ("leftover", "end", "alarm") == (left.kind, left.op, alarm.kind)
 
 
+def test_a_warning_that_only_the_model_predicts_is_no_alarm() -> None:
+    """Nobody has printed it: it is missing; so is another line beside a warning that both have."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    warns = changed(run, 1, "model:7.2", log=("WARNING at mm/memory.c",))
+    missing = signature_of(program(MIDDLE), [warns, changed(run, 1, "qemu:7.2")])
+    both = signature_of(
+        program(MIDDLE), [warns, changed(run, 1, "qemu:7.2", log=("WARNING at mm/memory.c", "x"))]
+    )
+
+    assert missing and both
+    assert ("difference", "WARNING at mm/memory.c / -") == (missing.kind, missing.shape)
+    assert ("difference", "- / x") == (both.kind, both.shape)
+
+
 def test_a_warning_without_a_model_is_a_finding() -> None:
     """Kernels that agree about it are not right for that; a model that predicts it explains it."""
     (run,) = runs(program(MIDDLE), "7.2")

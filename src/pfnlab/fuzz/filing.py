@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.files import cannot_write, read_text
-from pfnlab.fuzz.signature import Signature
+from pfnlab.fuzz.signature import NOTHING, Signature
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
@@ -137,10 +137,21 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
 def _title(signature: Signature) -> str:
     if signature.kind == "lost":
         return f"A machine is lost at {signature.op}"
-    heading = {"alarm": "A warning in the log", "leftover": "Left in the book"}.get(
-        signature.kind, signature.field
-    )
+    if signature.field == "log":
+        return f"{_log_heading(signature)} at {signature.op}"
+    heading = "Left in the book" if signature.kind == "leftover" else signature.field
     return f"{heading} at {signature.op}"
+
+
+def _log_heading(signature: Signature) -> str:
+    """What the logs of the later machines have that the first one's does not, or the other way round."""
+    noun = "A warning" if signature.kind == "alarm" else "A line"
+    less, slash, more = signature.shape.partition(" / ")
+    if not slash:
+        return f"{noun} in the log" if signature.kind == "alarm" else "Lines of the log differ"
+    if NOTHING in (less, more):
+        return f"{noun} {'more' if less == NOTHING else 'missing'} in the log"
+    return "Other lines in the log"
 
 
 def _differences(runs: Sequence[Run]) -> str:

@@ -44,6 +44,9 @@ NOT_OURS = (
     *MODELS_OWN,
 )
 
+#: The part of a shape where a machine has nothing that the other has.
+NOTHING = "-"
+
 _RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")
 _NUMBER = re.compile(r"\b(0x)?[0-9a-f]*\d[0-9a-f]*\b")
 _TASK = re.compile(r"(x86/PAT: )\S+ ")
@@ -52,8 +55,8 @@ _TASK = re.compile(r"(x86/PAT: )\S+ ")
 class Signature(msgspec.Struct, frozen=True):
     """A difference without the program that shows it.
 
-    :param kind: ``difference``; ``alarm`` for log lines of :data:`ALARMS`, ``leftover`` for the book when
-        every task is gone, ``lost`` for a machine that did not finish
+    :param kind: ``difference``; ``alarm`` for log lines of :data:`ALARMS` that no model predicts;
+        ``leftover`` for the book when every task is gone; ``lost`` for a machine that did not finish
     :param field: the field of a step, empty where a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks
     :param sides: the groups of machines with equal values
@@ -118,13 +121,21 @@ def _of_difference(program: Program, runs: Sequence[Run], difference: Difference
     sides = _sides(present, at, difference.field, spent_lines)
     first, second = (values[side[0]] for side in sides[:2])
     kind = "difference"
-    if difference.field == "log" and any(line.startswith(ALARMS) for line in (*first, *second)):
+    if difference.field == "log" and _alarms_more(first, second, modelled=sides[0][0].startswith("model:")):
         kind = "alarm"
     elif difference.field == "book" and difference.op == END:
         kind = "leftover"
     return Signature(
         kind, difference.field, _op_kind(program, at), sides, shape(difference.field, first, second)
     )
+
+
+def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:
+    """Whether one of two logs has an alarm more than the other; one that only a model predicts is none."""
+    more = Counter(second) - Counter(first)
+    if not modelled:
+        more += Counter(first) - Counter(second)
+    return any(line.startswith(ALARMS) for line in more)
 
 
 def _alarm(program: Program, runs: Sequence[Run]) -> Signature | None:
@@ -233,7 +244,7 @@ def _element(value: Any) -> str:
 
 
 def _listed(counts: Counter[str]) -> str:
-    return "; ".join(sorted(counts)) or "-"
+    return "; ".join(sorted(counts)) or NOTHING
 
 
 def _plain(value: Any) -> str:
