@@ -13,6 +13,7 @@ from pfnlab.fuzz.signature import Signature, signature_of
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
 
@@ -56,6 +57,19 @@ def test_a_title_says_whether_a_line_is_missing(tmp_path: Path, kind: str, shape
     name = Folder(tmp_path).file(msgspec.structs.replace(found(), signature=signature))
 
     assert f"# {title}" == (tmp_path / name / "report.md").read_text().splitlines()[0]
+
+
+def test_a_report_says_in_which_operation_a_machine_was_lost(tmp_path: Path) -> None:
+    """The first that it did not answer."""
+    (run,) = ModelMachine("7.2").run([PROGRAM])
+    lost = Run("qemu:7.2", "", run.steps[:1], lost="the guest was lost: it hung")
+    signature = signature_of(PROGRAM, [run, lost])
+    assert signature is not None
+    name = Folder(tmp_path).file(msgspec.structs.replace(found(), signature=signature, runs=(run, lost)))
+
+    report = (tmp_path / name / "report.md").read_text()
+
+    assert "- qemu:7.2 was lost at step 2 `munmap a[0]`: the guest was lost: it hung" in report
 
 
 def test_a_known_signature_is_recognised(tmp_path: Path) -> None:

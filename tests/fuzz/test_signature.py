@@ -129,6 +129,26 @@ def test_a_lost_machine_is_a_finding_but_a_missing_tool_is_not() -> None:
     assert undecided([run, lost]) is None
 
 
+def lost_signature(reason: str, steps: int) -> Signature:
+    """The signature of a kernel that is lost after so many steps, where the model is not."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    found = signature_of(program(MIDDLE), [run, Run("qemu:7.2", "", run.steps[:steps], lost=reason)])
+    assert found is not None
+    return found
+
+
+def test_another_crash_is_another_finding() -> None:
+    """Its title and the operation it happened in count, its console and its limit do not."""
+    oops = (
+        "the guest was lost: BUG: kernel NULL pointer dereference in zap_pte_range; it did not answer within "
+    )
+    known = lost_signature(f"{oops}30 s (console kept in /cache/lost/20260101-101010-77-0.console)", 1)
+
+    assert known == lost_signature(f"{oops}30.5 s (console kept in /other/lost/20260102-3-4.console)", 1)
+    assert known != lost_signature(f"{oops.replace('zap', 'copy')}30 s", 1)
+    assert known != lost_signature(f"{oops}30 s", 0)
+
+
 def vma(flags: str, start: int = 0) -> VmaSeen:
     """A VMA of four pages."""
     return VmaSeen("main", Span("a", start, start + 4), "rw-s", "wc", Span("bar", 0, 4), flags)

@@ -17,7 +17,8 @@ from pfnlab.files import cannot_write, read_text
 from pfnlab.fuzz.signature import NOTHING, Signature
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.lang.printer import format_program, op_lines
+from pfnlab.programs.model.machine import END
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.observation import Run
 from pfnlab.units import number_of
@@ -120,7 +121,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         f"# {_title(signature)}\n"
         "State: private\n\n"
         "## What differs\n\n"
-        f"{_differences(finding.runs)}\n\n"
+        f"{_differences(finding.program, finding.runs)}\n\n"
         "```pfn\n"
         f"{program_text(finding)}"
         "```\n\n"
@@ -154,12 +155,16 @@ def _log_heading(signature: Signature) -> str:
     return "Other lines in the log"
 
 
-def _differences(runs: Sequence[Run]) -> str:
+def _differences(program: Program, runs: Sequence[Run]) -> str:
+    ops = [*op_lines(program), END]
     found = differences(runs)
     lines = [line for difference in found[:_LISTED] for line in _difference(difference)]
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
-    lines += [f"- {run.machine} was lost: {run.lost}" for run in runs if run.lost is not None]
+    for run in runs:
+        if run.lost is not None:
+            place = f"at step {len(run.steps) + 1} `{ops[len(run.steps)]}`"
+            lines.append(f"- {run.machine} was lost {place}: {run.lost}")
     return "\n".join(lines)
 
 

@@ -49,6 +49,8 @@ NOTHING = "-"
 
 _RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")
 _NUMBER = re.compile(r"\b(0x)?[0-9a-f]*\d[0-9a-f]*\b")
+_DECIMAL = re.compile(r"N\.N\b")
+_CONSOLE = re.compile(r" \(console kept in .*\)$")
 _TASK = re.compile(r"(x86/PAT: )\S+ ")
 
 
@@ -91,7 +93,7 @@ def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) 
         if run.lost is not None and not run.lost.startswith(NOT_OURS):
             others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
             op = _op_kind(program, len(run.steps))
-            return Signature("lost", "", op, ((run.machine,), others), _plain(run.lost))
+            return Signature("lost", "", op, ((run.machine,), others), _lost_shape(run.lost))
     return _alarm(program, runs) if alarms else None
 
 
@@ -128,6 +130,11 @@ def _of_difference(program: Program, runs: Sequence[Run], difference: Difference
     return Signature(
         kind, difference.field, _op_kind(program, at), sides, shape(difference.field, first, second)
     )
+
+
+def _lost_shape(reason: str) -> str:
+    """Why a machine was lost, without the place of its console: the title of the crash, and its end."""
+    return _DECIMAL.sub("N", _plain(_CONSOLE.sub("", reason)))
 
 
 def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:

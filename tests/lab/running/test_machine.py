@@ -70,6 +70,18 @@ def test_a_lost_run_says_why_and_where_the_console_is() -> None:
     assert "/lost/console" in run.lost
 
 
+def test_the_steps_before_a_loss_are_kept() -> None:
+    """A guest is lost after an operation that it has answered whole."""
+    whole = clean(0, "").partition("step end")[0]
+
+    def reply(number: int, text: str) -> str:
+        raise LostGuest("the guest was lost: it hung", answered=whole)
+
+    run = Lab(reply).run(PROGRAM)[0]
+
+    assert (["ok"], "the guest was lost: it hung") == ([step.result for step in run.steps], run.lost)
+
+
 def test_a_reply_without_sense_costs_the_guest() -> None:
     """Nobody knows what state a guest is in that talks nonsense."""
     lab = Lab(lambda number, text: "program 1\nbefore\nstep 0\nr 0 0\nquark\n", clean)
