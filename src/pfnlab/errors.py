@@ -97,10 +97,12 @@ class LostGuest(Undecided):
 
     :param message: what was being waited for, and how long
     :param console: where the guest's console was kept, if anywhere
+    :param answered: its reply until then, in whole sections
     """
 
-    def __init__(self, message: str, console: str | None = None) -> None:
+    def __init__(self, message: str, console: str | None = None, answered: str = "") -> None:
         self.console = console
+        self.answered = answered
         super().__init__(f"{message} (console kept in {console})" if console else message)
 
 

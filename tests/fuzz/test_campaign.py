@@ -163,3 +163,80 @@ def test_a_state_of_something_else(tmp_path: Path) -> None:
     write_state(path, msgspec.structs.replace(state(*SAME), format="pfnlab-fuzz/0"))
     with pytest.raises(Misuse, match="another version"):
         read_state(path)
+
+
+MISSING = "WARNING at mm/memory.c"
+
+
+class Silent:
+    """A kernel that never prints a line the model predicts, in guests that printed it in other programs.
+
+    :param spends: whether a run finds the line spent, one after the other; reboots make it unspent
+    :param late: a difference behind the line, which shows in every run
+    """
+
+    def __init__(self, spends: Sequence[bool], *, late: bool = False) -> None:
+        self._model = ModelMachine("7.2")
+        self._spends = list(spends)
+        self._late = late
+        self.reboots = 0
+
+    def reboot(self) -> None:
+        """A guest that has printed nothing."""
+        self.reboots += 1
+        self._spends = [False]
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The model's runs, of which some have flushes more at the end."""
+        return [self._run(program) for program in programs]
+
+    def _run(self, program: Program) -> Run:
+        (run,) = self._model.run([program])
+        spent = self._spends.pop(0) if len(self._spends) > 1 else self._spends[0]
+        steps = run.steps
+        if self._late and steps:
+            steps = (*steps[:-1], msgspec.structs.replace(steps[-1], flushes=99))
+        return msgspec.structs.replace(run, steps=steps, once=(MISSING,) if spent else ())
+
+
+class Predicting(ModelMachine):
+    """A model that predicts one line too many, in the first step."""
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The model's runs."""
+        return [
+            msgspec.structs.replace(
+                run, steps=(msgspec.structs.replace(run.steps[0], log=(MISSING,)), *run.steps[1:])
+            )
+            if run.steps
+            else run
+            for run in super().run(programs)
+        ]
+
+
+def test_a_line_that_was_spent_is_looked_for_in_a_new_guest() -> None:
+    """Whether the guests of the repeats had printed it before does not make it unstable."""
+    began = state("model:7.2", "silent")
+    silent = Silent([False, True])
+    Campaign({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=2, most=1)
+
+    assert ([], ["log"]) == (began.unstable, [known.says.split()[2] for known in began.findings.values()])
+    assert 0 < silent.reboots
+
+
+def test_a_line_that_is_spent_no_more_hides_no_known_difference() -> None:
+    """A difference that was met where the line was spent shows again behind the line."""
+    began = state("model:7.2", "silent")
+    silent = Silent([True, False], late=True)
+    Campaign({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=1, most=1)
+
+    assert ([], ["flushes"]) == (began.unstable, [known.says.split()[2] for known in began.findings.values()])
+
+
+def test_no_guest_is_booted_for_other_lines() -> None:
+    """A message that was spent and that the difference is not about."""
+    began = state("model:7.2", "silent")
+    silent = Silent([True])
+    Campaign({"model:7.2": Predicting("7.2"), "silent": silent}, began).run(programs=5)
+
+    assert (0, {}, []) == (silent.reboots, began.findings, began.unstable)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.filing import Folder, FoundDifference
-from pfnlab.fuzz.signature import signature_of
+from pfnlab.fuzz.signature import Signature, signature_of
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
 
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
 
@@ -35,6 +37,39 @@ def test_a_finding_is_a_program_and_a_private_report(tmp_path: Path) -> None:
     assert "State: private" == report.splitlines()[1]
     for said in ("--on model:6.12 --on model:7.2", "random 1:2", "4 of 4 runs", "munmap a[0]", "profile 7.2"):
         assert said in report
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "title"),
+    [
+        ("alarm", "- / WARNING at mm/memory.c", "A warning more in the log at munmap"),
+        ("alarm", "WARNING at mm/memory.c / -", "A warning missing in the log at munmap"),
+        ("alarm", "WARNING at mm/memory.c", "A warning in the log at munmap"),
+        ("difference", "WARNING at mm/memory.c / -", "A line missing in the log at munmap"),
+        ("difference", "- / x", "A line more in the log at munmap"),
+        ("difference", "x / y", "Other lines in the log at munmap"),
+        ("difference", "other order", "Lines of the log differ at munmap"),
+    ],
+)
+def test_a_title_says_whether_a_line_is_missing(tmp_path: Path, kind: str, shape: str, title: str) -> None:
+    """As the later machines are seen from the first one."""
+    signature = Signature(kind, "log", "munmap", (("model:7.2",), ("qemu:7.2",)), shape)
+    name = Folder(tmp_path).file(msgspec.structs.replace(found(), signature=signature))
+
+    assert f"# {title}" == (tmp_path / name / "report.md").read_text().splitlines()[0]
+
+
+def test_a_report_says_in_which_operation_a_machine_was_lost(tmp_path: Path) -> None:
+    """The first that it did not answer."""
+    (run,) = ModelMachine("7.2").run([PROGRAM])
+    lost = Run("qemu:7.2", "", run.steps[:1], lost="the guest was lost: it hung")
+    signature = signature_of(PROGRAM, [run, lost])
+    assert signature is not None
+    name = Folder(tmp_path).file(msgspec.structs.replace(found(), signature=signature, runs=(run, lost)))
+
+    report = (tmp_path / name / "report.md").read_text()
+
+    assert "- qemu:7.2 was lost at step 2 `munmap a[0]`: the guest was lost: it hung" in report
 
 
 def test_a_known_signature_is_recognised(tmp_path: Path) -> None:

@@ -91,6 +91,20 @@ def test_what_is_left_and_what_warns_are_kinds_of_their_own() -> None:
     assert ("leftover", "end", "alarm") == (left.kind, left.op, alarm.kind)
 
 
+def test_a_warning_that_only_the_model_predicts_is_no_alarm() -> None:
+    """Nobody has printed it: it is missing; so is another line beside a warning that both have."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    warns = changed(run, 1, "model:7.2", log=("WARNING at mm/memory.c",))
+    missing = signature_of(program(MIDDLE), [warns, changed(run, 1, "qemu:7.2")])
+    both = signature_of(
+        program(MIDDLE), [warns, changed(run, 1, "qemu:7.2", log=("WARNING at mm/memory.c", "x"))]
+    )
+
+    assert missing and both
+    assert ("difference", "WARNING at mm/memory.c / -") == (missing.kind, missing.shape)
+    assert ("difference", "- / x") == (both.kind, both.shape)
+
+
 def test_a_warning_without_a_model_is_a_finding() -> None:
     """Kernels that agree about it are not right for that; a model that predicts it explains it."""
     (run,) = runs(program(MIDDLE), "7.2")
@@ -113,6 +127,26 @@ def test_a_lost_machine_is_a_finding_but_a_missing_tool_is_not() -> None:
     assert signature_of(program(MIDDLE), [run, lacking]) is None
     assert undecided([run, lacking]) == "no headers for 7.2"
     assert undecided([run, lost]) is None
+
+
+def lost_signature(reason: str, steps: int) -> Signature:
+    """The signature of a kernel that is lost after so many steps, where the model is not."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    found = signature_of(program(MIDDLE), [run, Run("qemu:7.2", "", run.steps[:steps], lost=reason)])
+    assert found is not None
+    return found
+
+
+def test_another_crash_is_another_finding() -> None:
+    """Its title and the operation it happened in count, its console and its limit do not."""
+    oops = (
+        "the guest was lost: BUG: kernel NULL pointer dereference in zap_pte_range; it did not answer within "
+    )
+    known = lost_signature(f"{oops}30 s (console kept in /cache/lost/20260101-101010-77-0.console)", 1)
+
+    assert known == lost_signature(f"{oops}30.5 s (console kept in /other/lost/20260102-3-4.console)", 1)
+    assert known != lost_signature(f"{oops.replace('zap', 'copy')}30 s", 1)
+    assert known != lost_signature(f"{oops}30 s", 0)
 
 
 def vma(flags: str, start: int = 0) -> VmaSeen:

@@ -22,6 +22,7 @@ from pfnlab.hw.bits import PAGE_RW
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pat import FULL_PAT
 from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
+from pfnlab.mm.processors import Call, Need, Operation, Processors
 from pfnlab.trace import Event, Trace
 
 ERAS = pytest.mark.parametrize("end_match", [False, True], ids=["exact", "end match"])
@@ -388,6 +389,48 @@ def test_set_memory_changes_book_and_direct_map() -> None:
     book.set_memory(RAM, RAM + P, WB, who=WHO)
     assert (WB, WB) == (book.lookup(RAM), book.direct_map(RAM))
     book._check()
+
+
+@pytest.mark.parametrize(("modes", "waits"), [([WC], True), ([WC, WB], True), ([WB], False)])
+def test_a_change_of_the_direct_map_waits_for_every_processor(modes: list[CacheMode], waits: bool) -> None:
+    """The last of these modes waits for one that is held, unless the direct map has it already."""
+    processors = Processors()
+    book = MemtypeBook(MACHINE, Trace(), end_match=True, processors=processors)
+    for mode in modes[:-1]:
+        book.set_memory(RAM, RAM + P, mode, who=WHO)
+
+    def elsewhere() -> None:
+        with processors.inside("unmap_vmas"):
+            pass
+
+    processors.begin(Operation("main", elsewhere, hold=Call("unmap_vmas")))
+    change = Operation("t", lambda: book.set_memory(RAM, RAM + P, modes[-1], who=WHO))
+    processors.begin(change)
+
+    assert (Need.IPI if waits else None) is change.waits
+    assert (modes[0], modes[-1]) == (book.lookup(RAM), book.direct_map(RAM))
+    processors.release()
+    assert (True, modes[-1]) == (change.done, book.lookup(RAM))
+
+
+def test_the_direct_map_that_follows_waits_for_every_processor() -> None:
+    """It does the first time; when it has the mode there is nothing to flush (S2.8.5)."""
+    processors = Processors()
+    book = MemtypeBook(MACHINE, Trace(), end_match=True, processors=processors)
+
+    def elsewhere() -> None:
+        with processors.inside("unmap_vmas"):
+            pass
+
+    waits = []
+    for _ in range(2):
+        processors.begin(Operation("main", elsewhere, hold=Call("unmap_vmas")))
+        follow = Operation("t", lambda: book.kernel_map_sync(0x10000, P, UC_MINUS))
+        processors.begin(follow)
+        waits.append(follow.waits)
+        processors.release()
+
+    assert [Need.IPI, None] == waits
 
 
 def test_the_last_page_could_not_be_reserved_before_5_15() -> None:

@@ -18,6 +18,7 @@ from pfnlab.fuzz.coverage import Coverage, watch_rules
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.lang.ops import Program, uses_slot
@@ -274,7 +275,7 @@ class Campaign:
         if finding is not None:
             finding.met += 1
             return
-        repeats = [self._shows(program, signature) for _ in range(self.repeats)]
+        repeats = [self._shows(program, signature, repeated=True) for _ in range(self.repeats)]
         shown = 1 + sum(repeats)
         if not all(repeats):
             unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
@@ -296,12 +297,18 @@ class Campaign:
     def _shrink(self, program: Program, signature: Signature) -> Shrunk:
         return shrink(program, lambda candidate: self._shows(candidate, signature))
 
-    def _shows(self, program: Program, signature: Signature) -> bool:
-        """Whether *program* shows the same difference; False at once where the model has no rule."""
+    def _shows(self, program: Program, signature: Signature, *, repeated: bool = False) -> bool:
+        """Whether *program* shows the same difference; False at once where the model has no rule.
+
+        :param repeated: it is the program that showed it
+        """
         if self._model is not None and undecided(self._run_on(self._model, [program])):
             return False
-        try:
-            return signature_of(program, self._runs(program), alarms=self._alarms) == signature
-        except Misuse:
-            # No guest could hold it.
-            return False
+        return is_shown(
+            program,
+            signature,
+            lambda: self._runs(program),
+            self.machines.values(),
+            alarms=self._alarms,
+            repeated=repeated,
+        )

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from pfnlab.files import cannot_write, read_text
-from pfnlab.fuzz.signature import Signature
+from pfnlab.fuzz.signature import NOTHING, Signature
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.lang.printer import format_program, op_lines
+from pfnlab.programs.model.machine import END
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -127,7 +128,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         f"# {_title(signature)}\n"
         "State: private\n\n"
         "## What differs\n\n"
-        f"{_differences(finding.runs)}\n\n"
+        f"{_differences(finding.program, finding.runs)}\n\n"
         "```pfn\n"
         f"{program_text(finding)}"
         "```\n\n"
@@ -144,18 +145,33 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
 def _title(signature: Signature) -> str:
     if signature.kind == "lost":
         return f"A machine is lost at {signature.op}"
-    heading = {"alarm": "A warning in the log", "leftover": "Left in the book"}.get(
-        signature.kind, signature.field
-    )
+    if signature.field == "log":
+        return f"{_log_heading(signature)} at {signature.op}"
+    heading = "Left in the book" if signature.kind == "leftover" else signature.field
     return f"{heading} at {signature.op}"
 
 
-def _differences(runs: Sequence[Run]) -> str:
+def _log_heading(signature: Signature) -> str:
+    """What the logs of the later machines have that the first one's does not, or the other way round."""
+    noun = "A warning" if signature.kind == "alarm" else "A line"
+    less, slash, more = signature.shape.partition(" / ")
+    if not slash:
+        return f"{noun} in the log" if signature.kind == "alarm" else "Lines of the log differ"
+    if NOTHING in (less, more):
+        return f"{noun} {'more' if less == NOTHING else 'missing'} in the log"
+    return "Other lines in the log"
+
+
+def _differences(program: Program, runs: Sequence[Run]) -> str:
+    ops = [*op_lines(program), END]
     found = differences(runs)
     lines = [line for difference in found[:_LISTED] for line in _difference(difference)]
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
-    lines += [f"- {run.machine} was lost: {run.lost}" for run in runs if run.lost is not None]
+    for run in runs:
+        if run.lost is not None:
+            place = f"at step {len(run.steps) + 1} `{ops[len(run.steps)]}`"
+            lines.append(f"- {run.machine} was lost {place}: {run.lost}")
     return "\n".join(lines)
 
 

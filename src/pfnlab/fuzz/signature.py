@@ -20,6 +20,7 @@ from pfnlab.fuzz.kinds import kind_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import END
 from pfnlab.programs.runs.compare import Difference, comparable, differences, spent_messages
+from pfnlab.programs.runs.kmsg import is_once
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 #: Log lines no rule of a program explains, unless the model predicts them.
@@ -43,16 +44,21 @@ NOT_OURS = (
     *MODELS_OWN,
 )
 
+#: The part of a shape where a machine has nothing that the other has.
+NOTHING = "-"
+
 _RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")
 _NUMBER = re.compile(r"\b(0x)?[0-9a-f]*\d[0-9a-f]*\b")
+_DECIMAL = re.compile(r"N\.N\b")
+_CONSOLE = re.compile(r" \(console kept in .*\)$")
 _TASK = re.compile(r"(x86/PAT: )\S+ ")
 
 
 class Signature(msgspec.Struct, frozen=True):
     """A difference without the program that shows it.
 
-    :param kind: ``difference``; ``alarm`` for log lines of :data:`ALARMS`, ``leftover`` for the book when
-        every task is gone, ``lost`` for a machine that did not finish
+    :param kind: ``difference``; ``alarm`` for log lines of :data:`ALARMS` that no model predicts;
+        ``leftover`` for the book when every task is gone; ``lost`` for a machine that did not finish
     :param field: the field of a step, empty where a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks
     :param sides: the groups of machines with equal values
@@ -87,8 +93,22 @@ def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) 
         if run.lost is not None and not run.lost.startswith(NOT_OURS):
             others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
             op = _op_kind(program, len(run.steps))
-            return Signature("lost", "", op, ((run.machine,), others), _plain(run.lost))
+            return Signature("lost", "", op, ((run.machine,), others), _lost_shape(run.lost))
     return _alarm(program, runs) if alarms else None
+
+
+def without_once(run: Run) -> Run:
+    """*run* without the log lines that print once per boot."""
+    steps = (
+        msgspec.structs.replace(step, log=tuple(line for line in step.log if not is_once(line)))
+        for step in run.steps
+    )
+    return msgspec.structs.replace(run, steps=tuple(steps))
+
+
+def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
+    """Whether *runs* could not show *signature*: it has a line that prints once per boot and was spent."""
+    return any(_plain(message) in signature.shape for message in spent_messages(runs))
 
 
 def undecided(runs: Sequence[Run]) -> str | None:
@@ -103,13 +123,26 @@ def _of_difference(program: Program, runs: Sequence[Run], difference: Difference
     sides = _sides(present, at, difference.field, spent_lines)
     first, second = (values[side[0]] for side in sides[:2])
     kind = "difference"
-    if difference.field == "log" and any(line.startswith(ALARMS) for line in (*first, *second)):
+    if difference.field == "log" and _alarms_more(first, second, modelled=sides[0][0].startswith("model:")):
         kind = "alarm"
     elif difference.field == "book" and difference.op == END:
         kind = "leftover"
     return Signature(
         kind, difference.field, _op_kind(program, at), sides, shape(difference.field, first, second)
     )
+
+
+def _lost_shape(reason: str) -> str:
+    """Why a machine was lost, without the place of its console: the title of the crash, and its end."""
+    return _DECIMAL.sub("N", _plain(_CONSOLE.sub("", reason)))
+
+
+def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:
+    """Whether one of two logs has an alarm more than the other; one that only a model predicts is none."""
+    more = Counter(second) - Counter(first)
+    if not modelled:
+        more += Counter(first) - Counter(second)
+    return any(line.startswith(ALARMS) for line in more)
 
 
 def _alarm(program: Program, runs: Sequence[Run]) -> Signature | None:
@@ -218,7 +251,7 @@ def _element(value: Any) -> str:
 
 
 def _listed(counts: Counter[str]) -> str:
-    return "; ".join(sorted(counts)) or "-"
+    return "; ".join(sorted(counts)) or NOTHING
 
 
 def _plain(value: Any) -> str:

@@ -13,12 +13,13 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign, CampaignState, KnownSignature
 from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, signature_of, undecided
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
-from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.machine import Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
@@ -158,7 +159,7 @@ class Pair:
             if difference.signature == signature:
                 self.differences[index] = _with_program(difference, name)
                 return
-        if not self._shows(program, signature):
+        if not self._shows(program, signature, repeated=True):
             self._add_unstable(f"{name}: {signature}; it did not show again")
             return
         small = self.smaller(program, signature).program
@@ -173,14 +174,22 @@ class Pair:
         self.unstable.append(text)
 
     def _shows(
-        self, program: Program, signature: Signature, machines: Sequence[Machine] | None = None
+        self,
+        program: Program,
+        signature: Signature,
+        machines: Sequence[Machine] | None = None,
+        *,
+        repeated: bool = False,
     ) -> bool:
-        try:
-            (runs,) = self._runs([program], machines or tuple(self.machines.values()))
-        except Misuse:
-            # No guest could hold it.
-            return False
-        return undecided(runs) is None and signature_of(program, runs, alarms=False) == signature
+        asked = machines or tuple(self.machines.values())
+        return is_shown(
+            program,
+            signature,
+            lambda: self._runs([program], asked)[0],
+            asked,
+            alarms=False,
+            repeated=repeated,
+        )
 
     def _runs(self, programs: Sequence[Program], machines: Sequence[Machine]) -> list[tuple[Run, ...]]:
         runs_by_machine = []
@@ -213,6 +222,11 @@ class Comparable:
         asked_programs = [program for program, run in zip(programs, refusals, strict=True) if run is None]
         answers = iter(self._machine.run(asked_programs) if asked_programs else [])
         return [run or next(answers) for run in refusals]
+
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
+        if isinstance(self._machine, Rebooting):
+            self._machine.reboot()
 
 
 def litmus_programs(folder: Path) -> dict[str, Program]:

@@ -322,7 +322,7 @@ class MemtypeBook:
             return
         direct_mode = mode if mode in (_WB, _WC, _WT) else _UC_MINUS
         end = min(base + size, phys.high_memory)
-        self._direct_map.set(base >> PAGE_SHIFT, pages_of(end), direct_mode)
+        self._change_direct_map(base, end, direct_mode)
 
     def direct_map(self, paddr: int) -> CacheMode:
         """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
@@ -335,12 +335,20 @@ class MemtypeBook:
         :raises ModelledErrno: as :meth:`reserve_exact`; EBUSY also when RAM has a type already
         """
         if mode is _WB:
-            self._direct_map.set(start >> PAGE_SHIFT, pages_of(end), _WB)
+            self._change_direct_map(start, end, _WB)
             self.free(start, end, who=who)
             return
         booked = _UC_MINUS if mode is _UC else mode
         self.reserve_exact(start, end, booked, who=who)
-        self._direct_map.set(start >> PAGE_SHIFT, pages_of(end), booked)
+        self._change_direct_map(start, end, booked)
+
+    def _change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
+        """change_page_attr_set_clr: every processor flushes, unless nothing changes (S2.8.5, S2.9.3)."""
+        pages = range(start >> PAGE_SHIFT, pages_of(end))
+        if all(self._direct_map[page] is mode for page in pages):
+            return
+        self._direct_map.set(pages.start, pages.stop, mode)
+        self._processors.wait(Need.IPI, lambda: self._processors.held is None)
 
     # Reading the book
 

@@ -10,7 +10,7 @@ import pytest
 from having import NEW, OLD, bootable, lacking
 from litmus_files import litmus_file
 
-from pfnlab.errors import Defect, MissingTool
+from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.running.inside import TRIES, can_look_inside, look, with_inside
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.preparations import Around
@@ -124,6 +124,22 @@ class TestStepwise:
             "step 1",
             "step end",
         ]
+
+    def test_a_guest_that_is_lost_has_answered_what_was_before(self) -> None:
+        """
+        The error has the reply to the operations before, though the guest gave it in parts.
+        """
+        agent = Agent(REPLIES[:1])
+
+        def ask(text: str, stage: Stage) -> str:
+            if stage.done:
+                raise LostGuest("it hung", answered="program 1\nbefore\n")
+            return agent(text, stage)
+
+        with pytest.raises(LostGuest) as lost:
+            ask_stepwise(REQUEST, ask, lambda stage: None)
+
+        assert WHOLE.partition("step 1\n")[0] == lost.value.answered
 
     @pytest.mark.parametrize("broken", ["error what\ndone 1\n", "program 1\nbefore\n", ""])
     def test_a_broken_part_ends_it(self, broken: str) -> None:

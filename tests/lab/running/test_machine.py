@@ -70,6 +70,18 @@ def test_a_lost_run_says_why_and_where_the_console_is() -> None:
     assert "/lost/console" in run.lost
 
 
+def test_the_steps_before_a_loss_are_kept() -> None:
+    """A guest is lost after an operation that it has answered whole."""
+    whole = clean(0, "").partition("step end")[0]
+
+    def reply(number: int, text: str) -> str:
+        raise LostGuest("the guest was lost: it hung", answered=whole)
+
+    run = Lab(reply).run(PROGRAM)[0]
+
+    assert (["ok"], "the guest was lost: it hung") == ([step.result for step in run.steps], run.lost)
+
+
 def test_a_reply_without_sense_costs_the_guest() -> None:
     """Nobody knows what state a guest is in that talks nonsense."""
     lab = Lab(lambda number, text: "program 1\nbefore\nstep 0\nr 0 0\nquark\n", clean)
@@ -277,6 +289,17 @@ def test_guests_stay_between_runs() -> None:
         machine.run([PROGRAM])
 
     assert len(lab.guests) == 1
+
+
+def test_after_a_reboot_programs_run_in_new_guests() -> None:
+    """Nothing an earlier program left or spent is there."""
+    lab = Lab()
+    with QemuMachine(KERNEL, guests=1, factory=lab) as machine:
+        machine.run([PROGRAM])
+        machine.reboot()
+        machine.run([PROGRAM, PROGRAM])
+
+    assert 2 == len(lab.guests)
 
 
 def test_leaving_closes_all_guests() -> None:

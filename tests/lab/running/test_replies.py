@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfnlab.errors import LostGuest
 from pfnlab.lab.running.placement import Placement, Windows
-from pfnlab.lab.running.replies import ParsedReply, parse_reply
+from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
@@ -283,6 +284,26 @@ def test_a_reply_that_breaks_off_gives_what_was_complete() -> None:
     assert (len(reply.steps), reply.lost) == (2, "the reply breaks off after 2 of 4 steps")
 
 
+def test_what_a_lost_guest_has_answered_is_whole() -> None:
+    """All sections before the reason are steps, the last of them too."""
+    text, program, placement = recorded("middle-stays-reserved")
+    sections = text.partition("step 1\n")[0]
+    lost = LostGuest("the guest was lost: it hung", answered=sections)
+
+    reply = parse_reply(reply_until(lost), program, placement)
+
+    assert (read("middle-stays-reserved").steps[:1], str(lost)) == (reply.steps, reply.lost)
+
+
+def test_a_guest_that_was_lost_at_once_has_answered_nothing() -> None:
+    """There is no step, and the reason is there."""
+    _, program, placement = recorded("middle-stays-reserved")
+
+    reply = parse_reply(reply_until(LostGuest("it\nhung")), program, placement)
+
+    assert ((), "it hung") == (reply.steps, reply.lost)
+
+
 def test_a_line_without_sense_ends_the_reading() -> None:
     """Garbage gives a reason that shows the line."""
     text, program, placement = recorded("middle-stays-reserved")
@@ -308,7 +329,7 @@ def test_an_operation_that_took_too_long_loses_the_run() -> None:
 
     reply = parse_reply(text.replace("step 1\nr 0 0", "step 1\nr -1 110 timeout"), program, placement)
 
-    assert reply.lost == "step 1 took too long and its task was killed"
+    assert reply.lost == "step 2 took too long and its task was killed"
 
 
 def test_a_task_that_died_is_gone() -> None:

@@ -488,6 +488,29 @@ class TestKernels:
             ("main", "ok", "main ok 0; t ok"),
         ] == held(run)
 
+    def test_requests_to_the_driver_side_by_side(self, machine: QemuMachine):
+        """
+        A request holds no lock of the guest driver while the kernel works: it waits for locks of the kernel.
+        """
+        run = ran(
+            machine,
+            "a = mmap bar[0:4] wc shared rw\nt = thread\nwrite a[0] 7\n"
+            "hold flush_tlb_mm_range: request_mem_region bar[0:4]\nt: ioremap bar[8:12] wc\n"
+            "t: request_mem_region bar[8:12]\nrelease\n"
+            "hold memtype_erase return: t: iounmap\nioremap bar[16:20] wc\nrelease\n",
+            driver=True,
+        )
+
+        assert [
+            ("main", "held", None),
+            ("t", "ok", None),
+            ("t", "EBUSY", None),
+            ("main", "ok", "main ok"),
+            ("t", "held", None),
+            ("main", "waits", "memtype_lock"),
+            ("main", "ok", "t ok; main ok"),
+        ] == held(run)
+
     def test_another_process_revokes(self, machine: QemuMachine):
         """
         It empties its own mapping first, and waits where the held one is mapped.

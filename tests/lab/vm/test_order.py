@@ -141,7 +141,7 @@ class TestRecorded:
 
         reply = parse_reply(broken, program, placement, order=True)
 
-        assert (len(reply.steps), reply.lost) == (1, "step 1 has an order that makes no sense: 'tlb_gather'")
+        assert (len(reply.steps), reply.lost) == (1, "step 2 has an order that makes no sense: 'tlb_gather'")
 
 
 class TestReading:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -489,6 +490,26 @@ def test_killed_machine_is_lost(vmlinuz: Path, tmp_path: Path, monkeypatch: pyte
         for _ in range(2):
             with pytest.raises(LostGuest, match="QEMU ended with status -9"):
                 guest.request("program x\nend\n")
+
+
+@lab
+def test_the_steps_before_the_end_are_there(vmlinuz: Path, own_cache: Path):
+    """
+    A machine that dies in the middle of a program has answered whole sections, the last one too.
+    """
+    ops = "".join("op 0 nop\n" for _ in range(1000))
+    with Guest(vmlinuz) as guest:
+        killer = threading.Timer(0.05, os.kill, (guest.pid, signal.SIGKILL))
+        killer.start()
+        with pytest.raises(LostGuest) as lost:
+            guest.request(f"program x\nobserve vmas\n{ops}end\n")
+        killer.join()
+
+    lines = lost.value.answered.splitlines()
+    answers = [line for line in lines if line.startswith("r ")]
+    assert ["program x", "before"] == lines[:2]
+    assert 0 < len(answers) < 1000
+    assert [f"step {at}" for at in range(len(answers))] == [line for line in lines if line.startswith("step")]
 
 
 @lab

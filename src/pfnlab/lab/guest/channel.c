@@ -81,6 +81,14 @@ void channel_reply(void)
 	said = 0;
 }
 
+/* What was said so far is whole, and worth reading should there be no more. */
+void channel_progress(void)
+{
+	__sync_synchronize();
+	if (said <= room)
+		words[REPLY_LENGTH] = said;
+}
+
 void say_bytes(const char *text, size_t n)
 {
 	if (said + n <= room)

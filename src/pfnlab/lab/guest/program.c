@@ -103,6 +103,7 @@ static void run_op(int i)
 		task_where(op->task);
 	observe();
 	say_new_pids();
+	channel_progress();
 }
 
 static void end_program(void)
@@ -120,6 +121,7 @@ static void run_program(void)
 {
 	say("before\n");
 	observe_kernel(open);
+	channel_progress();
 	for (int i = 0; i < program.count; i++)
 		run_op(i);
 	if (!program.more)

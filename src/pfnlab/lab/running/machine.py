@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from pfnlab.errors import Defect, MissingTool, Undecided
+from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
 from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.images.driver import image_with_driver
 from pfnlab.lab.images.driver_programs import DriverImage, needs_driver, needs_vfio
@@ -37,7 +38,7 @@ from pfnlab.lab.running.placement import (
     stored_to,
 )
 from pfnlab.lab.running.preparations import STEERED_CPUS
-from pfnlab.lab.running.replies import ParsedReply, parse_reply
+from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
 from pfnlab.lab.running.wire import compile_program
@@ -50,6 +51,9 @@ from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.units import PfnRange, phys_to_pfn
+
+if TYPE_CHECKING:
+    from pfnlab.lab.vm.qemu import Guest
 
 #: The BAR guests get unless a program needs a larger one; its memory costs nothing until it is touched.
 BAR_MIB = 256
@@ -144,15 +148,18 @@ class _Bench:
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:
-            stepped = Stepped(booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops)))
+            stepped = Stepped(_whole_reply(booted.guest, request, program))
         reply = parse_reply(stepped.reply, program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
         if reply.before or (reply.before_log and not booted.fresh):
             return None
         messages = tuple(booted.once_messages)
-        if reply.lost is not None:
+        lost = reply.lost
+        if lost is not None:
+            if hasattr(booted.guest, "lose"):
+                lost = str(cast("Guest", booted.guest).lose(lost))
             self.drop()
-            return self._lost(reply.lost, reply.steps, messages)
-        self._account(booted, placement, reply, program)
+        else:
+            self._account(booted, placement, reply, program)
         steps = with_inside(
             with_notes(reply.steps, stepped.states, stepped.notes),
             stepped.states,
@@ -160,6 +167,8 @@ class _Bench:
             alone=[note.alone for note in stepped.notes],
             fill=look is LookLevel.MEMORY,
         )
+        if lost is not None:
+            return self._lost(lost, steps, messages)
         return Run(self.machine.name, self.machine.kernel_name, steps, once=messages)
 
     def _place(self, program: Program, image: Path | None) -> tuple[_BootedGuest, Placement]:
@@ -326,10 +335,14 @@ class QemuMachine:
             thread.join()
         return [runs[index] for index in range(len(programs))]
 
-    def close(self) -> None:
-        """End all guests; a later :meth:`run` boots new ones."""
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
         for bench in self._benches:
             bench.drop()
+
+    def close(self) -> None:
+        """End all guests; a later :meth:`run` boots new ones."""
+        self.reboot()
         self._shared.end_all()
 
     def __enter__(self) -> QemuMachine:
@@ -387,6 +400,14 @@ def _work(
             bench.drop()
             results.put(error)
             return
+
+
+def _whole_reply(guest: GuestLike, request: str, program: Program) -> str:
+    # The reply to a whole program, or what a guest that is lost has answered of it.
+    try:
+        return guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
+    except LostGuest as lost:
+        return reply_until(lost)
 
 
 def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, int]:

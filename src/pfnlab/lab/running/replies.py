@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pfnlab.errors import errno_name
+from pfnlab.errors import LostGuest, errno_name
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.walked import read_walk
@@ -43,6 +43,9 @@ MODES = {
 
 #: The step after which everything is gone.
 END = "end"
+
+#: The word of the line that ends the reply of a lost guest; what stands before it is whole.
+LOST = "lost"
 
 # The name of sections for requests around a step, which are no steps of the program.
 _PREPARATION = "preparation"
@@ -89,6 +92,11 @@ class _Section:
     vmas: list[VmaSeen] = field(default_factory=list)
     ptes: list[PteSeen] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+
+
+def reply_until(lost: LostGuest) -> str:
+    """The reply of a lost guest: the sections it answered whole, then the reason why there are no more."""
+    return f"{lost.answered}{LOST} {' '.join(str(lost).split())}\n"
 
 
 def parse_reply(
@@ -157,6 +165,10 @@ class _Reader:
             word, _, rest = line.partition(" ")
             if word == "program" and at < 0:
                 continue
+            if word == LOST:
+                if at >= 0:
+                    self._finish(names[at], section)
+                raise _Unreadable(rest)
             if word in ("before", "step", "done"):
                 if at >= 0:
                     self._finish(names[at], section)
@@ -301,14 +313,16 @@ class _Reader:
         try:
             events = read_order(calls, self.places)
         except (KeyError, ValueError) as error:
-            raise _Unreadable(f"step {len(self.steps)} has an order that makes no sense: {error}") from None
+            raise _Unreadable(
+                f"step {len(self.steps) + 1} has an order that makes no sense: {error}"
+            ) from None
         return (None, None) if events is None else (sum(map(is_flush, events)), events)
 
     def _result(self, op: Op | None, words: list[str] | None) -> tuple[str, int | str | None]:
         try:
             return read_result(op, words or [], self.placement)
         except ValueError as error:
-            raise _Unreadable(f"step {len(self.steps)} {error}") from None
+            raise _Unreadable(f"step {len(self.steps) + 1} {error}") from None
 
 
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:

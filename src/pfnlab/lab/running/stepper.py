@@ -13,6 +13,7 @@ from pfnlab.errors import LostGuest, TimedOut, Undecided
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
+from pfnlab.lab.running.replies import reply_until
 from pfnlab.lab.running.schedule import Note, Schedule
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
 from pfnlab.lab.steering.functions import Functions
@@ -52,7 +53,7 @@ class Stepped:
     """
     A program that was run.
 
-    :param reply: as the agent would have answered the whole request
+    :param reply: as the agent would have answered the whole request, up to where the guest was lost
     :param states: the lens's state after every step
     :param notes: a schedule's notes on every step; none where no processor was to be held
     """
@@ -93,7 +94,8 @@ class Stepper:
         """
         Run *program*, whose request is *request*.
 
-        :raises LostGuest: the guest did not answer
+        A guest that is lost on the way gives the steps before, and the reason (:func:`reply_until`).
+
         :raises Noise: a schedule has to be repeated, in another guest
         :raises Undecided: the kernel cannot be looked into, or has no such function; the guest may be in
             the middle of the program then
@@ -136,17 +138,24 @@ class Stepper:
         around = preparations(program)
         nop_first = steered or uses_slot(program)
         if not is_held(program):
-            return Stepped(ask_stepwise(request, ask, look, around, nop_first=nop_first), states)
+            try:
+                reply = ask_stepwise(request, ask, look, around, nop_first=nop_first)
+            except LostGuest as lost:
+                reply = self._reply_until(lost)
+            return Stepped(reply, states)
         assert self._steering is not None and self._functions is not None
         schedule = Schedule(self._guest, self._steering, self._functions, program, placement, snapshot, ask)
-        with _closing(schedule):
-            reply = ask_stepwise(
-                request,
-                schedule.ask,
-                lambda stage: states.append(schedule.look(stage)),
-                around,
-                nop_first=True,
-            )
+        try:
+            with _closing(schedule):
+                reply = ask_stepwise(
+                    request,
+                    schedule.ask,
+                    lambda stage: states.append(schedule.look(stage)),
+                    around,
+                    nop_first=True,
+                )
+        except LostGuest as lost:
+            reply = self._reply_until(lost)
         return Stepped(reply, states, schedule.notes)
 
     def close(self) -> None:
@@ -157,6 +166,14 @@ class Stepper:
         if self._stub is not None:
             self._stub.hang_up()
             self._stub = self._steering = self._functions = None
+
+    def _reply_until(self, lost: LostGuest) -> str:
+        # Where steering met the loss first, the guest itself knows more about it.
+        if lost.console is None and hasattr(self._guest, "lose"):
+            known = cast("Guest", self._guest).lose(str(lost))
+            known.answered = lost.answered
+            lost = known
+        return reply_until(lost)
 
     def _open_lens(self, *, needed: bool) -> None:
         if self._ram is not None and self._inside is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from pfnlab.errors import LostGuest
 from pfnlab.lab.running.preparations import Around
 
 
@@ -47,11 +48,27 @@ def ask_stepwise(
     :param preparations: the lines of the request that are no operations of the program; none when empty
     :param nop_first: begin the first task before the first operation, so that its pid is known
     :return: as the agent would have answered; it breaks off where a part was not answered whole
+    :raises LostGuest: as *ask* and *look* do, with the reply to the operations before
     """
+    joined = _JoinedReply()
+    try:
+        return _ask(joined, request, ask, look, preparations, nop_first)
+    except LostGuest as lost:
+        lost.answered = joined.text
+        raise
+
+
+def _ask(
+    joined: _JoinedReply,
+    request: str,
+    ask: Ask,
+    look: Look,
+    preparations: Sequence[Around],
+    nop_first: bool,
+) -> str:
     lines = request.splitlines()
     head = [line for line in lines if not line.startswith("op ") and line != "end"]
     ops = [line for line in lines if line.startswith("op ")]
-    joined = _JoinedReply()
     joined.stage.begun = not nop_first
     if nop_first and ops:
         first_request = "\n".join([*head, "op 0 nop", "more", ""])

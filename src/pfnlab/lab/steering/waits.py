@@ -37,6 +37,8 @@ _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_
 
 # A lock is named by the innermost of these that called it; these are beginnings of names.
 _SEMAPHORES = {
+    # vfio-pci's own: a fault waits for it under mmap_lock.
+    Obstacle.OTHER_LOCK: ("vfio_pci_",),
     Obstacle.I_MMAP: (
         *("unmap_mapping_", "unlink_", "vma_link", "mmap_region", "__mmap_region", "__mmap_new_vma"),
         *("vma_prepare", "__split_vma", "vma_complete", "__vma_link_file", "copy_vma"),
@@ -53,8 +55,9 @@ _SEMAPHORES = {
             "lock_next_vma",
             "exit_mm",
             "do_mseal",
-            # The guest driver's own, where it takes the lock itself.
-            "pfnlab_ioctl",
+            # The guest driver's two requests that take the lock themselves.
+            "pfnlab_zap",
+            "pfnlab_remap_live",
         ),
     ),
 }

@@ -90,6 +90,7 @@ class Channel:
             raise Defect(f"a request of {len(data)} bytes does not fit; at most {_REPLY - _REQUEST}")
         self._memory[_REQUEST : _REQUEST + len(data)] = data
         self._words[_REQUEST_LENGTH] = len(data)
+        self._words[_REPLY_LENGTH] = 0
         self._sequence += 1
         self._words[_REQUEST_SEQUENCE] = self._sequence
 
@@ -104,7 +105,11 @@ class Channel:
         words, sequence = self._words, self._sequence
         if not _wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
             return None
-        length = words[_REPLY_LENGTH]
+        return self.answered()
+
+    def answered(self) -> str:
+        """The reply as far as it is there: whole sections, for a guest from which no more comes."""
+        length = self._words[_REPLY_LENGTH]
         return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
 
     def resume(self, requests: int) -> None:

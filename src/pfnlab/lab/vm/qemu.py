@@ -19,6 +19,7 @@ from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.channel import CHANNEL_SIZE, Channel, Hello, read_hello
+from pfnlab.lab.vm.console import crash_title
 from pfnlab.lab.vm.qmp import tell_monitor
 from pfnlab.lab.vm.saved_state import SAVABLE, incoming, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
@@ -265,11 +266,28 @@ class Guest:
         reply = self._channel.reply(limit, self._lives)
         if reply is not None:
             return reply
-        reason = f"it did not {action} within {limit:g} s" if self._lives() else self._last_words()
+        raise self.lose(f"it did not {action} within {limit:g} s")
+
+    def lose(self, reason: str) -> LostGuest:
+        """Close the guest as lost, and keep its console.
+
+        :param reason: why, unless it has ended by itself
+        :return: the error, which later requests raise too; the first one where it was lost before
+        """
+        if self._lost:
+            return self._lost
+        if not self._lives():
+            reason = self._last_words()
+        if crash := crash_title(_lines(self.console)):
+            reason = f"{crash}; {reason}"
         console = self._keep_console()
-        self._lost = LostGuest(f"the guest was lost: {reason}", console=str(console) if console else None)
+        self._lost = LostGuest(
+            f"the guest was lost: {reason}",
+            console=str(console) if console else None,
+            answered=self._channel.answered(),
+        )
         self.close()
-        raise self._lost
+        return self._lost
 
     # The reason why QEMU ended: the kernel's panic, else QEMU's last message, else the console's last line.
     def _last_words(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
@@ -14,4 +14,13 @@ class Machine(Protocol):
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program, in order."""
+        ...
+
+
+@runtime_checkable
+class Rebooting(Protocol):
+    """A machine whose programs may run one after the other in one boot."""
+
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
         ...

@@ -32,8 +32,8 @@ extern struct page *driver_ram;     /* PFNLAB_RAM_PAGES of them */
 
 /* mappings.c */
 int pfnlab_mmap(struct file *file, struct vm_area_struct *vma);
-long zap(const struct pfnlab_area *area);
-long remap_live(const struct pfnlab_remap *ask);
+long pfnlab_zap(const struct pfnlab_area *area);
+long pfnlab_remap_live(const struct pfnlab_remap *ask);
 int pfnlab_open(struct inode *inode, struct file *file);
 int pfnlab_release(struct inode *inode, struct file *file);
 long set_map(struct file *file, const struct pfnlab_map *map);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the kernel itself maps, claims and changes the cache mode of, when a driver asks.
+ * As in mappings.c, no lock of ours is held while the kernel works.
  */
 #include <linux/io-mapping.h>
 #include <linux/io.h>
@@ -9,14 +10,14 @@
 #include <linux/list.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/pfn.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <asm/set_memory.h>
 
 #include "driver.h"
 
-static DEFINE_MUTEX(lock);
+static DEFINE_SPINLOCK(lock);              /* for helds and claimed */
 static u64 ram_set[PFNLAB_RAM_PAGES];       /* enum pfnlab_set_memory */
 static struct pfnlab_range claimed;         /* len 0: nothing */
 
@@ -38,7 +39,9 @@ static long hold(unsigned int undo, u64 start, u64 len, void *at)
 		return -ENOMEM;
 	held = kmalloc(sizeof(*held), GFP_KERNEL | __GFP_NOFAIL);
 	*held = (struct held){ .undo = undo, .start = start, .len = len, .at = at };
+	spin_lock(&lock);
 	list_add(&held->link, &helds);
+	spin_unlock(&lock);
 	return 0;
 }
 
@@ -82,22 +85,34 @@ static void let_go(struct held *held)
 		unmap_pages(held->at);
 	else
 		io_mapping_free(held->at);
-	list_del(&held->link);
 	kfree(held);
 }
 
-/* The newest mapping of that kind, of START unless that is 0. */
-static long let_go_of(unsigned int undo, u64 start)
+/* The newest mapping, off the list: with that UNDO, START and LEN, each only unless it is 0. */
+static struct held *taken(unsigned int undo, u64 start, u64 len)
 {
-	struct held *held;
+	struct held *held, *found = NULL;
 
+	spin_lock(&lock);
 	list_for_each_entry(held, &helds, link) {
-		if (held->undo == undo && (!start || held->start == start)) {
-			let_go(held);
-			return 0;
+		if ((!undo || held->undo == undo) && (!start || held->start == start) &&
+		    (!len || held->len == len)) {
+			found = held;
+			list_del(&found->link);
+			break;
 		}
 	}
-	return -ENOENT;
+	spin_unlock(&lock);
+	return found;
+}
+
+static long let_go_of(unsigned int undo, u64 start)
+{
+	struct held *held = taken(undo, start, 0);
+
+	if (held)
+		let_go(held);
+	return held ? 0 : -ENOENT;
 }
 
 static long ioremap_held(const struct pfnlab_kernel_map *ask, u64 start)
@@ -123,32 +138,45 @@ static long reserve_wc(u64 start, u64 len)
 /* Whatever range is asked for is freed; of what was reserved nothing is left to undo then. */
 static void free_wc(u64 start, u64 len)
 {
-	struct held *held;
+	struct held *held = taken(PFNLAB_FREE_WC, start, len);
 
-	list_for_each_entry(held, &helds, link) {
-		if (held->undo == PFNLAB_FREE_WC && held->start == start && held->len == len) {
-			let_go(held);
-			return;
-		}
-	}
-	arch_io_free_memtype_wc(start, len);
+	if (held)
+		let_go(held);
+	else
+		arch_io_free_memtype_wc(start, len);
+}
+
+/* What was claimed. From now on WHAT is, unless both are something. */
+static struct pfnlab_range claim_now(struct pfnlab_range what)
+{
+	struct pfnlab_range before;
+
+	spin_lock(&lock);
+	before = claimed;
+	if (!before.len || !what.len)
+		claimed = what;
+	spin_unlock(&lock);
+	return before;
 }
 
 static long claim(const struct pfnlab_range *ask)
 {
-	if (claimed.len || !ask->len)
-		return claimed.len ? -EBUSY : -EINVAL;
-	if (!request_mem_region(ask->start, ask->len, "pfnlab"))
+	if (!ask->len)
+		return -EINVAL;
+	if (claim_now(*ask).len)
 		return -EBUSY;
-	claimed = *ask;
-	return 0;
+	if (request_mem_region(ask->start, ask->len, "pfnlab"))
+		return 0;
+	claim_now((struct pfnlab_range){});
+	return -EBUSY;
 }
 
 static void release(void)
 {
-	if (claimed.len)
-		release_mem_region(claimed.start, claimed.len);
-	claimed.len = 0;
+	struct pfnlab_range before = claim_now((struct pfnlab_range){});
+
+	if (before.len)
+		release_mem_region(before.start, before.len);
 }
 
 static long set_memory(const struct pfnlab_set *ask)
@@ -186,8 +214,10 @@ static long memtype_free_at(const struct pfnlab_ends *ask)
 /* As after loading. */
 static void undo_all(void)
 {
-	while (!list_empty(&helds))
-		let_go(list_first_entry(&helds, struct held, link));
+	struct held *held;
+
+	while ((held = taken(0, 0, 0)))
+		let_go(held);
 	release();
 	for (u64 i = 0; i < PFNLAB_RAM_PAGES; i++)
 		if (ram_set[i])
@@ -195,7 +225,7 @@ static void undo_all(void)
 	memset(page_address(driver_ram), 0, PFNLAB_RAM_PAGES * PAGE_SIZE);
 }
 
-static long serve(unsigned int command, union request *ask)
+long kernel_request(unsigned int command, union request *ask)
 {
 	u64 start = physical(ask->start.start);
 
@@ -238,14 +268,4 @@ static long serve(unsigned int command, union request *ask)
 	default:
 		return -ENOTTY;
 	}
-}
-
-long kernel_request(unsigned int command, union request *ask)
-{
-	long error;
-
-	mutex_lock(&lock);
-	error = serve(command, ask);
-	mutex_unlock(&lock);
-	return error;
 }

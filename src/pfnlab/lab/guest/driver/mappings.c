@@ -230,7 +230,7 @@ long set_map(struct file *file, const struct pfnlab_map *map)
 	return 0;
 }
 
-long zap(const struct pfnlab_area *area)
+long pfnlab_zap(const struct pfnlab_area *area)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
@@ -273,7 +273,7 @@ static int remap_live_vma(struct vm_area_struct *vma, const struct pfnlab_remap 
 			       with_mode(vma->vm_page_prot, ask->mode));
 }
 
-long remap_live(const struct pfnlab_remap *ask)
+long pfnlab_remap_live(const struct pfnlab_remap *ask)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;

@@ -23,9 +23,9 @@ static long serve(struct file *file, unsigned int command, union request *ask)
 		unmap_mapping_range(file->f_mapping, ask->unmap.start, ask->unmap.len, !!ask->unmap.even_cows);
 		return 0;
 	case PFNLAB_ZAP:
-		return zap(&ask->area);
+		return pfnlab_zap(&ask->area);
 	case PFNLAB_REMAP_LIVE:
-		return remap_live(&ask->remap);
+		return pfnlab_remap_live(&ask->remap);
 	case PFNLAB_FAULTS:
 		ask->number.number = count_faults();
 		return 0;

@@ -1,0 +1,47 @@
+"""Whether a program shows a difference again, whatever its guests have printed before.
+
+A message that prints once per boot is compared only where no machine has spent it. Which guest runs a program
+is chance, and so is what that guest has spent; a difference does not depend on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from pfnlab.errors import Misuse
+from pfnlab.fuzz.signature import Signature, rests_on_spent, signature_of, undecided, without_once
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.machine import Machine, Rebooting
+from pfnlab.programs.runs.observation import Run
+
+
+def is_shown(
+    program: Program,
+    signature: Signature,
+    ask: Callable[[], Sequence[Run]],
+    machines: Iterable[Machine],
+    *,
+    alarms: bool = True,
+    repeated: bool = False,
+) -> bool:
+    """Whether *program* shows *signature*; if its guests have spent a message of it, in new guests.
+
+    :param ask: runs the program on all *machines*
+    :param alarms: as for :func:`~pfnlab.fuzz.signature.signature_of`
+    :param repeated: the program has shown it; a message that was spent then may come before it now
+    """
+
+    def shows(runs: Sequence[Run]) -> bool:
+        return undecided(runs) is None and signature_of(program, runs, alarms=alarms) == signature
+
+    try:
+        runs = ask()
+        if not shows(runs) and rests_on_spent(signature, runs):
+            for machine in machines:
+                if isinstance(machine, Rebooting):
+                    machine.reboot()
+            runs = ask()
+    except Misuse:
+        # No guest could hold it.
+        return False
+    return shows(runs) or (repeated and shows([without_once(run) for run in runs]))
