@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from broken import Broken, lines
+from some_races import REVOCATIONS, races
 
 from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope, read_scope
@@ -140,3 +141,12 @@ beside = ["mprotect a[0:2] r", "s: read a[1]"]
 
     assert any(reason.startswith("no rule: ") for reason in found.cut)
     assert "undecided" == found.answers[0].verdict
+
+
+@pytest.mark.parametrize("spec", ["6.1", "6.12", "7.3"])
+def test_revocations_beside_new_mappings_come_to_an_end(spec: str) -> None:
+    """With a fork or a move beside it, a revocation gives the lock of the reverse map back."""
+    found = check(ModelMachine(spec), races(REVOCATIONS))
+
+    verdicts = {answer.name: answer.verdict for answer in found.answers}
+    assert {"no_deadlock": "holds", "told_free": "holds"}.items() <= verdicts.items()

@@ -152,11 +152,12 @@ class Live:
         return reached(self.kernel, revoked(call, self._devices), self._before_revocation[task])
 
     def variables(self, task: str) -> Any:
-        """The continuation of the operation of *task*. The operation must be under way.
+        """The function that the operation of *task* has come to, and its continuation. It must be under way.
 
         :raises UnsayableError: a variable has no value that could be compared
         """
-        return variables(self._under_way[task].run, self.parts.name)
+        operation = self._under_way[task]
+        return operation.at, variables(operation.run, self.parts.name)
 
     def position(self, task: str) -> Position:
         """The position of *task*; its value is 0 while the operation is under way."""
