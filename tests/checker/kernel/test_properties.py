@@ -255,7 +255,7 @@ def test_a_question_beside_those_of_a_seam() -> None:
     ("name", "scope", "said"),
     [
         ("told_free", "small", "scope `small` does not ask `told_free`: --scope race does"),
-        ("memory_off", "race", "scope `race` does not ask `memory_off`: --scope vfio does"),
+        ("fork_whole", "race", "scope `race` does not ask `fork_whole`: --scope standard"),
         ("told_fre", "small", "there is no property `told_fre`: did you mean `told_free`"),
     ],
 )
@@ -266,11 +266,19 @@ def test_a_property_of_other_scopes_is_said_to_be_theirs(name: str, scope: str, 
 
 
 def test_a_scope_without_the_seam() -> None:
-    """Races say nothing of trackers, and that is not a search that finds nothing wrong."""
+    """Where nothing reads or writes, nothing is said of flushes: no search that finds nothing wrong."""
     with pytest.raises(Misuse) as refused:
-        questions(["tracker"], load_scope("race"))
+        questions(["flush"], load_scope("neighbours"))
 
-    assert "the scope can say nothing of a tracker" == str(refused.value)
+    assert "the scope can say nothing of a flush" == str(refused.value)
+
+
+def test_races_are_asked_what_a_state_is_asked() -> None:
+    """Where their operations can answer it; not what one operation did, nor what a search has reached."""
+    names = {question.name for question in questions(scope=load_scope("race"))}
+
+    assert {"no_leak", "exact", "freed_once", "walks_pages", "no_warning", "counters", "no_stale"} <= names
+    assert not {"fork_whole", "split", "copied", "memory_off", "claimed_free"} & names
 
 
 def test_inserted_pages_may_be_reserved() -> None:

@@ -6,7 +6,7 @@ A judge answers True or False, or None where its question does not arise.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
@@ -37,7 +37,8 @@ class Question(NamedTuple):
     """A property by name.
 
     :param asks: the property in one sentence
-    :param needs: words of operations; a scope that lacks one of them can say nothing of the property
+    :param needs: words of operations; a scope that lacks one of them can say nothing of the property.
+        Words with ``or`` between them are alternatives
     :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
         property that tells what a search has reached, or that no policy can keep or break
     """
@@ -48,6 +49,10 @@ class Question(NamedTuple):
     judge: Judge
     needs: tuple[str, ...] = ()
     seam: Seam | None = None
+
+    def arises(self, words: Set[str]) -> bool:
+        """Whether a scope with these *words* can say something of the property."""
+        return all(any(word in words for word in need.split(" or ")) for need in self.needs)
 
 
 def no_leak(moment: StateView) -> bool | None:
@@ -245,7 +250,7 @@ QUESTIONS: tuple[Question, ...] = (
     _always("tracker", exact),
     _always("tracker", one_mode),
     _always("tracker", direct_map, "low memory"),
-    _always("flush", no_stale, "write"),
+    _always("flush", no_stale, "write or read"),
     _always(None, memory_off, "memory_disable"),
     _always(None, removed_unmapped, "remove"),
     _always(None, claimed_unmapped, "request_mem_region"),
@@ -261,17 +266,29 @@ QUESTIONS: tuple[Question, ...] = (
 )
 
 
-def _race(name: str, kind: Literal["always", "sometimes"], asks: str, seam: Seam | None = None) -> Question:
-    return Question(name, kind, asks, lambda moment: None, seam=seam)
+def _race(
+    name: str, kind: Literal["always", "sometimes"], asks: str, *needs: str, seam: Seam | None = None
+) -> Question:
+    return Question(name, kind, asks, lambda moment: None, needs, seam)
 
 
-#: Every property of races; a race is judged while it runs (:mod:`pfnlab.checker.races`).
+#: The properties of a state that are asked at the end of a race: those of no single operation.
+STATE_QUESTIONS: tuple[Question, ...] = tuple(
+    question for question in QUESTIONS if question.kind == "always" and question.judge is not fork_whole
+)
+
+#: The properties of races alone; a race is judged while it runs (:mod:`pfnlab.checker.races`).
 RACE_QUESTIONS: tuple[Question, ...] = (
     _race(
-        "told_free", "always", "No processor reaches a frame whose owner was told that it is free", "flush"
+        *("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
+        "unmap_mapping_range",
+        seam="flush",
     ),
-    _race("no_deadlock", "always", "Operations never wait for each other", "flush"),
-    _race("told_beside", "sometimes", "An owner is told while another operation is under way"),
+    _race("no_deadlock", "always", "Operations never wait for each other", seam="flush"),
+    _race(
+        *("told_beside", "sometimes", "An owner is told while another operation is under way"),
+        "unmap_mapping_range",
+    ),
 )
 
 
@@ -286,10 +303,8 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
     for name in names:
         if name not in possible and name not in SEAMS:
             raise Misuse(_not_asked(name, scope))
-    words = _words_of(scope) if isinstance(scope, Scope) else None
-    askable = [
-        question for question in possible.values() if words is None or words.issuperset(question.needs)
-    ]
+    words = _words_of(scope) if scope is not None else None
+    askable = [question for question in possible.values() if words is None or question.arises(words)]
     if not names:
         return askable
     chosen = [possible[name] for name in names if name in possible]
@@ -301,7 +316,7 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
 
 def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
     """The questions of a scope of this kind; without a scope, those of operations in a row."""
-    return RACE_QUESTIONS if isinstance(scope, RaceScope) else QUESTIONS
+    return (*RACE_QUESTIONS, *STATE_QUESTIONS) if isinstance(scope, RaceScope) else QUESTIONS
 
 
 def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
@@ -327,13 +342,18 @@ def _of_seam(seam: Seam, askable: Sequence[Question]) -> list[Question]:
     return [question for question in askable if question.seam == seam or question.kind == "sometimes"]
 
 
-def _words_of(scope: Scope) -> set[str]:
+def _words_of(scope: Scope | RaceScope) -> set[str]:
     """The words of :attr:`Question.needs` that a scope has."""
-    calls = [template.op.call for template in scope.templates]
+    if isinstance(scope, RaceScope):
+        ops = [op for race in scope.races for op in race.program.ops]
+        devices = [device for race in scope.races for device in race.program.devices]
+    else:
+        ops, devices = [template.op for template in scope.templates], list(scope.devices)
+    calls = [op.call for op in ops]
     words = {str(type(call).__struct_config__.tag) for call in calls}
     words |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
-    words |= {"low memory" for device in scope.devices if device.kind == "lowmem"}
-    forks = [template.op for template in scope.templates if isinstance(template.op.call, Fork)]
+    words |= {"low memory" for device in devices if device.kind == "lowmem"}
+    forks = [op for op in ops if isinstance(op.call, Fork)]
     return words | {"fork that fails" for op in forks if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
 
 

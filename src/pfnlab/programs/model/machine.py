@@ -145,11 +145,15 @@ class ModelMachine:
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
-    """Every task is killed, the last created first."""
+    exit_all(kernel)
+    return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
+
+
+def exit_all(kernel: Kernel) -> None:
+    """Every task is killed, the last created first, and its files are closed."""
     for task in reversed(kernel.processes()):
         kernel.exit(task)
     close_files(kernel)
-    return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 
 def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
