@@ -60,3 +60,13 @@ def test_what_never_arose_is_no_verdict() -> None:
     lines = list(check_lines(check(ModelMachine("7.2"), scope, None, CheckLimits(depth=2))))
 
     assert any(line.startswith("never asked") and "no_leak" in line for line in lines)
+
+
+def test_the_command_that_replays_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However narrow the terminal is, and from the first column on: so it can be copied."""
+    monkeypatch.setenv("COLUMNS", "40")
+    checked = check(ModelMachine("7.2,flush=none"), load_scope("race"))
+
+    commands = [line for line in check_lines(checked) if "replay" in line]
+
+    assert [f"pfnlab replay {answer.replay}" for answer in checked.answered("violated")] == commands

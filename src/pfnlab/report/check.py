@@ -96,7 +96,9 @@ def check_lines(checked: CheckResult, confirmed: dict[str, dict[str, str]] | Non
         for machine, verdict in (confirmed or {}).get(answer.name, {}).items():
             yield f"{_INDENT}{machine}: {verdict}"
         if answer.verdict == VIOLATED and answer.replay is not None:
-            yield f"  again:      pfnlab replay {answer.replay}"
+            # A line of its own from its first column on: who selects that line has the command.
+            yield "  again:"
+            yield f"pfnlab replay {answer.replay}"
     yield from _emptiness(checked)
     for reason in checked.cut:
         yield f"cut: {reason}"
