@@ -41,6 +41,7 @@ class VfioDevice:
     :ivar open: there is a descriptor
     :ivar claimed: its BAR, from when the device is opened or from its first mapping on
     :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
+    :ivar closed_device: neither descriptor nor mapping was left, and it was closed
     :ivar vmas: every VMA of it
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
     """
@@ -52,6 +53,7 @@ class VfioDevice:
     open: bool = True
     claimed: Resource | None = None
     refused: int = 0
+    closed_device: bool = False
     vmas: set[Vma] = field(default_factory=set)
     filled: list[Vma] = field(default_factory=list)
     kind: str = "vfio"
@@ -214,9 +216,10 @@ class VfioDevice:
         self._release()
 
     def _release(self) -> None:
-        """With neither descriptor nor mapping the device is closed: the driver gives its BAR back."""
-        if self.open or self.vmas:
+        """With neither descriptor nor mapping the device is closed, once: the driver gives its BAR back."""
+        if self.open or self.vmas or self.closed_device:
             return
+        self.closed_device = True
         if self.kernel.profile.vfio_claims_when_opened:
             iounmap(self.kernel, REGISTERS)
         if self.claimed is None:
