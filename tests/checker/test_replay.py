@@ -22,6 +22,8 @@ BROKEN = {
     "vfio": ("6.1", CheckLimits(depth=3)),
     "race": ("7.2,flush=none", CheckLimits()),
     "neighbours": ("6.1", CheckLimits(depth=3)),
+    "removal": ("6.1", CheckLimits(depth=3)),
+    "leaves": ("6.1", CheckLimits(depth=3)),
     "wide": ("6.1", CheckLimits(depth=2)),
 }
 

@@ -27,7 +27,7 @@ from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.walkers.early_refusal import EarlyRefusal
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.units import PfnRange, pfn_to_phys
+from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
 MAPPED = "new = mmap bar[0:3] wc shared rw"
 
@@ -163,6 +163,51 @@ def test_a_direct_map_that_disagrees_is_found() -> None:
     )
 
     assert ("violated", ["a = mmap low[0] devmem shared rw"]) == (found.verdict, lines(found))
+
+
+def test_a_mode_that_stays_in_the_direct_map_is_found() -> None:
+    """No kernel turns the mode of RAM back when nothing maps it any more."""
+    operations = "new = mmap low[0:1] devmem-sync shared rw", "munmap <whole>"
+
+    for spec in ("6.1", "7.3"):
+        found = answer(ModelMachine(spec), "direct_map_back", *operations, device="low: lowmem, 1 page")
+        assert ["a = mmap low[0] devmem-sync shared rw", "munmap a"] == lines(found)
+
+
+class TurnsBack(TrackCtx):
+    """Turns the mode of what is unmapped back, as no kernel does."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        super().vm_area_free(vma)
+        self._kernel.book.kernel_map_sync(pfn_to_phys(vma.pgoff), vma.nr * PAGE_SIZE, CacheMode.WB)
+
+
+def test_a_mode_that_is_turned_back_is_not() -> None:
+    """While it is mapped it has the mapping's mode, and then write-back again."""
+    operations = "new = mmap low[0:1] devmem-sync shared rw", "munmap <whole>"
+
+    found = answer(Broken(TurnsBack), "direct_map_back", *operations, device="low: lowmem, 1 page")
+
+    assert ("holds", False) == (found.verdict, found.vacuous)
+
+
+def test_vfio_pci_claims_what_it_opens() -> None:
+    """Reservations that earlier users of the PCI file left decide its mode too."""
+    operations = "new = mmap bar[0:2] wc shared rw", "memory_disable bar"
+
+    found = answer(ModelMachine("7.3"), "claimed_free", *operations, device="bar: pci, 2 pages")
+
+    assert ["a = mmap bar[0:2] wc shared rw", "memory_disable bar"] == lines(found)
+
+
+def test_files_that_vfio_pci_does_not_revoke_are_found() -> None:
+    """As with any other claim."""
+    operations = "new = mmap bar[0:2] wc shared rw", "memory_disable bar"
+    machine = Broken(spec="7.2,pci_files_revoked=off")
+
+    found = answer(machine, "claimed_unmapped", *operations, device="bar: pci, 2 pages")
+
+    assert "violated" == found.verdict
 
 
 def test_a_forgotten_flush_is_found() -> None:
@@ -306,6 +351,7 @@ def test_every_property_is_seen_to_fail() -> None:
         "walks_pages",
         "walks_all",
         "direct_map",
+        "direct_map_back",
         "no_stale",
         "memory_off",
         "claimed_unmapped",

@@ -19,7 +19,7 @@ from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import Page
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.readers import normal_runs
-from pfnlab.programs.lang.ops import Fork, Mmap
+from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
 
@@ -121,6 +121,19 @@ def direct_map(moment: StateView) -> bool | None:
     return True if ram_mapped else None
 
 
+def direct_map_back(moment: StateView) -> bool | None:
+    """RAM that nothing maps any more is write-back in the direct map again."""
+    kernel = moment.kernel
+    changed = {pfn for run in kernel.book.direct_map_changed() for pfn in range(run.start, run.end)}
+    mapped = {pfn for pfn, _ in _mapped_modes(moment) if kernel.platform.phys.page_is_ram(pfn)}
+    if not changed and not mapped:
+        return None
+    held = kernel.driver.held.values() if kernel.driver is not None else ()
+    return changed <= mapped | {
+        pfn for ranges in held for pfns in ranges for pfn in range(pfns.start, pfns.end)
+    }
+
+
 def memory_off(moment: StateView) -> bool | None:
     """While a device's memory is off, nothing maps it through the driver that switched it off."""
     ranges = moment.kernel.undecoded
@@ -135,8 +148,8 @@ def removed_unmapped(moment: StateView) -> bool | None:
 
 def claimed_unmapped(moment: StateView) -> bool | None:
     """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
-    claimed = _claimed(moment.kernel)
-    return None if claimed is None else not _shows(moment, claimed, REVOKED)
+    claims = _claimed(moment.kernel)
+    return not any(_shows(moment, pfns, REVOKED) for pfns in claims) if claims else None
 
 
 def _shows(moment: StateView, pfns: PfnRange, kinds: Sequence[str]) -> bool:
@@ -151,19 +164,24 @@ def _shows(moment: StateView, pfns: PfnRange, kinds: Sequence[str]) -> bool:
 
 def claimed_free(moment: StateView) -> bool | None:
     """Once a driver has claimed a range, no reservation of its earlier users decides its cache mode."""
-    claimed = _claimed(moment.kernel)
-    if claimed is None:
+    claims = _claimed(moment.kernel)
+    if not claims:
         return None
     drivers = [mapping.frames for mapping in moment.mappings if mapping.kind not in REVOKED]
-    reserved = [pfns for pfns in moment.reservations if pfns.overlaps(claimed)]
+    reserved = [pfns for pfns in moment.reservations if any(pfns.overlaps(claimed) for claimed in claims)]
     return all(any(pfns.overlaps(frames) for frames in drivers) for pfns in reserved)
 
 
-def _claimed(kernel: Kernel) -> PfnRange | None:
-    resource = kernel.driver.resource if kernel.driver is not None else None
-    if resource is None or not kernel.platform.io_strict_devmem:
-        return None
-    return PfnRange(phys_to_pfn(resource.start), pages_of(resource.end))
+def _claimed(kernel: Kernel) -> list[PfnRange]:
+    """The ranges that drivers have claimed: with request_mem_region, or as vfio-pci with the device open.
+
+    Empty where a claim does not revoke what others map.
+    """
+    if not kernel.platform.io_strict_devmem:
+        return []
+    claims = [device.claimed for device in kernel.vfio.values()]
+    claims += [kernel.driver.resource if kernel.driver is not None else None]
+    return [PfnRange(phys_to_pfn(claim.start), pages_of(claim.end)) for claim in claims if claim is not None]
 
 
 def fork_whole(moment: StateView) -> bool | None:
@@ -250,11 +268,12 @@ QUESTIONS: tuple[Question, ...] = (
     _always("tracker", exact),
     _always("tracker", one_mode),
     _always("tracker", direct_map, "low memory"),
+    _always("tracker", direct_map_back, "low memory"),
     _always("flush", no_stale, "write or read"),
     _always(None, memory_off, "memory_disable"),
     _always(None, removed_unmapped, "remove"),
-    _always(None, claimed_unmapped, "request_mem_region"),
-    _always("tracker", claimed_free, "request_mem_region"),
+    _always(None, claimed_unmapped, "request_mem_region or vfio"),
+    _always("tracker", claimed_free, "request_mem_region or vfio"),
     _always("tracker", fork_whole, "fork that fails"),
     _always("walker", walks_pages),
     _always("walker", walks_all, "write", "private"),
@@ -351,6 +370,7 @@ def _words_of(scope: Scope | RaceScope) -> set[str]:
         ops, devices = [template.op for template in scope.templates], list(scope.devices)
     calls = [op.call for op in ops]
     words = {str(type(call).__struct_config__.tag) for call in calls}
+    words |= {"vfio" for call in calls if uses_vfio(call)}
     words |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
     words |= {"low memory" for device in devices if device.kind == "lowmem"}
     forks = [op for op in ops if isinstance(op.call, Fork)]
