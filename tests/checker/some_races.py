@@ -26,6 +26,22 @@ setup = ["a = mmap anon[0:2] private rw", "write a[0] 1", "p = fork", "t = threa
 beside = ["write a[0] 2", "p: write a[0] 3", "t: munmap a[1:2]"]
 """
 
+#: Revocations while mappings of the file are made: what a walk of the reverse map has still to visit differs
+#: from schedule to schedule, and a fork's copy is in the reverse map before it has a task.
+REVOCATIONS = """
+devices = ["bar: pci, 2 pages"]
+areas = ["a: 4 pages", "b: 4 pages"]
+[[races]]
+setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread"]
+beside = ["p = fork", "t: unmap_mapping_range bar[0:2]"]
+[[races]]
+setup = ["a = mmap bar[0:2] wc shared rw", "t = thread"]
+beside = ["p = fork", "t: request_mem_region bar[0:2]"]
+[[races]]
+setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread"]
+beside = ["mremap a[0:2] 2 pages maymove fixed over b[0:2]", "t: unmap_mapping_range bar[0:2]"]
+"""
+
 
 def races(text: str) -> RaceScope:
     """The scope that *text* describes."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from some_races import REVOCATIONS, races
 
 from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope, scope_names
-from pfnlab.checker.replay import Replay, check_same, path_text, read_path
+from pfnlab.checker.replay import ProgramReplay, Replay, check_same, path_text, read_path
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.report.check import program_text
 
 #: A model that breaks something, and how far to look, for each scope.
 BROKEN = {
@@ -19,6 +22,8 @@ BROKEN = {
     "vfio": ("6.1", CheckLimits(depth=3)),
     "race": ("7.2,flush=none", CheckLimits()),
     "neighbours": ("6.1", CheckLimits(depth=3)),
+    "removal": ("6.1", CheckLimits(depth=3)),
+    "leaves": ("6.1", CheckLimits(depth=3)),
     "wide": ("6.1", CheckLimits(depth=2)),
 }
 
@@ -82,3 +87,15 @@ def test_text_and_path_are_the_same() -> None:
 
     assert ("model:7.2", "race", "told_free", 1) == recorded[:4]
     assert [3, 0] == [choice for choice, _ in recorded.steps]
+
+
+@pytest.mark.parametrize("spec", ["6.1", "7.3"])
+def test_programs_of_races_break_the_same_again(spec: str) -> None:
+    """With a task that is held, with none, and with the exits that show a leak."""
+    checked = check(ModelMachine(spec), races(REVOCATIONS))
+    programs = [answer.program for answer in checked.answers if answer.program is not None]
+
+    for program in programs:
+        saved = ProgramReplay(load_text(program_text(program)))
+        check_same(saved.question, saved.on(f"model:{spec}"))
+    assert programs

@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 
 from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
@@ -56,7 +57,18 @@ def test_what_was_cut_is_said() -> None:
 
 def test_what_never_arose_is_no_verdict() -> None:
     """A property whose question never arose is not printed as one that holds."""
-    scope = load_scope("vfio")
-    lines = list(check_lines(check(ModelMachine("7.2"), scope, None, CheckLimits(depth=2))))
+    scope = load_scope("small")
+    asked = questions(["claimed_free"], scope)
+    lines = list(check_lines(check(ModelMachine("7.2"), scope, asked, CheckLimits(depth=2))))
 
-    assert any(line.startswith("never asked") and "no_leak" in line for line in lines)
+    assert any(line.startswith("never asked") and "claimed_free" in line for line in lines)
+
+
+def test_the_command_that_replays_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However narrow the terminal is, and from the first column on: so it can be copied."""
+    monkeypatch.setenv("COLUMNS", "40")
+    checked = check(ModelMachine("7.2,flush=none"), load_scope("race"))
+
+    commands = [line for line in check_lines(checked) if "replay" in line]
+
+    assert [f"pfnlab replay {answer.replay}" for answer in checked.answered("violated")] == commands

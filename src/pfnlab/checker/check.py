@@ -250,9 +250,10 @@ def _answer(
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:
     """The program that breaks a property, shrunk unless it is of a race; None where a race has none."""
     title = f"{question.name} on model:{model.machine.spec}"
-    program = model.program(path, title, f"What breaks this: {question.asks}?")
-    if program is None or isinstance(model, RaceModel):
-        return program
+    asks = f"What breaks this: {question.asks}?"
+    if isinstance(model, RaceModel):
+        return model.program(path, question, title, asks)
+    program = model.program(path, title, asks)
     return shrunk(program, lambda candidate: model.breaks(candidate.ops, question.judge))
 
 

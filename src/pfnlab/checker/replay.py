@@ -21,7 +21,7 @@ from pfnlab.checker.kernel.properties import Question, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, Template, load_scope
 from pfnlab.checker.races.driver import Turn
 from pfnlab.checker.races.properties import race_properties
-from pfnlab.checker.races.race import RaceModel, RaceState, told_free_by_op
+from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, told_free_by_op
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Discovery, Misuse
@@ -166,16 +166,23 @@ class ProgramReplay:
     def on(self, machine: str) -> Sequence[JudgedStep]:
         """The steps on *machine*, which is a model."""
         model_machine = _model_machine(machine)
-        if is_held(self.program):
+        if self.question.name == "told_free":
             answers = told_free_by_op(model_machine, self.program)
             words = [SILENT if answer is None else BROKEN if answer else KEPT for answer in answers]
-            steps = [JudgedStep(*pair) for pair in zip(op_lines(self.program), words, strict=True)]
-            # The steps after it only show the result for a reader.
-            last = next((at for at, word in enumerate(words) if word == BROKEN), len(steps) - 1)
-            return steps[: last + 1]
+            return _until_broken(list(op_lines(self.program)), words)
+        if is_held(self.program):
+            answers = answers_by_op(model_machine, self.program, self.question)
+            words = [SILENT if answer is None else KEPT if answer else BROKEN for answer in answers]
+            return _until_broken(list(op_lines(self.program)), words)
         templates = tuple(map(Template, self.program.ops))
         scope = Scope("", "", self.program.devices, 1, 1, len(templates), templates)
         return _sequence(KernelModel(model_machine, scope), self.program, self.question)
+
+
+def _until_broken(steps: Sequence[str], words: Sequence[str]) -> list[JudgedStep]:
+    """The steps with their words, up to the one that breaks the property; the others only show its result."""
+    last = next((at for at, word in enumerate(words) if word == BROKEN), len(steps) - 1)
+    return [JudgedStep(*pair) for pair in zip(steps, words, strict=True)][: last + 1]
 
 
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:

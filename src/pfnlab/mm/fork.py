@@ -32,8 +32,9 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
     unmaps = parent.kernel.profile.failed_fork_unmaps
     failed = own_memory = False
     with parent.mmap_lock.write():
+        vmas = list(parent)
         try:
-            for src in parent:
+            for src in vmas:
                 if not src.flags & VM_DONTCOPY:
                     _copy_vma(src, child, commits)
             if not commits:

@@ -324,6 +324,13 @@ class MemtypeBook:
         end = min(base + size, phys.high_memory)
         self._change_direct_map(base, end, direct_mode)
 
+    def direct_map_changed(self) -> list[MemtypeEntry]:
+        """The pages, in pfns, that the direct map does not have write-back, but those of set_memory."""
+        changed = self._direct_map.copy()
+        for run in self._ram_types.runs():
+            changed.set(run.start, run.end, _WB)
+        return changed.runs()
+
     def direct_map(self, paddr: int) -> CacheMode:
         """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
         return self._direct_map[paddr >> PAGE_SHIFT]

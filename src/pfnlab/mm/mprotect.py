@@ -100,9 +100,11 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
 
 def _flush_gigabytes(vma: Vma, start: int, end: int) -> None:
     """change_pud_range: each leaf of 1 GiB is flushed as it changes; of a part the whole goes (S6.3.9)."""
-    for cut in (start, end):
+    cuts = start, end
+    for cut in cuts:
         vma.mm.split_leaf(cut)
-    for run in vma.mm.tables.runs(start, end):
-        if run.level == _GIGABYTE:
-            for leaf in range(run.start, run.end, LEAF_PAGES[_GIGABYTE]):
-                vma.mm.flush_tlb(leaf, leaf + LEAF_PAGES[_GIGABYTE])
+    pages = LEAF_PAGES[_GIGABYTE]
+    runs = [run for run in vma.mm.tables.runs(start, end) if run.level == _GIGABYTE]
+    leaves = [leaf for run in runs for leaf in range(run.start, run.end, pages)]
+    for leaf in leaves:
+        vma.mm.flush_tlb(leaf, leaf + pages)

@@ -261,7 +261,8 @@ def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:
                 mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
         mm.flush_tlb(start, start + nr)
         return
-    for first, last in _extents(start, start + nr, shift):
+    extents = list(_extents(start, start + nr, shift))
+    for first, last in extents:
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
         with mm.page_table_lock.write():
             level = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first)

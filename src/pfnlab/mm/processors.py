@@ -34,6 +34,10 @@ class Need(Enum):
     TRACKER = "pfnmap_lock"
 
 
+class WaitsForeverError(Defect):
+    """An operation waits for something that no other operation can give it."""
+
+
 @dataclass
 class Call:
     """
@@ -192,13 +196,13 @@ class Processors:
     def wait(self, need: Need, ready: Callable[[], bool]) -> None:
         """The operation goes on once *ready* says so.
 
-        :raises Defect: no other operation could change that
+        :raises WaitsForeverError: no other operation could change that
         """
         if ready():
             return
         operation = self._running
         if operation is None:
-            raise Defect(f"an operation waits for {need.value} and nobody has it")
+            raise WaitsForeverError(f"an operation waits for {need.value} and nobody has it")
         operation.waits, operation.ready = need, ready
         while not ready():
             operation.pause()

@@ -47,7 +47,8 @@ def zap_vma(
     flushes = kernel.flushes
     kernel.trace.event("clear", start)
     flushes.tlb_start_vma(tlb, vma)
-    for cut in (start, end):
+    cuts = start, end
+    for cut in cuts:
         if kernel.profile.zap_asserts_mmap_lock and _cuts_gigabyte(vma.mm, cut):
             kernel.trace.printk("WARNING at include/linux/rwsem.h")
         vma.mm.split_leaf(cut)
@@ -102,10 +103,12 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
         kernel.flushes.tlb_free_vmas(tlb, vmas[0])
         floor, ceiling = mm.gap_around(vmas[0].start, vmas[-1].end)
         groups = _near_each_other(vmas)
-        for group, next_group in zip(groups, [*groups[1:], None], strict=True):
+        ends = [*(group[0].start for group in groups[1:]), ceiling]
+        groups_with_ends = list(zip(groups, ends, strict=True))
+        for group, end in groups_with_ends:
             _unlink(tlb, group)
             if tables:
-                tlb.free_tables(floor, ceiling if next_group is None else next_group[0].start)
+                tlb.free_tables(floor, end)
     tlb.finish()
     kernel.mlock_batch.unmapped()
 

@@ -47,9 +47,8 @@ def unmap_mapping_range(kernel: Kernel, pages: PfnRange, mapping: AddressSpace, 
     :raises ModelledErrno: the tracker forbids it for a mapping; those before it are cleared
     """
     with kernel.i_mmap_rwsem(mapping).read():
-        for vma in list(kernel.i_mmap):
-            if vma.file is None or vma.file.mapping != mapping:
-                continue
+        vmas = [vma for vma in kernel.i_mmap if vma.file is not None and vma.file.mapping == mapping]
+        for vma in vmas:
             start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
             end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start
             if start < end:

@@ -12,7 +12,7 @@ from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, CheckResult, Proper
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.kernel.scope import Scope
 from pfnlab.programs.lang.layout import format_text
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.ops import Program, is_held
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.units import number_of
@@ -89,13 +89,16 @@ def check_lines(checked: CheckResult, confirmed: dict[str, dict[str, str]] | Non
         yield f"{_word(answer):<12}  {answer.name:<{width}}  {answer.asks}"
         yield from (f"{_INDENT}{line}" for line in answer.schedule)
         if answer.schedule and answer.program is not None:
-            yield f"{_INDENT}as a program with one held task:"
+            held = "with one held task" if is_held(answer.program) else "without a held task"
+            yield f"{_INDENT}as a program {held}:"
         if answer.program is not None:
             yield from (f"{_INDENT}{line}" for line in op_lines(answer.program))
         for machine, verdict in (confirmed or {}).get(answer.name, {}).items():
             yield f"{_INDENT}{machine}: {verdict}"
         if answer.verdict == VIOLATED and answer.replay is not None:
-            yield f"  again:      pfnlab replay {answer.replay}"
+            # A line of its own from its first column on: who selects that line has the command.
+            yield "  again:"
+            yield f"pfnlab replay {answer.replay}"
     yield from _emptiness(checked)
     for reason in checked.cut:
         yield f"cut: {reason}"

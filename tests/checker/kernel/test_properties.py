@@ -27,7 +27,7 @@ from pfnlab.policies.trackers.no_partial import NoPartial
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.walkers.early_refusal import EarlyRefusal
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.units import PfnRange, pfn_to_phys
+from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
 MAPPED = "new = mmap bar[0:3] wc shared rw"
 
@@ -165,6 +165,51 @@ def test_a_direct_map_that_disagrees_is_found() -> None:
     assert ("violated", ["a = mmap low[0] devmem shared rw"]) == (found.verdict, lines(found))
 
 
+def test_a_mode_that_stays_in_the_direct_map_is_found() -> None:
+    """No kernel turns the mode of RAM back when nothing maps it any more."""
+    operations = "new = mmap low[0:1] devmem-sync shared rw", "munmap <whole>"
+
+    for spec in ("6.1", "7.3"):
+        found = answer(ModelMachine(spec), "direct_map_back", *operations, device="low: lowmem, 1 page")
+        assert ["a = mmap low[0] devmem-sync shared rw", "munmap a"] == lines(found)
+
+
+class TurnsBack(TrackCtx):
+    """Turns the mode of what is unmapped back, as no kernel does."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        super().vm_area_free(vma)
+        self._kernel.book.kernel_map_sync(pfn_to_phys(vma.pgoff), vma.nr * PAGE_SIZE, CacheMode.WB)
+
+
+def test_a_mode_that_is_turned_back_is_not() -> None:
+    """While it is mapped it has the mapping's mode, and then write-back again."""
+    operations = "new = mmap low[0:1] devmem-sync shared rw", "munmap <whole>"
+
+    found = answer(Broken(TurnsBack), "direct_map_back", *operations, device="low: lowmem, 1 page")
+
+    assert ("holds", False) == (found.verdict, found.vacuous)
+
+
+def test_vfio_pci_claims_what_it_opens() -> None:
+    """Reservations that earlier users of the PCI file left decide its mode too."""
+    operations = "new = mmap bar[0:2] wc shared rw", "memory_disable bar"
+
+    found = answer(ModelMachine("7.3"), "claimed_free", *operations, device="bar: pci, 2 pages")
+
+    assert ["a = mmap bar[0:2] wc shared rw", "memory_disable bar"] == lines(found)
+
+
+def test_files_that_vfio_pci_does_not_revoke_are_found() -> None:
+    """As with any other claim."""
+    operations = "new = mmap bar[0:2] wc shared rw", "memory_disable bar"
+    machine = Broken(spec="7.2,pci_files_revoked=off")
+
+    found = answer(machine, "claimed_unmapped", *operations, device="bar: pci, 2 pages")
+
+    assert "violated" == found.verdict
+
+
 def test_a_forgotten_flush_is_found() -> None:
     """A translation that stays behind is found."""
     found = answer(
@@ -255,7 +300,7 @@ def test_a_question_beside_those_of_a_seam() -> None:
     ("name", "scope", "said"),
     [
         ("told_free", "small", "scope `small` does not ask `told_free`: --scope race does"),
-        ("memory_off", "race", "scope `race` does not ask `memory_off`: --scope vfio does"),
+        ("fork_whole", "race", "scope `race` does not ask `fork_whole`: --scope standard"),
         ("told_fre", "small", "there is no property `told_fre`: did you mean `told_free`"),
     ],
 )
@@ -266,11 +311,19 @@ def test_a_property_of_other_scopes_is_said_to_be_theirs(name: str, scope: str, 
 
 
 def test_a_scope_without_the_seam() -> None:
-    """Races say nothing of trackers, and that is not a search that finds nothing wrong."""
+    """Where nothing reads or writes, nothing is said of flushes: no search that finds nothing wrong."""
     with pytest.raises(Misuse) as refused:
-        questions(["tracker"], load_scope("race"))
+        questions(["flush"], load_scope("neighbours"))
 
-    assert "the scope can say nothing of a tracker" == str(refused.value)
+    assert "the scope can say nothing of a flush" == str(refused.value)
+
+
+def test_races_are_asked_what_a_state_is_asked() -> None:
+    """Where their operations can answer it; not what one operation did, nor what a search has reached."""
+    names = {question.name for question in questions(scope=load_scope("race"))}
+
+    assert {"no_leak", "exact", "freed_once", "walks_pages", "no_warning", "counters", "no_stale"} <= names
+    assert not {"fork_whole", "split", "copied", "memory_off", "claimed_free"} & names
 
 
 def test_inserted_pages_may_be_reserved() -> None:
@@ -298,6 +351,7 @@ def test_every_property_is_seen_to_fail() -> None:
         "walks_pages",
         "walks_all",
         "direct_map",
+        "direct_map_back",
         "no_stale",
         "memory_off",
         "claimed_unmapped",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -52,3 +53,40 @@ def test_code_of_others_cannot_be_said() -> None:
 
     with pytest.raises(UnsayableError, match="not of this package"):
         variables(run, lambda one: None)
+
+
+def _pause() -> None:
+    greenlet.getcurrent().parent.switch()  # type: ignore[union-attr]
+
+
+def through_the_call_itself(numbers: list[int]) -> None:
+    """Goes through what only the loop has."""
+    for _ in list(numbers):
+        _pause()
+
+
+def through_a_variable(numbers: list[int]) -> None:
+    """Goes through what a variable has."""
+    for _ in numbers:
+        _pause()
+
+
+def continuation(body: FunctionType, numbers: list[int]) -> Any:
+    """What *body* goes on with in its first turn of the loop, as if it were a function of this package."""
+    names = {**globals(), "__name__": "pfnlab.example"}
+    names["_pause"] = FunctionType(_pause.__code__, names)
+    run = greenlet(FunctionType(body.__code__, names))
+    run.switch(numbers)
+    return variables(run, lambda instance: None)
+
+
+def test_a_loop_through_something_without_a_name_cannot_be_said() -> None:
+    """What is still to come decides what it does, and only the interpreter knows it."""
+    with pytest.raises(UnsayableError, match="a loop through something without a name"):
+        continuation(through_the_call_itself, [1, 2])
+
+
+def test_what_a_loop_has_still_to_go_through_tells() -> None:
+    """At the same place, with the same number so far."""
+    assert continuation(through_a_variable, [1, 2]) == continuation(through_a_variable, [1, 2])
+    assert continuation(through_a_variable, [1, 2]) != continuation(through_a_variable, [1])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from some_races import OTHERS, races
+from some_races import OTHERS, REVOCATIONS, races
 
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope
 from pfnlab.checker.races.driver import Ground, Live
@@ -120,6 +120,12 @@ def test_so_it_is_with_a_policy_of_ones_own(tmp_path: Path) -> None:
 def test_so_it_is_on_older_kernels(series: str) -> None:
     """They flush and let go of reservations elsewhere."""
     assert [] == all_wrong(series, races(OTHERS), every=7)
+
+
+@pytest.mark.parametrize("spec", ["6.1", "6.12", "7.3", "7.3,tracker=exact"])
+def test_so_it_is_where_the_reverse_map_grows(spec: str) -> None:
+    """A revocation goes on with the mappings that it found when it began, those of a fork under way too."""
+    assert [] == all_wrong(spec, races(REVOCATIONS), every=5)
 
 
 def test_a_turn_that_looks_at_less_than_it_touches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

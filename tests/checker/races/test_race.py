@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from broken import Broken, lines
+from some_races import REVOCATIONS, races
 
-from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckLimits, CheckResult, PropertyResult, check
+from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope, read_scope
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.mm.gather import FlushPlacement, MmuGather
@@ -22,6 +24,14 @@ devices = ["bar: pci, 2 pages"]
 [[races]]
 setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread", "s = thread", "s: read a[0]"]
 beside = ["munmap a", "t: unmap_mapping_range bar[0:2]", "s: read a[0]"]
+"""
+
+#: Nobody else needs the reverse map.
+ALONE = """
+devices = ["bar: pci, 2 pages"]
+[[races]]
+setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread"]
+beside = ["zap_vma_ptes a", "t: read a[0]"]
 """
 
 #: Ordinary memory before the device: the first VMA is not the one that matters.
@@ -101,7 +111,7 @@ def test_operations_that_wait_for_each_other_are_found() -> None:
 
 def test_the_number_of_schedules_states() -> None:
     """The states of one race are always as many."""
-    assert 164 == raced(FreeVmas, ONE).states
+    assert 166 == raced(FreeVmas, ONE).states
 
 
 def test_the_named_races_are_programs() -> None:
@@ -140,3 +150,58 @@ beside = ["mprotect a[0:2] r", "s: read a[1]"]
 
     assert any(reason.startswith("no rule: ") for reason in found.cut)
     assert "undecided" == found.answers[0].verdict
+
+
+@pytest.mark.parametrize("spec", ["6.1", "6.12", "7.3"])
+def test_revocations_beside_new_mappings_come_to_an_end(spec: str) -> None:
+    """With a fork or a move beside it, a revocation gives the lock of the reverse map back."""
+    found = check(ModelMachine(spec), races(REVOCATIONS))
+
+    verdicts = {answer.name: answer.verdict for answer in found.answers}
+    assert {"no_deadlock": "holds", "told_free": "holds"}.items() <= verdicts.items()
+
+
+def violated(spec: str, name: str) -> PropertyResult:
+    """The result for a property that revocations beside new mappings break."""
+    scope = races(REVOCATIONS)
+    (answer,) = check(ModelMachine(spec), scope, questions([name], scope)).answers
+    assert "violated" == answer.verdict
+    return answer
+
+
+def test_a_state_is_judged_when_all_operations_are_done() -> None:
+    """A revocation takes the whole reservation away, and the copy that fork makes keeps its entries."""
+    schedule = violated("6.1", "no_warning").schedule
+
+    assert "every task: exit" not in schedule
+    assert ["main: p = fork", "t: unmap_mapping_range bar[0:2]"] == [
+        turn for turn in schedule if "goes on" not in turn
+    ]
+
+
+def test_and_once_more_when_every_task_has_exited() -> None:
+    """A leak shows only then: both mappings could still have explained the reservation."""
+    answer = violated("6.1", "no_leak")
+
+    assert "every task: exit" == answer.schedule[-1]
+    assert answer.program is not None
+    assert ["p: exit", "exit"] == lines(answer)[-2:]
+
+
+def test_warnings_of_turns_that_are_remembered_count() -> None:
+    """A kernel prints some only once, and each schedule is a kernel of its own."""
+    scope = load_scope("race")
+    assert isinstance(scope, RaceScope)
+
+    every_order = check(ModelMachine("6.1"), scope, limits=CheckLimits(every_order=True))
+
+    reduced = check(ModelMachine("6.1"), scope)
+    assert every_order.states == reduced.states
+    assert ["freed_once", "exact"] == [answer.name for answer in reduced.answered("violated")]
+
+
+def test_a_lock_that_nobody_gives_back_is_a_deadlock_of_exits() -> None:
+    """A task that exits waits for it, when all operations are done."""
+    answer = next(answer for answer in raced(KeepsTheLock, ALONE).answers if answer.name == "no_deadlock")
+
+    assert ("violated", "every task: exit") == (answer.verdict, answer.schedule[-1])

@@ -357,3 +357,20 @@ def test_a_claimed_bar_is_busy(series: str) -> None:
     DriverState().request_mem_region(kernel, PfnRange(BAR.start + 4, BAR.start + 8))
 
     assert errno.EBUSY == mmap(kernel, task, device, 0, 8)
+
+
+@every_series
+def test_the_last_mappings_close_the_device_once(series: str) -> None:
+    """Two that go in one system call: what the driver gives back was there to be given."""
+    kernel, task, device = mapped(series)
+    kernel.call(
+        task,
+        lambda: do_mmap(task.mm, AT + 64, 8, RW, file=device, pgoff=BAR_OFFSET, shared=True, fixed=False),
+    )
+    device.close()
+    kernel.trace.take()
+
+    kernel.call(task, lambda: do_munmap(task.mm, AT, AT + 128))
+
+    _, log = kernel.trace.take()
+    assert ([], []) == (log, kernel.book.entries())

@@ -200,7 +200,7 @@ class KernelModel:
         outcome = OneByOne(kernel, places or self.places).step(op)
         self.outcomes[ScopeStep(op).kind, outcome.result] += 1
         events, log = kernel.trace.take()
-        facts = [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
+        facts = facts_of(log)
         if fork and outcome.result != "ok" and _fork_state(kernel) != before:
             facts.append(FORK_LEFT)
         return OperationEffect(outcome.result, tuple(facts), log, events)
@@ -229,6 +229,11 @@ class KernelModel:
                 except Undecided:
                     continue
                 freeze(kernel)
+
+
+def facts_of(log: Sequence[str]) -> list[str]:
+    """The facts that the messages *log* tell."""
+    return [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
 
 
 def _renamed(op: Op, area: str) -> Op:

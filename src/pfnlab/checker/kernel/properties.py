@@ -6,7 +6,7 @@ A judge answers True or False, or None where its question does not arise.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
@@ -19,7 +19,7 @@ from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import Page
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.readers import normal_runs
-from pfnlab.programs.lang.ops import Fork, Mmap
+from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
 
@@ -37,7 +37,8 @@ class Question(NamedTuple):
     """A property by name.
 
     :param asks: the property in one sentence
-    :param needs: words of operations; a scope that lacks one of them can say nothing of the property
+    :param needs: words of operations; a scope that lacks one of them can say nothing of the property.
+        Words with ``or`` between them are alternatives
     :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
         property that tells what a search has reached, or that no policy can keep or break
     """
@@ -48,6 +49,10 @@ class Question(NamedTuple):
     judge: Judge
     needs: tuple[str, ...] = ()
     seam: Seam | None = None
+
+    def arises(self, words: Set[str]) -> bool:
+        """Whether a scope with these *words* can say something of the property."""
+        return all(any(word in words for word in need.split(" or ")) for need in self.needs)
 
 
 def no_leak(moment: StateView) -> bool | None:
@@ -116,6 +121,19 @@ def direct_map(moment: StateView) -> bool | None:
     return True if ram_mapped else None
 
 
+def direct_map_back(moment: StateView) -> bool | None:
+    """RAM that nothing maps any more is write-back in the direct map again."""
+    kernel = moment.kernel
+    changed = {pfn for run in kernel.book.direct_map_changed() for pfn in range(run.start, run.end)}
+    mapped = {pfn for pfn, _ in _mapped_modes(moment) if kernel.platform.phys.page_is_ram(pfn)}
+    if not changed and not mapped:
+        return None
+    held = kernel.driver.held.values() if kernel.driver is not None else ()
+    return changed <= mapped | {
+        pfn for ranges in held for pfns in ranges for pfn in range(pfns.start, pfns.end)
+    }
+
+
 def memory_off(moment: StateView) -> bool | None:
     """While a device's memory is off, nothing maps it through the driver that switched it off."""
     ranges = moment.kernel.undecoded
@@ -130,8 +148,8 @@ def removed_unmapped(moment: StateView) -> bool | None:
 
 def claimed_unmapped(moment: StateView) -> bool | None:
     """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
-    claimed = _claimed(moment.kernel)
-    return None if claimed is None else not _shows(moment, claimed, REVOKED)
+    claims = _claimed(moment.kernel)
+    return not any(_shows(moment, pfns, REVOKED) for pfns in claims) if claims else None
 
 
 def _shows(moment: StateView, pfns: PfnRange, kinds: Sequence[str]) -> bool:
@@ -146,19 +164,24 @@ def _shows(moment: StateView, pfns: PfnRange, kinds: Sequence[str]) -> bool:
 
 def claimed_free(moment: StateView) -> bool | None:
     """Once a driver has claimed a range, no reservation of its earlier users decides its cache mode."""
-    claimed = _claimed(moment.kernel)
-    if claimed is None:
+    claims = _claimed(moment.kernel)
+    if not claims:
         return None
     drivers = [mapping.frames for mapping in moment.mappings if mapping.kind not in REVOKED]
-    reserved = [pfns for pfns in moment.reservations if pfns.overlaps(claimed)]
+    reserved = [pfns for pfns in moment.reservations if any(pfns.overlaps(claimed) for claimed in claims)]
     return all(any(pfns.overlaps(frames) for frames in drivers) for pfns in reserved)
 
 
-def _claimed(kernel: Kernel) -> PfnRange | None:
-    resource = kernel.driver.resource if kernel.driver is not None else None
-    if resource is None or not kernel.platform.io_strict_devmem:
-        return None
-    return PfnRange(phys_to_pfn(resource.start), pages_of(resource.end))
+def _claimed(kernel: Kernel) -> list[PfnRange]:
+    """The ranges that drivers have claimed: with request_mem_region, or as vfio-pci with the device open.
+
+    Empty where a claim does not revoke what others map.
+    """
+    if not kernel.platform.io_strict_devmem:
+        return []
+    claims = [device.claimed for device in kernel.vfio.values()]
+    claims += [kernel.driver.resource if kernel.driver is not None else None]
+    return [PfnRange(phys_to_pfn(claim.start), pages_of(claim.end)) for claim in claims if claim is not None]
 
 
 def fork_whole(moment: StateView) -> bool | None:
@@ -245,11 +268,12 @@ QUESTIONS: tuple[Question, ...] = (
     _always("tracker", exact),
     _always("tracker", one_mode),
     _always("tracker", direct_map, "low memory"),
-    _always("flush", no_stale, "write"),
+    _always("tracker", direct_map_back, "low memory"),
+    _always("flush", no_stale, "write or read"),
     _always(None, memory_off, "memory_disable"),
     _always(None, removed_unmapped, "remove"),
-    _always(None, claimed_unmapped, "request_mem_region"),
-    _always("tracker", claimed_free, "request_mem_region"),
+    _always(None, claimed_unmapped, "request_mem_region or vfio"),
+    _always("tracker", claimed_free, "request_mem_region or vfio"),
     _always("tracker", fork_whole, "fork that fails"),
     _always("walker", walks_pages),
     _always("walker", walks_all, "write", "private"),
@@ -261,17 +285,29 @@ QUESTIONS: tuple[Question, ...] = (
 )
 
 
-def _race(name: str, kind: Literal["always", "sometimes"], asks: str, seam: Seam | None = None) -> Question:
-    return Question(name, kind, asks, lambda moment: None, seam=seam)
+def _race(
+    name: str, kind: Literal["always", "sometimes"], asks: str, *needs: str, seam: Seam | None = None
+) -> Question:
+    return Question(name, kind, asks, lambda moment: None, needs, seam)
 
 
-#: Every property of races; a race is judged while it runs (:mod:`pfnlab.checker.races`).
+#: The properties of a state that are asked at the end of a race: those of no single operation.
+STATE_QUESTIONS: tuple[Question, ...] = tuple(
+    question for question in QUESTIONS if question.kind == "always" and question.judge is not fork_whole
+)
+
+#: The properties of races alone; a race is judged while it runs (:mod:`pfnlab.checker.races`).
 RACE_QUESTIONS: tuple[Question, ...] = (
     _race(
-        "told_free", "always", "No processor reaches a frame whose owner was told that it is free", "flush"
+        *("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
+        "unmap_mapping_range",
+        seam="flush",
     ),
-    _race("no_deadlock", "always", "Operations never wait for each other", "flush"),
-    _race("told_beside", "sometimes", "An owner is told while another operation is under way"),
+    _race("no_deadlock", "always", "Operations never wait for each other", seam="flush"),
+    _race(
+        *("told_beside", "sometimes", "An owner is told while another operation is under way"),
+        "unmap_mapping_range",
+    ),
 )
 
 
@@ -286,10 +322,8 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
     for name in names:
         if name not in possible and name not in SEAMS:
             raise Misuse(_not_asked(name, scope))
-    words = _words_of(scope) if isinstance(scope, Scope) else None
-    askable = [
-        question for question in possible.values() if words is None or words.issuperset(question.needs)
-    ]
+    words = _words_of(scope) if scope is not None else None
+    askable = [question for question in possible.values() if words is None or question.arises(words)]
     if not names:
         return askable
     chosen = [possible[name] for name in names if name in possible]
@@ -301,7 +335,7 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
 
 def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
     """The questions of a scope of this kind; without a scope, those of operations in a row."""
-    return RACE_QUESTIONS if isinstance(scope, RaceScope) else QUESTIONS
+    return (*RACE_QUESTIONS, *STATE_QUESTIONS) if isinstance(scope, RaceScope) else QUESTIONS
 
 
 def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
@@ -327,13 +361,19 @@ def _of_seam(seam: Seam, askable: Sequence[Question]) -> list[Question]:
     return [question for question in askable if question.seam == seam or question.kind == "sometimes"]
 
 
-def _words_of(scope: Scope) -> set[str]:
+def _words_of(scope: Scope | RaceScope) -> set[str]:
     """The words of :attr:`Question.needs` that a scope has."""
-    calls = [template.op.call for template in scope.templates]
+    if isinstance(scope, RaceScope):
+        ops = [op for race in scope.races for op in race.program.ops]
+        devices = [device for race in scope.races for device in race.program.devices]
+    else:
+        ops, devices = [template.op for template in scope.templates], list(scope.devices)
+    calls = [op.call for op in ops]
     words = {str(type(call).__struct_config__.tag) for call in calls}
+    words |= {"vfio" for call in calls if uses_vfio(call)}
     words |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
-    words |= {"low memory" for device in scope.devices if device.kind == "lowmem"}
-    forks = [template.op for template in scope.templates if isinstance(template.op.call, Fork)]
+    words |= {"low memory" for device in devices if device.kind == "lowmem"}
+    forks = [op for op in ops if isinstance(op.call, Fork)]
     return words | {"fork that fails" for op in forks if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
 
 

@@ -1,14 +1,16 @@
 """The continuation of a stopped operation: its frames and their variables, as plain values.
 
 Two operations with equal continuations do the same from there on, whatever happened to each before.
+What a loop has still to go through must therefore be in a variable: Python shows no other values of a frame.
 """
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Callable, Iterator
 from enum import Enum
-from functools import partial
-from types import FrameType, FunctionType, MethodType
+from functools import cache, partial
+from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
 import msgspec
@@ -65,7 +67,8 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
     The progress of a loop is the value of its variable. Code outside this package may keep it elsewhere.
 
     :param name: gives the name of an object with an identity, and None where the object has no name
-    :raises UnsayableError: a variable has no value that could be compared, or the code is not of this package
+    :raises UnsayableError: a variable has no value that could be compared, a loop goes through something that
+        no variable has, or the code is not of this package
     """
     frames = []
     for frame, module in _frames(run):
@@ -73,9 +76,46 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
             continue
         if not _is_ours(module):
             raise UnsayableError(f"{module} is not of this package")
+        _check_loops(frame)
         values = [(local, _plain(value, name)) for local, value in frame.f_locals.items()]
         frames.append((frame.f_code.co_qualname, frame.f_lasti, values))
     return frames
+
+
+def _check_loops(frame: FrameType) -> None:
+    """
+    :raises UnsayableError: a loop of *frame* that is under way goes through something that no variable has
+    """
+    at = frame.f_lasti
+    for first, after, source in _loops(frame.f_code):
+        if first <= at < after and not isinstance(frame.f_locals.get(source), list | tuple | dict):
+            raise UnsayableError(f"line {frame.f_lineno} is in a loop through something without a name")
+
+
+@cache
+def _loops(code: CodeType) -> tuple[tuple[int, int, str], ...]:
+    """The loops of *code*: first instruction, the one behind it, and the variable it goes through, if any.
+
+    A loop through a constant is none of them.
+    """
+    loops, sources, before = [], [], ""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "GET_ITER":
+            sources.append(before)
+        elif instruction.opname == "FOR_ITER" and (not sources or sources[-1] != _CONSTANT):
+            loops.append((instruction.offset, int(instruction.argval), sources[-1] if sources else ""))
+        before = _source(instruction)
+    return tuple(loops)
+
+
+_CONSTANT = "a constant"
+
+
+def _source(instruction: dis.Instruction) -> str:
+    """What *instruction* puts where a loop finds it: the name of a variable, or that it is a constant."""
+    if instruction.opname in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF"):
+        return str(instruction.argval)
+    return _CONSTANT if instruction.opname == "LOAD_CONST" else ""
 
 
 def _plain(value: Any, name: Callable[[Any], Any]) -> Any:
@@ -121,7 +161,7 @@ _CONVERSIONS: dict[type, _Conversion] = {
         *[(_plain(key, name), _plain(item, name)) for key, item in value.items()],
     ),
     MmuGather: lambda gather, name: ("gather", name(gather.mm), gather.state()),
-    Locked: lambda locked, name: ("locked", name(locked.lock), locked.write),
+    Locked: lambda locked, name: (*_name_of(locked.lock, name), locked.write),
     Task: lambda task, name: ("task", task.comm),
     FunctionType: lambda function, name: (
         *("function", function.__qualname__),

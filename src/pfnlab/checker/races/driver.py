@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from pfnlab.checker.kernel.domain import facts_of
 from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts
@@ -14,9 +15,9 @@ from pfnlab.hw.pgtable import EntryRun as Entry
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Operation
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
-from pfnlab.programs.lang.ops import MAIN_TASK, Op
+from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op
 from pfnlab.programs.lang.printer import op_text
-from pfnlab.programs.model.machine import ModelMachine, place
+from pfnlab.programs.model.machine import ModelMachine, exit_all, place
 from pfnlab.programs.model.running import OneByOne, Returned
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
@@ -43,17 +44,23 @@ class Turn(NamedTuple):
         return op_text(self.op) if self.task != MAIN_TASK else f"{MAIN_TASK}: {op_text(self.op)}"
 
 
+#: The last turn of a schedule, when all operations are done: every task exits.
+EXIT = Turn("every task", Op(Exit(), "every task"), "")
+
+
 class TurnResult(NamedTuple):
     """The result of a turn.
 
     :param outcome: the result of its operation; None while the operation is not done
     :param told_free: when an owner was told that its frames are free: True if a processor still reached one
         of them, False if none did; None when no owner was told
+    :param facts: what it did, as far as the kernel does not show it any more
     """
 
     turn: Turn
     outcome: Returned | None
     told_free: bool | None
+    facts: tuple[str, ...] = ()
 
 
 class Position(NamedTuple):
@@ -136,7 +143,9 @@ class Live:
                 self._before_revocation[task] = translations(self.kernel)
             body = partial(self._one_by_one.perform, op)
             operation = self._under_way[task] = Operation(task, body, everywhere=True)
+        self._warn_again()
         self.kernel.processors.step(operation)
+        _, log = self.kernel.trace.take()
         told_free = None
         if operation.done:
             del self._under_way[task]
@@ -146,17 +155,33 @@ class Live:
                 # Read the translations once more, so that they count as touched: their ages end here.
                 translations(self.kernel)
                 del self._before_revocation[task]
-        return TurnResult(turn, operation.result, told_free)
+        return TurnResult(turn, operation.result, told_free, tuple(facts_of(log)))
+
+    def _warn_again(self) -> None:
+        """Messages that a kernel gives only once are given again, so that every turn shows its own."""
+        self.kernel.warned.clear()
+        self.kernel.book.warned = frozenset()
+
+    def exit(self) -> tuple[str, ...]:
+        """Every task exits, the last created first; what that did, as far as the kernel does not show it.
+
+        :raises WaitsForeverError: a task waits for what another one has left taken
+        """
+        self._warn_again()
+        exit_all(self.kernel)
+        _, log = self.kernel.trace.take()
+        return tuple(facts_of(log))
 
     def _told_free(self, task: str, call: UnmapMappingRange) -> bool:
         return reached(self.kernel, revoked(call, self._devices), self._before_revocation[task])
 
     def variables(self, task: str) -> Any:
-        """The continuation of the operation of *task*. The operation must be under way.
+        """The function that the operation of *task* has come to, and its continuation. It must be under way.
 
         :raises UnsayableError: a variable has no value that could be compared
         """
-        return variables(self._under_way[task].run, self.parts.name)
+        operation = self._under_way[task]
+        return operation.at, variables(operation.run, self.parts.name)
 
     def position(self, task: str) -> Position:
         """The position of *task*; its value is 0 while the operation is under way."""

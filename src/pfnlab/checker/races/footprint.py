@@ -64,6 +64,8 @@ _NamedObject = tuple[tuple[str, int], Any]
 class Parts:
     """The parts of one kernel. Address spaces that a fork adds later are one part with the list of tasks.
 
+    Such an address space is reached through its task, or through the reverse map while fork fills it.
+
     :ivar names: the names of the parts, in order
     :ivar stale_before: gives the tasks whose revocation began after a translation was made; set by the driver
     """
@@ -84,6 +86,7 @@ class Parts:
         self._contexts: dict[int, _NamedObject] = {}
         self._pages: dict[int, _NamedObject] = {}
         self._anons: dict[int, _NamedObject] = {}
+        self._new_spaces: dict[int, _NamedObject] = {}
         #: Every VMA that a task other than its maker could reach, removed VMAs too.
         self._vmas: dict[int, _NamedObject] = {}
         for number, mm in enumerate(self._mms):
@@ -93,6 +96,10 @@ class Parts:
         for mapping, lock in kernel.i_mmap_rwsems.items():
             self._add_lock(f"i_mmap_rwsem {mapping}", lock)
         self._add_lock("book lock", kernel.book.lock)
+        for policy in self._both_policies():
+            for attribute, lock in getattr(policy, "__dict__", {}).items():
+                if isinstance(lock, RwLock):
+                    self._add_lock(f"policy's {attribute}", lock)
         self._book_part = self._add("book", self._book_value)
         self._kernel_parts = {
             "reverse map": self._add("reverse map", self._reverse_map_value),
@@ -139,10 +146,8 @@ class Parts:
                 return numbers[id(instance)]
         if isinstance(instance, Vma):
             return self._vmas[id(instance)][0] if id(instance) in self._vmas else self._vma_value(instance)
-        named = (
-            self._pages.get(id(instance)) or self._anons.get(id(instance)) or self._contexts.get(id(instance))
-        )
-        return named and named[0]
+        tables = self._pages, self._anons, self._contexts, self._new_spaces
+        return next((table[id(instance)][0] for table in tables if id(instance) in table), None)
 
     def notice(self, maker: str) -> set[int]:
         """Name the objects that *maker* has made and other tasks can reach now. Called after each turn.
@@ -150,6 +155,9 @@ class Parts:
         :return: the parts that have more objects now
         """
         grown_parts: set[int] = set()
+        for mm in self._all_spaces():
+            if id(mm) not in self._space_parts and _name_object(self._new_spaces, mm, maker):
+                grown_parts.update((self._tasks_part, self._kernel_parts["reverse map"]))
         for vma in (*(vma for mm in self._all_spaces() for vma in mm.vmas), *self._kernel.i_mmap):
             vma_part = self._vma_parts.get(id(vma.mm), self._tasks_part)
             if _name_object(self._vmas, vma, maker):
@@ -234,7 +242,10 @@ class Parts:
     # The values of parts.
 
     def _all_spaces(self) -> Iterable[MmStruct]:
-        return {id(task.mm): task.mm for task in self._kernel.tasks.values()}.values()
+        """Every address space that tasks can reach, or could when it was named."""
+        spaces = {id(task.mm): task.mm for task in self._kernel.tasks.values()}
+        spaces |= {id(vma.mm): vma.mm for vma in self._kernel.i_mmap}
+        return (spaces | {id(mm): mm for _, mm in self._new_spaces.values()}).values()
 
     def _vmas_value(self, mm: MmStruct) -> Any:
         values = [(name, self._vma_value(vma)) for name, vma in self._vmas.values() if vma.mm is mm]
@@ -268,23 +279,19 @@ class Parts:
         return [(*self._run_value(run), self.stale_before(run)) for run in translations]
 
     def _reverse_map_value(self) -> Any:
-        return [
-            (self._space_parts.get(id(vma.mm), -1), vma.start, vma.end, vma.pgoff)
-            for vma in self._kernel.i_mmap
-        ]
+        return [(self.name(vma.mm), vma.start, vma.end, vma.pgoff) for vma in self._kernel.i_mmap]
 
     def _book_value(self) -> Any:
         return [[(start, end, int(mode)) for start, end, mode in part] for part in self._kernel.book.state()]
 
     def _tasks_value(self) -> Any:
         tasks = self._kernel.tasks
-        new_mms = [mm for mm in self._all_spaces() if id(mm) not in self._space_parts]
-        numbers = self._space_parts | {id(mm): -1 - number for number, mm in enumerate(new_mms)}
         return (
-            [(name, numbers[id(task.mm)]) for name, task in tasks.items()],
+            [(name, self.name(task.mm)) for name, task in tasks.items()],
             [
                 (
                     *(
+                        name,
                         mm.state(),
                         self._vmas_value(mm),
                         self._tables_value(mm),
@@ -293,7 +300,7 @@ class Parts:
                     ),
                     *(mm.mmap_lock.state(), mm.page_table_lock.state()),
                 )
-                for mm in new_mms
+                for name, mm in sorted(self._new_spaces.values(), key=itemgetter(0))
             ],
             [self._tlb_value(task) for task in tasks.values() if task not in self._tasks],
         )
@@ -314,7 +321,8 @@ class Parts:
         return sorted(kernel.memory.items()), [tuple(pfns) for pfns in kernel.undecoded]
 
     def _packing(self) -> Packing:
-        packing = Packing(self._kernel, self._mms, [])
+        new_mms = [mm for _, mm in sorted(self._new_spaces.values(), key=itemgetter(0))]
+        packing = Packing(self._kernel, [*self._mms, *new_mms], [])
         cast(Any, packing).vmas = {identity: name for identity, (name, _) in self._vmas.items()}
         return packing
 

@@ -127,7 +127,7 @@ class Turns:
             return not self.finished(joint, task)
         answer = self._ready.get(task, joint)
         if answer is None:
-            live = self._take_kernel(joint)
+            live = self.take_kernel(joint)
             self._put_kernel(joint, live)
             with live.parts.watched() as touched:
                 ready = live.ready(self.tasks[task])
@@ -137,7 +137,7 @@ class Turns:
     def _run_turn(self, joint: JointState, task: int) -> TurnEffect:
         self.run += 1
         name, before = self.tasks[task], joint.positions[task]
-        live = self._take_kernel(joint)
+        live = self.take_kernel(joint)
         result, touched = live.watch(name)
         numbers = tuple(sorted(touched))
         values = [(number, digest(live.parts.value(number))) for number in numbers]
@@ -162,7 +162,7 @@ class Turns:
         reads = sum(bits) - bits[task] if result.told_free is not None else 0
         return Footprint(reads, bits[task] * (before.under_way != after.under_way))
 
-    def _take_kernel(self, joint: JointState) -> Live:
+    def take_kernel(self, joint: JointState) -> Live:
         """A kernel in the state *joint*. The caller owns it from then on."""
         live = self._lives.pop(joint[1:], None)
         if live is None:

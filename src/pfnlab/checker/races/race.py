@@ -13,25 +13,32 @@ count: the driver has to prevent it.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
 
+from pfnlab.checker.kernel.domain import facts_of
+from pfnlab.checker.kernel.moment import StateView
+from pfnlab.checker.kernel.properties import STATE_QUESTIONS, Question
 from pfnlab.checker.kernel.scope import Race, RaceScope
-from pfnlab.checker.races.driver import Position, Turn, reached, revoked, translations
+from pfnlab.checker.races.driver import EXIT, Live, Position, Turn, reached, revoked, translations
 from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.tallies import recall, tallies
-from pfnlab.errors import Undecided
+from pfnlab.errors import ProgramError, Undecided
+from pfnlab.mm.processors import WaitsForeverError
+from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.forced import Hold, Skip
-from pfnlab.programs.lang.ops import MAIN_TASK, Op, Program, Read, Release
+from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Fork, Op, Program, Read, Release, is_held
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 from pfnlab.programs.model.machine import ModelMachine, place
-from pfnlab.programs.model.running import SideBySide
+from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
 
@@ -49,6 +56,9 @@ class RaceState(NamedTuple):
     :param stuck: whether no task can run although not all are done
     :param beside: whether an owner was told while another operation was under way
     :param free: whether an owner was told at all
+    :param facts: what turns so far did, as far as the kernel does not show it
+    :param answers: when all operations are done, the answer of each of :data:`STATE_QUESTIONS`
+    :param exited: whether every task has exited since
     """
 
     race: int
@@ -58,6 +68,22 @@ class RaceState(NamedTuple):
     stuck: bool = False
     beside: bool = False
     free: bool = False
+    facts: tuple[str, ...] = ()
+    answers: tuple[bool | None, ...] = ()
+    exited: bool = False
+
+
+class _Ending(NamedTuple):
+    """The end of a schedule.
+
+    :param answers: those of :data:`STATE_QUESTIONS` when all operations are done
+    :param facts: what the exit of every task did, as far as the kernel does not show it
+    :param exited: the answers after it; none where the exit cannot come to an end
+    """
+
+    answers: tuple[bool | None, ...]
+    facts: tuple[str, ...]
+    exited: tuple[bool | None, ...]
 
 
 class RaceModel:
@@ -73,6 +99,7 @@ class RaceModel:
         self.turns = [Turns(machine, race) for race in scope.races]
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
+        self._endings: dict[tuple[Any, ...], _Ending] = {}
 
     def initial(self) -> Iterable[RaceState]:
         """Every race before its first turn."""
@@ -85,6 +112,43 @@ class RaceModel:
             effect = self.go(state, task)
             if effect is not None:
                 yield effect.result.turn, self.after(state, task, effect)
+        yield from self.exits(state)
+
+    def exits(self, state: RaceState) -> Iterator[tuple[Turn, RaceState]]:
+        """The exit of every task and the state after it, where all operations are done."""
+        if not state.answers or state.exited:
+            return
+        ending = self._ending(state.race, state.joint, state.facts)
+        schedule, positions, parts = state.joint
+        yield (
+            EXIT,
+            state._replace(
+                joint=JointState((*schedule, EXIT.task), positions, parts),
+                stuck=not ending.exited,
+                facts=_together(state.facts, ending.facts),
+                answers=ending.exited,
+                exited=True,
+            ),
+        )
+
+    def _ending(self, race: int, joint: JointState, facts: tuple[str, ...]) -> _Ending:
+        key = (race, joint.positions, joint.parts, facts)
+        ending = self._endings.get(key)
+        if ending is None:
+            live = self.turns[race].take_kernel(joint)
+            answers = self._answers(live, facts)
+            try:
+                exit_facts = live.exit()
+            except WaitsForeverError:
+                ending = _Ending(answers, (), ())
+            else:
+                ending = _Ending(answers, exit_facts, self._answers(live, _together(facts, exit_facts)))
+            self._endings[key] = ending
+        return ending
+
+    def _answers(self, live: Live, facts: tuple[str, ...]) -> tuple[bool | None, ...]:
+        moment = StateView(live.kernel, facts, self.outcomes)
+        return tuple(question.judge(moment) for question in STATE_QUESTIONS)
 
     def go(self, state: RaceState, task: int) -> TurnEffect | None:
         """The effect of a turn of task number *task*, which can run; None where the model has no rule."""
@@ -105,6 +169,7 @@ class RaceModel:
             any(position.under_way for position in joint.positions),
         )
         able = turns.able(joint)
+        facts = _together(state.facts, result.facts)
         done = all(turns.finished(joint, number) for number in range(len(turns.tasks)))
         return RaceState(
             state.race,
@@ -114,6 +179,8 @@ class RaceModel:
             stuck=not able and not done,
             beside=state.beside or (owner_told and others_under_way),
             free=state.free or owner_told,
+            facts=facts,
+            answers=self._ending(state.race, joint, facts).answers if done else (),
         )
 
     def key(self, state: RaceState) -> bytes:
@@ -121,7 +188,8 @@ class RaceModel:
         joint = state.joint
         digests = array("Q", [position.value for position in joint.positions])
         digests.extend(joint.parts)
-        return bytes((state.race, state.told_free, state.beside)) + digests.tobytes()
+        flags = bytes((state.race, state.told_free, state.beside, state.exited))
+        return flags + digests.tobytes() + "".join(state.facts).encode()
 
     def packed(self, state: RaceState) -> tuple[Any, ...]:
         schedule, positions, parts = state.joint
@@ -142,21 +210,30 @@ class RaceModel:
     def recall(self, counts: Any) -> None:
         recall(counts, self.outcomes, self.unmodelled)
 
-    def program(self, path: Path[RaceState], title: str, asks: str) -> Program | None:
-        """A program with one held task that breaks the same rule; None where one held task is not enough.
+    def program(self, path: Path[RaceState], question: Question, title: str, asks: str) -> Program | None:
+        """A program that breaks the same rule, with one held task or with none; None where there is none.
 
         There is no program for a deadlock: no operation could release the held one.
         """
-        if not path.states(self)[-1].told_free:
+        state, race = path.states(self)[-1], self.scope.races[path.start]
+        if state.told_free and question not in STATE_QUESTIONS:
+            candidates = _with_holds(race, title, asks)
+            return next((held for held in candidates if any(told_free_by_op(self.machine, held))), None)
+        if not state.answers or question not in STATE_QUESTIONS:
             return None
-        race = self.scope.races[path.start]
-        for op in race.beside:
-            for function in HOLD_FUNCTIONS:
-                for nth in range(1, _MOST_CALLS):
-                    program = _with_hold(race, op, Hold(function, nth), title, asks)
-                    if any(told_free_by_op(self.machine, program)):
-                        return program
+        candidates = itertools.chain(_in_a_row(race, path, title, asks), _with_holds(race, title, asks))
+        for candidate in candidates:
+            program = _with_exits(candidate) if state.exited else candidate
+            answers = answers_by_op(self.machine, program, question)
+            if _readable(program) and False in answers:
+                # What comes after the operation that breaks it shows nothing more.
+                ops = program.ops[: answers.index(False) + 1]
+                return msgspec.structs.replace(program, ops=ops)
         return None
+
+
+def _together(facts: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({*facts, *more})) if more else facts
 
 
 def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None]:
@@ -176,6 +253,29 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
             answers.append(reached(kernel, revoked(op.call, devices), before))
         else:
             answers.append(None)
+    return answers
+
+
+def answers_by_op(machine: ModelMachine, program: Program, question: Question) -> list[bool | None]:
+    """The answers to a question about a state after each operation of *program*.
+
+    None while a task is held, and where the question does not arise.
+    """
+    platform, devices, whole = place(program)
+    kernel = machine.boot(platform, devices)
+    kernel.start_task(MAIN_TASK)
+    places = replace(Places.of(program, devices), whole=whole)
+    running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
+    answers: list[bool | None] = []
+    facts: tuple[str, ...] = ()
+    outcomes: Counter[tuple[str, str]] = Counter()
+    for op in program.ops:
+        kernel.warned.clear()
+        kernel.book.warned = frozenset()
+        running.step(op)
+        _, log = kernel.trace.take()
+        facts = _together(facts, tuple(facts_of(log)))
+        answers.append(question.judge(StateView(kernel, facts, outcomes)) if running.settled else None)
     return answers
 
 
@@ -199,6 +299,39 @@ def still_read(program: Program, run: Run) -> bool:
         elif told_free and isinstance(op.call, Read | Release):
             return isinstance(op.call, Read) and step.result == "ok"
     return False
+
+
+def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:
+    """The operations of *race*, one of them held at one of its functions while the others run."""
+    for op in race.beside:
+        for function in HOLD_FUNCTIONS:
+            for nth in range(1, _MOST_CALLS):
+                yield _with_hold(race, op, Hold(function, nth), title, asks)
+
+
+def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Iterator[Program]:
+    """The operations of *race* one after the other, in the order in which they began, or ended, on *path*."""
+    turns = [turn for turn in path.actions if isinstance(turn, Turn) and turn is not EXIT]
+    begun = tuple(turn.op for turn in turns if not turn.where)
+    ended = tuple(reversed(dict.fromkeys(turn.op for turn in reversed(turns))))
+    for ops in dict.fromkeys((begun, ended)):
+        yield Program(title, asks, race.program.devices, race.setup + ops, race.program.areas)
+
+
+def _with_exits(program: Program) -> Program:
+    """*program*, and behind it the exit of every process, the last created first."""
+    processes = [MAIN_TASK, *(op.call.child for op in program.ops if isinstance(op.call, Fork))]
+    exits = tuple(Op(Exit(), task) for task in reversed(processes))
+    return msgspec.structs.replace(program, ops=program.ops + exits)
+
+
+def _readable(program: Program) -> bool:
+    """Whether a reader of programs takes it."""
+    try:
+        check_program(program)
+    except ProgramError:
+        return False
+    return True
 
 
 def _with_hold(race: Race, op: Op, hold: Hold, title: str, asks: str) -> Program:

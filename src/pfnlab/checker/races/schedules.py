@@ -102,6 +102,10 @@ class Schedules:
             }
             self._reach(model.after(state, task, effect), sleepers_after)
             sleepers = {**sleepers, task: turn_footprint}
+        for turn, after in model.exits(state):
+            found.transitions += 1
+            found.fired[turn.kind] += 1
+            self._reach(after, {})
 
     def _reach(self, state: RaceState, sleepers: _Sleepers) -> None:
         key = self._model.key(state)

@@ -121,7 +121,8 @@ class CallerManaged:
         if caller.vmas:
             return
         self._callers.remove(caller)
-        for pfns in caller.reserved:
+        reserved = caller.reserved
+        for pfns in reserved:
             pfnmap_untrack(self._kernel, pfns)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:

@@ -226,7 +226,8 @@ class Exact:
     def _shrink(self, ctx: Counted) -> None:
         kernel, covered = self._kernel, ctx.covered()
         remaining: list[PfnRange] = []
-        for entry in ctx.reserved:
+        reserved = ctx.reserved
+        for entry in reserved:
             rest = [entry.meet(run) for run in covered if run.overlaps(entry)]
             remaining += rest
             if rest == [entry]:

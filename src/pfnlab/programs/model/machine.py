@@ -148,11 +148,15 @@ class ModelMachine:
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:
-    """Every task is killed, the last created first, and with a thread its whole process (S12.3.1)."""
+    exit_all(kernel)
+    return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
+
+
+def exit_all(kernel: Kernel) -> None:
+    """Every task is killed, the last created first, with a thread its process; files are closed (S12.3.1)."""
     while kernel.tasks:
         kernel.exit(max(kernel.tasks.values(), key=lambda task: task.pid))
     close_files(kernel)
-    return observer.step(END, MAIN_TASK, "ok", None, anonymous=True)
 
 
 def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
