@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from pfnlab.programs.lang.ops import Program
@@ -15,3 +15,11 @@ class Machine(Protocol):
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program, in order."""
         ...
+
+
+def renew(machines: Iterable[Machine]) -> None:
+    """Let the next programs of *machines* run where no program ran before: some alarms come once a boot."""
+    for machine in machines:
+        new_guests = getattr(machine, "renew", None)
+        if new_guests is not None:
+            new_guests()
