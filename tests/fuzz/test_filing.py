@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pfnlab.errors import Misuse
@@ -12,6 +13,7 @@ from pfnlab.fuzz.signature import signature_of
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.alarm import Alarm
 
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
 
@@ -35,6 +37,27 @@ def test_a_finding_is_a_program_and_a_private_report(tmp_path: Path) -> None:
     assert "State: private" == report.splitlines()[1]
     for said in ("--on model:6.12 --on model:7.2", "random 1:2", "4 of 4 runs", "munmap a[0]", "profile 7.2"):
         assert said in report
+
+
+def test_an_alarm_is_filed_with_its_log(tmp_path: Path) -> None:
+    """The report says what happened, where, and shows the call trace."""
+    (run,) = ModelMachine("7.2").run([PROGRAM])
+    alarm = Alarm("oops", "BUG: in zap", ("BUG: at 0", "Call Trace:", " zap+0x1/0x2"), "munmap a[0]", 1)
+    kernel = msgspec.structs.replace(
+        run, machine="qemu:7.2", steps=run.steps[:1], lost="the guest was lost: BUG: in zap", alarm=alarm
+    )
+    signature = signature_of(PROGRAM, [run, kernel])
+    assert signature is not None
+    finding = FoundDifference(signature, PROGRAM, (run, kernel), "random 1:2", 14, (4, 4))
+
+    name = Folder(tmp_path).file(finding)
+
+    report = (tmp_path / name / "report.md").read_text()
+    assert name.startswith("munmap-alarm-")
+    assert "# An alarm at munmap: oops: BUG: in zap\n" in report
+    assert "- qemu:7.2 raised an alarm: oops, in step 2, munmap a[0]: BUG: in zap\n" in report
+    assert "```text\nBUG: at 0\nCall Trace:\n zap+0x1/0x2\n```" in report
+    assert load_program(tmp_path / name / "program.pfn").title == "A kernel raises an alarm"
 
 
 def test_a_known_signature_is_recognised(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, signature_of, undecid
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
-from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.machine import Machine, renew
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
@@ -81,7 +81,7 @@ class Pair:
         self._doubles = doubles
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
-        """Both runs of every program; a program whose run was lost is run once more."""
+        """Both runs of every program; a program whose run was lost without an alarm is run once more."""
         return self._runs(programs, tuple(self.machines.values()))
 
     def hold(self, programs: Mapping[str, Program]) -> HeldCount:
@@ -175,8 +175,11 @@ class Pair:
     def _shows(
         self, program: Program, signature: Signature, machines: Sequence[Machine] | None = None
     ) -> bool:
+        machines = machines or tuple(self.machines.values())
+        if signature.kind == "alarm":
+            renew(machines)
         try:
-            (runs,) = self._runs([program], machines or tuple(self.machines.values()))
+            (runs,) = self._runs([program], machines)
         except Misuse:
             # No guest could hold it.
             return False
@@ -186,7 +189,11 @@ class Pair:
         runs_by_machine = []
         for name, machine in zip(self.machines, machines, strict=True):
             runs = machine.run(programs)
-            lost = [index for index, run in enumerate(runs) if run.lost is not None and not undecided([run])]
+            lost = [
+                index
+                for index, run in enumerate(runs)
+                if run.lost is not None and run.alarm is None and not undecided([run])
+            ]
             for index in lost:
                 runs[index] = machine.run([programs[index]])[0]
             runs_by_machine.append([msgspec.structs.replace(run, machine=name) for run in runs])

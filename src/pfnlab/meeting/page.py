@@ -10,7 +10,8 @@ import msgspec
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.alarm import when
+from pfnlab.programs.runs.compare import Difference, alarms, differences
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 from pfnlab.report.cells import cell
@@ -122,7 +123,11 @@ def _difference(number: int, explained: Explained) -> Iterator[str]:
     fields = differences(difference.runs)
     for field in fields[:_SHOWN]:
         yield from _field(field, difference.runs)
-    if not fields:
+    yield from (
+        f"- {item.machine} raised an alarm {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}"
+        for item in alarms(difference.runs)
+    )
+    if not fields and difference.signature.field:
         # A message that is printed once a boot is compared by itself.
         yield f"- {difference.signature}"
     if len(fields) > _SHOWN:
