@@ -126,6 +126,18 @@ def test_an_oops_under_a_hold(kernel: KernelImage, harm: Harm, munmap: int, op: 
     assert ("oops", op) == (alarm.kind, alarm.op)
 
 
+def test_an_oops_behind_a_release(kernel: KernelImage, harm: Harm) -> None:
+    """
+    The operation that was held goes on, and the kernel does not survive it.
+    """
+    harm(0, NULL_POINTER)
+    text = HEAD + "hold security_file_ioctl: munmap a\nrelease\n"
+
+    alarm = alarm_of(run_of(kernel, text))
+
+    assert ("oops", "release") == (alarm.kind, alarm.op)
+
+
 def test_a_warning_is_kept_with_its_trace(kernel: KernelImage, harm: Harm) -> None:
     """
     It is no alarm by itself: the guest lives on, and only a comparison can say that no rule explains it.

@@ -117,6 +117,15 @@ def test_an_alarm_keeps_to_the_schema(step: int | None) -> None:
     ]
 
 
+def test_a_machine_that_is_named_twice_has_its_own_alarm() -> None:
+    """One of two runs on one kernel crashed."""
+    crashed = msgspec.structs.replace(cut(forgetful(), 1), alarm=Alarm("oops", "BUG: here", step=1))
+
+    assert [None, "oops"] == [
+        machine["alarm"] and machine["alarm"]["kind"] for machine in objects(forgetful(), crashed)["machines"]
+    ]
+
+
 def test_the_object_says_what_was_seen() -> None:
     """The keys outside tools rely on, with their values."""
     content = objects(forgetful(), careful())

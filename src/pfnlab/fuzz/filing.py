@@ -155,7 +155,9 @@ def _differences(runs: Sequence[Run]) -> str:
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
     lines += [f"- {item.machine} raised an alarm: {_alarm(item.alarm)}" for item in alarms(runs)]
-    lines += [f"- {run.machine} was lost: {run.lost}" for run in runs if run.lost is not None]
+    lines += [
+        f"- {run.machine} was lost: {run.lost}" for run in runs if run.lost is not None and run.alarm is None
+    ]
     return "\n".join(lines)
 
 

@@ -132,7 +132,11 @@ def _difference(number: int, explained: Explained) -> Iterator[str]:
         yield f"- {difference.signature}"
     if len(fields) > _SHOWN:
         yield f"- and {number_of(len(fields) - _SHOWN, 'field')} more"
-    yield from (f"- {run.machine} was lost: {run.lost}" for run in difference.runs if run.lost is not None)
+    yield from (
+        f"- {run.machine} was lost: {run.lost}"
+        for run in difference.runs
+        if run.lost is not None and run.alarm is None
+    )
     names = difference.shown_by[:4]
     rest = len(difference.shown_by) - len(names)
     yield f"- shown by {', '.join(names)}" + (f" and {rest} more" if rest else "")

@@ -48,7 +48,9 @@ def run_schema() -> dict[str, Any]:
 
 
 def _machine(run: Run, verdict: Verdict) -> dict[str, Any]:
-    alarm = next((item.alarm for item in verdict.alarms if item.machine == run.machine), None)
+    # A machine may be named twice.
+    own = [item.alarm for item in verdict.alarms if item.machine == run.machine]
+    alarm = next((alarm for alarm in own if alarm in (run.alarm, *run.warnings)), None)
     return {
         "machine": run.machine,
         "kernel": run.kernel,

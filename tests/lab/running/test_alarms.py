@@ -77,6 +77,13 @@ def test_who_noticed_a_crash_first_does_not_matter() -> None:
     )
 
 
+def test_a_kernel_that_does_not_boot_raises_no_alarm() -> None:
+    """No program did it any harm."""
+    run = Lab(fails=1000).run(PROGRAM)[0]
+
+    assert (None, True) == (run.alarm, run.lost is not None)
+
+
 def test_a_crash_costs_one_program() -> None:
     """The next one has another guest."""
     runs = Dying(OOPS, 1).run(PROGRAM, PROGRAM)
