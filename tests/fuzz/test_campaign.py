@@ -65,7 +65,7 @@ class Poisoned:
         self._warned = False
         self.boots = 1
 
-    def renew(self) -> None:
+    def reboot(self) -> None:
         """Boot."""
         self._warned = False
         self.boots += 1

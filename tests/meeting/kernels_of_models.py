@@ -89,6 +89,16 @@ class Alarmed(Kernel):
         return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)
 
 
+class Booting(Kernel):
+    """A kernel that counts its boots."""
+
+    boots = 1
+
+    def reboot(self) -> None:
+        """Once more."""
+        self.boots += 1
+
+
 class Odd(Kernel):
     """A kernel that answers munmap as no rule says."""
 

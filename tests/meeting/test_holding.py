@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kernels_of_models import LITMUS, Alarmed, Crashing, Headless, Kernel, Moody, Warned, program
+from kernels_of_models import LITMUS, Alarmed, Booting, Crashing, Headless, Kernel, Moody, Warned, program
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
@@ -130,6 +130,15 @@ def test_an_alarm_is_a_difference_although_it_does_not_repeat() -> None:
     assert (1, []) == (held.differences, both.differences)
     (said,) = both.unstable
     assert said.startswith("locked: alarm mremap (qemu:it): oops: BUG: in move_page_tables")
+
+
+def test_a_kernel_that_is_spared_programs_can_be_rebooted() -> None:
+    """What it prints once a boot is to be seen again."""
+    kernel = Booting(NOW)
+
+    Comparable(kernel, ModelMachine(NOW)).reboot()
+
+    assert kernel.boots == 2
 
 
 def test_an_alarm_that_repeats_is_made_smaller() -> None:

@@ -21,7 +21,7 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, signature_of, undecided
 from pfnlab.programs.lang.ops import Program, uses_slot
-from pfnlab.programs.runs.machine import Machine, renew
+from pfnlab.programs.runs.machine import Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
 
 #: The number of programs that are drawn with one bias, and run together by the machines.
@@ -297,7 +297,9 @@ class Campaign:
         if self._model is not None and undecided(self._run_on(self._model, [program])):
             return False
         if signature.kind == "alarm":
-            renew(self.machines.values())
+            for machine in self.machines.values():
+                if isinstance(machine, Rebooting):
+                    machine.reboot()
         try:
             return signature_of(program, self._runs(program), alarms=self._alarms) == signature
         except Misuse:

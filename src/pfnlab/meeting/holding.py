@@ -18,7 +18,7 @@ from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, signature_of, undecid
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
-from pfnlab.programs.runs.machine import Machine, renew
+from pfnlab.programs.runs.machine import Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
@@ -177,7 +177,9 @@ class Pair:
     ) -> bool:
         machines = machines or tuple(self.machines.values())
         if signature.kind == "alarm":
-            renew(machines)
+            for machine in machines:
+                if isinstance(machine, Rebooting):
+                    machine.reboot()
         try:
             (runs,) = self._runs([program], machines)
         except Misuse:
@@ -220,6 +222,11 @@ class Comparable:
         asked_programs = [program for program, run in zip(programs, refusals, strict=True) if run is None]
         answers = iter(self._machine.run(asked_programs) if asked_programs else [])
         return [run or next(answers) for run in refusals]
+
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
+        if isinstance(self._machine, Rebooting):
+            self._machine.reboot()
 
 
 def litmus_programs(folder: Path) -> dict[str, Program]:

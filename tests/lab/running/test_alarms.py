@@ -188,7 +188,7 @@ def test_the_next_programs_may_have_new_guests() -> None:
 
     with QemuMachine(KERNEL, guests=1, factory=lab) as machine:
         machine.run([PROGRAM])
-        machine.renew()
+        machine.reboot()
         machine.run([PROGRAM])
 
     assert len(lab.guests) == 2

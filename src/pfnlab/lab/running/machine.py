@@ -351,14 +351,14 @@ class QemuMachine:
             thread.join()
         return [runs[index] for index in range(len(programs))]
 
-    def renew(self) -> None:
-        """Run the next programs in new guests: what a kernel prints once a boot it prints again there."""
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
         for bench in self._benches:
             bench.drop()
 
     def close(self) -> None:
         """End all guests; a later :meth:`run` boots new ones."""
-        self.renew()
+        self.reboot()
         self._shared.end_all()
 
     def __enter__(self) -> QemuMachine:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
@@ -17,9 +17,10 @@ class Machine(Protocol):
         ...
 
 
-def renew(machines: Iterable[Machine]) -> None:
-    """Let the next programs of *machines* run where no program ran before: some alarms come once a boot."""
-    for machine in machines:
-        new_guests = getattr(machine, "renew", None)
-        if new_guests is not None:
-            new_guests()
+@runtime_checkable
+class Rebooting(Protocol):
+    """A machine whose programs may run one after the other in one boot."""
+
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
+        ...
