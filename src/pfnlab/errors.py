@@ -95,6 +95,8 @@ class MissingTool(Undecided):
 class LostGuest(Undecided):
     """A guest stopped answering: it hung, panicked, or its QEMU ended.
 
+    Where its kernel said why, the run has an alarm (:mod:`pfnlab.programs.runs.alarm`), which is a discovery.
+
     :param message: what was being waited for, and how long
     :param console: where the guest's console was kept, if anywhere
     :param answered: its reply until then, in whole sections

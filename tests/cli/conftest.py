@@ -36,5 +36,5 @@ def program(tmp_path: Path) -> Path:
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Machines answer without a model, a kernel or QEMU."""
-    monkeypatch.setattr("pfnlab.cli.run.open_machine", lambda spec, profile, accel: Fake(spec))
+    monkeypatch.setattr("pfnlab.cli.run.open_machine", lambda spec, *options: Fake(spec))
     monkeypatch.setattr("pfnlab.cli.run.fetch_missing", lambda machines, say: None)

@@ -17,7 +17,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Accel]:
     """What machines were opened with; they answer without a kernel."""
     accels = list[Accel]()
 
-    def open_fake(spec: str, profile: str | None = None, accel: Accel = Accel.TCG) -> Fake:
+    def open_fake(
+        spec: str, profile: str | None = None, accel: Accel = Accel.TCG, look: object = None
+    ) -> Fake:
         accels.append(accel)
         return Fake(spec)
 

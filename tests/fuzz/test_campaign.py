@@ -17,8 +17,11 @@ from pfnlab.fuzz.summary import headline, outcome, summary, summary_json
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.observation import Run
+
+WARNING = "WARNING at mm/memory.c"
 
 SAME = ("model:7.2", "model:7.2,mseal=on")
 OTHER = ("model:7.2", "model:7.2,tracker=vm_pat")
@@ -52,6 +55,78 @@ class Moody:
             return run
         first = msgspec.structs.replace(run.steps[0], flushes=99)
         return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
+
+
+class Poisoned:
+    """A model whose kernel warns at every munmap, but only once until it boots anew."""
+
+    def __init__(self) -> None:
+        self._model = ModelMachine("7.2")
+        self._warned = False
+        self.boots = 1
+
+    def reboot(self) -> None:
+        """Boot."""
+        self._warned = False
+        self.boots += 1
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The model's runs, a WARN in the first that unmaps something."""
+        return [self._one(program) for program in programs]
+
+    def _one(self, program: Program) -> Run:
+        (run,) = self._model.run([program])
+        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
+        if at is None or run.lost is not None:
+            return run
+        once = (WARNING,) * self._warned
+        log = (*run.steps[at].log, *[WARNING] * (not self._warned))
+        self._warned = True
+        step = msgspec.structs.replace(run.steps[at], log=log)
+        return msgspec.structs.replace(run, steps=(*run.steps[:at], step, *run.steps[at + 1 :]), once=once)
+
+
+class Crashing:
+    """A model whose kernel does not survive a munmap."""
+
+    def __init__(self) -> None:
+        self._model = ModelMachine("7.2")
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The model's runs up to the first munmap."""
+        return [self._one(program) for program in programs]
+
+    def _one(self, program: Program) -> Run:
+        (run,) = self._model.run([program])
+        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
+        if at is None or run.lost is not None:
+            return run
+        alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), run.steps[at].op, at)
+        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)
+
+
+def test_a_crash_is_found_shrunk_and_filed(tmp_path: Path) -> None:
+    """The smallest program that the kernel does not survive is its last operation."""
+    began = state("model:7.2", "qemu:7.2")
+    machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": Crashing()}
+    Campaign(machines, began, Folder(tmp_path)).run(programs=40)
+
+    assert Outcome.DISCOVERY is outcome(began)
+    (known,) = began.findings.values()
+    assert (1, "alarm munmap (qemu:7.2): oops: BUG: in zap") == (known.operations, known.says)
+    assert known.met > 1
+
+
+def test_a_warning_that_comes_once_a_boot_is_found(tmp_path: Path) -> None:
+    """Each try has a kernel that has not warned yet."""
+    began = state("model:7.2", "qemu:7.2")
+    kernel = Poisoned()
+    machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": kernel}
+    Campaign(machines, began, Folder(tmp_path)).run(programs=40, most=1)
+
+    (known,) = began.findings.values()
+    assert [] == began.unstable
+    assert known.says.startswith("alarm munmap log ") and kernel.boots > 4
 
 
 def test_models_that_agree() -> None:

@@ -13,6 +13,7 @@ from pfnlab.fuzz.signature import Signature, signature_of
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import Run
 
 PROGRAM = load_text("pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar wc shared rw\nmunmap a[0]\n")
@@ -70,6 +71,28 @@ def test_a_report_says_in_which_operation_a_machine_was_lost(tmp_path: Path) -> 
     report = (tmp_path / name / "report.md").read_text()
 
     assert "- qemu:7.2 was lost at step 2 `munmap a[0]`: the guest was lost: it hung" in report
+
+
+def test_an_alarm_is_filed_with_its_log(tmp_path: Path) -> None:
+    """The report says what happened, where, and shows the call trace."""
+    (run,) = ModelMachine("7.2").run([PROGRAM])
+    alarm = Alarm("oops", "BUG: in zap", ("BUG: at 0", "Call Trace:", " zap+0x1/0x2"), "munmap a[0]", 1)
+    kernel = msgspec.structs.replace(
+        run, machine="qemu:7.2", steps=run.steps[:1], lost="the guest was lost: BUG: in zap", alarm=alarm
+    )
+    signature = signature_of(PROGRAM, [run, kernel])
+    assert signature is not None
+    finding = FoundDifference(signature, PROGRAM, (run, kernel), "random 1:2", 14, (4, 4))
+
+    name = Folder(tmp_path).file(finding)
+
+    report = (tmp_path / name / "report.md").read_text()
+    assert name.startswith("munmap-alarm-")
+    assert "# An alarm at munmap: oops: BUG: in zap\n" in report
+    assert "- qemu:7.2 raised an alarm: oops, in step 2, munmap a[0]: BUG: in zap\n" in report
+    assert "was lost" not in report
+    assert "```text\nBUG: at 0\nCall Trace:\n zap+0x1/0x2\n```" in report
+    assert load_program(tmp_path / name / "program.pfn").title == "A kernel raises an alarm"
 
 
 def test_a_known_signature_is_recognised(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 MIDDLE = "a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\n"
@@ -147,6 +148,53 @@ def test_another_crash_is_another_finding() -> None:
     assert known == lost_signature(f"{oops}30.5 s (console kept in /other/lost/20260102-3-4.console)", 1)
     assert known != lost_signature(f"{oops.replace('zap', 'copy')}30 s", 1)
     assert known != lost_signature(f"{oops}30 s", 0)
+
+
+def crashed(run: Run, machine: str, at: int | None, title: str = "BUG: here") -> Run:
+    """*run* on a machine whose kernel ended of an oops."""
+    alarm = Alarm("oops", title, ("Call Trace:",), "munmap a", at)
+    return msgspec.structs.replace(run, machine=machine, steps=run.steps[:1], lost="lost", alarm=alarm)
+
+
+def test_an_alarm_is_its_kind_title_and_operation() -> None:
+    """The same in programs that crash at another place, or where a step differed before."""
+    found = []
+    for text, at in ((MIDDLE, 1), (ELSEWHERE, 2)):
+        (run,) = runs(program(text), "7.2")
+        found.append(signature_of(program(text), [run, crashed(run, "qemu:7.2", at)]))
+    differing = changed(crashed(run, "qemu:7.2", 2), 0, "qemu:7.2", flushes=99)
+
+    assert found[0] == found[1] == signature_of(program(ELSEWHERE), [run, differing])
+    assert str(found[0]) == "alarm munmap (qemu:7.2): oops: BUG: here"
+
+
+def test_alarms_with_other_titles_are_two() -> None:
+    """They come from two places of the kernel."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    found = [
+        signature_of(program(MIDDLE), [run, crashed(run, "qemu:7.2", 1, title)])
+        for title in ("BUG: here", "BUG: there")
+    ]
+
+    assert found[0] != found[1]
+
+
+def test_an_alarm_before_the_first_operation() -> None:
+    """There is no kind of operation then."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    found = signature_of(program(MIDDLE), [run, crashed(run, "qemu:7.2", None)])
+
+    assert found is not None and found.op == "start"
+
+
+def test_an_alarm_of_two_kernels_is_one_finding() -> None:
+    """No machine has to differ."""
+    (run,) = runs(program(MIDDLE), "7.2")
+    found = signature_of(
+        program(MIDDLE), [crashed(run, "qemu:6.1", 1), crashed(run, "qemu:7.2", 1)], alarms=False
+    )
+
+    assert found is not None and found.sides == (("qemu:6.1", "qemu:7.2"),)
 
 
 def vma(flags: str, start: int = 0) -> VmaSeen:

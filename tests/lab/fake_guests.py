@@ -13,6 +13,7 @@ from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import Run
 
 KERNEL = KernelImage("6.1", "linux-image-6.1", "6.1.1-1", "6.1.1", Path("/no/vmlinuz"), "00")
@@ -53,6 +54,12 @@ class FakeGuest:
         self.reply = reply
         self.requests: list[str] = []
         self.closed = threading.Event()
+        self.alarm: Alarm | None = None
+        self.begun = 0
+
+    def last_alarm(self) -> Alarm | None:
+        """The alarm it ended of."""
+        return self.alarm
 
     def request(self, text: str, limit: float) -> str:
         """The reply, unless there is none."""

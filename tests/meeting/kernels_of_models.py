@@ -9,6 +9,7 @@ import msgspec
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import Run
 
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
@@ -71,6 +72,31 @@ class Crashing(Kernel):
         if at is None:
             return run
         return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest panicked")
+
+
+class Alarmed(Kernel):
+    """A kernel that oopses of a program with mremap the first time it is asked, or always."""
+
+    always = False
+
+    def one(self, program: Program) -> Run:
+        """The steps before it."""
+        run = super().one(program)
+        at = next((at for at, step in enumerate(run.steps) if step.op.startswith("mremap")), None)
+        if at is None or not (self.always or self.asked.count(program) == 1):
+            return run
+        alarm = Alarm("oops", "BUG: in move_page_tables", ("Call Trace:",), run.steps[at].op, at)
+        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)
+
+
+class Booting(Kernel):
+    """A kernel that counts its boots."""
+
+    boots = 1
+
+    def reboot(self) -> None:
+        """Once more."""
+        self.boots += 1
 
 
 class Odd(Kernel):

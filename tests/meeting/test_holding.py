@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kernels_of_models import LITMUS, Crashing, Headless, Kernel, Moody, Warned, program
+from kernels_of_models import LITMUS, Alarmed, Booting, Crashing, Headless, Kernel, Moody, Warned, program
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
@@ -119,6 +119,39 @@ def test_a_lost_guest_is_a_difference() -> None:
     assert 1 == held.differences
     assert "lost" == both.differences[0].signature.kind
     assert 2 <= kernel.asked.count(LITMUS["locked"])
+
+
+def test_an_alarm_is_a_difference_although_it_does_not_repeat() -> None:
+    """A kernel that crashed is not asked again until it does not."""
+    both = pair(Alarmed(NOW))
+
+    held = both.hold({"locked": LITMUS["locked"]})
+
+    assert (1, []) == (held.differences, both.differences)
+    (said,) = both.unstable
+    assert said.startswith("locked: alarm mremap (qemu:it): oops: BUG: in move_page_tables")
+
+
+def test_a_kernel_that_is_spared_programs_can_be_rebooted() -> None:
+    """What it prints once a boot is to be seen again."""
+    kernel = Booting(NOW)
+
+    Comparable(kernel, ModelMachine(NOW)).reboot()
+
+    assert kernel.boots == 2
+
+
+def test_an_alarm_that_repeats_is_made_smaller() -> None:
+    """As any difference."""
+    kernel = Alarmed(NOW)
+    kernel.always = True
+    both = pair(kernel)
+
+    both.hold({"locked": LITMUS["locked"]})
+
+    (difference,) = both.differences
+    assert "alarm" == difference.signature.kind
+    assert len(difference.program.ops) < len(LITMUS["locked"].ops)
 
 
 def test_random_programs() -> None:

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 from middle_runs import careful, cut, forgetful
 
-from pfnlab.errors import LostGuest, Misuse
+from pfnlab.errors import Discovery, LostGuest, Misuse
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.report.golden import (
     Golden,
     golden_differences,
@@ -85,6 +86,14 @@ def test_a_lost_run_is_not_promoted() -> None:
     """A golden holds whole runs only."""
     with pytest.raises(LostGuest, match=r"6\.1 is not promoted"):
         promoted(None, "h1", "x", {"6.1": cut(forgetful("qemu:6.1"), 2)})
+
+
+def test_a_run_with_an_alarm_is_not_promoted() -> None:
+    """What a kernel does that has found itself wrong is no rule."""
+    alarmed = msgspec.structs.replace(forgetful("qemu:6.1"), alarm=Alarm("bad page map", "BUG: Bad page map"))
+
+    with pytest.raises(Discovery, match=r"qemu:6\.1 raised an alarm and 6\.1 is not promoted"):
+        promoted(None, "h1", "x", {"6.1": alarmed})
 
 
 def test_a_golden_reads_back_as_itself(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from middle_runs import PROGRAM, careful, cut, forgetful
 
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import FIELDS, judge
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.report.run_json import run_line, run_object, run_schema
@@ -101,6 +102,28 @@ def test_a_lost_run_keeps_to_the_schema() -> None:
 
     assert complaints(content) == []
     assert [held["holds"] for held in content["expectations"]] == [None]
+
+
+@pytest.mark.parametrize("step", [1, None])
+def test_an_alarm_keeps_to_the_schema(step: int | None) -> None:
+    """Kind, title and log, and the operation where there is one; other machines have none."""
+    alarm = Alarm("oops", "BUG: here", ("a line",), "munmap a" if step else "", step)
+    content = objects(msgspec.structs.replace(cut(forgetful(), 1), alarm=alarm), careful())
+
+    assert complaints(content) == []
+    assert [machine["alarm"] for machine in content["machines"]] == [
+        {"kind": "oops", "title": "BUG: here", "step": step, "op": alarm.op, "log": ["a line"]},
+        None,
+    ]
+
+
+def test_a_machine_that_is_named_twice_has_its_own_alarm() -> None:
+    """One of two runs on one kernel crashed."""
+    crashed = msgspec.structs.replace(cut(forgetful(), 1), alarm=Alarm("oops", "BUG: here", step=1))
+
+    assert [None, "oops"] == [
+        machine["alarm"] and machine["alarm"]["kind"] for machine in objects(forgetful(), crashed)["machines"]
+    ]
 
 
 def test_the_object_says_what_was_seen() -> None:

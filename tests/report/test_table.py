@@ -13,6 +13,7 @@ from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
 from pfnlab.report.cells import cell, is_leaked
@@ -119,6 +120,16 @@ def test_a_lost_guest_is_named() -> None:
     runs = [forgetful(), cut(forgetful("qemu:6.1", "linux-image 6.1"), 1)]
 
     assert table(runs, width=120) == expected("lost")
+
+
+def test_an_alarm_is_printed_with_its_log() -> None:
+    """Kind, title and operation on one line, and below it what the kernel said, however wide that is."""
+    log = ("BUG: kernel NULL pointer dereference, address: 0000000000000000", "Call Trace:", " <TASK>")
+    alarm = Alarm("oops", "BUG: kernel NULL pointer dereference in f", log, "munmap a[2:4]", 1)
+    text = table([msgspec.structs.replace(cut(forgetful(), 1), alarm=alarm)], width=60)
+
+    assert "".join(f"    {line}\n" for line in log) in text
+    assert "alarm: model:6.1 in step 2, munmap a[2:4]: oops, BUG:" in " ".join(text.split())
 
 
 def test_a_schedule_says_who_waits_for_what() -> None:

@@ -57,8 +57,8 @@ def pfnlab(
 ) -> None:
     """The rules of Linux PFN mappings as a program: run them, and hold them against real kernels.
 
-    Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails), 2 misuse,
-    3 undecided (missing tool, lost guest), 4 a defect of pfnlab.
+    Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails, a kernel crashes),
+    2 misuse, 3 undecided (missing tool, lost guest), 4 a defect of pfnlab.
 
     LEAKED: still reserved although nobody has it mapped. Other words are in docs/glossary.md.
     """

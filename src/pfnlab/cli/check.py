@@ -201,9 +201,11 @@ def _of_frame(answer: PropertyResult) -> bool:
 
 
 def comparison(program: Program, model: Run, kernel: Run) -> str:
-    """Whether *kernel* shows the same as *model* with *program*, or the fields that differ."""
+    """Whether *kernel* shows the same as *model* with *program*, or its alarm, or the fields that differ."""
     verdict = judge(program, [model, kernel], {})
     fields = sorted({difference.field for difference in verdict.differences})
+    if kernel.alarm is not None:
+        return f"alarm: {kernel.alarm.title}"
     if fields:
         return f"{DIFFERENT} in {', '.join(fields)}"
     return f"lost: {kernel.lost}" if kernel.lost else SAME

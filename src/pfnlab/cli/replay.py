@@ -208,7 +208,8 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
     fetch_missing(machines, say)
     opened = [open_machine(machine.spec, accel=request.accel) for machine in machines]
     runs = [run_on(*pair, [finding.program])[0] for pair in zip(machines, opened, strict=True)]
-    if lost := [run.lost for run in runs if run.lost is not None and "lost" not in finding.words]:
+    lost = [run.lost for run in runs if run.lost is not None and run.alarm is None]
+    if lost and "lost" not in finding.words:
         raise Undecided(lost[0])
     signature = signature_of(finding.program, runs)
     verdict = SAME

@@ -19,7 +19,8 @@ from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.model.machine import END
-from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.alarm import Alarm, when
+from pfnlab.programs.runs.compare import Difference, alarms, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.units import number_of
@@ -99,10 +100,12 @@ def slug(signature: Signature) -> str:
 
 def program_text(finding: FoundDifference) -> str:
     """The program file, in canonical layout, with a title that names the field that differs."""
-    title = (
-        f"Machines differ in {finding.signature.field}" if finding.signature.field else "A machine is lost"
-    )
-    asks = f"Why do they differ at {finding.signature.op}?"
+    signature = finding.signature
+    title, asks = f"Machines differ in {signature.field}", f"Why do they differ at {signature.op}?"
+    if signature.kind == "alarm" and not signature.field:
+        title, asks = "A kernel raises an alarm", f"Why at {signature.op}: {signature.shape}?"
+    elif not signature.field:
+        title = "A machine is lost"
     program = msgspec.structs.replace(finding.program, title=title, asks=asks, expects=())
     return format_text(format_program(program))
 
@@ -132,6 +135,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         "```pfn\n"
         f"{program_text(finding)}"
         "```\n\n"
+        f"{_logs(finding.runs)}"
         "## How to see it\n\n"
         f"    {command} --steps --trace\n\n"
         f"{machines}\n\n"
@@ -145,6 +149,8 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
 def _title(signature: Signature) -> str:
     if signature.kind == "lost":
         return f"A machine is lost at {signature.op}"
+    if signature.kind == "alarm" and not signature.field:
+        return f"An alarm at {signature.op}: {signature.shape}"
     if signature.field == "log":
         return f"{_log_heading(signature)} at {signature.op}"
     heading = "Left in the book" if signature.kind == "leftover" else signature.field
@@ -168,11 +174,25 @@ def _differences(program: Program, runs: Sequence[Run]) -> str:
     lines = [line for difference in found[:_LISTED] for line in _difference(difference)]
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
+    lines += [f"- {item.machine} raised an alarm: {_alarm(item.alarm)}" for item in alarms(runs)]
     for run in runs:
-        if run.lost is not None:
+        if run.lost is not None and run.alarm is None:
             place = f"at step {len(run.steps) + 1} `{ops[len(run.steps)]}`"
             lines.append(f"- {run.machine} was lost {place}: {run.lost}")
     return "\n".join(lines)
+
+
+def _logs(runs: Sequence[Run]) -> str:
+    """What the kernels said, with the call traces."""
+    return "".join(
+        f"## What {item.machine} said\n\n"
+        f"{_alarm(item.alarm)}\n\n```text\n" + "\n".join(item.alarm.log) + "\n```\n\n"
+        for item in alarms(runs)
+    )
+
+
+def _alarm(alarm: Alarm) -> str:
+    return f"{alarm.kind}, {when(alarm)}: {alarm.title}"
 
 
 def _difference(difference: Difference) -> list[str]:

@@ -26,6 +26,9 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
+#: Before the first operation.
+START = "start"
+
 #: How a model says that no kernel continues after a program, or that its result depends on the machine.
 UNCOMPARABLE = (
     "the kernel stops with BUG",
@@ -57,12 +60,13 @@ _TASK = re.compile(r"(x86/PAT: )\S+ ")
 class Signature(msgspec.Struct, frozen=True):
     """A difference without the program that shows it.
 
-    :param kind: ``difference``; ``alarm`` for log lines of :data:`ALARMS` that no model predicts;
-        ``leftover`` for the book when every task is gone; ``lost`` for a machine that did not finish
-    :param field: the field of a step, empty where a machine was lost
-    :param op: the kind of operation; ``end`` is the end of all tasks
-    :param sides: the groups of machines with equal values
-    :param shape: these values, without numbers and names
+    :param kind: ``difference``; ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that
+        no model predicts; ``leftover`` for the book when every task is gone; ``lost`` for a machine that did
+        not finish
+    :param field: the field of a step, empty where a kernel raised an alarm or a machine was lost
+    :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
+    :param sides: the groups of machines with equal values; of an alarm, those that raised it
+    :param shape: these values, without numbers and names; kind and title of an alarm
     """
 
     kind: str
@@ -86,6 +90,9 @@ def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) 
 
     :param alarms: whether a warning that all machines print is a finding too, unless a model was asked
     """
+    raised = _raised(program, runs)
+    if raised is not None:
+        return raised
     found = differences(runs)
     if found:
         return _of_difference(program, runs, found[0])
@@ -114,6 +121,17 @@ def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
 def undecided(runs: Sequence[Run]) -> str | None:
     """The reason why runs tell nothing: a machine lacks something, or a rule. None where all answered."""
     return next((run.lost for run in runs if run.lost is not None and run.lost.startswith(NOT_OURS)), None)
+
+
+def _raised(program: Program, runs: Sequence[Run]) -> Signature | None:
+    """The first alarm that is one by itself, and the machines whose kernels raised it."""
+    for run in runs:
+        alarm = run.alarm
+        if alarm is not None:
+            same = [other.machine for other in runs if other.alarm and other.alarm.title == alarm.title]
+            op = START if alarm.step is None else _op_kind(program, alarm.step)
+            return Signature("alarm", "", op, (tuple(same),), f"{alarm.kind}: {alarm.title}")
+    return None
 
 
 def _of_difference(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:

@@ -82,7 +82,7 @@ class Pair:
         self._doubles = doubles
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
-        """Both runs of every program; a program whose run was lost is run once more."""
+        """Both runs of every program; a program whose run was lost without an alarm is run once more."""
         return self._runs(programs, tuple(self.machines.values()))
 
     def hold(self, programs: Mapping[str, Program]) -> HeldCount:
@@ -195,7 +195,11 @@ class Pair:
         runs_by_machine = []
         for name, machine in zip(self.machines, machines, strict=True):
             runs = machine.run(programs)
-            lost = [index for index, run in enumerate(runs) if run.lost is not None and not undecided([run])]
+            lost = [
+                index
+                for index, run in enumerate(runs)
+                if run.lost is not None and run.alarm is None and not undecided([run])
+            ]
             for index in lost:
                 runs[index] = machine.run([programs[index]])[0]
             runs_by_machine.append([msgspec.structs.replace(run, machine=name) for run in runs])

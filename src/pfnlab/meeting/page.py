@@ -10,7 +10,8 @@ import msgspec
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.alarm import when
+from pfnlab.programs.runs.compare import Difference, alarms, differences
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 from pfnlab.report.cells import cell
@@ -122,12 +123,20 @@ def _difference(number: int, explained: Explained) -> Iterator[str]:
     fields = differences(difference.runs)
     for field in fields[:_SHOWN]:
         yield from _field(field, difference.runs)
-    if not fields:
+    yield from (
+        f"- {item.machine} raised an alarm {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}"
+        for item in alarms(difference.runs)
+    )
+    if not fields and difference.signature.field:
         # A message that is printed once a boot is compared by itself.
         yield f"- {difference.signature}"
     if len(fields) > _SHOWN:
         yield f"- and {number_of(len(fields) - _SHOWN, 'field')} more"
-    yield from (f"- {run.machine} was lost: {run.lost}" for run in difference.runs if run.lost is not None)
+    yield from (
+        f"- {run.machine} was lost: {run.lost}"
+        for run in difference.runs
+        if run.lost is not None and run.alarm is None
+    )
     names = difference.shown_by[:4]
     rest = len(difference.shown_by) - len(names)
     yield f"- shown by {', '.join(names)}" + (f" and {rest} more" if rest else "")

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import LostGuest, Misuse
+from pfnlab.errors import Discovery, LostGuest, Misuse
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes
 from pfnlab.policies.releases import version_key
 from pfnlab.programs.lang.form import program_hash
@@ -93,8 +93,11 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     :param hash_now: of the program as it is
     :param runs: by exact version, each on a real kernel
     :raises LostGuest: a run did not finish
+    :raises Discovery: a kernel raised an alarm, which no golden is made of
     """
     for version, run in runs.items():
+        if run.alarm is not None:
+            raise Discovery(f"{run.machine} raised an alarm and {version} is not promoted: {run.alarm.title}")
         if run.lost is not None:
             raise LostGuest(f"{run.machine} was lost and {version} is not promoted: {run.lost}")
     previous = old if old is not None and old.program == hash_now else None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import Difference, Expectation, Verdict
 from pfnlab.programs.runs.observation import BookEntry, Run
 from pfnlab.report.step_json import field_item, plain, step_item
@@ -27,7 +28,7 @@ def run_object(name: str, program_hash: str, runs: Sequence[Run], verdict: Verdi
     return {
         "format": FORMAT,
         "program": {"name": name, "hash": program_hash},
-        "machines": [_machine(run) for run in runs],
+        "machines": [_machine(run, verdict) for run in runs],
         "agree": verdict.agree,
         "differences": [_difference(difference) for difference in verdict.differences],
         "expectations": [_expectation(expectation) for expectation in verdict.expectations],
@@ -46,12 +47,28 @@ def run_schema() -> dict[str, Any]:
     return schema
 
 
-def _machine(run: Run) -> dict[str, Any]:
+def _machine(run: Run, verdict: Verdict) -> dict[str, Any]:
+    # A machine may be named twice.
+    own = [item.alarm for item in verdict.alarms if item.machine == run.machine]
+    alarm = next((alarm for alarm in own if alarm in (run.alarm, *run.warnings)), None)
     return {
         "machine": run.machine,
         "kernel": run.kernel,
         "lost": run.lost,
         "steps": [plain(step_item(step)) for step in run.steps],
+        "alarm": _alarm(alarm),
+    }
+
+
+def _alarm(alarm: Alarm | None) -> dict[str, Any] | None:
+    if alarm is None:
+        return None
+    return {
+        "kind": alarm.kind,
+        "title": alarm.title,
+        "step": alarm.step,
+        "op": alarm.op,
+        "log": list(alarm.log),
     }
 
 

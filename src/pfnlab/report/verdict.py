@@ -1,4 +1,4 @@
-"""The last lines of a report: agreement, expectations, lost machines, and the kernels."""
+"""The last lines of a report: agreement, expectations, alarms, lost machines, and the kernels."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from pfnlab.programs.lang.ops import Expect
-from pfnlab.programs.runs.compare import Expectation, Verdict
+from pfnlab.programs.runs.alarm import when
+from pfnlab.programs.runs.compare import Expectation, MachineAlarm, Verdict
 from pfnlab.programs.runs.observation import Run
 
 
 class VerdictLine(NamedTuple):
-    """One line and its tone: ``bad`` for a failed expectation or lost guest, ``lit`` for a difference."""
+    """One line and its tone: ``bad`` for a failed expectation, alarm or lost guest, ``lit`` for a difference.
+
+    :param whole: it is not wrapped, as lines of a kernel's log are not
+    """
 
     text: str
     tone: Literal["", "lit", "bad"] = ""
+    whole: bool = False
 
 
 def verdict_lines(runs: Sequence[Run], verdict: Verdict, width: int = 100) -> list[VerdictLine]:
     """The verdict, one statement a paragraph wrapped to *width*."""
     lines: list[VerdictLine] = []
     for line in _statements(runs, verdict):
+        if line.whole:
+            lines.append(line)
+            continue
         wrapped = textwrap.wrap(
             line.text, max(width, 20), subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
         )
@@ -47,15 +55,25 @@ def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
                 f"  step {step[0] + 1} {step[1]}: {', '.join(difference.field for difference in members)}",
                 "lit",
             )
-    elif len(runs) > 1 and not verdict.lost:
+    elif len(runs) > 1 and verdict.agree:
         yield VerdictLine(f"agree: {', '.join(run.machine for run in runs)}")
     yield from _expected(verdict.expectations)
+    for item in verdict.alarms:
+        yield from _alarm(item)
     for run in runs:
         if run.lost is not None:
             reached = f"after step {len(run.steps)}" if run.steps else "before the first step"
             yield VerdictLine(f"lost: {run.machine} {reached}: {run.lost}", "bad")
     for run in runs:
         yield VerdictLine(f"{run.machine} is {run.kernel}")
+
+
+def _alarm(item: MachineAlarm) -> Iterator[VerdictLine]:
+    yield VerdictLine(
+        f"alarm: {item.machine} {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}", "bad"
+    )
+    for line in item.alarm.log:
+        yield VerdictLine(f"    {line}", whole=True)
 
 
 def _expected(expectations: Sequence[Expectation]) -> Iterator[VerdictLine]:

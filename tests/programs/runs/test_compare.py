@@ -13,11 +13,13 @@ from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 from pfnlab.errors import Defect
 from pfnlab.programs.lang.ops import Expect
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import (
     CHANNEL_FIELDS,
     FIELDS,
     Outcome,
     agreeing,
+    alarms,
     covers,
     differences,
     expectation_failures,
@@ -248,3 +250,61 @@ def test_differences_are_exactly_the_changed_fields(changed: list[str]) -> None:
     runs = [one_step("one"), one_step("two", **{field: CHANGED[field] for field in changed})]
 
     assert [(0, field) for field in FIELDS if field in changed] == fields_of(runs)
+
+
+def warned(run: Run, lines: int, spent: bool = False) -> Run:
+    """*run* whose kernel printed a WARN so often in its second step, and knows the call trace of each."""
+    step = msgspec.structs.replace(run.steps[1], log=(WARNING,) * lines)
+    alarm = Alarm("WARN", f"{WARNING} in dup_mmap", ("WARNING: kernel/fork.c:7 at dup_mmap+0x1/0x2",), step=1)
+    return msgspec.structs.replace(
+        run,
+        steps=(run.steps[0], step, *run.steps[2:]),
+        warnings=(alarm,) * lines,
+        once=(WARNING,) * spent,
+    )
+
+
+def test_an_alarm_is_a_discovery() -> None:
+    """Whoever else was asked, and although the guest is lost."""
+    crashed = msgspec.structs.replace(cut(forgetful("a"), 2), alarm=Alarm("oops", "BUG: at once", step=2))
+
+    assert [Outcome.DISCOVERY] * 2 == [outcome([crashed]), outcome([crashed, forgetful("b")])]
+    assert [("a", crashed.alarm)] == [
+        (item.machine, item.alarm) for item in alarms([crashed, forgetful("b")])
+    ]
+
+
+def test_a_machine_with_an_alarm_does_not_agree() -> None:
+    """Also where all saw the same."""
+    alarmed = msgspec.structs.replace(forgetful("a"), alarm=Alarm("lockdep", "WARNING: bad unlock balance"))
+
+    assert not judge(PROGRAM, [alarmed, forgetful("b")], {}).agree
+
+
+def test_a_warning_all_machines_log_is_no_alarm() -> None:
+    """The model has a rule for it."""
+    predicted = msgspec.structs.replace(warned(forgetful("model"), 1), warnings=())
+
+    assert () == alarms([predicted, warned(forgetful("kernel"), 1)])
+
+
+@pytest.mark.parametrize("predicted", [0, 1])
+def test_a_warning_the_others_do_not_log_is_an_alarm(predicted: int) -> None:
+    """With its call trace; one that is logged more often likewise."""
+    model = msgspec.structs.replace(warned(forgetful("model"), predicted), warnings=())
+
+    (found,) = alarms([model, warned(forgetful("kernel"), predicted + 1)])
+
+    assert ("kernel", f"{WARNING} in dup_mmap") == (found.machine, found.alarm.title)
+
+
+def test_a_warning_of_a_machine_alone_is_no_alarm() -> None:
+    """Nobody says whether a rule explains it; it stands in the log."""
+    assert () == alarms([warned(forgetful(), 1)])
+
+
+def test_a_warning_another_machine_has_spent_is_no_alarm() -> None:
+    """That kernel may have printed it before."""
+    other = warned(forgetful("other"), 0, spent=True)
+
+    assert () == alarms([other, warned(forgetful("kernel"), 1)])

@@ -114,6 +114,7 @@ void channel_open(void);
 char *channel_request(void);
 void channel_reply(void);
 void channel_progress(void);
+void channel_begun(uint32_t operations);
 void say(const char *text);
 void say_bytes(const char *text, size_t n);
 void say_hex(uint64_t number);

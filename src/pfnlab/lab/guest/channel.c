@@ -17,7 +17,7 @@
 #define YIELDS 300                /* polls before the agent begins to sleep */
 #define LONGEST_NAP_NS 1000000
 
-enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT };
+enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS };
 
 static volatile uint32_t *words;
 static char *reply;
@@ -65,7 +65,14 @@ char *channel_request(void)
 		n = sizeof request - 1;
 	memcpy(request, (char *)words + REQUEST, n);
 	request[n] = 0;
+	words[BEGUN_OPS] = 0;
 	return request;
+}
+
+/* Let the host know how far a request has come: should the kernel not survive it, this is all that is left. */
+void channel_begun(uint32_t operations)
+{
+	words[BEGUN_OPS] = operations;
 }
 
 /* Hand what was said to the host. */

@@ -88,6 +88,7 @@ static void run_op(int i)
 	struct op *op = &program.op[i];
 	struct answer answer;
 
+	channel_begun(i + 1);
 	strcpy(op->comm, program.comm[op->task]);
 	if (op->verb == FORK || op->verb == THREAD)
 		strcpy(op->child_comm, program.comm[op->arg[0]]);
@@ -108,6 +109,7 @@ static void run_op(int i)
 
 static void end_program(void)
 {
+	channel_begun(program.count + 1);
 	if (program.order)
 		order_begin(NULL);
 	tasks_kill();

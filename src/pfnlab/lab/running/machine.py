@@ -26,6 +26,7 @@ from pfnlab.lab.images.driver_programs import DriverImage, needs_driver, needs_v
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
+from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.inside import can_look_inside, with_inside
 from pfnlab.lab.running.placement import (
     MAX_BAR_MIB,
@@ -47,6 +48,7 @@ from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stop
 from pfnlab.lab.vm.order import trace_request
 from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.ops import Program, is_held, uses_slot
+from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
@@ -95,6 +97,8 @@ class _Bench:
         self.shared = shared
         self.machine = machine
         self.booted: _BootedGuest | None = None
+        #: An alarm that came behind the end of an earlier program; the next run reports it.
+        self.late_alarm: Alarm | None = None
 
     def run(self, program: Program) -> Run:
         """The run of one program; a fault of the guest is a lost run, not an exception."""
@@ -110,13 +114,25 @@ class _Bench:
                 return run or self._lost("a guest that had just booted was not clean")
             except MissingTool:
                 raise
-            except Noise as noise:
-                self.drop()
-                reason = f"{noise}; so it was {HELD_TRIES} times"
             except Undecided as error:
+                alarm = self._alarm_of_guest(program)
                 self.drop()
-                return self._lost(str(error))
+                if alarm is not None:
+                    said = str(error)
+                    return self._lost(
+                        said if alarm.title in said else f"the guest was lost: {alarm.title}; {said}",
+                        alarm=alarm,
+                    )
+                if not isinstance(error, Noise):
+                    return self._lost(str(error))
+                reason = f"{error}; so it was {HELD_TRIES} times"
         return self._lost(reason)
+
+    def _alarm_of_guest(self, program: Program) -> Alarm | None:
+        # The alarm that ended the guest in the middle of the program, whoever noticed first.
+        if self.booted is None:
+            return None
+        return alarm_of_guest(self.booted.guest, self.booted.stepper, program)
 
     def _image(self, program: Program) -> Path | None:
         # The image the guest needs; None for the agent alone.
@@ -148,18 +164,25 @@ class _Bench:
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:
+            booted.stepper.at = None
             stepped = Stepped(_whole_reply(booted.guest, request, program))
         reply = parse_reply(stepped.reply, program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
         if reply.before or (reply.before_log and not booted.fresh):
+            if not booted.fresh:
+                self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)
             return None
         messages = tuple(booted.once_messages)
-        lost = reply.lost
+        alarm, lost = alarm_of_reply(reply, program), reply.lost
         if lost is not None:
+            alarm = alarm or self._alarm_of_guest(program)
             if hasattr(booted.guest, "lose"):
                 lost = str(cast("Guest", booted.guest).lose(lost))
             self.drop()
         else:
             self._account(booted, placement, reply, program)
+            if alarm is not None:
+                # What comes next in this guest may come of it.
+                self.drop()
         steps = with_inside(
             with_notes(reply.steps, stepped.states, stepped.notes),
             stepped.states,
@@ -168,8 +191,19 @@ class _Bench:
             fill=look is LookLevel.MEMORY,
         )
         if lost is not None:
-            return self._lost(lost, steps, messages)
-        return Run(self.machine.name, self.machine.kernel_name, steps, once=messages)
+            return self._lost(lost, steps, messages, alarm)
+        return Run(
+            self.machine.name,
+            self.machine.kernel_name,
+            steps,
+            once=messages,
+            alarm=alarm or self._take_late_alarm(),
+            warnings=tuple(alarm for alarm in reply.alarms if alarm.kind == WARN),
+        )
+
+    def _take_late_alarm(self) -> Alarm | None:
+        alarm, self.late_alarm = self.late_alarm, None
+        return alarm
 
     def _place(self, program: Program, image: Path | None) -> tuple[_BootedGuest, Placement]:
         # Room for the program, in this guest or in a new one.
@@ -226,8 +260,15 @@ class _Bench:
         if booted.leaked_entries > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
             self.drop()
 
-    def _lost(self, reason: str, steps: tuple[Step, ...] = (), once: tuple[str, ...] = ()) -> Run:
-        return Run(self.machine.name, self.machine.kernel_name, steps, lost=reason, once=once)
+    def _lost(
+        self,
+        reason: str,
+        steps: tuple[Step, ...] = (),
+        once: tuple[str, ...] = (),
+        alarm: Alarm | None = None,
+    ) -> Run:
+        alarm = alarm or self._take_late_alarm()
+        return Run(self.machine.name, self.machine.kernel_name, steps, lost=reason, once=once, alarm=alarm)
 
 
 class QemuMachine:

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from pfnlab.errors import LostGuest, errno_name
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -25,6 +27,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Status, Walk
+from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import normalise
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
@@ -74,6 +77,8 @@ class ParsedReply:
     :param steps: the steps seen completely
     :param left: page frames of the book entries after the last of them
     :param lost: why there are fewer steps than there should be, or None
+    :param alarms: the kernel's alarms in the log, WARNs among them, each with its operation
+    :param late_alarms: those in the log before the first operation, which are of an earlier program
     """
 
     before: tuple[BookEntry, ...]
@@ -81,6 +86,14 @@ class ParsedReply:
     steps: tuple[Step, ...]
     left: tuple[PfnRange, ...]
     lost: str | None
+    alarms: tuple[Alarm, ...] = ()
+    late_alarms: tuple[Alarm, ...] = ()
+
+
+def with_operation(alarm: Alarm, program: Program, step: int | None) -> Alarm:
+    """*alarm* with the operation of *program* it came during, which is None before the first."""
+    line = "" if step is None else [*op_lines(program), END][step]
+    return msgspec.structs.replace(alarm, step=step, op=line)
 
 
 @dataclass
@@ -142,6 +155,8 @@ class _Reader:
         self.before_log: tuple[str, ...] = ()
         self.left: tuple[PfnRange, ...] = ()
         self.steps: list[Step] = []
+        self.alarms: list[Alarm] = []
+        self.late_alarms: tuple[Alarm, ...] = ()
 
     def read(self, text: str) -> ParsedReply:
         lost = None
@@ -149,7 +164,15 @@ class _Reader:
             self._sections(iter(text.split("\n")[:-1]))
         except _Unreadable as reason:
             lost = str(reason)
-        return ParsedReply(self.before, self.before_log, tuple(self.steps), self.left, lost)
+        return ParsedReply(
+            self.before,
+            self.before_log,
+            tuple(self.steps),
+            self.left,
+            lost,
+            tuple(self.alarms),
+            self.late_alarms,
+        )
 
     def _sections(self, lines: Iterator[str]) -> None:
         # One section after the other; a section is complete when the first line of the next one comes.
@@ -272,6 +295,12 @@ class _Reader:
         self.task_names[pid] = self.tasks[int(task)]
 
     def _finish(self, name: str, section: _Section) -> None:
+        alarms = alarms_in(section.log)
+        if name == "before":
+            self.late_alarms = alarms
+        else:
+            step = min(len(self.steps), len(self.program.ops))
+            self.alarms += [with_operation(alarm, self.program, step) for alarm in alarms]
         if name == _PREPARATION:
             self._result(None, section.result)
             return

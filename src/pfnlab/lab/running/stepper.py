@@ -15,7 +15,7 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import reply_until
 from pfnlab.lab.running.schedule import Note, Schedule
-from pfnlab.lab.running.stepwise import Stage, ask_stepwise
+from pfnlab.lab.running.stepwise import Ask, Stage, ask_stepwise
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.gdbstub import GdbStub
 from pfnlab.lab.steering.points import Injection
@@ -84,6 +84,8 @@ class Stepper:
         self._stub: GdbStub | None = None
         self._steering: Steering | None = None
         self._functions: Functions | None = None
+        #: The operation asked for last; None before the first, and where a program was one request.
+        self.at: int | None = None
 
     def wanted(self, program: Program) -> bool:
         """Whether *program* has to be run operation by operation, not as one request."""
@@ -100,6 +102,7 @@ class Stepper:
         :raises Undecided: the kernel cannot be looked into, or has no such function; the guest may be in
             the middle of the program then
         """
+        self.at = None
         steered = is_forced(program) or is_held(program)
         if steered:
             self._open_steering()
@@ -131,6 +134,13 @@ class Stepper:
                 _check_slot(reply)
             return reply
 
+        def watched(ask: Ask) -> Ask:
+            def asked(text: str, stage: Stage) -> str:
+                self.at = stage.done if stage.begun else None
+                return ask(text, stage)
+
+            return asked
+
         def look(stage: Stage) -> None:
             if self._inside is not None:
                 states.append(snapshot(stage))
@@ -139,7 +149,7 @@ class Stepper:
         nop_first = steered or uses_slot(program)
         if not is_held(program):
             try:
-                reply = ask_stepwise(request, ask, look, around, nop_first=nop_first)
+                reply = ask_stepwise(request, watched(ask), look, around, nop_first=nop_first)
             except LostGuest as lost:
                 reply = self._reply_until(lost)
             return Stepped(reply, states)
@@ -149,7 +159,7 @@ class Stepper:
             with _closing(schedule):
                 reply = ask_stepwise(
                     request,
-                    schedule.ask,
+                    watched(schedule.ask),
                     lambda stage: states.append(schedule.look(stage)),
                     around,
                     nop_first=True,

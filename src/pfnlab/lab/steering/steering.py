@@ -270,8 +270,10 @@ class Steering:
                         return arrived_way, Hit(stop.thread, registers, arrived_way.calls, foreign_hits)
                 self.stub.step_over(stop.thread, at)
         finally:
-            for address in armed_points:
-                self.stub.remove_breakpoint(address)
+            # A machine that ended was running, and a dead one has no breakpoints; the first error matters.
+            if not self.stub.running:
+                for address in armed_points:
+                    self.stub.remove_breakpoint(address)
 
     # Whether the caller, stopped at *at*, has come to the end of the way; a call that counts is counted.
     def _arrives(self, way: Way, at: int, registers: dict[str, int]) -> bool:

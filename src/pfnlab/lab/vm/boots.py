@@ -13,6 +13,7 @@ from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.accel import Accel, Acceleration
 from pfnlab.lab.vm.channel import Hello
+from pfnlab.programs.runs.alarm import Alarm
 
 #: After so many boots in a row that failed, the kernel is taken not to boot at all.
 MAX_FAILED_BOOTS = 4
@@ -29,6 +30,13 @@ class GuestLike(Protocol):
 
         :raises LostGuest: none within *limit* seconds, or none at all any more
         """
+
+    def last_alarm(self) -> Alarm | None:
+        """The alarm it ended of, or is about to end of, without its operation."""
+
+    @property
+    def begun(self) -> int:
+        """How many operations of the last request were begun, its end counted."""
 
     def close(self) -> None:
         """End it; harmless when it has ended, and callable while another thread waits for a reply."""

@@ -15,7 +15,7 @@ CHANNEL_SIZE = 16 << 20
 
 _REQUEST = 4096
 _REPLY = 1 << 20
-_REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH, _HEARTBEAT = range(5)
+_REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH, _HEARTBEAT, _BEGUN = range(6)
 
 # Waiting: look without pause at first, then sleep longer and longer, in seconds.
 _SPIN = 0.0002
@@ -123,6 +123,11 @@ class Channel:
     def heart_beats(self, limit: float, lives: Callable[[], bool]) -> bool:
         """Wait until the agent looks for requests; *limit* and *lives* as in `reply`."""
         return _wait(lambda: self._words[_HEARTBEAT] != 0, limit, lives)
+
+    @property
+    def begun(self) -> int:
+        """How many operations of the last request the agent has begun, the end of the program counted."""
+        return self._words[_BEGUN]
 
     def close(self) -> None:
         """Let go of the memory; the file is the owner's to remove."""

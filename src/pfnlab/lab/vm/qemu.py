@@ -19,21 +19,21 @@ from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.channel import CHANNEL_SIZE, Channel, Hello, read_hello
-from pfnlab.lab.vm.console import crash_title
 from pfnlab.lab.vm.qmp import tell_monitor
 from pfnlab.lab.vm.saved_state import SAVABLE, incoming, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
+from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
 
 QEMU = "qemu-system-x86_64"
 
 #: Seconds until the agent must have said hello.
 BOOT_LIMIT = 60.0
 
-#: Kernel parameters of every guest: the same addresses in every boot, less to wait for, and no DAMON
-#: statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of page-table
-#: entries to sample them.
+#: Kernel parameters of every guest: an oops ends it at once; the same addresses in every boot, less to wait
+#: for, and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of
+#: page-table entries to sample them.
 PARAMETERS = (
-    "console=ttyS0 quiet panic=-1 damon_stat.enabled=0 "
+    "console=ttyS0 quiet oops=panic panic=-1 damon_stat.enabled=0 "
     "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
 )
 
@@ -48,9 +48,14 @@ CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 # QEMU's message after which it lives on, with a guest that stands still.
 _KVM_GAVE_UP = "KVM internal error"
 
+# What the agent's last line begins with.
+_AGENT = "pfnlab agent:"
+
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
+# A kernel that panics prints some hundred lines, and waits a second for a processor that is held.
+_PANIC_LIMIT = 8.0
 _CONSOLES_KEPT = 50
 _ROOM = 16 * CHANNEL_SIZE
 # Saving reads every page of the BAR, 0.1 s a GiB.
@@ -137,11 +142,14 @@ class Guest:
             options = [*shape, PARAMETERS, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
+        self._alarm: Alarm | None = None
+        self._lines_of_boot = self._begun = 0
         if state and state.exists() and self._restore(command, state, requests=int(bool(probes))):
             return
         self._launch(command)
         try:
             self.hello = read_hello(self._wait("boot", boot_limit))
+            self._lines_of_boot = len(_lines(self.console))
             if probes:
                 self.hello = read_hello(self.request(probes))
             if state:
@@ -211,6 +219,23 @@ class Guest:
         self._channel.send(text)
         return self._wait("answer", limit)
 
+    def last_alarm(self) -> Alarm | None:
+        """The alarm this guest ended of, or is about to end of, without its operation; None where none came.
+
+        A kernel that panics is given the time to say all of it.
+        """
+        if self._open and self._alarm_of_console() is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PANIC_LIMIT)
+            # Meanwhile a request in another thread may have found it, and put the console away.
+            self._alarm = self._alarm_of_console() or self._alarm
+        return self._alarm
+
+    @property
+    def begun(self) -> int:
+        """How many operations of the last request were begun, its end counted; of a lost guest too."""
+        return self._begun if self._lost else self._channel.begun if self._open else 0
+
     def listen_for_gdb(self) -> Path:
         """Let a :class:`~pfnlab.lab.steering.gdbstub.GdbStub` connect from now on, to the socket returned."""
         socket = self._folder / "gdb"
@@ -276,10 +301,12 @@ class Guest:
         """
         if self._lost:
             return self._lost
-        if not self._lives():
+        lives = self._lives()
+        self._alarm, self._begun = self._alarm_of_console(), self._channel.begun
+        if not lives:
             reason = self._last_words()
-        if crash := crash_title(_lines(self.console)):
-            reason = f"{crash}; {reason}"
+        elif self._alarm:
+            reason += f" ({self._alarm.title})"
         console = self._keep_console()
         self._lost = LostGuest(
             f"the guest was lost: {reason}",
@@ -289,10 +316,19 @@ class Guest:
         self.close()
         return self._lost
 
-    # The reason why QEMU ended: the kernel's panic, else QEMU's last message, else the console's last line.
+    # The alarm in what the kernel printed since its boot. Where the agent gave up, the panic is not its own.
+    def _alarm_of_console(self) -> Alarm | None:
+        console = _lines(self.console)[self._lines_of_boot :]
+        if any(_AGENT in line for line in console):
+            return None
+        return first_alarm(alarms_in(console))
+
+    # The reason why QEMU ended: the alarm, the panic, QEMU's last message, or the console's last line.
     def _last_words(self) -> str:
+        if self._alarm:
+            return self._alarm.title
         console = _lines(self.console)
-        panics = [line for line in console if "Kernel panic" in line or "pfnlab agent:" in line]
+        panics = [line for line in console if "Kernel panic" in line or _AGENT in line]
         if panics:
             return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
         stderr_lines = _lines(self._folder / "stderr")

@@ -5,7 +5,10 @@ comparable, and only these:
 
 1. a field the machine's channel cannot see (None in ``vmas``, ``ptes``, ``flushes``, ``events``);
 2. a kernel message that prints once per boot, when one of the machines had already spent it;
-3. the steps after a machine was lost. The verdict then stays undecided, unless earlier steps differ.
+3. the steps after a machine was lost. The verdict then stays undecided, unless earlier steps differ, or the
+   kernel itself said what it was lost by: an alarm is a fact.
+
+A WARN is an alarm where another machine did not log it: then no rule explains it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import msgspec
 
 from pfnlab.errors import Defect
 from pfnlab.programs.lang.ops import Expect, Program
+from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 
@@ -73,6 +77,13 @@ class Expectation(msgspec.Struct, frozen=True):
         return [(leak.span, leak.mode) for leak in self.expect.leaked] == left
 
 
+class MachineAlarm(msgspec.Struct, frozen=True):
+    """An alarm of one machine's kernel."""
+
+    machine: str
+    alarm: Alarm
+
+
 class Outcome(Enum):
     """The result of a comparison; the value is the exit code."""
 
@@ -85,22 +96,25 @@ class Verdict(msgspec.Struct, frozen=True):
     """The result of one program's runs together.
 
     :param groups: machines that saw the same, in the order they were given
+    :param alarms: the first alarm of each machine that has one
     """
 
     differences: tuple[Difference, ...]
     expectations: tuple[Expectation, ...]
     groups: tuple[tuple[str, ...], ...]
     lost: tuple[str, ...]
+    alarms: tuple[MachineAlarm, ...] = ()
 
     @property
     def agree(self) -> bool:
-        """Whether all machines finished and saw the same."""
-        return not self.differences and not self.lost
+        """Whether all machines finished and saw the same, and no kernel raised an alarm."""
+        return not (self.differences or self.lost or self.alarms)
 
     @property
     def outcome(self) -> Outcome:
-        """A difference or failed expectation is a fact, even where another machine was lost."""
-        if self.differences or any(expectation.holds is False for expectation in self.expectations):
+        """A difference, alarm or failed expectation is a fact, even where another machine was lost."""
+        failed = any(expectation.holds is False for expectation in self.expectations)
+        if self.differences or self.alarms or failed:
             return Outcome.DISCOVERY
         return Outcome.UNDECIDED if self.lost else Outcome.AS_EXPECTED
 
@@ -193,7 +207,29 @@ def judge(program: Program, runs: Sequence[Run], series: Mapping[str, str | None
         ),
         groups=tuple(tuple(runs[index].machine for index in group) for group in agreeing(runs)),
         lost=tuple(run.machine for run in runs if run.lost is not None),
+        alarms=alarms(runs),
     )
+
+
+def alarms(runs: Sequence[Run]) -> tuple[MachineAlarm, ...]:
+    """The first alarm of each of *runs* that has one: its own, else a WARN that another run does not have."""
+    found = ((run.machine, run.alarm or _unexplained_warning(run, runs)) for run in runs)
+    return tuple(MachineAlarm(machine, alarm) for machine, alarm in found if alarm is not None)
+
+
+# The first WARN that stands more often in the log of its step than in that of another machine.
+def _unexplained_warning(run: Run, runs: Sequence[Run]) -> Alarm | None:
+    spent = spent_messages(runs)
+    for alarm in run.warnings:
+        step = alarm.step
+        if step is None or step >= len(run.steps):
+            continue
+        line = warning_line(alarm)
+        count = comparable(run.steps[step], "log", spent).count(line)
+        others = [other.steps[step] for other in runs if step < len(other.steps)]
+        if any(comparable(other, "log", spent).count(line) < count for other in others):
+            return alarm
+    return None
 
 
 # Whether the machines that can see a field disagree about it.

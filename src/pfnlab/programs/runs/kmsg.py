@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from pfnlab.programs.runs.dumps import is_dump, warning
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import pages_of, phys_to_pfn
 
@@ -25,14 +26,6 @@ _NOISE = re.compile(
     r"|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
 )
 
-_DUMP = re.compile(
-    r"cut here|^---\[ end|^Modules linked in|^CPU: |^Hardware name|^Code: |^Call Trace|^Tainted|^Oops"
-    r"|^\s*</?(TASK|IRQ|NMI)>|other lines\)|^irq event|irqs last |^ ?kernfs|^RIP "
-    r"|^(RIP|RSP|RAX|RBX|RCX|RDX|RSI|RDI|RBP|R\d\d|FS|GS|CS|DS|ES|CR\d|DR\d|PKRU|EFLAGS|ORIG_RAX)\s*:"
-    r"|^\s+\??\s*[\w.]+(\+0x[0-9a-f]+/0x[0-9a-f]+|$)"
-)
-
-_WARNING = re.compile(r"^WARNING: .*?([\w./-]+\.[ch]):\d+")
 _MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
 _TYPES = re.compile(r"\btypes ([0-9a-f]+)-([0-9a-f]+)")
 #: A duration in the kernel's words.
@@ -71,10 +64,10 @@ def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymou
     :param anonymous: the lines of the step do not name reliably the task that logged them
     :return: the line, or None for noise and for parts of register dumps and traces
     """
-    if _NOISE.search(line) or _DUMP.search(line):
+    if _NOISE.search(line) or is_dump(line):
         return None
-    if warning := _WARNING.match(line):
-        return f"WARNING at {warning[1]}"
+    if head := warning(line):
+        return head
     line = _name_tasks(line, task_names, anonymous)
     line = _MEM.sub(lambda match: _pages(places, int(match[1], 16), int(match[2], 16) + 1), line)
     line = _TYPES.sub(lambda match: f"types {_pages(places, int(match[1], 16), int(match[2], 16))}", line)

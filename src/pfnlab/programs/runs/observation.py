@@ -10,6 +10,7 @@ import msgspec
 
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.alarm import Alarm
 
 #: Reasons for an operation to wait: another processor has to take an interrupt (a TLB flush), or a lock that
 #: kernels have; a policy may have a lock of its own.
@@ -126,6 +127,8 @@ class Run(msgspec.Struct, frozen=True):
     :param kernel: package and version of a real kernel, the profile of a model
     :param lost: why the machine did not finish, or None; ``steps`` holds the steps until then
     :param once: kernel messages that print once per boot and were already spent before this program
+    :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is none by itself
+    :param warnings: the WARNs, where the machine knows them with their call traces
     """
 
     machine: str
@@ -133,3 +136,5 @@ class Run(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
     lost: str | None = None
     once: tuple[str, ...] = ()
+    alarm: Alarm | None = None
+    warnings: tuple[Alarm, ...] = ()

@@ -25,6 +25,7 @@ union request {
 	struct pfnlab_ends ends;
 	struct pfnlab_set set;
 	struct pfnlab_number number;
+	struct pfnlab_harmed harmed;
 };
 
 /* pfnlab.c */

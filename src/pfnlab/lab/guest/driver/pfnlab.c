@@ -14,6 +14,25 @@
 
 struct page *driver_ram;
 
+/* What a kernel does that has a bug: to see that it is noticed. No word of a program leads here. */
+static noinline long harm(u64 how)
+{
+	switch (how) {
+	case PFNLAB_NULL_POINTER:
+		*(volatile int *)NULL = 0;
+		return 0;
+	case PFNLAB_BUG:
+		BUG();
+	case PFNLAB_PANIC:
+		panic("pfnlab was asked for it");
+	case PFNLAB_WARN:
+		WARN(true, "pfnlab: warned with %px\n", driver_ram);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 static long serve(struct file *file, unsigned int command, union request *ask)
 {
 	switch (command) {
@@ -32,6 +51,8 @@ static long serve(struct file *file, unsigned int command, union request *ask)
 	case PFNLAB_RAM:
 		ask->number.number = PFN_PHYS(page_to_pfn(driver_ram));
 		return 0;
+	case PFNLAB_OOPS:
+		return harm(ask->harmed.how);
 	case PFNLAB_RESET:
 		forget_faults();
 		fallthrough;

@@ -37,6 +37,9 @@ enum pfnlab_ioremap {
 /* Which set_memory. */
 enum pfnlab_set_memory { PFNLAB_SET_WB, PFNLAB_SET_WC, PFNLAB_SET_UC };
 
+/* How the kernel comes to harm. */
+enum pfnlab_harm { PFNLAB_NULL_POINTER, PFNLAB_BUG, PFNLAB_PANIC, PFNLAB_WARN };
+
 #define PFNLAB_RAM_PAGES 16       /* the driver's own pages */
 #define PFNLAB_OF_RAM (1ULL << 63) /* in a physical address: counted from the begin of these */
 
@@ -50,6 +53,7 @@ struct pfnlab_start { __u64 start; };
 struct pfnlab_ends { __u64 start, end; };
 struct pfnlab_set { __u64 page, pages, how; };
 struct pfnlab_number { __u64 number; };
+struct pfnlab_harmed { __u64 how; };
 
 #define PFNLAB_MAP             _IOW('p', 0, struct pfnlab_map)
 #define PFNLAB_UNMAP           _IOW('p', 1, struct pfnlab_unmap)
@@ -73,5 +77,6 @@ struct pfnlab_number { __u64 number; };
 #define PFNLAB_PHYS_WC_ADD     _IOWR('p', 19, struct pfnlab_range)
 #define PFNLAB_PAGES_MAP       _IOW('p', 20, struct pfnlab_kernel_map)
 #define PFNLAB_PAGES_UNMAP     _IOW('p', 21, struct pfnlab_start)
+#define PFNLAB_OOPS            _IOW('p', 22, struct pfnlab_harmed)
 
 #endif

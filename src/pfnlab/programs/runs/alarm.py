@@ -1,0 +1,235 @@
+"""Alarms: what a kernel prints when it has found that something is wrong with itself.
+
+The text is that of a console or of the kernel log. An alarm is one report in it: the line that begins it,
+what belongs to it, and its call trace. Reports of one event are one alarm: an oops and the panic it ends in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from pfnlab.programs.runs.dumps import is_dump, warning
+
+#: The kind of a plain WARN; rules explain some of them, so it is none by itself.
+WARN = "WARN"
+
+#: Kinds that say that something took too long. A processor that is held makes others wait, so they say
+#: nothing about a program that holds one.
+STALLS = frozenset({"RCU stall", "hung task", "lockup"})
+
+#: The most lines of an alarm's log that are kept.
+MOST_LINES = 160
+
+# How far a report's lines may lie from its head: those of a report before its call trace.
+_PREAMBLE = 40
+_BEFORE = 8
+
+_STAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
+_ADDRESS = re.compile(r"\b(?:0x[0-9a-f]+|(?=[0-9a-f]*\d)[0-9a-f]{8,16})\b")
+_OFFSET = re.compile(r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?")
+_SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm)\b(?:\.\d+)?")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
+_PLACE = re.compile(r"(?<![\w./-])(?:/[\w./-]*/)?([\w.-][\w./-]*\.[ch]):\d+")
+_TASK = re.compile(r"(?<=[ \[])[^\s\[/:]+[/:]\d+(?:/(?:0x)?[0-9a-f]+)?\b")
+
+_TAINT = re.compile(r" \((?:Not t|T)ainted\b.*?\)")
+
+_CUT = "[ cut here ]"
+_END_TRACE = "---[ end trace"
+_RIP = re.compile(r"^RIP: 0010:([A-Za-z_][\w.]*)\+0x")
+_CALL = re.compile(r"^ +([A-Za-z_][\w.]*)\+0x")
+_USER_RIP = re.compile(r"^RIP: 0033:")
+_SECOND = re.compile(r"Fatal exception|panic_on_\w+|kasan\.fault|Aiee, killing interrupt handler")
+
+_OOPS = re.compile(r"^(?:Oops: )?(?P<title>[\w -]+?)(?:,.*|: [\w -]+)?: [0-9a-f]{4} \[#\d+\]")
+
+# The line that begins a report, with the kind of alarm unless the line names it; the first match counts.
+_HEADS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("BUG", re.compile(r"^(?P<title>kernel BUG at \S+:\d+)!")),
+    ("", re.compile(r"^(?P<title>BUG: (?P<kind>KASAN|KFENCE|KMSAN|KCSAN): .+)")),
+    ("UBSAN", re.compile(r"^(?P<title>UBSAN: .+)")),
+    ("oops", re.compile(r"^(?P<title>BUG: kernel NULL pointer dereference)")),
+    (
+        "oops",
+        re.compile(r"^(?P<title>BUG: unable to handle (?:kernel )?[a-zA-Z ]+?)(?: for | at |:|$)"),
+    ),
+    ("oops", re.compile(r"^(?:traps: )?(?P<title>PANIC: double fault)")),
+    ("oops", _OOPS),
+    ("lockup", re.compile(r"^(?:watchdog: )?(?P<title>BUG: (?:soft|workqueue) lockup)")),
+    ("lockup", re.compile(r"(?P<title>Watchdog detected hard LOCKUP)")),
+    ("", re.compile(r"^(?P<title>BUG: (?P<kind>Bad page (?:state|map|cache)))")),
+    ("bad rss-counter", re.compile(r"^(?P<title>BUG: Bad rss-counter state)(?:.*?(?P<more> type:\w+))?")),
+    ("", re.compile(r"^\S+\.[ch]:\d+: (?P<title>(?P<kind>bad (?:pgd|p4d|pud|pmd|pte)))\b")),
+    ("BUG", re.compile(r"^(?P<title>BUG: .+|BUG [\w-]+ .*\): .+)")),
+    (
+        "lockdep",
+        re.compile(
+            r"^(?P<title>WARNING: (?:possible|inconsistent|bad unlock|held lock|lock held|suspicious RCU"
+            r"|Nested lock|\S+ lock order).*)"
+        ),
+    ),
+    ("RCU stall", re.compile(r"^(?:rcu: )?(?P<title>INFO: .*stall(?:s|ed)?\b)")),
+    ("hung task", re.compile(r"^(?P<title>INFO: task \S+:\d+ blocked for more than)")),
+    ("panic", re.compile(r"^(?P<title>Kernel panic - not syncing: .*)")),
+)
+_WARN_FUNCTION = re.compile(r"\.[ch]:\d+(?: at)? ([A-Za-z_][\w.]*)\+0x")
+_OF_ONE_LINE = re.compile(r"bad (?:pgd|p4d|pud|pmd|pte|rss-counter)")
+_SANITIZERS = ("KASAN", "KFENCE", "KMSAN", "KCSAN")
+
+
+class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One report of a kernel about itself.
+
+    :param kind: ``oops``, ``BUG``, ``panic``, :data:`WARN`, ``refcount``, ``lockdep``, ``KASAN`` and its kin,
+        ``bad page map``, ``bad page state``, ``bad pmd`` and those of other levels, ``bad rss-counter``, or
+        one of :data:`STALLS`
+    :param title: the report in one line, with the function it came from, without addresses and numbers
+    :param log: its lines, with the call trace, as the kernel printed them, without time
+    :param op: the operation during which it came, as a program line; empty where that is not known, or it
+        came before the first
+    :param step: the index of that operation's step, from 0
+    """
+
+    kind: str
+    title: str
+    log: tuple[str, ...] = ()
+    op: str = ""
+    step: int | None = None
+
+
+def when(alarm: Alarm) -> str:
+    """When an alarm came: ``in step 2, munmap a``."""
+    return f"in step {alarm.step + 1}, {alarm.op}" if alarm.step is not None else "before the first step"
+
+
+def warning_line(alarm: Alarm) -> str | None:
+    """The line of observations that stands for *alarm*, a WARN."""
+    return next((line for line in map(warning, alarm.log) if line is not None), None)
+
+
+class _Report(msgspec.Struct):
+    # A report that has begun: where its lines begin, and where its head is.
+    kind: str
+    title: str
+    start: int
+    head: int
+
+
+def alarms_in(lines: Iterable[str]) -> tuple[Alarm, ...]:
+    """
+    The alarms in *lines* of a console or kernel log, with or without time, in their order.
+
+    Nothing is known of the operation then.
+    """
+    texts = [_STAMP.sub("", line.rstrip()) for line in lines]
+    found: list[_Report] = []
+    for at, text in enumerate(texts):
+        head = _head(text)
+        if head is not None and not (found and _goes_on(found[-1], texts[found[-1].head + 1 : at], *head)):
+            found.append(_Report(*head, _start(texts, at, found[-1].head if found else -1), at))
+    ends = [*(following.start for following in found[1:]), len(texts)]
+    return tuple(_alarm(report, texts, end) for report, end in zip(found, ends, strict=False))
+
+
+def first_alarm(alarms: Iterable[Alarm]) -> Alarm | None:
+    """The first of *alarms* that is one by itself, which a WARN is not."""
+    return next((alarm for alarm in alarms if alarm.kind != WARN), None)
+
+
+def _head(text: str) -> tuple[str, str] | None:
+    # Kind and title of a line that begins a report.
+    place = warning(text)
+    if place is not None:
+        function = _WARN_FUNCTION.search(text)
+        kind = "refcount" if place.endswith("lib/refcount.c") else WARN
+        return kind, place + (f" in {_SUFFIX.sub('', function[1])}" if function else "")
+    for kind, pattern in _HEADS:
+        match = pattern.search(text)
+        if match is not None:
+            groups = match.groupdict()
+            kind = (groups.get("kind") or kind).replace("Bad", "bad")
+            return kind, _plain(match["title"] + (groups.get("more") or ""))
+    return None
+
+
+def _goes_on(last: _Report, between: Sequence[str], kind: str, title: str) -> bool:
+    # Whether a head is one more line of the report before it: the oops of a BUG, the panic of an oops.
+    if kind == "panic":
+        return _SECOND.search(title) is not None or last.kind == "panic"
+    ended = any(line.startswith(_END_TRACE) for line in between)
+    return kind == "oops" and not ended and last.kind in ("BUG", "oops", *_SANITIZERS)
+
+
+def _start(texts: Sequence[str], head: int, previous: int) -> int:
+    # Where a report begins: messages may come before its head.
+    for at in range(head - 1, max(previous, head - _BEFORE - 1), -1):
+        if _CUT in texts[at]:
+            return at
+        if is_dump(texts[at]):
+            break
+    return head
+
+
+def _alarm(report: _Report, texts: Sequence[str], end: int) -> Alarm:
+    lines = texts[report.head : end]
+    title = report.title
+    if report.kind in ("oops", "BUG") and " in " not in title:
+        function = _function(lines)
+        title += f" in {function}" if function else ""
+    messages = [line for line in texts[report.start : report.head] if _CUT not in line]
+    if messages:
+        title += f": {_plain(messages[-1])}"
+    log = (*texts[report.start : report.head], *_extent(report.kind, lines))
+    return Alarm(report.kind, title, tuple(log[:MOST_LINES]))
+
+
+def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:
+    # The lines that belong to a report; the first is its head, and behind the last nothing else was reported.
+    if _OF_ONE_LINE.fullmatch(kind):
+        yield lines[0]
+        return
+    traced = any(line.startswith("Call Trace") for line in lines[: _PREAMBLE + MOST_LINES])
+    phase = "preamble" if traced else "dump"
+    yield lines[0]
+    for line in lines[1:]:
+        if _head(line) is not None:
+            # A line of the same event: what follows the end of the trace repeats it.
+            yield line
+            phase = phase if phase != "over" else "after"
+        elif phase == "over":
+            continue
+        elif line.startswith(_END_TRACE) or (kind in _SANITIZERS and line.startswith("=====")):
+            yield line
+            phase = "over"
+        elif kind in _SANITIZERS or phase == "preamble" or is_dump(line):
+            yield line
+        else:
+            # Something else; the panic of this report may still come.
+            phase = "over"
+        if line.startswith("Call Trace"):
+            phase = "dump"
+
+
+def _function(lines: Sequence[str]) -> str | None:
+    # The function a report came from: where the processor stood, else the innermost that called.
+    for line in lines:
+        rip = _RIP.match(line)
+        if rip:
+            return _SUFFIX.sub("", rip[1])
+        if _USER_RIP.match(line) or line.startswith(_END_TRACE):
+            break
+    calls = (call[1] for call in map(_CALL.match, lines) if call)
+    return next((_SUFFIX.sub("", name) for name in calls), None)
+
+
+def _plain(text: str) -> str:
+    # A title without addresses, numbers, source lines and tasks' numbers.
+    text = _PLACE.sub(r"\1", text)
+    text = _TAINT.sub("", _OFFSET.sub("", text))
+    text = _TASK.sub("TASK", text)
+    text = _ADDRESS.sub("ADDR", text)
+    text = _SUFFIX.sub("", text)
+    return _NUMBER.sub("N", re.sub(r" +\[[\w.-]+\]", "", text)).strip()
