@@ -113,8 +113,8 @@ _UNMAP = (
     Mutant(
         "a revocation stays within one file's mappings",
         "mm/zap.py",
-        "if vma.file is None or vma.file.mapping != mapping:",
-        "if vma.file is None:",
+        "if vma.file is not None and vma.file.mapping == mapping]",
+        "if vma.file is not None]",
     ),
 )
 

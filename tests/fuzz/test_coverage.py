@@ -49,7 +49,7 @@ def test_a_rule_that_checks_something_is_watched() -> None:
 
 def test_a_loop_that_is_never_entered_is_past() -> None:
     """The walk over VMAs of an address space without any."""
-    loop = way("mm/fork.py", "for src in parent:")
+    loop = way("mm/fork.py", "for src in vmas:")
 
     assert f"{loop} in" not in watched("c = fork\n")
     assert f"{loop} past" in watched("c = fork\n")

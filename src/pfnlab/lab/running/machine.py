@@ -177,6 +177,8 @@ class _Bench:
             alarm = alarm or self._alarm_of_guest(program)
             if hasattr(booted.guest, "lose"):
                 lost = str(cast("Guest", booted.guest).lose(lost))
+            if alarm is not None and alarm.title not in lost:
+                lost = f"the guest was lost: {alarm.title}; {lost}"
             self.drop()
         else:
             self._account(booted, placement, reply, program)
