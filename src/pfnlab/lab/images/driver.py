@@ -75,7 +75,7 @@ exec "$PFNLAB_LIBRARIES/ld-linux-x86-64.so.2" --library-path "$PFNLAB_LIBRARIES"
 """
 
 # Debug information would be most of the module, and folder names of this machine do not belong in it.
-_FLAGS = "-g0 -Wno-attributes -fmacro-prefix-map={kit}="
+_FLAGS = "-g0 -Wno-attributes -fmacro-prefix-map={kit}= -fmacro-prefix-map={work}/="
 
 _DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
 _TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
@@ -140,7 +140,7 @@ def _build(kernel: KernelImage, sources: list[Traversable], kit: Path, module: P
     _write_script(work / "compiler", _COMPILER)
     command = [
         *("make", "-s", "-C", str(_headers(kit, kernel)), f"M={work}", f"CC={work / 'compiler'}"),
-        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit)}", "modules"),
+        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit, work=work)}", "modules"),
     ]
     # The caller may itself run under make, whose flags are not for this one. All its files are in the cache,
     # so that a full disk is reported as that of the cache.
