@@ -83,11 +83,12 @@ def test_a_program_is_canonical(path: Path) -> None:
 @each_program
 def test_kernels_were_asked(path: Path) -> None:
     """
-    A finding is what at least two series did.
+    A finding is what at least two series did; of alarms, which no golden holds, there are the outputs.
     """
     golden = read_golden(golden_path(path))
+    alarms = list(path.parent.glob("alarm-*.txt"))
 
-    assert golden is not None and len(golden.kernels) >= 2
+    assert len(golden.kernels if golden is not None else alarms) >= 2
 
 
 @pytest.mark.parametrize(("path", "version"), ASKED)
