@@ -21,6 +21,8 @@ VM_MAYWRITE = 1 << 5
 VM_MAYEXEC = 1 << 6
 VM_MAYSHARE = 1 << 7
 VM_PFNMAP = 1 << 10
+#: Since 6.19: shared memory may have guard regions. The bit was unused before; no modelled VMA has it.
+VM_MAYBE_GUARD = 1 << 11
 VM_LOCKED = 1 << 13
 VM_IO = 1 << 14
 VM_SEQ_READ = 1 << 15
@@ -57,6 +59,7 @@ _CODES = (
     (VM_MAYEXEC, "me"),
     (VM_MAYSHARE, "ms"),
     (VM_PFNMAP, "pf"),
+    (VM_MAYBE_GUARD, "gu"),
     (VM_LOCKED, "lo"),
     (VM_IO, "io"),
     (VM_SEQ_READ, "sr"),
