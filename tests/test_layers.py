@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 #: package has a rank of its own; what lies in the package beside its rooms comes behind them.
 ORDER = (
     ("units",),
-    ("errors", "trace"),
+    ("errors", "trace", "pfn_set"),
     ("files",),
     ("limit", "branches"),
     ("hw",),
@@ -29,6 +29,7 @@ ORDER = (
     ("checker.kernel",),
     ("checker.races",),
     ("checker",),
+    ("judging",),
     ("lens",),
     ("lab.images",),
     ("lab.vm",),

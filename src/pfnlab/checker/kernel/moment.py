@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
-from pfnlab.hw.pgtable import EntryRun
+from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.flags import VM_PFNMAP
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.space import MmStruct
@@ -18,7 +19,99 @@ from pfnlab.mm.users.pci import PciBar
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
-from pfnlab.units import PfnRange, pages_of, phys_to_pfn
+from pfnlab.pfn_set import PfnSet
+from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
+
+
+class Shown(NamedTuple):
+    """Frames that entries of a mapping show, and the cache mode they have there."""
+
+    frames: PfnRange
+    mode: CacheMode
+
+
+class CountedUsers(NamedTuple):
+    """What the kernel counts of something, and how many users it has."""
+
+    counted: int
+    users: int
+
+
+class MappedDevice(Protocol):
+    """One VMA that maps a device, in a modelled kernel or in one that was looked at."""
+
+    @property
+    def frames(self) -> PfnRange:
+        """The frames of the device for this mapping, whatever its entries map."""
+
+    @property
+    def shown(self) -> Sequence[Shown]:
+        """The frames of the device that its entries map."""
+
+    @property
+    def covered(self) -> PfnSet:
+        """The frames whose page has an entry, be it of a copy, or may get one again by a fault."""
+
+    @property
+    def booked_whole(self) -> bool:
+        """Whether one remap_pfn_range made the whole mapping; a tracker keeps such a mapping (S3.1, S4.6)."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of its file, which decides whose revocations should reach it."""
+
+
+class Moment(Protocol):
+    """A kernel between two operations, as far as a property of kernels asks: modelled, or looked at.
+
+    :ivar facts: what the last operation did, as far as the kernel does not show it any more
+    """
+
+    @property
+    def facts(self) -> Collection[str]:
+        """What the last operation did, as far as the kernel does not show it any more."""
+
+    @property
+    def mappings(self) -> Sequence[MappedDevice]:
+        """Every mapping of device pages, of all tasks."""
+
+    @property
+    def reservations(self) -> Sequence[PfnRange]:
+        """The ranges that the book has for mappings into processes, without those for drivers."""
+
+    @property
+    def reserved(self) -> PfnSet:
+        """The frames of :attr:`reservations`."""
+
+    def is_ram(self, pfn: int) -> bool:
+        """Whether a frame is RAM, which the kernel's direct map has."""
+
+    def direct_map(self, pfn: int) -> CacheMode:
+        """The cache mode of a frame of RAM in the direct map."""
+
+    @property
+    def direct_map_changed(self) -> PfnSet:
+        """The frames of RAM that are not write-back in the direct map."""
+
+    @property
+    def kept(self) -> PfnSet:
+        """The frames that a driver has mapped for itself."""
+
+    @property
+    def claims(self) -> Sequence[PfnRange]:
+        """The ranges that drivers have claimed, where a claim revokes what others map."""
+
+    @property
+    def removed(self) -> Sequence[PfnRange]:
+        """The BARs of devices that the kernel does not have any more."""
+
+    @property
+    def switched_off(self) -> Sequence[PfnRange]:
+        """The ranges in which no device answers."""
+
+    @property
+    def counted(self) -> Iterable[CountedUsers]:
+        """The counters of pages and tracked ranges."""
 
 
 class Mapping(NamedTuple):
@@ -33,6 +126,14 @@ class Mapping(NamedTuple):
     copies: list[EntryRun]
 
     @property
+    def shown(self) -> list[Shown]:
+        """The frames its entries map, with the cache mode."""
+        mode_of = self.vma.mm.kernel.platform.pat.pgprot2cachemode
+        return [
+            Shown(PfnRange(run.pfn, run.pfn + run.end - run.start), mode_of(run.bits)) for run in self.runs
+        ]
+
+    @property
     def frames(self) -> PfnRange:
         """The frames of the device for this mapping, whatever its entries map."""
         vma = self.vma
@@ -42,14 +143,14 @@ class Mapping(NamedTuple):
         return PfnRange(first, first + vma.nr)
 
     @property
-    def covered(self) -> set[int]:
+    def covered(self) -> PfnSet:
         """The frames whose page has an entry, be it of a copy, or may get one again by a fault."""
         vma, pages = self.vma, self.frames
         if vma.refills:
-            return set(range(pages.start, pages.end))
+            return PfnSet([pages])
         shift = pages.start - vma.start
         runs = vma.mm.tables.runs(vma.start, vma.end)
-        return {vpn + shift for run in runs for vpn in range(run.start, run.end)}
+        return PfnSet(PfnRange(run.start + shift, run.end + shift) for run in runs)
 
     @property
     def booked_whole(self) -> bool:
@@ -114,9 +215,66 @@ class StateView:
         return list({id(walker): walker for walker in self.kernel.walkers}.values())
 
     @cached_property
-    def reserved(self) -> set[int]:
+    def reserved(self) -> PfnSet:
         """The frames of :attr:`reservations`."""
-        return {pfn for pfns in self.reservations for pfn in range(pfns.start, pfns.end)}
+        return PfnSet(self.reservations)
+
+    def is_ram(self, pfn: int) -> bool:
+        """Whether a frame is RAM."""
+        return self.kernel.platform.phys.page_is_ram(pfn)
+
+    def direct_map(self, pfn: int) -> CacheMode:
+        """The cache mode of a frame of RAM in the direct map."""
+        return self.kernel.book.direct_map(pfn_to_phys(pfn))
+
+    @property
+    def direct_map_changed(self) -> PfnSet:
+        """The frames of RAM that are not write-back in the direct map."""
+        return PfnSet(PfnRange(run.start, run.end) for run in self.kernel.book.direct_map_changed())
+
+    @property
+    def kept(self) -> PfnSet:
+        """The frames that the driver has mapped for itself."""
+        held = self.kernel.driver.held.values() if self.kernel.driver is not None else ()
+        return PfnSet(pfns for ranges in held for pfns in ranges)
+
+    @property
+    def claims(self) -> list[PfnRange]:
+        """The ranges that drivers have claimed: with request_mem_region, or as vfio-pci with the device open.
+
+        Empty where a claim does not revoke what others map.
+        """
+        kernel = self.kernel
+        if not kernel.platform.io_strict_devmem:
+            return []
+        claims = [device.claimed for device in kernel.vfio.values()]
+        claims += [kernel.driver.resource if kernel.driver is not None else None]
+        return [
+            PfnRange(phys_to_pfn(claim.start), pages_of(claim.end)) for claim in claims if claim is not None
+        ]
+
+    @property
+    def removed(self) -> list[PfnRange]:
+        """The BARs of devices that the kernel does not have any more."""
+        return [device.bar for device in self.kernel.pci.values() if not device.known]
+
+    @property
+    def switched_off(self) -> Sequence[PfnRange]:
+        """The ranges in which no device answers."""
+        return self.kernel.undecoded
+
+    @property
+    def counted(self) -> list[CountedUsers]:
+        """The counters of pages copied on write, and of tracked ranges."""
+        page_users: Counter[Page] = Counter()
+        for mm in self.mms:
+            page_users.update(run.page for run in mm.tables.entries if run.page is not None)
+        vmas = [vma for mm in self.mms for vma in mm.vmas]
+        return [CountedUsers(page.mapcount, users) for page, users in page_users.items()] + [
+            CountedUsers(tracked.refs, len(tracked.vmas))
+            for tracked in self.kernel.tracker.tracked(vmas)
+            if tracked.refs is not None
+        ]
 
 
 Judge = Callable[[StateView], bool | None]

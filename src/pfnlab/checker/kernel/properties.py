@@ -5,23 +5,20 @@ A judge answers True or False, or None where its question does not arise.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
 from pfnlab.checker.kernel.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, KernelState
-from pfnlab.checker.kernel.moment import Judge, StateView
+from pfnlab.checker.kernel.moment import Judge, Moment, Shown, StateView
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Misuse
-from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import Page
-from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.readers import normal_runs
+from pfnlab.pfn_set import PfnSet
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean
-from pfnlab.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
+from pfnlab.units import PfnRange
 
 #: The files a PCI device has, and those a claim revokes, by :attr:`~pfnlab.mm.vma.MappedFile.kind`.
 PCI_FILES = ("wc", "uc", "proc")
@@ -55,7 +52,7 @@ class Question(NamedTuple):
         return all(any(word in words for word in need.split(" or ")) for need in self.needs)
 
 
-def no_leak(moment: StateView) -> bool | None:
+def no_leak(moment: Moment) -> bool | None:
     """A reservation ends with the last mapping of its range."""
     if not moment.reservations:
         return None
@@ -63,125 +60,111 @@ def no_leak(moment: StateView) -> bool | None:
     return all(any(pfns.overlaps(frames) for frames in mapped) for pfns in moment.reservations)
 
 
-def no_loss(moment: StateView) -> bool | None:
+def no_loss(moment: Moment) -> bool | None:
     """Every device page that a mapping shows is reserved."""
-    runs = [run for mapping in moment.mappings if mapping.booked_whole for run in mapping.runs]
-    if not runs:
+    shown = [shown.frames for mapping in moment.mappings if mapping.booked_whole for shown in mapping.shown]
+    if not shown:
         return None
-    return all(moment.reserved.issuperset(range(run.pfn, run.pfn + run.end - run.start)) for run in runs)
+    return all(pfns in moment.reserved for pfns in shown)
 
 
-def exact(moment: StateView) -> bool | None:
+def exact(moment: Moment) -> bool | None:
     """Exactly the pages that are mapped, or may be mapped again by a fault, are reserved."""
-    mapped = {pfn for mapping in moment.mappings if mapping.booked_whole for pfn in mapping.covered}
+    mapped = PfnSet(pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered)
+    inserted = PfnSet(pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered)
     if not moment.reserved and not mapped:
         return None
     # No kernel reserves what is inserted page by page, and a tracker may.
-    inserted = {pfn for mapping in moment.mappings if not mapping.booked_whole for pfn in mapping.covered}
     return mapped <= moment.reserved <= mapped | inserted
 
 
-def freed_once(moment: StateView) -> bool | None:
+def freed_once(moment: Moment) -> bool | None:
     """The book is never asked to free an entry that it does not have."""
     return FREED_WRONGLY not in moment.facts
 
 
-def no_warning(moment: StateView) -> bool | None:
+def no_warning(moment: Moment) -> bool | None:
     """The kernel never prints a WARNING."""
     return WARNED not in moment.facts
 
 
-def one_mode(moment: StateView) -> bool | None:
+def one_mode(moment: Moment) -> bool | None:
     """All mappings of a frame have one cache mode."""
-    modes: dict[int, CacheMode] = {}
-    shared = False
-    for pfn, mode in _mapped_modes(moment):
-        shared = shared or pfn in modes
-        if modes.setdefault(pfn, mode) != mode:
-            return False
+    pieces = sorted(shown for mapping in moment.mappings for shown in mapping.shown)
+    # Of the pieces so far, the one that reaches farthest speaks for all: where others overlap it they agree.
+    shared, last = False, None
+    for piece in pieces:
+        if last is not None and piece.frames.start < last.frames.end:
+            shared = True
+            if piece.mode != last.mode:
+                return False
+        if last is None or piece.frames.end > last.frames.end:
+            last = piece
     return True if shared else None
 
 
-def _mapped_modes(moment: StateView) -> Iterator[tuple[int, CacheMode]]:
-    mode_of = moment.kernel.platform.pat.pgprot2cachemode
-    for mapping in moment.mappings:
-        for run in mapping.runs:
-            mode = mode_of(run.bits)
-            yield from ((pfn, mode) for pfn in range(run.pfn, run.pfn + run.end - run.start))
+def _ram_shown(moment: Moment) -> list[Shown]:
+    return [
+        Shown(PfnRange(pfn, pfn + 1), shown.mode)
+        for mapping in moment.mappings
+        for shown in mapping.shown
+        # A range that neither begins nor ends in RAM has none.
+        if moment.is_ram(shown.frames.start) or moment.is_ram(shown.frames.end - 1)
+        for pfn in range(shown.frames.start, shown.frames.end)
+        if moment.is_ram(pfn)
+    ]
 
 
-def direct_map(moment: StateView) -> bool | None:
+def direct_map(moment: Moment) -> bool | None:
     """Mapped RAM has its cache mode in the direct map, the kernel's own mapping of RAM."""
-    kernel, ram_mapped = moment.kernel, False
-    for pfn, mode in _mapped_modes(moment):
-        if kernel.platform.phys.page_is_ram(pfn):
-            ram_mapped = True
-            if kernel.book.direct_map(pfn_to_phys(pfn)) != mode:
-                return False
-    return True if ram_mapped else None
+    pages = _ram_shown(moment)
+    return all(moment.direct_map(page.frames.start) == page.mode for page in pages) if pages else None
 
 
-def direct_map_back(moment: StateView) -> bool | None:
+def direct_map_back(moment: Moment) -> bool | None:
     """RAM that nothing maps any more is write-back in the direct map again."""
-    kernel = moment.kernel
-    changed = {pfn for run in kernel.book.direct_map_changed() for pfn in range(run.start, run.end)}
-    mapped = {pfn for pfn, _ in _mapped_modes(moment) if kernel.platform.phys.page_is_ram(pfn)}
+    changed, mapped = moment.direct_map_changed, PfnSet(page.frames for page in _ram_shown(moment))
     if not changed and not mapped:
         return None
-    held = kernel.driver.held.values() if kernel.driver is not None else ()
-    return changed <= mapped | {
-        pfn for ranges in held for pfns in ranges for pfn in range(pfns.start, pfns.end)
-    }
+    return changed <= mapped | moment.kept
 
 
-def memory_off(moment: StateView) -> bool | None:
+def memory_off(moment: Moment) -> bool | None:
     """While a device's memory is off, nothing maps it through the driver that switched it off."""
-    ranges = moment.kernel.undecoded
+    ranges = moment.switched_off
     return not any(_shows(moment, pfns, ("vfio",)) for pfns in ranges) if ranges else None
 
 
-def removed_unmapped(moment: StateView) -> bool | None:
+def removed_unmapped(moment: Moment) -> bool | None:
     """After a device was removed, nothing maps it through the files it had."""
-    bars = [device.bar for device in moment.kernel.pci.values() if not device.known]
+    bars = moment.removed
     return not any(_shows(moment, pfns, PCI_FILES) for pfns in bars) if bars else None
 
 
-def claimed_unmapped(moment: StateView) -> bool | None:
+def claimed_unmapped(moment: Moment) -> bool | None:
     """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
-    claims = _claimed(moment.kernel)
+    claims = moment.claims
     return not any(_shows(moment, pfns, REVOKED) for pfns in claims) if claims else None
 
 
-def _shows(moment: StateView, pfns: PfnRange, kinds: Sequence[str]) -> bool:
+def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
     """Whether a mapping of a file of one of these *kinds* shows one of these frames."""
     return any(
-        pfns.overlaps(PfnRange(run.pfn, run.pfn + run.end - run.start))
+        pfns.overlaps(shown.frames)
         for mapping in moment.mappings
         if mapping.kind in kinds
-        for run in mapping.runs
+        for shown in mapping.shown
     )
 
 
-def claimed_free(moment: StateView) -> bool | None:
+def claimed_free(moment: Moment) -> bool | None:
     """Once a driver has claimed a range, no reservation of its earlier users decides its cache mode."""
-    claims = _claimed(moment.kernel)
+    claims = moment.claims
     if not claims:
         return None
     drivers = [mapping.frames for mapping in moment.mappings if mapping.kind not in REVOKED]
     reserved = [pfns for pfns in moment.reservations if any(pfns.overlaps(claimed) for claimed in claims)]
     return all(any(pfns.overlaps(frames) for frames in drivers) for pfns in reserved)
-
-
-def _claimed(kernel: Kernel) -> list[PfnRange]:
-    """The ranges that drivers have claimed: with request_mem_region, or as vfio-pci with the device open.
-
-    Empty where a claim does not revoke what others map.
-    """
-    if not kernel.platform.io_strict_devmem:
-        return []
-    claims = [device.claimed for device in kernel.vfio.values()]
-    claims += [kernel.driver.resource if kernel.driver is not None else None]
-    return [PfnRange(phys_to_pfn(claim.start), pages_of(claim.end)) for claim in claims if claim is not None]
 
 
 def fork_whole(moment: StateView) -> bool | None:
@@ -190,17 +173,10 @@ def fork_whole(moment: StateView) -> bool | None:
     return FORK_LEFT not in moment.facts if refused else None
 
 
-def counters(moment: StateView) -> bool | None:
+def counters(moment: Moment) -> bool | None:
     """The counters of pages and tracked ranges equal the number of their users."""
-    page_users: Counter[Page] = Counter()
-    for mm in moment.mms:
-        page_users.update(run.page for run in mm.tables.entries if run.page is not None)
-    vmas = [vma for mm in moment.mms for vma in mm.vmas]
-    counted = [tracked for tracked in moment.kernel.tracker.tracked(vmas) if tracked.refs is not None]
-    if not page_users and not counted:
-        return None
-    pages = all(page.mapcount == count for page, count in page_users.items())
-    return pages and all(tracked.refs == len(tracked.vmas) for tracked in counted)
+    counted = list(moment.counted)
+    return all(count == users for count, users in counted) if counted else None
 
 
 def walks_pages(moment: StateView) -> bool | None:
