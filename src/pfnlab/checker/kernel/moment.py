@@ -49,10 +49,6 @@ class MappedDevice(Protocol):
         """The frames of the device that its entries map."""
 
     @property
-    def covered(self) -> PfnSet:
-        """The frames whose page has an entry, be it of a copy, or may get one again by a fault."""
-
-    @property
     def booked_whole(self) -> bool:
         """Whether one remap_pfn_range made the whole mapping; a tracker keeps such a mapping (S3.1, S4.6)."""
 

@@ -68,7 +68,7 @@ def no_loss(moment: Moment) -> bool | None:
     return all(pfns in moment.reserved for pfns in shown)
 
 
-def exact(moment: Moment) -> bool | None:
+def exact(moment: StateView) -> bool | None:
     """Exactly the pages that are mapped, or may be mapped again by a fault, are reserved."""
     mapped = PfnSet(pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered)
     inserted = PfnSet(pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered)

@@ -120,6 +120,30 @@ def vma_name(task: str, span: Span) -> str:
     return str(span) if task == MAIN_TASK else f"{task}:{span}"
 
 
+class MemoryFault(msgspec.Struct, frozen=True):
+    """Something in a kernel's own structures that cannot be right.
+
+    :param property: the property it breaks
+    :param says: what was seen, in the names of the program
+    """
+
+    property: str
+    says: str
+
+
+class MemorySeen(msgspec.Struct, frozen=True):
+    """What only a kernel's memory shows after a step; it is judged, not compared.
+
+    :param tlb_gens: of every task its address space, as a number, and the flushes of that one so far
+    :param direct_map: the RAM of the program's devices that is not write-back in the direct map
+    :param faults: what is wrong with lists, trees, counts and page tables
+    """
+
+    tlb_gens: dict[str, tuple[int, int]] = {}
+    direct_map: tuple[BookEntry, ...] = ()
+    faults: tuple[MemoryFault, ...] = ()
+
+
 class Run(msgspec.Struct, frozen=True):
     """One program on one machine.
 
@@ -129,6 +153,7 @@ class Run(msgspec.Struct, frozen=True):
     :param once: kernel messages that print once per boot and were already spent before this program
     :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is none by itself
     :param warnings: the WARNs, where the machine knows them with their call traces
+    :param memory: for each step what only memory shows; empty where nobody looked
     """
 
     machine: str
@@ -138,3 +163,4 @@ class Run(msgspec.Struct, frozen=True):
     once: tuple[str, ...] = ()
     alarm: Alarm | None = None
     warnings: tuple[Alarm, ...] = ()
+    memory: tuple[MemorySeen, ...] = ()

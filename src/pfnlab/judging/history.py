@@ -1,0 +1,108 @@
+"""What a program has asked for so far, as far as the state after a step does not show it."""
+
+from __future__ import annotations
+
+from pfnlab.programs.lang.device_ops import (
+    ArchIoFreeMemtypeWc,
+    ArchIoReserveMemtypeWc,
+    IoMappingCreateWc,
+    IoMappingFree,
+    Ioremap,
+    Iounmap,
+    MemoryDisable,
+    MemoryEnable,
+    Memremap,
+    MemremapPages,
+    Memunmap,
+    MemunmapPages,
+    Plug,
+    ReleaseMemRegion,
+    Remove,
+    RequestMemRegion,
+    Rescan,
+    Unplug,
+)
+from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Thread
+from pfnlab.programs.lang.span import Span
+
+#: Calls with which a driver maps or books pages for itself, and those that undo the newest of a kind.
+_KEEP = {
+    Ioremap: Iounmap,
+    Memremap: Memunmap,
+    IoMappingCreateWc: IoMappingFree,
+    MemremapPages: MemunmapPages,
+}
+
+
+class History:
+    """
+    The claims, mappings of drivers and devices of one program.
+
+    :ivar claims: device pages that a driver has claimed
+    :ivar off: devices whose memory was switched off
+    :ivar removed: devices that the kernel does not have any more
+    :ivar opened: devices of which vfio-pci has mapped something
+    """
+
+    def __init__(self) -> None:
+        self.claims: list[Span] = []
+        self.off: set[str] = set()
+        self.removed: set[str] = set()
+        self.opened: set[str] = set()
+        self._hows: list[tuple[Span, str]] = []
+        self._processes: dict[str, str] = {}
+        self._kept: dict[type, list[Span]] = {undo: [] for undo in _KEEP.values()}
+        self._booked: list[Span] = []
+
+    @property
+    def kept(self) -> list[Span]:
+        """The device pages that a driver has mapped or booked for itself, one for each time."""
+        return [span for spans in self._kept.values() for span in spans] + self._booked
+
+    def hows_of(self, span: Span) -> set[str]:
+        """The ways in which the guest driver was told to fill any of these device pages."""
+        return {how for filled, how in self._hows if overlap(filled, span)}
+
+    def process(self, task: str) -> str:
+        """The task that stands for the address space of *task*: a thread has that of its process."""
+        return self._processes.get(task, task)
+
+    def done(self, call: Call, task: str = MAIN_TASK) -> None:
+        """*call* of *task* has succeeded."""
+        match call:
+            case RequestMemRegion(span=span):
+                self.claims.append(span)
+            case ReleaseMemRegion():
+                self.claims.clear()
+            case MemoryDisable(device=device):
+                self.off.add(device)
+            case MemoryEnable(device=device):
+                self.off.discard(device)
+            case Remove(device=device) | Unplug(device=device):
+                self.removed.add(device)
+            case Rescan(device=device) | Plug(device=device):
+                self.removed.discard(device)
+            case ArchIoReserveMemtypeWc(span=span):
+                self._booked.append(span)
+            case ArchIoFreeMemtypeWc(span=span):
+                if span in self._booked:
+                    self._booked.remove(span)
+            case Thread(child=child):
+                self._processes[child] = self.process(task)
+            case Fork(child=child):
+                self._processes.pop(child, None)
+            case Mmap(via="vfio", source=source):
+                self.opened.add(source.name)
+            case Mmap(driver=driver, source=source) if driver is not None:
+                self._hows.append((source, driver.how))
+            case _ if type(call) in _KEEP:
+                self._kept[_KEEP[type(call)]].append(call.span)  # type: ignore[union-attr]
+            case _ if self._kept.get(type(call)):
+                self._kept[type(call)].pop()
+            case _:
+                pass
+
+
+def overlap(span: Span, other: Span) -> bool:
+    """Whether any page lies in both."""
+    return span.name == other.name and span.start < other.end and other.start < span.end

@@ -1,0 +1,173 @@
+"""Every step of a run, held against the properties."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.checker.kernel.moment import Moment
+from pfnlab.checker.kernel.properties import (
+    claimed_free,
+    claimed_unmapped,
+    counters,
+    direct_map,
+    direct_map_back,
+    freed_once,
+    memory_off,
+    no_leak,
+    no_loss,
+    no_warning,
+    one_mode,
+    removed_unmapped,
+)
+from pfnlab.judging.history import History
+from pfnlab.judging.seen import Layout, SeenMoment
+from pfnlab.judging.structure import (
+    entries_inside,
+    flushed,
+    fork_whole,
+    leaves_fit,
+    reached,
+    told,
+)
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.runs.observation import HELD, MemorySeen, Run, Step
+
+
+class Asked(NamedTuple):
+    """A property that is asked of an observed kernel after every step."""
+
+    name: str
+    asks: str
+    judge: Callable[[Moment], bool | None]
+
+
+def _asked(judge: Callable[[Moment], bool | None]) -> Asked:
+    return Asked(judge.__name__, " ".join((judge.__doc__ or "").split()).rstrip("."), judge)
+
+
+#: The properties of a state that `check` asks of modelled kernels too.
+ASKED: tuple[Asked, ...] = tuple(
+    map(
+        _asked,
+        (
+            no_leak,
+            no_loss,
+            freed_once,
+            one_mode,
+            direct_map,
+            direct_map_back,
+            memory_off,
+            removed_unmapped,
+            claimed_unmapped,
+            claimed_free,
+            no_warning,
+            counters,
+        ),
+    )
+)
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """A property that a step breaks.
+
+    :param property: its name
+    :param step: index of the step, from 0
+    :param op: the step's operation as a program line
+    :param says: what was seen, in the names of the program
+    """
+
+    property: str
+    step: int
+    op: str
+    says: str
+
+    def __str__(self) -> str:
+        return f"{self.property} in step {self.step + 1}, {self.op}: {self.says}"
+
+
+#: Those of an operation, and of page-table entries, with the sentence for each.
+SEEN: dict[str, str] = {
+    "entries_inside": "Every entry lies in a VMA and maps the frames that its offset names",
+    "leaves_fit": "A leaf of 2 MiB or 1 GiB lies in one VMA",
+    "told_free": "Nothing maps what was taken out of every mapping",
+    "reached": "Memory is reached through an entry that is there and allows it",
+    "flushed": "No entry that a processor may remember is taken away without a flush",
+    "fork_whole": "A fork that fails leaves mappings and reservations as they were",
+}
+
+#: Properties of an operation, not of a state: each time counts.
+_EVENTS = {"freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole"}
+
+
+def judge(program: Program, run: Run) -> list[Violation]:
+    """
+    The properties that *run* breaks; those of a state where they begin to be broken.
+
+    A step is judged where somebody looked at VMAs and entries, and no processor was held in it. What only
+    memory shows is judged where the run has it.
+    """
+    return list(_judged(program, run))
+
+
+def _judged(program: Program, run: Run) -> Iterator[Violation]:
+    layout, history = Layout(program), History()
+    lasting: set[str] = set()
+    before: int | None = None
+    held = False
+    for number, step in enumerate(run.steps):
+        op = program.ops[number] if number < len(program.ops) else None
+        if op is not None and step.result == "ok":
+            history.done(op.call, op.task)
+        held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
+        memory = run.memory[number] if number < len(run.memory) else None
+        broken: dict[str, str] = {}
+        if held or step.vmas is None or step.ptes is None:
+            moment = SeenMoment(msgspec.structs.replace(step, vmas=(), ptes=(), book=()), history, layout)
+            asked = [asked for asked in ASKED if asked.name in _EVENTS]
+        else:
+            moment, asked = SeenMoment(step, history, layout, memory), list(ASKED)
+            earlier = (
+                None if before is None else (run.steps[before], run.memory[before] if run.memory else None)
+            )
+            for name, text in _structure(layout, history, step, memory, op, earlier):
+                broken.setdefault(name, text)
+        for question in asked:
+            if question.judge(moment) is False:
+                broken.setdefault(question.name, question.asks)
+        before = None if held or step.vmas is None or step.ptes is None else number
+        for name, text in broken.items():
+            if name not in lasting or name in _EVENTS:
+                yield Violation(name, number, step.op, text)
+        lasting = set(broken)
+
+
+def _structure(
+    layout: Layout,
+    history: History,
+    step: Step,
+    memory: MemorySeen | None,
+    op: Op | None,
+    earlier: tuple[Step, MemorySeen | None] | None,
+) -> Iterator[tuple[str, str]]:
+    """Name and sentence of what page-table entries, and structures in memory, show to be wrong."""
+    found: list[tuple[str, Iterator[str]]] = [
+        ("entries_inside", entries_inside(step, layout, history)),
+        ("leaves_fit", leaves_fit(step, layout)),
+    ]
+    if op is not None:
+        found.append(("reached", reached(step, op, history.process(op.task))))
+        if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
+            found.append(("told_free", told(step, op.call.span)))
+    if earlier is not None:
+        before, memory_before = earlier
+        if memory is not None and memory_before is not None:
+            found.append(("flushed", flushed(before, step, (memory_before.tlb_gens, memory.tlb_gens))))
+        if op is not None and isinstance(op.call, Fork) and step.result != "ok":
+            found.append(("fork_whole", fork_whole(before, step, op)))
+    for name, texts in found:
+        yield from ((name, text) for text in texts)
+    yield from ((fault.property, fault.says) for fault in (memory.faults if memory is not None else ()))

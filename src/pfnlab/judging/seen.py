@@ -1,0 +1,232 @@
+"""A step that was observed, as a moment that properties are asked of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from pfnlab.checker.kernel.domain import facts_of
+from pfnlab.checker.kernel.moment import CountedUsers, Shown
+from pfnlab.hw.cachemode import CacheMode
+from pfnlab.hw.platform import Platform
+from pfnlab.judging.history import History
+from pfnlab.pfn_set import PfnSet
+from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.machine import place
+from pfnlab.programs.runs.observation import REGION, MemorySeen, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.runs.pte_text import RAM
+from pfnlab.units import PfnRange
+
+#: The files of which one remap_pfn_range makes the whole mapping.
+_REMAPPED = ("wc", "uc", "proc", "mem")
+
+#: A tracked range with its count, and those that use it: ``bar[0:16] x2 a[0:4] a[8:16]``.
+_COUNTED = re.compile(r"\S+ x(\d+) (.*)")
+
+
+class Layout:
+    """
+    Where the devices of a program lie, as numbers that stand for frames.
+
+    They are those of the modelled machine: a run names device pages, and so is the same on all machines.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.platform: Platform
+        self.platform, self.devices, self._whole = place(program)
+        self.vfio = next(
+            (device.name for device in program.devices if device.kind == "pci")
+            if any(uses_vfio(op.call) for op in program.ops)
+            else iter(()),
+            None,
+        )
+
+    def frames(self, span: Span) -> PfnRange | None:
+        """The frames of device pages; None for pages that are no device's."""
+        name = self.vfio if span.name == REGION else span.name
+        base = self.devices.get(name or "")
+        return PfnRange(base.start + span.start, base.start + span.end) if base is not None else None
+
+
+class SeenMapping(NamedTuple):
+    """One VMA that maps a device, as it was observed."""
+
+    kind: str
+    frames: PfnRange
+    shown: list[Shown]
+    booked_whole: bool
+
+
+class Entry(NamedTuple):
+    """The part of a run of page-table entries that lies in one VMA.
+
+    :param first: how far it begins behind the begin of the VMA, in pages
+    :param target: the device pages it maps, or None
+    """
+
+    first: int
+    span: Span
+    target: Span | None
+    text: str
+
+    @property
+    def present(self) -> bool:
+        """Whether it maps something."""
+        return self.text.startswith("L")
+
+
+class SeenMoment:
+    """
+    A step and what came before it.
+
+    :param step: with VMAs and page-table entries
+    :param memory: what only the kernel's memory shows; None where nobody looked
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        history: History,
+        layout: Layout,
+        memory: MemorySeen | None = None,
+    ) -> None:
+        self.step, self._history, self._layout = step, history, layout
+        self._direct_map = (
+            None
+            if memory is None
+            else [
+                Shown(frames, CacheMode.from_short(entry.mode))
+                for entry in memory.direct_map
+                for frames in [layout.frames(entry.span)]
+                if frames is not None
+            ]
+        )
+        self.facts = facts_of(step.log)
+
+    @cached_property
+    def mappings(self) -> list[SeenMapping]:
+        """Every VMA that maps a device of the program by page frames."""
+        mappings = []
+        for vma in self.step.vmas or ():
+            frames = self._layout.frames(vma.offset) if vma.offset is not None else None
+            if frames is None or not {"pf", "mm"} & set(vma.flags.split()):
+                continue
+            mappings.append(
+                SeenMapping(vma.file, frames, self._shown(vma), self._booked_whole(vma, vma.offset))
+            )
+        return mappings
+
+    def _shown(self, vma: VmaSeen) -> list[Shown]:
+        pieces = ((entry, entry.target) for entry in entries_in(vma, self.step.ptes or ()) if entry.present)
+        return [
+            Shown(frames, CacheMode.from_short(entry.text.split()[1].lower()))
+            for entry, target in pieces
+            if target is not None
+            for frames in [self._layout.frames(target)]
+            if frames is not None
+        ]
+
+    def _booked_whole(self, vma: VmaSeen, offset: Span | None) -> bool:
+        if vma.file in _REMAPPED:
+            return True
+        if vma.file == "driver" and offset is not None:
+            return self._history.hows_of(offset) == {"remap"}
+        # vfio-pci remaps a whole VMA in some kernels; where it did, the VMA is tracked.
+        return vma_name(vma.task, vma.span) in self._tracked
+
+    @cached_property
+    def _tracked(self) -> set[str]:
+        return {name for line in self.step.tracked or () for name in line.split()[1:]}
+
+    @cached_property
+    def reservations(self) -> list[PfnRange]:
+        """The ranges that the book has for mappings into processes, without those for drivers."""
+        layout = self._layout
+        spans = [entry.span for entry in self.step.book or ()]
+        for span in self._history.kept:
+            if span in spans:
+                spans.remove(span)
+        if layout.vfio is not None:
+            # The driver's own mapping of the whole device, as long as the device is open.
+            whole = next((span for span in spans if span == self._whole(layout.vfio)), None)
+            if whole is not None:
+                spans.remove(whole)
+        return [frames for span in spans for frames in [layout.frames(span)] if frames is not None]
+
+    def _whole(self, device: str) -> Span:
+        return Span(device, 0, self._layout.devices[device].nr)
+
+    @cached_property
+    def reserved(self) -> PfnSet:
+        """The frames of :attr:`reservations`."""
+        return PfnSet(self.reservations)
+
+    def is_ram(self, pfn: int) -> bool:
+        """Whether a frame is RAM that somebody has looked at in the direct map."""
+        return self._direct_map is not None and self._layout.platform.phys.page_is_ram(pfn)
+
+    def direct_map(self, pfn: int) -> CacheMode:
+        """The cache mode of a frame of RAM in the direct map."""
+        changed = self._direct_map or ()
+        modes = (shown.mode for shown in changed if shown.frames.start <= pfn < shown.frames.end)
+        return next(modes, CacheMode.WB)
+
+    @cached_property
+    def direct_map_changed(self) -> PfnSet:
+        """The frames of the program's devices that are not write-back in the direct map."""
+        return PfnSet(shown.frames for shown in self._direct_map or ())
+
+    @cached_property
+    def kept(self) -> PfnSet:
+        """The frames that a driver has mapped for itself."""
+        return PfnSet(self._frames(self._history.kept))
+
+    @property
+    def claims(self) -> list[PfnRange]:
+        """The ranges that drivers have claimed, where a claim revokes what others map."""
+        if not self._layout.platform.io_strict_devmem:
+            return []
+        # vfio-pci claims when the device is opened or mapped first, and frees with the last user.
+        opened = [self._whole(name) for name in sorted(self._history.opened) if self._vfio_mapped(name)]
+        return self._frames([*self._history.claims, *opened])
+
+    def _vfio_mapped(self, device: str) -> bool:
+        frames = self._layout.devices[device]
+        return any(seen.kind == "vfio" and seen.frames.overlaps(frames) for seen in self.mappings)
+
+    @property
+    def removed(self) -> list[PfnRange]:
+        """The BARs of devices that the kernel does not have any more."""
+        return [self._layout.devices[name] for name in sorted(self._history.removed)]
+
+    @property
+    def switched_off(self) -> list[PfnRange]:
+        """The ranges of devices whose memory was switched off."""
+        return [self._layout.devices[name] for name in sorted(self._history.off)]
+
+    @cached_property
+    def counted(self) -> list[CountedUsers]:
+        """The counts of tracked ranges."""
+        matches = (_COUNTED.fullmatch(line) for line in self.step.tracked or ())
+        return [CountedUsers(int(match[1]), len(match[2].split())) for match in matches if match]
+
+    def _frames(self, spans: Sequence[Span]) -> list[PfnRange]:
+        return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]
+
+
+def entries_in(vma: VmaSeen, ptes: Sequence[PteSeen]) -> list[Entry]:
+    """The parts of runs of entries that lie in a VMA."""
+    entries = []
+    for run in ptes:
+        start, end = max(run.span.start, vma.span.start), min(run.span.end, vma.span.end)
+        if run.task != vma.task or run.span.name != vma.span.name or start >= end:
+            continue
+        target = run.target
+        if target is not None and target != RAM:
+            shift = target.start - run.span.start
+            target = Span(target.name, start + shift, end + shift)
+        entries.append(Entry(start - vma.span.start, Span(run.span.name, start, end), target, run.entry))
+    return entries

@@ -1,0 +1,188 @@
+"""Properties of page-table entries: each entry against its VMA, and against what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.judging.history import History, overlap
+from pfnlab.judging.seen import Entry, Layout, entries_in
+from pfnlab.programs.lang.ops import Op, Read, Write
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import PHYSICAL, REGION, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.runs.pte_text import RAM
+
+
+def entries_inside(step: Step, layout: Layout, history: History) -> Iterator[str]:
+    """Every entry lies in a VMA, and maps the frames that the VMA's offset names.
+
+    An entry of ordinary memory is a copy, or the driver's own page: which one, an observation does not say.
+    """
+    for run in step.ptes or ():
+        if not run.entry.startswith("L"):
+            continue
+        outside = _outside(run, step.vmas or ())
+        if outside is not None:
+            yield f"{vma_name(run.task, outside)} has an entry ({run.entry}) and lies in no VMA"
+    for vma in step.vmas or ():
+        for entry in entries_in(vma, step.ptes or ()):
+            if entry.present and not _as_offset(entry, vma, layout, history):
+                offset = vma.offset
+                yield (
+                    f"{vma_name(vma.task, entry.span)} maps {entry.target}, and the VMA {vma.span} "
+                    f"begins at {offset}"
+                )
+
+
+def _outside(run: PteSeen, vmas: Sequence[VmaSeen]) -> Span | None:
+    """The first pages of a run of entries that lie in no VMA."""
+    at = run.span.start
+    for vma in sorted(
+        (vma for vma in vmas if vma.task == run.task and vma.span.name == run.span.name),
+        key=lambda vma: vma.span.start,
+    ):
+        if vma.span.end > at >= vma.span.start:
+            at = vma.span.end
+    if at >= run.span.end:
+        return None
+    following = [
+        vma.span.start
+        for vma in vmas
+        if vma.task == run.task and vma.span.name == run.span.name and vma.span.start > at
+    ]
+    return Span(run.span.name, at, min([*following, run.span.end]))
+
+
+def _as_offset(entry: Entry, vma: VmaSeen, layout: Layout, history: History) -> bool:
+    """Whether an entry maps what the offset of its VMA names."""
+    target, offset = entry.target, vma.offset
+    if target is None:
+        return True
+    if target == RAM:
+        # A private page, or one that a driver has instead of a device's.
+        return vma.perms.endswith("p") or offset in (None, RAM) or "ram" in history.hows_of(offset)
+    if offset is None:
+        return False
+    if target.name == PHYSICAL or offset.name == PHYSICAL or offset == RAM:
+        return True
+    if offset.name == REGION:
+        offset = Span(layout.vfio or "", offset.start, offset.end)
+    if target.name != offset.name:
+        # Behind the end of its device an offset lies in what comes there on this machine.
+        return offset.start + entry.first >= layout.devices[offset.name].nr
+    return target.start == offset.start + entry.first
+
+
+def leaves_fit(step: Step, layout: Layout) -> Iterator[str]:
+    """A leaf of 2 MiB or 1 GiB lies in one VMA."""
+    for run in step.ptes or ():
+        level = int(run.entry[1]) if run.entry.startswith("L") else 1
+        if level < 2:
+            continue
+        pages = LEAF_PAGES[level]
+        for vma in step.vmas or ():
+            if vma.task != run.task or vma.span.name != run.span.name:
+                continue
+            for border in (vma.span.start, vma.span.end):
+                if run.span.start < border < run.span.end and (border - run.span.start) % pages:
+                    yield f"a leaf of {pages:,} pages in {vma_name(run.task, run.span)} reaches over {border}"
+
+
+#: Of every task its address space, as a number, and that one's ``tlb_gen``.
+TlbGens = Mapping[str, tuple[int, int]]
+
+
+def flushed(before: Step, step: Step, gens: tuple[TlbGens, TlbGens]) -> Iterator[str]:
+    """No entry that a processor may remember is taken away, or loses a right, without a flush.
+
+    An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` decides so too.
+
+    :param gens: ``tlb_gen`` of every address space, before and after, by task
+    """
+    for old in before.ptes or ():
+        words = old.entry.split()
+        if not old.entry.startswith("L") or "A" not in words or "P" not in words:
+            continue
+        generations = [of.get(old.task) for of in gens]
+        if None in generations or generations[0] != generations[1]:
+            # It is gone, has another address space now, or was flushed.
+            continue
+        for span, now in _now(old, step.ptes or ()):
+            if _lost(old, span, now):
+                change = now.entry if now is not None else "nothing"
+                yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and nothing was flushed"
+                break
+
+
+def _now(old: PteSeen, ptes: Sequence[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
+    """The pieces of a run of entries, each with the run it is part of now."""
+    at = old.span.start
+    for run in ptes:
+        if run.task != old.task or run.span.name != old.span.name:
+            continue
+        start, end = max(run.span.start, old.span.start), min(run.span.end, old.span.end)
+        if start < end:
+            yield Span(old.span.name, start, end), run
+            at = max(at, end)
+    if at < old.span.end:
+        yield Span(old.span.name, at, old.span.end), None
+
+
+def _lost(old: PteSeen, span: Span, now: PteSeen | None) -> bool:
+    """Whether a processor that remembers *old* for the pages *span* knows more than the tables do."""
+    if now is None or not now.entry.startswith("L"):
+        return True
+    was, words = old.entry.split(), now.entry.split()
+    if "P" not in words or was[1] != words[1] or ("RW" in was and "RO" in words):
+        return True
+    return _target_at(old, span.start) != _target_at(now, span.start)
+
+
+def _target_at(run: PteSeen, page: int) -> tuple[str, int] | None:
+    if run.target is None or run.target == RAM:
+        return None if run.target is None else ("ram", 0)
+    return run.target.name, run.target.start + page - run.span.start
+
+
+def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
+    """A fork that fails leaves mappings and reservations as they were."""
+    for field in ("vmas", "book", "tracked"):
+        if getattr(before, field) != getattr(step, field):
+            yield f"fork of {op.task} failed ({step.result}), and changed its {field}"
+
+
+def told(step: Step, span: Span) -> Iterator[str]:
+    """Nothing maps what unmap_mapping_range took out of every mapping of the file."""
+    for vma in step.vmas or ():
+        if vma.file != "driver":
+            continue
+        for entry in entries_in(vma, step.ptes or ()):
+            target = entry.target
+            if entry.present and target is not None and overlap(target, span):
+                yield f"{vma_name(vma.task, entry.span)} maps {target}, which was taken out of all mappings"
+
+
+def reached(step: Step, op: Op, process: str) -> Iterator[str]:
+    """Memory is reached through an entry that is there, and that allows it.
+
+    :param process: the task that stands for the address space of the acting one
+    """
+    call = op.call
+    if step.result != "ok" or not isinstance(call, Read | Write):
+        return
+    span = call.span
+    now = next(
+        (
+            run
+            for run in step.ptes or ()
+            if run.task == process and run.span.name == span.name
+            if run.span.start <= span.start < run.span.end
+        ),
+        None,
+    )
+    words = now.entry.split() if now is not None else []
+    if words == ["none@L3"]:
+        # Reading smaps has dropped a leaf of 1 GiB (S7.5), unless memory is looked at.
+        return
+    if "P" not in words or (isinstance(call, Write) and "RW" not in words):
+        yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
