@@ -23,7 +23,8 @@ from having import NEW, OLD, bootable, model_of
 
 from pfnlab.errors import LostGuest, MissingTool, Misuse
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.machine import BAR_MIB, MAX_LEAKED, PROGRAMS_PER_GUEST, QemuMachine
+from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED
+from pfnlab.lab.running.machine import PROGRAMS_PER_GUEST, QemuMachine
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.schedule import Noise
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper

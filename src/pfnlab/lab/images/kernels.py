@@ -65,6 +65,11 @@ class KernelImage:
     sha256: str
 
     @property
+    def label(self) -> str:
+        """Package and version, or the release of a file of the user's own."""
+        return f"{self.package} {self.version}".strip()
+
+    @property
     def upstream(self) -> str:
         """The exact version, ``6.12.107``; empty for a file of the user's own."""
         return upstream(self.version) if self.package else ""
