@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, MissingTool
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lens import need_drgn
 from pfnlab.lens.errors import LensError
@@ -31,6 +31,17 @@ TRIES = 5
 def can_look_inside() -> bool:
     """Whether all packages of the lens are here."""
     return all(find_spec(name) for name in ("drgn", "lz4", "zstandard"))
+
+
+def need_lens() -> None:
+    """
+    Ask before anything boots whose memory has to be looked into.
+
+    :raises MissingTool: a package of the lens is not here
+    """
+    need_drgn()
+    if not can_look_inside():
+        raise MissingTool("lz4 or zstandard is not here, which the lens needs: pip install 'pfnlab[lens]'")
 
 
 class SnapshotSource(Protocol):

@@ -24,7 +24,7 @@ from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight
-from pfnlab.lab.running.inside import can_look_inside
+from pfnlab.lab.running.inside import can_look_inside, need_lens
 from pfnlab.lab.running.placement import bar_mib_for, check_placeable, past_end
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
@@ -54,11 +54,12 @@ class QemuMachine:
     :param ptes: observe page-table entries, where the guest can read them
     :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
     :param lens: observe the state of the tracker and the mode of protections, in the guest's own memory;
-        when None, where drgn is installed and the kernel has types in it
+        when None, where drgn is installed and the kernel has types in it; in any case where *look* needs it
     :param name: the machine's name in its runs, ``qemu:6.1`` when None
     :param accel: KVM, TCG, or KVM where it works; TCG for programs that hold a processor in any case
     :param say: called with a line for each thing that takes time or room, from any thread
     :param factory: boots a guest; for tests
+    :raises MissingTool: *look* needs the lens, which is not here
     """
 
     def __init__(
@@ -76,6 +77,9 @@ class QemuMachine:
         say: Callable[[str], None] = quiet,
         factory: GuestFactory | None = None,
     ) -> None:
+        if look is LookLevel.MEMORY:
+            need_lens()
+            lens = True
         self._requested_kernel = kernel
         label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
         self.name = name or f"qemu:{label}"
@@ -85,7 +89,7 @@ class QemuMachine:
             ptes=ptes and look is LookLevel.PROC,
             order=order and look is not LookLevel.END,
             lens=can_look_inside() if lens is None else lens,
-            demanded=bool(lens) or look is LookLevel.MEMORY,
+            demanded=bool(lens),
         )
         self._sight = sight
         self._max_guests = guests or os.cpu_count() or 1
