@@ -9,6 +9,7 @@ ratio is what observing after every operation, a process a program, and the way 
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import sys
 import time
@@ -65,9 +66,8 @@ def bare_loop(guest: Guest, program: Program) -> float:
     return int(reply[2].split()[3]) / 1e9 / LOOPS
 
 
-def through(machine: QemuMachine, program: Program, observed: str) -> float:
+def through(machine: QemuMachine, program: Program) -> float:
     """Seconds a program takes from the call of `run` to its observations."""
-    machine.vmas, machine.ptes = OBSERVED[observed]
     begin = time.perf_counter()
     runs = machine.run([program] * PROGRAMS)
     took = (time.perf_counter() - begin) / PROGRAMS
@@ -90,14 +90,19 @@ def measure(series: str) -> tuple[dict[str, float], float]:
 
     times: dict[str, list[float]] = {observed: [] for observed in OBSERVED}
     bare: list[float] = []
-    with QemuMachine(series, guests=1, factory=boot) as machine:
-        through(machine, program, "vmas and ptes")  # boots the guest and warms it
+    with contextlib.ExitStack() as opened:
+        machines = {
+            observed: opened.enter_context(QemuMachine(series, guests=1, vmas=vmas, ptes=ptes, factory=boot))
+            for observed, (vmas, ptes) in OBSERVED.items()
+        }
+        for machine in machines.values():
+            through(machine, program)  # boots its guest and warms it
         for _ in rounds(ROUNDS, SECONDS):
-            for observed in OBSERVED:
-                times[observed].append(through(machine, program, observed))
+            for observed, machine in machines.items():
+                times[observed].append(through(machine, program))
             bare.append(bare_loop(guests[-1], program))
-        if len(guests) != 1:
-            raise Defect(f"{len(guests)} guests were needed: one was to be measured")
+        if len(guests) != len(machines):
+            raise Defect(f"{len(guests)} guests were needed: one for each machine was to be measured")
     return {observed: statistics.median(one) for observed, one in times.items()}, statistics.median(bare)
 
 

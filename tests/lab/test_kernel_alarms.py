@@ -14,7 +14,7 @@ from having import ASKED, EVERY_SERIES, bootable, have
 from pfnlab.cli.run import RunRequest, run_programs
 from pfnlab.lab.images.driver import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running import machine as running
+from pfnlab.lab.running import bench
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement
 from pfnlab.programs.lang.load import load_text
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.lab
 @pytest.fixture
 def harm(monkeypatch: pytest.MonkeyPatch) -> Harm:
     """The kernel is harmed instead of asked for munmap."""
-    compiled = running.compile_program
+    compiled = bench.compile_program
 
     def arrange(munmap: int, how: int) -> None:
         def compile_program(program: Program, placement: Placement, **observed: Any) -> str:
@@ -50,7 +50,7 @@ def harm(monkeypatch: pytest.MonkeyPatch) -> Harm:
             place = list(re.finditer(r"(?m)^(op \d+) munmap .*$", text))[munmap]
             return f"{text[: place.start()]}{place[1]} driver oops {how:x}{text[place.end() :]}"
 
-        monkeypatch.setattr(running, "compile_program", compile_program)
+        monkeypatch.setattr(bench, "compile_program", compile_program)
 
     return arrange
 

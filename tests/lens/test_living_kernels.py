@@ -5,10 +5,9 @@ The default run asks the oldest and the newest series; ``PFNLAB_KERNELS=all`` as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import msgspec
 import pytest
 from litmus_files import litmus_file
 
@@ -34,14 +33,14 @@ from pfnlab.lens.state import (
     prots_seen,
     ptes_seen,
     tracked_seen,
-    vma_seen,
+    vma_counted,
 )
 from pfnlab.lens.vmlinux import btf_of
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.observation import Step, VmaSeen
+from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
@@ -97,14 +96,14 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
         yield Subject(guest, request.param)
 
 
-def uncounted(step: Step) -> tuple[object, ...]:
-    """What was seen outside, without counters: smaps of some kernels counts nothing of a PFN mapping."""
-    return step.book, without_counters(step.vmas or ()), step.ptes
+def seen_outside(step: Step) -> tuple[object, ...]:
+    """The book, VMAs and entries the agent reported."""
+    return step.book, step.vmas, step.ptes
 
 
-def without_counters(vmas: Iterable[VmaSeen]) -> tuple[VmaSeen, ...]:
-    """VMAs as if nothing had been counted."""
-    return tuple(msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0) for vma in vmas)
+def seen_inside(state: LensState, outside: Step) -> tuple[object, ...]:
+    """The same, read in the memory of the kernel."""
+    return book_seen(state), vma_counted(state, outside.vmas or ()), ptes_seen(state)
 
 
 def test_a_split_mapping(subject: Subject) -> None:
@@ -138,9 +137,7 @@ def test_inside_is_outside_is_the_model(name: str, subject: Subject) -> None:
     for step, (outside, state) in zip(
         model.steps, subject.guest.run(program, subject.lens.snapshot), strict=False
     ):
-        assert (book_seen(state), without_counters(vma_seen(state)), ptes_seen(state)) == uncounted(
-            outside
-        ), outside.op
+        assert seen_outside(outside) == seen_inside(state, outside), outside.op
         assert tracked_seen(state) == step.tracked, outside.op
         assert prots_seen(state) == step.prots, outside.op
 
@@ -236,4 +233,4 @@ def test_many_mappings_at_once(subject: Subject) -> None:
     ((outside, state),) = subject.guest.run(text, subject.lens.snapshot, [49])
 
     assert len(state.tasks[0].vmas) == 50
-    assert (book_seen(state), without_counters(vma_seen(state)), ptes_seen(state)) == uncounted(outside)
+    assert seen_outside(outside) == seen_inside(state, outside)

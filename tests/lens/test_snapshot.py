@@ -27,6 +27,7 @@ from pfnlab.lens.state import (
     tracked_seen,
     vma_seen,
 )
+from pfnlab.mm.flags import VM_LOCKED
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen
 
@@ -70,6 +71,21 @@ def test_the_whole_state_is_read(tmp_path: Path) -> None:
         (second, Span("bar", 8, 16), entry.replace(" A D", "")),
     ]
     assert state.tasks[0].tlb_gen == 5
+
+
+def test_pages_count_for_the_vma_they_are_in(tmp_path: Path) -> None:
+    """
+    Ordinary memory is counted by its struct page: anonymous or not, and of a shared page a part is locked.
+    """
+    kernel = ToyKernel()
+    for page, frame, anonymous, mapcount in [(3, 0x90, 0, 1), (8, 0x91, 1, 2), (15, 0x92, 1, 4)]:
+        kernel.ordinary(page, frame, anonymous=anonymous, mapcount=mapcount)
+    kernel.put(toy.VMAS + toy.VMA_SIZE + 24, toy.FLAGS | VM_LOCKED)
+
+    first, second = look(kernel, tmp_path).tasks[0].vmas
+
+    assert (4, 0, 0) == (first.rss, first.anonymous, first.locked)
+    assert (8, 8, 3) == (second.rss, second.anonymous, second.locked)
 
 
 def test_missing_tables_are_said_with_their_level(tmp_path: Path) -> None:

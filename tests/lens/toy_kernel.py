@@ -31,6 +31,7 @@ VMEMMAP = 0x60000
 #: task_struct: tasks at 0, pid at 16, mm at 24; the second task follows at TASK_SIZE.
 TASK_SIZE = 64
 VMA_SIZE = 64
+FOLIO_SIZE = 64
 #: Raw flags of a shared PFN mapping: rd wr sh mr mw ms pf io de dd.
 FLAGS = 0xC0444BB & ~(1 << 27)
 #: The protection of a write-combining mapping.
@@ -163,6 +164,13 @@ class ToyKernel:
         """Write one entry of the book."""
         children = [0 if child is None else self.node(child) for child in (right, left)]
         self.put(BOOK + 64 * number, start * PAGE, end * PAGE, mode, 0, *children)
+
+    def ordinary(self, page: int, frame: int, *, anonymous: int, mapcount: int) -> None:
+        """Map a page of ordinary memory in the area."""
+        self.put(TABLES + 3 * PAGE + 8 * page, frame * PAGE | 0x67)
+        folio = VMEMMAP + FOLIO_SIZE * frame
+        self.put(folio + 24, anonymous)
+        self.put(folio + 48, mapcount - 1)
 
     def save(self, path: Path) -> Path:
         """The memory as a file of guest RAM."""

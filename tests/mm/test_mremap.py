@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pfnlab.errors import Undecided
 from pfnlab.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Step
 
 SHARED = "a = mmap bar[0:8] wc shared rw"
@@ -340,3 +342,30 @@ def test_what_stays_beside_what_was_copied(series: str, left: list[str]) -> None
     *_, copied, _ = ModelMachine(series).run_one(load_text(text), check=True).steps
 
     assert left == spans(copied)
+
+
+LEAF = """pfnlab program 1
+device bar: pci, 1 GiB
+area b: 1 GiB
+
+a = mmap bar[0:262144] driver fault_pud wc shared rw
+read a[0]
+t = thread
+"""
+LOST = "mremap a 1 GiB maymove fixed over b[0:262144]\n"
+
+
+def test_a_leaf_of_a_gigabyte_that_another_thread_reaches_is_undecided() -> None:
+    """Nobody tried what that thread's processor still reaches when the leaf is lost without a flush."""
+    model = ModelMachine("7.2", LookLevel.MEMORY)
+
+    with pytest.raises(Undecided, match="another thread has translations"):
+        model.run_one(load_text(LEAF + "t: read a[3]\n" + LOST))
+
+
+@pytest.mark.parametrize("other", ["t: pagemap a[3]", "c = fork\nc: read a[3]"])
+def test_a_leaf_of_a_gigabyte_that_no_other_thread_reaches_is_lost(other: str) -> None:
+    """A thread that never touched it does not matter, and a child has page tables of its own."""
+    steps = ModelMachine("7.2", LookLevel.MEMORY).run_one(load_text(LEAF + other + "\n" + LOST)).steps
+
+    assert ("ok", ("bad pud ADDR(ADDR)",)) == (steps[-2].result, tuple(dict.fromkeys(steps[-2].log)))

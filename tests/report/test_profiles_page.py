@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pfnlab.policies.profiles import RELEASES, SWITCHES
+from pfnlab.policies.profiles import RELEASES
+from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.report.profiles_page import profile_lines, profiles_page
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "profiles.md"

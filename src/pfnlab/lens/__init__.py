@@ -2,7 +2,7 @@
 
 In import order: :mod:`btf` (types from the kernel's BTF), :mod:`vmlinux` (where the BTF comes from),
 :mod:`memory` (where the bytes come from), :mod:`kallsyms` (where things are), :mod:`program` (all of it
-as a drgn program), :mod:`snapshot` (the state as a value, :mod:`state`).
+as a drgn program), :mod:`snapshot` (the state as a value, :mod:`state`, with its page tables by :mod:`walk`).
 
 Everything read here may be damaged or hostile: every walk is bounded, and ends in one `LensError`.
 """

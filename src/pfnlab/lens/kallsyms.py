@@ -23,7 +23,6 @@ MAX_SYMBOL = 1024
 _PROOFS = ("_stext", "swapper_pg_dir", "init_uts_ns")
 
 _TOKENS = 256
-_MAX_TOKEN_TABLE = 64 << 10
 _PIECE = 64 << 10
 
 #: Reads *size* bytes of kernel memory at a virtual address.

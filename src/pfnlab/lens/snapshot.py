@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import functools
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 
@@ -12,11 +13,13 @@ from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
 from pfnlab.lens.view import KernelView
+from pfnlab.lens.walk import Pages, TableWalk
 from pfnlab.mm.flags import VM_LOCKED, VM_PAT, VM_SEALED, vm_flags_text
+from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen
 from pfnlab.programs.runs.places import Places
-from pfnlab.programs.runs.pte_text import RAM, cache_mode, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.programs.runs.pte_text import RAM, cache_mode, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
 
 #: The names of the kernel's enumerators in observations.
@@ -32,31 +35,18 @@ _MODES = {
 #: Modes of RAM pages, by PG_arch_1 and the other bit (memtype.c, _PGMT_*).
 _RAM_MODES = {(0, 0): "wb", (1, 0): "wc", (0, 1): "uc-", (1, 1): "wt"}
 
-#: The most page tables that are read in one task's areas (they map 200 GiB).
-MAX_TABLES = 100_000
-
 #: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
 _SEALED_LATER = 1 << 42
 
 #: The bit of a folio's mapping that says anonymous memory (FOLIO_MAPPING_ANON).
 _MAPPING_ANON = 1
 
-#: Fractional bits of a proportional set size (PSS_SHIFT), and kB of one page.
-_PSS_SHIFT = 12
-_PAGE_KB = PAGE_SIZE // 1024
-
-#: Places and frames of pages.
-_Pages = list[tuple[int, int]]
-
 _SPANS_KEPT = 100_000
-_SHARED_LEVEL = 3
-_LEVEL_BITS = 9
-_ENTRIES = 1 << _LEVEL_BITS
-_LEAF = 1 << 7
-_PRESENT = 1
 _MAX_NAME = 64
 _LOW_PAGES = 256
 _PROC_PARENTS = ("pci", "bus")
+
+#: The interfaces by the name of their file; those of /proc/bus/pci are named after devices.
 _FILES = {"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver", "[vfio-device]": "vfio"}
 
 
@@ -153,8 +143,8 @@ class Lens:
             self._areas = places, areas
         return self._areas[1]
 
-    def _span(self, places: Places, first: int, last: int) -> Span:
-        # The device pages of page frames, cached: the same frames come up in every snapshot.
+    def span(self, places: Places, first: int, last: int) -> Span:
+        """The device pages of page frames, cached: the same frames come up in every snapshot."""
         span = self._spans.get((first, last))
         if span is None:
             span = self._spans[first, last] = places.device_span(first, last)
@@ -168,7 +158,7 @@ class Lens:
                 name = self._modes.get(mode)
                 if name is None:
                     raise self._view.error(f"the memtype tree has an entry of mode {mode}")
-                entries.append(BookEntry(self._span(places, first, last), name))
+                entries.append(BookEntry(self.span(places, first, last), name))
         # Low memory comes first, then devices as the program names them: the order of windows is chance.
         names = sorted(places.devices, key=lambda name: places.devices[name].start >= _LOW_PAGES)
         rank = {name: number for number, name in enumerate(names)}
@@ -220,7 +210,7 @@ class _Look:
             return TaskState(name, (), (), tlb_gen)
         low, high = self._areas[0][0] << PAGE_SHIFT, max(area[1] for area in self._areas) << PAGE_SHIFT
         entries: list[PteSeen] = []
-        walk = _Walk(lens, self._places, name, entries)
+        walk = TableWalk(self._view, functools.partial(lens.span, self._places), name, entries)
         table = self._view.physical(pgd)
         for start, end, area in self._areas:
             walk.area, walk.base = area, start
@@ -231,7 +221,7 @@ class _Look:
         entries.sort(key=lambda entry: order[entry.span.name])
         return TaskState(name, tuple(vma for vma in vmas if vma), merge_ptes(entries), tlb_gen)
 
-    def _vma(self, task: str, address: int, pages: _Pages) -> VmaState | None:
+    def _vma(self, task: str, address: int, pages: Pages) -> VmaState | None:
         lens = self._lens
         data = self._view.read(address, lens._vma.size)
         start, end, prot, bits, pgoff, file, *context = lens._vma.unpack(data)
@@ -248,22 +238,18 @@ class _Look:
             offset = RAM
         smaps_bits = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
         pat = not lens._tracks and bool(bits & VM_PAT)
-        rss, anonymous, pss = self._counts(page for page in pages if first <= page[0] < last)
+        counts = self._counts(pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))])
         return VmaState(
             *(span, _flags(smaps_bits), bits, _mode(prot), kind, offset, number, pat),
-            *(rss, anonymous, pss if bits & VM_LOCKED else 0),
+            *(counts.rss, counts.anonymous, counts.pss if bits & VM_LOCKED else 0),
         )
 
-    def _counts(self, pages: Iterable[tuple[int, int]]) -> tuple[int, int, int]:
-        """Rss, Anonymous and Pss in kB of ordinary pages, each with its place and frame."""
-        count = anonymous = pss = 0
-        for _, pfn in pages:
-            mapping, mapcount = self._lens.folio(pfn)
-            count += 1
-            anonymous += mapping & _MAPPING_ANON
-            # The kernel divides in fixed point, so three thirds are a little less than one.
-            pss += (PAGE_SIZE << _PSS_SHIFT) // max(1, mapcount)
-        return count * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10
+    def _counts(self, pages: Pages) -> SmapCounts:
+        folios = [self._lens.folio(pfn) for _, pfn in pages]
+        return SmapCounts.of(
+            ((1, max(1, mapcount)) for _, mapcount in folios),
+            anonymous=sum(mapping & _MAPPING_ANON for mapping, _ in folios),
+        )
 
     def _number(self, context: int, task: str, span: Span) -> int:
         self._users.setdefault(context, []).append((task, span))
@@ -305,82 +291,9 @@ class _Look:
             if parent == dentry:
                 break
             dentry = parent
-        kinds = {
-            "resource2_wc": "wc",
-            "resource2": "uc",
-            "mem": "mem",
-            "pfnlab": "driver",
-            "[vfio-device]": "vfio",
-        }
-        if names[0] in kinds:
-            return kinds[names[0]]
+        if names[0] in _FILES:
+            return _FILES[names[0]]
         return "proc" if tuple(names[2:4]) == _PROC_PARENTS else "anon"
-
-
-class _Walk:
-    # Reads page-table entries of one area after the other, as runs.
-
-    def __init__(self, lens: Lens, places: Places, task: str, entries: list[PteSeen]) -> None:
-        self._lens, self._view = lens, lens._view
-        self._places, self._task, self._entries = places, task, entries
-        self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
-        self.area, self.base = "", 0
-        self.pages: _Pages = []
-        self._tables = 0
-
-    def table(self, entry: int, level: int, start: int, end: int) -> None:
-        """The entries of one table that map pages *start* up to *end*."""
-        self._tables += 1
-        if self._tables > MAX_TABLES:
-            raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
-        shift = _LEVEL_BITS * (level - 1)
-        first, last = start >> shift & _ENTRIES - 1, (end - 1 >> shift & _ENTRIES - 1) + 1
-        if level > _SHARED_LEVEL:
-            # Areas share the upper tables: each part of these is read once.
-            words = self._upper_tables.get((entry, first, last), ())
-            if not words:
-                words = self._upper_tables[entry, first, last] = self._view.table(entry, first, last - first)
-        else:
-            words = self._view.table(entry, first, last - first)
-        page, place, count = start, 0, len(words)
-        while place < count:
-            word = words[place]
-            if level > 1 and word & _PRESENT and not word & _LEAF:
-                stop = min(end, (page >> shift) + 1 << shift)
-                self.table(word, level - 1, page, stop)
-                place += 1
-            else:
-                # A run: empty entries, or entries with consecutive frames; frames of entries that are not
-                # present are stored inverted.
-                step = 0 if not word else PAGE_SIZE << shift if word & _PRESENT else -(PAGE_SIZE << shift)
-                following = word + step
-                place += 1
-                while place < count and words[place] == following:
-                    following += step
-                    place += 1
-                stop = min(end, (start >> shift) + place << shift)
-                self._add(word, level, page, stop, (page - (page >> shift << shift)))
-            page = stop
-
-    def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
-        # skipped: how many pages of a large leaf lie before the area.
-        span = Span(self.area, start - self.base, end - self.base)
-        text = _text(word & ~(PHYSICAL_MASK & -(2 * PAGE_SIZE)), level) if word else entry_text(0, level)
-        target = None if "@" in text else self._target(word, level, skipped, end - start)
-        if target is RAM and not is_special(word):
-            first = entry_pfn(word, level) + skipped - start
-            self.pages += [(page, first + page) for page in range(start, end)]
-        self._entries.append(PteSeen(self._task, span, target, text))
-
-    def _target(self, word: int, level: int, skipped: int, pages: int) -> Span:
-        # The zero page is special too, and RAM; RAM that a program has as a device counts as one where it is
-        # special.
-        pfn = entry_pfn(word, level) + skipped
-        span = self._lens._span(self._places, pfn, pfn + pages)
-        ram = self._view.holds(pfn)
-        if span.name == PHYSICAL or not is_special(word):
-            return RAM if ram else span
-        return span
 
 
 @lru_cache(maxsize=4096)
@@ -393,9 +306,3 @@ def _flags(bits: int) -> str:
 def _mode(prot: int) -> str:
     # The cache mode of a protection.
     return cache_mode(prot, 1).lower()
-
-
-@lru_cache(maxsize=4096)
-def _text(bits: int, level: int) -> str:
-    # The text of an entry whose frame was taken out; bit 12 stays, it is PAT in large leaves.
-    return entry_text(bits, level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -98,6 +98,26 @@ def vma_seen(state: LensState) -> tuple[VmaSeen, ...]:
         )
         for task in state.tasks
         for vma in task.vmas
+    )
+
+
+def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
+    """
+    The VMAs in the words of the outside channel, to be compared with *outside*.
+
+    Kernels up to 6.1 pass PFN mappings by in smaps (S7.5.1): where it counted nothing at all of one, its
+    copied pages are not counted here either.
+    """
+    passed_by = {
+        (vma.task, vma.span)
+        for vma in outside
+        if "pf" in vma.flags.split() and not (vma.rss or vma.anonymous or vma.locked)
+    }
+    return tuple(
+        msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0)
+        if (vma.task, vma.span) in passed_by
+        else vma
+        for vma in vma_seen(state)
     )
 
 

@@ -1,7 +1,7 @@
 """The differences between kernels: switches named by their effect.
 
-A profile is data (``policies/profiles.py``); the model asks its switches and nothing else, never a
-version number.
+A profile is data (``policies/profiles.py``, ``policies/switch_table.py``); the model asks its switches and
+nothing else, never a version number.
 """
 
 from __future__ import annotations

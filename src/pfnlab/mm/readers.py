@@ -15,13 +15,11 @@ from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_SOFTDIRTY
 from pfnlab.mm.gup import get_user_page, get_user_page_fast
 from pfnlab.mm.ioremap import ioremap, iounmap, is_memory, warn_about_ram
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
+from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
 from pfnlab.units import PAGE_SIZE, PfnRange
-
-#: Fractional bits of a proportional set size (PSS_SHIFT).
-_PSS_SHIFT = 12
 
 #: kB of one page.
 _PAGE_KB = PAGE_SIZE // 1024
@@ -207,14 +205,6 @@ def map_count(run: EntryRun) -> int:
     return run.page.mapcount if run.page is not None else 1
 
 
-class SmapCounts(NamedTuple):
-    """The counters of one VMA in /proc/PID/smaps, in kB."""
-
-    rss: int
-    anonymous: int
-    pss: int
-
-
 def smap_counts(vma: Vma) -> SmapCounts:
     """What smaps counts: ordinary pages, in PFN mappings not on every kernel (S7.5)."""
     return _counted(normal_runs(vma, vma.mm.kernel.walkers.walk_page_vma))
@@ -226,11 +216,10 @@ def memory_counts(vma: Vma) -> SmapCounts:
 
 
 def _counted(runs: list[EntryRun]) -> SmapCounts:
-    # The kernel divides in fixed point, so three thirds are a little less than one.
-    pss = sum((PAGE_SIZE << _PSS_SHIFT) // map_count(run) * (run.end - run.start) for run in runs)
-    anonymous = sum(run.page is not None and run.page.anonymous for run in runs)
-    pages = sum(run.end - run.start for run in runs)
-    return SmapCounts(pages * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10)
+    return SmapCounts.of(
+        ((run.end - run.start, map_count(run)) for run in runs),
+        anonymous=sum(run.page is not None and run.page.anonymous for run in runs),
+    )
 
 
 class Smap(NamedTuple):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.mm.profile import Profile
-from pfnlab.policies.profiles import ERAS, SEAMS, SWITCHES, profile_of
+from pfnlab.policies.profiles import ERAS, SEAMS, profile_of
 from pfnlab.policies.releases import series_of
+from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.switches import Era, Switch
 
 _BY_NAME = {switch.name: switch for switch in SWITCHES}

@@ -15,7 +15,8 @@ from pfnlab.errors import Misuse
 from pfnlab.mm.profile import Profile
 from pfnlab.policies.eras import VM_PAT_ERAS, era_switches
 from pfnlab.policies.own import is_path, load_policy
-from pfnlab.policies.profiles import ERAS, SWITCHES
+from pfnlab.policies.profiles import ERAS
+from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.switches import Era, Switch
 from pfnlab.policies.trackers import TRACKERS
 

@@ -6,8 +6,8 @@ vm_pat asks as mainline 4.5 had it, on any profile.
 
 from __future__ import annotations
 
-from pfnlab.policies.profiles import SWITCHES
 from pfnlab.policies.releases import series_key
+from pfnlab.policies.switch_table import SWITCHES
 
 #: The eras by name, with the property of their release.
 VM_PAT_ERAS = {

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pfnlab.policies.commits import NO_SWITCH
-from pfnlab.policies.profiles import CONFIRMED, ERAS, RELEASES, SEAMS, SWITCHES, described, era_of, exact
+from pfnlab.policies.profiles import CONFIRMED, ERAS, RELEASES, SEAMS, described, era_of, exact
 from pfnlab.policies.releases import series_of
+from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.policies.switches import Era, Switch
 from pfnlab.report.markdown import table
 

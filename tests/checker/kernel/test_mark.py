@@ -14,25 +14,37 @@ from pfnlab.checker.kernel.mark import Mark
 from pfnlab.checker.kernel.operations import ScopeStep, operations
 from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.errors import Undecided
+from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.ops import MAIN_TASK, is_held
+from pfnlab.programs.lang.ops import MAIN_TASK, Op, is_held
 from pfnlab.programs.model.machine import ModelMachine, place
 from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
 
-#: Those without a held processor: an operation under way is no value. Where smaps is not read between two
-#: operations, a leaf of 1 GiB lives until the next, and the model has no rule for some.
-PROGRAMS = [
-    path
-    for path in FILES.values()
-    if not is_held(load_program(path)) and not path.stem.endswith("leaf-gigabyte")
-]
+#: Those without a held processor: an operation under way is no value.
+PROGRAMS = [path for path in FILES.values() if not is_held(load_program(path))]
+
+
+def stepped(kernel: Kernel, places: Places, op: Op) -> tuple[object, ...] | None:
+    """All that comes of *op*; None where the model has no rule for it."""
+    try:
+        step = OneByOne(kernel, places).step(op)
+    except Undecided:
+        return None
+    events, log = kernel.trace.take()
+    # Taken out of the kernel, they would be emptied with it.
+    return step, freeze(kernel), list(events), list(log)
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_an_operation_is_undone(path: Path) -> None:
-    """Before each operation of every program a mark holds all that the operation changes."""
+    """
+    Before each operation of every program a mark holds all that the operation changes.
+
+    Where smaps is not read in between, the model has no rule for some operation: it is undone too, and the
+    last.
+    """
     program = load_program(path)
     for series in ("6.1", "7.2"):
         platform, devices, whole = place(program)
@@ -41,15 +53,14 @@ def test_an_operation_is_undone(path: Path) -> None:
         places = Places(devices, Places.of(program, devices).areas, whole)
         for op in program.ops:
             before, mark = freeze(kernel), Mark(kernel)
-            first = OneByOne(kernel, places).step(op), freeze(kernel), *kernel.trace.take()
-            # Taken out of the kernel, they would be emptied with it.
-            first = first[0], first[1], list(first[2]), list(first[3])
+            first = stepped(kernel, places, op)
 
             mark.restore()
 
             assert freeze(kernel) == before, op
-            again = OneByOne(kernel, places).step(op), freeze(kernel), *kernel.trace.take()
-            assert again == first, op
+            assert stepped(kernel, places, op) == first, op
+            if first is None:
+                break
 
 
 def made_anew(model: KernelModel, state: KernelState, scope: Scope) -> list[tuple[ScopeStep, KernelState]]:

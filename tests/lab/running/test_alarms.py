@@ -114,6 +114,7 @@ def test_a_crash_under_a_hold_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -
         (held,) = machine.run([HELD])
 
     assert (1, 1) == (len(lab.guests), held.alarm and held.alarm.step)
+    assert held.lost == f"the guest was lost: {OOPS.title}; it waits for nothing that is known"
 
 
 def test_who_waits_for_a_held_processor_raises_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:

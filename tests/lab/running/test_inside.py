@@ -207,6 +207,34 @@ class TestBothChannels:
 
         assert all(word in str(error.value) for word in ("qemu:6.1", "step 1 (look)", *words))
 
+    @pytest.mark.parametrize(
+        ("flags", "counts", "agree"),
+        [
+            ("rd wr sh pf", (4, 4, 2), True),
+            ("rd wr sh pf", (0, 0, 0), True),
+            ("rd wr sh pf", (8, 4, 2), False),
+            ("rd wr sh pf", (4, 0, 2), False),
+            ("rd wr sh pf", (4, 4, 0), False),
+            ("rd wr sh", (0, 0, 0), False),
+        ],
+    )
+    def test_counters_are_those_in_memory(
+        self, flags: str, counts: tuple[int, int, int], agree: bool
+    ) -> None:
+        """
+        Or smaps passed a whole PFN mapping by, as kernels up to 6.1 do; nothing else it leaves out.
+        """
+        seen = VmaSeen("main", A, "rw-s", "wc", BAR, flags, *counts)
+        vma = VmaState(A, flags, 0x8B, "wc", "wc", BAR, rss=4, anonymous=4, locked=2)
+        state = LensState((TaskState("main", (vma,), ()),), (), STATE.book)
+        step = msgspec.structs.replace(STEP, vmas=(seen,))
+
+        if agree:
+            with_inside([step], [state], "qemu:6.1")
+        else:
+            with pytest.raises(Defect, match="disagree about the VMAs"):
+                with_inside([step], [state], "qemu:6.1")
+
     def test_memory_fills_what_the_agent_left_out(self) -> None:
         """
         VMAs and entries are the lens's, but VMAs of no step in which a processor was held.

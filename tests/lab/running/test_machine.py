@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from importlib.machinery import ModuleSpec
 
 import pytest
 from fake_guests import (
@@ -21,9 +22,12 @@ from fake_guests import (
 )
 from having import NEW, OLD, bootable, model_of
 
+from pfnlab import lens
 from pfnlab.errors import LostGuest, MissingTool, Misuse
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.machine import BAR_MIB, MAX_LEAKED, PROGRAMS_PER_GUEST, QemuMachine
+from pfnlab.lab.running import inside
+from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED
+from pfnlab.lab.running.machine import PROGRAMS_PER_GUEST, QemuMachine
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.schedule import Noise
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
@@ -33,6 +37,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 
@@ -418,6 +423,18 @@ def test_nothing_is_held_without_a_lens() -> None:
         (run,) = machine.run([HELD])
 
     assert (NO_LENS, []) == (run.lost, lab.asked)
+
+
+@pytest.mark.parametrize("missing", ["drgn", "lz4", "zstandard"])
+def test_memory_is_not_looked_at_without_a_lens(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing would be seen, so there is no such machine."""
+    for module in (lens, inside):
+        monkeypatch.setattr(
+            module, "find_spec", lambda name: None if name == missing else ModuleSpec(name, None)
+        )
+
+    with pytest.raises(MissingTool, match=r"pip install 'pfnlab\[lens\]'"):
+        QemuMachine(KERNEL, look=LookLevel.MEMORY, factory=Lab())
 
 
 SLOT = load_text(

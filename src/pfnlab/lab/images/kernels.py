@@ -24,7 +24,7 @@ from pathlib import Path
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.images.archive import Archive
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.images.cache import cache_root, locked, write_whole
+from pfnlab.lab.images.cache import cache_root, locked, quiet, write_whole
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.offers import Offer, by_version, chosen
 from pfnlab.lab.images.search import Search, known_series, offered
@@ -65,6 +65,11 @@ class KernelImage:
     sha256: str
 
     @property
+    def label(self) -> str:
+        """Package and version, or the release of a file of the user's own."""
+        return f"{self.package} {self.version}".strip()
+
+    @property
     def upstream(self) -> str:
         """The exact version, ``6.12.107``; empty for a file of the user's own."""
         return upstream(self.version) if self.package else ""
@@ -73,11 +78,6 @@ class KernelImage:
     def known(self) -> bool:
         """Whether exactly this kernel was met."""
         return self.version in known_packages()
-
-
-def _quiet(line: str) -> None:
-    # Drops a line of progress.
-    del line
 
 
 def cached(name: str) -> KernelImage | None:
@@ -101,7 +101,7 @@ def cached(name: str) -> KernelImage | None:
     return None if choice is None else kernels[choice]
 
 
-def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[KernelImage]:
+def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = quiet) -> list[KernelImage]:
     """
     The kernel the archive offers under each name, downloaded unless the cache has it.
 
@@ -129,7 +129,7 @@ def fetch(*names: str, refresh: bool = False, say: Callable[[str], None] = _quie
         raise Undecided(f"the cache {root} cannot be used: {trouble}; set PFNLAB_CACHE") from trouble
 
 
-def read_lists(*, refresh: bool = False, say: Callable[[str], None] = _quiet) -> list[Offer]:
+def read_lists(*, refresh: bool = False, say: Callable[[str], None] = quiet) -> list[Offer]:
     """
     Every kernel on offer, the lists of all suites read unless they are younger than a day.
 
@@ -163,7 +163,7 @@ def cached_versions() -> list[str]:
     return [kernel.version for series in folders for kernel in whole(series)[0]]
 
 
-def remove(name: str, *, say: Callable[[str], None] = _quiet) -> list[str]:
+def remove(name: str, *, say: Callable[[str], None] = quiet) -> list[str]:
     """
     Take the kernels under *name* out of the cache, damaged ones too; their package versions.
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from pfnlab.errors import Defect
+from pfnlab.errors import Defect, MissingTool
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lens import need_drgn
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.kept import read_kept, write_kept
-from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_seen
-from pfnlab.programs.runs.observation import Step, VmaSeen
+from pfnlab.lens.state import LensState, prots_seen, ptes_seen, tracked_seen, vma_counted, vma_seen
+from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
 
 if TYPE_CHECKING:
@@ -31,6 +31,17 @@ TRIES = 5
 def can_look_inside() -> bool:
     """Whether all packages of the lens are here."""
     return all(find_spec(name) for name in ("drgn", "lz4", "zstandard"))
+
+
+def need_lens() -> None:
+    """
+    Ask before anything boots whose memory has to be looked into.
+
+    :raises MissingTool: a package of the lens is not here
+    """
+    need_drgn()
+    if not can_look_inside():
+        raise MissingTool("lz4 or zstandard is not here, which the lens needs: pip install 'pfnlab[lens]'")
 
 
 class SnapshotSource(Protocol):
@@ -138,18 +149,10 @@ def _common_parts(step: Step, state: LensState) -> list[tuple[str, tuple[Any, ..
     if step.book is not None:
         parts.append(("book", step.book, state.book))
     if step.vmas is not None:
-        parts.append(("VMAs", _comparable(step.vmas), _comparable(vma_seen(state))))
+        parts.append(("VMAs", step.vmas, vma_counted(state, step.vmas)))
     if step.ptes is not None:
         parts.append(("page-table entries", step.ptes, ptes_seen(state)))
     return parts
-
-
-# To smaps of some kernels no page of a PFN mapping is an ordinary one, copied or not (S7.5).
-def _comparable(vmas: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
-    return tuple(
-        msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0) if "pf" in vma.flags.split() else vma
-        for vma in vmas
-    )
 
 
 # The items only one side has, for messages.

@@ -1,0 +1,282 @@
+"""Programs in one guest after the other: the room a program gets, what is seen of it, and what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
+from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
+from pfnlab.lab.running.inside import with_inside
+from pfnlab.lab.running.placement import (
+    MAX_BAR_MIB,
+    TAIL_BAR_MIB,
+    Placement,
+    Windows,
+    bar_mib_for,
+    past_end,
+    stored_to,
+)
+from pfnlab.lab.running.preparations import STEERED_CPUS
+from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
+from pfnlab.lab.running.schedule import Noise, with_notes
+from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
+from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.programs.lang.ops import Program, is_held, uses_slot
+from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
+from pfnlab.programs.runs.kmsg import once_message
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.units import PfnRange, phys_to_pfn
+
+if TYPE_CHECKING:
+    from pfnlab.lab.vm.qemu import Guest
+
+#: The BAR guests get unless a program needs a larger one; its memory costs nothing until it is touched.
+BAR_MIB = 256
+
+#: A guest in which more book entries than this have leaked is replaced: reading the list takes time that
+#: grows with their number, and about here a boot becomes cheaper.
+MAX_LEAKED = 256
+
+#: How long one program may take: so many seconds, and so many more for each operation.
+PROGRAM_LIMIT = 30.0
+OP_LIMIT = 0.5
+
+#: How often a program that holds a processor is tried while it meets nothing but noise.
+HELD_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Sight:
+    """
+    What is seen of a run, and how.
+
+    :param look: how the state is looked at
+    :param vmas: VMAs are observed after every operation, in the guest
+    :param ptes: page-table entries are, where the guest can read them
+    :param order: the order of kernel calls and TLB flushes is, where the guest can trace them
+    :param lens: the guest's memory can be read
+    :param demanded: a kernel that cannot be looked into is an error
+    """
+
+    look: LookLevel
+    vmas: bool
+    ptes: bool
+    order: bool
+    lens: bool
+    demanded: bool
+
+
+@dataclass
+class BootedGuest:
+    """One guest, and the traces of the programs it has run."""
+
+    guest: GuestLike
+    windows: Windows
+    shape: GuestShape
+    stepper: Stepper
+    fresh: bool = True
+    leaked_entries: int = 0
+    once_messages: dict[str, None] = field(default_factory=dict)
+
+
+class Bench:
+    """
+    Runs one program after the other, in the same guest for as long as it is fit for it.
+
+    :param shared: where guests come from
+    :param name: the machine's, for its runs
+    :param kernel: the kernel guests boot
+    :param sight: what is seen of a run
+    """
+
+    def __init__(self, shared: Boots, name: str, kernel: KernelImage, sight: Sight) -> None:
+        self.shared = shared
+        self._name, self._kernel, self._sight = name, kernel, sight
+        self.booted: BootedGuest | None = None
+        #: An alarm that came behind the end of an earlier program; the next run reports it.
+        self.late_alarm: Alarm | None = None
+
+    def run(self, program: Program) -> Run:
+        """
+        The run of one program; a fault of the guest is a lost run, not an exception.
+
+        :raises MissingTool: something guests need is not here
+        """
+        if is_held(program) and not self._sight.lens:
+            return self._lost(NO_LENS)
+        try:
+            image = self._image(program)
+        except Undecided as error:
+            return self._lost(str(error))
+        for _ in range(HELD_TRIES):
+            try:
+                run = self._attempt(program, image) or self._attempt(program, image, again=True)
+                return run or self._lost("a guest that had just booted was not clean")
+            except MissingTool:
+                raise
+            except Undecided as error:
+                alarm = self._alarm_of_guest(program)
+                self.drop()
+                if alarm is not None or not isinstance(error, Noise):
+                    return self._lost(str(error), alarm=alarm)
+                reason = f"{error}; so it was {HELD_TRIES} times"
+        return self._lost(reason)
+
+    def _alarm_of_guest(self, program: Program) -> Alarm | None:
+        # The alarm that ended the guest in the middle of the program, whoever noticed first.
+        if self.booted is None:
+            return None
+        return alarm_of_guest(self.booted.guest, self.booted.stepper, program)
+
+    def _image(self, program: Program) -> Path | None:
+        # The image the guest needs; None for the agent alone.
+        if needs_vfio(program) and needs_driver(program):
+            raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
+        if needs_vfio(program) and uses_slot(program):
+            raise Undecided("a device that comes or goes is not one of vfio-pci here: write two programs")
+        if needs_vfio(program):
+            return self.shared.vfio.path()
+        return self.shared.driver.path() if needs_driver(program) else None
+
+    def drop(self) -> None:
+        """Give the guest up."""
+        if self.booted is not None:
+            self.booted.stepper.close()
+            self.shared.end(self.booted.guest)
+            self.booted = None
+
+    def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
+        # One try; None when the guest was not clean before the program.
+        if again:
+            self.drop()
+        booted, placement = self._place(program, image)
+        vmas, look = self._sight.vmas, self._sight.look
+        ptes = self._sight.ptes and booted.guest.hello.ptes == "ok"
+        order = self._sight.order and booted.guest.hello.order == "ok"
+        last = look is LookLevel.END
+        request = compile_program(program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
+        if booted.stepper.wanted(program):
+            stepped = booted.stepper.run(request, program, placement)
+        else:
+            booted.stepper.at = None
+            stepped = Stepped(_whole_reply(booted.guest, request, program))
+        reply = parse_reply(stepped.reply, program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
+        if reply.before or (reply.before_log and not booted.fresh):
+            if not booted.fresh:
+                self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)
+            return None
+        messages = tuple(booted.once_messages)
+        alarm, lost = alarm_of_reply(reply, program), reply.lost
+        if lost is not None:
+            alarm = alarm or self._alarm_of_guest(program)
+            if hasattr(booted.guest, "lose"):
+                lost = str(cast("Guest", booted.guest).lose(lost))
+            self.drop()
+        else:
+            self._account(booted, placement, reply, program)
+            if alarm is not None:
+                # What comes next in this guest may come of it.
+                self.drop()
+        steps = with_inside(
+            with_notes(reply.steps, stepped.states, stepped.notes),
+            stepped.states,
+            self._name,
+            alone=[note.alone for note in stepped.notes],
+            fill=look is LookLevel.MEMORY,
+        )
+        if lost is not None:
+            return self._lost(lost, steps, messages, alarm)
+        return Run(
+            self._name,
+            self._kernel.label,
+            steps,
+            once=messages,
+            alarm=alarm or self._take_late_alarm(),
+            warnings=tuple(alarm for alarm in reply.alarms if alarm.kind == WARN),
+        )
+
+    def _take_late_alarm(self) -> Alarm | None:
+        alarm, self.late_alarm = self.late_alarm, None
+        return alarm
+
+    def _place(self, program: Program, image: Path | None) -> tuple[BootedGuest, Placement]:
+        # Room for the program, in this guest or in a new one.
+        need_mib, tail = bar_mib_for(program), bool(past_end(program))
+        max_mib = TAIL_BAR_MIB if tail else MAX_BAR_MIB
+        current = self.booted
+        # In a larger BAR than it needs a program would lie above 4 GiB, where other MTRRs hold.
+        max_mib = min(max_mib, max(BAR_MIB, need_mib))
+        size = TAIL_BAR_MIB if tail else max(BAR_MIB, need_mib)
+        shape = self._shape(program, size, image)
+        current_mib = current.shape.bar_mib if current else 0
+        if (
+            current is not None
+            and need_mib <= current_mib <= max_mib
+            and replace(shape, bar_mib=current_mib) == current.shape
+        ):
+            placement = current.windows.place(program)
+            if placement is not None:
+                return current, placement
+        self.drop()
+        guest = self.shared.start(shape)
+        first_pfn = phys_to_pfn(guest.hello.bar_start)
+        bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
+        stepper = Stepper(
+            guest,
+            self._kernel.vmlinuz,
+            demanded=self._sight.demanded,
+            between=self._sight.look is not LookLevel.END,
+        )
+        # Where KVM did not work, the shape has another accelerator by now.
+        self.booted = BootedGuest(guest, Windows(bar), self._shape(program, size, image), stepper)
+        placement = self.booted.windows.place(program)
+        if placement is None:
+            raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need_mib} MiB")
+        return self.booted, placement
+
+    def _shape(self, program: Program, size: int, image: Path | None) -> GuestShape:
+        steered = is_held(program) or is_forced(program)
+        accel = self.shared.acceleration.of(steered=steered)
+        return GuestShape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program), accel)
+
+    def _account(
+        self, booted: BootedGuest, placement: Placement, reply: ParsedReply, program: Program
+    ) -> None:
+        # Records the traces the program left in the guest.
+        lines = [*reply.before_log, *(line for step in reply.steps for line in step.log)]
+        booted.once_messages.update(
+            {message: None for message in map(once_message, lines) if message is not None}
+        )
+        booted.fresh = False
+        booted.leaked_entries += len(reply.left)
+        booted.windows.release(placement, reply.left, stored_to(program))
+        # vfio-pci books the whole BAR, and so meets every entry that stayed.
+        if booted.leaked_entries > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
+            self.drop()
+
+    def _lost(
+        self,
+        reason: str,
+        steps: tuple[Step, ...] = (),
+        once: tuple[str, ...] = (),
+        alarm: Alarm | None = None,
+    ) -> Run:
+        # A run that was lost; *alarm* is the one the guest ended of.
+        if alarm is not None and alarm.title not in reason:
+            reason = f"the guest was lost: {alarm.title}; {reason}"
+        alarm = alarm or self._take_late_alarm()
+        return Run(self._name, self._kernel.label, steps, lost=reason, once=once, alarm=alarm)
+
+
+def _whole_reply(guest: GuestLike, request: str, program: Program) -> str:
+    # The reply to a whole program, or what a guest that is lost has answered of it.
+    try:
+        return guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
+    except LostGuest as lost:
+        return reply_until(lost)

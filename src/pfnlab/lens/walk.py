@@ -1,0 +1,109 @@
+"""A walk over the page tables of a task, as runs of entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from pfnlab.lens.view import KernelView
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import PHYSICAL, PteSeen
+from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special
+from pfnlab.units import PAGE_SIZE, PHYSICAL_MASK
+
+#: The most page tables that are read in one task's areas (they map 200 GiB).
+MAX_TABLES = 100_000
+
+#: Places and frames of pages.
+Pages = list[tuple[int, int]]
+
+_SHARED_LEVEL = 3
+_LEVEL_BITS = 9
+_ENTRIES = 1 << _LEVEL_BITS
+_LEAF = 1 << 7
+_PRESENT = 1
+
+
+class TableWalk:
+    """
+    Reads page-table entries of one area after the other, as runs.
+
+    :param view: the kernel's memory
+    :param span: the device pages of page frames, first and behind the last
+    :param task: whose tables these are
+    :param entries: receives the entries
+    """
+
+    def __init__(
+        self, view: KernelView, span: Callable[[int, int], Span], task: str, entries: list[PteSeen]
+    ) -> None:
+        self._view, self._span, self._task, self._entries = view, span, task, entries
+        self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        #: The area that is walked, and its first page.
+        self.area, self.base = "", 0
+        #: The pages of ordinary memory met, in ascending order where areas are walked so.
+        self.pages: Pages = []
+        self._tables = 0
+
+    def table(self, entry: int, level: int, start: int, end: int) -> None:
+        """The entries of one table that map pages *start* up to *end*.
+
+        :raises LensError: the tables never end
+        """
+        self._tables += 1
+        if self._tables > MAX_TABLES:
+            raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
+        shift = _LEVEL_BITS * (level - 1)
+        first, last = start >> shift & _ENTRIES - 1, (end - 1 >> shift & _ENTRIES - 1) + 1
+        if level > _SHARED_LEVEL:
+            # Areas share the upper tables: each part of these is read once.
+            words = self._upper_tables.get((entry, first, last), ())
+            if not words:
+                words = self._upper_tables[entry, first, last] = self._view.table(entry, first, last - first)
+        else:
+            words = self._view.table(entry, first, last - first)
+        page, place, count = start, 0, len(words)
+        while place < count:
+            word = words[place]
+            if level > 1 and word & _PRESENT and not word & _LEAF:
+                stop = min(end, (page >> shift) + 1 << shift)
+                self.table(word, level - 1, page, stop)
+                place += 1
+            else:
+                # A run: empty entries, or entries with consecutive frames; frames of entries that are not
+                # present are stored inverted.
+                step = 0 if not word else PAGE_SIZE << shift if word & _PRESENT else -(PAGE_SIZE << shift)
+                following = word + step
+                place += 1
+                while place < count and words[place] == following:
+                    following += step
+                    place += 1
+                stop = min(end, (start >> shift) + place << shift)
+                self._add(word, level, page, stop, (page - (page >> shift << shift)))
+            page = stop
+
+    def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
+        # skipped: how many pages of a large leaf lie before the area.
+        span = Span(self.area, start - self.base, end - self.base)
+        text = _text(word & ~(PHYSICAL_MASK & -(2 * PAGE_SIZE)), level) if word else entry_text(0, level)
+        target = None if "@" in text else self._target(word, level, skipped, end - start)
+        if target is RAM and not is_special(word):
+            first = entry_pfn(word, level) + skipped - start
+            self.pages += [(page, first + page) for page in range(start, end)]
+        self._entries.append(PteSeen(self._task, span, target, text))
+
+    def _target(self, word: int, level: int, skipped: int, pages: int) -> Span:
+        # The zero page is special too, and RAM; RAM that a program has as a device counts as one where it is
+        # special.
+        pfn = entry_pfn(word, level) + skipped
+        span = self._span(pfn, pfn + pages)
+        ram = self._view.holds(pfn)
+        if span.name == PHYSICAL or not is_special(word):
+            return RAM if ram else span
+        return span
+
+
+@lru_cache(maxsize=4096)
+def _text(bits: int, level: int) -> str:
+    # The text of an entry whose frame was taken out; bit 12 stays, it is PAT in large leaves.
+    return entry_text(bits, level)
