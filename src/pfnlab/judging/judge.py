@@ -129,7 +129,7 @@ def _judged(program: Program, run: Run) -> Iterator[Violation]:
             moment = SeenMoment(msgspec.structs.replace(step, vmas=(), ptes=(), book=()), history, layout)
             asked = [asked for asked in ASKED if asked.name in _EVENTS]
         else:
-            moment, asked = SeenMoment(step, history, layout, memory), list(ASKED)
+            moment, asked = SeenMoment(step, history, layout), list(ASKED)
             earlier = (
                 None if before is None else (run.steps[before], run.memory[before] if run.memory else None)
             )

@@ -16,7 +16,7 @@ from pfnlab.pfn_set import PfnSet
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import place
-from pfnlab.programs.runs.observation import REGION, MemorySeen, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.runs.observation import REGION, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.units import PfnRange
 
@@ -25,6 +25,9 @@ _REMAPPED = ("wc", "uc", "proc", "mem")
 
 #: A tracked range with its count, and those that use it: ``bar[0:16] x2 a[0:4] a[8:16]``.
 _COUNTED = re.compile(r"\S+ x(\d+) (.*)")
+
+#: Pages of RAM that are not write-back in the direct map: ``low[0:4] UC-``.
+_CHANGED = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
 
 
 class Layout:
@@ -83,7 +86,6 @@ class SeenMoment:
     A step and what came before it.
 
     :param step: with VMAs and page-table entries
-    :param memory: what only the kernel's memory shows; None where nobody looked
     """
 
     def __init__(
@@ -91,19 +93,8 @@ class SeenMoment:
         step: Step,
         history: History,
         layout: Layout,
-        memory: MemorySeen | None = None,
     ) -> None:
         self.step, self._history, self._layout = step, history, layout
-        self._direct_map = (
-            None
-            if memory is None
-            else [
-                Shown(frames, CacheMode.from_short(entry.mode))
-                for entry in memory.direct_map
-                for frames in [layout.frames(entry.span)]
-                if frames is not None
-            ]
-        )
         self.facts = facts_of(step.log)
 
     @cached_property
@@ -163,6 +154,20 @@ class SeenMoment:
     def reserved(self) -> PfnSet:
         """The frames of :attr:`reservations`."""
         return PfnSet(self.reservations)
+
+    @cached_property
+    def _direct_map(self) -> list[Shown] | None:
+        """The frames of the program's devices that are not write-back in the direct map; None: not seen."""
+        if self.step.direct_map is None:
+            return None
+        matches = (_CHANGED.fullmatch(line) for line in self.step.direct_map)
+        return [
+            Shown(frames, CacheMode.from_short(match[4].lower()))
+            for match in matches
+            if match
+            for frames in [self._layout.frames(Span(match[1], int(match[2]), int(match[3])))]
+            if frames is not None
+        ]
 
     def is_ram(self, pfn: int) -> bool:
         """Whether a frame is RAM that somebody has looked at in the direct map."""

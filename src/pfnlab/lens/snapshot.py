@@ -9,15 +9,17 @@ from functools import cached_property, lru_cache
 
 from drgn import Program
 
+from pfnlab.lens.direct_map import DirectMap
 from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
+from pfnlab.lens.structure import Structures
 from pfnlab.lens.view import KernelView
 from pfnlab.lens.walk import Pages, TableWalk
 from pfnlab.mm.flags import VM_LOCKED, VM_PAT, VM_SEALED, vm_flags_text
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemorySeen, PteSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, cache_mode, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
@@ -89,6 +91,8 @@ class Lens:
             enumerator.value: _MODES[enumerator.name] for enumerator in kinds if enumerator.name in _MODES
         }
         self._sealed = self._sealed_bits()
+        self._structures = Structures(view, self._levels)
+        self._direct_map = DirectMap(view, self._levels)
         self._spans: dict[tuple[int, int], Span] = {}
         self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
 
@@ -115,7 +119,22 @@ class Lens:
                     break
         look = _Look(self, places, areas)
         tasks = tuple(look.task(name, mm_addresses[name]) for name in pids if name in mm_addresses)
-        return LensState(tasks, look.contexts(), self._book(places), tuple(self._ram(ram, places)))
+        return LensState(
+            tasks,
+            look.contexts(),
+            self._book(places),
+            tuple(self._ram(ram, places)),
+            tuple(self._direct_map.lines(places)),
+            self._memory(tasks, mm_addresses, areas),
+        )
+
+    def _memory(
+        self, tasks: Iterable[TaskState], mms: Mapping[str, int], areas: list[tuple[int, int, str]]
+    ) -> MemorySeen:
+        low = areas[0][0] << PAGE_SHIFT if areas else 0
+        high = max((area[1] for area in areas), default=0) << PAGE_SHIFT
+        gens = {task.task: (mms[task.task], task.tlb_gen) for task in tasks}
+        return MemorySeen(gens, tuple(self._structures.faults(mms, low, high)))
 
     @cached_property
     def _vmemmap(self) -> int:

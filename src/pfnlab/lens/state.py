@@ -8,7 +8,14 @@ import msgspec
 
 from pfnlab.mm.flags import perms_text
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, VmaSeen, vma_name
+from pfnlab.programs.runs.observation import (
+    PHYSICAL,
+    BookEntry,
+    MemorySeen,
+    PteSeen,
+    VmaSeen,
+    vma_name,
+)
 
 
 class VmaState(msgspec.Struct, frozen=True):
@@ -81,12 +88,16 @@ class LensState(msgspec.Struct, frozen=True):
     :param contexts: in order of their numbers
     :param book: the memtype tree, entries that overlap a device of the program, in list order
     :param ram: the RAM pages that were asked for
+    :param direct_map: the RAM of devices that is not write-back in the direct map, as ``low[0:4] UC-``
+    :param memory: what is judged and not compared
     """
 
     tasks: tuple[TaskState, ...]
     contexts: tuple[ContextState, ...]
     book: tuple[BookEntry, ...]
     ram: tuple[RamPage, ...] = ()
+    direct_map: tuple[str, ...] = ()
+    memory: MemorySeen = MemorySeen()
 
 
 def vma_seen(state: LensState) -> tuple[VmaSeen, ...]:

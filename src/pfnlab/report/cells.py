@@ -7,7 +7,7 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 
 #: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (the events inside).
 ROWS = ("value", "log", "book")
-STEP_ROWS = ("value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes")
+STEP_ROWS = ("value", "log", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "flushes")
 TRACE_ROWS = (*STEP_ROWS, "events")
 
 #: Rows about events in a step; the other rows are about the state after it.
@@ -55,6 +55,8 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False) -> tuple[str, ..
             return _lines(step.tracked)
         case "prots":
             return _lines(step.prots)
+        case "direct_map":
+            return _lines(step.direct_map)
     raise AssertionError(f"no cell for {field}")
 
 

@@ -73,6 +73,7 @@ class StepItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: tuple[str, ...] | None
     tracked: tuple[str, ...] | None = None
     prots: tuple[str, ...] | None = None
+    direct_map: tuple[str, ...] | None = None
 
 
 def step_item(step: Step) -> StepItem:
@@ -90,6 +91,7 @@ def step_item(step: Step) -> StepItem:
         events=step.events,
         tracked=step.tracked,
         prots=step.prots,
+        direct_map=step.direct_map,
     )
 
 
@@ -108,6 +110,7 @@ def step_of(item: StepItem) -> Step:
         events=item.events,
         tracked=item.tracked,
         prots=item.prots,
+        direct_map=item.direct_map,
     )
 
 

@@ -199,6 +199,7 @@ class Bench:
             once=messages,
             alarm=alarm or self._take_late_alarm(),
             warnings=tuple(alarm for alarm in reply.alarms if alarm.kind == WARN),
+            memory=tuple(state.memory for state in stepped.states),
         )
 
     def _take_late_alarm(self) -> Alarm | None:

@@ -135,7 +135,9 @@ def with_inside(
                     f"after step {number} ({step.op}): {_only_in(outside, inside)} seen from outside, "
                     f"{_only_in(inside, outside)} in its memory"
                 )
-        step = msgspec.structs.replace(step, tracked=tracked_seen(state), prots=prots_seen(state))
+        step = msgspec.structs.replace(
+            step, tracked=tracked_seen(state), prots=prots_seen(state), direct_map=state.direct_map
+        )
         if fill:
             vmas = None if any(alone[number : number + 1]) else vma_seen(state)
             step = msgspec.structs.replace(step, vmas=vmas, ptes=ptes_seen(state))

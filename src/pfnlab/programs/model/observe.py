@@ -15,10 +15,18 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.events import event_texts, is_flush
 from pfnlab.programs.runs.kmsg import normalise
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.runs.observation import (
+    PHYSICAL,
+    BookEntry,
+    PteSeen,
+    Step,
+    VmaSeen,
+    direct_map_lines,
+    vma_name,
+)
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
-from pfnlab.units import pages_of, phys_to_pfn
+from pfnlab.units import pages_of, pfn_to_phys, phys_to_pfn
 
 
 class Observer:
@@ -56,6 +64,7 @@ class Observer:
             events=events,
             tracked=tuple(self._tracked(tasks)),
             prots=tuple(self._prots(tasks)),
+            direct_map=tuple(self._direct_map()),
         )
 
     def _read_smaps(self, tasks: list[Task]) -> None:
@@ -70,6 +79,15 @@ class Observer:
             start, end = phys_to_pfn(entry.start), pages_of(entry.end)
             if self.places.overlaps_device(start, end):
                 yield BookEntry(self.places.device_span(start, end), entry.type.short)
+
+    def _direct_map(self) -> Iterator[str]:
+        """The RAM of devices that is not write-back in the direct map, in the book's words (S2.6)."""
+        kernel = self.kernel
+        for name, pfns in self.places.devices.items():
+            if not kernel.platform.phys.page_is_ram(pfns.start):
+                continue
+            modes = [kernel.book.direct_map(pfn_to_phys(pfn)) for pfn in range(pfns.start, pfns.end)]
+            yield from direct_map_lines(name, [mode.short for mode in modes])
 
     def _vmas(self, task: Task) -> Iterator[VmaSeen]:
         counts = smap_counts if self.look.reads_smaps else memory_counts

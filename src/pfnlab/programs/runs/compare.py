@@ -28,10 +28,24 @@ from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 
 #: The fields of a step that are compared, in the order they are reported.
-FIELDS = ("result", "value", "log", "book", "vmas", "tracked", "prots", "ptes", "flushes", "events")
+FIELDS = (
+    *(
+        "result",
+        "value",
+        "log",
+        "book",
+        "vmas",
+        "tracked",
+        "prots",
+        "direct_map",
+        "ptes",
+        "flushes",
+        "events",
+    ),
+)
 
 #: The fields that are None when the machine cannot see them; None anywhere else is a value.
-CHANNEL_FIELDS = frozenset({"book", "vmas", "tracked", "prots", "ptes", "flushes", "events"})
+CHANNEL_FIELDS = frozenset({"book", "vmas", "tracked", "prots", "direct_map", "ptes", "flushes", "events"})
 
 
 class SeenValue(msgspec.Struct, frozen=True):

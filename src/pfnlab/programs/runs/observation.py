@@ -6,6 +6,9 @@ names: two runs are equal exactly when their steps are equal as values.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
 import msgspec
 
 from pfnlab.programs.lang.ops import MAIN_TASK
@@ -99,6 +102,8 @@ class Step(msgspec.Struct, frozen=True):
     :param tracked: the reservations of the tracker: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that
         two VMAs share, ``VM_PAT a[0:4]`` for a VMA that stands for a reservation; likewise
     :param prots: the cache mode of every VMA's vm_page_prot, ``a[0:4] WC``; likewise
+    :param direct_map: the RAM of the program's devices that is not write-back in the direct map,
+        ``low[0:4] UC-``; likewise
     """
 
     op: str
@@ -113,11 +118,25 @@ class Step(msgspec.Struct, frozen=True):
     events: tuple[str, ...] | None = None
     tracked: tuple[str, ...] | None = None
     prots: tuple[str, ...] | None = None
+    direct_map: tuple[str, ...] | None = None
 
 
 def vma_name(task: str, span: Span) -> str:
     """A VMA in the words of ``tracked`` and ``prots``; the main task is not named."""
     return str(span) if task == MAIN_TASK else f"{task}:{span}"
+
+
+def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
+    """The pages of a device that are not write-back in the direct map, in the form of ``Step.direct_map``.
+
+    :param modes: of every page, as ``wb``
+    """
+    start = 0
+    for mode, run in groupby(modes):
+        end = start + len(list(run))
+        if mode != "wb":
+            yield f"{Span(device, start, end)} {mode.upper()}"
+        start = end
 
 
 class MemoryFault(msgspec.Struct, frozen=True):
@@ -135,12 +154,10 @@ class MemorySeen(msgspec.Struct, frozen=True):
     """What only a kernel's memory shows after a step; it is judged, not compared.
 
     :param tlb_gens: of every task its address space, as a number, and the flushes of that one so far
-    :param direct_map: the RAM of the program's devices that is not write-back in the direct map
     :param faults: what is wrong with lists, trees, counts and page tables
     """
 
     tlb_gens: dict[str, tuple[int, int]] = {}
-    direct_map: tuple[BookEntry, ...] = ()
     faults: tuple[MemoryFault, ...] = ()
 
 

@@ -1,0 +1,168 @@
+"""The kernel's own structures of an address space, held against each other: what cannot be right in any."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from pfnlab.lens.view import MAX_DEPTH, MAX_VMAS, KernelView
+from pfnlab.mm.flags import VM_LOCKED
+from pfnlab.programs.runs.observation import MemoryFault
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE
+
+_PRESENT, _LEAF = 1, 1 << 7
+_LEVEL_BITS = 9
+
+#: Half of the entries of the highest table are a process's.
+_USER_ENTRIES = 256
+
+#: Page tables of this level are not counted.
+_UNCOUNTED_LEVEL = 4
+
+_ULONG_MAX = (1 << 64) - 1
+
+
+class _AddressSpace(NamedTuple):
+    # One mm_struct, and its VMAs: address, start, end, flags and file of each.
+    address: int
+    task: str
+    pgd: int
+    map_count: int
+    total_vm: int
+    locked_vm: int
+    pgtables_bytes: int
+    vmas: list[tuple[int, int, int, int, int]]
+
+
+class Structures:
+    """
+    Checks address spaces of one kernel.
+
+    :param view: the kernel's memory
+    :param levels: of its page tables
+    :raises LensError: a structure lacks a member
+    """
+
+    def __init__(self, view: KernelView, levels: int) -> None:
+        self._view, self._levels = view, levels
+        layouts = view.layouts
+        self._mm = layouts.record(
+            "struct mm_struct",
+            *("mm_mt.ma_root", "pgd", "map_count", "total_vm", "locked_vm", "pgtables_bytes.counter"),
+        )
+        vma = "struct vm_area_struct"
+        self._vma = layouts.record(vma, "vm_start", "vm_end", "vm_mm", "vm_flags", "vm_file")
+        self._vma_mm = layouts.offset(vma, "vm_mm")
+        self._vma_rb = layouts.offset(vma, "shared.rb")
+        self._f_mapping = layouts.offset("struct file", "f_mapping")
+        self._i_mmap = layouts.offset("struct address_space", "i_mmap.rb_root.rb_node")
+        self._rb_node = layouts.record("struct rb_node", "rb_left", "rb_right")
+
+    def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[MemoryFault]:
+        """
+        What is wrong with the address spaces of tasks.
+
+        :param mms: the ``mm_struct`` of each task
+        :param low: address at which the program's areas begin
+        :param high: address behind them; only there files are asked for those that map them
+        :raises LensError: memory is damaged
+        """
+        spaces = [self._space(task, address) for task, address in mms.items()]
+        for space in spaces:
+            yield from self._counts(space)
+            yield from self._tables(space)
+        yield from self._mapped_files(spaces, low, high)
+
+    def _space(self, task: str, address: int) -> _AddressSpace:
+        read = self._view.read
+        root, *counts = self._mm.unpack(read(address, self._mm.size))
+        vmas = []
+        for at in self._view.vma_addresses(root, 0, _ULONG_MAX):
+            start, end, mm, flags, file = self._vma.unpack(read(at, self._vma.size))
+            if mm != address:
+                raise self._view.error(f"the VMA at {at:#x} is in the tree of another address space")
+            vmas.append((at, start, end, flags, file))
+        pgd, map_count, total_vm, locked_vm, pgtables_bytes = counts
+        return _AddressSpace(address, task, pgd, map_count, total_vm, locked_vm, pgtables_bytes, vmas)
+
+    def _counts(self, space: _AddressSpace) -> Iterator[MemoryFault]:
+        pages = [(end - start >> PAGE_SHIFT, flags) for _, start, end, flags, _ in space.vmas]
+        locked = sum(number for number, flags in pages if flags & VM_LOCKED)
+        for name, counted, there in (
+            ("map_count", space.map_count, len(pages)),
+            ("total_vm", space.total_vm, sum(number for number, _ in pages)),
+            ("locked_vm", space.locked_vm, locked),
+        ):
+            if counted != there:
+                yield MemoryFault(
+                    "mm_counts", f"{name} of {space.task} is {counted:,}, and there are {there:,}"
+                )
+        ends = [0]
+        for _, start, end, _, _ in space.vmas:
+            if start < ends[-1] or start >= end:
+                yield MemoryFault("vma_order", f"VMAs of {space.task} overlap or are empty at {start:#x}")
+            ends.append(end)
+
+    def _tables(self, space: _AddressSpace) -> Iterator[MemoryFault]:
+        # Page tables below the highest: each maps a range in which there is a VMA, and each is counted.
+        starts = [vma[1] for vma in space.vmas]
+        found: list[tuple[int, int]] = []
+        self._descend(self._view.physical(space.pgd), self._levels, 0, _USER_ENTRIES, found)
+        for level, at in found:
+            size = PAGE_SIZE << _LEVEL_BITS * level
+            # The last VMA that begins before the range ends has to reach into it.
+            place = bisect_right(starts, at + size - 1) - 1
+            if place < 0 or space.vmas[place][2] <= at:
+                yield MemoryFault("tables_owned", f"a page table of {space.task} maps no VMA (level {level})")
+        counted = space.pgtables_bytes // PAGE_SIZE
+        # The kernel does not count those of level 4 (mm_inc_nr_puds is the highest of its kind).
+        there = sum(level < _UNCOUNTED_LEVEL for level, _ in found)
+        if counted != there:
+            yield MemoryFault(
+                "tables_counted", f"{space.task} counts {counted:,} page tables, and has {there:,}"
+            )
+
+    def _descend(self, table: int, level: int, base: int, entries: int, found: list[tuple[int, int]]) -> None:
+        # Levels and first addresses of the tables below one; those of the lowest level have none.
+        size = PAGE_SIZE << _LEVEL_BITS * (level - 1)
+        for number, entry in enumerate(self._view.table(table, 0, entries)):
+            if entry & _PRESENT and not entry & _LEAF:
+                at = base + number * size
+                found.append((level - 1, at))
+                if level > 2:
+                    self._descend(entry, level - 1, at, 1 << _LEVEL_BITS, found)
+
+    def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[MemoryFault]:
+        # A file knows every VMA that maps it, and none that is gone.
+        users: dict[int, set[int]] = {}
+        known = {vma[0] for space in spaces for vma in space.vmas}
+        for space in spaces:
+            for at, start, end, _, file in space.vmas:
+                if not file or end <= low or start >= high:
+                    continue
+                mapping = self._view.word(file + self._f_mapping)
+                if mapping not in users:
+                    users[mapping] = self._members(mapping)
+                if at not in users[mapping]:
+                    yield MemoryFault("file_maps", f"a file that {space.task} maps does not know of its VMA")
+        strangers = {at for members in users.values() for at in members} - known
+        if strangers:
+            living = {mm for _, mm in self._view.tasks() if mm}
+            for at in strangers:
+                if self._view.word(at + self._vma_mm) not in living:
+                    yield MemoryFault("file_maps", "a file knows a VMA of an address space that is gone")
+
+    def _members(self, mapping: int) -> set[int]:
+        # The VMAs in the tree of an address_space.
+        members: set[int] = set()
+        stack = [self._view.word(mapping + self._i_mmap)]
+        while stack:
+            node = stack.pop()
+            if not node:
+                continue
+            if node - self._vma_rb in members or len(members) >= MAX_VMAS or len(stack) > MAX_DEPTH:
+                raise self._view.error(f"the tree of a file's VMAs has a loop at node {node:#x}")
+            members.add(node - self._vma_rb)
+            stack.extend(self._rb_node.unpack(self._view.read(node, self._rb_node.size)))
+        return members
