@@ -46,10 +46,9 @@ class Moody:
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """The model's runs, one flush too many in some."""
-        return [self._one(program) for program in programs]
+        return [self._told(run) for run in self._model.run(programs)]
 
-    def _one(self, program: Program) -> Run:
-        (run,) = self._model.run([program])
+    def _told(self, run: Run) -> Run:
         self._asked += 1
         if run.lost is not None or self._asked % self._every:
             return run
@@ -57,11 +56,31 @@ class Moody:
         return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
 
 
-class Poisoned:
-    """A model whose kernel warns at every munmap, but only once until it boots anew."""
+class Harmed:
+    """A model whose kernel comes to harm in the first munmap of a program."""
 
     def __init__(self) -> None:
         self._model = ModelMachine("7.2")
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The model's runs, those that unmap something with the harm."""
+        return [self._harmed(run) for run in self._model.run(programs)]
+
+    def _harmed(self, run: Run) -> Run:
+        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
+        return run if at is None or run.lost is not None else self.harm(run, at)
+
+    def harm(self, run: Run, at: int) -> Run:
+        """*run* with the harm in step *at*: the kernel does not survive it."""
+        alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), run.steps[at].op, at)
+        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)
+
+
+class Poisoned(Harmed):
+    """A model whose kernel warns at every munmap, but only once until it boots anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._warned = False
         self.boots = 1
 
@@ -70,15 +89,8 @@ class Poisoned:
         self._warned = False
         self.boots += 1
 
-    def run(self, programs: Sequence[Program]) -> list[Run]:
-        """The model's runs, a WARN in the first that unmaps something."""
-        return [self._one(program) for program in programs]
-
-    def _one(self, program: Program) -> Run:
-        (run,) = self._model.run([program])
-        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
-        if at is None or run.lost is not None:
-            return run
+    def harm(self, run: Run, at: int) -> Run:
+        """A WARN, or the knowledge that it was spent."""
         once = (WARNING,) * self._warned
         log = (*run.steps[at].log, *[WARNING] * (not self._warned))
         self._warned = True
@@ -86,29 +98,10 @@ class Poisoned:
         return msgspec.structs.replace(run, steps=(*run.steps[:at], step, *run.steps[at + 1 :]), once=once)
 
 
-class Crashing:
-    """A model whose kernel does not survive a munmap."""
-
-    def __init__(self) -> None:
-        self._model = ModelMachine("7.2")
-
-    def run(self, programs: Sequence[Program]) -> list[Run]:
-        """The model's runs up to the first munmap."""
-        return [self._one(program) for program in programs]
-
-    def _one(self, program: Program) -> Run:
-        (run,) = self._model.run([program])
-        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
-        if at is None or run.lost is not None:
-            return run
-        alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), run.steps[at].op, at)
-        return msgspec.structs.replace(run, steps=run.steps[:at], lost="the guest was lost", alarm=alarm)
-
-
 def test_a_crash_is_found_shrunk_and_filed(tmp_path: Path) -> None:
     """The smallest program that the kernel does not survive is its last operation."""
     began = state("model:7.2", "qemu:7.2")
-    machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": Crashing()}
+    machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": Harmed()}
     Campaign(machines, began, Folder(tmp_path)).run(programs=40)
 
     assert Outcome.DISCOVERY is outcome(began)

@@ -101,6 +101,13 @@ def test_first_release_of_a_switch(switch: str, first: str) -> None:
     ]
 
 
+def test_the_lock_is_asserted_without_lockdep_for_some_releases() -> None:
+    """From 6.9 to 7.1; kernels of distributions have no lockdep (S6.3.8)."""
+    at, end = RELEASES.index("6.9"), RELEASES.index("7.2")
+
+    assert RELEASES[at:end] == tuple(name for name in RELEASES if PROFILES[name].zap_asserts_mmap_lock)
+
+
 @pytest.mark.parametrize(
     ("switch", "without"),
     [

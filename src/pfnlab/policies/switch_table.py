@@ -93,9 +93,11 @@ SWITCHES = (
     Switch("dirty_file_pages_stay_so", "6.16", "set_pte_range() looks at the folio; measured"),
     Switch(
         "zap_asserts_mmap_lock",
-        "6.1",
-        "mmap_assert_locked() in zap_pud_range(); S6.3.8, measured",
+        "6.9",
+        "rwsem_assert_held() without lockdep, 6.9; S6.3.8, measured on 6.12, 6.16 to 7.1 unknown",
+        after="6.8",
         until="7.2",
+        commit="f70405afc99b",
     ),
     Switch("mem_forces", "6.1", "FOLL_FORCE, a build option (PROC_MEM_*) since 6.12; measured", until="7.1"),
     Switch("mincore_walks", "7.3", "mincore on PFN mappings; S7.5, measured", catalogue="N09"),

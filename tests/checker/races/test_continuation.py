@@ -56,6 +56,7 @@ def test_code_of_others_cannot_be_said() -> None:
 
 
 def _pause() -> None:
+    # A greenlet has a parent, but a variable for it would be one of the frame's, which the tests compare.
     greenlet.getcurrent().parent.switch()  # type: ignore[union-attr]
 
 

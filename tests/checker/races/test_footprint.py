@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.races import footprint
 from pfnlab.checker.races.driver import Ground, Live
 from pfnlab.checker.races.footprint import Parts
@@ -141,7 +141,9 @@ def attributes(one: object) -> set[str]:
 
 def objects() -> dict[type, object]:
     """One of each class that is watched, of a kernel in the middle of a race."""
-    race = load_scope("race").races[0]  # type: ignore[union-attr]
+    scope = load_scope("race")
+    assert isinstance(scope, RaceScope)
+    race = scope.races[0]
     kernel = Live(ModelMachine("7.2"), race, Ground(race)).kernel
     task = next(iter(kernel.tasks.values()))
     mm = task.mm

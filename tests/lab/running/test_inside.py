@@ -161,6 +161,7 @@ STATE = LensState(
     (),
     (BookEntry(BAR, "wc"),),
 )
+SEEN = VmaSeen("main", A, "rw-s", "wc", BAR, "rd wr sh", rss=4)
 STEP = Step(
     "look",
     "main",
@@ -168,7 +169,7 @@ STEP = Step(
     None,
     book=(BookEntry(BAR, "wc"),),
     log=(),
-    vmas=(VmaSeen("main", A, "rw-s", "wc", BAR, "rd wr sh", rss=4),),
+    vmas=(SEEN,),
     ptes=(),
 )
 
@@ -189,9 +190,9 @@ class TestBothChannels:
         [
             ({"book": ()}, ("book", "nothing", "bar[0:16] wc")),
             ({"vmas": ()}, ("VMAs", "nothing", "rd wr sh")),
-            ({"vmas": (msgspec.structs.replace(STEP.vmas[0], flags="rd"),)}, ("VMAs", "'rd'")),  # type: ignore[index]
-            ({"vmas": (msgspec.structs.replace(STEP.vmas[0], offset=None),)}, ("VMAs", "offset=None")),  # type: ignore[index]
-            ({"vmas": (msgspec.structs.replace(STEP.vmas[0], rss=8),)}, ("VMAs", "rss=8")),  # type: ignore[index]
+            ({"vmas": (msgspec.structs.replace(SEEN, flags="rd"),)}, ("VMAs", "'rd'")),
+            ({"vmas": (msgspec.structs.replace(SEEN, offset=None),)}, ("VMAs", "offset=None")),
+            ({"vmas": (msgspec.structs.replace(SEEN, rss=8),)}, ("VMAs", "rss=8")),
         ],
     )
     def test_a_lens_that_sees_something_else_is_noticed(

@@ -80,61 +80,45 @@ def test_a_report_without_a_trace_is_its_line() -> None:
     assert alarms_in(lines)[0].log == tuple(lines[:1])
 
 
-@pytest.mark.parametrize(
-    ("line", "kind", "title"),
-    [
-        (
-            "BUG: unable to handle page fault for address: ffffea0123456789",
-            "oops",
-            "BUG: unable to handle page fault",
-        ),
-        (
-            "general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] SMP",
-            "oops",
-            "general protection fault",
-        ),
-        ("Oops: divide error: 0000 [#1] SMP NOPTI", "oops", "divide error"),
-        ("kernel BUG at mm/memory.c:2345!", "BUG", "kernel BUG at mm/memory.c"),
-        ("BUG: scheduling while atomic: main/123/0x00000002", "BUG", "BUG: scheduling while atomic: TASK"),
-        (
-            "BUG: KASAN: slab-use-after-free in untrack_pfn.part.0+0x12/0x34 [mod]",
-            "KASAN",
-            "BUG: KASAN: slab-use-after-free in untrack_pfn",
-        ),
-        ("BUG: Bad page state in process main  pfn:12345", "bad page state", "BUG: Bad page state"),
-        ("mm/pgtable-generic.c:54: bad pmd 00000000abcdef12(80000000f80000e7)", "bad pmd", "bad pmd"),
-        ("mm/pgtable-generic.c:41: bad pud 00000000abcdef12(80000000f80000e7)", "bad pud", "bad pud"),
-        (
-            "BUG: Bad rss-counter state mm:00000000abcdef12 type:MM_FILEPAGES val:1",
-            "bad rss-counter",
-            "BUG: Bad rss-counter state type:MM_FILEPAGES",
-        ),
-        (
-            "WARNING: possible circular locking dependency detected",
-            "lockdep",
-            "WARNING: possible circular locking dependency detected",
-        ),
-        ("watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [main:123]", "lockup", "BUG: soft lockup"),
-        (
-            "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
-            "RCU stall",
-            "INFO: rcu_preempt detected stalls",
-        ),
-        (
-            "INFO: task main:123 blocked for more than 120 seconds.",
-            "hung task",
-            "INFO: task TASK blocked for more than",
-        ),
-        (
-            "WARNING: CPU: 1 PID: 7 at mm/memory.c:2345 zap_pte_range.isra.0+0x1/0x2",
-            "WARN",
-            "WARNING at mm/memory.c in zap_pte_range",
-        ),
-    ],
-)
-def test_a_report_in_the_kernels_words(line: str, kind: str, title: str) -> None:
+#: What kernels print, each line before the kind and the title of its alarm.
+REPORTS = """\
+BUG: unable to handle page fault for address: ffffea0123456789
+  oops: BUG: unable to handle page fault
+general protection fault, probably for non-canonical address 0xdead000000000100: 0000 [#1] SMP
+  oops: general protection fault
+Oops: divide error: 0000 [#1] SMP NOPTI
+  oops: divide error
+kernel BUG at mm/memory.c:2345!
+  BUG: kernel BUG at mm/memory.c
+BUG: scheduling while atomic: main/123/0x00000002
+  BUG: BUG: scheduling while atomic: TASK
+BUG: KASAN: slab-use-after-free in untrack_pfn.part.0+0x12/0x34 [mod]
+  KASAN: BUG: KASAN: slab-use-after-free in untrack_pfn
+BUG: Bad page state in process main  pfn:12345
+  bad page state: BUG: Bad page state
+mm/pgtable-generic.c:54: bad pmd 00000000abcdef12(80000000f80000e7)
+  bad pmd: bad pmd
+mm/pgtable-generic.c:41: bad pud 00000000abcdef12(80000000f80000e7)
+  bad pud: bad pud
+BUG: Bad rss-counter state mm:00000000abcdef12 type:MM_FILEPAGES val:1
+  bad rss-counter: BUG: Bad rss-counter state type:MM_FILEPAGES
+WARNING: possible circular locking dependency detected
+  lockdep: WARNING: possible circular locking dependency detected
+watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [main:123]
+  lockup: BUG: soft lockup
+rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+  RCU stall: INFO: rcu_preempt detected stalls
+INFO: task main:123 blocked for more than 120 seconds.
+  hung task: INFO: task TASK blocked for more than
+WARNING: CPU: 1 PID: 7 at mm/memory.c:2345 zap_pte_range.isra.0+0x1/0x2
+  WARN: WARNING at mm/memory.c in zap_pte_range
+"""
+
+
+@pytest.mark.parametrize(("line", "says"), [*zip(*[iter(REPORTS.splitlines())] * 2, strict=True)])
+def test_a_report_in_the_kernels_words(line: str, says: str) -> None:
     """Titles are without what differs from boot to boot."""
-    assert [(kind, title)] == [(alarm.kind, alarm.title) for alarm in alarms_in([line])]
+    assert [says.strip()] == [f"{alarm.kind}: {alarm.title}" for alarm in alarms_in([line])]
 
 
 def test_a_refcount_that_falls_below_zero() -> None:
