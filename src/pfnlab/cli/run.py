@@ -14,6 +14,7 @@ from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write
+from pfnlab.judging.judge import violations
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.releases import upstream
 from pfnlab.programs.lang.form import program_hash
@@ -58,7 +59,12 @@ def run_programs(request: RunRequest) -> int:
     names = shown_names(request.programs)
     for index, (path, program) in enumerate(zip(request.programs, programs, strict=True)):
         runs = [machine_runs[index] for machine_runs in by_machine]
-        verdict = judge(program, runs, series)
+        verdict = msgspec.structs.replace(
+            judge(program, runs, series),
+            violations=tuple(
+                violation for run in runs for violation in violations(program, run, series[run.machine])
+            ),
+        )
         _print(request, names, index, program, runs, verdict)
         outcome = max(outcome, verdict.outcome, key=_WORST.index)
         if request.promote:

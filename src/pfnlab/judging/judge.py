@@ -23,6 +23,7 @@ from pfnlab.checker.kernel.properties import (
     removed_unmapped,
 )
 from pfnlab.judging.history import History
+from pfnlab.judging.known import known
 from pfnlab.judging.seen import Layout, SeenMoment
 from pfnlab.judging.structure import (
     entries_inside,
@@ -35,6 +36,7 @@ from pfnlab.judging.structure import (
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.runs.observation import HELD, MemorySeen, Run, Step
+from pfnlab.programs.runs.violation import Violation
 
 
 class Asked(NamedTuple):
@@ -71,24 +73,6 @@ ASKED: tuple[Asked, ...] = tuple(
 )
 
 
-class Violation(msgspec.Struct, frozen=True):
-    """A property that a step breaks.
-
-    :param property: its name
-    :param step: index of the step, from 0
-    :param op: the step's operation as a program line
-    :param says: what was seen, in the names of the program
-    """
-
-    property: str
-    step: int
-    op: str
-    says: str
-
-    def __str__(self) -> str:
-        return f"{self.property} in step {self.step + 1}, {self.op}: {self.says}"
-
-
 #: Those of an operation, and of page-table entries, with the sentence for each.
 SEEN: dict[str, str] = {
     "entries_inside": "Every entry lies in a VMA and maps the frames that its offset names",
@@ -103,17 +87,22 @@ SEEN: dict[str, str] = {
 _EVENTS = {"freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole"}
 
 
-def judge(program: Program, run: Run) -> list[Violation]:
+def violations(program: Program, run: Run, series: str | None) -> list[Violation]:
     """
     The properties that *run* breaks; those of a state where they begin to be broken.
 
     A step is judged where somebody looked at VMAs and entries, and no processor was held in it. What only
     memory shows is judged where the run has it.
+
+    :param series: of the kernel, None where it is unknown: known violations are explained by it
     """
-    return list(_judged(program, run))
+    return [
+        Violation(run.machine, name, step, run.steps[step].op, says, known(program, step, name, series))
+        for name, step, says in _judged(program, run)
+    ]
 
 
-def _judged(program: Program, run: Run) -> Iterator[Violation]:
+def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
     layout, history = Layout(program), History()
     lasting: set[str] = set()
     before: int | None = None
@@ -141,7 +130,7 @@ def _judged(program: Program, run: Run) -> Iterator[Violation]:
         before = None if held or step.vmas is None or step.ptes is None else number
         for name, text in broken.items():
             if name not in lasting or name in _EVENTS:
-                yield Violation(name, number, step.op, text)
+                yield name, number, text
         lasting = set(broken)
 
 
@@ -170,4 +159,4 @@ def _structure(
             found.append(("fork_whole", fork_whole(before, step, op)))
     for name, texts in found:
         yield from ((name, text) for text in texts)
-    yield from ((fault.property, fault.says) for fault in (memory.faults if memory is not None else ()))
+    yield from ((fault.name, fault.says) for fault in (memory.faults if memory is not None else ()))

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from pfnlab.checker.kernel.domain import facts_of
 from pfnlab.checker.kernel.moment import CountedUsers, Shown
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.platform import Platform
 from pfnlab.judging.history import History
 from pfnlab.pfn_set import PfnSet
 from pfnlab.programs.lang.ops import Program, uses_vfio
@@ -38,14 +37,11 @@ class Layout:
     """
 
     def __init__(self, program: Program) -> None:
-        self.platform: Platform
-        self.platform, self.devices, self._whole = place(program)
-        self.vfio = next(
-            (device.name for device in program.devices if device.kind == "pci")
-            if any(uses_vfio(op.call) for op in program.ops)
-            else iter(()),
-            None,
-        )
+        self.platform, self.devices, _ = place(program)
+        uses = any(uses_vfio(op.call) for op in program.ops)
+        names = [device.name for device in program.devices if device.kind == "pci"]
+        #: The device that vfio-pci has, if the program uses it.
+        self.vfio = names[0] if uses else None
 
     def frames(self, span: Span) -> PfnRange | None:
         """The frames of device pages; None for pages that are no device's."""
@@ -141,9 +137,14 @@ class SeenMoment:
             if span in spans:
                 spans.remove(span)
         if layout.vfio is not None:
-            # The driver's own mapping of the whole device, as long as the device is open.
-            whole = next((span for span in spans if span == self._whole(layout.vfio)), None)
-            if whole is not None:
+            # The driver's own mapping of the whole device, as long as the device is open: unless a mapping
+            # of another file has reserved just this range.
+            whole = self._whole(layout.vfio)
+            others = any(
+                seen.kind != "vfio" and seen.frames == layout.devices[layout.vfio] for seen in self.mappings
+            )
+            tracked = any(line.startswith(f"{whole} x") for line in self.step.tracked or ())
+            if whole in spans and not (others or tracked):
                 spans.remove(whole)
         return [frames for span in spans for frames in [layout.frames(span)] if frames is not None]
 

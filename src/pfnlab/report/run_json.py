@@ -14,6 +14,7 @@ from typing import Any
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import Difference, Expectation, Verdict
 from pfnlab.programs.runs.observation import BookEntry, Run
+from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.step_json import field_item, plain, step_item
 
 #: The value of ``format``.
@@ -57,6 +58,9 @@ def _machine(run: Run, verdict: Verdict) -> dict[str, Any]:
         "lost": run.lost,
         "steps": [plain(step_item(step)) for step in run.steps],
         "alarm": _alarm(alarm),
+        "violations": [
+            _violation(violation) for violation in verdict.violations if violation.machine == run.machine
+        ],
     }
 
 
@@ -69,6 +73,16 @@ def _alarm(alarm: Alarm | None) -> dict[str, Any] | None:
         "step": alarm.step,
         "op": alarm.op,
         "log": list(alarm.log),
+    }
+
+
+def _violation(violation: Violation) -> dict[str, Any]:
+    return {
+        "property": violation.name,
+        "step": violation.step,
+        "op": violation.op,
+        "says": violation.says,
+        "known": violation.known or None,
     }
 
 

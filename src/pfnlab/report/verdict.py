@@ -11,6 +11,7 @@ from pfnlab.programs.lang.ops import Expect
 from pfnlab.programs.runs.alarm import when
 from pfnlab.programs.runs.compare import Expectation, MachineAlarm, Verdict
 from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.violation import Violation
 
 
 class VerdictLine(NamedTuple):
@@ -58,6 +59,7 @@ def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
     elif len(runs) > 1 and verdict.agree:
         yield VerdictLine(f"agree: {', '.join(run.machine for run in runs)}")
     yield from _expected(verdict.expectations)
+    yield from _violations(verdict.violations)
     for item in verdict.alarms:
         yield from _alarm(item)
     for run in runs:
@@ -66,6 +68,21 @@ def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
             yield VerdictLine(f"lost: {run.machine} {reached}: {run.lost}", "bad")
     for run in runs:
         yield VerdictLine(f"{run.machine} is {run.kernel}")
+
+
+def _violations(violations: Sequence[Violation]) -> Iterator[VerdictLine]:
+    # Machines that break the same property in the same step share a line.
+    sharing: dict[tuple[tuple[str, int], str, str], list[Violation]] = {}
+    for violation in violations:
+        sharing.setdefault((violation.place, violation.says, violation.known), []).append(violation)
+    for (_, says, known), members in sorted(sharing.items(), key=lambda item: (item[0][0][1], item[0][0][0])):
+        first, machines = members[0], ", ".join(violation.machine for violation in members)
+        why = known or "nobody knows why"
+        tone: Literal["", "bad"] = "bad" if any(violation.unknown for violation in members) else ""
+        yield VerdictLine(
+            f"violates {first.name} in step {first.step + 1}, {first.op}: {machines}: {says} ({why})",
+            tone,
+        )
 
 
 def _alarm(item: MachineAlarm) -> Iterator[VerdictLine]:

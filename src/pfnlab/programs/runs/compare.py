@@ -26,6 +26,7 @@ from pfnlab.programs.lang.ops import Expect, Program
 from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
+from pfnlab.programs.runs.violation import Violation
 
 #: The fields of a step that are compared, in the order they are reported.
 FIELDS = (
@@ -111,6 +112,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     :param groups: machines that saw the same, in the order they were given
     :param alarms: the first alarm of each machine that has one
+    :param violations: the properties that machines break
     """
 
     differences: tuple[Difference, ...]
@@ -118,6 +120,7 @@ class Verdict(msgspec.Struct, frozen=True):
     groups: tuple[tuple[str, ...], ...]
     lost: tuple[str, ...]
     alarms: tuple[MachineAlarm, ...] = ()
+    violations: tuple[Violation, ...] = ()
 
     @property
     def agree(self) -> bool:
@@ -126,9 +129,13 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> Outcome:
-        """A difference, alarm or failed expectation is a fact, even where another machine was lost."""
+        """
+        A difference, an alarm, a failed expectation, and what a real kernel breaks for no known reason, is a
+        fact, even where another machine was lost.
+        """
         failed = any(expectation.holds is False for expectation in self.expectations)
-        if self.differences or self.alarms or failed:
+        unknown = any(violation.unknown for violation in self.violations)
+        if self.differences or self.alarms or failed or unknown:
             return Outcome.DISCOVERY
         return Outcome.UNDECIDED if self.lost else Outcome.AS_EXPECTED
 

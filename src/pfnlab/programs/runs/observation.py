@@ -142,11 +142,11 @@ def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
 class MemoryFault(msgspec.Struct, frozen=True):
     """Something in a kernel's own structures that cannot be right.
 
-    :param property: the property it breaks
+    :param name: of the property it breaks
     :param says: what was seen, in the names of the program
     """
 
-    property: str
+    name: str
     says: str
 
 

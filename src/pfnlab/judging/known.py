@@ -1,0 +1,89 @@
+"""The violations that are known: what a kernel does there, and since or until when."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pfnlab.programs.lang.device_ops import DriverCall
+from pfnlab.programs.lang.ops import Mmap, Op, Program
+from pfnlab.programs.runs.compare import series_key
+
+
+class Known(NamedTuple):
+    """
+    A violation that is explained.
+
+    :param name: of the property
+    :param why: the explanation, with an id of docs/bugs.md or a step of docs/semantics.md
+    :param until: the first series without it; None for a rule of all
+    :param words: the operations during which it shows; all when empty
+    :param driver: only where the guest driver maps or books something in the program
+    """
+
+    name: str
+    why: str
+    until: str | None = None
+    words: tuple[str, ...] = ()
+    driver: bool = False
+
+
+_PIECES = "A06: the pieces of a split VMA free what was never reserved"
+_FOREIGN = "S4.10: a driver frees what another has booked"
+_RAM = "S4.10: RAM cannot be mapped so by a driver"
+_SECTION = "S4.10: two ranges in one section"
+_FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page of the BAR"
+_COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
+_KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
+_TWICE = "A17: a remap that fails halfway untracks twice"
+
+#: Every known violation; the first that fits explains.
+KNOWN: tuple[Known, ...] = (
+    Known("no_leak", _PIECES, "6.16"),
+    Known("freed_once", _PIECES, "6.16"),
+    Known("no_loss", "A08: zapping a part drops the whole reservation", "6.16"),
+    Known("fork_whole", "A04: a fork that fails untracks the parent's mapping", "6.16"),
+    Known("no_warning", _TWICE, "6.16", ("mmap", "remap_pfn_range")),
+    Known("no_warning", "A10: an entry is untracked without mmap_lock", "6.16", ("release",)),
+    Known("no_warning", _COPIED, "6.10", ("mremap",)),
+    Known("memory_off", "S9.4.5: vfio-pci finds only the VMAs that it has filled", "6.10"),
+    Known("no_leak", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
+    Known("freed_once", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
+    Known("no_warning", _RAM, None, ("ioremap", "memremap", "io_mapping_create_wc"), driver=True),
+    Known("no_warning", _SECTION, None, ("memremap_pages",), driver=True),
+    Known("no_warning", "S7: access_phys maps what the entry shows, also ordinary RAM", None, ("walk",)),
+    Known("direct_map_back", "S2.8: freeing a reservation does not turn the direct map back"),
+    Known("claimed_free", _KEPT),
+    Known("claimed_unmapped", _FIRST_PAGE, None, ("mmap",), driver=True),
+    Known("removed_unmapped", "S9.3: /proc/bus/pci has no address space of its own"),
+    Known("one_mode", "C01: a driver maps with the mode it likes, nobody asks the book", driver=True),
+)
+
+#: Why a program that makes the kernel leave a call out breaks properties.
+LEFT_OUT = "the program left a call out"
+
+
+def known(program: Program, step: int, name: str, series: str | None) -> str:
+    """
+    Why kernels of *series* break the property *name* here; empty where nobody knows.
+
+    :param step: index of the step that breaks it; behind the last operation stands the end
+    :param series: None for a kernel of unknown version, for which only rules of all hold
+    """
+    ops = program.ops[: step + 1]
+    if any(op.skip is not None for op in ops):
+        return LEFT_OUT
+    word = str(type(ops[step].call).__struct_config__.tag) if step < len(program.ops) else "end"
+    driver = any(map(_of_driver, ops))
+    for entry in KNOWN:
+        if entry.name != name or (entry.driver and not driver):
+            continue
+        if entry.words and word not in entry.words:
+            continue
+        if entry.until is None or (series is not None and series_key(series) < series_key(entry.until)):
+            return entry.why
+    return ""
+
+
+def _of_driver(op: Op) -> bool:
+    """Whether the guest driver is asked for something."""
+    return isinstance(op.call, DriverCall) or (isinstance(op.call, Mmap) and op.call.driver is not None)
