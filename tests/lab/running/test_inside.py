@@ -183,7 +183,9 @@ class TestBothChannels:
         """
         (step,) = with_inside([STEP], [STATE], "qemu:6.1")
 
-        assert step == msgspec.structs.replace(STEP, tracked=("VM_PAT a[0:16]",), prots=("a[0:16] WC",))
+        assert step == msgspec.structs.replace(
+            STEP, tracked=("VM_PAT a[0:16]",), prots=("a[0:16] WC",), direct_map=()
+        )
 
     @pytest.mark.parametrize(
         ("change", "words"),
@@ -247,6 +249,16 @@ class TestBothChannels:
 
         assert (STEP.vmas, None) == (first.vmas, second.vmas)
         assert ((), ()) == (first.ptes, second.ptes)
+
+    def test_memory_has_the_book_the_agent_did_not_read(self) -> None:
+        """
+        Where the memtype list was left out, the step has the lens's book.
+        """
+        blind = msgspec.structs.replace(STEP, book=None)
+
+        (step,) = with_inside([blind], [STATE], "qemu:6.1", fill=True)
+
+        assert STATE.book == step.book
 
     def test_what_nobody_looked_at_is_not_compared(self) -> None:
         """

@@ -144,6 +144,18 @@ class Bench:
             return self.shared.vfio.path()
         return self.shared.driver.path() if needs_driver(program) else None
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it has a guest."""
+        return self.booted is not None
+
+    def close(self) -> None:
+        """Give the guest up for good."""
+        self.drop()
+
+    def kill(self) -> None:
+        """Nothing: its guests are ended where they come from."""
+
     def drop(self) -> None:
         """Give the guest up."""
         if self.booted is not None:
@@ -160,7 +172,12 @@ class Bench:
         ptes = self._sight.ptes and booted.guest.hello.ptes == "ok"
         order = self._sight.order and booted.guest.hello.order == "ok"
         last = look is LookLevel.END
-        request = compile_program(program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
+        stands = booted.stepper.stands(program)
+        # The lens reads the memtype list after every step, so the agent need not.
+        last = last or (stands and look is LookLevel.MEMORY)
+        request = compile_program(
+            program, placement, vmas=vmas, ptes=ptes, order=order, last=last, stand=stands
+        )
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:
