@@ -21,8 +21,8 @@ AREA = 1 << 32
 PLACES = Places({"bar": DEVICE}, {"a": (AREA, 16)})
 
 #: Physical addresses of everything.
-SYMBOLS_AT, INFO, TASKS, MM, TREE, VMAS, FILE, DENTRY, NAME, CONTEXT, BOOK = (
-    0x1000 * number for number in range(1, 12)
+SYMBOLS_AT, INFO, TASKS, MM, TREE, VMAS, FILE, DENTRY, NAME, CONTEXT, BOOK, MAPPING = (
+    0x1000 * number for number in range(1, 13)
 )
 TABLES = 0x20000
 KALLSYMS = 0x40000
@@ -30,7 +30,7 @@ VMEMMAP = 0x60000
 
 #: task_struct: tasks at 0, pid at 16, mm at 24; the second task follows at TASK_SIZE.
 TASK_SIZE = 64
-VMA_SIZE = 64
+VMA_SIZE = 96
 FOLIO_SIZE = 64
 #: Raw flags of a shared PFN mapping: rd wr sh mr mw ms pf io de dd.
 FLAGS = 0xC0444BB & ~(1 << 27)
@@ -81,24 +81,31 @@ def types(*, without: str = "") -> Btf:
     define("atomic", 8, ("counter", "word", 0))
     define("context", 8, ("tlb_gen", "atomic", 0))
     define("maple_tree", 8, ("ma_root", "word", 0))
-    define("mm_struct", 24, ("mm_mt", "maple_tree", 0), ("pgd", "word", 8), ("context", "context", 16))
+    define(
+        *("mm_struct", 56, ("mm_mt", "maple_tree", 0), ("pgd", "word", 8), ("context", "context", 16)),
+        *(("map_count", "int", 24), ("total_vm", "word", 32), ("locked_vm", "word", 40)),
+        ("pgtables_bytes", "atomic", 48),
+    )
     define("pgprot", 8, ("pgprot", "word", 0))
+    define("rb_node", 24, ("color", "word", 0), ("rb_right", "word", 8), ("rb_left", "word", 16))
+    define("shared", 24, ("rb", "rb_node", 0))
     define(
         *("vm_area_struct", VMA_SIZE, ("vm_start", "word", 0), ("vm_end", "word", 8)),
         *(("vm_page_prot", "pgprot", 16), ("vm_flags", "word", 24), ("vm_pgoff", "word", 32)),
         *(("vm_file", "word", 40), ("pfnmap_track_ctx", "word", 48)),
+        *(("vm_mm", "word", 56), ("shared", "shared", 64)),
     )
     define("refs", 4, ("counter", "int", 0))
     define("refcount", 4, ("refs", "refs", 0))
     define("kref", 4, ("refcount", "refcount", 0))
     define("pfnmap_track_ctx", 24, ("kref", "kref", 0), ("pfn", "word", 8), ("size", "word", 16))
     define("path", 16, ("mnt", "word", 0), ("dentry", "word", 8))
-    define("file", 16, ("f_path", "path", 0))
+    define("file", 24, ("f_path", "path", 0), ("f_mapping", "word", 16))
     define("qstr", 16, ("len", "int", 4), ("name", "word", 8))
     define("dentry", 24, ("d_parent", "word", 0), ("d_name", "qstr", 8))
-    define("rb_node", 24, ("color", "word", 0), ("rb_right", "word", 8), ("rb_left", "word", 16))
     define("rb_root", 8, ("rb_node", "word", 0))
     define("rb_root_cached", 16, ("rb_root", "rb_root", 0), ("rb_leftmost", "word", 8))
+    define("address_space", 16, ("i_mmap", "rb_root_cached", 0))
     define(
         *("memtype", 56, ("start", "word", 0), ("end", "word", 8)),
         *(("type", "int", 16), ("rb", "rb_node", 24)),
@@ -125,16 +132,20 @@ class ToyKernel:
         self.put(SYMBOLS_AT, self.node(1), 0, DIRECT, DIRECT + VMEMMAP)
         self.put(TASKS, DIRECT + TASKS + TASK_SIZE, 0, 0, 0)
         self.put(TASKS + TASK_SIZE, IMAGE + TASKS, IMAGE + TASKS, 7, DIRECT + MM)
-        self.put(MM, DIRECT + TREE | 1 << 3 | 2, DIRECT + TABLES, 5)
+        self.put(MM, DIRECT + TREE | 1 << 3 | 2, DIRECT + TABLES, 5, 2, 12, 0, 3 * PAGE)
         vmas = [(0, 4, DIRECT + VMAS), (4, 8, 0), (8, 16, DIRECT + VMAS + VMA_SIZE)]
         start = AREA * PAGE
         self.put(TREE + 8, start - 1, *(start + last * PAGE - 1 for _, last, _ in vmas), (1 << 64) - 1)
         self.put(TREE + 128, 0, *(slot for _, _, slot in vmas), 0)
         for number, (first, last) in enumerate([(0, 4), (8, 16)]):
             extent = (start + first * PAGE, start + last * PAGE)
-            rest = (PROT, FLAGS, DEVICE.start + first, DIRECT + FILE, DIRECT + CONTEXT)
+            rest = (PROT, FLAGS, DEVICE.start + first, DIRECT + FILE, DIRECT + CONTEXT, DIRECT + MM)
             self.put(VMAS + number * VMA_SIZE, *extent, *rest)
-        self.put(FILE, 0, DIRECT + DENTRY)
+        # The file's tree has the second VMA below the first.
+        first_node, second_node = (DIRECT + VMAS + number * VMA_SIZE + 64 for number in range(2))
+        self.put(VMAS + 64, 0, second_node, 0)
+        self.put(FILE, 0, DIRECT + DENTRY, DIRECT + MAPPING)
+        self.put(MAPPING, first_node, first_node)
         self.put(DENTRY, DIRECT + DENTRY, 12 << 32, DIRECT + NAME)
         self.memory[NAME : NAME + 12] = b"resource2_wc"
         self.put(CONTEXT, 2, DEVICE.start, 16 * PAGE)

@@ -40,6 +40,7 @@ FULL = Step(
     events=("memtype_free", "flush_tlb_mm_range"),
     tracked=("bar[0:16] x2 a[0:4] a[8:16]",),
     prots=("a[0:4] WC",),
+    direct_map=("low[0:4] UC-",),
 )
 
 

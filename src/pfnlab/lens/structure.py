@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pfnlab.lens.view import MAX_DEPTH, MAX_VMAS, KernelView
 from pfnlab.mm.flags import VM_LOCKED
 from pfnlab.programs.runs.observation import MemoryFault
-from pfnlab.units import PAGE_SHIFT, PAGE_SIZE
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
 
 _PRESENT, _LEAF = 1, 1 << 7
 _LEVEL_BITS = 9
@@ -108,7 +108,7 @@ class Structures:
         # Page tables below the highest: each maps a range in which there is a VMA, and each is counted.
         starts = [vma[1] for vma in space.vmas]
         found: list[tuple[int, int]] = []
-        self._descend(self._view.physical(space.pgd), self._levels, 0, _USER_ENTRIES, found)
+        self._descend(self._view.physical(space.pgd), self._levels, 0, found, set())
         for level, at in found:
             size = PAGE_SIZE << _LEVEL_BITS * level
             # The last VMA that begins before the range ends has to reach into it.
@@ -123,15 +123,21 @@ class Structures:
                 "tables_counted", f"{space.task} counts {counted:,} page tables, and has {there:,}"
             )
 
-    def _descend(self, table: int, level: int, base: int, entries: int, found: list[tuple[int, int]]) -> None:
+    def _descend(
+        self, table: int, level: int, base: int, found: list[tuple[int, int]], visited: set[int]
+    ) -> None:
         # Levels and first addresses of the tables below one; those of the lowest level have none.
+        entries = _USER_ENTRIES if level == self._levels else 1 << _LEVEL_BITS
         size = PAGE_SIZE << _LEVEL_BITS * (level - 1)
         for number, entry in enumerate(self._view.table(table, 0, entries)):
             if entry & _PRESENT and not entry & _LEAF:
                 at = base + number * size
+                if entry & PHYSICAL_MASK & -PAGE_SIZE in visited:
+                    raise self._view.error(f"a page table is used twice, again at {at:#x}")
+                visited.add(entry & PHYSICAL_MASK & -PAGE_SIZE)
                 found.append((level - 1, at))
                 if level > 2:
-                    self._descend(entry, level - 1, at, 1 << _LEVEL_BITS, found)
+                    self._descend(entry, level - 1, at, found, visited)
 
     def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[MemoryFault]:
         # A file knows every VMA that maps it, and none that is gone.

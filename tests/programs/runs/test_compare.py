@@ -40,6 +40,7 @@ CHANGED: dict[str, Any] = {
     "events": ("memtype_free",),
     "tracked": ("VM_PAT a[0:1]",),
     "prots": ("a[0:1] WC",),
+    "direct_map": ("low[0:1] UC-",),
 }
 
 #: A step in which every channel saw something.
@@ -55,6 +56,7 @@ FULL = Step(
     1,
     ("flush_tlb_mm_range",),
     ("bar[0:1] x1 a[0:1]",),
+    (),
     (),
 )
 
