@@ -12,13 +12,33 @@ from pfnlab.programs.runs.observation import Step
 every_series = pytest.mark.parametrize("series", SERIES)
 
 
-def run(series: str, *ops: str) -> tuple[Step, ...]:
-    """The steps of a program on a BAR of 16 pages, invariants checked after each, without its end."""
+#: Mappings of half the BAR.
+SHARED = "a = mmap bar[0:8] wc shared rw"
+PRIVATE = "a = mmap bar[0:8] wc private rw"
+
+
+def run_to_end(series: str, *ops: str) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
     text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
-    return ModelMachine(series).run_one(load_text(text), check=True).steps[:-1]
+    return ModelMachine(series).run_one(load_text(text), check=True).steps
+
+
+def run(series: str, *ops: str) -> tuple[Step, ...]:
+    """The same without its end."""
+    return run_to_end(series, *ops)[:-1]
 
 
 def last(series: str, *ops: str) -> tuple[str, int | str | None]:
     """Result and value of the last operation."""
     step = run(series, *ops)[-1]
     return step.result, step.value
+
+
+def spans(step: Step) -> list[str]:
+    """The VMAs after a step."""
+    return [str(vma.span) for vma in step.vmas or ()]
+
+
+def entries(step: Step) -> list[tuple[str, str]]:
+    """The entries after a step, empty ones left out."""
+    return [(str(seen.span), seen.entry) for seen in step.ptes or () if seen.target]

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from series_runs import SHARED, entries, every_series
+from series_runs import run_to_end as run
 
 from pfnlab.policies.profiles import SERIES
-from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
-
-SHARED = "a = mmap bar[0:8] wc shared rw"
-PRIVATE = "a = mmap bar[0:8] wc private rw"
-
-every_series = pytest.mark.parametrize("series", SERIES)
-
-
-def run(series: str, *ops: str) -> tuple[Step, ...]:
-    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
-    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
-    return ModelMachine(series).run_one(load_text(text), check=True).steps
 
 
 def book(step: Step) -> list[str]:
     """The book after a step."""
     return [str(entry) for entry in step.book]
-
-
-def entries(step: Step) -> list[tuple[str, str]]:
-    """The entries after a step, empty ones left out."""
-    return [(str(seen.span), seen.entry) for seen in step.ptes or () if seen.target]
 
 
 def flags(step: Step) -> list[tuple[str, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from series_runs import PRIVATE, SHARED, entries, every_series, spans
+from series_runs import run_to_end as run
 
 from pfnlab.errors import Undecided
 from pfnlab.policies.profiles import SERIES
@@ -11,28 +13,8 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Step
 
-SHARED = "a = mmap bar[0:8] wc shared rw"
-PRIVATE = "a = mmap bar[0:8] wc private rw"
-
-every_series = pytest.mark.parametrize("series", SERIES)
 OLD = SERIES[:3]
 NEW = SERIES[3:]
-
-
-def run(series: str, *ops: str) -> tuple[Step, ...]:
-    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
-    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
-    return ModelMachine(series).run_one(load_text(text), check=True).steps
-
-
-def spans(step: Step) -> list[str]:
-    """The VMAs after a step."""
-    return [str(vma.span) for vma in step.vmas or ()]
-
-
-def entries(step: Step) -> list[tuple[str, str]]:
-    """The entries after a step, empty ones left out."""
-    return [(str(seen.span), seen.entry) for seen in step.ptes or () if seen.target]
 
 
 @every_series

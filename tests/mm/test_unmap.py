@@ -6,6 +6,8 @@ import errno
 from functools import partial
 
 import pytest
+from series_runs import SHARED, every_series, spans
+from series_runs import run_to_end as run
 
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel, Task
@@ -17,18 +19,6 @@ from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.observation import Step
-
-SHARED = "a = mmap bar[0:8] wc shared rw"
-PRIVATE = "a = mmap bar[0:8] wc private rw"
-
-every_series = pytest.mark.parametrize("series", SERIES)
-
-
-def run(series: str, *ops: str) -> tuple[Step, ...]:
-    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
-    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
-    return ModelMachine(series).run_one(load_text(text), check=True).steps
 
 
 @pytest.mark.parametrize(("tables", "flushes"), [(506, 2), (508, 3), (512, 3)])
@@ -50,11 +40,6 @@ def test_page_tables_go_before_vmas_far_away_are_unlinked() -> None:
     events = ModelMachine("7.2").run_one(load_text(text), check=True).steps[-1].events or ()
 
     assert ("unlink a[0]", "flush all", "unlink b[0]") == events[4:7]
-
-
-def spans(step: Step) -> list[str]:
-    """The VMAs after a step."""
-    return [str(vma.span) for vma in step.vmas or ()]
 
 
 def map_devmem(kernel: Kernel, task: Task, at: int) -> None:

@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 
 import pytest
+from s11_machine import boot, lines, s11_machine
 
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.mtrr import MtrrMap, MtrrRange, MtrrType
-from pfnlab.hw.physmap import PhysicalMap, Resource, system_ram
-from pfnlab.hw.platform import Platform, qemu_q35
+from pfnlab.hw.physmap import Resource
 from pfnlab.mm.flags import VM_READ, VM_WRITE
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.users.devmem import DevMem
-from pfnlab.policies.profiles import PROFILES, SERIES
-from pfnlab.policies.trackers import TRACKERS
+from pfnlab.policies.profiles import SERIES
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xFD000, 0xFD010)
 RW = VM_READ | VM_WRITE
 
 every_series = pytest.mark.parametrize("series", SERIES)
-
-
-def s11_machine(**changes: object) -> Platform:
-    """The machine of the worked vectors (S11)."""
-    mtrr = MtrrMap(
-        default_type=MtrrType.UC,
-        fixed=(MtrrRange(0, 0xA_0000, MtrrType.WB), MtrrRange(0xA_0000, 0x10_0000, MtrrType.UC)),
-        variable=(MtrrRange(0, 0x8000_0000, MtrrType.WB),),
-    )
-    phys = PhysicalMap(
-        (
-            system_ram(0x1000, 0x9_F000),
-            system_ram(0x10_0000, 0x8000_0000),
-            Resource(0xFD00_0000, 0xFD01_0000, "BAR0"),
-        )
-    )
-    machine = replace(qemu_q35(), mtrr=mtrr, phys=phys)
-    return replace(machine, **changes)  # type: ignore[arg-type]
-
-
-def boot(series: str, **changes: object) -> tuple[Kernel, Task]:
-    """A kernel on that machine, with the process ``demo``, pid 100."""
-    kernel = Kernel(PROFILES[series], s11_machine(**changes), TRACKERS[PROFILES[series].tracker])
-    return kernel, kernel.start_task("demo")
-
-
-def lines(kernel: Kernel) -> list[str]:
-    """The book as debugfs prints it, without its first line."""
-    return [line.removeprefix("PAT: ") for line in kernel.book.debugfs().splitlines()[1:]]
 
 
 def devmem(kernel: Kernel, task: Task, pfn: int, nr: int, *, sync: bool = False, shared: bool = True) -> int:

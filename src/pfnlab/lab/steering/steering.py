@@ -16,7 +16,7 @@ from pfnlab.errors import TimedOut, Undecided
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop, gdb_arguments
 from pfnlab.lab.steering.points import Caller, Hit, Injected, Injection, Place, Way
 from pfnlab.lab.steering.symbols import Symbols
-from pfnlab.lab.vm.qemu import CPU_OF_SEVERAL
+from pfnlab.lab.vm.launch import CPU_OF_SEVERAL
 
 T = TypeVar("T")
 

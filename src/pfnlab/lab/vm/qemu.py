@@ -1,4 +1,4 @@
-"""One running virtual machine: QEMU's command line, its life, and requests to the agent inside."""
+"""One running virtual machine: its boot, its life, and requests to the agent inside."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from pfnlab.lab.images.cache import cache_root, forget, is_whole
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.accel import Accel
-from pfnlab.lab.vm.channel import CHANNEL_SIZE, Channel, Hello, read_hello
+from pfnlab.lab.vm.channel import Channel, Hello, read_hello
+from pfnlab.lab.vm.launch import (
+    backing,
+    cpu_arguments,
+    device_arguments,
+    memory_folder,
+    ram_arguments,
+    start_qemu,
+)
 from pfnlab.lab.vm.qmp import tell_monitor
 from pfnlab.lab.vm.saved_state import SAVABLE, incoming, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
@@ -37,14 +45,6 @@ PARAMETERS = (
     "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
 )
 
-#: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction
-#: that uses it.
-CPU_OF_SEVERAL = "max,-cx16"
-
-#: The CPU model with KVM: it hides from the kernel that it is a guest, since that changes its behaviour, and
-#: lacks a register that not every host gives its guests.
-CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
-
 # QEMU's message after which it lives on, with a guest that stands still.
 _KVM_GAVE_UP = "KVM internal error"
 
@@ -57,7 +57,6 @@ _RESTORE_LIMIT = 20.0
 # A kernel that panics prints some hundred lines, and waits a second for a processor that is held.
 _PANIC_LIMIT = 8.0
 _CONSOLES_KEPT = 50
-_ROOM = 16 * CHANNEL_SIZE
 # Saving reads every page of the BAR, 0.1 s a GiB.
 _SAVABLE_BAR_MIB = 1024
 #: The bus addresses of the device under test, or of its slot, and of the channel's device.
@@ -65,9 +64,6 @@ _UNDER_TEST, _CHANNEL = 0x10, 0x11
 # More operations than any request has.
 _ALL = (1 << 32) - 1
 _serial = itertools.count()
-
-# Ends a QEMU whose owner is gone, for any reason: the pipe this script reads from closes with the owner.
-_GUARD = 'read -r _; case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
 
 
 class Guest:
@@ -125,12 +121,12 @@ class Guest:
             PARAMETERS + " intel_iommu=on" * iommu + (f" pfnlab.offsets={offsets}" if offsets else "")
         )
         shape = [
-            *(qemu, "-M", "q35", *_processor(accel, cpus), "-m", str(ram_mib)),
+            *(qemu, "-M", "q35", *cpu_arguments(accel, cpus), "-m", str(ram_mib)),
             # vfio-pci wants an IOMMU, which has to come before other devices.
             *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
             *(Slot.arguments(bar_mib, _UNDER_TEST) if slot else ()),
-            *(() if slot else _device("bar", f"memory-backend-ram,size={bar_mib}M", _UNDER_TEST)),
+            *(() if slot else device_arguments("bar", f"memory-backend-ram,size={bar_mib}M", _UNDER_TEST)),
             *SAVABLE,
         ]
         command = [
@@ -181,18 +177,18 @@ class Guest:
     # All files of a machine are in its folder.
     def _launch(self, command: Sequence[str]) -> None:
         room = self._shared_ram_mib << 20
-        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=_memory_folder(_ROOM + room)))
+        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=memory_folder(room)))
         self.console = self._folder / "console"
         self.ram = self._folder / "ram" if room else None
         try:
             self._channel = Channel(self._folder / "channel")
-            self._process, self._guard = _start(
+            self._process, self._guard = start_qemu(
                 [
                     *command,
-                    *_device("channel", _backing(self._folder / "channel"), _CHANNEL),
+                    *device_arguments("channel", backing(self._folder / "channel"), _CHANNEL),
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
-                    *(_shared_ram(self.ram, room) if self.ram else ()),
+                    *(ram_arguments(self.ram, room) if self.ram else ()),
                 ],
                 self._folder,
             )
@@ -381,68 +377,6 @@ class Guest:
         for old_console in sorted(folder.glob("*.console"))[:-_CONSOLES_KEPT]:
             old_console.unlink(missing_ok=True)
         return path
-
-
-def _processor(accel: Accel, cpus: int) -> list[str]:
-    if accel is Accel.KVM:
-        return ["-cpu", CPU_OF_HOST, "-smp", str(cpus), "-accel", "kvm"]
-    several = cpus > 1
-    return [
-        *("-cpu", CPU_OF_SEVERAL if several else "max", "-smp", str(cpus)),
-        *("-accel", "tcg,thread=multi" if several else "tcg"),
-    ]
-
-
-# A device at *slot* that shows memory as its BAR2. Memory that is not shared costs nothing until written,
-# also where a state is saved or read.
-def _device(name: str, backend: str, slot: int) -> list[str]:
-    kind, _, rest = backend.partition(",")
-    device = f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"
-    return ["-object", f"{kind},id={name},{rest}", "-device", device]
-
-
-def _backing(path: Path) -> str:
-    return f"memory-backend-file,mem-path={path},size={CHANNEL_SIZE},share=on"
-
-
-def _shared_ram(path: Path, size: int) -> tuple[str, ...]:
-    backend = f"memory-backend-file,id=ram,mem-path={path},size={size},share=on"
-    return ("-object", backend, "-M", "q35,memory-backend=ram")
-
-
-# Shared memory where there is enough: containers often have little, and running out ends processes.
-def _memory_folder(room: int = _ROOM) -> str | None:
-    try:
-        shared = os.statvfs("/dev/shm")
-    except OSError:
-        return None
-    roomy = shared.f_bavail * shared.f_frsize >= room
-    return "/dev/shm" if roomy and os.access("/dev/shm", os.W_OK) else None
-
-
-def _start(command: Sequence[str], folder: Path) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
-    # Sessions of their own: a terminal's interrupt is for the owner, who then closes.
-    with (folder / "stderr").open("wb") as stderr:
-        qemu = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stderr,
-            stderr=stderr,
-            start_new_session=True,
-        )
-    try:
-        guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "sh", str(qemu.pid), str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except BaseException:
-        qemu.kill()
-        qemu.wait()
-        raise
-    return qemu, guard
 
 
 def _lines(path: Path) -> list[str]:
