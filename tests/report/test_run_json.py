@@ -57,7 +57,7 @@ def complaints(content: object) -> list[str]:
 
 def full_pair() -> dict[str, Any]:
     """Two runs that differ in every field."""
-    other = Step("child: read a[0]", "child", "EINVAL", None, (), (), (), (), 2, (), (), ())
+    other = Step("child: read a[0]", "child", "EINVAL", None, (), (), (), (), 2, (), (), (), ())
     return objects(Run("a", "A", (FULL,)), Run("b", "B", (other,)))
 
 

@@ -132,11 +132,11 @@ class Structures:
         for number, entry in enumerate(self._view.table(table, 0, entries)):
             if entry & _PRESENT and not entry & _LEAF:
                 at = base + number * size
-                if entry & PHYSICAL_MASK & -PAGE_SIZE in visited:
-                    raise self._view.error(f"a page table is used twice, again at {at:#x}")
-                visited.add(entry & PHYSICAL_MASK & -PAGE_SIZE)
+                frame = entry & PHYSICAL_MASK & -PAGE_SIZE
                 found.append((level - 1, at))
-                if level > 2:
+                # One that is met again is a loop, and counts once more than the kernel counts it.
+                if level > 2 and frame not in visited:
+                    visited.add(frame)
                     self._descend(entry, level - 1, at, found, visited)
 
     def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[MemoryFault]:
