@@ -248,6 +248,16 @@ class TestBothChannels:
         assert (STEP.vmas, None) == (first.vmas, second.vmas)
         assert ((), ()) == (first.ptes, second.ptes)
 
+    def test_memory_has_the_book_the_agent_did_not_read(self) -> None:
+        """
+        Where the memtype list was left out, the step has the lens's book.
+        """
+        blind = msgspec.structs.replace(STEP, book=None)
+
+        (step,) = with_inside([blind], [STATE], "qemu:6.1", fill=True)
+
+        assert STATE.book == step.book
+
     def test_what_nobody_looked_at_is_not_compared(self) -> None:
         """
         A machine that was not asked for VMAs and entries has none to disagree about.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import Undecided
+from pfnlab.errors import LostGuest, Undecided
+from pfnlab.lab.running import stepper as stepper_module
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.channel import Hello
+from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
 SWAP = "pfnlab program 1\ndevice bar: pci, 4 pages\nunplug bar\nplug bar\n"
@@ -84,3 +88,82 @@ def test_what_no_program_means(error: int, why: str) -> None:
     """A kernel that does otherwise than the language says leaves the program undecided."""
     with pytest.raises(Undecided, match=why):
         run(Noting(f"-1 {error}"))
+
+
+FORKS = (
+    "pfnlab program 1\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\nc = fork\nc: munmap a[0:1]\n"
+)
+
+
+class Standing(Noting):
+    """A guest that stands after each operation, and may be lost at one."""
+
+    ram = Path("/no/ram")
+
+    def __init__(self, lost_at: int | None = None) -> None:
+        super().__init__()
+        self.lost_at = lost_at
+
+    def request_standing(
+        self, text: str, stops: Sequence[int], look: Callable[[str], None], limit: float
+    ) -> str:
+        """Every operation is answered; the first two have a new task each."""
+        answered = "program 1\nbefore\n"
+        for number in range(stops[-1]):
+            if number == self.lost_at:
+                raise LostGuest("the guest was lost: a cable", answered=answered)
+            answered += f"step {number}\nr 0 0\n" + (f"pid {number} {70 + number}\n" if number < 2 else "")
+            if number + 1 in stops:
+                look(answered)
+        return answered + "step end\nr 0 0\ndone 1\n"
+
+
+class Eye:
+    """A lens that notes which tasks it is asked about."""
+
+    asked: list[dict[str, int]]
+
+    def __init__(self, vmlinuz: Path, ram: Path) -> None:
+        Eye.asked = []
+
+    def look(self, pids: Mapping[str, int], places: Places) -> LensState:
+        """Nothing is there."""
+        self.asked.append(dict(pids))
+        return LensState((), (), ())
+
+
+def stand(guest: Standing, monkeypatch: pytest.MonkeyPatch) -> tuple[Stepper, Stepped]:
+    """The forking program on *guest*."""
+    monkeypatch.setattr(stepper_module, "Inside", Eye)
+    program = load_text(FORKS)
+    placement = Windows(PfnRange(0xF8000, 0xF8040)).place(program)
+    assert placement is not None
+    stepper = Stepper(guest, Path("/no/vmlinuz"))
+    assert stepper.stands(program)
+    request = compile_program(program, placement, vmas=False, ptes=False, stand=True)
+    return stepper, stepper.run(request, program, placement)
+
+
+def test_a_look_after_every_operation_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task is looked at from the operation on that made it."""
+    _, stepped = stand(Standing(), monkeypatch)
+
+    main, both = {"main": 70}, {"main": 70, "c": 71}
+    assert [main, both, both, both] == Eye.asked
+    assert len(stepped.states) == 4
+
+
+def test_steps_before_a_loss_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the states seen until then, and the operation the guest was lost in."""
+    stepper, stepped = stand(Standing(lost_at=2), monkeypatch)
+
+    assert 2 == stepper.at == len(stepped.states)
+    assert stepped.reply.endswith("pid 1 71\nlost the guest was lost: a cable\n")
+
+
+@pytest.mark.parametrize("line", ["fail __pte_alloc 1: c = fork", "unplug bar"])
+def test_a_steered_program_is_taken_apart(line: str) -> None:
+    """Where the host acts in an operation, each is a request of its own."""
+    program = load_text(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{line}\n")
+
+    assert not Stepper(Standing(), Path("/no/vmlinuz")).stands(program)

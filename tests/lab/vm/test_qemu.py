@@ -380,6 +380,35 @@ def test_two_programs_in_one_request(guest: Guest):
 
 
 @lab
+def test_guest_stands_after_each_operation(guest: Guest):
+    """
+    Nothing of an operation happens while the host looks at what was before it.
+    """
+    text = f"program 1\nobserve stand\n{MAP}\nop 0 nop\n{UNMAP}\nend\n"
+    seen: list[tuple[int, int]] = []
+
+    reply = guest.request_standing(
+        text, [1, 2, 3], lambda answered: seen.append((guest.begun, answered.count("\nr ")))
+    )
+
+    assert [(1, 1), (2, 2), (3, 3)] == seen
+    assert reply.endswith("step end\nr 0 0\ndone 1\n")
+
+
+@lab
+def test_guest_stands_only_where_it_is_told(guest: Guest):
+    """
+    Operations between two stops follow each other, and a request that cannot be read has no stops.
+    """
+    seen: list[str] = []
+
+    guest.request_standing("program 1\nobserve stand\nop 0 nop\nop 0 nop\nend\n", [2], seen.append)
+    guest.request_standing("program 1\nobserve stand\nsing\nend\n", [1], seen.append)
+
+    assert [2] == [text.count("\nr ") for text in seen]
+
+
+@lab
 def test_limit_is_kept_and_named(vmlinuz: Path, own_cache: Path):
     """
     A guest that is not up in time is lost, and the message names the limit.

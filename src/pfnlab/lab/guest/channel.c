@@ -17,7 +17,7 @@
 #define YIELDS 300                /* polls before the agent begins to sleep */
 #define LONGEST_NAP_NS 1000000
 
-enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS };
+enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS, ALLOWED_OPS, DONE_OPS };
 
 static volatile uint32_t *words;
 static char *reply;
@@ -43,13 +43,12 @@ void channel_open(void)
 	room = st.st_size - REPLY;
 }
 
-/* Wait for the next request; its text ends with NUL and may be written to. */
-char *channel_request(void)
+/* Wait until the host has written to WORD what OKAY looks for. */
+static void await_host(int word, bool (*okay)(uint32_t value, uint32_t wanted), uint32_t wanted)
 {
 	struct timespec nap = { .tv_nsec = 50000 };
-	uint32_t n;
 
-	for (int polls = 0; words[REQUEST_SEQUENCE] != sequence; polls++) {
+	for (int polls = 0; !okay(words[word], wanted); polls++) {
 		words[HEARTBEAT]++;
 		if (polls < YIELDS) {
 			sched_yield();
@@ -60,6 +59,24 @@ char *channel_request(void)
 			nap.tv_nsec += nap.tv_nsec / 8;
 	}
 	__sync_synchronize();
+}
+
+static bool equal(uint32_t value, uint32_t wanted)
+{
+	return value == wanted;
+}
+
+static bool more(uint32_t value, uint32_t than)
+{
+	return value > than;
+}
+
+/* Wait for the next request; its text ends with NUL and may be written to. */
+char *channel_request(void)
+{
+	uint32_t n;
+
+	await_host(REQUEST_SEQUENCE, equal, sequence);
 	n = words[REQUEST_LENGTH];
 	if (n >= sizeof request)
 		n = sizeof request - 1;
@@ -75,6 +92,12 @@ void channel_begun(uint32_t operations)
 	words[BEGUN_OPS] = operations;
 }
 
+/* Wait until the host lets the operation behind so many others begin. */
+void channel_await(uint32_t operations)
+{
+	await_host(ALLOWED_OPS, more, operations);
+}
+
 /* Hand what was said to the host. */
 void channel_reply(void)
 {
@@ -88,12 +111,14 @@ void channel_reply(void)
 	said = 0;
 }
 
-/* What was said so far is whole, and worth reading should there be no more. */
-void channel_progress(void)
+/* What was said so far is whole, and worth reading should there be no more: so many operations are done. */
+void channel_progress(uint32_t operations)
 {
 	__sync_synchronize();
 	if (said <= room)
 		words[REPLY_LENGTH] = said;
+	__sync_synchronize();
+	words[DONE_OPS] = operations;
 }
 
 void say_bytes(const char *text, size_t n)

@@ -88,6 +88,8 @@ static void run_op(int i)
 	struct op *op = &program.op[i];
 	struct answer answer;
 
+	if (program.stand)
+		channel_await(i);
 	channel_begun(i + 1);
 	strcpy(op->comm, program.comm[op->task]);
 	if (op->verb == FORK || op->verb == THREAD)
@@ -104,11 +106,13 @@ static void run_op(int i)
 		task_where(op->task);
 	observe();
 	say_new_pids();
-	channel_progress();
+	channel_progress(i + 1);
 }
 
 static void end_program(void)
 {
+	if (program.stand)
+		channel_await(program.count);
 	channel_begun(program.count + 1);
 	if (program.order)
 		order_begin(NULL);
@@ -123,7 +127,7 @@ static void run_program(void)
 {
 	say("before\n");
 	observe_kernel(open);
-	channel_progress();
+	channel_progress(0);
 	for (int i = 0; i < program.count; i++)
 		run_op(i);
 	if (!program.more)

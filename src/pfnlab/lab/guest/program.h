@@ -12,7 +12,7 @@
 
 extern struct program {
 	const char *id;
-	bool vmas, ptes, order, last;
+	bool vmas, ptes, order, last, stand;
 	struct range watch[RANGES], area[RANGES];
 	int watches, areas, count;
 	uint64_t times;               /* of a loop; 0: a program */

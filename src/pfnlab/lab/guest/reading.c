@@ -166,8 +166,10 @@ static void read_line(char **word, int words)
 				program.order = true;
 			else if (!strcmp(word[i], "last"))
 				program.last = true;
+			else if (!strcmp(word[i], "stand"))
+				program.stand = true;
 			else
-				wrong = "observe knows vmas, ptes, order and last";
+				wrong = "observe knows vmas, ptes, order, last and stand";
 		}
 	} else if (!strcmp(word[0], "watch") && words == 3) {
 		read_range(program.watch, &program.watches, number(word[1]), number(word[2]));

@@ -160,7 +160,12 @@ class Bench:
         ptes = self._sight.ptes and booted.guest.hello.ptes == "ok"
         order = self._sight.order and booted.guest.hello.order == "ok"
         last = look is LookLevel.END
-        request = compile_program(program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
+        stands = booted.stepper.stands(program)
+        # The lens reads the memtype list after every step, so the agent need not.
+        last = last or (stands and look is LookLevel.MEMORY)
+        request = compile_program(
+            program, placement, vmas=vmas, ptes=ptes, order=order, last=last, stand=stands
+        )
         if booted.stepper.wanted(program):
             stepped = booted.stepper.run(request, program, placement)
         else:

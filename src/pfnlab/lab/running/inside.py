@@ -138,7 +138,8 @@ def with_inside(
         step = msgspec.structs.replace(step, tracked=tracked_seen(state), prots=prots_seen(state))
         if fill:
             vmas = None if any(alone[number : number + 1]) else vma_seen(state)
-            step = msgspec.structs.replace(step, vmas=vmas, ptes=ptes_seen(state))
+            book = state.book if step.book is None else step.book
+            step = msgspec.structs.replace(step, book=book, vmas=vmas, ptes=ptes_seen(state))
         merged.append(step)
     return (*merged, *steps[len(merged) :])
 

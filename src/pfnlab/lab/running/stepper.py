@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,9 @@ NO_LENS = (
 )
 
 _OP_LIMIT = 30.0
+
+#: The lines of a reply with the process id of a task.
+_PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
 
 _SLOT_TROUBLES = {
     errno.ETIMEDOUT: "the kernel did not notice in time that the device came or went",
@@ -89,8 +93,23 @@ class Stepper:
 
     def wanted(self, program: Program) -> bool:
         """Whether *program* has to be run operation by operation, not as one request."""
-        looked = self._between and self._ram is not None
-        return looked or is_forced(program) or is_held(program) or uses_slot(program)
+        return self._looks or is_forced(program) or is_held(program) or uses_slot(program)
+
+    def stands(self, program: Program) -> bool:
+        """Whether *program* is one request all the same, in which the guest stands after each operation.
+
+        Its request then says so: nothing happens between two operations but a look.
+        """
+        if is_forced(program) or is_held(program) or uses_slot(program):
+            return False
+        if not (self._looks and hasattr(self._guest, "request_standing")):
+            return False
+        self._open_lens(needed=False)
+        return self._inside is not None
+
+    @property
+    def _looks(self) -> bool:
+        return self._between and self._ram is not None
 
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """
@@ -112,6 +131,8 @@ class Stepper:
             self._open_lens(needed=is_held(program))
         states: list[LensState] = []
         names = tasks_of(program)
+        if self.stands(program):
+            return self._run_standing(request, program, placement)
 
         def snapshot(stage: Stage) -> LensState:
             assert self._inside is not None
@@ -167,6 +188,34 @@ class Stepper:
         except LostGuest as lost:
             reply = self._reply_until(lost)
         return Stepped(reply, states, schedule.notes)
+
+    def _run_standing(self, request: str, program: Program, placement: Placement) -> Stepped:
+        inside, names = self._inside, tasks_of(program)
+        assert inside is not None
+        states: list[LensState] = []
+        pids: dict[str, int] = {}
+        read = 0
+
+        def look(answered: str) -> None:
+            nonlocal read
+            for slot, pid in _PIDS.findall(answered, read):
+                pids[names[int(slot)]] = int(pid)
+            read = len(answered)
+            states.append(inside.look(pids, placement.places))
+            self.at = len(states)
+
+        stops, operations = [], 0
+        for around in preparations(program):
+            operations += len(around.before) + 1 + len(around.after)
+            stops.append(operations)
+        self.at = 0
+        try:
+            reply = cast("Guest", self._guest).request_standing(request, stops, look, _OP_LIMIT)
+            if reply.endswith("\ndone 1\n") and len(states) == len(stops):
+                look(reply)
+        except LostGuest as lost:
+            reply = self._reply_until(lost)
+        return Stepped(reply, states)
 
     def close(self) -> None:
         """Let go of the guest, which may be gone already."""

@@ -77,6 +77,7 @@ def compile_program(
     ptes: bool,
     order: bool = False,
     last: bool = False,
+    stand: bool = False,
     ident: str = "1",
 ) -> str:
     """
@@ -86,6 +87,7 @@ def compile_program(
     :param ptes: observe page-table entries after every operation
     :param order: observe the order of kernel calls, in a guest with probes
     :param last: read the memtype list before the first operation and at the end only
+    :param stand: no operation begins before the host allows it
     :param ident: how the reply names the program
     :raises Misuse: more tasks than the agent can hold, or a name nothing declares
     """
@@ -93,7 +95,8 @@ def compile_program(
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
     slots = {name: slot for slot, name in enumerate(tasks)}
-    observe_words = ["observe", *["vmas"] * vmas, *["ptes"] * ptes, *["order"] * order, *["last"] * last]
+    observed = {"vmas": vmas, "ptes": ptes, "order": order, "last": last, "stand": stand}
+    observe_words = ["observe", *(word for word, wanted in observed.items() if wanted)]
     lines = [f"program {ident}", " ".join(observe_words)]
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]

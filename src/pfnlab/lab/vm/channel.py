@@ -15,7 +15,8 @@ CHANNEL_SIZE = 16 << 20
 
 _REQUEST = 4096
 _REPLY = 1 << 20
-_REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH, _HEARTBEAT, _BEGUN = range(6)
+_REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH = range(4)
+_HEARTBEAT, _BEGUN, _ALLOWED, _DONE = range(4, 8)
 
 # Waiting: look without pause at first, then sleep longer and longer, in seconds.
 _SPIN = 0.0002
@@ -83,14 +84,20 @@ class Channel:
         self._words = memoryview(self._memory).cast("I")
         self._sequence = 1
 
-    def send(self, text: str) -> None:
-        """Hand *text* to the agent; its reply is the next one waited for."""
+    def send(self, text: str, allowed: int = 0) -> None:
+        """
+        Hand *text* to the agent; its reply is the next one waited for.
+
+        :param allowed: how many operations may begin at once, where the request says that they wait
+        """
         data = text.encode("ascii")
         if len(data) > _REPLY - _REQUEST:
             raise Defect(f"a request of {len(data)} bytes does not fit; at most {_REPLY - _REQUEST}")
         self._memory[_REQUEST : _REQUEST + len(data)] = data
         self._words[_REQUEST_LENGTH] = len(data)
         self._words[_REPLY_LENGTH] = 0
+        self._words[_ALLOWED] = allowed
+        self._words[_DONE] = 0
         self._sequence += 1
         self._words[_REQUEST_SEQUENCE] = self._sequence
 
@@ -111,6 +118,25 @@ class Channel:
         """The reply as far as it is there: whole sections, for a guest from which no more comes."""
         length = self._words[_REPLY_LENGTH]
         return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
+
+    def allow(self, operations: int) -> None:
+        """Let so many operations of the request begin, its end counted."""
+        self._words[_ALLOWED] = operations
+
+    def done(self, operations: int, limit: float, lives: Callable[[], bool]) -> bool | None:
+        """
+        Wait until so many operations of the request are done; *limit* and *lives* as in `reply`.
+
+        :return: False where the reply is there instead, None where neither comes
+        """
+        words, sequence = self._words, self._sequence
+
+        def is_done() -> bool:
+            return words[_DONE] >= operations or words[_REPLY_SEQUENCE] == sequence
+
+        if not _wait(is_done, limit, lives):
+            return None
+        return words[_REPLY_SEQUENCE] != sequence
 
     def resume(self, requests: int) -> None:
         """Go on with a guest that has answered so many *requests*; the last reply is due again."""

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -62,6 +62,8 @@ _ROOM = 16 * CHANNEL_SIZE
 _SAVABLE_BAR_MIB = 1024
 #: The bus addresses of the device under test, or of its slot, and of the channel's device.
 _UNDER_TEST, _CHANNEL = 0x10, 0x11
+# More operations than any request has.
+_ALL = (1 << 32) - 1
 _serial = itertools.count()
 
 # Ends a QEMU whose owner is gone, for any reason: the pipe this script reads from closes with the owner.
@@ -217,6 +219,33 @@ class Guest:
         if not self._open:
             raise Defect("a request to a guest that was closed")
         self._channel.send(text)
+        return self._wait("answer", limit)
+
+    def request_standing(
+        self, text: str, stops: Sequence[int], look: Callable[[str], None], limit: float = 30
+    ) -> str:
+        """
+        The reply to *text*, a program under ``observe stand``: the guest stands while *look* is called.
+
+        :param stops: after how many of its operations it stands, ascending; not at its end
+        :param look: gets the reply so far
+        :param limit: seconds to wait at most, from one stop to the next
+        :raises LostGuest: as `request` does
+        """
+        if self._lost:
+            raise self._lost
+        if not self._open:
+            raise Defect("a request to a guest that was closed")
+        self._channel.send(text, allowed=stops[0] if stops else _ALL)
+        for stop in stops:
+            self._channel.allow(stop)
+            stands = self._channel.done(stop, limit, self._lives)
+            if stands is None:
+                raise self.lose(f"it did not answer within {limit:g} s")
+            if not stands:
+                break
+            look(self._channel.answered())
+        self._channel.allow(_ALL)
         return self._wait("answer", limit)
 
     def last_alarm(self) -> Alarm | None:

@@ -15,8 +15,8 @@ class LookLevel(StrEnum):
     that is looked at through /proc never has such a leaf at the beginning of its next operation.
     """
 
-    #: The state is read out of the guest's memory; in the guest only the memtype list and the kernel log are
-    #: read between two operations.
+    #: The state is read out of the guest's memory; in the guest only the kernel log is read between two
+    #: operations; a program that is steered has its memtype list read too.
     MEMORY = "memory"
     #: The guest reads /proc/PID/smaps and the page tables of every task after each operation.
     PROC = "proc"
