@@ -144,6 +144,18 @@ class Bench:
             return self.shared.vfio.path()
         return self.shared.driver.path() if needs_driver(program) else None
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it has a guest."""
+        return self.booted is not None
+
+    def close(self) -> None:
+        """Give the guest up for good."""
+        self.drop()
+
+    def kill(self) -> None:
+        """Nothing: its guests are ended where they come from."""
+
     def drop(self) -> None:
         """Give the guest up."""
         if self.booted is not None:

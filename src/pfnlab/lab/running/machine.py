@@ -24,6 +24,7 @@ from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight
+from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, need_lens
 from pfnlab.lab.running.placement import bar_mib_for, check_placeable, past_end
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
@@ -100,7 +101,14 @@ class QemuMachine:
             DriverImage(lambda: guest_image(vfio_modules(self.kernel, say=say), say=say)),
             Acceleration(accel, say),
         )
-        self._benches: list[Bench] = []
+        self._say = say
+        # A guest that a test made up is in this process, and so is a single one.
+        self._apart = factory is None and self._max_guests > 1
+        self._settings = {
+            **{"look": look, "vmas": vmas, "ptes": ptes, "order": order, "lens": lens},
+            **{"name": self.name, "accel": accel},
+        }
+        self._benches: list[Bench | BenchProcess] = []
         self._finalizer = weakref.finalize(self, self._shared.end_all)
 
     @functools.cached_property
@@ -156,7 +164,8 @@ class QemuMachine:
 
     def close(self) -> None:
         """End all guests; a later :meth:`run` boots new ones."""
-        self.reboot()
+        for bench in self._benches:
+            bench.close()
         self._shared.end_all()
 
     def __enter__(self) -> QemuMachine:
@@ -173,21 +182,33 @@ class QemuMachine:
         # One thread for each guest worth having.
         count = min(self._max_guests, -(-len(pending) // PROGRAMS_PER_GUEST))
         while len(self._benches) < count:
-            self._benches.append(Bench(self._shared, self.name, self.kernel, self._sight))
+            self._benches.append(self._bench(apart=self._apart and count > 1))
         self._shared.stop.clear()
         self._shared.failed_boots = 0
         # Guests that are up come first.
-        benches = sorted(self._benches, key=lambda bench: bench.booted is None)[:count]
+        benches = sorted(self._benches, key=lambda bench: not bench.is_up)[:count]
         return [
-            threading.Thread(target=_work, args=(bench, pending, results), name=self.name, daemon=True)
+            threading.Thread(
+                target=_work,
+                args=(bench, self._shared.stop, pending, results),
+                name=self.name,
+                daemon=True,
+            )
             for bench in benches
         ]
+
+    def _bench(self, *, apart: bool) -> Bench | BenchProcess:
+        if apart:
+            return BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
+        return Bench(self._shared, self.name, self.kernel, self._sight)
 
     def _give_up(self, pending: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
         # No thread starts a program any more, and a thread that waits for a guest loses it.
         pending.clear()
         self._shared.stop.set()
         self._shared.end_all()
+        for bench in self._benches:
+            bench.kill()
         deadline = time.monotonic() + _STOP_LIMIT
         for thread in threads:
             if thread.ident is not None:
@@ -196,12 +217,13 @@ class QemuMachine:
 
 
 def _work(
-    bench: Bench,
+    bench: Bench | BenchProcess,
+    stop: threading.Event,
     pending: deque[tuple[int, Program]],
     results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
     # A thread: runs programs until none is pending. Any other exception is handed to the caller.
-    while not bench.shared.stop.is_set():
+    while not stop.is_set():
         try:
             index, program = pending.popleft()
         except IndexError:
