@@ -90,6 +90,7 @@ class Lens:
         }
         self._sealed = self._sealed_bits()
         self._spans: dict[tuple[int, int], Span] = {}
+        self._without_space: set[int] = set()
         self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
 
     def snapshot(self, pids: Mapping[str, int], places: Places, ram: Iterable[int] = ()) -> LensState:
@@ -106,15 +107,13 @@ class Lens:
         areas = self._sorted_areas(places)
         if len(self._spans) > _SPANS_KEPT:
             self._spans.clear()
-        names = {pid: name for name, pid in pids.items()}
-        mm_addresses: dict[str, int] = {}
-        for pid, mm in self._view.tasks():
-            if pid in names and mm:
-                mm_addresses[names[pid]] = mm
-                if len(mm_addresses) == len(names):
-                    break
+        # A process that has no address space any more gets none, and a thread is in no list: both are looked
+        # for once.
+        wanted = [pid for pid in pids.values() if pid not in self._without_space]
+        spaces = self._view.spaces(wanted)
+        self._without_space.update(pid for pid in wanted if pid not in spaces)
         look = _Look(self, places, areas)
-        tasks = tuple(look.task(name, mm_addresses[name]) for name in pids if name in mm_addresses)
+        tasks = tuple(look.task(name, spaces[pid]) for name, pid in pids.items() if pid in spaces)
         return LensState(tasks, look.contexts(), self._book(places), tuple(self._ram(ram, places)))
 
     @cached_property
@@ -139,6 +138,7 @@ class Lens:
     def _sorted_areas(self, places: Places) -> list[tuple[int, int, str]]:
         if self._areas is None or self._areas[0] is not places:
             self._spans.clear()
+            self._without_space.clear()
             areas = sorted((at, at + pages, name) for name, (at, pages) in places.areas.items())
             self._areas = places, areas
         return self._areas[1]
