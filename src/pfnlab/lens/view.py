@@ -79,6 +79,8 @@ class KernelView:
         self._memtype = self.layouts.record(
             "struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right"
         )
+        root = self.layouts.offset("struct rb_root_cached", "rb_root.rb_node")
+        self._memtype_root = self.symbol("memtype_rbroot") + root
         self._memtype_rb = self.layouts.offset("struct memtype", "rb")
         self._range = self._node("mr64")
         self._arange = self._node("ma64")
@@ -181,11 +183,10 @@ class KernelView:
 
     def memtypes(self) -> Iterator[tuple[int, int, int]]:
         """The book of reservations, in order: physical start and end, and the mode's number."""
-        root = self.symbol("memtype_rbroot") + self.layouts.offset("struct rb_root_cached", "rb_root.rb_node")
         record, rb = self._memtype, self._memtype_rb
         stack: list[tuple[int, int, int, int]] = []
         visited: set[int] = set()
-        node = self.word(root)
+        node = self.word(self._memtype_root)
         while node or stack:
             while node:
                 if node in visited or len(stack) > MAX_DEPTH or len(visited) >= MAX_MEMTYPES:
