@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,53 @@ def test_a_task_that_is_gone_is_left_out(tmp_path: Path) -> None:
     assert len(state.book) == 2
 
 
+#: What may become of a task that was seen: words where it lies and in init_task, and what is seen then.
+AT = toy.TASKS + toy.TASK_SIZE
+LATER = {
+    "it has no address space any more": ({AT + 24: 0}, []),
+    "it is in no list": ({AT + 8: 0xDEAD000000000122, toy.TASKS + 8: toy.IMAGE + toy.TASKS}, []),
+    "it is another": ({AT + 16: 8}, []),
+    "it has flushed": ({toy.MM + 16: 6}, [6]),
+}
+
+
+@pytest.mark.parametrize("case", LATER)
+def test_a_task_that_was_seen_is_seen_as_it_is(case: str, tmp_path: Path) -> None:
+    """
+    It is remembered where it lies, and not what it was: the whole state is read again.
+    """
+    words, seen = LATER[case]
+    path = ToyKernel().save(tmp_path / "ram")
+    with GuestRam(path) as ram:
+        lens = Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS)
+        first = lens.snapshot({"main": 7}, PLACES)
+        with path.open("r+b") as file:
+            for at, word in words.items():
+                file.seek(at)
+                file.write(struct.pack("<Q", word))
+        second = lens.snapshot({"main": 7}, PLACES)
+
+    assert [5] == [task.tlb_gen for task in first.tasks]
+    assert seen == [task.tlb_gen for task in second.tasks]
+
+
+def test_a_thread_is_looked_for_once(tmp_path: Path) -> None:
+    """
+    What is in no list, or has no address space, is not looked for in every snapshot of a program.
+    """
+    with GuestRam(ToyKernel().save(tmp_path / "ram")) as ram:
+        lens = Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS)
+        lens.snapshot({"main": 7, "thread": 9}, PLACES)
+        asked: list[list[int]] = []
+        spaces = lens._view.spaces
+        lens._view.spaces = lambda pids: spaces(asked.append(list(pids)) or asked[-1])  # type: ignore[method-assign]
+
+        state = lens.snapshot({"main": 7, "thread": 9}, PLACES)
+
+    assert [[7]] == asked
+    assert ["main"] == [task.task for task in state.tasks]
+
+
 @pytest.mark.parametrize(
     ("member", "says"),
     [
@@ -153,8 +201,8 @@ def test_kernels_without_contexts_have_vm_pat(tmp_path: Path) -> None:
 
 
 def loop_in_tasks(kernel: ToyKernel) -> None:
-    """The second task is its own successor."""
-    kernel.put(toy.TASKS + toy.TASK_SIZE, toy.DIRECT + toy.TASKS + toy.TASK_SIZE, 0, 9)
+    """The second task is its own predecessor."""
+    kernel.put(toy.TASKS + toy.TASK_SIZE + 8, toy.DIRECT + toy.TASKS + toy.TASK_SIZE, 9)
 
 
 def loop_in_book(kernel: ToyKernel) -> None:

@@ -130,7 +130,7 @@ class ToyKernel:
         self.memory = bytearray(SIZE)
         self.memory[INFO : INFO + len(INFO_TEXT)] = INFO_TEXT
         self.put(SYMBOLS_AT, self.node(1), 0, DIRECT, DIRECT + VMEMMAP)
-        self.put(TASKS, DIRECT + TASKS + TASK_SIZE, 0, 0, 0)
+        self.put(TASKS, DIRECT + TASKS + TASK_SIZE, DIRECT + TASKS + TASK_SIZE, 0, 0)
         self.put(TASKS + TASK_SIZE, IMAGE + TASKS, IMAGE + TASKS, 7, DIRECT + MM)
         self.put(MM, DIRECT + TREE | 1 << 3 | 2, DIRECT + TABLES, 5, 2, 12, 0, 3 * PAGE)
         vmas = [(0, 4, DIRECT + VMAS), (4, 8, 0), (8, 16, DIRECT + VMAS + VMA_SIZE)]

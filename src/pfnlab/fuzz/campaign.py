@@ -6,8 +6,12 @@ resumed campaign tries the same programs as one without an interruption.
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -36,6 +40,9 @@ PREFIXES = 64
 REPEATS = 3
 
 FORMAT = "pfnlab-fuzz/1"
+
+#: After how many seconds a thread lets another go on, while a round is drawn ahead.
+_SWITCH = 0.0005
 
 
 class KnownSignature(msgspec.Struct):
@@ -129,6 +136,18 @@ def write_state(path: Path, state: CampaignState) -> None:
         raise cannot_write(path, trouble, "name another file") from trouble
 
 
+@dataclass
+class _Drawn:
+    # Programs of a round (the first and the end) with their runs on the first model, and what is known when
+    # it has run them.
+    extent: tuple[int, int]
+    coverage: Coverage
+    bias: Bias
+    prefixes: list[Program]
+    programs: list[Program] = field(default_factory=list)
+    runs: list[Run | None] = field(default_factory=list)
+
+
 class Campaign:
     """Programs on machines, one round after the other.
 
@@ -161,6 +180,7 @@ class Campaign:
         self.found: list[FoundDifference] = []
         self._model = next((name for name in machines if name.startswith("model:")), None)
         self._watch = watch_rules(state.coverage.branches) if watched and self._model else None
+        self._ahead: _Drawn | None = None
         self._progress = on_progress
         self._compared = on_compared
         self._shrinker = smaller or self._shrink
@@ -183,21 +203,24 @@ class Campaign:
             if most is not None and len(self.state.findings) >= most:
                 return
             end = (self.state.next // ROUND + 1) * ROUND
-            self._round(end if programs is None else min(end, programs), most)
+            self._round(end if programs is None else min(end, programs), most, programs)
             self._progress(self.state)
 
-    def _round(self, end: int, most: int | None) -> None:
+    def _round(self, end: int, most: int | None, programs_in_all: int | None) -> None:
         state = self.state
-        if state.next % ROUND == 0:
-            state.bias = Bias(frozenset(state.coverage.pairs), tuple(state.prefixes))
-        programs = [draw(state.seed, index, state.vocabulary, state.bias) for index in range(state.next, end)]
-        model_runs = self._ask_model(programs)
+        drawn, self._ahead = self._ahead, None
+        if drawn is None or drawn.extent != (state.next, end):
+            drawn = self._draw(state.next, end, state.coverage, state.bias, state.prefixes)
+        state.coverage, state.bias, state.prefixes = drawn.coverage, drawn.bias, drawn.prefixes
+        programs, model_runs = drawn.programs, drawn.runs
         places_decided = [
             place for place, run in enumerate(model_runs) if run is None or not undecided([run])
         ]
-        runs = self._ask_all(
-            [programs[place] for place in places_decided], [model_runs[place] for place in places_decided]
-        )
+        next_end = end + ROUND if programs_in_all is None else min(end + ROUND, programs_in_all)
+        with self._drawing_ahead(end, next_end):
+            runs = self._ask_all(
+                [programs[place] for place in places_decided], [model_runs[place] for place in places_decided]
+            )
         runs_by_place = dict(zip(places_decided, runs, strict=True))
         for place, program in enumerate(programs):
             if most is not None and len(state.findings) >= most:
@@ -222,30 +245,65 @@ class Campaign:
             self._note_difference(program, signature)
             self._progress(state)
 
-    def _ask_model(self, programs: Sequence[Program]) -> list[Run | None]:
-        """Run *programs* on the first model and note their coverage; None for each run without a model."""
+    def _draw(
+        self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
+    ) -> _Drawn:
+        """Draw programs and run them on the first model; nothing that is handed over is changed."""
+        if start % ROUND == 0:
+            bias = Bias(frozenset(coverage.pairs), tuple(prefixes))
+        state = self.state
+        coverage = Coverage(dict(coverage.pairs), set(coverage.branches), dict(coverage.words))
+        drawn = _Drawn((start, end), coverage, bias, list(prefixes))
+        drawn.programs = [draw(state.seed, index, state.vocabulary, bias) for index in range(start, end)]
+        self._ask_model(start, drawn)
+        return drawn
+
+    @contextmanager
+    def _drawing_ahead(self, start: int, end: int) -> Iterator[None]:
+        """While kernels run a round, draw the next one and run it on the model: it needs no kernel."""
+        others = [name for name in self.machines if not name.startswith("model:")]
+        if self._model is None or not others or start % ROUND or end <= start:
+            yield
+            return
+        state, drawn = self.state, list[_Drawn]()
+
+        def draw_ahead() -> None:
+            # Trouble comes again when it is the round's turn.
+            with suppress(Exception):
+                drawn.append(self._draw(start, end, state.coverage, state.bias, state.prefixes))
+
+        thread = threading.Thread(target=draw_ahead, name="ahead", daemon=True)
+        # Whoever waits for a guest's answer is not to wait for the model, which never pauses.
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH)
+        try:
+            thread.start()
+            yield
+            thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        self._ahead = drawn[0] if drawn else None
+
+    def _ask_model(self, start: int, drawn: _Drawn) -> None:
+        """Run what was *drawn* on the first model and note the coverage; without a model each run is None."""
         if self._model is None:
-            for program in programs:
-                self.state.coverage.add(program, ())
-            return [None] * len(programs)
-        runs: list[Run | None] = []
-        for program in programs:
+            for program in drawn.programs:
+                drawn.coverage.add(program, ())
+            drawn.runs = [None] * len(drawn.programs)
+            return
+        for program in drawn.programs:
             if self._watch is None:
                 (run,) = self._run_on(self._model, [program])
             else:
                 with self._watch:
                     (run,) = self._run_on(self._model, [program])
-            if self.state.coverage.add(program, [run], self._watch.seen if self._watch else ()):
-                self._keep_prefix(program, len(runs))
-            runs.append(run)
+            is_new = drawn.coverage.add(program, [run], self._watch.seen if self._watch else ())
+            # No prefix gives others a guest of their own.
+            if is_new and not (is_rare(start + len(drawn.runs)) or uses_slot(program)):
+                drawn.prefixes = [*drawn.prefixes, program][-PREFIXES:]
+            drawn.runs.append(run)
         if self._watch is not None:
             self._watch.settle()
-        return runs
-
-    def _keep_prefix(self, program: Program, place: int) -> None:
-        """Keep *program* as a prefix for others, unless it would give them a guest of their own."""
-        if not (is_rare(self.state.next + place) or uses_slot(program)):
-            self.state.prefixes = [*self.state.prefixes, program][-PREFIXES:]
 
     def _ask_all(self, programs: Sequence[Program], model_runs: Sequence[Run | None]) -> list[list[Run]]:
         """The runs of every program, one a machine, in the order of the machines.

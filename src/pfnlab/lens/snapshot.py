@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
 from drgn import Program
@@ -19,7 +20,7 @@ from pfnlab.lens.walk import Pages, TableWalk
 from pfnlab.mm.flags import VM_LOCKED, VM_PAT, VM_SEALED, vm_flags_text
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemorySeen, PteSeen
+from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PteSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, cache_mode, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
@@ -94,6 +95,7 @@ class Lens:
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
         self._spans: dict[tuple[int, int], Span] = {}
+        self._without_space: set[int] = set()
         self._areas: tuple[Places, list[tuple[int, int, str]]] | None = None
 
     def snapshot(self, pids: Mapping[str, int], places: Places, ram: Iterable[int] = ()) -> LensState:
@@ -110,31 +112,25 @@ class Lens:
         areas = self._sorted_areas(places)
         if len(self._spans) > _SPANS_KEPT:
             self._spans.clear()
-        names = {pid: name for name, pid in pids.items()}
-        mm_addresses: dict[str, int] = {}
-        for pid, mm in self._view.tasks():
-            if pid in names and mm:
-                mm_addresses[names[pid]] = mm
-                if len(mm_addresses) == len(names):
-                    break
+        # A process that has no address space any more gets none, and a thread is in no list: both are looked
+        # for once.
+        wanted = [pid for pid in pids.values() if pid not in self._without_space]
+        spaces = self._view.spaces(wanted)
+        self._without_space.update(pid for pid in wanted if pid not in spaces)
         look = _Look(self, places, areas)
-        tasks = tuple(look.task(name, mm_addresses[name]) for name in pids if name in mm_addresses)
+        mms = {name: spaces[pid] for name, pid in pids.items() if pid in spaces}
+        tasks = tuple(look.task(name, mm) for name, mm in mms.items())
         return LensState(
             tasks,
             look.contexts(),
             self._book(places),
             tuple(self._ram(ram, places)),
             tuple(self._direct_map.lines(places)),
-            self._memory(tasks, mm_addresses, areas),
+            MemorySeen(
+                {task.task: (mms[task.task], task.tlb_gen) for task in tasks},
+                (*self._structures.faults(mms, *_extent(areas)), *look.miscounted()),
+            ),
         )
-
-    def _memory(
-        self, tasks: Iterable[TaskState], mms: Mapping[str, int], areas: list[tuple[int, int, str]]
-    ) -> MemorySeen:
-        low = areas[0][0] << PAGE_SHIFT if areas else 0
-        high = max((area[1] for area in areas), default=0) << PAGE_SHIFT
-        gens = {task.task: (mms[task.task], task.tlb_gen) for task in tasks}
-        return MemorySeen(gens, tuple(self._structures.faults(mms, low, high)))
 
     @cached_property
     def _vmemmap(self) -> int:
@@ -158,6 +154,7 @@ class Lens:
     def _sorted_areas(self, places: Places) -> list[tuple[int, int, str]]:
         if self._areas is None or self._areas[0] is not places:
             self._spans.clear()
+            self._without_space.clear()
             areas = sorted((at, at + pages, name) for name, (at, pages) in places.areas.items())
             self._areas = places, areas
         return self._areas[1]
@@ -211,6 +208,13 @@ class Lens:
             return VM_SEALED | _SEALED_LATER
 
 
+def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
+    # The addresses at which the areas begin and end.
+    if not areas:
+        return 0, 0
+    return areas[0][0] << PAGE_SHIFT, max(area[1] for area in areas) << PAGE_SHIFT
+
+
 class _Look:
     # One snapshot being made: contexts by address, in order of first use.
 
@@ -221,19 +225,21 @@ class _Look:
         self._users: dict[int, list[tuple[str, Span]]] = {}
         self._numbers: dict[int, int] = {}
         self._names: dict[int, str] = {}
+        self._page_users: Counter[int] = Counter()
 
     def task(self, name: str, mm: int) -> TaskState:
         lens, read = self._lens, self._view.read
         root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
         if not self._areas:
             return TaskState(name, (), (), tlb_gen)
-        low, high = self._areas[0][0] << PAGE_SHIFT, max(area[1] for area in self._areas) << PAGE_SHIFT
+        low, high = _extent(self._areas)
         entries: list[PteSeen] = []
         walk = TableWalk(self._view, functools.partial(lens.span, self._places), name, entries)
         table = self._view.physical(pgd)
         for start, end, area in self._areas:
             walk.area, walk.base = area, start
             walk.table(table, lens._levels, start, end)
+        self._page_users.update(pfn for _, pfn in walk.pages)
         vmas = [self._vma(name, at, walk.pages) for at in self._view.vma_addresses(root, low, high)]
         # Areas in the order the program names them, as everywhere.
         order = {area: number for number, area in enumerate(self._places.areas)}
@@ -283,6 +289,13 @@ class _Look:
             span = self._places.device_span(pfn, pfn + (size >> PAGE_SHIFT))
             contexts.append(ContextState(number, span, count, tuple(self._users[address])))
         return tuple(contexts)
+
+    def miscounted(self) -> Iterator[MemoryFault]:
+        """Pages of ordinary memory whose count is not the number of entries that map them."""
+        for pfn, users in self._page_users.items():
+            _, mapcount = self._lens.folio(pfn)
+            if mapcount != users:
+                yield MemoryFault("counters", f"a page counts {mapcount:,} mappings and has {users:,}")
 
     def _area_span(self, first: int, last: int) -> Span | None:
         place = bisect_right(self._starts, first) - 1

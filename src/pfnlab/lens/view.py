@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from drgn import FaultError, Program
@@ -73,11 +73,14 @@ class KernelView:
         if not self._direct & _KERNEL_HALF or self._direct % PAGE_SIZE:
             raise self.error(f"page_offset_base is {self._direct:#x}")
         self._direct_size = self._ends[-1]
-        self._task = self.layouts.record("struct task_struct", "tasks.next", "pid", "mm")
+        self._task = self.layouts.record("struct task_struct", "tasks.next", "tasks.prev", "pid", "mm")
+        self._places_of_tasks: dict[int, int] = {}
         self._task_tasks = self.layouts.offset("struct task_struct", "tasks")
         self._memtype = self.layouts.record(
             "struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right"
         )
+        root = self.layouts.offset("struct rb_root_cached", "rb_root.rb_node")
+        self._memtype_root = self.symbol("memtype_rbroot") + root
         self._memtype_rb = self.layouts.offset("struct memtype", "rb")
         self._range = self._node("mr64")
         self._arange = self._node("ma64")
@@ -130,29 +133,60 @@ class KernelView:
         place = bisect_right(self._starts, pfn << PAGE_SHIFT) - 1
         return place >= 0 and pfn + 1 << PAGE_SHIFT <= self._ends[place]
 
-    def tasks(self) -> Iterator[tuple[int, int]]:
-        """Every process: its pid and ``mm_struct`` (0 for kernel threads), in the order of the task list."""
-        first = self.symbol("init_task")
-        task, visited = first, set[int]()
-        while True:
-            next_link, pid, mm = self._task.unpack(self.read(task, self._task.size))
-            yield pid, mm
+    def spaces(self, pids: Iterable[int]) -> dict[int, int]:
+        """
+        The ``mm_struct`` of each process of *pids* that has one, by its pid.
+
+        The list is followed from its end, where the newest processes are, as far as one of them is missing;
+        where a process was found is remembered, and asked there as long as it is in the list.
+        """
+        spaces, missing = {}, set()
+        for pid in pids:
+            mm = self._remembered_space(pid)
+            if mm is None:
+                missing.add(pid)
+            elif mm:
+                spaces[pid] = mm
+        first = task = self.symbol("init_task")
+        visited = set[int]()
+        while missing:
+            _, link, pid, mm = self._task.unpack(self.read(task, self._task.size))
+            if pid in missing:
+                missing.remove(pid)
+                self._places_of_tasks[pid] = task
+                if mm:
+                    spaces[pid] = mm
             visited.add(task)
-            task = next_link - self._task_tasks
+            task = link - self._task_tasks
             if task == first:
-                return
+                break
             if task in visited or len(visited) >= MAX_TASKS:
                 raise self.error(
                     f"the task list does not come back to init_task after {len(visited):,} tasks"
                 )
+        return spaces
+
+    def _remembered_space(self, pid: int) -> int | None:
+        # The mm_struct of a process where it was found before, None where it is no longer.
+        task = self._places_of_tasks.get(pid)
+        if task is None:
+            return None
+        link = task + self._task_tasks
+        try:
+            next_link, previous_link, pid_now, mm = self._task.unpack(self.read(task, self._task.size))
+            if pid_now == pid and self.word(next_link + 8) == link == self.word(previous_link):
+                return mm
+        except LensError:
+            pass
+        del self._places_of_tasks[pid]
+        return None
 
     def memtypes(self) -> Iterator[tuple[int, int, int]]:
         """The book of reservations, in order: physical start and end, and the mode's number."""
-        root = self.symbol("memtype_rbroot") + self.layouts.offset("struct rb_root_cached", "rb_root.rb_node")
         record, rb = self._memtype, self._memtype_rb
         stack: list[tuple[int, int, int, int]] = []
         visited: set[int] = set()
-        node = self.word(root)
+        node = self.word(self._memtype_root)
         while node or stack:
             while node:
                 if node in visited or len(stack) > MAX_DEPTH or len(visited) >= MAX_MEMTYPES:

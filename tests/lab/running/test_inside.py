@@ -11,6 +11,7 @@ from having import NEW, OLD, bootable, lacking
 from litmus_files import litmus_file
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
+from pfnlab.lab.running import inside
 from pfnlab.lab.running.inside import TRIES, can_look_inside, look, with_inside
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.preparations import Around
@@ -464,3 +465,19 @@ class TestKernels:
         assert lost.lost is not None
         assert "no_such_thing" in lost.lost
         assert kept.lost is None
+
+
+def test_types_of_a_kernel_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Guests of one kernel share what was found out about its types.
+    """
+    from pfnlab.lens import btf, vmlinux
+
+    read: list[Path] = []
+    monkeypatch.setattr(vmlinux, "btf_of", lambda path, kept: read.append(kept) or b"")
+    monkeypatch.setattr(btf, "Btf", lambda data, name, index: object())
+
+    first, second = (inside._types(tmp_path / "vmlinuz", tmp_path / "6.1.1-ab") for _ in range(2))
+
+    assert first is second
+    assert [tmp_path / "6.1.1-ab.btf"] == read

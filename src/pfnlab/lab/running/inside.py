@@ -4,6 +4,7 @@ agent agree on the rest.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -22,7 +23,8 @@ from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
 
 if TYPE_CHECKING:
-    from pfnlab.lens.memory import GuestRam
+    from pfnlab.lens.btf import Btf
+    from pfnlab.lens.memory import GuestRam, VmCoreInfo
 
 #: How often a walk is tried that met a list of the kernel in the middle of a change.
 TRIES = 5
@@ -63,20 +65,18 @@ class Inside:
 
     def __init__(self, vmlinuz: Path, ram: Path) -> None:
         need_drgn()
-        from pfnlab.lens.btf import Btf
         from pfnlab.lens.memory import GuestRam
         from pfnlab.lens.program import open_program
         from pfnlab.lens.snapshot import Lens
-        from pfnlab.lens.vmlinux import btf_of
 
         cache = cache_root() / "lens"
         stat = vmlinuz.stat()
         name = f"{vmlinuz.name}-{stat.st_size:x}-{stat.st_mtime_ns:x}"
-        types = Btf(btf_of(vmlinuz, cache / f"{name}.btf"), name=str(vmlinuz), index=cache / f"{name}.index")
+        types = _types(vmlinuz, cache / name)
         self._ram = GuestRam(ram)
         try:
             info = self._ram.vmcoreinfo()
-            symbols = _symbols(self._ram, cache / f"{name}.symbols")
+            symbols = _symbols(self._ram, info, cache / f"{name}.symbols")
             program = open_program(self._ram, types, symbols, info)
             self._lens: SnapshotSource = Lens(program, self._ram, symbols, info)
         except BaseException:
@@ -164,11 +164,21 @@ def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
     return "; ".join(map(str, differing)) or "nothing"
 
 
+# A kernel's types; the same for all its guests. Found out about them later is kept too.
+@functools.lru_cache(maxsize=2)
+def _types(vmlinuz: Path, kept: Path) -> Btf:
+    from pfnlab.lens.btf import Btf
+    from pfnlab.lens.vmlinux import btf_of
+
+    # Names of kernels have dots.
+    data = btf_of(vmlinuz, kept.with_name(f"{kept.name}.btf"))
+    return Btf(data, name=str(vmlinuz), index=kept.with_name(f"{kept.name}.index"))
+
+
 # Addresses of the kernel's objects: read out of its symbol table once for each VMCOREINFO.
-def _symbols(ram: GuestRam, path: Path) -> dict[str, int]:
+def _symbols(ram: GuestRam, info: VmCoreInfo, path: Path) -> dict[str, int]:
     from pfnlab.lens.program import find_symbols
 
-    info = ram.vmcoreinfo()
     stamp = hashlib.sha256(info.text).digest()
     content = read_kept(path, stamp)
     if content is not None:
