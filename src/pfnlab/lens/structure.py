@@ -154,7 +154,7 @@ class Structures:
                     yield MemoryFault("file_maps", f"a file that {space.task} maps does not know of its VMA")
         strangers = {at for members in users.values() for at in members} - known
         if strangers:
-            living = {mm for _, mm in self._view.tasks() if mm}
+            living = self._view.living_spaces()
             for at in strangers:
                 if self._view.word(at + self._vma_mm) not in living:
                     yield MemoryFault("file_maps", "a file knows a VMA of an address space that is gone")

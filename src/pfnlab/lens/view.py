@@ -147,24 +147,35 @@ class KernelView:
                 missing.add(pid)
             elif mm:
                 spaces[pid] = mm
-        first = task = self.symbol("init_task")
-        visited = set[int]()
-        while missing:
-            _, link, pid, mm = self._task.unpack(self.read(task, self._task.size))
+        for task, pid, mm in self._tasks() if missing else ():
             if pid in missing:
                 missing.remove(pid)
                 self._places_of_tasks[pid] = task
                 if mm:
                     spaces[pid] = mm
+                if not missing:
+                    break
+        return spaces
+
+    def living_spaces(self) -> set[int]:
+        """The ``mm_struct`` of every process."""
+        return {mm for _, _, mm in self._tasks() if mm}
+
+    def _tasks(self) -> Iterator[tuple[int, int, int]]:
+        # Every process from the end of the list on: its task_struct, pid and mm_struct.
+        first = task = self.symbol("init_task")
+        visited = set[int]()
+        while True:
+            _, link, pid, mm = self._task.unpack(self.read(task, self._task.size))
+            yield task, pid, mm
             visited.add(task)
             task = link - self._task_tasks
             if task == first:
-                break
+                return
             if task in visited or len(visited) >= MAX_TASKS:
                 raise self.error(
                     f"the task list does not come back to init_task after {len(visited):,} tasks"
                 )
-        return spaces
 
     def _remembered_space(self, pid: int) -> int | None:
         # The mm_struct of a process where it was found before, None where it is no longer.
