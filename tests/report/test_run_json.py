@@ -16,6 +16,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import FIELDS, judge
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.run_json import run_line, run_object, run_schema
 from pfnlab.report.step_json import StepItem, step_item, step_of
 
@@ -69,6 +70,19 @@ def test_the_schema_is_a_schema() -> None:
 def test_an_object_keeps_to_the_schema() -> None:
     """Machines that differ, with expectations."""
     assert complaints(objects(forgetful(), careful())) == []
+
+
+@pytest.mark.parametrize("known", ["A06: pieces", ""])
+def test_a_violation_keeps_to_the_schema(known: str) -> None:
+    """It stands with the machine that breaks the property; null where nobody knows why."""
+    runs = [forgetful(), careful()]
+    violation = Violation(runs[0].machine, "no_leak", 1, "munmap a[2:4]", "A reservation ends", known)
+    verdict = msgspec.structs.replace(judge(PROGRAM, runs, SERIES), violations=(violation,))
+    content = run_object("munmap-middle", "abc", runs, verdict)
+
+    assert complaints(content) == []
+    assert [len(machine["violations"]) for machine in content["machines"]] == [1, 0]
+    assert content["machines"][0]["violations"][0]["known"] == (known or None)
 
 
 def test_every_field_keeps_to_the_schema() -> None:

@@ -16,15 +16,19 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
+from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.cells import cell, is_leaked
 from pfnlab.report.table import LIT, blocks, fit, render
 
 SERIES = {"model:6.1": "6.1", "qemu:6.1": "6.1", "model:7.2": "7.2", "qemu:7.2": "7.2"}
 
 
-def table(runs: list[Run], program: Program = PROGRAM, **options: Any) -> str:
+def table(
+    runs: list[Run], program: Program = PROGRAM, violations: tuple[Violation, ...] = (), **options: Any
+) -> str:
     """The plain text of the report."""
-    return render(program, runs, judge(program, runs, SERIES), **options).plain
+    verdict = msgspec.structs.replace(judge(program, runs, SERIES), violations=violations)
+    return render(program, runs, verdict, **options).plain
 
 
 def expected(name: str) -> str:
@@ -130,6 +134,22 @@ def test_an_alarm_is_printed_with_its_log() -> None:
 
     assert "".join(f"    {line}\n" for line in log) in text
     assert "alarm: model:6.1 in step 2, munmap a[2:4]: oops, BUG:" in " ".join(text.split())
+
+
+def violation(machine: str, known: str) -> Violation:
+    return Violation(machine, "no_leak", 1, "munmap a[2:4]", "A reservation ends", known)
+
+
+def test_machines_that_break_a_property_alike_share_a_line() -> None:
+    """With the reason that is known."""
+    text = table([forgetful()], violations=tuple(violation(name, "A06: pieces") for name in ("m", "k")))
+    assert "violates no_leak in step 2, munmap a[2:4]: A06: pieces: m, k" in text
+
+
+def test_what_nobody_knows_is_said_in_full() -> None:
+    """The sentence of the property, or what was seen."""
+    text = table([forgetful()], violations=(violation("k", ""),))
+    assert "violates no_leak in step 2, munmap a[2:4]: k: A reservation ends; nobody knows why" in text
 
 
 def test_a_schedule_says_who_waits_for_what() -> None:

@@ -59,7 +59,7 @@ class SeenMapping(NamedTuple):
     booked_whole: bool
 
 
-class Entry(NamedTuple):
+class SeenEntry(NamedTuple):
     """The part of a run of page-table entries that lies in one VMA.
 
     :param first: how far it begins behind the begin of the VMA, in pages
@@ -223,7 +223,7 @@ class SeenMoment:
         return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]
 
 
-def entries_in(vma: VmaSeen, ptes: Sequence[PteSeen]) -> list[Entry]:
+def entries_in(vma: VmaSeen, ptes: Sequence[PteSeen]) -> list[SeenEntry]:
     """The parts of runs of entries that lie in a VMA."""
     entries = []
     for run in ptes:
@@ -234,5 +234,5 @@ def entries_in(vma: VmaSeen, ptes: Sequence[PteSeen]) -> list[Entry]:
         if target is not None and target != RAM:
             shift = target.start - run.span.start
             target = Span(target.name, start + shift, end + shift)
-        entries.append(Entry(start - vma.span.start, Span(run.span.name, start, end), target, run.entry))
+        entries.append(SeenEntry(start - vma.span.start, Span(run.span.name, start, end), target, run.entry))
     return entries

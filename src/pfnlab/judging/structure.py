@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.judging.history import History, overlap
-from pfnlab.judging.seen import Entry, Layout, entries_in
+from pfnlab.judging.seen import Layout, SeenEntry, entries_in
 from pfnlab.programs.lang.ops import Op, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, PteSeen, Step, VmaSeen, vma_name
@@ -53,7 +53,7 @@ def _outside(run: PteSeen, vmas: Sequence[VmaSeen]) -> Span | None:
     return Span(run.span.name, at, min([*following, run.span.end]))
 
 
-def _as_offset(entry: Entry, vma: VmaSeen, layout: Layout, history: History) -> bool:
+def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History) -> bool:
     """Whether an entry maps what the offset of its VMA names."""
     target, offset = entry.target, vma.offset
     if target is None:

@@ -77,10 +77,10 @@ def _violations(violations: Sequence[Violation]) -> Iterator[VerdictLine]:
         sharing.setdefault((violation.place, violation.says, violation.known), []).append(violation)
     for (_, says, known), members in sorted(sharing.items(), key=lambda item: (item[0][0][1], item[0][0][0])):
         first, machines = members[0], ", ".join(violation.machine for violation in members)
-        why = known or "nobody knows why"
         tone: Literal["", "bad"] = "bad" if any(violation.unknown for violation in members) else ""
+        sentence = f"{known}: {machines}" if known else f"{machines}: {says}; nobody knows why"
         yield VerdictLine(
-            f"violates {first.name} in step {first.step + 1}, {first.op}: {machines}: {says} ({why})",
+            f"violates {first.name} in step {first.step + 1}, {first.op}: {sentence}",
             tone,
         )
 

@@ -28,6 +28,7 @@ from pfnlab.programs.runs.compare import (
     series_key,
 )
 from pfnlab.programs.runs.observation import PteSeen, Run, Step
+from pfnlab.programs.runs.violation import Violation
 
 CHANGED: dict[str, Any] = {
     "result": "EINVAL",
@@ -310,3 +311,20 @@ def test_a_warning_another_machine_has_spent_is_no_alarm() -> None:
     other = warned(forgetful("other"), 0, spent=True)
 
     assert () == alarms([other, warned(forgetful("kernel"), 1)])
+
+
+@pytest.mark.parametrize(
+    ("machine", "known", "outcome"),
+    [
+        ("qemu:7.2", "", Outcome.DISCOVERY),
+        ("qemu:7.2", "A06: pieces", Outcome.AS_EXPECTED),
+        ("model:7.2", "", Outcome.AS_EXPECTED),
+    ],
+)
+def test_what_a_kernel_breaks_for_no_known_reason_is_a_discovery(
+    machine: str, known: str, outcome: Outcome
+) -> None:
+    """A model may break what it likes."""
+    verdict = judge(PROGRAM, [one_step(machine)], {})
+    broken = Violation(machine, "no_leak", 0, "look", "A reservation ends", known)
+    assert msgspec.structs.replace(verdict, violations=(broken,)).outcome is outcome

@@ -1,0 +1,203 @@
+"""Runs are judged: right ones break nothing, known breaks are explained, each property notices its defect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from litmus_files import litmus_file
+
+from pfnlab.judging.judge import ASKED, SEEN, violations
+from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemorySeen, PteSeen, Run, Step
+
+HEAD = """pfnlab program 1
+title t
+device bar: pci, 1024 pages
+device low: lowmem, 4 pages
+area a: 1024 pages
+"""
+LITMUS = sorted((Path(__file__).parents[2] / "litmus").rglob("*.pfn"))
+
+
+def run(text: str, spec: str = "7.2") -> tuple[Program, Run]:
+    """The model's run of a program, with flushes counted as memory shows them."""
+    program = load_text(HEAD + text)
+    (found,) = ModelMachine(spec, LookLevel.MEMORY).run([program])
+    assert found.lost is None, found.lost
+    memory = tuple(MemorySeen({"main": (1, number)}) for number in range(len(found.steps)))
+    return program, msgspec.structs.replace(found, memory=memory)
+
+
+def changed(found: Run, at: int, change: Callable[[Step], Step]) -> Run:
+    """The run with one step changed."""
+    steps = list(found.steps)
+    steps[at] = change(steps[at])
+    return msgspec.structs.replace(found, steps=tuple(steps))
+
+
+def broken(program: Program, found: Run, series: str | None = "7.2") -> list[tuple[str, int]]:
+    """The properties broken, with their steps."""
+    return [violation.place for violation in violations(program, found, series)]
+
+
+def retarget(shift: int) -> Callable[[Step], Step]:
+    """Every entry shows other frames than it did."""
+
+    def change(step: Step) -> Step:
+        ptes = tuple(
+            msgspec.structs.replace(
+                run, target=Span(run.target.name, run.target.start + shift, run.target.end + shift)
+            )
+            if run.target is not None
+            else run
+            for run in step.ptes or ()
+        )
+        return msgspec.structs.replace(step, ptes=ptes)
+
+    return change
+
+
+MAPPED = "a = mmap bar[0:8] wc shared rw\nlook\n"
+
+
+def test_a_right_run_breaks_nothing() -> None:
+    """Map, look, end."""
+    assert broken(*run(MAPPED)) == []
+
+
+def test_an_entry_of_another_frame_is_noticed() -> None:
+    """The frames are not those of the VMA's offset; the book does not have the last one either."""
+    program, found = run(MAPPED)
+    assert ("entries_inside", 1) in broken(program, changed(found, 1, retarget(1)))
+
+
+def test_an_entry_without_a_vma_is_noticed() -> None:
+    """The VMA is gone, and the entries are there."""
+    program, found = run(MAPPED)
+    wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, vmas=()))
+    assert ("entries_inside", 1) in broken(program, wrong)
+
+
+def test_a_leaf_that_does_not_fit_is_noticed() -> None:
+    """The VMA ends in the middle of a leaf."""
+    program, found = run("a = mmap bar[0:600] driver fault_pmd shared rw\nread a[0]\n")
+    assert any(run.entry.startswith("L2") for run in found.steps[1].ptes or ())
+
+    def shorten(step: Step) -> Step:
+        vmas = tuple(msgspec.structs.replace(vma, span=Span("a", 0, 300)) for vma in step.vmas or ())
+        return msgspec.structs.replace(step, vmas=vmas)
+
+    assert ("leaves_fit", 1) in broken(program, changed(found, 1, shorten))
+
+
+def test_an_entry_that_stays_after_unmap_mapping_range_is_noticed() -> None:
+    """The entries are those of the step before."""
+    program, found = run("a = mmap bar[0:8] driver remap wc shared rw\nunmap_mapping_range bar[2:4]\n")
+    before = found.steps[0].ptes
+    assert ("told_free", 1) not in broken(program, found)
+    wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, ptes=before))
+    assert ("told_free", 1) in broken(program, wrong)
+
+
+def test_memory_reached_through_no_entry_is_noticed() -> None:
+    """A read succeeds, and there is no entry."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nread a[0]\n")
+    none = (PteSeen("main", Span("a", 0, 1024), None, "none@L1"),)
+    wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, ptes=none))
+    assert ("reached", 1) in broken(program, wrong)
+
+
+@pytest.mark.parametrize("call", ["munmap a[2:4]", "mprotect a r"])
+def test_an_entry_that_goes_without_a_flush_is_noticed(call: str) -> None:
+    """The generation of the address space stays as it was."""
+    program, found = run(f"a = mmap bar[0:8] wc shared rw\nread a[2]\n{call}\n")
+    assert ("flushed", 2) not in broken(program, found)
+    still = msgspec.structs.replace(found, memory=(MemorySeen({"main": (1, 5)}),) * len(found.steps))
+    assert ("flushed", 2) in broken(program, still)
+
+
+def test_another_address_space_needs_no_flush() -> None:
+    """After exec the task has a new one."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nexec\n")
+    spaces = tuple(MemorySeen({"main": (number, 5)}) for number in range(len(found.steps)))
+    assert broken(program, msgspec.structs.replace(found, memory=spaces)) == []
+
+
+def test_a_failed_fork_that_changes_the_book_is_noticed() -> None:
+    """An entry of the book is gone."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nc = fork set_tid\n")
+    assert broken(program, found) == []
+    wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, book=()))
+    assert ("fork_whole", 1) in broken(program, wrong)
+
+
+def test_a_reservation_without_a_mapping_is_noticed() -> None:
+    """The book keeps what nobody maps: on kernels without a reason for it nobody knows why."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nmunmap a\nlook\n")
+    left = (BookEntry(Span("bar", 0, 8), "wc"),)
+    wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, book=left))
+    (violation,) = violations(program, wrong, "7.2")
+    assert (violation.place, violation.known) == (("no_leak", 1), "")
+
+
+def test_low_memory_that_stays_changed_is_noticed_and_known() -> None:
+    """The direct map is as no mapping wants it any more."""
+    program, found = run("a = mmap low[0:2] devmem shared r\nmunmap a\nlook\n")
+    assert broken(program, found) == []
+    wrong = changed(found, 2, lambda step: msgspec.structs.replace(step, direct_map=("low[0:2] UC-",)))
+    (violation,) = violations(program, wrong, "7.2")
+    assert violation.place == ("direct_map_back", 2)
+    assert violation.known.startswith("S2.8")
+
+
+def test_a_fault_in_memory_is_handed_on() -> None:
+    """What the lens found wrong is a violation with that name."""
+    program, found = run(MAPPED)
+    memory = (MemorySeen(), MemorySeen(faults=(MemoryFault("tables_counted", "one too many"),)), MemorySeen())
+    (violation,) = violations(program, msgspec.structs.replace(found, memory=memory), "7.2")
+    assert (violation.place, violation.says) == (("tables_counted", 1), "one too many")
+
+
+def test_a_state_that_stays_broken_is_said_once() -> None:
+    """The step in which it begins."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nmunmap a[4:8]\nmunmap a[0:4]\nlook\nlook\n", "6.1")
+    assert [place for place in broken(program, found, "6.1") if place[0] == "no_leak"] == []
+    program, found = run("a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\nmunmap a\nlook\nlook\n", "6.1")
+    assert [place for place in broken(program, found, "6.1") if place[0] == "no_leak"] == [("no_leak", 2)]
+
+
+def test_nothing_is_judged_while_a_processor_is_held() -> None:
+    """Structures may be in the middle of a change."""
+    program = load_program(litmus_file("race-direct-map"))
+    (found,) = ModelMachine("7.2", LookLevel.MEMORY).run([program])
+    held = [number for number, step in enumerate(found.steps) if step.result == "held"]
+    wrong = changed(found, held[0], retarget(1))
+    assert broken(program, wrong) == broken(program, found)
+
+
+@pytest.mark.parametrize("series", ["6.1", "6.12", "6.16", "7.2"])
+def test_what_litmus_programs_break_is_known(series: str) -> None:
+    """Every violation the model predicts has a reason."""
+    machine = ModelMachine(series, LookLevel.MEMORY)
+    programs = [load_program(path) for path in LITMUS]
+    unknown = [
+        (path.stem, violation.place)
+        for path, program, found in zip(LITMUS, programs, machine.run(programs), strict=True)
+        for violation in violations(program, found, series)
+        if not violation.known
+    ]
+    assert unknown == []
+
+
+def test_every_property_has_a_sentence() -> None:
+    """Names are not used twice."""
+    names = [asked.name for asked in ASKED]
+    assert len({*names, *SEEN}) == len(names) + len(SEEN)
+    assert all([asked.asks for asked in ASKED] + list(SEEN.values()))

@@ -1,0 +1,67 @@
+"""Known violations: until when, during what, and by whom."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pfnlab.judging.judge import ASKED, SEEN
+from pfnlab.judging.known import KNOWN, LEFT_OUT, Known, known
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+
+DOCS = Path(__file__).parents[2] / "docs"
+HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 8 pages\n"
+
+
+def program(*lines: str) -> Program:
+    return load_text(HEAD + "".join(f"{line}\n" for line in lines))
+
+
+MAPPED = program("a = mmap bar[0:8] wc shared rw", "munmap a[2:4]", "munmap a")
+
+
+@pytest.mark.parametrize(
+    ("series", "explained"), [("6.1", True), ("6.12", True), ("6.16", False), ("7.2", False)]
+)
+def test_a_bug_explains_until_it_was_repaired(series: str, explained: bool) -> None:
+    assert bool(known(MAPPED, 2, "no_leak", series)) == explained
+
+
+def test_a_kernel_of_unknown_version_has_no_old_bugs() -> None:
+    assert known(MAPPED, 2, "no_leak", None) == ""
+
+
+def test_a_rule_of_all_explains_every_kernel() -> None:
+    assert known(MAPPED, 2, "direct_map_back", None).startswith("S2.8")
+
+
+def test_a_reason_that_needs_a_driver_does_not_explain_others() -> None:
+    driver = program("a = mmap bar[0:8] driver apply shared rw", "b = mmap bar[0:8] uc shared rw")
+    plain = program("a = mmap bar[0:8] wc shared rw", "b = mmap bar[0:8] uc shared rw")
+    assert (bool(known(driver, 1, "one_mode", "7.2")), known(plain, 1, "one_mode", "7.2")) == (True, "")
+
+
+def test_a_reason_for_an_operation_does_not_explain_others() -> None:
+    assert known(MAPPED, 1, "no_warning", "7.2") == ""
+
+
+def test_what_a_program_left_out_explains_what_follows() -> None:
+    left_out = program("a = mmap bar[0:8] wc shared rw", "skip flush_tlb_mm_range: munmap a[0:2]", "look")
+    assert known(left_out, 0, "flushed", "7.2") == ""
+    assert known(left_out, 1, "flushed", "7.2") == LEFT_OUT
+    assert known(left_out, 2, "reached", "7.2") == LEFT_OUT
+
+
+@pytest.mark.parametrize("entry", KNOWN, ids=lambda entry: f"{entry.name}-{entry.why.partition(':')[0]}")
+def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(entry: Known) -> None:
+    name, why = entry.name, entry.why
+    assert name in {asked.name for asked in ASKED} | set(SEEN)
+    reference = why.partition(":")[0]
+    if reference.startswith("S"):
+        pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "semantics").glob("*.md"))
+        assert re.search(rf"\b{re.escape(reference)}\b", pages)
+    else:
+        assert f"| {reference} |" in (DOCS / "bugs.md").read_text(encoding="utf-8")
