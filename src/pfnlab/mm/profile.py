@@ -83,6 +83,8 @@ class Profile:
     :ivar zone_device_announced: the log says how many struct pages were made for a device (S4.9)
     :ivar access_phys_spares_ram: /proc/self/mem does not try to map ordinary memory for the kernel: a copied
         page, or RAM that a driver has mapped (S7.6.3)
+    :ivar access_phys_by_page: /proc/self/mem reads and writes a device page by page, and nothing behind the
+        page that is mapped (S7.6.5)
     :ivar zap_asserts_mmap_lock: a zap of a part of a leaf of 1 GiB warns where mmap_lock is not held (S6.3.8)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves with any setting of transparent_hugepage (S6.2.2)
     """
@@ -154,4 +156,5 @@ class Profile:
     unmap_drains_lru: bool
     zone_device_announced: bool
     access_phys_spares_ram: bool
+    access_phys_by_page: bool
     zap_asserts_mmap_lock: bool

@@ -277,4 +277,11 @@ SWITCHES = (
         after="7.3",
         stable=taken_over("7.3.4", source="mm: disallow ioremap'ing ordinary RAM in generic_access_phys()"),
     ),
+    Switch(
+        "access_phys_by_page",
+        "7.4",
+        "an access to a device through /proc/self/mem ends with its page; S7.6.5, measured",
+        after="7.3",
+        stable=(Backport("7.3.4", "measured between 7.3-rc7 and 7.3.4", after="7.3-rc7"),),
+    ),
 )

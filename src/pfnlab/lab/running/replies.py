@@ -26,7 +26,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import Mincore, Status, Walk
+from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import normalise
@@ -383,7 +383,7 @@ def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> t
         return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
     if op is not None and isinstance(op.call, Mincore):
         return result, words[2]
-    if op is not None and isinstance(op.call, Walk | Status) and result == "ok":
+    if op is not None and isinstance(op.call, Walk | Status | ProcessVmReadv) and result == "ok":
         return result, read_walk(op.call, words[2:], placement.places)
     return result, int(words[2])
 

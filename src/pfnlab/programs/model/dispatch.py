@@ -16,7 +16,7 @@ from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munloc
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
-from pfnlab.mm.readers import mincore, process_vm_readv, status
+from pfnlab.mm.readers import mincore, status
 from pfnlab.mm.remap_file import remap_file_pages
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.space import TASK_PAGES
@@ -82,7 +82,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
-from pfnlab.programs.model.walking import status_text, walked
+from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
@@ -124,20 +124,22 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResul
             _, told = kernel.call(task, lambda: mincore(task.mm, *_pages(places, span)))
             assert isinstance(told, tuple)
             return CallResult(*told)
-        case Walk() | Status():
+        case Walk() | Status() | ProcessVmReadv():
             error, value = kernel.call(task, lambda: _look(task, call, places))
             return CallResult(error, value if isinstance(value, int | str) and not error else None)
     error, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
     return CallResult(error)
 
 
-def _look(task: Task, call: Walk | Status, places: Places) -> int | str | None:
+def _look(task: Task, call: Walk | Status | ProcessVmReadv, places: Places) -> int | str | None:
     """Make the call behind *call*, which returns a value.
 
     :raises ModelledErrno: its error
     """
     if isinstance(call, Status):
         return status_text(status(task.mm))
+    if isinstance(call, ProcessVmReadv):
+        return process_vm_readv(task, call, places)
     return walked(task, call, places)
 
 
@@ -172,8 +174,6 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             do_msync(mm, *_pages(places, span))
         case Mseal(span=span):
             do_mseal(mm, *_pages(places, span))
-        case ProcessVmReadv(span=span):
-            process_vm_readv(mm, _pages(places, span)[0])
         case RemapFilePages(span=span):
             _check_offset(task, call, places)
             remap_file_pages(mm, *_pages(places, span), _pgoff(call.via, call.source, places))
