@@ -343,5 +343,5 @@ class CallGenerator:
         pages = span.pages if dontunmap and span.pages else pages
         if draw.random() < 0.5:
             return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=places.free_area())
-        over = places.destination(places.area(), pages)
+        over = places.destination(places.area(), pages, span.start)
         return Mremap(span, over.pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)

@@ -63,6 +63,8 @@ class Profile:
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
     :ivar zap_untracks: a zap of any size makes vm_pat forget the whole VMA (S3.6.1)
     :ivar move_clears_vm_pat: mremap takes vm_pat's flag from the VMA it moved away from (S3.7)
+    :ivar mremap_aligns_down: mremap moves the first page table whole where nothing in it lies in front of the
+        mapping (S5.8.12)
     :ivar mremap_flushes_locked: mremap flushes the old place before others may look at the tables (S8.1.10)
     :ivar neighbours_apart: a reservation that begins where another ends does not overlap it
     :ivar pud_forgets_mode: a leaf of 1 GiB has the mode of vm_page_prot, whichever was looked up (S5.6.2)
@@ -136,6 +138,7 @@ class Profile:
     devmem_guards_aliases: bool
     zap_untracks: bool
     move_clears_vm_pat: bool
+    mremap_aligns_down: bool
     mremap_flushes_locked: bool
     neighbours_apart: bool
     pud_forgets_mode: bool

@@ -271,6 +271,11 @@ SWITCHES = (
         ended_stable=(Backport("6.1.187", "measured between 6.1.180 and 6.1.187", after="6.1.180"),),
     ),
     Switch(
+        "mremap_aligns_down",
+        "6.7",
+        "optimize the start addresses in move_page_tables(); S5.8.12, measured on 6.1 and 6.12",
+    ),
+    Switch(
         "access_phys_spares_ram",
         "7.4",
         "generic_access_phys() leaves RAM alone; S7.6.3, measured",
