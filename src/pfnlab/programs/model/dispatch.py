@@ -84,7 +84,10 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
+from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
+
+#: So many frames an entry can name.
+_FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
 
 #: Calls without a rule for shared anonymous memory.
 _NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
@@ -303,6 +306,8 @@ def _pfns(places: Places, span: Span) -> PfnRange:
 
 def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
+    if call.driver is not None and _pgoff(call.via, call.source, places) + call.source.pages > _FRAMES:
+        raise Undecided("the model has no rule for frames past the end of physical addresses")
     do_mmap(
         task.mm,
         _pages(places, target)[0],
