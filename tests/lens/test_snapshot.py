@@ -200,6 +200,16 @@ def test_kernels_without_contexts_have_vm_pat(tmp_path: Path) -> None:
     assert tracked_seen(state) == ("VM_PAT a[0:4]",)
 
 
+def test_a_context_is_read_as_the_driver_named_its_frames(tmp_path: Path) -> None:
+    """Past the end of physical addresses too."""
+    kernel = ToyKernel()
+    kernel.put(toy.CONTEXT, 2, 1 << 40, 16 * toy.PAGE)
+
+    state = look(kernel, tmp_path)
+
+    assert Span("phys", 1 << 40, (1 << 40) + 16) == state.contexts[0].span
+
+
 def loop_in_tasks(kernel: ToyKernel) -> None:
     """The second task is its own predecessor."""
     kernel.put(toy.TASKS + toy.TASK_SIZE + 8, toy.DIRECT + toy.TASKS + toy.TASK_SIZE, 9)

@@ -351,3 +351,38 @@ def test_a_leaf_of_a_gigabyte_that_no_other_thread_reaches_is_lost(other: str) -
     steps = ModelMachine("7.2", LookLevel.MEMORY).run_one(load_text(LEAF + other + "\n" + LOST)).steps
 
     assert ("ok", ("bad pud ADDR(ADDR)",)) == (steps[-2].result, tuple(dict.fromkeys(steps[-2].log)))
+
+
+#: Two areas of two page tables each, and a mapping over the border between those of the first.
+TABLES = (
+    "area a: 1024 pages",
+    "area b: 1024 pages",
+    "mmap bar[0:4] wc shared rw over a[510:514]",
+)
+
+
+def flushed(series: str, *ops: str) -> list[str]:
+    """The flushes of the last operation before the end."""
+    return [event for event in run(series, *TABLES, *ops)[-2].events or () if event.startswith("flush")]
+
+
+@pytest.mark.parametrize(("version", "first"), [("6.1", "flush a[510:512]"), ("6.12", "flush a[0:512]")])
+def test_the_first_table_moves_whole(version: str, first: str) -> None:
+    """From 6.7 on, where nothing lies in front of the mapping."""
+    assert first == flushed(version, "mremap a[510:514] 4 pages maymove fixed over b[510:514]")[0]
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [
+        ("mmap anon[0:1] private rw over a[0]", "mremap a[510:514] 4 pages maymove fixed over b[510:514]"),
+        ("mmap anon[0:1] private rw over b[9]", "mremap a[510:514] 4 pages maymove fixed over b[510:514]"),
+        ("mremap a[510:514] 4 pages maymove fixed over b[509:513]",),
+        ("mremap a[511:514] 3 pages maymove fixed over b[511:514]",),
+        ("mremap a[510] 1 page maymove fixed over b[510]",),
+    ],
+    ids=["in front", "in front of the destination", "other alignment", "not the beginning", "not the end"],
+)
+def test_a_table_that_is_not_the_mappings_own_stays(ops: tuple[str, ...]) -> None:
+    """Its entries move one by one."""
+    assert not any("[0:512]" in event for event in flushed("7.2", *ops))

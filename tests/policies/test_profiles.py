@@ -189,6 +189,7 @@ def test_a_candidate_is_of_its_series() -> None:
 
     assert (True, True) == (candidate.mincore_walks, stable.mincore_walks)
     assert (False, True) == (candidate.access_phys_spares_ram, stable.access_phys_spares_ram)
+    assert (False, True) == (candidate.access_phys_by_page, stable.access_phys_by_page)
 
 
 def test_a_stable_series_with_a_design_of_its_own() -> None:

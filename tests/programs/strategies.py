@@ -75,8 +75,11 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
+    BYTE_WALKERS,
+    MAX_BYTES_MOVED,
     RANGE_WALKERS,
     STORING_WALKERS,
+    ByteRange,
     Mincore,
     ProcessVmReadv,
     Status,
@@ -228,7 +231,15 @@ class _Draft:
         """Another way to a page, or to several."""
         walker = self.draw(st.sampled_from(sorted(WALKERS)))
         value = self.draw(st.integers(0, (1 << 32) - 1)) if walker in STORING_WALKERS else None
+        if walker in BYTE_WALKERS and (part := self.bytes()) is not None:
+            return Walk(WALKERS[walker], self.page(), None if value is None else value & 0xFF, part)
         return Walk(WALKERS[walker], self.span() if walker in RANGE_WALKERS else self.page(), value)
+
+    def bytes(self) -> ByteRange | None:
+        """Some bytes, or none in particular."""
+        if self.draw(st.booleans()):
+            return None
+        return ByteRange(self.draw(st.integers(0, 4095)), self.draw(st.integers(1, MAX_BYTES_MOVED)))
 
     def mremap(self) -> Mremap:
         draw = self.draw
@@ -281,7 +292,7 @@ class _Draft:
         if kind == "read":
             return Read(self.page())
         if kind == "readv":
-            return ProcessVmReadv(self.page())
+            return ProcessVmReadv(self.page(), self.bytes())
         if kind == "walk":
             return self.walk()
         if kind == "rfp":

@@ -49,14 +49,17 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.shapes import BY_WORD
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
+    BYTE_WALKERS,
     RANGE_WALKERS,
     STORING_WALKERS,
+    ByteRange,
     Mincore,
     ProcessVmReadv,
     Walk,
     Walker,
 )
 from pfnlab.programs.lang.words import ANON, MEMORY_VERBS, NAMED_DEVICE_VERBS, PLAIN_VERBS, PROTS, RANGE_VERBS
+from pfnlab.units import PAGE_SIZE
 
 _PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 #: Protections of ordinary memory, which can have any.
@@ -190,7 +193,7 @@ class CallGenerator:
             case "write":
                 return Write(places.page(name, again=True), draw.randrange(1, 100))
             case "process_vm_readv":
-                return ProcessVmReadv(places.page(name))
+                return ProcessVmReadv(places.page(name), self.bytes())
             case "mincore":
                 return Mincore(places.span(name, _MINCORE_PAGES))
             case "walk":
@@ -232,7 +235,18 @@ class CallGenerator:
             walker = draw.choice(_WALKERS)
         value = draw.randrange(1, 100) if walker in STORING_WALKERS else None
         span = places.span(name, _MINCORE_PAGES) if walker in RANGE_WALKERS else places.page(name, again=True)
-        return Walk(walker, span, value)
+        return Walk(walker, span, value, self.bytes() if walker in BYTE_WALKERS else None)
+
+    def bytes(self) -> ByteRange | None:
+        """Any bytes, often over the end of a page; or the first of the page."""
+        draw = self._random
+        if draw.random() < 0.4:
+            return None
+        offset = draw.choice((0, 0, 8, PAGE_SIZE - 4, PAGE_SIZE - 1, draw.randrange(PAGE_SIZE)))
+        length = draw.choice(
+            (1, 8, PAGE_SIZE, PAGE_SIZE + 8, 2 * PAGE_SIZE, draw.randrange(1, 3 * PAGE_SIZE))
+        )
+        return ByteRange(offset, length)
 
     def anon(self, source: Span, over: Span | None) -> Mmap:
         """Ordinary memory; shared memory is neither populated nor locked, because that has no rule."""
@@ -329,5 +343,5 @@ class CallGenerator:
         pages = span.pages if dontunmap and span.pages else pages
         if draw.random() < 0.5:
             return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=places.free_area())
-        over = places.destination(places.area(), pages)
+        over = places.destination(places.area(), pages, span.start)
         return Mremap(span, over.pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)

@@ -116,7 +116,11 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
         *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
         *(("write", "walk"), ("walk",)),
     ),
-    "mmap over": (("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),
+    "mmap over": (
+        *(("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),
+        *(("mremap to all",), ("write", "mremap to all", "munmap all"), ("munmap", "mremap to all")),
+        *(("mem_read",), ("mem_write", "mem_read")),
+    ),
     "mmap driver": (
         *(("write",), ("read", "zap_vma_ptes"), ("zap_vma_ptes",), ("write", "unmap_mapping_range")),
         *(("mprotect", "read"), ("write", "unmap_mapping_range", "read"), ("madvise",)),

@@ -167,7 +167,7 @@ class DrawnPlaces:
     def inside(self, name: str) -> Span:
         """Pages of one mapping of area *name*, as far as it is known: all of it, one end, or the middle."""
         draw = self._random
-        if not self._pieces[name] or draw.random() < 0.25:
+        if self.all or not self._pieces[name] or draw.random() < 0.25:
             return self.span(name)
         start, end = draw.choice(self._pieces[name])
         cut = self._cut(end - start)
@@ -192,11 +192,16 @@ class DrawnPlaces:
         )
         return Span(name, page, page + 1)
 
-    def destination(self, name: str, pages: int) -> Span:
-        """*pages* pages of area *name* where they fit; fewer pages where they do not."""
+    def destination(self, name: str, pages: int, like: int = 0) -> Span:
+        """*pages* pages of area *name* where they fit; fewer pages where they do not.
+
+        :param like: often begin at this page: page tables and holes then lie as elsewhere
+        """
         extent = self.areas[name]
         pages = min(pages, extent)
         room = extent - pages
+        if 0 < like <= room and self._random.random() < 0.3:
+            return Span(name, like, like + pages)
         start = self._random.choice((0, min(self._cut(extent), room), room, self._random.randrange(room + 1)))
         return Span(name, start, start + pages)
 

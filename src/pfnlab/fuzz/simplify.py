@@ -28,8 +28,9 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import Walk
+from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ANON
+from pfnlab.units import PAGE_SIZE
 
 #: Words, the plainest first: a word is only replaced by one before it.
 _PLAINER: dict[str, tuple[str, ...]] = {
@@ -197,10 +198,19 @@ def _calls(call: Any) -> Iterator[Any]:
         yield msgspec.structs.replace(call, maymove=False, fixed=False, name=None, over=None)
     if isinstance(call, Write | Walk) and call.value not in (None, 1):
         yield msgspec.structs.replace(call, value=1)
+    if isinstance(call, Walk | ProcessVmReadv) and call.bytes is not None:
+        yield from (msgspec.structs.replace(call, bytes=simpler) for simpler in _bytes(call.bytes))
     if isinstance(call, Fork) and call.refused is not None:
         yield msgspec.structs.replace(call, refused=None)
     yield from _words(call)
     yield from _shorter(call)
+
+
+def _bytes(part: ByteRange) -> Iterator[ByteRange | None]:
+    """None in particular, fewer, or from the page's start; plain numbers before odd ones."""
+    yield None
+    yield from (ByteRange(part.offset, length) for length in (1, 8, PAGE_SIZE) if length < part.length)
+    yield from (ByteRange(offset, part.length) for offset in (0, PAGE_SIZE - 4) if offset < part.offset)
 
 
 def _with_part(driver: DriverMap) -> DriverMap:

@@ -21,7 +21,7 @@ from pfnlab.hw.spans import SpanSet
 class Page:
     """A page of ordinary memory some entries map: a copied or anonymous page (folio).
 
-    :ivar value: its first 32-bit word
+    :ivar value: its content, of which loads and stores are the first 32 bits
     :ivar mapcount: entries that map it, over all processes
     :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
     :ivar anonymous: no file has it

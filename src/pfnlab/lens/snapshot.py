@@ -23,7 +23,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, MemoryFault, MemorySeen, PteSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, cache_mode, merge_ptes
-from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, pages_of, phys_to_pfn
 
 #: The names of the kernel's enumerators in observations.
 _MODES = {
@@ -284,7 +284,8 @@ class _Look:
         lens, contexts = self._lens, []
         for address, number in self._numbers.items():
             pfn, size, count = lens._context.unpack(self._view.read(address, lens._context.size))
-            if not size or size % PAGE_SIZE or pfn > PHYSICAL_MASK >> PAGE_SHIFT:
+            # A driver may name frames past the end of physical addresses, and they are tracked as it says.
+            if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
             span = self._places.device_span(pfn, pfn + (size >> PAGE_SHIFT))
             contexts.append(ContextState(number, span, count, tuple(self._users[address])))

@@ -9,6 +9,7 @@ from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.hw.tlb import Tlb
+from pfnlab.mm.content import with_word, word
 from pfnlab.mm.flags import (
     VM_ACCESS,
     VM_MAYSHARE,
@@ -53,12 +54,13 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     """
     writes = store is not None
     entry = tlb.lookup(vpn, writes) or _walk(mm, tlb, vpn, writes, user)
+    content = entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn)
     if store is None:
-        return entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn)
+        return word(content)
     if entry.page is not None:
-        entry.page.value = store
+        entry.page.value = with_word(content, store)
     else:
-        mm.kernel.store(entry.pfn, store)
+        mm.kernel.store(entry.pfn, with_word(content, store))
     return store
 
 

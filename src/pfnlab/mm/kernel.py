@@ -96,7 +96,7 @@ class Kernel:
         self.tracker = tracker(self)
         self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
         self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
-        #: First words of device pages; one that was never written is 0.
+        #: The content of device pages (:mod:`pfnlab.mm.content`); one that was never written is 0.
         self.memory: dict[int, int] = {}
         #: Device pages that do not answer: a load from them gives 0, a store is lost.
         self.undecoded: tuple[PfnRange, ...] = ()
@@ -304,11 +304,11 @@ class Kernel:
         self._later.append(work)
 
     def load(self, pfn: int) -> int:
-        """The first word of a page of a device."""
+        """The content of a page of a device."""
         return 0 if self._silent(pfn) else self.memory.get(pfn, 0)
 
     def store(self, pfn: int, value: int) -> None:
-        """Write the first word of a page of a device."""
+        """Give a page of a device another content."""
         if not self._silent(pfn):
             self.memory[pfn] = value
 

@@ -235,7 +235,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         trace.event("link", to)
     with mm.kernel.processors.inside("move_page_tables"):
         trace.event("move_tables")
-        _move_page_tables(mm, call.start, call.old, to)
+        back = _pages_in_front(vma, new, call, to)
+        _move_page_tables(mm, call.start - back, call.old + back, to - back)
     tracker.move_vma(vma, new)
     if call.dontunmap:
         if new is not vma and vma.start == call.start and vma.end == call.start + call.old:
@@ -248,6 +249,17 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     if new.flags & VM_LOCKED and call.new > call.old:
         populate(new, to + call.old, to + call.new)
     return to
+
+
+def _pages_in_front(vma: Vma, new: Vma, call: Remap, to: int) -> int:
+    """The pages in front of a mapping that move along, so that its first page table moves whole (S5.8.12)."""
+    back = call.start % _PTE_TABLE
+    if not vma.mm.kernel.profile.mremap_aligns_down or not back or back != to % _PTE_TABLE:
+        return 0
+    reaches_end = call.old >= _PTE_TABLE - back
+    sides = ((vma, call.start), (new, to))
+    alone = all(side.start == at and not side.mm.vmas_in(at - back, at) for side, at in sides)
+    return back if reaches_end and alone else 0
 
 
 def _move_page_tables(mm: MmStruct, start: int, nr: int, to: int) -> None:

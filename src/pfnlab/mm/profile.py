@@ -63,6 +63,8 @@ class Profile:
     :ivar devmem_guards_aliases: /dev/mem asks for permission on the PAT side too (S1.14)
     :ivar zap_untracks: a zap of any size makes vm_pat forget the whole VMA (S3.6.1)
     :ivar move_clears_vm_pat: mremap takes vm_pat's flag from the VMA it moved away from (S3.7)
+    :ivar mremap_aligns_down: mremap moves the first page table whole where nothing in it lies in front of the
+        mapping (S5.8.12)
     :ivar mremap_flushes_locked: mremap flushes the old place before others may look at the tables (S8.1.10)
     :ivar neighbours_apart: a reservation that begins where another ends does not overlap it
     :ivar pud_forgets_mode: a leaf of 1 GiB has the mode of vm_page_prot, whichever was looked up (S5.6.2)
@@ -83,6 +85,8 @@ class Profile:
     :ivar zone_device_announced: the log says how many struct pages were made for a device (S4.9)
     :ivar access_phys_spares_ram: /proc/self/mem does not try to map ordinary memory for the kernel: a copied
         page, or RAM that a driver has mapped (S7.6.3)
+    :ivar access_phys_by_page: /proc/self/mem reads and writes a device page by page, and nothing behind the
+        page that is mapped (S7.6.5)
     :ivar zap_asserts_mmap_lock: a zap of a part of a leaf of 1 GiB warns where mmap_lock is not held (S6.3.8)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves with any setting of transparent_hugepage (S6.2.2)
     """
@@ -134,6 +138,7 @@ class Profile:
     devmem_guards_aliases: bool
     zap_untracks: bool
     move_clears_vm_pat: bool
+    mremap_aligns_down: bool
     mremap_flushes_locked: bool
     neighbours_apart: bool
     pud_forgets_mode: bool
@@ -154,4 +159,5 @@ class Profile:
     unmap_drains_lru: bool
     zone_device_announced: bool
     access_phys_spares_ram: bool
+    access_phys_by_page: bool
     zap_asserts_mmap_lock: bool

@@ -7,75 +7,22 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from pfnlab.errors import ModelledErrno, Undecided
-from pfnlab.hw.entry import pte_dirty, pte_present, pte_write
+from pfnlab.hw.entry import pte_dirty, pte_present
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.hw.tlb import Tlb
+from pfnlab.mm.content import word
 from pfnlab.mm.fault import ZERO_PFN, Signal, access
 from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_SOFTDIRTY
-from pfnlab.mm.gup import get_user_page, get_user_page_fast
-from pfnlab.mm.ioremap import ioremap, iounmap, is_memory, warn_about_ram
+from pfnlab.mm.gup import get_user_page_fast
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 from pfnlab.mm.walk_policy import WalkerPolicy
-from pfnlab.units import PAGE_SIZE, PfnRange
+from pfnlab.units import PAGE_SIZE
 
 #: kB of one page.
 _PAGE_KB = PAGE_SIZE // 1024
-
-
-def process_vm_readv(mm: MmStruct, vpn: int) -> None:
-    """Read a few bytes through get_user_pages.
-
-    :raises ModelledErrno: EFAULT
-    """
-    get_user_page(mm, vpn, pin=True)
-
-
-def process_vm_writev(mm: MmStruct, vpn: int, value: int) -> None:
-    """Write a word through get_user_pages.
-
-    :raises ModelledErrno: EFAULT
-    """
-    _store(mm, get_user_page(mm, vpn, write=True, pin=True), value)
-
-
-def mem_access(mm: MmStruct, vpn: int, store: int | None = None) -> int:
-    """Read or write a word through /proc/self/mem: as a debugger would, else as the file does (S7.6.2).
-
-    :raises ModelledErrno: EIO
-    """
-    try:
-        entry = get_user_page(mm, vpn, write=store is not None, force=mm.kernel.profile.mem_forces)
-    except ModelledErrno:
-        return _access_phys(mm, vpn, store)
-    return _word(mm, entry) if store is None else _store(mm, entry, store)
-
-
-def _access_phys(mm: MmStruct, vpn: int, store: int | None) -> int:
-    """generic_access_phys: the frame is mapped for the kernel, for as long as it takes (S7.6.3).
-
-    :raises ModelledErrno: EIO for every failure
-    """
-    kernel, entry = mm.kernel, mm.tables.entry(vpn)
-    with mm.mmap_lock.read():
-        vma = mm.vma_lookup(vpn)
-        reachable = vma is not None and vma.file is not None and vma.file.has_access
-        if not reachable or entry is None or (store is not None and not pte_write(entry.bits)):
-            raise ModelledErrno(errno.EIO)
-        frame = PfnRange(entry.pfn, entry.pfn + 1)
-        if entry.page is not None or is_memory(kernel, frame):
-            if not kernel.profile.access_phys_spares_ram:
-                warn_about_ram(kernel)
-            raise ModelledErrno(errno.EIO)
-        try:
-            ioremap(kernel, frame, kernel.platform.pat.pgprot2cachemode(entry.bits))
-        except ModelledErrno:
-            raise ModelledErrno(errno.EIO) from None
-        word = _word(mm, entry) if store is None else _store(mm, entry, store)
-        iounmap(kernel, frame)
-        return word
 
 
 def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
@@ -322,13 +269,4 @@ def status(mm: MmStruct) -> LockedMemory:
 
 def _word(mm: MmStruct, entry: EntryRun) -> int:
     """The first word of the page an entry maps."""
-    return entry.page.value if entry.page is not None else mm.kernel.memory.get(entry.pfn, 0)
-
-
-def _store(mm: MmStruct, entry: EntryRun, value: int) -> int:
-    """Set the first word of the page an entry maps."""
-    if entry.page is not None:
-        entry.page.value = value
-    else:
-        mm.kernel.memory[entry.pfn] = value
-    return value
+    return word(entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn))

@@ -271,10 +271,22 @@ SWITCHES = (
         ended_stable=(Backport("6.1.187", "measured between 6.1.180 and 6.1.187", after="6.1.180"),),
     ),
     Switch(
+        "mremap_aligns_down",
+        "6.7",
+        "optimize the start addresses in move_page_tables(); S5.8.12, measured on 6.1 and 6.12",
+    ),
+    Switch(
         "access_phys_spares_ram",
         "7.4",
         "generic_access_phys() leaves RAM alone; S7.6.3, measured",
         after="7.3",
         stable=taken_over("7.3.4", source="mm: disallow ioremap'ing ordinary RAM in generic_access_phys()"),
+    ),
+    Switch(
+        "access_phys_by_page",
+        "7.4",
+        "an access to a device through /proc/self/mem ends with its page; S7.6.5, measured",
+        after="7.3",
+        stable=(Backport("7.3.4", "measured between 7.3-rc7 and 7.3.4", after="7.3-rc7"),),
     ),
 )

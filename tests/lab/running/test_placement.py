@@ -21,6 +21,7 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import ByteRange, Walk
 from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)
@@ -48,6 +49,15 @@ def test_a_device_starts_where_its_window_does() -> None:
     placement = placed(Windows(BAR), program(Device("bar", "pci", 16)))
 
     assert PfnRange(0xF8000, 0xF8010) == placement.places.devices["bar"]
+
+
+def test_a_read_over_the_end_of_a_device_stays_in_its_window() -> None:
+    """The frame behind the device is the program's own."""
+    over = Walk("mem_read", Span("a", 0, 1), None, ByteRange(4092, 8))
+
+    placement = placed(Windows(BAR), program(Device("bar", "pci", 64), calls=(over,)))
+
+    assert 128 == placement.windows["bar"].nr
 
 
 def test_the_next_program_gets_the_next_window() -> None:

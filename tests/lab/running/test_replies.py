@@ -130,6 +130,19 @@ def test_frames_far_behind_a_device_are_no_ram() -> None:
     assert (PteSeen("main", Span("a", 0, 1), last, "L1 WB P RW US SPECIAL A"),) == seen
 
 
+def test_frames_between_ram_and_the_bar_are_no_ram() -> None:
+    """There a frame past the end of physical addresses comes out, with its upper bits cut off."""
+    text, program, placement = recorded("middle-stays-reserved")
+    entry = "p 0 100000000000 10 1 80000000fe00022f 1"
+    assert text.count(entry) == 1
+    text = text.replace(entry, "p 0 100000000000 1 1 8000000090000227 0")
+
+    seen = parse_reply(text, program, placement).steps[0].ptes
+
+    cut = Span("phys", 0x90000, 0x90001)
+    assert (PteSeen("main", Span("a", 0, 1), cut, "L1 WB P RW US SPECIAL A"),) == seen
+
+
 def test_low_memory_is_a_device_where_it_is_mapped_as_one() -> None:
     """RAM of a lowmem device is said in its pages."""
     seen = read("anonymous-and-low-memory").steps[0].ptes

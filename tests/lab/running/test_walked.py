@@ -6,7 +6,7 @@ import pytest
 
 from pfnlab.lab.running.walked import read_walk
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import Status, Walk, Walker
+from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Status, Walk, Walker
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
 
@@ -29,6 +29,19 @@ PLACES = Places({"bar": PfnRange(0xF8000, 0xF8010)}, {"a": (1 << 32, 8)})
 def test_a_reply_is_read(walker: Walker, reply: str, value: int | str) -> None:
     """Letters, digits and lines become words and names."""
     assert value == read_walk(Walk(walker, Span("a", 0, 4)), reply.split(), PLACES)
+
+
+@pytest.mark.parametrize(
+    ("line", "reply", "value"),
+    [
+        (Walk("mem_read", Span("a", 0, 1), None, ByteRange(0, 20)), "14 0*10 7+4", "20 bytes: 00*16 07+4"),
+        (Walk("mem_write", Span("a", 0, 1), 7, ByteRange(0, 20)), "14", "20 bytes"),
+        (ProcessVmReadv(Span("a", 0, 1), ByteRange(0, 20)), "1 7*1", "1 byte: 07"),
+    ],
+)
+def test_bytes_are_read(line: Walk | ProcessVmReadv, reply: str, value: str) -> None:
+    """How many were moved, and which."""
+    assert value == read_walk(line, reply.split(), PLACES)
 
 
 @pytest.mark.parametrize("reply", ["16 0", "N 0"])

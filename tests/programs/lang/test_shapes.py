@@ -38,4 +38,4 @@ def test_words_are_verbs_of_the_language() -> None:
 
 def test_words_come_by_shape() -> None:
     """In the order of the table."""
-    assert ("read", "process_vm_readv") == words_of(Shape.ACCESS)
+    assert ("mlockall", "munlockall", "exec") == words_of(Shape.PLAIN)[:3]

@@ -489,3 +489,16 @@ def test_the_driver_asks_for_the_mode_it_was_told_alone(series: str) -> None:
     run = ModelMachine(series).run_one(load_text(text), check=True)
 
     assert ["bar[0:4] wc"] == [str(entry) for entry in run.steps[1].book]
+
+
+def test_frames_past_the_end_of_physical_addresses_are_undecided() -> None:
+    """A driver may map them, and the kernel cuts their upper bits off; the last frame of all is one."""
+    end = (1 << 40) - 1
+    frames = f"bar[{end - 1}:{end}]"
+    line = "a = mmap {} driver remap wc shared rw\n"
+
+    lost, run = ModelMachine("7.2").run(
+        [load_text(HEADER + line.format(frames)), load_text(HEADER + line.format("bar[1099000000000]"))]
+    )
+
+    assert (True, None) == ("past the end of physical addresses" in str(lost.lost), run.lost)

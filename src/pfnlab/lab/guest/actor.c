@@ -313,7 +313,7 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	if (op->order && op->verb != MMAP && op->verb != MEMORY && op->verb != WALK && op->verb != REMOVE && op->verb != RESCAN)
+	if (op->order && op->verb != MMAP && op->verb != MEMORY && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -327,6 +327,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case DRIVER:   driver_operate(arg, answer); return;
 	case MINCORE:  look_in_core(arg, answer); return;
 	case WALK:     walk_pages(op, answer, all_locked); return;
+	case BYTES:    move_bytes(op, answer); return;
 	case EXEC:     replace(op, answer); return;
 	case EXIT:     _exit(0);
 	case MUNMAP:   ret = munmap(at, arg[1]); break;

@@ -31,6 +31,7 @@
 #define ARGS 6                    /* arguments of an operation at most */
 #define COMM 16                   /* TASK_COMM_LEN */
 #define MINCORE_PAGES 1024        /* so many a call at most */
+#define MOVED_BYTES 16384         /* so many bytes a call at most */
 #define PAGE 4096UL
 #define PAGE_SHIFT 12
 #define OP_LIMIT_MS 10000         /* an operation that takes longer is killed */
@@ -53,7 +54,7 @@
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL, MUNLOCKALL,
 	LOAD, STORE, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, MEMORY, VFIO_CLOSE,
-	WALK, REFUSE, REMAP_FILE, REMOVE, RESCAN, SLOT,
+	WALK, BYTES, REFUSE, REMAP_FILE, REMOVE, RESCAN, SLOT,
 	VERBS
 };
 
@@ -68,7 +69,7 @@ struct op {
 	enum part part;
 	int task;
 	enum verb verb;
-	uint64_t arg[ARGS];           /* arg[0] is of mmap the enum via, of driver and walk a number */
+	uint64_t arg[ARGS];           /* arg[0] is of mmap the enum via, of driver, walk and bytes a number */
 	bool order;                   /* the kernel calls inside it are recorded */
 	bool vfio;                    /* it needs the device through vfio-pci */
 	char comm[COMM];              /* of the task that executes it */
@@ -143,6 +144,7 @@ void actor_loop(const struct op *op, int count, uint64_t times) __attribute__((n
 enum refusal { NOTHING, SET_TID, OVERCOMMIT_MEMORY, PIDS_MAX };   /* why a fork fails */
 int walker_number(const char *name);
 void walk_pages(const struct op *op, struct answer *answer, bool all_locked);
+void move_bytes(const struct op *op, struct answer *answer);
 int refuse_forks(enum refusal reason, bool on);
 pid_t fork_as_first(void);
 

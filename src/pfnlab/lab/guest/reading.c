@@ -20,7 +20,7 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 }, [MINCORE] = { "mincore", 2 }, [READV] = { "readv", 1 },
 	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [VFIO_CLOSE] = { "vfio-close", 0 },
 	[REMOVE] = { "remove", 0 }, [RESCAN] = { "rescan", 0 }, [SLOT] = { "slot", 1 },
-	[WALK] = { "walk", 3 }, [REFUSE] = { "refuse", 1 }, [REMAP_FILE] = { "remap-file", 3 },
+	[WALK] = { "walk", 3 }, [BYTES] = { "bytes", 4 }, [REFUSE] = { "refuse", 1 }, [REMAP_FILE] = { "remap-file", 3 },
 };
 
 static const char *const vias[VIAS] = {
@@ -126,7 +126,7 @@ static void read_op(char **word, int words, enum part part)
 			op->arg[i] = via(word[3]);
 		else if (verb == DRIVER && i == 0)
 			op->arg[i] = command(word[3]);
-		else if (verb == WALK && i == 0)
+		else if ((verb == WALK || verb == BYTES) && i == 0)
 			op->arg[i] = walker(word[3]);
 		else if (verb == FORK || verb == THREAD)
 			op->arg[i] = slot(word[3]);

@@ -26,14 +26,14 @@
 
 enum walker {
 	MEM_READ, MEM_WRITE, PROCESS_VM_WRITEV, PIPE_WRITE, VMSPLICE, FUTEX_WAKE_ONE, MOVE_PAGES, PAGEMAP, NUMA_MAPS,
-	SMAPS, USERFAULTFD, STATUS, WALKERS
+	SMAPS, USERFAULTFD, STATUS, PROCESS_VM_READV, WALKERS
 };
 
 static const char *const names[WALKERS] = {
 	[MEM_READ] = "mem_read", [MEM_WRITE] = "mem_write", [PROCESS_VM_WRITEV] = "process_vm_writev",
 	[PIPE_WRITE] = "pipe_write", [VMSPLICE] = "vmsplice", [FUTEX_WAKE_ONE] = "futex_wake",
 	[MOVE_PAGES] = "move_pages", [PAGEMAP] = "pagemap", [NUMA_MAPS] = "numa_maps", [SMAPS] = "smaps",
-	[USERFAULTFD] = "userfaultfd", [STATUS] = "status",
+	[USERFAULTFD] = "userfaultfd", [STATUS] = "status", [PROCESS_VM_READV] = "process_vm_readv",
 };
 
 int walker_number(const char *name)
@@ -261,6 +261,72 @@ static void read_smaps(const struct op *op, struct answer *answer)
 		order_record(false);
 	close(fd);
 	answer->kind = answer->value && !answer->ret ? DIGITS : NO_VALUE;
+}
+
+/* NUMBER in hexadecimal; where it ends. */
+static char *put_hex(char *to, uint64_t number)
+{
+	int shift = 60;
+
+	while (shift && !(number >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[number >> shift & 15];
+	return to;
+}
+
+/* Bytes in runs: "0*10" are 16 equal ones, "7+8" eight that ascend; at each place the longer run. */
+static void tell_bytes(struct answer *answer, const uint8_t *byte, size_t count)
+{
+	for (size_t i = 0; i < count && !answer->ret; ) {
+		size_t equal = i + 1, rising = i + 1, end;
+		char run[40], *at;
+
+		while (equal < count && byte[equal] == byte[i])
+			equal++;
+		while (rising < count && byte[rising] == (uint8_t)(byte[rising - 1] + 1))
+			rising++;
+		end = rising > equal ? rising : equal;
+		at = put_hex(run, byte[i]);
+		*at++ = rising > equal ? '+' : '*';
+		add(answer, run, put_hex(at, end - i) - run);
+		i = end;
+	}
+}
+
+/* Any bytes of the task's own memory, read or written as the kernel does it for others; the answer is how many, and which. */
+void move_bytes(const struct op *op, struct answer *answer)
+{
+	static __thread uint8_t byte[MOVED_BYTES];
+	enum walker walker = op->arg[0];
+	bool reads = walker == MEM_READ || walker == PROCESS_VM_READV, mem = walker == MEM_READ || walker == MEM_WRITE;
+	size_t length = op->arg[2] < sizeof byte ? op->arg[2] : sizeof byte;
+	struct iovec local = { byte, length }, remote = { (void *)op->arg[1], length };
+	int fd = mem ? open("/proc/self/mem", O_RDWR | O_CLOEXEC) : -1;
+	char number[20];
+	ssize_t moved;
+
+	for (size_t i = 0; i < sizeof byte; i++)
+		byte[i] = reads ? 0 : op->arg[3] + i;
+	if (op->order)
+		order_record(true);
+	errno = 0;
+	if (mem)
+		moved = reads ? pread(fd, byte, length, op->arg[1]) : pwrite(fd, byte, length, op->arg[1]);
+	else
+		moved = (reads ? process_vm_readv : process_vm_writev)(getpid(), &local, 1, &remote, 1, 0);
+	answer->error = errno;
+	if (op->order)
+		order_record(false);
+	if (fd >= 0)
+		close(fd);
+	answer->ret = moved < 0 ? -1 : 0;
+	if (answer->ret)
+		return;
+	add(answer, number, put_hex(number, moved) - number);
+	if (reads)
+		tell_bytes(answer, byte, moved);
+	answer->kind = answer->ret ? NO_VALUE : DIGITS;
 }
 
 static void register_faults(const struct op *op, struct answer *answer)

@@ -22,7 +22,7 @@ from pfnlab.programs.lang.ops import (
     uses_vfio,
 )
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Mincore, Walk
-from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment
+from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment, reach_behind
 from pfnlab.units import PfnRange
 
 #: Windows of the BAR and of low memory are multiples of so many pages.
@@ -253,7 +253,8 @@ def _window_pages(program: Program, device: Device) -> int:
     # A device takes whole windows. Pages mapped behind lowmem count: they would be its neighbour's otherwise.
     if device.kind == "pci":
         unit = max(WINDOW_PAGES, alignment(program, device))
-        return -(-device.pages // unit) * unit
+        return -(-(device.pages + reach_behind(program)) // unit) * unit
     calls = (op.call for op in program.ops)
     ends = [call.source.end for call in calls if isinstance(call, Mmap) and call.source.name == device.name]
-    return -(-max(device.pages, *ends, 0) // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES
+    pages = max(device.pages + reach_behind(program), *ends, 0)
+    return -(-pages // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES

@@ -14,6 +14,7 @@ from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.walked import read_walk
 from pfnlab.lab.running.wire import COMM_LENGTH, address_of
 from pfnlab.lab.vm.order import read_order
+from pfnlab.lab.vm.qemu import RAM_MIB
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
     Exec,
@@ -26,7 +27,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import Mincore, Status, Walk
+from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import normalise
@@ -52,6 +53,9 @@ LOST = "lost"
 
 # The name of sections for requests around a step, which are no steps of the program.
 _PREPARATION = "preparation"
+
+#: So many frames of a guest are RAM, from 0 on.
+_RAM_PAGES = RAM_MIB << 20 >> PAGE_SHIFT
 
 _FILES = (
     ("/resource2_wc", "wc"),
@@ -279,14 +283,14 @@ class _Reader:
 
     def _target(self, raw: int, level: int, pages: int) -> Span | None:
         # The pages a run of entries maps. The zero page is special too and RAM all the same, and a page the
-        # kernel took from the window of low memory is the device only where it is mapped as special. RAM lies
-        # below the BAR, and what a program maps past a device's end above.
+        # kernel took from the window of low memory is the device only where it is mapped as special. Not all
+        # below the BAR is RAM: frames past the end of physical addresses may come out there.
         if "@" in entry_text(raw, level):
             return None
         pfn = entry_pfn(raw, level)
         span = self.places.device_span(pfn, pfn + pages)
         if span.name == PHYSICAL:
-            return span if pfn >= self.placement.bar.start else RAM
+            return RAM if pfn < _RAM_PAGES else span
         return span if is_special(raw) or span.name in self.pci else RAM
 
     def _pid(self, section: _Section, rest: str) -> None:
@@ -383,7 +387,7 @@ def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> t
         return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
     if op is not None and isinstance(op.call, Mincore):
         return result, words[2]
-    if op is not None and isinstance(op.call, Walk | Status) and result == "ok":
+    if op is not None and isinstance(op.call, Walk | Status | ProcessVmReadv) and result == "ok":
         return result, read_walk(op.call, words[2:], placement.places)
     return result, int(words[2])
 

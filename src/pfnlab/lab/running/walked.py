@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.programs.lang.walk_ops import Status, Walk
+from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Status, Walk
 from pfnlab.programs.model.walking import PAGEMAP_WORDS, pagemap_text, smap_text
+from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PAGE_SHIFT
 
@@ -16,7 +17,7 @@ _STATUSES = {"e": "EFAULT", "n": "ENOENT"}
 _PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
 
 
-def read_walk(call: Walk | Status, words: Sequence[str], places: Places) -> int | str | None:
+def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places: Places) -> int | str | None:
     """The value of *call*, from the *words* a reply has behind its result.
 
     :raises ValueError: they make no sense
@@ -24,6 +25,13 @@ def read_walk(call: Walk | Status, words: Sequence[str], places: Places) -> int 
     if isinstance(call, Status):
         locked, pinned = words
         return f"VmLck={locked} VmPin={int(pinned)}"
+    if call.bytes is not None:
+        content = b"".join(map(_run, words[1:]))
+        return moved_text(
+            int(words[0], 16), None if isinstance(call, Walk) and call.value is not None else content
+        )
+    if isinstance(call, ProcessVmReadv):
+        raise ValueError(words)
     if call.walker == "move_pages":
         return " ".join(_STATUSES.get(letter) or f"node{int(letter)}" for letter in words[0])
     if call.walker == "pagemap":
@@ -34,6 +42,13 @@ def read_walk(call: Walk | Status, words: Sequence[str], places: Places) -> int 
     if call.walker == "smaps":
         return "; ".join(_smaps_lines(words, places))
     return int(words[0])
+
+
+def _run(word: str) -> bytes:
+    """Bytes as the agent tells them: equal ones as ``0*10``, those that ascend as ``7+8``."""
+    sign = "*" if "*" in word else "+"
+    first, count = (int(number, 16) for number in word.split(sign))
+    return bytes([first] * count) if sign == "*" else ascending(first, count)
 
 
 def _page(bits: int) -> str:

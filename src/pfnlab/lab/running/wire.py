@@ -40,7 +40,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.shapes import SIMPLE, Shape, Simple
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, Walk
+from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.
@@ -143,6 +143,10 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"mprotect {_range(placement, call.span)} {_prot(call.prot):x}"
         case Madvise():
             return f"madvise {_range(placement, call.span)} {ADVICE[call.advice]:x}"
+        case Walk(bytes=ByteRange()) | ProcessVmReadv(bytes=ByteRange()):
+            return _bytes(call, placement)
+        case ProcessVmReadv():
+            return f"readv {address_of(placement, call.span):x}"
         case Walk():
             number = call.span.pages * PAGE_SIZE if call.walker in RANGE_WALKERS else call.value or 0
             return f"walk {call.walker} {address_of(placement, call.span):x} {number:x}"
@@ -174,6 +178,13 @@ def _simple(simple: Simple, call: Any, placement: Placement) -> str:
             return f"{simple.wire} {address_of(placement, call.span):x}"
         case Shape.DEVICE_PAGES | Shape.MEMORY:
             return f"{simple.wire} {_device_range(placement, call.span)}"
+
+
+def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:
+    assert call.bytes is not None
+    walker, first = (call.walker, call.value or 0) if isinstance(call, Walk) else ("process_vm_readv", 0)
+    address = address_of(placement, call.span) + call.bytes.offset
+    return f"bytes {walker} {address:x} {call.bytes.length:x} {first:x}"
 
 
 def _mmap(call: Mmap, placement: Placement) -> str:

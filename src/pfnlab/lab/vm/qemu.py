@@ -59,6 +59,9 @@ _PANIC_LIMIT = 8.0
 _CONSOLES_KEPT = 50
 # Saving reads every page of the BAR, 0.1 s a GiB.
 _SAVABLE_BAR_MIB = 1024
+#: RAM of a guest in which programs run, in MiB; it begins at 0.
+RAM_MIB = 256
+
 #: The bus addresses of the device under test, or of its slot, and of the channel's device.
 _UNDER_TEST, _CHANNEL = 0x10, 0x11
 # More operations than any request has.
@@ -99,7 +102,7 @@ class Guest:
         self,
         vmlinuz: Path,
         *,
-        ram_mib: int = 256,
+        ram_mib: int = RAM_MIB,
         bar_mib: int = 64,
         cpus: int = 1,
         slot: bool = False,

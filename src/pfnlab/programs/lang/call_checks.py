@@ -55,8 +55,11 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.shapes import SIMPLE, Shape
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
+    BYTE_WALKERS,
+    MAX_BYTES_MOVED,
     RANGE_WALKERS,
     STORING_WALKERS,
+    ByteRange,
     Mincore,
     ProcessVmReadv,
     Walk,
@@ -71,6 +74,7 @@ from pfnlab.programs.lang.words import (
     page_count,
     quoted,
 )
+from pfnlab.units import PAGE_SIZE
 
 #: Operations on pages of a device or the driver's own.
 OnMemory = (
@@ -257,14 +261,32 @@ class CallChecks(Names):
         verb = call.walker if isinstance(call, Walk) else verb
         if call.span.pages != 1:
             raise Wrong(f"{verb} takes one page: write {call.span.name}[{call.span.start}]", "span")
+        part = call.bytes if isinstance(call, Walk | ProcessVmReadv) else None
         value = call.value if isinstance(call, Write | Walk) else None
+        if part is not None:
+            self._bytes(verb, part, value)
         if value is not None and not 0 <= value <= MAX_VALUE:
             raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
+
+    def _bytes(self, verb: str, part: ByteRange, first: int | None) -> None:
+        """Bytes begin in the page that is named, and a guest can tell them."""
+        if not 0 <= part.offset < PAGE_SIZE:
+            raise Wrong(
+                f"bytes begin in the page that is named: write `at 0` to `at {PAGE_SIZE - 1}`", "bytes"
+            )
+        if not 0 < part.length <= MAX_BYTES_MOVED:
+            raise Wrong(f"{verb} moves 1 to {MAX_BYTES_MOVED} bytes: write as many", "length")
+        if first is not None and not 0 <= first <= 0xFF:
+            raise Wrong("the first byte is 8 bits wide, and the others ascend: write 0 to 0xff", "value")
 
     def _walk(self, call: Walk) -> None:
         if (call.value is None) == (call.walker in STORING_WALKERS):
             right = f"`{call.walker} {call.span}{' 7' * (call.value is None)}`"
             raise Wrong(f"{', '.join(STORING_WALKERS)} store a value, others none: write {right}", "value")
+        if call.bytes is not None and call.walker not in BYTE_WALKERS:
+            raise Wrong(
+                f"{', '.join(BYTE_WALKERS)} take bytes, {call.walker} does not: leave them out", "bytes"
+            )
         if call.walker in RANGE_WALKERS:
             self.pages(call.span, "span")
         else:
@@ -304,6 +326,7 @@ class CallChecks(Names):
         Fork: _birth,
         Thread: _birth,
         Walk: _walk,
+        ProcessVmReadv: _access,
         RemapFilePages: _remap_file_pages,
         RemapPfnRange: _range,
         UnmapMappingRange: _on_device,

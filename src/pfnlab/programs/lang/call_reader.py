@@ -33,7 +33,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.shapes import BY_WORD, SIMPLE, Shape
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
+from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import (
     ANON,
     BIRTHS,
@@ -98,7 +98,10 @@ class CallReader:
         span = self._span(line, verb)
         if verb in WALKERS:
             value = self._value(line, verb, span) if verb in STORING_WALKERS else None
-            return Walk(WALKERS[verb], span, value)
+            bytes_moved = self._bytes(line, verb, span, value) if verb in BYTE_WALKERS else None
+            return Walk(WALKERS[verb], span, value, bytes_moved)
+        if verb == "process_vm_readv":
+            return ProcessVmReadv(span, self._bytes(line, verb, span, None))
         if verb == "remap_file_pages":
             example = f"`remap_file_pages {span} bar[4:8] wc`"
             self.at["source"] = line.column
@@ -213,6 +216,23 @@ class CallReader:
     def _prot(self, line: Line) -> str:
         self.at["prot"] = line.column
         return line.word("protection", "`none` or letters of `rwx`")
+
+    def _bytes(self, line: Line, verb: str, span: Span, value: int | None) -> ByteRange | None:
+        """Read ``at 4092 8 bytes``, either part of which may be left out, or both."""
+        stored = "" if value is None else f" {value}"
+        example = f"`{verb} {span.name}[{span.start}]{stored} at 4092 8 bytes`"
+        if line.next != "at" and not (line.kind == "number" and line.after()):
+            return None
+        offset = 0
+        self.at["bytes"] = line.column
+        if line.accept("at"):
+            self.at["bytes"] = line.column
+            offset = line.number_of("byte number", example)
+        self.at["length"] = line.column
+        length = line.number_of("byte count", example)
+        if not line.accept("byte"):
+            line.need("bytes", example)
+        return ByteRange(offset, length)
 
     # Ranges.
 

@@ -38,7 +38,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.shapes import SIMPLE, Shape, word_of
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, Walk
+from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ANON, FIRST_LINE, page_count
 
 #: The pages mapped under each name.
@@ -207,7 +207,14 @@ def _mremap(call: Mremap, mapped: Mapped) -> str:
 
 def _walk(call: Walk, mapped: Mapped) -> str:
     span = _span(call.span, mapped) if call.walker in RANGE_WALKERS else _pages(call.span)
-    return f"{call.walker} {span}" + ("" if call.value is None else f" {call.value}")
+    return f"{call.walker} {span}" + ("" if call.value is None else f" {call.value}") + _bytes(call.bytes)
+
+
+def _bytes(part: ByteRange | None) -> str:
+    if part is None:
+        return ""
+    at = f" at {part.offset}" if part.offset else ""
+    return f"{at} {part.length} {'byte' if part.length == 1 else 'bytes'}"
 
 
 def _simple(kind: type[Call], shape: Shape) -> Callable[[Any, Mapped], str]:
@@ -233,6 +240,7 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     Fork: lambda call, mapped: f"{call.child} = fork{'' if call.refused is None else f' {call.refused}'}",
     Thread: lambda call, mapped: f"{call.child} = thread",
     Walk: _walk,
+    ProcessVmReadv: lambda call, mapped: f"process_vm_readv {_pages(call.span)}{_bytes(call.bytes)}",
     RemapFilePages: lambda call, mapped: (
         f"remap_file_pages {_span(call.span, mapped)} {_pages(call.source)} {call.via}"
     ),

@@ -46,7 +46,7 @@ from pfnlab.programs.lang.ops import (
     ReadMemtypeList,
     Release,
 )
-from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status
+from pfnlab.programs.lang.walk_ops import Mincore, Status
 
 
 class Shape(Enum):
@@ -83,7 +83,6 @@ SIMPLE: dict[type[Call], Simple] = {
     Mseal: Simple(Shape.RANGE, "mseal"),
     Read: Simple(Shape.ACCESS, "load"),
     Mincore: Simple(Shape.RANGE, "mincore"),
-    ProcessVmReadv: Simple(Shape.ACCESS, "readv"),
     ZapVmaPtes: Simple(Shape.RANGE, "driver zap"),
     RequestMemRegion: Simple(Shape.DEVICE_PAGES, "driver claim"),
     IoMappingCreateWc: Simple(Shape.MEMORY, "driver io-mapping"),

@@ -27,16 +27,34 @@ Walker = Literal[
 STORING_WALKERS: tuple[Walker, ...] = ("mem_write", "process_vm_writev")
 RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "smaps", "userfaultfd")
 
+#: Walkers that take any number of bytes.
+BYTE_WALKERS: tuple[Walker, ...] = ("mem_read", "mem_write", "process_vm_writev")
+
+#: Bytes that one operation moves, at most.
+MAX_BYTES_MOVED = 16384
+
+
+class ByteRange(msgspec.Struct, frozen=True):
+    """Bytes from a place in the first page on; they may end in another page, which nobody names.
+
+    :param offset: from the start of the page
+    """
+
+    offset: int
+    length: int
+
 
 class Walk(msgspec.Struct, frozen=True, tag="walk"):
     """The kernel looks at pages ``span`` of the task in another way than the task itself.
 
-    :param value: 32 bits to store, for :data:`STORING_WALKERS`
+    :param value: 32 bits to store, for :data:`STORING_WALKERS`; of bytes the first one, the others ascend
+    :param bytes: for :data:`BYTE_WALKERS`; None for the page's first 32 bits
     """
 
     walker: Walker
     span: Span
     value: int | None = None
+    bytes: ByteRange | None = None
 
 
 class Status(msgspec.Struct, frozen=True, tag="status"):
@@ -50,6 +68,10 @@ class Mincore(msgspec.Struct, frozen=True, tag="mincore"):
 
 
 class ProcessVmReadv(msgspec.Struct, frozen=True, tag="process_vm_readv"):
-    """The task reads page ``span.start`` of itself with process_vm_readv(2)."""
+    """The task reads page ``span.start`` of itself with process_vm_readv(2).
+
+    :param bytes: those that are read and told; None for some from the page's start, which are not
+    """
 
     span: Span
+    bytes: ByteRange | None = None

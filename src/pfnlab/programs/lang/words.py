@@ -99,6 +99,7 @@ MEMORY_VERBS = ("ioremap", "memremap", *words_of(Shape.MEMORY))
 NAMED_DEVICE_VERBS = words_of(Shape.DEVICE)
 VERBS = (
     *("mmap", "mremap", "mprotect", "madvise", "write", "remap_pfn_range", "remap_file_pages"),
+    "process_vm_readv",
     *WALKERS,
     *BIRTHS,
     *RANGE_VERBS,

@@ -16,7 +16,7 @@ from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munloc
 from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.mprotect import do_mprotect
 from pfnlab.mm.mremap import Remap, do_mremap
-from pfnlab.mm.readers import mincore, process_vm_readv, status
+from pfnlab.mm.readers import mincore, status
 from pfnlab.mm.remap_file import remap_file_pages
 from pfnlab.mm.shmem import ShmemFile, check_no_shmem
 from pfnlab.mm.space import TASK_PAGES
@@ -82,9 +82,12 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
-from pfnlab.programs.model.walking import status_text, walked
+from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
+from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
+
+#: So many frames an entry can name.
+_FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
 
 #: Calls without a rule for shared anonymous memory.
 _NOT_ON_SHMEM = (Mprotect, Madvise, Mlock, Munlock, Msync, Mseal, RemapFilePages)
@@ -124,20 +127,22 @@ def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResul
             _, told = kernel.call(task, lambda: mincore(task.mm, *_pages(places, span)))
             assert isinstance(told, tuple)
             return CallResult(*told)
-        case Walk() | Status():
+        case Walk() | Status() | ProcessVmReadv():
             error, value = kernel.call(task, lambda: _look(task, call, places))
             return CallResult(error, value if isinstance(value, int | str) and not error else None)
     error, _ = kernel.call(task, lambda: _system_call(kernel, task, call, places))
     return CallResult(error)
 
 
-def _look(task: Task, call: Walk | Status, places: Places) -> int | str | None:
+def _look(task: Task, call: Walk | Status | ProcessVmReadv, places: Places) -> int | str | None:
     """Make the call behind *call*, which returns a value.
 
     :raises ModelledErrno: its error
     """
     if isinstance(call, Status):
         return status_text(status(task.mm))
+    if isinstance(call, ProcessVmReadv):
+        return process_vm_readv(task, call, places)
     return walked(task, call, places)
 
 
@@ -172,8 +177,6 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             do_msync(mm, *_pages(places, span))
         case Mseal(span=span):
             do_mseal(mm, *_pages(places, span))
-        case ProcessVmReadv(span=span):
-            process_vm_readv(mm, _pages(places, span)[0])
         case RemapFilePages(span=span):
             _check_offset(task, call, places)
             remap_file_pages(mm, *_pages(places, span), _pgoff(call.via, call.source, places))
@@ -303,6 +306,8 @@ def _pfns(places: Places, span: Span) -> PfnRange:
 
 def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
+    if call.driver is not None and _pgoff(call.via, call.source, places) + call.source.pages > _FRAMES:
+        raise Undecided("the model has no rule for frames past the end of physical addresses")
     do_mmap(
         task.mm,
         _pages(places, target)[0],

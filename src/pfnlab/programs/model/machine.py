@@ -32,7 +32,7 @@ from pfnlab.programs.model.refused import refuse_unknown
 from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
-from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment
+from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment, reach_behind
 from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
 #: The place of BARs: in the 32-bit window while they fit, as firmware places them, else above it.
@@ -184,7 +184,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
     for device in program.devices:
         if device.kind == "lowmem":
             devices[device.name] = PfnRange(lowmem, lowmem + device.pages)
-            lowmem += device.pages
+            lowmem += device.pages + reach_behind(program)
             continue
         bar += -bar % alignment(program, device)
         pfns = devices[device.name] = PfnRange(bar, bar + device.pages)

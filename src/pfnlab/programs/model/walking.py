@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pfnlab.errors import Defect
-from pfnlab.mm import readers
+from pfnlab.mm import readers, remote
 from pfnlab.mm.kernel import Task
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import Walk
+from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
+from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
+from pfnlab.units import PAGE_SIZE
+
+#: Bytes of a word, which is moved where an operation names no bytes.
+WORD = 4
 
 #: The words for a page of /proc/PID/pagemap, in the order of its bits from the highest.
 PAGEMAP_WORDS = ("present", "swapped", "file", "guard", "uffd-wp", "exclusive", "soft-dirty")
@@ -22,12 +27,8 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
     base, _ = places.areas[span.name]
     vpn, end = base + span.start, base + span.end
     match call.walker:
-        case "mem_read":
-            return readers.mem_access(mm, vpn)
-        case "mem_write":
-            readers.mem_access(mm, vpn, call.value)
-        case "process_vm_writev":
-            readers.process_vm_writev(mm, vpn, call.value or 0)
+        case "mem_read" | "mem_write" | "process_vm_writev":
+            return _moved(task, call, vpn * PAGE_SIZE)
         case "pipe_write":
             return readers.pipe_write(mm, task.tlb, vpn)
         case "vmsplice":
@@ -47,6 +48,36 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
         case _:
             raise Defect(f"no walker {call.walker}")
     return None
+
+
+def _moved(task: Task, call: Walk, page: int) -> int | str | None:
+    """What a walker answers that takes bytes: of no bytes in particular, the first word where it reads.
+
+    :param page: where in memory the page begins
+    :raises ModelledErrno: as the system call
+    """
+    part = call.bytes or ByteRange(0, WORD)
+    start, stored = page + part.offset, None
+    if call.value is not None:
+        stored = ascending(call.value, part.length) if call.bytes else call.value.to_bytes(WORD, "little")
+    if call.walker == "process_vm_writev":
+        count = remote.process_vm_writev(task.mm, start, stored or b"")
+        return moved_text(count) if call.bytes else None
+    moved = remote.mem_rw(task.mm, start, part.length, stored)
+    if call.bytes:
+        return moved_text(len(moved), moved if stored is None else None)
+    return int.from_bytes(moved, "little") if stored is None else None
+
+
+def process_vm_readv(task: Task, call: ProcessVmReadv, places: Places) -> str | None:
+    """What process_vm_readv answers *task*: nothing where no bytes in particular are asked for.
+
+    :raises ModelledErrno: EFAULT
+    """
+    base, _ = places.areas[call.span.name]
+    part = call.bytes or ByteRange(0, WORD)
+    moved = remote.process_vm_readv(task.mm, (base + call.span.start) * PAGE_SIZE + part.offset, part.length)
+    return moved_text(len(moved), moved) if call.bytes else None
 
 
 def pagemap_text(words: list[str]) -> str:

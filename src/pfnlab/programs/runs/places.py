@@ -15,12 +15,18 @@ from pfnlab.programs.lang.device_ops import MemremapPages
 from pfnlab.programs.lang.ops import Device, Mmap, Program, area_extents, area_starts
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
-from pfnlab.units import PfnRange
+from pfnlab.units import PAGE_SIZE, PfnRange
 
 #: How far past its last page a device still lends its name to the pages there: a program may map past
 #: a device's end, and must see the same names on every machine. Devices lie at least that far apart
 #: when a program does so.
 PAST_END_PAGES = 64
+
+
+def reach_behind(program: Program) -> int:
+    """How many pages behind a device the kernel may read or write for *program*, mapped or not (S7.6.5)."""
+    parts = (getattr(op.call, "bytes", None) for op in program.ops)
+    return int(any(part is not None and part.offset + part.length > PAGE_SIZE for part in parts))
 
 
 def alignment(program: Program, device: Device) -> int:

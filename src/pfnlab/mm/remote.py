@@ -1,0 +1,153 @@
+"""Bytes of a task, read and written as another process could: process_vm_readv and /proc/PID/mem (S7.6)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+from pfnlab.errors import ModelledErrno
+from pfnlab.hw.entry import pte_write
+from pfnlab.hw.pgtable import EntryRun, Page
+from pfnlab.mm.content import bytes_at, with_bytes
+from pfnlab.mm.gup import get_user_page
+from pfnlab.mm.ioremap import ioremap, iounmap, is_memory, warn_about_ram
+from pfnlab.mm.space import MmStruct
+from pfnlab.units import PAGE_SIZE, PfnRange
+
+
+def process_vm_readv(mm: MmStruct, start: int, length: int) -> bytes:
+    """Read *length* bytes from byte *start* on through get_user_pages, up to a page that is refused (S7.6.1).
+
+    :raises ModelledErrno: EFAULT, for the first page
+    """
+    pages = _pinned(mm, start, length, write=False)
+    parts = _parts(start, length)
+    return b"".join(
+        _load(mm, entry.pfn, entry.page, *part) for entry, part in zip(pages, parts, strict=False)
+    )
+
+
+def process_vm_writev(mm: MmStruct, start: int, stored: bytes) -> int:
+    """Write bytes from byte *start* on through get_user_pages, up to a page that is refused (S7.6.1).
+
+    :return: how many
+    :raises ModelledErrno: EFAULT, for the first page
+    """
+    pages = _pinned(mm, start, len(stored), write=True)
+    moved = 0
+    for entry, (offset, length) in zip(pages, _parts(start, len(stored)), strict=False):
+        _store(mm, entry.pfn, entry.page, offset, stored[moved : moved + length])
+        moved += length
+    return moved
+
+
+def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[EntryRun]:
+    """The pages of the bytes, pinned before any is copied; those in front of the first that is refused.
+
+    :raises ModelledErrno: EFAULT, the first is
+    """
+    pinned: list[EntryRun] = []
+    for vpn in range(start // PAGE_SIZE, -(-(start + length) // PAGE_SIZE)):
+        try:
+            pinned.append(get_user_page(mm, vpn, write=write, pin=True))
+        except ModelledErrno:
+            if not pinned:
+                raise
+            break
+    return pinned
+
+
+def _parts(start: int, length: int) -> Iterator[tuple[int, int]]:
+    """The bytes from *start* on, page by page: where in the page, and how many."""
+    while length:
+        offset = start % PAGE_SIZE
+        part = min(length, PAGE_SIZE - offset)
+        yield offset, part
+        start, length = start + part, length - part
+
+
+def mem_rw(mm: MmStruct, start: int, length: int, stored: bytes | None = None) -> bytes:
+    """Read or write bytes of /proc/self/mem, 4096 at a time, until one cannot be reached (S7.6.5).
+
+    :param stored: *length* bytes to write; None reads
+    :return: the bytes that were read or written
+    :raises ModelledErrno: EIO, for the first
+    """
+    moved = b""
+    while len(moved) < length:
+        size = min(length - len(moved), PAGE_SIZE)
+        part = None if stored is None else stored[len(moved) : len(moved) + size]
+        got = _access_remote_vm(mm, start + len(moved), size, part)
+        if not got and not moved:
+            raise ModelledErrno(errno.EIO)
+        moved += got
+        if not got:
+            break
+    return moved
+
+
+def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | None) -> bytes:
+    """Up to 4096 bytes: as a debugger would, page by page, else all that is left by the file (S7.6.2)."""
+    force, moved = mm.kernel.profile.mem_forces, b""
+    while len(moved) < length:
+        vpn, offset = divmod(start + len(moved), PAGE_SIZE)
+        size = min(length - len(moved), PAGE_SIZE - offset)
+        part = None if stored is None else stored[len(moved) :]
+        try:
+            entry = get_user_page(mm, vpn, write=stored is not None, force=force)
+        except ModelledErrno:
+            try:
+                moved += _access_phys(mm, vpn, offset, length - len(moved), part)
+            except ModelledErrno:
+                break
+            continue
+        if part is not None:
+            _store(mm, entry.pfn, entry.page, offset, part[:size])
+        moved += _load(mm, entry.pfn, entry.page, offset, size)
+    return moved
+
+
+def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes | None) -> bytes:
+    """generic_access_phys: frames are mapped for the kernel, for as long as it takes (S7.6.3, S7.6.5).
+
+    :raises ModelledErrno: EIO for every failure
+    """
+    kernel, entry = mm.kernel, mm.tables.entry(vpn)
+    if kernel.profile.access_phys_by_page:
+        length = min(length, PAGE_SIZE - offset)
+    with mm.mmap_lock.read():
+        vma = mm.vma_lookup(vpn)
+        reachable = vma is not None and vma.file is not None and vma.file.has_access
+        if not reachable or entry is None or (stored is not None and not pte_write(entry.bits)):
+            raise ModelledErrno(errno.EIO)
+        frames = PfnRange(entry.pfn, entry.pfn + -(-(offset + length) // PAGE_SIZE))
+        if entry.page is not None or is_memory(kernel, frames):
+            if not kernel.profile.access_phys_spares_ram:
+                warn_about_ram(kernel)
+            raise ModelledErrno(errno.EIO)
+        try:
+            ioremap(kernel, frames, kernel.platform.pat.pgprot2cachemode(entry.bits))
+        except ModelledErrno:
+            raise ModelledErrno(errno.EIO) from None
+        start = frames.start * PAGE_SIZE + offset
+        moved = b""
+        for place, size in _parts(start, length):
+            pfn = (start + len(moved)) // PAGE_SIZE
+            if stored is not None:
+                _store(mm, pfn, None, place, stored[len(moved) : len(moved) + size])
+            moved += _load(mm, pfn, None, place, size)
+        iounmap(kernel, frames)
+        return moved
+
+
+def _load(mm: MmStruct, pfn: int, page: Page | None, offset: int, length: int) -> bytes:
+    """Bytes of a page, or of a device's frame where there is none."""
+    return bytes_at(mm.kernel.load(pfn) if page is None else page.value, offset, length)
+
+
+def _store(mm: MmStruct, pfn: int, page: Page | None, offset: int, stored: bytes) -> None:
+    """Set bytes of a page, or of a device's frame where there is none."""
+    if page is None:
+        mm.kernel.store(pfn, with_bytes(mm.kernel.load(pfn), offset, stored))
+    else:
+        page.value = with_bytes(page.value, offset, stored)
