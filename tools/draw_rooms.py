@@ -22,6 +22,7 @@ ORDER = {
     "policies": ("known", "walkers", "flushes", "trackers"),
     "programs": ("lang", "runs", "model", "recorded"),
     "checker": ("search", "kernel", "races"),
+    "judging": (),
     "lens": (),
     "lab": ("images", "vm", "steering", "running"),
     "report": (),
