@@ -15,8 +15,9 @@ from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import golden_differences, golden_path, read_golden
+from pfnlab.report.golden import golden_differences, golden_look, golden_path, read_golden
 
 PROGRAMS = list(FILES.values())
 
@@ -41,8 +42,9 @@ each_program = pytest.mark.parametrize(
 
 @cache
 def run_of(path: Path, version: str) -> Run:
-    """What the model of a version does, every invariant checked on the way."""
-    return ModelMachine(version).run_one(load_program(path), check=True)
+    """What the model of a version does, looked at as its golden was, every invariant checked on the way."""
+    look = golden_look(path) or LookLevel.PROC
+    return ModelMachine(version, look).run_one(load_program(path), check=True)
 
 
 def measured_series(path: Path) -> set[str]:
