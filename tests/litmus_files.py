@@ -12,6 +12,11 @@ LITMUS = Path(__file__).parents[1] / "litmus"
 FILES = program_files(LITMUS)
 
 
+def is_of_leaves(path: Path) -> bool:
+    """Whether a program is about leaves, which only some series fill in a guest."""
+    return path.parent.name == "leaves"
+
+
 def litmus_file(name: str) -> Path:
     """The file of the program called *name*."""
     return FILES[name]

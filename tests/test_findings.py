@@ -14,7 +14,8 @@ from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.golden import golden_differences, golden_path, read_golden
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.report.golden import golden_differences, golden_look, golden_path, read_golden
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = sorted((ROOT / "findings").glob("*/*.pfn"))
@@ -96,7 +97,8 @@ def test_the_model_does_what_kernels_did(path: Path, version: str) -> None:
     """
     Zero differences from the golden.
     """
-    run = ModelMachine(version).run_one(load_program(path), check=True)
+    look = golden_look(path) or LookLevel.PROC
+    run = ModelMachine(version, look).run_one(load_program(path), check=True)
 
     assert [] == golden_differences(path, run, version)
 

@@ -58,9 +58,9 @@ def recorded(role: Role) -> bool:
     """Whether the model repeats what the newest recorded kernel of the role's series did."""
     golden = read_golden(golden_path(STORY))
     versions = [one for one in golden.kernels if series_of(one) == series_of(role.name)] if golden else []
-    if not versions:
+    if golden is None or not versions:
         return False
-    run = ModelMachine(versions[-1]).run_one(load_program(STORY))
+    run = ModelMachine(versions[-1], golden.look).run_one(load_program(STORY))
     print(f"{role.name} is not to be had: {versions[-1]} stands in for it, as it was recorded")
     return not golden_differences(STORY, run, versions[-1])
 

@@ -9,6 +9,7 @@ from pfnlab.meeting.explain import explanations, explanations_between
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
@@ -21,6 +22,16 @@ LOCKED = "a = mmap anon[0:3] private rw\nmlock a\nmremap a[1] 1 page maymove don
 def program(lines: str) -> Program:
     """A program of these lines."""
     return load_text(HEAD + lines)
+
+
+def test_a_run_in_memory_is_explained_by_runs_in_memory() -> None:
+    """Else nothing could be equal to it where a leaf of 1 GiB lives."""
+    leaf = load_text(
+        "pfnlab program 1\ndevice bar: pci, 1 GiB\n\na = mmap bar[0:262144] vfio shared rw\nread a[0]\n"
+    )
+    (run,) = ModelMachine("7.3", LookLevel.MEMORY).run([leaf])
+
+    assert [] == explanations("7.3", leaf, run)
 
 
 def seen(spec: str, what: Program) -> Run:

@@ -10,10 +10,14 @@ from kernels_of_models import LITMUS, Alarmed, Booting, Crashing, Headless, Kern
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.meeting.holding import Comparable, Pair, hold_all, litmus_programs, walker_programs
+from pfnlab.meeting.holding import Comparable, Pair, hold_all, litmus_looks, litmus_programs, walker_programs
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
+from pfnlab.report.golden import promoted, write_golden
 from pfnlab.report.walkers import KINDS, WALKERS
 
 #: The model of a kernel, and what it did before a repair.
@@ -177,6 +181,66 @@ def test_random_programs_that_show_what_is_known() -> None:
     assert found == len(both.differences)
     assert both.differences[0].shown_by[0] == first.shown_by[0]
     assert "random program" in both.differences[0].shown_by[-1]
+
+
+class Looked(Kernel):
+    """A kernel that notes how it is looked at for each program."""
+
+    sees_memory = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        self.seen: list[tuple[Program, LookLevel]] = []
+
+    @property
+    def look(self) -> LookLevel:
+        """As the model that stands behind it."""
+        return self.model.look
+
+    @look.setter
+    def look(self, look: LookLevel) -> None:
+        self.model.look = look
+
+    def one(self, program: Program) -> Run:
+        """Its run, noted."""
+        self.seen.append((program, self.look))
+        return super().one(program)
+
+
+def test_each_program_is_looked_at_as_for_its_golden() -> None:
+    """The others, and all later ones, as always."""
+    first = ModelMachine(NOW)
+    kernel = Looked(NOW)
+    both = Pair({"model:now": first, "qemu:it": kernel})
+
+    both.hold(LITMUS, {"locked": LookLevel.MEMORY})
+
+    assert [(LITMUS["locked"], LookLevel.MEMORY)] == [
+        (what, look) for what, look in kernel.seen if look is not LookLevel.PROC
+    ]
+    assert (3, LookLevel.PROC, LookLevel.PROC) == (len(kernel.seen), first.look, kernel.look)
+
+
+def test_the_two_are_looked_at_alike() -> None:
+    """A leaf of 1 GiB differs between ways of looking, and not between the two."""
+    leaf = load_text(
+        "pfnlab program 1\ndevice bar: pci, 1 GiB\n\na = mmap bar[0:262144] vfio shared rw\nread a[0]\nlook\n"
+    )
+    both = Pair({"model:7.3": ModelMachine("7.3"), "qemu:it": ModelMachine("7.3")})
+
+    held = both.hold({"leaf": leaf}, {"leaf": LookLevel.MEMORY})
+
+    assert (1, 0) == (held.programs, held.differences)
+
+
+def test_a_folder_says_how_each_of_its_programs_is_looked_at(tmp_path: Path) -> None:
+    """By its golden; a program without one is not named."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.pfn").write_text(format_program(LITMUS["locked"]))
+    (run,) = ModelMachine(NOW, LookLevel.MEMORY).run([LITMUS["locked"]])
+    write_golden(tmp_path / "a.expected.json", promoted(None, "h", "x", {NOW: run}))
+
+    assert {"a": LookLevel.MEMORY} == litmus_looks(tmp_path)
 
 
 def test_everything_there_is() -> None:

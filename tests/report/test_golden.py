@@ -12,9 +12,11 @@ from pfnlab.errors import Discovery, LostGuest, Misuse
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.report.golden import (
     Golden,
     golden_differences,
+    golden_look,
     golden_path,
     golden_run,
     golden_text,
@@ -125,6 +127,66 @@ def test_spent_messages_are_kept() -> None:
 
     assert run.once == msgspec.json.decode(golden_text(golden), type=Golden).observations[0].once
     assert '"once"' not in golden_text(both())
+
+
+def looked(golden: Golden | None, look: LookLevel, version: str = "7.2") -> Golden:
+    """*golden* with a run of one version that was looked at like that."""
+    return promoted(golden, "h1", "x", {version: msgspec.structs.replace(careful(), look=look)})
+
+
+def test_a_golden_says_how_kernels_were_looked_at(tmp_path: Path) -> None:
+    """It is read back."""
+    path = tmp_path / "x.expected.json"
+
+    write_golden(path, looked(None, LookLevel.MEMORY))
+
+    assert LookLevel.MEMORY is golden_look(tmp_path / "x.pfn")
+    assert '"look": "memory"' in path.read_text()
+
+
+def test_a_golden_that_does_not_say_is_of_proc(tmp_path: Path) -> None:
+    """As all were before."""
+    path = tmp_path / "x.expected.json"
+
+    write_golden(path, looked(None, LookLevel.PROC))
+
+    assert "look" not in path.read_text()
+    assert LookLevel.PROC is golden_look(tmp_path / "x.pfn")
+
+
+def test_without_a_golden_there_is_no_way_of_looking(tmp_path: Path) -> None:
+    """Whoever makes the first one chooses."""
+    assert golden_look(tmp_path / "x.pfn") is None
+
+
+def test_entries_looked_at_in_another_way_are_dropped() -> None:
+    """All kernels of a golden were looked at alike."""
+    golden = looked(both(), LookLevel.MEMORY, "6.12")
+
+    assert ["6.12"] == list(golden.kernels)
+
+
+def test_entries_looked_at_alike_are_kept() -> None:
+    """Another kernel comes to them."""
+    golden = looked(looked(None, LookLevel.MEMORY), LookLevel.MEMORY, "7.3")
+
+    assert ["7.2", "7.3"] == list(golden.kernels)
+
+
+def test_a_run_looked_at_in_another_way_is_refused(program: Path) -> None:
+    """What it shows may differ for that reason alone."""
+    write_golden(golden_path(program), both(hash_now=program_hash(load_program(program))))
+    run = msgspec.structs.replace(forgetful(), look=LookLevel.MEMORY)
+
+    with pytest.raises(Misuse, match=r"was made with --look proc, and model:6\.1 was not"):
+        golden_differences(program, run, "6.12")
+
+
+def test_the_golden_run_says_how_it_was_looked_at() -> None:
+    """As its golden."""
+    run = golden_run(looked(None, LookLevel.MEMORY), "7.2")
+
+    assert run is not None and run.look is LookLevel.MEMORY
 
 
 def test_the_golden_lies_beside_the_program() -> None:

@@ -31,12 +31,13 @@ AccelOf = Annotated[
 
 
 LookOf = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--look",
-        metavar="proc|memory|end",
-        help="How kernels are looked at: through /proc after each operation, in the guest's memory (nothing "
-        "runs in the guest for it, so leaves of 1 GiB live), or at the end only.",
+        metavar="memory|proc|end",
+        help="How kernels are looked at: in the guest's memory (nothing runs in the guest for it, so leaves "
+        "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
+        "where the lens is not installed or a kernel has no types in it.",
     ),
 ]
 
@@ -93,7 +94,7 @@ def run(
         typer.Option(metavar="FILE.py", help="A policy of your own, in place of that of every model."),
     ] = None,
     accel: AccelOf = "tcg",
-    look: LookOf = "proc",
+    look: LookOf = None,
 ) -> int:
     """Run programs on machines and print the machines side by side, differences marked.
 
@@ -115,7 +116,7 @@ def run(
         trace=trace,
         policies=policies,
         accel=accelerator,
-        look=look_named(look),
+        look=look_named(look) if look is not None else None,
     )
     return run_programs(request)
 
@@ -168,7 +169,7 @@ def fuzz(
     ] = None,
     as_json: AsJson = False,
     accel: AccelOf = "tcg",
-    look: LookOf = "proc",
+    look: LookOf = None,
 ) -> int:
     """Run random programs on several machines; shrink and file what they differ in."""
     from pfnlab.cli.fuzz import FuzzRequest, fuzz
@@ -191,7 +192,7 @@ def fuzz(
             stop_after=stop_after,
             as_json=as_json,
             accel=accel_named(accel),
-            look=look_named(look),
+            look=look_named(look) if look is not None else None,
         )
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, say
+from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, say, settle_look
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign, CampaignState, read_state, write_state
@@ -29,7 +29,10 @@ _EVERY = 10.0
 
 
 class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of the command line."""
+    """The request of the command line.
+
+    :param look: None for that of the campaign that goes on, else for the usual one
+    """
 
     on: list[str]
     seed: int | None = None
@@ -45,7 +48,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop_after: int | None = None
     as_json: bool = False
     accel: Accel = Accel.TCG
-    look: LookLevel = LookLevel.PROC
+    look: LookLevel | None = None
 
 
 def fuzz(request: FuzzRequest) -> int:
@@ -55,10 +58,13 @@ def fuzz(request: FuzzRequest) -> int:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
     named = [name_machine(spec) for spec in specs]
     opened = {
-        machine.spec: open_machine(machine.spec, accel=request.accel, look=request.look) for machine in named
+        machine.spec: open_machine(machine.spec, accel=request.accel, look=request.look or LookLevel.PROC)
+        for machine in named
     }
-    state = _state(request, specs)
+    before = read_state(request.resume) if request.resume is not None else None
+    state = _state(request, specs, before)
     fetch_missing(named, say)
+    state.look = settle_look(list(opened.values()), request.look if before is None else before.look)
     programs = request.programs
     if programs is None and request.seconds is None:
         programs = PROGRAMS
@@ -73,10 +79,10 @@ def fuzz(request: FuzzRequest) -> int:
             machines, state, Folder(request.findings), watched=request.coverage, on_progress=display.show
         )
         watched = campaign.watched
-        before, began = state.next, time.monotonic()
+        first, began = state.next, time.monotonic()
         campaign.run(programs, request.seconds, request.stop_after)
         seconds = max(time.monotonic() - began, 0.001)
-    count = state.next - before
+    count = state.next - first
     say(f"{number_of(count, 'program')} in {seconds:.0f} s, {count / seconds:.1f} a second")
     if request.as_json:
         print(summary_json(state, watched=watched).decode())
@@ -85,21 +91,21 @@ def fuzz(request: FuzzRequest) -> int:
     return outcome(state).value
 
 
-def _state(request: FuzzRequest, specs: list[str]) -> CampaignState:
+def _state(request: FuzzRequest, specs: list[str], state: CampaignState | None) -> CampaignState:
     """The state from which the campaign begins, or goes on.
 
+    :param state: of the campaign so far, None where there is none
     :raises Misuse: the file is of another campaign
     """
     vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots)
-    state = read_state(request.resume) if request.resume is not None else None
     if state is None:
-        return CampaignState(specs, request.seed or 0, vocabulary, look=request.look)
+        return CampaignState(specs, request.seed or 0, vocabulary)
     if state.machines != specs:
         options = " ".join(f"--on {spec}" for spec in state.machines)
         raise Misuse(f"{request.resume} is of a campaign on other machines: write {options}")
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
-    if state.look is not request.look:
+    if request.look not in (None, state.look):
         raise Misuse(f"{request.resume} is of a campaign with --look {state.look}: write that")
     if state.vocabulary != vocabulary:
         names = ("driver", "schedules", "vfio", "slots")

@@ -15,7 +15,7 @@ from pfnlab.errors import Defect, Misuse
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.machine import Looking, Machine
 from pfnlab.programs.runs.observation import Run
 
 #: The forms of a name, for messages.
@@ -121,6 +121,22 @@ def open_machine(
     kernel = named.rest if named.stock else Path(named.rest)
     guest: Machine = QemuMachine(kernel, name=spec, accel=accel, look=look, say=say)
     return guest
+
+
+def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLevel:
+    """How all of *machines* are looked at from now on: as the user asked, else in memory.
+
+    Where one of them cannot be looked at in its memory it is through /proc, for all of them, since what is
+    seen depends on how one looks.
+    """
+    looking = [machine for machine in machines if isinstance(machine, Looking)]
+    look = asked
+    if look is None:
+        seen = all(machine.sees_memory for machine in looking)
+        look = LookLevel.MEMORY if seen else LookLevel.PROC
+    for machine in looking:
+        machine.look = look
+    return look
 
 
 def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ from pfnlab.lab.images.changelog import changelog_of
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for, read_lists, suites_of
 from pfnlab.lab.images.search import offered
 from pfnlab.lab.running.machine import QemuMachine
-from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_programs
+from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_looks, litmus_programs
 from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version
 from pfnlab.meeting.page import meeting_object, meeting_page
 from pfnlab.policies.known import known_versions, version_of_release, write_known
@@ -91,6 +91,7 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
             changelog=changelog,
             programs=request.programs,
             seed=request.seed,
+            looks=litmus_looks(request.litmus),
             say=say,
         )
     named = [f"{kernel.package} {kernel.version}" for kernel in kernels]
@@ -117,6 +118,7 @@ def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest)
             since=kernel_before(version, [*known_versions(), *(offer.version for offer in offered())]),
             programs=request.programs,
             seed=request.seed,
+            looks=litmus_looks(request.litmus),
             say=say,
         )
     _print(meeting, [f"{kernel.package} {kernel.version}".strip()], request.output, request.as_json)

@@ -31,11 +31,13 @@ from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.report.check import FORMAT
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)
 _COMMAND = re.compile(r"^    pfnlab run .*$", re.MULTILINE)
 _MACHINE = re.compile(r" --on (\S+)")
+_LOOK = re.compile(r" --look (\S+)")
 
 
 #: The beginning of a path of any version.
@@ -137,7 +139,7 @@ def _of_check(content: bytes, source: str, request: ReplayRequest) -> list[Case]
 
 
 class FiledFinding:
-    """A finding: a program, the machines that differ, and the signature of the difference.
+    """A finding: a program, the machines that differ, how they are looked at, and the difference's signature.
 
     :raises Misuse: the folder holds none
     """
@@ -153,6 +155,9 @@ class FiledFinding:
         self.program = load_program(folder / PROGRAM)
         self.key, self.words = signature[1], signature[2]
         self.machines = _MACHINE.findall(command[0])
+        # Older reports name no way of looking: it was through /proc.
+        look = _LOOK.search(command[0])
+        self.look = look_named(look[1]) if look is not None else LookLevel.PROC
         self.title = f"finding {folder.name}: {self.words}"
 
 
@@ -206,7 +211,7 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
             request.check_asked(spec, finding.source)
     machines = [name_machine(spec) for spec in request.on or finding.machines]
     fetch_missing(machines, say)
-    opened = [open_machine(machine.spec, accel=request.accel) for machine in machines]
+    opened = [open_machine(machine.spec, accel=request.accel, look=finding.look) for machine in machines]
     runs = [run_on(*pair, [finding.program])[0] for pair in zip(machines, opened, strict=True)]
     lost = [run.lost for run in runs if run.lost is not None and run.alarm is None]
     if lost and "lost" not in finding.words:

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, say, with_policies
+from pfnlab.cli.machines import (
+    Named,
+    fetch_missing,
+    name_machine,
+    open_machine,
+    run_on,
+    say,
+    settle_look,
+    with_policies,
+)
 from pfnlab.cli.policies import check_series, newest_series
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write
@@ -22,8 +31,9 @@ from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Outcome, Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
+from pfnlab.report.golden import golden_look, golden_path, promoted, read_golden, write_golden
 
 #: The outcomes by weight; the heaviest of several programs gives the exit code.
 _WORST = (Outcome.AS_EXPECTED, Outcome.UNDECIDED, Outcome.DISCOVERY)
@@ -33,7 +43,10 @@ _PIPED_WIDTH = 120
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of the command line."""
+    """The request of the command line.
+
+    :param look: None for the way a golden was made, where one is promoted, else for the usual one
+    """
 
     programs: list[Path]
     on: list[str]
@@ -44,16 +57,20 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     trace: bool = False
     policies: tuple[str, ...] = ()
     accel: Accel = Accel.TCG
-    look: LookLevel = LookLevel.PROC
+    look: LookLevel | None = None
 
 
 def run_programs(request: RunRequest) -> int:
     """Run, print, promote; the exit code."""
     programs = [load_program(path) for path in request.programs]
     machines = _machines(request)
-    opened = [open_machine(named.spec, request.profile, request.accel, request.look) for named in machines]
+    look = request.look or LookLevel.PROC
+    opened = [open_machine(named.spec, request.profile, request.accel, look) for named in machines]
     fetch_missing(machines, say)
-    by_machine = [run_on(named, machine, programs) for named, machine in zip(machines, opened, strict=True)]
+    looks = _looks(request, settle_look(opened, request.look))
+    by_machine = [
+        _run_all(named, machine, programs, looks) for named, machine in zip(machines, opened, strict=True)
+    ]
     series = {named.spec: named.series for named in machines}
     outcome = Outcome.AS_EXPECTED
     names = shown_names(request.programs)
@@ -72,6 +89,25 @@ def run_programs(request: RunRequest) -> int:
     return outcome.value
 
 
+def _looks(request: RunRequest, usual: LookLevel) -> list[LookLevel]:
+    """How each program is looked at: for a golden that is made anew, as it was made before."""
+    if not request.promote or request.look is not None:
+        return [usual] * len(request.programs)
+    return [golden_look(path) or usual for path in request.programs]
+
+
+def _run_all(
+    named: Named, machine: Machine, programs: Sequence[Program], looks: Sequence[LookLevel]
+) -> list[Run]:
+    """One run a program, those that are looked at alike one after the other."""
+    runs: dict[int, Run] = {}
+    for look in dict.fromkeys(looks):
+        settle_look([machine], look)
+        at = [index for index, wanted in enumerate(looks) if wanted is look]
+        runs.update(zip(at, run_on(named, machine, [programs[index] for index in at]), strict=True))
+    return [runs[index] for index in range(len(programs))]
+
+
 def shown_names(paths: Sequence[Path]) -> list[str]:
     """A name for each program that no other has: its file's, with the path where two files are called the
     same, and a number where one file is given several times."""
@@ -86,8 +122,8 @@ def shown_names(paths: Sequence[Path]) -> list[str]:
 def _machines(request: RunRequest) -> list[Named]:
     specs = with_policies(request.on or [f"model:{newest_series()}"], request.policies)
     machines = [name_machine(spec, request.profile) for spec in specs]
-    if request.promote and request.look is not LookLevel.PROC:
-        raise Misuse("a golden holds what /proc shows: leave --look out")
+    if request.promote and request.look is LookLevel.END:
+        raise Misuse("a golden holds what is seen after every operation: leave --look end out")
     if request.promote:
         for named in machines:
             if not named.stock:
@@ -136,6 +172,8 @@ def _promote(
     request: RunRequest, path: Path, program: Program, machines: Sequence[Named], runs: Sequence[Run]
 ) -> None:
     flags = " ".join(f"--on {named.spec}" for named in machines)
+    if request.look is not None:
+        flags += f" --look {request.look}"
     made_by = f"pfnlab run {shlex.quote(str(path))} {flags} --promote"
     # The version behind a series changes; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}

@@ -119,7 +119,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         [
             *("pfnlab run", str(folder / PROGRAM)),
             *(f"--on {run.machine}" for run in finding.runs),
-            *([] if finding.look is LookLevel.PROC else [f"--look {finding.look}"]),
+            f"--look {finding.look}",
         ]
     )
     smallest = (

@@ -5,8 +5,10 @@ One of the two is a kernel, the other its model or another kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -19,13 +21,18 @@ from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, signature_of, undecid
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
-from pfnlab.programs.runs.machine import Machine, Rebooting
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Looking, Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
+from pfnlab.report.golden import golden_look
 from pfnlab.report.walkers import KINDS, WALKERS, cell_program
 from pfnlab.units import number_of
 
 #: The number of random programs, and their seed, unless the user names others.
 PROGRAMS, SEED = 300, 7
+
+#: The ways of looking of programs where none has a golden.
+NO_LOOKS: Mapping[str, LookLevel] = MappingProxyType({})
 
 #: The most random programs that hold processors: each takes several seconds.
 SCHEDULES = 10
@@ -85,22 +92,27 @@ class Pair:
         """Both runs of every program; a program whose run was lost without an alarm is run once more."""
         return self._runs(programs, tuple(self.machines.values()))
 
-    def hold(self, programs: Mapping[str, Program]) -> HeldCount:
-        """Run *programs*, by name, on both machines and keep the differences."""
-        names = list(programs)
+    def hold(self, programs: Mapping[str, Program], looks: Mapping[str, LookLevel] = NO_LOOKS) -> HeldCount:
+        """Run *programs*, by name, on both machines and keep the differences.
+
+        :param looks: how the machines are looked at for a program, by name; as always for the others
+        """
         undecided_count = difference_count = steps = 0
-        for name, pair in zip(names, self.runs([programs[name] for name in names]), strict=True):
-            if undecided(pair):
-                undecided_count += 1
-                continue
-            steps += min(len(run.steps) for run in pair)
-            self.ordered += _ordered_steps(pair)
-            signature = signature_of(programs[name], pair, alarms=False)
-            if signature is not None:
-                difference_count += 1
-                self._keep(signature, name, programs[name])
+        for look in dict.fromkeys(map(looks.get, programs)):
+            names = [name for name in programs if looks.get(name) is look]
+            with self._looking(look):
+                for name, pair in zip(names, self.runs([programs[name] for name in names]), strict=True):
+                    if undecided(pair):
+                        undecided_count += 1
+                        continue
+                    steps += min(len(run.steps) for run in pair)
+                    self.ordered += _ordered_steps(pair)
+                    signature = signature_of(programs[name], pair, alarms=False)
+                    if signature is not None:
+                        difference_count += 1
+                        self._keep(signature, name, programs[name])
         return HeldCount(
-            len(names) - undecided_count, steps, undecided=undecided_count, differences=difference_count
+            len(programs) - undecided_count, steps, undecided=undecided_count, differences=difference_count
         )
 
     def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> HeldCount:
@@ -153,6 +165,19 @@ class Pair:
             if self._shows(small.program, signature):
                 return small
         return shrink(program, lambda candidate: self._shows(candidate, signature), _MOST_RUNS)
+
+    @contextmanager
+    def _looking(self, look: LookLevel | None) -> Iterator[None]:
+        """Within it both machines are looked at so; None is as always."""
+        machines = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
+        before = [machine.look for machine in machines]
+        try:
+            for machine in machines:
+                machine.look = look or machine.look
+            yield
+        finally:
+            for machine, own in zip(machines, before, strict=True):
+                machine.look = own
 
     def _keep(self, signature: Signature, name: str, program: Program) -> None:
         for index, difference in enumerate(self.differences):
@@ -218,6 +243,22 @@ class Comparable:
     def __init__(self, machine: Machine, model: Machine) -> None:
         self._machine, self._model = machine, model
 
+    @property
+    def look(self) -> LookLevel:
+        """How the kernel is looked at."""
+        return self._machine.look if isinstance(self._machine, Looking) else LookLevel.PROC
+
+    @look.setter
+    def look(self, look: LookLevel) -> None:
+        for machine in (self._machine, self._model):
+            if isinstance(machine, Looking):
+                machine.look = look
+
+    @property
+    def sees_memory(self) -> bool:
+        """Whether the kernel can be looked at in its memory."""
+        return isinstance(self._machine, Looking) and self._machine.sees_memory
+
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run for each program; for a program the kernel was not given, the model's refusal."""
         refusals = [
@@ -244,6 +285,12 @@ def litmus_programs(folder: Path) -> dict[str, Program]:
     return programs
 
 
+def litmus_looks(folder: Path) -> dict[str, LookLevel]:
+    """How kernels were looked at for the goldens of the programs of a folder, by name."""
+    looks = {name: golden_look(path) for name, path in program_files(folder).items()}
+    return {name: look for name, look in looks.items() if look is not None}
+
+
 def walker_programs() -> dict[str, Program]:
     """The program of every cell of the walkers' table, by walker and kind of entry."""
     return {f"{walker} at {kind}": cell_program(walker, kind) for walker in WALKERS for kind in KINDS}
@@ -255,22 +302,24 @@ def hold_all(
     *,
     programs: int = PROGRAMS,
     seed: int = SEED,
+    looks: Mapping[str, LookLevel] = NO_LOOKS,
 ) -> dict[str, HeldCount]:
     """All programs: litmus, walkers, orders, schedules, random programs.
 
     :param programs: how many random programs without a driver; a tenth as many use the test driver, as many
         vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
+    :param looks: how kernels were looked at for the goldens of programs, by name
     """
     plain = {name: program for name, program in litmus.items() if not is_held(program)}
     holding = {name: program for name, program in litmus.items() if is_held(program)}
     counts = {}
     pair.say(f"litmus: {len(plain)} programs")
-    counts["litmus"] = pair.hold(plain)
+    counts["litmus"] = pair.hold(plain, looks)
     walkers = walker_programs()
     pair.say(f"walkers: {len(walkers)} cells")
     counts["walkers"] = pair.hold(walkers)
     pair.say(f"schedules: {len(holding)} programs")
-    counts["schedules"] = pair.hold(holding)
+    counts["schedules"] = pair.hold(holding, looks)
     pair.say(f"random: {programs} programs, seed {seed}")
     # An eighth more, because the model has no rule for some of the programs.
     counts["random"] = pair.random(programs + programs // 8, seed, Vocabulary())

@@ -14,6 +14,7 @@ from pfnlab.errors import Discovery, Misuse
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.meeting.explain import Explanation, explanations, explanations_between
 from pfnlab.meeting.holding import (
+    NO_LOOKS,
     PROGRAMS,
     SEED,
     Comparable,
@@ -28,6 +29,7 @@ from pfnlab.policies.known import HeldCount, KnownKernel, nearest
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
@@ -108,6 +110,7 @@ def meet(
     since: str | None = None,
     programs: int = PROGRAMS,
     seed: int = SEED,
+    looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
 ) -> Meeting:
     """Hold a kernel against the model of its exact version.
@@ -116,6 +119,7 @@ def meet(
     :param profile: the version of the model, where it is another
     :param changelog: the changelog of the kernel's package
     :param since: the kernel before it in its series, behind which titles begin
+    :param looks: how kernels were looked at for the goldens of programs, by name
     """
     model = profile or model_version(version)
 
@@ -124,7 +128,7 @@ def meet(
 
     machines = {f"model:{model}": ModelMachine(model), f"qemu:{version}": machine}
     pair = Pair(machines, say, _doubles(model, explain))
-    counts = hold_all(pair, litmus, programs=programs, seed=seed)
+    counts = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
     explained = tuple(
         Explained(difference, tuple(explain(difference.program, difference.runs)))
         for difference in pair.differences
@@ -147,12 +151,14 @@ def diff(
     changelog: str | None = None,
     programs: int = PROGRAMS,
     seed: int = SEED,
+    looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
 ) -> Meeting:
     """Hold two kernels against each other.
 
     :param versions: the versions of the two
     :param changelog: the changelog of the newer kernel's package
+    :param looks: how kernels were looked at for the goldens of programs, by name
     """
     models = model_version(versions[0]), model_version(versions[1])
     names = f"qemu:{versions[0]}", f"qemu:{versions[1]}"
@@ -165,7 +171,7 @@ def diff(
         name: Comparable(machine, first_model) for name, machine in zip(names, machines, strict=True)
     }
     pair = Pair(comparables, say, _doubles(models[0], explain))
-    counts = hold_all(pair, litmus, programs=programs, seed=seed)
+    counts = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
     explained = tuple(
         Explained(difference, tuple(explain(difference.program, difference.runs)))
         for difference in pair.differences
@@ -186,7 +192,9 @@ def _doubles(version: str, explain: Callable[[Program, Sequence[Run]], list[Expl
 
     def doubles(program: Program, runs: Sequence[Run]) -> tuple[Machine, Machine] | None:
         for explanation in explain(program, runs):
-            return ModelMachine(version), ModelMachine(",".join((version, *explanation.changes)))
+            look = runs[1].look
+            changed = ",".join((version, *explanation.changes))
+            return ModelMachine(version, look), ModelMachine(changed, look)
         return None
 
     return doubles

@@ -73,7 +73,10 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
 
 
 def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
-    """The entries follow vm_page_prot; a write upgrade happens at once only where no fault is owed."""
+    """The entries follow vm_page_prot; a write upgrade happens at once only where no fault is owed.
+
+    A leaf of 1 GiB is flushed at the end as well, whatever changed (S6.3.9).
+    """
     saved_dirty = vma.mm.kernel.profile.saved_dirty
     needs_dirty = bool(vma.flags & VM_SHARED) or vma.mm.kernel.profile.upgrades_dirty_only
     upgrade = vma.wants_writenotify() if vma.flags & VM_SHARED else bool(vma.flags & VM_WRITE)
@@ -84,7 +87,8 @@ def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
             owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)
             if owned:
                 bits = pte_mkwrite(bits, saved_dirty)
-        if pte_needs_flush(run.bits, bits):
+        # change_huge_pud does not ask whether a leaf of 1 GiB needs it.
+        if run.level == _GIGABYTE or pte_needs_flush(run.bits, bits):
             tlb.extend(run.start, run.end)
         return bits
 

@@ -1,6 +1,7 @@
 """Goldens: the runs of a program on real kernels, kept beside it as ``NAME.expected.json``.
 
 One file holds every version it was promoted on; versions that saw exactly the same share an observation.
+Whoever holds a run against it looks the way the golden was made (S10.3.7).
 Each step is one line, so a changed kernel reads as a diff of lines.
 """
 
@@ -19,6 +20,7 @@ from pfnlab.policies.releases import version_key
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.step_json import StepItem, plain, step_item, step_of
 
@@ -43,12 +45,14 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param program: the program's hash
     :param made_by: the command that promoted last
     :param kernels: package and its version by exact version
+    :param look: how all of these kernels were looked at; a file that does not say it is of /proc
     """
 
     program: str
     made_by: str
     kernels: dict[str, str]
     observations: tuple[Observation, ...]
+    look: LookLevel = LookLevel.PROC
 
 
 def golden_path(program: Path) -> Path:
@@ -69,6 +73,15 @@ def read_golden(path: Path) -> Golden | None:
         raise Misuse(f"{path} is no golden: {trouble}; remove it and promote again") from trouble
 
 
+def golden_look(program: Path) -> LookLevel | None:
+    """How kernels were looked at for the golden beside *program*; None when there is none.
+
+    :raises Misuse: the golden cannot be read
+    """
+    golden = read_golden(golden_path(program))
+    return golden.look if golden is not None else None
+
+
 def write_golden(path: Path, golden: Golden) -> None:
     """Write *golden*, one step a line."""
     path.write_text(golden_text(golden), encoding="utf-8")
@@ -78,8 +91,9 @@ def golden_text(golden: Golden) -> str:
     """The file's content."""
     observations = ",\n".join(_observation_text(observation) for observation in golden.observations)
     kernels = ",\n".join(f"  {_line(name)}: {_line(text)}" for name, text in golden.kernels.items())
+    look = "" if golden.look is LookLevel.PROC else f' "look": {_line(golden.look)},\n'
     return (
-        f'{{\n "program": {_line(golden.program)},\n "made_by": {_line(golden.made_by)},\n'
+        f'{{\n "program": {_line(golden.program)},\n "made_by": {_line(golden.made_by)},\n{look}'
         f' "kernels": {{\n{kernels}\n }},\n "observations": [\n{observations}\n ]\n}}\n'
     )
 
@@ -87,11 +101,11 @@ def golden_text(golden: Golden) -> str:
 def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str, Run]) -> Golden:
     """*old* with the runs of some versions put in their place.
 
-    Versions that did not run keep their entries while the program is the same; entries of another
-    program (the hash changed) are dropped.
+    Versions that did not run keep their entries while the program and the way of looking are the same;
+    entries of another program (the hash changed), or looked at in another way, are dropped.
 
     :param hash_now: of the program as it is
-    :param runs: by exact version, each on a real kernel
+    :param runs: by exact version, each on a real kernel, all looked at in the same way
     :raises LostGuest: a run did not finish
     :raises Discovery: a kernel raised an alarm, which no golden is made of
     """
@@ -100,7 +114,8 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
             raise Discovery(f"{run.machine} raised an alarm and {version} is not promoted: {run.alarm.title}")
         if run.lost is not None:
             raise LostGuest(f"{run.machine} was lost and {version} is not promoted: {run.lost}")
-    previous = old if old is not None and old.program == hash_now else None
+    (look,) = {run.look for run in runs.values()}
+    previous = old if old is not None and (old.program, old.look) == (hash_now, look) else None
     observations = previous.observations if previous else ()
     by_version = {
         version: (observation.steps, observation.once)
@@ -119,6 +134,7 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
         made_by=made_by,
         kernels={version: kernels[version] for version in sorted(kernels, key=version_key)},
         observations=tuple(Observation(tuple(names), steps, once) for (steps, once), names in groups.items()),
+        look=look,
     )
 
 
@@ -127,14 +143,16 @@ def golden_run(golden: Golden, version: str) -> Run | None:
     for observation in golden.observations:
         if version in observation.versions:
             steps = tuple(step_of(item) for item in observation.steps)
-            return Run(GOLDEN, golden.kernels.get(version, ""), steps, once=observation.once)
+            kernel = golden.kernels.get(version, "")
+            return Run(GOLDEN, kernel, steps, once=observation.once, look=golden.look)
     return None
 
 
 def golden_differences(program: Path, run: Run, version: str) -> list[Difference]:
     """The differences of *run* from the golden beside *program*.
 
-    :raises Misuse: there is no golden, it is of another program, or it lacks the version
+    :param run: looked at as the golden was (:func:`golden_look`)
+    :raises Misuse: there is no golden, it is of another program or way of looking, or it lacks the version
     """
     path = golden_path(program)
     golden = read_golden(path)
@@ -146,6 +164,8 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
     expected = golden_run(golden, version)
     if expected is None:
         raise Misuse(f"{path} says nothing about {version}: {again}")
+    if expected.look is not run.look:
+        raise Misuse(f"{path} was made with --look {expected.look}, and {run.machine} was not: look that way")
     return differences([expected, run])
 
 

@@ -12,7 +12,7 @@ from litmus_files import litmus_file
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.running import inside
-from pfnlab.lab.running.inside import TRIES, can_look_inside, look, with_inside
+from pfnlab.lab.running.inside import TRIES, can_look_inside, has_types, look, with_inside
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.preparations import Around
 from pfnlab.lab.running.stepper import Stepped, Stepper
@@ -331,6 +331,37 @@ def test_a_kernel_that_cannot_be_looked_into(demanded: bool, tmp_path: Path) -> 
         stepped = stepper.run("program 1\nend\n", program, None)  # type: ignore[arg-type]
         assert stepped == Stepped("program 1\nbefore\nstep end\nr 0 0\ndone 1\n")
         assert not stepper.wanted(program)
+
+
+def test_a_kernel_that_could_not_be_looked_into_is_not_passed_over(tmp_path: Path) -> None:
+    """What an optional lens has let pass is an error for the next program that demands it."""
+    program = load_text(HEAD)
+    stepper = Stepper(Blank(tmp_path / "ram"), tmp_path / "vmlinuz")  # type: ignore[arg-type]
+    (tmp_path / "vmlinuz").write_bytes(b"no kernel")
+    stepper.run("program 1\nend\n", program, None)  # type: ignore[arg-type]
+
+    stepper.demanded = True
+
+    with pytest.raises((LensError, MissingTool)):
+        stepper.wanted(program)
+
+
+def test_what_is_no_kernel_has_no_types(tmp_path: Path) -> None:
+    """So it is looked at through /proc."""
+    path = tmp_path / "vmlinuz"
+    path.write_bytes(b"no kernel")
+
+    assert not has_types(path)
+
+
+@pytest.mark.lab
+@pytest.mark.xdist_group(f"kernel-{NEW}")
+def test_a_kernel_of_the_archive_has_types() -> None:
+    """So it is looked at in its memory."""
+    if not can_look_inside():
+        lacking("the packages of the lens are not here: pip install 'pfnlab[lens]'")
+
+    assert has_types(bootable(NEW).vmlinuz)
 
 
 SERIES = [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in (OLD, NEW)]

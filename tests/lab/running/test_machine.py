@@ -111,6 +111,19 @@ def test_every_program_is_reported_when_it_is_done() -> None:
     assert [(0, threading.main_thread()), (1, threading.main_thread())] == seen
 
 
+def test_a_machine_is_looked_at_in_another_way_from_now_on() -> None:
+    """In the same guest; the request says what the guest is to tell."""
+    lab = Lab()
+    with QemuMachine(KERNEL, guests=1, factory=lab) as machine:
+        machine.run([PROGRAM])
+        machine.look = LookLevel.END
+        (run,) = machine.run([PROGRAM])
+
+    (guest,) = lab.guests
+    assert LookLevel.END is run.look
+    assert [True, False] == ["observe vmas" in request for request in guest.requests]
+
+
 def test_guests_stay_between_runs() -> None:
     """A second batch needs no boot."""
     lab = Lab()

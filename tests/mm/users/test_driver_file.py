@@ -219,6 +219,14 @@ def test_a_gibibyte_goes_where_numa_maps_is_read(series: str) -> None:
 
 
 @leaves
+def test_a_gibibyte_is_flushed_twice_whatever_mprotect_changes(series: str) -> None:
+    """S6.3.9: leaving the state without permissions needs no flush, and the leaf is flushed all the same."""
+    _, taken, given = gibibyte(series, "read a[5]", "mprotect a none", "mprotect a rw")
+
+    assert [2, 2] == [taken.flushes, given.flushes]
+
+
+@leaves
 @pytest.mark.parametrize("walker", ["mincore", "pagemap", "move_pages"])
 def test_a_gibibyte_stays_where_others_look(series: str, walker: str) -> None:
     """S7.5.3: they have a use for it, or no way in."""

@@ -41,6 +41,18 @@ def test_reading_smaps_drops_a_leaf_of_a_gigabyte(look: LookLevel, entry: str) -
     assert [entry] == [run.entry for run in steps[1].ptes or ()]
 
 
+@pytest.mark.parametrize("look", LookLevel)
+def test_a_run_says_how_it_was_looked_at(look: LookLevel) -> None:
+    """That of a program without a rule too."""
+    undecided = load_text(
+        "pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap anon[0:4] shared rw\nmremap a 2 pages\n"
+    )
+
+    runs = ModelMachine("7.3", look).run([LEAF, undecided])
+
+    assert [look, look] == [run.look for run in runs]
+
+
 def test_in_memory_no_frame_of_a_device_is_ordinary() -> None:
     """A walker of some kernels takes one for a page; the page's own memory says otherwise."""
     program = load_text(

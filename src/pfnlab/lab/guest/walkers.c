@@ -201,7 +201,12 @@ static void read_numa_maps(const struct op *op, struct answer *answer)
 {
 	static __thread char text[65536];
 
+	memset(text, 0, sizeof text);  /* touched before anything is recorded */
+	if (op->order)
+		order_record(true);
 	file_read("/proc/self/numa_maps", text, sizeof text);
+	if (op->order)
+		order_record(false);
 	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		const char *at = line;
 		uint64_t start = hex(&at);

@@ -92,12 +92,12 @@ class Bench:
     :param shared: where guests come from
     :param name: the machine's, for its runs
     :param kernel: the kernel guests boot
-    :param sight: what is seen of a run
+    :param sight: what is seen of a run; it may be set anew between two
     """
 
     def __init__(self, shared: Boots, name: str, kernel: KernelImage, sight: Sight) -> None:
         self.shared = shared
-        self._name, self._kernel, self._sight = name, kernel, sight
+        self._name, self._kernel, self.sight = name, kernel, sight
         self.booted: BootedGuest | None = None
         #: An alarm that came behind the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
@@ -108,7 +108,7 @@ class Bench:
 
         :raises MissingTool: something guests need is not here
         """
-        if is_held(program) and not self._sight.lens:
+        if is_held(program) and not self.sight.lens:
             return self._lost(NO_LENS)
         try:
             image = self._image(program)
@@ -168,10 +168,12 @@ class Bench:
         if again:
             self.drop()
         booted, placement = self._place(program, image)
-        vmas, look = self._sight.vmas, self._sight.look
-        ptes = self._sight.ptes and booted.guest.hello.ptes == "ok"
-        order = self._sight.order and booted.guest.hello.order == "ok"
+        vmas, look = self.sight.vmas, self.sight.look
+        ptes = self.sight.ptes and booted.guest.hello.ptes == "ok"
+        order = self.sight.order and booted.guest.hello.order == "ok"
         last = look is LookLevel.END
+        booted.stepper.demanded = self.sight.demanded
+        booted.stepper.between = look is not LookLevel.END
         stands = booted.stepper.stands(program)
         # The lens reads the memtype list after every step, so the agent need not.
         last = last or (stands and look is LookLevel.MEMORY)
@@ -217,6 +219,7 @@ class Bench:
             alarm=alarm or self._take_late_alarm(),
             warnings=tuple(alarm for alarm in reply.alarms if alarm.kind == WARN),
             memory=tuple(state.memory for state in stepped.states),
+            look=look,
         )
 
     def _take_late_alarm(self) -> Alarm | None:
@@ -245,12 +248,7 @@ class Bench:
         guest = self.shared.start(shape)
         first_pfn = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
-        stepper = Stepper(
-            guest,
-            self._kernel.vmlinuz,
-            demanded=self._sight.demanded,
-            between=self._sight.look is not LookLevel.END,
-        )
+        stepper = Stepper(guest, self._kernel.vmlinuz)
         # Where KVM did not work, the shape has another accelerator by now.
         self.booted = BootedGuest(guest, Windows(bar), self._shape(program, size, image), stepper)
         placement = self.booted.windows.place(program)
@@ -289,7 +287,15 @@ class Bench:
         if alarm is not None and alarm.title not in reason:
             reason = f"the guest was lost: {alarm.title}; {reason}"
         alarm = alarm or self._take_late_alarm()
-        return Run(self._name, self._kernel.label, steps, lost=reason, once=once, alarm=alarm)
+        return Run(
+            self._name,
+            self._kernel.label,
+            steps,
+            lost=reason,
+            once=once,
+            alarm=alarm,
+            look=self.sight.look,
+        )
 
 
 def _whole_reply(guest: GuestLike, request: str, program: Program) -> str:

@@ -46,6 +46,19 @@ def need_lens() -> None:
         raise MissingTool("lz4 or zstandard is not here, which the lens needs: pip install 'pfnlab[lens]'")
 
 
+def has_types(vmlinuz: Path) -> bool:
+    """Whether a kernel can be looked into: every package is here, and it has types in it."""
+    if not can_look_inside():
+        return False
+    from pfnlab.lens.vmlinux import btf_of
+
+    try:
+        btf_of(vmlinuz, _types_path(vmlinuz))
+    except LensError:
+        return False
+    return True
+
+
 class SnapshotSource(Protocol):
     """A source of snapshots of one kernel (:class:`pfnlab.lens.snapshot.Lens`)."""
 
@@ -69,14 +82,12 @@ class Inside:
         from pfnlab.lens.program import open_program
         from pfnlab.lens.snapshot import Lens
 
-        cache = cache_root() / "lens"
-        stat = vmlinuz.stat()
-        name = f"{vmlinuz.name}-{stat.st_size:x}-{stat.st_mtime_ns:x}"
-        types = _types(vmlinuz, cache / name)
+        path = _types_path(vmlinuz)
+        types = _types(vmlinuz, path.with_suffix(""))
         self._ram = GuestRam(ram)
         try:
             info = self._ram.vmcoreinfo()
-            symbols = _symbols(self._ram, info, cache / f"{name}.symbols")
+            symbols = _symbols(self._ram, info, path.with_suffix(".symbols"))
             program = open_program(self._ram, types, symbols, info)
             self._lens: SnapshotSource = Lens(program, self._ram, symbols, info)
         except BaseException:
@@ -144,6 +155,12 @@ def with_inside(
             step = msgspec.structs.replace(step, book=book, vmas=vmas, ptes=ptes_seen(state))
         merged.append(step)
     return (*merged, *steps[len(merged) :])
+
+
+# The file in the cache for the types of a kernel; a kernel that was made anew has another.
+def _types_path(vmlinuz: Path) -> Path:
+    stat = vmlinuz.stat()
+    return cache_root() / "lens" / f"{vmlinuz.name}-{stat.st_size:x}-{stat.st_mtime_ns:x}.btf"
 
 
 # The parts of a step both channels see: name, the agent's value and the lens's, as far as the agent looked.

@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pfnlab.lab.images.cache import quiet
@@ -25,7 +26,7 @@ from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import BAR_MIB, Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
-from pfnlab.lab.running.inside import can_look_inside, need_lens
+from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
 from pfnlab.lab.running.placement import bar_mib_for, check_placeable, past_end
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
@@ -50,7 +51,8 @@ class QemuMachine:
         kernel already looked up
     :param guests: how many guests at most; one per core when None
     :param look: how the state is looked at: in the guest's memory, which needs drgn and a kernel with types
-        in it; through /proc; or at the end only, where nothing of the following is observed
+        in it; through /proc; or at the end only, where nothing of the following is observed. It may be set
+        anew between two runs
     :param vmas: observe VMAs after every operation
     :param ptes: observe page-table entries, where the guest can read them
     :param order: observe the order of kernel calls and TLB flushes, where the guest can trace them
@@ -78,23 +80,30 @@ class QemuMachine:
         say: Callable[[str], None] = quiet,
         factory: GuestFactory | None = None,
     ) -> None:
-        if look is LookLevel.MEMORY:
-            need_lens()
-            lens = True
         self._requested_kernel = kernel
         label = (kernel.series or kernel.vmlinuz) if isinstance(kernel, KernelImage) else kernel
         self.name = name or f"qemu:{label}"
-        sight = Sight(
+        self._benches: list[Bench | BenchProcess] = []
+        # What is seen where looking allows it.
+        self._most = Sight(
             look,
-            vmas=vmas and look is LookLevel.PROC,
-            ptes=ptes and look is LookLevel.PROC,
-            order=order and look is not LookLevel.END,
+            vmas=vmas,
+            ptes=ptes,
+            order=order,
             lens=can_look_inside() if lens is None else lens,
             demanded=bool(lens),
         )
-        self._sight = sight
+        self._settings = {
+            **{"look": look, "vmas": vmas, "ptes": ptes, "order": order, "lens": lens},
+            **{"name": self.name, "accel": accel},
+        }
+        self.look = look
         self._max_guests = guests or os.cpu_count() or 1
-        boot = factory or functools.partial(_boot, order=sight.order, lens=sight.lens, say=say)
+        boot = factory or (
+            lambda kernel, shape, offsets: _boot(
+                kernel, shape, offsets, order=self._sight.order, lens=self._sight.lens, say=say
+            )
+        )
         self._shared = Boots(
             lambda shape, offsets: boot(self.kernel, shape, offsets),
             DriverImage(lambda: image_with_driver(self.kernel, say=say)),
@@ -104,12 +113,46 @@ class QemuMachine:
         self._say = say
         # A guest that a test made up is in this process, and so is a single one.
         self._apart = factory is None and self._max_guests > 1
-        self._settings = {
-            **{"look": look, "vmas": vmas, "ptes": ptes, "order": order, "lens": lens},
-            **{"name": self.name, "accel": accel},
-        }
-        self._benches: list[Bench | BenchProcess] = []
         self._finalizer = weakref.finalize(self, self._shared.end_all)
+
+    @property
+    def look(self) -> LookLevel:
+        """
+        How later programs are looked at.
+
+        :raises MissingTool: it is set to the guest's memory, and the lens is not here
+        """
+        return self._sight.look
+
+    @look.setter
+    def look(self, look: LookLevel) -> None:
+        in_memory, most = look is LookLevel.MEMORY, self._most
+        if in_memory:
+            need_lens()
+        if in_memory and not most.lens:
+            self._most = most = replace(most, lens=True)
+            self.reboot()
+        self._sight = replace(
+            most,
+            look=look,
+            vmas=most.vmas and look is LookLevel.PROC,
+            ptes=most.ptes and look is LookLevel.PROC,
+            order=most.order and look is not LookLevel.END,
+            demanded=most.demanded or in_memory,
+        )
+        self._settings["look"] = look
+        for bench in self._benches:
+            if isinstance(bench, Bench):
+                bench.sight = self._sight
+            else:
+                # The machine there looks as it did when it began.
+                bench.close()
+        self._benches = [bench for bench in self._benches if isinstance(bench, Bench)]
+
+    @property
+    def sees_memory(self) -> bool:
+        """Whether it can be looked at in its memory: the lens is installed and the kernel has types in it."""
+        return self._most.lens and has_types(self.kernel.vmlinuz)
 
     @functools.cached_property
     def kernel(self) -> KernelImage:

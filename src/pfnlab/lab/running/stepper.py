@@ -73,17 +73,19 @@ class Stepper:
 
     :param guest: as booted; without a ``ram`` file nothing is looked into
     :param vmlinuz: the kernel it runs
-    :param between: look between two operations; else only where a schedule needs it
-    :param demanded: a kernel that cannot be looked into, because it has no types for instance, is an error
+    :param between: look between two operations; else only where a schedule needs it; may be set anew
+    :param demanded: a kernel that cannot be looked into, because it has no types for instance, is an error;
+        may be set anew
     """
 
     def __init__(
         self, guest: GuestLike, vmlinuz: Path, *, demanded: bool = False, between: bool = True
     ) -> None:
-        self._demanded, self._between = demanded, between
+        self.demanded, self.between = demanded, between
         self._guest = guest
         self._vmlinuz = vmlinuz
         self._ram: Path | None = getattr(guest, "ram", None)
+        self._blind: Undecided | None = None
         self._inside: Inside | None = None
         self._stub: GdbStub | None = None
         self._steering: Steering | None = None
@@ -92,7 +94,12 @@ class Stepper:
         self.at: int | None = None
 
     def wanted(self, program: Program) -> bool:
-        """Whether *program* has to be run operation by operation, not as one request."""
+        """Whether *program* has to be run operation by operation, not as one request.
+
+        :raises Undecided: the kernel cannot be looked into, as an earlier program showed, and has to be
+        """
+        if self._blind is not None and self.demanded and self.between:
+            raise self._blind
         return self._looks or is_forced(program) or is_held(program) or uses_slot(program)
 
     def stands(self, program: Program) -> bool:
@@ -109,7 +116,7 @@ class Stepper:
 
     @property
     def _looks(self) -> bool:
-        return self._between and self._ram is not None
+        return self.between and self._ram is not None
 
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """
@@ -127,7 +134,7 @@ class Stepper:
             self._open_steering()
             assert self._functions is not None
             self._functions.check(program)
-        if self._between or is_held(program):
+        if self.between or is_held(program):
             self._open_lens(needed=is_held(program))
         states: list[LensState] = []
         names = tasks_of(program)
@@ -238,10 +245,10 @@ class Stepper:
         if self._ram is not None and self._inside is None:
             try:
                 self._inside = Inside(self._vmlinuz, self._ram)
-            except Undecided:
-                if self._demanded or needed:
+            except Undecided as trouble:
+                if self.demanded or needed:
                     raise
-                self._ram = None
+                self._ram, self._blind = None, trouble
         if needed and self._inside is None:
             raise Undecided(NO_LENS)
 

@@ -63,7 +63,7 @@ class ModelMachine:
 
     :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and
         changes, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
-    :param look: how the kernel is looked at that is predicted
+    :param look: how the kernel is looked at that is predicted; it may be set anew between two runs
     :raises Misuse: unknown version, seam, policy, switch or commit; the message says what to write
     """
 
@@ -72,6 +72,11 @@ class ModelMachine:
         self.look = look
         self._version = spec.partition(",")[0]
         self.profile = _profile(spec)
+
+    @property
+    def sees_memory(self) -> bool:
+        """Whether it can be looked at in its memory; a prediction needs no lens."""
+        return True
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program, each on a kernel that has just booted.
@@ -84,7 +89,8 @@ class ModelMachine:
         try:
             return self.run_one(program)
         except Undecided as undecided:
-            return Run(f"model:{self.spec}", described(self._version), (), lost=str(undecided))
+            name, kernel = f"model:{self.spec}", described(self._version)
+            return Run(name, kernel, (), lost=str(undecided), look=self.look)
 
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel that has just booted on *platform*, without any task.
@@ -144,7 +150,8 @@ class ModelMachine:
             kernel._check()
         if memory is not None:
             memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
-        return Run(f"model:{self.spec}", described(self._version), tuple(steps)), guards_of(kernel)
+        run = Run(f"model:{self.spec}", described(self._version), tuple(steps), look=self.look)
+        return run, guards_of(kernel)
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:

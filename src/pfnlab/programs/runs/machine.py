@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 
@@ -14,6 +15,21 @@ class Machine(Protocol):
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program, in order."""
+        ...
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A machine that can be looked at in several ways.
+
+    :ivar look: how later programs are looked at, or are predicted to be looked at
+    """
+
+    look: LookLevel
+
+    @property
+    def sees_memory(self) -> bool:
+        """Whether it can be looked at in its memory."""
         ...
 
 

@@ -14,6 +14,7 @@ import msgspec
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.look import LookLevel
 
 #: Reasons for an operation to wait: another processor has to take an interrupt (a TLB flush), or a lock that
 #: kernels have; a policy may have a lock of its own.
@@ -171,6 +172,7 @@ class Run(msgspec.Struct, frozen=True):
     :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is none by itself
     :param warnings: the WARNs, where the machine knows them with their call traces
     :param memory: for each step what only memory shows; empty where nobody looked
+    :param look: how the machine was looked at, or was predicted to be looked at
     """
 
     machine: str
@@ -181,3 +183,4 @@ class Run(msgspec.Struct, frozen=True):
     alarm: Alarm | None = None
     warnings: tuple[Alarm, ...] = ()
     memory: tuple[MemorySeen, ...] = ()
+    look: LookLevel = LookLevel.PROC
