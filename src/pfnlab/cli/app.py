@@ -162,6 +162,9 @@ def fuzz(
     ] = False,
     vfio: Annotated[bool, typer.Option("--vfio", help="With devices opened through vfio-pci.")] = False,
     slots: Annotated[bool, typer.Option("--slots", help="With devices that come and go.")] = False,
+    leaves: Annotated[
+        bool, typer.Option("--leaves", help="Only programs with leaves of 2 MiB and 1 GiB.")
+    ] = False,
     coverage: Annotated[bool, typer.Option(help="Watch which branches of the model are reached.")] = True,
     stop_after: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End when so many findings were met.")
@@ -187,6 +190,7 @@ def fuzz(
             schedules=schedules,
             vfio=vfio,
             slots=slots,
+            leaves=leaves,
             coverage=coverage,
             stop_after=stop_after,
             as_json=as_json,

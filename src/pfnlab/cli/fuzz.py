@@ -41,6 +41,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     schedules: bool = False
     vfio: bool = False
     slots: bool = False
+    leaves: bool = False
     coverage: bool = True
     stop_after: int | None = None
     as_json: bool = False
@@ -90,7 +91,9 @@ def _state(request: FuzzRequest, specs: list[str]) -> CampaignState:
 
     :raises Misuse: the file is of another campaign
     """
-    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots)
+    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots, request.leaves)
+    if vocabulary.leaves and not vocabulary.has_leaves:
+        raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
         return CampaignState(specs, request.seed or 0, vocabulary, look=request.look)
@@ -102,7 +105,7 @@ def _state(request: FuzzRequest, specs: list[str]) -> CampaignState:
     if state.look is not request.look:
         raise Misuse(f"{request.resume} is of a campaign with --look {state.look}: write that")
     if state.vocabulary != vocabulary:
-        names = ("driver", "schedules", "vfio", "slots")
+        names = Vocabulary.__struct_fields__
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
         none = "none of " + ", ".join(f"--{name}" for name in names)
         raise Misuse(f"{request.resume} is of a campaign with {' '.join(words) or none}")

@@ -11,7 +11,21 @@ from random import Random
 import msgspec
 
 from pfnlab.fuzz.calls import CallGenerator
-from pfnlab.fuzz.kinds import ALL, ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
+from pfnlab.fuzz.kinds import (
+    AFTER_LEAF,
+    ALL,
+    DRIVER_KINDS,
+    ENDS,
+    EVERYWHERE,
+    NEVER_HELD,
+    ONCE,
+    PLANS,
+    VFIO_KINDS,
+    Vocabulary,
+    areas_of,
+    kind_of,
+)
+from pfnlab.fuzz.leaves import leaf_level, touched_level
 from pfnlab.fuzz.places import DrawnPlaces, areas, devices
 from pfnlab.programs.lang.device_ops import Plug, Unplug
 from pfnlab.programs.lang.forced import Fail, Hold
@@ -61,6 +75,13 @@ _LENGTHS = range(4, 21)
 #: How often a program opens a device through vfio-pci, where it may.
 _VFIO_RATE = 0.3
 
+#: How often a program has a device that leaves fit into, where it may; and how often it then is one of
+#: vfio-pci, where the other would be the driver's.
+_LEAF_RATE, _LEAF_VFIO_RATE = 0.16, 0.4
+
+#: How many operations follow on a leaf that was made, and how often an access follows each.
+_AFTER_LEAF, _ACCESS_AFTER = (1, 2, 2, 3, 4), 0.5
+
 #: How often a program has a device that comes and goes, where it may.
 _SLOT_RATE = 0.1
 
@@ -84,6 +105,10 @@ class Bias(msgspec.Struct, frozen=True):
     pairs: frozenset[str] = frozenset()
     prefixes: tuple[Program, ...] = ()
 
+    def prefixes_of(self, leaves: bool) -> list[Program]:
+        """The prefixes with leaves, or those without: a program with leaves needs a large BAR."""
+        return [program for program in self.prefixes if (touched_level(program) > 1) is leaves]
+
 
 #: Nothing was tried yet.
 NO_BIAS = Bias()
@@ -93,10 +118,14 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     """The program number *index* of *seed*."""
     random = Random(f"{seed}:{index}")
     vocabulary = vocabulary or Vocabulary()
-    prefix = random.choice(bias.prefixes) if bias.prefixes and random.random() < 0.3 else None
-    vfio = vocabulary.vfio and (random.random() < _VFIO_RATE if prefix is None else _vfio(prefix))
-    slot = vocabulary.slots and not (prefix or vfio) and random.random() < _SLOT_RATE
-    drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index), vfio=vfio, slot=slot)
+    leaves = vocabulary.leaves or (vocabulary.has_leaves and random.random() < _LEAF_RATE)
+    prefixes = bias.prefixes_of(leaves)
+    prefix = random.choice(prefixes) if prefixes and random.random() < 0.3 else None
+    vfio_rate = (_LEAF_VFIO_RATE if vocabulary.driver else 1.0) if leaves else _VFIO_RATE
+    vfio = vocabulary.vfio and (random.random() < vfio_rate if prefix is None else _vfio(prefix))
+    slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
+    rare = is_rare(index) and not leaves
+    drawing = _Drawing(random, vocabulary, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves)
     # A held processor with a vfio-pci device, or with a device that goes, has no rule.
     held = vocabulary.schedules and not (vfio or slot) and random.random() < 0.4
     return drawing.program(f"random {seed}:{index}", held=held)
@@ -124,16 +153,17 @@ class _Drawing:
         rare: bool,
         vfio: bool,
         slot: bool,
+        leaves: bool,
     ) -> None:
-        self.random, self.bias, self.vfio = random, bias, vfio
+        self.random, self.bias, self.vfio, self.leaves = random, bias, vfio, leaves
         self.weights = vocabulary.kinds_of(vfio=vfio, slot=slot)
         #: Its device is out of its slot.
         self.empty = False
-        on = prefix.devices if prefix else devices(random, rare=rare, alone=vfio or slot)
+        on = prefix.devices if prefix else devices(random, rare=rare, alone=vfio or slot, leaves=leaves)
         self.areas = prefix.areas if prefix else areas(on)
         passes_end = rare and not (prefix or vfio or slot) and random.random() < 0.5
-        self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end)
-        self.calls = CallGenerator(random, self.places, rare=rare)
+        self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end, leaves=leaves)
+        self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
         self.tasks = [MAIN_TASK]
         self.born = 0
         self.last: dict[str, str] = {}
@@ -147,7 +177,9 @@ class _Drawing:
     def program(self, title: str, held: bool) -> Program:
         draw = self.random
         length = draw.choice(_LENGTHS)
-        if not self.ops:
+        if not self.ops and self.leaves:
+            self.add(Op(self.calls.leaf_mmap("mmap vfio" if self.vfio else "mmap driver"), MAIN_TASK))
+        elif not self.ops:
             self.add(self.op("mmap vfio" if self.vfio else "mmap"))
         while len(self.ops) < length and self.tasks:
             earlier = draw.choice(self.ops) if draw.random() < _AGAIN else None
@@ -201,8 +233,20 @@ class _Drawing:
             self.calls.ordinary.add(call.over.name if call.over is not None else call.name or "")
         kind = kind_of(call)
         plans = PLANS.get(kind, ())
-        if plans and not self.planned and self.random.random() < _PLANNED_RATHER.get(kind, _PLANNED):
+        if isinstance(call, Mmap) and self.leaves and leaf_level(call) > 1:
+            self.planned = self.after_leaf()
+        elif plans and not self.planned and self.random.random() < _PLANNED_RATHER.get(kind, _PLANNED):
             self.planned = list(self.random.choice(plans))
+
+    def after_leaf(self) -> list[str]:
+        """An access that makes a leaf, and kinds that split it, move it, drop it or look at it."""
+        draw = self.random
+        missing = {*DRIVER_KINDS, *VFIO_KINDS} - self.weights.keys()
+        kinds = {kind: weight for kind, weight in AFTER_LEAF.items() if kind not in missing}
+        plan = [draw.choice(("read", "write", "write"))]
+        for kind in draw.choices(list(kinds), list(kinds.values()), k=draw.choice(_AFTER_LEAF)):
+            plan += [kind, *([draw.choice(("read", "write"))] if draw.random() < _ACCESS_AFTER else [])]
+        return plan
 
     def kind(self) -> str:
         """The next kind, preferably one that never followed the last one."""
