@@ -55,7 +55,7 @@ def test_json(ask: Ask, tmp_path: Path) -> None:
     said = json.loads(answer.out)
 
     assert (1, 4, 0) == (answer.code, said["programs"], said["seed"])
-    assert said["differences"] == sum(one["met"] for one in said["findings"].values())
+    assert 0 < said["differences"] <= sum(one["met"] for one in said["findings"].values())
     assert said["coverage"]["branches"] is None
 
 

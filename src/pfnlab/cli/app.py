@@ -156,6 +156,12 @@ def fuzz(
     findings: Annotated[Path, typer.Option(metavar="DIR", help="Where findings are filed.")] = Path(
         "findings"
     ),
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Findings that are known: counted only; may be given several times."
+        ),
+    ] = None,
     driver: Annotated[bool, typer.Option("--driver", help="With operations of the guest driver.")] = False,
     schedules: Annotated[
         bool, typer.Option("--schedules", help="With threads, and processors that are held.")
@@ -186,6 +192,7 @@ def fuzz(
             seconds=seconds,
             resume=resume,
             findings=findings,
+            known=tuple(known or ()),
             driver=driver,
             schedules=schedules,
             vfio=vfio,

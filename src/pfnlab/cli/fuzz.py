@@ -37,6 +37,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     resume: Path | None = None
     findings: Path = Path("findings")
+    known: tuple[Path, ...] = ()
     driver: bool = False
     schedules: bool = False
     vfio: bool = False
@@ -71,7 +72,11 @@ def fuzz(request: FuzzRequest) -> int:
         display = _Progress(state, request.resume)
         stack.callback(display.close)
         campaign = Campaign(
-            machines, state, Folder(request.findings), watched=request.coverage, on_progress=display.show
+            machines,
+            state,
+            Folder(request.findings, request.known),
+            watched=request.coverage,
+            on_progress=display.show,
         )
         watched = campaign.watched
         before, began = state.next, time.monotonic()

@@ -25,7 +25,7 @@ from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_o
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
-from pfnlab.fuzz.signature import signature_of
+from pfnlab.fuzz.signature import signatures_of
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
@@ -211,12 +211,12 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
     lost = [run.lost for run in runs if run.lost is not None and run.alarm is None]
     if lost and "lost" not in finding.words:
         raise Undecided(lost[0])
-    signature = signature_of(finding.program, runs)
+    signatures = signatures_of(finding.program, runs)
     verdict = SAME
-    if signature is None:
+    if not signatures:
         verdict = "shows something else: the machines do the same"
-    elif signature.key != finding.key:
-        verdict = f"shows something else: {signature}"
+    elif all(signature.key != finding.key for signature in signatures):
+        verdict = f"shows something else: {signatures[0]}"
     steps = [JudgedStep(line, "") for line in op_lines(finding.program)]
     _print(finding.title, " and ".join(machine.spec for machine in machines), steps, verdict, request.as_json)
     return 0 if verdict == SAME else 1

@@ -24,7 +24,7 @@ from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink
-from pfnlab.fuzz.signature import Signature, signature_of, undecided
+from pfnlab.fuzz.signature import Signature, in_same_step, signatures_of, undecided
 from pfnlab.programs.lang.ops import Program, uses_slot
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
@@ -39,7 +39,7 @@ PREFIXES = 64
 #: How often a program that shows a difference is run again.
 REPEATS = 3
 
-FORMAT = "pfnlab-fuzz/1"
+FORMAT = "pfnlab-fuzz/2"
 
 #: After how many seconds a thread lets another go on, while a round is drawn ahead.
 _SWITCH = 0.0005
@@ -54,6 +54,7 @@ class KnownSignature(msgspec.Struct):
     :ivar operations: the number of operations in the smallest program that shows it
     :ivar says: the signature in words
     :ivar minimal: whether every smaller program was tried
+    :ivar with_it: keys of the other signatures in the same step of its smallest program: they follow from it
     """
 
     folder: str
@@ -62,6 +63,7 @@ class KnownSignature(msgspec.Struct):
     operations: int
     says: str
     minimal: bool
+    with_it: list[str] = msgspec.field(default_factory=list)
 
 
 class Unstable(msgspec.Struct, frozen=True):
@@ -240,9 +242,10 @@ class Campaign:
             return
         state.compared += 1
         self._compared(runs)
-        signature = signature_of(program, runs, alarms=self._alarms)
-        if signature is not None:
-            self._note_difference(program, signature)
+        signatures = signatures_of(program, runs, alarms=self._alarms)
+        if signatures:
+            state.different += 1
+            self._note_differences(program, signatures)
             self._progress(state)
 
     def _draw(
@@ -325,32 +328,55 @@ class Campaign:
     def _runs(self, program: Program) -> list[Run]:
         return [run for name in self.machines for run in self._run_on(name, [program])]
 
-    def _note_difference(self, program: Program, signature: Signature) -> None:
-        """Count a known difference; repeat, shrink and file a new one."""
+    def _note_differences(self, program: Program, signatures: Sequence[Signature]) -> None:
+        """Count the known differences of *program*; repeat, shrink and file those that follow from none."""
+        findings = self.state.findings
+        for signature in signatures:
+            if signature.key not in findings:
+                self._note_filed(signature)
+            if signature.key in findings:
+                findings[signature.key].met += 1
+        for signature in signatures:
+            known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
+            if signature.key in known or any(signature.key in with_it for with_it in known.values()):
+                continue
+            if not self._note_new(program, signature):
+                # What else there is can only be told of a program that does the same every time.
+                return
+
+    def _note_filed(self, signature: Signature) -> None:
+        """Take a difference that an earlier campaign has filed for known."""
+        filed = self.folder.filed(signature.key) if self.folder is not None else None
+        if filed is not None:
+            self.state.findings[signature.key] = KnownSignature(
+                *(filed.name, 0, self.state.compared, filed.operations, str(signature), filed.minimal),
+                list(filed.with_it),
+            )
+
+    def _note_new(self, program: Program, signature: Signature) -> bool:
+        """Repeat, shrink and file a new difference; False if it is unstable."""
         state = self.state
-        state.different += 1
-        finding = state.findings.get(signature.key)
-        if finding is not None:
-            finding.met += 1
-            return
         repeats = [self._shows(program, signature, repeated=True) for _ in range(self.repeats)]
         shown = 1 + sum(repeats)
         if not all(repeats):
             unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
             state.unstable.append(unstable)
-            return
+            return False
         shrunk = self._shrinker(program, signature)
         runs = tuple(self._runs(shrunk.program))
+        with_it = in_same_step(shrunk.program, runs, signature)
         difference = FoundDifference(
             *(signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown)),
-            *(shrunk.minimal, state.look),
+            *(shrunk.minimal, state.look, with_it),
         )
         self.found.append(difference)
         name = self.folder.file(difference) if self.folder is not None else ""
         operations = len(shrunk.program.ops)
         state.findings[signature.key] = KnownSignature(
-            name, 1, state.compared, operations, str(signature), shrunk.minimal
+            *(name, 1, state.compared, operations, str(signature), shrunk.minimal),
+            [other.key for other in with_it],
         )
+        return True
 
     def _shrink(self, program: Program, signature: Signature) -> Shrunk:
         return shrink(program, lambda candidate: self._shows(candidate, signature))
