@@ -409,3 +409,12 @@ def test_what_an_earlier_campaign_filed_is_not_shrunk_again(tmp_path: Path) -> N
     assert first.findings[key].operations == second.findings[key].operations
     assert first.findings[key].with_it == second.findings[key].with_it
     assert 0 < second.findings[key].met
+
+
+def test_no_more_findings_than_asked_for() -> None:
+    """Though the last program shows another one."""
+    began = state("model:7.2", "late")
+    machines: dict[str, Machine] = {"model:7.2": Predicting("7.2"), "late": Late("7.2")}
+    Campaign(machines, began).run(programs=6, most=1)
+
+    assert ["log"] == fields(began)

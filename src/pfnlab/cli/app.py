@@ -177,12 +177,18 @@ def fuzz(
     ] = None,
     as_json: AsJson = False,
     accel: AccelOf = "tcg",
-    look: LookOf = "proc",
+    look: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="memory, proc or end for all programs; memory,proc for each program under both, which must "
+            "agree; without it each program has one of the three, mostly memory.",
+        ),
+    ] = None,
 ) -> int:
     """Run random programs on several machines; shrink and file what they differ in."""
     from pfnlab.cli.fuzz import FuzzRequest, fuzz
     from pfnlab.lab.vm.accel import accel_named
-    from pfnlab.programs.runs.look import look_named
 
     return fuzz(
         FuzzRequest(
@@ -202,7 +208,7 @@ def fuzz(
             stop_after=stop_after,
             as_json=as_json,
             accel=accel_named(accel),
-            look=look_named(look),
+            look=look,
         )
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.files import cannot_write, read_text
-from pfnlab.fuzz.signature import NOTHING, Signature
+from pfnlab.fuzz.signature import LOOKING, NOTHING, Signature
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -48,7 +48,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     :param operations: the number of operations of that first program
     :param repeated: the number of runs that showed it, and the number of runs
     :param minimal: whether every smaller program was tried
-    :param look: how the kernels were looked at
+    :param looks: how the kernels were looked at; two levels where looking changed something
     :param with_it: the other signatures of its step in the smallest program
     """
 
@@ -59,7 +59,7 @@ class FoundDifference(msgspec.Struct, frozen=True):
     operations: int
     repeated: tuple[int, int]
     minimal: bool = True
-    look: LookLevel = LookLevel.PROC
+    looks: tuple[LookLevel, ...] = (LookLevel.PROC,)
     with_it: tuple[Signature, ...] = ()
 
 
@@ -158,13 +158,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
     signature = finding.signature
     shown, runs = finding.repeated
     machines = "\n".join(f"- {run.machine}: {run.kernel}" for run in finding.runs)
-    command = " ".join(
-        [
-            *("pfnlab run", str(folder / PROGRAM)),
-            *(f"--on {run.machine}" for run in finding.runs),
-            *([] if finding.look is LookLevel.PROC else [f"--look {finding.look}"]),
-        ]
-    )
+    commands = "".join(f"    {command} --steps --trace\n" for command in _commands(finding, folder))
     smallest = "no operation of it can be left out" if finding.minimal else _CUT_SHORT
     return (
         f"# {_title(signature)}\n"
@@ -176,7 +170,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         "```\n\n"
         f"{_logs(finding.runs)}"
         "## How to see it\n\n"
-        f"    {command} --steps --trace\n\n"
+        f"{commands}\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
         f"`pfnlab fuzz`, program {finding.origin} of {number_of(finding.operations, 'operation')}, shrunk to "
@@ -186,7 +180,20 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
     )
 
 
+def _commands(finding: FoundDifference, folder: Path) -> list[str]:
+    """The command that shows it; of what looking changed the two."""
+    run = f"pfnlab run {folder / PROGRAM}"
+    if finding.signature.kind == LOOKING:
+        names = [seen.machine.rpartition(" ")[0] for seen in finding.runs]
+        return [f"{run} --on {name} --look {look}" for name, look in zip(names, finding.looks, strict=True)]
+    machines = " ".join(f"--on {seen.machine}" for seen in finding.runs)
+    (look,) = finding.looks
+    return [f"{run} {machines}" + ("" if look is LookLevel.PROC else f" --look {look}")]
+
+
 def _title(signature: Signature) -> str:
+    if signature.kind == LOOKING:
+        return f"Looking changed something: {signature.field} at {signature.op}"
     if signature.kind == "lost":
         return f"A machine is lost at {signature.op}"
     if signature.kind == "alarm" and not signature.field:

@@ -1,16 +1,19 @@
 """The programs of a fuzzer: all that the language can express, drawn from a seed and an index.
 
-The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs that
-earlier programs have not reached yet. Seed, index, vocabulary and bias decide the whole program.
+The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs and
+triples that earlier programs have not reached yet, also under each condition. Seed, index, vocabulary and
+bias decide the whole program.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 import msgspec
 
 from pfnlab.fuzz.calls import CallGenerator
+from pfnlab.fuzz.conditions import HELD, Conditions, rows_of
 from pfnlab.fuzz.kinds import (
     AFTER_LEAF,
     ALL,
@@ -94,16 +97,35 @@ _AGAIN = 0.1
 #: The factor for the weight of a kind that never followed the last one in its area.
 _UNREACHED = 5.0
 
+#: The same under one of the :data:`.conditions.CONDITIONS`; and where only the triple is new.
+_UNREACHED_UNDER, _UNREACHED_TRIPLE = 3.0, 1.5
+
 
 class Bias(msgspec.Struct, frozen=True):
     """The coverage of earlier programs, as a bias for the next.
 
     :param pairs: pairs of kinds in one area that were reached, ``munmap > mremap``
+    :param under: by condition, kinds, pairs and triples of kinds that were reached under it
     :param prefixes: programs with new coverage; some of the next programs begin with one of them
     """
 
     pairs: frozenset[str] = frozenset()
     prefixes: tuple[Program, ...] = ()
+    under: dict[str, frozenset[str]] = {}
+
+    def factor(self, before: Iterable[str], kind: str, conditions: Iterable[str]) -> float:
+        """The factor for the weight of *kind* where it may follow one of *before* under *conditions*."""
+        if not self.pairs:
+            return 1.0
+        rows = [tuple(rows_of(last, kind)) for last in before]
+        factor = _UNREACHED if any(pair not in self.pairs for pair, *_ in rows) else 1.0
+        for condition in conditions:
+            reached = self.under.get(condition, frozenset())
+            if any(pair not in reached for pair, *_ in rows):
+                factor *= _UNREACHED_UNDER
+            elif any(row not in reached for _, *triple in rows for row in triple):
+                factor *= _UNREACHED_TRIPLE
+        return factor
 
     def prefixes_of(self, leaves: bool) -> list[Program]:
         """The prefixes with leaves, or those without: a program with leaves needs a large BAR."""
@@ -166,7 +188,9 @@ class _Drawing:
         self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
         self.tasks = [MAIN_TASK]
         self.born = 0
+        #: By area, the last two kinds.
         self.last: dict[str, str] = {}
+        self.conditions = Conditions()
         #: Kinds that come next whatever else might.
         self.planned: list[str] = []
         self.ops: list[Op] = []
@@ -196,7 +220,10 @@ class _Drawing:
         """Append *op*, and record its effect."""
         call, kind = op.call, kind_of(op.call)
         self.ops.append(op)
-        self.last |= dict.fromkeys(tuple(self.last) if kind in EVERYWHERE else areas_of(call), kind)
+        for name in tuple(self.last) if kind in EVERYWHERE else areas_of(call):
+            previous = self.last.get(name, "").rpartition(" > ")[2]
+            self.last[name] = f"{previous} > {kind}" if previous else kind
+        self.conditions.add(op)
         self.speaks_of(call)
         if kind == "fork refused":
             self.calls.refused += 1
@@ -254,12 +281,14 @@ class _Drawing:
         self.places.stays, self.places.all = bool(planned), planned.endswith(ALL)
         if planned:
             return planned.removesuffix(ALL)
-        before = set(self.last.values())
-        kinds, weights = list(self.weights), []
-        for kind, weight in self.weights.items():
-            fresh = any(f"{last} > {kind}" not in self.bias.pairs for last in before)
-            weights.append(weight * _UNREACHED if fresh and self.bias.pairs else weight)
-        return self.random.choices(kinds, weights)[0]
+        return self.weighted(self.weights, self.conditions.anywhere())
+
+    def weighted(self, weights: dict[str, float], conditions: set[str]) -> str:
+        """A kind by its weight, more often one that was never reached here under *conditions*."""
+        before, holding = sorted(set(self.last.values())), sorted(conditions)
+        factors = [self.bias.factor(before, kind, holding) for kind in weights]
+        chances = [weight * factor for weight, factor in zip(weights.values(), factors, strict=True)]
+        return self.random.choices(list(weights), chances)[0]
 
     def op(self, kind: str) -> Op:
         draw = self.random
@@ -300,11 +329,11 @@ class _Drawing:
             self.add(Op(Exit(), self.tasks[-1]))
         task = self.tasks[0]
         self.add(Op(Thread(f"t{self.born + 1}"), task))
-        kinds = [kind for kind in self.weights if kind not in NEVER_HELD]
-        held = Op(self.call(draw.choice(kinds)), task)
+        kinds = {kind: 1.0 for kind in self.weights if kind not in NEVER_HELD}
+        held = Op(self.call(self.weighted(kinds, {HELD})), task)
         hold = Hold(draw.choice(HOLD_FUNCTIONS), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
         self.add(msgspec.structs.replace(held, hold=hold))
         for _ in range(draw.randrange(1, 4)):
             task_beside = draw.choice([name for name in self.tasks if name != task])
-            self.add(Op(self.call(draw.choice(kinds)), task_beside))
+            self.add(Op(self.call(self.weighted(kinds, self.conditions.anywhere())), task_beside))
         self.add(Op(Release()))

@@ -48,12 +48,13 @@ def touched_level(program: Program) -> int:
         if isinstance(call, Mmap) and leaf_level(call) > 1:
             mapped.append((place_of(call), leaf_level(call)))
         for place, level in mapped:
-            if level > found and _touches(call, place):
+            if level > found and touches(call, place):
                 found = level
     return found
 
 
-def _touches(call: Call, place: Span) -> bool:
+def touches(call: Call, place: Span) -> bool:
+    """Whether *call* is an access that begins within *place*."""
     if not isinstance(call, Read | Write | Walk):
         return False
     return call.span.name == place.name and place.start <= call.span.start < place.end

@@ -28,6 +28,9 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
+#: The kind of a difference between runs of one machine that was looked at in two ways.
+LOOKING = "looking"
+
 #: Before the first operation.
 START = "start"
 
@@ -63,7 +66,8 @@ class Signature(msgspec.Struct, frozen=True):
     """A difference without the program that shows it.
 
     :param kind: ``difference``; ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that
-        no model predicts; ``leftover`` for the book when every task is gone; ``lost`` for a machine that did
+        no model predicts; ``looking`` for what looking changed; ``leftover`` for the book when every task is
+        gone; ``lost`` for a machine that did
         not finish
     :param field: the field of a step, empty where a kernel raised an alarm or a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
@@ -123,7 +127,7 @@ def _placed(program: Program, runs: Sequence[Run], *, alarms: bool) -> list[tupl
     raised = _raised(program, runs)
     for difference in own:
         if raised is None or (raised[0] is not None and difference.step < raised[0]):
-            found.append((difference.step, _of_difference(program, runs, difference)))
+            found.append((difference.step, signature_between(program, runs, difference)))
     if raised is not None:
         return [raised, *found]
     if own.equal:
@@ -169,7 +173,8 @@ def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signatur
     return None
 
 
-def _of_difference(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
+def signature_between(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
+    """The signature of one difference of *runs*."""
     at, spent_lines = difference.step, spent_messages(runs)
     present = [run for run in runs if at < len(run.steps)]
     values = {run.machine: comparable(run.steps[at], difference.field, spent_lines) for run in present}
