@@ -5,11 +5,13 @@ from __future__ import annotations
 from statistics import mean
 from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pfnlab.fuzz.grammar import Bias, draw
-from pfnlab.fuzz.kinds import ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
+from pfnlab.fuzz.kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
+from pfnlab.fuzz.leaves import GIGABYTE, touched_level
 from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
 from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.checks import check_program
@@ -21,7 +23,11 @@ from pfnlab.programs.lang.words import PROTS
 
 NUMBERS = st.integers(0, 1 << 32)
 _ANY = st.booleans()
-VOCABULARIES = st.builds(Vocabulary, driver=_ANY, schedules=_ANY, vfio=_ANY, slots=_ANY)
+VOCABULARIES = st.builds(Vocabulary, driver=_ANY, schedules=_ANY, vfio=_ANY, slots=_ANY, leaves=_ANY).filter(
+    lambda vocabulary: vocabulary.has_leaves or not vocabulary.leaves
+)
+#: All there is, and either way to a leaf alone.
+WITH_LEAVES = (Vocabulary(driver=True), Vocabulary(vfio=True), Vocabulary(True, True, True, True))
 
 
 @given(NUMBERS, NUMBERS, VOCABULARIES)
@@ -155,3 +161,41 @@ def test_what_was_not_reached_is_drawn_more_often() -> None:
         return sum(kind_of(op.call) == "msync" for op in ops)
 
     assert count(Bias(reached)) > 2 * count(Bias(reached | {f"{one} > msync" for one in kinds}))
+
+
+@pytest.mark.parametrize("vocabulary", WITH_LEAVES, ids=["driver", "vfio", "all"])
+def test_one_program_of_ten_has_a_leaf_that_is_touched(vocabulary: Vocabulary) -> None:
+    """Of both sizes."""
+    levels = [touched_level(draw(5, index, vocabulary)) for index in range(600)]
+
+    assert 60 < sum(level > 1 for level in levels) < 180
+    assert 15 < levels.count(3)
+
+
+@pytest.mark.parametrize("vfio", [False, True], ids=["driver", "vfio"])
+def test_leaves_alone(vfio: bool) -> None:
+    """Nearly every program touches one; devices have up to 4 GiB, and what splits leaves comes behind."""
+    vocabulary = Vocabulary(driver=not vfio, vfio=vfio, leaves=True)
+    programs = [draw(5, index, vocabulary) for index in range(300)]
+
+    assert 240 < sum(touched_level(program) > 1 for program in programs)
+    assert 90 < sum(touched_level(program) == 3 for program in programs)
+    assert 4 * GIGABYTE == max(device.pages for program in programs for device in program.devices)
+    words = {step for step in AFTER_LEAF if step in vocabulary.kinds}
+    assert words <= {kind_of(op.call) for program in programs for op in program.ops}
+
+
+def test_leaves_need_a_driver() -> None:
+    """Who makes none has no large devices for them."""
+    assert not any(touched_level(draw(5, index, Vocabulary(slots=True))) > 1 for index in range(300))
+
+
+def test_a_program_with_leaves_begins_as_one_with_leaves() -> None:
+    """A program without them does not get the large BAR of one that reached something new."""
+    vocabulary = Vocabulary(driver=True)
+    drawn = [draw(5, index, vocabulary) for index in range(60)]
+    bias = Bias(frozenset({"mmap > munmap"}), tuple(drawn))
+
+    assert {True, False} == {touched_level(program) > 1 for program in drawn}
+    for leaves in (True, False):
+        assert {leaves} == {touched_level(program) > 1 for program in bias.prefixes_of(leaves)}

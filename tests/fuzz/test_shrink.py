@@ -12,7 +12,7 @@ from pfnlab.fuzz.shrink import shrink
 from pfnlab.fuzz.simplify import simplifications
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.ops import Call, Mmap, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shrink import without
 
@@ -107,3 +107,17 @@ def test_simplifying_ends(index: int) -> None:
             return
         program = candidates[len(candidates) // 2]
     pytest.fail("simplifying does not end")
+
+
+def test_a_large_program_becomes_small_in_few_steps() -> None:
+    """Pages of a device of 2 GiB are not taken away page by page, and exactly a leaf is left."""
+    program = load_text("pfnlab program 1\ndevice bar: pci, 2 GiB\n\na = mmap bar[0:263169] wc shared rw\n")
+
+    small = shrink(program, lambda smaller: any(_mapped(op.call) >= 262144 for op in smaller.ops))
+
+    assert small.minimal and small.runs < 60
+    assert 262144 == _mapped(small.program.ops[0].call)
+
+
+def _mapped(call: Call) -> int:
+    return call.source.pages if isinstance(call, Mmap) else 0

@@ -157,24 +157,39 @@ def fuzz(
     findings: Annotated[Path, typer.Option(metavar="DIR", help="Where findings are filed.")] = Path(
         "findings"
     ),
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Findings that are known: counted only; may be given several times."
+        ),
+    ] = None,
     driver: Annotated[bool, typer.Option("--driver", help="With operations of the guest driver.")] = False,
     schedules: Annotated[
         bool, typer.Option("--schedules", help="With threads, and processors that are held.")
     ] = False,
     vfio: Annotated[bool, typer.Option("--vfio", help="With devices opened through vfio-pci.")] = False,
     slots: Annotated[bool, typer.Option("--slots", help="With devices that come and go.")] = False,
+    leaves: Annotated[
+        bool, typer.Option("--leaves", help="Only programs with leaves of 2 MiB and 1 GiB.")
+    ] = False,
     coverage: Annotated[bool, typer.Option(help="Watch which branches of the model are reached.")] = True,
     stop_after: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End when so many findings were met.")
     ] = None,
     as_json: AsJson = False,
     accel: AccelOf = "tcg",
-    look: LookOf = None,
+    look: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="memory, proc or end for all programs; memory,proc for each program under both, which must "
+            "agree; without it each program has one of the three, mostly memory.",
+        ),
+    ] = None,
 ) -> int:
     """Run random programs on several machines; shrink and file what they differ in."""
     from pfnlab.cli.fuzz import FuzzRequest, fuzz
     from pfnlab.lab.vm.accel import accel_named
-    from pfnlab.programs.runs.look import look_named
 
     return fuzz(
         FuzzRequest(
@@ -184,15 +199,17 @@ def fuzz(
             seconds=seconds,
             resume=resume,
             findings=findings,
+            known=tuple(known or ()),
             driver=driver,
             schedules=schedules,
             vfio=vfio,
             slots=slots,
+            leaves=leaves,
             coverage=coverage,
             stop_after=stop_after,
             as_json=as_json,
             accel=accel_named(accel),
-            look=look_named(look) if look is not None else None,
+            look=look,
         )
     )
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, say, settle_look
+from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, say
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign, CampaignState, read_state, write_state
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.looking import MIXED, Looking, looking_named
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
+from pfnlab.lab.running.inside import can_look_inside
 from pfnlab.lab.vm.accel import Accel
-from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine
 from pfnlab.units import number_of
 
 #: How many programs are run where neither a number nor a time is given.
@@ -40,15 +40,17 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     resume: Path | None = None
     findings: Path = Path("findings")
+    known: tuple[Path, ...] = ()
     driver: bool = False
     schedules: bool = False
     vfio: bool = False
     slots: bool = False
+    leaves: bool = False
     coverage: bool = True
     stop_after: int | None = None
     as_json: bool = False
     accel: Accel = Accel.TCG
-    look: LookLevel | None = None
+    look: str | None = None
 
 
 def fuzz(request: FuzzRequest) -> int:
@@ -57,26 +59,41 @@ def fuzz(request: FuzzRequest) -> int:
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
     named = [name_machine(spec) for spec in specs]
+    looking = _looking(request, named)
+    levels = list(dict.fromkeys(looking.levels))
     opened = {
-        machine.spec: open_machine(machine.spec, accel=request.accel, look=request.look or LookLevel.PROC)
-        for machine in named
+        level: {
+            machine.spec: open_machine(machine.spec, accel=request.accel, look=level) for machine in named
+        }
+        for level in levels
     }
-    before = read_state(request.resume) if request.resume is not None else None
-    state = _state(request, specs, before)
+    # What looking changes on a kernel its own model tells.
+    predicting = {
+        level: {
+            machine.spec: open_machine(f"model:{machine.series}", look=level)
+            for machine in named
+            if machine.kind == "qemu" and machine.series is not None and looking.each
+        }
+        for level in levels
+    }
+    state = _state(request, specs, looking)
     fetch_missing(named, say)
-    state.look = settle_look(list(opened.values()), request.look if before is None else before.look)
     programs = request.programs
     if programs is None and request.seconds is None:
         programs = PROGRAMS
     with ExitStack() as stack:
-        machines: dict[str, Machine] = dict(opened)
-        for machine in opened.values():
+        for machine in (machine for machines in opened.values() for machine in machines.values()):
             if isinstance(machine, AbstractContextManager):
                 stack.enter_context(machine)
         display = _Progress(state, request.resume)
         stack.callback(display.close)
         campaign = Campaign(
-            machines, state, Folder(request.findings), watched=request.coverage, on_progress=display.show
+            opened,
+            state,
+            Folder(request.findings, request.known),
+            watched=request.coverage,
+            on_progress=display.show,
+            predicting=predicting,
         )
         watched = campaign.watched
         first, began = state.next, time.monotonic()
@@ -84,6 +101,9 @@ def fuzz(request: FuzzRequest) -> int:
         seconds = max(time.monotonic() - began, 0.001)
     count = state.next - first
     say(f"{number_of(count, 'program')} in {seconds:.0f} s, {count / seconds:.1f} a second")
+    for level, (asked, took) in campaign.asked.items():
+        rate = asked / max(took, 0.001)
+        say(f"  {level}: {number_of(asked, 'program')}, {rate:.1f} a second on all machines together")
     if request.as_json:
         print(summary_json(state, watched=watched).decode())
     else:
@@ -91,24 +111,37 @@ def fuzz(request: FuzzRequest) -> int:
     return outcome(state).value
 
 
-def _state(request: FuzzRequest, specs: list[str], state: CampaignState | None) -> CampaignState:
+def _looking(request: FuzzRequest, named: list[Named]) -> Looking:
+    """The levels the user asked for; without, a mixture, where all kernels can be looked into."""
+    if request.look is not None:
+        return looking_named(request.look)
+    kernels = [machine for machine in named if machine.kind == "qemu"]
+    if kernels and not (can_look_inside() and all(machine.stock for machine in kernels)):
+        return Looking()
+    return MIXED
+
+
+def _state(request: FuzzRequest, specs: list[str], looking: Looking) -> CampaignState:
     """The state from which the campaign begins, or goes on.
 
     :param state: of the campaign so far, None where there is none
     :raises Misuse: the file is of another campaign
     """
-    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots)
+    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots, request.leaves)
+    if vocabulary.leaves and not vocabulary.has_leaves:
+        raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
+    state = read_state(request.resume) if request.resume is not None else None
     if state is None:
-        return CampaignState(specs, request.seed or 0, vocabulary)
+        return CampaignState(specs, request.seed or 0, vocabulary, looking=looking)
     if state.machines != specs:
         options = " ".join(f"--on {spec}" for spec in state.machines)
         raise Misuse(f"{request.resume} is of a campaign on other machines: write {options}")
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
-    if request.look not in (None, state.look):
-        raise Misuse(f"{request.resume} is of a campaign with --look {state.look}: write that")
+    if state.looking != looking:
+        raise Misuse(f"{request.resume} is of a campaign with --look {state.looking}: write that")
     if state.vocabulary != vocabulary:
-        names = ("driver", "schedules", "vfio", "slots")
+        names = Vocabulary.__struct_fields__
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
         none = "none of " + ", ".join(f"--{name}" for name in names)
         raise Misuse(f"{request.resume} is of a campaign with {' '.join(words) or none}")

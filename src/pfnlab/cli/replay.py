@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,17 +21,20 @@ from pfnlab.checker.replay import (
     read_path,
 )
 from pfnlab.cli.check import SAME, comparison
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, say
+from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, say
+from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
-from pfnlab.fuzz.signature import signature_of
+from pfnlab.fuzz.looking import changed_by_looking
+from pfnlab.fuzz.signature import Signature, signatures_of
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel, look_named
+from pfnlab.programs.runs.observation import Run
 from pfnlab.report.check import FORMAT
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)
@@ -148,16 +151,16 @@ class FiledFinding:
         if not (folder / REPORT).is_file():
             raise Misuse(f"there is no {REPORT} in {folder}: it holds no finding")
         text = read_text(folder / REPORT, "report")
-        signature, command = _SIGNATURE.search(text), _COMMAND.search(text)
-        if signature is None or command is None:
+        signature, commands = _SIGNATURE.search(text), _COMMAND.findall(text)
+        if signature is None or not commands:
             raise Misuse(f"{folder / REPORT} has no signature or no command: it is no report of a finding")
         self.source = str(folder / REPORT)
         self.program = load_program(folder / PROGRAM)
         self.key, self.words = signature[1], signature[2]
-        self.machines = _MACHINE.findall(command[0])
-        # Older reports name no way of looking: it was through /proc.
-        look = _LOOK.search(command[0])
-        self.look = look_named(look[1]) if look is not None else LookLevel.PROC
+        self.machines = _MACHINE.findall(commands[0])
+        looks = [_LOOK.search(command) for command in commands]
+        #: How the machines were looked at; at two levels where looking changed something.
+        self.looks = [look_named(look[1]) if look is not None else LookLevel.PROC for look in looks]
         self.title = f"finding {folder.name}: {self.words}"
 
 
@@ -211,20 +214,42 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
             request.check_asked(spec, finding.source)
     machines = [name_machine(spec) for spec in request.on or finding.machines]
     fetch_missing(machines, say)
-    opened = [open_machine(machine.spec, accel=request.accel, look=finding.look) for machine in machines]
-    runs = [run_on(*pair, [finding.program])[0] for pair in zip(machines, opened, strict=True)]
+    runs_by_level = {
+        look: [
+            run_on(machine, open_machine(machine.spec, accel=request.accel, look=look), [finding.program])[0]
+            for machine in machines
+        ]
+        for look in finding.looks
+    }
+    runs = [run for level_runs in runs_by_level.values() for run in level_runs]
     lost = [run.lost for run in runs if run.lost is not None and run.alarm is None]
     if lost and "lost" not in finding.words:
         raise Undecided(lost[0])
-    signature = signature_of(finding.program, runs)
+    if len(finding.looks) > 1:
+        signatures = _by_looking(finding.program, machines, runs_by_level)
+    else:
+        signatures = signatures_of(finding.program, runs)
     verdict = SAME
-    if signature is None:
+    if not signatures:
         verdict = "shows something else: the machines do the same"
-    elif signature.key != finding.key:
-        verdict = f"shows something else: {signature}"
+    elif all(signature.key != finding.key for signature in signatures):
+        verdict = f"shows something else: {signatures[0]}"
     steps = [JudgedStep(line, "") for line in op_lines(finding.program)]
     _print(finding.title, " and ".join(machine.spec for machine in machines), steps, verdict, request.as_json)
     return 0 if verdict == SAME else 1
+
+
+def _by_looking(
+    program: Program, machines: Sequence[Named], runs: Mapping[LookLevel, Sequence[Run]]
+) -> list[Signature]:
+    """What looking changed that the models of *machines* do not explain."""
+    found = []
+    for number, machine in enumerate(machines):
+        own = {look: level_runs[number] for look, level_runs in runs.items()}
+        model = f"model:{machine.series or newest_series()}"
+        predicted = {look: open_machine(model, look=look).run([program])[0] for look in runs}
+        found += [signature for _, signature in changed_by_looking(program, own, predicted)]
+    return found
 
 
 def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: str, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import get_args
 
 import msgspec
 
+from pfnlab.fuzz.leaves import DRIVER_LEAVES
 from pfnlab.fuzz.places import DrawnPlaces
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
@@ -117,10 +118,11 @@ class CallGenerator:
 
     :param places: the places it has mapped so far
     :param rare: whether it may need a guest of its own
+    :param leaves: whether most mappings of the driver and of vfio-pci are such that leaves fit
     """
 
-    def __init__(self, random: Random, places: DrawnPlaces, *, rare: bool) -> None:
-        self._random, self._places, self._rare = random, places, rare
+    def __init__(self, random: Random, places: DrawnPlaces, *, rare: bool, leaves: bool = False) -> None:
+        self._random, self._places, self._rare, self._leaves = random, places, rare, leaves
         #: The number of forks that were refused, each with a name of its own.
         self.refused = 0
         #: The areas the driver was to fill.
@@ -141,6 +143,8 @@ class CallGenerator:
                 return self.anon(Span(ANON, 0, draw.choice((1, 2, 4, 16, _ANON_PAGES))), None)
             case "mmap over":
                 return self.over()
+            case "mmap driver" | "mmap vfio" if self._leaves and draw.random() < 0.8:
+                return self.leaf_mmap(kind)
             case "mmap driver":
                 return self.driver_mmap()
             case "mmap vfio":
@@ -315,6 +319,20 @@ class CallGenerator:
         shared = how in _SHARED_ONLY or draw.random() < 0.55
         driver = DriverMap(how, draw.choice(_MODES), part)
         return Mmap(self._places.free_area(), source, "driver", shared, draw.choice(_PROTS), driver=driver)
+
+    def leaf_mmap(self, kind: str) -> Mmap:
+        """A mapping of the driver or of vfio-pci that leaves fit into, and that can mostly be touched.
+
+        :param kind: ``mmap driver`` or ``mmap vfio``
+        """
+        draw, source = self._random, self._places.leaf_source()
+        name = self._places.free_area()
+        prot = draw.choice((*["rw"] * 8, "r", *_PROTS[-3:])) if kind == "mmap driver" else "rw"
+        if kind == "mmap vfio":
+            return Mmap(name, source, "vfio", True, prot)
+        how = draw.choice((*DRIVER_LEAVES, "fault_pud"))
+        driver = DriverMap(how, draw.choice(_MODES))  # type: ignore[arg-type]
+        return Mmap(name, source, "driver", True, prot, driver=driver)
 
     def movable(self) -> str:
         """An area to move or resize, preferably one with ordinary memory, which allows more."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -22,9 +23,10 @@ from pfnlab.fuzz.coverage import Coverage, watch_rules
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
 from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.looking import Looking, changed_by_looking, looked_at
 from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink
-from pfnlab.fuzz.signature import Signature, signature_of, undecided
+from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, signatures_of, undecided
 from pfnlab.programs.lang.ops import Program, uses_slot
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
@@ -39,7 +41,7 @@ PREFIXES = 64
 #: How often a program that shows a difference is run again.
 REPEATS = 3
 
-FORMAT = "pfnlab-fuzz/1"
+FORMAT = "pfnlab-fuzz/2"
 
 #: After how many seconds a thread lets another go on, while a round is drawn ahead.
 _SWITCH = 0.0005
@@ -54,6 +56,7 @@ class KnownSignature(msgspec.Struct):
     :ivar operations: the number of operations in the smallest program that shows it
     :ivar says: the signature in words
     :ivar minimal: whether every smaller program was tried
+    :ivar with_it: keys of the other signatures in the same step of its smallest program: they follow from it
     """
 
     folder: str
@@ -62,6 +65,7 @@ class KnownSignature(msgspec.Struct):
     operations: int
     says: str
     minimal: bool
+    with_it: list[str] = msgspec.field(default_factory=list)
 
 
 class Unstable(msgspec.Struct, frozen=True):
@@ -86,7 +90,7 @@ class CampaignState(msgspec.Struct):
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
     :ivar different: programs that showed a difference
     :ivar findings: the signatures found, by key
-    :ivar look: how kernels are looked at
+    :ivar looking: how kernels are looked at
     """
 
     machines: list[str]
@@ -102,7 +106,7 @@ class CampaignState(msgspec.Struct):
     findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
     unstable: list[Unstable] = msgspec.field(default_factory=list)
     reasons: dict[str, int] = msgspec.field(default_factory=dict)
-    look: LookLevel = LookLevel.PROC
+    looking: Looking = Looking()
     format: str = FORMAT
 
 
@@ -151,20 +155,24 @@ class _Drawn:
 class Campaign:
     """Programs on machines, one round after the other.
 
-    :param machines: by name; the first model runs each program first, to tell whether it has a rule
+    :param machines: by name, and that for each level of looking if there are several; the first model runs
+        each program first, to tell whether it has a rule
     :param state: the state to begin with; it changes during the campaign
     :param folder: the folder for findings, None to file none
     :param watched: whether to watch the branches of the first model
     :param repeats: how often a difference must show again
     :param on_progress: called after every round and finding
     :param on_compared: called with the runs of every program that all machines answered
+    :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
+        is none, the first model tells
+    :ivar asked: by level, the programs that were run on all machines and the seconds this took
     :param alarms: whether a warning that all machines print is a finding too, unless a model was asked
     :param smaller: makes a program that shows a difference smaller; None to do it by runs on all machines
     """
 
     def __init__(
         self,
-        machines: dict[str, Machine],
+        machines: dict[str, Machine] | Mapping[LookLevel, dict[str, Machine]],
         state: CampaignState,
         folder: Folder | None = None,
         *,
@@ -174,16 +182,25 @@ class Campaign:
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
         smaller: Callable[[Program, Signature], Shrunk] | None = None,
         alarms: bool = True,
+        predicting: Mapping[LookLevel, Mapping[str, Machine]] | None = None,
     ) -> None:
-        self.machines, self.state, self.folder = machines, state, folder
+        self.state, self.folder = state, folder
+        self._at: dict[LookLevel, dict[str, Machine]] = {}
+        for level in dict.fromkeys(state.looking.levels):
+            found: Any = dict(machines).get(level, machines)
+            self._at[level] = found
+        self.machines = self._at[state.looking.levels[0]]
+        self._predicting = predicting or {}
+        self.asked: dict[LookLevel, tuple[int, float]] = {}
         self.repeats = repeats
         self.found: list[FoundDifference] = []
-        self._model = next((name for name in machines if name.startswith("model:")), None)
+        self._model = next((name for name in self.machines if name.startswith("model:")), None)
         self._watch = watch_rules(state.coverage.branches) if watched and self._model else None
         self._ahead: _Drawn | None = None
         self._progress = on_progress
+        self._most: int | None = None
         self._compared = on_compared
-        self._shrinker = smaller or self._shrink
+        self._shrinker = smaller
         self._alarms = alarms
 
     @property
@@ -196,6 +213,7 @@ class Campaign:
 
         :param seconds: checked between rounds
         """
+        self._most = most
         until = None if seconds is None else time.monotonic() + seconds
         while programs is None or self.state.next < programs:
             if until is not None and time.monotonic() >= until:
@@ -213,46 +231,77 @@ class Campaign:
             drawn = self._draw(state.next, end, state.coverage, state.bias, state.prefixes)
         state.coverage, state.bias, state.prefixes = drawn.coverage, drawn.bias, drawn.prefixes
         programs, model_runs = drawn.programs, drawn.runs
-        places_decided = [
-            place for place, run in enumerate(model_runs) if run is None or not undecided([run])
-        ]
+        levels = [state.looking.of(index) for index in range(state.next, end)]
+        decided = [place for place, run in enumerate(model_runs) if run is None or not undecided([run])]
         next_end = end + ROUND if programs_in_all is None else min(end + ROUND, programs_in_all)
+        runs: list[dict[LookLevel, list[Run]]] = [{} for _ in programs]
         with self._drawing_ahead(end, next_end):
-            runs = self._ask_all(
-                [programs[place] for place in places_decided], [model_runs[place] for place in places_decided]
-            )
-        runs_by_place = dict(zip(places_decided, runs, strict=True))
+            for level in self._at:
+                places = [place for place in decided if level in levels[place]]
+                known = [model_runs[place] if level is levels[place][0] else None for place in places]
+                answers = self._ask_all([programs[place] for place in places], known, level)
+                for place, answer in zip(places, answers, strict=True):
+                    runs[place][level] = answer
         for place, program in enumerate(programs):
             if most is not None and len(state.findings) >= most:
                 return
-            self._settle(
-                program, runs_by_place.get(place) or [run for run in (model_runs[place],) if run is not None]
-            )
+            alone = [run for run in (model_runs[place],) if run is not None]
+            self._settle(program, runs[place] or {levels[place][0]: alone})
             state.next += 1
 
-    def _settle(self, program: Program, runs: list[Run]) -> None:
-        """Count one program, and handle the difference that its runs show."""
+    def _settle(self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]) -> None:
+        """Count one program, and handle the differences that its runs show."""
         state = self.state
-        reason = undecided(runs)
-        if reason is not None:
+        reasons = {level: undecided(level_runs) for level, level_runs in runs.items()}
+        reason = next((reason for reason in reasons.values() if reason is not None), None)
+        if reason is not None and None not in reasons.values():
             state.undecided += 1
             state.reasons[reason] = state.reasons.get(reason, 0) + 1
             return
         state.compared += 1
-        self._compared(runs)
-        signature = signature_of(program, runs, alarms=self._alarms)
-        if signature is not None:
-            self._note_difference(program, signature)
+        answered = {level: level_runs for level, level_runs in runs.items() if reasons[level] is None}
+        shown: dict[Signature, tuple[LookLevel, ...]] = {}
+        for level, level_runs in answered.items():
+            self._compared(level_runs)
+            for signature in signatures_of(program, level_runs, alarms=self._alarms):
+                shown.setdefault(signature, (level,))
+        if len(answered) > 1:
+            for pair, signature in self._looking(program, answered):
+                shown.setdefault(signature, pair)
+        if shown:
+            state.different += 1
+            self._note_differences(program, shown)
             self._progress(state)
+
+    def _looking(
+        self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
+    ) -> list[tuple[tuple[LookLevel, ...], Signature]]:
+        """What looking changed of the kernels; of models it is known."""
+        found: list[tuple[tuple[LookLevel, ...], Signature]] = []
+        for name in self.machines:
+            if name.startswith("model:"):
+                continue
+            own = {level: run for level in runs for run in runs[level] if run.machine == name}
+            predicted = {}
+            for level in runs:
+                model = self._predicting.get(level, {}).get(name) or self._at[level].get(self._model or "")
+                if model is not None:
+                    predicted[level] = model.run([program])[0]
+            found += changed_by_looking(program, own, predicted)
+        return found
 
     def _draw(
         self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
     ) -> _Drawn:
         """Draw programs and run them on the first model; nothing that is handed over is changed."""
         if start % ROUND == 0:
-            bias = Bias(frozenset(coverage.pairs), tuple(prefixes))
+            under = {condition: frozenset(rows) for condition, rows in coverage.under.items()}
+            bias = Bias(frozenset(coverage.pairs), tuple(prefixes), under)
         state = self.state
-        coverage = Coverage(dict(coverage.pairs), set(coverage.branches), dict(coverage.words))
+        coverage = Coverage(
+            *(dict(coverage.pairs), set(coverage.branches), dict(coverage.words)),
+            {condition: dict(rows) for condition, rows in coverage.under.items()},
+        )
         drawn = _Drawn((start, end), coverage, bias, list(prefixes))
         drawn.programs = [draw(state.seed, index, state.vocabulary, bias) for index in range(start, end)]
         self._ask_model(start, drawn)
@@ -292,11 +341,12 @@ class Campaign:
             drawn.runs = [None] * len(drawn.programs)
             return
         for program in drawn.programs:
+            (level, *_) = self.state.looking.of(start + len(drawn.runs))
             if self._watch is None:
-                (run,) = self._run_on(self._model, [program])
+                (run,) = self._run_on(self._model, [program], level)
             else:
                 with self._watch:
-                    (run,) = self._run_on(self._model, [program])
+                    (run,) = self._run_on(self._model, [program], level)
             is_new = drawn.coverage.add(program, [run], self._watch.seen if self._watch else ())
             # No prefix gives others a guest of their own.
             if is_new and not (is_rare(start + len(drawn.runs)) or uses_slot(program)):
@@ -305,68 +355,115 @@ class Campaign:
         if self._watch is not None:
             self._watch.settle()
 
-    def _ask_all(self, programs: Sequence[Program], model_runs: Sequence[Run | None]) -> list[list[Run]]:
+    def _ask_all(
+        self, programs: Sequence[Program], model_runs: Sequence[Run | None], level: LookLevel
+    ) -> list[list[Run]]:
         """The runs of every program, one a machine, in the order of the machines.
 
         :param model_runs: those of the first model, which does not run the programs again
         """
+        began = time.monotonic()
         by_machine = [
             [run for run in model_runs if run is not None]
             if name == self._model and all(model_runs)
-            else self._run_on(name, programs)
+            else self._run_on(name, programs, level)
             for name in self.machines
         ]
+        count, seconds = self.asked.get(level, (0, 0.0))
+        self.asked[level] = count + len(programs), seconds + time.monotonic() - began
         return [list(runs) for runs in zip(*by_machine, strict=True)]
 
-    def _run_on(self, name: str, programs: Sequence[Program]) -> list[Run]:
-        runs = self.machines[name].run(programs) if programs else []
+    def _run_on(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
+        runs = self._at[level][name].run(programs) if programs else []
         return [msgspec.structs.replace(run, machine=name) for run in runs]
 
-    def _runs(self, program: Program) -> list[Run]:
-        return [run for name in self.machines for run in self._run_on(name, [program])]
+    def _runs(self, program: Program, level: LookLevel) -> list[Run]:
+        return [run for name in self.machines for run in self._run_on(name, [program], level)]
 
-    def _note_difference(self, program: Program, signature: Signature) -> None:
-        """Count a known difference; repeat, shrink and file a new one."""
+    def _note_differences(
+        self, program: Program, signatures: Mapping[Signature, tuple[LookLevel, ...]]
+    ) -> None:
+        """Count the known differences of *program*; repeat, shrink and file those that follow from none."""
+        findings = self.state.findings
+        for signature in signatures:
+            if signature.key not in findings:
+                self._note_filed(signature)
+            if signature.key in findings:
+                findings[signature.key].met += 1
+        for signature in signatures:
+            known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
+            if signature.key in known or any(signature.key in with_it for with_it in known.values()):
+                continue
+            if self._most is not None and len(findings) >= self._most:
+                return
+            if not self._note_new(program, signature, signatures[signature]):
+                # What else there is can only be told of a program that does the same every time.
+                return
+
+    def _note_filed(self, signature: Signature) -> None:
+        """Take a difference that an earlier campaign has filed for known."""
+        filed = self.folder.filed(signature.key) if self.folder is not None else None
+        if filed is not None:
+            self.state.findings[signature.key] = KnownSignature(
+                *(filed.name, 0, self.state.compared, filed.operations, str(signature), filed.minimal),
+                list(filed.with_it),
+            )
+
+    def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
+        """Repeat, shrink and file a new difference; False if it is unstable."""
         state = self.state
-        state.different += 1
-        finding = state.findings.get(signature.key)
-        if finding is not None:
-            finding.met += 1
-            return
-        repeats = [self._shows(program, signature, repeated=True) for _ in range(self.repeats)]
+        repeats = [self._shows(program, signature, levels, repeated=True) for _ in range(self.repeats)]
         shown = 1 + sum(repeats)
         if not all(repeats):
             unstable = Unstable(program.title, str(signature), shown, 1 + self.repeats)
             state.unstable.append(unstable)
-            return
-        shrunk = self._shrinker(program, signature)
-        runs = tuple(self._runs(shrunk.program))
+            return False
+        shrunk = (
+            self._shrinker(program, signature)
+            if self._shrinker is not None
+            else shrink(program, lambda candidate: self._shows(candidate, signature, levels))
+        )
+        if signature.kind == LOOKING:
+            sides = {machine for side in signature.sides for machine in side}
+            named = (looked_at(run, level) for level in levels for run in self._runs(shrunk.program, level))
+            runs = tuple(run for run in named if run.machine in sides)
+        else:
+            runs = tuple(self._runs(shrunk.program, levels[0]))
+        with_it = in_same_step(shrunk.program, runs, signature)
         difference = FoundDifference(
             *(signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown)),
-            *(shrunk.minimal, state.look),
+            *(shrunk.minimal, levels, with_it),
         )
         self.found.append(difference)
         name = self.folder.file(difference) if self.folder is not None else ""
         operations = len(shrunk.program.ops)
         state.findings[signature.key] = KnownSignature(
-            name, 1, state.compared, operations, str(signature), shrunk.minimal
+            *(name, 1, state.compared, operations, str(signature), shrunk.minimal),
+            [other.key for other in with_it],
         )
+        return True
 
-    def _shrink(self, program: Program, signature: Signature) -> Shrunk:
-        return shrink(program, lambda candidate: self._shows(candidate, signature))
-
-    def _shows(self, program: Program, signature: Signature, *, repeated: bool = False) -> bool:
+    def _shows(
+        self, program: Program, signature: Signature, levels: tuple[LookLevel, ...], *, repeated: bool = False
+    ) -> bool:
         """Whether *program* shows the same difference; False at once where the model has no rule.
 
+        :param levels: those at which it was shown
         :param repeated: it is the program that showed it
         """
-        if self._model is not None and undecided(self._run_on(self._model, [program])):
+        if self._model is not None and undecided(self._run_on(self._model, [program], levels[0])):
             return False
+        if signature.kind == LOOKING:
+            try:
+                runs = {level: self._runs(program, level) for level in levels}
+            except Misuse:
+                return False
+            return signature in (found for _, found in self._looking(program, runs))
         return is_shown(
             program,
             signature,
-            lambda: self._runs(program),
-            self.machines.values(),
+            lambda: self._runs(program, levels[0]),
+            self._at[levels[0]].values(),
             alarms=self._alarms,
             repeated=repeated,
         )

@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from pfnlab.files import cannot_write, read_text
-from pfnlab.fuzz.signature import NOTHING, Signature
+from pfnlab.fuzz.signature import LOOKING, NOTHING, Signature
 from pfnlab.programs.lang.layout import format_text
+from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.model.machine import END
@@ -28,6 +29,11 @@ from pfnlab.units import number_of
 PROGRAM, REPORT = "program.pfn", "report.md"
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12})\b", re.MULTILINE)
+
+_WITH_IT = re.compile(r"^With it: ([0-9a-f]{12})\b", re.MULTILINE)
+
+#: What a report says of a program that may not be the smallest.
+_CUT_SHORT = "the search for smaller ones was cut short"
 
 #: The most differences of one program that a report lists.
 _LISTED = 12
@@ -42,7 +48,8 @@ class FoundDifference(msgspec.Struct, frozen=True):
     :param operations: the number of operations of that first program
     :param repeated: the number of runs that showed it, and the number of runs
     :param minimal: whether every smaller program was tried
-    :param look: how the kernels were looked at
+    :param looks: how the kernels were looked at; two levels where looking changed something
+    :param with_it: the other signatures of its step in the smallest program
     """
 
     signature: Signature
@@ -52,25 +59,61 @@ class FoundDifference(msgspec.Struct, frozen=True):
     operations: int
     repeated: tuple[int, int]
     minimal: bool = True
-    look: LookLevel = LookLevel.PROC
+    looks: tuple[LookLevel, ...] = (LookLevel.PROC,)
+    with_it: tuple[Signature, ...] = ()
+
+
+class FiledReport(msgspec.Struct, frozen=True):
+    """What the folder of a finding says of it.
+
+    :param name: the folder's
+    :param operations: the number of operations of its program
+    :param with_it: keys of the other signatures of the step
+    """
+
+    name: str
+    operations: int
+    minimal: bool
+    with_it: tuple[str, ...]
 
 
 class Folder:
     """The findings in one directory.
 
     :param path: the directory; made when the first finding is filed
+    :param known: directories with findings that are known, and not filed here
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, known: Sequence[Path] = ()) -> None:
         self.path = path
+        self._known = known
 
     def known(self) -> dict[str, str]:
         """The name of every finding by the key of its signature."""
-        names = {}
-        for report in sorted(self.path.glob(f"*/{REPORT}")):
-            for key in _SIGNATURE.findall(read_text(report, "report")):
-                names[key] = report.parent.name
-        return names
+        return {key: report.parent.name for key, report in self._reports().items()}
+
+    def _reports(self) -> dict[str, Path]:
+        """The report of every finding by the key of its signature."""
+        return {
+            key: report
+            for path in (*self._known, self.path)
+            for report in sorted(path.glob(f"*/{REPORT}"))
+            for key in _SIGNATURE.findall(read_text(report, "report"))
+        }
+
+    def filed(self, key: str) -> FiledReport | None:
+        """The finding of that signature, None where there is none.
+
+        :raises ProgramError: its program cannot be read
+        """
+        report = self._reports().get(key)
+        if report is None:
+            return None
+        text = read_text(report, "report")
+        program = report.parent / PROGRAM
+        operations = len(load_program(program).ops) if program.is_file() else 0
+        with_it = tuple(_WITH_IT.findall(text))
+        return FiledReport(report.parent.name, operations, _CUT_SHORT not in text, with_it)
 
     def file(self, finding: FoundDifference) -> str:
         """File *finding*, unless its signature is here already; the name of its folder.
@@ -115,18 +158,8 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
     signature = finding.signature
     shown, runs = finding.repeated
     machines = "\n".join(f"- {run.machine}: {run.kernel}" for run in finding.runs)
-    command = " ".join(
-        [
-            *("pfnlab run", str(folder / PROGRAM)),
-            *(f"--on {run.machine}" for run in finding.runs),
-            f"--look {finding.look}",
-        ]
-    )
-    smallest = (
-        "no operation of it can be left out"
-        if finding.minimal
-        else "the search for smaller ones was cut short"
-    )
+    commands = "".join(f"    {command} --steps --trace\n" for command in _commands(finding, folder))
+    smallest = "no operation of it can be left out" if finding.minimal else _CUT_SHORT
     return (
         f"# {_title(signature)}\n"
         "State: private\n\n"
@@ -137,16 +170,30 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
         "```\n\n"
         f"{_logs(finding.runs)}"
         "## How to see it\n\n"
-        f"    {command} --steps --trace\n\n"
+        f"{commands}\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
         f"`pfnlab fuzz`, program {finding.origin} of {number_of(finding.operations, 'operation')}, shrunk to "
         f"{len(finding.program.ops)}; {smallest}. It showed in {shown} of {number_of(runs, 'run')}.\n\n"
         f"Signature: {signature.key} {signature}\n"
+        + "".join(f"With it: {other.key} {other}\n" for other in finding.with_it)
     )
 
 
+def _commands(finding: FoundDifference, folder: Path) -> list[str]:
+    """The command that shows it; of what looking changed the two."""
+    run = f"pfnlab run {folder / PROGRAM}"
+    if finding.signature.kind == LOOKING:
+        names = [seen.machine.rpartition(" ")[0] for seen in finding.runs]
+        return [f"{run} --on {name} --look {look}" for name, look in zip(names, finding.looks, strict=True)]
+    machines = " ".join(f"--on {seen.machine}" for seen in finding.runs)
+    (look,) = finding.looks
+    return [f"{run} {machines}" + ("" if look is LookLevel.PROC else f" --look {look}")]
+
+
 def _title(signature: Signature) -> str:
+    if signature.kind == LOOKING:
+        return f"Looking changed something: {signature.field} at {signature.op}"
     if signature.kind == "lost":
         return f"A machine is lost at {signature.op}"
     if signature.kind == "alarm" and not signature.field:

@@ -1,17 +1,34 @@
 """The programs of a fuzzer: all that the language can express, drawn from a seed and an index.
 
-The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs that
-earlier programs have not reached yet. Seed, index, vocabulary and bias decide the whole program.
+The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs and
+triples that earlier programs have not reached yet, also under each condition. Seed, index, vocabulary and
+bias decide the whole program.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 import msgspec
 
 from pfnlab.fuzz.calls import CallGenerator
-from pfnlab.fuzz.kinds import ALL, ENDS, EVERYWHERE, NEVER_HELD, ONCE, PLANS, Vocabulary, areas_of, kind_of
+from pfnlab.fuzz.conditions import HELD, Conditions, rows_of
+from pfnlab.fuzz.kinds import (
+    AFTER_LEAF,
+    ALL,
+    DRIVER_KINDS,
+    ENDS,
+    EVERYWHERE,
+    NEVER_HELD,
+    ONCE,
+    PLANS,
+    VFIO_KINDS,
+    Vocabulary,
+    areas_of,
+    kind_of,
+)
+from pfnlab.fuzz.leaves import leaf_level, touched_level
 from pfnlab.fuzz.places import DrawnPlaces, areas, devices
 from pfnlab.programs.lang.device_ops import Plug, Unplug
 from pfnlab.programs.lang.forced import Fail, Hold
@@ -61,6 +78,13 @@ _LENGTHS = range(4, 21)
 #: How often a program opens a device through vfio-pci, where it may.
 _VFIO_RATE = 0.3
 
+#: How often a program has a device that leaves fit into, where it may; and how often it then is one of
+#: vfio-pci, where the other would be the driver's.
+_LEAF_RATE, _LEAF_VFIO_RATE = 0.16, 0.4
+
+#: How many operations follow on a leaf that was made, and how often an access follows each.
+_AFTER_LEAF, _ACCESS_AFTER = (1, 2, 2, 3, 4), 0.5
+
 #: How often a program has a device that comes and goes, where it may.
 _SLOT_RATE = 0.1
 
@@ -73,16 +97,39 @@ _AGAIN = 0.1
 #: The factor for the weight of a kind that never followed the last one in its area.
 _UNREACHED = 5.0
 
+#: The same under one of the :data:`.conditions.CONDITIONS`; and where only the triple is new.
+_UNREACHED_UNDER, _UNREACHED_TRIPLE = 3.0, 1.5
+
 
 class Bias(msgspec.Struct, frozen=True):
     """The coverage of earlier programs, as a bias for the next.
 
     :param pairs: pairs of kinds in one area that were reached, ``munmap > mremap``
+    :param under: by condition, kinds, pairs and triples of kinds that were reached under it
     :param prefixes: programs with new coverage; some of the next programs begin with one of them
     """
 
     pairs: frozenset[str] = frozenset()
     prefixes: tuple[Program, ...] = ()
+    under: dict[str, frozenset[str]] = {}
+
+    def factor(self, before: Iterable[str], kind: str, conditions: Iterable[str]) -> float:
+        """The factor for the weight of *kind* where it may follow one of *before* under *conditions*."""
+        if not self.pairs:
+            return 1.0
+        rows = [tuple(rows_of(last, kind)) for last in before]
+        factor = _UNREACHED if any(pair not in self.pairs for pair, *_ in rows) else 1.0
+        for condition in conditions:
+            reached = self.under.get(condition, frozenset())
+            if any(pair not in reached for pair, *_ in rows):
+                factor *= _UNREACHED_UNDER
+            elif any(row not in reached for _, *triple in rows for row in triple):
+                factor *= _UNREACHED_TRIPLE
+        return factor
+
+    def prefixes_of(self, leaves: bool) -> list[Program]:
+        """The prefixes with leaves, or those without: a program with leaves needs a large BAR."""
+        return [program for program in self.prefixes if (touched_level(program) > 1) is leaves]
 
 
 #: Nothing was tried yet.
@@ -93,10 +140,14 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     """The program number *index* of *seed*."""
     random = Random(f"{seed}:{index}")
     vocabulary = vocabulary or Vocabulary()
-    prefix = random.choice(bias.prefixes) if bias.prefixes and random.random() < 0.3 else None
-    vfio = vocabulary.vfio and (random.random() < _VFIO_RATE if prefix is None else _vfio(prefix))
-    slot = vocabulary.slots and not (prefix or vfio) and random.random() < _SLOT_RATE
-    drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index), vfio=vfio, slot=slot)
+    leaves = vocabulary.leaves or (vocabulary.has_leaves and random.random() < _LEAF_RATE)
+    prefixes = bias.prefixes_of(leaves)
+    prefix = random.choice(prefixes) if prefixes and random.random() < 0.3 else None
+    vfio_rate = (_LEAF_VFIO_RATE if vocabulary.driver else 1.0) if leaves else _VFIO_RATE
+    vfio = vocabulary.vfio and (random.random() < vfio_rate if prefix is None else _vfio(prefix))
+    slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
+    rare = is_rare(index) and not leaves
+    drawing = _Drawing(random, vocabulary, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves)
     # A held processor with a vfio-pci device, or with a device that goes, has no rule.
     held = vocabulary.schedules and not (vfio or slot) and random.random() < 0.4
     return drawing.program(f"random {seed}:{index}", held=held)
@@ -124,19 +175,22 @@ class _Drawing:
         rare: bool,
         vfio: bool,
         slot: bool,
+        leaves: bool,
     ) -> None:
-        self.random, self.bias, self.vfio = random, bias, vfio
+        self.random, self.bias, self.vfio, self.leaves = random, bias, vfio, leaves
         self.weights = vocabulary.kinds_of(vfio=vfio, slot=slot)
         #: Its device is out of its slot.
         self.empty = False
-        on = prefix.devices if prefix else devices(random, rare=rare, alone=vfio or slot)
+        on = prefix.devices if prefix else devices(random, rare=rare, alone=vfio or slot, leaves=leaves)
         self.areas = prefix.areas if prefix else areas(on)
         passes_end = rare and not (prefix or vfio or slot) and random.random() < 0.5
-        self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end)
-        self.calls = CallGenerator(random, self.places, rare=rare)
+        self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end, leaves=leaves)
+        self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
         self.tasks = [MAIN_TASK]
         self.born = 0
+        #: By area, the last two kinds.
         self.last: dict[str, str] = {}
+        self.conditions = Conditions()
         #: Kinds that come next whatever else might.
         self.planned: list[str] = []
         self.ops: list[Op] = []
@@ -147,7 +201,9 @@ class _Drawing:
     def program(self, title: str, held: bool) -> Program:
         draw = self.random
         length = draw.choice(_LENGTHS)
-        if not self.ops:
+        if not self.ops and self.leaves:
+            self.add(Op(self.calls.leaf_mmap("mmap vfio" if self.vfio else "mmap driver"), MAIN_TASK))
+        elif not self.ops:
             self.add(self.op("mmap vfio" if self.vfio else "mmap"))
         while len(self.ops) < length and self.tasks:
             earlier = draw.choice(self.ops) if draw.random() < _AGAIN else None
@@ -164,7 +220,10 @@ class _Drawing:
         """Append *op*, and record its effect."""
         call, kind = op.call, kind_of(op.call)
         self.ops.append(op)
-        self.last |= dict.fromkeys(tuple(self.last) if kind in EVERYWHERE else areas_of(call), kind)
+        for name in tuple(self.last) if kind in EVERYWHERE else areas_of(call):
+            previous = self.last.get(name, "").rpartition(" > ")[2]
+            self.last[name] = f"{previous} > {kind}" if previous else kind
+        self.conditions.add(op)
         self.speaks_of(call)
         if kind == "fork refused":
             self.calls.refused += 1
@@ -201,8 +260,20 @@ class _Drawing:
             self.calls.ordinary.add(call.over.name if call.over is not None else call.name or "")
         kind = kind_of(call)
         plans = PLANS.get(kind, ())
-        if plans and not self.planned and self.random.random() < _PLANNED_RATHER.get(kind, _PLANNED):
+        if isinstance(call, Mmap) and self.leaves and leaf_level(call) > 1:
+            self.planned = self.after_leaf()
+        elif plans and not self.planned and self.random.random() < _PLANNED_RATHER.get(kind, _PLANNED):
             self.planned = list(self.random.choice(plans))
+
+    def after_leaf(self) -> list[str]:
+        """An access that makes a leaf, and kinds that split it, move it, drop it or look at it."""
+        draw = self.random
+        missing = {*DRIVER_KINDS, *VFIO_KINDS} - self.weights.keys()
+        kinds = {kind: weight for kind, weight in AFTER_LEAF.items() if kind not in missing}
+        plan = [draw.choice(("read", "write", "write"))]
+        for kind in draw.choices(list(kinds), list(kinds.values()), k=draw.choice(_AFTER_LEAF)):
+            plan += [kind, *([draw.choice(("read", "write"))] if draw.random() < _ACCESS_AFTER else [])]
+        return plan
 
     def kind(self) -> str:
         """The next kind, preferably one that never followed the last one."""
@@ -210,12 +281,14 @@ class _Drawing:
         self.places.stays, self.places.all = bool(planned), planned.endswith(ALL)
         if planned:
             return planned.removesuffix(ALL)
-        before = set(self.last.values())
-        kinds, weights = list(self.weights), []
-        for kind, weight in self.weights.items():
-            fresh = any(f"{last} > {kind}" not in self.bias.pairs for last in before)
-            weights.append(weight * _UNREACHED if fresh and self.bias.pairs else weight)
-        return self.random.choices(kinds, weights)[0]
+        return self.weighted(self.weights, self.conditions.anywhere())
+
+    def weighted(self, weights: dict[str, float], conditions: set[str]) -> str:
+        """A kind by its weight, more often one that was never reached here under *conditions*."""
+        before, holding = sorted(set(self.last.values())), sorted(conditions)
+        factors = [self.bias.factor(before, kind, holding) for kind in weights]
+        chances = [weight * factor for weight, factor in zip(weights.values(), factors, strict=True)]
+        return self.random.choices(list(weights), chances)[0]
 
     def op(self, kind: str) -> Op:
         draw = self.random
@@ -256,11 +329,11 @@ class _Drawing:
             self.add(Op(Exit(), self.tasks[-1]))
         task = self.tasks[0]
         self.add(Op(Thread(f"t{self.born + 1}"), task))
-        kinds = [kind for kind in self.weights if kind not in NEVER_HELD]
-        held = Op(self.call(draw.choice(kinds)), task)
+        kinds = {kind: 1.0 for kind in self.weights if kind not in NEVER_HELD}
+        held = Op(self.call(self.weighted(kinds, {HELD})), task)
         hold = Hold(draw.choice(HOLD_FUNCTIONS), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
         self.add(msgspec.structs.replace(held, hold=hold))
         for _ in range(draw.randrange(1, 4)):
             task_beside = draw.choice([name for name in self.tasks if name != task])
-            self.add(Op(self.call(draw.choice(kinds)), task_beside))
+            self.add(Op(self.call(self.weighted(kinds, self.conditions.anywhere())), task_beside))
         self.add(Op(Release()))

@@ -41,7 +41,7 @@ _USER_KINDS: dict[str, float] = {
 }
 
 #: Kinds that need the guest driver, where a program may have them.
-_DRIVER_KINDS: dict[str, float] = {
+DRIVER_KINDS: dict[str, float] = {
     "mmap driver": 16,
     "zap_vma_ptes": 8,
     "remap_pfn_range": 4,
@@ -63,7 +63,7 @@ _DRIVER_KINDS: dict[str, float] = {
 }
 
 #: Kinds that need a device opened through vfio-pci; a program has these or those of the driver.
-_VFIO_KINDS: dict[str, float] = {
+VFIO_KINDS: dict[str, float] = {
     "mmap vfio": 22,
     "memory_disable": 7,
     "memory_enable": 6,
@@ -142,6 +142,17 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
+#: What follows when a leaf was made: operations that split it, move it, take it away or look at it, with
+#: weights. A word of advice, a protection and a walker stand for what they do in :data:`PLANS`.
+AFTER_LEAF: dict[str, float] = {
+    **{"mprotect": 6, "r": 3, "munmap": 6, "mremap to": 6, "mremap": 3, "fork": 6, "mmap over": 4},
+    **{"unmap_mapping_range": 6, "zap_vma_ptes": 4, "memory_disable": 6, "memory_enable": 2},
+    **{"dontneed": 2, "dontfork": 2, "random": 2, "wipeonfork": 1, "populate_read": 2, "madvise": 4},
+    **{"smaps": 3, "numa_maps": 3, "pagemap": 2, "mincore": 2, "walk": 6, "process_vm_readv": 1},
+    **{"mlock": 2, "msync": 1, "mseal": 1, "remap_file_pages": 1, "exit": 2, "exec": 0.5, "mlockall": 1},
+    **{"vfio_close": 1, "request_mem_region": 1, "remap_pfn_range": 1, "mmap driver": 2, "mmap vfio": 2},
+}
+
 #: Kinds that are not drawn in the middle of a schedule, such as those that end or make tasks.
 NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})
 
@@ -160,18 +171,25 @@ class Vocabulary(msgspec.Struct, frozen=True):
     :param schedules: threads, and processors that are held
     :param vfio: devices opened through vfio-pci
     :param slots: devices that come and go
+    :param leaves: every program has a device that leaves fit into, and a mapping that has some
     """
 
     driver: bool = False
     schedules: bool = False
     vfio: bool = False
     slots: bool = False
+    leaves: bool = False
+
+    @property
+    def has_leaves(self) -> bool:
+        """Whether any program may have leaves: mappings of the driver and of vfio-pci have."""
+        return self.driver or self.vfio
 
     @property
     def kinds(self) -> dict[str, float]:
         """The kinds of operations and their weights."""
-        driver = _DRIVER_KINDS if self.driver else {}
-        vfio = _VFIO_KINDS if self.vfio else {}
+        driver = DRIVER_KINDS if self.driver else {}
+        vfio = VFIO_KINDS if self.vfio else {}
         return _USER_KINDS | driver | vfio | (_SLOT_KINDS if self.slots else {})
 
     def kinds_of(self, *, vfio: bool, slot: bool) -> dict[str, float]:
@@ -180,7 +198,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
         :param vfio: whether it has a device opened through vfio-pci
         :param slot: whether its device comes and goes
         """
-        excluded = set(_DRIVER_KINDS if vfio else _VFIO_KINDS) | (_NO_SLOT if slot else set(_SLOT_KINDS))
+        excluded = set(DRIVER_KINDS if vfio else VFIO_KINDS) | (_NO_SLOT if slot else set(_SLOT_KINDS))
         return {kind: weight for kind, weight in self.kinds.items() if kind not in excluded}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from random import Random
 
+from pfnlab.fuzz.leaves import GIGABYTE, TABLE
 from pfnlab.programs.lang.ops import (
     LOWMEM_VIAS,
     PCI_VIAS,
@@ -17,17 +18,23 @@ from pfnlab.programs.lang.span import Span
 #: Names of areas; each is larger than the largest mapping that may be made there.
 AREAS = ("a", "b", "c", "d")
 
-#: Pages of a page table; entries of a larger mapping lie in several tables.
-TABLE = 512
-
 #: Sizes of a pci device, with weights: one page, pages that meet, several page tables.
 _SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE: 6}
 
 #: A BAR of 1 GiB, for which a guest is booted.
-_LARGE = 1 << 18
+_LARGE = GIGABYTE
 
 #: Sizes of a device at the beginning of a guest's BAR, as for vfio-pci: leaves of 2 MiB fit.
 _ALONE_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
+
+#: Sizes of the device of a program with leaves: of 2 MiB, of 1 GiB, and of both.
+_LEAF_SIZES = {
+    **{TABLE: 2, TABLE + 1: 1, 2 * TABLE: 3, 3 * TABLE + 1: 2, 8 * TABLE: 2},
+    **{GIGABYTE: 8, GIGABYTE + TABLE: 3, 2 * GIGABYTE: 5, 2 * GIGABYTE + TABLE + 1: 1, 4 * GIGABYTE: 2},
+}
+
+#: The most pages that a program with leaves mostly maps without one: each is an entry of its own.
+_SINGLE_PAGES = 3 * TABLE
 
 #: Sizes of a lowmem device: the guest's memory in multiples of 8 pages must be enough for all of them.
 _LOW_SIZES = (1, 2, 7, 8, 16)
@@ -39,13 +46,15 @@ _USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driv
 _TAIL_PAGES = 1024
 
 
-def devices(random: Random, *, rare: bool, alone: bool = False) -> tuple[Device, ...]:
+def devices(random: Random, *, rare: bool, alone: bool = False, leaves: bool = False) -> tuple[Device, ...]:
     """One to three devices, neighbours in the order they are named.
 
     :param rare: whether the first may be large
     :param alone: whether the first is the only pci device: for vfio-pci, or because it comes and goes
+    :param leaves: whether leaves fit into it; it is then the only pci device as well
     """
-    choices = _ALONE_SIZES if alone else _SIZES
+    choices = _LEAF_SIZES if leaves else _ALONE_SIZES if alone else _SIZES
+    alone = alone or leaves
     large = rare and not alone and random.random() < 0.4
     found = [
         Device("bar", "pci", _LARGE if large else random.choices(list(choices), list(choices.values()))[0])
@@ -69,12 +78,20 @@ class DrawnPlaces:
     :param on: its devices
     :param within: its areas
     :param passes_end: whether it may map past the end of its first device
+    :param leaves: whether its devices may be of any size: few mappings without leaves are then large
     """
 
     def __init__(
-        self, random: Random, on: tuple[Device, ...], within: tuple[Area, ...], *, passes_end: bool
+        self,
+        random: Random,
+        on: tuple[Device, ...],
+        within: tuple[Area, ...],
+        *,
+        passes_end: bool,
+        leaves: bool = False,
     ) -> None:
         self._random = random
+        self._leaves = leaves
         self._passes_end = (
             passes_end and sum(device.pages for device in on if device.kind == "pci") <= _TAIL_PAGES
         )
@@ -212,6 +229,9 @@ class DrawnPlaces:
         """
         draw = self._random
         device = draw.choice(list(self.devices.values()))
+        if self._leaves:
+            most = GIGABYTE if pages is None and draw.random() < 0.03 else _SINGLE_PAGES
+            pages = min(self._cut(device.pages) if pages is None else pages, most)
         span = self.device_span(device, pages)
         if pages is None and self._sources and draw.random() < 0.25:
             # The same pages again, perhaps in another way.
@@ -233,6 +253,19 @@ class DrawnPlaces:
             end = min(end, self.areas[over.name])
             over = Span(over.name, max(0, end - self._cut(min(4, end))), end)
         return Span(over.name, over.start, min(over.end, over.start + most))
+
+    def leaf_source(self) -> Span:
+        """Pages of a pci device that leaves fit into: of 1 GiB or 2 MiB, several, or one and a part."""
+        draw = self._random
+        device = max(self._pci, key=lambda device: device.pages)
+        units = [unit for unit in (GIGABYTE, GIGABYTE, TABLE) if unit <= device.pages] or [1]
+        unit = draw.choice(units)
+        start = unit * draw.choice((0, 0, 0, draw.randrange(device.pages // unit)))
+        room = device.pages - start
+        pages = min(room, draw.choice((unit, unit, unit, 2 * unit, room, unit + TABLE, unit + 1)))
+        span = Span(device.name, start, start + pages)
+        self._sources.append(span)
+        return span
 
     def bar_span(self, most: int | None = None) -> Span:
         """Pages of a pci device, often ones that the program has used before."""
@@ -269,4 +302,9 @@ class DrawnPlaces:
         choices = [1, 2, 3, 4, 8, pages // 2, pages - 1, draw.randrange(pages) + 1]
         if pages > TABLE:
             choices += [TABLE, TABLE + 1, TABLE - 1]
+        if self._leaves and pages >= TABLE:
+            # Borders of leaves: inside one of 1 GiB only those at multiples of 2 MiB leave it as it is.
+            choices += [TABLE * (draw.randrange(pages // TABLE) + 1) for _ in range(3)]
+        if self._leaves and pages >= GIGABYTE:
+            choices += [GIGABYTE, GIGABYTE, GIGABYTE + TABLE, GIGABYTE - TABLE]
         return max(1, min(draw.choice(choices), pages))

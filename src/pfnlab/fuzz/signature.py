@@ -1,9 +1,10 @@
 """The signature of a difference: it stays the same when the program around the difference becomes smaller.
 
-A signature is made of the first difference of a program's runs. It has five parts: the kind of finding, the
-field in which machines differ, the kind of operation, the groups of machines with equal values, and the shape
-of these values. A shape is the values without numbers and names: ``a[4:8]`` and ``b[0:1]`` have one shape, a
-missing flag and a missing VMA have two. Two differences with equal signatures are the same difference.
+A signature is made of one difference of a program's runs: of the first, or of a later one that follows from
+no earlier one. It has five parts: the kind of finding, the field in which machines differ, the kind of
+operation, the groups of machines with equal values, and the shape of these values. A shape is the values
+without numbers and names: ``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have
+two. Two differences with equal signatures are the same difference.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.fuzz.following import own_differences
 from pfnlab.fuzz.kinds import kind_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import END
-from pfnlab.programs.runs.compare import Difference, comparable, differences, spent_messages
+from pfnlab.programs.runs.compare import Difference, comparable, spent_messages
 from pfnlab.programs.runs.kmsg import is_once
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
+
+#: The kind of a difference between runs of one machine that was looked at in two ways.
+LOOKING = "looking"
 
 #: Before the first operation.
 START = "start"
@@ -61,7 +66,8 @@ class Signature(msgspec.Struct, frozen=True):
     """A difference without the program that shows it.
 
     :param kind: ``difference``; ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that
-        no model predicts; ``leftover`` for the book when every task is gone; ``lost`` for a machine that did
+        no model predicts; ``looking`` for what looking changed; ``leftover`` for the book when every task is
+        gone; ``lost`` for a machine that did
         not finish
     :param field: the field of a step, empty where a kernel raised an alarm or a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
@@ -86,22 +92,54 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) -> Signature | None:
-    """The signature of the finding in the runs of *program*, None where there is none.
+    """The signature of the first finding in the runs of *program*, None where there is none.
 
     :param alarms: whether a warning that all machines print is a finding too, unless a model was asked
     """
+    return next(iter(signatures_of(program, runs, alarms=alarms)), None)
+
+
+def signatures_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) -> list[Signature]:
+    """The signatures of all findings in the runs of *program*, each once, but none that follows from another.
+
+    An alarm comes first. Behind it only what differed before it counts; for other findings see
+    :mod:`pfnlab.fuzz.following`.
+
+    :param alarms: as for :func:`signature_of`
+    """
+    return list(dict.fromkeys(signature for _, signature in _placed(program, runs, alarms=alarms)))
+
+
+def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:
+    """The other signatures of the steps in which *runs* show *signature*.
+
+    Where no smaller program shows *signature*, they follow from it, or it from them.
+    """
+    placed = _placed(program, runs, alarms=False)
+    steps = {step for step, other in placed if other == signature}
+    return tuple(dict.fromkeys(other for step, other in placed if step in steps and other != signature))
+
+
+def _placed(program: Program, runs: Sequence[Run], *, alarms: bool) -> list[tuple[int | None, Signature]]:
+    """The signatures of all findings with their steps; None before the first step."""
+    own = own_differences(program, runs)
+    found: list[tuple[int | None, Signature]] = []
     raised = _raised(program, runs)
+    for difference in own:
+        if raised is None or (raised[0] is not None and difference.step < raised[0]):
+            found.append((difference.step, signature_between(program, runs, difference)))
     if raised is not None:
-        return raised
-    found = differences(runs)
-    if found:
-        return _of_difference(program, runs, found[0])
-    for run in runs:
-        if run.lost is not None and not run.lost.startswith(NOT_OURS):
-            others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
-            op = _op_kind(program, len(run.steps))
-            return Signature("lost", "", op, ((run.machine,), others), _lost_shape(run.lost))
-    return _alarm(program, runs) if alarms else None
+        return [raised, *found]
+    if own.equal:
+        lost = [run for run in runs if run.lost and not run.lost.startswith(NOT_OURS)]
+        found += [(len(run.steps), _of_lost(program, runs, run)) for run in lost[:1]]
+    return found or (_alarms(program, runs) if alarms else [])
+
+
+def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
+    others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
+    op = _op_kind(program, len(run.steps))
+    return Signature("lost", "", op, ((run.machine,), others), _lost_shape(run.lost or ""))
 
 
 def without_once(run: Run) -> Run:
@@ -123,18 +161,20 @@ def undecided(runs: Sequence[Run]) -> str | None:
     return next((run.lost for run in runs if run.lost is not None and run.lost.startswith(NOT_OURS)), None)
 
 
-def _raised(program: Program, runs: Sequence[Run]) -> Signature | None:
-    """The first alarm that is one by itself, and the machines whose kernels raised it."""
+def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signature] | None:
+    """The first alarm that is one by itself, with the machines whose kernels raised it, and its step."""
     for run in runs:
         alarm = run.alarm
         if alarm is not None:
             same = [other.machine for other in runs if other.alarm and other.alarm.title == alarm.title]
             op = START if alarm.step is None else _op_kind(program, alarm.step)
-            return Signature("alarm", "", op, (tuple(same),), f"{alarm.kind}: {alarm.title}")
+            signature = Signature("alarm", "", op, (tuple(same),), f"{alarm.kind}: {alarm.title}")
+            return alarm.step, signature
     return None
 
 
-def _of_difference(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
+def signature_between(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
+    """The signature of one difference of *runs*."""
     at, spent_lines = difference.step, spent_messages(runs)
     present = [run for run in runs if at < len(run.steps)]
     values = {run.machine: comparable(run.steps[at], difference.field, spent_lines) for run in present}
@@ -163,17 +203,18 @@ def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: b
     return any(line.startswith(ALARMS) for line in more)
 
 
-def _alarm(program: Program, runs: Sequence[Run]) -> Signature | None:
+def _alarms(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Signature]]:
     """Log lines that need an explanation, where no model was asked that could give one."""
     if any(run.machine.startswith("model:") for run in runs):
-        return None
-    for run in runs:
-        for at, step in enumerate(run.steps):
-            lines = [line for line in step.log if line.startswith(ALARMS)]
-            if lines:
-                op = _op_kind(program, at)
-                return Signature("alarm", "log", op, (tuple(run.machine for run in runs),), _plain(lines[0]))
-    return None
+        return []
+    sides = (tuple(run.machine for run in runs),)
+    return [
+        (at, Signature("alarm", "log", _op_kind(program, at), sides, _plain(line)))
+        for run in runs
+        for at, step in enumerate(run.steps)
+        for line in step.log
+        if line.startswith(ALARMS)
+    ]
 
 
 def _sides(runs: Sequence[Run], at: int, field: str, spent: frozenset[str]) -> tuple[tuple[str, ...], ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.fuzz.leaves import TABLE
 from pfnlab.fuzz.places import AREAS
 from pfnlab.programs.lang.device_ops import DriverMap, Ioremap, Memremap, RequestMemRegion, SetMemory
 from pfnlab.programs.lang.forced import Fail
@@ -42,7 +43,7 @@ _PLAINER: dict[str, tuple[str, ...]] = {
         *("pagemap", "move_pages", "numa_maps", "smaps", "futex_wake", "mem_read", "pipe_write", "vmsplice"),
         *("mem_write", "process_vm_writev"),
     ),
-    "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram"),
+    "how": ("remap", "fault", "fault_prot", "mixed", "halves", "ram", "fault_pmd", "fault_pud"),
 }
 
 #: The modes of ioremap and similar operations, the plainest first.
@@ -268,8 +269,14 @@ def _resized(call: Mremap, pages: int, old: int) -> Mremap:
 def _page_counts(pages: int, least: int) -> Iterator[int]:
     """Numbers below *pages*, *least* first."""
     least = max(1, least)
-    steps = (pages // 2, pages - pages // 8, pages - pages // 64, pages - pages // 1024, pages - 1)
+    steps = (pages // 2, pages - pages // 8, pages - pages // 64, _below(pages))
     yield from dict.fromkeys(count for count in (least, *steps) if least <= count < pages)
+
+
+def _below(pages: int) -> int:
+    """The next lower number; of large ones the next that is a multiple of one or many page tables'."""
+    unit = next((unit for unit in (64 * TABLE, TABLE) if pages > 4 * unit), 1)
+    return (pages - 1) // unit * unit
 
 
 def _lower(program: Program) -> Iterator[Program]:
@@ -277,7 +284,7 @@ def _lower(program: Program) -> Iterator[Program]:
     for place, op in enumerate(program.ops):
         for field, span in spans_of(op.call).items():
             for start in dict.fromkeys(
-                page for page in (0, 1, span.start // 2, span.start - 1) if page < span.start
+                page for page in (0, 1, span.start // 2, _below(span.start)) if page < span.start
             ):
                 if start < 0 or (start == 0 and isinstance(op.call, RequestMemRegion)):
                     continue

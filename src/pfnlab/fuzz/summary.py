@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from pfnlab.fuzz.campaign import CampaignState
+from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, all_branches
+from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.units import number_of
@@ -62,6 +64,13 @@ def summary(state: CampaignState, *, watched: bool) -> str:
         lines.append(f"  {state.undecided} undecided: {reason_text}")
     reached = coverage_of(state, watched=watched)
     lines.append(f"  operation pairs: {_share(reached['pairs'])}")
+    for name, (kinds, pairs, triples, missing) in reached["under"].items():
+        text = (
+            f"; never {', '.join(missing[:_LISTED])}{', ...' if len(missing) > _LISTED else ''}"
+            if missing
+            else ""
+        )
+        lines.append(f"    {name + ':':20} {_share(kinds)} kinds, {pairs} pairs, {triples} triples{text}")
     if watched:
         lowest = ", ".join(
             f"{file} {_share(pair)}" for file, pair in list(reached["files"].items())[:_LISTED]
@@ -83,11 +92,25 @@ def coverage_of(state: CampaignState, *, watched: bool) -> dict[str, Any]:
     words = WORDS & coverage.words.keys()
     return {
         "pairs": [len(pairs), kinds * kinds],
+        "under": {name: _under(state, name) for name in _possible(state.vocabulary)},
         "branches": [len(coverage.branches & branches), len(branches)] if watched else None,
         "files": {file: [reached[file], whole[file]] for file in files} if watched else {},
         "words": [len(words), len(WORDS)],
         "never": sorted(WORDS - words),
     }
+
+
+def _possible(vocabulary: Vocabulary) -> list[str]:
+    """The conditions that programs can meet."""
+    possible = (vocabulary.has_leaves, vocabulary.slots, vocabulary.has_leaves, vocabulary.schedules)
+    return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
+
+
+def _under(state: CampaignState, condition: str) -> tuple[list[int], int, int, list[str]]:
+    """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
+    kinds, pairs, triples = state.coverage.reached(condition)
+    possible = set(state.vocabulary.kinds)
+    return [len(kinds & possible), len(possible)], len(pairs), len(triples), sorted(possible - kinds)
 
 
 def summary_json(state: CampaignState, *, watched: bool) -> bytes:

@@ -17,7 +17,7 @@ from pfnlab.fuzz.campaign import Campaign, CampaignState, KnownSignature
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink
-from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, signature_of, undecided
+from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, in_same_step, signature_of, undecided
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
@@ -122,9 +122,10 @@ class Pair:
         """
         state = CampaignState(list(self.machines), seed, vocabulary)
         for difference in self.differences:
-            operations = len(difference.program.ops)
-            state.findings[difference.signature.key] = KnownSignature(
-                "", 0, 0, operations, str(difference.signature), True
+            signature, operations = difference.signature, len(difference.program.ops)
+            with_it = in_same_step(difference.program, difference.runs, signature)
+            state.findings[signature.key] = KnownSignature(
+                *("", 0, 0, operations, str(signature), True), [other.key for other in with_it]
             )
         steps = 0
 

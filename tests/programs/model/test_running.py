@@ -197,6 +197,7 @@ def test_the_flushes_of_mlockall_are_unknown(line: str):
     lost = ModelMachine("7.2").run([program])[0].lost
 
     assert lost is not None and "the program's own memory" in lost
+    assert lost.startswith("the model "), "a campaign takes it for no rule, not for a lost machine"
 
 
 @every_series

@@ -24,7 +24,7 @@ FLUSH = "flush_tlb_mm_range"
 #: Functions the model can leave out.
 _SKIPPED = (FLUSH,)
 
-_OWN_MEMORY = "mlockall fills the program's own memory too: the model does not know how often that flushes"
+_OWN_MEMORY = "the model does not know how often mlockall flushes: it fills the program's own memory too"
 
 
 class Returned(NamedTuple):

@@ -1,0 +1,87 @@
+"""Which levels of looking a campaign uses, and whether looking changed what a machine did.
+
+A level by number keeps a program a function of its seed and index. Where a program runs under several levels,
+each machine must show the same under all of them, in the fields that both show. Looking may change something
+where the model of the machine, under the same two levels, differs in the same field of the same step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.fuzz.signature import LOOKING, Signature, signature_between
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.look import LookLevel, look_named
+from pfnlab.programs.runs.observation import Run
+
+_M, _P, _E = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
+
+
+class Looking(msgspec.Struct, frozen=True):
+    """The levels of looking of a campaign.
+
+    :param levels: program number N is looked at by the level at place N, counted round and round
+    :param each: every program is run under each of the levels instead
+    """
+
+    levels: tuple[LookLevel, ...] = (_P,)
+    each: bool = False
+
+    def of(self, index: int) -> tuple[LookLevel, ...]:
+        """The levels at which program *index* is run."""
+        return self.levels if self.each else (self.levels[index % len(self.levels)],)
+
+    def __str__(self) -> str:
+        return ",".join(self.levels) if self.each or len(set(self.levels)) == 1 else "mixed"
+
+
+#: Mostly memory, which changes nothing; two programs of ten through /proc, one at its end only.
+MIXED = Looking((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
+
+
+def looking_named(text: str) -> Looking:
+    """``proc`` for one level, ``memory,proc`` for every program under both, ``mixed`` for the default.
+
+    :raises Misuse: there is no such level
+    """
+    if text == "mixed":
+        return MIXED
+    levels = tuple(look_named(name.strip()) for name in text.split(","))
+    if len(set(levels)) != len(levels):
+        raise Misuse(f"--look {text} names a level twice: write each once")
+    return Looking(levels, each=len(levels) > 1)
+
+
+def looked_at(run: Run, level: LookLevel) -> Run:
+    """*run* with the level in the name of its machine."""
+    return msgspec.structs.replace(run, machine=f"{run.machine} {level}")
+
+
+def changed_by_looking(
+    program: Program, runs: Mapping[LookLevel, Run], predicted: Mapping[LookLevel, Run]
+) -> list[tuple[tuple[LookLevel, LookLevel], Signature]]:
+    """What looking changed of one machine and its model does not explain: the first thing for two levels.
+
+    :param runs: the machine's, by level
+    :param predicted: its model's, by level; levels at which it has no rule explain nothing and are left out
+    """
+    found = []
+    asked = [level for level in runs if level in predicted and predicted[level].lost is None]
+    for pair in combinations(asked, 2):
+        seen = [looked_at(runs[level], level) for level in pair]
+        explained = _places([looked_at(predicted[level], level) for level in pair])
+        for difference in differences(seen):
+            if (difference.step, difference.field) not in explained:
+                signature = signature_between(program, seen, difference)
+                found.append((pair, msgspec.structs.replace(signature, kind=LOOKING)))
+                break
+    return found
+
+
+def _places(runs: Sequence[Run]) -> set[tuple[int, str]]:
+    return {(difference.step, difference.field) for difference in differences(runs)}
