@@ -18,6 +18,9 @@ from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
         (Obstacle.I_MMAP, "rwsem_down_read_slowpath unmap_mapping_pages unmap_mapping_range pt_ioctl"),
         (Obstacle.PAGE_TABLE, "native_queued_spin_lock_slowpath _raw_spin_lock unmap_page_range unmap_vmas"),
         (Obstacle.BOOK, "native_queued_spin_lock_slowpath _raw_spin_lock memtype_reserve reserve_pfn_range"),
+        (Obstacle.MMAP_LOCK, "rwsem_down_write_slowpath down_write_killable __x64_sys_munlock do_syscall_64"),
+        (Obstacle.MMAP_LOCK, "rwsem_down_write_slowpath down_write_killable __x64_sys_munlockall"),
+        (Obstacle.MMAP_LOCK, "rwsem_down_read_slowpath down_read_killable __x64_sys_msync do_syscall_64"),
         (Obstacle.OTHER_LOCK, "rwsem_down_write_slowpath down_write some_driver"),
         (Obstacle.MMAP_LOCK, "rwsem_down_read_slowpath down_read pfnlab_zap pfnlab_ioctl __x64_sys_ioctl"),
         (
@@ -41,6 +44,7 @@ def test_judge(need: Obstacle, functions: str):
     ("need", "functions"),
     [
         (Obstacle.MMAP_LOCK, "__vm_munmap __x64_sys_munmap do_syscall_64"),
+        (Obstacle.MMAP_LOCK, "__x64_sys_munlock do_syscall_64 entry_SYSCALL_64_after_hwframe"),
         (Obstacle.MMAP_LOCK, "lock_next_vma proc_get_vma seq_read_iter"),
         (Obstacle.MMAP_LOCK, "pfnlab_zap pfnlab_ioctl __x64_sys_ioctl do_syscall_64"),
         (Obstacle.MMAP_LOCK, "pfnlab_remap_live pfnlab_ioctl __x64_sys_ioctl do_syscall_64"),
