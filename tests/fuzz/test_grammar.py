@@ -15,7 +15,7 @@ from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.form import from_json, to_json
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import ADVICE, is_held, tasks_of
+from pfnlab.programs.lang.ops import ADVICE, Thp, is_held, tasks_of
 from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS
 
@@ -86,6 +86,7 @@ def test_everything_is_said_sooner_or_later() -> None:
     assert set(vocabulary.kinds) == {kind_of(op.call) for op in ops}
     assert {1, 16, 513, 1 << 18} <= sizes
     assert {1, 2, 3} == {len(program.devices) for program in programs}
+    assert {None, *get_args(Thp)} == {program.thp for program in programs}
     assert max(len(tasks_of(program)) for program in programs) >= 4
     assert {"__pte_alloc", "vm_area_dup"} == {op.fail.function for op in ops if op.fail is not None}
     assert set(get_args(Walker)) == {op.call.walker for op in ops if isinstance(op.call, Walk)}

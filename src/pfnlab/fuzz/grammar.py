@@ -27,6 +27,7 @@ from pfnlab.programs.lang.ops import (
     Op,
     Program,
     Release,
+    Thp,
     Thread,
     Write,
     is_held,
@@ -63,6 +64,9 @@ _VFIO_RATE = 0.3
 
 #: How often a program has a device that comes and goes, where it may.
 _SLOT_RATE = 0.1
+
+#: The settings of transparent_hugepage, with weights; most programs say none.
+_THP: dict[Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
 
 #: How often one of the :data:`.kinds.PLANS` is begun where it can be, and how often after some kinds.
 _PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
@@ -158,7 +162,9 @@ class _Drawing:
         # The language takes a task whose fork was refused for a living one.
         if held and self.tasks and not self.calls.refused:
             self.schedule()
-        return Program(title, "", tuple(self.places.devices.values()), tuple(self.ops), self.areas)
+        devices = tuple(self.places.devices.values())
+        thp = draw.choices(list(_THP), list(_THP.values()))[0]
+        return Program(title, "", devices, tuple(self.ops), self.areas, thp=thp)
 
     def add(self, op: Op) -> None:
         """Append *op*, and record its effect."""

@@ -130,6 +130,37 @@ def test_no_leaf_where_huge_pages_are_off(series: str) -> None:
     assert ["a[5:6] L1 UC-"] == entries(read)
 
 
+@pytest.mark.parametrize("series", [series for series in SERIES if PROFILES[series].huge_pfnmap])
+@pytest.mark.parametrize(
+    ("thp", "advice", "level"),
+    [
+        ("always", "normal", 2),
+        ("always", "hugepage", 2),
+        ("always", "nohugepage", 1),
+        ("madvise", "normal", 1),
+        ("madvise", "hugepage", 2),
+        ("madvise", "nohugepage", 1),
+        ("never", "normal", 1),
+        ("never", "hugepage", 1),
+    ],
+)
+def test_a_leaf_where_the_setting_allows_it(series: str, thp: str, advice: str, level: int) -> None:
+    """
+    A kernel that ignores the setting minds the advice against leaves all the same (S6.2.2).
+    """
+    if series in LEAVES and advice != "nohugepage":
+        level = 2
+    text = (
+        f"pfnlab program 1\nthp {thp}\ndevice bar: pci, 1024 pages\n"
+        f"a = mmap bar[0:1024] driver fault_pmd shared rw\nmadvise a {advice}\nread a[5]\n"
+    )
+
+    *_, read, _ = ModelMachine(series).run_one(load_text(text), check=True).steps
+
+    where = "a[0:512]" if level == 2 else "a[5:6]"
+    assert [f"{where} L{level} UC-"] == entries(read)
+
+
 def test_no_leaves_before_6_12() -> None:
     """
     The driver says so when it is asked to map.
