@@ -212,6 +212,28 @@ def test_struct_pages_are_there_once() -> None:
     assert 1 == len(kernel.book.entries())
 
 
+def test_struct_pages_around_others_hide_them() -> None:
+    """
+    The kernel looks at both ends for others; its failure then takes them off the list by frame (S4.9.1).
+    """
+    kernel, driver = kernel_of(), DriverState()
+    inner, outer = PfnRange(BAR.start, BAR.end), PfnRange(BAR.start - 512, BAR.end + 512)
+    driver.memremap_pages(kernel, inner, p2pdma=False)
+
+    errors = []
+    for pfns in (outer, inner):
+        with pytest.raises(ModelledErrno) as refused:
+            driver.memremap_pages(kernel, pfns, p2pdma=False)
+        errors.append(refused.value.errno)
+    driver.let_go(kernel, "memremap_pages")
+    driver.memremap_pages(kernel, outer, p2pdma=False)
+    with pytest.raises(ModelledErrno) as found:
+        driver.memremap_pages(kernel, PfnRange(outer.start, inner.end), p2pdma=False)
+
+    assert [errno.EEXIST] * 2 + [errno.ENOMEM] == [*errors, found.value.errno]
+    assert 1 == kernel.trace.take()[1].count("WARNING at arch/x86/mm/init_64.c")
+
+
 def gibibyte(machine: str, *ops: str) -> tuple[Step, ...]:
     """The steps of *ops* beside a leaf of 1 GiB that the first of them may fill, while nobody reads smaps."""
     head = (
