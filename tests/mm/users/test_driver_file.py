@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel
@@ -210,6 +210,16 @@ def test_struct_pages_are_there_once() -> None:
     assert errno.ENOMEM == refused.value.errno
     assert ["Conflicting mapping in same section", "WARNING at mm/memremap.c"] * 2 == kernel.trace.take()[1]
     assert 1 == len(kernel.book.entries())
+
+
+def test_frames_that_no_entry_can_have_are_undecided() -> None:
+    """
+    Their numbers begin anew, at a place of the machine's own.
+    """
+    with pytest.raises(Undecided, match="behind the last"):
+        run(
+            "7.2", f"a = mmap bar[{(1 << 40) - 0xF8000 - 1}:{(1 << 40) - 0xF8000 + 1}] driver apply shared rw"
+        )
 
 
 def test_struct_pages_around_others_hide_them() -> None:
