@@ -109,6 +109,19 @@ def test_a_program_has_the_driver_or_vfio_pci() -> None:
     assert {(False, False), (True, False), (False, True)} == needs
 
 
+def test_vfio_pci_is_held_too() -> None:
+    """With schedules, also where its faults and changes of the memory bit have a lock (once never)."""
+    vocabulary = Vocabulary(schedules=True, vfio=True)
+    programs = [
+        program for program in (draw(1, index, vocabulary) for index in range(600)) if is_held(program)
+    ]
+
+    held = [op for program in programs if needs_vfio(program) for op in program.ops if op.hold is not None]
+
+    assert {"read", "memory_disable"} <= {kind_of(op.call) for op in held}
+    assert "vmf_insert_pfn_prot" in {op.hold.function for op in held if op.hold is not None}
+
+
 def test_no_more_than_four_tasks_live() -> None:
     """A fork beyond is something else."""
     for index in range(300):

@@ -56,6 +56,16 @@ _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 #: BAR, or a large BAR.
 _RARE_PERIOD, _RARE = 500, 4
 
+#: Kinds that meet at a lock of a vfio-pci device, and functions they are held in while they have it.
+_VFIO_LOCKED = ("read", "read", "write", "memory_disable", "memory_disable", "memory_enable", "munmap")
+_VFIO_HOLDS = (
+    "vmf_insert_pfn_prot",
+    "flush_tlb_mm_range",
+    "tlb_gather_mmu",
+    "tlb_finish_mmu",
+    "memtype_reserve",
+)
+
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)
 
@@ -101,8 +111,8 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     vfio = vocabulary.vfio and (random.random() < _VFIO_RATE if prefix is None else _vfio(prefix))
     slot = vocabulary.slots and not (prefix or vfio) and random.random() < _SLOT_RATE
     drawing = _Drawing(random, vocabulary, bias, prefix, rare=is_rare(index), vfio=vfio, slot=slot)
-    # A held processor with a vfio-pci device, or with a device that goes, has no rule.
-    held = vocabulary.schedules and not (vfio or slot) and random.random() < 0.4
+    # A held processor with a device that goes has no rule.
+    held = vocabulary.schedules and not slot and random.random() < 0.4
     return drawing.program(f"random {seed}:{index}", held=held)
 
 
@@ -263,8 +273,12 @@ class _Drawing:
         task = self.tasks[0]
         self.add(Op(Thread(f"t{self.born + 1}"), task))
         kinds = [kind for kind in self.weights if kind not in NEVER_HELD]
+        functions: tuple[str, ...] = HOLD_FUNCTIONS
+        if self.vfio and draw.random() < 0.5:
+            # Faults and changes of the memory bit, which have a lock in common.
+            kinds, functions = list(_VFIO_LOCKED), _VFIO_HOLDS
         held = Op(self.call(draw.choice(kinds)), task)
-        hold = Hold(draw.choice(HOLD_FUNCTIONS), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
+        hold = Hold(draw.choice(functions), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
         self.add(msgspec.structs.replace(held, hold=hold))
         for _ in range(draw.randrange(1, 4)):
             task_beside = draw.choice([name for name in self.tasks if name != task])

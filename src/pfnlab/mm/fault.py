@@ -83,7 +83,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
     """A page fault: under mmap_lock; for ordinary memory the VMA's own lock will do for a task (S8.3.9).
 
-    :raises Undecided: that VMA may be locked
+    :raises Undecided: that VMA may be locked, which also is enough to fill a leaf
     """
     vma = mm.vma_lookup(vpn)
     own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
@@ -92,6 +92,8 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
             raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
         handle_mm_fault(mm, vpn, write)
         return
+    if vma is not None and own_lock and mm.mmap_lock.written and _may_be_leaf(vma):
+        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
     with mm.mmap_lock.read():
         handle_mm_fault(mm, vpn, write, user=user)
 
@@ -170,6 +172,12 @@ def _huge_fault(vma: Vma, vpn: int) -> bool:
             if handler(vma, vpn, level):
                 return True
     return False
+
+
+def _may_be_leaf(vma: Vma) -> bool:
+    """Whether a fault may fill a leaf, for which the VMA's own lock is enough."""
+    handler = vma.file.huge_fault if vma.file is not None else None
+    return handler is not None and vma.nr >= LEAF_PAGES[2] and _allows_leaves(vma)
 
 
 def _allows_leaves(vma: Vma) -> bool:

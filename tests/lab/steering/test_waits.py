@@ -24,9 +24,10 @@ from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
         (Obstacle.OTHER_LOCK, "rwsem_down_write_slowpath down_write some_driver"),
         (Obstacle.MMAP_LOCK, "rwsem_down_read_slowpath down_read pfnlab_zap pfnlab_ioctl __x64_sys_ioctl"),
         (
-            Obstacle.OTHER_LOCK,
+            Obstacle.MEMORY,
             "rwsem_down_read_slowpath down_read vfio_pci_mmap_huge_fault __do_fault do_user_addr_fault",
         ),
+        (Obstacle.OTHER_LOCK, "rwsem_down_read_slowpath down_read vfio_pci_mmap_fault __do_fault"),
         (Obstacle.NOTHING, "osq_lock __mutex_lock kernel_request pfnlab_ioctl __x64_sys_ioctl"),
         (Obstacle.NOTHING, "native_queued_spin_lock_slowpath raw_spin_rq_lock_nested load_balance"),
         (Obstacle.NOTHING, "default_idle do_idle"),
@@ -51,6 +52,11 @@ def test_judge(need: Obstacle, functions: str):
         (Obstacle.I_MMAP, "unmap_mapping_pages revoke_iomem kernel_request pfnlab_ioctl"),
         (Obstacle.OTHER_LOCK, "vfio_pci_mmap_fault __do_fault handle_mm_fault do_user_addr_fault"),
         (Obstacle.I_MMAP, "unmap_mapping_pages unmap_mapping_range vfio_pci_zap_and_down_write_memory_lock"),
+        (
+            Obstacle.MEMORY,
+            "vfio_pci_zap_and_down_write_memory_lock vfio_basic_config_write vfio_pci_config_rw",
+        ),
+        (Obstacle.MEMORY, "vfio_basic_config_write vfio_pci_config_rw_single vfio_pci_rw __x64_sys_pwrite64"),
         (Obstacle.OTHER_LOCK, "kernel_request pfnlab_ioctl __x64_sys_ioctl do_syscall_64"),
     ],
 )

@@ -212,6 +212,22 @@ def test_struct_pages_are_there_once() -> None:
     assert 1 == len(kernel.book.entries())
 
 
+def test_a_leaf_needs_no_mmap_lock() -> None:
+    """
+    The VMA's own lock is enough, for which the model has no rule (S8.3.9); once it said that the fault waits.
+    """
+    with pytest.raises(Undecided, match="a VMA's own lock"):
+        run(
+            "7.2",
+            "a = mmap bar[0:1024] driver fault_pmd wc shared rw",
+            "b = mmap bar[0:4] driver remap wc shared rw",
+            "t = thread",
+            "hold change_protection: mprotect b r",
+            "t: read a[3]",
+            "release",
+        )
+
+
 def test_frames_that_no_entry_can_have_are_undecided() -> None:
     """
     Their numbers begin anew, at a place of the machine's own.

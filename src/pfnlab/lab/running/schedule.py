@@ -39,6 +39,7 @@ NEED_NAMES = {
     Obstacle.I_MMAP: "i_mmap_rwsem",
     Obstacle.PAGE_TABLE: "page_table_lock",
     Obstacle.BOOK: "memtype_lock",
+    Obstacle.MEMORY: "memory_lock",
 }
 
 # Seconds until an operation has come by its place or is done, and until all are done after a release.
