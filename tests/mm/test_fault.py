@@ -14,6 +14,8 @@ from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
 
 
 @every_series
