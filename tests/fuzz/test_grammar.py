@@ -17,7 +17,7 @@ from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.form import from_json, to_json
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import ADVICE, is_held, tasks_of
+from pfnlab.programs.lang.ops import ADVICE, Thp, is_held, tasks_of
 from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS
 
@@ -92,6 +92,7 @@ def test_everything_is_said_sooner_or_later() -> None:
     assert set(vocabulary.kinds) == {kind_of(op.call) for op in ops}
     assert {1, 16, 513, 1 << 18} <= sizes
     assert {1, 2, 3} == {len(program.devices) for program in programs}
+    assert {None, *get_args(Thp)} == {program.thp for program in programs}
     assert max(len(tasks_of(program)) for program in programs) >= 4
     assert {"__pte_alloc", "vm_area_dup"} == {op.fail.function for op in ops if op.fail is not None}
     assert set(get_args(Walker)) == {op.call.walker for op in ops if isinstance(op.call, Walk)}
@@ -112,6 +113,19 @@ def test_a_program_has_the_driver_or_vfio_pci() -> None:
 
     needs = {(needs_driver(one), needs_vfio(one)) for one in programs}
     assert {(False, False), (True, False), (False, True)} == needs
+
+
+def test_vfio_pci_is_held_too() -> None:
+    """With schedules, also where its faults and changes of the memory bit have a lock (once never)."""
+    vocabulary = Vocabulary(schedules=True, vfio=True)
+    programs = [
+        program for program in (draw(1, index, vocabulary) for index in range(600)) if is_held(program)
+    ]
+
+    held = [op for program in programs if needs_vfio(program) for op in program.ops if op.hold is not None]
+
+    assert {"read", "memory_disable"} <= {kind_of(op.call) for op in held}
+    assert "vmf_insert_pfn_prot" in {op.hold.function for op in held if op.hold is not None}
 
 
 def test_no_more_than_four_tasks_live() -> None:

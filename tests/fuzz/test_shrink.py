@@ -86,13 +86,15 @@ def test_the_limit_ends_the_search() -> None:
 def test_arguments_become_simple() -> None:
     """Where nothing matters but the kind, the arguments are the plainest."""
     program = load_text(
-        HEADER + "b = mmap bar[3:9] proc-uc private rx populate locked\nfail vm_area_dup 2: munmap b[2:4]\n"
+        f"{HEADER}thp always\n"
+        "b = mmap bar[3:9] proc-uc private rx populate locked\nfail vm_area_dup 2: munmap b[2:4]\n"
     )
 
     shrunk = shrink(program, lambda one: ["mmap", "munmap"] == kinds(one))
 
     assert ["a = mmap bar[0] wc shared rw", "munmap a"] == op_lines(shrunk.program)
-    assert ((), 1) == (shrunk.program.areas, shrunk.program.devices[0].pages)
+    assert shrunk.program.thp is None
+    assert ((), 1, None) == (shrunk.program.areas, shrunk.program.devices[0].pages, shrunk.program.thp)
 
 
 @pytest.mark.parametrize("index", range(15, 55, 5))

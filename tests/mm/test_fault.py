@@ -6,6 +6,7 @@ import pytest
 from series_runs import PRIVATE, SHARED, entries, every_series
 from series_runs import run_to_end as run
 
+from pfnlab.errors import Undecided
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.fault import Signal, access
 from pfnlab.mm.kernel import Kernel
@@ -13,6 +14,8 @@ from pfnlab.mm.mmap import do_mmap
 from pfnlab.mm.users.devmem import DevMem
 from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
 
 
 @every_series
@@ -168,3 +171,15 @@ def test_populated_ordinary_memory(series: str) -> None:
 
     assert [8] == [vma.rss for vma in filled.vmas or ()]
     assert [8, 0] == [vma.rss for vma in empty.vmas or ()]
+
+
+def test_a_huge_page_of_ordinary_memory_has_no_rule() -> None:
+    """Where the setting allows one and it fits; a smaller mapping is filled page by page (S6.2.5)."""
+    header = "pfnlab program 1\nthp {}\ndevice bar: pci, 16 pages\n"
+    text = f"{header}a = mmap anon[0:{{}}] private rw\nwrite a[3] 1\n"
+    machine = ModelMachine("7.2")
+
+    with pytest.raises(Undecided, match="huge pages of ordinary memory"):
+        machine.run_one(load_text(text.format("always", 512)))
+    runs = [machine.run_one(load_text(text.format(*case))) for case in (("madvise", 512), ("always", 511))]
+    assert [["a[3:4]"]] * 2 == [[span for span, _ in entries(run.steps[1])] for run in runs]

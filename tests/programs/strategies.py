@@ -96,6 +96,7 @@ from pfnlab.programs.lang.words import (
     MODES,
     PROTS,
     SET_MEMORY,
+    THP,
     WALKERS,
 )
 
@@ -379,6 +380,7 @@ def programs(draw: st.DrawFn) -> Program:
         tuple(ops),
         tuple(areas),
         tuple(draw(st.lists(expects(devices), max_size=3))),
+        draw(st.sampled_from((None, *THP.values()))),
     )
 
 

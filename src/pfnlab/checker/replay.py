@@ -175,7 +175,7 @@ class ProgramReplay:
             words = [SILENT if answer is None else KEPT if answer else BROKEN for answer in answers]
             return _until_broken(list(op_lines(self.program)), words)
         templates = tuple(map(Template, self.program.ops))
-        scope = Scope("", "", self.program.devices, 1, 1, len(templates), templates)
+        scope = Scope("", "", self.program.devices, 1, 1, len(templates), templates, thp=self.program.thp)
         return _sequence(KernelModel(model_machine, scope), self.program, self.question)
 
 

@@ -44,6 +44,7 @@ from pfnlab.programs.lang.ops import (
     Op,
     Program,
     Release,
+    Thp,
     Thread,
     Write,
     is_held,
@@ -72,6 +73,16 @@ _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 #: BAR, or a large BAR.
 _RARE_PERIOD, _RARE = 500, 4
 
+#: Kinds that meet at a lock of a vfio-pci device, and functions they are held in while they have it.
+_VFIO_LOCKED = ("read", "read", "write", "memory_disable", "memory_disable", "memory_enable", "munmap")
+_VFIO_HOLDS = (
+    "vmf_insert_pfn_prot",
+    "flush_tlb_mm_range",
+    "tlb_gather_mmu",
+    "tlb_finish_mmu",
+    "memtype_reserve",
+)
+
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)
 
@@ -87,6 +98,9 @@ _AFTER_LEAF, _ACCESS_AFTER = (1, 2, 2, 3, 4), 0.5
 
 #: How often a program has a device that comes and goes, where it may.
 _SLOT_RATE = 0.1
+
+#: The settings of transparent_hugepage, with weights; most programs say none.
+_THP: dict[Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
 
 #: How often one of the :data:`.kinds.PLANS` is begun where it can be, and how often after some kinds.
 _PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
@@ -148,8 +162,8 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
     rare = is_rare(index) and not leaves
     drawing = _Drawing(random, vocabulary, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves)
-    # A held processor with a vfio-pci device, or with a device that goes, has no rule.
-    held = vocabulary.schedules and not (vfio or slot) and random.random() < 0.4
+    # A held processor with a device that goes has no rule.
+    held = vocabulary.schedules and not slot and random.random() < 0.4
     return drawing.program(f"random {seed}:{index}", held=held)
 
 
@@ -214,7 +228,9 @@ class _Drawing:
         # The language takes a task whose fork was refused for a living one.
         if held and self.tasks and not self.calls.refused:
             self.schedule()
-        return Program(title, "", tuple(self.places.devices.values()), tuple(self.ops), self.areas)
+        devices = tuple(self.places.devices.values())
+        thp = draw.choices(list(_THP), list(_THP.values()))[0]
+        return Program(title, "", devices, tuple(self.ops), self.areas, thp=thp)
 
     def add(self, op: Op) -> None:
         """Append *op*, and record its effect."""
@@ -330,8 +346,12 @@ class _Drawing:
         task = self.tasks[0]
         self.add(Op(Thread(f"t{self.born + 1}"), task))
         kinds = {kind: 1.0 for kind in self.weights if kind not in NEVER_HELD}
+        functions: tuple[str, ...] = HOLD_FUNCTIONS
+        if self.vfio and draw.random() < 0.5:
+            # Faults and changes of the memory bit, which have a lock in common.
+            kinds, functions = dict.fromkeys(_VFIO_LOCKED, 1.0), _VFIO_HOLDS
         held = Op(self.call(self.weighted(kinds, {HELD})), task)
-        hold = Hold(draw.choice(HOLD_FUNCTIONS), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
+        hold = Hold(draw.choice(functions), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
         self.add(msgspec.structs.replace(held, hold=hold))
         for _ in range(draw.randrange(1, 4)):
             task_beside = draw.choice([name for name in self.tasks if name != task])

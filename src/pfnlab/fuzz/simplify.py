@@ -66,6 +66,8 @@ _FLAGS = {
 
 def simplifications(program: Program) -> Iterator[Program]:
     """Every program that is simpler than *program* in one respect, the greatest simplifications first."""
+    if program.thp is not None:
+        yield msgspec.structs.replace(program, thp=None)
     yield from _devices(program)
     yield from _areas(program)
     yield from _tasks(program)

@@ -19,6 +19,8 @@ class Platform:
     :param pat_enabled: ``pat_enabled()``; with it off the book stays empty (S1.10)
     :param strict_devmem: CONFIG_STRICT_DEVMEM
     :param io_strict_devmem: CONFIG_IO_STRICT_DEVMEM
+    :param transparent_hugepage: the setting: ``always``, ``madvise`` or ``never``, to which the kernel falls
+        back at boot with less than 512 MiB of memory
     :param phys_bits: width of a physical address on this CPU, in bits
     """
 
@@ -29,6 +31,7 @@ class Platform:
     strict_devmem: bool
     io_strict_devmem: bool
     phys_bits: int
+    transparent_hugepage: str = "never"
 
     def iomem_is_exclusive(self, addr: int) -> bool:
         """:meth:`PhysicalMap.iomem_is_exclusive` under this kernel's configuration (S1.13)."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pfnlab.errors import Undecided
 from pfnlab.hw.bits import PAGE_ACCESSED, PAGE_PKEY_BIT0, PAGE_SPECIAL
 from pfnlab.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_present, pte_write
-from pfnlab.hw.pgtable import EntryRun, Page
+from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.content import with_word, word
 from pfnlab.mm.flags import (
     VM_ACCESS,
+    VM_HUGEPAGE,
     VM_MAYSHARE,
     VM_NOHUGEPAGE,
     VM_SHARED,
@@ -82,7 +83,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
     """A page fault: under mmap_lock; for ordinary memory the VMA's own lock will do for a task (S8.3.9).
 
-    :raises Undecided: that VMA may be locked
+    :raises Undecided: that VMA may be locked, which also is enough to fill a leaf
     """
     vma = mm.vma_lookup(vpn)
     own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
@@ -91,6 +92,8 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
             raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
         handle_mm_fault(mm, vpn, write)
         return
+    if vma is not None and own_lock and mm.mmap_lock.written and _may_be_leaf(vma):
+        raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
     with mm.mmap_lock.read():
         handle_mm_fault(mm, vpn, write, user=user)
 
@@ -160,8 +163,7 @@ def fault_in(vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bo
 def _huge_fault(vma: Vma, vpn: int) -> bool:
     """Ask the handler for leaves, the largest first, where there is no table below (S6.2.2)."""
     handler = vma.file.huge_fault if vma.file is not None else None
-    # The machine has so little memory that transparent_hugepage is "never".
-    if handler is None or vma.flags & VM_NOHUGEPAGE or not vma.mm.kernel.profile.huge_faults_ignore_thp:
+    if handler is None or not _allows_leaves(vma):
         return False
     tables = vma.mm.tables
     for level in (3, 2):
@@ -169,6 +171,26 @@ def _huge_fault(vma: Vma, vpn: int) -> bool:
             tables.allocate(vpn, vpn + 1, lowest=level)
             if handler(vma, vpn, level):
                 return True
+    return False
+
+
+def _may_be_leaf(vma: Vma) -> bool:
+    """Whether a fault may fill a leaf, for which the VMA's own lock is enough."""
+    handler = vma.file.huge_fault if vma.file is not None else None
+    return handler is not None and vma.nr >= LEAF_PAGES[2] and _allows_leaves(vma)
+
+
+def _allows_leaves(vma: Vma) -> bool:
+    """thp_vma_allowable_orders(): advice and transparent_hugepage allow a leaf at a fault (S6.2.2)."""
+    if vma.flags & VM_NOHUGEPAGE:
+        return False
+    if vma.file is not None and vma.mm.kernel.profile.huge_faults_ignore_thp:
+        return True
+    match vma.mm.kernel.platform.transparent_hugepage:
+        case "always":
+            return True
+        case "madvise":
+            return bool(vma.flags & VM_HUGEPAGE)
     return False
 
 
@@ -199,7 +221,14 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 
 
 def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
-    """First touch of anonymous memory: the zero page for a read, a fresh page for a write."""
+    """First touch of anonymous memory: the zero page for a read, a fresh page for a write.
+
+    :raises Undecided: a huge page would fit, and the setting allows it
+    """
+    first = vpn - vpn % LEAF_PAGES[2]
+    fits = vma.start <= first and first + LEAF_PAGES[2] <= vma.end
+    if fits and not vma.mm.tables.has_table(vpn, 1) and _allows_leaves(vma):
+        raise Undecided("the model has no rule for huge pages of ordinary memory")
     if write:
         _install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))
     else:

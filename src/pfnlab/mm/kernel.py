@@ -181,6 +181,12 @@ class Kernel:
             self.trace.printk(line)
             self.trace.printk(f"WARNING at {source}")
 
+    def warn_on_once(self, source: str, function: str) -> None:
+        """A WARN_ON_ONCE, which has no text of its own: its site is that in *function*."""
+        if function not in self.warned:
+            self.warned.add(function)
+            self.trace.printk(f"WARNING at {source}")
+
     @staticmethod
     def commit(nr: int) -> None:
         """Promise *nr* pages to private memory that may be written (security_vm_enough_memory_mm).

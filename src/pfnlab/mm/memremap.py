@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_PAT
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.mm.ioremap import ioremap, iounmap, is_memory
 from pfnlab.mm.kernel import Kernel
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
+
+#: Struct pages are made section by section, of 128 MiB.
+SECTION_PAGES = 1 << 15
 
 
 def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
@@ -31,17 +34,25 @@ def memunmap(kernel: Kernel, pfns: PfnRange) -> None:
         iounmap(kernel, pfns)
 
 
-def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool = False) -> None:
     """Make struct pages for *pfns* of a device, and book them as remap_pfn_range does (S4.9).
 
     :param mode: the mode that the kind of memory asks for
+    :param taken: some of them have struct pages already
     :raises ModelledErrno: the error of the book: EBUSY beside another mode, EINVAL where the mode granted
-        will not do
+        will not do; EEXIST where some are taken
+    :raises Undecided: they lie in more than one section, of which some would be done
     """
     prot = kernel.platform.pat.cachemode2protval(mode)
     if kernel.tracker.memremap_pages(pfns, prot) & PAGE_PAT:
         # The direct map gets large entries, where this bit means that they are large (prot_sethuge).
-        kernel.pr_warn_once("WARNING at arch/x86/mm/init_64.c")
+        kernel.warn_on_once("arch/x86/mm/init_64.c", "prot_sethuge")
+    if taken:
+        if pfns.nr > SECTION_PAGES:
+            raise Undecided("the model has no rule for struct pages of several sections that overlap others")
+        kernel.warn_on_once("arch/x86/mm/init_64.c", "add_pages")
+        kernel.tracker.memunmap_pages(pfns)
+        raise ModelledErrno(errno.EEXIST)
     if kernel.profile.zone_device_announced:
         kernel.trace.printk(f"memmap_init_zone_device initialised {pfns.nr} pages in Nms")
 

@@ -31,6 +31,8 @@ class Need(Enum):
     I_MMAP = "i_mmap_rwsem"
     PAGE_TABLE = "page_table_lock"
     BOOK = "memtype_lock"
+    MEMORY = "memory_lock"
+    VFIO_VMAS = "vma_lock"
     TRACKER = "pfnmap_lock"
 
 
@@ -271,6 +273,11 @@ class RwLock:
         return self._readers, self._queued, self.written
 
     @property
+    def contended(self) -> bool:
+        """Whether a reader would have to wait."""
+        return self.written or self._queued > 0
+
+    @property
     def held(self) -> tuple[int, bool]:
         """How many have it for reading, and whether one has it for writing."""
         return self._readers, self.written
@@ -278,7 +285,7 @@ class RwLock:
     def take(self, write: bool) -> None:
         """Wait for it and take it."""
         if not write:
-            if self.written or self._queued:
+            if self.contended:
                 self._processors.wait(self.need, lambda: not self.written and not self._queued)
             self._readers += 1
             return

@@ -47,6 +47,14 @@ def test_a_file_is_a_scope(tmp_path: Path) -> None:
     assert "mine" == load_scope(str(path)).name
 
 
+def test_programs_of_a_scope_have_its_setting() -> None:
+    """Kernels that obey it have leaves in the scope of leaves."""
+    scope = load_scope("leaves")
+
+    assert isinstance(scope, Scope)
+    assert "always" == scope.program("", "", ()).thp
+
+
 def test_places_are_filled_in() -> None:
     """Parts of a mapping become its pages."""
     operations = ["munmap <whole>", "munmap <first>", "munmap <middle>", "munmap <last>", "munmap <half>"]
@@ -87,6 +95,7 @@ def test_the_last_task_never_ends() -> None:
         ("new = mmap bar wc shared rw", "munmap", "munmap"),
         ("bar: pci", "bar: pcie", "pcie"),
         ("depth = 2", "depth =", "no TOML"),
+        ("depth = 2", "depth = 2\nthp = 'alwys'", "did you mean `always`"),
         ("depth = 2", "depth = 0", "`depth` must be at least 1, not 0"),
         ("areas = 1", "areas = -1", "`areas` must be at least 1, not -1"),
         ("tasks = 2", "tasks = true", "`tasks` is a whole number"),

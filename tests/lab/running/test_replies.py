@@ -365,3 +365,15 @@ def test_no_mangled_reply_raises(data: st.DataObject) -> None:
     reply = parse_reply(text[:start] + junk + text[end:], program, placement)
 
     assert reply.lost is not None or len(reply.steps) == len(program.ops) + 1
+
+
+def test_a_frame_below_the_bar_that_is_no_ram_is_physical() -> None:
+    """As where a number is larger than an entry can hold and begins anew: the two ways to look agree."""
+    text, program, placement = recorded("middle-stays-reserved")
+    entry = "p 0 100000000000 10 1 80000000fe00022f 1"
+    for pfn, target in ((0x10000, Span("phys", 0x10000, 0x10001)), (0xFFFF, RAM)):
+        frame = text.replace(entry, f"p 0 100000000000 1 1 {1 << 63 | pfn << 12 | 0x227:x} 0")
+
+        seen = parse_reply(frame, program, placement).steps[0].ptes
+
+        assert (PteSeen("main", Span("a", 0, 1), target, "L1 WB P RW US SPECIAL A"),) == seen

@@ -11,6 +11,7 @@ from having import NEW, OLD, bootable, have, lacking
 
 from pfnlab.errors import Undecided
 from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -588,3 +589,21 @@ class TestKernels:
         ] == steps
         assert run.steps[2].vmas and {"main", "k"} == {vma.task for vma in run.steps[2].vmas}
         assert all(step.events is not None for step in run.steps[:-1])
+
+    def test_a_wait_for_the_lock_of_vfio_pci_is_named(self, machine: QemuMachine):
+        """
+        Each time, though its functions are a module's; a guest's threads use none of its descriptors up.
+        """
+        have(functools.partial(vfio_modules, machine.kernel))
+        text = (
+            "a = mmap bar[0:8] vfio shared rw\nt = thread\n"
+            "hold {}: read a[3]\nt: memory_enable bar\nrelease\n"
+        )
+        asked = program(text.format(of(machine, old="memtype_reserve", new="vmf_insert_pfn_prot")))
+
+        runs = machine.run([asked] * 10)
+
+        if runs[0].lost == NO_LENS:
+            lacking(NO_LENS)
+        steps = [(step.result, step.value) for run in runs for step in run.steps if step.op.startswith("t: ")]
+        assert [("waits", "memory_lock")] * 10 == steps

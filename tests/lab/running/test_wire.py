@@ -57,6 +57,14 @@ def test_a_whole_request() -> None:
     assert expected == request(text, vmas=True, ptes=True)
 
 
+def test_the_setting_of_huge_pages_is_sent_where_there_is_one() -> None:
+    """A guest has `never` otherwise."""
+    text = "device bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n"
+
+    assert ["thp madvise"] == [line for line in request(f"thp madvise\n{text}") if line.startswith("thp")]
+    assert [] == [line for line in request(text) if line.startswith("thp")]
+
+
 def test_resource_files_count_from_the_bar_and_the_others_do_not() -> None:
     """The offset of /dev/mem and /proc/bus/pci is a physical address."""
     assert ops("a = mmap bar[1] proc-uc private r") == ["0 mmap proc-uc 100000000000 1000 1 100002 f8041000"]

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.mm.kernel import Kernel
@@ -130,6 +130,37 @@ def test_no_leaf_where_huge_pages_are_off(series: str) -> None:
     assert ["a[5:6] L1 UC-"] == entries(read)
 
 
+@pytest.mark.parametrize("series", [series for series in SERIES if PROFILES[series].huge_pfnmap])
+@pytest.mark.parametrize(
+    ("thp", "advice", "level"),
+    [
+        ("always", "normal", 2),
+        ("always", "hugepage", 2),
+        ("always", "nohugepage", 1),
+        ("madvise", "normal", 1),
+        ("madvise", "hugepage", 2),
+        ("madvise", "nohugepage", 1),
+        ("never", "normal", 1),
+        ("never", "hugepage", 1),
+    ],
+)
+def test_a_leaf_where_the_setting_allows_it(series: str, thp: str, advice: str, level: int) -> None:
+    """
+    A kernel that ignores the setting minds the advice against leaves all the same (S6.2.2).
+    """
+    if series in LEAVES and advice != "nohugepage":
+        level = 2
+    text = (
+        f"pfnlab program 1\nthp {thp}\ndevice bar: pci, 1024 pages\n"
+        f"a = mmap bar[0:1024] driver fault_pmd shared rw\nmadvise a {advice}\nread a[5]\n"
+    )
+
+    *_, read, _ = ModelMachine(series).run_one(load_text(text), check=True).steps
+
+    where = "a[0:512]" if level == 2 else "a[5:6]"
+    assert [f"{where} L{level} UC-"] == entries(read)
+
+
 def test_no_leaves_before_6_12() -> None:
     """
     The driver says so when it is asked to map.
@@ -179,6 +210,54 @@ def test_struct_pages_are_there_once() -> None:
     assert errno.ENOMEM == refused.value.errno
     assert ["Conflicting mapping in same section", "WARNING at mm/memremap.c"] * 2 == kernel.trace.take()[1]
     assert 1 == len(kernel.book.entries())
+
+
+def test_a_leaf_needs_no_mmap_lock() -> None:
+    """
+    The VMA's own lock is enough, for which the model has no rule (S8.3.9); once it said that the fault waits.
+    """
+    with pytest.raises(Undecided, match="a VMA's own lock"):
+        run(
+            "7.2",
+            "a = mmap bar[0:1024] driver fault_pmd wc shared rw",
+            "b = mmap bar[0:4] driver remap wc shared rw",
+            "t = thread",
+            "hold change_protection: mprotect b r",
+            "t: read a[3]",
+            "release",
+        )
+
+
+def test_frames_that_no_entry_can_have_are_undecided() -> None:
+    """
+    Their numbers begin anew, at a place of the machine's own.
+    """
+    with pytest.raises(Undecided, match="behind the last"):
+        run(
+            "7.2", f"a = mmap bar[{(1 << 40) - 0xF8000 - 1}:{(1 << 40) - 0xF8000 + 1}] driver apply shared rw"
+        )
+
+
+def test_struct_pages_around_others_hide_them() -> None:
+    """
+    The kernel looks at both ends for others; its failure then takes them off the list by frame (S4.9.1).
+    """
+    kernel, driver = kernel_of(), DriverState()
+    inner, outer = PfnRange(BAR.start, BAR.end), PfnRange(BAR.start - 512, BAR.end + 512)
+    driver.memremap_pages(kernel, inner, p2pdma=False)
+
+    errors = []
+    for pfns in (outer, inner):
+        with pytest.raises(ModelledErrno) as refused:
+            driver.memremap_pages(kernel, pfns, p2pdma=False)
+        errors.append(refused.value.errno)
+    driver.let_go(kernel, "memremap_pages")
+    driver.memremap_pages(kernel, outer, p2pdma=False)
+    with pytest.raises(ModelledErrno) as found:
+        driver.memremap_pages(kernel, PfnRange(outer.start, inner.end), p2pdma=False)
+
+    assert [errno.EEXIST] * 2 + [errno.ENOMEM] == [*errors, found.value.errno]
+    assert 1 == kernel.trace.take()[1].count("WARNING at arch/x86/mm/init_64.c")
 
 
 def gibibyte(machine: str, *ops: str) -> tuple[Step, ...]:

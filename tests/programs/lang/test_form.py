@@ -156,6 +156,7 @@ def test_the_hash_ignores_what_is_said_about_the_program() -> None:
     [
         ("munmap a[4:8]", "munmap a[4:9]"),
         ("munmap", "msync"),
+        ("device ", "thp     always\ndevice "),
         ("bar: pci, 16 pages", "bar: pci, 17 pages"),
         ("pages\n\n", "pages\narea    z: 4 pages\n\n"),
         ("munmap a[4:8]\n", "munmap a[4:8]\nlook\n"),

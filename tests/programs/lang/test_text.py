@@ -42,6 +42,7 @@ from pfnlab.programs.lang.ops import (
     Thread,
     Write,
 )
+from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
 
 HEAD = """\
@@ -206,6 +207,17 @@ def test_the_header_is_read() -> None:
 
     devices = (Device("bar", "pci", 512), Device("big", "pci", 1 << 28))
     assert Program("The middle # 1", "What stays?", devices, (Op(Look()),), (Area("z", 1),)) == program
+
+
+@pytest.mark.parametrize("setting", ["always", "madvise", "never"])
+def test_the_setting_of_huge_pages_is_read(setting: str) -> None:
+    """It stands anywhere in the header, and comes back in canonical text."""
+    text = f"pfnlab program 1\nthp     {setting}\ndevice  bar: pci, 1 page\n\nlook\n"
+
+    program = load_text(text)
+
+    assert setting == program.thp
+    assert text == format_program(program)
 
 
 @pytest.mark.parametrize(

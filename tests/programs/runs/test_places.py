@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Area, Device, Program, area_starts
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.places import PAST_END_PAGES, Places
@@ -36,6 +37,18 @@ def test_pages_far_behind_a_device_are_physical() -> None:
     first = 0x1010 + PAST_END_PAGES
 
     assert Span("phys", first, first + 1) == PLACES.device_span(first, first + 1)
+
+
+def test_pages_far_behind_the_only_device_count_from_it_where_the_program_names_them() -> None:
+    """So they have one name on machines where the device lies elsewhere."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[4096:4098] devmem shared r\n"
+    )
+
+    places = Places.of(program, {"bar": PfnRange(0x1000, 0x1010)})
+
+    assert Span("bar", 4096, 4098) == places.device_span(0x2000, 0x2002)
+    assert Span("phys", 0x2002, 0x2003) == places.device_span(0x2002, 0x2003)
 
 
 def test_a_range_that_starts_before_a_device_is_physical() -> None:

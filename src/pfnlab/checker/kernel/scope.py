@@ -7,6 +7,7 @@ A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
     tasks = 2           # that live at the same time
     areas = 2           # of one task, with something mapped in them
     depth = 4           # operations in a row
+    thp = "always"      # the setting of transparent_hugepage, where a program would name one
     operations = [
       "new = mmap bar[0:4] wc shared rw",
       "munmap <first>",
@@ -41,7 +42,7 @@ import msgspec
 
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.files import Missing, read_text
-from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program
+from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean
@@ -56,7 +57,7 @@ _PARTS: tuple[Part, ...] = get_args(Part)
 _PART = re.compile(r"<(\w+)>")
 _MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
 _FOLDER = files("pfnlab.checker.kernel").joinpath("scopes")
-_FIELDS = ("says", "devices", "tasks", "areas", "depth", "operations")
+_FIELDS = ("says", "devices", "tasks", "areas", "depth", "thp", "operations")
 _RACE_FIELDS = ("says", "devices", "areas", "races")
 
 
@@ -80,6 +81,7 @@ class Scope(msgspec.Struct, frozen=True):
     :param areas: the most areas with mappings in one process
     :param depth: the most operations in a row
     :param source: the name or the file by which it is loaded
+    :param thp: the setting of transparent_hugepage, as a program has it
     """
 
     name: str
@@ -90,6 +92,7 @@ class Scope(msgspec.Struct, frozen=True):
     depth: int
     templates: tuple[Template, ...]
     source: str = ""
+    thp: Thp | None = None
 
     @property
     def pages(self) -> int:
@@ -101,7 +104,7 @@ class Scope(msgspec.Struct, frozen=True):
 
     def program(self, title: str, asks: str, ops: Sequence[Op]) -> Program:
         """A program on the devices of the scope."""
-        return Program(title, asks, self.devices, tuple(ops))
+        return Program(title, asks, self.devices, tuple(ops), thp=self.thp)
 
 
 class Race(msgspec.Struct, frozen=True):
@@ -181,10 +184,12 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
     for field in ("tasks", "areas", "depth"):
         _check_number(content, field, source)
     header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
+    if "thp" in content:
+        header.append(f"thp {content['thp']}")
     templates = tuple(_template(header, line, source) for line in content["operations"])
-    devices = _parsed(header, "area new: 1 page", "look", source).devices
-    says = str(content.get("says", ""))
-    return Scope(name, says, devices, content["tasks"], content["areas"], content["depth"], templates)
+    program = _parsed(header, "area new: 1 page", "look", source)
+    says, bounds = str(content.get("says", "")), (content["tasks"], content["areas"], content["depth"])
+    return Scope(name, says, program.devices, *bounds, templates, thp=program.thp)
 
 
 def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:

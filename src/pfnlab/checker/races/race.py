@@ -315,7 +315,7 @@ def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Itera
     begun = tuple(turn.op for turn in turns if not turn.where)
     ended = tuple(reversed(dict.fromkeys(turn.op for turn in reversed(turns))))
     for ops in dict.fromkeys((begun, ended)):
-        yield Program(title, asks, race.program.devices, race.setup + ops, race.program.areas)
+        yield _of(race, title, asks, race.setup + ops)
 
 
 def _with_exits(program: Program) -> Program:
@@ -340,4 +340,9 @@ def _with_hold(race: Race, op: Op, hold: Hold, title: str, asks: str) -> Program
     rest = [other for other in others if not isinstance(other.call, UnmapMappingRange)]
     held = msgspec.structs.replace(op, hold=hold)
     ops = (*race.setup, held, *revocations, *rest, Op(Release()))
-    return Program(title, asks, race.program.devices, ops, race.program.areas)
+    return _of(race, title, asks, ops)
+
+
+def _of(race: Race, title: str, asks: str, ops: tuple[Op, ...]) -> Program:
+    """A program of *race* with other operations."""
+    return msgspec.structs.replace(race.program, title=title, asks=asks, ops=ops)

@@ -9,6 +9,8 @@
 #include "agent.h"
 #include "program.h"
 
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+
 static bool open;                 /* the last request left its tasks for the next one */
 
 static void say_answer(const struct answer *answer)
@@ -150,12 +152,31 @@ bool program_open(void)
 	return open;
 }
 
+/*
+ * Written where it changes: with so little memory as a guest has, the kernel boots with "never". From the first
+ * change on there is khugepaged, which shall sleep: it scans what programs map.
+ */
+static const char *set_thp(void)
+{
+	static enum thp now = THP_NEVER;
+
+	if (program.thp == now)
+		return NULL;
+	file_write(THP "khugepaged/scan_sleep_millisecs", "1000000000");
+	if (!file_write(THP "enabled", thps[program.thp]))
+		return "transparent_hugepage cannot be set";
+	now = program.thp;
+	return NULL;
+}
+
 static void answer_program(char **text)
 {
 	const char *wrong = read_program(text);
 
 	if (!open)
 		driver_reset();
+	if (!wrong && !open)
+		wrong = set_thp();
 	if (!wrong && program.driver)
 		wrong = driver_load();
 	if (!wrong && program.vfio)

@@ -10,6 +10,9 @@
 #define RANGES 64
 #define OPS 4096
 
+enum thp { THP_NEVER, THP_MADVISE, THP_ALWAYS, THPS };
+extern const char *const thps[THPS];
+
 extern struct program {
 	const char *id;
 	bool vmas, ptes, order, last, stand;
@@ -18,6 +21,7 @@ extern struct program {
 	uint64_t times;               /* of a loop; 0: a program */
 	bool driver;                  /* something in it needs the test driver */
 	bool vfio;                    /* something in it needs the device through vfio-pci */
+	enum thp thp;                 /* what transparent_hugepage shall be */
 	bool more;                    /* the tasks stay for the next request */
 	char comm[TASKS][COMM];
 	struct op op[OPS];

@@ -29,6 +29,8 @@ static const char *const vias[VIAS] = {
 	[VIA_VFIO] = "vfio",
 };
 
+const char *const thps[THPS] = { [THP_NEVER] = "never", [THP_MADVISE] = "madvise", [THP_ALWAYS] = "always" };
+
 struct program program;
 
 static const char *wrong;         /* why the text cannot be read, NULL when it can */
@@ -62,6 +64,15 @@ static uint64_t via(const char *word)
 			return i;
 	wrong = "no such way to map";
 	return 0;
+}
+
+static enum thp thp(const char *word)
+{
+	for (int i = 0; i < THPS; i++)
+		if (!strcmp(word, thps[i]))
+			return i;
+	wrong = "no such setting of transparent_hugepage";
+	return THP_NEVER;
 }
 
 static uint64_t command(const char *word)
@@ -177,6 +188,8 @@ static void read_line(char **word, int words)
 		uint64_t start = number(word[1]);
 
 		read_range(program.area, &program.areas, start, start + (number(word[2]) << PAGE_SHIFT));
+	} else if (!strcmp(word[0], "thp") && words == 2) {
+		program.thp = thp(word[1]);
 	} else if (!strcmp(word[0], "loop") && words == 2) {
 		program.times = number(word[1]);
 	} else if (!strcmp(word[0], "name") && words == 3) {

@@ -181,6 +181,8 @@ static void welcome(int parent, int child, const struct answer *answer, bool thr
 		adopt(child, tasks[parent].pid);
 		tasks[child].thread = true;
 		tasks[child].process = tasks[parent].process;
+		if (tasks[child].pidfd >= 0)
+			close(tasks[child].pidfd);
 		tasks[child].pidfd = fcntl(tasks[parent].pidfd, F_DUPFD_CLOEXEC, 0);
 	} else {
 		adopt(child, answer->child);

@@ -27,7 +27,7 @@ from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lens.errors import LensError
 from pfnlab.lens.state import LensState, ptes_seen
-from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.lang.ops import Fork, Op, Program, Release, uses_vfio
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.runs.observation import BUSY, HELD, NOT_HELD, WAITS, Step
 from pfnlab.units import PAGE_SHIFT
@@ -39,6 +39,7 @@ NEED_NAMES = {
     Obstacle.I_MMAP: "i_mmap_rwsem",
     Obstacle.PAGE_TABLE: "page_table_lock",
     Obstacle.BOOK: "memtype_lock",
+    Obstacle.MEMORY: "memory_lock",
 }
 
 # Seconds until an operation has come by its place or is done, and until all are done after a release.
@@ -187,6 +188,8 @@ class Schedule:
         if pid is None or function is None:
             self._note = Note(not_held=True)
             return self._ask_agent(text, stage)
+        if any(uses_vfio(op.call) for op in self._ops):
+            self._functions.know_vfio()
         injection = self._functions.injection(op, pid)
         head = [line for line in text.splitlines() if line.partition(" ")[0] in ("program", "name")]
         self._cast = Cast(self._guest, joins=head)

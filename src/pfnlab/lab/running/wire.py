@@ -98,6 +98,7 @@ def compile_program(
     observed = {"vmas": vmas, "ptes": ptes, "order": order, "last": last, "stand": stand}
     observe_words = ["observe", *(word for word, wanted in observed.items() if wanted)]
     lines = [f"program {ident}", " ".join(observe_words)]
+    lines += [f"thp {program.thp}"] * (program.thp is not None)
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
     lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]

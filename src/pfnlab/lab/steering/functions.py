@@ -37,6 +37,7 @@ _NAMES = {
 }
 
 _DRIVER = "pfnlab_driver"
+_VFIO = "vfio_pci_core"
 
 
 class Functions:
@@ -49,7 +50,7 @@ class Functions:
     def __init__(self, guest: Guest, steering: Steering) -> None:
         self._guest = guest
         self._steering = steering
-        self._driver = False
+        self._driver = self._vfio = False
 
     def check(self, program: Program) -> None:
         """
@@ -65,6 +66,18 @@ class Functions:
                 # The driver's functions are known when it is loaded.
                 if target is not None and not needs_driver(program):
                     self.kernel_name(target.function)
+
+    def know_vfio(self) -> None:
+        """
+        Know the functions of vfio-pci, in which tasks wait for its locks: its module is loaded by now.
+
+        The machine must run.
+
+        :raises Undecided: it is not loaded
+        """
+        if not self._vfio:
+            self._steering.symbols = self._steering.symbols.including(module_symbols(self._guest, _VFIO))
+            self._vfio = True
 
     def kernel_name(self, function: str) -> str | None:
         """

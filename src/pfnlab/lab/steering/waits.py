@@ -15,6 +15,7 @@ class Obstacle(Enum):
     I_MMAP = "the file's i_mmap lock"
     PAGE_TABLE = "a page-table lock"
     BOOK = "the lock of the memtype list"
+    MEMORY = "the memory_lock of a vfio-pci device"
     OTHER_LOCK = "another lock"
     #: It runs, or waits for something that has nothing to do with memory management: repeat the schedule.
     NOTHING = "nothing that is known"
@@ -37,8 +38,15 @@ _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_
 
 # A lock is named by the innermost of these that called it; these are beginnings of names.
 _SEMAPHORES = {
-    # vfio-pci's own: a fault waits for it under mmap_lock.
-    Obstacle.OTHER_LOCK: ("vfio_pci_",),
+    # Up to 6.9 vfio-pci has a second lock, vma_lock, which these wait for as well.
+    Obstacle.OTHER_LOCK: (
+        "vfio_pci_mmap_fault",
+        "vfio_pci_mmap_close",
+        "vfio_pci_mmap_open",
+        "vfio_pci_zap_and_vma",
+    ),
+    # A fault waits for it under mmap_lock.
+    Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
     Obstacle.I_MMAP: (
         *("unmap_mapping_", "unlink_", "vma_link", "mmap_region", "__mmap_region", "__mmap_new_vma"),
         *("vma_prepare", "__split_vma", "vma_complete", "__vma_link_file", "copy_vma"),
@@ -46,6 +54,8 @@ _SEMAPHORES = {
     Obstacle.MMAP_LOCK: (
         *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
         *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "__do_sys_", "__se_sys_", "do_mlock"),
+        # System calls that take the lock themselves, where the compiler has put all of one into its entry.
+        *(f"__x64_sys_{name}" for name in ("munlock", "mlockall", "msync", "mincore", "remap_file_pages")),
         *(
             "do_mremap",
             "mmap_write_lock",

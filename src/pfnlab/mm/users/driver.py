@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass, field
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_SPECIAL
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
@@ -30,7 +30,10 @@ from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
-from pfnlab.units import PfnRange, pfn_to_phys
+from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange, pfn_to_phys
+
+#: How many page frames an entry can have.
+PHYSICAL_PAGES = (PHYSICAL_MASK >> PAGE_SHIFT) + 1
 
 #: The ordinary pages the driver hands out for kind ``ram``.
 RAM_PFN = 0x4000
@@ -88,6 +91,10 @@ class DriverFile:
 
     def _fill(self, vma: Vma) -> None:
         device, half = vma.pgoff, vma.nr // 2
+        if device + vma.nr > PHYSICAL_PAGES:
+            raise Undecided(
+                "the model has no rule for frames behind the last that a page-table entry can have"
+            )
         match self.how:
             case "refuse":
                 raise ModelledErrno(errno.ENXIO)
@@ -155,9 +162,13 @@ _UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memre
 
 @dataclass
 class DriverState:
-    """The driver's own state between calls: one claimed region, and its mappings by kind, newest last."""
+    """The driver's own state between calls: one claimed region, and its mappings by kind, newest last.
+
+    :ivar unlisted: ranges with struct pages that the kernel does not find by their frames any more (S4.9.1)
+    """
 
     held: dict[str, list[PfnRange]] = field(default_factory=dict)
+    unlisted: list[PfnRange] = field(default_factory=list)
     resource: Resource | None = None
 
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
@@ -208,13 +219,21 @@ class DriverState:
     def memremap_pages(self, kernel: Kernel, pfns: PfnRange, p2pdma: bool) -> None:
         """Make struct pages for *pfns*.
 
-        :raises ModelledErrno: ENOMEM where there are some already, else the error of the book
+        :raises ModelledErrno: ENOMEM where its first or last page is found to have one already, else the
+            error of the book; EEXIST where other pages have
         """
-        if any(pfns.overlaps(other) for other in self.held.get("memremap_pages", ())):
+        taken = [other for other in self.held.get("memremap_pages", ()) if pfns.overlaps(other)]
+        listed = [other for other in taken if other not in self.unlisted]
+        if any(other.start <= pfn < other.end for pfn in (pfns.start, pfns.end - 1) for other in listed):
             kernel.trace.printk("Conflicting mapping in same section")
             kernel.trace.printk("WARNING at mm/memremap.c")
             raise ModelledErrno(errno.ENOMEM)
-        memremap_pages(kernel, pfns, CacheMode.UC_MINUS if p2pdma else CacheMode.WB)
+        try:
+            memremap_pages(kernel, pfns, CacheMode.UC_MINUS if p2pdma else CacheMode.WB, bool(taken))
+        except ModelledErrno:
+            # Undone is the list of the whole range, of which some belonged to others.
+            self.unlisted += listed
+            raise
         self._hold("memremap_pages", pfns)
 
     def let_go(self, kernel: Kernel, kind: str) -> None:
@@ -224,7 +243,10 @@ class DriverState:
         """
         if not self.held.get(kind):
             raise ModelledErrno(errno.ENOENT)
-        _UNDO[kind](kernel, self.held[kind].pop())
+        pfns = self.held[kind].pop()
+        _UNDO[kind](kernel, pfns)
+        if kind == "memremap_pages" and pfns in self.unlisted:
+            self.unlisted.remove(pfns)
 
     def _hold(self, kind: str, pfns: PfnRange) -> None:
         self.held.setdefault(kind, []).append(pfns)

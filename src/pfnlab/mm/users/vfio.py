@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from pfnlab.errors import ModelledErrno, Undecided
@@ -15,6 +16,7 @@ from pfnlab.mm.flags import VM_ALLOW_ANY_UNCACHED, VM_REMAP, VM_SHARED
 from pfnlab.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes
@@ -44,6 +46,8 @@ class VfioDevice:
     :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
     :ivar vmas: every VMA of it
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
+    :ivar memory_lock: a fault has it for reading, a change of the command register for writing
+    :ivar vma_lock: up to 6.9, a mutex around *filled*, which a fault has too
     """
 
     kernel: Kernel
@@ -68,6 +72,11 @@ class VfioDevice:
     fallocate_errno: int = errno.ENODEV
 
     def __post_init__(self) -> None:
+        processors = self.kernel.processors
+        if processors.held is not None:
+            raise Undecided("the model has no rule for opening a vfio-pci device while a processor is held")
+        self.memory_lock = RwLock(processors, Need.MEMORY)
+        self.vma_lock = RwLock(processors, Need.VFIO_VMAS)
         # The agent opens it, and is not observed.
         if self.kernel.profile.vfio_claims_when_opened:
             with self.kernel.trace.unseen():
@@ -136,7 +145,11 @@ class VfioDevice:
 
         :raises Signal: SIGBUS while memory is disabled
         """
-        self._check_memory()
+        with self._vma_locked(), self.memory_lock.read():
+            self._check_memory()
+            self._fill(vma, vpn)
+
+    def _fill(self, vma: Vma, vpn: int) -> None:
         if not self.kernel.profile.vfio_remaps:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
             return
@@ -161,28 +174,34 @@ class VfioDevice:
         fits = vma.start <= start and start + pages <= vma.end
         if self.kernel.profile.vfio_remaps or not fits or self._pfn(vma, start) % pages:
             return False
-        self._check_memory()
-        try:
-            vmf_insert_pfn_leaf(vma, start, self._pfn(vma, start), vma.page_prot, level)
-        except ModelledErrno:
-            return False
-        return True
+        if self.memory_lock.contended:
+            # The first attempt asks for leaves, and has the VMA's own lock instead of mmap_lock.
+            raise Undecided("the model has no rule for a fault of a leaf that waits for a lock")
+        with self.memory_lock.read():
+            self._check_memory()
+            try:
+                vmf_insert_pfn_leaf(vma, start, self._pfn(vma, start), vma.page_prot, level)
+            except ModelledErrno:
+                return False
+            return True
 
     def opened(self, new: Vma, orig: Vma) -> None:
         """A VMA was copied: up to 6.9 the copy loses its entries (S9.4.5)."""
         self.vmas |= {new, orig}
         if not self.kernel.profile.vfio_remaps:
             return
-        if new in self.filled:
-            # Of a split, the lower part may be the new one: the object here is the old one then.
-            self.filled[self.filled.index(new)] = orig
+        with self._vma_locked():
+            if new in self.filled:
+                # Of a split, the lower part may be the new one: the object here is the old one then.
+                self.filled[self.filled.index(new)] = orig
         zap_vma_ptes(new, new.start, new.end)
 
     def closed(self, vma: Vma) -> None:
         """A VMA goes, and with the last reference the device is closed."""
         self.vmas.discard(vma)
-        if vma in self.filled:
-            self.filled.remove(vma)
+        with self._vma_locked():
+            if vma in self.filled:
+                self.filled.remove(vma)
         self.kernel.later(self._release)
 
     def set_memory(self, enabled: bool) -> None:
@@ -192,19 +211,22 @@ class VfioDevice:
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
-        self._check_not_held()
-        if not enabled:
-            self._zap()
-        self.memory = enabled
-        self.kernel.undecoded = () if enabled else (self.bar,)
+        if self.kernel.profile.vfio_remaps and not enabled:
+            self._zap_filled()
+        with self.memory_lock.write():
+            if not self.kernel.profile.vfio_remaps and not enabled:
+                unmap_mapping_range(self.kernel, PfnRange(0, _ROM_OFFSET), "vfio", even_cows=True)
+            self.memory = enabled
+            self.kernel.undecoded = () if enabled else (self.bar,)
 
-    def _zap(self) -> None:
-        if not self.kernel.profile.vfio_remaps:
-            unmap_mapping_range(self.kernel, PfnRange(0, _ROM_OFFSET), "vfio", even_cows=True)
-            return
-        while self.filled:
-            mm = self.filled[0].mm
-            with mm.mmap_lock.read():
+    def _zap_filled(self) -> None:
+        """vfio_pci_zap_and_vma_lock: one address space after the other, until none is listed."""
+        while True:
+            with self._vma_locked():
+                if not self.filled:
+                    return
+                mm = self.filled[0].mm
+            with mm.mmap_lock.read(), self._vma_locked():
                 for vma in [vma for vma in self.filled if vma.mm is mm]:
                     self.filled.remove(vma)
                     zap_vma_ptes(vma, vma.start, vma.end)
@@ -223,6 +245,8 @@ class VfioDevice:
         """With neither descriptor nor mapping the device is closed, once: the driver gives its BARs back."""
         if self.open or self.vmas:
             return
+        if self.kernel.processors.held is not None:
+            raise Undecided("the model has no rule for closing a vfio-pci device while a processor is held")
         while self.mapped:
             iounmap(self.kernel, self.mapped.pop(0))
         if self.claimed is not None:
@@ -230,14 +254,20 @@ class VfioDevice:
             self.claimed = None
 
     def _check_memory(self) -> None:
-        self._check_not_held()
         if not self.memory:
             raise Signal("SIGBUS", 2)
 
-    def _check_not_held(self) -> None:
-        # Both sides take the device's memory_lock, and would wait for each other.
-        if self.kernel.processors.held is not None:
-            raise Undecided("the model has no rule for a vfio-pci device's lock while a processor is held")
+    def _vma_locked(self) -> AbstractContextManager[object]:
+        """Have vma_lock, up to 6.9.
+
+        :raises Undecided: another operation has it, which waits or is held: what a task waits for on a kernel
+            cannot be told from memory_lock there
+        """
+        if not self.kernel.profile.vfio_remaps:
+            return nullcontext()
+        if self.vma_lock.written:
+            raise Undecided("the model has no rule for a wait for the vma_lock of a vfio-pci device")
+        return self.vma_lock.write()
 
     def _pfn(self, vma: Vma, vpn: int) -> int:
         offset = vma.pgoff + vpn - vma.start

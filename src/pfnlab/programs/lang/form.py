@@ -11,7 +11,7 @@ import msgspec
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import area_text, device_text, op_text
+from pfnlab.programs.lang.printer import area_text, device_text, op_text, thp_lines
 from pfnlab.programs.lang.words import FIRST_LINE, MAX_BYTES, TOO_LARGE, VERSION, did_you_mean, quoted
 
 #: The value of ``format`` in every JSON program.
@@ -48,11 +48,11 @@ def from_json(content: bytes, source: str = "<program>") -> Program:
 
 
 def program_hash(program: Program) -> str:
-    """The sha256 of the content of *program*: its devices, areas and operations.
+    """The sha256 of the content of *program*: its setting, devices, areas and operations.
 
     Title, question, expectations, comments and layout do not count.
     """
-    lines = [FIRST_LINE]
+    lines = [FIRST_LINE, *thp_lines(program)]
     lines += map(device_text, program.devices)
     lines += map(area_text, program.areas)
     lines += map(op_text, program.ops)

@@ -49,6 +49,9 @@ ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
 
 DeviceKind = Literal["pci", "lowmem"]
 
+#: The settings of transparent_hugepage.
+Thp = Literal["always", "madvise", "never"]
+
 #: Every madvise advice a program may name, with the kernel's number.
 ADVICE: dict[str, int] = {
     "normal": 0,
@@ -334,6 +337,8 @@ class Program(msgspec.Struct, frozen=True):
     :param title: one line
     :param asks: the question it answers, ends in a question mark; may be empty
     :param areas: only those declared by hand; the others follow from the operations
+    :param thp: the machine's setting of transparent_hugepage; where nothing is said, it is so small that the
+        kernel has chosen ``never``
     """
 
     title: str
@@ -342,6 +347,7 @@ class Program(msgspec.Struct, frozen=True):
     ops: tuple[Op, ...]
     areas: tuple[Area, ...] = ()
     expects: tuple[Expect, ...] = ()
+    thp: Thp | None = None
 
 
 def area_extents(program: Program) -> dict[str, int]:

@@ -92,12 +92,18 @@ def area_text(area: Area) -> str:
     return _header("area", f"{area.name}: {page_count(area.pages)}")
 
 
+def thp_lines(program: Program) -> list[str]:
+    """The canonical line of the setting of transparent_hugepage, where the program has one."""
+    return [] if program.thp is None else [_header("thp", program.thp)]
+
+
 def header_lines(program: Program) -> list[str]:
     """The canonical header of *program*."""
     return [
         FIRST_LINE,
         *([_header("title", program.title)] if program.title else []),
         *([_header("asks", program.asks)] if program.asks else []),
+        *thp_lines(program),
         *map(device_text, program.devices),
         *map(area_text, program.areas),
     ]

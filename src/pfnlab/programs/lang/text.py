@@ -4,6 +4,7 @@ The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapp
 
     pfnlab program 1
     title TEXT          asks TEXT?
+    thp always|madvise|never
     device NAME: pci|lowmem, SIZE
     area NAME: SIZE
     [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
@@ -29,12 +30,14 @@ from pfnlab.programs.lang.ops import (
     Leaked,
     Op,
     Program,
+    Thp,
 )
 from pfnlab.programs.lang.prefixes import read_prefixes
 from pfnlab.programs.lang.words import (
     FIRST_LINE,
     KINDS,
     MODES,
+    THP,
     VERSION,
     quoted,
 )
@@ -50,6 +53,7 @@ class Reading(CallReader):
         super().__init__()
         self.source = source
         self.texts: dict[str, str] = {}
+        self.thp: Thp | None = None
         self.devices: list[Device] = []
         self.areas: list[Area] = []
         self.ops: list[Op] = []
@@ -79,7 +83,9 @@ class Reading(CallReader):
 
     def _tokens(self, line: Line) -> None:
         first = line.next
-        if first == "device":
+        if first == "thp":
+            self._thp(line)
+        elif first == "device":
             self._device(line)
         elif first == "area":
             self._area(line)
@@ -118,6 +124,14 @@ class Reading(CallReader):
         self.at[keyword] = column
         self.scope.text(keyword, text)
         self.texts[keyword] = text
+
+    def _thp(self, line: Line) -> None:
+        self._in_header(line, "thp", line.column)
+        if self.thp is not None:
+            line.fail("there is a `thp` line already: keep one")
+        line.take()
+        self.thp = THP[line.choice("setting", THP, "`thp     always`")]
+        line.end("the setting")
 
     def _declared(self, line: Line, example: str) -> str:
         """Read keyword, name and colon of a declaration."""
@@ -236,6 +250,7 @@ class Reading(CallReader):
             tuple(self.ops),
             tuple(self.areas),
             tuple(self.expects),
+            self.thp,
         )
 
 

@@ -19,6 +19,7 @@ from pfnlab.programs.lang.ops import (
     PCI_VIAS,
     DeviceKind,
     ForkRefusal,
+    Thp,
     Via,
 )
 from pfnlab.programs.lang.shapes import Shape, words_of
@@ -64,6 +65,8 @@ UNITS: dict[str, int] = {
 }
 
 KINDS: dict[str, DeviceKind] = {"pci": "pci", "lowmem": "lowmem"}
+#: The settings of transparent_hugepage.
+THP: dict[str, Thp] = {setting: setting for setting in get_args(Thp)}
 VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}
 SHARING: dict[str, bool] = {"shared": True, "private": False}
 PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
@@ -82,7 +85,7 @@ PAGES_WORDS = ("p2pdma",)
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
 
-HEADERS = ("title", "asks", "device", "area")
+HEADERS = ("title", "asks", "thp", "device", "area")
 
 #: Operations on pages of an area alone; the others have a form of their own.
 RANGE_VERBS = words_of(Shape.RANGE, Shape.ACCESS)

@@ -173,7 +173,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         for device in program.devices
         if device.kind == "pci"
     )
-    platform = qemu_q35()
+    platform = replace(qemu_q35(), transparent_hugepage=program.thp or "never")
     bar = _BAR_PFN
     if pci_pages > _BAR_PAGES:
         bar = _HIGH_BAR_PFN

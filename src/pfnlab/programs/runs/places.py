@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.lang.device_ops import MemremapPages
-from pfnlab.programs.lang.ops import Device, Mmap, Program, area_extents, area_starts
+from pfnlab.programs.lang.ops import Device, Mmap, Program, RemapFilePages, area_extents, area_starts
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
 from pfnlab.units import PAGE_SIZE, PfnRange
@@ -48,24 +48,28 @@ class Places:
     :param devices: the page frames of every device
     :param areas: for every area its first virtual page and how many pages may be named in it
     :param whole: a BAR that is larger than the one device in it, where a driver takes it as a whole
+    :param reach: for a device without others beside it, how many pages behind its end the program names
     """
 
     devices: Mapping[str, PfnRange] = field(default_factory=dict)
     areas: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     whole: PfnRange | None = None
+    reach: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Program, devices: Mapping[str, PfnRange]) -> Places:
         """The places of *program* when its devices lie at *devices*; areas have fixed places."""
         extents = area_extents(program)
-        return cls(dict(devices), {name: (at, extents[name]) for name, at in area_starts(program).items()})
+        areas = {name: (at, extents[name]) for name, at in area_starts(program).items()}
+        return cls(dict(devices), areas, reach=_reach(program))
 
     def device_span(self, start_pfn: int, end_pfn: int) -> Span:
         """Page frames *start_pfn* up to *end_pfn* in pages of the device that holds the first one.
 
         A range that starts in one device and ends past it keeps counting pages of that device. One
-        that starts up to :data:`PAST_END_PAGES` behind a device counts from it too, unless it starts
-        in another one. Everything else is ``phys``, numbered absolutely.
+        that starts up to :data:`PAST_END_PAGES` behind a device, or as far behind the only one as the program
+        names, counts from it too, unless it starts in another one. Everything else is ``phys``, numbered
+        absolutely.
         """
         if (start_pfn, end_pfn) == self.whole:
             start_pfn, end_pfn = next(pfns for pfns in self.devices.values() if pfns.start == start_pfn)
@@ -102,6 +106,18 @@ class Places:
     def _device_before(self, pfn: int) -> str | None:
         # The device that ends at or shortly before pfn, the nearest one.
         candidates = {
-            pfns.end: name for name, pfns in self.devices.items() if 0 <= pfn - pfns.end < PAST_END_PAGES
+            pfns.end: name
+            for name, pfns in self.devices.items()
+            if 0 <= pfn - pfns.end < max(PAST_END_PAGES, self.reach.get(name, 0))
         }
         return candidates[max(candidates)] if candidates else None
+
+
+def _reach(program: Program) -> dict[str, int]:
+    """How far behind the end of its only device a program maps, in pages."""
+    if len(program.devices) != 1:
+        return {}
+    (device,) = program.devices
+    calls = [op.call for op in program.ops]
+    ends = [call.source.end for call in calls if isinstance(call, Mmap | RemapFilePages)]
+    return {device.name: max(0, max(ends, default=0) - device.pages)}
