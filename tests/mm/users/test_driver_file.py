@@ -228,16 +228,6 @@ def test_a_leaf_needs_no_mmap_lock() -> None:
         )
 
 
-def test_frames_that_no_entry_can_have_are_undecided() -> None:
-    """
-    Their numbers begin anew, at a place of the machine's own.
-    """
-    with pytest.raises(Undecided, match="behind the last"):
-        run(
-            "7.2", f"a = mmap bar[{(1 << 40) - 0xF8000 - 1}:{(1 << 40) - 0xF8000 + 1}] driver apply shared rw"
-        )
-
-
 def test_struct_pages_around_others_hide_them() -> None:
     """
     The kernel looks at both ends for others; its failure then takes them off the list by frame (S4.9.1).

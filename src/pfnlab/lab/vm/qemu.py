@@ -34,9 +34,6 @@ from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
 
 QEMU = "qemu-system-x86_64"
 
-#: The RAM of a guest in MiB, all of it below any BAR.
-RAM_MIB = 256
-
 #: Seconds until the agent must have said hello.
 BOOT_LIMIT = 60.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass, field
 
-from pfnlab.errors import ModelledErrno, Undecided
+from pfnlab.errors import ModelledErrno
 from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_SPECIAL
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.entry import pte_present
@@ -30,10 +30,7 @@ from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.mm.zap import revoke_iomem, zap_vma_ptes
-from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange, pfn_to_phys
-
-#: How many page frames an entry can have.
-PHYSICAL_PAGES = (PHYSICAL_MASK >> PAGE_SHIFT) + 1
+from pfnlab.units import PfnRange, pfn_to_phys
 
 #: The ordinary pages the driver hands out for kind ``ram``.
 RAM_PFN = 0x4000
@@ -91,10 +88,6 @@ class DriverFile:
 
     def _fill(self, vma: Vma) -> None:
         device, half = vma.pgoff, vma.nr // 2
-        if device + vma.nr > PHYSICAL_PAGES:
-            raise Undecided(
-                "the model has no rule for frames behind the last that a page-table entry can have"
-            )
         match self.how:
             case "refuse":
                 raise ModelledErrno(errno.ENXIO)
