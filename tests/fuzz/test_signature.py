@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pfnlab.fuzz.signature import Signature, shape, signature_of, undecided
+from pfnlab.fuzz.signature import Signature, shape, signature_of, signatures_of, undecided
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import (
     Program,
@@ -15,6 +15,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 MIDDLE = "a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\n"
@@ -227,3 +228,37 @@ def pte(entry: str) -> PteSeen:
 def test_shapes(field: str, first: Any, second: Any, said: str) -> None:
     """How two values differ, without numbers and names."""
     assert said == shape(field, first, second)
+
+
+class TestViolation:
+    """A kernel breaks a property, whatever other machines do."""
+
+    PROGRAM = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 8 pages\na = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\n"
+    )
+
+    def runs(self, machine: str) -> list[Run]:
+        """Two machines that agree on entries of wrong frames."""
+        (run,) = ModelMachine("7.2", LookLevel.MEMORY).run([self.PROGRAM])
+        wrong = tuple(
+            msgspec.structs.replace(pte, target=Span("bar", 1, 1 + pte.span.pages))
+            for pte in run.steps[0].ptes or ()
+        )
+        steps = (msgspec.structs.replace(run.steps[0], ptes=wrong), *run.steps[1:])
+        run = msgspec.structs.replace(run, steps=steps)
+        return [run, msgspec.structs.replace(run, machine=machine)]
+
+    def test_a_kernel_that_agrees_with_its_model_is_judged(self) -> None:
+        """Name of the property, kind of operation, and the kernel."""
+        (signature,) = signatures_of(self.PROGRAM, self.runs("qemu:7.2"))
+        assert (signature.kind, signature.op, signature.shape) == ("violation", "mmap", "entries_inside")
+        assert signature.sides == (("qemu:7.2",),)
+
+    def test_models_are_not_judged(self) -> None:
+        """A model may do as it likes."""
+        assert signatures_of(self.PROGRAM, self.runs("model:7.2,tracker=exact")) == []
+
+    def test_what_is_known_is_none(self) -> None:
+        """6.1 leaks what was split."""
+        (run,) = ModelMachine("6.1", LookLevel.MEMORY).run([self.PROGRAM])
+        assert signatures_of(self.PROGRAM, [run, msgspec.structs.replace(run, machine="qemu:6.1")]) == []

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.files import cannot_write, read_text
-from pfnlab.fuzz.signature import LOOKING, NOTHING, Signature
+from pfnlab.fuzz.signature import LOOKING, NOTHING, VIOLATION, Signature, unknown_violations
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -147,6 +147,8 @@ def program_text(finding: FoundDifference) -> str:
     title, asks = f"Machines differ in {signature.field}", f"Why do they differ at {signature.op}?"
     if signature.kind == "alarm" and not signature.field:
         title, asks = "A kernel raises an alarm", f"Why at {signature.op}: {signature.shape}?"
+    elif signature.kind == VIOLATION:
+        title, asks = "A kernel breaks a property", f"Why does {signature.op} break {signature.shape}?"
     elif not signature.field:
         title = "A machine is lost"
     program = msgspec.structs.replace(finding.program, title=title, asks=asks, expects=())
@@ -194,6 +196,8 @@ def _commands(finding: FoundDifference, folder: Path) -> list[str]:
 def _title(signature: Signature) -> str:
     if signature.kind == LOOKING:
         return f"Looking changed something: {signature.field} at {signature.op}"
+    if signature.kind == VIOLATION:
+        return f"{signature.shape} is broken at {signature.op}"
     if signature.kind == "lost":
         return f"A machine is lost at {signature.op}"
     if signature.kind == "alarm" and not signature.field:
@@ -221,6 +225,7 @@ def _differences(program: Program, runs: Sequence[Run]) -> str:
     lines = [line for difference in found[:_LISTED] for line in _difference(difference)]
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
+    lines += [f"- {violation.machine} breaks {violation}" for violation in unknown_violations(program, runs)]
     lines += [f"- {item.machine} raised an alarm: {_alarm(item.alarm)}" for item in alarms(runs)]
     for run in runs:
         if run.lost is not None and run.alarm is None:

@@ -19,17 +19,22 @@ import msgspec
 
 from pfnlab.fuzz.following import own_differences
 from pfnlab.fuzz.kinds import kind_of
+from pfnlab.judging.judge import series_named, violations
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import END
 from pfnlab.programs.runs.compare import Difference, comparable, spent_messages
 from pfnlab.programs.runs.kmsg import is_once
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
+from pfnlab.programs.runs.violation import Violation
 
 #: Log lines no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
 #: The kind of a difference between runs of one machine that was looked at in two ways.
 LOOKING = "looking"
+
+#: The kind of a property that a kernel breaks for no known reason.
+VIOLATION = "violation"
 
 #: Before the first operation.
 START = "start"
@@ -65,14 +70,14 @@ _TASK = re.compile(r"(x86/PAT: )\S+ ")
 class Signature(msgspec.Struct, frozen=True):
     """A difference without the program that shows it.
 
-    :param kind: ``difference``; ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that
-        no model predicts; ``looking`` for what looking changed; ``leftover`` for the book when every task is
-        gone; ``lost`` for a machine that did
-        not finish
+    :param kind: ``difference``; ``violation`` for a property that kernels break for no known reason;
+        ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that no model predicts;
+        ``looking`` for what looking changed; ``leftover`` for the book when every task is gone; ``lost`` for
+        a machine that did not finish
     :param field: the field of a step, empty where a kernel raised an alarm or a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
     :param sides: the groups of machines with equal values; of an alarm, those that raised it
-    :param shape: these values, without numbers and names; kind and title of an alarm
+    :param shape: these values, without numbers and names; kind and title of an alarm; a property's name
     """
 
     kind: str
@@ -125,6 +130,7 @@ def _placed(program: Program, runs: Sequence[Run], *, alarms: bool) -> list[tupl
     own = own_differences(program, runs)
     found: list[tuple[int | None, Signature]] = []
     raised = _raised(program, runs)
+    found += _violated(program, runs)
     for difference in own:
         if raised is None or (raised[0] is not None and difference.step < raised[0]):
             found.append((difference.step, signature_between(program, runs, difference)))
@@ -134,6 +140,28 @@ def _placed(program: Program, runs: Sequence[Run], *, alarms: bool) -> list[tupl
         lost = [run for run in runs if run.lost and not run.lost.startswith(NOT_OURS)]
         found += [(len(run.steps), _of_lost(program, runs, run)) for run in lost[:1]]
     return found or (_alarms(program, runs) if alarms else [])
+
+
+def _violated(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Signature]]:
+    """The properties that kernels break for no known reason, whether machines differ or not."""
+    broken: dict[tuple[int, str], list[str]] = {}
+    for violation in unknown_violations(program, runs):
+        broken.setdefault((violation.step, violation.name), []).append(violation.machine)
+    return [
+        (step, Signature(VIOLATION, "", _op_kind(program, step), (tuple(machines),), name))
+        for (step, name), machines in broken.items()
+    ]
+
+
+def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
+    """What the kernels among *runs* break for no known reason."""
+    return [
+        violation
+        for run in runs
+        if not run.machine.startswith("model:")
+        for violation in violations(program, run, series_named(run.machine))
+        if violation.unknown
+    ]
 
 
 def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:

@@ -33,6 +33,7 @@ from pfnlab.judging.structure import (
     reached,
     told,
 )
+from pfnlab.policies.releases import is_version, upstream
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
 from pfnlab.programs.runs.observation import HELD, MemorySeen, Run, Step
@@ -100,6 +101,13 @@ def violations(program: Program, run: Run, series: str | None) -> list[Violation
         Violation(run.machine, name, step, run.steps[step].op, says, known(program, step, name, series))
         for name, step, says in _judged(program, run)
     ]
+
+
+def series_named(machine: str) -> str | None:
+    """The version in a machine's name, as ``qemu:6.1``; None for a kernel file."""
+    version = machine.partition(":")[2].partition(",")[0]
+    version = version if is_version(version) else upstream(version)
+    return version if version and is_version(version) else None
 
 
 def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:

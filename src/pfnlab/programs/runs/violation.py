@@ -25,6 +25,10 @@ class Violation(msgspec.Struct, frozen=True):
     says: str
     known: str = ""
 
+    def __str__(self) -> str:
+        """Property, place and what was seen, without the machine."""
+        return f"{self.name} in step {self.step + 1}, {self.op}: {self.says}"
+
     @property
     def unknown(self) -> bool:
         """Whether it is a discovery: a kernel does so, and nobody knows why. A model may do as it likes."""
