@@ -250,7 +250,7 @@ class TestViolation:
 
     def test_a_kernel_that_agrees_with_its_model_is_judged(self) -> None:
         """Name of the property, kind of operation, and the kernel."""
-        (signature,) = signatures_of(self.PROGRAM, self.runs("qemu:7.2"))
+        signature, *_ = signatures_of(self.PROGRAM, self.runs("qemu:7.2"))
         assert (signature.kind, signature.op, signature.shape) == ("violation", "mmap", "entries_inside")
         assert signature.sides == (("qemu:7.2",),)
 

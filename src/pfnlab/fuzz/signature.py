@@ -130,16 +130,16 @@ def _placed(program: Program, runs: Sequence[Run], *, alarms: bool) -> list[tupl
     own = own_differences(program, runs)
     found: list[tuple[int | None, Signature]] = []
     raised = _raised(program, runs)
-    found += _violated(program, runs)
+    violated = _violated(program, runs)
     for difference in own:
         if raised is None or (raised[0] is not None and difference.step < raised[0]):
             found.append((difference.step, signature_between(program, runs, difference)))
     if raised is not None:
-        return [raised, *found]
+        return [raised, *found, *violated]
     if own.equal:
         lost = [run for run in runs if run.lost and not run.lost.startswith(NOT_OURS)]
         found += [(len(run.steps), _of_lost(program, runs, run)) for run in lost[:1]]
-    return found or (_alarms(program, runs) if alarms else [])
+    return (found or (_alarms(program, runs) if alarms else [])) + violated
 
 
 def _violated(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Signature]]:

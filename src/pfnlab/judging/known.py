@@ -34,6 +34,7 @@ _SECTION = "S4.10: two ranges in one section"
 _FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page of the BAR"
 _COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
+_ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Every known violation; the first that fits explains.
@@ -44,6 +45,7 @@ KNOWN: tuple[Known, ...] = (
     Known("fork_whole", "A04: a fork that fails untracks the parent's mapping", "6.16"),
     Known("no_warning", _TWICE, "6.16", ("mmap", "remap_pfn_range")),
     Known("no_warning", "A10: an entry is untracked without mmap_lock", "6.16", ("release",)),
+    Known("no_warning", _ASSERTED, "7.2", ("unmap_mapping_range", "request_mem_region")),
     Known("no_warning", _COPIED, "6.10", ("mremap",)),
     Known("memory_off", "S9.4.5: vfio-pci finds only the VMAs that it has filled", "6.10"),
     Known("no_leak", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -26,6 +27,7 @@ from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.ops import Program, is_held, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
@@ -198,7 +200,7 @@ class Bench:
                 lost = str(cast("Guest", booted.guest).lose(lost))
             self.drop()
         else:
-            self._account(booted, placement, reply, program)
+            self._account(booted, placement, reply, program, stepped.states)
             if alarm is not None:
                 # What comes next in this guest may come of it.
                 self.drop()
@@ -262,7 +264,12 @@ class Bench:
         return GuestShape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program), accel)
 
     def _account(
-        self, booted: BootedGuest, placement: Placement, reply: ParsedReply, program: Program
+        self,
+        booted: BootedGuest,
+        placement: Placement,
+        reply: ParsedReply,
+        program: Program,
+        states: Sequence[LensState],
     ) -> None:
         # Records the traces the program left in the guest.
         lines = [*reply.before_log, *(line for step in reply.steps for line in step.log)]
@@ -271,7 +278,9 @@ class Bench:
         )
         booted.fresh = False
         booted.leaked_entries += len(reply.left)
-        booted.windows.release(placement, reply.left, stored_to(program))
+        # Low memory stays as the direct map has it (S2.8.2): the next program would find it so.
+        changed = {line.partition("[")[0] for state in states[-1:] for line in state.direct_map}
+        booted.windows.release(placement, reply.left, stored_to(program) | changed)
         # vfio-pci books the whole BAR, and so meets every entry that stayed.
         if booted.leaked_entries > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
             self.drop()
