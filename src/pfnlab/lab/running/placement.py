@@ -122,7 +122,7 @@ class Windows:
         Take a program's windows back; a window in which something stayed is never handed out again.
 
         :param left: page frames of the book entries the program left
-        :param written: devices that may hold bytes the program stored, or are not as they were in the direct map
+        :param written: devices that may hold bytes the program stored, or that the direct map has otherwise
         """
         left = list(left)
         for name, window in placement.windows.items():
