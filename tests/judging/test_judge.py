@@ -138,9 +138,27 @@ def test_a_failed_fork_that_changes_the_book_is_noticed() -> None:
     assert ("fork_whole", 1) in broken(program, wrong)
 
 
+@pytest.mark.parametrize("call", ["pagemap a[0:4]", "mincore a[0:4]", "status", "smaps a"])
+def test_a_look_that_changes_entries_is_noticed(call: str) -> None:
+    """An entry is gone behind it."""
+    program, found = run(f"a = mmap bar[0:8] wc shared rw\n{call}\n")
+    assert ("looks_only", 1) not in broken(program, found)
+    wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, ptes=()))
+    assert ("looks_only", 1) in broken(program, wrong)
+
+
+def test_a_look_that_drops_a_leaf_of_a_gibibyte_is_known() -> None:
+    """Reading smaps does."""
+    text = "device big: pci, 1 GiB\na = mmap big[0:262144] driver fault_pud shared rw\nread a[0]\nsmaps a\n"
+    program = load_text(f"pfnlab program 1\ntitle t\n{text}")
+    (found,) = ModelMachine("7.2", LookLevel.MEMORY).run([program])
+    (violation,) = violations(program, found, "7.2")
+    assert (violation.place, violation.known.partition(":")[0]) == (("looks_only", 2), "S7.5.1")
+
+
 def test_a_reservation_without_a_mapping_is_noticed() -> None:
     """The book keeps what nobody maps: on kernels without a reason for it nobody knows why."""
-    program, found = run("a = mmap bar[0:8] wc shared rw\nmunmap a\nlook\n")
+    program, found = run("a = mmap bar[0:8] wc shared rw\nmunmap a\n")
     left = (BookEntry(Span("bar", 0, 8), "wc"),)
     wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, book=left))
     (violation,) = violations(program, wrong, "7.2")

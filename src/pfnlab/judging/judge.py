@@ -30,6 +30,7 @@ from pfnlab.judging.structure import (
     flushed,
     fork_whole,
     leaves_fit,
+    looks_only,
     reached,
     told,
 )
@@ -82,10 +83,11 @@ SEEN: dict[str, str] = {
     "reached": "Memory is reached through an entry that is there and allows it",
     "flushed": "No entry that a processor may remember is taken away without a flush",
     "fork_whole": "A fork that fails leaves mappings and reservations as they were",
+    "looks_only": "A look changes nothing",
 }
 
 #: Properties of an operation, not of a state: each time counts.
-_EVENTS = {"freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole"}
+_EVENTS = {"freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole", "looks_only"}
 
 
 def violations(program: Program, run: Run, series: str | None) -> list[Violation]:
@@ -163,6 +165,8 @@ def _structure(
         before, memory_before = earlier
         if memory is not None and memory_before is not None:
             found.append(("flushed", flushed(before, step, (memory_before.tlb_gens, memory.tlb_gens))))
+        if op is not None and op.hold is None:
+            found.append(("looks_only", looks_only(before, step, op)))
         if op is not None and isinstance(op.call, Fork) and step.result != "ok":
             found.append(("fork_whole", fork_whole(before, step, op)))
     for name, texts in found:

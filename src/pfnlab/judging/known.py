@@ -35,10 +35,12 @@ _FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page 
 _COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
+_LEAVES = "S7.5.3: smaps and numa_maps drop leaves of 1 GiB"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Every known violation; the first that fits explains.
 KNOWN: tuple[Known, ...] = (
+    Known("looks_only", _LEAVES, None, ("walk",)),
     Known("no_leak", _PIECES, "6.16"),
     Known("freed_once", _PIECES, "6.16"),
     Known("no_loss", "A08: zapping a part drops the whole reservation", "6.16"),

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.judging.history import History, overlap
 from pfnlab.judging.seen import Layout, SeenEntry, entries_in
-from pfnlab.programs.lang.ops import Op, Read, Write
+from pfnlab.programs.lang.ops import Look, Op, Read, ReadMemtypeList, Write
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.runs.pte_text import RAM
 
@@ -186,3 +187,19 @@ def reached(step: Step, op: Op, process: str) -> Iterator[str]:
         return
     if "P" not in words or (isinstance(call, Write) and "RW" not in words):
         yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
+
+
+def looks_only(before: Step, step: Step, op: Op) -> Iterator[str]:
+    """A look changes nothing: neither VMAs nor entries, nor what is reserved.
+
+    Walkers that reach a page of the task as the task itself does (get_user_pages) may fault it in, so they
+    are none of these.
+    """
+    if not isinstance(op.call, Status | Mincore | ReadMemtypeList | Look) and not (
+        isinstance(op.call, Walk) and op.call.walker in LOOKING_WALKERS
+    ):
+        return
+    for field in ("vmas", "ptes", "book", "tracked", "prots"):
+        old, new = getattr(before, field), getattr(step, field)
+        if None not in (old, new) and old != new:
+            yield f"{step.op} changed {field}"

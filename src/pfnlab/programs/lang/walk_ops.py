@@ -27,6 +27,9 @@ Walker = Literal[
 STORING_WALKERS: tuple[Walker, ...] = ("mem_write", "process_vm_writev")
 RANGE_WALKERS: tuple[Walker, ...] = ("move_pages", "pagemap", "numa_maps", "smaps", "userfaultfd")
 
+#: Walkers that tell of entries, and reach no page.
+LOOKING_WALKERS: tuple[Walker, ...] = ("pagemap", "numa_maps", "smaps")
+
 #: Walkers that take any number of bytes.
 BYTE_WALKERS: tuple[Walker, ...] = ("mem_read", "mem_write", "process_vm_writev")
 
