@@ -153,7 +153,7 @@ def test_a_look_that_drops_a_leaf_of_a_gibibyte_is_known() -> None:
     program = load_text(f"pfnlab program 1\ntitle t\n{text}")
     (found,) = ModelMachine("7.2", LookLevel.MEMORY).run([program])
     (violation,) = violations(program, found, "7.2")
-    assert (violation.place, violation.known.partition(":")[0]) == (("looks_only", 2), "S7.5.1")
+    assert (violation.place, violation.known.partition(":")[0]) == (("looks_only", 2), "S7.5.3")
 
 
 def test_a_reservation_without_a_mapping_is_noticed() -> None:
