@@ -15,7 +15,8 @@
 #define REQUEST 4096
 #define REPLY (1 << 20)
 #define YIELDS 300                /* polls before the agent begins to sleep */
-#define LONGEST_NAP_NS 1000000
+/* A nap lasts an eighth of the wait so far at most; a guest that has nothing to do sleeps long. */
+#define LONGEST_NAP_NS 20000000
 
 enum { REQUEST_SEQUENCE, REQUEST_LENGTH, REPLY_SEQUENCE, REPLY_LENGTH, HEARTBEAT, BEGUN_OPS, ALLOWED_OPS, DONE_OPS };
 
