@@ -22,10 +22,11 @@ from pathlib import Path
 
 from measuring import busy, show
 
-from pfnlab.fuzz.campaign import Campaign, CampaignState
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.looking import Looking
+from pfnlab.fuzz.looking import Looks
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.stepper import is_forced
 from pfnlab.programs.lang.ops import Program
@@ -128,7 +129,7 @@ def counted_guests(counts: Counter[str]) -> Iterator[None]:
 def campaign(series: str) -> list[str]:
     """A row: programs compared a second."""
     specs = [f"model:{series}", f"qemu:{series}"]
-    state = CampaignState(specs, SEED, VOCABULARY, looking=Looking((LookLevel.MEMORY,)))
+    state = CampaignState(specs, SEED, VOCABULARY, looking=Looks((LookLevel.MEMORY,)))
     with QemuMachine(series, look=LookLevel.MEMORY, name=specs[1]) as machine:
         machines: dict[str, Machine] = {specs[0]: ModelMachine(series, LookLevel.MEMORY), specs[1]: machine}
         began, own = time.perf_counter(), time.process_time()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,9 @@ import pytest
 from asking import Ask, Fake
 
 from pfnlab.cli.machines import settle_look
+from pfnlab.fuzz.campaign_state import read_state
 from pfnlab.fuzz.filing import Folder, FoundDifference
+from pfnlab.fuzz.looking import MIXED, Looks
 from pfnlab.fuzz.signature import signature_of
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
@@ -132,44 +133,58 @@ def test_a_model_alone_is_looked_at_in_memory() -> None:
     assert (LookLevel.MEMORY, LookLevel.MEMORY) == (look, model.look)
 
 
+def campaign(folder: Path, *specs: str) -> tuple[object, ...]:
+    """The options of a campaign on a model and kernels that is kept in *folder*."""
+    machines = [word for spec in ("model:6.1", *specs) for word in ("--on", spec)]
+    return (*machines, "--resume", folder / "state.json", "--findings", folder / "found")
+
+
+def kept_looking(folder: Path) -> Looks:
+    """How the campaign kept in *folder* looks."""
+    state = read_state(folder / "state.json")
+    assert state is not None
+    return state.looking
+
+
+@pytest.mark.parametrize(
+    ("kernels", "words", "looking"),
+    [
+        ([KERNEL], [], MIXED),
+        ([KERNEL], ["--look", "memory"], Looks((LookLevel.MEMORY,))),
+        ([KERNEL, "qemu:7.2"], [], Looks((LookLevel.PROC,))),
+        ([KERNEL, "qemu:7.2"], ["--look", "end"], Looks((LookLevel.END,))),
+    ],
+)
+def test_how_a_campaign_looks(
+    ask: Ask, tmp_path: Path, opened: list[Looked], kernels: list[str], words: list[str], looking: Looks
+) -> None:
+    """At mixed levels, unless a kernel has no types, or the user says otherwise."""
+    ask("fuzz", *campaign(tmp_path, *kernels), "--programs", 1, *words)
+
+    assert looking == kept_looking(tmp_path)
+
+
 def test_a_campaign_goes_on_as_it_began(ask: Ask, tmp_path: Path, opened: list[Looked]) -> None:
     """Without --look, whatever the usual way is by now."""
-    options = (
-        "--on",
-        "model:6.1",
-        "--on",
-        KERNEL,
-        "--resume",
-        tmp_path / "state.json",
-        "--findings",
-        tmp_path,
-    )
+    options = campaign(tmp_path, KERNEL)
     ask("fuzz", *options, "--programs", 1, "--look", "proc")
 
-    ask("fuzz", *options, "--programs", 2)
+    answer = ask("fuzz", *options, "--programs", 2)
 
-    assert "proc" == json.loads((tmp_path / "state.json").read_text())["look"]
+    assert 2 != answer.code
+    assert Looks((LookLevel.PROC,)) == kept_looking(tmp_path)
     assert {LookLevel.PROC} == {look for machine in opened for look in machine.looks}
 
 
 def test_a_campaign_cannot_go_on_in_another_way(ask: Ask, tmp_path: Path, opened: list[Looked]) -> None:
     """What it has met would not show again."""
-    options = (
-        "--on",
-        "model:6.1",
-        "--on",
-        KERNEL,
-        "--resume",
-        tmp_path / "state.json",
-        "--findings",
-        tmp_path,
-    )
+    options = campaign(tmp_path, KERNEL)
     ask("fuzz", *options, "--programs", 1)
 
     answer = ask("fuzz", *options, "--programs", 2, "--look", "proc")
 
     assert 2 == answer.code
-    assert "of a campaign with --look memory" in answer.err
+    assert "of a campaign with --look mixed: leave --look out" in answer.err
 
 
 @pytest.mark.parametrize(("older", "look"), [(False, LookLevel.MEMORY), (True, LookLevel.PROC)])
@@ -183,7 +198,7 @@ def test_a_finding_is_replayed_as_it_was_looked_at(
     runs = tuple(ModelMachine(spec).run([program])[0] for spec in ("6.12", "7.2"))
     signature = signature_of(program, runs)
     assert signature is not None
-    found = FoundDifference(signature, program, runs, "random 1:2", 2, (1, 1), look=LookLevel.MEMORY)
+    found = FoundDifference(signature, program, runs, "random 1:2", 2, (1, 1), looks=(LookLevel.MEMORY,))
     folder = tmp_path / Folder(tmp_path).file(found)
     report = folder / "report.md"
     if older:

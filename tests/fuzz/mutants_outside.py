@@ -55,14 +55,14 @@ _WALKERS = (
     ),
     Mutant(
         "/proc/self/mem reaches device pages by way of the file",
-        "mm/readers.py",
+        "mm/remote.py",
         "reachable = vma is not None and vma.file is not None and vma.file.has_access",
         "reachable = False",
     ),
     Mutant(
         "/proc/self/mem does not store through a read-only entry",
-        "mm/readers.py",
-        "if not reachable or entry is None or (store is not None and not pte_write(entry.bits)):",
+        "mm/remote.py",
+        "if not reachable or entry is None or (stored is not None and not pte_write(entry.bits)):",
         "if not reachable or entry is None:",
     ),
     Mutant(
@@ -101,8 +101,8 @@ _VFIO = (
     Mutant(
         "switching memory off takes entries away",
         "mm/users/vfio.py",
-        "        if not enabled:",
-        "        if False:",
+        "            if not self.kernel.profile.vfio_remaps and not enabled:",
+        "            if False:",
     ),
     Mutant(
         "vfio-pci maps shared only",

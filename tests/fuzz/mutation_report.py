@@ -20,11 +20,13 @@ from mutant import Mutant
 from mutants import EQUIVALENT, MUTANTS
 from mutated import MutatedModel
 
-from pfnlab.fuzz.campaign import Campaign, CampaignState, Machine
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 #: The fuzzer's seed, and how many programs it may take.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from pfnlab.errors import Misuse
-from pfnlab.fuzz import campaign as loop
-from pfnlab.fuzz.campaign import Campaign, CampaignState, Machine, read_state, write_state
+from pfnlab.fuzz import drawing
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline, outcome, summary, summary_json
@@ -20,6 +19,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import Outcome
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
 WARNING = "WARNING at mm/memory.c"
@@ -177,7 +177,7 @@ def test_resumed_equals_uninterrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]
 ) -> None:
     """Wherever it is interrupted, a campaign ends in the same state."""
-    monkeypatch.setattr(loop, "ROUND", 10)
+    monkeypatch.setattr(drawing, "ROUND", 10)
     whole = state(*OTHER)
     Campaign(models(*OTHER), whole).run(programs=35)
     kept = tmp_path / "state.json"
@@ -189,55 +189,6 @@ def test_resumed_equals_uninterrupted(
         write_state(kept, began)
 
     assert whole == read_state(kept)
-
-
-def test_a_round_depends_on_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the second round on some programs begin as one that reached something new."""
-    monkeypatch.setattr(loop, "ROUND", 20)
-    began = state(*SAME)
-    Campaign(models(*SAME), began).run(programs=40)
-
-    assert 0 < len(began.bias.prefixes) <= loop.PREFIXES
-    assert began.bias.pairs < set(began.coverage.pairs)
-
-
-class Kernel:
-    """A kernel that does as its model, after so many runs of that model in all."""
-
-    def __init__(self, model: Machine, needed: Callable[[], bool]) -> None:
-        self._model, self._needed = model, needed
-        self.met: list[bool] = []
-
-    def run(self, programs: Sequence[Program]) -> list[Run]:
-        """The model's runs, as soon as what it needs is there, or after a while."""
-        until = time.monotonic() + 20.0
-        while not self._needed() and time.monotonic() < until:
-            time.sleep(0.01)
-        self.met.append(self._needed())
-        return self._model.run(programs)
-
-
-def test_the_next_round_is_on_the_model_while_kernels_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is the same as if it had waited: kernels decide nothing of it."""
-    monkeypatch.setattr(loop, "ROUND", 5)
-    asked: list[Program] = []
-
-    class Model(ModelMachine):
-        def run(self, programs: Sequence[Program]) -> list[Run]:
-            asked.extend(programs)
-            return super().run(programs)
-
-    kernel = Kernel(ModelMachine("7.2"), lambda: len(asked) >= min(15, 5 * len(kernel.met) + 10))
-    names = ("model:7.2", "qemu:7.2")
-    ahead = Campaign({names[0]: Model("7.2"), names[1]: kernel}, state(*names))
-    serial = Campaign({names[0]: Model("7.2"), names[1]: ModelMachine("7.2")}, state(*names))
-
-    ahead.run(programs=15)
-    for end in (5, 10, 15):
-        serial.run(programs=end)
-
-    assert [True] * 3 == kernel.met
-    assert ahead.state == serial.state
 
 
 def test_no_time_no_programs() -> None:
@@ -258,19 +209,6 @@ def test_without_coverage_no_branch_is_claimed() -> None:
     assert (False, set()) == (campaign.watched, began.coverage.branches)
     assert "branches" not in summary(began, watched=False)
     assert msgspec.json.decode(summary_json(began, watched=False))["coverage"]["branches"] is None
-
-
-def test_a_state_of_something_else(tmp_path: Path) -> None:
-    """A file that is no state says so; one that is not there is no state yet."""
-    path = tmp_path / "state.json"
-
-    assert read_state(path) is None
-    path.write_text("{}")
-    with pytest.raises(Misuse, match="is no state of a campaign"):
-        read_state(path)
-    write_state(path, msgspec.structs.replace(state(*SAME), format="pfnlab-fuzz/0"))
-    with pytest.raises(Misuse, match="another version"):
-        read_state(path)
 
 
 MISSING = "WARNING at mm/memory.c"

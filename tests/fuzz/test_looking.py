@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign import Campaign, CampaignState
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.looking import MIXED, Looking, looking_named
+from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
@@ -70,7 +71,7 @@ def looked(
     }
 
 
-def state(looking: Looking, vocabulary: Vocabulary = LEAVES) -> CampaignState:
+def state(looking: Looks, vocabulary: Vocabulary = LEAVES) -> CampaignState:
     """The beginning of a campaign."""
     return CampaignState(["model:7.2", "qemu:7.2"], 3, vocabulary, looking=looking)
 
@@ -85,7 +86,7 @@ def test_each_program_has_one_level_by_its_number() -> None:
 
 def test_levels_by_name() -> None:
     """One is for all programs; several are for each program."""
-    assert Looking((PROC,)) == looking_named("proc")
+    assert Looks((PROC,)) == looking_named("proc")
     assert (MEMORY, PROC) == looking_named("memory,proc").of(7)
     assert MIXED == looking_named("mixed")
     assert ["proc", "memory,end", "mixed"] == [
@@ -109,7 +110,7 @@ def test_a_mixed_campaign_asks_each_level() -> None:
 @pytest.mark.parametrize("model", [True, False])
 def test_what_looking_changes_by_rule_is_no_finding(model: bool) -> None:
     """A leaf of 1 GiB goes when smaps is read, and the model of the kernel says so."""
-    began = state(Looking((MEMORY, PROC, END), each=True))
+    began = state(Looks((MEMORY, PROC, END), each=True))
     predicting = {level: {"qemu:7.2": ModelMachine("7.2", level)} for level in (MEMORY, PROC, END)}
     machines = looked(Looked, MEMORY, PROC, END, model=model)
     campaign = Campaign(machines, began, predicting=predicting)
@@ -121,7 +122,7 @@ def test_what_looking_changes_by_rule_is_no_finding(model: bool) -> None:
 
 def test_what_looking_changes_beside_is_filed(tmp_path: Path) -> None:
     """No machine differs from another one: the finding is of one machine under two levels."""
-    began = state(Looking((MEMORY, PROC), each=True), Vocabulary())
+    began = state(Looks((MEMORY, PROC), each=True), Vocabulary())
     predicting = {level: {"qemu:7.2": ModelMachine("7.2", level)} for level in (MEMORY, PROC)}
     machines = looked(Disturbed, MEMORY, PROC, model=False)
     Campaign(machines, began, Folder(tmp_path), predicting=predicting).run(programs=4)
@@ -142,12 +143,12 @@ def test_a_finding_is_repeated_and_filed_at_its_level(tmp_path: Path) -> None:
 
     (known,) = began.findings.values()
     assert 4 < known.met < 8
-    assert "--look" not in (tmp_path / known.folder / "report.md").read_text()
+    assert "qemu:same --look proc" in (tmp_path / known.folder / "report.md").read_text()
 
 
 def test_what_no_rule_explains_is_a_finding() -> None:
     """The same kernel, for a model to which reading smaps would change nothing."""
-    began = state(Looking((MEMORY, PROC), each=True))
+    began = state(Looks((MEMORY, PROC), each=True))
     predicting = {level: {"qemu:7.2": ModelMachine("7.2", MEMORY)} for level in (MEMORY, PROC)}
     machines = looked(Looked, MEMORY, PROC, model=False)
     Campaign(machines, began, predicting=predicting).run(programs=30, most=1)

@@ -14,12 +14,14 @@ import pytest
 from comparing import COMPARED
 from having import ASKED_WIDELY, OLD, bootable, model_of
 
-from pfnlab.fuzz.campaign import Campaign, CampaignState, Machine
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.summary import headline
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.machine import Machine
 
 #: The first program, one of the last that may need a guest of their own, and how many there are.
 FIRST, RANDOM = 10, int(os.environ.get("PFNLAB_RANDOM", "60"))

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, say
+from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, say, see_memory
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign import Campaign, CampaignState, read_state, write_state
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.looking import MIXED, Looking, looking_named
+from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
-from pfnlab.lab.running.inside import can_look_inside
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.units import number_of
 
@@ -59,7 +59,14 @@ def fuzz(request: FuzzRequest) -> int:
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
     named = [name_machine(spec) for spec in specs]
-    looking = _looking(request, named)
+    vocabulary = _vocabulary(request)
+    chosen = looking_named(request.look) if request.look is not None else None
+    kept = _kept(request, specs, vocabulary, chosen)
+    fetch_missing(named, say)
+    state = kept or CampaignState(
+        specs, request.seed or 0, vocabulary, looking=chosen or _usual(request, named)
+    )
+    looking = state.looking
     levels = list(dict.fromkeys(looking.levels))
     opened = {
         level: {
@@ -76,8 +83,6 @@ def fuzz(request: FuzzRequest) -> int:
         }
         for level in levels
     }
-    state = _state(request, specs, looking)
-    fetch_missing(named, say)
     programs = request.programs
     if programs is None and request.seconds is None:
         programs = PROGRAMS
@@ -111,35 +116,38 @@ def fuzz(request: FuzzRequest) -> int:
     return outcome(state).value
 
 
-def _looking(request: FuzzRequest, named: list[Named]) -> Looking:
-    """The levels the user asked for; without, a mixture, where all kernels can be looked into."""
-    if request.look is not None:
-        return looking_named(request.look)
-    kernels = [machine for machine in named if machine.kind == "qemu"]
-    if kernels and not (can_look_inside() and all(machine.stock for machine in kernels)):
-        return Looking()
-    return MIXED
+def _usual(request: FuzzRequest, named: list[Named]) -> Looks:
+    """How a campaign looks that begins without --look: mixed, where all kernels can be looked into."""
+    machines = [open_machine(machine.spec, accel=request.accel) for machine in named]
+    return MIXED if see_memory(machines) else Looks()
 
 
-def _state(request: FuzzRequest, specs: list[str], looking: Looking) -> CampaignState:
-    """The state from which the campaign begins, or goes on.
-
-    :param state: of the campaign so far, None where there is none
-    :raises Misuse: the file is of another campaign
-    """
+def _vocabulary(request: FuzzRequest) -> Vocabulary:
+    """:raises Misuse: there would be leaves alone, and nobody who makes them"""
     vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots, request.leaves)
     if vocabulary.leaves and not vocabulary.has_leaves:
         raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
+    return vocabulary
+
+
+def _kept(
+    request: FuzzRequest, specs: list[str], vocabulary: Vocabulary, chosen: Looks | None
+) -> CampaignState | None:
+    """The state from which the campaign goes on, None where one begins.
+
+    :param chosen: the levels of looking, None for those of the campaign
+    :raises Misuse: the file is of another campaign
+    """
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
-        return CampaignState(specs, request.seed or 0, vocabulary, looking=looking)
+        return None
     if state.machines != specs:
         options = " ".join(f"--on {spec}" for spec in state.machines)
         raise Misuse(f"{request.resume} is of a campaign on other machines: write {options}")
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
-    if state.looking != looking:
-        raise Misuse(f"{request.resume} is of a campaign with --look {state.looking}: write that")
+    if chosen not in (None, state.looking):
+        raise Misuse(f"{request.resume} is of a campaign with --look {state.looking}: leave --look out")
     if state.vocabulary != vocabulary:
         names = Vocabulary.__struct_fields__
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]

@@ -123,19 +123,24 @@ def open_machine(
     return guest
 
 
+def see_memory(machines: Sequence[Machine]) -> bool:
+    """Whether all of *machines* can be looked at in their memory; of those that are looked at in one way only
+    nothing is asked."""
+    return all(machine.sees_memory for machine in machines if isinstance(machine, Looking))
+
+
 def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLevel:
     """How all of *machines* are looked at from now on: as the user asked, else in memory.
 
     Where one of them cannot be looked at in its memory it is through /proc, for all of them, since what is
     seen depends on how one looks.
     """
-    looking = [machine for machine in machines if isinstance(machine, Looking)]
     look = asked
     if look is None:
-        seen = all(machine.sees_memory for machine in looking)
-        look = LookLevel.MEMORY if seen else LookLevel.PROC
-    for machine in looking:
-        machine.look = look
+        look = LookLevel.MEMORY if see_memory(machines) else LookLevel.PROC
+    for machine in machines:
+        if isinstance(machine, Looking):
+            machine.look = look
     return look
 
 

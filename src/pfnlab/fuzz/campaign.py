@@ -1,155 +1,29 @@
-"""The loop: draw programs, run them on all machines, compare; repeat, shrink and file the differences.
-
-Programs are drawn in rounds of :data:`ROUND`. The coverage of the rounds before biases each round, so a
-resumed campaign tries the same programs as one without an interruption.
-"""
+"""The loop: draw programs, run them on all machines, compare; repeat, shrink and file the differences."""
 
 from __future__ import annotations
 
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes
-from pfnlab.fuzz.coverage import Coverage, watch_rules
+from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature, Unstable
+from pfnlab.fuzz.drawing import Drawing, end_of_round
 from pfnlab.fuzz.filing import Folder, FoundDifference
-from pfnlab.fuzz.grammar import Bias, draw, is_rare
-from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.looking import Looking, changed_by_looking, looked_at
+from pfnlab.fuzz.looking import changed_by_looking, looked_at
 from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, signatures_of, undecided
-from pfnlab.programs.lang.ops import Program, uses_slot
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
-#: The number of programs that are drawn with one bias, and run together by the machines.
-ROUND = 250
-
-#: The number of programs with new coverage that are kept as prefixes of later programs.
-PREFIXES = 64
-
 #: How often a program that shows a difference is run again.
 REPEATS = 3
-
-FORMAT = "pfnlab-fuzz/2"
-
-#: After how many seconds a thread lets another go on, while a round is drawn ahead.
-_SWITCH = 0.0005
-
-
-class KnownSignature(msgspec.Struct):
-    """A signature that a program showed.
-
-    :ivar folder: the folder in which it is filed
-    :ivar met: the number of programs that showed it
-    :ivar first: the number of programs compared up to the first that showed it, that one included
-    :ivar operations: the number of operations in the smallest program that shows it
-    :ivar says: the signature in words
-    :ivar minimal: whether every smaller program was tried
-    :ivar with_it: keys of the other signatures in the same step of its smallest program: they follow from it
-    """
-
-    folder: str
-    met: int
-    first: int
-    operations: int
-    says: str
-    minimal: bool
-    with_it: list[str] = msgspec.field(default_factory=list)
-
-
-class Unstable(msgspec.Struct, frozen=True):
-    """A difference that not every run of its program showed.
-
-    :param program: seed and index of the program
-    :param shown: the number of its runs that showed it
-    """
-
-    program: str
-    says: str
-    shown: int
-    runs: int
-
-
-class CampaignState(msgspec.Struct):
-    """The state of a campaign, complete enough to resume it.
-
-    :ivar machines: by the names the user gave them
-    :ivar next: the index of the next program
-    :ivar compared: programs that ran on all machines
-    :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
-    :ivar different: programs that showed a difference
-    :ivar findings: the signatures found, by key
-    :ivar looking: how kernels are looked at
-    """
-
-    machines: list[str]
-    seed: int
-    vocabulary: Vocabulary
-    next: int = 0
-    compared: int = 0
-    undecided: int = 0
-    different: int = 0
-    coverage: Coverage = msgspec.field(default_factory=Coverage)
-    bias: Bias = msgspec.field(default_factory=Bias)
-    prefixes: list[Program] = msgspec.field(default_factory=list)
-    findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
-    unstable: list[Unstable] = msgspec.field(default_factory=list)
-    reasons: dict[str, int] = msgspec.field(default_factory=dict)
-    looking: Looking = Looking()
-    format: str = FORMAT
-
-
-def read_state(path: Path) -> CampaignState | None:
-    """The state in the file *path*, None when there is no file yet.
-
-    :raises Misuse: the file is something else
-    """
-    try:
-        state = msgspec.json.decode(read_bytes(path, "campaign", MOST_RECORDED), type=CampaignState)
-    except Missing:
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
-        raise Misuse(f"{path} is no state of a campaign: {trouble}; name another file") from trouble
-    if state.format != FORMAT:
-        raise Misuse(f"{path} is of another version of pfnlab: name another file")
-    return state
-
-
-def write_state(path: Path, state: CampaignState) -> None:
-    """Write *state* to the file *path*, whole or not at all.
-
-    :raises Misuse: the file cannot be written
-    :raises Undecided: the disk is full or fails
-    """
-    new_path = path.with_name(f"{path.name}.new")
-    try:
-        new_path.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
-        new_path.replace(path)
-    except OSError as trouble:
-        raise cannot_write(path, trouble, "name another file") from trouble
-
-
-@dataclass
-class _Drawn:
-    # Programs of a round (the first and the end) with their runs on the first model, and what is known when
-    # it has run them.
-    extent: tuple[int, int]
-    coverage: Coverage
-    bias: Bias
-    prefixes: list[Program]
-    programs: list[Program] = field(default_factory=list)
-    runs: list[Run | None] = field(default_factory=list)
 
 
 class Campaign:
@@ -195,8 +69,7 @@ class Campaign:
         self.repeats = repeats
         self.found: list[FoundDifference] = []
         self._model = next((name for name in self.machines if name.startswith("model:")), None)
-        self._watch = watch_rules(state.coverage.branches) if watched and self._model else None
-        self._ahead: _Drawn | None = None
+        self._drawing = Drawing(state, self._on_model if self._model else None, watched=watched)
         self._progress = on_progress
         self._most: int | None = None
         self._compared = on_compared
@@ -206,7 +79,7 @@ class Campaign:
     @property
     def watched(self) -> bool:
         """Whether branches are watched: of the first model, if there is one."""
-        return self._watch is not None
+        return self._drawing.watched
 
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
         """Run to *programs* programs in all, *seconds* seconds or *most* findings, whichever comes first.
@@ -220,22 +93,23 @@ class Campaign:
                 return
             if most is not None and len(self.state.findings) >= most:
                 return
-            end = (self.state.next // ROUND + 1) * ROUND
+            end = end_of_round(self.state.next)
             self._round(end if programs is None else min(end, programs), most, programs)
             self._progress(self.state)
 
     def _round(self, end: int, most: int | None, programs_in_all: int | None) -> None:
         state = self.state
-        drawn, self._ahead = self._ahead, None
-        if drawn is None or drawn.extent != (state.next, end):
-            drawn = self._draw(state.next, end, state.coverage, state.bias, state.prefixes)
-        state.coverage, state.bias, state.prefixes = drawn.coverage, drawn.bias, drawn.prefixes
+        drawn = self._drawing.round(end)
         programs, model_runs = drawn.programs, drawn.runs
         levels = [state.looking.of(index) for index in range(state.next, end)]
         decided = [place for place, run in enumerate(model_runs) if run is None or not undecided([run])]
-        next_end = end + ROUND if programs_in_all is None else min(end + ROUND, programs_in_all)
+        next_end = end_of_round(end)
+        if programs_in_all is not None:
+            next_end = min(next_end, programs_in_all)
         runs: list[dict[LookLevel, list[Run]]] = [{} for _ in programs]
-        with self._drawing_ahead(end, next_end):
+        # Models alone give the drawing nothing to wait for.
+        has_kernel = any(not name.startswith("model:") for name in self.machines)
+        with self._drawing.ahead(end, next_end) if has_kernel else nullcontext():
             for level in self._at:
                 places = [place for place in decided if level in levels[place]]
                 known = [model_runs[place] if level is levels[place][0] else None for place in places]
@@ -290,71 +164,6 @@ class Campaign:
             found += changed_by_looking(program, own, predicted)
         return found
 
-    def _draw(
-        self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
-    ) -> _Drawn:
-        """Draw programs and run them on the first model; nothing that is handed over is changed."""
-        if start % ROUND == 0:
-            under = {condition: frozenset(rows) for condition, rows in coverage.under.items()}
-            bias = Bias(frozenset(coverage.pairs), tuple(prefixes), under)
-        state = self.state
-        coverage = Coverage(
-            *(dict(coverage.pairs), set(coverage.branches), dict(coverage.words)),
-            {condition: dict(rows) for condition, rows in coverage.under.items()},
-        )
-        drawn = _Drawn((start, end), coverage, bias, list(prefixes))
-        drawn.programs = [draw(state.seed, index, state.vocabulary, bias) for index in range(start, end)]
-        self._ask_model(start, drawn)
-        return drawn
-
-    @contextmanager
-    def _drawing_ahead(self, start: int, end: int) -> Iterator[None]:
-        """While kernels run a round, draw the next one and run it on the model: it needs no kernel."""
-        others = [name for name in self.machines if not name.startswith("model:")]
-        if self._model is None or not others or start % ROUND or end <= start:
-            yield
-            return
-        state, drawn = self.state, list[_Drawn]()
-
-        def draw_ahead() -> None:
-            # Trouble comes again when it is the round's turn.
-            with suppress(Exception):
-                drawn.append(self._draw(start, end, state.coverage, state.bias, state.prefixes))
-
-        thread = threading.Thread(target=draw_ahead, name="ahead", daemon=True)
-        # Whoever waits for a guest's answer is not to wait for the model, which never pauses.
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH)
-        try:
-            thread.start()
-            yield
-            thread.join()
-        finally:
-            sys.setswitchinterval(interval)
-        self._ahead = drawn[0] if drawn else None
-
-    def _ask_model(self, start: int, drawn: _Drawn) -> None:
-        """Run what was *drawn* on the first model and note the coverage; without a model each run is None."""
-        if self._model is None:
-            for program in drawn.programs:
-                drawn.coverage.add(program, ())
-            drawn.runs = [None] * len(drawn.programs)
-            return
-        for program in drawn.programs:
-            (level, *_) = self.state.looking.of(start + len(drawn.runs))
-            if self._watch is None:
-                (run,) = self._run_on(self._model, [program], level)
-            else:
-                with self._watch:
-                    (run,) = self._run_on(self._model, [program], level)
-            is_new = drawn.coverage.add(program, [run], self._watch.seen if self._watch else ())
-            # No prefix gives others a guest of their own.
-            if is_new and not (is_rare(start + len(drawn.runs)) or uses_slot(program)):
-                drawn.prefixes = [*drawn.prefixes, program][-PREFIXES:]
-            drawn.runs.append(run)
-        if self._watch is not None:
-            self._watch.settle()
-
     def _ask_all(
         self, programs: Sequence[Program], model_runs: Sequence[Run | None], level: LookLevel
     ) -> list[list[Run]]:
@@ -376,6 +185,10 @@ class Campaign:
     def _run_on(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
         runs = self._at[level][name].run(programs) if programs else []
         return [msgspec.structs.replace(run, machine=name) for run in runs]
+
+    def _on_model(self, program: Program, level: LookLevel) -> Run:
+        (run,) = self._run_on(self._model or "", [program], level)
+        return run
 
     def _runs(self, program: Program, level: LookLevel) -> list[Run]:
         return [run for name in self.machines for run in self._run_on(name, [program], level)]

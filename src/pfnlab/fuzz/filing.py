@@ -190,7 +190,7 @@ def _commands(finding: FoundDifference, folder: Path) -> list[str]:
         return [f"{run} --on {name} --look {look}" for name, look in zip(names, finding.looks, strict=True)]
     machines = " ".join(f"--on {seen.machine}" for seen in finding.runs)
     (look,) = finding.looks
-    return [f"{run} {machines}" + ("" if look is LookLevel.PROC else f" --look {look}")]
+    return [f"{run} {machines} --look {look}"]
 
 
 def _title(signature: Signature) -> str:

@@ -22,7 +22,7 @@ from pfnlab.programs.runs.observation import Run
 _M, _P, _E = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
 
 
-class Looking(msgspec.Struct, frozen=True):
+class Looks(msgspec.Struct, frozen=True):
     """The levels of looking of a campaign.
 
     :param levels: program number N is looked at by the level at place N, counted round and round
@@ -41,10 +41,10 @@ class Looking(msgspec.Struct, frozen=True):
 
 
 #: Mostly memory, which changes nothing; two programs of ten through /proc, one at its end only.
-MIXED = Looking((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
+MIXED = Looks((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
 
 
-def looking_named(text: str) -> Looking:
+def looking_named(text: str) -> Looks:
     """``proc`` for one level, ``memory,proc`` for every program under both, ``mixed`` for the default.
 
     :raises Misuse: there is no such level
@@ -54,7 +54,7 @@ def looking_named(text: str) -> Looking:
     levels = tuple(look_named(name.strip()) for name in text.split(","))
     if len(set(levels)) != len(levels):
         raise Misuse(f"--look {text} names a level twice: write each once")
-    return Looking(levels, each=len(levels) > 1)
+    return Looks(levels, each=len(levels) > 1)
 
 
 def looked_at(run: Run, level: LookLevel) -> Run:

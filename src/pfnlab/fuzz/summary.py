@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.fuzz.campaign import CampaignState
+from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, all_branches
 from pfnlab.fuzz.kinds import Vocabulary

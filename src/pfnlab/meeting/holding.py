@@ -13,7 +13,8 @@ from types import MappingProxyType
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.fuzz.campaign import Campaign, CampaignState, KnownSignature
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink

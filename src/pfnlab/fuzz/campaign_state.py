@@ -1,0 +1,110 @@
+"""The state of a campaign, what it found so far, and its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes
+from pfnlab.fuzz.coverage import Coverage
+from pfnlab.fuzz.grammar import Bias
+from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.looking import Looks
+from pfnlab.programs.lang.ops import Program
+
+FORMAT = "pfnlab-fuzz/2"
+
+
+class KnownSignature(msgspec.Struct):
+    """A signature that a program showed.
+
+    :ivar folder: the folder in which it is filed
+    :ivar met: the number of programs that showed it
+    :ivar first: the number of programs compared up to the first that showed it, that one included
+    :ivar operations: the number of operations in the smallest program that shows it
+    :ivar says: the signature in words
+    :ivar minimal: whether every smaller program was tried
+    :ivar with_it: keys of the other signatures in the same step of its smallest program: they follow from it
+    """
+
+    folder: str
+    met: int
+    first: int
+    operations: int
+    says: str
+    minimal: bool
+    with_it: list[str] = msgspec.field(default_factory=list)
+
+
+class Unstable(msgspec.Struct, frozen=True):
+    """A difference that not every run of its program showed.
+
+    :param program: seed and index of the program
+    :param shown: the number of its runs that showed it
+    """
+
+    program: str
+    says: str
+    shown: int
+    runs: int
+
+
+class CampaignState(msgspec.Struct):
+    """The state of a campaign, complete enough to resume it.
+
+    :ivar machines: by the names the user gave them
+    :ivar next: the index of the next program
+    :ivar compared: programs that ran on all machines
+    :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
+    :ivar different: programs that showed a difference
+    :ivar findings: the signatures found, by key
+    :ivar looking: how kernels are looked at
+    """
+
+    machines: list[str]
+    seed: int
+    vocabulary: Vocabulary
+    next: int = 0
+    compared: int = 0
+    undecided: int = 0
+    different: int = 0
+    coverage: Coverage = msgspec.field(default_factory=Coverage)
+    bias: Bias = msgspec.field(default_factory=Bias)
+    prefixes: list[Program] = msgspec.field(default_factory=list)
+    findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
+    unstable: list[Unstable] = msgspec.field(default_factory=list)
+    reasons: dict[str, int] = msgspec.field(default_factory=dict)
+    looking: Looks = Looks()
+    format: str = FORMAT
+
+
+def read_state(path: Path) -> CampaignState | None:
+    """The state in the file *path*, None when there is no file yet.
+
+    :raises Misuse: the file is something else
+    """
+    try:
+        state = msgspec.json.decode(read_bytes(path, "campaign", MOST_RECORDED), type=CampaignState)
+    except Missing:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
+        raise Misuse(f"{path} is no state of a campaign: {trouble}; name another file") from trouble
+    if state.format != FORMAT:
+        raise Misuse(f"{path} is of another version of pfnlab: name another file")
+    return state
+
+
+def write_state(path: Path, state: CampaignState) -> None:
+    """Write *state* to the file *path*, whole or not at all.
+
+    :raises Misuse: the file cannot be written
+    :raises Undecided: the disk is full or fails
+    """
+    new_path = path.with_name(f"{path.name}.new")
+    try:
+        new_path.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
+        new_path.replace(path)
+    except OSError as trouble:
+        raise cannot_write(path, trouble, "name another file") from trouble

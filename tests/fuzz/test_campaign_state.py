@@ -1,0 +1,25 @@
+"""The state's file: what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
+from pfnlab.fuzz.kinds import Vocabulary
+
+
+def test_a_state_of_something_else(tmp_path: Path) -> None:
+    """A file that is no state says so; one that is not there is no state yet."""
+    path = tmp_path / "state.json"
+
+    assert read_state(path) is None
+    path.write_text("{}")
+    with pytest.raises(Misuse, match="is no state of a campaign"):
+        read_state(path)
+    write_state(path, msgspec.structs.replace(CampaignState([], 1, Vocabulary()), format="pfnlab-fuzz/0"))
+    with pytest.raises(Misuse, match="another version"):
+        read_state(path)
