@@ -9,7 +9,7 @@ import pytest
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.filing import Folder, FoundDifference
-from pfnlab.fuzz.signature import Signature, signature_of
+from pfnlab.fuzz.signature import Signature, signature_of, signatures_of
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
@@ -126,3 +126,19 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 
     with pytest.raises(Misuse, match="say --findings DIR"):
         Folder(tmp_path / "file").file(found())
+
+
+def test_a_broken_property_is_filed_with_what_was_seen(tmp_path: Path) -> None:
+    """Though model and kernel agree."""
+    (run,) = ModelMachine("7.2").run([PROGRAM])
+    broken = msgspec.structs.replace(run.steps[0], vmas=())
+    model = msgspec.structs.replace(run, steps=(broken, *run.steps[1:]))
+    kernel = msgspec.structs.replace(model, machine="qemu:7.2")
+    signature = next(found for found in signatures_of(PROGRAM, [model, kernel]) if found.kind == "violation")
+    finding = FoundDifference(signature, PROGRAM, (model, kernel), "random 1:2", 14, (4, 4))
+
+    name = Folder(tmp_path).file(finding)
+
+    report = (tmp_path / name / "report.md").read_text()
+    assert f"# {signature.shape} is broken at mmap" == report.splitlines()[0]
+    assert f"- qemu:7.2 breaks {signature.shape} in step 1, a = mmap" in report
