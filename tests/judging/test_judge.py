@@ -123,6 +123,12 @@ def test_an_entry_that_goes_without_a_flush_is_noticed(call: str) -> None:
     assert ("flushed", 2) in broken(program, still)
 
 
+def test_a_run_that_was_lost_is_judged_as_far_as_memory_was_seen() -> None:
+    """The steps behind have entries, and no generation."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nread a[2]\nmunmap a[2:4]\nmunmap a\n")
+    assert broken(program, msgspec.structs.replace(found, memory=found.memory[:2])) == []
+
+
 def test_another_address_space_needs_no_flush() -> None:
     """After exec the task has a new one."""
     program, found = run("a = mmap bar[0:8] wc shared rw\nexec\n")

@@ -122,16 +122,14 @@ def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
         if op is not None and step.result == "ok":
             history.done(op.call, op.task)
         held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
-        memory = run.memory[number] if number < len(run.memory) else None
+        memory = _memory(run, number)
         broken: dict[str, str] = {}
         if held or step.vmas is None or step.ptes is None:
             moment = SeenMoment(msgspec.structs.replace(step, vmas=(), ptes=(), book=()), history, layout)
             asked = [asked for asked in ASKED if asked.name in _EVENTS]
         else:
             moment, asked = SeenMoment(step, history, layout), list(ASKED)
-            earlier = (
-                None if before is None else (run.steps[before], run.memory[before] if run.memory else None)
-            )
+            earlier = None if before is None else (run.steps[before], _memory(run, before))
             for name, text in _structure(layout, history, step, memory, op, earlier):
                 broken.setdefault(name, text)
         for question in asked:
@@ -142,6 +140,11 @@ def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
             if name not in lasting or name in _EVENTS:
                 yield name, number, text
         lasting = set(broken)
+
+
+def _memory(run: Run, number: int) -> MemorySeen | None:
+    # Of a run that was lost the last step may have none.
+    return run.memory[number] if number < len(run.memory) else None
 
 
 def _structure(
