@@ -189,6 +189,17 @@ def test_a_fault_in_memory_is_handed_on() -> None:
     assert (violation.place, violation.says) == (("tables_counted", 1), "one too many")
 
 
+@pytest.mark.parametrize(
+    ("where", "noticed"), [("maymove fixed over a[8:9]", True), ("maymove dontunmap", False)]
+)
+def test_counts_are_not_judged_where_entries_are_not_seen(where: str, noticed: bool) -> None:
+    """The kernel has chosen a place outside of the program's areas."""
+    program, found = run(f"mmap anon[0:1] private rw over a[0:1]\nmremap a[0] 1 page {where}\n")
+    memory = (MemorySeen(), MemorySeen(faults=(MemoryFault("counts_left", "2 and 1"),)), MemorySeen())
+    found = msgspec.structs.replace(found, memory=memory)
+    assert (("counts_left", 1) in broken(program, found)) == noticed
+
+
 def test_a_state_that_stays_broken_is_said_once() -> None:
     """The step in which it begins."""
     program, found = run("a = mmap bar[0:8] wc shared rw\nmunmap a[4:8]\nmunmap a[0:4]\nlook\nlook\n", "6.1")

@@ -263,7 +263,7 @@ DEFECTS: tuple[tuple[Callable[[Hand], None], str, str, int], ...] = (
     (a_table_is_counted_twice, "tables_counted", PLAIN, AT),
     (a_table_stays, "tables_owned", PLAIN, AT),
     (the_file_forgets_its_vmas, "file_maps", PLAIN, AT),
-    (a_page_counts_twice, "counters", PLAIN, AT),
+    (a_page_counts_twice, "counts_left", PLAIN, AT),
     (a_reference_too_many, "counters", PLAIN, AT),
     (a_reference_is_dropped, "counters", SPLIT, SPLIT_AT),
     (a_user_is_lost, "counters", SPLIT, SPLIT_AT),

@@ -22,7 +22,7 @@ from pfnlab.programs.lang.device_ops import (
     Rescan,
     Unplug,
 )
-from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Thread
+from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Thread
 from pfnlab.programs.lang.span import Span
 
 #: Calls with which a driver maps or books pages for itself, and those that undo the newest of a kind.
@@ -41,6 +41,7 @@ class History:
     :ivar claims: device pages that a driver has claimed
     :ivar off: devices whose memory was switched off
     :ivar removed: devices that the kernel does not have any more
+    :ivar moved_away: whether mremap has moved something to a place of the kernel's choice
     :ivar opened: devices of which vfio-pci has mapped something
     """
 
@@ -49,6 +50,7 @@ class History:
         self.off: set[str] = set()
         self.removed: set[str] = set()
         self.opened: set[str] = set()
+        self.moved_away = False
         self._hows: list[tuple[Span, str]] = []
         self._processes: dict[str, str] = {}
         self._kept: dict[type, list[Span]] = {undo: [] for undo in _KEEP.values()}
@@ -101,6 +103,11 @@ class History:
                 self._kept[type(call)].pop()
             case _:
                 pass
+
+
+def is_unplaced(call: Call) -> bool:
+    """Whether the kernel chooses the place to which *call* moves."""
+    return isinstance(call, Mremap) and call.name is None and call.over is None
 
 
 def overlap(span: Span, other: Span) -> bool:

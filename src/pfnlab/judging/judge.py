@@ -22,7 +22,7 @@ from pfnlab.checker.kernel.properties import (
     one_mode,
     removed_unmapped,
 )
-from pfnlab.judging.history import History
+from pfnlab.judging.history import History, is_unplaced
 from pfnlab.judging.known import known
 from pfnlab.judging.seen import Layout, SeenMoment
 from pfnlab.judging.structure import (
@@ -37,7 +37,7 @@ from pfnlab.judging.structure import (
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
-from pfnlab.programs.runs.observation import HELD, MemorySeen, Run, Step
+from pfnlab.programs.runs.observation import HELD, MOVED, MemorySeen, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
 
@@ -121,6 +121,7 @@ def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
         op = program.ops[number] if number < len(program.ops) else None
         if op is not None and step.result == "ok":
             history.done(op.call, op.task)
+            history.moved_away |= step.value == MOVED and is_unplaced(op.call)
         held = step.result == HELD or (held and not (op is not None and isinstance(op.call, Release)))
         memory = _memory(run, number)
         broken: dict[str, str] = {}
@@ -174,4 +175,7 @@ def _structure(
             found.append(("fork_whole", fork_whole(before, step, op)))
     for name, texts in found:
         yield from ((name, text) for text in texts)
-    yield from ((fault.name, fault.says) for fault in (memory.faults if memory is not None else ()))
+    for fault in memory.faults if memory is not None else ():
+        # Entries that the kernel placed outside of the program's areas are not seen.
+        if fault.name != "counts_left" or not history.moved_away:
+            yield fault.name, fault.says

@@ -296,7 +296,8 @@ class _Look:
         for pfn, users in self._page_users.items():
             _, mapcount = self._lens.folio(pfn)
             if mapcount != users:
-                yield MemoryFault("counters", f"a page counts {mapcount:,} mappings and has {users:,}")
+                name = "counters" if mapcount < users else "counts_left"
+                yield MemoryFault(name, f"a page counts {mapcount:,} mappings and has {users:,}")
 
     def _area_span(self, first: int, last: int) -> Span | None:
         place = bisect_right(self._starts, first) - 1

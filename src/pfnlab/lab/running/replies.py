@@ -31,7 +31,7 @@ from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import normalise
-from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import MOVED, PHYSICAL, SAME, BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
 
@@ -384,7 +384,7 @@ def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> t
         return result, words[2]
     if op is not None and isinstance(op.call, Mremap):
         old = address_of(placement, op.call.span)
-        return result, None if result != "ok" else "same" if int(words[2], 16) == old else "moved"
+        return result, None if result != "ok" else SAME if int(words[2], 16) == old else MOVED
     if op is not None and isinstance(op.call, Mincore):
         return result, words[2]
     if op is not None and isinstance(op.call, Walk | Status | ProcessVmReadv) and result == "ok":

@@ -83,6 +83,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
+from pfnlab.programs.runs.observation import MOVED, SAME
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 
@@ -374,7 +375,7 @@ def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> CallRes
         to=_pages(places, target)[0] if target else 0,
     )
     error, at = kernel.call(task, lambda: do_mremap(task.mm, remap))
-    return CallResult(error) if error else CallResult(0, "same" if at == start else "moved")
+    return CallResult(error) if error else CallResult(0, SAME if at == start else MOVED)
 
 
 def _touch(kernel: Kernel, task: Task, span: Span, store: int | None, places: Places) -> CallResult:

@@ -23,6 +23,9 @@ NEEDS = ("IPI", "mmap_lock", "i_mmap_rwsem", "page_table_lock", "memtype_lock", 
 #: Results of operations that are not finished.
 HELD, WAITS, BUSY = "held", "waits", "busy"
 
+#: Values of mremap: the mapping is where it was, or elsewhere.
+SAME, MOVED = "same", "moved"
+
 #: The value of an operation that was to be held and was not.
 NOT_HELD = "not held"
 
