@@ -141,9 +141,11 @@ def violation(machine: str, known: str) -> Violation:
 
 
 def test_machines_that_break_a_property_alike_share_a_line() -> None:
-    """With the reason that is known."""
-    text = table([forgetful()], violations=tuple(violation(name, "A06: pieces") for name in ("m", "k")))
-    assert "violates no_leak in step 2, munmap a[2:4]: A06: pieces: m, k" in text
+    """With the reason that is known, and all the steps."""
+    broken = tuple(violation(name, "A06: pieces") for name in ("m", "k"))
+    later = tuple(msgspec.structs.replace(item, step=2) for item in broken)
+    text = table([forgetful()], violations=broken + later)
+    assert "violates no_leak in steps 2, 3: m, k: known, A06: pieces" in text
 
 
 def test_what_nobody_knows_is_said_in_full() -> None:

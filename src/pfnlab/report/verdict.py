@@ -71,18 +71,27 @@ def _statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[VerdictLine]:
 
 
 def _violations(violations: Sequence[Violation]) -> Iterator[VerdictLine]:
-    # Machines that break the same property in the same step share a line.
-    sharing: dict[tuple[tuple[str, int], str, str], list[Violation]] = {}
+    # Machines that break the same properties for the same reason share a line; what nobody knows has its own.
+    machines: dict[tuple[tuple[str, int], str, str, str], list[str]] = {}
     for violation in violations:
-        sharing.setdefault((violation.place, violation.says, violation.known), []).append(violation)
-    for (_, says, known), members in sorted(sharing.items(), key=lambda item: (item[0][0][1], item[0][0][0])):
-        first, machines = members[0], ", ".join(violation.machine for violation in members)
-        tone: Literal["", "bad"] = "bad" if any(violation.unknown for violation in members) else ""
-        sentence = f"{known}: {machines}" if known else f"{machines}: {says}; nobody knows why"
+        broken = (violation.place, violation.op, violation.says, violation.known)
+        machines.setdefault(broken, []).append(violation.machine)
+    known: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
+    for ((name, step), op, says, why), members in sorted(machines.items(), key=lambda item: item[0][0][1]):
+        if why:
+            known.setdefault((why, tuple(members)), {}).setdefault(name, []).append(str(step + 1))
+            continue
+        judged = all(member.startswith("model:") for member in members)
         yield VerdictLine(
-            f"violates {first.name} in step {first.step + 1}, {first.op}: {sentence}",
-            tone,
+            f"violates {name} in step {step + 1}, {op}: {', '.join(members)}: {says}; nobody knows why",
+            "" if judged else "bad",
         )
+    for (why, names), broken_in in known.items():
+        places = ", ".join(
+            f"{name} in step{'s' if len(steps) > 1 else ''} {', '.join(steps)}"
+            for name, steps in broken_in.items()
+        )
+        yield VerdictLine(f"violates {places}: {', '.join(names)}: known, {why}")
 
 
 def _alarm(item: MachineAlarm) -> Iterator[VerdictLine]:
