@@ -192,7 +192,7 @@ def test_an_alarm_of_two_kernels_is_one_finding() -> None:
     """No machine has to differ."""
     (run,) = runs(program(MIDDLE), "7.2")
     found = signature_of(
-        program(MIDDLE), [crashed(run, "qemu:6.1", 1), crashed(run, "qemu:7.2", 1)], alarms=False
+        program(MIDDLE), [crashed(run, "qemu:6.1", 1), crashed(run, "qemu:7.2", 1)], agreed=False
     )
 
     assert found is not None and found.sides == (("qemu:6.1", "qemu:7.2"),)
