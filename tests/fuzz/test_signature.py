@@ -254,6 +254,10 @@ class TestViolation:
         assert (signature.kind, signature.op, signature.shape) == ("violation", "mmap", "entries_inside")
         assert signature.sides == (("qemu:7.2",),)
 
+    def test_where_only_differences_count_it_is_none(self) -> None:
+        """The machines agree."""
+        assert signatures_of(self.PROGRAM, self.runs("qemu:7.2"), agreed=False) == []
+
     def test_models_are_not_judged(self) -> None:
         """A model may do as it likes."""
         assert signatures_of(self.PROGRAM, self.runs("model:7.2,tracker=exact")) == []
