@@ -192,7 +192,7 @@ def test_an_alarm_of_two_kernels_is_one_finding() -> None:
     """No machine has to differ."""
     (run,) = runs(program(MIDDLE), "7.2")
     found = signature_of(
-        program(MIDDLE), [crashed(run, "qemu:6.1", 1), crashed(run, "qemu:7.2", 1)], alarms=False
+        program(MIDDLE), [crashed(run, "qemu:6.1", 1), crashed(run, "qemu:7.2", 1)], agreed=False
     )
 
     assert found is not None and found.sides == (("qemu:6.1", "qemu:7.2"),)
@@ -253,6 +253,10 @@ class TestViolation:
         signature, *_ = signatures_of(self.PROGRAM, self.runs("qemu:7.2"))
         assert (signature.kind, signature.op, signature.shape) == ("violation", "mmap", "entries_inside")
         assert signature.sides == (("qemu:7.2",),)
+
+    def test_where_only_differences_count_it_is_none(self) -> None:
+        """The machines agree."""
+        assert signatures_of(self.PROGRAM, self.runs("qemu:7.2"), agreed=False) == []
 
     def test_models_are_not_judged(self) -> None:
         """A model may do as it likes."""

@@ -19,6 +19,8 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Machine
 from pfnlab.units import number_of
 
 #: How many programs are run where neither a number nor a time is given.
@@ -63,17 +65,15 @@ def fuzz(request: FuzzRequest) -> int:
     chosen = looking_named(request.look) if request.look is not None else None
     kept = _kept(request, specs, vocabulary, chosen)
     fetch_missing(named, say)
-    state = kept or CampaignState(
-        specs, request.seed or 0, vocabulary, looking=chosen or _usual(request, named)
-    )
+    opened: dict[LookLevel, dict[str, Machine]] = {}
+    if kept is None and chosen is None:
+        opened[LookLevel.PROC] = _open(request, named, LookLevel.PROC)
+        # Mixed, where all kernels can be looked into.
+        chosen = MIXED if see_memory(list(opened[LookLevel.PROC].values())) else Looks()
+    state = kept or CampaignState(specs, request.seed or 0, vocabulary, looking=chosen or Looks())
     looking = state.looking
     levels = list(dict.fromkeys(looking.levels))
-    opened = {
-        level: {
-            machine.spec: open_machine(machine.spec, accel=request.accel, look=level) for machine in named
-        }
-        for level in levels
-    }
+    opened = {level: opened.get(level) or _open(request, named, level) for level in levels}
     # What looking changes on a kernel its own model tells.
     predicting = {
         level: {
@@ -116,10 +116,8 @@ def fuzz(request: FuzzRequest) -> int:
     return outcome(state).value
 
 
-def _usual(request: FuzzRequest, named: list[Named]) -> Looks:
-    """How a campaign looks that begins without --look: mixed, where all kernels can be looked into."""
-    machines = [open_machine(machine.spec, accel=request.accel) for machine in named]
-    return MIXED if see_memory(machines) else Looks()
+def _open(request: FuzzRequest, named: list[Named], look: LookLevel) -> dict[str, Machine]:
+    return {machine.spec: open_machine(machine.spec, accel=request.accel, look=look) for machine in named}
 
 
 def _vocabulary(request: FuzzRequest) -> Vocabulary:

@@ -40,7 +40,8 @@ class Campaign:
     :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
         is none, the first model tells
     :ivar asked: by level, the programs that were run on all machines and the seconds this took
-    :param alarms: whether a warning that all machines print is a finding too, unless a model was asked
+    :param agreed: whether what machines agree in is a finding too, as for
+        :func:`~pfnlab.fuzz.signature.signature_of`
     :param smaller: makes a program that shows a difference smaller; None to do it by runs on all machines
     """
 
@@ -55,7 +56,7 @@ class Campaign:
         on_progress: Callable[[CampaignState], None] = lambda state: None,
         on_compared: Callable[[Sequence[Run]], None] = lambda runs: None,
         smaller: Callable[[Program, Signature], Shrunk] | None = None,
-        alarms: bool = True,
+        agreed: bool = True,
         predicting: Mapping[LookLevel, Mapping[str, Machine]] | None = None,
     ) -> None:
         self.state, self.folder = state, folder
@@ -74,7 +75,7 @@ class Campaign:
         self._most: int | None = None
         self._compared = on_compared
         self._shrinker = smaller
-        self._alarms = alarms
+        self._agreed = agreed
 
     @property
     def watched(self) -> bool:
@@ -137,7 +138,7 @@ class Campaign:
         shown: dict[Signature, tuple[LookLevel, ...]] = {}
         for level, level_runs in answered.items():
             self._compared(level_runs)
-            for signature in signatures_of(program, level_runs, alarms=self._alarms):
+            for signature in signatures_of(program, level_runs, agreed=self._agreed):
                 shown.setdefault(signature, (level,))
         if len(answered) > 1:
             for pair, signature in self._looking(program, answered):
@@ -277,6 +278,6 @@ class Campaign:
             signature,
             lambda: self._runs(program, levels[0]),
             self._at[levels[0]].values(),
-            alarms=self._alarms,
+            agreed=self._agreed,
             repeated=repeated,
         )

@@ -21,18 +21,18 @@ def is_shown(
     ask: Callable[[], Sequence[Run]],
     machines: Iterable[Machine],
     *,
-    alarms: bool = True,
+    agreed: bool = True,
     repeated: bool = False,
 ) -> bool:
     """Whether *program* shows *signature*; if its guests have spent a message of it, in new guests.
 
     :param ask: runs the program on all *machines*
-    :param alarms: as for :func:`~pfnlab.fuzz.signature.signatures_of`
+    :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
     :param repeated: the program has shown it; a message that was spent then may come before it now
     """
 
     def shows(runs: Sequence[Run]) -> bool:
-        return undecided(runs) is None and signature in signatures_of(program, runs, alarms=alarms)
+        return undecided(runs) is None and signature in signatures_of(program, runs, agreed=agreed)
 
     def reboot() -> None:
         for machine in machines:

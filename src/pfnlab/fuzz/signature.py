@@ -96,23 +96,25 @@ class Signature(msgspec.Struct, frozen=True):
         return " ".join(part for part in (self.kind, self.op, self.field, f"({sides}): {self.shape}") if part)
 
 
-def signature_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) -> Signature | None:
+def signature_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Signature | None:
     """The signature of the first finding in the runs of *program*, None where there is none.
 
-    :param alarms: whether a warning that all machines print is a finding too, unless a model was asked
+    :param agreed: whether what machines agree in is a finding too: a warning that all of them print, unless a
+        model was asked, and a property that kernels break for no known reason
     """
-    return next(iter(signatures_of(program, runs, alarms=alarms)), None)
+    return next(iter(signatures_of(program, runs, agreed=agreed)), None)
 
 
-def signatures_of(program: Program, runs: Sequence[Run], *, alarms: bool = True) -> list[Signature]:
+def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Signature]:
     """The signatures of all findings in the runs of *program*, each once, but none that follows from another.
 
     An alarm comes first. Behind it only what differed before it counts; for other findings see
     :mod:`pfnlab.fuzz.following`.
 
-    :param alarms: as for :func:`signature_of`
+    :param agreed: as for :func:`signature_of`
     """
-    return list(dict.fromkeys(signature for _, signature in _placed(program, runs, alarms=alarms)))
+    placed = _placed(program, runs, alarms=agreed, judged=agreed)
+    return list(dict.fromkeys(signature for _, signature in placed))
 
 
 def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:
@@ -120,17 +122,19 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
 
     Where no smaller program shows *signature*, they follow from it, or it from them.
     """
-    placed = _placed(program, runs, alarms=False)
+    placed = _placed(program, runs, alarms=False, judged=True)
     steps = {step for step, other in placed if other == signature}
     return tuple(dict.fromkeys(other for step, other in placed if step in steps and other != signature))
 
 
-def _placed(program: Program, runs: Sequence[Run], *, alarms: bool) -> list[tuple[int | None, Signature]]:
+def _placed(
+    program: Program, runs: Sequence[Run], *, alarms: bool, judged: bool
+) -> list[tuple[int | None, Signature]]:
     """The signatures of all findings with their steps; None before the first step."""
     own = own_differences(program, runs)
     found: list[tuple[int | None, Signature]] = []
     raised = _raised(program, runs)
-    violated = _violated(program, runs)
+    violated = _violated(program, runs) if judged else []
     for difference in own:
         if raised is None or (raised[0] is not None and difference.step < raised[0]):
             found.append((difference.step, signature_between(program, runs, difference)))

@@ -108,7 +108,7 @@ class Pair:
                         continue
                     steps += min(len(run.steps) for run in pair)
                     self.ordered += _ordered_steps(pair)
-                    signature = signature_of(programs[name], pair, alarms=False)
+                    signature = signature_of(programs[name], pair, agreed=False)
                     if signature is not None:
                         difference_count += 1
                         self._keep(signature, name, programs[name])
@@ -142,7 +142,7 @@ class Pair:
             repeats=1,
             on_compared=count_steps,
             smaller=self.smaller,
-            alarms=False,
+            agreed=False,
         )
         campaign.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
         for index, difference in enumerate(self.differences):
@@ -214,7 +214,7 @@ class Pair:
             signature,
             lambda: self._runs([program], asked)[0],
             asked,
-            alarms=False,
+            agreed=False,
             repeated=repeated,
         )
 

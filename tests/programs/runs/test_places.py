@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Area, Device, Program, area_starts
+from pfnlab.programs.lang.ops import Area, Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.places import PAST_END_PAGES, Places
 from pfnlab.units import PfnRange

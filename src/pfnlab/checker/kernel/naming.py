@@ -6,7 +6,8 @@ from typing import Any
 
 from pfnlab.hw.bits import PAGE_ACCESSED
 from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.programs.lang.ops import AREA_ALIGN_PAGES, FIRST_AREA_PAGE, MAIN_TASK
+from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
+from pfnlab.programs.lang.ops import MAIN_TASK
 
 #: The distance of the beginnings of two areas: a small area is followed by as many free pages.
 AREA_STRIDE = 2 * AREA_ALIGN_PAGES

@@ -11,9 +11,8 @@ from pfnlab.checker.kernel.naming import AREA_STRIDE, Naming
 from pfnlab.checker.kernel.scope import Part, Scope, Template
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.vma import Vma
+from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
 from pfnlab.programs.lang.ops import (
-    AREA_ALIGN_PAGES,
-    FIRST_AREA_PAGE,
     MAIN_TASK,
     Call,
     Exec,

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.programs.lang.areas import area_extents, area_starts
 from pfnlab.programs.lang.device_ops import MemremapPages
-from pfnlab.programs.lang.ops import Device, Mmap, Program, RemapFilePages, area_extents, area_starts
+from pfnlab.programs.lang.ops import Device, Mmap, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
 from pfnlab.units import PAGE_SIZE, PfnRange
