@@ -217,6 +217,24 @@ def test_nothing_is_judged_while_a_processor_is_held() -> None:
     assert broken(program, wrong) == broken(program, found)
 
 
+@pytest.mark.parametrize(
+    ("machine", "kernel", "explained"),
+    [
+        ("qemu:6.1", "linux-image-6.1.0-56-cloud-amd64 6.1.192-2", True),
+        ("qemu:6.12.117-1", "x", True),
+        ("qemu:arch/x86/boot/bzImage", "6.12.9-mine", True),
+        ("qemu:arch/x86/boot/bzImage", "7.2.0-mine", False),
+        ("qemu:arch/x86/boot/bzImage", "mine", False),
+    ],
+)
+def test_a_kernel_is_of_the_version_its_run_says(machine: str, kernel: str, explained: bool) -> None:
+    """In the machine's name, or in the kernel's release."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nmunmap a[2:4]\nmunmap a\n", "6.1")
+    found = msgspec.structs.replace(found, machine=machine, kernel=kernel)
+    leaks = [violation for violation in violations(program, found) if violation.name == "no_leak"]
+    assert [bool(violation.known) for violation in leaks] == [explained]
+
+
 @pytest.mark.parametrize("series", ["6.1", "6.12", "6.16", "7.2"])
 def test_what_litmus_programs_break_is_known(series: str) -> None:
     """Every violation the model predicts has a reason."""

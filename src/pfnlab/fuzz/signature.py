@@ -19,7 +19,7 @@ import msgspec
 
 from pfnlab.fuzz.following import own_differences
 from pfnlab.fuzz.kinds import kind_of
-from pfnlab.judging.judge import series_named, violations
+from pfnlab.judging.judge import violations
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import END
 from pfnlab.programs.runs.compare import Difference, comparable, spent_messages
@@ -163,7 +163,7 @@ def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]
         violation
         for run in runs
         if not run.machine.startswith("model:")
-        for violation in violations(program, run, series_named(run.machine))
+        for violation in violations(program, run)
         if violation.unknown
     ]
 

@@ -34,6 +34,7 @@ from pfnlab.judging.structure import (
     reached,
     told,
 )
+from pfnlab.policies.known import version_of_release
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
@@ -90,26 +91,29 @@ SEEN: dict[str, str] = {
 _EVENTS = {"freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole", "looks_only"}
 
 
-def violations(program: Program, run: Run, series: str | None) -> list[Violation]:
+def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
     """
     The properties that *run* breaks; those of a state where they begin to be broken.
 
     A step is judged where somebody looked at VMAs and entries, and no processor was held in it. What only
     memory shows is judged where the run has it.
 
-    :param series: of the kernel, None where it is unknown: known violations are explained by it
+    :param series: of the kernel, by which known violations are explained; when None, as the run says
     """
+    series = series or _version(run)
     return [
         Violation(run.machine, name, step, run.steps[step].op, says, known(program, step, name, series))
         for name, step, says in _judged(program, run)
     ]
 
 
-def series_named(machine: str) -> str | None:
-    """The version in a machine's name, as ``qemu:6.1``; None for a kernel file."""
-    version = machine.partition(":")[2].partition(",")[0]
-    version = version if is_version(version) else upstream(version)
-    return version if version and is_version(version) else None
+def _version(run: Run) -> str | None:
+    """The version that a run says: in the name of its machine, or its kernel's release; None for neither."""
+    name = run.machine.partition(":")[2].partition(",")[0]
+    for version in (name, upstream(name), version_of_release(run.kernel.rpartition(" ")[2])):
+        if is_version(version):
+            return version
+    return None
 
 
 def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
