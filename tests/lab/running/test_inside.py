@@ -436,7 +436,9 @@ class TestKernels:
             at_once = outside.run(programs)
 
         blank = [
-            tuple(msgspec.structs.replace(step, tracked=None, prots=None) for step in run.steps)
+            tuple(
+                msgspec.structs.replace(step, tracked=None, prots=None, direct_map=None) for step in run.steps
+            )
             for run in runs
         ]
         assert blank == [run.steps for run in at_once]
