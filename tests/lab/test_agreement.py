@@ -75,8 +75,8 @@ def disagreements(series: str, files: Sequence[Path], record: Record) -> list[st
 def asked_files(series: str) -> tuple[list[Path], list[Path]]:
     """The programs a series is asked by default, those about leaves apart.
 
-    The oldest and the newest are asked all, the one between every third. About leaves, of which the oldest
-    has none, each of the two others is asked every sixth, and not the same.
+    The newest is asked all, the oldest every second, the one between every third. About leaves, of which the
+    oldest has none, each of the two others is asked every sixth, and not the same.
     """
     files = [path for path in FILES.values() if not is_of_leaves(path)]
     leaves = [path for path in FILES.values() if is_of_leaves(path)]
@@ -84,7 +84,9 @@ def asked_files(series: str) -> tuple[list[Path], list[Path]]:
         return files, leaves
     if series == STABLE:
         return files[::3], leaves[::6]
-    return files, [] if series == OLD else leaves[3::6]
+    if series == OLD:
+        return files[::2], []
+    return files, leaves[3::6]
 
 
 @pytest.mark.parametrize(

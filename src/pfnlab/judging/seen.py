@@ -165,7 +165,8 @@ class SeenMoment:
         return [
             Shown(frames, CacheMode.from_short(match[4].lower()))
             for match in matches
-            if match
+            # A page that the direct map lacks is compared, and has no mode.
+            if match and match[4] != "ABSENT"
             for frames in [self._layout.frames(Span(match[1], int(match[2]), int(match[3])))]
             if frames is not None
         ]

@@ -11,6 +11,7 @@ from pfnlab.programs.runs.pte_text import cache_mode
 from pfnlab.units import PAGE_SHIFT
 
 _PRESENT, _LEAF = 1, 1 << 7
+_ABSENT = "absent"
 _LEVEL_BITS = 9
 _ENTRIES = 1 << _LEVEL_BITS
 
@@ -33,27 +34,25 @@ class DirectMap:
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
     def lines(self, places: Places) -> Iterator[str]:
-        """
-        The RAM of the program's devices that is not write-back there, in the form of ``Step.direct_map``.
+        """The RAM of the program's devices that is not write-back there, in the form of ``Step.direct_map``.
 
-        :raises LensError: the direct map lacks a page of RAM
+        A dump may hold a device's memory, which the direct map does not have.
         """
         for name, pfns in places.devices.items():
-            if self._view.holds(pfns.start):
-                yield from direct_map_lines(name, [self.mode(pfn) for pfn in range(pfns.start, pfns.end)])
+            if not self._view.holds(pfns.start):
+                continue
+            modes = [self.mode(pfn) for pfn in range(pfns.start, pfns.end)]
+            if set(modes) != {_ABSENT}:
+                yield from direct_map_lines(name, modes)
 
     def mode(self, pfn: int) -> str:
-        """
-        The cache mode of a page of RAM, as ``wb``.
-
-        :raises LensError: the direct map does not have it
-        """
+        """The cache mode of a page frame, as ``wb``; ``absent`` where the direct map does not have it."""
         level, table = self._levels, self._root
         while True:
             index = self._base + pfn >> _LEVEL_BITS * (level - 1) & _ENTRIES - 1
             (entry,) = self._view.table(table, index, 1)
             if not entry & _PRESENT:
-                raise self._view.error(f"the direct map lacks page frame {pfn:#x} at level {level}")
+                return _ABSENT
             if level == 1 or entry & _LEAF:
                 return cache_mode(entry, level).lower()
             level, table = level - 1, entry
