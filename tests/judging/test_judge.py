@@ -114,6 +114,18 @@ def test_memory_reached_through_no_entry_is_noticed() -> None:
     assert ("reached", 1) in broken(program, wrong)
 
 
+@pytest.mark.parametrize(("look", "noticed"), [(LookLevel.MEMORY, True), (LookLevel.PROC, False)])
+def test_a_leaf_that_looking_drops_is_missed_only_where_nothing_drops_it(
+    look: LookLevel, noticed: bool
+) -> None:
+    """Behind a read through it: with /proc, smaps was read since."""
+    program, found = run("a = mmap bar[0:8] wc shared rw\nread a[0]\n")
+    none = (PteSeen("main", Span("a", 0, 1024), None, "none@L3"),)
+    wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, ptes=none))
+    places = broken(program, msgspec.structs.replace(wrong, look=look))
+    assert (("reached", 1) in places) == noticed
+
+
 @pytest.mark.parametrize("call", ["munmap a[2:4]", "mprotect a r"])
 def test_an_entry_that_goes_without_a_flush_is_noticed(call: str) -> None:
     """The generation of the address space stays as it was."""

@@ -48,6 +48,12 @@ def test_a_reason_for_an_operation_does_not_explain_others() -> None:
     assert known(MAPPED, 1, "no_warning", "7.2") == ""
 
 
+@pytest.mark.parametrize(("call", "explained"), [("mem_read a[0]", True), ("pagemap a[0:2]", False)])
+def test_a_reason_for_a_walker_does_not_explain_others(call: str, explained: bool) -> None:
+    walked = program("a = mmap bar[0:8] wc shared rw", call)
+    assert bool(known(walked, 1, "no_warning", "7.2")) == explained
+
+
 def test_what_a_program_left_out_explains_what_follows() -> None:
     left_out = program("a = mmap bar[0:8] wc shared rw", "skip flush_tlb_mm_range: munmap a[0:2]", "look")
     assert known(left_out, 0, "flushed", "7.2") == ""

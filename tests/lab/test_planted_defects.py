@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 from having import ASKED, bootable
@@ -18,6 +19,7 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 from pfnlab.judging.judge import violations
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lens.snapshot import Lens
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
@@ -68,8 +70,9 @@ class Hand:
     """
 
     def __init__(self, inside: Inside, pids: Mapping[str, int], places: Places) -> None:
-        self._lens = inside._lens
-        self.view = self._lens._view  # type: ignore[attr-defined]
+        # The lens itself, behind the interface that others need of it.
+        self.lens = cast(Lens, inside._lens)
+        self.view = self.lens._view
         self._ram = Path(inside._ram.name)
         self.places = places
         (self.mm,) = self.view.spaces(pids.values()).values()
@@ -86,7 +89,7 @@ class Hand:
 
     def physical(self, address: int) -> int:
         """Where an address of the kernel lies, by the kernel's own page tables."""
-        kernel = self._lens._direct_map  # type: ignore[attr-defined]
+        kernel = self.lens._direct_map
         level, table = kernel._levels, kernel._root
         while True:
             shift = PAGE_SHIFT + 9 * (level - 1)
@@ -121,7 +124,7 @@ class Hand:
         """The physical address of the entry of a page, at a level of the page tables."""
         at = self.places.areas[area][0] + page
         table = self.view.physical(self.view.word(self.mm + self.member("mm_struct", "pgd")))
-        for now in range(self._lens._levels, level, -1):  # type: ignore[attr-defined]
+        for now in range(self.lens._levels, level, -1):
             (word,) = struct.unpack("<Q", self.view.source.read(table + 8 * (at >> 9 * (now - 1) & 511), 8))
             table = word & PHYSICAL_MASK & -PAGE_SIZE
         return int(table + 8 * (at >> 9 * (level - 1) & 511))
@@ -237,7 +240,7 @@ def the_book_forgets_a_page(hand: Hand) -> None:
 
 def the_direct_map_changes(hand: Hand) -> None:
     """A page of low memory is write-through in the direct map."""
-    direct_map = hand._lens._direct_map  # type: ignore[attr-defined]
+    direct_map = hand.lens._direct_map
     level, table = direct_map._levels, direct_map._root
     pfn = hand.places.devices["low"].start
     while True:

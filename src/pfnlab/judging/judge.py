@@ -38,6 +38,7 @@ from pfnlab.policies.known import version_of_release
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import HELD, MOVED, MemorySeen, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
@@ -135,7 +136,7 @@ def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
         else:
             moment, asked = SeenMoment(step, history, layout), list(ASKED)
             earlier = None if before is None else (run.steps[before], _memory(run, before))
-            for name, text in _structure(layout, history, step, memory, op, earlier):
+            for name, text in _structure(layout, history, step, memory, op, earlier, run.look):
                 broken.setdefault(name, text)
         for question in asked:
             if question.judge(moment) is False:
@@ -159,6 +160,7 @@ def _structure(
     memory: MemorySeen | None,
     op: Op | None,
     earlier: tuple[Step, MemorySeen | None] | None,
+    look: LookLevel,
 ) -> Iterator[tuple[str, str]]:
     """Name and sentence of what page-table entries, and structures in memory, show to be wrong."""
     found: list[tuple[str, Iterator[str]]] = [
@@ -166,7 +168,7 @@ def _structure(
         ("leaves_fit", leaves_fit(step, layout)),
     ]
     if op is not None:
-        found.append(("reached", reached(step, op, history.process(op.task))))
+        found.append(("reached", reached(step, op, history.process(op.task), look)))
         if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
             found.append(("told_free", told(step, op.call.span)))
     if earlier is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pfnlab.programs.lang.device_ops import DriverCall
-from pfnlab.programs.lang.ops import Mmap, Op, Program
+from pfnlab.programs.lang.ops import Call, Mmap, Op, Program
+from pfnlab.programs.lang.walk_ops import Walk
+from pfnlab.programs.model.machine import END
 from pfnlab.programs.runs.compare import series_key
 
 
@@ -36,11 +38,12 @@ _COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _LEAVES = "S7.5.3: smaps and numa_maps drop leaves of 1 GiB"
+_ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Every known violation; the first that fits explains.
 KNOWN: tuple[Known, ...] = (
-    Known("looks_only", _LEAVES, None, ("walk",)),
+    Known("looks_only", _LEAVES, None, ("smaps", "numa_maps")),
     Known("no_leak", _PIECES, "6.16"),
     Known("freed_once", _PIECES, "6.16"),
     Known("no_loss", "A08: zapping a part drops the whole reservation", "6.16"),
@@ -54,7 +57,7 @@ KNOWN: tuple[Known, ...] = (
     Known("freed_once", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
     Known("no_warning", _RAM, None, ("ioremap", "memremap", "io_mapping_create_wc"), driver=True),
     Known("no_warning", _SECTION, None, ("memremap_pages",), driver=True),
-    Known("no_warning", "S7: access_phys maps what the entry shows, also ordinary RAM", None, ("walk",)),
+    Known("no_warning", _ACCESS, None, ("mem_read", "mem_write")),
     Known("direct_map_back", "S2.8: freeing a reservation does not turn the direct map back"),
     Known("claimed_free", _KEPT),
     Known("claimed_unmapped", _FIRST_PAGE, None, ("mmap",), driver=True),
@@ -76,7 +79,7 @@ def known(program: Program, step: int, name: str, series: str | None) -> str:
     ops = program.ops[: step + 1]
     if any(op.skip is not None for op in ops):
         return LEFT_OUT
-    word = str(type(ops[step].call).__struct_config__.tag) if step < len(program.ops) else "end"
+    word = _word(ops[step].call) if step < len(program.ops) else END
     driver = any(map(_of_driver, ops))
     for entry in KNOWN:
         if entry.name != name or (entry.driver and not driver):
@@ -86,6 +89,11 @@ def known(program: Program, step: int, name: str, series: str | None) -> str:
         if entry.until is None or (series is not None and series_key(series) < series_key(entry.until)):
             return entry.why
     return ""
+
+
+def _word(call: Call) -> str:
+    """The word of an operation in a program; of a walk its walker."""
+    return call.walker if isinstance(call, Walk) else str(type(call).__struct_config__.tag)
 
 
 def _of_driver(op: Op) -> bool:

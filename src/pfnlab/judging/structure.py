@@ -10,6 +10,7 @@ from pfnlab.judging.seen import Layout, SeenEntry, entries_in
 from pfnlab.programs.lang.ops import Look, Op, Read, ReadMemtypeList, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.runs.pte_text import RAM
 
@@ -37,21 +38,18 @@ def entries_inside(step: Step, layout: Layout, history: History) -> Iterator[str
 
 def _outside(run: PteSeen, vmas: Sequence[VmaSeen]) -> Span | None:
     """The first pages of a run of entries that lie in no VMA."""
+    spans = sorted(
+        (vma.span.start, vma.span.end)
+        for vma in vmas
+        if vma.task == run.task and vma.span.name == run.span.name
+    )
     at = run.span.start
-    for vma in sorted(
-        (vma for vma in vmas if vma.task == run.task and vma.span.name == run.span.name),
-        key=lambda vma: vma.span.start,
-    ):
-        if vma.span.end > at >= vma.span.start:
-            at = vma.span.end
+    for start, end in spans:
+        if end > at >= start:
+            at = end
     if at >= run.span.end:
         return None
-    following = [
-        vma.span.start
-        for vma in vmas
-        if vma.task == run.task and vma.span.name == run.span.name and vma.span.start > at
-    ]
-    return Span(run.span.name, at, min([*following, run.span.end]))
+    return Span(run.span.name, at, min([run.span.end, *(start for start, _ in spans if start > at)]))
 
 
 def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History) -> bool:
@@ -163,10 +161,11 @@ def told(step: Step, span: Span) -> Iterator[str]:
                 yield f"{vma_name(vma.task, entry.span)} maps {target}, which was taken out of all mappings"
 
 
-def reached(step: Step, op: Op, process: str) -> Iterator[str]:
+def reached(step: Step, op: Op, process: str, look: LookLevel) -> Iterator[str]:
     """Memory is reached through an entry that is there, and that allows it.
 
     :param process: the task that stands for the address space of the acting one
+    :param look: how the kernel was looked at
     """
     call = op.call
     if step.result != "ok" or not isinstance(call, Read | Write):
@@ -182,8 +181,8 @@ def reached(step: Step, op: Op, process: str) -> Iterator[str]:
         None,
     )
     words = now.entry.split() if now is not None else []
-    if words == ["none@L3"]:
-        # Reading smaps has dropped a leaf of 1 GiB (S7.5), unless memory is looked at.
+    if look.reads_smaps and words == ["none@L3"]:
+        # Reading smaps, behind the operation, has dropped a leaf of 1 GiB (S7.5.3).
         return
     if "P" not in words or (isinstance(call, Write) and "RW" not in words):
         yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"

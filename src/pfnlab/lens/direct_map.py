@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pfnlab.lens.view import KernelView
+from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
+from pfnlab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 from pfnlab.programs.runs.observation import direct_map_lines
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import cache_mode
 from pfnlab.units import PAGE_SHIFT
 
-_PRESENT, _LEAF = 1, 1 << 7
 _ABSENT = "absent"
-_LEVEL_BITS = 9
-_ENTRIES = 1 << _LEVEL_BITS
 
 
 class DirectMap:
@@ -49,10 +47,10 @@ class DirectMap:
         """The cache mode of a page frame, as ``wb``; ``absent`` where the direct map does not have it."""
         level, table = self._levels, self._root
         while True:
-            index = self._base + pfn >> _LEVEL_BITS * (level - 1) & _ENTRIES - 1
+            index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
             (entry,) = self._view.table(table, index, 1)
-            if not entry & _PRESENT:
+            if not entry & PAGE_PRESENT:
                 return _ABSENT
-            if level == 1 or entry & _LEAF:
+            if level == 1 or entry & PAGE_PSE:
                 return cache_mode(entry, level).lower()
             level, table = level - 1, entry

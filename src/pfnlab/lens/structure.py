@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from pfnlab.lens.view import MAX_DEPTH, MAX_VMAS, KernelView
+from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
+from pfnlab.lens.view import ENTRIES, LEVEL_BITS, MAX_DEPTH, MAX_VMAS, USER_ENTRIES, KernelView
 from pfnlab.mm.flags import VM_LOCKED
 from pfnlab.programs.runs.observation import MemoryFault
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
 
-_PRESENT, _LEAF = 1, 1 << 7
-_LEVEL_BITS = 9
-
-#: Half of the entries of the highest table are a process's.
-_USER_ENTRIES = 256
+#: How many tables are remembered; a program's processes have some dozens.
+_TABLES_KEPT = 1000
 
 #: Page tables of this level are not counted.
 _UNCOUNTED_LEVEL = 4
@@ -58,6 +57,8 @@ class Structures:
         self._f_mapping = layouts.offset("struct file", "f_mapping")
         self._i_mmap = layouts.offset("struct address_space", "i_mmap.rb_root.rb_node")
         self._rb_node = layouts.record("struct rb_node", "rb_left", "rb_right")
+        #: The tables read so far: their bytes, and the tables below them.
+        self._read: dict[int, tuple[bytes, list[tuple[int, int]]]] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[MemoryFault]:
         """
@@ -110,7 +111,7 @@ class Structures:
         found: list[tuple[int, int]] = []
         self._descend(self._view.physical(space.pgd), self._levels, 0, found, set())
         for level, at in found:
-            size = PAGE_SIZE << _LEVEL_BITS * level
+            size = PAGE_SIZE << LEVEL_BITS * level
             # The last VMA that begins before the range ends has to reach into it.
             place = bisect_right(starts, at + size - 1) - 1
             if place < 0 or space.vmas[place][2] <= at:
@@ -127,17 +128,30 @@ class Structures:
         self, table: int, level: int, base: int, found: list[tuple[int, int]], visited: set[int]
     ) -> None:
         # Levels and first addresses of the tables below one; those of the lowest level have none.
-        entries = _USER_ENTRIES if level == self._levels else 1 << _LEVEL_BITS
-        size = PAGE_SIZE << _LEVEL_BITS * (level - 1)
-        for number, entry in enumerate(self._view.table(table, 0, entries)):
-            if entry & _PRESENT and not entry & _LEAF:
-                at = base + number * size
-                frame = entry & PHYSICAL_MASK & -PAGE_SIZE
-                found.append((level - 1, at))
-                # One that is met again is a loop, and counts once more than the kernel counts it.
-                if level > 2 and frame not in visited:
-                    visited.add(frame)
-                    self._descend(entry, level - 1, at, found, visited)
+        size = PAGE_SIZE << LEVEL_BITS * (level - 1)
+        for number, frame in self._below(table, USER_ENTRIES if level == self._levels else ENTRIES):
+            at = base + number * size
+            found.append((level - 1, at))
+            # One that is met again is a loop, and counts once more than the kernel counts it.
+            if level > 2 and frame not in visited:
+                visited.add(frame)
+                self._descend(frame, level - 1, at, found, visited)
+
+    def _below(self, table: int, entries: int) -> list[tuple[int, int]]:
+        # Index and physical address of each table that one points to. Most are as they were at the last look.
+        data = self._view.source.read(table, 8 * entries)
+        kept = self._read.get(table)
+        if kept is not None and kept[0] == data:
+            return kept[1]
+        if len(self._read) > _TABLES_KEPT:
+            self._read.clear()
+        below = [
+            (number, entry & PHYSICAL_MASK & -PAGE_SIZE)
+            for number, entry in enumerate(struct.unpack(f"<{entries}Q", data))
+            if entry & PAGE_PRESENT and not entry & PAGE_PSE
+        ]
+        self._read[table] = data, below
+        return below
 
     def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[MemoryFault]:
         # A file knows every VMA that maps it, and none that is gone.

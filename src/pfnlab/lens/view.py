@@ -24,6 +24,12 @@ MAX_TASKS = 100_000
 MAX_VMAS = 300_000
 MAX_MEMTYPES = 2_000_000
 
+#: Address bits that one level of page tables resolves, the entries of a table, and how many of the highest
+#: table are a process's.
+LEVEL_BITS = 9
+ENTRIES = 1 << LEVEL_BITS
+USER_ENTRIES = ENTRIES // 2
+
 #: No tree of the kernel is deeper.
 MAX_DEPTH = 128
 

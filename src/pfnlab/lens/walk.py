@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from pfnlab.lens.view import KernelView
+from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
+from pfnlab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, PteSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special
@@ -18,10 +19,6 @@ MAX_TABLES = 100_000
 Pages = list[tuple[int, int]]
 
 _SHARED_LEVEL = 3
-_LEVEL_BITS = 9
-_ENTRIES = 1 << _LEVEL_BITS
-_LEAF = 1 << 7
-_PRESENT = 1
 
 
 class TableWalk:
@@ -53,8 +50,8 @@ class TableWalk:
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
-        shift = _LEVEL_BITS * (level - 1)
-        first, last = start >> shift & _ENTRIES - 1, (end - 1 >> shift & _ENTRIES - 1) + 1
+        shift = LEVEL_BITS * (level - 1)
+        first, last = start >> shift & ENTRIES - 1, (end - 1 >> shift & ENTRIES - 1) + 1
         if level > _SHARED_LEVEL:
             # Areas share the upper tables: each part of these is read once.
             words = self._upper_tables.get((entry, first, last), ())
@@ -65,14 +62,14 @@ class TableWalk:
         page, place, count = start, 0, len(words)
         while place < count:
             word = words[place]
-            if level > 1 and word & _PRESENT and not word & _LEAF:
+            if level > 1 and word & PAGE_PRESENT and not word & PAGE_PSE:
                 stop = min(end, (page >> shift) + 1 << shift)
                 self.table(word, level - 1, page, stop)
                 place += 1
             else:
                 # A run: empty entries, or entries with consecutive frames; frames of entries that are not
                 # present are stored inverted.
-                step = 0 if not word else PAGE_SIZE << shift if word & _PRESENT else -(PAGE_SIZE << shift)
+                step = 0 if not word else PAGE_SIZE << shift if word & PAGE_PRESENT else -(PAGE_SIZE << shift)
                 following = word + step
                 place += 1
                 while place < count and words[place] == following:
