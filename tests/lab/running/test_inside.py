@@ -14,6 +14,7 @@ from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.running import inside
 from pfnlab.lab.running.inside import TRIES, can_look_inside, has_types, look, with_inside
 from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import Around
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
@@ -27,6 +28,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS
 from pfnlab.programs.runs.observation import BookEntry, Run, Step, VmaSeen
 from pfnlab.programs.runs.places import Places
+from pfnlab.units import PfnRange
 
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n"
 REQUEST = "program 1\nobserve\nname 0 main\nop 0 mmap wc\nop 0 fork 1\nend\n"
@@ -298,6 +300,10 @@ class TestBothChannels:
                 look(Restless(), {}, places)
 
 
+#: The placement of a program without devices.
+NOWHERE = Placement(Places(), PfnRange(0xF8000, 0xF8100), {})
+
+
 class Blank:
     """A guest whose RAM holds no kernel."""
 
@@ -306,6 +312,11 @@ class Blank:
     def __init__(self, ram: Path) -> None:
         self.ram = ram
         ram.write_bytes(bytes(4096))
+
+    begun = 0
+
+    def last_alarm(self) -> None:
+        """None came."""
 
     def request(self, text: str, limit: float) -> str:
         """The end of a program without operations."""
@@ -326,9 +337,9 @@ def test_a_kernel_that_cannot_be_looked_into(demanded: bool, tmp_path: Path) -> 
 
     if demanded:
         with pytest.raises((LensError, MissingTool)):
-            stepper.run("program 1\nend\n", program, None)  # type: ignore[arg-type]
+            stepper.run("program 1\nend\n", program, NOWHERE)
     else:
-        stepped = stepper.run("program 1\nend\n", program, None)  # type: ignore[arg-type]
+        stepped = stepper.run("program 1\nend\n", program, NOWHERE)
         assert stepped == Stepped("program 1\nbefore\nstep end\nr 0 0\ndone 1\n")
         assert not stepper.wanted(program)
 
@@ -336,9 +347,9 @@ def test_a_kernel_that_cannot_be_looked_into(demanded: bool, tmp_path: Path) -> 
 def test_a_kernel_that_could_not_be_looked_into_is_not_passed_over(tmp_path: Path) -> None:
     """What an optional lens has let pass is an error for the next program that demands it."""
     program = load_text(HEAD)
-    stepper = Stepper(Blank(tmp_path / "ram"), tmp_path / "vmlinuz")  # type: ignore[arg-type]
+    stepper = Stepper(Blank(tmp_path / "ram"), tmp_path / "vmlinuz")
     (tmp_path / "vmlinuz").write_bytes(b"no kernel")
-    stepper.run("program 1\nend\n", program, None)  # type: ignore[arg-type]
+    stepper.run("program 1\nend\n", program, NOWHERE)
 
     stepper.demanded = True
 
