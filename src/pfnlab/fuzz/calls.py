@@ -330,8 +330,8 @@ class CallGenerator:
         prot = draw.choice((*["rw"] * 8, "r", *_PROTS[-3:])) if kind == "mmap driver" else "rw"
         if kind == "mmap vfio":
             return Mmap(name, source, "vfio", True, prot)
-        how = draw.choice((*DRIVER_LEAVES, "fault_pud"))
-        driver = DriverMap(how, draw.choice(_MODES))  # type: ignore[arg-type]
+        hows: tuple[DriverHow, ...] = (*DRIVER_LEAVES, "fault_pud")
+        driver = DriverMap(draw.choice(hows), draw.choice(_MODES))
         return Mmap(name, source, "driver", True, prot, driver=driver)
 
     def movable(self) -> str:

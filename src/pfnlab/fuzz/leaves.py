@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.programs.lang.device_ops import DriverHow
 from pfnlab.programs.lang.ops import Call, Mmap, Program, Read, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
@@ -11,7 +12,7 @@ from pfnlab.programs.lang.walk_ops import Walk
 TABLE, GIGABYTE = LEAF_PAGES[2], LEAF_PAGES[3]
 
 #: The highest level of a leaf by the way the guest driver fills its mapping.
-DRIVER_LEAVES = {"fault_pmd": 2, "fault_pud": 3}
+DRIVER_LEAVES: dict[DriverHow, int] = {"fault_pmd": 2, "fault_pud": 3}
 
 
 def place_of(call: Mmap) -> Span:

@@ -26,7 +26,7 @@ from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Thread
 from pfnlab.programs.lang.span import Span
 
 #: Calls with which a driver maps or books pages for itself, and those that undo the newest of a kind.
-_KEEP = {
+_KEEP: dict[type, type] = {
     Ioremap: Iounmap,
     Memremap: Memunmap,
     IoMappingCreateWc: IoMappingFree,
@@ -97,8 +97,10 @@ class History:
                 self.opened.add(source.name)
             case Mmap(driver=driver, source=source) if driver is not None:
                 self._hows.append((source, driver.how))
-            case _ if type(call) in _KEEP:
-                self._kept[_KEEP[type(call)]].append(call.span)  # type: ignore[union-attr]
+            case Ioremap(span=span) | Memremap(span=span) | IoMappingCreateWc(span=span):
+                self._kept[_KEEP[type(call)]].append(span)
+            case MemremapPages(span=span):
+                self._kept[_KEEP[type(call)]].append(span)
             case _ if self._kept.get(type(call)):
                 self._kept[type(call)].pop()
             case _:
