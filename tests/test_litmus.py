@@ -1,5 +1,6 @@
 """The small programs in litmus/: each is canonical, asks a question, is listed, and comes out as it says."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +27,8 @@ WITH_HEADERS = ("6.1", "6.12", "7.2", "7.3")
 #: Those with modules.
 WITH_MODULES = ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3")
 
-#: Those where drivers fill leaves in a guest: 6.1 has none, the others need transparent huge pages.
-WITH_LEAVES = ("6.12", "7.2", "7.3")
+#: Those that have leaves in mappings of devices: 6.1 has none.
+WITH_LEAVES = frozenset(CONFIRMED) - {"6.1"}
 
 #: The releases with a profile that no kernel confirmed.
 UNCONFIRMED = [series for series in RELEASES if series not in CONFIRMED]
@@ -53,11 +54,12 @@ def run_of(path: Path, version: str) -> Run:
 def measured_series(path: Path) -> set[str]:
     """The series whose real kernels must have been asked."""
     program = load_program(path)
-    if is_of_leaves(path):
-        return set(WITH_LEAVES)
+    asked: Iterable[str] = CONFIRMED
     if needs_vfio(program):
-        return set(WITH_MODULES)
-    return set(WITH_HEADERS if needs_driver(program) else CONFIRMED)
+        asked = WITH_MODULES
+    elif needs_driver(program):
+        asked = WITH_HEADERS
+    return set(asked) & WITH_LEAVES if is_of_leaves(path) else set(asked)
 
 
 MEASURED = [

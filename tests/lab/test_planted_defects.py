@@ -253,6 +253,18 @@ def the_direct_map_changes(hand: Hand) -> None:
         level, table = level - 1, word
 
 
+def the_direct_map_widens(hand: Hand) -> None:
+    """One entry of the direct map gives 2 MiB the mode that a page of low memory should have."""
+    direct_map = hand.lens._direct_map
+    level, table = direct_map._levels, direct_map._root
+    pfn = hand.places.devices["low"].start
+    while level > 2:
+        (table,) = hand.view.table(table, direct_map._base + pfn >> 9 * (level - 1) & 511, 1)
+        level -= 1
+    at = (table & PHYSICAL_MASK & -PAGE_SIZE) + 8 * (direct_map._base + pfn >> 9 & 511)
+    hand.put(at, _PRESENT | _RW | _LEAF | _PWT, physical=True)
+
+
 #: Every defect by the property that has to call it.
 DEFECTS: tuple[tuple[Callable[[Hand], None], str, str, int], ...] = (
     (another_frame, "entries_inside", PLAIN, AT),
@@ -272,6 +284,7 @@ DEFECTS: tuple[tuple[Callable[[Hand], None], str, str, int], ...] = (
     (a_user_is_lost, "counters", SPLIT, SPLIT_AT),
     (the_book_forgets_a_page, "no_loss", PLAIN, AT),
     (the_direct_map_changes, "direct_map_back", LOW, LOW_AT),
+    (the_direct_map_widens, "direct_map_level", LOW, LOW_AT),
 )
 
 

@@ -1,17 +1,18 @@
-"""The kernel's direct map of RAM: the cache mode that pages of RAM have there."""
+"""The kernel's direct map of RAM: the cache mode that pages have there, and the entries that give it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
 from pfnlab.lens.view import ENTRIES, LEVEL_BITS, KernelView
-from pfnlab.programs.runs.observation import direct_map_lines
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import MemoryFault, direct_map_lines
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import cache_mode
-from pfnlab.units import PAGE_SHIFT
+from pfnlab.units import PAGE_SHIFT, PfnRange
 
-_ABSENT = "absent"
+_ABSENT, _USUAL = "absent", "wb"
 
 
 class DirectMap:
@@ -31,26 +32,54 @@ class DirectMap:
         self._root = view.physical(root)
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
-    def lines(self, places: Places) -> Iterator[str]:
-        """The RAM of the program's devices that is not write-back there, in the form of ``Step.direct_map``.
+    def look(self, places: Places) -> tuple[list[str], list[MemoryFault]]:
+        """
+        How the direct map has the RAM of the program's devices and of its driver.
 
         A dump may hold a device's memory, which the direct map does not have.
+
+        :return: what is not write-back there, in the form of ``Step.direct_map``, and what cannot be right
         """
-        for name, pfns in places.devices.items():
+        lines: list[str] = []
+        faults: list[MemoryFault] = []
+        for name, pfns in places.memory.items():
             if not self._view.holds(pfns.start):
                 continue
-            modes = [self.mode(pfn) for pfn in range(pfns.start, pfns.end)]
-            if set(modes) != {_ABSENT}:
-                yield from direct_map_lines(name, modes)
+            leaves = list(self._leaves(pfns))
+            if any(mode != _ABSENT for _, mode in leaves):
+                lines += direct_map_lines(
+                    name, [mode for leaf, mode in leaves for _ in range(leaf.meet(pfns).nr)]
+                )
+            faults += _too_wide(name, pfns, leaves)
+        return lines, faults
 
-    def mode(self, pfn: int) -> str:
-        """The cache mode of a page frame, as ``wb``; ``absent`` where the direct map does not have it."""
-        level, table = self._levels, self._root
-        while True:
-            index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
-            (entry,) = self._view.table(table, index, 1)
-            if not entry & PAGE_PRESENT:
-                return _ABSENT
-            if level == 1 or entry & PAGE_PSE:
-                return cache_mode(entry, level).lower()
-            level, table = level - 1, entry
+    def _leaves(self, pfns: PfnRange) -> Iterator[tuple[PfnRange, str]]:
+        # The entries that have these page frames, each with its frames and its cache mode, as ``wb``.
+        pfn = pfns.start
+        while pfn < pfns.end:
+            level, table = self._levels, self._root
+            while True:
+                index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
+                last = level == 1
+                (entry, *others) = self._view.table(
+                    table, index, min(ENTRIES - index, pfns.end - pfn) if last else 1
+                )
+                if last or entry & PAGE_PSE or not entry & PAGE_PRESENT:
+                    break
+                level, table = level - 1, entry
+            pages = 1 << LEVEL_BITS * (level - 1)
+            for value in (entry, *others):
+                start = pfn - pfn % pages
+                mode = cache_mode(value, level).lower() if value & PAGE_PRESENT else _ABSENT
+                yield PfnRange(start, start + pages), mode
+                pfn = start + pages
+
+
+def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]]) -> Iterator[MemoryFault]:
+    # Entries that give pages of others another mode together with the program's.
+    for leaf, mode in leaves:
+        shared = leaf.meet(pfns)
+        if mode not in (_ABSENT, _USUAL) and shared != leaf:
+            pages = Span(name, shared.start - pfns.start, shared.end - pfns.start)
+            says = f"{pages} is {mode.upper()} in the direct map by an entry that has {leaf.nr} pages"
+            yield MemoryFault("direct_map_level", f"{says}, not only these")

@@ -120,15 +120,20 @@ class Lens:
         look = _Look(self, places, areas)
         mms = {name: spaces[pid] for name, pid in pids.items() if pid in spaces}
         tasks = tuple(look.task(name, mm) for name, mm in mms.items())
+        direct_map, faults = self._direct_map.look(places)
         return LensState(
             tasks,
             look.contexts(),
             self._book(places),
             tuple(self._ram(ram, places)),
-            tuple(self._direct_map.lines(places)),
+            tuple(direct_map),
             MemorySeen(
                 {task.task: (mms[task.task], task.tlb_gen) for task in tasks},
-                (*self._structures.faults(mms, *_extent(areas)), *look.miscounted()),
+                (
+                    *self._structures.faults(mms, *_extent(areas)),
+                    *look.miscounted(),
+                    *faults,
+                ),
             ),
         )
 

@@ -350,12 +350,16 @@ class MemtypeBook:
         self._change_direct_map(start, end, booked)
 
     def _change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
-        """change_page_attr_set_clr: every processor flushes, unless nothing changes (S2.8.5, S2.9.3)."""
+        """change_page_attr_set_clr: every processor flushes, unless nothing changes (S2.8.5, S2.9.3).
+
+        Write-combining is reached by way of UC-, with a flush after each change (S2.9.5).
+        """
         pages = range(start >> PAGE_SHIFT, pages_of(end))
         if all(self._direct_map[page] is mode for page in pages):
             return
-        self._direct_map.set(pages.start, pages.stop, mode)
-        self._processors.wait(Need.IPI, lambda: self._processors.held is None)
+        for reached in (_UC_MINUS, _WC) if mode is _WC else (mode,):
+            self._direct_map.set(pages.start, pages.stop, reached)
+            self._processors.wait(Need.IPI, lambda: self._processors.held is None)
 
     # Reading the book
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.events import EVENTS
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
@@ -298,6 +300,17 @@ def kernel_steps(series: str, program: Program) -> tuple[Step, ...]:
     return run.steps
 
 
+def flush_counts(series: str, program: Program, *, order: bool) -> list[int]:
+    """By how much ``tlb_gen`` of the program's only task grows in each step after the first."""
+    bootable(series)
+    with QemuMachine(series, guests=1, look=LookLevel.MEMORY, order=order) as machine:
+        (run,) = machine.run([program])
+    assert run.lost is None
+    # At the end there is no task.
+    counts = [seen.tlb_gens["main"][1] for seen in run.memory[:-1]]
+    return [0, *(later - earlier for earlier, later in pairwise(counts))]
+
+
 @pytest.mark.lab
 @pytest.mark.parametrize(
     "series", [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in (OLD, NEW)]
@@ -333,6 +346,22 @@ class TestKernels:
             }[series]
         )
         assert steps[-2].flushes == len(flushed)
+
+    def test_recording_flushes_nothing(self, series: str) -> None:
+        """
+        The kernel's own count of flushes grows by as much in every step where nobody records the order, and
+        a step that flushes nothing does not show one.
+        """
+        lines = [
+            *("device bar: pci, 16 pages", "area b: 8 pages", "a = mmap bar[0:16] wc shared rw", "read a[0]"),
+            *("mprotect a[4:8] r", "read a[5]", "b = mremap a[8:16] 8 pages maymove fixed", "munmap a[0:2]"),
+        ]
+        program = load_text("\n".join(["pfnlab program 1", "title t", *lines, ""]))
+
+        recorded, silent = (flush_counts(series, program, order=order) for order in (True, False))
+
+        assert recorded == silent
+        assert recorded[1] == recorded[3] == 0 < recorded[2]
 
     def test_an_unknown_function_is_refused_alone(self, series: str) -> None:
         """

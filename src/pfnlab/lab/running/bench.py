@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lens.state import LensState
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
 from pfnlab.programs.lang.ops import Program, is_held, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
@@ -48,6 +50,10 @@ MAX_LEAKED = 256
 #: How long one program may take: so many seconds, and so many more for each operation.
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
+
+#: Where the driver's own pages are: the request, and the address in the reply to it.
+_DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
+_DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
 
 #: How often a program that holds a processor is tried while it meets nothing but noise.
 HELD_TRIES = 3
@@ -250,9 +256,12 @@ class Bench:
         guest = self.shared.start(shape)
         first_pfn = phys_to_pfn(guest.hello.bar_start)
         bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
+        ram = _driver_ram(guest) if needs_driver(program) else None
         stepper = Stepper(guest, self._kernel.vmlinuz)
         # Where KVM did not work, the shape has another accelerator by now.
-        self.booted = BootedGuest(guest, Windows(bar), self._shape(program, size, image), stepper)
+        self.booted = BootedGuest(
+            guest, Windows(bar, driver_ram=ram), self._shape(program, size, image), stepper
+        )
         placement = self.booted.windows.place(program)
         if placement is None:
             raise Defect(f"a BAR of {size} MiB has no room for a program that needs {need_mib} MiB")
@@ -305,6 +314,19 @@ class Bench:
             alarm=alarm,
             look=self.sight.look,
         )
+
+
+def _driver_ram(guest: GuestLike) -> PfnRange | None:
+    # The pages of the driver, which is loaded for it; None where it cannot be, which the program will say.
+    try:
+        reply = guest.request(_DRIVER_RAM_REQUEST, PROGRAM_LIMIT)
+    except LostGuest:
+        return None
+    address = _DRIVER_RAM_ANSWER.search(reply)
+    if address is None:
+        return None
+    start = phys_to_pfn(int(address[1]))
+    return PfnRange(start, start + DRIVER_RAM_PAGES)
 
 
 def _whole_reply(guest: GuestLike, request: str, program: Program) -> str:

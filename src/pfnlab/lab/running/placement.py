@@ -76,11 +76,13 @@ class Windows:
 
     :param bar: page frames of the BAR
     :param lowmem: page frames below 1 MiB that may be used
+    :param driver_ram: the driver's own pages, where there is one
     """
 
-    def __init__(self, bar: PfnRange, lowmem: PfnRange = LOWMEM) -> None:
+    def __init__(self, bar: PfnRange, lowmem: PfnRange = LOWMEM, driver_ram: PfnRange | None = None) -> None:
         self.bar = bar
         self.lowmem = lowmem
+        self.driver_ram = driver_ram
         self._taken_windows: list[PfnRange] = []
 
     def place(self, program: Program) -> Placement | None:
@@ -110,7 +112,7 @@ class Windows:
             ranges[device.name] = PfnRange(start, start + device.pages)
         self._taken_windows += windows.values()
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
-        places = Places.of(program, ordered_ranges)
+        places = replace(Places.of(program, ordered_ranges), driver_ram=self.driver_ram)
         if any(uses_vfio(op.call) for op in program.ops):
             places = replace(places, whole=self.bar)
         return Placement(places, self.bar, windows, behind=PAST_END_PAGES if tail else 0)

@@ -12,6 +12,7 @@ from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
+from pfnlab.mm.users.driver import RAM_PFN
 from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.boot import boot, check_own, guards_of
@@ -24,6 +25,7 @@ from pfnlab.policies.profiles import PROFILES, described, profile_of
 from pfnlab.policies.releases import is_version, series_of
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
 from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.dispatch import close_files
@@ -47,6 +49,9 @@ _VFIO_BAR_PAGES = 65536
 
 #: The first page of low memory given to a program.
 _LOWMEM_PFN = 0x10
+
+#: The driver's own pages of ordinary memory.
+DRIVER_RAM_PFNS = PfnRange(RAM_PFN, RAM_PFN + DRIVER_RAM_PAGES)
 
 #: Operations whose log lines do not reliably name the task that caused them (S12.4.4).
 ANONYMOUS_CALLS = (Exec, Exit, Kill)
@@ -131,7 +136,7 @@ class ModelMachine:
         kernel.start_task(MAIN_TASK)
         first = next(iter(devices.values())).start
         kernel.memory = {first + page: value for page, value in (memory or {}).items()}
-        places = replace(Places.of(program, devices), whole=whole)
+        places = replace(Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
         running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
         observer = Observer(kernel, places, self.look)
         steps = []

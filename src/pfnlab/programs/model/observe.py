@@ -81,9 +81,9 @@ class Observer:
                 yield BookEntry(self.places.device_span(start, end), entry.type.short)
 
     def _direct_map(self) -> Iterator[str]:
-        """The RAM of devices that is not write-back in the direct map, in the book's words (S2.6)."""
+        """The program's RAM that is not write-back in the direct map, in the book's words (S2.6, S2.9)."""
         kernel = self.kernel
-        for name, pfns in self.places.devices.items():
+        for name, pfns in self.places.memory.items():
             if not kernel.platform.phys.page_is_ram(pfns.start):
                 continue
             modes = [kernel.book.direct_map(pfn_to_phys(pfn)) for pfn in range(pfns.start, pfns.end)]

@@ -106,8 +106,8 @@ class Step(msgspec.Struct, frozen=True):
     :param tracked: the reservations of the tracker: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that
         two VMAs share, ``VM_PAT a[0:4]`` for a VMA that stands for a reservation; likewise
     :param prots: the cache mode of every VMA's vm_page_prot, ``a[0:4] WC``; likewise
-    :param direct_map: the RAM of the program's devices that is not write-back in the direct map,
-        ``low[0:4] UC-``; likewise
+    :param direct_map: the RAM of the program's devices and of the driver that is not write-back in the direct
+        map, ``low[0:4] UC-``, ``ram[2:4] WC``; likewise
     """
 
     op: str

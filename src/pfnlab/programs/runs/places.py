@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.lang.areas import area_extents, area_starts
-from pfnlab.programs.lang.device_ops import MemremapPages
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, MemremapPages
 from pfnlab.programs.lang.ops import Device, Mmap, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
@@ -50,12 +50,20 @@ class Places:
     :param areas: for every area its first virtual page and how many pages may be named in it
     :param whole: a BAR that is larger than the one device in it, where a driver takes it as a whole
     :param reach: for a device without others beside it, how many pages behind its end the program names
+    :param driver_ram: the driver's own pages of ordinary memory, where there is a driver
     """
 
     devices: Mapping[str, PfnRange] = field(default_factory=dict)
     areas: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     whole: PfnRange | None = None
     reach: Mapping[str, int] = field(default_factory=dict)
+    driver_ram: PfnRange | None = None
+
+    @property
+    def memory(self) -> dict[str, PfnRange]:
+        """The devices and the driver's own pages: whatever of it is RAM, the direct map has."""
+        own = {} if self.driver_ram is None else {DRIVER_RAM: self.driver_ram}
+        return {**self.devices, **own}
 
     @classmethod
     def of(cls, program: Program, devices: Mapping[str, PfnRange]) -> Places:

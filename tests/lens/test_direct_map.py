@@ -1,0 +1,103 @@
+"""The direct map in page tables made by hand: which pages it has how, and entries that reach too far."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE, PAGE_PWT
+from pfnlab.lens.direct_map import DirectMap
+from pfnlab.lens.view import KernelView
+from pfnlab.programs.runs.observation import MemoryFault
+from pfnlab.programs.runs.places import Places
+from pfnlab.units import PfnRange
+
+#: Where the direct map begins; as in a kernel, a multiple of what one entry of the top level has.
+BASE = 0xFFFF_8880_0000_0000
+ROOT, L3, L2, L1 = 0x1000, 0x2000, 0x3000, 0x4000
+
+
+class Tables:
+    """Page tables by address and index, and all RAM but what lies behind *end*."""
+
+    def __init__(self, entries: dict[tuple[int, int], int], end: int = 1 << 20) -> None:
+        self._entries, self._end = entries, end
+        self.info = SimpleNamespace(symbol=lambda name: ROOT)
+
+    def physical(self, address: int) -> int:
+        """Symbols are where they are."""
+        return address
+
+    def symbol(self, name: str) -> int:
+        """There is only one."""
+        return 0
+
+    def word(self, address: int) -> int:
+        """The value of ``page_offset_base``."""
+        return BASE
+
+    def holds(self, pfn: int) -> bool:
+        """Whether a frame is RAM."""
+        return pfn < self._end
+
+    def table(self, table: int, index: int, count: int) -> tuple[int, ...]:
+        """Entries of a table."""
+        return tuple(self._entries.get((table & ~0xFFF, index + at), 0) for at in range(count))
+
+
+def direct_map(*, wide: bool, modes: dict[int, int], end: int = 1 << 20) -> DirectMap:
+    """The first 2 MiB of RAM by one entry, which is write-combining, or by pages: of each its cache bits."""
+    top = BASE >> 39 & 511
+    entries = {(ROOT, top): L3 | PAGE_PRESENT, (L3, 0): L2 | PAGE_PRESENT}
+    if wide:
+        entries[(L2, 0)] = PAGE_PRESENT | PAGE_PSE | PAGE_PWT
+    else:
+        entries[(L2, 0)] = L1 | PAGE_PRESENT
+        entries |= {(L1, pfn): pfn << 12 | bits | PAGE_PRESENT for pfn, bits in modes.items()}
+    return DirectMap(cast(KernelView, cast(Any, Tables(entries, end))), 4)
+
+
+LOW = Places({"low": PfnRange(0x10, 0x14)})
+
+
+@pytest.mark.parametrize("places", [LOW, Places(driver_ram=PfnRange(0x10, 0x14))], ids=["device", "driver"])
+def test_pages_in_another_mode_are_told(places: Places) -> None:
+    """Of devices, and of the driver's own memory."""
+    (name,) = places.memory
+    modes = {0x10: 0, 0x11: PAGE_PWT, 0x12: PAGE_PWT, 0x13: 0}
+
+    lines, faults = direct_map(wide=False, modes=modes).look(places)
+
+    assert (lines, faults) == ([f"{name}[1:3] WC"], [])
+
+
+def test_a_missing_page_is_absent() -> None:
+    """The others are there."""
+    lines, _ = direct_map(wide=False, modes={0x10: 0, 0x11: 0, 0x12: 0}).look(LOW)
+
+    assert lines == ["low[3:4] ABSENT"]
+
+
+def test_a_device_that_is_no_ram_is_not_told() -> None:
+    """The direct map does not have it, and nobody expects it there."""
+    assert direct_map(wide=False, modes={}, end=0x10).look(LOW) == ([], [])
+
+
+def test_an_entry_that_reaches_too_far_is_a_fault() -> None:
+    """It gives 508 pages of others another mode as well."""
+    lines, faults = direct_map(wide=True, modes={}).look(LOW)
+
+    says = "low[0:4] is WC in the direct map by an entry that has 512 pages, not only these"
+    assert lines == ["low[0:4] WC"]
+    assert faults == [MemoryFault("direct_map_level", says)]
+
+
+def test_an_entry_of_the_program_alone_is_none() -> None:
+    """All of its 512 pages are the program's."""
+    whole = Places({"low": PfnRange(0, 512)})
+
+    lines, faults = direct_map(wide=True, modes={}).look(whole)
+
+    assert (lines, faults) == (["low[0:512] WC"], [])
