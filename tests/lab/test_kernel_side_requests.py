@@ -6,15 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 from driver_guest import ASKED, PAGE, WC, WC_BITS, Lab, kind
-from having import bootable, have
+from having import NEW, bootable, have
 
 from pfnlab.lab.images.driver import image_with_driver
+from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.qemu import Guest
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.runs.look import LookLevel
 
 pytestmark = pytest.mark.lab
 
 APPLY = 0xB
 OF_RAM = 1 << 63
+
+HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\n"
+BOOKED = HEAD + "arch_io_reserve_memtype_wc ram[2:4]\narch_io_free_memtype_wc ram[2:4]\n"
+LATER = HEAD + "a = mmap bar[0:4] driver remap shared rw\n"
 
 
 @pytest.fixture(scope="module", params=ASKED)
@@ -98,6 +105,17 @@ def test_struct_pages_are_there_once(machine: Lab):
     answers = machine.ask(made, made, pages=512)
 
     assert (answers.result(1), answers.book(1)) == ("-1 12", [(0, 512, "uncached-minus")])
+
+
+def test_memory_is_as_it_was_for_the_next_program() -> None:
+    """
+    A booking of the driver's own pages changes the direct map, and freeing it does not change it back.
+    """
+    with QemuMachine(bootable(NEW), guests=1, look=LookLevel.MEMORY) as kernel:
+        booked, later = kernel.run([load_text(BOOKED), load_text(LATER)])
+
+    assert [step.direct_map for step in booked.steps] == [("ram[2:4] WC",)] * 3
+    assert [step.direct_map for step in later.steps] == [(), ()]
 
 
 def test_nothing_of_it_reaches_the_next_program(machine: Lab):

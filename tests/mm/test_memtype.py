@@ -422,6 +422,18 @@ def test_a_change_of_the_direct_map_waits_for_every_processor(
     assert (True, last, last) == (change.done, book.lookup(RAM), book.direct_map(RAM))
 
 
+@pytest.mark.parametrize(("mode", "reached"), [(UC, CacheMode.UC), (WC, WC), (WB, WB)])
+def test_bits_are_added_to_those_of_the_direct_map(mode: CacheMode, reached: CacheMode) -> None:
+    """A booking that is gone left WC there: UC- becomes UC, WC and WB replace it (S2.9.6)."""
+    book = MemtypeBook(MACHINE, Trace(), end_match=True)
+    book.reserve_io(RAM, RAM + P, WC, who=WHO)
+    book.free(RAM, RAM + P, who=WHO)
+
+    book.set_memory(RAM, RAM + P, mode, who=WHO)
+
+    assert reached is book.direct_map(RAM)
+
+
 def test_the_direct_map_that_follows_waits_for_every_processor() -> None:
     """It does the first time; when it has the mode there is nothing to flush (S2.8.5)."""
     processors = Processors()

@@ -23,6 +23,25 @@ def test_runs_are_a_mode_a_page(changes: list[tuple[int, int, CacheMode]]) -> No
     assert naive == [modes[pfn] for pfn in range(40)]
 
 
+@given(changes, st.integers(0, 30), st.integers(0, 10))
+def test_pages_are_changed_by_the_mode_they_have(
+    changes: list[tuple[int, int, CacheMode]], start: int, nr: int
+) -> None:
+    """Each page of the range gets what is made of its own mode, the others keep theirs."""
+    modes = PageModes()
+    for first, pages, mode in changes:
+        modes.set(first, first + pages, mode)
+    before = [modes[pfn] for pfn in range(50)]
+    made = {mode: CacheMode.WC if mode is CacheMode.WB else CacheMode.WB for mode in CacheMode}
+    made[CacheMode.UC] = CacheMode.UC
+
+    changed = modes.change(start, start + nr, made.__getitem__)
+
+    modes._check()
+    after = [made[mode] if start <= pfn < start + nr else mode for pfn, mode in enumerate(before)]
+    assert (changed, after) == (before != after, [modes[pfn] for pfn in range(50)])
+
+
 def test_neighbours_of_one_mode_are_one_run() -> None:
     """The runs depend on the modes alone, not on how they came about."""
     modes = PageModes()

@@ -11,7 +11,7 @@ the kernel prints once per boot is logged once per book.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from errno import EBUSY, EINVAL
 
 from pfnlab.errors import ModelledErrno
@@ -350,15 +350,22 @@ class MemtypeBook:
         self._change_direct_map(start, end, booked)
 
     def _change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
-        """change_page_attr_set_clr: every processor flushes, unless nothing changes (S2.8.5, S2.9.3).
+        """``_set_memory_uc()``, ``_wc()``, ``_wt()``, ``_wb()``: change the cache bits of the direct map.
 
-        Write-combining is reached by way of UC-, with a flush after each change (S2.9.5).
+        Write-combining is reached by way of UC- (S2.9.5), and what a page has already stays in it (S2.9.6).
         """
-        pages = range(start >> PAGE_SHIFT, pages_of(end))
-        if all(self._direct_map[page] is mode for page in pages):
-            return
-        for reached in (_UC_MINUS, _WC) if mode is _WC else (mode,):
-            self._direct_map.set(pages.start, pages.stop, reached)
+        pat = self.platform.pat
+        added = 0 if mode is _WB else pat.cachemode2protval(_UC_MINUS if mode is _WC else mode)
+        if added:
+            self._change_page_attr(
+                start, end, lambda old: pat.pgprot2cachemode(pat.cachemode2protval(old) | added)
+            )
+        if mode in (_WB, _WC):
+            self._change_page_attr(start, end, lambda old: mode)
+
+    def _change_page_attr(self, start: int, end: int, new: Callable[[CacheMode], CacheMode]) -> None:
+        """``change_page_attr_set_clr()``: every processor flushes if a page changes (S2.8.5, S2.9.3)."""
+        if self._direct_map.change(start >> PAGE_SHIFT, pages_of(end), new):
             self._processors.wait(Need.IPI, lambda: self._processors.held is None)
 
     # Reading the book

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from pfnlab.hw.cachemode import CacheMode
@@ -42,6 +42,24 @@ class PageModes:
                 self._runs.remove(neighbour.start, neighbour.end)
                 start, end = min(start, neighbour.start), max(end, neighbour.end)
         self._runs.insert(start, end, mode)
+
+    def change(self, start: int, end: int, new: Callable[[CacheMode], CacheMode]) -> bool:
+        """Give every page from *start* to *end*, half-open, the mode that *new* makes of the one it has.
+
+        :return: whether any page has another mode now
+        """
+        changed = False
+        while start < end:
+            run = self.first_set(start, end)
+            if run is None or run.start > start:
+                stop, mode = min(end, run.start) if run else end, CacheMode.WB
+            else:
+                stop, mode = min(end, run.end), run.type
+            if new(mode) is not mode:
+                self.set(start, stop, new(mode))
+                changed = True
+            start = stop
+        return changed
 
     def runs(self) -> list[MemtypeEntry]:
         """All runs that are not WB, bounds in pfns."""

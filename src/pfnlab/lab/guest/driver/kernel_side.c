@@ -18,7 +18,6 @@
 #include "driver.h"
 
 static DEFINE_SPINLOCK(lock);              /* for helds and claimed */
-static u64 ram_set[PFNLAB_RAM_PAGES];       /* enum pfnlab_set_memory */
 static struct pfnlab_range claimed;         /* len 0: nothing */
 
 /* The kernel's own mappings, as long as somebody holds them; the newest first. */
@@ -182,16 +181,12 @@ static void release(void)
 static long set_memory(const struct pfnlab_set *ask)
 {
 	unsigned long at = (unsigned long)page_address(driver_ram) + (ask->page << PAGE_SHIFT);
-	long error;
 
 	if (ask->how > PFNLAB_SET_UC || ask->page >= PFNLAB_RAM_PAGES || !ask->pages ||
 	    ask->pages > PFNLAB_RAM_PAGES - ask->page)
 		return -EINVAL;
-	error = ask->how == PFNLAB_SET_WB ? set_memory_wb(at, ask->pages) :
+	return ask->how == PFNLAB_SET_WB ? set_memory_wb(at, ask->pages) :
 		ask->how == PFNLAB_SET_WC ? set_memory_wc(at, ask->pages) : set_memory_uc(at, ask->pages);
-	for (u64 i = 0; !error && i < ask->pages; i++)
-		ram_set[ask->page + i] = ask->how;
-	return error;
 }
 
 /* memtype_free() is not exported; a kprobe knows where it is. */
@@ -219,9 +214,8 @@ static void undo_all(void)
 	while ((held = taken(0, 0, 0)))
 		let_go(held);
 	release();
-	for (u64 i = 0; i < PFNLAB_RAM_PAGES; i++)
-		if (ram_set[i])
-			set_memory(&(struct pfnlab_set){ .page = i, .pages = 1, .how = PFNLAB_SET_WB });
+	/* A booking of these pages that was freed again changed the direct map all the same. */
+	set_memory(&(struct pfnlab_set){ .pages = PFNLAB_RAM_PAGES, .how = PFNLAB_SET_WB });
 	memset(page_address(driver_ram), 0, PFNLAB_RAM_PAGES * PAGE_SIZE);
 }
 
