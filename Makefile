@@ -9,11 +9,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo changelog test release test-archives test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
+.PHONY: help demo changelog test release test-archives test-pages test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -58,6 +58,10 @@ release: .venv/.test
 test-races: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing 6.1 6.12 7.2 7.3
 	PFNLAB_RACES=all $(BIN)/pytest -n 2 tests/lab/test_races.py
+
+# The pages that are made of searches, made anew and compared: a minute or two.
+test-pages: .venv/.test
+	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/test_claims.py tests/report/test_policies_matrix.py
 
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all

@@ -68,6 +68,11 @@ ROLE_NAMES = ("OLD", "STABLE", "NEW", "SERIES")
 #: Whether every series is asked: ``make test-all-kernels``.
 EVERY_SERIES = os.environ.get("PFNLAB_KERNELS") == "all"
 
+#: A page that is made of searches, which take a minute: ``make test-pages``.
+made_of_searches = pytest.mark.skipif(
+    os.environ.get("PFNLAB_PAGES") != "all", reason="made of searches: `make test-pages` makes them"
+)
+
 #: What most tests on kernels ask, and what those ask that have time for three.
 ASKED = CONFIRMED if EVERY_SERIES else (OLD, NEW)
 ASKED_WIDELY = CONFIRMED if EVERY_SERIES else (OLD, STABLE, NEW)

@@ -66,33 +66,30 @@ class Verdict(NamedTuple):
 
     :param after: how many programs it took; 0 when it was not found
     :param smallest: the lines of the smallest program that shows it
+    :param program: that program
     """
 
     mutant: Mutant
     after: int
     signature: str = ""
     smallest: tuple[str, ...] = ()
+    program: Program | None = None
 
 
-def look_for(
-    mutant: Mutant, against: Machine | None = None, name: str = "", programs: int = PROGRAMS
-) -> Verdict:
-    """Let the fuzzer compare *mutant* with *against*, the model of its series where none is given."""
-    whole = f"model:{mutant.series}"
+def look_for(mutant: Mutant) -> Verdict:
+    """Let the fuzzer compare *mutant* with the model of its series."""
     with MutatedModel(mutant) as broken:
-        machines: dict[str, Machine] = {name or whole: against or unbroken(mutant.series), BROKEN: broken}
-        if against is not None:
-            machines = {whole: broken, name: against}
+        machines: dict[str, Machine] = {f"model:{mutant.series}": unbroken(mutant.series), BROKEN: broken}
         state = CampaignState(list(machines), SEED, Vocabulary(driver=True, vfio=True))
         campaign = Campaign(machines, state, watched=False, repeats=1)
-        for some in range(_SOME, programs + _SOME, _SOME):
-            campaign.run(min(some, programs), most=1)
+        for some in range(_SOME, PROGRAMS + _SOME, _SOME):
+            campaign.run(min(some, PROGRAMS), most=1)
     if not campaign.found:
         return Verdict(mutant, 0)
     found = campaign.found[0]
     (known,) = state.findings.values()
     shape = f"{found.signature.kind} {found.signature.op} {found.signature.field}: {found.signature.shape}"
-    return Verdict(mutant, known.first, shape, tuple(op_lines(found.program)))
+    return Verdict(mutant, known.first, shape, tuple(op_lines(found.program)), found.program)
 
 
 def report(verdicts: list[Verdict]) -> str:

@@ -75,7 +75,7 @@ def disagreements(series: str, files: Sequence[Path], record: Record) -> list[st
 def asked_files(series: str) -> tuple[list[Path], list[Path]]:
     """The programs a series is asked by default, those about leaves apart.
 
-    The newest is asked all, the oldest every second, the one between every third. About leaves, of which the
+    The newest is asked all, the oldest every second, the one between every fourth. About leaves, of which the
     oldest has none, each of the two others is asked every sixth, and not the same.
     """
     files = [path for path in FILES.values() if not is_of_leaves(path)]
@@ -83,7 +83,7 @@ def asked_files(series: str) -> tuple[list[Path], list[Path]]:
     if EVERY_SERIES:
         return files, leaves
     if series == STABLE:
-        return files[::3], leaves[::6]
+        return files[1::4], leaves[::6]
     if series == OLD:
         return files[::2], []
     return files, leaves[3::6]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from having import made_of_searches
 
 from pfnlab.report.asking import QuestionResult, book, property_is, shows
 from pfnlab.report.claims import CLAIMS, claims, verdict
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.xdist_group("searches")
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
 
 
+@made_of_searches
 @pytest.mark.timeout(600)
 def test_the_page_is_current() -> None:
     """Write it anew with ``python -m pfnlab.report.claims > docs/claims.md``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from having import made_of_searches
 
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.trackers import TRACKERS
@@ -23,6 +24,7 @@ def text() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
+@made_of_searches
 @pytest.mark.timeout(600)
 def test_the_page_is_current(text: str) -> None:
     """Write it anew with ``python -m pfnlab.report.policies_matrix > docs/policies-matrix.md``."""

@@ -120,6 +120,28 @@ def search(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
+AT_ONCE = """
+import os, signal, tempfile
+from pathlib import Path
+from pfnlab.checker.search.scratch import scratch
+make = tempfile.mkdtemp
+def made(**how):
+    folder = make(**how)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return folder
+tempfile.mkdtemp = made
+with scratch("made-", Path(os.environ["TMPDIR"])):
+    pass
+"""
+
+
+def test_a_signal_just_when_the_folder_is_made_leaves_nothing(tmp_path: Path) -> None:
+    """It comes before anybody could handle it."""
+    process = subprocess.run([sys.executable, "-c", AT_ONCE], env={**os.environ, "TMPDIR": str(tmp_path)})
+
+    assert (-signal.SIGTERM, []) == (process.returncode, list(tmp_path.iterdir()))
+
+
 def test_searches_on_disk_leave_nothing(tmp_path: Path) -> None:
     """One that is told to end takes its folder along; that of one that was killed is taken by the next."""
     ended(search(tmp_path), signal.SIGTERM)

@@ -528,7 +528,18 @@ def test_the_steps_before_the_end_are_there(vmlinuz: Path, own_cache: Path):
     """
     ops = "".join("op 0 nop\n" for _ in range(1000))
     with Guest(vmlinuz) as guest:
-        killer = threading.Timer(0.05, os.kill, (guest.pid, signal.SIGKILL))
+        earlier = guest.begun
+
+        def kill() -> None:
+            while guest.begun == earlier:
+                time.sleep(0.001)
+            # What was begun first is answered by the time another one is.
+            second = guest.begun
+            while guest.begun == second:
+                time.sleep(0.001)
+            os.kill(guest.pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill, daemon=True)
         killer.start()
         with pytest.raises(LostGuest) as lost:
             guest.request(f"program x\nobserve vmas\n{ops}end\n")

@@ -15,7 +15,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path as File
 from types import FrameType
 
@@ -42,14 +42,23 @@ def scratch(prefix: str, beside: File | None = None) -> Iterator[File]:
     """
     parent = File(tempfile.gettempdir()) if beside is None else beside
     _remove_orphans(parent, prefix)
-    with written(parent, ROOM if beside is None else "make room"):
-        folder, lock = _make_locked(parent, prefix)
+    with ExitStack() as handled:
+        with _signals_wait(), written(parent, ROOM if beside is None else "make room"):
+            folder, lock = _make_locked(parent, prefix)
+            handled.callback(os.close, lock)
+            handled.enter_context(_removed_at_signals(folder))
+            handled.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let signals that end this process wait: before they are handled, a folder would stay behind."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
-        with _removed_at_signals(folder):
-            yield folder
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

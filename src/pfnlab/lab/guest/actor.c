@@ -155,6 +155,9 @@ static void touch(const struct op *op, struct answer *answer)
 		answer->kind = SIGNAL;
 		answer->value = signo;
 		answer->code = fault_code;
+	} else if (op->verb == CLEAR) {
+		for (uint64_t at = 0; at < op->arg[1] / sizeof *word; at++)
+			word[at] = 0;
 	} else if (op->verb == LOAD) {
 		answer->value = *word;
 		answer->kind = NUMBER;
@@ -321,6 +324,7 @@ static void operate(const struct op *op, struct answer *answer)
 	case MEMORY:   switch_memory(op, answer); return;
 	case MREMAP:   move(arg, answer); return;
 	case LOAD:
+	case CLEAR:
 	case STORE:    touch(op, answer); return;
 	case FORK:     split_off(op, answer); return;
 	case THREAD:   share(op, answer); return;

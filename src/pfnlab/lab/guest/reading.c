@@ -15,7 +15,7 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[MMAP] = { "mmap", 6 }, [MUNMAP] = { "munmap", 2 }, [MLOCK] = { "mlock", 2 }, [MUNLOCK] = { "munlock", 2 },
 	[MSYNC] = { "msync", 2 }, [MSEAL] = { "mseal", 2 }, [MPROTECT] = { "mprotect", 3 }, [MADVISE] = { "madvise", 3 },
 	[MREMAP] = { "mremap", 5 }, [MLOCKALL] = { "mlockall", 0 }, [MUNLOCKALL] = { "munlockall", 0 },
-	[LOAD] = { "load", 1 }, [STORE] = { "store", 2 },
+	[LOAD] = { "load", 1 }, [STORE] = { "store", 2 }, [CLEAR] = { "clear", 2 },
 	[FORK] = { "fork", 1 }, [EXEC] = { "exec", 0 }, [EXIT] = { "exit", 0 }, [KILL] = { "kill", 0 }, [NOP] = { "nop", 0 },
 	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 }, [MINCORE] = { "mincore", 2 }, [READV] = { "readv", 1 },
 	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [VFIO_CLOSE] = { "vfio-close", 0 },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -19,6 +19,7 @@ from pfnlab.lab.running.placement import (
     Placement,
     Windows,
     bar_mib_for,
+    first_page_claimed,
     past_end,
     stored_to,
 )
@@ -29,13 +30,14 @@ from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lens.state import LensState
+from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
 from pfnlab.programs.lang.ops import Program, is_held, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
-from pfnlab.units import PfnRange, phys_to_pfn
+from pfnlab.units import PAGE_SIZE, PfnRange, phys_to_pfn
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
@@ -54,6 +56,15 @@ OP_LIMIT = 0.5
 #: Where the driver's own pages are: the request, and the address in the reply to it.
 _DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
 _DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
+
+#: The largest device whose bytes are cleared for the next program that needs the first page of the BAR.
+MAX_CLEARED_PAGES = 2048
+
+#: Map a part of the BAR (shared, at a fixed address, for reading and writing), clear it, unmap it.
+_CLEAR_REQUEST = (
+    "program clear\nop 0 mmap uc {at:x} {size:x} 3 100001 {offset:x}\n"
+    "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\nend\n"
+)
 
 #: How often a program that holds a processor is tried while it meets nothing but noise.
 HELD_TRIES = 3
@@ -289,7 +300,11 @@ class Bench:
         booted.leaked_entries += len(reply.left)
         # Low memory stays as the direct map has it (S2.8.2): the next program would find it so.
         changed = {line.partition("[")[0] for state in states[-1:] for line in state.direct_map}
-        booted.windows.release(placement, reply.left, stored_to(program) | changed)
+        written = stored_to(program)
+        if first_page_claimed(program) and not reply.left:
+            # There is one first page: without it the next such program would need another guest.
+            written -= _cleared(booted.guest, placement, written)
+        booted.windows.release(placement, reply.left, written | changed)
         # vfio-pci books the whole BAR, and so meets every entry that stayed.
         if booted.leaked_entries > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
             self.drop()
@@ -314,6 +329,26 @@ class Bench:
             alarm=alarm,
             look=self.sight.look,
         )
+
+
+def _cleared(guest: GuestLike, placement: Placement, written: Collection[str]) -> set[str]:
+    # The devices whose bytes are zero again; one that is too large, or cannot be mapped, is not among them.
+    cleared = set()
+    for name in written:
+        window = placement.windows[name]
+        if window.nr > MAX_CLEARED_PAGES or window.start < placement.bar.start:
+            continue
+        size, offset = window.nr * PAGE_SIZE, (window.start - placement.bar.start) * PAGE_SIZE
+        try:
+            reply = guest.request(
+                _CLEAR_REQUEST.format(at=FIRST_AREA_PAGE * PAGE_SIZE, size=size, offset=offset), PROGRAM_LIMIT
+            )
+        except LostGuest:
+            break
+        # The three operations, and the end.
+        if [line for line in reply.splitlines() if line.startswith("r ")] == ["r 0 0"] * 4:
+            cleared.add(name)
+    return cleared
 
 
 def _driver_ram(guest: GuestLike) -> PfnRange | None:
