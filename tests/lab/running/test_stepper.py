@@ -5,19 +5,27 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, TypeVar, cast
 
 import pytest
 
 from pfnlab.errors import LostGuest, Undecided
 from pfnlab.lab.running import stepper as stepper_module
 from pfnlab.lab.running.placement import Windows
+from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.running.wire import compile_program
+from pfnlab.lab.steering.functions import Functions
+from pfnlab.lab.steering.points import Caller, Injection
+from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange
+
+T = TypeVar("T")
 
 SWAP = "pfnlab program 1\ndevice bar: pci, 4 pages\nunplug bar\nplug bar\n"
 
@@ -105,15 +113,22 @@ class Standing(Noting):
         self.lost_at = lost_at
 
     def request_standing(
-        self, text: str, stops: Sequence[int], look: Callable[[str], None], limit: float
+        self,
+        text: str,
+        stops: Sequence[int],
+        look: Callable[[str], None],
+        limit: float,
+        through: Callable[[int, Callable[[], bool]], bool],
     ) -> str:
         """Every operation is answered; the first two have a new task each."""
         answered = "program 1\nbefore\n"
+        self.stops = list(stops)
         for number in range(stops[-1]):
             if number == self.lost_at:
                 raise LostGuest("the guest was lost: a cable", answered=answered)
             answered += f"step {number}\nr 0 0\n" + (f"pid {number} {70 + number}\n" if number < 2 else "")
             if number + 1 in stops:
+                assert through(stops.index(number + 1), lambda: True)
                 look(answered)
         return answered + "step end\nr 0 0\ndone 1\n"
 
@@ -161,9 +176,64 @@ def test_steps_before_a_loss_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stepped.reply.endswith("pid 1 71\nlost the guest was lost: a cable\n")
 
 
+FORCED = """pfnlab program 1
+device bar: pci, 4 pages
+a = mmap bar[0:4] wc shared rw
+c = fork
+fail vm_area_alloc 1: b = mmap bar[0:4] driver remap shared rw
+read a[0]
+"""
+
+
+class Forcing(Stepper):
+    """Notes what it is asked to force, and where the guest stands then."""
+
+    forced: ClassVar[list[tuple[str, int | None]]] = []
+
+    def _open_steering(self) -> None:
+        self._steering = cast(Steering, object())
+        self._functions = cast(Functions, Named())
+
+    def _force(self, injection: Injection, call: Callable[[], T]) -> T:
+        self.forced.append((injection.function, injection.caller.pid))
+        return call()
+
+
+class Named:
+    """Functions of a kernel that has all."""
+
+    def check(self, program: Program) -> None:
+        """Nothing is missing."""
+
+    def injection(self, op: Op, pid: int) -> Injection | None:
+        """What a program says."""
+        assert op.fail is not None
+        return Injection(op.fail.function, -12, Caller(pid=pid), op.fail.nth, op.fail.inside)
+
+
+def test_a_call_is_forced_where_the_guest_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the operation itself, of the task that does it; what prepares it is done before."""
+    monkeypatch.setattr(stepper_module, "Inside", Eye)
+    monkeypatch.setattr(Forcing, "forced", [])
+    program = load_text(FORCED)
+    placement = Windows(PfnRange(0xF8000, 0xF8040)).place(program)
+    assert placement is not None
+    guest = Standing()
+    stepper = Forcing(guest, Path("/no/vmlinuz"))
+    request = compile_program(program, placement, vmas=False, ptes=False, stand=True)
+
+    stepped = stepper.run(request, program, placement)
+
+    # How the driver is to map is said before.
+    assert [0, 0, 1, 0] == [len(around.before) for around in preparations(program)]
+    assert [1, 2, 3, 4, 5] == guest.stops
+    assert [("vm_area_alloc", 70)] == Forcing.forced
+    assert len(stepped.states) == 5
+
+
 @pytest.mark.parametrize("line", ["fail __pte_alloc 1: c = fork", "unplug bar"])
 def test_a_steered_program_is_taken_apart(line: str) -> None:
-    """Where the host acts in an operation, each is a request of its own."""
+    """Where the host acts in the first operation, or at the slot, each is a request of its own."""
     program = load_text(f"pfnlab program 1\ndevice bar: pci, 4 pages\n{line}\n")
 
     assert not Stepper(Standing(), Path("/no/vmlinuz")).stands(program)

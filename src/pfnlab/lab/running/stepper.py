@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from pfnlab.errors import LostGuest, TimedOut, Undecided
+from pfnlab.lab.images.driver_programs import needs_driver
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -29,6 +30,8 @@ from pfnlab.programs.lang.ops import Op, Program, is_held, tasks_of, uses_slot
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
+
+T = TypeVar("T")
 
 #: Why a program that holds a processor is not run.
 NO_LENS = (
@@ -49,7 +52,51 @@ _SLOT_TROUBLES = {
 
 def is_forced(program: Program) -> bool:
     """Whether the kernel is made to fail, or to leave something out, in some operation of *program*."""
-    return any(op.fail is not None or op.skip is not None for op in program.ops)
+    return any(map(_is_forced, program.ops))
+
+
+def _is_forced(op: Op) -> bool:
+    return op.fail is not None or op.skip is not None
+
+
+class StandingPoint(NamedTuple):
+    """
+    A point of a request at which the guest stands.
+
+    :param operations: so many of it are done, preparations counted
+    :param looked_at: an operation of the program is done there, with all that belongs to it
+    :param forced: the operation of the program that leads there, where a call is to be forced in it
+    """
+
+    operations: int
+    looked_at: bool
+    forced: Op | None = None
+
+
+def _stops(program: Program) -> list[StandingPoint]:
+    # One after each operation; around one in which a call is forced its preparations are apart.
+    stops, operations = [], 0
+    for op, around in zip(program.ops, preparations(program), strict=True):
+        if _is_forced(op):
+            if around.before:
+                stops.append(StandingPoint(operations + len(around.before), looked_at=False))
+            operations += len(around.before) + 1
+            stops.append(StandingPoint(operations, looked_at=not around.after, forced=op))
+            if not around.after:
+                continue
+            operations += len(around.after)
+        else:
+            operations += len(around.before) + 1 + len(around.after)
+        stops.append(StandingPoint(operations, looked_at=True))
+    return stops
+
+
+def _can_stand(program: Program) -> bool:
+    # The process id is not known before the first operation, so no call can be forced in that; and the
+    # functions of the driver are asked for in requests of their own.
+    if program.ops and _is_forced(program.ops[0]):
+        return False
+    return not (needs_driver(program) and any(op.skip is not None for op in program.ops))
 
 
 @dataclass(frozen=True)
@@ -105,9 +152,9 @@ class Stepper:
     def stands(self, program: Program) -> bool:
         """Whether *program* is one request all the same, in which the guest stands after each operation.
 
-        Its request then says so: nothing happens between two operations but a look.
+        Its request then says so: nothing is asked between two operations, but a call may be forced in one.
         """
-        if is_forced(program) or is_held(program) or uses_slot(program):
+        if not _can_stand(program) or is_held(program) or uses_slot(program):
             return False
         if not (self._looks and hasattr(self._guest, "request_standing")):
             return False
@@ -156,7 +203,7 @@ class Stepper:
             if op is not None and pid is not None and self._functions is not None:
                 injection = self._functions.injection(op, pid)
             if injection is not None:
-                return self._ask_forced(text, injection)
+                return self._force(injection, lambda: self._guest.request(text, _OP_LIMIT))
             reply = self._guest.request(text, _OP_LIMIT)
             if op is not None and isinstance(op.call, SLOT_CALLS):
                 _check_slot(reply)
@@ -202,6 +249,7 @@ class Stepper:
         states: list[LensState] = []
         pids: dict[str, int] = {}
         read = 0
+        stops, passed = _stops(program), 0
 
         def look(answered: str) -> None:
             nonlocal read
@@ -211,14 +259,27 @@ class Stepper:
             states.append(inside.look(pids, placement.places))
             self.at = len(states)
 
-        stops, operations = [], 0
-        for around in preparations(program):
-            operations += len(around.before) + 1 + len(around.after)
-            stops.append(operations)
+        def look_after(answered: str) -> None:
+            nonlocal passed
+            passed += 1
+            if stops[passed - 1].looked_at:
+                look(answered)
+
+        def through(index: int, go_on: Callable[[], bool]) -> bool:
+            op = stops[index].forced
+            pid = None if op is None else pids.get(op.task)
+            if op is None or pid is None:
+                return go_on()
+            assert self._functions is not None
+            injection = self._functions.injection(op, pid)
+            return go_on() if injection is None else self._force(injection, go_on)
+
         self.at = 0
         try:
-            reply = cast("Guest", self._guest).request_standing(request, stops, look, _OP_LIMIT)
-            if reply.endswith("\ndone 1\n") and len(states) == len(stops):
+            reply = cast("Guest", self._guest).request_standing(
+                request, [stop.operations for stop in stops], look_after, _OP_LIMIT, through
+            )
+            if reply.endswith("\ndone 1\n") and len(states) == len(program.ops):
                 look(reply)
         except LostGuest as lost:
             reply = self._reply_until(lost)
@@ -271,12 +332,11 @@ class Stepper:
         elif isinstance(op.call, Plug):
             cast("Guest", self._guest).plug()
 
-    def _ask_forced(self, text: str, injection: Injection) -> str:
+    def _force(self, injection: Injection, call: Callable[[], T]) -> T:
+        """The result of *call*, an operation in which a call of the kernel is forced."""
         assert self._steering is not None
         try:
-            outcome = self._steering.inject(
-                injection, lambda: self._guest.request(text, _OP_LIMIT), _OP_LIMIT
-            )
+            outcome = self._steering.inject(injection, call, _OP_LIMIT)
         except TimedOut as error:
             raise LostGuest(
                 f"an operation in which {injection.function} was to be forced: {error}"

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -221,7 +222,12 @@ class Guest:
         return self._wait("answer", limit)
 
     def request_standing(
-        self, text: str, stops: Sequence[int], look: Callable[[str], None], limit: float = 30
+        self,
+        text: str,
+        stops: Sequence[int],
+        look: Callable[[str], None],
+        limit: float = 30,
+        through: Callable[[int, Callable[[], bool]], bool] = lambda stop, go_on: go_on(),
     ) -> str:
         """
         The reply to *text*, a program under ``observe stand``: the guest stands while *look* is called.
@@ -229,19 +235,25 @@ class Guest:
         :param stops: after how many of its operations it stands, ascending; not at its end
         :param look: gets the reply so far
         :param limit: seconds to wait at most, from one stop to the next
+        :param through: lets the guest run to the stop with this index, by the function it gets, whose result
+            is its own: whether the guest stands there
         :raises LostGuest: as `request` does
         """
         if self._lost:
             raise self._lost
         if not self._open:
             raise Defect("a request to a guest that was closed")
-        self._channel.send(text, allowed=stops[0] if stops else _ALL)
-        for stop in stops:
+        self._channel.send(text, allowed=0 if stops else _ALL)
+
+        def go_on_to(stop: int) -> bool:
             self._channel.allow(stop)
             stands = self._channel.done(stop, limit, self._lives)
             if stands is None:
                 raise self.lose(f"it did not answer within {limit:g} s")
-            if not stands:
+            return stands
+
+        for index, stop in enumerate(stops):
+            if not through(index, partial(go_on_to, stop)):
                 break
             look(self._channel.answered())
         self._channel.allow(_ALL)
