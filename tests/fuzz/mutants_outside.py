@@ -95,13 +95,13 @@ _VFIO = (
     Mutant(
         "an access to a device whose memory is off is SIGBUS",
         "mm/users/vfio.py",
-        "        if not self.memory:",
+        "        if not self.memory or self.asleep:",
         "        if False:",
     ),
     Mutant(
         "switching memory off takes entries away",
         "mm/users/vfio.py",
-        "            if not self.kernel.profile.vfio_remaps and not enabled:",
+        "            if not self.kernel.profile.vfio_remaps and zapped:",
         "            if False:",
     ),
     Mutant(

@@ -17,7 +17,7 @@ from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.form import from_json, to_json
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import ADVICE, Thp, is_held, tasks_of
+from pfnlab.programs.lang.ops import ADVICE, Thp, is_held, tasks_of, uses_reset
 from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS
 
@@ -126,6 +126,15 @@ def test_vfio_pci_is_held_too() -> None:
 
     assert {"read", "memory_disable"} <= {kind_of(op.call) for op in held}
     assert "vmf_insert_pfn_prot" in {op.hold.function for op in held if op.hold is not None}
+
+
+def test_devices_are_reset_in_some_rounds_only() -> None:
+    """A guest whose device knows resets is dear, so that programs which need one stand together."""
+    programs = {index: draw(1, index, Vocabulary(vfio=True)) for index in range(500)}
+
+    reset = {index for index, program in programs.items() if uses_reset(program)}
+
+    assert 10 < len(reset) and max(reset) < 125
 
 
 def test_no_more_than_four_tasks_live() -> None:

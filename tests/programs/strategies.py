@@ -8,6 +8,8 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from pfnlab.programs.lang.device_ops import (
+    D0,
+    D3,
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
     SECTION_PAGES,
@@ -35,6 +37,7 @@ from pfnlab.programs.lang.device_ops import (
     UnmapMappingRange,
     Unplug,
     VfioClose,
+    VfioReset,
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
@@ -105,7 +108,7 @@ TASK_NAMES = ("c", "child", "t_2")
 PLAIN: tuple[Call, ...] = (
     *(Mlockall(), Munlockall(), Look(), ReleaseMemRegion(), Iounmap(), ReadMemtypeList(), Status()),
     *(Memunmap(), IoMappingFree(), MemunmapPages()),
-    *(MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar")),
+    *(MemoryDisable("bar"), MemoryEnable("bar"), VfioReset("bar"), D3("bar"), D0("bar"), VfioClose("bar")),
 )
 #: What changes which tasks live or what they are: not while a processor is held.
 ENDS: tuple[Call, ...] = (Exit(), Kill())

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pfnlab.fuzz.campaign_state import CampaignState
 from pfnlab.fuzz.coverage import Coverage, watch_rules
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
-from pfnlab.programs.lang.ops import Program, uses_slot
+from pfnlab.programs.lang.ops import Program, uses_reset, uses_slot
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
@@ -137,7 +137,7 @@ class Drawing:
                     run = self._model(program, level)
             is_new = drawn.coverage.add(program, [run], self._watch.seen if self._watch else ())
             # No prefix gives others a guest of their own.
-            if is_new and not (is_rare(index) or uses_slot(program)):
+            if is_new and not (is_rare(index) or uses_slot(program) or uses_reset(program)):
                 drawn.prefixes = [*drawn.prefixes, program][-PREFIXES:]
             drawn.runs.append(run)
         if self._watch is not None:

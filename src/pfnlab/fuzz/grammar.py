@@ -23,6 +23,7 @@ from pfnlab.fuzz.kinds import (
     NEVER_HELD,
     ONCE,
     PLANS,
+    RESET_KINDS,
     VFIO_KINDS,
     Vocabulary,
     areas_of,
@@ -72,6 +73,10 @@ _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 #: In each period of so many programs, the first few may need a guest of their own: a device at the end of the
 #: BAR, or a large BAR.
 _RARE_PERIOD, _RARE = 500, 4
+
+#: In each period of so many programs, the first few may reset devices opened through vfio-pci and put them to
+#: sleep, which takes other guests.
+_RESET_PERIOD, _RESETS = 1000, 125
 
 #: Kinds that meet at a lock of a vfio-pci device, and functions they are held in while they have it.
 _VFIO_LOCKED = ("read", "read", "write", "memory_disable", "memory_disable", "memory_enable", "munmap")
@@ -161,7 +166,8 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     vfio = vocabulary.vfio and (random.random() < vfio_rate if prefix is None else _vfio(prefix))
     slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
     rare = is_rare(index) and not leaves
-    drawing = _Drawing(random, vocabulary, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves)
+    kinds = vocabulary.kinds_of(vfio=vfio, slot=slot, resets=index % _RESET_PERIOD < _RESETS)
+    drawing = _Drawing(random, kinds, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves)
     # A held processor with a device that goes has no rule.
     held = vocabulary.schedules and not slot and random.random() < 0.4
     return drawing.program(f"random {seed}:{index}", held=held)
@@ -182,7 +188,7 @@ class _Drawing:
     def __init__(
         self,
         random: Random,
-        vocabulary: Vocabulary,
+        weights: dict[str, float],
         bias: Bias,
         prefix: Program | None,
         *,
@@ -192,7 +198,7 @@ class _Drawing:
         leaves: bool,
     ) -> None:
         self.random, self.bias, self.vfio, self.leaves = random, bias, vfio, leaves
-        self.weights = vocabulary.kinds_of(vfio=vfio, slot=slot)
+        self.weights = weights
         #: Its device is out of its slot.
         self.empty = False
         on = prefix.devices if prefix else devices(random, rare=rare, alone=vfio or slot, leaves=leaves)
@@ -284,7 +290,7 @@ class _Drawing:
     def after_leaf(self) -> list[str]:
         """An access that makes a leaf, and kinds that split it, move it, drop it or look at it."""
         draw = self.random
-        missing = {*DRIVER_KINDS, *VFIO_KINDS} - self.weights.keys()
+        missing = {*DRIVER_KINDS, *VFIO_KINDS, *RESET_KINDS} - self.weights.keys()
         kinds = {kind: weight for kind, weight in AFTER_LEAF.items() if kind not in missing}
         plan = [draw.choice(("read", "write", "write"))]
         for kind in draw.choices(list(kinds), list(kinds.values()), k=draw.choice(_AFTER_LEAF)):
@@ -349,7 +355,8 @@ class _Drawing:
         functions: tuple[str, ...] = HOLD_FUNCTIONS
         if self.vfio and draw.random() < 0.5:
             # Faults and changes of the memory bit, which have a lock in common.
-            kinds, functions = dict.fromkeys(_VFIO_LOCKED, 1.0), _VFIO_HOLDS
+            locked = (*_VFIO_LOCKED, *(kind for kind in RESET_KINDS if kind in self.weights))
+            kinds, functions = dict.fromkeys(locked, 1.0), _VFIO_HOLDS
         held = Op(self.call(self.weighted(kinds, {HELD})), task)
         hold = Hold(draw.choice(functions), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
         self.add(msgspec.structs.replace(held, hold=hold))

@@ -70,6 +70,10 @@ VFIO_KINDS: dict[str, float] = {
     "vfio_close": 2,
 }
 
+#: Those of them that need a device which can be reset and put to sleep: its guest is one of its own, which is
+#: booted anew and slower.
+RESET_KINDS: dict[str, float] = {"vfio_reset": 5, "d3": 6, "d0": 6}
+
 #: Kinds that remove or add a device; they need a guest of their own and a program with one device.
 _SLOT_KINDS: dict[str, float] = {"remove": 6, "rescan": 7, "unplug": 5, "plug": 9}
 
@@ -81,7 +85,8 @@ EVERYWHERE = frozenset(
     {"fork", "exit", "kill", "exec", "mlockall", "munlockall", "memtype_list", "look", "release_mem_region"}
 )
 EVERYWHERE |= {"unmap_mapping_range", "request_mem_region", "ioremap", "iounmap", "status", "fork refused"}
-EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", "memremap", "memunmap", "set_memory"}
+EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", *RESET_KINDS}
+EVERYWHERE |= {"memremap", "memunmap", "set_memory"}
 EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free"}
 EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"}
 EVERYWHERE |= {"memremap_pages", "memunmap_pages", *_SLOT_KINDS}
@@ -133,6 +138,8 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "fork": (("mprotect", "mprotect", "write"), ("walk",), ("read",)),
     "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
     "memory_disable": (("read",), ("memory_enable", "read")),
+    "d3": (("read",), ("d0", "read")),
+    "vfio_reset": (("read",),),
     "mprotect": (("read",), ("write",)),
     "mseal": (("munmap",), ("mmap over",), ("mprotect",), ("dontneed",), ("dontfork",)),
     "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
@@ -147,6 +154,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
 AFTER_LEAF: dict[str, float] = {
     **{"mprotect": 6, "r": 3, "munmap": 6, "mremap to": 6, "mremap": 3, "fork": 6, "mmap over": 4},
     **{"unmap_mapping_range": 6, "zap_vma_ptes": 4, "memory_disable": 6, "memory_enable": 2},
+    **{"vfio_reset": 4, "d3": 4, "d0": 2},
     **{"dontneed": 2, "dontfork": 2, "random": 2, "wipeonfork": 1, "populate_read": 2, "madvise": 4},
     **{"smaps": 3, "numa_maps": 3, "pagemap": 2, "mincore": 2, "walk": 6, "process_vm_readv": 1},
     **{"mlock": 2, "msync": 1, "mseal": 1, "remap_file_pages": 1, "exit": 2, "exec": 0.5, "mlockall": 1},
@@ -189,16 +197,19 @@ class Vocabulary(msgspec.Struct, frozen=True):
     def kinds(self) -> dict[str, float]:
         """The kinds of operations and their weights."""
         driver = DRIVER_KINDS if self.driver else {}
-        vfio = VFIO_KINDS if self.vfio else {}
+        vfio = VFIO_KINDS | RESET_KINDS if self.vfio else {}
         return _USER_KINDS | driver | vfio | (_SLOT_KINDS if self.slots else {})
 
-    def kinds_of(self, *, vfio: bool, slot: bool) -> dict[str, float]:
+    def kinds_of(self, *, vfio: bool, slot: bool, resets: bool) -> dict[str, float]:
         """The kinds of one program: a guest has the driver or vfio-pci, and perhaps a slot.
 
         :param vfio: whether it has a device opened through vfio-pci
         :param slot: whether its device comes and goes
+        :param resets: whether its device can be reset and put to sleep
         """
         excluded = set(DRIVER_KINDS if vfio else VFIO_KINDS) | (_NO_SLOT if slot else set(_SLOT_KINDS))
+        if not (vfio and resets):
+            excluded |= set(RESET_KINDS)
         return {kind: weight for kind, weight in self.kinds.items() if kind not in excluded}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pfnlab.programs.lang.device_ops import (
+    D0,
+    D3,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
     IoMappingCreateWc,
@@ -21,6 +23,7 @@ from pfnlab.programs.lang.device_ops import (
     RequestMemRegion,
     Rescan,
     Unplug,
+    VfioReset,
 )
 from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Thread
 from pfnlab.programs.lang.span import Span
@@ -39,7 +42,6 @@ class History:
     The claims, mappings of drivers and devices of one program.
 
     :ivar claims: device pages that a driver has claimed
-    :ivar off: devices whose memory was switched off
     :ivar removed: devices that the kernel does not have any more
     :ivar moved_away: whether mremap has moved something to a place of the kernel's choice
     :ivar opened: devices of which vfio-pci has mapped something
@@ -47,7 +49,8 @@ class History:
 
     def __init__(self) -> None:
         self.claims: list[Span] = []
-        self.off: set[str] = set()
+        self._disabled: set[str] = set()
+        self._asleep: set[str] = set()
         self.removed: set[str] = set()
         self.opened: set[str] = set()
         self.moved_away = False
@@ -60,6 +63,11 @@ class History:
     def kept(self) -> list[Span]:
         """The device pages that a driver has mapped or booked for itself, one for each time."""
         return [span for spans in self._kept.values() for span in spans] + self._booked
+
+    @property
+    def off(self) -> set[str]:
+        """The devices whose memory was switched off, or that were put to sleep."""
+        return self._disabled | self._asleep
 
     def hows_of(self, span: Span) -> set[str]:
         """The ways in which the guest driver was told to fill any of these device pages."""
@@ -77,9 +85,13 @@ class History:
             case ReleaseMemRegion():
                 self.claims.clear()
             case MemoryDisable(device=device):
-                self.off.add(device)
+                self._disabled.add(device)
             case MemoryEnable(device=device):
-                self.off.discard(device)
+                self._disabled.discard(device)
+            case D3(device=device):
+                self._asleep.add(device)
+            case D0(device=device) | VfioReset(device=device):
+                self._asleep.discard(device)
             case Remove(device=device) | Unplug(device=device):
                 self.removed.add(device)
             case Rescan(device=device) | Plug(device=device):

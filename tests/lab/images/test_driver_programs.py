@@ -67,6 +67,8 @@ def test_who_needs_the_driver(line: str, needed: bool) -> None:
         ("b = mmap bar[0:4] vfio shared rw", True),
         ("memory_disable bar", True),
         ("memory_enable bar", True),
+        ("vfio_reset bar", True),
+        ("d3 bar", True),
         ("vfio_close bar", True),
         ("zap_vma_ptes a", False),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fake_guests import (
     BIG,
@@ -20,6 +22,7 @@ from fake_guests import (
 from having import NEW, OLD, bootable, model_of
 
 from pfnlab.errors import LostGuest
+from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED
 from pfnlab.lab.running.machine import QemuMachine
@@ -258,6 +261,20 @@ def test_programs_whose_device_goes_have_guests_of_their_own(monkeypatch: pytest
     lab.run(SLOT, PROGRAM, PROGRAM, SLOT)
 
     assert [False, True, True] == [shape.slot for shape in lab.shapes]
+
+
+def test_programs_that_reset_share_guests_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Behind those of other programs of vfio-pci, whose device knows no reset."""
+    lab = Lab()
+    monkeypatch.setattr(DriverImage, "path", lambda _: tmp_path)
+    head = "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\n"
+    resets, other = load_text(f"{head}vfio_reset bar\n"), load_text(f"{head}memory_enable bar\n")
+
+    lab.run(resets, other, resets)
+
+    assert [False, True] == [shape.resets for shape in lab.shapes]
 
 
 def test_no_device_of_vfio_goes() -> None:

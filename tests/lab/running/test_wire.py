@@ -290,7 +290,14 @@ def test_what_is_done_to_a_slot(lines: str, sent: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("line", "sent"),
-    [("memory_disable bar", "memory 0"), ("memory_enable bar", "memory 1"), ("vfio_close bar", "vfio-close")],
+    [
+        ("memory_disable bar", "memory 0"),
+        ("memory_enable bar", "memory 1"),
+        ("vfio_reset bar", "vfio-reset"),
+        ("d3 bar", "power 3"),
+        ("d0 bar", "power 0"),
+        ("vfio_close bar", "vfio-close"),
+    ],
 )
 def test_what_is_done_to_a_device_through_vfio(line: str, sent: str) -> None:
     """The guest has one device, so none is named."""

@@ -157,6 +157,79 @@ def test_nothing_of_the_mapping_is_tracked_while_memory_is_off(series: str) -> N
     assert before == book(kernel)
 
 
+@every_series
+def test_a_device_asleep_is_not_reached(series: str) -> None:
+    """S9.4.8: entries and what was booked go; all comes back when it is awake."""
+    kernel, task, device = mapped(series)
+    access(task.mm, task.tlb, AT, 7)
+    before = book(kernel)
+
+    kernel.call(task, lambda: device.set_power(asleep=True))
+
+    assert ([], []) == (book(kernel), task.mm.tables.runs(AT, AT + 8))
+    assert "SIGBUS code=2" == signal_of(task, 0)
+    kernel.call(task, lambda: device.set_power(asleep=False))
+    assert ("7", before) == (signal_of(task, 0), book(kernel))
+
+
+@every_series
+def test_awake_with_memory_off(series: str) -> None:
+    """S9.4.8: the memory bit and the power state are two conditions."""
+    kernel, task, device = mapped(series)
+    kernel.call(task, lambda: device.set_power(asleep=True))
+    kernel.call(task, lambda: device.set_memory(False))
+
+    kernel.call(task, lambda: device.set_power(asleep=False))
+
+    assert "SIGBUS code=2" == signal_of(task, 0)
+
+
+@pytest.mark.parametrize(("series", "reads"), [("6.1", "7"), ("6.12", "SIGBUS code=2")])
+def test_a_child_while_the_device_sleeps(series: str, reads: str) -> None:
+    """S9.4.8: up to 6.9 the child has its entries, and the device decodes."""
+    kernel, task, device = mapped(series)
+    access(task.mm, task.tlb, AT, 7)
+    kernel.fork(task, "c")
+
+    kernel.call(task, lambda: device.set_power(asleep=True))
+
+    assert reads == signal_of(kernel.tasks["c"], 0)
+
+
+@every_series
+def test_a_reset_takes_entries_and_leaves_memory_on(series: str) -> None:
+    """S9.4.9."""
+    kernel, task, device = mapped(series)
+    access(task.mm, task.tlb, AT, 7)
+
+    kernel.call(task, device.reset)
+
+    assert ([], []) == (book(kernel), task.mm.tables.runs(AT, AT + 8))
+    assert "7" == signal_of(task, 0)
+
+
+@every_series
+def test_a_reset_leaves_memory_off(series: str) -> None:
+    """S9.4.9: the command register is restored."""
+    kernel, task, device = mapped(series)
+    kernel.call(task, lambda: device.set_memory(False))
+
+    kernel.call(task, device.reset)
+
+    assert "SIGBUS code=2" == signal_of(task, 0)
+
+
+@every_series
+def test_a_reset_wakes(series: str) -> None:
+    """S9.4.9."""
+    kernel, task, device = mapped(series)
+    kernel.call(task, lambda: device.set_power(asleep=True))
+
+    kernel.call(task, device.reset)
+
+    assert "0" == signal_of(task, 0)
+
+
 @pytest.mark.parametrize(("series", "reads"), [("6.1", "0"), ("6.12", "SIGBUS code=2")])
 def test_a_child_while_memory_is_off(series: str, reads: str) -> None:
     """S9.4.4: up to 6.9 only who faulted is known to the driver, and what does not decode reads as 0."""
@@ -349,6 +422,14 @@ def test_a_fault_waits_while_memory_is_switched_off(series: str) -> None:
 
     assert [("held", None), ("waits", "memory_lock")] == steps[:2]
     assert ("ok", "main ok; t EFAULT SIGBUS code=2") == steps[2]
+
+
+@pytest.mark.parametrize("call", ["vfio_reset bar", "d3 bar"])
+def test_a_fault_waits_while_the_device_is_changed(call: str) -> None:
+    """S9.4.7: a reset and a change of the power state have the lock as a change of the memory bit has."""
+    steps = said("7.3", f"hold flush_tlb_mm_range: {call}", "t: read a[4]", "release")
+
+    assert [("held", None), ("waits", "memory_lock")] == steps[:2]
 
 
 @pytest.mark.parametrize("series", ["6.12", "7.3"])

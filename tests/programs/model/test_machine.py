@@ -25,7 +25,7 @@ from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.lang.checks import check_program
-from pfnlab.programs.lang.device_ops import MemoryDisable, MemoryEnable, VfioClose
+from pfnlab.programs.lang.device_ops import VFIO_CALLS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import (
     ADVICE,
@@ -139,7 +139,7 @@ RANGES: st.SearchStrategy[Call] = st.one_of(
     st.builds(Msync, spans()),
     st.builds(Mseal, spans()),
     st.sampled_from((Mlockall(), Munlockall(), Exec(), Look())),
-    st.sampled_from((MemoryDisable("bar"), MemoryEnable("bar"), VfioClose("bar"))),
+    st.sampled_from([kind("bar") for kind in VFIO_CALLS]),
 )
 
 

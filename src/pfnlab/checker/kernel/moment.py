@@ -256,8 +256,9 @@ class StateView:
 
     @property
     def switched_off(self) -> Sequence[PfnRange]:
-        """The ranges in which no device answers."""
-        return self.kernel.undecoded
+        """The ranges in which no device answers, and the BARs of devices that vfio-pci has put to sleep."""
+        sleeping = [device.bar for device in self.kernel.vfio.values() if device.asleep]
+        return [*self.kernel.undecoded, *sleeping]
 
     @property
     def counted(self) -> list[CountedUsers]:

@@ -130,7 +130,7 @@ def direct_map_back(moment: Moment) -> bool | None:
 
 
 def memory_off(moment: Moment) -> bool | None:
-    """While a device's memory is off, nothing maps it through the driver that switched it off."""
+    """While a device's memory is off, or it sleeps, nothing maps it through the driver that did that."""
     ranges = moment.switched_off
     return not any(_shows(moment, pfns, ("vfio",)) for pfns in ranges) if ranges else None
 
@@ -246,7 +246,7 @@ QUESTIONS: tuple[Question, ...] = (
     _always("tracker", direct_map, "low memory"),
     _always("tracker", direct_map_back, "low memory"),
     _always("flush", no_stale, "write or read"),
-    _always(None, memory_off, "memory_disable"),
+    _always(None, memory_off, "memory_disable or d3"),
     _always(None, removed_unmapped, "remove"),
     _always(None, claimed_unmapped, "request_mem_region or vfio"),
     _always("tracker", claimed_free, "request_mem_region or vfio"),

@@ -116,14 +116,21 @@ static void map(const struct op *op, struct answer *answer)
 		close(fd);
 }
 
-/* Decoding of the device's memory, on or off. */
-static void switch_memory(const struct op *op, struct answer *answer)
+/* Decoding of the device's memory, its power state, or a reset of all of it. */
+static void change_device(const struct op *op, struct answer *answer)
 {
-	int fd = vfio_fetch();
+	int fd = vfio_fetch(), power_at = fd >= 0 && op->verb == POWER ? vfio_power_at(fd) : 0;
 
 	if (op->order)
 		order_record(true);
-	answer->ret = fd < 0 ? -1 : vfio_memory(fd, op->arg[0]);
+	if (fd < 0)
+		answer->ret = -1;
+	else if (op->verb == MEMORY)
+		answer->ret = vfio_memory(fd, op->arg[0]);
+	else if (op->verb == POWER)
+		answer->ret = vfio_power(fd, power_at, op->arg[0]);
+	else
+		answer->ret = vfio_reset(fd);
 	answer->error = errno;
 	if (op->order)
 		order_record(false);
@@ -316,12 +323,14 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	if (op->order && op->verb != MMAP && op->verb != MEMORY && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN)
+	if (op->order && op->verb != MMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
 	case MMAP:     map(op, answer); return;
-	case MEMORY:   switch_memory(op, answer); return;
+	case MEMORY:
+	case POWER:
+	case VFIO_RESET: change_device(op, answer); return;
 	case MREMAP:   move(arg, answer); return;
 	case LOAD:
 	case CLEAR:

@@ -53,7 +53,8 @@
 
 enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL, MUNLOCKALL,
-	LOAD, STORE, CLEAR, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, MEMORY, VFIO_CLOSE,
+	LOAD, STORE, CLEAR, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, MEMORY, POWER,
+	VFIO_RESET, VFIO_CLOSE,
 	WALK, BYTES, REFUSE, REMAP_FILE, REMOVE, RESCAN, SLOT,
 	VERBS
 };
@@ -164,6 +165,9 @@ int vfio_close(void);
 void vfio_end(void);
 int vfio_fetch(void);
 int vfio_memory(int fd, bool on);
+int vfio_power_at(int fd);
+int vfio_power(int fd, int at, int state);
+int vfio_reset(int fd);
 
 /* slot.c */
 void slot_open(void);

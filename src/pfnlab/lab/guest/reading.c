@@ -18,7 +18,8 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[LOAD] = { "load", 1 }, [STORE] = { "store", 2 }, [CLEAR] = { "clear", 2 },
 	[FORK] = { "fork", 1 }, [EXEC] = { "exec", 0 }, [EXIT] = { "exit", 0 }, [KILL] = { "kill", 0 }, [NOP] = { "nop", 0 },
 	[PIN] = { "pin", 1 }, [THREAD] = { "thread", 1 }, [DRIVER] = { "driver", 1 }, [MINCORE] = { "mincore", 2 }, [READV] = { "readv", 1 },
-	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [VFIO_CLOSE] = { "vfio-close", 0 },
+	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [POWER] = { "power", 1 },
+	[VFIO_RESET] = { "vfio-reset", 0 }, [VFIO_CLOSE] = { "vfio-close", 0 },
 	[REMOVE] = { "remove", 0 }, [RESCAN] = { "rescan", 0 }, [SLOT] = { "slot", 1 },
 	[WALK] = { "walk", 3 }, [BYTES] = { "bytes", 4 }, [REFUSE] = { "refuse", 1 }, [REMAP_FILE] = { "remap-file", 3 },
 };
@@ -130,7 +131,7 @@ static void read_op(char **word, int words, enum part part)
 	}
 	op->verb = verb;
 	program.driver |= verb == DRIVER || (verb == MMAP && !strcmp(word[3], vias[VIA_DRIVER]));
-	op->vfio = verb == MEMORY || verb == VFIO_CLOSE || (verb == MMAP && !strcmp(word[3], vias[VIA_VFIO]));
+	op->vfio = verb == MEMORY || verb == POWER || verb == VFIO_RESET || verb == VFIO_CLOSE || (verb == MMAP && !strcmp(word[3], vias[VIA_VFIO]));
 	program.vfio |= op->vfio;
 	for (int i = 0; i < words - 3; i++) {
 		if (verb == MMAP && i == 0)

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,9 +15,6 @@
 #include "agent.h"
 
 #define VFIO_FD 50                /* in the agent */
-#define PCI_COMMAND 4
-#define PCI_COMMAND_MEMORY 2
-#define PCI_COMMAND_MASTER 4
 #define REGION(index) ((uint64_t)(index) << 40)   /* where its bytes are in the file, in every kernel */
 
 static int group = -1, container = -1;
@@ -135,6 +133,37 @@ int vfio_fetch(void)
 		close(agent);
 	errno = error;
 	return fd;
+}
+
+/* Where the device has its power state, behind a capability in its configuration space; 0 where it has none. */
+int vfio_power_at(int fd)
+{
+	const uint64_t config = REGION(VFIO_PCI_CONFIG_REGION_INDEX);
+	uint8_t at = 0, kind = 0;
+
+	for (uint64_t link = PCI_CAPABILITY_LIST; pread(fd, &at, 1, config + link) == 1 && at; link = at + 1)
+		if (pread(fd, &kind, 1, config + at) == 1 && kind == PCI_CAP_ID_PM)
+			return at + PCI_PM_CTRL;
+	return 0;
+}
+
+/* Write the power state, 0 to 3, which is AT; -1 with errno. */
+int vfio_power(int fd, int at, int state)
+{
+	uint64_t config = REGION(VFIO_PCI_CONFIG_REGION_INDEX);
+	uint16_t control = state;
+
+	if (!at) {
+		errno = ENOTTY;
+		return -1;
+	}
+	return pwrite(fd, &control, sizeof control, config + at) == sizeof control ? 0 : -1;
+}
+
+/* Reset the device; -1 with errno. */
+int vfio_reset(int fd)
+{
+	return ioctl(fd, VFIO_DEVICE_RESET);
 }
 
 /* Write the memory bit of the command register; -1 with errno. */

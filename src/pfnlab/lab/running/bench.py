@@ -32,7 +32,7 @@ from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
-from pfnlab.programs.lang.ops import Program, is_held, uses_slot
+from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
@@ -281,7 +281,14 @@ class Bench:
     def _shape(self, program: Program, size: int, image: Path | None) -> GuestShape:
         steered = is_held(program) or is_forced(program)
         accel = self.shared.acceleration.of(steered=steered)
-        return GuestShape(size, image, STEERED_CPUS if is_held(program) else 1, uses_slot(program), accel)
+        return GuestShape(
+            size,
+            image,
+            STEERED_CPUS if is_held(program) else 1,
+            uses_slot(program),
+            uses_reset(program),
+            accel,
+        )
 
     def _account(
         self,

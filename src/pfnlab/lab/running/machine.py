@@ -32,7 +32,7 @@ from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.order import trace_request
 from pfnlab.policies.releases import is_version
-from pfnlab.programs.lang.ops import Program, is_held, uses_slot
+from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
@@ -281,12 +281,13 @@ def _work(
             return
 
 
-def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, int]:
+def _guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, int]:
     # Sorts programs by the guest they need, programs without special needs first.
     return (
         is_held(program),
         needs_driver(program),
         needs_vfio(program),
+        uses_reset(program),
         uses_slot(program),
         bool(past_end(program)),
         max(BAR_MIB, bar_mib_for(program)),
@@ -319,6 +320,7 @@ def _boot(
         bar_mib=shape.bar_mib,
         cpus=shape.cpus,
         slot=shape.slot,
+        resets=shape.resets,
         offsets=offsets,
         image=shape.image or guest_image(say=say),
         probes=probes,

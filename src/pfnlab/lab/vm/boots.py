@@ -51,6 +51,7 @@ class GuestShape:
     :param image: its initramfs; the agent's when None
     :param cpus: how many CPUs
     :param slot: the device under test is in a slot, and can be unplugged
+    :param resets: the device under test can be reset and put to sleep
     :param accel: KVM or TCG
     """
 
@@ -58,6 +59,7 @@ class GuestShape:
     image: Path | None = None
     cpus: int = 1
     slot: bool = False
+    resets: bool = False
     accel: Accel = Accel.TCG
 
 

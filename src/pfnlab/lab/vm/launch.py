@@ -18,6 +18,10 @@ CPU_OF_SEVERAL = "max,-cx16"
 #: lacks a register that not every host gives its guests.
 CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 
+#: The kernel parameter by which kernels that have a driver for the device of `controller_arguments` built in,
+#: as those from 7.2 on, leave it alone.
+NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
+
 _ROOM = 16 * CHANNEL_SIZE
 
 # Ends a QEMU whose owner is gone, for any reason: the pipe this script reads from closes with the owner.
@@ -43,6 +47,15 @@ def device_arguments(name: str, backend: str, slot: int) -> list[str]:
     kind, _, rest = backend.partition(",")
     front = f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"
     return ["-object", f"{kind},id={name},{rest}", "-device", front]
+
+
+def controller_arguments(bar_mib: int, slot: int) -> list[str]:
+    """The arguments for a device at *slot* that can be reset and put to sleep, with memory as its BAR2.
+
+    It is an NVMe controller without a disk, and its memory is what the controller lends to its host. Its
+    state cannot be saved.
+    """
+    return ["-device", f"nvme,serial=pfnlab,max_ioqpairs=1,msix_qsize=1,cmb_size_mb={bar_mib},addr={slot:#x}"]
 
 
 def backing(path: Path) -> str:

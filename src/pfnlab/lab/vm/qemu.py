@@ -21,7 +21,9 @@ from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.channel import Channel, Hello, read_hello
 from pfnlab.lab.vm.launch import (
+    NO_DRIVER_OF_CONTROLLER,
     backing,
+    controller_arguments,
     cpu_arguments,
     device_arguments,
     memory_folder,
@@ -79,6 +81,7 @@ class Guest:
     :param bar_mib: size of the device under test in MiB, a power of two; committed only where written
     :param cpus: virtual CPUs
     :param slot: the device under test is in a slot, and can be unplugged
+    :param resets: the device under test can be reset and put to sleep; such machines are always booted
     :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
     :param boot_limit: seconds until the agent must have said hello
     :param image: the initramfs; the compiled agent when None
@@ -107,6 +110,7 @@ class Guest:
         bar_mib: int = 64,
         cpus: int = 1,
         slot: bool = False,
+        resets: bool = False,
         offsets: str | None = None,
         boot_limit: float = BOOT_LIMIT,
         image: Path | None = None,
@@ -121,16 +125,20 @@ class Guest:
             raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
         initrd = image or guest_image()
         iommu = holds(initrd, VFIO_MODULE.format(0))
-        parameters = (
-            PARAMETERS + " intel_iommu=on" * iommu + (f" pfnlab.offsets={offsets}" if offsets else "")
+        parameters = " ".join(
+            (
+                PARAMETERS,
+                *["intel_iommu=on"] * iommu,
+                *[NO_DRIVER_OF_CONTROLLER] * resets,
+                *[f"pfnlab.offsets={offsets}"] * bool(offsets),
+            )
         )
         shape = [
             *(qemu, "-M", "q35", *cpu_arguments(accel, cpus), "-m", str(ram_mib)),
             # vfio-pci wants an IOMMU, which has to come before other devices.
             *(("-device", "intel-iommu") if iommu else ()),
             *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
-            *(Slot.arguments(bar_mib, _UNDER_TEST) if slot else ()),
-            *(() if slot else device_arguments("bar", f"memory-backend-ram,size={bar_mib}M", _UNDER_TEST)),
+            *_under_test(bar_mib, slot=slot, resets=resets),
             *SAVABLE,
         ]
         command = [
@@ -140,7 +148,8 @@ class Guest:
         state = None
         self._slot = Slot(bar_mib) if slot else None
         self._shared_ram_mib = ram_mib * shared_ram
-        if not (fresh or extra or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
+        # A state of the controller that stands for a device with resets cannot be saved.
+        if not (fresh or extra or resets or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
             options = [*shape, PARAMETERS, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
@@ -392,6 +401,15 @@ class Guest:
         for old_console in sorted(folder.glob("*.console"))[:-_CONSOLES_KEPT]:
             old_console.unlink(missing_ok=True)
         return path
+
+
+def _under_test(bar_mib: int, *, slot: bool, resets: bool) -> list[str]:
+    # The arguments for the device under test.
+    if slot:
+        return Slot.arguments(bar_mib, _UNDER_TEST)
+    if resets:
+        return controller_arguments(bar_mib, _UNDER_TEST)
+    return device_arguments("bar", f"memory-backend-ram,size={bar_mib}M", _UNDER_TEST)
 
 
 def _lines(path: Path) -> list[str]:

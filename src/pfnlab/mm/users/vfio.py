@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from pfnlab.errors import ModelledErrno, Undecided
@@ -40,6 +41,7 @@ class VfioDevice:
     :param bar: its one BAR
     :param pages: the part of it that may be mapped: its beginning
     :ivar memory: the memory space bit of its command register
+    :ivar asleep: its power state is D3hot, not D0
     :ivar open: there is a descriptor
     :ivar claimed: its BAR, from when the device is opened or from its first mapping on
     :ivar mapped: what its driver has mapped for itself, in the order of mapping
@@ -54,6 +56,7 @@ class VfioDevice:
     bar: PfnRange
     pages: PfnRange
     memory: bool = True
+    asleep: bool = False
     open: bool = True
     claimed: Resource | None = None
     mapped: list[PfnRange] = field(default_factory=list)
@@ -143,7 +146,7 @@ class VfioDevice:
     def fault(self, vma: Vma, vpn: int) -> None:
         """vfio_pci_mmap_fault: up to 6.9 the whole VMA is remapped, later the one page inserted (S9.4.2).
 
-        :raises Signal: SIGBUS while memory is disabled
+        :raises Signal: SIGBUS while memory is disabled or the device asleep
         """
         with self._vma_locked(), self.memory_lock.read():
             self._check_memory()
@@ -167,7 +170,7 @@ class VfioDevice:
         """vfio_pci_mmap_huge_fault: a leaf where it lies in the VMA and the frames are aligned as it is.
 
         :return: False to fall back to smaller entries
-        :raises Signal: SIGBUS while memory is disabled
+        :raises Signal: SIGBUS while memory is disabled or the device asleep
         """
         pages = LEAF_PAGES[level]
         start = vpn - vpn % pages
@@ -209,15 +212,40 @@ class VfioDevice:
 
         :raises ModelledErrno: EBADF without a descriptor
         """
-        if not self.open:
-            raise ModelledErrno(errno.EBADF)
-        if self.kernel.profile.vfio_remaps and not enabled:
-            self._zap_filled()
-        with self.memory_lock.write():
-            if not self.kernel.profile.vfio_remaps and not enabled:
-                unmap_mapping_range(self.kernel, PfnRange(0, _ROM_OFFSET), "vfio", even_cows=True)
+        with self._changed(zapped=not enabled):
             self.memory = enabled
             self.kernel.undecoded = () if enabled else (self.bar,)
+
+    def set_power(self, *, asleep: bool) -> None:
+        """Write the power state, D3hot or D0: as the memory bit, but the device goes on decoding (S9.4.8).
+
+        :raises ModelledErrno: EBADF without a descriptor
+        """
+        with self._changed(zapped=asleep):
+            self.asleep = asleep
+
+    def reset(self) -> None:
+        """VFIO_DEVICE_RESET: entries go, the device wakes, and its memory bit is as it was (S9.4.9).
+
+        :raises ModelledErrno: EBADF without a descriptor
+        """
+        with self._changed(zapped=True):
+            self.asleep = False
+
+    @contextmanager
+    def _changed(self, *, zapped: bool) -> Iterator[None]:
+        """Within this context the device may change, and where *zapped* its entries have gone before.
+
+        :raises ModelledErrno: EBADF without a descriptor
+        """
+        if not self.open:
+            raise ModelledErrno(errno.EBADF)
+        if self.kernel.profile.vfio_remaps and zapped:
+            self._zap_filled()
+        with self.memory_lock.write():
+            if not self.kernel.profile.vfio_remaps and zapped:
+                unmap_mapping_range(self.kernel, PfnRange(0, _ROM_OFFSET), "vfio", even_cows=True)
+            yield
 
     def _zap_filled(self) -> None:
         """vfio_pci_zap_and_vma_lock: one address space after the other, until none is listed."""
@@ -254,7 +282,7 @@ class VfioDevice:
             self.claimed = None
 
     def _check_memory(self) -> None:
-        if not self.memory:
+        if not self.memory or self.asleep:
             raise Signal("SIGBUS", 2)
 
     def _vma_locked(self) -> AbstractContextManager[object]:

@@ -15,8 +15,6 @@ from pfnlab.programs.lang.device_ops import (
     ArchPhysWcAdd,
     IoMappingCreateWc,
     Ioremap,
-    MemoryDisable,
-    MemoryEnable,
     Memremap,
     MemremapPages,
     Plug,
@@ -26,7 +24,7 @@ from pfnlab.programs.lang.device_ops import (
     SlotCall,
     UnmapMappingRange,
     Unplug,
-    VfioClose,
+    VfioCall,
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.names import Names, Wrong, article, forwards
@@ -144,7 +142,7 @@ class CallChecks(Names):
             raise Wrong(f"there is no pci device {quoted(name)}{hint}", "source")
         return device
 
-    def _device(self, call: MemoryDisable | MemoryEnable | VfioClose | SlotCall) -> None:
+    def _device(self, call: VfioCall | SlotCall) -> None:
         """A device as a whole is the one BAR of a guest; its slot is full or empty."""
         device = self._pci(call.device).name
         if not isinstance(call, SlotCall):

@@ -201,10 +201,36 @@ class MemoryEnable(msgspec.Struct, frozen=True, tag="memory_enable"):
     device: str
 
 
+class VfioReset(msgspec.Struct, frozen=True, tag="vfio_reset"):
+    """Reset a pci device through vfio-pci (VFIO_DEVICE_RESET)."""
+
+    device: str
+
+
+class D3(msgspec.Struct, frozen=True, tag="d3"):
+    """Put a pci device to sleep through vfio-pci: power state D3hot."""
+
+    device: str
+
+
+class D0(msgspec.Struct, frozen=True, tag="d0"):
+    """Wake a pci device through vfio-pci: power state D0."""
+
+    device: str
+
+
 class VfioClose(msgspec.Struct, frozen=True, tag="vfio_close"):
     """Close the descriptor of the device that vfio-pci gave; mappings keep it open."""
 
     device: str
+
+
+#: The calls of a program on a device that was opened through vfio-pci.
+VfioCall = MemoryDisable | MemoryEnable | VfioReset | D3 | D0 | VfioClose
+
+#: The same, for isinstance; and those that need a device which can be reset and put to sleep.
+VFIO_CALLS = (MemoryDisable, MemoryEnable, VfioReset, D3, D0, VfioClose)
+RESET_CALLS = (VfioReset, D3, D0)
 
 
 class Remove(msgspec.Struct, frozen=True, tag="remove"):

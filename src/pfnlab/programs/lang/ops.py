@@ -15,13 +15,13 @@ from typing import Literal
 import msgspec
 
 from pfnlab.programs.lang.device_ops import (
+    RESET_CALLS,
     SLOT_CALLS,
+    VFIO_CALLS,
     DriverCall,
     DriverMap,
-    MemoryDisable,
-    MemoryEnable,
     SlotCall,
-    VfioClose,
+    VfioCall,
 )
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.span import Span
@@ -274,9 +274,7 @@ Call = (
     | Exit
     | Kill
     | DriverCall
-    | MemoryDisable
-    | MemoryEnable
-    | VfioClose
+    | VfioCall
     | SlotCall
     | ProcessVmReadv
     | Mincore
@@ -350,13 +348,14 @@ def tasks_of(program: Program) -> list[str]:
     return list(dict.fromkeys(tasks))
 
 
-#: Operations on a device that was opened through vfio-pci.
-VFIO_CALLS = (MemoryDisable, MemoryEnable, VfioClose)
-
-
 def uses_vfio(call: Call) -> bool:
     """Whether *call* needs a device that is opened through vfio-pci."""
     return isinstance(call, VFIO_CALLS) or (isinstance(call, Mmap) and call.via == "vfio")
+
+
+def uses_reset(program: Program) -> bool:
+    """Whether *program* needs a device that can be reset and put to sleep."""
+    return any(isinstance(op.call, RESET_CALLS) for op in program.ops)
 
 
 def uses_slot(program: Program) -> bool:

@@ -10,6 +10,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from pfnlab.programs.lang.device_ops import (
+    D0,
+    D3,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
     ArchPhysWcAdd,
@@ -27,6 +29,7 @@ from pfnlab.programs.lang.device_ops import (
     Rescan,
     Unplug,
     VfioClose,
+    VfioReset,
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
@@ -91,6 +94,9 @@ SIMPLE: dict[type[Call], Simple] = {
     ArchPhysWcAdd: Simple(Shape.MEMORY, "driver phys-wc-add"),
     MemoryDisable: Simple(Shape.DEVICE, "memory 0"),
     MemoryEnable: Simple(Shape.DEVICE, "memory 1"),
+    VfioReset: Simple(Shape.DEVICE, "vfio-reset"),
+    D3: Simple(Shape.DEVICE, "power 3"),
+    D0: Simple(Shape.DEVICE, "power 0"),
     VfioClose: Simple(Shape.DEVICE, "vfio-close"),
     Remove: Simple(Shape.DEVICE, "remove"),
     Rescan: Simple(Shape.DEVICE, "rescan"),

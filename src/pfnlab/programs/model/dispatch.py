@@ -28,6 +28,8 @@ from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
 from pfnlab.mm.zap import unmap_mapping_range
 from pfnlab.programs.lang.device_ops import (
+    D0,
+    D3,
     DRIVER_RAM,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
@@ -53,6 +55,7 @@ from pfnlab.programs.lang.device_ops import (
     UnmapMappingRange,
     Unplug,
     VfioClose,
+    VfioReset,
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
@@ -185,6 +188,10 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             kernel.book.debugfs()
         case MemoryDisable(device=device) | MemoryEnable(device=device):
             _vfio(kernel, places, device).set_memory(isinstance(call, MemoryEnable))
+        case D3(device=device) | D0(device=device):
+            _vfio(kernel, places, device).set_power(asleep=isinstance(call, D3))
+        case VfioReset(device=device):
+            _vfio(kernel, places, device).reset()
         case VfioClose(device=device):
             # The agent has the descriptor, and its calls are no part of an order.
             with kernel.trace.unseen(), kernel.as_init():

@@ -24,6 +24,8 @@ ANYBODY = "*"
 _NOISE = re.compile(
     r"^\s*$|\bcallbacks suppressed$"
     r"|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
+    # What the PCI bus says of a reset in the name of the driver, and ACPI of the first interrupt of a device.
+    r"|^vfio-pci \S+: (resetting|reset done)$|^ACPI: \S+: Enabled at IRQ \d+$"
 )
 
 _MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
