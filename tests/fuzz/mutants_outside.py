@@ -101,7 +101,7 @@ _VFIO = (
     Mutant(
         "switching memory off takes entries away",
         "mm/users/vfio.py",
-        "            if not self.kernel.profile.vfio_remaps and zapped:",
+        "            if zapped and not self.kernel.profile.vfio_remaps:",
         "            if False:",
     ),
     Mutant(

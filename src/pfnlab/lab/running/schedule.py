@@ -40,6 +40,7 @@ NEED_NAMES = {
     Obstacle.PAGE_TABLE: "page_table_lock",
     Obstacle.BOOK: "memtype_lock",
     Obstacle.MEMORY: "memory_lock",
+    Obstacle.VFIO_VMAS: "vma_lock",
 }
 
 # Seconds until an operation has come by its place or is done, and until all are done after a release.

@@ -16,6 +16,7 @@ class Obstacle(Enum):
     PAGE_TABLE = "a page-table lock"
     BOOK = "the lock of the memtype list"
     MEMORY = "the memory_lock of a vfio-pci device"
+    VFIO_VMAS = "the vma_lock of a vfio-pci device"
     OTHER_LOCK = "another lock"
     #: It runs, or waits for something that has nothing to do with memory management: repeat the schedule.
     NOTHING = "nothing that is known"
@@ -36,15 +37,13 @@ class Wait:
 _SEMAPHORE = ("rwsem_", "down_read", "down_write", "__down_read", "__down_write")
 _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_lock_slowpath")
 
+_MUTEX = ("mutex_", "__mutex_lock")
+
 # A lock is named by the innermost of these that called it; these are beginnings of names.
+_MUTEXES: dict[Obstacle, tuple[str, ...]] = {
+    Obstacle.VFIO_VMAS: ("vfio_pci_mmap_fault", "vfio_pci_mmap_close", "vfio_pci_zap_and_vma")
+}
 _SEMAPHORES = {
-    # Up to 6.9 vfio-pci has a second lock, vma_lock, which these wait for as well.
-    Obstacle.OTHER_LOCK: (
-        "vfio_pci_mmap_fault",
-        "vfio_pci_mmap_close",
-        "vfio_pci_mmap_open",
-        "vfio_pci_zap_and_vma",
-    ),
     # A fault waits for it under mmap_lock.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
     Obstacle.I_MMAP: (
@@ -103,6 +102,8 @@ def judge(functions: Sequence[str]) -> Wait:
             return Wait(Obstacle.CPU, names)
         if name.startswith(_SEMAPHORE):
             return Wait(_lock_named(names[at:], _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
+        if name.startswith(_MUTEX) and (need := _lock_named(names[at:], _MUTEXES)):
+            return Wait(need, names)
         if name.startswith(_SPINLOCK):
             need = _lock_named(names[at : at + _SPINLOCK_DEPTH], _SPINLOCKS)
             if need:
@@ -114,10 +115,11 @@ def judge_sleeping(functions: Sequence[str]) -> Wait:
     """
     The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
 
-    They are as ``/proc/PID/stack`` has them, which leaves out the functions of the lock itself.
+    They are as ``/proc/PID/stack`` has them, which leaves out the functions of the lock itself. A fault of
+    vfio-pci up to 6.9 takes two, but who has the second has the first.
     """
     names = tuple(functions)
-    return Wait(_lock_named(names, _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
+    return Wait(_lock_named(names, _MUTEXES | _SEMAPHORES) or Obstacle.OTHER_LOCK, names)
 
 
 def _lock_named(names: Sequence[str], locks: dict[Obstacle, tuple[str, ...]]) -> Obstacle | None:

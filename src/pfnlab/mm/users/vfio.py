@@ -48,6 +48,7 @@ class VfioDevice:
     :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
     :ivar vmas: every VMA of it
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
+    :ivar zapping: up to 6.9, entries of VMAs that were filled are being taken away
     :ivar memory_lock: a fault has it for reading, a change of the command register for writing
     :ivar vma_lock: up to 6.9, a mutex around *filled*, which a fault has too
     """
@@ -63,6 +64,7 @@ class VfioDevice:
     refused: int = 0
     vmas: set[Vma] = field(default_factory=set)
     filled: list[Vma] = field(default_factory=list)
+    zapping: bool = False
     kind: str = "vfio"
     mapping: AddressSpace = "vfio"
     write_notify: bool = False
@@ -157,6 +159,9 @@ class VfioDevice:
             vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
             return
         if vma in self.filled:
+            if vma.mm.tables.runs(vpn, vpn + 1):
+                # Another fault has filled it, for which this one has waited.
+                return
             raise Undecided("the fault repeats for ever: vfio-pci takes the mapping for filled already")
         pfn = self._pfn(vma, vma.start)
         try:
@@ -193,10 +198,9 @@ class VfioDevice:
         self.vmas |= {new, orig}
         if not self.kernel.profile.vfio_remaps:
             return
-        with self._vma_locked():
-            if new in self.filled:
-                # Of a split, the lower part may be the new one: the object here is the old one then.
-                self.filled[self.filled.index(new)] = orig
+        if new in self.filled:
+            # Of a split, the lower part may be the new one: the object here is the old one then.
+            self.filled[self.filled.index(new)] = orig
         zap_vma_ptes(new, new.start, new.end)
 
     def closed(self, vma: Vma) -> None:
@@ -240,24 +244,33 @@ class VfioDevice:
         """
         if not self.open:
             raise ModelledErrno(errno.EBADF)
-        if self.kernel.profile.vfio_remaps and zapped:
-            self._zap_filled()
-        with self.memory_lock.write():
-            if not self.kernel.profile.vfio_remaps and zapped:
+        with self._none_filled() if zapped else nullcontext():
+            self.memory_lock.take(write=True)
+        try:
+            if zapped and not self.kernel.profile.vfio_remaps:
                 unmap_mapping_range(self.kernel, PfnRange(0, _ROM_OFFSET), "vfio", even_cows=True)
             yield
+        finally:
+            self.memory_lock.give(write=True)
 
-    def _zap_filled(self) -> None:
-        """vfio_pci_zap_and_vma_lock: one address space after the other, until none is listed."""
+    @contextmanager
+    def _none_filled(self) -> Iterator[None]:
+        """vfio_pci_zap_and_vma_lock: one address space after the other, until none is listed.
+
+        Within this context none is, up to 6.9.
+        """
         while True:
             with self._vma_locked():
                 if not self.filled:
+                    yield
                     return
                 mm = self.filled[0].mm
             with mm.mmap_lock.read(), self._vma_locked():
+                self.zapping = True
                 for vma in [vma for vma in self.filled if vma.mm is mm]:
                     self.filled.remove(vma)
                     zap_vma_ptes(vma, vma.start, vma.end)
+                self.zapping = False
 
     def close(self) -> None:
         """The descriptor is closed.
@@ -288,14 +301,11 @@ class VfioDevice:
     def _vma_locked(self) -> AbstractContextManager[object]:
         """Have vma_lock, up to 6.9.
 
-        :raises Undecided: another operation has it, which waits or is held: what a task waits for on a kernel
-            cannot be told from memory_lock there
+        :raises Undecided: entries are being taken away, and the lock is given up and taken again in between
         """
-        if not self.kernel.profile.vfio_remaps:
-            return nullcontext()
-        if self.vma_lock.written:
-            raise Undecided("the model has no rule for a wait for the vma_lock of a vfio-pci device")
-        return self.vma_lock.write()
+        if self.zapping and self.vma_lock.written:
+            raise Undecided("who has vma_lock first while vfio-pci takes entries away is a race")
+        return self.vma_lock.write() if self.kernel.profile.vfio_remaps else nullcontext()
 
     def _pfn(self, vma: Vma, vpn: int) -> int:
         offset = vma.pgoff + vpn - vma.start
