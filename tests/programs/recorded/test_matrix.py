@@ -10,7 +10,10 @@ import pytest
 
 from pfnlab.errors import Misuse
 from pfnlab.mm.gather import MmuGather
+from pfnlab.programs.lang.device_ops import VfioReset
 from pfnlab.programs.recorded.matrix import MatrixResult, predict_files
+from pfnlab.programs.recorded.programs import translate
+from pfnlab.programs.recorded.verbs import BAR
 
 RECORDED = Path(__file__).parents[2] / "recorded"
 
@@ -118,6 +121,13 @@ def test_without_the_nested_gather_rule(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.xdist_group("recorded")
+def test_a_recorded_reset_is_one() -> None:
+    """It once waited."""
+    program = translate("a case", ["0 vfioreset"], 0)
+
+    assert [VfioReset(BAR)] == [op.call for op in program.ops]
+
+
 def test_waiting_cases_are_listed_with_what_they_wait_for() -> None:
     """
     The checked-in list names exactly the cases, operations and capabilities that wait.

@@ -25,6 +25,7 @@ from pfnlab.programs.lang.device_ops import (
     RequestMemRegion,
     UnmapMappingRange,
     VfioClose,
+    VfioReset,
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.ops import (
@@ -322,6 +323,7 @@ _VERBS: dict[str, Callable[[list[str], Letters], Call]] = {
     "kill": lambda args, letters: Kill(),
     "ioctl": _ioctl,
     "vfiocmd": _command,
+    "vfioreset": lambda args, letters: VfioReset(BAR),
     "vfioclose": lambda args, letters: VfioClose(BAR),
     "pvr": lambda args, letters: ProcessVmReadv(_span(letters, *args)),
     "pvw": _walk("process_vm_writev", _WRITTEN),
