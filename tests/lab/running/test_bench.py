@@ -327,6 +327,22 @@ def test_the_middle_goes_first_on_real_kernels(series: str, left: list[str]) -> 
     assert (None, left) == (run.lost, [str(entry) for entry in run.steps[-1].book])
 
 
+def test_no_window_of_shared_anonymous_memory_is_cleared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It has none: the program that stores to it ends as others do."""
+    monkeypatch.setattr(DriverImage, "path", lambda _: tmp_path)
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\n"
+        "a = mmap anon[0:4] shared rw\nwrite a[0] 1\nmemory_enable bar\n"
+    )
+    whole = with_lines().replace("step end", "step 1\nr 0 0\nstep 2\nr 0 0\nstep end")
+
+    (run,) = Lab(lambda number, text: whole).run(program)
+
+    assert run.lost is None
+
+
 @pytest.mark.lab
 def test_a_device_that_was_written_is_cleared_for_the_next_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """One guest serves both, and the second finds zero where the first has written."""

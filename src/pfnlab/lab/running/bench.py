@@ -341,7 +341,7 @@ class Bench:
 def _cleared(guest: GuestLike, placement: Placement, written: Collection[str]) -> set[str]:
     # The devices whose bytes are zero again; one that is too large, or cannot be mapped, is not among them.
     cleared = set()
-    for name in written:
+    for name in placement.windows.keys() & written:
         window = placement.windows[name]
         if window.nr > MAX_CLEARED_PAGES or window.start < placement.bar.start:
             continue
