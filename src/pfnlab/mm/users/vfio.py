@@ -304,7 +304,9 @@ class VfioDevice:
         :raises Undecided: entries are being taken away, and the lock is given up and taken again in between
         """
         if self.zapping and self.vma_lock.written:
-            raise Undecided("who has vma_lock first while vfio-pci takes entries away is a race")
+            raise Undecided(
+                "the model has no rule for who has vma_lock first while vfio-pci takes entries away"
+            )
         return self.vma_lock.write() if self.kernel.profile.vfio_remaps else nullcontext()
 
     def _pfn(self, vma: Vma, vpn: int) -> int:
