@@ -59,6 +59,13 @@ def test_on_claimed_ranges() -> None:
     assert {"mmap", "release_mem_region"} == {row for row in reached(text, CLAIMED) if ">" not in row}
 
 
+def test_on_a_device_that_has_a_driver() -> None:
+    """From the binding until the driver is unbound, or the device gone."""
+    text = "bind bar\na = mmap bar[1:4] wc shared rw\nunbind bar\nmunmap a\nbind bar\nremove bar\nmsync a\n"
+
+    assert {"mmap", "unbind", "remove"} == {row for row in reached(text, CLAIMED) if ">" not in row}
+
+
 def test_under_holds() -> None:
     """The operation that is held and those beside it, until the release is over."""
     held = "t = thread\nhold unmap_vmas: munmap a[0]\nt: read a[1]\nrelease\n"

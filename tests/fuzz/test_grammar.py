@@ -13,11 +13,22 @@ from pfnlab.fuzz.grammar import Bias, draw
 from pfnlab.fuzz.kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
 from pfnlab.fuzz.leaves import GIGABYTE, touched_level
 from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
-from pfnlab.lab.running.placement import check_placeable
+from pfnlab.lab.running.placement import check_placeable, past_end
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.form import from_json, to_json
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import ADVICE, Thp, is_held, tasks_of, uses_reset
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    Mmap,
+    Program,
+    Thp,
+    is_held,
+    moves,
+    tasks_of,
+    uses_bind,
+    uses_reset,
+    uses_vfio,
+)
 from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS
 
@@ -222,3 +233,29 @@ def test_a_program_with_leaves_begins_as_one_with_leaves() -> None:
     assert {True, False} == {touched_level(program) > 1 for program in drawn}
     for leaves in (True, False):
         assert {leaves} == {touched_level(program) > 1 for program in bias.prefixes_of(leaves)}
+
+
+def test_who_binds_a_driver_has_one_device() -> None:
+    """And stays within it, for the driver has all of it; it is not one of vfio-pci."""
+    programs = [draw(6, index, Vocabulary(driver=True, vfio=True)) for index in range(600)]
+    bound = [program for program in programs if uses_bind(program)]
+
+    assert bound
+    assert all(1 == sum(device.kind == "pci" for device in program.devices) for program in bound)
+    assert not any(past_end(program) or any(uses_vfio(op.call) for op in program.ops) for program in bound)
+
+
+def test_a_device_moves_where_there_is_the_driver() -> None:
+    """Which keeps its first place for nobody meanwhile."""
+
+    def moved(vocabulary: Vocabulary) -> list[Program]:
+        return [program for index in range(2000) if moves(program := draw(7, index, vocabulary))]
+
+    assert [] == moved(Vocabulary(slots=True))
+    sources = [
+        op.call.source.name
+        for program in moved(Vocabulary(driver=True, slots=True))
+        for op in program.ops
+        if isinstance(op.call, Mmap)
+    ]
+    assert {"bar", "moved"} <= set(sources)

@@ -266,3 +266,26 @@ def test_every_property_has_a_sentence() -> None:
     names = [asked.name for asked in ASKED]
     assert len({*names, *SEEN}) == len(names) + len(SEEN)
     assert all([asked.asks for asked in ASKED] + list(SEEN.values()))
+
+
+def test_a_device_is_removed_where_it_is() -> None:
+    """A mapping of the address it has, which is not that of its boot, is one too many."""
+    text = "remove bar\nrescan_moved bar\na = mmap moved[0:4] proc-wc shared rw\nremove bar\n"
+
+    assert [("removed_unmapped", 3)] == broken(*run(text))
+
+
+def test_a_driver_that_is_bound_claims_the_address_the_device_has() -> None:
+    """An entry for a page of the old one is nobody's business."""
+    text = "a = mmap bar[0:4] devmem shared rw\nremove bar\nrescan_moved bar\nbind bar\n"
+
+    assert [] == broken(*run(text))
+
+
+def test_an_entry_that_outlives_the_binding_of_a_driver() -> None:
+    """The claim is one of the whole device, until the driver is unbound."""
+    program, found = run("a = mmap bar[0:4] devmem shared rw\nbind bar\nunbind bar\n")
+    found = changed(found, 1, lambda step: msgspec.structs.replace(step, ptes=found.steps[0].ptes))
+
+    assert ("claimed_unmapped", 1) in broken(program, found)
+    assert [] == broken(*run("bind bar\nunbind bar\na = mmap bar[0:4] devmem shared rw\n"))

@@ -340,6 +340,18 @@ def test_claim_zaps(machine: Lab):
     assert sorted(answers.ptes(1)) == [0, 4]
 
 
+def test_bind(machine: Lab):
+    """
+    The driver is bound once, and claims the whole BAR; a program leaves it unbound.
+    """
+    claim = f"driver claim {machine.bar + 2 * PAGE:x} 2000"
+    answers = machine.ask("unbind", "bind", "bind", claim, f"mmap wc {AREA:x} 8000 {RW:x} {SHARED:x} 0")
+    after = machine.ask("unbind", claim, "bind", "driver release", "bind")
+
+    assert [answers.result(step) for step in range(5)] == ["-1 19", "0 0", "-1 16", "-1 16", "-1 22"]
+    assert [after.result(step) for step in range(5)] == ["-1 19", "0 0", "-1 16", "0 0", "0 0"]
+
+
 def test_claim_twice(machine: Lab):
     """
     One range is claimed at a time.

@@ -13,6 +13,8 @@ from pfnlab.fuzz.places import DrawnPlaces
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
+    MOVED_BAR,
+    MOVED_PAGES,
     SECTION_PAGES,
     SHARED_ONLY,
     DriverHow,
@@ -106,6 +108,9 @@ _REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
 #: The files of which remap_file_pages gets an offset.
 _REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 
+#: The files whose offsets are addresses.
+_BY_ADDRESS: tuple[Via, ...] = ("devmem", "devmem-sync", "proc-wc", "proc-uc")
+
 #: The operations of a driver on its own mappings.
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
 
@@ -129,6 +134,8 @@ class CallGenerator:
         self.filled: set[str] = set()
         #: The areas with ordinary memory.
         self.ordinary: set[str] = set()
+        #: The device has been at its second place.
+        self.moved = False
 
     def call(self, kind: str, child: str | None) -> Call:
         """An operation of *kind*, or munmap where *kind* is not possible.
@@ -138,7 +145,7 @@ class CallGenerator:
         draw, places = self._random, self._places
         match kind:
             case "mmap":
-                return self.mmap(*places.source(), None)
+                return self.mmap(*self.moved_source(*places.source()), None)
             case "mmap anon":
                 return self.anon(Span(ANON, 0, draw.choice((1, 2, 4, 16, _ANON_PAGES))), None)
             case "mmap over":
@@ -165,10 +172,23 @@ class CallGenerator:
                 claimed := places.claimed(self._rare or draw.random() < 0.25)
             ) is not None:
                 return RequestMemRegion(claimed)
+            case "rescan_moved" if any(device.pages > MOVED_PAGES for device in places.devices.values()):
+                return self.call("rescan", child)
+            case "bind" | "unbind" if not (places.alone and (self._rare or draw.random() < 0.5)):
+                return self.ranged("munmap")
         make: Callable[..., Call] | None = BY_WORD.get(kind)
         if kind in NAMED_DEVICE_VERBS and make is not None:
             return make(places.bar_span().name)
         return make() if kind in PLAIN_VERBS and make is not None else self.ranged(kind)
+
+    def moved_source(self, source: Span, via: Via) -> tuple[Span, Via]:
+        """Pages of a device, or sometimes those of its second place, where a file counts by address."""
+        if not self.moved or via not in _BY_ADDRESS or self._random.random() < 0.5:
+            return source, via
+        device = self._places.devices[source.name]
+        if device.kind != "pci" or source.end > device.pages:
+            return source, via
+        return Span(MOVED_BAR, source.start, source.end), via
 
     def ranged(self, kind: str) -> Call:
         """An operation on one range; munmap where *kind* is not possible."""

@@ -46,12 +46,12 @@ class Conditions:
             self._mapped.append(place_of(call))
         self._leaves |= {place.name for place in self._mapped if touches(call, place)}
         if kind in ("remove", "unplug"):
-            self._removed = True
-        elif kind in ("rescan", "plug"):
+            self._removed, self._claimed = True, False
+        elif kind in ("rescan", "rescan_moved", "plug"):
             self._removed = False
-        elif kind == "request_mem_region" or uses_vfio(call):
+        elif kind in ("request_mem_region", "bind") or uses_vfio(call):
             self._claimed = True
-        elif kind == "release_mem_region":
+        elif kind in ("release_mem_region", "unbind"):
             self._claimed = False
         if op.hold is not None or isinstance(call, Release):
             self._held = op.hold is not None

@@ -31,7 +31,7 @@ from pfnlab.fuzz.kinds import (
 )
 from pfnlab.fuzz.leaves import leaf_level, touched_level
 from pfnlab.fuzz.places import DrawnPlaces, areas, devices
-from pfnlab.programs.lang.device_ops import Plug, Unplug
+from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
 from pfnlab.programs.lang.forced import Fail, Hold
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -252,6 +252,8 @@ class _Drawing:
         elif isinstance(call, (Fork, Thread)):
             self.born += 1
             self.tasks.append(call.child)
+        elif isinstance(call, RescanMoved):
+            self.calls.moved = True
         elif isinstance(call, Plug | Unplug):
             self.empty = isinstance(call, Unplug)
         elif isinstance(call, (Exit, Kill)):
@@ -314,7 +316,7 @@ class _Drawing:
 
     def op(self, kind: str) -> Op:
         draw = self.random
-        if kind in ("remove", "rescan", "unplug", "plug") and self.empty != (kind == "plug"):
+        if kind in ("remove", "rescan", "rescan_moved", "unplug", "plug") and self.empty != (kind == "plug"):
             # A slot is full or empty.
             kind = "plug" if self.empty else "unplug"
         if kind in ENDS:

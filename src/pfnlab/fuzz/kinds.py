@@ -48,6 +48,8 @@ DRIVER_KINDS: dict[str, float] = {
     "unmap_mapping_range": 7,
     "request_mem_region": 4,
     "release_mem_region": 3,
+    "bind": 3,
+    "unbind": 3,
     "ioremap": 4,
     "iounmap": 3,
     "memremap": 2,
@@ -75,7 +77,7 @@ VFIO_KINDS: dict[str, float] = {
 RESET_KINDS: dict[str, float] = {"vfio_reset": 5, "d3": 6, "d0": 6}
 
 #: Kinds that remove or add a device; they need a guest of their own and a program with one device.
-_SLOT_KINDS: dict[str, float] = {"remove": 6, "rescan": 7, "unplug": 5, "plug": 9}
+_SLOT_KINDS: dict[str, float] = {"remove": 6, "rescan": 7, "rescan_moved": 5, "unplug": 5, "plug": 9}
 
 #: Driver kinds that such a program leaves out: a claim of a device that comes or goes has no rule.
 _NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
@@ -89,7 +91,7 @@ EVERYWHERE |= {"memory_disable", "memory_enable", "vfio_close", *RESET_KINDS}
 EVERYWHERE |= {"memremap", "memunmap", "set_memory"}
 EVERYWHERE |= {"io_mapping_create_wc", "io_mapping_free"}
 EVERYWHERE |= {"arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add"}
-EVERYWHERE |= {"memremap_pages", "memunmap_pages", *_SLOT_KINDS}
+EVERYWHERE |= {"memremap_pages", "memunmap_pages", "bind", "unbind", *_SLOT_KINDS}
 
 #: The suffix of a kind in :data:`PLANS`: on all pages ever mapped in the area, holes included.
 ALL = " all"
@@ -142,6 +144,7 @@ PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "vfio_reset": (("read",),),
     "mprotect": (("read",), ("write",)),
     "mseal": (("munmap",), ("mmap over",), ("mprotect",), ("dontneed",), ("dontfork",)),
+    "bind": (("unbind", "mmap"), ("read",), ("write",), ("mmap", "unbind"), ("fork", "read")),
     "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
     "write": (
         *(("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
@@ -158,7 +161,14 @@ AFTER_LEAF: dict[str, float] = {
     **{"dontneed": 2, "dontfork": 2, "random": 2, "wipeonfork": 1, "populate_read": 2, "madvise": 4},
     **{"smaps": 3, "numa_maps": 3, "pagemap": 2, "mincore": 2, "walk": 6, "process_vm_readv": 1},
     **{"mlock": 2, "msync": 1, "mseal": 1, "remap_file_pages": 1, "exit": 2, "exec": 0.5, "mlockall": 1},
-    **{"vfio_close": 1, "request_mem_region": 1, "remap_pfn_range": 1, "mmap driver": 2, "mmap vfio": 2},
+    **{
+        "vfio_close": 1,
+        "request_mem_region": 1,
+        "bind": 1,
+        "remap_pfn_range": 1,
+        "mmap driver": 2,
+        "mmap vfio": 2,
+    },
 }
 
 #: Kinds that are not drawn in the middle of a schedule, such as those that end or make tasks.
@@ -198,7 +208,13 @@ class Vocabulary(msgspec.Struct, frozen=True):
         """The kinds of operations and their weights."""
         driver = DRIVER_KINDS if self.driver else {}
         vfio = VFIO_KINDS | RESET_KINDS if self.vfio else {}
-        return _USER_KINDS | driver | vfio | (_SLOT_KINDS if self.slots else {})
+        # To move the device, the guest driver keeps its first place for nobody.
+        slot = {
+            kind: weight
+            for kind, weight in _SLOT_KINDS.items()
+            if self.slots and (self.driver or kind != "rescan_moved")
+        }
+        return _USER_KINDS | driver | vfio | slot
 
     def kinds_of(self, *, vfio: bool, slot: bool, resets: bool) -> dict[str, float]:
         """The kinds of one program: a guest has the driver or vfio-pci, and perhaps a slot.

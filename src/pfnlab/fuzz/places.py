@@ -277,13 +277,18 @@ class DrawnPlaces:
             self._sources.append(span)
         return span if most is None else Span(span.name, span.start, min(span.end, span.start + most))
 
+    @property
+    def alone(self) -> bool:
+        """Whether the program has one pci device and stays within it, so that a driver can have all of it."""
+        return len(self._pci) == 1 and not self._passes_end
+
     def claimed(self, first: bool) -> Span | None:
         """Pages of a pci device that a driver may claim: not the first, as a guest's BAR has one first page.
 
         :param first: whether the first page is allowed if the program has one pci device and stays within it
         """
         span = self.bar_span()
-        start = span.start if first and len(self._pci) == 1 and not self._passes_end else max(span.start, 1)
+        start = span.start if first and self.alone else max(span.start, 1)
         return Span(span.name, start, span.end) if start < span.end else None
 
     def device_span(self, device: Device, pages: int | None = None) -> Span:

@@ -7,6 +7,7 @@ from pfnlab.programs.lang.device_ops import (
     D3,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
+    Bind,
     IoMappingCreateWc,
     IoMappingFree,
     Ioremap,
@@ -22,6 +23,8 @@ from pfnlab.programs.lang.device_ops import (
     Remove,
     RequestMemRegion,
     Rescan,
+    RescanMoved,
+    Unbind,
     Unplug,
     VfioReset,
 )
@@ -42,7 +45,9 @@ class History:
     The claims, mappings of drivers and devices of one program.
 
     :ivar claims: device pages that a driver has claimed
+    :ivar bound: devices to which the guest driver is bound
     :ivar removed: devices that the kernel does not have any more
+    :ivar moved: whether the device's BAR is at its second place
     :ivar moved_away: whether mremap has moved something to a place of the kernel's choice
     :ivar opened: devices of which vfio-pci has mapped something
     """
@@ -51,9 +56,10 @@ class History:
         self.claims: list[Span] = []
         self._disabled: set[str] = set()
         self._asleep: set[str] = set()
+        self.bound: set[str] = set()
         self.removed: set[str] = set()
         self.opened: set[str] = set()
-        self.moved_away = False
+        self.moved = self.moved_away = False
         self._hows: list[tuple[Span, str]] = []
         self._processes: dict[str, str] = {}
         self._kept: dict[type, list[Span]] = {undo: [] for undo in _KEEP.values()}
@@ -92,9 +98,16 @@ class History:
                 self._asleep.add(device)
             case D0(device=device) | VfioReset(device=device):
                 self._asleep.discard(device)
+            case Bind(device=device):
+                self.bound.add(device)
+            case Unbind(device=device):
+                self.bound.discard(device)
             case Remove(device=device) | Unplug(device=device):
                 self.removed.add(device)
-            case Rescan(device=device) | Plug(device=device):
+                self.bound.discard(device)
+            case Rescan(device=device) | RescanMoved(device=device) | Plug(device=device):
+                if device in self.removed:
+                    self.moved = isinstance(call, RescanMoved)
                 self.removed.discard(device)
             case ArchIoReserveMemtypeWc(span=span):
                 self._booked.append(span)

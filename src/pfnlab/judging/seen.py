@@ -12,6 +12,7 @@ from pfnlab.checker.kernel.moment import CountedUsers, Shown
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.judging.history import History
 from pfnlab.pfn_set import PfnSet
+from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import place
@@ -198,7 +199,8 @@ class SeenMoment:
             return []
         # vfio-pci claims when the device is opened or mapped first, and frees with the last user.
         opened = [self._whole(name) for name in sorted(self._history.opened) if self._vfio_mapped(name)]
-        return self._frames([*self._history.claims, *opened])
+        bound = [self._bar(name) for name in sorted(self._history.bound)]
+        return [*self._frames([*self._history.claims, *opened]), *bound]
 
     def _vfio_mapped(self, device: str) -> bool:
         frames = self._layout.devices[device]
@@ -207,7 +209,11 @@ class SeenMoment:
     @property
     def removed(self) -> list[PfnRange]:
         """The BARs of devices that the kernel does not have any more."""
-        return [self._layout.devices[name] for name in sorted(self._history.removed)]
+        return [self._bar(name) for name in sorted(self._history.removed)]
+
+    def _bar(self, device: str) -> PfnRange:
+        """The frames of a device, where its BAR is now."""
+        return self._layout.devices[MOVED_BAR if self._history.moved else device]
 
     @property
     def switched_off(self) -> list[PfnRange]:

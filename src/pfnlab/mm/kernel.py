@@ -70,6 +70,7 @@ class Kernel:
     :ivar next_pid: the pid of the next task
     :ivar warned: the lines printed that are printed once per boot
     :ivar i_mmap_rwsems: the lock of the reverse map of each address space object
+    :ivar device_lock: the mutex of the one device that a driver binds to
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Kernel:
         self.i_mmap_rwsems = {
             mapping: RwLock(self.processors, Need.I_MMAP) for mapping in get_args(AddressSpace)
         }
+        self.device_lock = RwLock(self.processors, Need.DEVICE)
         self.current: Task | None = None
         self.next_pid = 100
         self.warned: set[str] = set()
@@ -264,6 +266,10 @@ class Kernel:
 
     def _turn_to(self, task: str) -> None:
         self.current = self.tasks[task]
+
+    def is_claimed(self, resource: Resource) -> bool:
+        """Whether a driver has claimed any of *resource*, so that nobody else can (__request_region)."""
+        return any(other.busy and other.overlaps(*resource[:2]) for other in self.platform.phys.resources)
 
     def claim(self, resource: Resource) -> None:
         """A driver's resource enters the map of physical memory."""

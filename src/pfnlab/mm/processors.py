@@ -32,6 +32,7 @@ class Need(Enum):
     PAGE_TABLE = "page_table_lock"
     BOOK = "memtype_lock"
     MEMORY = "memory_lock"
+    DEVICE = "device_lock"
     VFIO_VMAS = "vma_lock"
     TRACKER = "pfnmap_lock"
 

@@ -267,6 +267,13 @@ def test_files_that_are_not_revoked_are_found() -> None:
     assert ["a = mmap bar[0:3] wc shared rw", "request_mem_region bar[0:3]"] == lines(found)
 
 
+def test_files_that_a_driver_does_not_revoke_when_it_is_bound_are_found() -> None:
+    """Its claim of the BAR is one as any other."""
+    found = answer(Broken(spec="7.2,pci_files_revoked=off"), "claimed_unmapped", MAPPED, "bind bar")
+
+    assert ["a = mmap bar[0:3] wc shared rw", "bind bar"] == lines(found)
+
+
 @pytest.mark.parametrize(
     ("name", "tracker", "operations"),
     [

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.running.placement import LOWMEM, Placement, Windows, bar_mib_for, check_placeable, stored_to
-from pfnlab.programs.lang.device_ops import DriverHow, DriverMap, MemoryDisable, Remove, RequestMemRegion
+from pfnlab.programs.lang.device_ops import (
+    Bind,
+    DriverHow,
+    DriverMap,
+    MemoryDisable,
+    Remove,
+    RequestMemRegion,
+    RescanMoved,
+)
 from pfnlab.programs.lang.ops import (
     Call,
     Device,
@@ -150,6 +158,24 @@ def test_a_device_whose_first_page_is_claimed_lies_at_the_start_of_the_bar() -> 
     assert windows.place(claim) is None
 
 
+def test_a_device_with_a_driver_lies_at_the_start_of_the_bar() -> None:
+    """The claim of a driver that is bound has the first page, whatever the program names."""
+    windows = Windows(BAR)
+
+    placement = placed(windows, program(Device("bar", "pci", 4), calls=(Bind("bar"),)))
+
+    assert placement.places.devices["bar"].start == BAR.start
+
+
+def test_a_device_that_moves_comes_behind_the_bar() -> None:
+    """Its second place is watched as the first one is."""
+    found = placed(Windows(BAR), program(Device("bar", "pci", 4), calls=(RescanMoved("bar"),)))
+
+    moved = found.places.devices["moved"]
+    assert PfnRange(BAR.end, BAR.end + 4) == moved
+    assert any(window.contains(moved) for window in found.watched)
+
+
 def test_a_vfio_device_is_the_beginning_of_the_bar() -> None:
     """The driver takes all of the BAR: what it books for itself is said of the device."""
     opened = program(Device("bar", "pci", 4), calls=(MemoryDisable("bar"),))
@@ -169,6 +195,8 @@ def test_nothing_is_mapped_past_the_end_of_a_device_that_goes() -> None:
     with pytest.raises(Misuse, match="behind the slot of bar"):
         check_placeable(program(device, calls=(mmap("bar", 5), Remove("bar"))))
     check_placeable(program(device, calls=(mmap("bar", 4), Remove("bar"))))
+    with pytest.raises(Misuse, match="behind the slot of moved"):
+        check_placeable(program(device, calls=(Remove("bar"), RescanMoved("bar"), mmap("moved", 5))))
 
 
 def test_a_later_page_may_be_claimed_anywhere() -> None:

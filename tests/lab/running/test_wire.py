@@ -297,9 +297,11 @@ def test_what_is_done_to_a_slot(lines: str, sent: list[str]) -> None:
         ("d3 bar", "power 3"),
         ("d0 bar", "power 0"),
         ("vfio_close bar", "vfio-close"),
+        *(("bind bar", "bind"), ("unbind bar", "unbind")),
+        *(("remove bar", "remove"), ("rescan bar", "rescan"), ("rescan_moved bar", "rescan-moved")),
     ],
 )
-def test_what_is_done_to_a_device_through_vfio(line: str, sent: str) -> None:
+def test_what_is_done_to_a_device_as_a_whole(line: str, sent: str) -> None:
     """The guest has one device, so none is named."""
     program = load_text(f"{HEAD}device bar: pci, 16 pages\n{line}\n")
     placement = Windows(BAR).place(program)

@@ -31,6 +31,8 @@ from pfnlab.lab.steering.waits import Obstacle, judge, judge_sleeping
         (Obstacle.VFIO_VMAS, "mutex_spin_on_owner __mutex_lock vfio_pci_zap_and_vma_lock"),
         (Obstacle.MEMORY, "rwsem_down_read_slowpath down_read vfio_pci_mmap_fault __do_fault"),
         (Obstacle.NOTHING, "osq_lock __mutex_lock kernel_request pfnlab_ioctl __x64_sys_ioctl"),
+        (Obstacle.DEVICE, "mutex_spin_on_owner __mutex_lock device_driver_attach bind_store vfs_write"),
+        (Obstacle.DEVICE, "osq_lock __mutex_lock device_release_driver_internal unbind_store vfs_write"),
         (Obstacle.NOTHING, "native_queued_spin_lock_slowpath raw_spin_rq_lock_nested load_balance"),
         (Obstacle.NOTHING, "default_idle do_idle"),
         (Obstacle.NOTHING, ""),
@@ -61,6 +63,8 @@ def test_judge(need: Obstacle, functions: str):
         ),
         (Obstacle.MEMORY, "vfio_basic_config_write vfio_pci_config_rw_single vfio_pci_rw __x64_sys_pwrite64"),
         (Obstacle.OTHER_LOCK, "kernel_request pfnlab_ioctl __x64_sys_ioctl do_syscall_64"),
+        (Obstacle.DEVICE, "device_driver_attach bind_store kernfs_fop_write_iter vfs_write ksys_write"),
+        (Obstacle.I_MMAP, "unmap_mapping_pages __request_region probe really_probe device_driver_attach"),
     ],
 )
 def test_judge_sleeping(need: Obstacle, functions: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 import pytest
 from s11_machine import boot, lines, s11_machine
@@ -18,6 +19,9 @@ from pfnlab.mm.unmap import do_munmap
 from pfnlab.mm.users.driver import DriverState
 from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.policies.profiles import SERIES
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.units import PAGE_SIZE, PfnRange
 
 BAR = PfnRange(0xFD000, 0xFD010)
@@ -222,3 +226,137 @@ def test_who_reads_for_a_debugger(proc: bool, there: bool) -> None:
     device.remove(kernel)
 
     assert (True, there) == (before, file.has_access)
+
+
+@every_series
+def test_a_driver_that_is_bound_has_all_of_the_bar(series: str) -> None:
+    """PCI files are refused, and what they mapped is gone; unbound, they map again (S9.9.1, S9.9.2)."""
+    kernel, task = boot(series)
+    device = PciDevice(BAR)
+    resource0(kernel, task, 4, wc=True)
+
+    device.bind(kernel)
+    bound = resource0(kernel, task, 2, wc=True, at=0x2000), entries(task)
+    device.unbind(kernel)
+
+    assert (errno.EINVAL, 0) == bound
+    assert (0, 2) == (resource0(kernel, task, 2, wc=True, at=0x2000), entries(task))
+
+
+def entries(task: Task) -> int:
+    """How many pages it has entries for."""
+    return sum(run.end - run.start for run in task.mm.tables.entries)
+
+
+def refused(call: Callable[[Kernel], None], kernel: Kernel) -> int:
+    """The errno of a call, 0 for none."""
+    try:
+        call(kernel)
+    except ModelledErrno as error:
+        return error.errno
+    return 0
+
+
+def test_bound_twice_and_unbound_twice() -> None:
+    """EBUSY while it is bound, ENODEV while it is not (S9.9.1, S9.9.2)."""
+    kernel, _ = boot("7.2")
+    device = PciDevice(BAR)
+
+    answers = [
+        refused(call, kernel)
+        for call in (device.unbind, device.bind, device.bind, device.unbind, device.unbind)
+    ]
+
+    assert [errno.ENODEV, 0, errno.EBUSY, 0, errno.ENODEV] == answers
+
+
+def test_a_bar_has_one_claim() -> None:
+    """Whoever comes second is refused, and leaves nothing behind."""
+    kernel, _ = boot("7.2")
+    device, driver, part = PciDevice(BAR), DriverState(), PfnRange(BAR.start + 2, BAR.start + 4)
+    driver.request_mem_region(kernel, part)
+    claimed = refused(device.bind, kernel), refused(device.unbind, kernel)
+    driver.release_mem_region(kernel)
+    device.bind(kernel)
+
+    with pytest.raises(ModelledErrno) as answer:
+        driver.request_mem_region(kernel, part)
+
+    assert (errno.EBUSY, errno.ENODEV, errno.EBUSY) == (*claimed, answer.value.errno)
+    assert None is driver.resource
+
+
+def test_a_device_that_goes_takes_the_claim_along() -> None:
+    """Its driver's remove is called, and the next device has none (S9.9.3)."""
+    kernel, _ = boot("7.2")
+    device = PciDevice(BAR)
+    device.bind(kernel)
+
+    device.remove(kernel)
+
+    assert errno.ENODEV == refused(device.bind, kernel)
+    assert 0 == refused(found_again(kernel, BAR).bind, kernel)
+
+
+MOVED = PfnRange(0xFE000, 0xFE010)
+
+
+def test_a_device_that_comes_to_another_address_takes_its_memory_along() -> None:
+    """Nothing answers at the old one, until it is back there (S9.2.8)."""
+    kernel, _ = boot("7.2")
+    kernel.undecoded = (MOVED,)
+    kernel.store(BAR.start + 1, 7)
+
+    found_again(kernel, MOVED, BAR)
+    kernel.store(BAR.start + 1, 9)
+    away = kernel.load(BAR.start + 1), kernel.load(MOVED.start + 1)
+    found_again(kernel, BAR, MOVED)
+
+    assert (0, 7) == away
+    assert (7, 0) == (kernel.load(BAR.start + 1), kernel.load(MOVED.start + 1))
+
+
+@every_series
+def test_the_files_of_a_device_that_has_moved(series: str) -> None:
+    """They show the new frames, and /proc/bus/pci knows no other addresses (S9.2.8)."""
+    text = (
+        "pfnlab program 1\ndevice bar: pci, 16 pages\nremove bar\nrescan_moved bar\n"
+        "a = mmap bar[2:4] wc shared rw\nb = mmap moved[2:4] proc-uc shared rw\n"
+        "c = mmap bar[2:4] proc-uc shared rw\n"
+    )
+
+    steps = ModelMachine(series).run_one(load_text(text), check=True).steps[2:5]
+
+    assert ["ok", "ok", "ENODEV"] == [step.result for step in steps]
+    assert steps[1].book is not None
+    assert [Span("moved", 2, 4)] * 2 == [entry.span for entry in steps[1].book]
+
+
+def test_a_driver_claims_the_place_the_device_has() -> None:
+    """The old address is nobody's (S9.2.8)."""
+    kernel, _ = boot("7.2")
+    device = found_again(kernel, MOVED, BAR)
+    device.bind(kernel)
+
+    DriverState().request_mem_region(kernel, BAR)
+    with pytest.raises(ModelledErrno):
+        DriverState().request_mem_region(kernel, MOVED)
+
+
+HELD = (
+    "pfnlab program 1\ndevice bar: pci, 16 pages\na = mmap bar[0:4] wc shared rw\n"
+    "t = thread\nwrite a[0] 7\nhold flush_tlb_mm_range: bind bar\n"
+)
+
+
+@pytest.mark.parametrize(("beside", "told"), [("bind", "EBUSY"), ("unbind", "ok")])
+@every_series
+def test_a_probe_holds_the_lock_of_the_device(series: str, beside: str, told: str) -> None:
+    """Who unbinds meanwhile waits until it is bound (S9.9.4)."""
+    program = load_text(f"{HELD}t: {beside} bar\nrelease\n")
+
+    steps = ModelMachine(series).run_one(program, check=True).steps[-3:-1]
+
+    assert [("waits", "device_lock"), ("ok", f"main ok; t {told}")] == [
+        (step.result, step.value) for step in steps
+    ]

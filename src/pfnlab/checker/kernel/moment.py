@@ -236,7 +236,7 @@ class StateView:
 
     @property
     def claims(self) -> list[PfnRange]:
-        """The ranges that drivers have claimed: with request_mem_region, or as vfio-pci with the device open.
+        """The ranges that drivers have claimed: with request_mem_region, bound, or as vfio-pci, device open.
 
         Empty where a claim does not revoke what others map.
         """
@@ -244,6 +244,7 @@ class StateView:
         if not kernel.platform.io_strict_devmem:
             return []
         claims = [device.claimed for device in kernel.vfio.values()]
+        claims += [device.claimed for device in kernel.pci.values()]
         claims += [kernel.driver.resource if kernel.driver is not None else None]
         return [
             PfnRange(phys_to_pfn(claim.start), pages_of(claim.end)) for claim in claims if claim is not None

@@ -39,7 +39,8 @@ _QUIET: dict[type, tuple[str, ...]] = {
     RwLock: ("_processors", "need"),
     MemtypeBook: ("platform", "trace", "_processors", "lock", "warned"),
     Kernel: (
-        *("profile", "trace", "processors", "book", "i_mmap_rwsems", "current", "warned", "next_pid"),
+        *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
+        *("current", "warned", "next_pid"),
         # Whether a page is in it is noted with the page.
         "mlock_batch",
     ),
@@ -96,6 +97,7 @@ class Parts:
         for mapping, lock in kernel.i_mmap_rwsems.items():
             self._add_lock(f"i_mmap_rwsem {mapping}", lock)
         self._add_lock("book lock", kernel.book.lock)
+        self._add_lock("device lock", kernel.device_lock)
         for policy in self._both_policies():
             for attribute, lock in getattr(policy, "__dict__", {}).items():
                 if isinstance(lock, RwLock):

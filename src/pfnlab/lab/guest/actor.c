@@ -323,7 +323,8 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	if (op->order && op->verb != MMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN)
+	if (op->order && op->verb != MMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
+	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
@@ -355,6 +356,9 @@ static void operate(const struct op *op, struct answer *answer)
 	case MEMTYPES: ret = read_memtypes(); break;
 	case REMOVE:   ret = slot_remove(op->order); break;
 	case RESCAN:   ret = slot_rescan(op->order); break;
+	case RESCAN_MOVED: ret = slot_rescan_moved(arg[0], arg[1], op->order); break;
+	case BIND:
+	case UNBIND:   ret = slot_bind(op->verb == BIND, op->order); break;
 	case REFUSE:   ret = refuse(arg[0]); break;
 	case REMAP_FILE: ret = syscall(SYS_remap_file_pages, at, arg[1], 0, arg[2], 0); break;
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); all_locked |= !ret; break;

@@ -55,7 +55,7 @@ enum verb {
 	MMAP, MUNMAP, MLOCK, MUNLOCK, MSYNC, MSEAL, MPROTECT, MADVISE, MREMAP, MLOCKALL, MUNLOCKALL,
 	LOAD, STORE, CLEAR, FORK, EXEC, EXIT, KILL, NOP, PIN, THREAD, DRIVER, MINCORE, READV, MEMTYPES, MEMORY, POWER,
 	VFIO_RESET, VFIO_CLOSE,
-	WALK, BYTES, REFUSE, REMAP_FILE, REMOVE, RESCAN, SLOT,
+	WALK, BYTES, REFUSE, REMAP_FILE, REMOVE, RESCAN, SLOT, BIND, UNBIND, RESCAN_MOVED,
 	VERBS
 };
 
@@ -157,6 +157,7 @@ int driver_open_to_map(void);
 const char *driver_load(void);
 void driver_operate(const uint64_t *arg, struct answer *answer);
 void driver_reset(void);
+int driver_park(uint64_t start, uint64_t length);
 
 /* vfio.c */
 const char *vfio_prepare(void);
@@ -172,9 +173,15 @@ int vfio_reset(int fd);
 /* slot.c */
 void slot_open(void);
 bool slot_bar(struct range *bar);
+bool slot_enabled(void);
 int slot_await(bool full);
 int slot_remove(bool order);
 int slot_rescan(bool order);
+void slot_first_place(struct op *op);
+int slot_rescan_moved(uint64_t start, uint64_t length, bool order);
+int slot_bind(bool bind, bool order);
+void slot_matches(void);
+void slot_unbound(void);
 
 /* observe.c */
 void observe_open(void);

@@ -68,6 +68,9 @@ const char *driver_load(void)
 	close(fd);
 	if (failed)
 		return errno == ENOEXEC ? "the driver was built for another kernel" : "the driver cannot be loaded";
+	/* Enabled for the first time, it gets an interrupt, of which the kernel tells. */
+	slot_enabled();
+	slot_matches();
 	observe_log(false);
 	return NULL;
 }
@@ -101,6 +104,18 @@ void driver_operate(const uint64_t *arg, struct answer *answer)
 	}
 }
 
+/* Keep physical bytes from being given to a device; with LENGTH 0, no longer. -1 with errno. */
+int driver_park(uint64_t start, uint64_t length)
+{
+	struct pfnlab_range range = { start, length };
+	int fd = driver_open(), ret = fd < 0 ? -1 : ioctl(fd, PFNLAB_PARK, &range), error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return ret;
+}
+
 /* Nothing of a program stays in the driver, and what the kernel says of that is no later program's. */
 void driver_reset(void)
 {
@@ -111,5 +126,6 @@ void driver_reset(void)
 		return;
 	ioctl(fd, PFNLAB_RESET);
 	close(fd);
+	slot_unbound();
 	observe_log(false);
 }

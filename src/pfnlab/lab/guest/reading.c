@@ -21,6 +21,8 @@ static const struct { const char *name; int args; } verbs[VERBS] = {
 	[MEMTYPES] = { "memtypes", 0 }, [MEMORY] = { "memory", 1 }, [POWER] = { "power", 1 },
 	[VFIO_RESET] = { "vfio-reset", 0 }, [VFIO_CLOSE] = { "vfio-close", 0 },
 	[REMOVE] = { "remove", 0 }, [RESCAN] = { "rescan", 0 }, [SLOT] = { "slot", 1 },
+	[BIND] = { "bind", 0 }, [UNBIND] = { "unbind", 0 },
+	[RESCAN_MOVED] = { "rescan-moved", 0 },
 	[WALK] = { "walk", 3 }, [BYTES] = { "bytes", 4 }, [REFUSE] = { "refuse", 1 }, [REMAP_FILE] = { "remap-file", 3 },
 };
 
@@ -130,7 +132,7 @@ static void read_op(char **word, int words, enum part part)
 		return;
 	}
 	op->verb = verb;
-	program.driver |= verb == DRIVER || (verb == MMAP && !strcmp(word[3], vias[VIA_DRIVER]));
+	program.driver |= verb == DRIVER || verb == BIND || verb == UNBIND || verb == RESCAN_MOVED || (verb == MMAP && !strcmp(word[3], vias[VIA_DRIVER]));
 	op->vfio = verb == MEMORY || verb == POWER || verb == VFIO_RESET || verb == VFIO_CLOSE || (verb == MMAP && !strcmp(word[3], vias[VIA_VFIO]));
 	program.vfio |= op->vfio;
 	for (int i = 0; i < words - 3; i++) {

@@ -12,6 +12,7 @@
 
 #define IN_SLOT "0000:01:00.0"
 #define PCI_DEVICES "/sys/bus/pci/devices/"
+#define DRIVER "/sys/bus/pci/drivers/pfnlab"
 #define COMES_LIMIT_MS 8000       /* less than an operation may take */
 
 static struct range at_boot;      /* its BAR; the agent's, a task may be another image */
@@ -46,17 +47,28 @@ bool slot_bar(struct range *bar)
 	return true;
 }
 
-/* The device answers from now on, where it did at boot; -1 with errno. */
+/* The device is enabled, by the agent unless it was already: with a driver, sysfs refuses. */
+bool slot_enabled(void)
+{
+	char count[16];
+
+	file_read(DEVICE "/enable", count, sizeof count);
+	return (count[0] && count[0] != '0') || file_write(DEVICE "/enable", "1");
+}
+
+/* The device answers from now on, where it did at boot or behind that; -1 with errno. */
 static int enable(void)
 {
 	struct range bar;
 
-	if (!slot_bar(&bar) || !file_write(DEVICE "/enable", "1")) {
+	if (!slot_bar(&bar) || !slot_enabled()) {
 		errno = ENODEV;
 		return -1;
 	}
+	if (!access(DRIVER, F_OK))
+		slot_matches();
 	errno = EADDRNOTAVAIL;
-	return bar.start == at_boot.start && bar.end == at_boot.end ? 0 : -1;
+	return bar.start == at_boot.start || bar.start == at_boot.end ? 0 : -1;
 }
 
 /* Wait until the kernel has noticed that the slot is FULL, and enable what is in it, or that it is empty; -1 with errno. */
@@ -73,7 +85,8 @@ int slot_await(bool full)
 	return -1;
 }
 
-static int write_one(const char *path, bool order)
+/* One write of TEXT, which is an operation; -1 with errno. */
+static int put(const char *path, const char *text, bool order)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret, error;
 
@@ -81,7 +94,7 @@ static int write_one(const char *path, bool order)
 		return -1;
 	if (order)
 		order_record(true);
-	ret = write(fd, "1", 1) == 1 ? 0 : -1;
+	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
 	error = errno;
 	if (order)
 		order_record(false);
@@ -93,11 +106,68 @@ static int write_one(const char *path, bool order)
 /* The kernel forgets the device; -1 with errno. */
 int slot_remove(bool order)
 {
-	return write_one(DEVICE "/remove", order);
+	return put(DEVICE "/remove", "1", order);
 }
 
 /* The kernel looks for devices again, and the agent enables what it finds: -1 with errno. */
 int slot_rescan(bool order)
 {
-	return write_one("/sys/bus/pci/rescan", order);
+	return put("/sys/bus/pci/rescan", "1", order);
+}
+
+/* Where the device was at boot is what OP, which a task gets, has to know. */
+void slot_first_place(struct op *op)
+{
+	op->arg[0] = at_boot.start;
+	op->arg[1] = at_boot.end - at_boot.start;
+}
+
+/* The same while the driver keeps the place of the device at boot for nobody, so that it comes behind it. */
+int slot_rescan_moved(uint64_t start, uint64_t length, bool order)
+{
+	int ret, error;
+
+	if (!access(DEVICE "/enable", F_OK))
+		return slot_rescan(order);
+	if (driver_park(start, length))
+		return -1;
+	ret = slot_rescan(order);
+	error = errno;
+	driver_park(start, 0);
+	errno = error;
+	return ret;
+}
+
+/* The driver's file NAME is given the device's address, whether the kernel has the device or not; -1 with errno. */
+static int tell_driver(const char *name, bool order)
+{
+	/* On the stack, which is settled: a fault on memory that a fork has shared would be seen as the program's. */
+	char link[64], path[64] = DRIVER;
+	ssize_t n = readlink(DEVICE, link, sizeof link - 1);
+
+	if (n < 0)
+		return -1;
+	link[n] = 0;
+	return put(strcat(path, name), strrchr(link, '/') + 1, order);
+}
+
+/* Bind the guest driver to the device, or unbind it; -1 with errno. */
+int slot_bind(bool bind, bool order)
+{
+	return tell_driver(bind ? "/bind" : "/unbind", order);
+}
+
+/*
+ * The guest driver matches the device, which names it, when it is told to bind; not before. Written once for a device:
+ * the kernel takes the device's lock for it, which an operation may hold.
+ */
+void slot_matches(void)
+{
+	file_write(DEVICE "/driver_override", "pfnlab");
+}
+
+/* No driver is bound to the device. */
+void slot_unbound(void)
+{
+	tell_driver("/unbind", false);
 }

@@ -162,6 +162,8 @@ static bool begin(struct op *op, struct answer *answer)
 	} else {
 		if (creates)
 			drain(op->arg[0]);
+		if (op->verb == RESCAN_MOVED)
+			slot_first_place(op);
 		task->begun = *op;
 		task->busy = true;
 		send(AGENT_FD(op->task), op, sizeof *op, 0);
@@ -212,7 +214,7 @@ static bool collect(int slot, int limit_ms, struct answer *answer)
 		forget_mm(&tasks[slot]);
 	else if ((op.verb == FORK || op.verb == THREAD) && !answer->ret)
 		welcome(slot, op.arg[0], answer, op.verb == THREAD);
-	else if (op.verb == RESCAN && !answer->ret)
+	else if ((op.verb == RESCAN || op.verb == RESCAN_MOVED) && !answer->ret)
 		await_slot(true, answer);
 	return true;
 }

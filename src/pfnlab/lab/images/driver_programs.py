@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import Undecided
-from pfnlab.programs.lang.device_ops import DriverCall
+from pfnlab.programs.lang.device_ops import DriverCall, RescanMoved
 from pfnlab.programs.lang.ops import (
     Mmap,
     Program,
@@ -19,7 +19,8 @@ def needs_driver(program: Program) -> bool:
     """Whether *program* has an operation that needs the test driver."""
     calls = (op.call for op in program.ops)
     return any(
-        isinstance(call, DriverCall) or (isinstance(call, Mmap) and call.driver is not None) for call in calls
+        isinstance(call, DriverCall | RescanMoved) or (isinstance(call, Mmap) and call.driver is not None)
+        for call in calls
     )
 
 

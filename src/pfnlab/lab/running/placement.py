@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, RequestMemRegion
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR, RequestMemRegion
 from pfnlab.programs.lang.ops import (
     Call,
     Device,
@@ -18,6 +18,8 @@ from pfnlab.programs.lang.ops import (
     Program,
     RemapFilePages,
     Write,
+    moves,
+    uses_bind,
     uses_slot,
     uses_vfio,
 )
@@ -110,8 +112,13 @@ class Windows:
             windows[device.name] = window
             start = window.end - device.pages if at_end else window.start
             ranges[device.name] = PfnRange(start, start + device.pages)
-        self._taken_windows += windows.values()
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
+        moved = moves(program)
+        if moved is not None:
+            # The kernel gives the device what is free behind the first place of its BAR.
+            windows[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in windows[moved.name]))
+            ordered_ranges[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in ranges[moved.name]))
+        self._taken_windows += windows.values()
         places = replace(Places.of(program, ordered_ranges), driver_ram=self.driver_ram)
         if any(uses_vfio(op.call) for op in program.ops):
             places = replace(places, whole=self.bar)
@@ -152,6 +159,7 @@ def _free_window(
 def past_end(program: Program) -> frozenset[str]:
     """The pci devices that *program* maps past their last page."""
     pages = {device.name: device.pages for device in _pci_devices(program)}
+    pages |= dict.fromkeys([MOVED_BAR], max(pages.values(), default=0)) if moves(program) else {}
     calls = (op.call for op in program.ops)
     return frozenset(
         call.source.name
@@ -165,11 +173,11 @@ def first_page_claimed(program: Program) -> frozenset[str]:
     """
     The pci devices whose first page *program* claims.
 
-    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13.5). vfio-pci claims
-    all of it.
+    For a resource file, the kernel asks whether the BAR's first page is claimed (S1.13.5). A driver that is
+    bound claims all of it, and so does vfio-pci.
     """
     pci = {device.name for device in _pci_devices(program)}
-    if any(uses_vfio(op.call) for op in program.ops):
+    if uses_bind(program) or any(uses_vfio(op.call) for op in program.ops):
         return frozenset(pci)
     spans = (op.call.span for op in program.ops if isinstance(op.call, RequestMemRegion))
     return frozenset(span.name for span in spans if span.name in pci and span.start == 0)

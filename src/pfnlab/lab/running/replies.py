@@ -15,6 +15,7 @@ from pfnlab.lab.running.walked import read_walk
 from pfnlab.lab.running.wire import COMM_LENGTH, address_of
 from pfnlab.lab.vm.order import read_order
 from pfnlab.lab.vm.qemu import RAM_MIB
+from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
     Exec,
@@ -149,9 +150,11 @@ class _Reader:
         self.places = placement.places
         self.tasks = tasks_of(program)
         self.lines = [*op_lines(program), END]
-        self.pci = frozenset(device.name for device in program.devices if device.kind == "pci")
+        self.pci = frozenset(device.name for device in program.devices if device.kind == "pci") | {MOVED_BAR}
         # Low memory lies below every BAR; which of two BAR windows comes first is the placement's whim.
-        ordered = sorted((device.name for device in program.devices), key=lambda name: name in self.pci)
+        ordered = sorted(
+            (*(device.name for device in program.devices), MOVED_BAR), key=lambda name: name in self.pci
+        )
         self.rank = {name: rank for rank, name in enumerate(ordered)}
         self.vmas, self.ptes, self.order, self.last = vmas, ptes, order, last
         self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}

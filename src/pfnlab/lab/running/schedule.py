@@ -41,6 +41,7 @@ NEED_NAMES = {
     Obstacle.BOOK: "memtype_lock",
     Obstacle.MEMORY: "memory_lock",
     Obstacle.VFIO_VMAS: "vma_lock",
+    Obstacle.DEVICE: "device_lock",
 }
 
 # Seconds until an operation has come by its place or is done, and until all are done after a release.

@@ -17,6 +17,7 @@ class Obstacle(Enum):
     BOOK = "the lock of the memtype list"
     MEMORY = "the memory_lock of a vfio-pci device"
     VFIO_VMAS = "the vma_lock of a vfio-pci device"
+    DEVICE = "the lock of a device that a driver is bound to"
     OTHER_LOCK = "another lock"
     #: It runs, or waits for something that has nothing to do with memory management: repeat the schedule.
     NOTHING = "nothing that is known"
@@ -41,7 +42,8 @@ _MUTEX = ("mutex_", "__mutex_lock")
 
 # A lock is named by the innermost of these that called it; these are beginnings of names.
 _MUTEXES: dict[Obstacle, tuple[str, ...]] = {
-    Obstacle.VFIO_VMAS: ("vfio_pci_mmap_fault", "vfio_pci_mmap_close", "vfio_pci_zap_and_vma")
+    Obstacle.VFIO_VMAS: ("vfio_pci_mmap_fault", "vfio_pci_mmap_close", "vfio_pci_zap_and_vma"),
+    Obstacle.DEVICE: ("__device_driver_lock", "device_driver_", "device_release_driver"),
 }
 _SEMAPHORES = {
     # A fault waits for it under mmap_lock.

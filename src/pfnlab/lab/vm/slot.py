@@ -10,6 +10,9 @@ from pfnlab.lab.vm.qmp import Qmp, QmpError
 #: How long a guest may take to let go of a device, in seconds.
 UNPLUG_LIMIT = 30.0
 
+#: The largest BAR, in MiB, that has a second place in the slot's window of addresses.
+MOVABLE_BAR_MIB = 256
+
 #: The id of the port; no property of the port itself has this name.
 _BUS = "behind"
 
@@ -29,9 +32,11 @@ class Slot:
     def arguments(cls, bar_mib: int, address: int) -> list[str]:
         """QEMU's arguments for the slot at *address* of the bus, and for the first device."""
         name = cls(bar_mib)._name()
+        # Room for two BARs, so that the kernel can move the device's; larger ones stay where they are.
+        room = f",pref64-reserve={2 * bar_mib}M" if bar_mib <= MOVABLE_BAR_MIB else ""
         return [
             *("-object", f"memory-backend-ram,id=bar-{name},size={bar_mib}M"),
-            *("-device", f"pcie-root-port,id={_BUS},chassis=1,slot=1,addr={address:#x}"),
+            *("-device", f"pcie-root-port,id={_BUS},chassis=1,slot=1,addr={address:#x}{room}"),
             *("-device", f"ivshmem-plain,id={name},memdev=bar-{name},bus={_BUS},master=on"),
         ]
 

@@ -167,11 +167,13 @@ class DriverState:
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
 
-        :raises ModelledErrno: EBUSY when a region is claimed already; the error of a revocation
+        :raises ModelledErrno: EBUSY when a region is claimed already, or the device is bound; the error of a
+            revocation
         """
-        if self.resource is not None:
+        resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
+        if self.resource is not None or kernel.is_claimed(resource):
             raise ModelledErrno(errno.EBUSY)
-        self.resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
+        self.resource = resource
         kernel.claim(self.resource)
         try:
             revoke_iomem(kernel, pfns)

@@ -1,4 +1,4 @@
-"""The memory BAR of a PCI device through sysfs and /proc/bus/pci (S9.2, S9.3), and its removal."""
+"""The BAR of a PCI device by sysfs and /proc/bus/pci (S9.2, S9.3); its driver and removal (S9.9)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.pgprot import pgprot_device, pgprot_writecombine
+from pfnlab.hw.physmap import Resource
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.remap import remap_pfn_range
 from pfnlab.mm.vma import AddressSpace, Vma
-from pfnlab.mm.zap import unmap_mapping_range
+from pfnlab.mm.zap import revoke_iomem, unmap_mapping_range
 from pfnlab.units import PfnRange, pfn_to_phys
 
 
@@ -20,10 +21,14 @@ class PciDevice:
 
     :param bar: its BAR's pages
     :ivar known: the kernel has it, and its files are there
+    :ivar bound: the guest driver is bound to it, or its probe is under way
+    :ivar claimed: its BAR, as the driver has claimed it
     """
 
     bar: PfnRange
     known: bool = True
+    bound: bool = False
+    claimed: Resource | None = None
 
     def open(self) -> None:
         """Open one of its files.
@@ -33,39 +38,89 @@ class PciDevice:
         if not self.known:
             raise ModelledErrno(errno.ENOENT)
 
+    def bind(self, kernel: Kernel) -> None:
+        """bind_store: the driver's probe claims the BAR, and mappings of it by others go (S9.9.1).
+
+        :raises ModelledErrno: ENODEV when the kernel does not have it, EBUSY while a driver is bound or has
+            claimed pages of it; the error of a revocation
+        """
+        if not self.known:
+            raise ModelledErrno(errno.ENODEV)
+        with kernel.device_lock.write():
+            if self.bound:
+                raise ModelledErrno(errno.EBUSY)
+            self.bound = True
+            try:
+                self._probe(kernel)
+            except ModelledErrno:
+                self._let_go(kernel)
+                raise
+
+    def _probe(self, kernel: Kernel) -> None:
+        resource = Resource(pfn_to_phys(self.bar.start), pfn_to_phys(self.bar.end), "pfnlab", busy=True)
+        if kernel.is_claimed(resource):
+            raise ModelledErrno(errno.EBUSY)
+        kernel.claim(resource)
+        self.claimed = resource
+        revoke_iomem(kernel, self.bar)
+
+    def unbind(self, kernel: Kernel) -> None:
+        """unbind_store: the driver's remove gives the BAR back (S9.9.2).
+
+        :raises ModelledErrno: ENODEV unless the driver is bound, or about to be
+        """
+        if not self.bound:
+            raise ModelledErrno(errno.ENODEV)
+        with kernel.device_lock.write():
+            self._let_go(kernel)
+
+    def _let_go(self, kernel: Kernel) -> None:
+        self.bound = False
+        if self.claimed is not None:
+            kernel.release(self.claimed)
+            self.claimed = None
+
     def remove(self, kernel: Kernel) -> None:
-        """pci_stop_and_remove_bus_device: its files go.
+        """pci_stop_and_remove_bus_device: its driver's remove is called, and its files go.
 
         :raises ModelledErrno: ENOENT when it is gone already
         :raises Undecided: a driver has claimed pages of it
         """
         self.open()
         _check_unclaimed(kernel)
+        self._let_go(kernel)
         self.known = False
         # kernfs_drain_open_files: the address space object of each file's own inode. /proc has no such thing.
         for mapping in _SYSFS_FILES:
             unmap_mapping_range(kernel, self.bar, mapping, even_cows=True)
 
 
-def found_again(kernel: Kernel, bar: PfnRange) -> PciDevice:
-    """The bus is scanned and finds a device, at the address the last one had.
+def found_again(kernel: Kernel, bar: PfnRange, before: PfnRange | None = None) -> PciDevice:
+    """The bus is scanned and finds a device, whose BAR is given the pages *bar* (S9.2.8).
 
+    :param before: where it answered until now; None for a device that is new
     :raises Undecided: a driver has claimed pages of it
     """
     _check_unclaimed(kernel)
+    if before is not None and before != bar:
+        kernel.undecoded = (*(pfns for pfns in kernel.undecoded if pfns != bar), before)
+        contents = {pfn: value for pfn, value in kernel.memory.items() if before.start <= pfn < before.end}
+        for pfn, value in contents.items():
+            del kernel.memory[pfn]
+            kernel.memory[pfn - before.start + bar.start] = value
     return PciDevice(bar)
 
 
 def unplugged(kernel: Kernel, bar: PfnRange) -> None:
-    """The slot is empty: nothing answers at *bar*."""
+    """The slot is empty: nothing answers at *bar*, and its memory is gone."""
     kernel.undecoded = (*kernel.undecoded, bar)
+    for pfn in [pfn for pfn in kernel.memory if bar.start <= pfn < bar.end]:
+        del kernel.memory[pfn]
 
 
 def plugged(kernel: Kernel, bar: PfnRange) -> None:
     """A new device answers at *bar*, its memory zero."""
     kernel.undecoded = tuple(pfns for pfns in kernel.undecoded if pfns != bar)
-    for pfn in [pfn for pfn in kernel.memory if bar.start <= pfn < bar.end]:
-        del kernel.memory[pfn]
 
 
 def _check_unclaimed(kernel: Kernel) -> None:

@@ -130,7 +130,7 @@ class VfioDevice:
             return
         kernel = self.kernel
         resource = Resource(pfn_to_phys(self.bar.start), pfn_to_phys(self.bar.end), "vfio-pci", busy=True)
-        if any(other.busy and other.overlaps(*resource[:2]) for other in kernel.platform.phys.resources):
+        if kernel.is_claimed(resource):
             raise ModelledErrno(errno.EBUSY)
         kernel.claim(resource)
         try:

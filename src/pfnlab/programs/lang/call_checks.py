@@ -8,11 +8,14 @@ from typing import Any, ClassVar
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     DRIVER_RAM_PAGES,
+    MOVED_BAR,
+    MOVED_PAGES,
     SECTION_PAGES,
     SHARED_ONLY,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
     ArchPhysWcAdd,
+    Bind,
     IoMappingCreateWc,
     Ioremap,
     Memremap,
@@ -20,8 +23,10 @@ from pfnlab.programs.lang.device_ops import (
     Plug,
     RemapPfnRange,
     RequestMemRegion,
+    RescanMoved,
     SetMemory,
     SlotCall,
+    Unbind,
     UnmapMappingRange,
     Unplug,
     VfioCall,
@@ -135,6 +140,8 @@ class CallChecks(Names):
 
     def _pci(self, name: str) -> Device:
         device = self.devices.get(name)
+        if device is None and name == MOVED_BAR:
+            raise Wrong("no device has another address yet: write `rescan_moved bar` above", "source")
         if device is None or device.kind != "pci":
             hint = did_you_mean(
                 name, [other for other, candidate in self.devices.items() if candidate.kind == "pci"]
@@ -142,11 +149,18 @@ class CallChecks(Names):
             raise Wrong(f"there is no pci device {quoted(name)}{hint}", "source")
         return device
 
-    def _device(self, call: VfioCall | SlotCall) -> None:
+    def _device(self, call: VfioCall | Bind | Unbind | SlotCall) -> None:
         """A device as a whole is the one BAR of a guest; its slot is full or empty."""
         device = self._pci(call.device).name
+        if device == MOVED_BAR:
+            raise Wrong(f"{MOVED_BAR} is an address of a device, not one itself: write the device", "source")
+        if isinstance(call, Bind | Unbind):
+            self._alone(device, "a driver binds")
+            self._taken_by("the guest driver")
+            return
         if not isinstance(call, SlotCall):
             self._alone(device, "vfio takes")
+            self._taken_by("vfio-pci")
             return
         self._alone(device, "a slot holds")
         if isinstance(call, Plug):
@@ -157,10 +171,31 @@ class CallChecks(Names):
             raise Wrong(f"{device} is out of its slot: write `plug {device}` above", "source")
         elif isinstance(call, Unplug):
             self.unplugged.add(device)
+        elif isinstance(call, RescanMoved):
+            self._moved(self.devices[device])
+
+    def _moved(self, device: Device) -> None:
+        """The device has a second place from now on."""
+        if device.pages > MOVED_PAGES:
+            problem = f"a device that comes to another address has at most {MOVED_PAGES} pages"
+            raise Wrong(f"{problem}: declare {device.name} smaller", "source")
+        self.devices[MOVED_BAR] = Device(MOVED_BAR, "pci", device.pages)
+
+    def _taken_by(self, driver: str) -> None:
+        """A device has one driver; vfio-pci has it for the whole program."""
+        if self.driver not in ("", driver):
+            raise Wrong(
+                f"{self.driver} has the device in this program, which {driver} cannot have too: "
+                "write two programs",
+                "verb",
+            )
+        self.driver = driver
 
     def _alone(self, device: str, claim: str) -> None:
         others = [
-            name for name, candidate in self.devices.items() if candidate.kind == "pci" and name != device
+            name
+            for name, candidate in self.devices.items()
+            if candidate.kind == "pci" and name not in (device, MOVED_BAR)
         ]
         if others:
             raise Wrong(
@@ -201,10 +236,14 @@ class CallChecks(Names):
     def _device_via(self, source: Span, via: str) -> None:
         device = self.devices.get(source.name)
         if device is None:
+            if source.name == MOVED_BAR:
+                self._pci(MOVED_BAR)
             if source.name in self.extents:
                 raise Wrong(f"{source.name} is an area: mmap takes pages of a device or anon", "source")
             hint = did_you_mean(source.name, (*self.devices, ANON))
             raise Wrong(f"there is no device {quoted(source.name)}{hint}", "source")
+        if source.name == MOVED_BAR and via in ("wc", "uc", "vfio"):
+            raise Wrong(f"pages of this file have no address: write pages of the device, not {source}", "via")
         vias = PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS
         if via not in vias:
             raise Wrong(
@@ -214,6 +253,7 @@ class CallChecks(Names):
             )
         if via == "vfio":
             self._alone(device.name, "vfio takes")
+            self._taken_by("vfio-pci")
 
     def _mremap(self, call: Mremap) -> None:
         self.pages(call.span, "span", empty=True)

@@ -44,6 +44,10 @@ SetMemoryMode = Literal["wb", "wc", "uc"]
 DRIVER_RAM = "ram"
 DRIVER_RAM_PAGES = 16
 
+#: The name of the second place of a BAR, where others name a device, and the most pages of one that has it.
+MOVED_BAR = "moved"
+MOVED_PAGES = 8192
+
 #: Struct pages are made for whole sections of so many pages.
 SECTION_PAGES = 512
 
@@ -167,6 +171,18 @@ class MemunmapPages(msgspec.Struct, frozen=True, tag="memunmap_pages"):
     """The driver takes its newest struct pages away."""
 
 
+class Bind(msgspec.Struct, frozen=True, tag="bind"):
+    """The task binds the guest driver to a pci device (the driver's ``bind`` file): its BAR is claimed."""
+
+    device: str
+
+
+class Unbind(msgspec.Struct, frozen=True, tag="unbind"):
+    """The task unbinds it again (the driver's ``unbind`` file): the claim is given back."""
+
+    device: str
+
+
 #: The calls of a program to the guest driver.
 DriverCall = (
     ZapVmaPtes
@@ -186,7 +202,12 @@ DriverCall = (
     | SetMemory
     | MemremapPages
     | MemunmapPages
+    | Bind
+    | Unbind
 )
+
+#: The operations that claim the BAR of a device as a whole, or give it back.
+BIND_CALLS = (Bind, Unbind)
 
 
 class MemoryDisable(msgspec.Struct, frozen=True, tag="memory_disable"):
@@ -245,6 +266,12 @@ class Rescan(msgspec.Struct, frozen=True, tag="rescan"):
     device: str
 
 
+class RescanMoved(msgspec.Struct, frozen=True, tag="rescan_moved"):
+    """The same while something else has the addresses of the BAR: it comes to those of :data:`MOVED_BAR`."""
+
+    device: str
+
+
 class Unplug(msgspec.Struct, frozen=True, tag="unplug"):
     """A pci device is unplugged (QEMU's ``device_del``); done when it is out of its slot."""
 
@@ -257,7 +284,7 @@ class Plug(msgspec.Struct, frozen=True, tag="plug"):
     device: str
 
 
-SlotCall = Remove | Rescan | Unplug | Plug
+SlotCall = Remove | Rescan | RescanMoved | Unplug | Plug
 
 #: The same, for isinstance.
-SLOT_CALLS = (Remove, Rescan, Unplug, Plug)
+SLOT_CALLS = (Remove, Rescan, RescanMoved, Unplug, Plug)

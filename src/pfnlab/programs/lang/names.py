@@ -40,6 +40,8 @@ class Names:
         self.mapped: dict[str, int] = {}
         #: Devices that are out of their slots.
         self.unplugged: set[str] = set()
+        #: The driver that is bound to the device in this program, ``""`` while none is.
+        self.driver = ""
         #: Every task so far; the value is the word that ended it, or "".
         self.tasks: dict[str, str] = {MAIN_TASK: ""}
         #: The first task of the process of each task.

@@ -15,11 +15,13 @@ from typing import Literal
 import msgspec
 
 from pfnlab.programs.lang.device_ops import (
+    BIND_CALLS,
     RESET_CALLS,
     SLOT_CALLS,
     VFIO_CALLS,
     DriverCall,
     DriverMap,
+    RescanMoved,
     SlotCall,
     VfioCall,
 )
@@ -361,6 +363,17 @@ def uses_reset(program: Program) -> bool:
 def uses_slot(program: Program) -> bool:
     """Whether a device comes or goes in *program*."""
     return any(isinstance(op.call, SLOT_CALLS) for op in program.ops)
+
+
+def moves(program: Program) -> Device | None:
+    """The device that comes to a second place in *program*."""
+    names = [op.call.device for op in program.ops if isinstance(op.call, RescanMoved)]
+    return next((device for device in program.devices if device.name in names), None)
+
+
+def uses_bind(program: Program) -> bool:
+    """Whether the guest driver is bound to a device in *program*, so that all of its BAR is claimed."""
+    return any(isinstance(op.call, BIND_CALLS) for op in program.ops)
 
 
 def is_held(program: Program) -> bool:

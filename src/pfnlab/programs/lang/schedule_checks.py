@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pfnlab.programs.lang.device_ops import Plug, Remove, Rescan, Unplug
+from pfnlab.programs.lang.device_ops import Plug, Remove, Rescan, RescanMoved, Unplug
 from pfnlab.programs.lang.names import Names, Wrong
 from pfnlab.programs.lang.ops import MAIN_TASK, Call, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
 from pfnlab.programs.lang.printer import call_text
 from pfnlab.programs.lang.words import FUNCTION, MAX_HELD_TASKS, MAX_NTH, PREFIXES, quoted
 
 #: Operations on a device's slot, by their words.
-_SLOT: dict[type[Call], str] = {Remove: "remove", Rescan: "rescan", Unplug: "unplug", Plug: "plug"}
+_SLOT: dict[type[Call], str] = {
+    **{Remove: "remove", Rescan: "rescan", RescanMoved: "rescan_moved"},
+    **{Unplug: "unplug", Plug: "plug"},
+}
 
 #: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
 _NEVER_HELD: tuple[type[Call], ...] = (Exit, Kill, Exec, Thread, Look, Release)

@@ -8,6 +8,7 @@ from typing import get_args
 
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
+    MOVED_BAR,
     DriverHow,
     DriverMode,
     IoremapMode,
@@ -129,11 +130,12 @@ HOLD_FUNCTIONS = (
     *("vmf_insert_pfn_prot", "pfnlab_mmap", "pfnlab_fault"),
 )
 
-#: Words that cannot be names. ``phys``, ``ram`` and ``region`` stand for pages of no device in observations.
+#: Words that cannot be names. ``moved`` is the second place of a BAR; ``phys``, ``ram`` and ``region`` stand
+#: for pages of no device in observations.
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
-        *(ANON, "phys", DRIVER_RAM, "region", MAIN_TASK, "none"),
+        *(ANON, "phys", DRIVER_RAM, MOVED_BAR, "region", MAIN_TASK, "none"),
         *HEADERS,
         *PREFIXES,
         *VERBS,

@@ -31,9 +31,11 @@ from pfnlab.programs.lang.device_ops import (
     D0,
     D3,
     DRIVER_RAM,
+    MOVED_BAR,
     ArchIoFreeMemtypeWc,
     ArchIoReserveMemtypeWc,
     ArchPhysWcAdd,
+    Bind,
     IoMappingCreateWc,
     IoMappingFree,
     Ioremap,
@@ -50,8 +52,10 @@ from pfnlab.programs.lang.device_ops import (
     Remove,
     RequestMemRegion,
     Rescan,
+    RescanMoved,
     SetMemory,
     SlotCall,
+    Unbind,
     UnmapMappingRange,
     Unplug,
     VfioClose,
@@ -196,8 +200,12 @@ def _system_call(kernel: Kernel, task: Task, call: Call, places: Places) -> None
             # The agent has the descriptor, and its calls are no part of an order.
             with kernel.trace.unseen(), kernel.as_init():
                 _vfio(kernel, places, device).close()
-        case Remove(device=device) | Rescan(device=device) | Unplug(device=device) | Plug(device=device):
-            _slot(kernel, places, device, call)
+        case Remove() | Rescan() | RescanMoved() | Unplug() | Plug():
+            _slot(kernel, places, call.device, call)
+        case Bind(device=device):
+            _pci(kernel, places, device).bind(kernel)
+        case Unbind(device=device):
+            _pci(kernel, places, device).unbind(kernel)
         case _:
             _ask_driver(kernel, task, call, places)
 
@@ -268,7 +276,12 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
 
 
 def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
-    """The device as the bus was scanned last; a kernel that was not booted with it scans now."""
+    """The device as the bus was scanned last; a kernel that was not booted with it scans now.
+
+    :param device: its name, or that of its second place
+    """
+    if device == MOVED_BAR:
+        device = next(iter(kernel.pci))
     pci: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))
     return pci
 
@@ -286,10 +299,11 @@ def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
                     device.remove(kernel)
                 unplugged(kernel, device.bar)
         case Plug():
-            plugged(kernel, device.bar)
-            kernel.pci[name] = found_again(kernel, device.bar)
-        case Rescan() if not device.known:
-            kernel.pci[name] = found_again(kernel, device.bar)
+            plugged(kernel, places.devices[name])
+            kernel.pci[name] = found_again(kernel, places.devices[name])
+        case Rescan() | RescanMoved() if not device.known:
+            bar = places.devices[MOVED_BAR if isinstance(call, RescanMoved) else name]
+            kernel.pci[name] = found_again(kernel, bar, device.bar)
 
 
 def close_files(kernel: Kernel) -> None:
@@ -364,8 +378,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
     says_first = kernel.profile.fallocate_checks_op_first and not proc
     fallocate = errno.EOPNOTSUPP if says_first else errno.EFBIG
     revoked = kernel.profile.pci_files_revoked
-    bar = places.devices[call.source.name]
-    return PciBar(bar, proc, via.endswith("wc"), fallocate, revoked, pci)
+    return PciBar(pci.bar, proc, via.endswith("wc"), fallocate, revoked, pci)
 
 
 def _mremap(kernel: Kernel, task: Task, call: Mremap, places: Places) -> CallResult:

@@ -25,8 +25,8 @@ from pfnlab.policies.profiles import PROFILES, described, profile_of
 from pfnlab.policies.releases import is_version, series_of
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
-from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, uses_vfio
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
+from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_held, moves, uses_vfio
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.observe import Observer
@@ -107,8 +107,10 @@ class ModelMachine:
         kernel.pci = {
             name: PciDevice(pfns)
             for name, pfns in devices.items()
-            if not platform.phys.page_is_ram(pfns.start)
+            if name != MOVED_BAR and not platform.phys.page_is_ram(pfns.start)
         }
+        # Nothing answers where a device may come to later.
+        kernel.undecoded = tuple(pfns for name, pfns in devices.items() if name == MOVED_BAR)
         return kernel
 
     def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
@@ -203,6 +205,10 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         behind = pfns.end if whole is None else whole.end
         resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
         bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
+    moved = moves(program)
+    if moved is not None:
+        bar += -bar % alignment(program, moved)
+        devices[MOVED_BAR] = PfnRange(bar, bar + moved.pages)
     phys = type(platform.phys)(tuple(resources))
     return replace(platform, phys=phys), devices, whole
 

@@ -26,6 +26,8 @@ _NOISE = re.compile(
     r"|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
     # What the PCI bus says of a reset in the name of the driver, and ACPI of the first interrupt of a device.
     r"|^vfio-pci \S+: (resetting|reset done)$|^ACPI: \S+: Enabled at IRQ \d+$"
+    # A probe of the guest driver that failed, in words of the series; its errno is the result.
+    r"|^pfnlab [0-9a-f:.]+: |^pfnlab: probe of "
 )
 
 _MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")

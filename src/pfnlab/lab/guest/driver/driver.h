@@ -5,6 +5,7 @@
  *     pfnlab.c       the device and its requests
  *     mappings.c     mappings of user space
  *     kernel_side.c  the kernel's own mappings, claims and cache modes
+ *     bound.c        the driver of the device under test, while it is bound to it
  */
 #ifndef DRIVER_H
 #define DRIVER_H
@@ -40,6 +41,10 @@ int pfnlab_release(struct inode *inode, struct file *file);
 long set_map(struct file *file, const struct pfnlab_map *map);
 u64 count_faults(void);
 void forget_faults(void);
+
+/* bound.c */
+int pci_driver_open(void);
+long park(const struct pfnlab_range *ask);
 
 /* kernel_side.c */
 long kernel_request(unsigned int command, union request *ask);

@@ -51,6 +51,8 @@ static long serve(struct file *file, unsigned int command, union request *ask)
 	case PFNLAB_RAM:
 		ask->number.number = PFN_PHYS(page_to_pfn(driver_ram));
 		return 0;
+	case PFNLAB_PARK:
+		return park(&ask->range);
 	case PFNLAB_OOPS:
 		return harm(ask->harmed.how);
 	case PFNLAB_RESET:
@@ -103,7 +105,16 @@ static int __init pfnlab_init(void)
 		return -ENOMEM;
 	error = misc_register(&pfnlab_device);
 	if (error)
-		__free_pages(driver_ram, get_order(PFNLAB_RAM_PAGES * PAGE_SIZE));
+		goto no_device;
+	error = pci_driver_open();
+	if (error)
+		goto no_driver;
+	return 0;
+
+no_driver:
+	misc_deregister(&pfnlab_device);
+no_device:
+	__free_pages(driver_ram, get_order(PFNLAB_RAM_PAGES * PAGE_SIZE));
 	return error;
 }
 module_init(pfnlab_init);
