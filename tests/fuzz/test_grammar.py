@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.fuzz.grammar import Bias, draw
+from pfnlab.fuzz.grammar import Bias, draw, may_store
 from pfnlab.fuzz.kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
 from pfnlab.fuzz.leaves import GIGABYTE, touched_level
 from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
@@ -34,9 +34,9 @@ from pfnlab.programs.lang.words import PROTS
 
 NUMBERS = st.integers(0, 1 << 32)
 _ANY = st.booleans()
-VOCABULARIES = st.builds(Vocabulary, driver=_ANY, schedules=_ANY, vfio=_ANY, slots=_ANY, leaves=_ANY).filter(
-    lambda vocabulary: vocabulary.has_leaves or not vocabulary.leaves
-)
+VOCABULARIES = st.builds(
+    Vocabulary, driver=_ANY, schedules=_ANY, vfio=_ANY, slots=_ANY, leaves=_ANY, fixed=_ANY
+).filter(lambda vocabulary: vocabulary.has_leaves or not vocabulary.leaves)
 #: All there is, and either way to a leaf alone.
 WITH_LEAVES = (Vocabulary(driver=True), Vocabulary(vfio=True), Vocabulary(True, True, True, True))
 
@@ -102,7 +102,7 @@ def test_everything_is_said_sooner_or_later() -> None:
 
     assert set(vocabulary.kinds) == {kind_of(op.call) for op in ops}
     assert {1, 16, 513, 1 << 18} <= sizes
-    assert {1, 2, 3} == {len(program.devices) for program in programs}
+    assert {1, 2, 3, 4} <= {len(program.devices) for program in programs}
     assert {None, *get_args(Thp)} == {program.thp for program in programs}
     assert max(len(tasks_of(program)) for program in programs) >= 4
     assert {"__pte_alloc", "vm_area_dup"} == {op.fail.function for op in ops if op.fail is not None}
@@ -259,3 +259,22 @@ def test_a_device_moves_where_there_is_the_driver() -> None:
         if isinstance(op.call, Mmap)
     ]
     assert {"bar", "moved"} <= set(sources)
+
+
+def test_devices_at_fixed_places_alone() -> None:
+    """Where they are asked for, every program has one; otherwise some have."""
+    kinds = [
+        {device.kind for device in draw(1, index, Vocabulary(fixed=True)).devices} for index in range(50)
+    ]
+    others = [{device.kind for device in draw(1, index).devices} for index in range(200)]
+
+    assert all({"isa", "top"} & found for found in kinds)
+    assert 0 < sum(bool({"isa", "top"} & found) for found in others) < 50
+
+
+def test_a_program_with_pages_of_the_kernel_stores_elsewhere_or_maps_them_private() -> None:
+    """Both are drawn."""
+    programs = [draw(1, index, Vocabulary(driver=True, fixed=True)) for index in range(100)]
+    isa = [program for program in programs if any(device.kind == "isa" for device in program.devices)]
+
+    assert {True, False} == {may_store(program) for program in isa}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.physmap import PhysicalMap, Resource, is_new_memtype_allowed, system_ram
+from pfnlab.hw.platform import qemu_q35
 from pfnlab.units import PAGE_SIZE
 
 BAR = Resource(0xF800_0000, 0xF801_0000, "bar")
@@ -167,12 +168,14 @@ def test_range_is_allowed_like_every_page(pfn: int, size: int, strict: bool) -> 
 
 
 @pytest.mark.parametrize(
-    ("start", "size", "expected"),
-    [(BAR.start, 0x10000, True), (BAR.start, 0x11000, False), (0x20_0000, 0x1000, True)],
+    ("start", "size", "left"),
+    [(BAR.start, 0x10000, None), (BAR.start, 0x11000, BAR), (0x20_0000, 0x1000, None)],
 )
-def test_kernel_mapping_must_not_span_more_than_it_touches(start: int, size: int, expected: bool) -> None:
-    """A mapping that begins in a BAR and leaves it fails the sanity check (S2.7)."""
-    assert expected == PC.iomem_map_sanity_check(start, size)
+def test_kernel_mapping_must_not_span_more_than_it_touches(
+    start: int, size: int, left: Resource | None
+) -> None:
+    """A mapping that begins in a BAR and leaves it fails the sanity check (S9.6.5)."""
+    assert left == PC.iomem_map_sanity_check(start, size)
 
 
 def test_new_memtype_refusals() -> None:
@@ -190,3 +193,49 @@ def test_new_memtype_refusals() -> None:
 def test_isa_hole_allows_every_memtype() -> None:
     """In the ISA hole even write-back will do for UC-."""
     assert is_new_memtype_allowed(PC, 0xA0000, PAGE_SIZE, CacheMode.UC_MINUS, CacheMode.WB)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "may"),
+    [
+        (0xA0_000, 0xA8_000, True),
+        (0x9F_000, 0xA1_000, False),
+        (0xBF_000, 0xC1_000, False),
+        (0xC0_000, 0xC1_000, False),
+        (0xC1_000, 0xF0_000, True),
+        (0xF0_000, 0xF1_000, False),
+        (0x10_0000, 0x10_1000, False),
+    ],
+)
+def test_what_a_driver_can_claim(start: int, end: int, may: bool) -> None:
+    """Neither what somebody has, nor a range that leaves a resource (S9.1.6)."""
+    assert may == qemu_q35().phys.may_request(start, end)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "ram"),
+    [(0x98_000, 0x9F_000, True), (0x98_000, 0xA0_000, None), (0xA0_000, 0xA1_000, False)],
+)
+def test_ram_as_memremap_asks(start: int, end: int, ram: bool | None) -> None:
+    """RAM below 1 MiB is RAM, and beside another resource mixed (S9.7.1)."""
+    assert ram is qemu_q35().phys.region_intersects(start, end)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "booked"),
+    [
+        (0x98_000, 0xA0_000, True),
+        (0xA0_000, 0x10_0000, False),
+        (0x9F_000, 0xA1_000, True),
+        (0xFF_000, 0x10_1000, False),
+    ],
+)
+def test_what_the_book_takes(start: int, end: int, booked: bool) -> None:
+    """Neither what lies in the ISA hole nor what has RAM above 1 MiB in it."""
+    assert booked == qemu_q35().phys.is_booked(start, end, piece_of_ram=False)
+    assert not qemu_q35().phys.is_booked(start, end, piece_of_ram=True)
+
+
+def test_nothing_answers_at_the_top() -> None:
+    """The last page is there, a BAR is not."""
+    assert [True, False] == [qemu_q35().is_top(pfn) for pfn in ((1 << 28) - 1, BAR.start >> 12)]

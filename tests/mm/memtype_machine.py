@@ -103,7 +103,7 @@ class NaiveBook:
             raise ModelledErrno(EINVAL)
         if req == UC:
             if not any(line.startswith("WARNING") for line in self.log):
-                self.log.append("WARNING: reserve_ram_pages_type")
+                self.log.append("WARNING at arch/x86/mm/pat/memtype.c")
             req = UC_MINUS
         pfns = range(start // P, end // P)
         for pfn in pfns:

@@ -70,3 +70,16 @@ def test_the_warning_comes_once_a_boot() -> None:
             ioremap(kernel, RAM, CacheMode.WC)
 
     assert 2 == len(kernel.trace.take()[1])
+
+
+@pytest.mark.parametrize(("series", "lines"), [("7.2", 2), ("7.3", 1)])
+def test_a_range_over_the_border_of_the_hole_is_warned_about(series: str, lines: int) -> None:
+    """
+    It is mapped all the same; since 7.3 nobody says which resource it leaves.
+    """
+    kernel = kernel_of(series)
+
+    ioremap(kernel, PfnRange(0x9F, 0xA1), CacheMode.WC)
+
+    log = kernel.trace.take()[1]
+    assert (lines, "caller CODE mapping multiple BARs") == (len(log), log[-1])

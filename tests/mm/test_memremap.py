@@ -161,3 +161,27 @@ def test_two_modes_are_in_the_way_of_struct_pages() -> None:
         memremap_pages(kernel, BAR, CacheMode.UC_MINUS)
 
     assert errno.EBUSY == refused.value.errno
+
+
+def test_ram_below_1_mib_is_memory() -> None:
+    """
+    Unlike for ioremap it is in the direct map already, and nothing is booked.
+    """
+    kernel = kernel_of()
+
+    memremap(kernel, PfnRange(0x98, 0x9C), CacheMode.WB)
+
+    assert [] == modes(kernel)
+
+
+def test_a_mixed_range_is_refused() -> None:
+    """
+    RAM and reserved bytes in one range are mapped in no mode.
+    """
+    kernel = kernel_of()
+
+    with pytest.raises(ModelledErrno) as refused:
+        memremap(kernel, PfnRange(0x98, 0xA0), CacheMode.WB)
+
+    assert errno.ENOMEM == refused.value.errno
+    assert "memremap attempted on mixed range" in kernel.trace.take()[1][0]

@@ -12,6 +12,7 @@ from memtype_machine import (
     WITHOUT_PAT,
     WP,
     WRITE_BACK_BAR,
+    WT,
     P,
     bar,
     book_of,
@@ -260,7 +261,8 @@ def test_empty_range_warns() -> None:
         book.reserve(BAR, BAR, WC, who=WHO)
 
     assert [
-        "WARNING: memtype_reserve failed: [mem 0xfd000000-0xfcffffff], req write-combining"
+        "memtype_reserve failed: [mem 0xfd000000-0xfcffffff], req write-combining",
+        "WARNING at arch/x86/mm/pat/memtype.c",
     ] == book.trace.log
     book._check()
 
@@ -373,7 +375,7 @@ def test_uncached_ram_becomes_uncached_minus_and_warns_once() -> None:
     granted = [book.reserve(RAM + i * P, RAM + (i + 1) * P, UC, who=WHO) for i in range(2)]
 
     assert [UC_MINUS, UC_MINUS] == granted
-    assert ["WARNING: reserve_ram_pages_type"] == book.trace.log
+    assert ["WARNING at arch/x86/mm/pat/memtype.c"] == book.trace.log
     book._check()
 
 
@@ -471,3 +473,25 @@ def test_neighbours_overlapped_while_ends_were_searched() -> None:
 
     assert (UC_MINUS, UC_MINUS) == (reserve(book, 0, 4, WC), book.lookup(BAR + 3 * P))
     assert WC == reserve(book, 8, 12, WC)
+
+
+@pytest.mark.parametrize(
+    ("modes", "last"),
+    [
+        ((WC, UC_MINUS), UC),
+        ((UC_MINUS, WC), WC),
+        ((WT, UC_MINUS), WT),
+        ((UC, UC_MINUS), UC_MINUS),
+        ((WC, UC_MINUS, WB), WB),
+        ((UC_MINUS, WT), WT),
+    ],
+)
+def test_the_direct_map_only_gains_bits_of_some_modes(modes: tuple[CacheMode, ...], last: CacheMode) -> None:
+    """UC- and WT are added to what is there, WB and WC replace it (S2.9.6)."""
+    book = book_of()
+
+    for mode in modes:
+        book.kernel_map_sync(RAM, P, mode)
+
+    assert last is book.direct_map(RAM)
+    book._check()

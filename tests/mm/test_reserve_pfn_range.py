@@ -141,7 +141,10 @@ def test_aperture_larger_than_its_bar_warns_once() -> None:
     for _ in range(2):
         book.reserve_io(BAR, BAR + 17 * P, WC, who=WHO)
 
-    assert ["WARNING: memtype_reserve_io"] == book.trace.log
+    line = (
+        "resource: resource sanity check: requesting [mem 0xfd000000-0xfd010fff], which spans more than bar"
+    )
+    assert [line, "WARNING at arch/x86/mm/pat/memtype.c", line] == book.trace.log
     assert book.free(BAR, BAR + 17 * P, who=WHO)
     assert [bar(0, 17, WC)] == book.entries()
     book._check()

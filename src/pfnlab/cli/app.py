@@ -169,6 +169,9 @@ def fuzz(
     ] = False,
     vfio: Annotated[bool, typer.Option("--vfio", help="With devices opened through vfio-pci.")] = False,
     slots: Annotated[bool, typer.Option("--slots", help="With devices that come and go.")] = False,
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="Only programs with an isa or a top device.")
+    ] = False,
     leaves: Annotated[
         bool, typer.Option("--leaves", help="Only programs with leaves of 2 MiB and 1 GiB.")
     ] = False,
@@ -205,6 +208,7 @@ def fuzz(
             vfio=vfio,
             slots=slots,
             leaves=leaves,
+            fixed=fixed,
             coverage=coverage,
             stop_after=stop_after,
             as_json=as_json,

@@ -48,6 +48,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     vfio: bool = False
     slots: bool = False
     leaves: bool = False
+    fixed: bool = False
     coverage: bool = True
     stop_after: int | None = None
     as_json: bool = False
@@ -122,7 +123,9 @@ def _open(request: FuzzRequest, named: list[Named], look: LookLevel) -> dict[str
 
 def _vocabulary(request: FuzzRequest) -> Vocabulary:
     """:raises Misuse: there would be leaves alone, and nobody who makes them"""
-    vocabulary = Vocabulary(request.driver, request.schedules, request.vfio, request.slots, request.leaves)
+    vocabulary = Vocabulary(
+        request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed
+    )
     if vocabulary.leaves and not vocabulary.has_leaves:
         raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
     return vocabulary

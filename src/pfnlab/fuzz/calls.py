@@ -136,6 +136,10 @@ class CallGenerator:
         self.ordinary: set[str] = set()
         #: The device has been at its second place.
         self.moved = False
+        kinds = {device.kind for device in places.devices.values()}
+        #: Whether it may store. Where it does, pages of an ``isa`` device are mapped private only.
+        self.stores = "isa" not in kinds or random.random() < 0.5
+        self._within_page = "top" in kinds
 
     def call(self, kind: str, child: str | None) -> Call:
         """An operation of *kind*, or munmap where *kind* is not possible.
@@ -212,10 +216,10 @@ class CallGenerator:
                 common = _ANON_ADVICE if name in self.ordinary else _COMMON_ADVICE
                 advice = draw.choice(common if draw.random() < 0.6 else list(ADVICE))
                 return Madvise(places.span(name), advice)
-            case "read":
-                return Read(places.page(name, again=True))
-            case "write":
+            case "write" if self.stores:
                 return Write(places.page(name, again=True), draw.randrange(1, 100))
+            case "read" | "write":
+                return Read(places.page(name, again=True))
             case "process_vm_readv":
                 return ProcessVmReadv(places.page(name), self.bytes())
             case "mincore":
@@ -226,15 +230,18 @@ class CallGenerator:
                 source, _ = places.source()
                 over = places.destination(name, source.pages)
                 source = Span(source.name, source.start, source.start + over.pages)
-                lowmem = places.devices[source.name].kind == "lowmem"
-                return RemapFilePages(over, source, "devmem" if lowmem else draw.choice(_REMAP_VIAS))
+                device = places.devices[source.name]
+                if self._keeps_private(source) or (device.kind == "top" and source.end > device.pages):
+                    return Munmap(over)
+                physical = device.kind != "pci"
+                return RemapFilePages(over, source, "devmem" if physical else draw.choice(_REMAP_VIAS))
             case "remap_pfn_range":
                 return RemapPfnRange(places.span(name), draw.choice(_MODES))
             case "unmap_mapping_range":
-                return UnmapMappingRange(places.bar_span(), draw.random() < 0.5)
+                return UnmapMappingRange(places.driven_span(), draw.random() < 0.5)
             case "ioremap":
                 modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
-                return Ioremap(places.bar_span(), draw.choice(modes))
+                return Ioremap(places.driven_span(), draw.choice(modes))
             case "memremap_pages" if (sections := self.sections()) is not None:
                 return MemremapPages(sections, draw.random() < 0.5)
             case "memremap":
@@ -255,14 +262,27 @@ class CallGenerator:
         """
         draw, places = self._random, self._places
         walker = next((walker_name for walker_name in _WALKERS if walker_name == kind), draw.choice(_WALKERS))
-        while walker == "userfaultfd" and (name in self.ordinary or draw.random() < 0.5):
+        while self._unfit(walker, name):
             walker = draw.choice(_WALKERS)
         value = draw.randrange(1, 100) if walker in STORING_WALKERS else None
         span = places.span(name, _MINCORE_PAGES) if walker in RANGE_WALKERS else places.page(name, again=True)
         return Walk(walker, span, value, self.bytes() if walker in BYTE_WALKERS else None)
 
+    def _unfit(self, walker: Walker, name: str) -> bool:
+        if walker in STORING_WALKERS and not self.stores:
+            return True
+        return walker == "userfaultfd" and (name in self.ordinary or self._random.random() < 0.5)
+
+    def _keeps_private(self, source: Span) -> bool:
+        """Whether a mapping of *source* must be private, because the program stores."""
+        device = self._places.devices.get(source.name)
+        return self.stores and device is not None and device.kind == "isa"
+
     def bytes(self) -> ByteRange | None:
-        """Any bytes, often over the end of a page; or the first of the page."""
+        """Any bytes, often over the end of a page; or the first of the page.
+
+        Beside the end of physical address space only bytes of one page.
+        """
         draw = self._random
         if draw.random() < 0.4:
             return None
@@ -270,7 +290,7 @@ class CallGenerator:
         length = draw.choice(
             (1, 8, PAGE_SIZE, PAGE_SIZE + 8, 2 * PAGE_SIZE, draw.randrange(1, 3 * PAGE_SIZE))
         )
-        return ByteRange(offset, length)
+        return ByteRange(offset, min(length, PAGE_SIZE - offset) if self._within_page else length)
 
     def anon(self, source: Span, over: Span | None) -> Mmap:
         """Ordinary memory; shared memory is neither populated nor locked, because that has no rule."""
@@ -281,7 +301,7 @@ class CallGenerator:
 
     def memory(self) -> Span:
         """Pages of the device, or now and then the driver's own."""
-        return self._places.bar_span() if self._random.random() < 0.8 else self.own_pages()
+        return self._places.driven_span() if self._random.random() < 0.8 else self.own_pages()
 
     def sections(self) -> Span | None:
         """Whole sections of a pci device, None where no device has one."""
@@ -310,7 +330,9 @@ class CallGenerator:
             self._places.free_area() if over is None else None,
             source,
             via,  # type: ignore[arg-type]
-            source.name != ANON and draw.random() < (0.95 if via == "vfio" else 0.6),
+            source.name != ANON
+            and draw.random() < (0.95 if via == "vfio" else 0.6)
+            and not self._keeps_private(source),
             prot,
             populate=draw.random() < 0.05,
             locked=draw.random() < 0.05,
@@ -329,7 +351,9 @@ class CallGenerator:
     def driver_mmap(self) -> Mmap:
         draw = self._random
         how = draw.choice(_HOWS)
-        source = self._places.bar_span(_RAM_PAGES if how == "ram" else None)
+        source = self._places.driven_span(_RAM_PAGES if how == "ram" else None)
+        if self._keeps_private(source) and how in _SHARED_ONLY:
+            how = "remap"
         part = None
         if how == "part":
             first = draw.randrange(source.pages)
@@ -337,6 +361,7 @@ class CallGenerator:
         if how == "halves" and source.pages < 2:
             how = "remap"
         shared = how in _SHARED_ONLY or draw.random() < 0.55
+        shared = shared and not self._keeps_private(source)
         driver = DriverMap(how, draw.choice(_MODES), part)
         return Mmap(self._places.free_area(), source, "driver", shared, draw.choice(_PROTS), driver=driver)
 

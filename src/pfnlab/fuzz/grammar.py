@@ -51,6 +51,7 @@ from pfnlab.programs.lang.ops import (
     is_held,
     uses_vfio,
 )
+from pfnlab.programs.lang.shown import areas_showing
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, HOLD_FUNCTIONS
 
@@ -167,7 +168,9 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
     rare = is_rare(index) and not leaves
     kinds = vocabulary.kinds_of(vfio=vfio, slot=slot, resets=index % _RESET_PERIOD < _RESETS)
-    drawing = _Drawing(random, kinds, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves)
+    drawing = _Drawing(
+        random, kinds, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves, fixed=vocabulary.fixed
+    )
     # A held processor with a device that goes has no rule.
     held = vocabulary.schedules and not slot and random.random() < 0.4
     return drawing.program(f"random {seed}:{index}", held=held)
@@ -180,6 +183,12 @@ def _vfio(program: Program) -> bool:
 def is_rare(index: int) -> bool:
     """Whether the program of this index may need a guest of its own."""
     return index % _RARE_PERIOD < _RARE
+
+
+def may_store(program: Program) -> bool:
+    """Whether what follows *program* may store: not where an ``isa`` device may be mapped shared."""
+    isa = {device.name for device in program.devices if device.kind == "isa"}
+    return not areas_showing((op.call for op in program.ops), isa, shared=True)
 
 
 class _Drawing:
@@ -196,16 +205,23 @@ class _Drawing:
         vfio: bool,
         slot: bool,
         leaves: bool,
+        fixed: bool,
     ) -> None:
         self.random, self.bias, self.vfio, self.leaves = random, bias, vfio, leaves
         self.weights = weights
         #: Its device is out of its slot.
         self.empty = False
-        on = prefix.devices if prefix else devices(random, rare=rare, alone=vfio or slot, leaves=leaves)
+        on = (
+            prefix.devices
+            if prefix
+            else devices(random, rare=rare, alone=vfio or slot, leaves=leaves, fixed=fixed)
+        )
         self.areas = prefix.areas if prefix else areas(on)
         passes_end = rare and not (prefix or vfio or slot) and random.random() < 0.5
         self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end, leaves=leaves)
         self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
+        if prefix is not None:
+            self.calls.stores = may_store(prefix)
         self.tasks = [MAIN_TASK]
         self.born = 0
         #: By area, the last two kinds.

@@ -190,6 +190,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     :param vfio: devices opened through vfio-pci
     :param slots: devices that come and go
     :param leaves: every program has a device that leaves fit into, and a mapping that has some
+    :param fixed: every program has a device at a fixed place, ``isa`` or ``top``
     """
 
     driver: bool = False
@@ -197,6 +198,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     vfio: bool = False
     slots: bool = False
     leaves: bool = False
+    fixed: bool = False
 
     @property
     def has_leaves(self) -> bool:

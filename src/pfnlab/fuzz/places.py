@@ -8,12 +8,14 @@ from random import Random
 from pfnlab.fuzz.leaves import GIGABYTE, TABLE
 from pfnlab.programs.lang.ops import (
     LOWMEM_VIAS,
+    ONLY_KINDS,
     PCI_VIAS,
     Area,
     Device,
     Via,
 )
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import MAX_ISA_PAGES
 
 #: Names of areas; each is larger than the largest mapping that may be made there.
 AREAS = ("a", "b", "c", "d")
@@ -39,6 +41,13 @@ _SINGLE_PAGES = 3 * TABLE
 #: Sizes of a lowmem device: the guest's memory in multiples of 8 pages must be enough for all of them.
 _LOW_SIZES = (1, 2, 7, 8, 16)
 
+#: Sizes of the ``isa`` device: up to the ISA hole, into it, and to the end; and of the ``top`` device.
+_ISA_SIZES = (8, 12, 16, 16, 0x30, 0x68, MAX_ISA_PAGES, MAX_ISA_PAGES)
+_TOP_SIZES = (1, 4, 16, 16, 64, 513, 2 * TABLE)
+
+#: How often a program has each of the two.
+_ISA_RATE, _TOP_RATE = 0.06, 0.05
+
 _USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driver", "vfio"))
 
 #: The most pages of all pci devices together with which a program may map past the end of one
@@ -46,12 +55,15 @@ _USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driv
 _TAIL_PAGES = 1024
 
 
-def devices(random: Random, *, rare: bool, alone: bool = False, leaves: bool = False) -> tuple[Device, ...]:
-    """One to three devices, neighbours in the order they are named.
+def devices(
+    random: Random, *, rare: bool, alone: bool = False, leaves: bool = False, fixed: bool = False
+) -> tuple[Device, ...]:
+    """One to five devices, neighbours in the order they are named.
 
     :param rare: whether the first may be large
     :param alone: whether the first is the only pci device: for vfio-pci, or because it comes and goes
     :param leaves: whether leaves fit into it; it is then the only pci device as well
+    :param fixed: whether there must be one that lies at a fixed place
     """
     choices = _LEAF_SIZES if leaves else _ALONE_SIZES if alone else _SIZES
     alone = alone or leaves
@@ -63,6 +75,14 @@ def devices(random: Random, *, rare: bool, alone: bool = False, leaves: bool = F
         found.append(Device("bar2", "pci", random.choice((1, 4, 16, 64))))
     if random.random() < 0.2:
         found.append(Device("low", "lowmem", random.choice(_LOW_SIZES)))
+    isa, top = random.random() < _ISA_RATE, random.random() < _TOP_RATE
+    if fixed and not (isa or top):
+        isa = random.random() < 0.7
+        top = not isa
+    if isa:
+        found.append(Device("hole", "isa", random.choice(_ISA_SIZES)))
+    if top:
+        found.append(Device("last", "top", random.choice(_TOP_SIZES)))
     return tuple(found)
 
 
@@ -98,6 +118,7 @@ class DrawnPlaces:
         self.devices = {device.name: device for device in on}
         self.areas = {area.name: area.pages for area in within}
         self._pci = [device for device in on if device.kind == "pci"]
+        self._driven = [device for device in on if device.kind == "pci" or device.kind in ONLY_KINDS]
         self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
         self._last: Span | None = None
         self._sources: list[Span] = []
@@ -238,7 +259,9 @@ class DrawnPlaces:
             span = draw.choice(self._sources)
             device = self.devices[span.name]
         self._sources.append(span)
-        if device.kind == "lowmem":
+        if device.kind == "top" and draw.random() < 0.05:
+            span = Span(device.name, device.pages - span.pages + 1, device.pages + 1)
+        if device.kind != "pci":
             return span, draw.choice(LOWMEM_VIAS)
         if device is self._pci[0] and self._passes_end and draw.random() < 0.3:
             behind = draw.choice((1, span.pages))
@@ -282,12 +305,23 @@ class DrawnPlaces:
         """Whether the program has one pci device and stays within it, so that a driver can have all of it."""
         return len(self._pci) == 1 and not self._passes_end
 
+    def driven_span(self, most: int | None = None) -> Span:
+        """Pages of a device that the driver works on, mostly of a pci device."""
+        device = self._random.choice(self._driven)
+        if device.kind == "pci":
+            return self.bar_span(most)
+        span = self.device_span(device, None if most is None else min(most, device.pages))
+        self._sources.append(span)
+        return span
+
     def claimed(self, first: bool) -> Span | None:
-        """Pages of a pci device that a driver may claim: not the first, as a guest's BAR has one first page.
+        """Pages that a driver may claim: not the first of a pci device, as a guest's BAR has one first page.
 
         :param first: whether the first page is allowed if the program has one pci device and stays within it
         """
-        span = self.bar_span()
+        span = self.driven_span()
+        if self.devices[span.name].kind != "pci":
+            return span
         start = span.start if first and self.alone else max(span.start, 1)
         return Span(span.name, start, span.end) if start < span.end else None
 

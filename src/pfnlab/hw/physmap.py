@@ -130,18 +130,45 @@ class PhysicalMap:
             for r in self.resources
         )
 
-    def iomem_map_sanity_check(self, start: int, size: int) -> bool:
-        """Whether a kernel mapping of *size* bytes stays within every resource it touches (S2.7).
-
-        Busy resources are not held against it (inferred).
-        """
+    def iomem_map_sanity_check(self, start: int, size: int) -> Resource | None:
+        """The first resource that a mapping of *size* bytes leaves; busy ones do not count (S9.6.5)."""
         first, last = phys_to_pfn(start), phys_to_pfn(start + size - 1)
-        return not any(
-            r.overlaps(start, start + size)
+        left = (
+            r
+            for r in self.resources
+            if r.overlaps(start, start + size)
             and not r.busy
             and not (phys_to_pfn(r.start) <= first and last <= phys_to_pfn(r.end - 1))
-            for r in self.resources
         )
+        return next(left, None)
+
+    def may_request(self, start: int, end: int) -> bool:
+        """Whether a driver can claim bytes *start* to *end* (S9.1.6).
+
+        Nobody may have any of them, and they must lie within every resource they touch.
+        """
+        touched = [r for r in self.resources if r.overlaps(start, end)]
+        return all(not r.busy and r.start <= start and end <= r.end for r in touched)
+
+    def region_intersects(self, start: int, end: int) -> bool | None:
+        """Whether bytes *start* to *end* touch System RAM, as memremap asks (S9.7.1).
+
+        :return: None where they touch other resources too
+        """
+        touched = [r for r in self.resources if r.overlaps(start, end)]
+        ram = [r.system_ram for r in touched]
+        return None if any(ram) and not all(ram) else any(ram)
+
+    def is_booked(self, start: int, end: int, *, piece_of_ram: bool) -> bool:
+        """Whether the book is sure to have a mapping of bytes *start* to *end*, or a larger one.
+
+        What has RAM in it, or lies all in the ISA hole, is never booked.
+
+        :param piece_of_ram: whether it may be a piece of a mapping that reached into RAM above 1 MiB
+        """
+        if self.is_untracked(start, end) or (piece_of_ram and start < pfn_to_phys(_LOW_PFN)):
+            return False
+        return self.pat_pagerange_is_ram(start, end) == 0
 
     def devmem_is_allowed(self, pfn: int, *, io_strict_devmem: bool) -> int:
         """The access of /dev/mem to page *pfn* under STRICT_DEVMEM (S1.13).

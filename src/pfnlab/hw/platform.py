@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from pfnlab.hw.mtrr import MtrrMap, MtrrRange, MtrrType
 from pfnlab.hw.pat import FULL_PAT, PatConfig
 from pfnlab.hw.physmap import PhysicalMap, Resource, system_ram
-from pfnlab.units import PAGE_SIZE
+from pfnlab.units import PAGE_SIZE, phys_to_pfn
 
 _MIB = 1 << 20
+
+#: Names of busy resources that are there from the boot on.
+FIRMWARE = ("Reserved", "Video ROM")
+
+#: So many bytes at the end of physical addresses belong to nobody.
+_TOP_BYTES = 2048 * _MIB
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,10 @@ class Platform:
     io_strict_devmem: bool
     phys_bits: int
     transparent_hugepage: str = "never"
+
+    def is_top(self, pfn: int) -> bool:
+        """Whether page *pfn* lies at the end of physical addresses, where nothing answers (S1.11.7)."""
+        return pfn >= phys_to_pfn((1 << self.phys_bits) - _TOP_BYTES)
 
     def iomem_is_exclusive(self, addr: int) -> bool:
         """:meth:`PhysicalMap.iomem_is_exclusive` under this kernel's configuration (S1.13)."""
@@ -58,7 +68,12 @@ def qemu_q35(ram_bytes: int = 256 * _MIB, bar_phys: int = 0xF8000000, bar_pages:
     """
     low_end = ram_bytes if ram_bytes < 0xB000_0000 else 0x8000_0000
     resources = [
+        Resource(0, 0x1000, "Reserved", busy=True),
         system_ram(0x1000, 0x9FC00),
+        Resource(0x9_FC00, 0xA_0000, "Reserved", busy=True),
+        Resource(0xA_0000, 0xC_0000, "PCI Bus 0000:00"),
+        Resource(0xC_0000, 0xC_0600, "Video ROM", busy=True),
+        Resource(0xF_0000, 0x10_0000, "Reserved", busy=True),
         system_ram(0x10_0000, low_end),
         Resource(bar_phys, bar_phys + bar_pages * PAGE_SIZE, "0000:00:02.0"),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pfnlab.programs.lang.device_ops import DriverCall
-from pfnlab.programs.lang.ops import Call, Mmap, Op, Program
+from pfnlab.programs.lang.ops import Call, DeviceKind, Mmap, Op, Program
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.machine import END
 from pfnlab.programs.runs.compare import series_key
@@ -20,6 +20,7 @@ class Known(NamedTuple):
     :param until: the first series without it; None for a rule of all
     :param words: the operations during which it shows; all when empty
     :param driver: only where the guest driver maps or books something in the program
+    :param device: only where the program has a device of this kind
     """
 
     name: str
@@ -27,6 +28,7 @@ class Known(NamedTuple):
     until: str | None = None
     words: tuple[str, ...] = ()
     driver: bool = False
+    device: DeviceKind | None = None
 
 
 _PIECES = "A06: the pieces of a split VMA free what was never reserved"
@@ -39,6 +41,11 @@ _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
 _LEAVES = "S7.5.3: smaps and numa_maps drop leaves of 1 GiB"
 _ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
+_HOLE = "C09: in the ISA hole nothing is reserved, and a range over its border is reserved whole"
+_DIRECT = "S2.10.2: what is not reserved may have any mode, and the direct map does not follow"
+_SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was reserved"
+_LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
+_SPANS = "S9.6.5: a range that leaves a resource is warned about"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Every known violation; the first that fits explains.
@@ -62,6 +69,11 @@ KNOWN: tuple[Known, ...] = (
     Known("claimed_free", _KEPT),
     Known("claimed_unmapped", _FIRST_PAGE, None, ("mmap",), driver=True),
     Known("removed_unmapped", "S9.3: /proc/bus/pci has no address space of its own"),
+    Known("claimed_unmapped", _LOW, device="isa"),
+    Known("no_warning", _SPANS, None, ("arch_io_reserve_memtype_wc",), device="isa"),
+    Known("direct_map", _DIRECT, driver=True, device="isa"),
+    Known("direct_map", _SET, device="isa"),
+    Known("one_mode", _HOLE, device="isa"),
     Known("one_mode", "C01: a driver maps with the mode it likes, nobody asks the book", driver=True),
 )
 
@@ -81,8 +93,11 @@ def known(program: Program, step: int, name: str, series: str | None) -> str:
         return LEFT_OUT
     word = _word(ops[step].call) if step < len(program.ops) else END
     driver = any(map(_of_driver, ops))
+    kinds = {device.kind for device in program.devices}
     for entry in KNOWN:
         if entry.name != name or (entry.driver and not driver):
+            continue
+        if entry.device is not None and entry.device not in kinds:
             continue
         if entry.words and word not in entry.words:
             continue

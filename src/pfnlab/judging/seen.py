@@ -18,7 +18,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import place
 from pfnlab.programs.runs.observation import REGION, PteSeen, Step, VmaSeen, vma_name
 from pfnlab.programs.runs.pte_text import RAM
-from pfnlab.units import PfnRange
+from pfnlab.units import PfnRange, pfn_to_phys
 
 #: The files of which one remap_pfn_range makes the whole mapping.
 _REMAPPED = ("wc", "uc", "proc", "mem")
@@ -103,7 +103,7 @@ class SeenMoment:
             if frames is None or not {"pf", "mm"} & set(vma.flags.split()):
                 continue
             mappings.append(
-                SeenMapping(vma.file, frames, self._shown(vma), self._booked_whole(vma, vma.offset))
+                SeenMapping(vma.file, frames, self._shown(vma), self._booked_whole(vma, vma.offset, frames))
             )
         return mappings
 
@@ -117,7 +117,11 @@ class SeenMoment:
             if frames is not None
         ]
 
-    def _booked_whole(self, vma: VmaSeen, offset: Span | None) -> bool:
+    def _booked_whole(self, vma: VmaSeen, offset: Span | None, frames: PfnRange) -> bool:
+        phys = self._layout.platform.phys
+        start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
+        if not phys.is_booked(start, end, piece_of_ram=vma.file == "driver"):
+            return False
         if vma.file in _REMAPPED:
             return True
         if vma.file == "driver" and offset is not None:

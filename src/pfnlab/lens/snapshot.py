@@ -46,7 +46,6 @@ _MAPPING_ANON = 1
 
 _SPANS_KEPT = 100_000
 _MAX_NAME = 64
-_LOW_PAGES = 256
 _PROC_PARENTS = ("pci", "bus")
 
 #: The interfaces by the name of their file; those of /proc/bus/pci are named after devices.
@@ -180,10 +179,7 @@ class Lens:
                 if name is None:
                     raise self._view.error(f"the memtype tree has an entry of mode {mode}")
                 entries.append(BookEntry(self.span(places, first, last), name))
-        # Low memory comes first, then devices as the program names them: the order of windows is chance.
-        names = sorted(places.devices, key=lambda name: places.devices[name].start >= _LOW_PAGES)
-        rank = {name: number for number, name in enumerate(names)}
-        return tuple(sorted(entries, key=lambda entry: rank.get(entry.span.name, -1)))
+        return tuple(sorted(entries, key=lambda entry: places.ranks.get(entry.span.name, -1)))
 
     def _ram(self, pfns: Iterable[int], places: Places) -> Iterable[RamPage]:
         pages = list(pfns)

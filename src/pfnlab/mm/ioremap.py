@@ -39,6 +39,8 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
         kernel.book.free(start, end, who=kernel.who)
         raise ModelledErrno(errno.ENOMEM)
     kernel.book.kernel_map_sync(start, pfns.nr * PAGE_SIZE, granted)
+    if kernel.book.leaves_resource(start, pfns.nr * PAGE_SIZE):
+        kernel.trace.printk("caller CODE mapping multiple BARs")
 
 
 def is_memory(kernel: Kernel, pfns: PfnRange) -> bool:

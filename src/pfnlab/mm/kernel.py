@@ -93,6 +93,7 @@ class Kernel:
             mtrr_merged_map=profile.mtrr_merged_map,
             neighbours_apart=profile.neighbours_apart,
             reserve_keeps_top=profile.reserve_keeps_top,
+            spanning_told=profile.spanning_told,
         )
         self.tracker = tracker(self)
         self.flushes: FlushPlacement = flushes if flushes is not None else NoForcedFlush()
@@ -325,6 +326,8 @@ class Kernel:
             self.memory[pfn] = value
 
     def _silent(self, pfn: int) -> bool:
+        if self.platform.is_top(pfn):
+            return True
         return any(pfns.start <= pfn < pfns.end for pfns in self.undecoded)
 
     def fork(self, task: Task, comm: str, reason: str | None = None) -> int:

@@ -7,7 +7,7 @@ import errno
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.bits import PAGE_PAT
 from pfnlab.hw.cachemode import CacheMode
-from pfnlab.mm.ioremap import ioremap, iounmap, is_memory
+from pfnlab.mm.ioremap import ioremap, iounmap
 from pfnlab.mm.kernel import Kernel
 from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys
 
@@ -20,18 +20,27 @@ def memremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
 
     :raises ModelledErrno: ENOMEM, for a NULL pointer
     """
-    if not is_memory(kernel, pfns):
+    is_ram = _is_ram(kernel, pfns)
+    start, size = pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE
+    if is_ram is None:
+        kernel.warn_once("kernel/iomem.c", f"memremap attempted on mixed range {start:#018x} size: {size:#x}")
+        raise ModelledErrno(errno.ENOMEM)
+    if not is_ram:
         ioremap(kernel, pfns, mode)
     elif mode is not CacheMode.WB:
-        start, size = pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE
         kernel.warn_once("kernel/iomem.c", f"memremap attempted on ram {start:#018x} size: {size:#x}")
         raise ModelledErrno(errno.ENOMEM)
 
 
 def memunmap(kernel: Kernel, pfns: PfnRange) -> None:
     """Undo :func:`memremap`: a place in the direct map stays."""
-    if not is_memory(kernel, pfns):
+    if not _is_ram(kernel, pfns):
         iounmap(kernel, pfns)
+
+
+def _is_ram(kernel: Kernel, pfns: PfnRange) -> bool | None:
+    """Whether *pfns* are System RAM, also below 1 MiB; None where only a part of them is."""
+    return kernel.platform.phys.region_intersects(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end))
 
 
 def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool = False) -> None:

@@ -5,8 +5,8 @@ are refused. There are no reference counts, every reservation is an entry of its
 the book: each of its pages carries its mode in page flags.
 
 Addresses are physical bytes, ranges half-open, and ``who`` is ``comm:pid`` as the kernel log shows
-it. A WARN is logged as ``WARNING: `` and its text, or the function's name where it has none; one that
-the kernel prints once per boot is logged once per book.
+it. A WARN is logged as its text, where it has one, and its place in the sources; one that the kernel
+prints once per boot is logged once per book.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class MemtypeBook:
     :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
     :param neighbours_apart: a range does not overlap the entry that begins where it ends
     :param reserve_keeps_top: reserving looks at a range's last byte, not at the byte behind it (S2.2.1)
+    :param spanning_told: a range of the kernel's own that leaves a resource is logged (S9.6.5)
     :param processors: those of the book's kernel; without a kernel, the book makes its own
     :ivar lock: memtype_lock
     :ivar warned: the functions that have given the warning they give once
@@ -57,6 +58,7 @@ class MemtypeBook:
         mtrr_merged_map: bool = True,
         neighbours_apart: bool = True,
         reserve_keeps_top: bool = True,
+        spanning_told: bool = True,
         processors: Processors | None = None,
     ) -> None:
         self.platform = platform
@@ -64,6 +66,7 @@ class MemtypeBook:
         self.end_match = end_match
         self.mtrr_merged_map = mtrr_merged_map
         self._reserve_keeps_top = reserve_keeps_top
+        self._spanning_told = spanning_told
         #: How many bytes behind a range still count as overlapped.
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
@@ -100,7 +103,8 @@ class MemtypeBook:
         start &= PHYSICAL_MASK
         end = ((end - 1) & PHYSICAL_MASK) + 1 if self._reserve_keeps_top else end & PHYSICAL_MASK
         if start >= end:
-            self._warn(f"memtype_reserve failed: {_mem(start, end)}, req {req.cattr}")
+            self.trace.printk(f"memtype_reserve failed: {_mem(start, end)}, req {req.cattr}")
+            self._warn()
             raise ModelledErrno(EINVAL)
         # S2.2.3 and 4: nothing is booked.
         platform = self.platform
@@ -302,7 +306,7 @@ class MemtypeBook:
         :raises ModelledErrno: EBUSY when the mode granted will not do, or as :meth:`reserve`
         """
         phys = self.platform.phys
-        if not phys.iomem_map_sanity_check(start, end - start):
+        if self.leaves_resource(start, end - start):
             self._warn_once("memtype_reserve_io")
         pcm = self.reserve(start, end, req, who=who)
         if not is_new_memtype_allowed(phys, start, end - start, req, pcm):
@@ -310,6 +314,16 @@ class MemtypeBook:
             raise ModelledErrno(EBUSY)
         self.kernel_map_sync(start, end - start, pcm)
         return pcm
+
+    def leaves_resource(self, start: int, size: int) -> bool:
+        """``iomem_map_sanity_check()``: whether a range leaves a resource, with a line about it (S9.6.5)."""
+        resource = self.platform.phys.iomem_map_sanity_check(start, size)
+        if resource is not None and self._spanning_told:
+            self.trace.printk(
+                f"resource: resource sanity check: requesting {_mem(start, start + size)}, "
+                f"which spans more than {resource.name}"
+            )
+        return resource is not None
 
     def kernel_map_sync(self, base: int, size: int, mode: CacheMode) -> None:
         """``memtype_kernel_map_sync()``: let the direct map follow *mode* where it has the range (S2.8).
@@ -418,13 +432,13 @@ class MemtypeBook:
         twin._direct_map = self._direct_map.copy()
         return twin
 
-    def _warn(self, text: str) -> None:
-        self.trace.printk(f"WARNING: {text}")
+    def _warn(self) -> None:
+        self.trace.printk("WARNING at arch/x86/mm/pat/memtype.c")
 
     def _warn_once(self, function: str) -> None:
         if function not in self.warned:
             self.warned |= {function}
-            self._warn(function)
+            self._warn()
 
     def _check(self) -> None:
         # Invariants between any two operations; that every entry has a user is none of them.

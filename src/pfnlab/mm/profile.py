@@ -82,6 +82,7 @@ class Profile:
     :ivar huge_pfnmap: drivers can fill leaves of 2 MiB and 1 GiB (vmf_insert_pfn_pmd, S5.6)
     :ivar fork_opens_first: fork tells a file of the copied VMA before its entries are copied (S5.11)
     :ivar unmap_drains_lru: every unmapping of pages empties its processor's batches of pages (S5.10.1)
+    :ivar spanning_told: the log names the resource that a mapping of the kernel leaves (S9.6.5)
     :ivar zone_device_announced: the log says how many struct pages were made for a device (S4.9)
     :ivar access_phys_spares_ram: /proc/self/mem does not try to map ordinary memory for the kernel: a copied
         page, or RAM that a driver has mapped (S7.6.3)
@@ -158,6 +159,7 @@ class Profile:
     fork_opens_first: bool
     unmap_drains_lru: bool
     zone_device_announced: bool
+    spanning_told: bool
     access_phys_spares_ram: bool
     access_phys_by_page: bool
     zap_asserts_mmap_lock: bool

@@ -59,6 +59,10 @@ def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
     """A driver claims *pages*: user mappings of them go, when strict (S9.1.5).
 
     /dev/mem and, since 636b21b50152, the PCI files share one address space object for all of physical memory.
+    Where /dev/mem may still map the first and the last of them, as below 1 MiB, nothing is revoked.
     """
+    borders = (pages.start, pages.end - 1)
+    if all(kernel.platform.devmem_is_allowed(pfn) for pfn in borders):
+        return
     if kernel.platform.io_strict_devmem:
         unmap_mapping_range(kernel, pages, "iomem", even_cows=True)

@@ -270,6 +270,7 @@ SWITCHES = (
         until="6.12",
         ended_stable=(Backport("6.1.187", "measured between 6.1.180 and 6.1.187", after="6.1.180"),),
     ),
+    Switch("spanning_told", "6.1", "the first line of iomem_map_sanity_check(); measured", until="7.3"),
     Switch(
         "mremap_aligns_down",
         "6.7",

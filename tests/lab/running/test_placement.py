@@ -327,3 +327,41 @@ def test_windows_of_programs_at_work_are_disjoint(
         assert all(one.end <= other.start for one, other in pairwise(held))
         for one in at_work:
             assert all(one.windows[name].contains(pfns) for name, pfns in one.places.devices.items())
+
+
+def test_what_a_guest_has_once_is_one_programs() -> None:
+    """Two programs with an isa device do not share a guest at the same time, whatever their sizes."""
+    windows = Windows(BAR)
+    small, large = program(Device("hole", "isa", 1)), program(Device("hole", "isa", 0x70))
+    placement = placed(windows, small)
+
+    assert windows.place(large) is None
+    windows.release(placement)
+    assert PfnRange(0x98, 0x108) == placed(windows, large).places.devices["hole"]
+
+
+def test_an_entry_left_spoils_the_guest() -> None:
+    """The next program with that device needs another guest, others do not."""
+    windows = Windows(BAR)
+    what = program(Device("hole", "isa", 16))
+
+    windows.release(placed(windows, what), [PfnRange(0x9E, 0xA2)])
+
+    assert windows.place(what) is None
+    assert windows.place(program(Device("low", "lowmem", 4))) is not None
+
+
+def test_the_top_ends_with_the_physical_addresses() -> None:
+    """Of 46 bits the last pages are others than of 40."""
+    what = program(Device("last", "top", 4))
+
+    assert PfnRange((1 << 28) - 4, 1 << 28) == placed(Windows(BAR), what).places.devices["last"]
+    wide = placed(Windows(BAR, phys_bits=46), what)
+    assert PfnRange((1 << 34) - 4, 1 << 34) == wide.places.devices["last"]
+
+
+def test_what_takes_no_store_is_never_written() -> None:
+    """A store to where nothing answers is lost, so that the guest is as it was."""
+    store = Write(Span("a", 0, 1), 1)
+
+    assert frozenset() == stored_to(program(Device("last", "top", 4), calls=(mmap("last", 1), store)))

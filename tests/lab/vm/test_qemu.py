@@ -95,7 +95,9 @@ def test_hello_is_read():
     """
     A hello becomes numbers in bytes and pages.
     """
-    text = "hello 6.1\nbar f8000000 4000\nlowmem 1000 9fc00\nlevels 5\nptes ok\noffsets 1,2\nend\n"
+    text = (
+        "hello 6.1\nbar f8000000 4000\nlowmem 1000 9fc00\nphysical 40\nlevels 5\nptes ok\noffsets 1,2\nend\n"
+    )
 
     assert (
         read_hello(text).bar_start,

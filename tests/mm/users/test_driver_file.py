@@ -302,3 +302,37 @@ def test_a_gibibyte_stays_where_others_look(series: str, walker: str) -> None:
     read, walked = gibibyte(series, "read a[5]", f"{walker} a[0:4]")
 
     assert entries(read) == entries(walked)
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_a_claim_in_the_hole_revokes_nothing(series: str) -> None:
+    """/dev/mem may map what lies below 1 MiB whoever has it (S9.1.5)."""
+    steps = run(
+        series,
+        "a = mmap hole[8:16] devmem shared r",
+        "request_mem_region hole[8:16]",
+        "read a[0]",
+        device="hole: isa, 16 pages",
+    )
+
+    assert ["ok"] * 3 == [step.result for step in steps[:3]]
+
+
+def test_what_somebody_has_cannot_be_claimed() -> None:
+    """RAM is busy (S9.1.6)."""
+    steps = run("7.2", "request_mem_region hole[0:4]", device="hole: isa, 16 pages")
+
+    assert "EBUSY" == steps[0].result
+
+
+def test_nothing_answers_at_the_top() -> None:
+    """A store to the last page of physical address space is lost."""
+    steps = run(
+        "7.2",
+        "a = mmap last driver remap wc shared rw",
+        "write a[3] 7",
+        "read a[3]",
+        device="last: top, 4 pages",
+    )
+
+    assert ("ok", 0) == (steps[2].result, steps[2].value)

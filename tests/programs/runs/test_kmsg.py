@@ -170,3 +170,22 @@ def test_how_long_something_took_is_the_machines() -> None:
     line = "memmap_init_zone_device initialised 512 pages in {}ms"
 
     assert line.format("N") == norm(line.format(0)) == norm(line.format(12))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "resource: resource sanity check: requesting [mem 0xf8000000-0xf8003fff], which spans more than "
+            "PCI Bus 0000:00 [mem 0x000a0000-0x000bffff window]",
+            "resource: resource sanity check: requesting bar[0:4], which spans more than a resource",
+        ),
+        (
+            "caller kernel_request+0x505/0x5c9 [pfnlab_driver] mapping multiple BARs",
+            "caller CODE mapping multiple BARs",
+        ),
+    ],
+)
+def test_a_range_that_leaves_a_resource(line: str, said: str) -> None:
+    """Which resource it is, and which code asked, is the machine's own."""
+    assert said == normalise(line, PLACES, {}, False)

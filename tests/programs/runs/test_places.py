@@ -9,7 +9,8 @@ from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Area, Device, Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.places import PAST_END_PAGES, Places
+from pfnlab.programs.lang.text import parse
+from pfnlab.programs.runs.places import PAST_END_PAGES, Places, ranks_of
 from pfnlab.units import PfnRange
 
 PLACES = Places(
@@ -98,3 +99,13 @@ def test_areas_of_a_program_lie_where_they_always_do() -> None:
 def test_spans_keep_their_length(start: int, pages: int) -> None:
     """Whatever a range is called, it has as many pages as before."""
     assert pages == PLACES.device_span(start, start + pages).pages
+
+
+def test_the_book_is_told_by_kinds_of_devices() -> None:
+    """Low memory, the ISA hole, BARs as the program names them, and the top."""
+    program = parse(
+        "pfnlab program 1\ndevice last: top, 1 page\ndevice b: pci, 1 page\ndevice c: pci, 1 page\n"
+        "device hole: isa, 1 page\ndevice low: lowmem, 1 page\nlook\n"
+    )
+
+    assert ["low", "hole", "b", "c", "last"] == sorted(ranks_of(program), key=ranks_of(program).__getitem__)

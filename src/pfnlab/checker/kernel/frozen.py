@@ -18,6 +18,7 @@ from pfnlab.checker.search.model import UnmetError
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.hw.pgtable import Page
 from pfnlab.hw.physmap import Resource
+from pfnlab.hw.platform import FIRMWARE
 from pfnlab.mm.kernel import Kernel, Task
 from pfnlab.mm.memtype import MemtypeBook
 from pfnlab.mm.memtype_interval import MemtypeEntry
@@ -56,13 +57,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
         tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap]),
         _book_value(kernel.book),
         (
-            tuple(
-                [
-                    tuple(resource)
-                    for resource in kernel.platform.phys.resources
-                    if resource.busy and not resource.system_ram
-                ]
-            ),
+            tuple(map(tuple, _claimed(kernel))),
             tuple(map(tuple, kernel.undecoded)),
         ),
         _policies_and_drivers(kernel, vmas, packing),
@@ -77,6 +72,12 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
         ),
     )
     return marshal.dumps(value, 2)
+
+
+def _claimed(kernel: Kernel) -> list[Resource]:
+    """What drivers have claimed; all other resources are there from the boot on."""
+    busy = [resource for resource in kernel.platform.phys.resources if resource.busy]
+    return [resource for resource in busy if not resource.system_ram and resource.name not in FIRMWARE]
 
 
 def _book_value(book: MemtypeBook) -> tuple[tuple[tuple[int, int, int], ...], ...]:

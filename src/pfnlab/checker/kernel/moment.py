@@ -50,7 +50,7 @@ class MappedDevice(Protocol):
 
     @property
     def booked_whole(self) -> bool:
-        """Whether one remap_pfn_range made the whole mapping; a tracker keeps such a mapping (S3.1, S4.6)."""
+        """Whether one remap_pfn_range made the whole mapping, and the book takes such frames (S3.1, S4.6)."""
 
     @property
     def kind(self) -> str:
@@ -150,8 +150,12 @@ class Mapping(NamedTuple):
 
     @property
     def booked_whole(self) -> bool:
-        """Whether one remap_pfn_range made the whole mapping; a tracker keeps such a mapping (S3.1, S4.6)."""
-        file = self.vma.file
+        """Whether one remap_pfn_range made the whole mapping, and the book takes such frames (S3.1, S4.6)."""
+        file, frames = self.vma.file, self.frames
+        phys, mapped_ram = self.vma.mm.kernel.platform.phys, isinstance(file, DriverFile)
+        start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
+        if not phys.is_booked(start, end, piece_of_ram=mapped_ram):
+            return False
         if isinstance(file, VfioDevice):
             return self.vma in file.filled
         return isinstance(file, PciBar | DevMem) or (isinstance(file, DriverFile) and file.how == "remap")

@@ -3,6 +3,7 @@
  * The guest agent, process 1: mounts what it needs, says hello, then answers one request after the other.
  */
 #define _GNU_SOURCE             /* CPU sets */
+#include <cpuid.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -134,6 +135,18 @@ static void say_lowmem(void)
 	say("\n");
 }
 
+/* The width of a physical address, in bits: CPUID tells it in the lowest byte. */
+static void say_physical(void)
+{
+	unsigned int sizes = 0, other;
+
+	if (!__get_cpuid(0x80000008, &sizes, &other, &other, &other))
+		give_up("the processor does not say how wide a physical address is");
+	say("physical ");
+	say_decimal(sizes & 0xff);
+	say("\n");
+}
+
 /*
  * Low memory starts at zero, as a BAR does: the boot loader left its own in it. The mapping is booked and
  * freed whole, so nothing of it stays.
@@ -162,6 +175,7 @@ void say_hello(void)
 	say("\n");
 	say_bar();
 	say_lowmem();
+	say_physical();
 	say("levels ");
 	say_decimal(ptes_levels);
 	say("\nptes ");

@@ -299,7 +299,8 @@ static void tell_bytes(struct answer *answer, const uint8_t *byte, size_t count)
 	}
 }
 
-/* Any bytes of the task's own memory, read or written as the kernel does it for others; the answer is how many, and which. */
+/* Any bytes of the task's own memory, read or written as the kernel does it for others; the answer is how many, and which
+ * were read unless FIRST says that nobody wants to know. */
 void move_bytes(const struct op *op, struct answer *answer)
 {
 	static __thread uint8_t byte[MOVED_BYTES];
@@ -329,7 +330,7 @@ void move_bytes(const struct op *op, struct answer *answer)
 	if (answer->ret)
 		return;
 	add(answer, number, put_hex(number, moved) - number);
-	if (reads)
+	if (reads && !op->arg[3])
 		tell_bytes(answer, byte, moved);
 	answer->kind = answer->ret ? NO_VALUE : DIGITS;
 }

@@ -271,7 +271,10 @@ class Bench:
         stepper = Stepper(guest, self._kernel.vmlinuz)
         # Where KVM did not work, the shape has another accelerator by now.
         self.booted = BootedGuest(
-            guest, Windows(bar, driver_ram=ram), self._shape(program, size, image), stepper
+            guest,
+            Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
+            self._shape(program, size, image),
+            stepper,
         )
         placement = self.booted.windows.place(program)
         if placement is None:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from pfnlab.errors import Misuse
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR, RequestMemRegion
 from pfnlab.programs.lang.ops import (
+    ONLY_KINDS,
     Call,
     Device,
+    DeviceKind,
     Mmap,
     Program,
     RemapFilePages,
@@ -24,7 +26,16 @@ from pfnlab.programs.lang.ops import (
     uses_vfio,
 )
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Mincore, Walk
-from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment, reach_behind
+from pfnlab.programs.lang.words import MAX_TOP_PAGES
+from pfnlab.programs.runs.places import (
+    ISA_END_PFN,
+    ISA_PFN,
+    PAST_END_PAGES,
+    Places,
+    alignment,
+    reach_behind,
+    top_of,
+)
 from pfnlab.units import PfnRange
 
 #: Windows of the BAR and of low memory are multiples of so many pages.
@@ -79,12 +90,24 @@ class Windows:
     :param bar: page frames of the BAR
     :param lowmem: page frames below 1 MiB that may be used
     :param driver_ram: the driver's own pages, where there is one
+    :param phys_bits: the width of a physical address
     """
 
-    def __init__(self, bar: PfnRange, lowmem: PfnRange = LOWMEM, driver_ram: PfnRange | None = None) -> None:
+    def __init__(
+        self,
+        bar: PfnRange,
+        lowmem: PfnRange = LOWMEM,
+        driver_ram: PfnRange | None = None,
+        phys_bits: int = 40,
+    ) -> None:
         self.bar = bar
-        self.lowmem = lowmem
         self.driver_ram = driver_ram
+        self._rooms: dict[DeviceKind, PfnRange] = {
+            "pci": bar,
+            "lowmem": lowmem,
+            "isa": PfnRange(ISA_PFN, ISA_END_PFN),
+            "top": top_of(phys_bits, MAX_TOP_PAGES),
+        }
         self._taken_windows: list[PfnRange] = []
 
     def place(self, program: Program) -> Placement | None:
@@ -103,14 +126,15 @@ class Windows:
             key=lambda device: (device.name not in tail | head, -alignment(program, device)),
         ):
             at_end = device.name in tail
-            room = self.lowmem if device.kind == "lowmem" else self.bar
-            pages = _window_pages(program, device)
+            room = self._rooms[device.kind]
+            # What a guest has once is one program's at a time, whatever part of it is declared.
+            pages = room.nr if device.kind in ONLY_KINDS else _window_pages(program, device)
             taken = [*self._taken_windows, *windows.values()]
             window = _free_window(room, taken, pages, alignment(program, device), at_end=at_end)
             if window is None or (device.name in head and window.start != self.bar.start):
                 return None
             windows[device.name] = window
-            start = window.end - device.pages if at_end else window.start
+            start = window.end - device.pages if at_end or device.kind == "top" else window.start
             ranges[device.name] = PfnRange(start, start + device.pages)
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
         moved = moves(program)
@@ -184,11 +208,16 @@ def first_page_claimed(program: Program) -> frozenset[str]:
 
 
 def stored_to(program: Program) -> frozenset[str]:
-    """The devices that may hold other bytes after *program*: it maps them shared, and it stores."""
+    """The devices that may hold other bytes after *program*: it maps them shared, and it stores.
+
+    No store reaches an ``isa`` device, and a ``top`` device holds nothing.
+    """
     if not any(map(_stores, (op.call for op in program.ops))):
         return frozenset()
     calls = (op.call for op in program.ops)
-    return frozenset(call.source.name for call in calls if isinstance(call, Mmap) and call.shared)
+    unchanged = {device.name for device in program.devices if device.kind in ONLY_KINDS}
+    mapped = {call.source.name for call in calls if isinstance(call, Mmap) and call.shared}
+    return frozenset(mapped - unchanged)
 
 
 def _stores(call: Call) -> bool:

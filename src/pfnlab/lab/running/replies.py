@@ -34,6 +34,7 @@ from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import normalise
 from pfnlab.programs.runs.observation import MOVED, PHYSICAL, SAME, BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
+from pfnlab.programs.runs.unknown import READING, without_contents
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
 
 #: How the list of debugfs names a cache mode, and how observations do.
@@ -151,11 +152,6 @@ class _Reader:
         self.tasks = tasks_of(program)
         self.lines = [*op_lines(program), END]
         self.pci = frozenset(device.name for device in program.devices if device.kind == "pci") | {MOVED_BAR}
-        # Low memory lies below every BAR; which of two BAR windows comes first is the placement's whim.
-        ordered = sorted(
-            (*(device.name for device in program.devices), MOVED_BAR), key=lambda name: name in self.pci
-        )
-        self.rank = {name: rank for rank, name in enumerate(ordered)}
         self.vmas, self.ptes, self.order, self.last = vmas, ptes, order, last
         self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.before: tuple[BookEntry, ...] = ()
@@ -317,7 +313,7 @@ class _Reader:
             if name == "before" or self.places.overlaps_device(*pfns)
         )
         if name != "before":
-            book = tuple(sorted(book, key=lambda entry: self.rank.get(entry.span.name, -1)))
+            book = tuple(sorted(book, key=lambda entry: self.places.ranks.get(entry.span.name, -1)))
         self.left = tuple(pfns for pfns, _ in section.book)
         op = self.program.ops[int(name)] if name not in ("before", END) else None
         anonymous = name == END or (op is not None and isinstance(op.call, Exit | Kill | Exec))
@@ -372,9 +368,12 @@ def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tu
     if len(words) > 2 and words[2] == "timeout":
         raise ValueError("took too long and its task was killed")
     try:
-        return _read_result(op, words, placement)
+        result, value = _read_result(op, words, placement)
     except (ValueError, IndexError):
         raise ValueError(f"has the result {' '.join(words)!r}") from None
+    if op is not None and isinstance(op.call, READING):
+        value = without_contents(op.call, value, placement.places)
+    return result, value
 
 
 def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:

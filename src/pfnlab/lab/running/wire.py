@@ -41,6 +41,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.shapes import SIMPLE, Shape, Simple
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
+from pfnlab.programs.runs.unknown import shows_unknown
 from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.
@@ -183,7 +184,10 @@ def _simple(simple: Simple, call: Any, placement: Placement) -> str:
 
 def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:
     assert call.bytes is not None
-    walker, first = (call.walker, call.value or 0) if isinstance(call, Walk) else ("process_vm_readv", 0)
+    # A read that shall not tell what it read says so in the place of the first byte to write.
+    silent = int(shows_unknown(call, placement.places))
+    walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
+    first = silent if isinstance(call, ProcessVmReadv) or call.value is None else call.value
     address = address_of(placement, call.span) + call.bytes.offset
     return f"bytes {walker} {address:x} {call.bytes.length:x} {first:x}"
 

@@ -38,6 +38,7 @@ class Hello:
     :param ptes: ``ok``, or why page tables cannot be read
     :param offsets: those the page-table reader found; a later guest of the same kernel boots faster with them
     :param order: ``ok`` when the order of kernel calls can be observed
+    :param phys_bits: the width of a physical address on its processor
     """
 
     release: str
@@ -48,6 +49,7 @@ class Hello:
     ptes: str
     offsets: str
     order: str = ""
+    phys_bits: int = 40
 
 
 def read_hello(text: str) -> Hello:
@@ -69,6 +71,7 @@ def read_hello(text: str) -> Hello:
             ptes=lines["ptes"],
             offsets=lines["offsets"],
             order=lines.get("order", ""),
+            phys_bits=int(lines["physical"]),
         )
     except (KeyError, ValueError) as error:
         raise Defect(f"the guest's hello cannot be read ({error!r}): {text[:200]!r}") from error

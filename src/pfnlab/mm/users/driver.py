@@ -167,11 +167,12 @@ class DriverState:
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
 
-        :raises ModelledErrno: EBUSY when a region is claimed already, or the device is bound; the error of a
-            revocation
+        :raises ModelledErrno: EBUSY when a region is claimed already, or somebody else has some of *pfns*
+            (S9.1.6); the error of a revocation
         """
         resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
-        if self.resource is not None or kernel.is_claimed(resource):
+        may = kernel.platform.phys.may_request(resource.start, resource.end)
+        if self.resource is not None or kernel.is_claimed(resource) or not may:
             raise ModelledErrno(errno.EBUSY)
         self.resource = resource
         kernel.claim(self.resource)

@@ -35,9 +35,9 @@ from pfnlab.programs.lang.device_ops import (
 from pfnlab.programs.lang.names import Names, Wrong, article, forwards
 from pfnlab.programs.lang.ops import (
     ADVICE,
-    LOWMEM_VIAS,
+    DEVICE_VIAS,
     MAIN_TASK,
-    PCI_VIAS,
+    ONLY_KINDS,
     Call,
     Device,
     Fork,
@@ -56,6 +56,7 @@ from pfnlab.programs.lang.ops import (
     Write,
 )
 from pfnlab.programs.lang.shapes import SIMPLE, Shape
+from pfnlab.programs.lang.shown import SHOWING, areas_showing
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
     BYTE_WALKERS,
@@ -88,11 +89,47 @@ OnMemory = (
 class CallChecks(Names):
     """Judges single operations; :class:`~pfnlab.programs.lang.names.Names` has their effects on names."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._showing: list[Call] = []
+        #: Areas with stores, and those in which bytes of more than one page are moved.
+        self._stored: set[str] = set()
+        self._crossed: set[str] = set()
+
     def call(self, call: Call) -> None:
         """Refuse an operation that breaks a rule; let it take effect on areas."""
         simple = SIMPLE.get(type(call))
         judge = self._JUDGES[type(call)] if simple is None else self._BY_SHAPE[simple.shape]
         judge(self, call)
+        self._harmless(call)
+
+    def _harmless(self, call: Call) -> None:
+        """No store reaches the kernel's own pages, and no access leaves the physical address space."""
+        if isinstance(call, SHOWING):
+            self._showing.append(call)
+        elif isinstance(call, Write | Walk | ProcessVmReadv):
+            part = None if isinstance(call, Write) else call.bytes
+            if isinstance(call, Write) or (isinstance(call, Walk) and call.walker in STORING_WALKERS):
+                self._stored.add(call.span.name)
+            if part is not None and part.offset + part.length > PAGE_SIZE:
+                self._crossed.add(call.span.name)
+        else:
+            return
+        own = {device.name for device in self.devices.values() if device.kind == "isa"}
+        last = {device.name for device in self.devices.values() if device.kind == "top"}
+        part_name = "span" if not isinstance(call, Mmap) else "over" if call.over is not None else "name"
+        for area in sorted(areas_showing(self._showing, own, shared=True) & self._stored):
+            raise Wrong(
+                f"a store to {area} may reach pages of {min(own)}, which are the kernel's own: "
+                f"store to another area, or map {min(own)} private",
+                part_name,
+            )
+        for area in sorted(areas_showing(self._showing, last) & self._crossed):
+            raise Wrong(
+                f"behind the last page of {min(last)}, which {area} may show, there is no memory: "
+                "move bytes of one page",
+                part_name,
+            )
 
     def _mmap(self, call: Mmap) -> None:
         source = call.source
@@ -226,7 +263,9 @@ class CallChecks(Names):
             raise Wrong(f"{problem}: write {name}[0:{whole}]", "source")
 
     def _on_device(self, call: UnmapMappingRange | RequestMemRegion | MemremapPages | OnMemory) -> None:
-        device = self._pci(call.span.name)
+        device = self.devices.get(call.span.name)
+        if device is None or device.kind not in ONLY_KINDS or isinstance(call, MemremapPages):
+            device = self._pci(call.span.name)
         forwards(call.span, "source")
         if call.span.end > device.pages:
             pages = device.pages
@@ -244,7 +283,7 @@ class CallChecks(Names):
             raise Wrong(f"there is no device {quoted(source.name)}{hint}", "source")
         if source.name == MOVED_BAR and via in ("wc", "uc", "vfio"):
             raise Wrong(f"pages of this file have no address: write pages of the device, not {source}", "via")
-        vias = PCI_VIAS if device.kind == "pci" else LOWMEM_VIAS
+        vias = DEVICE_VIAS[device.kind]
         if via not in vias:
             raise Wrong(
                 f"{device.name} is {article(device.kind)} device and cannot be mapped by `{via}`"
@@ -254,6 +293,15 @@ class CallChecks(Names):
         if via == "vfio":
             self._alone(device.name, "vfio takes")
             self._taken_by("vfio-pci")
+        if source.end > device.pages and (device.kind == "isa" or (device.kind == "top" and via == "driver")):
+            pages = page_count(device.pages)
+            problem = (
+                "what lies behind is no program's" if device.kind == "isa" else "there is nothing behind"
+            )
+            raise Wrong(
+                f"{device.name} is {pages}, {problem}: write {device.name}[0:{device.pages}] at most",
+                "source",
+            )
 
     def _mremap(self, call: Mremap) -> None:
         self.pages(call.span, "span", empty=True)
@@ -333,6 +381,12 @@ class CallChecks(Names):
     def _remap_file_pages(self, call: RemapFilePages) -> None:
         self.pages(call.span, "span")
         self._device_via(call.source, call.via)
+        device = self.devices[call.source.name]
+        if device.kind == "top" and call.source.end > device.pages:
+            raise Wrong(
+                f"there is nothing behind {device.name}: write {device.name}[0:{device.pages}] at most",
+                "source",
+            )
         if call.source.pages != call.span.pages:
             right = Span(call.source.name, call.source.start, call.source.start + call.span.pages)
             raise Wrong(f"{call.span} is {page_count(call.span.pages)}: write {right}", "source")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.call_checks import CallChecks
-from pfnlab.programs.lang.names import Wrong, forwards
+from pfnlab.programs.lang.names import Wrong, article, forwards
 from pfnlab.programs.lang.ops import (
+    ONLY_KINDS,
     Area,
     Device,
     Exec,
@@ -28,11 +29,11 @@ from pfnlab.programs.lang.words import (
     MAX_DEVICES,
     MAX_EXPECTS,
     MAX_LEAKED,
-    MAX_LOWMEM_PAGES,
     MAX_OPS,
     MAX_PAGES,
     MAX_TITLE,
     MODES,
+    MOST_PAGES,
     SERIES,
     did_you_mean,
     quoted,
@@ -71,8 +72,12 @@ class ProgramChecks(CallChecks):
             raise Wrong(f"unknown kind of device {quoted(device.kind)}{hint}", "kind")
         if device.pages < 1:
             raise Wrong("a device holds at least one page: write `1 page`", "pages")
-        if device.kind == "lowmem" and device.pages > MAX_LOWMEM_PAGES:
-            raise Wrong(f"a lowmem device is at most {MAX_LOWMEM_PAGES} pages", "pages")
+        most = MOST_PAGES.get(device.kind)
+        if most is not None and device.pages > most:
+            raise Wrong(f"{article(device.kind)} device is at most {most} pages", "pages")
+        twin = next((other for other in self.devices.values() if other.kind == device.kind), None)
+        if device.kind in ONLY_KINDS and twin is not None:
+            raise Wrong(f"{twin.name} is the {device.kind} device of the machine: declare one", "kind")
         if device.pages > MAX_PAGES:
             raise Wrong("a device is at most 4 TiB: write `4 TiB` or less", "pages")
         self.devices[device.name] = device

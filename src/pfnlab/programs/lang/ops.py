@@ -35,14 +35,27 @@ MAIN_TASK = "main"
 #: The interface a mapping is made through.
 Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon"]
 
-#: Interfaces that map a PCI BAR, and those that map low memory; anonymous memory has just its own.
+#: Interfaces that map a PCI BAR, those that map low memory, and those that map physical memory without a
+#: device of its own; anonymous memory has just its own.
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
+PHYSICAL_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync", "driver")
 
 #: Reasons for which a fork is made to fail, from outside memory management.
 ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
 
-DeviceKind = Literal["pci", "lowmem"]
+DeviceKind = Literal["pci", "lowmem", "isa", "top"]
+
+#: The interfaces that map a device, by its kind.
+DEVICE_VIAS: dict[DeviceKind, tuple[Via, ...]] = {
+    "pci": PCI_VIAS,
+    "lowmem": LOWMEM_VIAS,
+    "isa": PHYSICAL_VIAS,
+    "top": PHYSICAL_VIAS,
+}
+
+#: The kinds of which a machine has one device, always at the same place.
+ONLY_KINDS: tuple[DeviceKind, ...] = ("isa", "top")
 
 #: The settings of transparent_hugepage.
 Thp = Literal["always", "madvise", "never"]
@@ -80,7 +93,9 @@ ADVICE: dict[str, int] = {
 class Device(msgspec.Struct, frozen=True):
     """A stretch of physical memory the program maps.
 
-    :param kind: ``pci`` a prefetchable memory BAR; ``lowmem`` RAM below 1 MiB, reached by /dev/mem
+    :param kind: ``pci`` a prefetchable memory BAR; ``lowmem`` RAM below 1 MiB, reached by /dev/mem; ``isa``
+        what lies from 0x98000 on: RAM, the ISA hole, and RAM above 1 MiB; ``top`` the last pages of the
+        machine's physical address space, where nothing answers
     :param pages: its size
     """
 

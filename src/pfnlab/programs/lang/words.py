@@ -42,6 +42,8 @@ TOO_LARGE = "a program is at most 1 MiB, this is larger: is it the right file?"
 MAX_NUMBER = 1 << 40
 MAX_PAGES = 1 << 30  # 4 TiB
 MAX_LOWMEM_PAGES = 64
+MAX_ISA_PAGES = 0x70  # from 0x98000 to 0x107fff
+MAX_TOP_PAGES = 1 << 19  # 2 GiB
 MAX_VALUE = (1 << 32) - 1
 MAX_NTH = 1000
 MAX_TASKS = 16
@@ -65,7 +67,9 @@ UNITS: dict[str, int] = {
     "TiB": 1 << 40,
 }
 
-KINDS: dict[str, DeviceKind] = {"pci": "pci", "lowmem": "lowmem"}
+KINDS: dict[str, DeviceKind] = {kind: kind for kind in get_args(DeviceKind)}
+#: The most pages of a device of a kind; others are limited by :data:`MAX_PAGES` alone.
+MOST_PAGES: dict[DeviceKind, int] = {"lowmem": MAX_LOWMEM_PAGES, "isa": MAX_ISA_PAGES, "top": MAX_TOP_PAGES}
 #: The settings of transparent_hugepage.
 THP: dict[str, Thp] = {setting: setting for setting in get_args(Thp)}
 VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}

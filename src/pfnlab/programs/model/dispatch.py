@@ -92,6 +92,7 @@ from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.observation import MOVED, SAME
 from pfnlab.programs.runs.places import Places
+from pfnlab.programs.runs.unknown import without_contents
 from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 
 #: So many frames an entry can name.
@@ -109,7 +110,12 @@ class CallResult(NamedTuple):
 
 
 def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResult:
-    """Run *call* as *task*."""
+    """Run *call* as *task*; contents that are the machine's own are not told."""
+    error, value = _perform(kernel, task, call, places)
+    return CallResult(error, without_contents(call, value, places))
+
+
+def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResult:
     match call:
         case Read(span=span) | Write(span=span):
             return _touch(kernel, task, span, call.value if isinstance(call, Write) else None, places)

@@ -34,7 +34,15 @@ from pfnlab.programs.model.refused import refuse_unknown
 from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
-from pfnlab.programs.runs.places import PAST_END_PAGES, Places, alignment, reach_behind
+from pfnlab.programs.runs.places import (
+    ISA_PFN,
+    PAST_END_PAGES,
+    Places,
+    alignment,
+    passes_end,
+    reach_behind,
+    top_of,
+)
 from pfnlab.units import PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
 
 #: The place of BARs: in the 32-bit window while they fit, as firmware places them, else above it.
@@ -52,6 +60,9 @@ _LOWMEM_PFN = 0x10
 
 #: The driver's own pages of ordinary memory.
 DRIVER_RAM_PFNS = PfnRange(RAM_PFN, RAM_PFN + DRIVER_RAM_PAGES)
+
+#: The end of low memory, in bytes.
+_LOW_END = 1 << 20
 
 #: Operations whose log lines do not reliably name the task that caused them (S12.4.4).
 ANONYMOUS_CALLS = (Exec, Exit, Kill)
@@ -100,14 +111,15 @@ class ModelMachine:
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel that has just booted on *platform*, without any task.
 
-        :param devices: the pages of the program's devices; those that are no RAM are on the PCI bus
+        :param devices: the pages of the program's devices; those that are neither RAM nor beyond all memory
+            are on the PCI bus
         :raises PolicyError: an own policy cannot be loaded
         """
         kernel = boot(self.profile, platform)
         kernel.pci = {
             name: PciDevice(pfns)
             for name, pfns in devices.items()
-            if name != MOVED_BAR and not platform.phys.page_is_ram(pfns.start)
+            if not (name == MOVED_BAR or platform.is_top(pfns.start) or platform.phys.page_is_ram(pfns.start))
         }
         # Nothing answers where a device may come to later.
         kernel.undecoded = tuple(pfns for name, pfns in devices.items() if name == MOVED_BAR)
@@ -192,7 +204,8 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
         bar = _VFIO_BAR_PFN if pages == _VFIO_BAR_PAGES else _HIGH_BAR_PFN
         whole = PfnRange(bar, bar + pages)
-    resources = [resource for resource in platform.phys.resources if resource.system_ram]
+    # Without the BAR of the recorded runs.
+    resources = [part for part in platform.phys.resources if part.system_ram or part.end <= _LOW_END]
     lowmem = _LOWMEM_PFN
     devices = {}
     for device in program.devices:
@@ -200,9 +213,17 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
             devices[device.name] = PfnRange(lowmem, lowmem + device.pages)
             lowmem += device.pages + reach_behind(program)
             continue
+        if device.kind == "isa":
+            devices[device.name] = PfnRange(ISA_PFN, ISA_PFN + device.pages)
+            continue
+        if device.kind == "top":
+            devices[device.name] = top_of(platform.phys_bits, device.pages)
+            continue
         bar += -bar % alignment(program, device)
         pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
-        behind = pfns.end if whole is None else whole.end
+        # In a guest a device is a part of the BAR, unless the program maps past its end.
+        inside = 0 if passes_end(program, device) else reach_behind(program)
+        behind = pfns.end + inside if whole is None else whole.end
         resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
         bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
     moved = moves(program)

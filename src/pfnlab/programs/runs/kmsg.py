@@ -34,6 +34,9 @@ _MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
 _TYPES = re.compile(r"\btypes ([0-9a-f]+)-([0-9a-f]+)")
 #: A duration in the kernel's words.
 _TOOK = re.compile(r" in \d+ms$")
+#: The resource that a range leaves, and who asked for the range.
+_LEFT = re.compile(r"(?<=which spans more than ).*")
+_CALLER = re.compile(r"^caller .* mapping (?=multiple BARs)")
 _FROM_TO = re.compile(r"\b0x[0-9a-f]{5,16} - 0x[0-9a-f]{5,16}")
 _WHO_PAT = re.compile(r"^(x86/PAT: )(.{1,15}?):(\d+) (?=\S)")
 _WHO_BRACKETED = re.compile(r"^(mmap: )?(\S{1,15}) \((\d+)\)(:?) ")
@@ -75,6 +78,8 @@ def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymou
     line = _name_tasks(line, task_names, anonymous)
     line = _MEM.sub(lambda match: _pages(places, int(match[1], 16), int(match[2], 16) + 1), line)
     line = _TYPES.sub(lambda match: f"types {_pages(places, int(match[1], 16), int(match[2], 16))}", line)
+    line = _LEFT.sub("a resource", line)
+    line = _CALLER.sub("caller CODE mapping ", line)
     line = _FROM_TO.sub(OUTSIDE, line)
     line = _TOOK.sub(" in Nms", line)
     line = _BYTES.sub("bytes: N ", line)

@@ -12,22 +12,42 @@ from dataclasses import dataclass, field
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.lang.areas import area_extents, area_starts
-from pfnlab.programs.lang.device_ops import DRIVER_RAM, MemremapPages
-from pfnlab.programs.lang.ops import Device, Mmap, Program, RemapFilePages
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
+from pfnlab.programs.lang.ops import Device, DeviceKind, Mmap, Program, RemapFilePages
+from pfnlab.programs.lang.shown import areas_of_unknown
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import MAX_ISA_PAGES
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
-from pfnlab.units import PAGE_SIZE, PfnRange
+from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange
 
 #: How far past its last page a device still lends its name to the pages there: a program may map past
 #: a device's end, and must see the same names on every machine. Devices lie at least that far apart
 #: when a program does so.
 PAST_END_PAGES = 64
 
+#: The first page frame of the ``isa`` device, and the frame behind the last it may have: 0x98000 to 0x107fff.
+ISA_PFN = 0x98
+ISA_END_PFN = ISA_PFN + MAX_ISA_PAGES
+
+#: Kinds of devices in the order of their places in physical memory.
+_KIND_ORDER: tuple[DeviceKind, ...] = ("lowmem", "isa", "pci", "top")
+
 
 def reach_behind(program: Program) -> int:
     """How many pages behind a device the kernel may read or write for *program*, mapped or not (S7.6.5)."""
     parts = (getattr(op.call, "bytes", None) for op in program.ops)
     return int(any(part is not None and part.offset + part.length > PAGE_SIZE for part in parts))
+
+
+def passes_end(program: Program, device: Device) -> bool:
+    """Whether *program* maps past the last page of *device*."""
+    calls = (op.call for op in program.ops)
+    return any(
+        isinstance(call, Mmap | RemapFilePages)
+        and call.source.name == device.name
+        and call.source.end > device.pages
+        for call in calls
+    )
 
 
 def alignment(program: Program, device: Device) -> int:
@@ -42,6 +62,23 @@ def alignment(program: Program, device: Device) -> int:
     return pages if device.kind == "pci" and device.pages >= pages else 1
 
 
+def top_of(phys_bits: int, pages: int) -> PfnRange:
+    """The last page frames that a physical address of so many bits reaches: the ``top`` device."""
+    end = 1 << phys_bits - PAGE_SHIFT
+    return PfnRange(end - pages, end)
+
+
+def ranks_of(program: Program) -> dict[str, int]:
+    """The devices in the order in which the book is told: by kind, then as the program names them.
+
+    Which of two BAR windows comes first, or which of two in low memory, is the placement's whim.
+    """
+    devices = sorted(program.devices, key=lambda device: _KIND_ORDER.index(device.kind))
+    names = [device.name for device in devices if device.kind != "top"]
+    names += [MOVED_BAR, *(device.name for device in devices if device.kind == "top")]
+    return {name: rank for rank, name in enumerate(names)}
+
+
 @dataclass(frozen=True)
 class Places:
     """The page numbers of a program's devices and areas on one machine.
@@ -51,6 +88,8 @@ class Places:
     :param whole: a BAR that is larger than the one device in it, where a driver takes it as a whole
     :param reach: for a device without others beside it, how many pages behind its end the program names
     :param driver_ram: the driver's own pages of ordinary memory, where there is a driver
+    :param ranks: the devices in the order in which the book is told
+    :param unknown: the areas that may show pages whose contents are the machine's own
     """
 
     devices: Mapping[str, PfnRange] = field(default_factory=dict)
@@ -58,6 +97,8 @@ class Places:
     whole: PfnRange | None = None
     reach: Mapping[str, int] = field(default_factory=dict)
     driver_ram: PfnRange | None = None
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
 
     @property
     def memory(self) -> dict[str, PfnRange]:
@@ -70,7 +111,13 @@ class Places:
         """The places of *program* when its devices lie at *devices*; areas have fixed places."""
         extents = area_extents(program)
         areas = {name: (at, extents[name]) for name, at in area_starts(program).items()}
-        return cls(dict(devices), areas, reach=_reach(program))
+        return cls(
+            dict(devices),
+            areas,
+            reach=_reach(program),
+            ranks=ranks_of(program),
+            unknown=areas_of_unknown(program),
+        )
 
     def device_span(self, start_pfn: int, end_pfn: int) -> Span:
         """Page frames *start_pfn* up to *end_pfn* in pages of the device that holds the first one.
