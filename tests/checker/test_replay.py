@@ -19,6 +19,7 @@ BROKEN = {
     "small": ("6.1", CheckLimits()),
     "standard": ("6.1", CheckLimits(depth=3)),
     "lowmem": ("6.1", CheckLimits(depth=3)),
+    "hole": ("6.1", CheckLimits(depth=3)),
     "vfio": ("6.1", CheckLimits(depth=3)),
     "race": ("7.2,flush=none", CheckLimits()),
     "neighbours": ("6.1", CheckLimits(depth=3)),

@@ -348,7 +348,7 @@ def _words_of(scope: Scope | RaceScope) -> set[str]:
     words = {str(type(call).__struct_config__.tag) for call in calls}
     words |= {"vfio" for call in calls if uses_vfio(call)}
     words |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
-    words |= {"low memory" for device in devices if device.kind == "lowmem"}
+    words |= {"low memory" for device in devices if device.kind in ("lowmem", "isa")}
     forks = [op for op in ops if isinstance(op.call, Fork)]
     return words | {"fork that fails" for op in forks if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
 
