@@ -108,4 +108,6 @@ def test_the_book_is_told_by_kinds_of_devices() -> None:
         "device hole: isa, 1 page\ndevice low: lowmem, 1 page\nlook\n"
     )
 
-    assert ["low", "hole", "b", "c", "last"] == sorted(ranks_of(program), key=ranks_of(program).__getitem__)
+    assert ["low", "hole", "b", "c", "moved", "last"] == sorted(
+        ranks_of(program), key=ranks_of(program).__getitem__
+    )
