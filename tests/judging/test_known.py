@@ -71,3 +71,14 @@ def test_a_reason_names_a_bug_or_a_rule_that_is_written_down(entry: Known) -> No
         assert re.search(rf"\b{re.escape(reference)}\b", pages)
     else:
         assert f"| {reference} |" in (DOCS / "bugs.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("beside", "explained"), [("bind bar", True), ("look", False)])
+def test_a_mapping_that_escapes_a_driver_is_explained_where_one_claims(beside: str, explained: bool) -> None:
+    """Only a driver that claims can be escaped from, and only by an operation that was held."""
+    lines = ["c = fork", "hold memtype_reserve: a = mmap bar[0:4] wc shared rw"]
+    lines += [f"c: {beside}", "release", "look"]
+    escaped = program(*lines)
+
+    assert explained == bool(known(escaped, 3, "claimed_unmapped", "7.2"))
+    assert "" == known(escaped, 4, "claimed_unmapped", "7.2")

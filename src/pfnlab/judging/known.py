@@ -36,6 +36,7 @@ _FOREIGN = "S4.10: a driver frees what another has booked"
 _RAM = "S4.10: RAM cannot be mapped so by a driver"
 _SECTION = "S4.10: two ranges in one section"
 _FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page of the BAR"
+_ESCAPES = "S9.9.4: an mmap was allowed before the claim, and made after the revocation"
 _COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
 _KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
 _ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
@@ -68,6 +69,7 @@ KNOWN: tuple[Known, ...] = (
     Known("direct_map_back", "S2.8: freeing a reservation does not turn the direct map back"),
     Known("claimed_free", _KEPT),
     Known("claimed_unmapped", _FIRST_PAGE, None, ("mmap",), driver=True),
+    Known("claimed_unmapped", _ESCAPES, None, ("release",), driver=True),
     Known("removed_unmapped", "S9.3: /proc/bus/pci has no address space of its own"),
     Known("claimed_unmapped", _LOW, device="isa"),
     Known("no_warning", _SPANS, None, ("arch_io_reserve_memtype_wc",), device="isa"),
