@@ -164,7 +164,7 @@ def test_broken_book_is_found(broken: type[MemtypeBook]) -> None:
     """Searching without a hint finds a program that tells the broken book apart."""
 
     # A small program is not wanted, only whether there is one.
-    @settings(max_examples=2000, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
+    @settings(max_examples=20000, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
     @given(calls)
     def search(program: list[Call]) -> None:
         agree(broken, MACHINE, True, program)

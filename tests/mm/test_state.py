@@ -73,7 +73,9 @@ OTHER: dict[type, dict[str, str]] = {
     MmuGather: {"mm": "a way to others"},
     MemtypeBook: {
         **dict.fromkeys(("platform", "trace", "_processors"), "ways to others"),
-        **dict.fromkeys(("end_match", "mtrr_merged_map", "_reserve_keeps_top", "_overhang"), "constants"),
+        **dict.fromkeys(
+            ("end_match", "mtrr_merged_map", "_reserve_keeps_top", "_overhang", "_spanning_told"), "constants"
+        ),
         **{"lock": "has a state of its own", "warned": "messages given once decide nothing"},
     },
 }

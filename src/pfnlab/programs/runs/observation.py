@@ -18,7 +18,16 @@ from pfnlab.programs.runs.look import LookLevel
 
 #: Reasons for an operation to wait: another processor has to take an interrupt (a TLB flush), or a lock that
 #: kernels have, ``memory_lock`` and ``vma_lock`` a vfio-pci device; a policy may have a lock of its own.
-NEEDS = ("IPI", "mmap_lock", "i_mmap_rwsem", "page_table_lock", "memtype_lock", "memory_lock", "vma_lock")
+NEEDS = (
+    "IPI",
+    "mmap_lock",
+    "i_mmap_rwsem",
+    "page_table_lock",
+    "memtype_lock",
+    "memory_lock",
+    "vma_lock",
+    "device_lock",
+)
 
 #: Results of operations that are not finished.
 HELD, WAITS, BUSY = "held", "waits", "busy"
