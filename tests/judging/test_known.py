@@ -54,6 +54,12 @@ def test_a_reason_for_a_walker_does_not_explain_others(call: str, explained: boo
     assert bool(known(walked, 1, "no_warning", "7.2")) == explained
 
 
+def test_a_reason_may_be_an_earlier_operation() -> None:
+    freed = program("a = mmap bar[0:8] wc shared rw", "arch_io_free_memtype_wc bar[0:8]", "munmap a")
+    assert [bool(known(freed, step, "freed_once", "7.2")) for step in range(3)] == [False, True, True]
+    assert bool(known(freed, 1, "no_loss", "7.2"))
+
+
 def test_what_a_program_left_out_explains_what_follows() -> None:
     left_out = program("a = mmap bar[0:8] wc shared rw", "skip flush_tlb_mm_range: munmap a[0:2]", "look")
     assert known(left_out, 0, "flushed", "7.2") == ""

@@ -369,7 +369,7 @@ class _Drawing:
             self.add(Op(Exit(), self.tasks[-1]))
         task = self.tasks[0]
         self.add(Op(Thread(f"t{self.born + 1}"), task))
-        kinds = {kind: 1.0 for kind in self.weights if kind not in NEVER_HELD}
+        kinds = {kind: 1.0 for kind in self.weights if kind not in {*NEVER_HELD, "vfio_close"}}
         functions: tuple[str, ...] = HOLD_FUNCTIONS
         if self.vfio and draw.random() < 0.5:
             # Faults and changes of the memory bit, which have a lock in common.

@@ -21,6 +21,7 @@ class Known(NamedTuple):
     :param words: the operations during which it shows; all when empty
     :param driver: only where the guest driver maps or books something in the program
     :param device: only where the program has a device of this kind
+    :param after: only during or after one of these operations; anywhere when empty
     """
 
     name: str
@@ -29,6 +30,7 @@ class Known(NamedTuple):
     words: tuple[str, ...] = ()
     driver: bool = False
     device: DeviceKind | None = None
+    after: tuple[str, ...] = ()
 
 
 _PIECES = "A06: the pieces of a split VMA free what was never reserved"
@@ -62,7 +64,8 @@ KNOWN: tuple[Known, ...] = (
     Known("no_warning", _COPIED, "6.10", ("mremap",)),
     Known("memory_off", "S9.4.5: vfio-pci finds only the VMAs that it has filled", "6.10"),
     Known("no_leak", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
-    Known("freed_once", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
+    Known("no_loss", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
+    Known("freed_once", _FOREIGN, None, driver=True, after=("arch_io_free_memtype_wc",)),
     Known("no_warning", _RAM, None, ("ioremap", "memremap", "io_mapping_create_wc"), driver=True),
     Known("no_warning", _SECTION, None, ("memremap_pages",), driver=True),
     Known("no_warning", _ACCESS, None, ("mem_read", "mem_write")),
@@ -95,13 +98,14 @@ def known(program: Program, step: int, name: str, series: str | None) -> str:
         return LEFT_OUT
     word = _word(ops[step].call) if step < len(program.ops) else END
     driver = any(map(_of_driver, ops))
+    words = {_word(op.call) for op in ops}
     kinds = {device.kind for device in program.devices}
     for entry in KNOWN:
         if entry.name != name or (entry.driver and not driver):
             continue
         if entry.device is not None and entry.device not in kinds:
             continue
-        if entry.words and word not in entry.words:
+        if (entry.words and word not in entry.words) or (entry.after and not words & {*entry.after}):
             continue
         if entry.until is None or (series is not None and series_key(series) < series_key(entry.until)):
             return entry.why

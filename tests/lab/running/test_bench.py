@@ -277,6 +277,20 @@ def test_programs_that_reset_share_guests_of_their_own(
     assert [False, True] == [shape.resets for shape in lab.shapes]
 
 
+def test_nobody_is_held_while_vfio_is_closed() -> None:
+    """The agent does that, and would be asked while it stands."""
+    held = load_text(
+        "pfnlab program 1\ndevice bar: pci, 4 pages\na = mmap bar[0:4] vfio shared rw\nt = thread\n"
+        "hold unmap_vmas: vfio_close bar\nrelease\n"
+    )
+
+    with QemuMachine(KERNEL, guests=1, lens=True, factory=Lab()) as machine:
+        (run,) = machine.run([held])
+
+    assert run.lost is not None
+    assert "it cannot be held" in run.lost
+
+
 def test_no_device_of_vfio_goes() -> None:
     """A guest has a slot or vfio-pci: nothing is booted for both."""
     lab = Lab()

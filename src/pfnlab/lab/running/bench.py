@@ -31,7 +31,7 @@ from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
-from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES
+from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
 from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
@@ -157,6 +157,10 @@ class Bench:
         # The image the guest needs; None for the agent alone.
         if needs_vfio(program) and needs_driver(program):
             raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
+        if any(op.hold is not None and isinstance(op.call, VfioClose) for op in program.ops):
+            raise Undecided(
+                "the agent closes the descriptor of vfio-pci, not a task: it cannot be held in that"
+            )
         if needs_vfio(program) and uses_slot(program):
             raise Undecided("a device that comes or goes is not one of vfio-pci here: write two programs")
         if needs_vfio(program):
