@@ -268,9 +268,9 @@ class Kernel:
     def _turn_to(self, task: str) -> None:
         self.current = self.tasks[task]
 
-    def is_claimed(self, resource: Resource) -> bool:
-        """Whether a driver has claimed any of *resource*, so that nobody else can (__request_region)."""
-        return any(other.busy and other.overlaps(*resource[:2]) for other in self.platform.phys.resources)
+    def may_claim(self, resource: Resource) -> bool:
+        """Whether a driver can claim *resource* (__request_region, S9.1.6)."""
+        return self.platform.phys.may_request(resource.start, resource.end)
 
     def claim(self, resource: Resource) -> None:
         """A driver's resource enters the map of physical memory."""

@@ -171,8 +171,7 @@ class DriverState:
             (S9.1.6); the error of a revocation
         """
         resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
-        may = kernel.platform.phys.may_request(resource.start, resource.end)
-        if self.resource is not None or kernel.is_claimed(resource) or not may:
+        if self.resource is not None or not kernel.may_claim(resource):
             raise ModelledErrno(errno.EBUSY)
         self.resource = resource
         kernel.claim(self.resource)

@@ -58,7 +58,7 @@ class PciDevice:
 
     def _probe(self, kernel: Kernel) -> None:
         resource = Resource(pfn_to_phys(self.bar.start), pfn_to_phys(self.bar.end), "pfnlab", busy=True)
-        if kernel.is_claimed(resource):
+        if not kernel.may_claim(resource):
             raise ModelledErrno(errno.EBUSY)
         kernel.claim(resource)
         self.claimed = resource

@@ -130,7 +130,7 @@ class VfioDevice:
             return
         kernel = self.kernel
         resource = Resource(pfn_to_phys(self.bar.start), pfn_to_phys(self.bar.end), "vfio-pci", busy=True)
-        if kernel.is_claimed(resource):
+        if not kernel.may_claim(resource):
             raise ModelledErrno(errno.EBUSY)
         kernel.claim(resource)
         try:
