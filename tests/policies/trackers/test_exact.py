@@ -34,7 +34,7 @@ from pfnlab.programs.lang.device_ops import (
     UnmapMappingRange,
     ZapVmaPtes,
 )
-from pfnlab.programs.lang.ops import Mmap, Mremap, Op, Program
+from pfnlab.programs.lang.ops import Mmap, Mremap, Op, Program, RemapFilePages
 from pfnlab.programs.model.dispatch import perform
 from pfnlab.programs.model.machine import place
 from pfnlab.programs.runs.places import Places
@@ -388,9 +388,12 @@ def follow(series: str, program: Program) -> None:
     kernel = Kernel(PROFILES[series], platform, Exact)
     kernel.start_task("main")
     places = Places.of(program, devices)
+    # In the ISA hole and in RAM beside it nothing is reserved (S1.7.5, S2.10.2).
+    unbooked = {device.name for device in program.devices if device.kind == "isa"}
     for op in program.ops:
         task = kernel.tasks.get(op.task)
-        if task is not None and is_followed(op):
+        source = op.call.source.name if isinstance(op.call, Mmap | RemapFilePages) else ""
+        if task is not None and is_followed(op) and source not in unbooked:
             with suppress(Undecided):
                 perform(kernel, task, op.call, places)
         kernel._check()
