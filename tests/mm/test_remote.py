@@ -85,3 +85,11 @@ def test_two_frames_are_booked_at_once(series: str) -> None:
 def test_from_7_3_4_on_the_last_page_is_the_end() -> None:
     """What lies behind the mapping is left alone."""
     assert ("ok", "4 bytes: 00*4") == last("7.3.4", *DEVICE, "mem_read a[1] at 4092 8 bytes")
+
+
+@every_series
+def test_a_page_copied_for_a_pin_is_faulted_before_it_is_written(series: str) -> None:
+    """Its entry is read-only still, and the VMA may be written: no force is needed (S7.1.2)."""
+    steps = run(series, *ORDINARY, "write a[0] 1", "c = fork", "process_vm_readv a[0]", "mem_write a[0] 3")
+
+    assert "fault a[0]" in (steps[4].events or ())

@@ -27,7 +27,7 @@ def get_user_page(
         vma = mm.vma_lookup(vpn)
         if vma is None or not walker.walk_page_test(vma) or not _permits(vma, write, force):
             raise ModelledErrno(errno.EFAULT)
-        while (entry := mm.tables.entry(vpn)) is None or not _suits(entry, write, force):
+        while (entry := mm.tables.entry(vpn)) is None or not _suits(vma, entry, write, force):
             try:
                 fault_in(vma, vpn, write)
             except Signal:
@@ -64,8 +64,14 @@ def _permits(vma: Vma, write: bool, force: bool) -> bool:
     return bool(vma.flags & VM_WRITE) or (force and is_cow_mapping(vma.flags))
 
 
-def _suits(entry: EntryRun, write: bool, force: bool) -> bool:
-    """Whether the entry needs no fault: a forced write may go through a read-only one of the task's own."""
+def _suits(vma: Vma, entry: EntryRun, write: bool, force: bool) -> bool:
+    """Whether the entry needs no fault (can_follow_write_pte).
+
+    Where the VMA forbids to write, a forced write goes through a read-only entry of a page of the task's own.
+    """
     if not write:
         return force or pte_present(entry.bits)
-    return pte_write(entry.bits) or (force and entry.page is not None and entry.page.exclusive)
+    if pte_write(entry.bits):
+        return True
+    forced = force and not vma.flags & VM_WRITE
+    return forced and entry.page is not None and entry.page.exclusive

@@ -60,8 +60,8 @@ _RESTORE_LIMIT = 20.0
 # A kernel that panics prints some hundred lines, and waits a second for a processor that is held.
 _PANIC_LIMIT = 8.0
 _CONSOLES_KEPT = 50
-# Saving reads every page of the BAR, 0.1 s a GiB.
-_SAVABLE_BAR_MIB = 1024
+# Saving reads every page of the BAR, 0.1 s a GiB; a boot takes some seconds.
+_SAVABLE_BAR_MIB = 8192
 #: RAM of a guest in which programs run, in MiB; it begins at 0.
 RAM_MIB = 256
 
