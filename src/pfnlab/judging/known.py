@@ -22,6 +22,7 @@ class Known(NamedTuple):
     :param driver: only where the guest driver maps or books something in the program
     :param device: only where the program has a device of this kind
     :param after: only during or after one of these operations; anywhere when empty
+    :param since: the first series with it; None for one that all have had
     """
 
     name: str
@@ -31,10 +32,12 @@ class Known(NamedTuple):
     driver: bool = False
     device: DeviceKind | None = None
     after: tuple[str, ...] = ()
+    since: str | None = None
 
 
 _PIECES = "A06: the pieces of a split VMA free what was never reserved"
 _FOREIGN = "S4.10: a driver frees what another has booked"
+_LOCKED_TWICE = "S5.8.9: a locked mapping that MREMAP_DONTUNMAP moves is counted in locked_vm twice"
 _RAM = "S4.10: RAM cannot be mapped so by a driver"
 _SECTION = "S4.10: two ranges in one section"
 _FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page of the BAR"
@@ -64,6 +67,7 @@ KNOWN: tuple[Known, ...] = (
     Known("no_warning", _COPIED, "6.10", ("mremap",)),
     Known("memory_off", "S9.4.5: vfio-pci finds only the VMAs that it has filled", "6.10"),
     Known("no_leak", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
+    Known("mm_counts", _LOCKED_TWICE, "7.2", ("mremap",), since="6.16"),
     Known("no_loss", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
     Known("freed_once", _FOREIGN, None, driver=True, after=("arch_io_free_memtype_wc",)),
     Known("no_warning", _RAM, None, ("ioremap", "memremap", "io_mapping_create_wc"), driver=True),
@@ -107,9 +111,17 @@ def known(program: Program, step: int, name: str, series: str | None) -> str:
             continue
         if (entry.words and word not in entry.words) or (entry.after and not words & {*entry.after}):
             continue
-        if entry.until is None or (series is not None and series_key(series) < series_key(entry.until)):
+        if _has(entry, series):
             return entry.why
     return ""
+
+
+def _has(entry: Known, series: str | None) -> bool:
+    """Whether kernels of *series* break the property so."""
+    if series is None:
+        return entry.since is None and entry.until is None
+    since = entry.since is None or series_key(entry.since) <= series_key(series)
+    return since and (entry.until is None or series_key(series) < series_key(entry.until))
 
 
 def _word(call: Call) -> str:
