@@ -386,3 +386,18 @@ def test_the_first_table_moves_whole(version: str, first: str) -> None:
 def test_a_table_that_is_not_the_mappings_own_stays(ops: tuple[str, ...]) -> None:
     """Its entries move one by one."""
     assert not any("[0:512]" in event for event in flushed("7.2", *ops))
+
+
+@pytest.mark.parametrize(
+    ("spec", "after"),
+    [("6.12", 0), ("6.12,dontunmap_unlocks_all=on", 12), ("6.16", 16), ("7.1", 16), ("7.2", 0)],
+)
+def test_pages_left_behind_stay_in_locked_vm(spec: str, after: int) -> None:
+    """Where the whole source is unlocked, though one of its four pages moves (S5.8.9)."""
+    moved = ["a = mmap anon[0:4] private rw locked", "b = mremap a[1] 1 page maymove fixed dontunmap"]
+    lines = [*moved, "munmap a", "munmap b", "status"]
+    text = "\n".join(["pfnlab program 1", "device bar: pci, 2 pages", "area b: 1 page", *lines, ""])
+
+    run = ModelMachine(spec).run_one(load_text(text), check=True)
+
+    assert f"VmLck={after} VmPin=0" == run.steps[4].value

@@ -49,7 +49,7 @@ STATE: dict[type, dict[str, Any]] = {
     Tlb: {"_entries": {512: RUN}},
     PageTables: {"_runs": [RUN], "_tables": {level: SpanSet.load([(0, 512)]) for level in TABLE_PAGES}},
     MmStruct: {
-        **{"def_flags": 1, "forking": True, "stacks_shared": True, "visible": False},
+        **{"def_flags": 1, "locked_leak": 2, "forking": True, "stacks_shared": True, "visible": False},
         **{"new_vma": a_vma(), "_vmas": [a_vma()]},
     },
     MmuGather: {"fullmm": True, "vma_pfn": True, "begun": True, "_start": 8, "_end": 9, "_tables": 1},

@@ -210,6 +210,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
             tracker.may_split(vma, at)
     if call.dontunmap and vma.flags & VM_LOCKED and not mm.kernel.profile.dontunmap_unlocks_all:
         vma = mm.isolate(vma, call.start, call.start + call.old)
+    leaks = call.dontunmap and vma.flags & VM_LOCKED and mm.kernel.profile.dontunmap_unlocks_all
+    locked = mm.locked
     trace.event("copy_vma", to)
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new
@@ -242,6 +244,9 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         if new is not vma and vma.start == call.start and vma.end == call.start + call.old:
             vma.anon_vma = None
         vma.flags &= ~VM_LOCKED
+        if leaks:
+            counted = call.new if mm.kernel.profile.dontunmap_counts_moved else 0
+            mm.locked_leak += locked + counted - mm.locked
         if mm.kernel.profile.dontunmap_drops_account:
             vma.flags &= ~VM_ACCOUNT
     elif call.old:

@@ -20,6 +20,7 @@ class Profile:
     :ivar tracker: the policy that remembers which pfns a mapping reserved
     :ivar end_match: freeing a range may shrink an entry with the same end (S2.4)
     :ivar dontunmap_drops_account: MREMAP_DONTUNMAP takes VM_ACCOUNT from the whole source VMA
+    :ivar dontunmap_counts_moved: MREMAP_DONTUNMAP adds the moved pages to locked_vm (S5.8.9)
     :ivar dontunmap_unlocks_all: MREMAP_DONTUNMAP of a part takes VM_LOCKED from the whole source VMA
     :ivar dontunmap_joins_source: the copy of MREMAP_DONTUNMAP may merge with its source
     :ivar dontunmap_beside_source_alone: else it merges with nothing at all beside it
@@ -99,6 +100,7 @@ class Profile:
     walkers: Walkers[str]
     end_match: bool
     dontunmap_drops_account: bool
+    dontunmap_counts_moved: bool
     dontunmap_unlocks_all: bool
     dontunmap_joins_source: bool
     dontunmap_beside_source_alone: bool

@@ -263,8 +263,7 @@ def status(mm: MmStruct) -> LockedMemory:
     """VmLck and VmPin; nothing here pins."""
     if mm.def_flags & VM_LOCKED:
         return LockedMemory(None, 0)
-    locked = sum(vma.nr for vma in mm if vma.flags & VM_LOCKED)
-    return LockedMemory(locked * _PAGE_KB, 0)
+    return LockedMemory((mm.locked + mm.locked_leak) * _PAGE_KB, 0)
 
 
 def _word(mm: MmStruct, entry: EntryRun) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.pgtable import TABLE_PAGES, PageTables
+from pfnlab.mm.flags import VM_LOCKED
 from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.vma import Origin, Vma
 
@@ -31,6 +32,7 @@ class MmStruct:
     :ivar kernel: the kernel it lives on
     :ivar tables: its page tables
     :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
+    :ivar locked_leak: pages that locked_vm counts though no VMA has them locked (S5.8.9)
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
     :ivar gathers: the gathers under way
@@ -46,7 +48,7 @@ class MmStruct:
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.tables = PageTables()
-        self.def_flags = 0
+        self.def_flags = self.locked_leak = 0
         self.tlb_gen = self.tlb_flush_pending = 0
         self.gathers: list[MmuGather] = []
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK)
@@ -69,7 +71,7 @@ class MmStruct:
         """Its state, without that of its own objects: tables, locks, gathers."""
         new_vma = self.new_vma
         return (
-            (self.def_flags, self.forking, self.stacks_shared, self.visible),
+            (self.def_flags, self.locked_leak, self.forking, self.stacks_shared, self.visible),
             None if new_vma is None else (new_vma.start, new_vma.end),
             [(vma.start, vma.end) for vma in self._vmas],
         )
@@ -77,6 +79,11 @@ class MmStruct:
     def load(self, vmas: list[Vma]) -> None:
         """Hold exactly these VMAs, in address order; nothing is checked."""
         self._vmas, self._starts = vmas, [vma.start for vma in vmas]
+
+    @property
+    def locked(self) -> int:
+        """The pages of its VMAs that have VM_LOCKED."""
+        return sum(vma.nr for vma in self._vmas if vma.flags & VM_LOCKED)
 
     @property
     def map_count(self) -> int:

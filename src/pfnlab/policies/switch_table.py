@@ -71,6 +71,7 @@ SWITCHES = (
         "copy_vma() of 6.1.y; measured",
         until="6.12",
     ),
+    Switch("dontunmap_counts_moved", "6.16", "vrm_stat_account(); S5.8.9, measured", after="6.12"),
     Switch(
         "dontunmap_unlocks_all",
         "6.1",

@@ -185,7 +185,7 @@ def _space(mm: MmStruct, packing: Packing, naming: Naming | None) -> tuple[Any, 
             for level in spans[:2]
         ]
     return (
-        *(mm.def_flags, mm.stacks_shared, mm.visible),
+        *(mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible),
         tuple(spans),
         tuple(map(run, runs)),
         tuple(

@@ -180,7 +180,7 @@ class Unpacking:
         """Add an address space; files and the memory of trackers come later."""
         mm = MmStruct(self.kernel)
         self.mms.append(mm)
-        mm.def_flags, mm.stacks_shared, mm.visible, tables, runs, vmas = space
+        mm.def_flags, mm.locked_leak, mm.stacks_shared, mm.visible, tables, runs, vmas = space
         mm.tables.load([self.run(run) for run in runs], tables)
         new_vmas = []
         for start, end, pgoff, flags, prot, _, anon in vmas:
