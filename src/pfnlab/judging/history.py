@@ -122,10 +122,8 @@ class History:
                 self.opened.add(source.name)
             case Mmap(driver=driver, source=source) if driver is not None:
                 self._hows.append((source, driver.how))
-            case Ioremap(span=span) | Memremap(span=span) | IoMappingCreateWc(span=span):
-                self._kept[_KEEP[type(call)]].append(span)
-            case MemremapPages(span=span):
-                self._kept[_KEEP[type(call)]].append(span)
+            case Ioremap() | Memremap() | IoMappingCreateWc() | MemremapPages():
+                self._kept[_KEEP[type(call)]].append(call.span)
             case _ if self._kept.get(type(call)):
                 self._kept[type(call)].pop()
             case _:

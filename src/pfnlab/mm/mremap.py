@@ -211,7 +211,7 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     if call.dontunmap and vma.flags & VM_LOCKED and not mm.kernel.profile.dontunmap_unlocks_all:
         vma = mm.isolate(vma, call.start, call.start + call.old)
     leaks = call.dontunmap and vma.flags & VM_LOCKED and mm.kernel.profile.dontunmap_unlocks_all
-    locked = mm.locked
+    locked = mm.locked if leaks else 0
     trace.event("copy_vma", to)
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new
