@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
-from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
+from pfnlab.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PSE
 from pfnlab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import MemoryFault, direct_map_lines
@@ -13,6 +14,9 @@ from pfnlab.programs.runs.pte_text import cache_mode
 from pfnlab.units import PAGE_SHIFT, PfnRange
 
 _ABSENT, _USUAL = "absent", "wb"
+
+# The bits that tell how a single page is mapped.
+_OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 
 
 class DirectMap:
@@ -54,7 +58,7 @@ class DirectMap:
         return lines, faults
 
     def _leaves(self, pfns: PfnRange) -> Iterator[tuple[PfnRange, str]]:
-        # The entries that have these page frames, each with its frames and its cache mode, as ``wb``.
+        # The entries that have these page frames, with their frames and their cache mode, as ``wb``.
         pfn = pfns.start
         while pfn < pfns.end:
             level, table = self._levels, self._root
@@ -68,11 +72,14 @@ class DirectMap:
                     break
                 level, table = level - 1, entry
             pages = 1 << LEVEL_BITS * (level - 1)
-            for value in (entry, *others):
-                start = pfn - pfn % pages
+            start = pfn - pfn % pages
+            # A larger entry is alone; single pages that are alike are told together.
+            seen = [value & _OF_A_PAGE for value in (entry, *others)] if last else [entry]
+            for value, alike in groupby(seen):
+                pfn = start + pages * len(list(alike))
                 mode = cache_mode(value, level).lower() if value & PAGE_PRESENT else _ABSENT
-                yield PfnRange(start, start + pages), mode
-                pfn = start + pages
+                yield PfnRange(start, pfn), mode
+                start = pfn
 
 
 def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]]) -> Iterator[MemoryFault]:
