@@ -279,7 +279,8 @@ class MemtypeBook:
     def shrink_pfn_range(self, paddr: int, size: int, rest: list[PfnRange], *, who: str) -> None:
         """Of the reservation made of just these bytes only *rest* stays, each range an entry of its own.
 
-        No kernel can do this: the rest is never without its mode. RAM stays as is.
+        No kernel can do this: the rest is never without its mode. RAM stays as is. What lies in the ISA range
+        alone gets no entry, as it would get none by itself and nobody would free it (S1.11.5).
 
         :param rest: frames, in order and apart, all within the reservation
         """
@@ -293,7 +294,9 @@ class MemtypeBook:
             entry = self._entries.remove(paddr, end)
             if entry is not None:
                 for pfns in rest:
-                    self._entries.insert(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), entry.type)
+                    start, stop = pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+                    if not self.platform.phys.is_untracked(start, stop):
+                        self._entries.insert(start, stop, entry.type)
                 return
         self.trace.printk(f"x86/PAT: {who} freeing invalid memtype {_mem(paddr, end)}")
 

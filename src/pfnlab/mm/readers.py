@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import NamedTuple
 
 from pfnlab.errors import ModelledErrno, Undecided
@@ -26,14 +26,14 @@ _PAGE_KB = PAGE_SIZE // 1024
 
 
 def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
-    """Write a word of the page into a pipe: copy_from_user, which faults as a load does.
+    """Write a word of the page into a pipe: copy_from_user, which faults as a load does (S7.6.4).
 
     :raises ModelledErrno: EFAULT
     """
-    try:
-        return access(mm, tlb, vpn, user=False)
-    except Signal:
-        raise ModelledErrno(errno.EFAULT) from None
+    for _ in range(2 if mm.kernel.profile.copies_fault_twice else 1):
+        with suppress(Signal):
+            return access(mm, tlb, vpn, user=False)
+    raise ModelledErrno(errno.EFAULT)
 
 
 def vmsplice(mm: MmStruct, vpn: int) -> int:

@@ -57,6 +57,12 @@ SWITCHES = (
         stable=(Backport("6.18.9", "measured between 6.18.5 and 6.18.9", after="6.18.5"),),
     ),
     Switch("dontunmap_drops_account", "6.16", "mremap(MREMAP_DONTUNMAP); measured", until="6.17"),
+    Switch(
+        "copies_fault_twice",
+        "6.1",
+        "the tail of copy_user_enhanced_fast_string(), gone in 6.4; S7.6.4, measured",
+        until="6.4",
+    ),
     Switch("upgrades_dirty_only", "6.1", "can_change_pte_writable(), 6.2; S5.10, measured", until="6.2"),
     Switch(
         "dontunmap_joins_source",

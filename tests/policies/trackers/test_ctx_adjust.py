@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from tracker_runs import MAP, book, run
 
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
+
 SPEC = "7.2,tracker=ctx_adjust"
 WHOLE = ["bar[0:4] wc"]
 
@@ -43,3 +46,12 @@ def test_a_private_mapping_is_adjusted_as_well() -> None:
     _, after, _ = run(SPEC, "a = mmap bar[2:6] wc private rw", "munmap a[0]")
 
     assert ["bar[3:6] wc"] == book(after)
+
+
+def test_what_is_left_below_one_mib_has_no_entry() -> None:
+    """A range that is adjusted to the ISA range alone would never be freed there."""
+    lines = ("pfnlab program 1", "device old: isa, 16 pages", "b = mmap old[1:16] devmem private r")
+    program = load_text("\n".join((*lines, "munmap b[0:13]", "")))
+    steps = ModelMachine(SPEC).run_one(program, check=True).steps
+
+    assert [["old[1:16] uc-"], [], []] == [book(step) for step in steps]
