@@ -105,6 +105,9 @@ _AFTER_LEAF, _ACCESS_AFTER = (1, 2, 2, 3, 4), 0.5
 #: How often a program has a device that comes and goes, where it may.
 _SLOT_RATE = 0.1
 
+#: How often a program with schedules has a processor that is held.
+_HELD_RATE = 0.8
+
 #: The settings of transparent_hugepage, with weights; most programs say none.
 _THP: dict[Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
 
@@ -172,7 +175,7 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
         random, kinds, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves, fixed=vocabulary.fixed
     )
     # A held processor with a device that goes has no rule.
-    held = vocabulary.schedules and not slot and random.random() < 0.4
+    held = vocabulary.schedules and not slot and random.random() < _HELD_RATE
     return drawing.program(f"random {seed}:{index}", held=held)
 
 

@@ -68,7 +68,7 @@ KNOWN: tuple[Known, ...] = (
     Known("memory_off", "S9.4.5: vfio-pci finds only the VMAs that it has filled", "6.10"),
     Known("no_leak", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
     Known("mm_counts", _LOCKED_TWICE, "7.2", ("mremap",), since="6.16"),
-    Known("no_loss", _FOREIGN, None, ("arch_io_free_memtype_wc",), driver=True),
+    Known("no_loss", _FOREIGN, None, driver=True, after=("arch_io_free_memtype_wc",)),
     Known("freed_once", _FOREIGN, None, driver=True, after=("arch_io_free_memtype_wc",)),
     Known("no_warning", _RAM, None, ("ioremap", "memremap", "io_mapping_create_wc"), driver=True),
     Known("no_warning", _SECTION, None, ("memremap_pages",), driver=True),

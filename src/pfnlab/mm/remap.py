@@ -28,20 +28,21 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         raise Undecided("the kernel stops with BUG: remap_pfn_range of no pages")
     if not prepared:
         kernel.trace.event("remap", start)
-    # A private mapping finds its frames again through vm_pgoff, so it must be mapped whole.
+    # A private mapping must be mapped whole, for one vm_pgoff has to tell its frames.
     private = is_cow_mapping(vma.flags)
     partial_private = private and (start != vma.start or end != vma.end)
     if partial_private and kernel.profile.remap_prepares_first:
         raise ModelledErrno(errno.EINVAL)
+    if kernel.profile.remap_prepares_first:
+        _prepare(vma, pfns)
     prot = tracker.remap_pfn_range(vma, start, pfns, prot)
     if partial_private:
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.EINVAL)
     if vma.mm.tables.runs(start, end):
         raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there")
-    if private:
-        vma.pgoff = pfns.start
-    vma.flags |= VM_REMAP
+    if not kernel.profile.remap_prepares_first:
+        _prepare(vma, pfns)
     table_count = kernel.failing("__pte_alloc", vma.mm.tables.absent(start, end))
     if table_count is not None:
         vma.mm.tables.allocate(start, start + 1, lowest=2)
@@ -51,6 +52,13 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
     vma.mm.tables.set(EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL))
+
+
+def _prepare(vma: Vma, pfns: PfnRange) -> None:
+    """The VMA becomes one of frames; a private one finds them again through vm_pgoff (S3.3.2, S4.6.1)."""
+    if is_cow_mapping(vma.flags):
+        vma.pgoff = pfns.start
+    vma.flags |= VM_REMAP
 
 
 def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:

@@ -95,7 +95,7 @@ SWITCHES = (
     ),
     Switch("mremap_checks_first", "6.17", "mremap rework of 6.17; S5.8, measured"),
     Switch("mremap_many_vmas", "6.17", "multi-VMA mremap, 6.17; S5.8, measured", catalogue="N09"),
-    Switch("remap_prepares_first", "6.19", "remap_pfn_range in two halves; S4.6, inferred"),
+    Switch("remap_prepares_first", "6.19", "remap_pfn_range in two halves; S4.6, measured on 7.2"),
     Switch("move_pages_walks_folios", "6.12", "10d83d7781a8, folio_walk_start(); S7.5, measured"),
     Switch("dirty_file_pages_stay_so", "6.16", "set_pte_range() looks at the folio; measured"),
     Switch(

@@ -66,6 +66,10 @@ _SEMAPHORES = {
             "lock_next_vma",
             "exit_mm",
             "do_mseal",
+            # Those who look at or copy the memory of another address space, or take its pages.
+            *("process_vm_rw", "__access_remote_vm", "access_remote_vm", "mem_rw", "do_pages_stat"),
+            *("get_user_pages", "__get_user_pages", "gup_", "__gup_", "internal_get_user_pages"),
+            *("pagemap_", "userfaultfd_"),
             # The guest driver's two requests that take the lock themselves.
             "pfnlab_zap",
             "pfnlab_remap_live",
