@@ -47,7 +47,7 @@ class Profile:
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
     :ivar exit_frees_at_once: exit frees VMAs by a function of its own, without waiting for readers
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
-    :ivar remap_prepares_first: remap_pfn_range refuses a private part and sets flags before it tracks (S4.6.1)
+    :ivar remap_prepares_first: remap_pfn_range refuses private parts and sets flags before it tracks (S4.6.1)
     :ivar failed_fork_unmaps: a fork that fails unmaps its copies itself, before the parent is flushed
     :ivar faults_drop_the_vma_lock: a file's fault handler is only called in a second attempt
     :ivar madvise_gathers_once: advice that clears entries has one gather for the whole call
