@@ -9,11 +9,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo changelog test release test-archives test-pages test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
+.PHONY: help demo changelog test release test-archives test-pages test-guests test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -58,6 +58,11 @@ release: .venv/.test
 test-races: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing 6.1 6.12 7.2 7.3
 	PFNLAB_RACES=all $(BIN)/pytest -n 2 tests/lab/test_races.py
+
+# What boots guests that nothing else uses, on kernels of which others were asked: a few minutes.
+test-guests: system-test .venv/.test
+	@$(BIN)/pfnlab kernels fetch tested
+	PFNLAB_GUESTS=all $(BIN)/pytest -n 2 tests/lab/test_agreement.py tests/lab/test_fuzz_campaigns.py tests/lab/test_races.py
 
 # The pages that are made of searches, made anew and compared: a minute or two.
 test-pages: .venv/.test

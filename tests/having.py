@@ -73,6 +73,14 @@ made_of_searches = pytest.mark.skipif(
     os.environ.get("PFNLAB_PAGES") != "all", reason="made of searches: `make test-pages` makes them"
 )
 
+#: Whether the tests run that need many guests of their own: ``make test-guests``.
+EVERY_GUEST = os.environ.get("PFNLAB_GUESTS") == "all"
+
+#: A test that boots guests nobody else uses, or asks one kernel more what another has said.
+needs_many_guests = pytest.mark.skipif(
+    not EVERY_GUEST, reason="boots guests of its own: `make test-guests` runs it"
+)
+
 #: What most tests on kernels ask, and what those ask that have time for three.
 ASKED = CONFIRMED if EVERY_SERIES else (OLD, NEW)
 ASKED_WIDELY = CONFIRMED if EVERY_SERIES else (OLD, STABLE, NEW)

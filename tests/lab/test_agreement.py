@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from comparing import COMPARED
-from having import ASKED_WIDELY, EVERY_SERIES, OLD, STABLE, bootable, model_of
+from having import ASKED_WIDELY, EVERY_GUEST, EVERY_SERIES, OLD, STABLE, bootable, model_of
 from litmus_files import FILES, is_of_leaves
 
+from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
 from pfnlab.lab.running.bench import BAR_MIB
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import bar_mib_for, past_end
@@ -81,12 +82,19 @@ def needs_own_guest(path: Path) -> bool:
     return any(map(bool, (ask(program) for ask in special))) or bar_mib_for(program) > BAR_MIB
 
 
+def is_plain(path: Path) -> bool:
+    """Whether a program runs in the guest that is booted for most: without a driver, its own or vfio-pci."""
+    program = load_program(path)
+    return not (needs_driver(program) or needs_vfio(program) or needs_own_guest(path))
+
+
 def asked_files(series: str) -> list[Path]:
     """The programs a series is asked by default.
 
     The newest is asked all but those about leaves and resets, of which it is asked some; the oldest every
-    second and the one between every fourth of those that share a guest, and a few of the others: each kind of
-    guest is booted for them alone, which takes longer than fifty programs.
+    second of those that share a guest, and a few of the others: each kind of guest is booted for them alone,
+    which takes longer than fifty programs. The one between is asked every fourth of those that share a guest,
+    but only in the guest without drivers; those with drivers and a few others where all guests are asked for.
     """
     files = list(FILES.values())
     if EVERY_SERIES:
@@ -98,7 +106,11 @@ def asked_files(series: str) -> list[Path]:
     files = [path for path in files if series != OLD or not is_of_leaves(path)]
     shared = [path for path in files if not needs_own_guest(path)]
     own = [path for path in files if needs_own_guest(path)]
-    return shared[::2] + own[::12] if series == OLD else shared[1::4] + own[5::25]
+    if series == OLD:
+        return shared[::2] + own[::12]
+    if EVERY_GUEST:
+        return [path for path in shared[1::4] if not is_plain(path)] + own[5::25]
+    return [path for path in shared[1::4] if is_plain(path)]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from comparing import COMPARED
-from having import ASKED_WIDELY, OLD, bootable, model_of
+from having import ASKED_WIDELY, OLD, STABLE, bootable, model_of, needs_many_guests
 
 from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState
@@ -33,7 +33,17 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize(
-    "series", [pytest.param(one, marks=pytest.mark.xdist_group(f"kernel-{one}")) for one in ASKED_WIDELY]
+    "series",
+    [
+        pytest.param(
+            one,
+            marks=[
+                pytest.mark.xdist_group(f"kernel-{one}"),
+                *([needs_many_guests] if one == STABLE else ()),
+            ],
+        )
+        for one in ASKED_WIDELY
+    ],
 )
 def test_model_and_kernel_do_not_differ(series: str, record_property: Record, tmp_path: Path) -> None:
     """

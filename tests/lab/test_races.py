@@ -14,7 +14,16 @@ from pathlib import Path
 import msgspec
 import pytest
 from comparing import COMPARED
-from having import EVERY_SERIES, NEW, OLD, bootable, lacking, model_of, recorded_as
+from having import (
+    EVERY_SERIES,
+    NEW,
+    OLD,
+    bootable,
+    lacking,
+    model_of,
+    needs_many_guests,
+    recorded_as,
+)
 
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.programs.lang.ops import Program, Release
@@ -102,7 +111,17 @@ def on_kernel(series: str, programs: list[Program]) -> list[Run]:
 
 
 @pytest.mark.parametrize(
-    "series", [pytest.param(series, marks=pytest.mark.xdist_group(f"races-{series}")) for series in ASKED]
+    "series",
+    [
+        pytest.param(
+            series,
+            marks=[
+                pytest.mark.xdist_group(f"races-{series}"),
+                *([needs_many_guests] if series != ASKED[-1] and not EVERY else ()),
+            ],
+        )
+        for series in ASKED
+    ],
 )
 def test_schedules_do_on_the_kernel_what_the_model_says_and_what_was_recorded(
     series: str, record_property: Record

@@ -19,6 +19,10 @@ from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.qemu import Guest
 
 lab = pytest.mark.lab
+#: A module is built once where one worker asks for a kernel's.
+of_kernels = pytest.mark.parametrize(
+    "series", [pytest.param(series, marks=pytest.mark.xdist_group(f"kernel-{series}")) for series in ASKED]
+)
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 
 
@@ -30,7 +34,7 @@ def own_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelImage:
 
 
 @lab
-@pytest.mark.parametrize("series", ASKED)
+@of_kernels
 def test_driver_is_built(series: str):
     """
     The module of a series with headers is for exactly that kernel.
@@ -123,7 +127,7 @@ def test_damaged_headers_are_fetched_anew(made_up: KernelImage, name: str):
 
 
 @lab
-@pytest.mark.parametrize("series", ASKED)
+@of_kernels
 def test_driver_names_no_folder(series: str):
     """
     Nothing in the module says where it was built.

@@ -128,6 +128,7 @@ def test_a_recorded_reset_is_one() -> None:
     assert [VfioReset(BAR)] == [op.call for op in program.ops]
 
 
+@pytest.mark.xdist_group("recorded")
 def test_waiting_cases_are_listed_with_what_they_wait_for() -> None:
     """
     The checked-in list names exactly the cases, operations and capabilities that wait.
