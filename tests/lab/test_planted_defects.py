@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from having import ASKED, bootable
+from having import ASKED, OLD, bootable
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
@@ -323,6 +323,23 @@ def run_with(machine: QemuMachine, text: str, planted: Callable[[Hand], None] | 
 def test_nothing_is_called_where_nothing_was_planted(machine: QemuMachine, text: str) -> None:
     """The same programs without a hand."""
     assert violations(load_text(text), run_with(machine, text, None, 0), None) == []
+
+
+HUGE = """pfnlab program 1
+title t
+thp always
+device bar: pci, 1 page
+t = thread
+mlockall
+"""
+
+
+def test_tables_in_reserve_are_counted() -> None:
+    """Each huge page of the agent's own memory keeps a page table for the time it is split."""
+    with QemuMachine(bootable(OLD), guests=1, look=LookLevel.MEMORY) as machine:
+        run = run_with(machine, HUGE, None, 0)
+
+    assert violations(load_text(HUGE), run, None) == []
 
 
 @pytest.mark.parametrize(

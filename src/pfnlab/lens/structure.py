@@ -34,6 +34,13 @@ class _AddressSpace(NamedTuple):
     vmas: list[tuple[int, int, int, int, int]]
 
 
+class _Table(NamedTuple):
+    # What one page table held: index and address of each table below it, and the indices of its leaves.
+    data: bytes
+    below: list[tuple[int, int]]
+    leaves: list[int]
+
+
 class Structures:
     """
     Checks address spaces of one kernel.
@@ -57,8 +64,8 @@ class Structures:
         self._f_mapping = layouts.offset("struct file", "f_mapping")
         self._i_mmap = layouts.offset("struct address_space", "i_mmap.rb_root.rb_node")
         self._rb_node = layouts.record("struct rb_node", "rb_left", "rb_right")
-        #: The tables read so far: their bytes, and the tables below them.
-        self._read: dict[int, tuple[bytes, list[tuple[int, int]]]] = {}
+        #: The tables read so far.
+        self._read: dict[int, _Table] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[MemoryFault]:
         """
@@ -109,7 +116,8 @@ class Structures:
         # Page tables below the highest: each maps a range in which there is a VMA, and each is counted.
         starts = [vma[1] for vma in space.vmas]
         found: list[tuple[int, int]] = []
-        self._descend(self._view.physical(space.pgd), self._levels, 0, found, set())
+        leaves: list[int] = []
+        self._descend(self._view.physical(space.pgd), self._levels, 0, found, leaves, set())
         for level, at in found:
             size = PAGE_SIZE << LEVEL_BITS * level
             # The last VMA that begins before the range ends has to reach into it.
@@ -119,39 +127,56 @@ class Structures:
         counted = space.pgtables_bytes // PAGE_SIZE
         # The kernel does not count those of level 4 (mm_inc_nr_puds is the highest of its kind).
         there = sum(level < _UNCOUNTED_LEVEL for level, _ in found)
+        # A huge page of anonymous memory keeps a table in reserve for when it is split.
+        anonymous = (space.vmas[bisect_right(starts, at) - 1] for at in leaves)
+        there += sum(not file for *_, file in anonymous)
         if counted != there:
             yield MemoryFault(
                 "tables_counted", f"{space.task} counts {counted:,} page tables, and has {there:,}"
             )
 
     def _descend(
-        self, table: int, level: int, base: int, found: list[tuple[int, int]], visited: set[int]
+        self,
+        table: int,
+        level: int,
+        base: int,
+        found: list[tuple[int, int]],
+        leaves: list[int],
+        visited: set[int],
     ) -> None:
-        # Levels and first addresses of the tables below one; those of the lowest level have none.
+        # Levels and first addresses of the tables below one, and the addresses of leaves of 2 MiB; tables of
+        # the lowest level have neither.
         size = PAGE_SIZE << LEVEL_BITS * (level - 1)
-        for number, frame in self._below(table, USER_ENTRIES if level == self._levels else ENTRIES):
+        here = self._table(table, USER_ENTRIES if level == self._levels else ENTRIES)
+        if level == 2:
+            leaves += (base + number * size for number in here.leaves)
+        for number, frame in here.below:
             at = base + number * size
             found.append((level - 1, at))
             # One that is met again is a loop, and counts once more than the kernel counts it.
             if level > 2 and frame not in visited:
                 visited.add(frame)
-                self._descend(frame, level - 1, at, found, visited)
+                self._descend(frame, level - 1, at, found, leaves, visited)
 
-    def _below(self, table: int, entries: int) -> list[tuple[int, int]]:
-        # Index and physical address of each table that one points to. Most are as they were at the last look.
+    def _table(self, table: int, entries: int) -> _Table:
+        # Most are as they were at the last look.
         data = self._view.source.read(table, 8 * entries)
         kept = self._read.get(table)
-        if kept is not None and kept[0] == data:
-            return kept[1]
+        if kept is not None and kept.data == data:
+            return kept
         if len(self._read) > _TABLES_KEPT:
             self._read.clear()
-        below = [
-            (number, entry & PHYSICAL_MASK & -PAGE_SIZE)
+        present = [
+            (number, entry)
             for number, entry in enumerate(struct.unpack(f"<{entries}Q", data))
-            if entry & PAGE_PRESENT and not entry & PAGE_PSE
+            if entry & PAGE_PRESENT
         ]
-        self._read[table] = data, below
-        return below
+        below = [
+            (number, entry & PHYSICAL_MASK & -PAGE_SIZE) for number, entry in present if not entry & PAGE_PSE
+        ]
+        kept = _Table(data, below, [number for number, entry in present if entry & PAGE_PSE])
+        self._read[table] = kept
+        return kept
 
     def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[MemoryFault]:
         # A file knows every VMA that maps it, and none that is gone.

@@ -21,6 +21,7 @@ class Profile:
     :ivar end_match: freeing a range may shrink an entry with the same end (S2.4)
     :ivar dontunmap_drops_account: MREMAP_DONTUNMAP takes VM_ACCOUNT from the whole source VMA
     :ivar copies_fault_twice: copy_from_user that faulted in vain tries once more, byte by byte (S7.6.4)
+    :ivar remote_access_expands: /proc/self/mem takes mmap_lock for writing where there is no VMA (S7.6.2)
     :ivar dontunmap_counts_moved: MREMAP_DONTUNMAP adds the moved pages to locked_vm (S5.8.9)
     :ivar dontunmap_unlocks_all: MREMAP_DONTUNMAP of a part takes VM_LOCKED from the whole source VMA
     :ivar dontunmap_joins_source: the copy of MREMAP_DONTUNMAP may merge with its source
@@ -102,6 +103,7 @@ class Profile:
     end_match: bool
     dontunmap_drops_account: bool
     copies_fault_twice: bool
+    remote_access_expands: bool
     dontunmap_counts_moved: bool
     dontunmap_unlocks_all: bool
     dontunmap_joins_source: bool

@@ -91,6 +91,8 @@ def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | Non
     force, moved = mm.kernel.profile.mem_forces, b""
     while len(moved) < length:
         vpn, offset = divmod(start + len(moved), PAGE_SIZE)
+        if _leaves_vmas(mm, vpn):
+            break
         size = min(length - len(moved), PAGE_SIZE - offset)
         part = None if stored is None else stored[len(moved) :]
         try:
@@ -105,6 +107,17 @@ def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | Non
             _store(mm, entry.pfn, entry.page, offset, part[:size])
         moved += _load(mm, entry.pfn, entry.page, offset, size)
     return moved
+
+
+def _leaves_vmas(mm: MmStruct, vpn: int) -> bool:
+    """Whether there is no VMA; the kernel looks for a stack to expand then, under the lock for writing."""
+    with mm.mmap_lock.read():
+        if mm.vma_lookup(vpn) is not None:
+            return False
+    if mm.kernel.profile.remote_access_expands:
+        with mm.mmap_lock.write():
+            pass
+    return True
 
 
 def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes | None) -> bytes:

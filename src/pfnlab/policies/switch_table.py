@@ -63,6 +63,12 @@ SWITCHES = (
         "the tail of copy_user_enhanced_fast_string(), gone in 6.4; S7.6.4, measured",
         until="6.4",
     ),
+    Switch(
+        "remote_access_expands",
+        "6.5",
+        "expand_stack() in __access_remote_vm(), 8d7071af8907; S7.6.2, measured on 6.1",
+        stable=taken_over("6.1.37", "6.3.11", "6.4.1"),
+    ),
     Switch("upgrades_dirty_only", "6.1", "can_change_pte_writable(), 6.2; S5.10, measured", until="6.2"),
     Switch(
         "dontunmap_joins_source",
