@@ -183,3 +183,19 @@ def test_a_huge_page_of_ordinary_memory_has_no_rule() -> None:
         machine.run_one(load_text(text.format("always", 512)))
     runs = [machine.run_one(load_text(text.format(*case))) for case in (("madvise", 512), ("always", 511))]
     assert [["a[3:4]"]] * 2 == [[span for span, _ in entries(run.steps[1])] for run in runs]
+
+
+@pytest.mark.parametrize(("copied", "decided"), [(False, True), (True, False)])
+def test_a_copy_needs_no_mmap_lock_where_a_page_was_copied_before(copied: bool, decided: bool) -> None:
+    """A first copy needs a reverse map and waits for mmap_lock; another needs the VMA's own lock (S8.3.9)."""
+    first = ("write a[0] 1",) if copied else ()
+    held = ("b = mmap bar[4:6] wc shared rw", "t = thread", "hold flush_tlb_mm_range: mprotect b r")
+
+    def waits() -> str | None:
+        return run("6.12", PRIVATE, *first, *held, "t: write a[1] 1", "release")[-3].value
+
+    if decided:
+        assert waits() == "mmap_lock"
+    else:
+        with pytest.raises(Undecided, match="a VMA's own lock"):
+            waits()

@@ -81,13 +81,13 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
 
 
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
-    """A page fault: under mmap_lock; for ordinary memory the VMA's own lock will do for a task (S8.3.9).
+    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9).
 
     :raises Undecided: that VMA may be locked, which also is enough to fill a leaf
     """
     vma = mm.vma_lookup(vpn)
     own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
-    if vma is not None and vma.file is None and own_lock:
+    if vma is not None and own_lock and _needs_no_handler(vma, vpn, write):
         if mm.mmap_lock.written:
             raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
         handle_mm_fault(mm, vpn, write)
@@ -96,6 +96,17 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
         raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")
     with mm.mmap_lock.read():
         handle_mm_fault(mm, vpn, write, user=user)
+
+
+def _needs_no_handler(vma: Vma, vpn: int, write: bool) -> bool:
+    """Whether a fault is the VMA's own matter: ordinary memory, or an entry that is there and only changes.
+
+    To copy a page the VMA needs a reverse map, which it gets under mmap_lock.
+    """
+    if vma.file is None:
+        return True
+    copies = write and not vma.flags & (VM_SHARED | VM_MAYSHARE)
+    return vma.mm.tables.entry(vpn) is not None and not (copies and vma.anon_vma is None)
 
 
 def _allows(entry: EntryRun, write: bool) -> bool:
