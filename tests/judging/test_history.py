@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.judging.history import History
+from pfnlab.judging.history import History, kept_after
 from pfnlab.programs.lang.device_ops import D0, D3, MemoryDisable, MemoryEnable, VfioReset
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call
+from pfnlab.programs.model.machine import ModelMachine
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,40 @@ def test_whose_memory_is_off(calls: tuple[Call, ...], off: bool) -> None:
         history.done(call)
 
     assert ({"bar"} if off else set()) == history.off
+
+
+def kept(*lines: str) -> list[list[str]]:
+    """What a driver has reserved for itself after each step of a program of the model."""
+    program = load_text("\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *lines, "")))
+    return [list(map(str, spans)) for spans in kept_after(program, ModelMachine("7.2").run_one(program))]
+
+
+def test_a_driver_keeps_what_it_has_not_undone() -> None:
+    """An undo takes the newest of its kind, and one that is refused nothing."""
+    lines = ("ioremap bar[0:2] wc", "memremap bar[2:4] wt", "iounmap", "iounmap")
+
+    assert [["bar[0:2]"], ["bar[0:2]", "bar[2:4]"], *[["bar[2:4]"]] * 3] == kept(*lines)
+
+
+def test_a_refused_call_keeps_nothing() -> None:
+    """The range has another mode already."""
+    assert [[], [], []] == kept("a = mmap bar[0:2] wc shared rw", "ioremap bar[0:2] wt")
+
+
+def test_a_call_that_is_held_may_have_reserved() -> None:
+    """Until it is released, and then if it succeeded."""
+    lines = ("t = thread", "hold memtype_reserve: t: ioremap bar[0:2] wc", "look", "release", "iounmap")
+
+    assert [[], *[["bar[0:2]"]] * 3, [], []] == kept(*lines)
+
+
+def test_a_call_that_is_refused_when_released_keeps_nothing() -> None:
+    """Another mode was reserved while it was held."""
+    lines = (
+        "t = thread",
+        "hold memtype_reserve: t: ioremap bar[0:2] wt",
+        "a = mmap bar[0:2] wc shared rw",
+        "release",
+    )
+
+    assert [[], ["bar[0:2]"], ["bar[0:2]"], [], []] == kept(*lines)

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
+from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
@@ -288,3 +290,53 @@ def test_columns_fit_whenever_they_can(label: int, natural: list[int], width: in
 def test_a_terminal_too_narrow_still_gets_a_table(width: int) -> None:
     """Columns are never squeezed to nothing."""
     assert "LEAKED" in table([forgetful(), careful()], width=width)
+
+
+def reported(*lines: str, machine: str = "7.2") -> str:
+    """The report on a program of the model, on a BAR of 1024 pages."""
+    program = load_text("\n".join(("pfnlab program 1", "device bar: pci, 1024 pages", *lines, "")))
+    return table([ModelMachine(machine).run_one(program)], program)
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        "memremap bar[0:512] wb",
+        "ioremap bar[0:512] wc",
+        "io_mapping_create_wc bar[0:512]",
+        "arch_io_reserve_memtype_wc bar[0:512]",
+        "memremap_pages bar[0:512]",
+        "memremap_pages bar[0:512] p2pdma",
+    ],
+)
+def test_what_a_driver_has_is_not_leaked(driver: str) -> None:
+    """Nor at the end: the driver is still there, with what it reserved."""
+    text = reported(driver, "a = mmap bar[0:512] uc shared rw", "munmap a")
+
+    assert "LEAKED" not in text
+
+
+def test_of_two_entries_the_driver_has_the_other_is_leaked() -> None:
+    """The driver has reserved the range once, so of two entries that are left one has no owner."""
+    map_and_lose = ("a = mmap bar[0:2] driver remap wc shared rw", "zap_vma_ptes a", "munmap a")
+
+    text = reported("ioremap bar[0:2] wc", *map_and_lose, machine="6.1,tracker=unmap_only")
+
+    last = text.split("munmap a ")[1].split("\n\n")[0].splitlines()
+    assert (["book", "bar[0:2]", "wc"], ["bar[0:2]", "wc", "LEAKED"]) == (last[-2].split(), last[-1].split())
+
+
+def test_a_piece_that_was_lost_beside_the_drivers_entry_is_leaked() -> None:
+    """The driver's range overlaps it, but is not it."""
+    lines = ("a = mmap bar[0:2] wc shared rw", "ioremap bar[0:2] wc", "munmap a[0]", "munmap a")
+
+    text = reported(*lines, machine="6.1")
+
+    assert ("bar[0:1] wc  LEAKED" in text, "bar[0:2] wc  LEAKED" in text) == (True, False)
+
+
+def test_a_piece_that_was_lost_after_the_driver_has_gone_is_leaked() -> None:
+    """What a driver has given up keeps nothing."""
+    lines = ("a = mmap bar[0:2] wc shared rw", "ioremap bar[0:2] wc", "iounmap", "munmap a[0]", "munmap a")
+
+    assert "bar[0:1] wc  LEAKED" in reported(*lines, machine="6.1")

@@ -61,7 +61,7 @@ def pfnlab(
     Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails, a kernel crashes),
     2 misuse, 3 undecided (missing tool, lost guest), 4 a defect of pfnlab.
 
-    LEAKED: still reserved although nobody has it mapped. Other words are in docs/glossary.md.
+    LEAKED: still reserved although no process and no driver has it. Other words are in docs/glossary.md.
     """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pfnlab.programs.lang.device_ops import (
     D0,
     D3,
@@ -28,8 +30,9 @@ from pfnlab.programs.lang.device_ops import (
     Unplug,
     VfioReset,
 )
-from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Thread
+from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Program, Release, Thread
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import HELD, WAITS, Run
 
 #: Calls with which a driver maps or books pages for itself, and those that undo the newest of a kind.
 _KEEP: dict[type, type] = {
@@ -128,6 +131,34 @@ class History:
                 self._kept[type(call)].pop()
             case _:
                 pass
+
+
+def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
+    """:attr:`History.kept` after each step of *run*; one that is held keeps what it asks for."""
+    history, pending = History(), dict[str, Call]()
+    for number, step in enumerate(run.steps):
+        op = program.ops[number] if number < len(program.ops) else None
+        if op is not None:
+            if step.result in (HELD, WAITS):
+                pending[op.task] = op.call
+            elif isinstance(op.call, Release):
+                done = str(step.value).split("; ")
+                for task, call in pending.items():
+                    if f"{task} ok" in done:
+                        history.done(call, task)
+                pending.clear()
+            elif step.result == "ok":
+                history.done(op.call, op.task)
+        waiting: list[Span] = []
+        for call in pending.values():
+            match call:
+                case (
+                    Ioremap() | Memremap() | IoMappingCreateWc() | MemremapPages() | ArchIoReserveMemtypeWc()
+                ):
+                    waiting.append(call.span)
+                case _:
+                    pass
+        yield [*history.kept, *waiting]
 
 
 def is_unplaced(call: Call) -> bool:

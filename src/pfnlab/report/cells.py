@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from pfnlab.programs.lang.ops import MAIN_TASK
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 
 #: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (the events inside).
@@ -16,7 +19,7 @@ HAPPENED = frozenset({"value", "log", "flushes", "events"})
 #: The cells of those rows when nothing happened.
 QUIET: tuple[tuple[str, ...], ...] = ((), ("?",), ("0",))
 
-#: The mark behind a book entry that nobody maps.
+#: The mark behind a book entry that nobody has any more.
 LEAKED = "LEAKED"
 
 #: The cell for nothing, and for a field that the machine's channel cannot see.
@@ -24,10 +27,12 @@ NOTHING = "-"
 NOT_SEEN = "?"
 
 
-def cell(step: Step, field: str, *, driver_keeps: bool = False) -> tuple[str, ...]:
+def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[Span] = ()) -> tuple[str, ...]:
     """The lines of one field of one step; empty for a value or a log that is not there.
 
     :param driver_keeps: a driver may keep entries of its own, so none is called leaked before the end
+    :param kept: the ranges that a driver has reserved for itself, one for each time: so many entries of a
+        range are not leaked, also at the end
     """
     match field:
         case "result":
@@ -39,10 +44,9 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False) -> tuple[str, ..
         case "book":
             if step.book is None:
                 return (NOT_SEEN,)
-            silent = driver_keeps and step.op != "end"
-            return tuple(str(entry) if silent else _book_line(entry, step) for entry in step.book) or (
-                NOTHING,
-            )
+            if driver_keeps and step.op != "end":
+                return _lines(tuple(map(str, step.book)))
+            return _lines(tuple(_book_lines(step.book, step, kept)))
         case "vmas":
             return _vma_lines(step.vmas)
         case "ptes":
@@ -61,9 +65,9 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False) -> tuple[str, ..
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
-    """Whether nothing alive maps any page of *entry* any more.
+    """Whether no process maps any page of *entry* any more.
 
-    After the last step no task is left, so everything is leaked; before it, only the VMAs of the
+    After the last step no task is left, so no entry has any; before it, only the VMAs of the
     step, if it has them, can show it.
     """
     if step.op == "end":
@@ -83,8 +87,16 @@ def _overlap(entry: BookEntry, vma: VmaSeen) -> bool:
     )
 
 
-def _book_line(entry: BookEntry, step: Step) -> str:
-    return f"{entry}  {LEAKED}" if is_leaked(entry, step) else str(entry)
+def _book_lines(book: Sequence[BookEntry], step: Step, kept: Sequence[Span]) -> Iterator[str]:
+    owned = list(kept)
+    for entry in book:
+        if not is_leaked(entry, step):
+            yield str(entry)
+        elif entry.span in owned:
+            owned.remove(entry.span)
+            yield str(entry)
+        else:
+            yield f"{entry}  {LEAKED}"
 
 
 def _lines(texts: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from pfnlab.programs.lang.device_ops import Ioremap
+from pfnlab.judging.history import kept_after
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.runs.observation import Run, Step
@@ -69,8 +69,7 @@ def render(
     """
     rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
-    driver_keeps = any(uses_vfio(op.call) or isinstance(op.call, Ioremap) for op in program.ops)
-    rows += step_rows(runs, verdict, fields, driver_keeps=driver_keeps)
+    rows += step_rows(program, runs, verdict, fields)
     text = Text()
     for line, style in ((": ".join(filter(None, (name, program.title))), HEAD), (program.asks, OP)):
         _paragraph(text, line, width, style)
@@ -102,12 +101,12 @@ def _legend(rows: Sequence[TableRow], marks: bool) -> Iterator[str]:
 
 
 def step_rows(
-    runs: Sequence[Run], verdict: Verdict, fields: Iterable[str], *, driver_keeps: bool = False
+    program: Program, runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]
 ) -> list[TableRow]:
-    """The rows of all steps: operation and result, then the consequences worth showing.
-
-    :param driver_keeps: see :func:`~pfnlab.report.cells.cell`
-    """
+    """The rows of all steps: operation and result, then the consequences worth showing."""
+    # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+    driver_keeps = any(uses_vfio(op.call) for op in program.ops)
+    kept = [list(kept_after(program, run)) for run in runs]
     differing = {(difference.step, difference.field) for difference in verdict.differences}
     spent = spent_messages(runs)
     rows: list[TableRow] = []
@@ -119,7 +118,12 @@ def step_rows(
         consequences = [
             TableRow(
                 f"  {field}",
-                tuple(() if step is None else cell(step, field, driver_keeps=driver_keeps) for step in steps),
+                tuple(
+                    ()
+                    if step is None
+                    else cell(step, field, driver_keeps=driver_keeps, kept=kept[column][index])
+                    for column, step in enumerate(steps)
+                ),
                 lit,
             )
             for field in fields
