@@ -62,6 +62,37 @@ def test_flushes_of_two_pfn_vmas(flush: str, count: int) -> None:
     assert count == run(flush, *TOUCHED, "munmap a[1:3]")[len(TOUCHED)].flushes
 
 
+#: How often one munmap over four PFN VMAs flushes, by the pages from one to the next.
+APART = {
+    "end_vma": {1: 5, 100: 5, 513: 5, 514: 5, 2048: 5},
+    "free_vmas": {1: 2, 100: 2, 513: 2, 514: 2, 2048: 2},
+    "in_loop": {1: 2, 100: 2, 513: 2, 514: 5, 2048: 5},
+    "outside_loop": {1: 2, 100: 2, 513: 2, 514: 2, 2048: 2},
+    "none": {1: 1, 100: 1, 513: 1, 514: 1, 2048: 1},
+}
+
+
+@pytest.mark.parametrize("series", ["6.1", "7.2"])
+@pytest.mark.parametrize("flush", APART)
+def test_flushes_by_distance(flush: str, series: str) -> None:
+    """The loop frees page tables by groups at most 2 MiB apart, so in_loop flushes for each (S8.2.4)."""
+    counts = {}
+    for apart in APART[flush]:
+        over = (f"over a[{place}]" for place in range(0, 4 * apart, apart))
+        maps = [f"mmap bar[{page}] driver remap wc shared rw {place}" for page, place in enumerate(over)]
+        text = "\n".join(
+            (
+                *("pfnlab program 1", "device bar: pci, 16 pages", f"area a: {3 * apart + 1} pages"),
+                *(maps[0].replace("mmap", "a = mmap").replace(" over a[0]", ""), *maps[1:]),
+                *(f"munmap a[0:{3 * apart + 1}]", ""),
+            )
+        )
+        steps = ModelMachine(f"{series},flush={flush}").run_one(load_text(text), check=True).steps
+        counts[apart] = steps[-2].flushes
+
+    assert APART[flush] == counts
+
+
 @pytest.mark.parametrize("flush", FLUSHES)
 def test_a_pfn_vma_alone_is_flushed_before_it_is_unlinked(flush: str) -> None:
     """Every placement does it, but none."""
