@@ -10,7 +10,10 @@ from tracker_runs import log, run_random
 from pfnlab.policies.trackers import TRACKERS
 
 #: Trackers that free what they reserved and nothing else, however mappings are taken apart.
-NEVER_WRONG = ("caller_managed", "ctx_adjust", "exact", "no_partial", "track_ctx", "untracked")
+NEVER_WRONG = (
+    *("caller_managed", "ctx_adjust", "exact", "no_cow", "no_partial", "split_ctx", "track_ctx"),
+    "untracked",
+)
 
 SEEDS = st.integers(0, 2**32)
 

@@ -8,7 +8,9 @@ from pfnlab.policies.trackers.caller_managed import CallerManaged
 from pfnlab.policies.trackers.ctx_adjust import CtxAdjust
 from pfnlab.policies.trackers.driver_hook import DriverHook
 from pfnlab.policies.trackers.exact import Exact
+from pfnlab.policies.trackers.no_cow import NoCow
 from pfnlab.policies.trackers.no_partial import NoPartial
+from pfnlab.policies.trackers.split_ctx import SplitCtx
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.unmap_only import UnmapOnly
 from pfnlab.policies.trackers.untracked import Untracked
@@ -20,7 +22,9 @@ TRACKERS: dict[str, TrackerPolicy] = {
     "ctx_adjust": CtxAdjust,
     "driver_hook": DriverHook,
     "exact": Exact,
+    "no_cow": NoCow,
     "no_partial": NoPartial,
+    "split_ctx": SplitCtx,
     "track_ctx": TrackCtx,
     "unmap_only": UnmapOnly,
     "untracked": Untracked,
