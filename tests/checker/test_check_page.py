@@ -25,4 +25,4 @@ def test_every_property_has_a_row() -> None:
 
 def test_every_scope_has_a_row() -> None:
     """Each that has a name."""
-    assert [f"`{name}`" for name in scope_names()] == sorted(row[0] for row in rows("Scopes"))
+    assert scope_names() == sorted(row[0].strip("`") for row in rows("Scopes"))

@@ -21,6 +21,7 @@ BROKEN = {
     "lowmem": ("6.1", CheckLimits(depth=3)),
     "hole": ("6.1", CheckLimits(depth=3)),
     "vfio": ("6.1", CheckLimits(depth=3)),
+    "vfio_memory": ("6.1", CheckLimits(depth=4)),
     "race": ("7.2,flush=none", CheckLimits()),
     "neighbours": ("6.1", CheckLimits(depth=3)),
     "removal": ("6.1", CheckLimits(depth=3)),

@@ -378,7 +378,7 @@ def policies_list() -> int:
 def policies_matrix(
     depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
 ) -> int:
-    """Every policy against every property of its seam, and what it costs; takes a minute."""
+    """Every policy against every property of its seam, and what it costs; takes two minutes."""
     from pfnlab.report.policies_matrix import policies_matrix
 
     print(policies_matrix(depth), end="")
