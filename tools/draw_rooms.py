@@ -19,7 +19,7 @@ BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end
 ORDER = {
     "hw": (),
     "mm": ("users",),
-    "policies": ("known", "walkers", "flushes", "trackers"),
+    "policies": ("known", "reports", "walkers", "flushes", "trackers"),
     "programs": ("lang", "runs", "model", "recorded"),
     "checker": ("search", "kernel", "races"),
     "judging": (),

@@ -10,6 +10,7 @@ from litmus_files import FILES
 from pfnlab.errors import Undecided
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.load import load_program
@@ -21,6 +22,7 @@ POLICIES = [
     *(f"tracker={name}" for name in (*TRACKERS, *VM_PAT_ERAS)),
     *(f"flush={name}" for name in FLUSHES),
     *(f"walker={name}" for name in WALKERS),
+    *(f"freed_in_vain={name}" for name in REPORTS),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 
@@ -23,7 +24,8 @@ def rows(heading: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("heading", "policies"), [("Trackers", TRACKERS), ("Flushes", FLUSHES), ("Walkers", WALKERS)]
+    ("heading", "policies"),
+    [("Trackers", TRACKERS), ("Flushes", FLUSHES), ("Walkers", WALKERS), ("Reports", REPORTS)],
 )
 def test_every_policy_has_a_row(heading: str, policies: dict[str, object]) -> None:
     """One each, and no other."""
@@ -38,7 +40,7 @@ def test_a_trackers_costs_are_those_it_states(name: str) -> None:
     assert [str(tracker.BYTES_PER_VMA), str(tracker.BYTES_PER_CONTEXT)] == rows("Trackers")[name][1:3]
 
 
-@pytest.mark.parametrize("heading", ["Trackers", "Flushes", "Walkers"])
+@pytest.mark.parametrize("heading", ["Trackers", "Flushes", "Walkers", "Reports"])
 def test_two_sentences_each(heading: str) -> None:
     """An idea, and what becomes of it."""
     assert {name: 2 for name in rows(heading)} == {

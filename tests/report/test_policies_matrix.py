@@ -10,6 +10,7 @@ from having import made_of_searches
 
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.report.policies_matrix import VFIO_SCOPES, WORKLOADS, policies_matrix
@@ -34,11 +35,11 @@ def test_the_page_is_current(text: str) -> None:
 
 
 def test_every_policy_has_a_row(text: str) -> None:
-    """Twelve trackers, seven flush placements, three walkers."""
+    """Twelve trackers, seven flush placements, three walkers, two reports."""
     rows = {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")}
 
-    assert (12, 7, 3) == (len(TRACKERS), len(FLUSHES), len(WALKERS))
-    assert {*TRACKERS, *FLUSHES, *WALKERS} <= rows
+    assert (12, 7, 3, 2) == (len(TRACKERS), len(FLUSHES), len(WALKERS), len(REPORTS))
+    assert {*TRACKERS, *FLUSHES, *WALKERS, *REPORTS} <= rows
 
 
 def test_every_row_has_a_verdict_a_column(text: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from errno import EBUSY, EINVAL
+from typing import Protocol
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
@@ -33,6 +34,21 @@ _WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, Cache
 _WT, _WP = CacheMode.WT, CacheMode.WP
 
 
+class FreedInVain(Protocol):
+    """How it is reported that a range is freed which the book does not have."""
+
+    def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
+        """*line* says who freed which range; it is to be printed, perhaps with more."""
+
+
+class PrInfo:
+    """A line of the log each time, as in every kernel (S2.4.5)."""
+
+    def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
+        """The line."""
+        book.trace.printk(line)
+
+
 class MemtypeBook:
     """The reservations, RAM page types and direct map of one booted machine.
 
@@ -47,6 +63,7 @@ class MemtypeBook:
     :param processors: those of the book's kernel; without a kernel, the book makes its own
     :ivar lock: memtype_lock
     :ivar warned: the functions that have given the warning they give once
+    :ivar report: how a free in vain is reported
     """
 
     def __init__(
@@ -73,6 +90,7 @@ class MemtypeBook:
         self._ram_types = PageModes()
         self._direct_map = PageModes()
         self.warned: frozenset[str] = frozenset()
+        self.report: FreedInVain = PrInfo()
         self._processors = processors or Processors()
         self.lock = RwLock(self._processors, Need.BOOK)
 
@@ -165,7 +183,7 @@ class MemtypeBook:
         if req is _WP:
             raise ModelledErrno(EINVAL)
         if req is _UC:
-            self._warn_once("reserve_ram_pages_type")
+            self.warn_once("reserve_ram_pages_type")
             req = _UC_MINUS
         run = self._ram_types.first_set(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
         if run:
@@ -201,8 +219,12 @@ class MemtypeBook:
             self.trace.event("memtype_erase", start >> PAGE_SHIFT, pages_of(end))
             if self._erase(start, end):
                 return True
-        self.trace.printk(f"x86/PAT: {who} freeing invalid memtype {_mem(start, end)}")
+        self._freed_in_vain(start, end, who)
         return False
+
+    def _freed_in_vain(self, start: int, end: int, who: str) -> None:
+        # S2.4.5
+        self.report.freed_in_vain(self, f"x86/PAT: {who} freeing invalid memtype {_mem(start, end)}")
 
     def _erase(self, start: int, end: int) -> bool:
         # S2.4.4: an exact match, else in the older era an entry of which this is the tail.
@@ -298,7 +320,7 @@ class MemtypeBook:
                     if not self.platform.phys.is_untracked(start, stop):
                         self._entries.insert(start, stop, entry.type)
                 return
-        self.trace.printk(f"x86/PAT: {who} freeing invalid memtype {_mem(paddr, end)}")
+        self._freed_in_vain(paddr, end, who)
 
     # The kernel's own mappings
 
@@ -310,7 +332,7 @@ class MemtypeBook:
         """
         phys = self.platform.phys
         if self.leaves_resource(start, end - start):
-            self._warn_once("memtype_reserve_io")
+            self.warn_once("memtype_reserve_io")
         pcm = self.reserve(start, end, req, who=who)
         if not is_new_memtype_allowed(phys, start, end - start, req, pcm):
             self.free(start, end, who=who)
@@ -438,7 +460,8 @@ class MemtypeBook:
     def _warn(self) -> None:
         self.trace.printk("WARNING at arch/x86/mm/pat/memtype.c")
 
-    def _warn_once(self, function: str) -> None:
+    def warn_once(self, function: str) -> None:
+        """A WARN_ON_ONCE, whose site is that in *function*."""
         if function not in self.warned:
             self.warned |= {function}
             self._warn()

@@ -45,6 +45,7 @@ class Profile:
     :ivar populate_stops_at_hole: MADV_POPULATE_* ends at the first hole instead of going on behind it
     :ivar flushes: the policy that places forced flushes of PFN VMAs
     :ivar walkers: the policies of walkers, by place
+    :ivar freed_in_vain: how a free of what the book does not have is reported, the same in all kernels
     :ivar exec_tears_down_late: exec ends the old address space after setup_new_exec (order rule 6)
     :ivar exit_frees_at_once: exit frees VMAs by a function of its own, without waiting for readers
     :ivar fixed_frees_before_mmap: MAP_FIXED frees the VMAs it replaces before the new mmap, not after it
@@ -100,6 +101,7 @@ class Profile:
     tracker: str
     flushes: str
     walkers: Walkers[str]
+    freed_in_vain: str
     end_match: bool
     dontunmap_drops_account: bool
     copies_fault_twice: bool

@@ -11,6 +11,7 @@ from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.guard import Guard
 from pfnlab.policies.own import is_path, load_policy
+from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 
@@ -21,6 +22,7 @@ def boot(profile: Profile, platform: Platform) -> Kernel:
     :raises PolicyError: an own policy cannot be loaded
     """
     kernel = Kernel(profile, platform, lambda kernel: _policy("tracker", profile.tracker, kernel))
+    kernel.book.report = REPORTS[profile.freed_in_vain]()
     kernel.flushes = _policy("flush", profile.flushes, kernel)
     walkers = {name: _policy("walker", name, kernel) for name in profile.walkers}
     kernel.walkers = Walkers(*(walkers[name] for name in profile.walkers))

@@ -149,6 +149,7 @@ def profile_of(version: str) -> Profile:
             walk_page_range="page_test_skip",
             get_user_pages="early_refusal",
         ),
+        freed_in_vain="pr_info",
         **{switch.name: switch.on(version) for switch in SWITCHES},
     )
 

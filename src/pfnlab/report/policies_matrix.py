@@ -16,6 +16,7 @@ from pfnlab.checker.kernel.properties import SEAMS, Seam, questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.load import load_text
@@ -78,6 +79,10 @@ _AGAIN = (
     "read a[0]",
 )
 
+#: The kernels that are asked how they report a free in vain, and the properties that tell.
+REPORT_SERIES = ("6.1", "7.2")
+REPORT_PROPERTIES = ("freed_once", "no_warning")
+
 _BOOK = ("reserve", "erase")
 
 _HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 16 pages\n\n"
@@ -112,6 +117,12 @@ _VFIO_SCOPE = "In the scope `{scope}` ({beside}), at most {depth} operations:\n"
 _READ_AGAIN = """\
 What a program gets that reads a page of the device, has the memory switched off and on, and reads again. In
 6.1 that remaps the whole mapping once more, and a tracker that still has a context for it refuses (S4.6.2).
+"""
+
+_REPORTS = """\
+## Reports of a free in vain
+
+`freed_in_vain=REPORT` with each kernel's own tracker, in the scope `standard`, at most {depth} operations:
 """
 
 _COSTS = """\
@@ -210,6 +221,8 @@ def policies_matrix(depth: int = DEPTH) -> str:
         "## Walkers\n",
         _verdicts("walker", rows("walker", "standard", WALKER_PROPERTIES, depth), ""),
         _leaves("walker", depth),
+        _REPORTS.format(depth=depth),
+        _reports(depth),
     ]
     return "\n".join(parts)
 
@@ -241,6 +254,19 @@ def _vfio_parts(depth: int) -> Iterator[str]:
             for name in POLICIES["tracker"]
         ),
     )
+
+
+def _reports(depth: int) -> str:
+    """The table of reports: a column for each kernel and property."""
+    columns = [(series, name) for series in REPORT_SERIES for name in REPORT_PROPERTIES]
+    cells = []
+    for report in REPORTS:
+        asked = {
+            series: _row(report, f"{series},freed_in_vain={report}", "standard", REPORT_PROPERTIES, depth)
+            for series in REPORT_SERIES
+        }
+        cells.append((report, *(_cell(asked[series], name, "") for series, name in columns)))
+    return table(("report", *(f"{name} in {series}" for series, name in columns)), cells)
 
 
 def _violated(verdicts: Mapping[str, int | None]) -> str:

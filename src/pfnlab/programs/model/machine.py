@@ -23,6 +23,7 @@ from pfnlab.policies.guard import Guard, check_deterministic
 from pfnlab.policies.own import PROTOCOLS, is_path, load_policy
 from pfnlab.policies.profiles import PROFILES, described, profile_of
 from pfnlab.policies.releases import is_version, series_of
+from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
@@ -279,6 +280,10 @@ def _changed(profile: Profile, change: str) -> Profile:
         return replace(profile, flushes=value)
     if name == "walker" and (value in WALKERS or is_path(value)):
         return replace(profile, walkers=Walkers.all(value))
+    if name == "freed_in_vain" and value in REPORTS:
+        return replace(profile, freed_in_vain=value)
+    if name == "freed_in_vain":
+        raise Misuse(f"there is no report {value!r}: there are {', '.join(REPORTS)}")
     if name == "walker":
         raise Misuse(f"there is no walker {value!r}: there are {', '.join(WALKERS)}{_OWN}")
     if name == "flush":
@@ -294,5 +299,6 @@ def _changed(profile: Profile, change: str) -> Profile:
     names = ", ".join(switches)
     raise Misuse(
         f"{change!r} changes nothing known: "
-        f"write tracker=POLICY, flush=POLICY, walker=POLICY, with=COMMIT, without=COMMIT or one of {names}"
+        "write tracker=POLICY, flush=POLICY, walker=POLICY, freed_in_vain=REPORT, with=COMMIT, "
+        f"without=COMMIT or one of {names}"
     )

@@ -1,0 +1,14 @@
+"""The reports: what the kernel prints where it frees a range that is not in the book. One module a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfnlab.mm.memtype import FreedInVain
+from pfnlab.policies.reports.pr_info import PrInfo
+from pfnlab.policies.reports.warn_on_once import WarnOnOnce
+
+REPORTS: dict[str, Callable[[], FreedInVain]] = {
+    "pr_info": PrInfo,
+    "warn_on_once": WarnOnOnce,
+}
