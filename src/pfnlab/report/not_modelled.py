@@ -75,7 +75,7 @@ ORDINARY = (
 OTHERS = (
     Absence(
         "uprobes",
-        "uprobe_munmap() looks for breakpoints in executable mappings of regular files; device files have none.",
+        "uprobe_munmap() looks for breakpoints in executable mappings of regular files alone.",
         (_BAR, "a = mmap bar[0] wc shared rw", "uprobe a[0]"),
     ),
     Absence(
