@@ -36,6 +36,7 @@ ORDER = (
     ("lab.steering",),
     ("lab.running",),
     ("lab",),
+    ("report.sizes",),
     ("report",),
     ("fuzz",),
     ("meeting",),

@@ -25,7 +25,7 @@ ORDER = {
     "judging": (),
     "lens": (),
     "lab": ("images", "vm", "steering", "running"),
-    "report": (),
+    "report": ("sizes",),
     "fuzz": (),
     "meeting": (),
     "cli": (),

@@ -172,3 +172,27 @@ def test_the_package_is_a_program() -> None:
     )
 
     assert (0, f"pfnlab {__version__}\n") == (ended.returncode, ended.stdout)
+
+
+def test_sizes_without_a_kernel_are_those_kept(ask: Ask) -> None:
+    """Every series is there, and nothing is fetched for it."""
+    answer = ask("kernels", "sizes")
+
+    assert answer.code == 0
+    assert "6.1 (" in answer.out
+    assert re.search(r"vm_area_struct +152 ", answer.out)
+
+
+def test_sizes_are_told_as_json(ask: Ask) -> None:
+    """With every hole and member."""
+    answer = ask("kernels", "sizes", "--json")
+    kept = json.loads(answer.out)
+
+    vma = next(iter(kept.values()))["vm_area_struct"]
+    assert (vma["size"], vma["holes"]) == (152, [])
+    assert vma["members"][0] == ["vm_start", 0, 8, 8, 0, 0]
+
+
+def test_sizes_of_a_series_there_is_not_are_refused(ask: Ask) -> None:
+    """As everywhere."""
+    assert ask("kernels", "sizes", "6.99").code == 2

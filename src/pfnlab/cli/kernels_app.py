@@ -86,6 +86,26 @@ def kernels_rm(names: Annotated[list[str], typer.Argument(metavar="K", help="6.1
     return remove_kernels(names)
 
 
+@kernels.command("sizes")
+def kernels_sizes(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="K", help="6.12, or 6.12.107; what is kept when none.")
+    ] = None,
+    as_json: AsJson = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Boot them too, and write what docs/sizes.md is made of there."),
+    ] = None,
+) -> int:
+    """What structures take in kernels: size, holes and padding, read from their images.
+
+    Nothing is booted, but to write what is kept of a series: that needs its slab caches.
+    """
+    from pfnlab.cli.sizes import show_sizes
+
+    return show_sizes(tuple(names or ()), as_json=as_json, write=write)
+
+
 @cache.callback(invoke_without_command=True)
 def cache_default(context: typer.Context) -> int:
     """What pfnlab keeps on disk: kernels, lists of packages, and what it made of them."""

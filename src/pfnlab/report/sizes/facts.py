@@ -1,0 +1,105 @@
+"""What was read from the kernels: a small file for each series, written by ``pfnlab kernels sizes --write``.
+
+So the page of sizes can be made anew without any kernel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.lens.sizes import SlabCache, StructureSize
+from pfnlab.policies.releases import CONFIRMED
+
+FORMAT = "pfnlab-sizes/1"
+
+#: The structures that are read, why, and where an object of each lives.
+STRUCTURES: Mapping[str, tuple[str, str]] = {
+    "vm_area_struct": ("a VMA; where a tracker keeps what it knows of it", "slab `vm_area_struct`"),
+    "vma_lock": ("the lock of a VMA while it was an object of its own", "slab `vma_lock`"),
+    "pfnmap_track_ctx": ("the kernel's own context of a tracked mapping", "kmalloc"),
+    "memtype": ("an entry of the book", "kmalloc"),
+    "vm_operations_struct": ("where a driver's hook for its first frame would be", "the driver's data"),
+    "mm_struct": ("an address space; nothing of a tracker is in it", "slab `mm_struct`"),
+    "mmu_gather": ("collects what a call unmaps; its bits say what has to be flushed", "stack"),
+    "vma_munmap_struct": ("the VMAs a call unmaps, in or outside of whose loop is flushed", "stack"),
+    "zap_details": ("says which pages of a mapping are zapped, copied ones or not", "stack"),
+    "follow_pfnmap_args": ("what a driver is told of an entry of a PFN mapping", "stack"),
+    "folio_walk": ("what folio_walk_start returns", "stack"),
+    "anon_vma": ("a private PFN mapping with a copied page has one", "slab `anon_vma`"),
+    "anon_vma_chain": ("and one of these for each anon_vma its VMA is linked to", "slab `anon_vma_chain`"),
+    "dev_pagemap": ("the owner of a reservation of memremap_pages", "the driver's data"),
+    "vm_struct": ("the owner of a reservation of ioremap", "kmalloc"),
+}
+
+
+class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The sizes of one series.
+
+    :param series: ``6.12``
+    :param package_version: the kernel that was read, the distribution's version
+    :param sha256: of its vmlinuz
+    :param made_by: the command that wrote the file
+    :param structures: by name; what this kernel lacks is left out
+    :param slabs: the slab caches of a booted guest by name; empty where none was booted
+    :param alike: the other packages of the series that were read and have the same structures
+    :param unlike: the others, and the structures in which each differs
+    """
+
+    series: str
+    package_version: str
+    release: str
+    sha256: str
+    made_by: str
+    structures: dict[str, StructureSize]
+    slabs: dict[str, SlabCache] = {}
+    alike: tuple[str, ...] = ()
+    unlike: dict[str, tuple[str, ...]] = {}
+    format: str = FORMAT
+
+
+@cache
+def known_sizes() -> tuple[SeriesSizes, ...]:
+    """What is kept of every series, oldest first.
+
+    :raises Misuse: a file is missing or damaged
+    """
+    return tuple(read_sizes(files(__package__) / f"{series}.json") for series in CONFIRMED)
+
+
+def read_sizes(path: Any) -> SeriesSizes:
+    """One file.
+
+    :raises Misuse: it is missing or damaged
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SeriesSizes)
+    except (OSError, msgspec.DecodeError) as trouble:
+        raise Misuse(f"{path}: {trouble}; `pfnlab kernels sizes --write DIR` writes it anew") from trouble
+
+
+def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
+    """Write the file of one series into *folder*; its path."""
+    path = folder / f"{sizes.series}.json"
+    path.write_text(_lines(msgspec.to_builtins(sizes)) + "\n", encoding="utf-8")
+    known_sizes.cache_clear()
+    return path
+
+
+# JSON in which a list of plain values is one line, so that a member or hole that changed is a changed line.
+def _lines(value: Any, depth: int = 0) -> str:
+    inner = " " * (depth + 1)
+    if isinstance(value, dict) and value:
+        items = [f"{inner}{json.dumps(key)}: {_lines(item, depth + 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(items) + "\n" + " " * depth + "}"
+    if isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
+        items = [inner + _lines(item, depth + 1) for item in value]
+        return "[\n" + ",\n".join(items) + "\n" + " " * depth + "]"
+    return json.dumps(value)
