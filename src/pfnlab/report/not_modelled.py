@@ -74,6 +74,13 @@ ORDINARY = (
 #: Others that hold, change or watch a mapping.
 OTHERS = (
     Absence(
+        "other callers of folio_walk_start (seed 001)",
+        "move_pages without nodes is one, and is modelled. The others leave frame mappings out before they "
+        "walk: move_pages to a node by vma_migratable(), KSM by its test of the VMA's flags, "
+        "split_huge_pages by vma_is_special_huge(); uprobes as below; the rest is s390's.",
+        (_BAR, "a = mmap bar[0] wc private rw", "move_pages a[0] node0"),
+    ),
+    Absence(
         "uprobes",
         "uprobe_munmap() looks for breakpoints in executable mappings of regular files alone.",
         (_BAR, "a = mmap bar[0] wc shared rw", "uprobe a[0]"),
