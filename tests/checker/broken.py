@@ -41,23 +41,23 @@ class Broken(ModelMachine):
 
 
 def checked(
-    machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = ""
+    machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "", thp: str = "never"
 ) -> CheckResult:
     """One property on one machine, in a scope of *operations*."""
     lines = ", ".join(f'"{line}"' for line in operations)
+    head = f'devices = ["{device or "bar: pci, 3 pages"}"]\nthp = "{thp}"'
     scope = read_scope(
-        f'devices = ["{device or "bar: pci, 3 pages"}"]\ntasks = 2\nareas = 2\ndepth = {depth}\n'
-        f"operations = [{lines}]",
+        f"{head}\ntasks = 2\nareas = 2\ndepth = {depth}\noperations = [{lines}]",
         "tiny",
     )
     return check(machine, scope, questions([name], scope))
 
 
 def answer(
-    machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = ""
+    machine: ModelMachine, name: str, *operations: str, depth: int = 3, device: str = "", thp: str = "never"
 ) -> PropertyResult:
     """What was found of one property."""
-    return checked(machine, name, *operations, depth=depth, device=device).answers[0]
+    return checked(machine, name, *operations, depth=depth, device=device, thp=thp).answers[0]
 
 
 def lines(found: PropertyResult) -> list[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from pfnlab.hw.entry import entry_special
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.vma import Vma
 
@@ -55,5 +56,5 @@ class SpecialBits:
         return True
 
     def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
-        """Not where the entry is special (S6.6)."""
-        return entry.page is not None
+        """Not where the special bit of its level is set, in PTEs as in leaves (S6.6)."""
+        return not entry_special(entry.bits, entry.level)

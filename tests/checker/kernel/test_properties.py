@@ -249,6 +249,26 @@ def test_a_walker_that_takes_frames_is_found() -> None:
     assert ["a = mmap bar[0:3] wc shared rw"] == lines(found)
 
 
+class LooksAtPtes(SpecialBits):
+    """Knows the special bit of the lowest level only, as before there was pmd_special."""
+
+    def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
+        return entry.level > 1 or super().vm_normal_page(vma, entry)
+
+
+def test_a_walker_that_takes_leaves_is_found() -> None:
+    """A walker that does not look at the special bits of leaves is found where there are leaves."""
+    found = answer(
+        Broken(walker=LooksAtPtes),
+        "walks_pages",
+        *("new = mmap bar[0:512] driver fault_pmd wc shared rw", "read <first>"),
+        device="bar: pci, 512 pages",
+        thp="always",
+    )
+
+    assert ["a = mmap bar[0:512] driver fault_pmd wc shared rw", "read a[0]"] == lines(found)
+
+
 def test_a_walker_that_misses_copies_is_found() -> None:
     """A walker that leaves at the VMA misses what was copied there (seed 001)."""
     mapped = "new = mmap bar[0:3] devmem private rw"

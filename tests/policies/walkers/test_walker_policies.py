@@ -10,6 +10,12 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from pfnlab.errors import Undecided
+from pfnlab.hw.bits import PAGE_SPECIAL
+from pfnlab.hw.pgtable import EntryRun
+from pfnlab.hw.platform import qemu_q35
+from pfnlab.mm.flags import VM_READ
+from pfnlab.mm.vma import Vma
+from pfnlab.mm.walk_policy import SpecialBits
 from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
@@ -39,6 +45,16 @@ def test_a_copied_page_is_found_by_its_entry_only(walk: str, refused: str | None
     """Special bits return the copied page and not the device's; who leaves at the VMA misses both."""
     assert found == look("special_bits", walk).value
     assert [refused] * 2 == [look(walker, walk).value for walker in ("early_refusal", "page_test_skip")]
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@pytest.mark.parametrize(("bits", "normal"), [(PAGE_SPECIAL, False), (0, True)])
+def test_the_special_bit_is_what_counts(level: int, bits: int, normal: bool) -> None:
+    """Not what the entry happens to map: vm_normal_page reads the bit of its level (S6.6.1)."""
+    mm = ModelMachine("7.2").boot(qemu_q35(), {}).start_task("main").mm
+    vma = Vma(mm, 0, 1, pgoff=0, flags=VM_READ, page_prot=0x25, file=None)
+
+    assert normal == SpecialBits().vm_normal_page(vma, EntryRun(0, 1, 0x1000, bits, level=level))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 "In this case we should do pfn track for the whole lifecycle of the vma": entries may go and come back.
 The pfn is read from the page tables still, so a region whose first entry was zapped cannot be untracked
-any more: the kernel warns, and the reservation stays for ever. The patch was dropped for that.
+any more: the kernel warns, and the reservation stays for ever. A driver that calls remap_pfn_range in each
+fault behind a zap, as vfio-pci does on 6.1, books once more each time, and all but the last stay.
 """
 
 from __future__ import annotations
