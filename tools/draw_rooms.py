@@ -25,7 +25,7 @@ ORDER = {
     "judging": (),
     "lens": (),
     "lab": ("images", "vm", "steering", "running"),
-    "report": ("sizes",),
+    "report": ("sizes", "claims"),
     "fuzz": (),
     "meeting": (),
     "cli": (),

@@ -1,20 +1,24 @@
-"""The questions behind a claim: the result of a program, the verdict of a search, the cost of a policy."""
+"""The questions behind a claim: the result of a program, the verdict of a search, the cost of a policy.
+
+Each is asked with the answer it had. A claim rests on those answers, so a page of claims is wrong as soon as
+one of them comes out otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.observation import Step
-from pfnlab.report.markdown import code
+from pfnlab.report.observed import Observed, left, said
 from pfnlab.report.searches import searched
 from pfnlab.units import number_of
 
-_HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
+#: The device of programs that say no other.
+_HEAD = ("device bar: pci, 16 pages",)
 
 
 class QuestionResult(NamedTuple):
@@ -22,8 +26,8 @@ class QuestionResult(NamedTuple):
 
     :param machine: the machine asked
     :param asked: the program, or the property and its scope
-    :param shown: the result
-    :param right: whether it equals the prediction of the claim
+    :param shown: the answer
+    :param right: whether it is the one that was expected
     """
 
     machine: str
@@ -32,79 +36,94 @@ class QuestionResult(NamedTuple):
     right: bool
 
 
-Asks = Callable[[], QuestionResult]
+class ClaimQuestion(Protocol):
+    """Something to ask a machine."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether it takes a search, which may be seconds."""
+
+    @property
+    def against(self) -> bool:
+        """Whether the expected answer speaks against the claim."""
+
+    def ask(self) -> QuestionResult:
+        """Ask it."""
 
 
-def shows(machine: str, lines: Sequence[str], observed: Callable[[Step], str], predicted: str) -> Asks:
-    """The last operation of a program shows *predicted*."""
+class Shows(NamedTuple):
+    """A program whose last operation shows something; ``left`` is looked at when every task is gone.
 
-    def ask() -> QuestionResult:
-        text = "\n".join(lines)
-        run = ModelMachine(machine).run_one(load_text(f"{_HEAD}{text}\n"), check=True)
-        shown = observed(run.steps[-2])
-        return QuestionResult(machine, code(lines), shown, shown == predicted)
+    :param machine: a model, as ``6.1,tracker=unmap_only``
+    :param lines: the operations
+    :param observed: the part of the step to look at
+    :param expected: what it says
+    :param head: the lines of the header
+    """
 
-    return ask
+    machine: str
+    lines: Sequence[str]
+    observed: Observed
+    expected: str
+    against: bool = False
+    head: Sequence[str] = _HEAD
+    searches: bool = False
+
+    def ask(self) -> QuestionResult:
+        """Run the program."""
+        text = "\n".join(("pfnlab program 1", *self.head, "", *self.lines, ""))
+        run = ModelMachine(self.machine).run_one(load_text(text), check=True)
+        step = run.steps[-1 if self.observed is left else -2]
+        right = self.observed(step) == self.expected
+        return QuestionResult(self.machine, _program(self.lines), said(self.observed, step), right)
 
 
-def property_is(machine: str, name: str, predicted: str, scope: str = "standard") -> Asks:
-    """A search finds *predicted* of a property: holds or violated."""
+class Finds(NamedTuple):
+    """A search for a property that finds it to hold, its question having arisen, or to be violated.
 
-    def ask() -> QuestionResult:
-        (answer,) = (candidate for candidate in searched(machine, scope).answers if candidate.name == name)
-        shown = f"{name} {answer.verdict}"
+    :param name: of the property
+    """
+
+    machine: str
+    name: str
+    expected: str
+    against: bool = False
+    scope: str = "standard"
+    searches: bool = True
+
+    def ask(self) -> QuestionResult:
+        """Search."""
+        answers = searched(self.machine, self.scope).answers
+        (answer,) = (candidate for candidate in answers if candidate.name == self.name)
+        shown = "never asked" if answer.vacuous else answer.verdict
+        right = shown == self.expected
         if answer.schedule and answer.length is not None:
             shown += f" by {number_of(answer.length, 'turn')}"
         elif answer.program is not None:
-            shown += f" by {code(op_lines(answer.program))}"
-        return QuestionResult(machine, f"`{name}` in the scope `{scope}`", shown, answer.verdict == predicted)
-
-    return ask
-
-
-def costs(tracker: str, predicted: int) -> Asks:
-    """A tracker needs so many bytes in every VMA."""
-
-    def ask() -> QuestionResult:
-        price = TRACKERS[tracker].BYTES_PER_VMA
-        return QuestionResult(f"7.2,tracker={tracker}", "bytes a VMA", str(price), price == predicted)
-
-    return ask
+            shown += f" by {_program(op_lines(answer.program))}"
+        asked = f"`{self.name}` in the scope `{self.scope}`"
+        return QuestionResult(self.machine, asked, shown, right)
 
 
-# The parts of a step to compare.
+def _program(lines: Iterable[str]) -> str:
+    """The operations of a program, in one line."""
+    return f"`{'; '.join(lines)}`"
 
 
-def result(step: Step) -> str:
-    """``ok`` or an errno."""
-    return step.result
+class Costs(NamedTuple):
+    """The bytes a tracker needs in every VMA, and for each tracked mapping.
 
+    :param expected: both numbers
+    """
 
-def value(step: Step) -> str:
-    """The value it returned."""
-    return str(step.value)
+    tracker: str
+    expected: tuple[int, int]
+    against: bool = False
+    searches: bool = False
 
-
-def book(step: Step) -> str:
-    """The book."""
-    return ", ".join(map(str, step.book or ())) or "nothing"
-
-
-def log(step: Step) -> str:
-    """The kernel's log lines."""
-    return "; ".join(step.log) or "nothing"
-
-
-def entry(step: Step) -> str:
-    """The mode of the first entry of a."""
-    return next((pte.entry.split()[1] for pte in step.ptes or () if pte.span.start == 0), "none")
-
-
-def counted(step: Step) -> str:
-    """Anonymous memory in smaps."""
-    return f"{sum(vma.anonymous for vma in step.vmas or ())} kB"
-
-
-def flushes(step: Step) -> str:
-    """How often it flushed."""
-    return str(step.flushes)
+    def ask(self) -> QuestionResult:
+        """Look it up."""
+        policy = TRACKERS[self.tracker]
+        price = policy.BYTES_PER_VMA, policy.BYTES_PER_CONTEXT
+        shown = f"{price[0]} in every VMA, {price[1]} for each tracked mapping"
+        return QuestionResult(f"7.2,tracker={self.tracker}", "bytes it takes", shown, price == self.expected)

@@ -1,0 +1,117 @@
+"""The parts of a step that claims look at, each in a few words.
+
+A page prints the name of the function in front of them, so it says what is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import Step, vma_name
+
+Observed = Callable[[Step], str]
+
+#: Kernel functions of a munmap whose order tells when it untracks and flushes.
+_ORDER = ("untrack", "clear", "flush", "free_pgtables", "unlink", "finish")
+
+#: Entries of the upper levels.
+_SIZES = {"L2": " 2 MiB", "L3": " 1 GiB"}
+
+
+def said(observed: Observed, step: Step) -> str:
+    """What is looked at, and what it says."""
+    return f"{observed.__name__.replace('_', ' ')}: {observed(step)}"
+
+
+def result(step: Step) -> str:
+    """``ok`` or an errno, and the value or the signal if there is one."""
+    return step.result if step.value is None else f"{step.result} {step.value}"
+
+
+def book(step: Step) -> str:
+    """The book."""
+    return ", ".join(map(str, step.book or ())) or "empty"
+
+
+def left(step: Step) -> str:
+    """The book once every task is gone."""
+    return ", ".join(map(str, step.book or ())) or "nothing"
+
+
+def log(step: Step) -> str:
+    """The kernel's log lines."""
+    return "; ".join(step.log) or "nothing"
+
+
+def tracked(step: Step) -> str:
+    """The reservations of the tracker, and the VMAs that share them."""
+    return ", ".join(step.tracked or ()) or "nothing"
+
+
+def entries(step: Step) -> str:
+    """The entries there are, equal neighbours together: cache mode, size if large, whether special."""
+    return _together(step, lambda words: f"{_mode(words)}{' special' * ('SPECIAL' in words)}")
+
+
+def modes(step: Step) -> str:
+    """The cache modes of all entries there are, and their size if they are large."""
+    return _together(step, _mode)
+
+
+def _mode(words: list[str]) -> str:
+    return f"{words[1]}{_SIZES.get(words[0], '')}"
+
+
+def _together(step: Step, told: Callable[[list[str]], str]) -> str:
+    pieces: list[tuple[str, Span, str]] = []
+    for pte in step.ptes or ():
+        if pte.entry.startswith("none"):
+            continue
+        task, span, kind = pte.task, pte.span, told(pte.entry.split())
+        if pieces and pieces[-1][::2] == (task, kind):
+            before = pieces[-1][1]
+            if (before.name, before.end) == (span.name, span.start):
+                pieces.pop()
+                span = Span(span.name, before.start, span.end)
+        pieces.append((task, span, kind))
+    return ", ".join(f"{vma_name(task, span)} {kind}" for task, span, kind in pieces) or "none"
+
+
+def anonymous(step: Step) -> str:
+    """Anonymous memory in smaps."""
+    return f"{sum(vma.anonymous for vma in step.vmas or ())} kB"
+
+
+def vmas(step: Step) -> str:
+    """Where the VMAs are."""
+    return ", ".join(str(vma.span) for vma in step.vmas or ()) or "none"
+
+
+def vm_pat(step: Step) -> str:
+    """Whether a VMA has the flag of a tracked mapping (``ar``)."""
+    return "set" if any("ar" in vma.flags.split() for vma in step.vmas or ()) else "clear"
+
+
+def flags(step: Step) -> str:
+    """The flags VM_PFNMAP, VM_MIXEDMAP and VM_IO that the first VMA has."""
+    vma = next(iter(step.vmas or ()), None)
+    found = vma.flags.split() if vma is not None else []
+    names = {"pf": "VM_PFNMAP", "mm": "VM_MIXEDMAP", "io": "VM_IO"}
+    return " ".join(name for flag, name in names.items() if flag in found) or "none"
+
+
+def flushes(step: Step) -> str:
+    """How often the TLB was flushed."""
+    return str(step.flushes)
+
+
+def order(step: Step) -> str:
+    """When it untracked, cleared, flushed and unlinked."""
+    found = [event.split()[0] for event in step.events or ()]
+    return ", ".join(word for word in found if word in _ORDER) or "nothing of it"
+
+
+def reserves(step: Step) -> str:
+    """How often it asked the book for a reservation."""
+    return str(sum(event.split()[0] == "reserve" for event in step.events or ()))

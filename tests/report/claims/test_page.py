@@ -1,0 +1,155 @@
+"""Every claim of the page is asked again, every kernel looked up, and the page is what they make."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from having import made_of_searches
+
+from pfnlab.errors import Discovery
+from pfnlab.report.asking import ClaimQuestion, Finds, Shows
+from pfnlab.report.claims import page
+from pfnlab.report.claims.form import Claim, ClaimStatus, Message, Said, faults
+from pfnlab.report.claims.kernels import Seen
+from pfnlab.report.claims.page import claims, numbered, series_words
+from pfnlab.report.observed import book
+
+LITMUS = Path(__file__).parents[3] / "litmus"
+PAGE = Path(__file__).parents[3] / "docs" / "claims.md"
+
+CLAIMS = {number: claim for number, _, claim in numbered()}
+ASKED = {number: claim for number, claim in CLAIMS.items() if any(not asked.searches for asked in claim.asks)}
+SEARCHED = {number: claim for number, claim in CLAIMS.items() if any(asked.searches for asked in claim.asks)}
+SHOWN = {number: claim for number, claim in CLAIMS.items() if claim.kernels}
+
+#: A program and an answer that it does not give.
+WRONG = Shows("7.2", ["a = mmap bar[0:4] wc shared rw", "munmap a"], book, "bar[0:4] wc")
+
+
+def unlike(asked: ClaimQuestion) -> str:
+    """How an answer differs from what was expected; empty where it does not."""
+    answer = asked.ask()
+    return "" if answer.right else f"model:{answer.machine} {answer.asked}: {answer.shown}"
+
+
+def otherwise(seen: Seen) -> list[str]:
+    """The series on which kernel or model show something else."""
+    return [
+        f"{series}: {said}"
+        for series in seen.series
+        for said in (
+            seen.observed(seen.on_kernel(series, LITMUS)),
+            seen.observed(seen.on_model(series, LITMUS)),
+        )
+        if said != seen.expected
+    ]
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_a_claim_is_well_formed(number: str) -> None:
+    """Short quotation, hedge in it, kernels or a reason, a status its answers allow."""
+    assert [] == faults(CLAIMS[number])
+
+
+@pytest.mark.parametrize("number", ASKED)
+def test_models_answer_as_the_claim_says(number: str) -> None:
+    """Programs and costs are asked again; searches with the page."""
+    assert [] == [said for asked in CLAIMS[number].asks if not asked.searches and (said := unlike(asked))]
+
+
+@made_of_searches
+@pytest.mark.xdist_group("searches")
+@pytest.mark.parametrize("number", SEARCHED)
+def test_searches_answer_as_the_claim_says(number: str) -> None:
+    """Many are the same search, which is made once."""
+    assert [] == [said for asked in CLAIMS[number].asks if asked.searches and (said := unlike(asked))]
+
+
+@pytest.mark.parametrize("number", SHOWN)
+def test_kernels_show_what_the_claim_says(number: str) -> None:
+    """The golden is there, has the series, and its step and the model's show what stands on the page."""
+    assert [] == [said for seen in CLAIMS[number].kernels for said in otherwise(seen)]
+
+
+@made_of_searches
+@pytest.mark.xdist_group("searches")
+@pytest.mark.timeout(600)
+def test_the_page_is_current() -> None:
+    """Write it anew with ``python -m pfnlab.report.claims > docs/claims.md``."""
+    assert claims() == PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_the_page_has_every_claim_with_its_status(number: str) -> None:
+    """A claim that was changed without making the page anew is noticed without a search."""
+    (row,) = re.findall(rf"^\| {re.escape(number)} \|.*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert f"| *{CLAIMS[number].status}*" in row
+    assert page._quotation(CLAIMS[number]) in row
+
+
+def test_every_discussion_claims_something() -> None:
+    """None of the five is left out."""
+    assert set(page.SEEDS) == {message.seed for _, message, _ in numbered()}
+
+
+def test_enough_is_claimed() -> None:
+    """At least seventy sentences have a row."""
+    assert len(CLAIMS) >= 70
+
+
+def test_no_sentence_has_two_statuses_for_one_reading() -> None:
+    """What is quoted twice is read in two ways."""
+    read = Counter((message, claim.quote, claim.reading) for _, message, claim in numbered())
+
+    assert {1} == set(read.values())
+
+
+def test_an_answer_that_does_not_come_is_noticed() -> None:
+    """The claim's test fails for it, and no page is made."""
+    assert unlike(WRONG)
+
+
+def test_a_search_with_another_verdict_is_noticed() -> None:
+    """A violated property does not hold."""
+    assert "violated" in unlike(Finds("6.1", "freed_once", "holds", scope="small"))
+
+
+def test_a_kernel_that_shows_something_else_is_noticed() -> None:
+    """Both sides are told: the golden's and the model's."""
+    seen = Seen("unmapping/munmap-whole", ["6.1"], "munmap a", book, "bar[0:8] wc")
+
+    assert ["6.1: empty", "6.1: empty"] == otherwise(seen)
+
+
+def test_a_wrong_claim_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row says which answer is another one."""
+    claim = Claim("So.", "", "So.", ClaimStatus.CONFIRMED, asks=[WRONG], model_only="a test")
+    message = Message("000", "A test", "today", "Nobody", "tester")
+    monkeypatch.setattr(page, "DISCUSSION", (Said(message, (claim,)),))
+
+    with pytest.raises(Discovery, match="answers otherwise"):
+        claims()
+
+
+@pytest.mark.parametrize(
+    ("series", "said"),
+    [
+        (("6.1", "6.12"), "6.1, 6.12"),
+        (("6.16", "6.17", "6.18"), "6.16 to 6.18"),
+        (("6.1", "6.12", "6.16", "6.18", "7.2", "7.3"), "6.1 to 6.16, 6.18, 7.2, 7.3"),
+    ],
+)
+def test_series_in_words(series: tuple[str, ...], said: str) -> None:
+    """Three that follow each other are a range."""
+    assert said == series_words(series)
+
+
+def test_a_quotation_is_not_taken_for_markdown() -> None:
+    """Stars, bars and brackets of the message are shown as they are."""
+    claim = Claim("*all* (A|B) might [1]", "might", "", ClaimStatus.OPEN)
+
+    assert "“\\*all\\* (A&#124;B) **might** \\[1\\]”" == page._quotation(claim)
