@@ -14,6 +14,7 @@ from pfnlab.report.asking import QuestionResult
 from pfnlab.report.claims import (
     seed_000,
     seed_001,
+    seed_001_reply,
     seed_002_cover,
     seed_002_replies,
     seed_003,
@@ -28,6 +29,7 @@ from pfnlab.report.markdown import table
 DISCUSSION: tuple[Said, ...] = (
     *seed_000.SEED,
     *seed_001.SEED,
+    *seed_001_reply.SEED,
     *seed_002_cover.SEED,
     *seed_002_replies.SEED,
     *seed_003_quoted.SEED,

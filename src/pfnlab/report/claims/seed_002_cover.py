@@ -47,6 +47,7 @@ SEED = (
                 "hopefully",
                 "Nothing is freed in vain, leaked or warned about any more.",
                 ClaimStatus.CONFIRMED,
+                "how easy the code is to maintain is not asked here",
                 asks=[
                     *(Finds("7.2", name, HOLDS) for name in ("no_leak", "freed_once", "no_warning")),
                     *(Finds("6.12", name, VIOLATED) for name in ("no_leak", "freed_once")),

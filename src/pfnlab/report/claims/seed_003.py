@@ -10,12 +10,14 @@ from pfnlab.report.observed import book, left, log, result, tracked, vmas
 
 _MAIL = Message(
     "003",
-    "On VM_PAT and truncation (the seed has no subject)",
+    "the next mail (the seed has no subject)",
     "17 July 2024",
     "David Hildenbrand",
     "reviewer",
 )
-_REPLY = Message("003", "The reply to it", "July 2024 or later", "Peter Xu", "patch author")
+_REPLY = Message(
+    "003", "the reply to it", "July 2024 or later", "Peter Xu", "author of the patch of seed 000"
+)
 
 _WC = "a = mmap bar[0:4] wc shared rw"
 _REMAP = "a = mmap bar[0:4] driver remap wc shared rw"

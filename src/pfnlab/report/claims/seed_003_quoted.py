@@ -7,9 +7,13 @@ from pfnlab.report.claims.form import Claim, ClaimStatus, Message, Said
 from pfnlab.report.claims.kernels import ALL, CTX, DRIVER_CTX, VFIO, VFIO_LATER, VM_PAT, Seen
 from pfnlab.report.observed import book, entries, left, log, reserves, result, tracked, vm_pat
 
-_SUBJECT = "on VM_PAT and truncation (the seed has no subject)"
-_BEFORE = Message("003", f"A mail {_SUBJECT}, quoted", "July 2024", "David Hildenbrand", "reviewer")
-_ANSWER = Message("003", "The answer to it, quoted", "July 2024", "Peter Xu", "patch author")
+_SUBJECT = (
+    "a mail on VM_PAT and truncation, quoted (the seed has no subject; the author is told by the depth)"
+)
+_BEFORE = Message("003", _SUBJECT, "July 2024", "David Hildenbrand", "reviewer")
+_ANSWER = Message(
+    "003", "the answer to it, quoted", "July 2024", "Peter Xu", "author of the patch of seed 000"
+)
 
 _REMAP = "a = mmap bar[0:4] driver remap wc shared rw"
 _WARNING = "WARNING at arch/x86/mm/pat/memtype.c"
@@ -43,11 +47,11 @@ SEED = (
             Claim(
                 "I would have thought that PFNMAP would never really happen with file truncation.",
                 "I would have thought",
-                "Nothing truncates a file that has PFN mappings.",
-                ClaimStatus.REFUTED_IN_THREAD,
-                "the report he writes about shows it, and the kernel does the same itself when a driver "
-                "claims pages that "
-                "are mapped through sysfs",
+                "Nobody calls unmap_mapping_range for a file that has PFN mappings.",
+                ClaimStatus.CONDITION,
+                "not by truncating, as far as we know; but the kernel calls it for sysfs and /dev/mem when a "
+                "driver "
+                "claims pages that are mapped through them",
                 kernels=[
                     Seen(
                         "driver/driver-claim-part",
@@ -61,12 +65,12 @@ SEED = (
             ),
             Claim(
                 "Does this only happen with an OOT driver, that seems to do weird truncate",
-                "Does",
+                "seems",
                 "A question: does it take a driver outside the tree?",
                 ClaimStatus.CONDITION,
-                "it does not: each driver of the tree that claims its BAR while sysfs maps it does it, and "
-                "so does "
-                "vfio-pci from 6.12 on",
+                "for truncation perhaps; a reservation is lost in the same way where a driver is bound to a "
+                "device that "
+                "is mapped through sysfs",
                 kernels=[
                     Seen("driver/driver-bind", VM_PAT, "bind bar", book, "empty", against=True),
                     Seen("driver/driver-bind", DRIVER_CTX, "bind bar", book, "bar[0:8] wc"),
@@ -126,7 +130,7 @@ SEED = (
             ),
             Claim(
                 "as long as the memtype matches",
-                "as long as",
+                "",
                 "Another mode is refused.",
                 ClaimStatus.CONDITION,
                 "where the range has two modes already; a mapping of frames in one mode gets that, whatever "
@@ -207,7 +211,7 @@ SEED = (
                 "should be",
                 "Only a copied first page hides the protection.",
                 ClaimStatus.CONDITION,
-                "and an adopted mode does, behind a zap",
+                "an adopted mode is another one, behind a zap",
                 asks=[Shows("7.2,tracker=base_pfn", _ADOPTED, result, "ENOMEM", against=True)],
                 kernels=[
                     Seen(_COPIED, VM_PAT, "c = fork", result, "ENOMEM"),

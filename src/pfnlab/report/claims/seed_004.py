@@ -11,7 +11,11 @@ from pfnlab.report.observed import flushes, order, result
 _SUBJECT = "[PATCH v2] mmu_gather: move tlb flush for VM_PFNMAP/VM_MIXEDMAP vmas into free_pgtables()"
 _PATCH = Message("004", _SUBJECT, "January 2025", "Roman Gushchin", "patch author")
 _CODE = Message(
-    "004", "A version of tlb_free_vma(), quoted", "January 2025", "Peter Zijlstra", "mmu_gather maintainer"
+    "004",
+    "a version of tlb_free_vma(), quoted (the author is told by the depth)",
+    "January 2025",
+    "Peter Zijlstra",
+    "mmu_gather maintainer",
 )
 _DOUBT = Message("004", f"Re: {_SUBJECT}", "23 January 2025", "Roman Gushchin", "patch author")
 _ANSWER = Message("004", f"Re: {_SUBJECT}", "24 January 2025", "Peter Zijlstra", "mmu_gather maintainer")
