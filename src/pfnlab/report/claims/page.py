@@ -46,6 +46,35 @@ SEEDS = {
     "004": "where a munmap flushes before it unlinks",
 }
 
+#: What comes out of each, for who reads no row.
+IN_SHORT = {
+    "000": """\
+The zap of one page does untrack a whole mapping, on 6.1 and 6.12. To untrack in munmap alone keeps the
+reservation, but not the way to find it: behind a zap of the first page munmap warns and leaks, and vfio-pci
+on 6.1, for which it was made, books twice. What the author wanted is there since 6.16, by other means.
+""",
+    "001": """\
+Copied pages of private PFN mappings are pages like others, and who refuses the VMA for its flags misses
+them: pagemap and get_user_pages do on every kernel, smaps and numa_maps did before 6.2. Special bits tell
+them apart, at each level of the page tables.
+""",
+    "002": """\
+The series does what it says. Its price, a reservation that outlives parts of its mapping, is as announced,
+and can be noticed by the mode that others get. A driver that frees the end of what it has booked itself was
+right before, and is not any more.
+""",
+    "003": """\
+What is said against VM_PAT, kernels show. Each of the ways out that are named mends one thing and leaves
+another; what came in the end is a structure beside the VMA, which had not been explored then.
+""",
+    "004": """\
+Both were right. With the test in the loop, mappings more than a page table apart cost a flush each, as
+before (Roman Gushchin); nearer ones cost one together, and calls that free no VMA cost none of these (Peter
+Zijlstra). What landed stands before the loop and remembers any PFN mapping: one flush, whatever their
+distance.
+""",
+}
+
 _HEAD = ("", "said", "read as", "asked of models", "K: shown by kernels", "status")
 
 _INTRO = f"""\
@@ -85,7 +114,7 @@ def claims() -> str:
     """
     parts = [_INTRO, _summary()]
     for seed, in_seed in groupby(numbered(), lambda row: row[1].seed):
-        parts.append(f"## {seed}: {SEEDS[seed]}\n")
+        parts.append(f"## {seed}: {SEEDS[seed]}\n\n{IN_SHORT[seed]}")
         for message, in_message in groupby(in_seed, lambda row: row[1]):
             parts.append(
                 f"**{message.author}**, {message.role}, {message.date}: {_text(message.subject)}\n\n"

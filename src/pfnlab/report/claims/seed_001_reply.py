@@ -61,7 +61,7 @@ SEED = (
                 "will likely",
                 "smaps: copied pages do not count.",
                 ClaimStatus.CONDITION,
-                "before 6.2; when this was written (6.10) smaps had counted them for two years",
+                "before 6.2; when this was written, with 6.10, smaps counted them",
                 asks=[Shows("6.10", _COPY, anonymous, "4 kB", against=True)],
                 kernels=[
                     Seen(_SMAPS, ["6.1"], "smaps a", result, "ok a[0:4] Rss=0"),
@@ -134,8 +134,9 @@ SEED = (
             Claim(
                 "In general MAP_PRIVATE pfnmaps is not really useful on things like MMIO.",
                 "In general",
-                "What is written to a private mapping never reaches the device.",
-                ClaimStatus.CONFIRMED,
+                "A private mapping of a device serves hardly anybody.",
+                ClaimStatus.OPEN,
+                "use is a judgement; what is written to such a mapping never reaches the device",
                 kernels=[Seen("touching/copy-on-write", ALL, "read b[1]", result, "ok 0")],
             ),
             Claim(

@@ -335,7 +335,8 @@ SEED = (
             Claim(
                 'drm/i915: track_pfn() -> "pfnmap tracking"',
                 "",
-                "Words change only: what i915 fills by itself is tracked neither before nor after.",
+                "Words change only: what a driver fills by itself, as i915 does, is tracked neither before "
+                "nor after.",
                 ClaimStatus.CONFIRMED,
                 kernels=[
                     Seen(

@@ -51,7 +51,7 @@ SEED = (
                 "I think",
                 "The book is served no worse than before.",
                 ClaimStatus.CONDITION,
-                "but for what was given up at the end of a mapping: VM_PAT freed that at once, a context "
+                "except for what was given up at the end of a mapping: VM_PAT freed that at once, a context "
                 "keeps it",
                 asks=[
                     *(Finds("6.12", name, VIOLATED) for name in ("no_leak", "freed_once", "no_loss")),

@@ -174,9 +174,9 @@ SEED = (
                 "",
                 "A mapping that was split is untracked rightly.",
                 ClaimStatus.CONDITION,
-                "where its pieces go from the end backwards; in any other order, and when all go at once, it "
-                "frees in vain "
-                "and leaks (in seed 002 its author calls even a partial munmap problematic)",
+                "where its pieces go from the end backwards; from the front, and all at once, it frees in "
+                "vain and "
+                "leaks (in seed 002 its author calls even a partial munmap problematic)",
                 asks=[Finds("6.1", "no_leak", VIOLATED, against=True)],
                 kernels=[
                     Seen("splitting/split-backwards", VM_PAT, "end", left, "nothing"),

@@ -113,6 +113,7 @@ SEED = (
                 "",
                 "Where nothing is flushed early, a frame is reached that its owner was told is free.",
                 ClaimStatus.CONFIRMED,
+                "kernels show it with their flush left out by force",
                 asks=[_race("none", VIOLATED)],
                 kernels=[Seen(_LEFT_OUT, DRIVER, "s: read a[0]", result, "ok 7")],
             ),
@@ -132,6 +133,7 @@ SEED = (
                 "",
                 "It returns while another processor still reaches the frames.",
                 ClaimStatus.CONFIRMED,
+                "kernels show it with their flush left out by force",
                 kernels=[
                     Seen(_LEFT_OUT, DRIVER, "t: unmap_mapping_range bar[0:4]", result, "ok"),
                     Seen(_LEFT_OUT, DRIVER, "s: read a[0]", result, "ok 7", nth=1),
