@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.report.asking import ClaimQuestion, Costs, Finds, Shows
+from pfnlab.report.asking import ClaimQuestion, Costs, Finds, HoldsWord, Shows
 from pfnlab.report.observed import book, left, log
 
 WC = "a = mmap bar[0:4] wc shared rw"
@@ -18,6 +18,16 @@ WC = "a = mmap bar[0:4] wc shared rw"
         (Shows("6.1", [WC, "munmap a[0]", "munmap a[1:4]"], left, "bar[0:1] wc"), "left: bar[0:1] wc", True),
         (Shows("7.2", [WC, "look"], log, "nothing"), "log: nothing", True),
         (Costs("track_ctx", (8, 24)), "8 in every VMA, 24 for each tracked mapping", True),
+        (
+            HoldsWord("6.1", (4, 4)),
+            "costs nothing in 4 configurations, cannot in 4 ([sizes](sizes.md))",
+            True,
+        ),
+        (
+            HoldsWord("6.1", (8, 0)),
+            "costs nothing in 4 configurations, cannot in 4 ([sizes](sizes.md))",
+            False,
+        ),
         (Costs("track_ctx", (8, 25)), "8 in every VMA, 24 for each tracked mapping", False),
     ],
 )

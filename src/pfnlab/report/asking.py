@@ -15,6 +15,8 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.observed import Observed, left, said
 from pfnlab.report.searches import searched
+from pfnlab.report.sizes.facts import known_sizes
+from pfnlab.report.sizes.series import sharing
 from pfnlab.units import number_of
 
 #: The device of programs that say no other.
@@ -127,3 +129,25 @@ class Costs(NamedTuple):
         price = policy.BYTES_PER_VMA, policy.BYTES_PER_CONTEXT
         shown = f"{price[0]} in every VMA, {price[1]} for each tracked mapping"
         return QuestionResult(f"7.2,tracker={self.tracker}", "bytes it takes", shown, price == self.expected)
+
+
+class HoldsWord(NamedTuple):
+    """The configurations of a kernel in which a word of a PFN mapping costs nothing in its VMA.
+
+    It takes the place of a member that such mappings have no use for.
+
+    :param expected: in how many it does, and in how many it cannot
+    """
+
+    series: str
+    expected: tuple[int, int]
+    against: bool = False
+    searches: bool = False
+
+    def ask(self) -> QuestionResult:
+        """Lay the structure out as the compiler does."""
+        (sizes,) = (kept for kept in known_sizes() if kept.series == self.series)
+        able, unable = found = sharing(sizes)
+        asked = "a word in `vm_area_struct`, in the place of an unused one"
+        shown = f"costs nothing in {able} configurations, cannot in {unable} ([sizes](sizes.md))"
+        return QuestionResult(self.series, asked, shown, found == self.expected)

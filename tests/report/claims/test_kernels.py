@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.report.claims.kernels import ALL, CTX, VM_PAT, Seen
+from pfnlab.report.claims.kernels import ALL, CTX, VM_PAT, Seen, Sized
 from pfnlab.report.observed import book, result
 
 LITMUS = Path(__file__).parents[3] / "litmus"
@@ -47,3 +47,28 @@ def test_what_is_not_there_is_said(seen: Seen, series: str, said: str) -> None:
 def test_every_series_is_of_one_of_the_two_ages() -> None:
     """VM_PAT up to 6.12, contexts from 6.16 on."""
     assert ALL == (*VM_PAT, *CTX)
+
+
+def test_a_kernel_that_shows_something_else_is_noticed() -> None:
+    """Both sides are told: the golden's and the model's."""
+    seen = WHOLE._replace(series=["6.1"], expected="bar[0:8] wc")
+
+    assert ["6.1: empty", "6.1: empty"] == seen.unlike(LITMUS)
+    assert [] == WHOLE.unlike(LITMUS)
+
+
+def test_a_size_is_that_of_the_kernels() -> None:
+    """A VMA has 152 bytes on 6.1, and 192 from 6.16 on."""
+    assert [] == Sized("vm_area_struct", CTX, 192).unlike()
+    assert ["6.1: 152"] == Sized("vm_area_struct", ["6.1", "6.16"], 192).unlike()
+    assert ["6.12: none"] == Sized("pfnmap_track_ctx", ["6.12", "6.16"], 24).unlike()
+
+
+def test_a_cell_says_where_and_what() -> None:
+    """A link to the program, or to the page of sizes."""
+    assert ("[vfio-fork](../litmus/vfio/vfio-fork.pfn), `c: read a[0]`", "result: ok 3") == (
+        READ.where,
+        READ.told,
+    )
+    assert "[sizes](sizes.md), `memtype`" == Sized("memtype", ["6.1"], 56).where
+    assert "56 bytes" == Sized("memtype", ["6.1"], 56).told

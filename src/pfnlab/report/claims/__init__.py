@@ -1,2 +1,1 @@
-"""The claims page: what the discussions claim, sentence by sentence, with what models and kernels say of "
-"it."""
+"""The claims page: what the discussions claim, and what models and kernels say of each sentence."""

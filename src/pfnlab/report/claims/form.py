@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from pfnlab.report.asking import ClaimQuestion
-from pfnlab.report.claims.kernels import Seen
+from pfnlab.report.claims.kernels import Shown
 
 #: The most words of a message that are quoted at a time.
 MOST_WORDS = 15
@@ -49,7 +49,7 @@ class Claim(NamedTuple):
     :param status: what became of it
     :param because: the condition, the refutation, or why it is open; empty where confirmed says it all
     :param asks: questions to models; one that speaks against the claim says so
-    :param kernels: steps of goldens, which the models of the same kernels repeat
+    :param kernels: steps of goldens, which the models of the same kernels repeat, and sizes of structures
     :param model_only: why no kernel shows it, where ``kernels`` is empty
     """
 
@@ -59,7 +59,7 @@ class Claim(NamedTuple):
     status: ClaimStatus
     because: str = ""
     asks: Sequence[ClaimQuestion] = ()
-    kernels: Sequence[Seen] = ()
+    kernels: Sequence[Shown] = ()
     model_only: str = ""
 
 

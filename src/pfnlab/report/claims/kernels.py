@@ -1,4 +1,4 @@
-"""What kernels show: steps of goldens, each repeated by the model of the same kernel."""
+"""What kernels show: steps of goldens, each repeated by the model of the same kernel, and sizes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.golden import Golden, golden_path, golden_run, read_golden
 from pfnlab.report.observed import Observed
+from pfnlab.report.sizes.facts import known_sizes
 
 #: The folder of programs, seen from where pages are made.
 LITMUS = Path("litmus")
@@ -54,6 +55,26 @@ class Seen(NamedTuple):
     against: bool = False
     nth: int = -1
 
+    @property
+    def where(self) -> str:
+        """The program and its operation, as a page links to them."""
+        name = self.program.rpartition("/")[2]
+        return f"[{name}](../litmus/{self.program}.pfn), `{self.op}`"
+
+    @property
+    def told(self) -> str:
+        """What is looked at, and what it says."""
+        return f"{self.observed.__name__.replace('_', ' ')}: {self.expected}"
+
+    def unlike(self, litmus: Path = LITMUS) -> list[str]:
+        """The series on which the kernel or its model shows something else, with what it shows."""
+        return [
+            f"{series}: {shown}"
+            for series in self.series
+            for shown in map(self.observed, (self.on_kernel(series, litmus), self.on_model(series, litmus)))
+            if shown != self.expected
+        ]
+
     def step_of(self, run: Run) -> Step:
         """The step that is meant.
 
@@ -78,6 +99,41 @@ class Seen(NamedTuple):
         """The step as the model of that kernel predicts it, looked at as the golden was."""
         path = litmus / f"{self.program}.pfn"
         return self.step_of(_predicted(path, _version(_golden(path), series, self.program)))
+
+
+class Sized(NamedTuple):
+    """The size of a structure, read from a kernel of some series.
+
+    :param expected: in bytes
+    """
+
+    structure: str
+    series: Sequence[str]
+    expected: int
+    against: bool = False
+
+    @property
+    def where(self) -> str:
+        """The page of sizes."""
+        return f"[sizes](sizes.md), `{self.structure}`"
+
+    @property
+    def told(self) -> str:
+        """The size."""
+        return f"{self.expected} bytes"
+
+    def unlike(self, litmus: Path = LITMUS) -> list[str]:
+        """The series on which it has another size, with that."""
+        kept = {sizes.series: sizes.structures for sizes in known_sizes()}
+        found = {
+            series: kept[series][self.structure].size if self.structure in kept[series] else "none"
+            for series in self.series
+        }
+        return [f"{series}: {size}" for series, size in found.items() if size != self.expected]
+
+
+#: What stands in a K cell.
+Shown = Seen | Sized
 
 
 @cache

@@ -22,7 +22,7 @@ from pfnlab.report.claims import (
     seed_004,
 )
 from pfnlab.report.claims.form import MOST_WORDS, Claim, ClaimStatus, Message, Said
-from pfnlab.report.claims.kernels import Seen
+from pfnlab.report.claims.kernels import Seen, Shown
 from pfnlab.report.markdown import table
 
 #: Everything that was said, in the order of the page.
@@ -90,7 +90,8 @@ this project, here by number. Each claim in them has a row:
   schedule. Models of designs that nobody built, as `unmap_only`, are ours after the words of the discussion
   ([policies](policies.md)).
 - **K**: what real kernels showed: the series, an operation of a program in [litmus](../litmus/README.md), and
-  what its golden has. The models of these kernels show the same. Or *model only*, and why.
+  what its golden has. The models of these kernels show the same. Or the size of a structure, read from these
+  kernels; or *model only*, and why.
 - **status**: *confirmed*; *refuted*, which only what was said without a hedge can be; *refuted in the
   thread*, by another author of it; *holds with a condition*, which follows; *open*, where nothing here
   decides it.
@@ -190,22 +191,15 @@ def _answered(answer: QuestionResult) -> QuestionResult:
     return answer
 
 
-def _seen(kernels: Iterable[Seen]) -> Iterator[str]:
-    """Every step with what it shows; what the same operation shows beside it together."""
-    together: dict[tuple[Seen, bool], list[str]] = {}
-    for seen in kernels:
-        where = seen._replace(observed=_anything, expected="", series=tuple(seen.series))
-        name = seen.observed.__name__.replace("_", " ")
-        together.setdefault((where, seen.against), []).append(f"{name}: {seen.expected}")
-    for (seen, against), all_shown in together.items():
-        name = seen.program.rpartition("/")[2]
-        link = f"[{name}](../litmus/{seen.program}.pfn)"
-        yield f"{_but(against)}{series_words(seen.series)}: {link}, `{seen.op}` → {'; '.join(all_shown)}"
-
-
-def _anything(_: object) -> str:
-    """In the place of what is looked at, where that does not matter."""
-    return ""
+def _seen(kernels: Iterable[Shown]) -> Iterator[str]:
+    """Every step and size; what the same operation shows beside it together."""
+    together: dict[tuple[str, str, bool, int], list[str]] = {}
+    for shown in kernels:
+        nth = shown.nth if isinstance(shown, Seen) else 0
+        place = series_words(shown.series), shown.where, shown.against, nth
+        together.setdefault(place, []).append(shown.told)
+    for (series, where, against, _), told in together.items():
+        yield f"{_but(against)}{series}: {where} → {'; '.join(told)}"
 
 
 def _but(against: bool) -> str:

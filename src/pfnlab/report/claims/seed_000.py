@@ -134,8 +134,7 @@ SEED = (
                 "The wrong mode of such a page does no harm.",
                 ClaimStatus.CONDITION,
                 "while nobody else maps the frames: the pages that were not zapped are WC still, nothing "
-                "reserves them, "
-                "and another mapping of them gets UC-",
+                "reserves them, and another mapping of them gets UC-",
                 asks=[
                     Shows(
                         "6.1",
@@ -171,8 +170,7 @@ SEED = (
                 "vfio-pci takes the entries of a device whose memory is off, and the mappings stay.",
                 ClaimStatus.CONDITION,
                 "on 6.1 not those of a forked child, which reads through them while the memory is off; on "
-                "6.12 and later "
-                "those of everybody",
+                "6.12 and later those of everybody",
                 kernels=[
                     Seen(_SWITCHED, VFIO, "memory_disable bar", entries, "none"),
                     Seen("vfio/vfio-fork", VFIO_LATER, "c: read a[0]", result, "EFAULT SIGBUS code=2", nth=0),
@@ -184,9 +182,8 @@ SEED = (
                 "may not want",
                 "A reservation should outlive entries that are taken away for a while.",
                 ClaimStatus.CONDITION,
-                "where the fault handler does not reserve again: vfio-pci on 6.1 does, so with this patch it "
-                "books twice, "
-                "and one of the two stays for ever; 6.1 as it is gives up and books anew",
+                "where the fault handler does not reserve again: vfio-pci on 6.1 does, so with this patch "
+                "it books twice, and one of the two stays for ever; 6.1 as it is gives up and books anew",
                 asks=[
                     Shows("6.1,tracker=unmap_only", _OFF_AND_ON, book, _TWICE, against=True),
                     Shows("6.1,tracker=unmap_only", _OFF_AND_ON, left, "bar[0:8] uc-", against=True),
@@ -203,8 +200,7 @@ SEED = (
                 "The next access fills the zapped entries of the same VMA again.",
                 ClaimStatus.CONDITION,
                 "where the file has a fault handler that does it, as drivers and vfio-pci have; PCI files "
-                "and /dev/mem "
-                "have none",
+                "and /dev/mem have none",
                 kernels=[
                     Seen(_REFAULT, DRIVER, "read a[0]", result, "ok 0"),
                     Seen(
@@ -233,9 +229,8 @@ SEED = (
                 "should",
                 "What a mapping reserves stays reserved until the mapping goes.",
                 ClaimStatus.CONDITION,
-                "so it is from 6.16 on, for mappings filled in mmap; a handler that calls remap_pfn_range in "
-                "each fault, "
-                "as vfio-pci on 6.1, would be refused the second time",
+                "so it is from 6.16 on, for mappings filled in mmap; a handler that calls remap_pfn_range "
+                "in each fault, as vfio-pci on 6.1, would be refused the second time",
                 asks=[
                     Shows("6.1,tracker=track_ctx", _OFF_AND_ON, result, "EFAULT SIGBUS code=2", against=True)
                 ],
@@ -284,8 +279,7 @@ SEED = (
                 "With the patch a zap keeps the reservation, and munmap gives it back.",
                 ClaimStatus.CONDITION,
                 "while the first entry is there: its frame is read from the page tables still, so behind a "
-                "zap of the "
-                "first page munmap warns and the reservation stays for ever",
+                "zap of the first page munmap warns and the reservation stays for ever",
                 asks=[
                     Shows("6.1,tracker=unmap_only", [_REMAP, "zap_vma_ptes a[0]"], book, "bar[0:4] wc"),
                     Shows("6.1,tracker=unmap_only", [_REMAP, "zap_vma_ptes a[1]", "munmap a"], book, "empty"),

@@ -178,8 +178,8 @@ SEED = (
                 "probably",
                 "vfio could do without what mprotect and fork do for PFN mappings.",
                 ClaimStatus.OPEN,
-                "a need is no behaviour; a child of a vfio mapping does get the entries, or finds the device "
-                "by a fault",
+                "a need is no behaviour; a child of a vfio mapping does get the entries, or finds the "
+                "device by a fault",
                 kernels=[Seen("vfio/vfio-fork", VFIO, "c: read a[0]", result, "ok 3")],
             ),
             Claim(

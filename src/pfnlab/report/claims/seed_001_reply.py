@@ -119,7 +119,16 @@ SEED = (
                 "",
                 "Private PFN mappings could be refused.",
                 ClaimStatus.OPEN,
-                "nobody did; every kernel makes and copies them",
+                "nobody did, and every kernel makes and copies them; who maps /dev/mem or a PCI file "
+                "privately, if only to read, would be refused",
+                asks=[
+                    Shows("7.2,tracker=no_cow", [f"a = mmap bar[0:4] {via} private {prot}"], result, refused)
+                    for via, prot, refused in (
+                        ("wc", "rw", "EINVAL"),
+                        ("wc", "r", "EINVAL"),
+                        ("devmem", "rw", "EAGAIN"),
+                    )
+                ],
                 kernels=[
                     Seen("touching/copy-on-write", ALL, "a = mmap bar[0:4] wc private rw", result, "ok"),
                     Seen(
@@ -159,7 +168,7 @@ SEED = (
                 "Maybe",
                 "Another caller on s390x comes to a PFN mapping.",
                 ClaimStatus.OPEN,
-                "models and kernels here are x86-64",
+                "models and kernels here are x86-64 (docs/not-modelled.md says what differs elsewhere)",
                 model_only="no kernel of that architecture is here",
             ),
             Claim(
@@ -167,7 +176,8 @@ SEED = (
                 "likely",
                 "Few other callers come to a PFN mapping.",
                 ClaimStatus.OPEN,
-                "the others (KSM, splitting of huge pages, moving to a node) are no operations of a program",
+                "read in the source, not asked: move_pages to a node, KSM, split_huge_pages and uprobes "
+                "leave PFN mappings out before they walk (docs/not-modelled.md)",
                 model_only="of its callers only move_pages can be asked",
             ),
             Claim(

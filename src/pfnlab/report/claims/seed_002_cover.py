@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfnlab.checker.check import HOLDS, VIOLATED
 from pfnlab.report.asking import Costs, Finds, Shows
 from pfnlab.report.claims.form import Claim, ClaimStatus, Message, Said
-from pfnlab.report.claims.kernels import ALL, CTX, DRIVER, DRIVER_CTX, LEAVES, VM_PAT, Seen
+from pfnlab.report.claims.kernels import ALL, CTX, DRIVER, DRIVER_CTX, LEAVES, VM_PAT, Seen, Sized
 from pfnlab.report.observed import book, left, log, modes, order, reserves, result, tracked, vm_pat
 
 _COVER = Message(
@@ -21,6 +21,7 @@ _FREED = "x86/PAT: main freeing invalid memtype"
 _NOT_BUILT = "no kernel has this design"
 
 _FIRST = "unmapping/munmap-first"
+_I915 = "driver/driver-i915"
 _SHRINK = "selftest/selftest-mremap-shrink"
 _APERTURE = "driver/driver-aperture-part"
 _MAPPED = "a = mmap bar[0:8] wc shared rw"
@@ -104,12 +105,11 @@ SEED = (
                 "(we have space without exceeding 192 bytes)",
                 "",
                 "The pointer fits into a VMA of 192 bytes.",
-                ClaimStatus.OPEN,
-                "it is a pointer of 8 bytes; what it does to the structure depends on the configuration, and "
-                "sizes of "
-                "structures are in no golden",
+                ClaimStatus.CONFIRMED,
+                "where VMAs have locks; it takes 8 of the 16 bytes of padding, and in no configuration a "
+                "VMA is larger",
                 asks=[Costs("track_ctx", (8, 24))],
-                model_only="sizes of structures are in no golden",
+                kernels=[Sized("vm_area_struct", CTX, 192), Sized("pfnmap_track_ctx", CTX, 24)],
             ),
             Claim(
                 "use a kref to share it among VMAs during split/mremap/fork",
@@ -212,8 +212,7 @@ SEED = (
                 "Nobody notices what stays reserved.",
                 ClaimStatus.OPEN,
                 "who cares cannot be asked here; it can be noticed, by the mode that an uncached mapping of "
-                "the given-up "
-                "pages gets",
+                "the given-up pages gets",
                 kernels=[
                     Seen(
                         "modes/hole-keeps-mode",
@@ -252,6 +251,7 @@ SEED = (
                 "To adjust, a context has to find its last VMA; ours keeps two list pointers in every VMA "
                 "for that.",
                 ClaimStatus.CONFIRMED,
+                "and with three words a VMA of 192 bytes becomes one of 256",
                 asks=[Costs("ctx_adjust", (24, 48)), Costs("track_ctx", (8, 24))],
                 model_only=_NOT_BUILT,
             ),
@@ -275,8 +275,8 @@ SEED = (
                 "One frame is looked up for a whole leaf, and gives all of it its mode.",
                 ClaimStatus.CONDITION,
                 "where the book has one mode for all frames of the leaf; with page 0 alone booked WC, all "
-                "512 are WC, and with "
-                "page 513 alone booked WC, the leaf over it is UC-: a frame in two modes",
+                "512 are WC, and with page 513 alone booked WC, the leaf over it is UC-: a frame in two "
+                "modes",
                 kernels=[
                     Seen(
                         "driver/driver-leaves",
@@ -339,20 +339,9 @@ SEED = (
                 "nor after.",
                 ClaimStatus.CONFIRMED,
                 kernels=[
-                    Seen(
-                        "driver/driver-apply",
-                        DRIVER,
-                        "a = mmap bar[0:8] driver apply wc shared rw",
-                        book,
-                        "empty",
-                    ),
-                    Seen(
-                        "driver/driver-apply",
-                        DRIVER,
-                        "a = mmap bar[0:8] driver apply wc shared rw",
-                        tracked,
-                        "nothing",
-                    ),
+                    Seen(_I915, DRIVER, "a = mmap bar[0:8] driver apply wc shared rw", tracked, "nothing"),
+                    Seen(_I915, DRIVER, "a = mmap bar[0:8] driver apply wc shared rw", book, "bar[0:16] wc"),
+                    Seen(_I915, DRIVER, "io_mapping_free", book, "empty"),
                 ],
             ),
         ),

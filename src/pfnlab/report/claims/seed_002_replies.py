@@ -156,8 +156,16 @@ SEED = (
                 "A range that is split with its VMA can be freed piece by piece.",
                 ClaimStatus.CONFIRMED,
                 asks=[
-                    *(Finds("7.2,tracker=exact", name, HOLDS) for name in ("exact", "no_leak", "freed_once")),
-                    Shows("7.2,tracker=exact", [_WC, "munmap a[1:3]"], book, "bar[0:1] wc, bar[3:4] wc"),
+                    *(
+                        Finds("7.2,tracker=split_ctx", name, HOLDS)
+                        for name in ("no_leak", "no_loss", "freed_once")
+                    ),
+                    *(
+                        Shows(
+                            f"7.2,tracker={tracker}", [_WC, "munmap a[1:3]"], book, "bar[0:1] wc, bar[3:4] wc"
+                        )
+                        for tracker in ("split_ctx", "exact")
+                    ),
                 ],
                 model_only=_NOT_BUILT,
             ),
@@ -166,9 +174,9 @@ SEED = (
                 "might not",
                 "Splitting costs more than counting, perhaps for nothing.",
                 ClaimStatus.OPEN,
-                "what is required cannot be asked here; a context that counts each frame is six times as "
-                "large",
-                asks=[Costs("exact", (8, 144)), Costs("track_ctx", (8, 24))],
+                "what is required cannot be asked here; a context that can be split takes 32 bytes instead "
+                "of 24, and each split allocates one more",
+                asks=[Costs("split_ctx", (8, 32)), Costs("track_ctx", (8, 24))],
                 model_only=_NOT_BUILT,
             ),
             Claim(
@@ -242,6 +250,8 @@ SEED = (
                 "While a child has the range, the count does not tell which of its frames may go.",
                 ClaimStatus.CONFIRMED,
                 asks=[
+                    Shows("7.2,tracker=split_ctx", [_WC, "c = fork", "munmap a[0]"], book, "bar[0:4] wc"),
+                    Finds("7.2,tracker=split_ctx", "exact", VIOLATED),
                     Shows("7.2,tracker=ctx_adjust", [_WC, "c = fork", "munmap a[0]"], book, "bar[0:4] wc"),
                     Shows("7.2,tracker=exact", [_WC, "c = fork", "munmap a[0]"], book, "bar[0:4] wc"),
                     Shows(
@@ -258,9 +268,8 @@ SEED = (
                 "should be",
                 "The kernel hardly says any more that it frees in vain.",
                 ClaimStatus.CONDITION,
-                "no mapping brings it to that; a driver that frees a part of what it has booked itself does, "
-                "from 6.16 on "
-                "also the last part, which was right before",
+                "no mapping brings it to that; a driver that frees a part of what it has booked itself "
+                "does, from 6.16 on also the last part, which was right before",
                 asks=[Finds("7.2", "freed_once", HOLDS)],
                 kernels=[
                     Seen(_APERTURE, VM_PAT, "arch_io_free_memtype_wc bar[8:16]", log, "nothing"),
@@ -279,7 +288,12 @@ SEED = (
                 "I was wondering",
                 "The line could be a warning with a stack.",
                 ClaimStatus.OPEN,
-                "nobody made it one: it is a line of the log on every kernel",
+                "nobody made it one: it is a line of the log on every kernel; with contexts no mapping "
+                "would bring the warning about, with VM_PAT the first munmap of a part would",
+                asks=[
+                    Finds("7.2,freed_in_vain=warn_on_once", "no_warning", HOLDS),
+                    Finds("6.12,freed_in_vain=warn_on_once", "no_warning", VIOLATED),
+                ],
                 kernels=[
                     Seen(
                         _APERTURE, DRIVER_CTX, "arch_io_free_memtype_wc bar[8:16]", log, f"{_FREED} bar[8:16]"

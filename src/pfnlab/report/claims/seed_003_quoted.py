@@ -49,9 +49,8 @@ SEED = (
                 "I would have thought",
                 "Nobody calls unmap_mapping_range for a file that has PFN mappings.",
                 ClaimStatus.CONDITION,
-                "not by truncating, as far as we know; but the kernel calls it for sysfs and /dev/mem when a "
-                "driver "
-                "claims pages that are mapped through them",
+                "not by truncating, as far as we know; but the kernel calls it for sysfs and /dev/mem when "
+                "a driver claims pages that are mapped through them",
                 kernels=[
                     Seen(
                         "driver/driver-claim-part",
@@ -69,8 +68,7 @@ SEED = (
                 "A question: does it take a driver outside the tree?",
                 ClaimStatus.CONDITION,
                 "for truncation perhaps; a reservation is lost in the same way where a driver is bound to a "
-                "device that "
-                "is mapped through sysfs",
+                "device that is mapped through sysfs",
                 kernels=[
                     Seen("driver/driver-bind", VM_PAT, "bind bar", book, "empty", against=True),
                     Seen("driver/driver-bind", DRIVER_CTX, "bind bar", book, "bar[0:8] wc"),
@@ -164,8 +162,8 @@ SEED = (
                 "I think",
                 "Each fork brings the direct map in line once more, for nothing.",
                 ClaimStatus.OPEN,
-                "the call is no event of a run yet; the reservation that makes it is made again by each fork "
-                "up to 6.15",
+                "the call is no event of a run yet; the reservation that makes it is made again by each "
+                "fork up to 6.15",
                 kernels=[
                     Seen("selftest/selftest-fork", VM_PAT, "c = fork", reserves, "1"),
                     Seen("selftest/selftest-fork", CTX, "c = fork", reserves, "0"),
@@ -197,9 +195,8 @@ SEED = (
                 "should",
                 "The protection of the VMA will do where there is no entry to read it from.",
                 ClaimStatus.CONDITION,
-                "where the mapping got the mode it asked for; where it adopted another the VMA does not know "
-                "that, and "
-                "fork is refused",
+                "where the mapping got the mode it asked for; where it adopted another the VMA does not "
+                "know that, and fork is refused",
                 asks=[
                     Shows("7.2,tracker=base_pfn", [_REMAP, "zap_vma_ptes a", "c = fork"], result, "ok"),
                     Shows("7.2,tracker=base_pfn", _ADOPTED, result, "ENOMEM", against=True),

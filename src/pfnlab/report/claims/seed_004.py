@@ -242,8 +242,7 @@ SEED = (
                 "The second look is not needed, and can save a flush.",
                 ClaimStatus.CONDITION,
                 "not needed, indeed; but what a munmap clears it also frees, so a look at the first VMA "
-                "saves a flush only "
-                "where it is wrong to",
+                "saves a flush only where it is wrong to",
                 asks=[
                     Shows(
                         "7.2,flush=outside_loop", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2"
@@ -311,9 +310,8 @@ SEED = (
                 "A test in the loop flushes once for every PFN mapping, as before.",
                 ClaimStatus.CONDITION,
                 "for mappings more than a page table (2 MiB) apart, whose tables the loop frees group by "
-                "group; of those "
-                "that are nearer the first flush is the only one. The call before the loop, which landed, "
-                "has one always",
+                "group; of those that are nearer the first flush is the only one. The call before the loop, "
+                "which landed, has one always",
                 asks=[
                     _four("in_loop", 2048, 5),
                     _four("end_vma", 2048, 5),
@@ -352,9 +350,8 @@ SEED = (
                 "I'm not sure",
                 "In the loop one flush does for all PFN mappings.",
                 ClaimStatus.CONDITION,
-                "for mappings at most a page table (2 MiB) apart; of those farther apart each costs one, for "
-                "the tables of "
-                "the one before are pending",
+                "for mappings at most a page table (2 MiB) apart; of those farther apart each costs one, "
+                "for the tables of the one before are pending",
                 asks=[
                     _four("in_loop", 4, 2),
                     _four("end_vma", 4, 5),
