@@ -365,13 +365,13 @@ SEED = (
                 "",
                 "Advice for three mixed maps flushes once, not once for each.",
                 ClaimStatus.CONFIRMED,
-                "6.1 flushes three times wherever the call stands, for it gathers each VMA by itself",
+                "6.1 and 6.12 flush three times wherever the call stands, for they gather each VMA by itself",
                 asks=[
                     _advice("7.2,flush=in_loop", "1"),
                     _advice("7.2,flush=end_vma", "3"),
-                    _advice("6.12", "3"),
                     _advice("7.2", "1"),
                     _advice("6.1,flush=in_loop", "3"),
+                    _advice("6.12,flush=in_loop", "3"),
                 ],
                 model_only="no program of the collection advises several mixed maps at once",
             ),
@@ -380,9 +380,15 @@ SEED = (
                 "IIUC",
                 "The patch was made for calls that free no VMA.",
                 ClaimStatus.OPEN,
-                "why somebody started is no behaviour; with a flush at the end of each VMA such calls do "
-                "flush once for each",
-                asks=[_advice("6.12", "3")],
+                "why somebody started is no behaviour; one advice for several VMAs flushes less only where "
+                "one gather takes them all, which 6.12 does not do yet",
+                asks=[
+                    *(_advice(f"6.12,flush={flush}", "3") for flush in ("end_vma", "free_vmas")),
+                    *(
+                        _advice(f"7.2,flush={flush}", count)
+                        for flush, count in (("end_vma", "3"), ("free_vmas", "1"))
+                    ),
+                ],
                 model_only="no program of the collection advises several mixed maps at once",
             ),
         ),
