@@ -205,11 +205,10 @@ class _Draft:
             return SetMemory(self.own_pages(), draw(st.sampled_from(sorted(SET_MEMORY.values()))))
         if kind == "sections":
             return self.sections(device)
-        return (
-            RequestMemRegion(span)
-            if kind is RequestMemRegion
-            else UnmapMappingRange(span, draw(st.booleans()))
-        )
+        if kind is RequestMemRegion:
+            return RequestMemRegion(span)
+        to_end = span.end == device.pages and draw(st.booleans())
+        return UnmapMappingRange(span, draw(st.booleans()), to_end)
 
     def own_pages(self) -> Span:
         """Some of the driver's own pages."""

@@ -238,7 +238,9 @@ class CallGenerator:
             case "remap_pfn_range":
                 return RemapPfnRange(places.span(name), draw.choice(_MODES))
             case "unmap_mapping_range":
-                return UnmapMappingRange(places.driven_span(), draw.random() < 0.5)
+                span, chance = places.driven_span(), draw.random()
+                to_end = span.end == places.devices[span.name].pages and not 0.25 <= chance < 0.75
+                return UnmapMappingRange(span, chance < 0.5, to_end)
             case "ioremap":
                 modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
                 return Ioremap(places.driven_span(), draw.choice(modes))

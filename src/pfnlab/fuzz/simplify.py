@@ -61,6 +61,7 @@ _FLAGS = {
     "maymove": False,
     "dontunmap": False,
     "keep_cows": False,
+    "to_end": False,
 }
 
 

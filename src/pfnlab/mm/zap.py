@@ -12,6 +12,9 @@ from pfnlab.mm.unmap import zap_vma
 from pfnlab.mm.vma import AddressSpace, Vma
 from pfnlab.units import PfnRange
 
+#: The page behind the last one that an offset in a file can name.
+END_OF_FILE = 1 << 52
+
 
 def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = True) -> None:
     """Clear entries of pages ``[start, end)`` of a living VMA, with a gather of its own.
@@ -42,7 +45,7 @@ def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
 def unmap_mapping_range(kernel: Kernel, pages: PfnRange, mapping: AddressSpace, *, even_cows: bool) -> None:
     """Clear the entries of *pages* in every mapping of a file, of any process (S6.7.2).
 
-    :param pages: file offsets in pages, as vm_pgoff counts them
+    :param pages: file offsets in pages, as vm_pgoff counts them; a truncation's go on to END_OF_FILE
     :param mapping: the address space object of the file
     :raises ModelledErrno: the tracker forbids it for a mapping; those before it are cleared
     """

@@ -158,6 +158,7 @@ def test_the_driver_is_told_before_it_maps(how: str, told: str) -> None:
         ("zap_vma_ptes a[2:4]", "driver zap 100000002000 2000"),
         ("unmap_mapping_range bar[0:4]", "driver unmap f8040000 4000 1"),
         ("unmap_mapping_range bar[0:4] keep_cows", "driver unmap f8040000 4000 0"),
+        ("unmap_mapping_range bar[4:]", "driver unmap f8044000 0 1"),
         ("remap_pfn_range a[2:4] wc", "driver remap 100000002000 2000 1"),
         ("remap_pfn_range a[2:4]", "driver remap 100000002000 2000 0"),
         ("request_mem_region bar[2:4]", "driver claim f8042000 2000"),

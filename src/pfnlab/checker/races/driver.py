@@ -14,6 +14,7 @@ from pfnlab.checker.races.footprint import Parts
 from pfnlab.hw.pgtable import EntryRun as Entry
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.processors import Operation
+from pfnlab.mm.zap import END_OF_FILE
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op
 from pfnlab.programs.lang.printer import op_text
@@ -219,4 +220,4 @@ def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
 def revoked(call: UnmapMappingRange, devices: dict[str, PfnRange]) -> PfnRange:
     """The frames that *call* revokes."""
     base = devices[call.span.name].start
-    return PfnRange(base + call.span.start, base + call.span.end)
+    return PfnRange(base + call.span.start, END_OF_FILE if call.to_end else base + call.span.end)

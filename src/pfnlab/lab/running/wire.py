@@ -157,6 +157,8 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             return f"remap-file {_range(placement, call.span)} {offset // PAGE_SIZE:x}"
         case RemapPfnRange():
             return f"driver remap {_range(placement, call.span)} {MODE_NUMBERS[call.mode]:x}"
+        case UnmapMappingRange(to_end=True):
+            return f"driver unmap {_physical(placement, call.span):x} 0 {int(not call.keep_cows)}"
         case UnmapMappingRange():
             return f"driver unmap {_device_range(placement, call.span)} {int(not call.keep_cows)}"
         case Memremap():

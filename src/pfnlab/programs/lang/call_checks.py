@@ -271,6 +271,9 @@ class CallChecks(Names):
             pages = device.pages
             most = f"{device.name}[0:{pages}]"
             raise Wrong(f"{device.name} is {page_count(pages)}: write {most} at most", "source")
+        if isinstance(call, UnmapMappingRange) and call.to_end and call.span.end != device.pages:
+            name, start = call.span.name, call.span.start
+            raise Wrong(f"to the end is {name}[{start}:{device.pages}] and all behind: name these", "source")
 
     def _device_via(self, source: Span, via: str) -> None:
         device = self.devices.get(source.name)

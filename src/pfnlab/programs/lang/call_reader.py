@@ -173,10 +173,11 @@ class CallReader:
     def _on_device(self, line: Line, verb: str) -> Call:
         """Read a call on pages of a device."""
         self.at["source"] = line.column
-        source = self._source(line, f"`{verb} bar[0:4]`")
+        source = self._source(line, f"`{verb} bar[0:4]`", open_end=verb == "unmap_mapping_range")
         if verb == "memremap_pages":
             return MemremapPages(source, line.accept("p2pdma"))
-        return UnmapMappingRange(source, line.accept("keep_cows"))
+        to_end = line.was(":", "]")
+        return UnmapMappingRange(source, line.accept("keep_cows"), to_end)
 
     def _on_memory(self, line: Line, verb: str) -> Call:
         """Read a call on pages of a device or the driver's own."""
@@ -248,13 +249,17 @@ class CallReader:
         self.at["span"] = self.at[part]
         return Span(name, 0, self.scope.whole(name))
 
-    def _source(self, line: Line, example: str) -> Span:
-        """Read pages of a device or of anonymous memory."""
+    def _source(self, line: Line, example: str, *, open_end: bool = False) -> Span:
+        """Read pages of a device or of anonymous memory.
+
+        :param open_end: ``[4:]`` is allowed, and reaches to the device's last page
+        """
         name = line.word("range", example)
-        span = self.bracket(line, name)
+        device = self.scope.devices.get(name)
+        last = (device.pages if device is not None else 1) if open_end else None
+        span = self.bracket(line, name, last)
         if span is not None:
             return span
-        device = self.scope.devices.get(name)
         if device is not None:
             return Span(name, 0, device.pages)
         if name == DRIVER_RAM:
@@ -263,8 +268,11 @@ class CallReader:
             line.fail("say how many pages: write anon[0:4]", self.at["source"])
         return Span(name, 0, 1)  # no such device: the checks say so
 
-    def bracket(self, line: Line, name: str) -> Span | None:
-        """Read ``[4:8]`` or ``[3]`` of *name*, if it is there."""
+    def bracket(self, line: Line, name: str, last: int | None = None) -> Span | None:
+        """Read ``[4:8]`` or ``[3]`` of *name*, if it is there.
+
+        :param last: where ``[4:]`` ends, if it may be written
+        """
         if not line.accept("["):
             return None
         name = quoted(name)[1:-1] if len(name) > 40 else name
@@ -276,9 +284,12 @@ class CallReader:
         start = line.number_of("page number", example)
         end = start + 1
         if line.accept(":"):
-            if line.next == "]":
+            if line.next != "]":
+                end = line.number_of("page number", example)
+            elif last is None:
                 line.fail(f"the end is missing: write {name}[{start}:{start + 4}]")
-            end = line.number_of("page number", example)
+            else:
+                end = max(last, start + 1)
         line.need("]", example)
         return Span(name, start, end)
 

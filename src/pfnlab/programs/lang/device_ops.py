@@ -74,10 +74,12 @@ class UnmapMappingRange(msgspec.Struct, frozen=True, tag="unmap_mapping_range"):
 
     :param span: device pages
     :param keep_cows: leave pages copied on write alone (even_cows = 0)
+    :param to_end: not only these, which are the device's last, but all to the end of the file: truncation
     """
 
     span: Span
     keep_cows: bool = False
+    to_end: bool = False
 
 
 class RemapPfnRange(msgspec.Struct, frozen=True, tag="remap_pfn_range"):

@@ -129,6 +129,11 @@ class Line:
         self.position += 1
         return True
 
+    def was(self, *texts: str) -> bool:
+        """Whether the last tokens that were read are *texts*."""
+        read = self.tokens[: self.position][-len(texts) :]
+        return tuple(token.text for token in read) == texts
+
     def need(self, text: str, example: str) -> None:
         """Read *text* or refuse, showing an *example* of the whole."""
         if not self.accept(text):

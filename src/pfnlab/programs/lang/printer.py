@@ -177,6 +177,10 @@ def _pages(span: Span) -> str:
     return f"{span.name}[{span.start}]" if span.pages == 1 else str(span)
 
 
+def _to_end(span: Span) -> str:
+    return f"{span.name}[{span.start}:]"
+
+
 def _named(name: str | None) -> str:
     return "" if name is None else f"{name} = "
 
@@ -252,7 +256,8 @@ _CALLS: dict[type[Call], Callable[[Any, Mapped], str]] = {
     ),
     RemapPfnRange: lambda call, mapped: f"remap_pfn_range {_span(call.span, mapped)}{_mode(call.mode)}",
     UnmapMappingRange: lambda call, mapped: (
-        f"unmap_mapping_range {_pages(call.span)}{' keep_cows' if call.keep_cows else ''}"
+        f"unmap_mapping_range {_to_end(call.span) if call.to_end else _pages(call.span)}"
+        f"{' keep_cows' if call.keep_cows else ''}"
     ),
     Ioremap: lambda call, mapped: f"ioremap {_pages(call.span)} {call.mode}",
     Memremap: lambda call, mapped: f"memremap {_pages(call.span)} {call.mode}",

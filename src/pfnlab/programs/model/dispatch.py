@@ -26,7 +26,7 @@ from pfnlab.mm.users.driver import RAM_PFN, DriverFile, DriverState
 from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.mm.vma import MappedFile
-from pfnlab.mm.zap import unmap_mapping_range
+from pfnlab.mm.zap import END_OF_FILE, unmap_mapping_range
 from pfnlab.programs.lang.device_ops import (
     D0,
     D3,
@@ -237,8 +237,11 @@ def _ask_driver(kernel: Kernel, task: Task, call: Call, places: Places) -> None:
     match call:
         case ZapVmaPtes(span=span):
             driver.zap(task.mm, *_pages(places, span))
-        case UnmapMappingRange(span=span, keep_cows=keep):
-            unmap_mapping_range(kernel, _pfns(places, span), "driver", even_cows=not keep)
+        case UnmapMappingRange(span=span, keep_cows=keep, to_end=to_end):
+            pages = _pfns(places, span)
+            if to_end:
+                pages = PfnRange(pages.start, END_OF_FILE)
+            unmap_mapping_range(kernel, pages, "driver", even_cows=not keep)
         case RemapPfnRange(span=span, mode=mode):
             driver.remap_pfn_range(task.mm, *_pages(places, span), mode)
         case RequestMemRegion(span=span):
