@@ -356,6 +356,7 @@ class MemtypeBook:
         Only the page at *base* is asked whether it is RAM, and nothing turns the mode back on free.
         It cannot fail here, so S2.8.4 never happens.
         """
+        self.trace.event("memtype_kernel_map_sync", base >> PAGE_SHIFT, pages_of(base + size))
         phys = self.platform.phys
         if base >= phys.high_memory or not phys.page_is_ram(base >> PAGE_SHIFT):
             return

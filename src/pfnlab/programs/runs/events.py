@@ -31,6 +31,7 @@ EVENTS: dict[str, tuple[str, Argument]] = {
     "ctx_release": ("ctx_release", "none"),
     "memtype_reserve": ("reserve", "device"),
     "memtype_erase": ("erase", "device"),
+    "memtype_kernel_map_sync": ("map_sync", "device"),
     "link": ("link", "area"),
     "unlink": ("unlink", "area"),
     "gather": ("gather", "none"),
@@ -53,6 +54,11 @@ EVENTS: dict[str, tuple[str, Argument]] = {
 }
 
 
+#: The page frame behind the last below 1 MiB. Above it no memory that the book reserves is RAM of the direct
+#: map, and a `map_sync` of it returns at once: it is not told.
+_LOW_END = 0x100
+
+
 def event_texts(events: Iterable[Event], places: Places) -> tuple[str, ...]:
     """The steps inside one operation in words, as far as a tracer tells them from others."""
     return without_own_tables(event_text(event, places) for event in events)
@@ -73,11 +79,13 @@ def event_text(event: Event, places: Places) -> str | None:
     """One event in words, its argument in pages of the program's areas and devices.
 
     None for an event at an address outside the areas: a tracer cannot tell it from those of the
-    process' own memory.
+    process' own memory. None for a call that lets the direct map follow and finds nothing there (S2.8.1).
     """
     word, argument = EVENTS[event.name]
     if argument == "none":
         return word
+    if event.name == "memtype_kernel_map_sync" and event.start >= _LOW_END:
+        return None
     if argument == "device":
         span = places.device_span(event.start, event.start + 1)
         # RAM that a driver maps lies elsewhere on every machine.
