@@ -25,12 +25,32 @@ class Event(NamedTuple):
     end: int = 0
 
 
+#: The levels of kernel log lines, in the order of their numbers.
+LOG_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+
+
+class LogLine(str):
+    """A line of the kernel log: its text, which it compares as, and besides its level.
+
+    :ivar level: one of :data:`LOG_LEVELS`
+    """
+
+    __slots__ = ("level",)
+    level: str
+
+    def __new__(cls, text: str, level: str) -> LogLine:
+        """The line *text* of *level*."""
+        line = super().__new__(cls, text)
+        line.level = level
+        return line
+
+
 @dataclass
 class Trace:
     """Events and kernel log lines since the last :meth:`take`."""
 
     events: list[Event] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
+    log: list[LogLine] = field(default_factory=list)
 
     def event(self, name: str, start: int = 0, end: int = 0) -> None:
         """Append one event."""
@@ -43,11 +63,14 @@ class Trace:
         yield
         del self.events[count:]
 
-    def printk(self, line: str) -> None:
-        """Append one kernel log line, without level and time stamp."""
-        self.log.append(line)
+    def printk(self, line: str, level: str = "warning") -> None:
+        """Append one kernel log line, without time stamp.
 
-    def take(self) -> tuple[list[Event], list[str]]:
+        :param level: one of :data:`LOG_LEVELS`; that of pr_warn, of a WARN and of a printk that names none
+        """
+        self.log.append(LogLine(line, level))
+
+    def take(self) -> tuple[list[Event], list[LogLine]]:
         """The events and log lines since the last call; the trace is empty afterwards."""
         result = self.events, self.log
         self.events, self.log = [], []

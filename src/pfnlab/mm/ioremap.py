@@ -28,13 +28,14 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
     try:
         granted = kernel.book.reserve(start, end, mode, who=kernel.who)
     except ModelledErrno as error:
-        kernel.trace.printk(f"ioremap memtype_reserve failed {-error.errno}")
+        kernel.trace.printk(f"ioremap memtype_reserve failed {-error.errno}", "err")
         raise ModelledErrno(errno.ENOMEM) from None
     if granted != mode and not is_new_memtype_allowed(
         kernel.platform.phys, start, pfns.nr * PAGE_SIZE, mode, granted
     ):
         kernel.trace.printk(
-            f"ioremap error for {start:#x}-{end:#x}, requested {mode.value:#x}, got {granted.value:#x}"
+            f"ioremap error for {start:#x}-{end:#x}, requested {mode.value:#x}, got {granted.value:#x}",
+            "err",
         )
         kernel.book.free(start, end, who=kernel.who)
         raise ModelledErrno(errno.ENOMEM)

@@ -172,10 +172,13 @@ class Kernel:
 
     def pr_warn_once(self, line: str) -> None:
         """Print a line that is printed once per boot, by any task; its text identifies the call site."""
+        self._pr_once(line, "warning")
+
+    def _pr_once(self, line: str, level: str) -> None:
         site = line.replace(f"{self.current_comm} ({self.current_pid})", "")
         if site not in self.warned:
             self.warned.add(site)
-            self.trace.printk(line)
+            self.trace.printk(line, level)
 
     def warn_once(self, source: str, line: str) -> None:
         """A WARN_ONCE with a text of its own: *line*, and where in the *source* it stands."""
@@ -347,7 +350,7 @@ class Kernel:
     def _give_up(self, task: Task, mm: MmStruct, reason: str) -> int:
         """The copy of the address space is complete, and something else is refused: tear the copy down."""
         if reason == "pids_max":
-            self.pr_warn_once("cgroup: fork rejected by pids controller in /t")
+            self._pr_once("cgroup: fork rejected by pids controller in /t", "info")
         self.call(task, lambda: exit_mmap(mm))
         return errno.EAGAIN if reason == "pids_max" else errno.EEXIST
 

@@ -63,7 +63,7 @@ def memremap_pages(kernel: Kernel, pfns: PfnRange, mode: CacheMode, taken: bool 
         kernel.tracker.memunmap_pages(pfns)
         raise ModelledErrno(errno.EEXIST)
     if kernel.profile.zone_device_announced:
-        kernel.trace.printk(f"memmap_init_zone_device initialised {pfns.nr} pages in Nms")
+        kernel.trace.printk(f"memmap_init_zone_device initialised {pfns.nr} pages in Nms", "debug")
 
 
 def memunmap_pages(kernel: Kernel, pfns: PfnRange) -> None:

@@ -46,7 +46,7 @@ class PrInfo:
 
     def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
         """The line."""
-        book.trace.printk(line)
+        book.trace.printk(line, "info")
 
 
 class MemtypeBook:
@@ -171,10 +171,12 @@ class MemtypeBook:
                 return mode
             conflict = other
         self.trace.printk(
-            f"x86/PAT: {who} conflicting memory types {start:x}-{end:x} {mode.cattr}<->{conflict.type.cattr}"
+            f"x86/PAT: {who} conflicting memory types {start:x}-{end:x} {mode.cattr}<->{conflict.type.cattr}",
+            "info",
         )
         self.trace.printk(
-            f"x86/PAT: memtype_reserve failed {_mem(start, end)}, track {actual.cattr}, req {req.cattr}"
+            f"x86/PAT: memtype_reserve failed {_mem(start, end)}, track {actual.cattr}, req {req.cattr}",
+            "info",
         )
         raise ModelledErrno(EBUSY)
 
@@ -189,7 +191,8 @@ class MemtypeBook:
         if run:
             self.trace.printk(
                 f"x86/PAT: reserve_ram_pages_type failed {_mem(start, end)}, "
-                f"track {run.type:#x}, req {req:#x}"
+                f"track {run.type:#x}, req {req:#x}",
+                "info",
             )
             raise ModelledErrno(EBUSY)
         self._ram_types.set(start >> PAGE_SHIFT, end >> PAGE_SHIFT, req)
@@ -285,7 +288,8 @@ class MemtypeBook:
                 self.free(paddr, paddr + size, who=who)
                 self.trace.printk(
                     f"x86/PAT: {who} map pfn expected mapping type {want_pcm.cattr} "
-                    f"for {_mem(paddr, paddr + size)}, got {pcm.cattr}"
+                    f"for {_mem(paddr, paddr + size)}, got {pcm.cattr}",
+                    "err",
                 )
                 raise ModelledErrno(EINVAL)
             prot = pgprot_set_cachemode(prot, pcm, pat)

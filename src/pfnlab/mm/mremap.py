@@ -310,7 +310,7 @@ def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
         if run.level == _GIGABYTE:
             _check_alone(mm, run.start, run.end)
             for vpn in range(run.start - run.start % _PMD_TABLE, run.end, _PMD_TABLE):
-                mm.kernel.trace.printk("bad pud ADDR(ADDR)")
+                mm.kernel.trace.printk("bad pud ADDR(ADDR)", "err")
                 mm.tables.clear(vpn, vpn + _PMD_TABLE)
                 mm.kernel.flush_tlbs(mm, vpn, vpn + _PMD_TABLE)
 

@@ -61,6 +61,8 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
             return _lines(step.prots)
         case "direct_map":
             return _lines(step.direct_map)
+        case "levels":
+            return _lines(step.levels)
     raise AssertionError(f"no cell for {field}")
 
 

@@ -74,6 +74,7 @@ class StepItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tracked: tuple[str, ...] | None = None
     prots: tuple[str, ...] | None = None
     direct_map: tuple[str, ...] | None = None
+    levels: tuple[str, ...] | None = None
 
 
 def step_item(step: Step) -> StepItem:
@@ -92,6 +93,7 @@ def step_item(step: Step) -> StepItem:
         tracked=step.tracked,
         prots=step.prots,
         direct_map=step.direct_map,
+        levels=step.levels,
     )
 
 
@@ -111,6 +113,7 @@ def step_of(item: StepItem) -> Step:
         tracked=item.tracked,
         prots=item.prots,
         direct_map=item.direct_map,
+        levels=item.levels,
     )
 
 

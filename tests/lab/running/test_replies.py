@@ -377,3 +377,19 @@ def test_a_frame_below_the_bar_that_is_no_ram_is_physical() -> None:
         seen = parse_reply(frame, program, placement).steps[0].ptes
 
         assert (PteSeen("main", Span("a", 0, 1), target, "L1 WB P RW US SPECIAL A"),) == seen
+
+
+def test_the_level_of_a_line_stands_in_front_of_it() -> None:
+    """A priority is the level and, above its three bits, the facility."""
+    text, program, placement = recorded("middle-stays-reserved")
+
+    reply = parse_reply(text.replace("\nk ", "\nl 14\nk "), program, placement)
+
+    assert [("info",) * len(step.log) for step in reply.steps] == [step.levels for step in reply.steps]
+
+
+def test_an_agent_that_tells_no_levels_is_understood() -> None:
+    """Where there was a line, its level was not seen."""
+    levels = [step.levels for step in read("middle-stays-reserved").steps]
+
+    assert [(), None, None, ()] == levels

@@ -177,3 +177,26 @@ def test_entries_of_other_pages_are_not_seen(series: str) -> None:
 
     assert () == observer.step("look", "main", "ok", None, anonymous=False).book
     kernel._check()
+
+
+@pytest.mark.parametrize(
+    ("ops", "log", "level"),
+    [
+        (
+            ("a = mmap bar[0:4] wc shared rw", "munmap a[1]"),
+            "x86/PAT: main freeing invalid memtype bar[1:2]",
+            "info",
+        ),
+        (
+            ("a = mmap anon[0:4] private rw", "b = mremap a[0:0] 4 pages maymove fixed"),
+            "main: attempted to duplicate a private mapping with mremap.  This is not supported.",
+            "warning",
+        ),
+    ],
+)
+def test_every_line_of_the_log_has_its_level(ops: tuple[str, ...], log: str, level: str) -> None:
+    """That with which the kernel prints it."""
+    step = observe("6.12", *ops)
+
+    assert (log, level) == (step.log[-1].removeprefix("mmap: "), (step.levels or ())[-1])
+    assert len(step.log) == len(step.levels or ())

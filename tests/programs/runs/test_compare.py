@@ -42,6 +42,7 @@ CHANGED: dict[str, Any] = {
     "tracked": ("VM_PAT a[0:1]",),
     "prots": ("a[0:1] WC",),
     "direct_map": ("low[0:1] UC-",),
+    "levels": ("err",),
 }
 
 #: A step in which every channel saw something.
@@ -59,6 +60,7 @@ FULL = Step(
     ("bar[0:1] x1 a[0:1]",),
     (),
     (),
+    ("info",),
 )
 
 WARNING = "WARNING at kernel/fork.c"
@@ -249,10 +251,19 @@ def test_a_machine_may_be_named_twice() -> None:
 
 @given(st.lists(st.sampled_from(FIELDS), unique=True))
 def test_differences_are_exactly_the_changed_fields(changed: list[str]) -> None:
-    """Whatever set of fields changes, that set is reported, in the order of FIELDS."""
+    """Whatever set of fields changes, that set is reported, in order; levels of other lines are not."""
     runs = [one_step("one"), one_step("two", **{field: CHANGED[field] for field in changed})]
+    told = set(changed) - ({"levels"} if "log" in changed else set())
 
-    assert [(0, field) for field in FIELDS if field in changed] == fields_of(runs)
+    assert [(0, field) for field in FIELDS if field in told] == fields_of(runs)
+
+
+def test_the_level_of_a_spent_message_is_not_missed() -> None:
+    """It goes with its line."""
+    fresh = one_step("one", log=(WARNING, "x"), levels=("warning", "info"))
+    spent = one_step("two", log=("x",), levels=("info",))
+
+    assert differences([fresh, msgspec.structs.replace(spent, once=(WARNING,))]) == []
 
 
 def warned(run: Run, lines: int, spent: bool = False) -> Run:

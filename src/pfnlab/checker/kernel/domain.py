@@ -203,7 +203,7 @@ class KernelModel:
         facts = facts_of(log)
         if fork and outcome.result != "ok" and _fork_state(kernel) != before:
             facts.append(FORK_LEFT)
-        return OperationEffect(outcome.result, tuple(facts), log, events)
+        return OperationEffect(outcome.result, tuple(facts), list(log), events)
 
     def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
         """The state of *kernel*."""

@@ -109,7 +109,9 @@ void observe_log(bool tell)
 		at = strchr(record, ';');
 		if (!tell || !at)
 			continue;
-		say("k ");
+		say("l ");
+		say_bytes(record, strcspn(record, ","));
+		say("\nk ");
 		say_bytes(at + 1, strcspn(at + 1, "\n"));
 		say("\n");
 	}

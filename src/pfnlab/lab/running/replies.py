@@ -35,6 +35,7 @@ from pfnlab.programs.runs.kmsg import normalise
 from pfnlab.programs.runs.observation import MOVED, PHYSICAL, SAME, BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_pfn, entry_text, is_special, merge_ptes
 from pfnlab.programs.runs.unknown import READING, without_contents
+from pfnlab.trace import LOG_LEVELS
 from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
 
 #: How the list of debugfs names a cache mode, and how observations do.
@@ -108,6 +109,7 @@ class _Section:
     result: list[str] | None = None
     book: list[tuple[PfnRange, str]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    levels: list[str] = field(default_factory=list)
     vmas: list[VmaSeen] = field(default_factory=list)
     ptes: list[PteSeen] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -224,6 +226,8 @@ class _Reader:
         try:
             if word == "k":
                 section.log.append(rest)
+            elif word == "l":
+                section.levels.append(LOG_LEVELS[int(rest) & 7])
             elif word == "r":
                 section.result = rest.split()
             elif word == "e":
@@ -317,12 +321,16 @@ class _Reader:
         self.left = tuple(pfns for pfns, _ in section.book)
         op = self.program.ops[int(name)] if name not in ("before", END) else None
         anonymous = name == END or (op is not None and isinstance(op.call, Exit | Kill | Exec))
-        lines = (normalise(line, self.places, self.task_names, anonymous) for line in section.log)
+        lines = [normalise(line, self.places, self.task_names, anonymous) for line in section.log]
         log = tuple(line for line in lines if line is not None)
         if name == "before":
             self.before, self.before_log = book, log
             return
         result, value = self._result(op, section.result)
+        levels = None
+        if len(section.levels) == len(lines):
+            told = zip(lines, section.levels, strict=True)
+            levels = tuple(level for line, level in told if line is not None)
         flushes, events = self._order(section.calls)
         self.steps.append(
             Step(
@@ -336,6 +344,7 @@ class _Reader:
                 ptes=merge_ptes(section.ptes) if self.ptes else None,
                 flushes=flushes,
                 events=events,
+                levels=levels,
             )
         )
 

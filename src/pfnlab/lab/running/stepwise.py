@@ -142,7 +142,7 @@ class _JoinedReply:
                 before = word == "before"
                 continue
             if before and word != "step":
-                self._late_lines += [line] * (word == "k")
+                self._late_lines += [line] * (word in ("l", "k"))
                 continue
             before = False
             if word == "step":

@@ -16,4 +16,4 @@ class WarnOnOnce:
     def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
         """The WARNING if it was not given since the boot, then the line."""
         book.warn_once("memtype_free")
-        book.trace.printk(line)
+        book.trace.printk(line, "info")

@@ -48,7 +48,7 @@ class Observer:
         trace_events, log = self.kernel.trace.take()
         events = event_texts(trace_events, self.places)
         task_names = {name: name for name in self.kernel.tasks} | {task: task}
-        lines = (normalise(line, self.places, task_names, anonymous) for line in log)
+        lines = [(normalise(line, self.places, task_names, anonymous), line.level) for line in log]
         tasks = self.kernel.processes()
         self._read_smaps(tasks)
         return Step(
@@ -57,7 +57,7 @@ class Observer:
             result,
             value,
             tuple(self._book()),
-            tuple(line for line in lines if line is not None),
+            tuple(line for line, _ in lines if line is not None),
             tuple(vma for process in tasks for vma in self._vmas(process)),
             merge_ptes(pte for process in tasks for pte in self._ptes(process)),
             flushes=sum(map(is_flush, events)),
@@ -65,6 +65,7 @@ class Observer:
             tracked=tuple(self._tracked(tasks)),
             prots=tuple(self._prots(tasks)),
             direct_map=tuple(self._direct_map()),
+            levels=tuple(level for line, level in lines if line is not None),
         )
 
     def _read_smaps(self, tasks: list[Task]) -> None:

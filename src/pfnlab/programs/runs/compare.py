@@ -34,6 +34,7 @@ FIELDS = (
         "result",
         "value",
         "log",
+        "levels",
         "book",
         "vmas",
         "tracked",
@@ -46,7 +47,9 @@ FIELDS = (
 )
 
 #: The fields that are None when the machine cannot see them; None anywhere else is a value.
-CHANNEL_FIELDS = frozenset({"book", "vmas", "tracked", "prots", "direct_map", "ptes", "flushes", "events"})
+CHANNEL_FIELDS = frozenset(
+    {"levels", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "flushes", "events"}
+)
 
 
 class SeenValue(msgspec.Struct, frozen=True):
@@ -163,9 +166,12 @@ def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> A
     :param spent: once-per-boot messages that some machine could not print any more
     """
     value = getattr(step, field)
-    if field != "log" or not spent:
+    if field not in ("log", "levels") or value is None or not spent:
         return value
-    return tuple(line for line in value if once_message(line) not in spent)
+    if len(value) != len(step.log):
+        return None
+    lines = zip(step.log, value, strict=True)
+    return tuple(part for line, part in lines if once_message(line) not in spent)
 
 
 def spent_messages(runs: Sequence[Run]) -> frozenset[str]:
@@ -255,6 +261,9 @@ def _unexplained_warning(run: Run, runs: Sequence[Run]) -> Alarm | None:
 
 # Whether the machines that can see a field disagree about it.
 def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
+    if field == "levels" and _differ(steps, "log", spent):
+        # They say nothing where the lines are others.
+        return False
     values = [comparable(step, field, spent) for step in steps]
     if field in CHANNEL_FIELDS:
         values = [value for value in values if value is not None]

@@ -110,6 +110,7 @@ class Step(msgspec.Struct, frozen=True):
     :param log: kernel log lines since the last step, normalised (:mod:`pfnlab.programs.runs.kmsg`)
     :param vmas: likewise
     :param ptes: likewise
+    :param levels: the level of each line of ``log``, as ``info``; likewise
     :param flushes: TLB flushes of the operation; None where the channel cannot see them
     :param events: order of kernel calls; likewise
     :param tracked: the reservations of the tracker: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that
@@ -132,6 +133,7 @@ class Step(msgspec.Struct, frozen=True):
     tracked: tuple[str, ...] | None = None
     prots: tuple[str, ...] | None = None
     direct_map: tuple[str, ...] | None = None
+    levels: tuple[str, ...] | None = None
 
 
 def vma_name(task: str, span: Span) -> str:
