@@ -167,3 +167,13 @@ def test_the_hash_ignores_what_is_said_about_the_program() -> None:
 def test_the_hash_sees_what_the_program_does(change: tuple[str, str]) -> None:
     """Devices, areas and operations count."""
     assert program_hash(PROGRAM) != program_hash(load_text(TEXT.replace(*change)))
+
+
+def test_to_the_end_begins_with_all_the_devices_last_pages() -> None:
+    """A truncation names the pages up to the device's end, so that JSON and text say the same."""
+    text = "pfnlab program 1\ndevice bar: pci, 16 pages\n\nunmap_mapping_range bar[4:]\n"
+    content = to_json(load_text(text))
+
+    assert from_json(content) == load_text(text)
+    with pytest.raises(ProgramError, match=r"to the end is bar\[4:16\] and all behind"):
+        from_json(content.replace(b'"end": 16', b'"end": 8'))
