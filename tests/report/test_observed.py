@@ -16,6 +16,7 @@ from pfnlab.report.observed import (
     flushes,
     left,
     log,
+    map_syncs,
     modes,
     order,
     reserves,
@@ -50,6 +51,7 @@ FULL = Step(
     events=(
         "gather",
         "reserve bar[0]",
+        "map_sync bar[0]",
         "untrack a[0]",
         "erase bar[0]",
         "clear a[0]",
@@ -78,6 +80,7 @@ EMPTY = Step(op="look", task="main", result="ok", value=None, book=(), log=())
         (flushes, "2", "None"),
         (order, "untrack, clear, flush, finish", "nothing of it"),
         (reserves, "1", "0"),
+        (map_syncs, "1", "0"),
     ],
 )
 def test_a_part_of_a_step(observed: Callable[[Step], str], full: str, empty: str) -> None:

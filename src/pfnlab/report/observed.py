@@ -115,3 +115,8 @@ def order(step: Step) -> str:
 def reserves(step: Step) -> str:
     """How often it asked the book for a reservation."""
     return str(sum(event.split()[0] == "reserve" for event in step.events or ()))
+
+
+def map_syncs(step: Step) -> str:
+    """How often it let the direct map follow (memtype_kernel_map_sync), which is told below 1 MiB."""
+    return str(sum(event.split()[0] == "map_sync" for event in step.events or ()))

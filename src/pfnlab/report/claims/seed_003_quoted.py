@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfnlab.report.asking import Shows
 from pfnlab.report.claims.form import Claim, ClaimStatus, Message, Said
 from pfnlab.report.claims.kernels import ALL, CTX, DRIVER_CTX, VFIO, VFIO_LATER, VM_PAT, Seen
-from pfnlab.report.observed import book, entries, left, log, reserves, result, tracked, vm_pat
+from pfnlab.report.observed import book, entries, left, log, map_syncs, result, tracked, vm_pat
 
 _SUBJECT = (
     "a mail on VM_PAT and truncation, quoted (the seed has no subject; the author is told by the depth)"
@@ -27,6 +27,8 @@ _ON_AGAIN = (*_OFF, "memory_enable bar", "read a[0]", "munmap a")
 
 _SWITCHED = "vfio/vfio-memory-disable-enable"
 _PART = "driver/driver-unmap-part"
+_TRUNCATED = "driver/driver-truncate"
+_KEPT = "bar[0:8] wc, bar[2:6] wc, next[0:4] wc"
 _COPIED = "fork/fork-copied-first"
 
 SEED = (
@@ -40,6 +42,8 @@ SEED = (
                 "stays.",
                 ClaimStatus.CONFIRMED,
                 kernels=[
+                    Seen(_TRUNCATED, VM_PAT, "unmap_mapping_range bar[4:]", book, "empty"),
+                    Seen(_TRUNCATED, DRIVER_CTX, "unmap_mapping_range bar[4:]", book, _KEPT),
                     Seen(_PART, VM_PAT, "unmap_mapping_range bar[2:4]", book, "empty"),
                     Seen(_PART, DRIVER_CTX, "unmap_mapping_range bar[2:4]", book, "bar[0:8] wc"),
                 ],
@@ -161,12 +165,11 @@ SEED = (
                 "As I think it also means when fork the track_pfn_copy() will call memtype_kernel_map_sync",
                 "I think",
                 "Each fork brings the direct map in line once more, for nothing.",
-                ClaimStatus.OPEN,
-                "the call is no event of a run yet; the reservation that makes it is made again by each "
-                "fork up to 6.15",
+                ClaimStatus.CONFIRMED,
+                "from 6.16 on a fork reserves nothing, and so does not",
                 kernels=[
-                    Seen("selftest/selftest-fork", VM_PAT, "c = fork", reserves, "1"),
-                    Seen("selftest/selftest-fork", CTX, "c = fork", reserves, "0"),
+                    Seen("lowmem/lowmem-fork", VM_PAT, "c = fork", map_syncs, "2"),
+                    Seen("lowmem/lowmem-fork", CTX, "c = fork", map_syncs, "0"),
                 ],
             ),
             Claim(

@@ -28,6 +28,8 @@ _LEFT_OUT = "races/race-flush-left-out"
 _UNLINKED = "races/race-revoked-after-unlink"
 _AREA = ("device bar: pci, 16 pages", "area a: 8192 pages")
 
+_MIXED = ("a = mmap bar[0:4] driver mixed wc shared rw", "read a[0]", "munmap a")
+
 #: One munmap over ordinary memory and a PFN mapping behind it.
 _ORDINARY_FIRST = (
     "a = mmap anon[0:4] private rw",
@@ -66,6 +68,10 @@ _THREE_NOW = ", ".join(
     ["clear, clear, clear", "free_pgtables, flush", "unlink, unlink, unlink", "finish, flush"]
     + ["untrack"] * 3
 )
+_ADVISED = [
+    Seen("madvise/flushes-madvise-mixed", series, "madvise a[0:3] dontneed", flushes, count)
+    for series, count in ((VM_PAT, "3"), (DRIVER_CTX, "1"))
+]
 _LOOP = (
     Seen(_NEIGHBOURS, VM_PAT, "munmap a[0:6]", order, _THREE_BEFORE),
     Seen(_NEIGHBOURS, CTX, "munmap a[0:6]", order, _THREE_NOW),
@@ -173,17 +179,15 @@ SEED = (
                 ClaimStatus.CONFIRMED,
                 asks=[
                     *(
-                        Shows(
-                            machine,
-                            ["a = mmap bar[0:4] driver mixed wc shared rw", "read a[0]", "munmap a"],
-                            flushes,
-                            "2",
-                        )
+                        Shows(machine, _MIXED, flushes, "2")
                         for machine in ("6.1", "7.2", "7.2,flush=in_loop")
                     ),
                     Shows("7.2", ["a = mmap anon[0:4] private rw", "write a[0] 1", "munmap a"], flushes, "1"),
                 ],
-                model_only="no program of the collection unmaps a mixed map",
+                kernels=[
+                    Seen("unmapping/flushes-adjacent-mixed", VM_PAT, "munmap a[0:4]", flushes, "5"),
+                    Seen("unmapping/flushes-adjacent-mixed", DRIVER_CTX, "munmap a[0:4]", flushes, "2"),
+                ],
             ),
         ),
     ),
@@ -320,8 +324,8 @@ SEED = (
                     _four("free_vmas", 2048, 2),
                 ],
                 kernels=[
-                    Seen(_NEIGHBOURS, VM_PAT, "munmap a[0:6]", flushes, "4"),
-                    Seen(_NEIGHBOURS, CTX, "munmap a[0:6]", flushes, "2"),
+                    Seen("unmapping/flushes-far-pfn", VM_PAT, "munmap a[0:6145]", flushes, "5"),
+                    Seen("unmapping/flushes-far-pfn", CTX, "munmap a[0:6145]", flushes, "2"),
                 ],
             ),
         ),
@@ -373,7 +377,7 @@ SEED = (
                     _advice("6.1,flush=in_loop", "3"),
                     _advice("6.12,flush=in_loop", "3"),
                 ],
-                model_only="no program of the collection advises several mixed maps at once",
+                kernels=_ADVISED,
             ),
             Claim(
                 "which was why you started all this IIUC",
@@ -389,7 +393,7 @@ SEED = (
                         for flush, count in (("end_vma", "3"), ("free_vmas", "1"))
                     ),
                 ],
-                model_only="no program of the collection advises several mixed maps at once",
+                kernels=_ADVISED,
             ),
         ),
     ),
