@@ -50,7 +50,7 @@ STATE: dict[type, dict[str, Any]] = {
     PageTables: {"_runs": [RUN], "_tables": {level: SpanSet.load([(0, 512)]) for level in TABLE_PAGES}},
     MmStruct: {
         **{"def_flags": 1, "locked_leak": 2, "forking": True, "stacks_shared": True, "visible": False},
-        **{"new_vma": a_vma(), "_vmas": [a_vma()]},
+        **{"locked_vma": a_vma(), "_vmas": [a_vma()]},
     },
     MmuGather: {"fullmm": True, "vma_pfn": True, "begun": True, "_start": 8, "_end": 9, "_tables": 1},
     MemtypeBook: {
@@ -73,6 +73,7 @@ OTHER: dict[type, dict[str, str]] = {
     MmuGather: {"mm": "a way to others"},
     MemtypeBook: {
         **dict.fromkeys(("platform", "trace", "_processors"), "ways to others"),
+        "report": "a policy, which remembers nothing",
         **dict.fromkeys(
             ("end_match", "mtrr_merged_map", "_reserve_keeps_top", "_overhang", "_spanning_told"), "constants"
         ),

@@ -86,7 +86,7 @@ def _fault(mm: MmStruct, vpn: int, write: bool, user: bool) -> None:
     :raises Undecided: that VMA may be locked, which also is enough to fill a leaf
     """
     vma = mm.vma_lookup(vpn)
-    own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.new_vma
+    own_lock = user and mm.kernel.profile.faults_drop_the_vma_lock and vma is not mm.locked_vma
     if vma is not None and own_lock and _needs_no_handler(vma, vpn, write):
         if mm.mmap_lock.written:
             raise Undecided("the model has no rule for a VMA's own lock while mmap_lock is held")

@@ -71,11 +71,11 @@ def do_mmap(
             page_prot=vm_get_page_prot(flags),
             file=file,
         )
-        mm.new_vma = vma
+        mm.locked_vma = vma
         try:
             _mmap_region(vma, populated)
         finally:
-            mm.new_vma = None
+            mm.locked_vma = None
 
 
 def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:

@@ -35,6 +35,7 @@ def do_mprotect(mm: MmStruct, start: int, end: int, access: int) -> None:
             _mprotect(tlb, start, end, access)
         finally:
             tlb.finish()
+            mm.locked_vma = None
 
 
 def _mprotect(tlb: MmuGather, start: int, end: int, access: int) -> None:
@@ -65,7 +66,7 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
     elif mm.kernel.profile.unfaulted_unaccounted and vma.file is None and vma.anon_vma is None:
         flags &= ~VM_ACCOUNT
     was_writable = vma.flags & VM_WRITE
-    vma = mm.modify(vma, start, end, flags)
+    mm.locked_vma = vma = mm.modify(vma, start, end, flags)
     vma.set_page_prot()
     _change_protection(tlb, vma, start, end)
     if vma.flags & (VM_LOCKED | VM_WRITE) == VM_LOCKED | VM_WRITE and not was_writable:

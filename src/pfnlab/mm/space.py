@@ -39,7 +39,7 @@ class MmStruct:
     :ivar mmap_lock: the lock under which its VMAs do not change
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
-    :ivar new_vma: the VMA that mmap is about to finish; its own lock is taken until mmap_lock is given back
+    :ivar locked_vma: the VMA that mmap or mprotect is at; its own lock is taken until mmap_lock is given back
     :ivar page_table_lock: the locks of all its page tables, as one
     :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
         flushes of it are not observed
@@ -52,7 +52,7 @@ class MmStruct:
         self.tlb_gen = self.tlb_flush_pending = 0
         self.gathers: list[MmuGather] = []
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK)
-        self.new_vma: Vma | None = None
+        self.locked_vma: Vma | None = None
         self.forking = self.stacks_shared = False
         self.page_table_lock = RwLock(kernel.processors, Need.PAGE_TABLE)
         self.visible = False
@@ -69,10 +69,10 @@ class MmStruct:
 
     def state(self) -> tuple[object, ...]:
         """Its state, without that of its own objects: tables, locks, gathers."""
-        new_vma = self.new_vma
+        locked_vma = self.locked_vma
         return (
             (self.def_flags, self.locked_leak, self.forking, self.stacks_shared, self.visible),
-            None if new_vma is None else (new_vma.start, new_vma.end),
+            None if locked_vma is None else (locked_vma.start, locked_vma.end),
             [(vma.start, vma.end) for vma in self._vmas],
         )
 
