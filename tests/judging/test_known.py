@@ -97,3 +97,12 @@ def test_a_mapping_that_escapes_a_driver_is_explained_where_one_claims(beside: s
 
     assert explained == bool(known(escaped, 3, "claimed_unmapped", "7.2"))
     assert "" == known(escaped, 4, "claimed_unmapped", "7.2")
+
+
+def test_a_zap_lets_the_direct_map_follow_another_until_6_15() -> None:
+    """What a zap drops may be booked with another mode, which the direct map follows (A08)."""
+    zapped = program(
+        "a = mmap bar[0:8] devmem-sync shared rw", "zap_vma_ptes a[0]", "b = mmap bar[0:8] devmem shared rw"
+    )
+    assert [bool(known(zapped, 2, "direct_map", series)) for series in ("6.12", "6.16")] == [True, False]
+    assert not known(zapped, 0, "direct_map", "6.12")

@@ -19,6 +19,7 @@ from pfnlab.policies.profiles import PROFILES, SERIES
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 
 
 @pytest.mark.parametrize(("tables", "flushes"), [(506, 2), (508, 3), (512, 3)])
@@ -151,3 +152,12 @@ def test_when_the_reservation_goes(series: str, booked: bool) -> None:
 
     assert (booked, False) == (seen, bool(kernel.book.entries()))
     kernel._check()
+
+
+def test_an_exit_holds_mmap_lock() -> None:
+    """A part of a leaf of 1 GiB that goes at exit is asserted to be locked, and is (S6.3.8)."""
+    lines = ("device bar: pci, 1 GiB", "a = mmap bar[0:262144] driver fault_pud shared rw", "read a[0]")
+    text = "\n".join(("pfnlab program 1", *lines, "madvise a[0:1536] dontfork", ""))
+    steps = ModelMachine("6.12", LookLevel.MEMORY).run_one(load_text(text)).steps
+
+    assert () == steps[-1].log

@@ -60,6 +60,7 @@ KNOWN: tuple[Known, ...] = (
     Known("no_leak", _PIECES, "6.16"),
     Known("freed_once", _PIECES, "6.16"),
     Known("no_loss", "A08: zapping a part drops the whole reservation", "6.16"),
+    Known("direct_map", "A08: zapping a part drops the whole reservation", "6.16", after=("zap_vma_ptes",)),
     Known("fork_whole", "A04: a fork that fails untracks the parent's mapping", "6.16"),
     Known("no_warning", _TWICE, "6.16", ("mmap", "remap_pfn_range")),
     Known("no_warning", "A10: an entry is untracked without mmap_lock", "6.16", ("release",)),

@@ -68,7 +68,7 @@ _REFUSED_SPECIAL = (
 )
 
 #: Of those, the advice that a VM_MIXEDMAP without VM_PFNMAP accepts.
-_ALLOWED_MIXED = ("dontneed", "cold", "pageout")
+_ALLOWED_MIXED = ("dontneed", "dontneed_locked", "cold", "pageout")
 
 #: Advice that discards contents: refused for sealed memory that nobody may write (S5.10.7).
 _DISCARDING = ("dontneed", "dontneed_locked", "free", "remove", "dontfork", "wipeonfork", "guard_install")
@@ -137,7 +137,7 @@ def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None
 
 def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
     if not vma.flags & VM_PFNMAP and advice in _ALLOWED_MIXED:
-        if advice == "dontneed":
+        if advice in ("dontneed", "dontneed_locked"):
             _zap(vma, start, end, tlb)
         else:
             _age(vma, start, end, advice)

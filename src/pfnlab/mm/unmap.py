@@ -49,7 +49,8 @@ def zap_vma(
     flushes.tlb_start_vma(tlb, vma)
     cuts = start, end
     for cut in cuts:
-        if kernel.profile.zap_asserts_mmap_lock and _cuts_gigabyte(vma.mm, cut):
+        # An address space that dies is locked.
+        if kernel.profile.zap_asserts_mmap_lock and not tlb.fullmm and _cuts_gigabyte(vma.mm, cut):
             kernel.trace.printk("WARNING at include/linux/rwsem.h")
         vma.mm.split_leaf(cut)
     cleared = zap_page_range(vma, start, end, keep=keep)
