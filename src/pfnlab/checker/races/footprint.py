@@ -37,7 +37,7 @@ _QUIET: dict[type, tuple[str, ...]] = {
     Vma: ("mm",),
     Task: ("comm", "pid", "tlb"),
     RwLock: ("_processors", "need"),
-    MemtypeBook: ("platform", "trace", "_processors", "lock", "warned"),
+    MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
         *("current", "warned", "next_pid"),
