@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.mm.memtype import FreedInVain
+from pfnlab.policies.reports.pr_err import PrErr
 from pfnlab.policies.reports.pr_info import PrInfo
 from pfnlab.policies.reports.warn_on_once import WarnOnOnce
 
 REPORTS: dict[str, Callable[[], FreedInVain]] = {
     "pr_info": PrInfo,
+    "pr_err": PrErr,
     "warn_on_once": WarnOnOnce,
 }
