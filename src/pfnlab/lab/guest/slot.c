@@ -71,14 +71,21 @@ static int enable(void)
 	return bar.start == at_boot.start || bar.start == at_boot.end ? 0 : -1;
 }
 
-/* Wait until the kernel has noticed that the slot is FULL, and enable what is in it, or that it is empty; -1 with errno. */
+/*
+ * Wait until the kernel has noticed that the slot is FULL, and enable what is in it, or that it is empty; -1 with errno.
+ * A device is there before the kernel has looked for its driver, and one that matches by then would be bound. The kernel
+ * does both under a lock that a rescan takes as well.
+ */
 int slot_await(bool full)
 {
 	for (int i = 0; i < COMES_LIMIT_MS / 10; i++) {
 		bool in_proc = !access(DEVICE_PROC, F_OK), in_sysfs = !access(DEVICE "/enable", F_OK);
 
-		if (in_proc == full && in_sysfs == full)
+		if (in_proc == full && in_sysfs == full) {
+			if (full)
+				file_write("/sys/bus/pci/rescan", "1");
 			return full ? enable() : 0;
+		}
 		usleep(10000);
 	}
 	errno = ETIMEDOUT;
