@@ -44,6 +44,9 @@ class LogLine(str):
         line.level = level
         return line
 
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return str(self), self.level
+
 
 @dataclass
 class Trace:

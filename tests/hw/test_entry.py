@@ -23,7 +23,6 @@ from pfnlab.hw.bits import (
 )
 from pfnlab.hw.entry import (
     PAGE_SAVED_DIRTY,
-    entry_special,
     pgprot_modify,
     pte_dirty,
     pte_mkclean,
@@ -147,12 +146,6 @@ def test_mkold_and_mkyoung() -> None:
 def test_predicates(bits: int, expected: tuple[bool, bool, bool]) -> None:
     """Present, writable and special are read from the bits of the manual."""
     assert expected == (pte_present(bits), pte_write(bits), pte_special(bits))
-
-
-@pytest.mark.parametrize("level", [1, 2, 3])
-def test_leaves_have_the_special_bit_of_ptes(level: int) -> None:
-    """pte_special, pmd_special and pud_special read one bit."""
-    assert (True, False) == (entry_special(DEVICE, level), entry_special(READ, level))
 
 
 @given(BITS, BITS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.cli.machines import say
-from pfnlab.lab.images.kernels import KernelImage, cached, fetch, whole
+from pfnlab.lab.images.kernels import KernelImage, kernel_for, whole
 from pfnlab.lab.images.offers import by_version
 from pfnlab.lens.sizes import StructureSize
 from pfnlab.policies.releases import CONFIRMED
@@ -24,7 +24,7 @@ def show_sizes(names: Sequence[str], *, as_json: bool, write: Path | None) -> in
     """
     if write is not None:
         return _write(names or CONFIRMED, write)
-    found = [(kernel.label, structures_of(types_of(kernel))) for kernel in map(_kernel, names)]
+    found = [(kernel.label, structures_of(types_of(kernel))) for kernel in map(kernel_for, names)]
     if not names:
         found = [(f"{kept.series} ({kept.package_version})", kept.structures) for kept in known_sizes()]
     if as_json:
@@ -48,7 +48,7 @@ def _print(structures: dict[str, StructureSize]) -> None:
 
 def _write(names: Sequence[str], folder: Path) -> int:
     for name in names:
-        kernel = _kernel(name)
+        kernel = kernel_for(name)
         path = write_sizes(folder, _series(kernel))
         say(f"{kernel.label}: {path}")
     return 0
@@ -58,7 +58,3 @@ def _series(kernel: KernelImage) -> SeriesSizes:
     others = {other.version: other for other in whole(kernel.series)[0] if other.version != kernel.version}
     made_by = f"pfnlab kernels sizes {kernel.version} --write DIR"
     return series_sizes(kernel, [others[version] for version in by_version(others)], made_by)
-
-
-def _kernel(name: str) -> KernelImage:
-    return cached(name) or fetch(name, say=say)[0]

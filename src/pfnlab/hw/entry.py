@@ -59,15 +59,6 @@ def pte_special(bits: int) -> bool:
     return bool(bits & PAGE_SPECIAL)
 
 
-#: Where an entry of each level says that it is special: the PTE, PMD and PUD of x86 have the same bit.
-_SPECIAL = {1: PAGE_SPECIAL, 2: PAGE_SPECIAL, 3: PAGE_SPECIAL}
-
-
-def entry_special(bits: int, level: int) -> bool:
-    """pte_special, pmd_special or pud_special, by the *level* of the entry (S6.6)."""
-    return bool(bits & _SPECIAL[level])
-
-
 def _settle_dirty(bits: int, saved_dirty: bool) -> int:
     """Move the dirty bit to where the kernel keeps it for this write permission."""
     if not saved_dirty or not pte_dirty(bits):

@@ -34,7 +34,10 @@ from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Progra
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import HELD, WAITS, Run
 
-#: Calls with which a driver maps or books pages for itself, and those that undo the newest of a kind.
+#: Calls with which a driver maps pages for itself.
+_Mapping = Ioremap | Memremap | IoMappingCreateWc | MemremapPages
+
+#: The same calls, and those that undo the newest of a kind.
 _KEEP: dict[type, type] = {
     Ioremap: Iounmap,
     Memremap: Memunmap,
@@ -125,7 +128,7 @@ class History:
                 self.opened.add(source.name)
             case Mmap(driver=driver, source=source) if driver is not None:
                 self._hows.append((source, driver.how))
-            case Ioremap() | Memremap() | IoMappingCreateWc() | MemremapPages():
+            case _ if isinstance(call, _Mapping):
                 self._kept[_KEEP[type(call)]].append(call.span)
             case _ if self._kept.get(type(call)):
                 self._kept[type(call)].pop()
@@ -149,15 +152,9 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
                 pending.clear()
             elif step.result == "ok":
                 history.done(op.call, op.task)
-        waiting: list[Span] = []
-        for call in pending.values():
-            match call:
-                case (
-                    Ioremap() | Memremap() | IoMappingCreateWc() | MemremapPages() | ArchIoReserveMemtypeWc()
-                ):
-                    waiting.append(call.span)
-                case _:
-                    pass
+        waiting = [
+            call.span for call in pending.values() if isinstance(call, _Mapping | ArchIoReserveMemtypeWc)
+        ]
         yield [*history.kept, *waiting]
 
 

@@ -36,6 +36,7 @@ class Known(NamedTuple):
 
 
 _PIECES = "A06: the pieces of a split VMA free what was never reserved"
+_ZAPPED = "A08: zapping a part drops the whole reservation"
 _FOREIGN = "S4.10: a driver frees what another has booked"
 _LOCKED_TWICE = "S5.8.9: a locked mapping that MREMAP_DONTUNMAP moves is counted in locked_vm twice"
 _RAM = "S4.10: RAM cannot be mapped so by a driver"
@@ -59,8 +60,8 @@ KNOWN: tuple[Known, ...] = (
     Known("looks_only", _LEAVES, None, ("smaps", "numa_maps")),
     Known("no_leak", _PIECES, "6.16"),
     Known("freed_once", _PIECES, "6.16"),
-    Known("no_loss", "A08: zapping a part drops the whole reservation", "6.16"),
-    Known("direct_map", "A08: zapping a part drops the whole reservation", "6.16", after=("zap_vma_ptes",)),
+    Known("no_loss", _ZAPPED, "6.16"),
+    Known("direct_map", _ZAPPED, "6.16", after=("zap_vma_ptes",)),
     Known("fork_whole", "A04: a fork that fails untracks the parent's mapping", "6.16"),
     Known("no_warning", _TWICE, "6.16", ("mmap", "remap_pfn_range")),
     Known("no_warning", "A10: an entry is untracked without mmap_lock", "6.16", ("release",)),

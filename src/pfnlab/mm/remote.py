@@ -91,13 +91,13 @@ def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | Non
     force, moved = mm.kernel.profile.mem_forces, b""
     while len(moved) < length:
         vpn, offset = divmod(start + len(moved), PAGE_SIZE)
-        if _leaves_vmas(mm, vpn):
-            break
         size = min(length - len(moved), PAGE_SIZE - offset)
         part = None if stored is None else stored[len(moved) :]
         try:
             entry = get_user_page(mm, vpn, write=stored is not None, force=force)
         except ModelledErrno:
+            if not _finds_vma(mm, vpn):
+                break
             try:
                 moved += _access_phys(mm, vpn, offset, length - len(moved), part)
             except ModelledErrno:
@@ -109,15 +109,15 @@ def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | Non
     return moved
 
 
-def _leaves_vmas(mm: MmStruct, vpn: int) -> bool:
-    """Whether there is no VMA; the kernel looks for a stack to expand then, under the lock for writing."""
+def _finds_vma(mm: MmStruct, vpn: int) -> bool:
+    """Whether there is a VMA; the kernel looks for a stack to expand else, under the lock for writing."""
     with mm.mmap_lock.read():
         if mm.vma_lookup(vpn) is not None:
-            return False
+            return True
     if mm.kernel.profile.remote_access_expands:
         with mm.mmap_lock.write():
             pass
-    return True
+    return False
 
 
 def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes | None) -> bytes:

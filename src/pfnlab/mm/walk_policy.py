@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from pfnlab.hw.entry import entry_special
+from pfnlab.hw.entry import pte_special
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.vma import Vma
 
@@ -56,5 +56,5 @@ class SpecialBits:
         return True
 
     def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
-        """Not where the special bit of its level is set, in PTEs as in leaves (S6.6)."""
-        return not entry_special(entry.bits, entry.level)
+        """Not where the special bit is set, which entries of every level have in the same place (S6.6)."""
+        return not pte_special(entry.bits)

@@ -13,12 +13,11 @@ from typing import NamedTuple
 from pfnlab.errors import Misuse
 from pfnlab.lab.images.driver_programs import needs_driver
 from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.releases import series_of, version_key
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
-from pfnlab.report.golden import golden_path, golden_run, read_golden
+from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
 from pfnlab.report.markdown import table
 
 #: The kernels with a placement: ``end_vma`` in the first two, ``free_vmas`` in the others.
@@ -99,8 +98,8 @@ def kernel_counts(series: str, path: Path) -> list[Count] | None:
     program, golden = load_program(path), read_golden(golden_path(path))
     if needs_driver(program) and series not in WITH_DRIVER:
         return None
-    versions = [version for version in golden.kernels if series_of(version) == series] if golden else []
-    run = golden_run(golden, max(versions, key=version_key)) if golden and versions else None
+    newest = newest_version(golden, series) if golden is not None else None
+    run = golden_run(golden, newest) if golden is not None and newest is not None else None
     if run is None:
         raise Misuse(f"{path} has no golden of {series}")
     return counts(program, run.steps)

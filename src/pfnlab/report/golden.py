@@ -16,7 +16,7 @@ import msgspec
 
 from pfnlab.errors import Discovery, LostGuest, Misuse
 from pfnlab.files import MOST_RECORDED, Missing, read_bytes
-from pfnlab.policies.releases import version_key
+from pfnlab.policies.releases import series_of, version_key
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import Difference, differences
@@ -136,6 +136,12 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
         observations=tuple(Observation(tuple(names), steps, once) for (steps, once), names in groups.items()),
         look=look,
     )
+
+
+def newest_version(golden: Golden, series: str) -> str | None:
+    """The newest kernel of a series in the golden; None when it has none."""
+    versions = [version for version in golden.kernels if series_of(version) == series]
+    return max(versions, key=version_key, default=None)
 
 
 def golden_run(golden: Golden, version: str) -> Run | None:

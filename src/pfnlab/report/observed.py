@@ -21,7 +21,12 @@ _SIZES = {"L2": " 2 MiB", "L3": " 1 GiB"}
 
 def said(observed: Observed, step: Step) -> str:
     """What is looked at, and what it says."""
-    return f"{observed.__name__.replace('_', ' ')}: {observed(step)}"
+    return f"{part_name(observed)}: {observed(step)}"
+
+
+def part_name(observed: Observed) -> str:
+    """The name of what is looked at."""
+    return observed.__name__.replace("_", " ")
 
 
 def result(step: Step) -> str:

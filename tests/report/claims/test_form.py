@@ -44,7 +44,7 @@ def test_a_good_claim_has_no_faults() -> None:
 )
 def test_what_a_claim_lacks_is_said(changed: dict[str, object], fault: str) -> None:
     """Each change of a good claim is one fault."""
-    assert [fault] == faults(GOOD._replace(**changed))  # type: ignore[arg-type]
+    assert [fault] == faults(GOOD._replace(**changed))
 
 
 def test_what_was_said_without_a_hedge_may_be_refuted() -> None:

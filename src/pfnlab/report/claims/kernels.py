@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.errors import Misuse
-from pfnlab.policies.releases import CONFIRMED, series_of
+from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step
-from pfnlab.report.golden import Golden, golden_path, golden_run, read_golden
-from pfnlab.report.observed import Observed
+from pfnlab.report.golden import Golden, golden_path, golden_run, newest_version, read_golden
+from pfnlab.report.observed import Observed, part_name
 from pfnlab.report.sizes.facts import known_sizes
 
 #: The folder of programs, seen from where pages are made.
@@ -64,7 +64,7 @@ class Seen(NamedTuple):
     @property
     def told(self) -> str:
         """What is looked at, and what it says."""
-        return f"{self.observed.__name__.replace('_', ' ')}: {self.expected}"
+        return f"{part_name(self.observed)}: {self.expected}"
 
     def unlike(self, litmus: Path = LITMUS) -> list[str]:
         """The series on which the kernel or its model shows something else, with what it shows."""
@@ -145,11 +145,10 @@ def _golden(path: Path) -> Golden:
 
 
 def _version(golden: Golden, series: str, program: str) -> str:
-    """The newest version of a series in a golden."""
-    versions = [version for version in golden.kernels if series_of(version) == series]
-    if not versions:
+    version = newest_version(golden, series)
+    if version is None:
         raise Misuse(f"the golden of {program} says nothing about {series}")
-    return versions[-1]
+    return version
 
 
 @cache

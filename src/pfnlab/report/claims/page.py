@@ -1,5 +1,4 @@
-"""The page of claims, ``docs/claims.md``: a section for each discussion, a table for each author's "
-"message."""
+"""The page of claims, ``docs/claims.md``: a section for each discussion, a table for each message."""
 
 from __future__ import annotations
 
