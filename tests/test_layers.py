@@ -32,6 +32,7 @@ ORDER = (
     ("judging",),
     ("lens",),
     ("lab.images",),
+    ("lab.building",),
     ("lab.vm",),
     ("lab.steering",),
     ("lab.running",),

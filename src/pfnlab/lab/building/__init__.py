@@ -1,0 +1,3 @@
+"""Kernels from source: a tree or a package of the archive, patches, a configuration, and what a build
+leaves.
+"""

@@ -1,0 +1,146 @@
+"""Patches are read: their heads, the files they change, and what is no patch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.building.patch_file import PatchFile, read_patch
+
+_DIFF = """\
+--- a/mm/memory.c
++++ b/mm/memory.c
+@@ -1,3 +1,4 @@ void f(void)
+ one
+-two
++2
++2.5
+ three
+"""
+_OURS = (
+    "mm: flush later\n\nWhat it does.\n\nPolicy: flush=none\nBase: linux-source-7.2 7.2.13-1\n"
+    "SPDX-License-Identifier: GPL-2.0-only\n---\n" + _DIFF
+)
+_MAIL = (
+    "From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n"
+    "From: A Developer <a@example.org>\nDate: Mon, 2 Nov 2026 10:00:00 +0000\n"
+    "Subject: [PATCH v2 3/7] mm: a title that goes on\n for another line\n\nText.\n---\n"
+    " mm/memory.c | 3 ++-\n 1 file changed, 2 insertions(+), 1 deletion(-)\n\n"
+    "diff --git a/mm/memory.c b/mm/memory.c\nindex 1234567..89abcde 100644\n" + _DIFF + "-- \n2.47.0\n\n"
+)
+
+
+def _read(tmp_path: Path, text: str) -> PatchFile:
+    path = tmp_path / "a.patch"
+    path.write_text(text)
+    return read_patch(path)
+
+
+def test_head_of_ours(tmp_path: Path) -> None:
+    """Title, policy, base and licence stand above the diff."""
+    patch = _read(tmp_path, _OURS)
+
+    assert ("mm: flush later", "flush=none", "linux-source-7.2", "7.2.13-1", "GPL-2.0-only") == (
+        patch.title,
+        patch.policy,
+        patch.base_package,
+        patch.base_version,
+        patch.license,
+    )
+
+
+def test_lines_are_counted(tmp_path: Path) -> None:
+    """What is added and removed is counted in hunks, not in their heads."""
+    patch = _read(tmp_path, _OURS)
+
+    assert (2, 1) == (patch.added, patch.removed)
+
+
+def test_mail_of_git(tmp_path: Path) -> None:
+    """A mail of git has its subject as title, without the bracket, and no policy."""
+    patch = _read(tmp_path, _MAIL)
+
+    assert ("mm: a title that goes on for another line", "", ("mm/memory.c",)) == (
+        patch.title,
+        patch.policy,
+        patch.files,
+    )
+
+
+def test_diff_without_head(tmp_path: Path) -> None:
+    """A bare diff is a patch; its title is empty."""
+    patch = _read(tmp_path, _DIFF)
+
+    assert ("", "") == (patch.title, patch.base_version)
+
+
+def test_trailers_in_the_diff_are_text(tmp_path: Path) -> None:
+    """A line like a trailer inside a hunk says nothing."""
+    patch = _read(
+        tmp_path, _DIFF.replace(" one", " \n").replace("-1,3 +1,4", "-1,4 +1,5") + "Policy: flush=none\n"
+    )
+
+    assert patch.policy == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        pytest.param(
+            _DIFF + _DIFF.replace("mm/memory.c", "fs/exec.c"), ("mm/memory.c", "fs/exec.c"), id="two"
+        ),
+        pytest.param("--- /dev/null\n+++ b/mm/new.c\n@@ -0,0 +1 @@\n+one\n", ("mm/new.c",), id="new"),
+        pytest.param("--- a/mm/old.c\n+++ /dev/null\n@@ -1 +0,0 @@\n-one\n", ("mm/old.c",), id="gone"),
+        pytest.param(
+            "diff --git a/mm/a.c b/mm/b.c\nsimilarity index 100%\nrename from mm/a.c\nrename to mm/b.c\n",
+            ("mm/a.c", "mm/b.c"),
+            id="renamed",
+        ),
+        pytest.param(_DIFF.replace(".c\n", ".c\t2026-11-02 10:00:00 +0000\n"), ("mm/memory.c",), id="dated"),
+        pytest.param(
+            "--- a/mm/a.c\n+++ b/mm/a.c\n@@ -1 +1 @@\n-one\n\\ No newline at end of file\n+two\n"
+            "\\ No newline at end of file\n",
+            ("mm/a.c",),
+            id="no newline",
+        ),
+    ],
+)
+def test_files(tmp_path: Path, text: str, files: tuple[str, ...]) -> None:
+    """Files are named from the top of the tree, each once."""
+    patch = _read(tmp_path, text)
+
+    assert files == patch.files
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("", "is no patch", id="empty"),
+        pytest.param("int main(void)\n{\n}\n", "is no patch", id="no diff"),
+        pytest.param(
+            _DIFF.replace("-1,3", "-1,4"), ":3: the hunk says 4 lines before and 4 behind", id="fewer"
+        ),
+        pytest.param(_DIFF.replace("+1,4", "+1,3"), "and has others", id="others"),
+        pytest.param(_DIFF.replace("-1,3 +1,4", "-1,2 +1,3"), "and has more", id="more"),
+        pytest.param(_DIFF[: _DIFF.index("@@")], "belongs here", id="no hunk"),
+        pytest.param(_DIFF.replace("/mm/", "/../"), "no file of a tree", id="outside"),
+        pytest.param(_DIFF.replace("a/mm/memory.c", "memory.c"), "no file of a tree", id="no folder"),
+        pytest.param("--- /dev/null\n+++ /dev/null\n@@ -0,0 +1 @@\n+one\n", "name the file", id="nothing"),
+        pytest.param("diff --git a/x b/x\nGIT binary patch\nliteral 1\n", "binary patch", id="binary"),
+    ],
+)
+def test_refused(tmp_path: Path, text: str, words: str) -> None:
+    """What is no patch is refused in one line with the place and what is wrong."""
+    with pytest.raises(Misuse) as caught:
+        _read(tmp_path, text)
+
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """A file that is not there is the caller's mistake."""
+    with pytest.raises(Misuse, match="cannot be read"):
+        read_patch(tmp_path / "none.patch")
