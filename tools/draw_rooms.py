@@ -24,7 +24,7 @@ ORDER = {
     "checker": ("search", "kernel", "races"),
     "judging": (),
     "lens": (),
-    "lab": ("images", "building", "vm", "steering", "running"),
+    "lab": ("images", "vm", "building", "steering", "running"),
     "report": ("sizes", "claims"),
     "fuzz": (),
     "meeting": (),

@@ -21,7 +21,7 @@ from pfnlab.programs.runs.observation import Run
 #: The forms of a name, for messages.
 FORMS = (
     "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,without=COMMIT, "
-    "qemu:VERSION (qemu:6.1, qemu:6.12.107) or qemu:BZIMAGE"
+    "qemu:VERSION (qemu:6.1, qemu:6.12.107), qemu:NAME (`pfnlab kernels build`) or qemu:BZIMAGE"
 )
 
 _KINDS = ("model", "qemu")
@@ -32,11 +32,13 @@ class Named(msgspec.Struct, frozen=True):
 
     :param series: the kernel series or exact version it is or models; None for a kernel without a description
     :param stock: whether it is a distribution's kernel, so that goldens may be made from it
+    :param built: whether it was built here, and has a name
     """
 
     spec: str
     series: str | None
     stock: bool
+    built: bool = False
 
     @property
     def kind(self) -> str:
@@ -62,9 +64,13 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
         raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
     if kind == "model":
         return Named(spec, rest.partition(",")[0], stock=False)
+    from pfnlab.lab.building.built import built_kernels, find
     from pfnlab.lab.images.search import SERIES
     from pfnlab.policies.releases import is_version, series_of, upstream
 
+    own_kernel = None if _is_file(rest) else find(rest)
+    if own_kernel is not None:
+        return Named(spec, profile or own_kernel.series, stock=False, built=True)
     version = rest if is_version(rest) else upstream(rest)
     if version and series_of(version) in SERIES and not _is_file(rest):
         return Named(spec, version, stock=True)
@@ -72,11 +78,12 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
         return Named(spec, profile, stock=False)
     if version and series_of(version) == rest and _offered(rest):
         return Named(spec, rest, stock=True)
-    close = difflib.get_close_matches(rest, SERIES, n=1)
+    names = [kernel.name for kernel in built_kernels()]
+    close = difflib.get_close_matches(rest, [*SERIES, *names], n=1)
     guess = f"did you mean qemu:{close[0]}? " if close else ""
     raise Misuse(
-        f"there is no kernel {rest!r}, neither a series nor a file: "
-        f"{guess}known series are {', '.join(SERIES)}"
+        f"there is no kernel {rest!r}, neither a series nor a file nor one that was built here: "
+        f"{guess}known series are {', '.join(SERIES)}" + (f"; built are {', '.join(names)}" if names else "")
     )
 
 
@@ -116,9 +123,10 @@ def open_machine(
 
         model: Machine = ModelMachine(named.rest, look)
         return model
+    from pfnlab.lab.building.built import built
     from pfnlab.lab.running.machine import QemuMachine
 
-    kernel = named.rest if named.stock else Path(named.rest)
+    kernel = built(named.rest).image if named.built else named.rest if named.stock else Path(named.rest)
     guest: Machine = QemuMachine(kernel, name=spec, accel=accel, look=look, say=say)
     return guest
 

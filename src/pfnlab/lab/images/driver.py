@@ -90,19 +90,47 @@ def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Pa
     :raises Unverified: a signature or checksum of the archive does not hold
     :raises Undecided: the archive cannot be reached, or the driver does not build
     """
-    sources = _sources()
+    return _kept(kernel, lambda: _kit_of_archive(kernel, say), say)
+
+
+def driver_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> Path:
+    """
+    The test driver's module for *kernel*, built in the folder of objects *out* the kernel was built in.
+
+    Raises the errors of `driver_for`.
+    """
+    return _kept(kernel, lambda: _Kit(out, out, None), say)
+
+
+def has_driver(kernel: KernelImage) -> bool:
+    """Whether the test driver for *kernel* is in the cache, built from the sources of today."""
+    return is_whole(_module(kernel))
+
+
+class _Kit(NamedTuple):
+    # What a module is built with: the folder make is called in, the folder whose name stays out of messages
+    # and of the module, and the libraries its tools need.
+    headers: Path
+    folder: Path
+    libraries: Path | None
+
+
+def _module(kernel: KernelImage) -> Path:
     key = hashlib.sha256(repr((kernel.release, kernel.version, _COMPILER, _FLAGS)).encode())
-    for source in sources:
+    for source in _sources():
         key.update(f"\0{source.name}\0".encode() + source.read_bytes())
-    root = cache_root()
-    module = root / "drivers" / f"{kernel.release}-{key.hexdigest()[:16]}.ko"
+    return cache_root() / "drivers" / f"{kernel.release}-{key.hexdigest()[:16]}.ko"
+
+
+def _kept(kernel: KernelImage, kit: Callable[[], _Kit], say: Callable[[str], None]) -> Path:
+    module = _module(kernel)
     if not is_whole(module):
-        _check_tools(root)
+        _check_tools(cache_root())
 
     def make(part: Path) -> None:
-        kit = _kit(kernel, say)
+        tools = kit()
         say(f"building the guest driver for {kernel.release} (some seconds)")
-        _build(kernel, sources, kit, part)
+        _build(kernel, _sources(), tools, part)
 
     return kept(module, make, say=say)
 
@@ -132,28 +160,28 @@ def _sources() -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _build(kernel: KernelImage, sources: list[Traversable], kit: Path, module: Path) -> None:
+def _build(kernel: KernelImage, sources: list[Traversable], kit: _Kit, module: Path) -> None:
     work = module.with_name("build")
     work.mkdir()
     for source in sources:
         (work / source.name).write_bytes(source.read_bytes())
     _write_script(work / "compiler", _COMPILER)
     command = [
-        *("make", "-s", "-C", str(_headers(kit, kernel)), f"M={work}", f"CC={work / 'compiler'}"),
-        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit, work=work)}", "modules"),
+        *("make", "-s", "-C", str(kit.headers), f"M={work}", f"CC={work / 'compiler'}"),
+        *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={_FLAGS.format(kit=kit.folder, work=work)}", "modules"),
     ]
     # The caller may itself run under make, whose flags are not for this one. All its files are in the cache,
     # so that a full disk is reported as that of the cache.
     env = {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
-        "PFNLAB_LIBRARIES": str(kit / _LIBRARY_FOLDER),
+        **({"PFNLAB_LIBRARIES": str(kit.libraries)} if kit.libraries else {}),
     }
     answer = run(command, limit=_BUILD_LIMIT, remedy=_REMEDY, env=env, cwd=work)
     modules = list(work.glob("*.ko"))
     if answer.returncode or len(modules) != 1:
         lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
         reason = next(filter(_TROUBLE.search, lines), lines[-1] if lines else "no message")
-        reason = reason.replace(f"{work}/", "").replace(f"{kit}/", "")
+        reason = reason.replace(f"{work}/", "").replace(f"{kit.folder}/", "")
         raise Undecided(f"the driver cannot be built for {kernel.release}: {reason}")
     modules[0].replace(module)
 
@@ -167,14 +195,16 @@ def _write_script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def _kit(kernel: KernelImage, say: Callable[[str], None]) -> Path:
-    # The folder a module for *kernel* is built with: headers, the tools of its build, and their libraries.
+# Headers, the tools of the kernel's build, and their libraries, in one folder.
+def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
     root = cache_root()
 
     def make(part: Path) -> None:
         suites = suites_of(kernel)
         if not suites:
-            raise MissingTool(f"no headers for {kernel.release}: it is not a kernel of the archive")
+            reason = f"no headers for {kernel.release}: it is not a kernel of the archive"
+            again = "; one that was built here gets its driver then: `pfnlab kernels build` once more"
+            raise MissingTool(reason + again * bool(kernel.series))
         part.mkdir()
         with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
             archive = Archive.of_this_machine(root / "apt")
@@ -185,7 +215,8 @@ def _kit(kernel: KernelImage, say: Callable[[str], None]) -> Path:
             _relocate(_headers(part, kernel) / "Makefile")
             _make_tools_run(archive, part, say)
 
-    return kept(root / "headers" / (kernel.version or "none"), make, say=say)
+    folder = kept(root / "headers" / (kernel.version or "none"), make, say=say)
+    return _Kit(_headers(folder, kernel), folder, folder / _LIBRARY_FOLDER)
 
 
 class Offered(NamedTuple):

@@ -19,6 +19,8 @@ _KINDS = {
     "guest": ("guest images", 1),
     "states": ("booted guests", 1),
     "drivers": ("test drivers", 1),
+    "trees": ("kernel sources and objects", 1),
+    "built": ("kernels built here", 1),
     "headers": ("kernel headers", 1),
     "modules": ("kernel modules", 1),
     "symbols": ("kernel symbols", 1),

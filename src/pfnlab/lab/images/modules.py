@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import lzma
 import re
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,24 @@ def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> 
     files = {_module_name(path.stem): path for path in home.glob("*.ko")}
     order = load_order({name: path.read_bytes() for name, path in files.items()})
     return {MODULE.format(number): files[name] for number, name in enumerate(order)}
+
+
+def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> None:
+    """
+    Keep the modules of vfio-pci for *kernel* out of the folder of objects *out* it was built in.
+
+    :raises MissingTool: its configuration has none
+    """
+
+    def take(into: Path) -> None:
+        into.mkdir()
+        for place in ("drivers/vfio", "drivers/iommu", "virt/lib"):
+            for module in (out / place).rglob("*.ko"):
+                if module.stat().st_size <= _MODULE_MAX:
+                    shutil.copyfile(module, into / module.name)
+        load_order({_module_name(path.stem): path.read_bytes() for path in into.glob("*.ko")})
+
+    kept(cache_root() / "modules" / kernel.version, take, say=say)
 
 
 def load_order(modules: dict[str, bytes]) -> list[str]:

@@ -1,0 +1,206 @@
+"""A kernel from source, patches and a configuration: built, booted once, and kept under a name."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.errors import LostGuest, MissingTool, Undecided
+from pfnlab.lab.building.built import BuiltKernel, check_name, keep_built, sha256_of, with_content
+from pfnlab.lab.building.fragments import REQUIRED, configuration_name, fragment_text, lacking, merged
+from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
+from pfnlab.lab.building.patch_file import read_patch
+from pfnlab.lab.building.source import Source, source_for
+from pfnlab.lab.building.worktree import worktree
+from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.images.cache import cache_root, usable
+from pfnlab.lab.images.driver import driver_in_tree, has_driver
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.images.modules import modules_in_tree
+from pfnlab.units import in_mib
+
+#: Room a first build takes beside the source, in bytes; one more of the same tree takes next to none.
+_ROOM = 3 << 30
+
+_IMAGE = Path("arch/x86/boot/bzImage")
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """
+    What is to be built.
+
+    :param source: the folder of a tree, or a series of the archive
+    :param patches: files, in the order they are applied in
+    :param configuration: packaged configurations or files (:mod:`pfnlab.lab.building.fragments`)
+    :param name: what it is called afterwards; made of the others when None
+    :param jobs: commands at once; one for each core when None
+    :param series: whose model stands for it; by its Makefile when None
+    """
+
+    source: str
+    patches: Sequence[Path] = ()
+    configuration: Sequence[str] = ()
+    name: str | None = None
+    jobs: int | None = None
+    series: str | None = None
+
+
+def boots_in_lab(kernel: KernelImage) -> None:
+    """
+    Boot *kernel* once, with the agent.
+
+    :raises Undecided: it does not come up; says what it said last
+    """
+    from pfnlab.lab.vm.qemu import Guest
+
+    try:
+        Guest(kernel.vmlinuz, fresh=True).close()
+    except LostGuest as reason:
+        raise Undecided(f"the kernel was built and does not come up in the lab: {reason}") from None
+
+
+def build(
+    request: BuildRequest,
+    *,
+    say: Callable[[str], None],
+    boot: Callable[[KernelImage], None] = boots_in_lab,
+) -> BuiltKernel:
+    """
+    The kernel *request* asks for, booted once in the lab; from the cache where exactly it was built before.
+
+    The driver of the guest and the modules of vfio-pci come from the same tree.
+
+    :param say: called with each line of progress
+    :param boot: boots it once, and raises Undecided where it does not come up; for tests
+    :raises Misuse: no such tree, patch or configuration, or a patch that does not apply
+    :raises MissingTool: a program the build needs is not here, or the tree lacks what the lab needs
+    :raises TimedOut: the build did not end
+    :raises Undecided: the tree does not build, or its kernel does not come up in the lab
+    """
+    fragment = fragment_text(request.configuration)
+    patches = [read_patch(path) for path in request.patches]
+    name = check_name(request.name or _name(request))
+    check_tools()
+    source = source_for(request.source, say=say)
+    kernel = BuiltKernel(
+        name=name,
+        version=source.version,
+        series=request.series or source.series,
+        release="",
+        source=source.label,
+        patches=tuple(patch.path.name for patch in patches),
+        policy=",".join(patch.policy for patch in patches if patch.policy),
+        configuration=configuration_name(request.configuration),
+        lacks=(),
+        content=_content(source, request.patches, fragment),
+        sha256="",
+        seconds=0.0,
+    )
+    before = with_content(kernel.content)
+    if before is not None and has_driver(before.image) and sha256_of(before.image.vmlinuz) == before.sha256:
+        say(f"{name}: exactly this was built before")
+        again = msgspec.structs.replace(before, name=name, series=kernel.series)
+        return again if again == before else keep_built(again, before.image.vmlinuz, before.config)
+    with worktree(source, say=say) as tree:
+        tree.apply(patches)
+        make = Make(tree.folder, tree.out(kernel.configuration), request.jobs or os.cpu_count() or 1)
+        return _build(kernel, make, fragment, say, boot)
+
+
+def _build(
+    kernel: BuiltKernel,
+    make: Make,
+    fragment: str,
+    say: Callable[[str], None],
+    boot: Callable[[KernelImage], None],
+) -> BuiltKernel:
+    begin = time.monotonic()
+    counted = make.out / "pfnlab.steps"
+    steps = int(counted.read_text()) if counted.exists() else 0
+    if steps:
+        say(f"building {kernel.name}: what changed since the last build of this tree")
+    else:
+        _check_room(make.out.parent)
+        whole = forecast(STEPS, make.jobs)
+        say(f"building {kernel.name} for the first time: {whole}, {in_mib(_ROOM)} on disk")
+    with usable():
+        lacks = _configure(make, fragment)
+    _check_options(kernel, lacks, say)
+    done = make.build("bzImage", "modules", steps=steps or STEPS, say=say)
+    if not steps:
+        counted.write_text(str(done))
+    bzimage = make.out / _IMAGE
+    kernel = msgspec.structs.replace(
+        kernel,
+        release=release_of(bzimage),
+        lacks=tuple(lacks),
+        sha256=sha256_of(bzimage),
+        seconds=round(time.monotonic() - begin, 1),
+    )
+    boot(dataclasses.replace(kernel.image, vmlinuz=bzimage))
+    for part in (driver_in_tree, modules_in_tree):
+        try:
+            part(kernel.image, make.out, say=say)
+        except Undecided as reason:
+            say(f"{reason}; programs that need it stay undecided")
+    return keep_built(kernel, bzimage, make.out / ".config")
+
+
+def _check_options(kernel: BuiltKernel, lacks: Sequence[str], say: Callable[[str], None]) -> None:
+    missing = [f"CONFIG_{option}" for option in lacks if option in REQUIRED]
+    if missing:
+        raise MissingTool(
+            f"{kernel.source} has no {', '.join(missing)}, which the lab needs: the kernel was not built"
+        )
+    if lacks:
+        say(f"{kernel.source} does not have {', '.join(lacks)}: programs that need them stay undecided")
+
+
+def _configure(make: Make, fragment: str) -> list[str]:
+    # The options the tree lacks.
+    config, merged_fragment = make.out / ".config", make.out / "pfnlab.fragment"
+    if not merged_fragment.exists() or merged_fragment.read_text() != fragment:
+        make.configure("tinyconfig")
+        config.write_text(merged(config.read_text(), fragment))
+    # A patch may bring options of its own.
+    make.configure("olddefconfig")
+    merged_fragment.write_text(fragment)
+    return lacking(config.read_text(), fragment)
+
+
+def _content(source: Source, patches: Sequence[Path], fragment: str) -> str:
+    content = hashlib.sha256()
+    for part in (source.label * (not source.own), source.content, fragment, compiler()):
+        content.update(part.encode() + b"\0")
+    for patch in patches:
+        content.update(patch.read_bytes() + b"\0")
+    return content.hexdigest()
+
+
+def _name(request: BuildRequest) -> str:
+    # Of the tree, the patches and the configuration, in characters that a name may have.
+    words = [Path(request.source).absolute().name if Path(request.source).is_dir() else request.source]
+    words += [path.stem for path in request.patches]
+    words += [Path(word).stem for word in request.configuration]
+    if len(words) == 1 and not Path(request.source).is_dir():
+        words.append("own")
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", "-".join(words)).strip("-.") or "own"
+
+
+def _check_room(home: Path) -> None:
+    free = shutil.disk_usage(home).free
+    if free < _ROOM:
+        raise Undecided(
+            f"a build needs {in_mib(_ROOM)} in {cache_root()}, which has {in_mib(free)} left: free room "
+            "(`pfnlab cache`), or set PFNLAB_CACHE"
+        )

@@ -1,0 +1,173 @@
+"""Kernels that were built here, by name: ``<cache>/built/NAME``.
+
+Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, which appears by one rename. Its modules
+and its driver are where those of the archive's kernels are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.errors import Misuse, Undecided
+from pfnlab.lab.images.cache import cache_root, usable
+from pfnlab.lab.images.kernels import KernelImage
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
+_NOTE = "kernel.json"
+
+
+class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A kernel that was built here.
+
+    :param name: what the user calls it
+    :param version: of its source, ``7.2.13``
+    :param series: whose model stands for it, ``7.2``
+    :param release: as ``uname -r`` prints it
+    :param source: its source in words, ``linux-source-7.2 7.2.13-1``
+    :param patches: the names of its patches
+    :param policy: what the patches mean, ``flush=end_vma``; empty where they do not say
+    :param configuration: its configuration in words, ``lab``
+    :param lacks: options of the configuration which its source does not have
+    :param content: a checksum of all it is made from, in hex
+    :param sha256: of its vmlinuz, in hex
+    :param seconds: how long the build took
+    """
+
+    name: str
+    version: str
+    series: str
+    release: str
+    source: str
+    patches: tuple[str, ...]
+    policy: str
+    configuration: str
+    lacks: tuple[str, ...]
+    content: str
+    sha256: str
+    seconds: float
+
+    @property
+    def home(self) -> Path:
+        """Its folder in the cache."""
+        return _home(self.name)
+
+    @property
+    def config(self) -> Path:
+        """Its configuration."""
+        return self.home / "config"
+
+    @property
+    def image(self) -> KernelImage:
+        """It as something to boot; the version is that of its content, so nothing is taken for another's."""
+        return KernelImage(
+            *(self.series, "", f"{self.version}+{self.content[:12]}", self.release),
+            *(self.home / "vmlinuz", self.sha256),
+        )
+
+
+def check_name(name: str) -> str:
+    """
+    *name*, which a kernel may have.
+
+    :raises Misuse: it may not
+    """
+    if not _NAME.fullmatch(name):
+        raise Misuse(
+            f"{name!r} is no name for a kernel: letters, digits and ._+- with a letter among them (7.2 and "
+            "6.12.107 are kernels of the archive)"
+        )
+    return name
+
+
+def built_kernels() -> list[BuiltKernel]:
+    """All kernels that were built here and are whole, by name."""
+    found = []
+    for note in sorted((cache_root() / "built").glob(f"[!.]*/{_NOTE}")):
+        try:
+            kernel = msgspec.json.decode(note.read_bytes(), type=BuiltKernel)
+        except (OSError, msgspec.MsgspecError):
+            continue
+        if kernel.name == note.parent.name and (note.parent / "vmlinuz").is_file():
+            found.append(kernel)
+    return found
+
+
+def find(name: str) -> BuiltKernel | None:
+    """The kernel of that name, or None."""
+    return next((kernel for kernel in built_kernels() if kernel.name == name), None)
+
+
+def built(name: str) -> BuiltKernel:
+    """
+    The kernel of that name, whole to the byte.
+
+    :raises Misuse: there is none
+    :raises Undecided: its file is damaged
+    """
+    kernel = find(name)
+    if kernel is None:
+        names = [kernel.name for kernel in built_kernels()]
+        near = difflib.get_close_matches(name, names, n=1)
+        raise Misuse(
+            f"no kernel {name!r} was built here: "
+            + (f"did you mean {near[0]}? " if near else "")
+            + (f"built are {', '.join(names)}" if names else "see `pfnlab kernels build --help`")
+        )
+    if sha256_of(kernel.image.vmlinuz) != kernel.sha256:
+        raise Undecided(f"{kernel.image.vmlinuz} is damaged: build {name} again")
+    return kernel
+
+
+def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
+    """Put *kernel* into the cache, in place of another of its name.
+
+    :raises Undecided: the cache cannot be written
+    """
+    home = _home(kernel.name)
+    with usable():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in home.parent.glob(".part-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".part-") as folder:
+            part = Path(folder) / "kernel"
+            part.mkdir()
+            shutil.copyfile(vmlinuz, part / "vmlinuz")
+            shutil.copyfile(config, part / "config")
+            (part / _NOTE).write_bytes(msgspec.json.format(msgspec.json.encode(kernel), indent=1) + b"\n")
+            if home.exists():
+                shutil.rmtree(home)
+            part.rename(home)
+    return kernel
+
+
+def remove_built(name: str) -> None:
+    """Take the kernel of that name out of the cache, with its modules.
+
+    :raises Misuse: there is none
+    """
+    kernel = built(name) if find(name) is None else find(name)
+    assert kernel is not None
+    shutil.rmtree(kernel.home)
+
+
+def with_content(content: str) -> BuiltKernel | None:
+    """A kernel that was made from exactly that, whatever it is called; None where there is none."""
+    return next((kernel for kernel in built_kernels() if kernel.content == content), None)
+
+
+def sha256_of(path: Path) -> str:
+    """The checksum of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _home(name: str) -> Path:
+    return cache_root() / "built" / name

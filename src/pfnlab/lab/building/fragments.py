@@ -1,0 +1,95 @@
+"""Configurations: fragments on top of the kernel's own ``tinyconfig``, and what a tree lacks of them.
+
+``lab`` has all that programs and the lab use, ``minimal`` as little as the lab can live with, ``debug`` is
+``lab`` with the checks of the kernel itself. A fragment of the user's own comes on top of ``lab``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from pfnlab.errors import Misuse
+
+#: The packaged configurations, each by its fragments.
+PACKAGED = {"lab": ("lab",), "minimal": ("minimal",), "debug": ("lab", "debug")}
+
+#: Without one of these no guest of the lab starts, or nothing can be read of it.
+REQUIRED = (
+    *("64BIT", "PCI", "ACPI", "X86_PAT", "DEVMEM", "MODULES", "PRINTK", "TTY", "SERIAL_8250_CONSOLE"),
+    *("BLK_DEV_INITRD", "BINFMT_ELF", "PROC_FS", "SYSFS", "DEBUG_FS", "DEVTMPFS", "NET", "UNIX"),
+    *("KALLSYMS", "KPROBES", "DEBUG_INFO_BTF", "FTRACE"),
+)
+
+_LINE = re.compile(r"CONFIG_(\w+)=(.+)|# CONFIG_(\w+) is not set")
+
+
+def fragment_text(words: Sequence[str]) -> str:
+    """
+    The lines of a configuration.
+
+    :param words: names of packaged configurations, or files; where the first is a file, ``lab`` comes first
+    :raises Misuse: there is no such configuration or file
+    """
+    texts = []
+    for word in words if words and words[0] in PACKAGED else ("lab", *words):
+        if word in PACKAGED:
+            folder = resources.files("pfnlab.lab.building")
+            texts += [(folder / f"{name}.config").read_text() for name in PACKAGED[word]]
+            continue
+        try:
+            texts.append(Path(word).read_text())
+        except (OSError, UnicodeDecodeError):
+            raise Misuse(
+                f"there is no configuration {word!r}: write {', '.join(PACKAGED)}, or a file with lines "
+                "such as CONFIG_KASAN=y"
+            ) from None
+        for number, line in enumerate(texts[-1].splitlines(), 1):
+            if line.strip() and not line.startswith("#") and not _LINE.fullmatch(line.strip()):
+                raise Misuse(f"{word}:{number}: {line.strip()!r} is no option: write CONFIG_NAME=y, =m or =n")
+    return "\n".join(texts)
+
+
+def configuration_name(words: Sequence[str]) -> str:
+    """The name of the configuration of these *words*; a file's has a checksum of its place."""
+    return "+".join(word if word in PACKAGED else _file_name(Path(word)) for word in words or ("lab",))
+
+
+def _file_name(path: Path) -> str:
+    place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]
+    return f"{re.sub('[^A-Za-z0-9._-]', '_', path.stem)}_{place}"
+
+
+def options_of(text: str) -> dict[str, str]:
+    """The options of a configuration by name without ``CONFIG_``; the last line of an option counts, and one
+    that is not set is ``n``."""
+    found = {}
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line.strip())
+        if match:
+            found[match[1] or match[3]] = match[2] or "n"
+    return found
+
+
+def merged(base: str, fragment: str) -> str:
+    """The configuration *base* with every option of *fragment* in place of its own."""
+    wanted = options_of(fragment)
+    lines = [
+        line
+        for line in base.splitlines()
+        if not ((match := _LINE.fullmatch(line.strip())) and (match[1] or match[3]) in wanted)
+    ]
+    return "\n".join([*lines, *(f"CONFIG_{name}={value}" for name, value in wanted.items()), ""])
+
+
+def lacking(config: str, fragment: str) -> list[str]:
+    """The options *fragment* turns on and the tree's final *config* has off, or does not know."""
+    has = options_of(config)
+    return [
+        name
+        for name, value in options_of(fragment).items()
+        if value in ("y", "m") and has.get(name, "n") not in ("y", "m")
+    ]

@@ -1,0 +1,244 @@
+"""What a kernel is built from: a user's source tree, or the source package of the archive.
+
+A user's tree is only read. Of a git worktree the files are those git knows and those it would not ignore; of
+any other folder all but what a build in it left. A package of the archive (``linux-source-7.2``) is fetched
+as kernels are, with its signature, and unpacked once under ``<cache>/trees``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.lab.images.archive import Archive, Package
+from pfnlab.lab.images.cache import cache_root, locked
+from pfnlab.lab.images.commands import complaint, run
+from pfnlab.lab.images.deb import take_out
+from pfnlab.lab.images.driver import offer, offered
+from pfnlab.lab.images.kernels import cached
+from pfnlab.lab.images.offers import suites_for
+from pfnlab.policies.releases import series_of, upstream
+from pfnlab.units import in_mib
+
+_LOCK_LIMIT = 900.0
+_UNPACK_LIMIT = 600.0
+_GIT_LIMIT = 120.0
+_GIT = "it lists the files of a worktree: install git"
+
+#: What builds leave in a source tree; a tree without git is copied without it.
+_PRODUCT = re.compile(
+    r".*\.(?:o|a|ko|cmd|d|mod|order|symvers|dtb|lex\.c|tab\.[ch]|s|su|tmp)|vmlinux(?:\.map)?"
+    r"|modules\.builtin.*|\..*"
+)
+_PRODUCT_FOLDERS = ("include/config", "include/generated", "arch/x86/include/generated")
+
+_MAKEFILE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    A kernel's source.
+
+    :param folder: where it is; only read
+    :param label: ``linux-source-7.2 7.2.13-1``, or the folder's name
+    :param version: by its Makefile, ``7.2.13``
+    :param own: whether it is the user's
+    :param content: a checksum of all its files, in hex
+    """
+
+    folder: Path
+    label: str
+    version: str
+    own: bool
+    content: str
+
+    @property
+    def series(self) -> str:
+        """``7.2``."""
+        return series_of(self.version)
+
+
+def source_for(what: str, *, say: Callable[[str], None]) -> Source:
+    """
+    The source under that name.
+
+    :param what: the folder of a tree, or a series whose source the archive has
+    :raises Misuse: it is neither
+    :raises MissingTool: the archive has no source of that series
+    :raises Unverified: a signature or checksum of the archive does not hold
+    :raises Undecided: the archive cannot be reached
+    """
+    folder = Path(what)
+    if folder.is_dir():
+        return _of_folder(folder.absolute())
+    if re.fullmatch(r"\d+\.\d+", what):
+        return _of_archive(what, say)
+    raise Misuse(
+        f"there is no source {what!r}: write the folder of a kernel tree, or a series the archive has the "
+        "source of, such as 7.2"
+    )
+
+
+def files_of(source: Source) -> list[str]:
+    """The paths of the source's files and links, relative to its folder, sorted."""
+    return _files_by_git(source.folder) or _files_by_walk(source.folder)
+
+
+def _of_folder(folder: Path) -> Source:
+    version = _version(folder)
+    paths = _files_by_git(folder)
+    content = _content_by_git(folder) if paths else _content_of(folder, _files_by_walk(folder))
+    return Source(folder, folder.name, version, own=True, content=content)
+
+
+def _version(folder: Path) -> str:
+    try:
+        text = (folder / "Makefile").read_text(errors="replace")[:1000]
+    except OSError:
+        text = ""
+    numbers = dict(_MAKEFILE.findall(text))
+    if "VERSION" not in numbers or "PATCHLEVEL" not in numbers or not (folder / "mm" / "memory.c").exists():
+        raise Misuse(f"{folder} is no kernel tree: its Makefile and mm/memory.c say what it is")
+    return ".".join(filter(None, (numbers["VERSION"], numbers["PATCHLEVEL"], numbers.get("SUBLEVEL"))))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    # None where the folder is no worktree of git. Nothing of the tree is written, not even git's index.
+    if shutil.which("git") is None:
+        return None
+    answer = run(
+        ["git", "-C", str(folder), "-c", "core.quotePath=off", *arguments],
+        limit=_GIT_LIMIT,
+        remedy=_GIT,
+        env={"GIT_OPTIONAL_LOCKS": "0"},
+    )
+    return None if answer.returncode else answer.stdout
+
+
+def _files_by_git(folder: Path) -> list[str]:
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    if top is None or Path(top.strip()).resolve() != folder.resolve():
+        return []
+    listing = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard") or ""
+    paths = dict.fromkeys(path for path in listing.split("\0") if path)
+    # Neither what was removed nor the folder of a submodule, but links to folders.
+    return sorted(path for path in paths if (folder / path).is_symlink() or (folder / path).is_file())
+
+
+def _content_by_git(folder: Path) -> str:
+    tree = _git(folder, "rev-parse", "HEAD^{tree}") or ""
+    changes = _git(folder, "diff", "HEAD", "--binary") or ""
+    others = _git(folder, "ls-files", "-z", "--others", "--exclude-standard") or ""
+    new = _content_of(folder, sorted(filter(None, others.split("\0"))))
+    return hashlib.sha256("\0".join((tree, changes, new)).encode(errors="surrogateescape")).hexdigest()
+
+
+def _files_by_walk(folder: Path) -> list[str]:
+    paths = []
+    for place, folders, names in os.walk(folder):
+        below = Path(place).relative_to(folder)
+        folders[:] = [
+            name for name in folders if name != ".git" and str(below / name) not in _PRODUCT_FOLDERS
+        ]
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        paths += [str(below / name) for name in [*names, *links] if not _PRODUCT.fullmatch(name)]
+    return sorted(paths)
+
+
+def _content_of(folder: Path, paths: list[str]) -> str:
+    content = hashlib.sha256()
+    for path in paths:
+        file = folder / path
+        if file.is_symlink():
+            data = os.fsencode(os.readlink(file))
+        else:
+            data = hashlib.sha256(file.read_bytes()).digest()
+        content.update(path.encode(errors="surrogateescape") + b"\0" + data)
+    return content.hexdigest()
+
+
+def _of_archive(series: str, say: Callable[[str], None]) -> Source:
+    root = cache_root()
+    name = f"linux-source-{series}"
+    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+        archive = Archive.of_this_machine(root / "apt")
+        package = _package(archive, series, name, say)
+        folder = root / "trees" / f"{name}_{package.version}" / "source"
+        if not folder.exists():
+            say(
+                f"fetching {name} {package.version} from {package.suite}, {in_mib(package.size)}, "
+                "1.9 GiB on disk"
+            )
+            _unpack(archive, package, folder)
+    return Source(
+        folder,
+        f"{name} {package.version}",
+        _version(folder),
+        own=False,
+        content=hashlib.sha256(f"{name} {package.version}".encode()).hexdigest(),
+    )
+
+
+def _package(archive: Archive, series: str, name: str, say: Callable[[str], None]) -> Package:
+    # The source of the kernel of this series that is here, else the newest.
+    here = cached(series) if series in _known_series() else None
+    suites = [suite for suite in suites_for(series) if archive.has(suite)]
+    found: list[Package] = []
+    for suite in suites:
+        archive.listing(suite, say=say)
+        for version in dict.fromkeys([here.version if here else "", ""]):
+            fields = offer(archive, suite, name, version)
+            if fields:
+                found.append(offered(name, fields["version"], suite, fields).package)
+    if not found:
+        raise MissingTool(
+            f"the archive holds no {name} (asked: {', '.join(suites)}): give the folder of a kernel tree"
+        )
+    for package in found:
+        if here and package.version == here.version:
+            return package
+    return max(found, key=lambda package: [int(part) for part in upstream(package.version).split(".")])
+
+
+def _known_series() -> tuple[str, ...]:
+    from pfnlab.lab.images.search import SERIES
+
+    return SERIES
+
+
+def _unpack(archive: Archive, package: Package, folder: Path) -> None:
+    home = folder.parent
+    home.mkdir(parents=True, exist_ok=True)
+    for leftover in home.glob(".part-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=".part-") as name:
+        part = Path(name)
+        ball = part / "source.tar.xz"
+        take_out(archive.download(package, part), lambda members: _take(members, ball))
+        if not ball.exists():
+            raise Undecided(f"{package.name} holds no source: its layout changed")
+        answer = run(
+            ["tar", "-C", str(part), "-xf", str(ball)], limit=_UNPACK_LIMIT, remedy="install tar and xz-utils"
+        )
+        folders = [entry for entry in part.iterdir() if entry.is_dir()]
+        if answer.returncode or len(folders) != 1:
+            raise Undecided(f"{package.name} cannot be unpacked: {complaint(answer.stderr)}")
+        folders[0].rename(folder)
+
+
+def _take(members: tarfile.TarFile, ball: Path) -> None:
+    for member in members:
+        if re.fullmatch(r"(?:\./)?usr/src/linux-source-[\d.]+\.tar\.xz", member.name) and member.isreg():
+            content = members.extractfile(member)
+            assert content is not None
+            with ball.open("wb") as file:
+                shutil.copyfileobj(content, file)

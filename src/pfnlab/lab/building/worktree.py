@@ -1,0 +1,186 @@
+"""The copy of a source a build works in: the user's tree is never written to.
+
+::
+
+    <cache>/trees/NAME/
+      source/       the files, with the patches of the last build
+      originals/    those of them that patches changed, as they were
+      copied.json   of a user's tree: size and time of each file when it was copied
+      out-NAME/     the objects of one configuration
+
+A build folder is used again for other patches of the same source: only what a patch touches is compiled
+anew. So files keep their times, and one that is put back gets a new one, as its objects are of the patch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.building.patch_file import PatchFile
+from pfnlab.lab.building.source import Source, files_of
+from pfnlab.lab.images.cache import cache_root, locked, write_whole
+from pfnlab.lab.images.commands import run
+
+#: Another build of the same tree may take as long, in seconds.
+_LOCK_LIMIT = 4 * 3600.0
+_PATCH_LIMIT = 60.0
+
+_REFUSAL = re.compile(r"FAILED|can't find|malformed|garbage|ignored", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class WorkTree:
+    """
+    The copy of *source*; use it in `worktree`.
+
+    :param home: its folder in the cache
+    """
+
+    source: Source
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        """The files."""
+        return self.home / "source"
+
+    def out(self, configuration: str) -> Path:
+        """The folder of the objects of the configuration of that name."""
+        return self.home / f"out-{configuration}"
+
+    def refresh(self, *, say: Callable[[str], None]) -> None:
+        """Make it equal to the source: without patches, and with what the user changed since."""
+        self._put_back()
+        if self.source.own:
+            self._copy(say)
+
+    def apply(self, patches: Sequence[PatchFile]) -> None:
+        """
+        Apply *patches* in their order; the files they touch are kept aside first.
+
+        :raises Misuse: one does not apply, or names a file outside the tree; nothing of it stays
+        """
+        for patch in patches:
+            for name in patch.files:
+                self._keep_aside(patch.path, name)
+            command = [
+                "patch",
+                "-p1",
+                "-f",
+                "-F0",
+                "--no-backup-if-mismatch",
+                "-r",
+                "-",
+                "-i",
+                str(patch.path.absolute()),
+            ]
+            answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
+            if answer.returncode:
+                self._put_back()
+                raise Misuse(f"{patch.path} does not apply to {self.source.label}: {_refusal(answer.stdout)}")
+
+    def _originals(self) -> Path:
+        return self.home / "originals"
+
+    # A file that is not there yet is marked by an empty folder of its name.
+    def _keep_aside(self, patch: Path, name: str) -> None:
+        file, kept = self.folder / name, self._originals() / name
+        if os.path.isabs(name) or ".." in Path(name).parts or _leaves(self.folder, file):
+            raise Misuse(f"{patch} names {name}, which is outside the tree")
+        if kept.exists():
+            return
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            kept.mkdir()
+            return
+        part = kept.with_name(f".{kept.name}.part")
+        shutil.copyfile(file, part)
+        shutil.copymode(file, part)
+        part.replace(kept)
+
+    def _put_back(self) -> None:
+        for place, folders, names in os.walk(self._originals(), topdown=False):
+            below = Path(place).relative_to(self._originals())
+            for name in names:
+                if name.endswith(".part"):
+                    continue
+                # A copy, for its time says that its objects are old.
+                shutil.copyfile(Path(place) / name, self.folder / below / name)
+                shutil.copymode(Path(place) / name, self.folder / below / name)
+            if not folders and not names and place != str(self._originals()):
+                (self.folder / below).unlink(missing_ok=True)
+        shutil.rmtree(self._originals(), ignore_errors=True)
+
+    def _copy(self, say: Callable[[str], None]) -> None:
+        record = self.home / "copied.json"
+        try:
+            old: dict[str, list[int]] = json.loads(record.read_text())
+        except (OSError, ValueError):
+            old = {}
+            shutil.rmtree(self.folder, ignore_errors=True)
+            say(f"copying {self.source.folder}, which stays as it is")
+        new = {}
+        for path in files_of(self.source):
+            status = (self.source.folder / path).lstat()
+            new[path] = [status.st_size, status.st_mtime_ns]
+            if old.get(path) != new[path]:
+                _copy_file(self.source.folder / path, self.folder / path)
+        for path in old.keys() - new.keys():
+            (self.folder / path).unlink(missing_ok=True)
+        write_whole(record, json.dumps(new))
+
+
+@contextmanager
+def worktree(source: Source, *, say: Callable[[str], None]) -> Iterator[WorkTree]:
+    """The copy of *source*, refreshed, and for this process alone meanwhile.
+
+    :raises TimedOut: another build of it did not end
+    """
+    if source.own:
+        place = hashlib.sha256(os.fsencode(source.folder)).hexdigest()[:12]
+        home = cache_root() / "trees" / f"{re.sub('[^A-Za-z0-9._-]', '_', source.folder.name)}_{place}"
+    else:
+        home = source.folder.parent
+    home.mkdir(parents=True, exist_ok=True)
+    with locked(home.with_name(f".{home.name}.lock"), limit=_LOCK_LIMIT, say=say):
+        tree = WorkTree(source, home)
+        tree.refresh(say=say)
+        yield tree
+
+
+# Which file and hunk: of what patch(1) printed, the file it was at and the first complaint.
+def _refusal(output: str) -> str:
+    file = ""
+    for line in output.splitlines():
+        if line.startswith(("patching file ", "checking file ")):
+            file = line.split(" ", 2)[2] + ": "
+        elif _REFUSAL.search(line):
+            return file + line.strip()
+    return output.strip().partition("\n")[0] or "no message"
+
+
+def _leaves(folder: Path, file: Path) -> bool:
+    return folder.resolve() not in file.resolve().parents
+
+
+# Its time changes only where its content does.
+def _copy_file(original: Path, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if original.is_symlink():
+        copy.unlink(missing_ok=True)
+        copy.symlink_to(os.readlink(original))
+        return
+    data = original.read_bytes()
+    if copy.is_symlink() or not copy.exists() or copy.read_bytes() != data:
+        copy.unlink(missing_ok=True)
+        copy.write_bytes(data)
+    shutil.copymode(original, copy)

@@ -1,0 +1,145 @@
+"""A kernel from a tree: built once for each content, booted, kept, and nothing left of one that failed."""
+
+from pathlib import Path
+
+import pytest
+from toy_tree import PATCH, toy_tree
+
+from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.lab.building import build as building
+from pfnlab.lab.building.build import BuildRequest, build
+from pfnlab.lab.building.built import BuiltKernel, built_kernels
+from pfnlab.lab.building.fragments import REQUIRED
+from pfnlab.lab.images.kernels import KernelImage
+
+
+class Lab:
+    """Builds toy trees, and counts what was done."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tree = toy_tree(folder / "linux")
+        self.boots: list[KernelImage] = []
+        self.said: list[str] = []
+        self.refusal = ""
+
+    def boot(self, kernel: KernelImage) -> None:
+        self.boots.append(kernel)
+        if self.refusal:
+            raise Undecided(self.refusal)
+
+    def build(self, *patches: Path, name: str | None = None, tree: str | None = None) -> BuiltKernel:
+        request = BuildRequest(tree or str(self.tree), patches, name=name, jobs=1)
+        return build(request, say=self.said.append, boot=self.boot)
+
+    def patch(self, text: str = PATCH) -> Path:
+        path = self.folder / "one-line.patch"
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """Where no tools of a real build are needed."""
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(building, "check_tools", lambda: None)
+    monkeypatch.setattr(building, "compiler", lambda: "gcc 12")
+    monkeypatch.setattr(building, "has_driver", lambda kernel: True)
+    return Lab(tmp_path)
+
+
+def test_a_kernel_is_named_after_its_tree_and_patches(lab: Lab) -> None:
+    assert lab.build(lab.patch()).name == "linux-one-line"
+
+
+def test_a_name_of_ones_own(lab: Lab) -> None:
+    assert lab.build(name="mine").name == "mine"
+
+
+def test_it_is_of_the_series_of_its_makefile(lab: Lab) -> None:
+    assert lab.build().series == "7.2"
+
+
+def test_it_has_the_release_of_its_image(lab: Lab) -> None:
+    assert lab.build().release == "7.2.13"
+
+
+def test_it_means_what_its_patches_say(lab: Lab) -> None:
+    assert lab.build(lab.patch()).policy == "flush=end_vma"
+
+
+def test_it_is_booted_once(lab: Lab) -> None:
+    lab.build()
+    assert len(lab.boots) == 1
+
+
+def test_what_is_booted_is_what_is_kept(lab: Lab) -> None:
+    kept = lab.build(lab.patch())
+    assert b"int patched;" in kept.image.vmlinuz.read_bytes()
+
+
+def test_the_same_again_is_not_built(lab: Lab) -> None:
+    lab.build()
+    lab.build()
+    assert (len(lab.boots), lab.said[-1]) == (1, "linux: exactly this was built before")
+
+
+def test_the_same_under_another_name_is_there_too(lab: Lab) -> None:
+    lab.build(name="one")
+    lab.build(name="two")
+    assert [kernel.name for kernel in built_kernels()] == ["one", "two"]
+
+
+def test_a_patch_is_another_kernel(lab: Lab) -> None:
+    lab.build()
+    lab.build(lab.patch())
+    assert len(lab.boots) == 2
+
+
+def test_without_its_driver_it_is_built_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.build()
+    monkeypatch.setattr(building, "has_driver", lambda kernel: False)
+    lab.build()
+    assert len(lab.boots) == 2
+
+
+def test_a_tree_that_does_not_build_keeps_nothing(lab: Lab) -> None:
+    (lab.tree / "mm" / "memory.c").write_text("#error wrong\n")
+    with pytest.raises(Undecided, match=r"the tree does not build: mm/memory\.c:1:2: error: #error wrong"):
+        lab.build()
+    assert built_kernels() == []
+
+
+def test_one_that_does_not_come_up_keeps_nothing(lab: Lab) -> None:
+    lab.refusal = "it panicked"
+    with pytest.raises(Undecided, match="it panicked"):
+        lab.build()
+    assert built_kernels() == []
+
+
+def test_a_tree_that_lacks_what_the_lab_needs_is_not_built(lab: Lab) -> None:
+    (lab.tree / "absent").write_text(f"CONFIG_{REQUIRED[2]}\n")
+    with pytest.raises(MissingTool, match=rf"^linux has no CONFIG_{REQUIRED[2]}, which the lab needs"):
+        lab.build()
+    assert lab.boots == []
+
+
+def test_a_tree_that_lacks_an_option_says_which(lab: Lab) -> None:
+    (lab.tree / "absent").write_text("CONFIG_KSM\n")
+    assert lab.build().lacks == ("KSM",)
+
+
+def test_a_tree_without_modules_is_built_without_a_driver(lab: Lab) -> None:
+    lab.build()
+    assert any("programs that need it stay undecided" in line for line in lab.said)
+
+
+def test_a_patch_that_is_not_there_is_named(lab: Lab) -> None:
+    with pytest.raises(Misuse, match=r"no\.patch cannot be read: No such file"):
+        lab.build(lab.folder / "no.patch")
+
+
+def test_the_tree_stays_as_it_was(lab: Lab) -> None:
+    before = sorted((path, path.stat().st_mtime_ns) for path in lab.tree.rglob("*"))
+    lab.build(lab.patch())
+    assert sorted((path, path.stat().st_mtime_ns) for path in lab.tree.rglob("*")) == before

@@ -1,0 +1,81 @@
+"""Configurations: fragments merged, options read, and what a tree lacks."""
+
+from pathlib import Path
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.building.fragments import (
+    REQUIRED,
+    configuration_name,
+    fragment_text,
+    lacking,
+    merged,
+    options_of,
+)
+
+
+def test_an_option_that_is_not_set_is_off() -> None:
+    assert options_of("# CONFIG_NET is not set\n") == {"NET": "n"}
+
+
+def test_the_last_line_of_an_option_counts() -> None:
+    assert options_of("CONFIG_NET=y\nCONFIG_NET=m\n") == {"NET": "m"}
+
+
+def test_a_comment_is_no_option() -> None:
+    assert options_of("# what programs use\n") == {}
+
+
+def test_a_fragment_takes_the_place_of_an_option() -> None:
+    assert merged("CONFIG_A=y\n# CONFIG_NET is not set\n", "CONFIG_NET=y\n") == "CONFIG_A=y\nCONFIG_NET=y\n"
+
+
+def test_what_a_tree_turned_off_is_lacking() -> None:
+    assert lacking("# CONFIG_NET is not set\n", "CONFIG_NET=y\n") == ["NET"]
+
+
+def test_what_a_tree_does_not_know_is_lacking() -> None:
+    assert lacking("", "CONFIG_NET=m\n") == ["NET"]
+
+
+def test_what_was_to_be_off_is_not_lacking() -> None:
+    assert lacking("", "CONFIG_NET=n\n") == []
+
+
+def test_a_module_in_place_of_a_built_in_is_not_lacking() -> None:
+    assert lacking("CONFIG_NET=m\n", "CONFIG_NET=y\n") == []
+
+
+def test_the_packaged_configuration_has_what_the_lab_requires() -> None:
+    wanted = options_of(fragment_text(()))
+    implied = {"TTY", "64BIT"}
+    assert [name for name in REQUIRED if wanted.get(name, "n") == "n" and name not in implied] == []
+
+
+def test_a_file_comes_on_top_of_the_labs(tmp_path: Path) -> None:
+    (tmp_path / "mine.config").write_text("CONFIG_KASAN=y\n")
+    options = options_of(fragment_text((str(tmp_path / "mine.config"),)))
+    assert (options["KASAN"], options["DEVMEM"]) == ("y", "y")
+
+
+def test_a_line_that_is_no_option_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.config").write_text("CONFIG_KASAN=y\nKASAN\n")
+    with pytest.raises(Misuse, match=r"mine\.config:2: 'KASAN' is no option: write CONFIG_NAME=y"):
+        fragment_text((str(tmp_path / "mine.config"),))
+
+
+def test_a_configuration_that_is_not_there_is_named() -> None:
+    with pytest.raises(
+        Misuse, match=r"there is no configuration 'tiny': write lab, minimal, debug, or a file"
+    ):
+        fragment_text(("tiny",))
+
+
+def test_a_packaged_configuration_is_called_by_its_name() -> None:
+    assert configuration_name(()) == "lab"
+
+
+def test_two_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    names = {configuration_name((str(tmp_path / folder / "mine.config"),)) for folder in "ab"}
+    assert len(names) == 2

@@ -1,0 +1,110 @@
+"""Sources of kernels: which folders are trees, which files they have, and when their content changes."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from toy_tree import toy_tree
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.building.source import files_of, source_for
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(
+        ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@t", *arguments],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    return toy_tree(tmp_path / "linux")
+
+
+@pytest.fixture
+def worktree(tree: Path) -> Path:
+    git(tree, "init", "-q")
+    git(tree, "add", ".")
+    git(tree, "commit", "-q", "-m", "all")
+    return tree
+
+
+def content(tree: Path) -> str:
+    return source_for(str(tree), say=print).content
+
+
+def test_a_tree_says_its_version(tree: Path) -> None:
+    assert source_for(str(tree), say=print).version == "7.2.13"
+
+
+def test_its_series_is_that_of_the_version(tree: Path) -> None:
+    assert source_for(str(tree), say=print).series == "7.2"
+
+
+def test_a_folder_without_a_makefile_is_no_tree(tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match=r"is no kernel tree: its Makefile and mm/memory\.c"):
+        source_for(str(tmp_path), say=print)
+
+
+def test_a_word_is_no_source(tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match=r"there is no source 'linux': write the folder"):
+        source_for("linux", say=print)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mm/memory.o", "mm/.memory.o.cmd", ".config", "vmlinux", "include/generated/autoconf.h", ".git/HEAD"],
+)
+def test_what_a_build_left_is_no_source(tree: Path, name: str) -> None:
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).touch()
+    assert name not in files_of(source_for(str(tree), say=print))
+
+
+def test_a_linker_script_is_a_source(tree: Path) -> None:
+    (tree / "vmlinux.lds.S").touch()
+    assert "vmlinux.lds.S" in files_of(source_for(str(tree), say=print))
+
+
+def test_an_ignored_file_of_a_worktree_is_no_source(worktree: Path) -> None:
+    (worktree / ".gitignore").write_text("*.log\n")
+    (worktree / "x.log").touch()
+    assert "x.log" not in files_of(source_for(str(worktree), say=print))
+
+
+def test_a_new_file_of_a_worktree_is_one(worktree: Path) -> None:
+    (worktree / "mm" / "new.c").touch()
+    assert "mm/new.c" in files_of(source_for(str(worktree), say=print))
+
+
+def test_a_removed_file_of_a_worktree_is_none(worktree: Path) -> None:
+    (worktree / "mm" / "memory.c").rename(worktree / "mm" / "other.c")
+    (worktree / "mm" / "memory.c").write_text("again")
+    (worktree / "absent").unlink()
+    assert "absent" not in files_of(source_for(str(worktree), say=print))
+
+
+def test_the_content_of_a_folder_is_that_of_its_files(tree: Path) -> None:
+    before = content(tree)
+    (tree / "mm" / "memory.c").write_text("int other;\n")
+    assert content(tree) != before
+
+
+def test_the_content_of_a_worktree_follows_what_is_not_committed(worktree: Path) -> None:
+    before = content(worktree)
+    (worktree / "mm" / "memory.c").write_text("int other;\n")
+    assert content(worktree) != before
+
+
+def test_and_what_git_does_not_know_yet(worktree: Path) -> None:
+    before = content(worktree)
+    (worktree / "mm" / "new.c").write_text("int new;\n")
+    assert content(worktree) != before
+
+
+def test_a_commit_without_a_change_has_the_same_content(worktree: Path) -> None:
+    before = content(worktree)
+    git(worktree, "commit", "-q", "--allow-empty", "-m", "nothing")
+    assert content(worktree) == before

@@ -1,0 +1,133 @@
+"""The copy a build works in: patched, put back, brought up to date, and the user's tree untouched."""
+
+import os
+from pathlib import Path
+
+import pytest
+from toy_tree import NEW_FILE, PATCH, toy_tree
+
+from pfnlab.errors import Misuse
+from pfnlab.lab.building.patch_file import PatchFile, read_patch
+from pfnlab.lab.building.source import source_for
+from pfnlab.lab.building.worktree import WorkTree, worktree
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
+    return toy_tree(tmp_path / "linux")
+
+
+def copy(tree: Path, *patches: PatchFile) -> WorkTree:
+    """The copy of *tree* after a build with *patches*."""
+    with worktree(source_for(str(tree), say=print), say=print) as work:
+        work.apply(patches)
+    return work
+
+
+def patch(folder: Path, text: str = PATCH, name: str = "one-line.patch") -> PatchFile:
+    (folder / name).write_text(text)
+    return read_patch(folder / name)
+
+
+def memory(work: WorkTree) -> str:
+    return (work.folder / "mm" / "memory.c").read_text()
+
+
+def test_the_copy_has_the_files(tree: Path) -> None:
+    assert memory(copy(tree)) == "int first;\nint last;\n"
+
+
+def test_a_patch_changes_the_copy(tree: Path, tmp_path: Path) -> None:
+    assert "int patched;" in memory(copy(tree, patch(tmp_path)))
+
+
+def test_and_not_the_tree(tree: Path, tmp_path: Path) -> None:
+    copy(tree, patch(tmp_path))
+    assert "int patched;" not in (tree / "mm" / "memory.c").read_text()
+
+
+def test_the_next_build_begins_without_it(tree: Path, tmp_path: Path) -> None:
+    copy(tree, patch(tmp_path))
+    assert memory(copy(tree)) == "int first;\nint last;\n"
+
+
+def test_a_file_that_is_put_back_is_newer_than_its_object(tree: Path, tmp_path: Path) -> None:
+    work = copy(tree, patch(tmp_path))
+    os.utime(work.folder / "mm" / "memory.c", (1, 1))
+    assert (copy(tree).folder / "mm" / "memory.c").stat().st_mtime > 1
+
+
+def test_a_file_no_patch_touched_keeps_its_time(tree: Path, tmp_path: Path) -> None:
+    work = copy(tree, patch(tmp_path))
+    os.utime(work.folder / "Makefile", (1, 1))
+    assert (copy(tree).folder / "Makefile").stat().st_mtime == 1
+
+
+def test_a_new_file_of_a_patch_is_gone_afterwards(tree: Path, tmp_path: Path) -> None:
+    work = copy(tree, patch(tmp_path, NEW_FILE))
+    assert (work.folder / "mm" / "new.c").exists()
+    assert not (copy(tree).folder / "mm" / "new.c").exists()
+
+
+def test_two_patches_of_one_file_are_both_put_back(tree: Path, tmp_path: Path) -> None:
+    second = PATCH.replace("+int patched;", "+int second;").replace("@@ -1,2 +1,3 @@", "@@ -1,2 +1,3 @@")
+    second = second.replace(" int last;", " int patched;")
+    assert "int second;" in memory(copy(tree, patch(tmp_path), patch(tmp_path, second, "second.patch")))
+    assert memory(copy(tree)) == "int first;\nint last;\n"
+
+
+def test_a_patch_that_does_not_apply_says_where(tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        Misuse, match=r"one-line\.patch does not apply to linux: mm/memory\.c: Hunk #1 FAILED"
+    ):
+        copy(tree, patch(tmp_path, PATCH.replace(" int last;", " int other;")))
+
+
+def test_and_leaves_nothing(tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(Misuse):
+        copy(
+            tree, patch(tmp_path), patch(tmp_path, PATCH.replace(" int last;", " int other;"), "second.patch")
+        )
+    assert memory(copy(tree)) == "int first;\nint last;\n"
+
+
+def test_a_file_outside_the_tree_is_not_touched(tree: Path, tmp_path: Path) -> None:
+    (tree / "mm" / "link").symlink_to(tmp_path)
+    (tmp_path / "outside").write_text("int first;\nint last;\n")
+    with pytest.raises(Misuse, match=r"names mm/link/outside, which is outside the tree"):
+        copy(tree, patch(tmp_path, PATCH.replace("mm/memory.c", "mm/link/outside")))
+
+
+def test_what_the_user_changed_comes_along(tree: Path) -> None:
+    copy(tree)
+    (tree / "mm" / "memory.c").write_text("int changed;\n")
+    assert memory(copy(tree)) == "int changed;\n"
+
+
+def test_a_file_the_user_only_touched_keeps_its_time(tree: Path) -> None:
+    work = copy(tree)
+    os.utime(work.folder / "Makefile", (1, 1))
+    os.utime(tree / "Makefile")
+    assert (copy(tree).folder / "Makefile").stat().st_mtime == 1
+
+
+def test_what_the_user_removed_is_gone(tree: Path) -> None:
+    (tree / "mm" / "vma.c").write_text("int vma;\n")
+    copy(tree)
+    (tree / "mm" / "vma.c").unlink()
+    assert not (copy(tree).folder / "mm" / "vma.c").exists()
+
+
+def test_a_patched_file_the_user_changed_is_the_users(tree: Path, tmp_path: Path) -> None:
+    copy(tree, patch(tmp_path))
+    (tree / "mm" / "memory.c").write_text("int changed;\n")
+    assert memory(copy(tree)) == "int changed;\n"
+
+
+def test_a_build_that_was_killed_while_patching_leaves_nothing(tree: Path, tmp_path: Path) -> None:
+    work = copy(tree)
+    (work.home / "originals" / "mm").mkdir(parents=True)
+    (work.home / "originals" / "mm" / "memory.c").write_text("int first;\nint last;\n")
+    (work.folder / "mm" / "memory.c").write_text("half a pat")
+    assert memory(copy(tree)) == "int first;\nint last;\n"
