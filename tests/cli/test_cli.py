@@ -199,8 +199,11 @@ def test_without_on_the_newest_model_runs(ask: Ask, program: Path) -> None:
         ("quemu:7.2", "there is no machine 'quemu:7.2': did you mean qemu:7.2? write model:VERSION"),
         ("kvm", "there is no machine 'kvm': write model:VERSION"),
         ("qemu:", "machine 'qemu:' does not say which: write model:VERSION"),
-        ("qemu:7.22", "neither a series nor a file: did you mean qemu:7.2? known series are 6.1, "),
-        ("qemu:/no/such/file", "there is no kernel '/no/such/file', neither a series nor a file"),
+        (
+            "qemu:7.22",
+            "not a series, a file or one that was built here: did you mean qemu:7.2? known series are 6.1, ",
+        ),
+        ("qemu:/no/such/file", "there is no kernel '/no/such/file', not a series, a file or one"),
         ("model:9.9", "9.9"),
     ],
 )

@@ -82,7 +82,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     close = difflib.get_close_matches(rest, [*SERIES, *names], n=1)
     guess = f"did you mean qemu:{close[0]}? " if close else ""
     raise Misuse(
-        f"there is no kernel {rest!r}, neither a series nor a file nor one that was built here: "
+        f"there is no kernel {rest!r}, not a series, a file or one that was built here: "
         f"{guess}known series are {', '.join(SERIES)}" + (f"; built are {', '.join(names)}" if names else "")
     )
 
