@@ -19,7 +19,15 @@ from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.checker.search.shards import side_by_side
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, say, with_policies
+from pfnlab.cli.machines import (
+    fetch_missing,
+    model_text,
+    name_machine,
+    open_machine,
+    run_on,
+    say,
+    with_policies,
+)
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.lab.vm.accel import Accel
@@ -163,7 +171,7 @@ def _model(spec: str) -> ModelMachine:
     named = name_machine(spec)
     if named.kind != "model":
         raise Misuse(f"{spec} cannot be searched: check takes models, and --confirm {spec} asks a kernel")
-    return ModelMachine(named.rest)
+    return ModelMachine(model_text(named.rest))
 
 
 def confirm(checked: CheckResult, specs: list[str], accel: Accel = Accel.TCG) -> dict[str, dict[str, str]]:

@@ -21,9 +21,8 @@ from pfnlab.programs.runs.observation import Run
 #: The forms of a name, for messages.
 FORMS = (
     "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,without=COMMIT, "
-    "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,without=COMMIT, "
-    "model:VERSION,config=FILE, qemu:VERSION (qemu:6.1, qemu:6.12.107), qemu:NAME (`pfnlab kernels build`) or "
-    "qemu:BZIMAGE"
+    "model:VERSION,config=FILE, qemu:VERSION (qemu:6.1, qemu:6.12.107), qemu:BZIMAGE, or model:NAME and "
+    "qemu:NAME of a kernel that `pfnlab kernels build` made"
 )
 
 _KINDS = ("model", "qemu")
@@ -65,7 +64,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     if not rest:
         raise Misuse(f"machine {spec!r} does not say which: write {FORMS}")
     if kind == "model":
-        return Named(spec, rest.partition(",")[0], stock=False)
+        return Named(spec, model_text(rest).partition(",")[0], stock=False)
     from pfnlab.lab.building.built import built_kernels, find
     from pfnlab.lab.images.search import SERIES
     from pfnlab.policies.releases import is_version, series_of, upstream
@@ -87,6 +86,25 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
         f"there is no kernel {rest!r}, not a series, a file or one that was built here: "
         f"{guess}known series are {', '.join(SERIES)}" + (f"; built are {', '.join(names)}" if names else "")
     )
+
+
+def model_text(rest: str) -> str:
+    """The model *rest* in words that `ModelMachine` knows: a kernel that was built here stands for its
+    version with its configuration; what follows the name stays.
+
+    :param rest: a model's name behind ``model:``
+    """
+    from pfnlab.lab.building.built import find
+    from pfnlab.policies.known import known_versions
+    from pfnlab.policies.releases import is_version
+
+    name, comma, changes = rest.partition(",")
+    kernel = None if is_version(name) else find(name)
+    if kernel is None:
+        return rest
+    of_source = kernel.version if kernel.version in known_versions() else kernel.series
+    version = of_source if of_source.startswith(f"{kernel.series}.") else kernel.series
+    return f"{version},config={kernel.config}{comma}{changes}"
 
 
 def _offered(series: str) -> bool:
@@ -123,7 +141,7 @@ def open_machine(
     if named.kind == "model":
         from pfnlab.programs.model.machine import ModelMachine
 
-        model: Machine = ModelMachine(named.rest, look)
+        model: Machine = ModelMachine(model_text(named.rest), look)
         return model
     from pfnlab.lab.building.built import built
     from pfnlab.lab.running.machine import QemuMachine

@@ -155,7 +155,12 @@ def _steps_in(log: Path) -> int:
 # environment configures the kernel. Names and dates that would differ from build to build are fixed.
 def _environment() -> dict[str, str]:
     return {
-        **{"MAKEFLAGS": "", "MAKELEVEL": "", "KCONFIG_CONFIG": ".config", "CROSS_COMPILE": "", "LOCALVERSION": ""},
-        **{"KBUILD_BUILD_USER": "pfnlab", "KBUILD_BUILD_HOST": "lab", "KBUILD_BUILD_VERSION": "1"},
+        **{"MAKEFLAGS": "", "MAKELEVEL": "", "KCONFIG_CONFIG": ".config", "CROSS_COMPILE": ""},
+        **{
+            "LOCALVERSION": "",
+            "KBUILD_BUILD_USER": "pfnlab",
+            "KBUILD_BUILD_HOST": "lab",
+            "KBUILD_BUILD_VERSION": "1",
+        },
         "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 UTC",
     }
