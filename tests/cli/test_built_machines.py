@@ -72,7 +72,7 @@ def test_a_version_is_no_name(kernel: BuiltKernel) -> None:
 
 
 def test_its_model_follows_its_configuration(kernel: BuiltKernel) -> None:
-    program = load_text("pfnlab program 1\n\na = mmap bar[0] wc shared rw\n")
+    program = load_text("pfnlab program 1\ndevice bar: pci, 16 pages\n\na = mmap bar[0] wc shared rw\n")
     (mine,) = open_machine("model:mine").run([program])
     (stock,) = open_machine("model:7.2").run([program])
     assert mine.steps[0].vmas != stock.steps[0].vmas
