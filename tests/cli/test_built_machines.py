@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from configurations import config_text
 from toy_tree import image
 
 from pfnlab.cli.machines import model_text, name_machine, open_machine
@@ -21,7 +22,7 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str = "7.2.13
     """A kernel without soft dirty bits, called mine."""
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
     (tmp_path / "bzImage").write_bytes(image())
-    (tmp_path / "config").write_text("CONFIG_X86_64=y\nCONFIG_DEVMEM=y\nCONFIG_X86_PAT=y\n")
+    (tmp_path / "config").write_text(config_text("MEM_SOFT_DIRTY"))
     kernel = BuiltKernel(
         name="mine",
         version=version,
