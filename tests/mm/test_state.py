@@ -11,6 +11,7 @@ from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.hw.spans import SpanSet
 from pfnlab.hw.tlb import Tlb
+from pfnlab.mm.direct_map import DirectMap
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
@@ -30,6 +31,13 @@ def page_modes() -> PageModes:
     """One page of RAM that is write-combining."""
     modes = PageModes()
     modes.set(0, 1, CacheMode.WC)
+    return modes
+
+
+def direct_map() -> DirectMap:
+    """The same page, as the direct map has it."""
+    modes = DirectMap()
+    modes.load([MemtypeEntry(0, 1, CacheMode.WC)])
     return modes
 
 
@@ -56,7 +64,7 @@ STATE: dict[type, dict[str, Any]] = {
     MemtypeBook: {
         "_entries": MemtypeIntervals([ENTRY]),
         "_ram_types": page_modes(),
-        "_direct_map": page_modes(),
+        "_direct_map": direct_map(),
     },
 }
 

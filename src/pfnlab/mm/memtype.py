@@ -11,9 +11,8 @@ prints once per boot is logged once per book.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from errno import EBUSY, EINVAL
-from typing import Protocol
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.cachemode import CacheMode
@@ -21,6 +20,8 @@ from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.pgprot import pgprot_set_cachemode
 from pfnlab.hw.physmap import is_new_memtype_allowed
 from pfnlab.hw.platform import Platform
+from pfnlab.mm.direct_map import DirectMap
+from pfnlab.mm.freed_in_vain import FreedInVain, PrInfo
 from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
 from pfnlab.mm.processors import Need, Processors, RwLock
@@ -32,21 +33,6 @@ __all__ = ["MemtypeBook", "MemtypeEntry"]
 # Enum members as plain names: the class looks them up anew each time.
 _WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
 _WT, _WP = CacheMode.WT, CacheMode.WP
-
-
-class FreedInVain(Protocol):
-    """How it is reported that a range is freed which the book does not have."""
-
-    def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
-        """*line* says who freed which range; it is to be printed, perhaps with more."""
-
-
-class PrInfo:
-    """A line of the log each time, as in every kernel (S2.4.5)."""
-
-    def freed_in_vain(self, book: MemtypeBook, line: str) -> None:
-        """The line."""
-        book.trace.printk(line, "info")
 
 
 class MemtypeBook:
@@ -88,7 +74,7 @@ class MemtypeBook:
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
-        self._direct_map = PageModes()
+        self._direct_map = DirectMap()
         self.warned: frozenset[str] = frozenset()
         self.report: FreedInVain = PrInfo()
         self._processors = processors or Processors()
@@ -366,18 +352,15 @@ class MemtypeBook:
             return
         direct_mode = mode if mode in (_WB, _WC, _WT) else _UC_MINUS
         end = min(base + size, phys.high_memory)
-        self._change_direct_map(base, end, direct_mode)
+        self._direct_map.set(base, end, direct_mode, self.platform.pat, self._flush_all)
 
     def direct_map_changed(self) -> list[MemtypeEntry]:
         """The pages, in pfns, that the direct map does not have write-back, but those of set_memory."""
-        changed = self._direct_map.copy()
-        for run in self._ram_types.runs():
-            changed.set(run.start, run.end, _WB)
-        return changed.runs()
+        return self._direct_map.changed_beside(self._ram_types.runs())
 
     def direct_map(self, paddr: int) -> CacheMode:
         """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
-        return self._direct_map[paddr >> PAGE_SHIFT]
+        return self._direct_map[paddr]
 
     def set_memory(self, start: int, end: int, mode: CacheMode, *, who: str) -> None:
         """``set_memory_uc()``, ``_wc()``, ``_wb()``: change bytes of the direct map, and the book (S2.9.1).
@@ -386,31 +369,15 @@ class MemtypeBook:
         :raises ModelledErrno: as :meth:`reserve_exact`; EBUSY also when RAM has a type already
         """
         if mode is _WB:
-            self._change_direct_map(start, end, _WB)
+            self._direct_map.set(start, end, _WB, self.platform.pat, self._flush_all)
             self.free(start, end, who=who)
             return
         booked = _UC_MINUS if mode is _UC else mode
         self.reserve_exact(start, end, booked, who=who)
-        self._change_direct_map(start, end, booked)
+        self._direct_map.set(start, end, booked, self.platform.pat, self._flush_all)
 
-    def _change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
-        """``_set_memory_uc()``, ``_wc()``, ``_wt()``, ``_wb()``: change the cache bits of the direct map.
-
-        Write-combining is reached by way of UC- (S2.9.5), and what a page has already stays in it (S2.9.6).
-        """
-        pat = self.platform.pat
-        added = 0 if mode is _WB else pat.cachemode2protval(_UC_MINUS if mode is _WC else mode)
-        if added:
-            self._change_page_attr(
-                start, end, lambda old: pat.pgprot2cachemode(pat.cachemode2protval(old) | added)
-            )
-        if mode in (_WB, _WC):
-            self._change_page_attr(start, end, lambda old: mode)
-
-    def _change_page_attr(self, start: int, end: int, new: Callable[[CacheMode], CacheMode]) -> None:
-        """``change_page_attr_set_clr()``: every processor flushes if a page changes (S2.8.5, S2.9.3)."""
-        if self._direct_map.change(start >> PAGE_SHIFT, pages_of(end), new):
-            self._processors.wait(Need.IPI, lambda: self._processors.held is None)
+    def _flush_all(self) -> None:
+        self._processors.wait(Need.IPI, lambda: self._processors.held is None)
 
     # Reading the book
 

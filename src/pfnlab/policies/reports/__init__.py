@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pfnlab.mm.memtype import FreedInVain
+from pfnlab.mm.freed_in_vain import FreedInVain
 from pfnlab.policies.reports.pr_err import PrErr
 from pfnlab.policies.reports.pr_info import PrInfo
 from pfnlab.policies.reports.warn_on_once import WarnOnOnce
