@@ -346,7 +346,7 @@ _ADVISE = (
     Mutant(
         "memory without access cannot be locked in",
         "mm/mlock.py",
-        "if not vma.special and (not vma.flags & VM_ACCESS or is_execute_only(vma.flags)):",
+        "if not vma.special and (not vma.flags & VM_ACCESS or vma.execute_only):",
         "if False:",
     ),
 )

@@ -21,6 +21,7 @@ from pfnlab.programs.runs.observation import Run
 #: The forms of a name, for messages.
 FORMS = (
     "model:VERSION (model:7.2, model:6.1.176), model:VERSION,SEAM=POLICY, model:VERSION,without=COMMIT, "
+    "model:VERSION,config=FILE, "
     "qemu:VERSION (qemu:6.1, qemu:6.12.107), qemu:NAME (`pfnlab kernels build`) or qemu:BZIMAGE"
 )
 

@@ -18,7 +18,6 @@ from pfnlab.mm.flags import (
     VM_SHARED,
     VM_SOFTDIRTY,
     VM_WRITE,
-    is_execute_only,
 )
 from pfnlab.mm.shmem import ShmemFile, shmem_fault
 from pfnlab.mm.space import MmStruct
@@ -125,7 +124,7 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False) 
     vma = mm.vma_lookup(vpn)
     if vma is None:
         raise Signal("SIGSEGV", 1)
-    if is_execute_only(vma.flags):
+    if vma.execute_only:
         raise Signal("SIGSEGV", 4)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):
         raise Signal("SIGSEGV", 2)
@@ -220,7 +219,7 @@ def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> No
 
     :param write: as a write or a read would; None for a write where the mapping is private and writable
     """
-    if vma.special or not vma.flags & VM_ACCESS or is_execute_only(vma.flags):
+    if vma.special or not vma.flags & VM_ACCESS or vma.execute_only:
         return
     if write is None:
         write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE

@@ -116,8 +116,11 @@ def perms_text(flags: int) -> str:
     )
 
 
-def vm_get_page_prot(flags: int) -> int:
-    """The page protection (4K layout) of a VMA's access bits; private ones are never writable here."""
+def vm_get_page_prot(flags: int, *, keys: bool = True) -> int:
+    """The page protection (4K layout) of a VMA's access bits; private ones are never writable here.
+
+    :param keys: whether the kernel has protection keys (S13.5)
+    """
     access = flags & (VM_ACCESS | VM_SHARED)
     if not access & VM_ACCESS:
         return PAGE_PROTNONE | PAGE_ACCESSED
@@ -126,6 +129,6 @@ def vm_get_page_prot(flags: int) -> int:
         prot |= PAGE_RW
     if not access & VM_EXEC:
         prot |= PAGE_NX
-    if is_execute_only(flags):
+    if keys and is_execute_only(flags):
         prot |= PAGE_PKEY_BIT0
     return prot

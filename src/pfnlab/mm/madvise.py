@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 
 from pfnlab.errors import ModelledErrno, Undecided
@@ -70,6 +71,10 @@ _REFUSED_SPECIAL = (
 #: Of those, the advice that a VM_MIXEDMAP without VM_PFNMAP accepts.
 _ALLOWED_MIXED = ("dontneed", "dontneed_locked", "cold", "pageout")
 
+#: Advice that a kernel without KSM, or without huge pages, does not know (S13.2, S13.3).
+_MERGING_ADVICE = ("mergeable", "unmergeable")
+_LEAF_ADVICE = ("hugepage", "nohugepage", "collapse")
+
 #: Advice that discards contents: refused for sealed memory that nobody may write (S5.10.7).
 _DISCARDING = ("dontneed", "dontneed_locked", "free", "remove", "dontfork", "wipeonfork", "guard_install")
 
@@ -86,7 +91,7 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> None:
     :raises ModelledErrno: as the system call
     :raises Undecided: advice on anonymous memory that the model has no rule for
     """
-    if advice in _GUARD_ADVICE and not mm.kernel.profile.guard_regions:
+    if advice in _unknown_advice(mm):
         raise ModelledErrno(errno.EINVAL)
     if start == end:
         return
@@ -100,9 +105,20 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str) -> None:
                 tlb.finish()
 
 
+def _unknown_advice(mm: MmStruct) -> Collection[str]:
+    """madvise_behavior_valid(): what this kernel does not know, by its release and configuration."""
+    profile, configuration = mm.kernel.profile, mm.kernel.profile.configuration
+    known = (
+        (_GUARD_ADVICE, profile.guard_regions),
+        (_MERGING_ADVICE, configuration.ksm),
+        (_LEAF_ADVICE, configuration.huge_pages),
+    )
+    return [advice for names, has in known if not has for advice in names]
+
+
 def _lock_for(mm: MmStruct, advice: str) -> AbstractContextManager[object]:
     """The lock for *advice*: mmap_lock, for writing where it changes VMAs; perhaps none to clear entries."""
-    if advice in _FLAG_ADVICE or advice in ("mergeable", "unmergeable"):
+    if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
         return mm.mmap_lock.write()
     if advice in _ZAPPING and mm.kernel.profile.zapping_advice_locks_vmas:
         return nullcontext()

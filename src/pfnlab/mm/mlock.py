@@ -6,7 +6,7 @@ import errno
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.mm.fault import populate
-from pfnlab.mm.flags import VM_ACCESS, VM_LOCKED, VM_SEALED, VM_SHARED, is_execute_only
+from pfnlab.mm.flags import VM_ACCESS, VM_LOCKED, VM_SEALED, VM_SHARED
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
@@ -28,7 +28,7 @@ def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
             at = stop
     if locked:
         for vma in mm.vmas_in(start, end):
-            if not vma.special and (not vma.flags & VM_ACCESS or is_execute_only(vma.flags)):
+            if not vma.special and (not vma.flags & VM_ACCESS or vma.execute_only):
                 raise ModelledErrno(errno.ENOMEM)
             populate(vma, max(vma.start, start), min(vma.end, end))
 

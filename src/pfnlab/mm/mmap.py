@@ -68,7 +68,7 @@ def do_mmap(
             end,
             pgoff=start if file is None else pgoff,
             flags=flags,
-            page_prot=vm_get_page_prot(flags),
+            page_prot=vm_get_page_prot(flags, keys=mm.kernel.profile.configuration.protection_keys),
             file=file,
         )
         mm.locked_vma = vma
@@ -175,7 +175,8 @@ def _teardown(vma: Vma) -> None:
 
 def _finish(vma: Vma) -> Vma:
     """The last steps of mmap; returns the VMA that *vma* is in then. Special VMAs stay unlocked (S5.10.1)."""
-    vma.flags |= VM_SOFTDIRTY
+    if vma.mm.kernel.profile.configuration.soft_dirty:
+        vma.flags |= VM_SOFTDIRTY
     if vma.special:
         vma.flags &= ~VM_LOCKED
     vma.set_page_prot()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pfnlab.mm.configuration import Configuration
 from pfnlab.mm.walk_policy import Walkers
 
 
@@ -94,6 +95,7 @@ class Profile:
         page that is mapped (S7.6.5)
     :ivar zap_asserts_mmap_lock: a zap of a part of a leaf of 1 GiB warns where mmap_lock is not held (S6.3.8)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves with any setting of transparent_hugepage (S6.2.2)
+    :ivar configuration: how the kernel was configured (S13)
     """
 
     series: str
@@ -171,3 +173,4 @@ class Profile:
     access_phys_spares_ram: bool
     access_phys_by_page: bool
     zap_asserts_mmap_lock: bool
+    configuration: Configuration

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pfnlab.hw.entry import pgprot_modify
-from pfnlab.mm.flags import VM_SHARED, VM_SOFTDIRTY, VM_SPECIAL, VM_WRITE, vm_get_page_prot
+from pfnlab.mm.flags import (
+    VM_SHARED,
+    VM_SOFTDIRTY,
+    VM_SPECIAL,
+    VM_WRITE,
+    is_execute_only,
+    vm_get_page_prot,
+)
 
 if TYPE_CHECKING:
     from pfnlab.mm.space import MmStruct
@@ -186,7 +193,16 @@ class Vma:
     def set_page_prot(self) -> None:
         """vma_set_page_prot: page_prot follows the flags, its cache mode stays (S5.10.2)."""
         flags = self.flags & ~VM_SHARED if self.wants_writenotify() else self.flags
-        self.page_prot = pgprot_modify(self.page_prot, vm_get_page_prot(flags))
+        self.page_prot = pgprot_modify(self.page_prot, vm_get_page_prot(flags, keys=self._keys))
+
+    @property
+    def execute_only(self) -> bool:
+        """Whether a protection key keeps everybody from reading it (S5.10.2e; not without keys, S13.5)."""
+        return self._keys and is_execute_only(self.flags)
+
+    @property
+    def _keys(self) -> bool:
+        return self.mm.kernel.profile.configuration.protection_keys
 
     def continues(self, below: Vma, ignored: int = VM_SOFTDIRTY) -> bool:
         """Whether it lies behind *below* as one VMA would, reverse maps aside (S5.3.2).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from pfnlab.hw.platform import Platform
@@ -21,12 +22,25 @@ def boot(profile: Profile, platform: Platform) -> Kernel:
 
     :raises PolicyError: an own policy cannot be loaded
     """
-    kernel = Kernel(profile, platform, lambda kernel: _policy("tracker", profile.tracker, kernel))
+    kernel = Kernel(
+        profile, _configured(profile, platform), lambda kernel: _policy("tracker", profile.tracker, kernel)
+    )
     kernel.book.report = REPORTS[profile.freed_in_vain]()
     kernel.flushes = _policy("flush", profile.flushes, kernel)
     walkers = {name: _policy("walker", name, kernel) for name in profile.walkers}
     kernel.walkers = Walkers(*(walkers[name] for name in profile.walkers))
     return kernel
+
+
+def _configured(profile: Profile, platform: Platform) -> Platform:
+    """The machine as a kernel with the configuration of *profile* has it (S13.2, S13.7, S13.8)."""
+    configuration = profile.configuration
+    return replace(
+        platform,
+        strict_devmem=platform.strict_devmem and configuration.strict_devmem,
+        io_strict_devmem=platform.io_strict_devmem and configuration.io_strict_devmem,
+        transparent_hugepage=platform.transparent_hugepage if configuration.huge_pages else "never",
+    )
 
 
 def guards_of(kernel: Kernel) -> list[Guard]:

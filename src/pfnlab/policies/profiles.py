@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from pfnlab.mm.configuration import DISTRIBUTION
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.known import known_versions, nearest, newest_known
@@ -150,6 +151,7 @@ def profile_of(version: str) -> Profile:
             get_user_pages="early_refusal",
         ),
         freed_in_vain="pr_info",
+        configuration=DISTRIBUTION,
         **{switch.name: switch.on(version) for switch in SWITCHES},
     )
 

@@ -7,21 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import Undecided
-from pfnlab.programs.lang.device_ops import DriverCall, RescanMoved
-from pfnlab.programs.lang.ops import (
-    Mmap,
-    Program,
-    uses_vfio,
-)
+from pfnlab.programs.lang.needs import uses_driver
+from pfnlab.programs.lang.ops import Program, uses_vfio
 
 
 def needs_driver(program: Program) -> bool:
     """Whether *program* has an operation that needs the test driver."""
-    calls = (op.call for op in program.ops)
-    return any(
-        isinstance(call, DriverCall | RescanMoved) or (isinstance(call, Mmap) and call.driver is not None)
-        for call in calls
-    )
+    return uses_driver(program)
 
 
 def needs_vfio(program: Program) -> bool:

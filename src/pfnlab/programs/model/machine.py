@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from pfnlab.errors import Misuse, Undecided
@@ -17,6 +18,7 @@ from pfnlab.mm.users.pci import PciDevice
 from pfnlab.mm.walk_policy import Walkers
 from pfnlab.policies.boot import boot, check_own, guards_of
 from pfnlab.policies.commits import check_asked, same_commit, with_commit, with_tracker, without_commit
+from pfnlab.policies.configuration import configuration_of, configured
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.guard import Guard, check_deterministic
@@ -31,7 +33,7 @@ from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Program, is_he
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.observe import Observer
-from pfnlab.programs.model.refused import refuse_unknown
+from pfnlab.programs.model.refused import refuse_lacking, refuse_unknown
 from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
@@ -81,7 +83,8 @@ class ModelMachine:
     :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and
         changes, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
     :param look: how the kernel is looked at that is predicted; it may be set anew between two runs
-    :raises Misuse: unknown version, seam, policy, switch or commit; the message says what to write
+    :raises Misuse: unknown version, seam, policy, switch or commit, or a file that is no configuration; the
+        message says what to write
     """
 
     def __init__(self, spec: str, look: LookLevel = LookLevel.PROC) -> None:
@@ -146,6 +149,7 @@ class ModelMachine:
         """The run, and the guards around own policies."""
         profile = self.profile
         refuse_unknown(program, profile.series)
+        refuse_lacking(program, profile.configuration)
         platform, devices, whole = place(program)
         kernel = self.boot(platform, devices)
         kernel.start_task(MAIN_TASK)
@@ -245,6 +249,8 @@ def _profile(spec: str) -> Profile:
             "and exact versions of them such as 6.1.176 or 7.3-rc7"
         )
     profile = profile_of(version)
+    # First of all, so that a switch that is named as well is heard.
+    changes.sort(key=lambda change: not change.startswith("config="))
     for at, change in enumerate(changes):
         _check_once(change, changes[:at])
         profile = _changed(profile, change)
@@ -268,6 +274,10 @@ def _changed(profile: Profile, change: str) -> Profile:
     """The profile with one ``tracker=NAME``, ``without=COMMIT`` or ``SWITCH=on|off`` applied."""
     name, equals, value = change.partition("=")
     switches = sorted(field.name for field in fields(Profile) if field.type == "bool")
+    if name == "config" and not value:
+        raise Misuse("write config=FILE, a kernel's .config as it is or compressed by gzip")
+    if name == "config":
+        return configured(profile, configuration_of(Path(value)))
     if name == "with":
         return with_commit(profile, value)
     if name == "without":
@@ -299,6 +309,6 @@ def _changed(profile: Profile, change: str) -> Profile:
     names = ", ".join(switches)
     raise Misuse(
         f"{change!r} changes nothing known: "
-        "write tracker=POLICY, flush=POLICY, walker=POLICY, freed_in_vain=REPORT, with=COMMIT, "
+        "write config=FILE, tracker=POLICY, flush=POLICY, walker=POLICY, freed_in_vain=REPORT, with=COMMIT, "
         f"without=COMMIT or one of {names}"
     )

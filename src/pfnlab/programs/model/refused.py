@@ -1,4 +1,4 @@
-"""Programs that the model refuses, because it has no rule for them.
+"""Programs that the model refuses, because it has no rule for them or the kernel has not what they need.
 
 Of kernels before 6.1 only the tracking and its flushes are known, from the list of bugs (``docs/bugs.md``).
 """
@@ -6,7 +6,9 @@ Of kernels before 6.1 only the tracking and its flushes are known, from the list
 from __future__ import annotations
 
 from pfnlab.errors import Undecided
+from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.releases import CONFIRMED, series_key
+from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import Call, Madvise, Mremap, Program, is_held, uses_slot, uses_vfio
 
 #: Advice newer than the oldest profile; no older kernel was asked about it.
@@ -30,6 +32,16 @@ def refuse_unknown(program: Program, series: str) -> None:
         raise Undecided(
             f"nobody has asked a {series} kernel about {subject}: {CONFIRMED[0]} is the oldest asked"
         )
+
+
+def refuse_lacking(program: Program, configuration: Configuration) -> None:
+    """Refuse a program that needs what the kernel was configured without.
+
+    :raises Undecided: naming the first such thing and its option
+    """
+    lack = lacking(program, configuration)
+    if lack is not None:
+        raise Undecided(lack)
 
 
 def _unknown(call: Call) -> str | None:
