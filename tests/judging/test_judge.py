@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from configurations import config_text
 from litmus_files import litmus_file
 
 from pfnlab.judging.judge import ASKED, SEEN, violations
+from pfnlab.mm.configuration import DISTRIBUTION
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
@@ -289,3 +291,16 @@ def test_an_entry_that_outlives_the_binding_of_a_driver() -> None:
 
     assert ("claimed_unmapped", 1) in broken(program, found)
     assert [] == broken(*run("bind bar\nunbind bar\na = mmap bar[0:4] devmem shared rw\n"))
+
+
+def test_a_kernel_whose_claims_revoke_nothing_breaks_nothing(tmp_path: Path) -> None:
+    """Where it was built without CONFIG_IO_STRICT_DEVMEM a claimed range stays mapped (S13.8)."""
+    file = tmp_path / ".config"
+    file.write_text(config_text("IO_STRICT_DEVMEM"))
+    program, found = run(
+        "a = mmap bar[0:4] devmem shared rw\nrequest_mem_region bar[0:4]\n", f"7.2,config={file}"
+    )
+
+    assert [] == broken(program, found)
+    stock = msgspec.structs.replace(found, configuration=DISTRIBUTION)
+    assert "claimed_unmapped" in dict(broken(program, stock))

@@ -118,7 +118,7 @@ def _version(run: Run) -> str | None:
 
 
 def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
-    layout, history = Layout(program), History()
+    layout, history = Layout(program, run.configuration), History()
     lasting: set[str] = set()
     before: int | None = None
     held = False

@@ -11,7 +11,9 @@ from pfnlab.checker.kernel.domain import facts_of
 from pfnlab.checker.kernel.moment import CountedUsers, Shown
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.judging.history import History
+from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.pfn_set import PfnSet
+from pfnlab.policies.boot import configured_platform
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.lang.span import Span
@@ -35,10 +37,13 @@ class Layout:
     Where the devices of a program lie, as numbers that stand for frames.
 
     They are those of the modelled machine: a run names device pages, and so is the same on all machines.
+
+    :param configuration: of the kernel that ran it
     """
 
-    def __init__(self, program: Program) -> None:
-        self.platform, self.devices, _ = place(program)
+    def __init__(self, program: Program, configuration: Configuration = DISTRIBUTION) -> None:
+        platform, self.devices, _ = place(program)
+        self.platform = configured_platform(platform, configuration)
         uses = any(uses_vfio(op.call) for op in program.ops)
         names = [device.name for device in program.devices if device.kind == "pci"]
         #: The device that vfio-pci has, if the program uses it.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from pfnlab.hw.platform import Platform
+from pfnlab.mm.configuration import Configuration
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.walk_policy import Walkers
@@ -22,9 +23,8 @@ def boot(profile: Profile, platform: Platform) -> Kernel:
 
     :raises PolicyError: an own policy cannot be loaded
     """
-    kernel = Kernel(
-        profile, _configured(profile, platform), lambda kernel: _policy("tracker", profile.tracker, kernel)
-    )
+    platform = configured_platform(platform, profile.configuration)
+    kernel = Kernel(profile, platform, lambda kernel: _policy("tracker", profile.tracker, kernel))
     kernel.book.report = REPORTS[profile.freed_in_vain]()
     kernel.flushes = _policy("flush", profile.flushes, kernel)
     walkers = {name: _policy("walker", name, kernel) for name in profile.walkers}
@@ -32,9 +32,8 @@ def boot(profile: Profile, platform: Platform) -> Kernel:
     return kernel
 
 
-def _configured(profile: Profile, platform: Platform) -> Platform:
-    """The machine as a kernel with the configuration of *profile* has it (S13.2, S13.7, S13.8)."""
-    configuration = profile.configuration
+def configured_platform(platform: Platform, configuration: Configuration) -> Platform:
+    """The machine as a kernel with this configuration has it (S13.2, S13.7, S13.8)."""
     return replace(
         platform,
         strict_devmem=platform.strict_devmem and configuration.strict_devmem,

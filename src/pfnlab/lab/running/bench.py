@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
+from pfnlab.lab.images.configured import configuration_of_kernel
 from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
@@ -32,6 +33,7 @@ from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
+from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
@@ -117,6 +119,7 @@ class Bench:
     def __init__(self, shared: Boots, name: str, kernel: KernelImage, sight: Sight) -> None:
         self.shared = shared
         self._name, self._kernel, self.sight = name, kernel, sight
+        self._configuration = configuration_of_kernel(kernel)
         self.booted: BootedGuest | None = None
         #: An alarm that came behind the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
@@ -129,6 +132,9 @@ class Bench:
         """
         if is_held(program) and not self.sight.lens:
             return self._lost(NO_LENS)
+        lack = lacking(program, self._configuration)
+        if lack is not None:
+            return self._lost(lack)
         try:
             image = self._image(program)
         except Undecided as error:
@@ -243,6 +249,7 @@ class Bench:
             warnings=tuple(alarm for alarm in reply.alarms if alarm.kind == WARN),
             memory=tuple(state.memory for state in stepped.states),
             look=look,
+            configuration=self._configuration,
         )
 
     def _take_late_alarm(self) -> Alarm | None:
@@ -342,6 +349,7 @@ class Bench:
             once=once,
             alarm=alarm,
             look=self.sight.look,
+            configuration=self._configuration,
         )
 
 

@@ -110,7 +110,8 @@ class ModelMachine:
             return self.run_one(program)
         except Undecided as undecided:
             name, kernel = f"model:{self.spec}", described(self._version)
-            return Run(name, kernel, (), lost=str(undecided), look=self.look)
+            configuration = self.profile.configuration
+            return Run(name, kernel, (), lost=str(undecided), look=self.look, configuration=configuration)
 
     def boot(self, platform: Platform, devices: Mapping[str, PfnRange]) -> Kernel:
         """A kernel that has just booted on *platform*, without any task.
@@ -174,7 +175,13 @@ class ModelMachine:
             kernel._check()
         if memory is not None:
             memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
-        run = Run(f"model:{self.spec}", described(self._version), tuple(steps), look=self.look)
+        run = Run(
+            f"model:{self.spec}",
+            described(self._version),
+            tuple(steps),
+            look=self.look,
+            configuration=profile.configuration,
+        )
         return run, guards_of(kernel)
 
 

@@ -11,6 +11,7 @@ from itertools import groupby
 
 import msgspec
 
+from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
@@ -187,6 +188,7 @@ class Run(msgspec.Struct, frozen=True):
     :param warnings: the WARNs, where the machine knows them with their call traces
     :param memory: for each step what only memory shows; empty where nobody looked
     :param look: how the machine was looked at, or was predicted to be looked at
+    :param configuration: how the kernel was configured, which the properties asked of it depend on
     """
 
     machine: str
@@ -198,3 +200,4 @@ class Run(msgspec.Struct, frozen=True):
     warnings: tuple[Alarm, ...] = ()
     memory: tuple[MemorySeen, ...] = ()
     look: LookLevel = LookLevel.PROC
+    configuration: Configuration = DISTRIBUTION

@@ -1,0 +1,36 @@
+"""The configuration of a kernel that is booted: installed beside its image, or inside it."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from pfnlab.errors import Misuse, PfnlabError
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lens.ikconfig import embedded_configuration
+from pfnlab.mm.configuration import DISTRIBUTION, Configuration
+from pfnlab.policies.configuration import configuration_of, read_configuration
+
+
+def configuration_of_kernel(kernel: KernelImage) -> Configuration:
+    """How *kernel* was configured; that of the distribution's kernels where it does not say."""
+    return DISTRIBUTION if kernel.package else _of_file(kernel.vmlinuz, kernel.sha256)
+
+
+@functools.cache
+def _of_file(vmlinuz: Path, checksum: str) -> Configuration:
+    # As `kernels build` keeps it, as `make install` does, as the build leaves it, and inside.
+    beside = [vmlinuz.with_name("config"), vmlinuz.with_name(vmlinuz.name.replace("vmlinuz", "config"))]
+    if vmlinuz.parts[-4:-1] == ("arch", "x86", "boot"):
+        beside.append(vmlinuz.parents[3] / ".config")
+    for file in beside:
+        if file != vmlinuz and file.is_file():
+            try:
+                return configuration_of(file)
+            except Misuse:
+                continue
+    try:
+        text = embedded_configuration(vmlinuz)
+        return DISTRIBUTION if text is None else read_configuration(text)
+    except (PfnlabError, OSError):
+        return DISTRIBUTION

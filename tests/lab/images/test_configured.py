@@ -1,0 +1,56 @@
+"""A kernel that is booted says how it was configured."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+from pathlib import Path
+
+import pytest
+from configurations import config_text
+
+from pfnlab.lab.images.configured import configuration_of_kernel
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.mm.configuration import DISTRIBUTION
+
+
+def kernel(vmlinuz: Path, package: str = "") -> KernelImage:
+    """A kernel in a file."""
+    vmlinuz.parent.mkdir(parents=True, exist_ok=True)
+    return KernelImage("", package, "7.2.13", "7.2.13", vmlinuz, str(vmlinuz))
+
+
+@pytest.mark.parametrize(
+    ("image", "config"),
+    [
+        ("built/mine/vmlinuz", "built/mine/config"),
+        ("boot/vmlinuz-7.2.13-mine", "boot/config-7.2.13-mine"),
+        ("linux/arch/x86/boot/bzImage", "linux/.config"),
+    ],
+)
+def test_it_lies_beside_the_image(tmp_path: Path, image: str, config: str) -> None:
+    """As `kernels build`, `make install` and a build leave it."""
+    booted = kernel(tmp_path / image)
+    (tmp_path / config).write_text(config_text("KSM"))
+
+    assert not configuration_of_kernel(booted).ksm
+
+
+def test_or_inside_it(tmp_path: Path) -> None:
+    """Where CONFIG_IKCONFIG is on."""
+    booted = kernel(tmp_path / "bzImage")
+    inside = b"\x7fELF IKCFG_ST" + gzip.compress(config_text("KSM").encode()) + b"IKCFG_ED"
+    booted.vmlinuz.write_bytes(b"MZ" + bytes(500) + lzma.compress(inside))
+
+    assert not configuration_of_kernel(booted).ksm
+
+
+def test_else_it_is_the_distributions(tmp_path: Path) -> None:
+    """Of an image that says nothing, of none at all, and of every kernel of the archive."""
+    (tmp_path / "vmlinuz").write_bytes(b"MZ" + bytes(500))
+    packaged = kernel(tmp_path / "cached" / "vmlinuz", package="linux-image-7.2")
+    (tmp_path / "cached" / "config").write_text(config_text("KSM"))
+
+    assert DISTRIBUTION == configuration_of_kernel(kernel(tmp_path / "vmlinuz"))
+    assert DISTRIBUTION == configuration_of_kernel(kernel(tmp_path / "nothing"))
+    assert DISTRIBUTION == configuration_of_kernel(packaged)
