@@ -19,7 +19,15 @@ from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.checker.search.shards import side_by_side
-from pfnlab.cli.machines import fetch_missing, name_machine, open_machine, run_on, say, with_policies
+from pfnlab.cli.machines import (
+    check_profile,
+    fetch_missing,
+    name_machine,
+    open_machine,
+    run_on,
+    say,
+    with_policies,
+)
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.lab.vm.accel import Accel
@@ -43,6 +51,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param policies: files with policies of the user's own, in place of every model's
     :param differ: two policies or models to be told apart, instead of a check
     :param accel: the accelerator of the guests of confirming machines
+    :param profile: the series that confirming kernels of the user's own should behave like
     """
 
     on: list[str]
@@ -56,6 +65,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[str, ...] = ()
     watch: bool = False
     accel: Accel = Accel.TCG
+    profile: str | None = None
 
 
 def check_machines(request: CheckRequest) -> int:
@@ -65,8 +75,7 @@ def check_machines(request: CheckRequest) -> int:
         return tell_apart(request, scope, request.differ)
     chosen_questions = questions(request.properties, scope)
     machines = [_model(spec) for spec in _specs(request)]
-    for spec in request.confirm:
-        name_machine(spec)
+    check_profile([name_machine(spec, request.profile) for spec in request.confirm], request.profile)
     code = 0
     for at, checked in enumerate(_all_checked(machines, scope, chosen_questions, request)):
         confirmed = confirm(checked, request.confirm, request.accel)
