@@ -123,6 +123,38 @@ def test_a_warning_that_comes_once_a_boot_is_found(tmp_path: Path) -> None:
     assert known.says.startswith("alarm munmap log ") and kernel.boots > 4
 
 
+class Once(ModelMachine):
+    """A kernel that flushes too often in the first program with munmap of each boot."""
+
+    fresh = True
+
+    def reboot(self) -> None:
+        """Boot."""
+        self.fresh = True
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """The model's runs, one of them with the flush."""
+        return [self._flushed(run) for run in super().run(programs)]
+
+    def _flushed(self, run: Run) -> Run:
+        at = next((at for at, step in enumerate(run.steps) if " munmap " in f" {step.op}"), None)
+        if at is None or run.lost is not None or not self.fresh:
+            return run
+        self.fresh = False
+        step = msgspec.structs.replace(run.steps[at], flushes=99)
+        return msgspec.structs.replace(run, steps=(*run.steps[:at], step, *run.steps[at + 1 :]))
+
+
+def test_a_repetition_in_a_fresh_boot_decides() -> None:
+    """What a kernel does once a boot is no more unstable than a warning that it prints once a boot."""
+    began = state("model:7.2", "qemu:7.2")
+    machines: dict[str, Machine] = {"model:7.2": ModelMachine("7.2"), "qemu:7.2": Once("7.2")}
+    Campaign(machines, began).run(programs=20)
+
+    assert [] == began.unstable
+    assert "difference munmap flushes " in next(iter(began.findings.values())).says
+
+
 def test_models_that_agree() -> None:
     """Nothing is found, and what was reached is counted."""
     began = state(*SAME)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pfnlab.cli.kernels_app import cache, kernels
-from pfnlab.cli.plain import PLAIN, AsJson
+from pfnlab.cli.plain import PLAIN, AccelOf, AsJson, LookOf, ProfileOf
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -20,26 +20,6 @@ app.add_typer(cache, name="cache")
 app.add_typer(policies, name="policies")
 
 Programs = Annotated[list[Path], typer.Argument(metavar="PROGRAM", help="Program files.")]
-AccelOf = Annotated[
-    str,
-    typer.Option(
-        "--accel",
-        metavar="auto|kvm|tcg",
-        help="What guests run with: KVM, QEMU's emulation (tcg, slower), or KVM where it works (auto).",
-    ),
-]
-
-
-LookOf = Annotated[
-    str | None,
-    typer.Option(
-        "--look",
-        metavar="memory|proc|end",
-        help="How kernels are looked at: in the guest's memory (nothing runs in the guest for it, so leaves "
-        "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
-        "where the lens is not installed or a kernel has no types in it.",
-    ),
-]
 
 
 def _version(show: bool) -> None:
@@ -83,9 +63,7 @@ def run(
         bool, typer.Option("--steps", help="Show VMAs, what is tracked, page-table entries and flushes too.")
     ] = False,
     trace: Annotated[bool, typer.Option("--trace", help="Show the order of kernel calls as well.")] = False,
-    profile: Annotated[
-        str | None, typer.Option(metavar="SERIES", help="What a qemu:BZIMAGE should behave like.")
-    ] = None,
+    profile: ProfileOf = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="Keep what real kernels did as NAME.expected.json.")
     ] = False,
@@ -189,6 +167,7 @@ def fuzz(
             "agree; without it each program has one of the three, mostly memory.",
         ),
     ] = None,
+    profile: ProfileOf = None,
 ) -> int:
     """Run random programs on several machines; shrink and file what they differ in."""
     from pfnlab.cli.fuzz import FuzzRequest, fuzz
@@ -214,6 +193,7 @@ def fuzz(
             as_json=as_json,
             accel=accel_named(accel),
             look=look,
+            profile=profile,
         )
     )
 
@@ -280,6 +260,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
     accel: AccelOf = "tcg",
+    profile: ProfileOf = None,
 ) -> int:
     """Try every sequence of a scope's operations on models and hold properties against what they reach.
 
@@ -311,6 +292,7 @@ def check(
         policies=tuple(policy or ()),
         watch=untaken,
         accel=accel_named(accel),
+        profile=profile,
     )
     return check_machines(request)
 
@@ -335,6 +317,7 @@ def replay(
         bool,
         typer.Option("--trust", help="Run policies (FILE.py) that only the file names: read them first."),
     ] = False,
+    profile: ProfileOf = None,
 ) -> int:
     """Go through a counterexample or a finding again, step by step.
 
@@ -345,7 +328,14 @@ def replay(
     from pfnlab.lab.vm.accel import accel_named
 
     return replay_all(
-        ReplayRequest(what=what, on=on or [], as_json=as_json, accel=accel_named(accel), trust=trust)
+        ReplayRequest(
+            what=what,
+            on=on or [],
+            as_json=as_json,
+            accel=accel_named(accel),
+            trust=trust,
+            profile=profile,
+        )
     )
 
 

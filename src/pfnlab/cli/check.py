@@ -20,6 +20,7 @@ from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.checker.search.shards import side_by_side
 from pfnlab.cli.machines import (
+    check_profile,
     fetch_missing,
     model_text,
     name_machine,
@@ -51,6 +52,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param policies: files with policies of the user's own, in place of every model's
     :param differ: two policies or models to be told apart, instead of a check
     :param accel: the accelerator of the guests of confirming machines
+    :param profile: the series that confirming kernels of the user's own should behave like
     """
 
     on: list[str]
@@ -64,6 +66,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[str, ...] = ()
     watch: bool = False
     accel: Accel = Accel.TCG
+    profile: str | None = None
 
 
 def check_machines(request: CheckRequest) -> int:
@@ -73,8 +76,7 @@ def check_machines(request: CheckRequest) -> int:
         return tell_apart(request, scope, request.differ)
     chosen_questions = questions(request.properties, scope)
     machines = [_model(spec) for spec in _specs(request)]
-    for spec in request.confirm:
-        name_machine(spec)
+    check_profile([name_machine(spec, request.profile) for spec in request.confirm], request.profile)
     code = 0
     for at, checked in enumerate(_all_checked(machines, scope, chosen_questions, request)):
         confirmed = confirm(checked, request.confirm, request.accel)

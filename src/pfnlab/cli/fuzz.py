@@ -9,7 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, say, see_memory
+from pfnlab.cli.machines import (
+    Named,
+    check_profile,
+    fetch_missing,
+    name_machine,
+    open_machine,
+    say,
+    see_memory,
+)
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign
@@ -33,6 +41,7 @@ _EVERY = 10.0
 class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of the command line.
 
+    :param profile: the series that kernels of the user's own should behave like
     :param look: None for that of the campaign that goes on, else for the usual one
     """
 
@@ -54,6 +63,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool = False
     accel: Accel = Accel.TCG
     look: str | None = None
+    profile: str | None = None
 
 
 def fuzz(request: FuzzRequest) -> int:
@@ -61,7 +71,8 @@ def fuzz(request: FuzzRequest) -> int:
     specs = request.on or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
     if len(set(specs)) != len(specs) or len(specs) < 2:
         raise Misuse(f"one machine has nothing to differ from: write --on {specs[0]} --on qemu:7.2")
-    named = [name_machine(spec) for spec in specs]
+    named = [name_machine(spec, request.profile) for spec in specs]
+    check_profile(named, request.profile)
     vocabulary = _vocabulary(request)
     chosen = looking_named(request.look) if request.look is not None else None
     kept = _kept(request, specs, vocabulary, chosen)
@@ -118,7 +129,9 @@ def fuzz(request: FuzzRequest) -> int:
 
 
 def _open(request: FuzzRequest, named: list[Named], look: LookLevel) -> dict[str, Machine]:
-    return {machine.spec: open_machine(machine.spec, accel=request.accel, look=look) for machine in named}
+    return {
+        machine.spec: open_machine(machine.spec, request.profile, request.accel, look) for machine in named
+    }
 
 
 def _vocabulary(request: FuzzRequest) -> Vocabulary:

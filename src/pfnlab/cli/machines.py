@@ -113,6 +113,20 @@ def _offered(series: str) -> bool:
     return any(offer.series == series for offer in offered())
 
 
+def check_profile(machines: Sequence[Named], profile: str | None) -> None:
+    """Check what ``--profile`` says a kernel of the user's own should behave like; None says nothing.
+
+    :raises Misuse: there is no such series, or no kernel among *machines* that it could be about
+    """
+    if profile is None:
+        return
+    from pfnlab.cli.policies import check_series
+
+    check_series(profile)
+    if not any(named.kind == "qemu" and not named.stock for named in machines):
+        raise Misuse("--profile says what a kernel file should behave like: add --on qemu:BZIMAGE")
+
+
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
     """The machines *specs*, every model with the policies of the files *paths* in place of its own.
 

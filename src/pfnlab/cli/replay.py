@@ -21,7 +21,7 @@ from pfnlab.checker.replay import (
     read_path,
 )
 from pfnlab.cli.check import SAME, comparison
-from pfnlab.cli.machines import Named, fetch_missing, name_machine, open_machine, run_on, say
+from pfnlab.cli.machines import Named, check_profile, fetch_missing, name_machine, open_machine, run_on, say
 from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
@@ -53,6 +53,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param what: a file or folder, or the words of a path
     :param on: machines instead of the one that was recorded
     :param trust: run policies that only a file names
+    :param profile: the series that kernels of the user's own should behave like
     """
 
     what: list[str]
@@ -60,6 +61,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     as_json: bool = False
     accel: Accel = Accel.TCG
     trust: bool = False
+    profile: str | None = None
 
     def check_asked(self, machine: str, source: str) -> None:
         """Refuse a policy file that the user has not asked for.
@@ -167,7 +169,9 @@ class FiledFinding:
 def _replay_case(case: Case, request: ReplayRequest) -> list[int]:
     """Replay a case on every machine; an exit code each."""
     codes = []
-    for spec in request.on or [case.machine]:
+    specs = request.on or [case.machine]
+    check_profile([name_machine(spec, request.profile) for spec in specs], request.profile)
+    for spec in specs:
         steps: list[JudgedStep] = []
         verdict = SAME
         model = name_machine(spec).kind == "model"
@@ -212,7 +216,8 @@ def _finding(finding: FiledFinding, request: ReplayRequest) -> int:
     if not request.on:
         for spec in finding.machines:
             request.check_asked(spec, finding.source)
-    machines = [name_machine(spec) for spec in request.on or finding.machines]
+    machines = [name_machine(spec, request.profile) for spec in request.on or finding.machines]
+    check_profile(machines, request.profile)
     fetch_missing(machines, say)
     runs_by_level = {
         look: [

@@ -12,6 +12,7 @@ import msgspec
 
 from pfnlab.cli.machines import (
     Named,
+    check_profile,
     fetch_missing,
     name_machine,
     open_machine,
@@ -20,7 +21,7 @@ from pfnlab.cli.machines import (
     settle_look,
     with_policies,
 )
-from pfnlab.cli.policies import check_series, newest_series
+from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write
 from pfnlab.judging.judge import violations
@@ -128,10 +129,7 @@ def _machines(request: RunRequest) -> list[Named]:
         for named in machines:
             if not named.stock:
                 raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:VERSION alone")
-    if request.profile is not None:
-        check_series(request.profile)
-        if not any(named.kind == "qemu" and not named.stock for named in machines):
-            raise Misuse("--profile says what a kernel file should behave like: add --on qemu:BZIMAGE")
+    check_profile(machines, request.profile)
     return machines
 
 

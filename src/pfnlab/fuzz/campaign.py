@@ -11,15 +11,17 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature, Unstable
+from pfnlab.fuzz.causes import Evidence, Found, sightings
 from pfnlab.fuzz.drawing import Drawing, end_of_round
 from pfnlab.fuzz.filing import Folder, FoundDifference
+from pfnlab.fuzz.grouping import MOST_TELLING, Grouping
 from pfnlab.fuzz.looking import changed_by_looking, looked_at
 from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, signatures_of, undecided
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.machine import Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
 
 #: How often a program that shows a difference is run again.
@@ -76,6 +78,8 @@ class Campaign:
         self._compared = on_compared
         self._shrinker = smaller
         self._agreed = agreed
+        self._telling = next(level for level in MOST_TELLING if level in self._at)
+        self._grouping = Grouping(self._ask_closely, agreed=agreed)
 
     @property
     def watched(self) -> bool:
@@ -88,6 +92,16 @@ class Campaign:
         :param seconds: checked between rounds
         """
         self._most = most
+        self._rounds(programs, seconds, most)
+        if self.state.findings:
+            self.state.causes = self._grouping.causes(
+                Found(key, known.signature, known.program, known.evidence)
+                for key, known in self.state.findings.items()
+                if known.signature is not None
+            )
+            self._progress(self.state)
+
+    def _rounds(self, programs: int | None, seconds: float | None, most: int | None) -> None:
         until = None if seconds is None else time.monotonic() + seconds
         while programs is None or self.state.next < programs:
             if until is not None and time.monotonic() >= until:
@@ -136,8 +150,11 @@ class Campaign:
         state.compared += 1
         answered = {level: level_runs for level, level_runs in runs.items() if reasons[level] is None}
         shown: dict[Signature, tuple[LookLevel, ...]] = {}
+        seen: dict[Signature, Evidence] = {}
         for level, level_runs in answered.items():
             self._compared(level_runs)
+            for signature, evidence in sightings(program, level_runs, agreed=self._agreed).items():
+                seen.setdefault(signature, Evidence()).add(evidence)
             for signature in signatures_of(program, level_runs, agreed=self._agreed):
                 shown.setdefault(signature, (level,))
         if len(answered) > 1:
@@ -146,6 +163,9 @@ class Campaign:
         if shown:
             state.different += 1
             self._note_differences(program, shown)
+            for signature, evidence in seen.items():
+                if signature.key in state.findings:
+                    state.findings[signature.key].evidence.add(evidence)
             self._progress(state)
 
     def _looking(
@@ -220,8 +240,12 @@ class Campaign:
         if filed is not None:
             self.state.findings[signature.key] = KnownSignature(
                 *(filed.name, 0, self.state.compared, filed.operations, str(signature), filed.minimal),
-                list(filed.with_it),
+                *(list(filed.with_it), signature, filed.program),
             )
+            if filed.program is not None:
+                self.state.findings[signature.key].evidence = self._grouping.evidence(
+                    filed.program, signature
+                )
 
     def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
         """Repeat, shrink and file a new difference; False if it is unstable."""
@@ -254,8 +278,26 @@ class Campaign:
         state.findings[signature.key] = KnownSignature(
             *(name, 1, state.compared, operations, str(signature), shrunk.minimal),
             [other.key for other in with_it],
+            *(signature, shrunk.program, self._grouping.evidence(shrunk.program, signature)),
         )
         return True
+
+    def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
+        """The runs of *program*, looked at as closely as possible; None where the machines have no answer.
+
+        :param fresh: in guests in which no program has run
+        """
+        level = self._telling
+        if self._model is not None and undecided(self._run_on(self._model, [program], level)):
+            return None
+        for machine in self._at[level].values():
+            if fresh and isinstance(machine, Rebooting):
+                machine.reboot()
+        try:
+            runs = self._runs(program, level)
+        except Misuse:
+            return None
+        return None if undecided(runs) else runs
 
     def _shows(
         self, program: Program, signature: Signature, levels: tuple[LookLevel, ...], *, repeated: bool = False

@@ -8,10 +8,12 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes
+from pfnlab.fuzz.causes import Cause, Evidence
 from pfnlab.fuzz.coverage import Coverage
 from pfnlab.fuzz.grammar import Bias
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import Looks
+from pfnlab.fuzz.signature import Signature
 from pfnlab.programs.lang.ops import Program
 
 FORMAT = "pfnlab-fuzz/2"
@@ -26,6 +28,9 @@ class KnownSignature(msgspec.Struct):
     :ivar operations: the number of operations in the smallest program that shows it
     :ivar says: the signature in words
     :ivar minimal: whether every smaller program was tried
+    :ivar signature: the signature itself
+    :ivar program: its smallest program; None where a folder is known and has none
+    :ivar evidence: what programs that showed it tell of its cause
     :ivar with_it: keys of the other signatures in the same step of its smallest program: they follow from it
     """
 
@@ -36,6 +41,9 @@ class KnownSignature(msgspec.Struct):
     says: str
     minimal: bool
     with_it: list[str] = msgspec.field(default_factory=list)
+    signature: Signature | None = None
+    program: Program | None = None
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
 
 
 class Unstable(msgspec.Struct, frozen=True):
@@ -60,6 +68,7 @@ class CampaignState(msgspec.Struct):
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
     :ivar different: programs that showed a difference
     :ivar findings: the signatures found, by key
+    :ivar causes: the findings by their causes, as far as the campaign has come to its end
     :ivar looking: how kernels are looked at
     """
 
@@ -76,6 +85,7 @@ class CampaignState(msgspec.Struct):
     findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
     unstable: list[Unstable] = msgspec.field(default_factory=list)
     reasons: dict[str, int] = msgspec.field(default_factory=dict)
+    causes: list[Cause] = msgspec.field(default_factory=list)
     looking: Looks = Looks()
     format: str = FORMAT
 

@@ -69,12 +69,14 @@ class FiledReport(msgspec.Struct, frozen=True):
     :param name: the folder's
     :param operations: the number of operations of its program
     :param with_it: keys of the other signatures of the step
+    :param program: None where the folder has none
     """
 
     name: str
     operations: int
     minimal: bool
     with_it: tuple[str, ...]
+    program: Program | None = None
 
 
 class Folder:
@@ -110,10 +112,11 @@ class Folder:
         if report is None:
             return None
         text = read_text(report, "report")
-        program = report.parent / PROGRAM
-        operations = len(load_program(program).ops) if program.is_file() else 0
+        file = report.parent / PROGRAM
+        program = load_program(file) if file.is_file() else None
+        operations = len(program.ops) if program is not None else 0
         with_it = tuple(_WITH_IT.findall(text))
-        return FiledReport(report.parent.name, operations, _CUT_SHORT not in text, with_it)
+        return FiledReport(report.parent.name, operations, _CUT_SHORT not in text, with_it, program)
 
     def file(self, finding: FoundDifference) -> str:
         """File *finding*, unless its signature is here already; the name of its folder.

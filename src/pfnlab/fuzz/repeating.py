@@ -1,7 +1,8 @@
 """Whether a program shows a difference again, whatever its guests have printed before.
 
 A message that prints once per boot is compared only where no machine has spent it. Which guest runs a program
-is chance, and so is what that guest has spent; a difference does not depend on it.
+is chance, and so is what that guest has spent; a difference does not depend on it. So a repetition that does
+not show the difference is made once more in a fresh boot, and that one decides.
 """
 
 from __future__ import annotations
@@ -28,23 +29,25 @@ def is_shown(
 
     :param ask: runs the program on all *machines*
     :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
-    :param repeated: the program has shown it; a message that was spent then may come before it now
+    :param repeated: the program has shown it: new guests decide, and a message that was spent then may come
+        before it now
     """
+    rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
 
     def shows(runs: Sequence[Run]) -> bool:
         return undecided(runs) is None and signature in signatures_of(program, runs, agreed=agreed)
 
     def reboot() -> None:
-        for machine in machines:
-            if isinstance(machine, Rebooting):
-                machine.reboot()
+        for machine in rebooting:
+            machine.reboot()
 
+    # A guest that lived on after an alarm answers for nothing.
+    fresh = signature.kind == "alarm" and not signature.field
     try:
-        if signature.kind == "alarm" and not signature.field:
-            # A guest that lived on after an alarm answers for nothing.
+        if fresh:
             reboot()
         runs = ask()
-        if not shows(runs) and rests_on_spent(signature, runs):
+        if not shows(runs) and (rests_on_spent(signature, runs) or (repeated and rebooting and not fresh)):
             reboot()
             runs = ask()
     except Misuse:

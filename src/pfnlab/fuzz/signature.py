@@ -22,7 +22,7 @@ from pfnlab.fuzz.kinds import kind_of
 from pfnlab.judging.judge import violations
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import END
-from pfnlab.programs.runs.compare import Difference, comparable, spent_messages
+from pfnlab.programs.runs.compare import Difference, comparable, differences, spent_messages
 from pfnlab.programs.runs.kmsg import is_once
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 from pfnlab.programs.runs.violation import Violation
@@ -65,6 +65,9 @@ _NUMBER = re.compile(r"\b(0x)?[0-9a-f]*\d[0-9a-f]*\b")
 _DECIMAL = re.compile(r"N\.N\b")
 _CONSOLE = re.compile(r" \(console kept in .*\)$")
 _TASK = re.compile(r"(x86/PAT: )\S+ ")
+
+#: How many VMAs share a reservation, and which, behind its range: numbers and names.
+_SHARERS = re.compile(r" x\d+( .*)?$")
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -113,7 +116,7 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
 
     :param agreed: as for :func:`signature_of`
     """
-    placed = _placed(program, runs, alarms=agreed, judged=agreed)
+    placed = placed_signatures(program, runs, agreed=agreed)
     return list(dict.fromkeys(signature for _, signature in placed))
 
 
@@ -125,6 +128,20 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
     placed = _placed(program, runs, alarms=False, judged=True)
     steps = {step for step, other in placed if other == signature}
     return tuple(dict.fromkeys(other for step, other in placed if step in steps and other != signature))
+
+
+def placed_signatures(
+    program: Program, runs: Sequence[Run], *, agreed: bool = True
+) -> list[tuple[int | None, Signature]]:
+    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first."""
+    return _placed(program, runs, alarms=agreed, judged=agreed)
+
+
+def all_effects(program: Program, runs: Sequence[Run]) -> list[tuple[int, Signature]]:
+    """The signatures of all differences of *runs* with their steps, also of those that follow from others."""
+    return [
+        (difference.step, signature_between(program, runs, difference)) for difference in differences(runs)
+    ]
 
 
 def _placed(
@@ -279,10 +296,19 @@ def shape(field: str, first: Any, second: Any) -> str:
         return f"{_plain(first)} / {_plain(second)}"
     if field in ("vmas", "ptes"):
         return _by_place(first, second)
+    if field == "tracked":
+        first, second = _unshared(first), _unshared(second)
+        if first == second:
+            return "other references"
     left, right = Counter(map(_element, first)), Counter(map(_element, second))
     if left == right:
         return "other pages" if Counter(first) != Counter(second) else "other order"
     return f"{_listed(left - right)} / {_listed(right - left)}"
+
+
+def _unshared(value: tuple[str, ...]) -> tuple[str, ...]:
+    """What is reserved, without the VMAs that share it."""
+    return tuple(_SHARERS.sub("", line) for line in value)
 
 
 def _order(first: tuple[str, ...], second: tuple[str, ...]) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.fuzz.campaign_state import CampaignState
+from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature
+from pfnlab.fuzz.causes import Cause, of_cause
 from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, all_branches
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
+from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.units import number_of
 
@@ -46,13 +48,11 @@ def summary(state: CampaignState, *, watched: bool) -> str:
     :param watched: whether branches were watched
     """
     lines = [headline(state)]
-    for key, finding in state.findings.items():
-        smallest = "" if finding.minimal else ", not the smallest there is"
-        place = finding.folder or key
-        size = number_of(finding.operations, "operation")
-        lines.append(
-            f"  finding {place}: {finding.says}; met {number_of(finding.met, 'time')}, {size}{smallest}"
-        )
+    if state.causes:
+        amount = number_of(len(state.findings), "finding")
+        lines.append(f"  {number_of(len(state.causes), 'cause')} of {amount}, the shortest program first")
+    for cause in all_causes(state):
+        lines += _cause_lines(state, cause)
     for unstable in state.unstable:
         lines.append(
             f"  unstable, {unstable.shown} of {number_of(unstable.runs, 'run')} of {unstable.program}: "
@@ -79,6 +79,40 @@ def summary(state: CampaignState, *, watched: bool) -> str:
     never = f"; never {', '.join(reached['never'])}" if reached["never"] else ""
     lines.append(f"  kinds of kernel calls: {_share(reached['words'])}{never}")
     return "\n".join(lines)
+
+
+def all_causes(state: CampaignState) -> list[Cause]:
+    """The causes of all findings; one that was not weighed with the others is a cause of its own."""
+    weighed = of_cause(state.causes)
+    return [*state.causes, *(Cause((key,)) for key in state.findings if key not in weighed)]
+
+
+def _cause_lines(state: CampaignState, cause: Cause) -> list[str]:
+    """The finding that names a cause, its program, and the names of the others."""
+    finding = state.findings[cause.first]
+    smallest = "" if finding.minimal else ", not the smallest there is"
+    size = number_of(finding.operations, "operation")
+    place = finding.folder or cause.first
+    lines = [f"  finding {place}: {finding.says}; met {number_of(finding.met, 'time')}, {size}{smallest}"]
+    if finding.program is not None:
+        lines += [f"      {line}" for line in op_lines(finding.program)]
+    others = [state.findings[key].folder or key for key in cause.keys[1:]]
+    if others:
+        lines.append(f"    of the same cause: {', '.join(others)}")
+    return lines
+
+
+def _finding_object(finding: KnownSignature) -> dict[str, Any]:
+    """A finding as data: its program as text, without what its cause was weighed by."""
+    known = msgspec.to_builtins(finding)
+    program = finding.program
+    return {
+        **{
+            name: known[name]
+            for name in ("folder", "met", "first", "operations", "says", "minimal", "with_it")
+        },
+        "program": format_program(program) if program is not None else None,
+    }
 
 
 def coverage_of(state: CampaignState, *, watched: bool) -> dict[str, Any]:
@@ -123,7 +157,8 @@ def summary_json(state: CampaignState, *, watched: bool) -> bytes:
         "compared": state.compared,
         "undecided": state.undecided,
         "differences": state.different,
-        "findings": state.findings,
+        "findings": {key: _finding_object(finding) for key, finding in state.findings.items()},
+        "causes": [{"finding": cause.first, "findings": list(cause.keys)} for cause in all_causes(state)],
         "unstable": state.unstable,
         "reasons": state.reasons,
         "coverage": coverage_of(state, watched=watched),

@@ -1,0 +1,280 @@
+"""Findings of one cause: a cause is what is left when the causes of smaller programs are masked.
+
+A finding is a signature with the smallest program that shows it. One mistake in a kernel makes many of them:
+it shows in several fields, at several operations, and in what follows from it. Findings are taken by the size
+of their programs, the smallest first; each begins a cause of its own, unless it belongs to one that is there.
+The *effect* of a difference is its field and its shape, whatever the operation. A finding belongs to a cause
+
+1. if it **follows** from it: with the cause masked, nothing of the finding is left. Masked are all programs
+   in which an effect of the cause came before the finding or in the same step. If every program that showed
+   the finding, the smallest one too, is masked, then nobody has seen it without the cause. What is no state
+   (``log``, ``value``, ``flushes``, ``events``) leads to no other state, so it masks no difference of one;
+2. or if it **does the same under the same conditions**: its effect is one of the cause's, or of those that
+   came behind it, and both stay and go together when the mappings of the two smallest programs are changed
+   in the same way (:mod:`pfnlab.fuzz.variations`): twice the pages, another cache mode, private for shared,
+   filled or not. A variation with which the operation goes another way on the first machine too tells
+   nothing. A reference that only a VMA of one page does not take is missing after fork and after mremap, and
+   neither is with two pages: one cause. Where one is missing at two pages too, they are two.
+
+Two causes that have the same effect under the same conditions cannot be told apart by a program; when one is
+mended, the other is left. A cause is named by its smallest program, and causes are told in that order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from pfnlab.fuzz.following import STATE_FIELDS
+from pfnlab.fuzz.signature import LOOKING, Signature, all_effects, placed_signatures
+from pfnlab.fuzz.variations import VARIATIONS
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+
+#: Fields that tell what state a kernel is in; other fields lead to no difference in them.
+_STATE = frozenset({*STATE_FIELDS, "direct_map", "result"})
+
+#: Cache modes as the book and as entries name them.
+_MODE = re.compile(r"(?<![\w-])(?:wc|uc-|uc|wb|wt|wp)(?![\w-])", re.IGNORECASE)
+
+#: The most sets of effects that are kept of one finding, and the most effects behind it.
+_MOST = 64
+
+#: Whether each of :data:`~pfnlab.fuzz.variations.VARIATIONS` shows a finding still; None where it is no
+#: program, or its operation goes another way on the first machine too.
+Conditions = tuple[bool | None, ...]
+
+
+class Effect(msgspec.Struct, frozen=True, order=True):
+    """A difference without its operation.
+
+    :param kind: as of a signature, but for what is left at the end
+    :param shape: as of a signature, with one word for all cache modes; of a result what the last machine says
+    """
+
+    kind: str
+    field: str
+    sides: tuple[tuple[str, ...], ...]
+    shape: str
+
+    @property
+    def leads_to_state(self) -> bool:
+        """Whether a difference of the state can follow from it."""
+        return not self.field or self.field in _STATE
+
+
+class Evidence(msgspec.Struct):
+    """What is known of a finding from the programs that showed it.
+
+    :ivar before: the effects that came before it or in its step; each set once, of all programs
+    :ivar behind: the effects that followed from it in programs in which it came first; those in its step
+        where they are in that of its smallest program
+    """
+
+    before: list[list[Effect]] = msgspec.field(default_factory=list)
+    behind: list[Effect] = msgspec.field(default_factory=list)
+
+    def add(self, other: Evidence) -> None:
+        """Take over what another program showed."""
+        for effects in other.before:
+            if effects not in self.before and len(self.before) < _MOST:
+                self.before.append(effects)
+        if len(self.behind) < _MOST:
+            self.behind = sorted({*self.behind, *other.behind})[:_MOST]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A finding as far as its cause depends on it.
+
+    :param key: of its signature
+    :param program: the smallest program that shows it; None where it is not here
+    """
+
+    key: str
+    signature: Signature
+    program: Program | None
+    evidence: Evidence
+
+    @property
+    def size(self) -> tuple[int, int, str]:
+        """By which findings are put in order: operations, the length of the text, and for a tie the key."""
+        if self.program is None:
+            return (1 << 30, 0, self.key)
+        return (len(self.program.ops), len(format_program(self.program)), self.key)
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """Findings of one cause.
+
+    :param keys: those of their signatures, that of the smallest program first
+    """
+
+    keys: tuple[str, ...]
+
+    @property
+    def first(self) -> str:
+        """The finding with the smallest program, which names the cause."""
+        return self.keys[0]
+
+
+def effect_of(signature: Signature) -> Effect:
+    """The effect of a difference."""
+    kind = "difference" if signature.kind == "leftover" else signature.kind
+    shape = _MODE.sub("MODE", signature.shape)
+    if signature.field in ("result", "value"):
+        # What the first machine answers depends on the arguments.
+        shape = shape.rpartition(" / ")[2]
+    return Effect(kind, signature.field, signature.sides, shape)
+
+
+def sightings(
+    program: Program, runs: Sequence[Run], *, agreed: bool = True, smallest: bool = False
+) -> dict[Signature, Evidence]:
+    """What *runs* of *program* tell of each finding in them; nothing where only the end was looked at.
+
+    :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
+    :param smallest: it is the smallest program of a finding, so that what is in its step belongs to it
+    """
+    if any(run.look is LookLevel.END for run in runs):
+        return {}
+    placed = placed_signatures(program, runs, agreed=agreed)
+    effects = _effects(program, runs, agreed=agreed)
+    first = min((step for step, _ in effects), default=0)
+    independent = {(_number(step), effect_of(signature)) for step, signature in placed}
+    following = {effect for step, effect in effects if (step, effect) not in independent}
+    found: dict[Signature, Evidence] = {}
+    for place, signature in placed:
+        step, own = _number(place), effect_of(signature)
+        before = {effect for other, effect in effects if other <= step and effect != own}
+        behind = set(following) if step == first else set[Effect]()
+        if smallest:
+            behind |= {effect for other, effect in effects if other == step}
+        evidence = Evidence([sorted(before)], sorted(behind)[:_MOST])
+        found.setdefault(signature, evidence).add(evidence)
+    return found
+
+
+def effects_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Effect]:
+    """All effects in *runs* of *program*."""
+    return sorted({effect for _, effect in _effects(program, runs, agreed=agreed)})
+
+
+def causes_of(found: Iterable[Found], conditions: Callable[[Found], Conditions]) -> list[Cause]:
+    """The causes of findings, that with the smallest program first.
+
+    :param conditions: under which variations of its program a finding still shows; asked of each finding once
+        at most, and only where effects are the same
+    """
+    asked: dict[str, Conditions] = {}
+
+    def weighed(finding: Found) -> Conditions:
+        if finding.key not in asked:
+            asked[finding.key] = conditions(finding)
+        return asked[finding.key]
+
+    groups = [_Group([finding]) for finding in sorted(found, key=lambda finding: finding.size)]
+    merged = True
+    while merged:
+        merged = False
+        for group in groups[1:]:
+            before = groups[: groups.index(group)]
+            into = next((other for other in before if _is_one(other, group, weighed)), None)
+            if into is not None:
+                into.members += group.members
+                groups.remove(group)
+                merged = True
+    return [
+        Cause(tuple(finding.key for finding in sorted(group.members, key=lambda finding: finding.size)))
+        for group in groups
+    ]
+
+
+class _Group:
+    """Findings that have one cause so far, the first one's."""
+
+    def __init__(self, members: list[Found]) -> None:
+        self.members = members
+
+    @property
+    def own(self) -> set[Effect]:
+        """The effects of the findings themselves."""
+        return {effect_of(finding.signature) for finding in self.members}
+
+    @property
+    def effects(self) -> set[Effect]:
+        """Those, and what came behind them."""
+        return self.own | {effect for finding in self.members for effect in finding.evidence.behind}
+
+
+def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditions]) -> bool:
+    """Whether two groups have one cause; the first has the smaller program."""
+    if LOOKING in (first.members[0].signature.kind, second.members[0].signature.kind):
+        return False
+    if _follows(second.members[0], first.own):
+        return True
+    if not (second.own & first.effects or first.own & second.effects):
+        return False
+    return _agree(conditions(first.members[0]), conditions(second.members[0]))
+
+
+def _follows(finding: Found, own: set[Effect]) -> bool:
+    """Whether nothing is left of *finding* when the effects *own* are masked."""
+    state = finding.signature.field in _STATE
+    masks = {effect for effect in own if effect.leads_to_state or not state}
+    before = finding.evidence.before
+    return bool(before) and all(masks & set(effects) for effects in before)
+
+
+def _agree(first: Conditions, second: Conditions) -> bool:
+    """Whether two findings show under the same variations, as far as both can be told; one at least."""
+    pairs = [(left, right) for left, right in zip(first, second, strict=True) if None not in (left, right)]
+    return bool(pairs) and all(left == right for left, right in pairs)
+
+
+def conditions_of(finding: Found, shows: Callable[[Program], bool | None]) -> Conditions:
+    """Under which variations of its program *finding* still shows.
+
+    :param shows: whether a program shows a difference in the finding's field; None where nobody can say
+    """
+    if finding.program is None:
+        return (None,) * len(VARIATIONS)
+    programs = [vary(finding.program) for vary in VARIATIONS]
+    return tuple(None if program is None else shows(program) for program in programs)
+
+
+def shows_field(program: Program, runs: Sequence[Run], signature: Signature, *, agreed: bool = True) -> bool:
+    """Whether *runs* of *program* have a finding of the same field, or of the same kind where it has none."""
+    return any(
+        other.field == signature.field and (bool(other.field) or other.kind == signature.kind)
+        for _, other in placed_signatures(program, runs, agreed=agreed)
+    )
+
+
+def step_of(
+    program: Program, runs: Sequence[Run], signature: Signature, *, agreed: bool = True
+) -> int | None:
+    """The first step in which *runs* of *program* show *signature*, None where none does."""
+    placed = placed_signatures(program, runs, agreed=agreed)
+    return next((step for step, other in placed if other == signature), None)
+
+
+def of_cause(causes: Sequence[Cause]) -> Mapping[str, str]:
+    """By the key of each finding that of the one that names its cause."""
+    return {key: cause.first for cause in causes for key in cause.keys}
+
+
+def _effects(program: Program, runs: Sequence[Run], *, agreed: bool) -> list[tuple[int, Effect]]:
+    """Every effect with its step, that of an alarm before the first step with -1."""
+    signatures = [
+        *all_effects(program, runs),
+        *((_number(step), other) for step, other in placed_signatures(program, runs, agreed=agreed)),
+    ]
+    return [(step, effect_of(signature)) for step, signature in signatures]
+
+
+def _number(step: int | None) -> int:
+    return -1 if step is None else step
