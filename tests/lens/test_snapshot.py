@@ -200,6 +200,20 @@ def test_kernels_without_contexts_have_vm_pat(tmp_path: Path) -> None:
     assert tracked_seen(state) == ("VM_PAT a[0:4]",)
 
 
+def test_a_kernel_may_keep_the_first_frame_in_each_vma(tmp_path: Path) -> None:
+    """
+    The word counts where VM_PAT is set; patches/tracker-base_pfn.patch makes such a kernel.
+    """
+    kernel = ToyKernel()
+    kernel.put(toy.VMAS + 24, toy.FLAGS | 1 << 24)
+    kernel.put(toy.VMAS + 48, toy.DEVICE.start + 2)
+    with GuestRam(kernel.save(tmp_path / "ram")) as ram:
+        program = open_program(ram, toy.types(vma_word="vm_base_pfn"), SYMBOLS)
+        state = Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES)
+
+    assert tracked_seen(state) == ("bar[2:6] a[0:4]",)
+
+
 def test_a_context_is_read_as_the_driver_named_its_frames(tmp_path: Path) -> None:
     """Past the end of physical addresses too."""
     kernel = ToyKernel()

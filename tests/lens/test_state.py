@@ -72,6 +72,16 @@ book
     )
 
 
+def test_a_first_frame_that_differs_is_said() -> None:
+    """The frames a VMA with VM_PAT covers, where it keeps them itself, stand for the flag."""
+    two, three = (
+        LensState((TaskState("main", (msgspec.structs.replace(VMA, pat=True, pfns=pfns),), ()),), (), ())
+        for pfns in (Span("bar", 2, 6), Span("bar", 3, 7))
+    )
+
+    assert "VM_PAT: kernel bar[2:6], model bar[3:7]" in difference(two, three)
+
+
 def test_the_tracker_in_the_words_of_observations() -> None:
     """
     Shared contexts with their users, flagged VMAs, and the mode of every VMA.

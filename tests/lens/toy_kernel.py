@@ -61,8 +61,11 @@ SYMBOL(kallsyms_names)=ffffffff80044000
 """
 
 
-def types(*, without: str = "") -> Btf:
-    """The types of the toy kernel; *without* names a member that is left out."""
+def types(*, without: str = "", vma_word: str = "pfnmap_track_ctx") -> Btf:
+    """The types of the toy kernel; *without* names a member that is left out.
+
+    :param vma_word: what the word is that a tracker keeps in each VMA
+    """
     btf = BtfBuilder()
     word = btf.integer("long unsigned int", 8)
     number = btf.integer("unsigned int", 4)
@@ -92,7 +95,7 @@ def types(*, without: str = "") -> Btf:
     define(
         *("vm_area_struct", VMA_SIZE, ("vm_start", "word", 0), ("vm_end", "word", 8)),
         *(("vm_page_prot", "pgprot", 16), ("vm_flags", "word", 24), ("vm_pgoff", "word", 32)),
-        *(("vm_file", "word", 40), ("pfnmap_track_ctx", "word", 48)),
+        *(("vm_file", "word", 40), (vma_word, "word", 48)),
         *(("vm_mm", "word", 56), ("shared", "shared", 64)),
     )
     define("refs", 4, ("counter", "int", 0))

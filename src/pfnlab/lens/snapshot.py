@@ -76,6 +76,10 @@ class Lens:
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
         vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file"]
         self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
+        # A word that no released kernel has (tracker=base_pfn).
+        self._keeps_pfn = layouts.has("struct vm_area_struct", "vm_base_pfn")
+        if self._keeps_pfn:
+            vma.append("vm_base_pfn")
         if self._tracks:
             vma.append("pfnmap_track_ctx")
             self._context = layouts.record(
@@ -250,24 +254,26 @@ class _Look:
     def _vma(self, task: str, address: int, pages: Pages) -> VmaState | None:
         lens = self._lens
         data = self._view.read(address, lens._vma.size)
-        start, end, prot, bits, pgoff, file, *context = lens._vma.unpack(data)
+        start, end, prot, bits, pgoff, file, *tracked = lens._vma.unpack(data)
         if start >= end or (start | end) % PAGE_SIZE:
             raise self._view.error(f"the VMA at {address:#x} reaches from {start:#x} to {end:#x}")
         first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
         span = self._area_span(first, last)
         if span is None:
             return None
-        number = self._number(context[0], task, span) if context and context[0] else None
+        number = self._number(tracked[-1], task, span) if lens._tracks and tracked[-1] else None
         kind = self._file_kind(file) if file else "anon"
         offset = None if kind == "anon" else self._places.offset_span(kind, pgoff, pgoff + last - first)
         if kind == "driver" and offset is not None and offset.name == PHYSICAL:
             offset = RAM
         smaps_bits = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
         pat = not lens._tracks and bool(bits & VM_PAT)
+        base = tracked[0] if pat and lens._keeps_pfn else None
+        pfns = None if base is None else lens.span(self._places, base, base + last - first)
         counts = self._counts(pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))])
         return VmaState(
             *(span, _flags(smaps_bits), bits, _mode(prot), kind, offset, number, pat),
-            *(counts.rss, counts.anonymous, counts.pss if bits & VM_LOCKED else 0),
+            *(counts.rss, counts.anonymous, counts.pss if bits & VM_LOCKED else 0, pfns),
         )
 
     def _counts(self, pages: Pages) -> SmapCounts:

@@ -30,6 +30,7 @@ class VmaState(msgspec.Struct, frozen=True):
     :param context: the number of its ``pfnmap_track_ctx``, None without one
     :param rss: kB of its pages that are ordinary memory; ``anonymous`` and ``locked`` as smaps counts them
     :param pat: VM_PAT is set: this VMA stands for a reservation (kernels without track contexts)
+    :param pfns: with VM_PAT, the device pages it covers, in a kernel whose VMAs keep their first frame
     """
 
     span: Span
@@ -43,6 +44,7 @@ class VmaState(msgspec.Struct, frozen=True):
     rss: int = 0
     anonymous: int = 0
     locked: int = 0
+    pfns: Span | None = None
 
 
 class ContextState(msgspec.Struct, frozen=True):
@@ -144,14 +146,20 @@ def book_seen(state: LensState) -> tuple[BookEntry, ...]:
 
 def tracked_seen(state: LensState) -> tuple[str, ...]:
     """The state of the tracker, in the form of ``Step.tracked``."""
-    # RAM that a driver maps lies elsewhere on every machine.
-    names = {ctx.number: PHYSICAL if ctx.span.name == PHYSICAL else ctx.span for ctx in state.contexts}
     shared = tuple(
-        f"{names[ctx.number]} x{ctx.references} {' '.join(vma_name(task, span) for task, span in ctx.users)}"
+        f"{_place(ctx.span)} x{ctx.references} {' '.join(vma_name(task, span) for task, span in ctx.users)}"
         for ctx in state.contexts
     )
-    flagged = (vma_name(task.task, vma.span) for task in state.tasks for vma in task.vmas if vma.pat)
-    return shared + tuple(f"VM_PAT {name}" for name in flagged)
+    flagged = ((task.task, vma) for task in state.tasks for vma in task.vmas if vma.pat)
+    return shared + tuple(
+        f"{'VM_PAT' if vma.pfns is None else _place(vma.pfns)} {vma_name(task, vma.span)}"
+        for task, vma in flagged
+    )
+
+
+def _place(span: Span) -> str:
+    # RAM that a driver maps lies elsewhere on every machine.
+    return PHYSICAL if span.name == PHYSICAL else str(span)
 
 
 def prots_seen(state: LensState) -> tuple[str, ...]:
@@ -222,7 +230,7 @@ def _vma(vma: VmaState) -> _Tree:
         "file": vma.file,
         "offset": "" if vma.offset is None else str(vma.offset),
         "context": "none" if vma.context is None else str(vma.context),
-        "VM_PAT": "set" if vma.pat else "clear",
+        "VM_PAT": ("set" if vma.pfns is None else str(vma.pfns)) if vma.pat else "clear",
     }
 
 

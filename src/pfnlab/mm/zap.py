@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
+from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.mm.gather import MmuGather
@@ -63,9 +65,14 @@ def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
 
     /dev/mem and, since 636b21b50152, the PCI files share one address space object for all of physical memory.
     Where /dev/mem may still map the first and the last of them, as below 1 MiB, nothing is revoked.
+
+    :raises ModelledErrno: EBUSY when the tracker forbids it for a mapping: whoever claims is not told why not
     """
     borders = (pages.start, pages.end - 1)
     if all(kernel.platform.devmem_is_allowed(pfn) for pfn in borders):
         return
     if kernel.platform.io_strict_devmem:
-        unmap_mapping_range(kernel, pages, "iomem", even_cows=True)
+        try:
+            unmap_mapping_range(kernel, pages, "iomem", even_cows=True)
+        except ModelledErrno:
+            raise ModelledErrno(errno.EBUSY) from None

@@ -167,8 +167,8 @@ class DriverState:
     def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
         """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
 
-        :raises ModelledErrno: EBUSY when a region is claimed already, or somebody else has some of *pfns*
-            (S9.1.6); the error of a revocation
+        :raises ModelledErrno: EBUSY when a region is claimed already, somebody else has some of *pfns*
+            (S9.1.6), or a mapping of them may not be revoked
         """
         resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
         if self.resource is not None or not kernel.may_claim(resource):

@@ -42,7 +42,7 @@ class PciDevice:
         """bind_store: the driver's probe claims the BAR, and mappings of it by others go (S9.9.1).
 
         :raises ModelledErrno: ENODEV when the kernel does not have it, EBUSY while a driver is bound or has
-            claimed pages of it; the error of a revocation
+            claimed pages of it, or where a mapping of them may not be revoked
         """
         if not self.known:
             raise ModelledErrno(errno.ENODEV)

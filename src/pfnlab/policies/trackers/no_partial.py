@@ -2,8 +2,9 @@
 
 "We should forbid any partial unmappings in that model, just like we already disallow MADV_DONTNEED": a
 VMA with a reservation is never cut (the kernel has vm_ops->may_split for such a refusal, and munmap, a move,
-mprotect and advice of a part all answer EINVAL), and a driver's zap of a part is refused likewise. What is
-zapped or unmapped whole is untracked as in ``vm_pat``, exactly.
+mprotect and advice of a part all answer EINVAL), and a driver's zap of a part is refused likewise. A region
+is not claimed where a part of a mapping would have to be revoked: EBUSY, since request_mem_region() has one
+answer for every reason. What is zapped or unmapped whole is untracked as in ``vm_pat``, exactly.
 
 The price is paid by programs that unmap or protect parts, and by drivers whose revocations are refused.
 """

@@ -234,13 +234,14 @@ long pfnlab_zap(const struct pfnlab_area *area)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
+	int error = -EFAULT;
 
 	mmap_read_lock(mm);
 	vma = vma_lookup(mm, area->addr);
 	if (vma)
-		zap_special_vma_range(vma, area->addr, area->len);
+		error = answer_of(zap_special_vma_range(vma, area->addr, area->len));
 	mmap_read_unlock(mm);
-	return vma ? 0 : -EFAULT;
+	return error;
 }
 
 /* remap_pfn_range() has a BUG_ON for entries that are not empty. */

@@ -39,8 +39,8 @@ static long serve(struct file *file, unsigned int command, union request *ask)
 	case PFNLAB_MAP:
 		return set_map(file, &ask->map);
 	case PFNLAB_UNMAP:
-		unmap_mapping_range(file->f_mapping, ask->unmap.start, ask->unmap.len, !!ask->unmap.even_cows);
-		return 0;
+		return answer_of(unmap_mapping_range(file->f_mapping, ask->unmap.start, ask->unmap.len,
+						     !!ask->unmap.even_cows));
 	case PFNLAB_ZAP:
 		return pfnlab_zap(&ask->area);
 	case PFNLAB_REMAP_LIVE:
