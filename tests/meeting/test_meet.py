@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configurations import config_text
 from kernels_of_models import LITMUS, Kernel, Moody, Odd
 
 from pfnlab.errors import Discovery, Misuse
@@ -14,6 +15,7 @@ from pfnlab.lab.images.kernels import KernelImage as Package
 from pfnlab.meeting import holding
 from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version, verdicts
 from pfnlab.meeting.page import meeting_object, meeting_page
+from pfnlab.policies.configuration import configuration_of
 from pfnlab.policies.known import write_known
 
 #: As few random programs as there can be: other tests are about them.
@@ -114,6 +116,18 @@ def test_another_model_is_asked_for() -> None:
 
     assert ("model:6.12.113", "qemu:6.12.117") == meeting.machines
     assert meeting.differs
+
+
+def test_a_kernel_is_met_by_a_model_of_its_configuration(tmp_path: Path) -> None:
+    """Without soft dirty bits it would differ in each VMA; what differs else is explained all the same."""
+    file = tmp_path / "config"
+    file.write_text(config_text("MEM_SOFT_DIRTY", also=("PROC_MEM_ALWAYS_FORCE",)))
+    configuration = configuration_of(file)
+    same, older = Kernel(f"6.12.117,config={file}"), Kernel(f"6.12.113,config={file}")
+
+    assert not meet(same, "6.12.117", LITMUS, configuration=configuration, **FEW).differs
+    assert meet(same, "6.12.117", LITMUS, **FEW).differs
+    assert 0 == meet(older, "6.12.117", LITMUS, configuration=configuration, **FEW).unexplained
 
 
 def test_a_kernel_that_does_not_differ_becomes_known(package: Package, tmp_path: Path) -> None:

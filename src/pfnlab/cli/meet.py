@@ -12,6 +12,7 @@ import msgspec
 from pfnlab.cli.machines import say
 from pfnlab.errors import Discovery, Misuse, Undecided
 from pfnlab.lab.images.changelog import changelog_of
+from pfnlab.lab.images.configured import configuration_of_kernel
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for, read_lists, suites_of
 from pfnlab.lab.images.search import offered
 from pfnlab.lab.running.machine import QemuMachine
@@ -114,6 +115,7 @@ def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest)
             version,
             litmus,
             profile=request.profile,
+            configuration=configuration_of_kernel(kernel),
             changelog=changelog,
             since=kernel_before(version, [*known_versions(), *(offer.version for offer in offered())]),
             programs=request.programs,

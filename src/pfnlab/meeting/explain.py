@@ -13,7 +13,6 @@ from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
-from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 
@@ -39,18 +38,17 @@ def explanations(version: str, program: Program, target: Run) -> list[Explanatio
 
     Changes that a point release of the same series is known to have made come first.
     """
-    look = target.look
-    before = _run(version, (), program, look)
+    before = _run(version, (), program, target)
     if _equal_runs(before, target):
         return []
-    runs = [(change, _run(version, (change,), program, look)) for change in single_changes(version)]
+    runs = [(change, _run(version, (change,), program, target)) for change in single_changes(version)]
     change_sets: list[tuple[str, ...]] = [(change,) for change, run in runs if _equal_runs(run, target)]
     if not change_sets:
         effective_changes = [
             change for change, run in runs if run is not None and not _equal_runs(before, run)
         ]
         pairs = (pair for pair in combinations(effective_changes, 2) if len(set(map(_identity, pair))) == 2)
-        change_sets = [pair for pair in pairs if _equal_runs(_run(version, pair, program, look), target)]
+        change_sets = [pair for pair in pairs if _equal_runs(_run(version, pair, program, target), target)]
     return _as_explanations(version, change_sets)
 
 
@@ -60,15 +58,14 @@ def explanations_between(
     """The changes between the models of two versions with which the first gives *target*, a run of the
     second: every single change that suffices, else a minimal set of them that does; else any change at all.
     """
-    look = target.look
     changes = changes_between(version, other_version)
     change_sets: list[tuple[str, ...]] = [
-        (change,) for change in changes if _equal_runs(_run(version, (change,), program, look), target)
+        (change,) for change in changes if _equal_runs(_run(version, (change,), program, target), target)
     ]
-    if not change_sets and changes and _equal_runs(_run(version, changes, program, look), target):
+    if not change_sets and changes and _equal_runs(_run(version, changes, program, target), target):
         for change in changes:
             remaining = [candidate for candidate in changes if candidate != change]
-            if _equal_runs(_run(version, remaining, program, look), target):
+            if _equal_runs(_run(version, remaining, program, target), target):
                 changes = remaining
         change_sets = [tuple(changes)] if changes else []
     return (
@@ -94,10 +91,13 @@ def _identity(change: str) -> str:
     return change if name in ("with", "without") else name
 
 
-def _run(version: str, changes: Sequence[str], program: Program, look: LookLevel) -> Run | None:
-    """The run of *program* on the changed model; None where that has no rule for it."""
+def _run(version: str, changes: Sequence[str], program: Program, target: Run) -> Run | None:
+    """The run of *program* on the changed model, looked at and configured as *target*; None where that has no
+    rule for it.
+    """
+    model = ModelMachine(",".join((version, *changes)), target.look, target.configuration)
     try:
-        return ModelMachine(",".join((version, *changes)), look).run_one(program)
+        return model.run_one(program)
     except Undecided:
         return None
 

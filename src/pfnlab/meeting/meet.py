@@ -24,6 +24,7 @@ from pfnlab.meeting.holding import (
     hold_all,
 )
 from pfnlab.meeting.titles import titles_between
+from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.policies.changes import changes_between, source_of
 from pfnlab.policies.known import HeldCount, KnownKernel, nearest
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
@@ -106,6 +107,7 @@ def meet(
     litmus: Mapping[str, Program],
     *,
     profile: str | None = None,
+    configuration: Configuration = DISTRIBUTION,
     changelog: str | None = None,
     since: str | None = None,
     programs: int = PROGRAMS,
@@ -117,6 +119,7 @@ def meet(
 
     :param version: the kernel's version
     :param profile: the version of the model, where it is another
+    :param configuration: the kernel's, and so the model's
     :param changelog: the changelog of the kernel's package
     :param since: the kernel before it in its series, behind which titles begin
     :param looks: how kernels were looked at for the goldens of programs, by name
@@ -126,7 +129,8 @@ def meet(
     def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
         return explanations(model, program, runs[1])
 
-    machines = {f"model:{model}": ModelMachine(model), f"qemu:{version}": machine}
+    modelled = ModelMachine(model, configuration=configuration)
+    machines = {f"model:{model}": modelled, f"qemu:{version}": machine}
     pair = Pair(machines, say, _doubles(model, explain))
     counts = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
     explained = tuple(
@@ -192,9 +196,9 @@ def _doubles(version: str, explain: Callable[[Program, Sequence[Run]], list[Expl
 
     def doubles(program: Program, runs: Sequence[Run]) -> tuple[Machine, Machine] | None:
         for explanation in explain(program, runs):
-            look = runs[1].look
+            look, configuration = runs[1].look, runs[1].configuration
             changed = ",".join((version, *explanation.changes))
-            return ModelMachine(version, look), ModelMachine(changed, look)
+            return ModelMachine(version, look, configuration), ModelMachine(changed, look, configuration)
         return None
 
     return doubles

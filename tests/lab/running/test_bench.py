@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from configurations import config_text
 from fake_guests import (
     BIG,
     HELD,
@@ -355,6 +356,22 @@ def test_no_window_of_shared_anonymous_memory_is_cleared(
     (run,) = Lab(lambda number, text: whole).run(program)
 
     assert run.lost is None
+
+
+def test_what_a_kernel_lacks_costs_no_guest(tmp_path: Path) -> None:
+    """The program is undecided before anything boots; others run, and say how the kernel was configured."""
+    (tmp_path / "config").write_text(config_text("CGROUP_PIDS"))
+    kernel = KernelImage("7.2", "", "7.2.13", "7.2.13", tmp_path / "vmlinuz", "of-this-test")
+    head = "pfnlab program 1\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n"
+    lab = Lab()
+
+    with QemuMachine(kernel, guests=1, factory=lab) as machine:
+        (refused,) = machine.run([load_text(f"{head}c = fork pids_max\n")])
+        guests = len(lab.guests)
+        (run,) = machine.run([PROGRAM])
+
+    assert "this kernel has no pids controller: CONFIG_CGROUP_PIDS is off" == refused.lost
+    assert (0, None, False) == (guests, run.lost, run.configuration.pids_controller)
 
 
 @pytest.mark.lab

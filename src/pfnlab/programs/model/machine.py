@@ -11,6 +11,7 @@ from typing import Any
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.hw.physmap import Resource
 from pfnlab.hw.platform import Platform, qemu_q35
+from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.profile import Profile
 from pfnlab.mm.users.driver import RAM_PFN
@@ -83,15 +84,18 @@ class ModelMachine:
     :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and
         changes, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
     :param look: how the kernel is looked at that is predicted; it may be set anew between two runs
+    :param configuration: of the kernel, where *spec* names none
     :raises Misuse: unknown version, seam, policy, switch or commit, or a file that is no configuration; the
         message says what to write
     """
 
-    def __init__(self, spec: str, look: LookLevel = LookLevel.PROC) -> None:
+    def __init__(
+        self, spec: str, look: LookLevel = LookLevel.PROC, configuration: Configuration = DISTRIBUTION
+    ) -> None:
         self.spec = spec
         self.look = look
         self._version = spec.partition(",")[0]
-        self.profile = _profile(spec)
+        self.profile = _profile(spec, configuration)
 
     @property
     def sees_memory(self) -> bool:
@@ -246,7 +250,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
     return replace(platform, phys=phys), devices, whole
 
 
-def _profile(spec: str) -> Profile:
+def _profile(spec: str, configuration: Configuration) -> Profile:
     version, *changes = spec.split(",")
     if series_of(version) not in PROFILES or not is_version(version):
         close = difflib.get_close_matches(version, PROFILES, n=1)
@@ -255,7 +259,7 @@ def _profile(spec: str) -> Profile:
             f"there is no kernel profile {version!r}: {guess}there are {', '.join(PROFILES)}, "
             "and exact versions of them such as 6.1.176 or 7.3-rc7"
         )
-    profile = profile_of(version)
+    profile = configured(profile_of(version), configuration)
     # First of all, so that a switch that is named as well is heard.
     changes.sort(key=lambda change: not change.startswith("config="))
     for at, change in enumerate(changes):
