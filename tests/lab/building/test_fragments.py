@@ -7,6 +7,7 @@ import pytest
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.fragments import (
     REQUIRED,
+    asked_for,
     configuration_name,
     fragment_text,
     lacking,
@@ -32,19 +33,32 @@ def test_a_fragment_takes_the_place_of_an_option() -> None:
 
 
 def test_what_a_tree_turned_off_is_lacking() -> None:
-    assert lacking("# CONFIG_NET is not set\n", "CONFIG_NET=y\n") == ["NET"]
+    assert lacking("# CONFIG_NET is not set\n", "CONFIG_NET=y\n", {"NET"}) == ["NET"]
 
 
 def test_what_a_tree_does_not_know_is_lacking() -> None:
-    assert lacking("", "CONFIG_NET=m\n") == ["NET"]
+    assert lacking("", "CONFIG_NET=m\n", {"NET"}) == ["NET"]
 
 
 def test_what_was_to_be_off_is_not_lacking() -> None:
-    assert lacking("", "CONFIG_NET=n\n") == []
+    assert lacking("", "CONFIG_NET=n\n", {"NET"}) == []
+
+
+def test_what_nobody_asks_for_is_not_lacking() -> None:
+    assert lacking("", "CONFIG_PTRACE=y\n", {"NET"}) == []
+
+
+def test_a_file_of_ones_own_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "mine.config").write_text("CONFIG_KASAN=y\n")
+    assert "KASAN" in asked_for((str(tmp_path / "mine.config"),))
+
+
+def test_so_is_what_a_rule_asks() -> None:
+    assert "KSM" in asked_for(())
 
 
 def test_a_module_in_place_of_a_built_in_is_not_lacking() -> None:
-    assert lacking("CONFIG_NET=m\n", "CONFIG_NET=y\n") == []
+    assert lacking("CONFIG_NET=m\n", "CONFIG_NET=y\n", {"NET"}) == []
 
 
 def test_the_packaged_configuration_has_what_the_lab_requires() -> None:

@@ -16,7 +16,14 @@ import msgspec
 
 from pfnlab.errors import LostGuest, MissingTool, Undecided
 from pfnlab.lab.building.built import BuiltKernel, check_name, keep_built, sha256_of, with_content
-from pfnlab.lab.building.fragments import REQUIRED, configuration_name, fragment_text, lacking, merged
+from pfnlab.lab.building.fragments import (
+    REQUIRED,
+    asked_for,
+    configuration_name,
+    fragment_text,
+    lacking,
+    merged,
+)
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.source import Source, source_for
@@ -114,13 +121,13 @@ def build(
     with worktree(source, say=say) as tree:
         tree.apply(patches)
         make = Make(tree.folder, tree.out(kernel.configuration), request.jobs or os.cpu_count() or 1)
-        return _build(kernel, make, fragment, say, boot)
+        return _build(kernel, make, (fragment, asked_for(request.configuration)), say, boot)
 
 
 def _build(
     kernel: BuiltKernel,
     make: Make,
-    fragment: str,
+    wanted: tuple[str, set[str]],
     say: Callable[[str], None],
     boot: Callable[[KernelImage], None],
 ) -> BuiltKernel:
@@ -134,7 +141,7 @@ def _build(
         whole = forecast(STEPS, make.jobs)
         say(f"building {kernel.name} for the first time: {whole}, {in_mib(_ROOM)} on disk")
     with usable():
-        lacks = _configure(make, fragment)
+        lacks = _configure(make, *wanted)
     _check_options(kernel, lacks, say)
     done = make.build("bzImage", "modules", steps=steps or STEPS, say=say)
     if not steps:
@@ -166,7 +173,7 @@ def _check_options(kernel: BuiltKernel, lacks: Sequence[str], say: Callable[[str
         say(f"{kernel.source} does not have {', '.join(lacks)}: programs that need them stay undecided")
 
 
-def _configure(make: Make, fragment: str) -> list[str]:
+def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
     # The options the tree lacks.
     config, merged_fragment = make.out / ".config", make.out / "pfnlab.fragment"
     if not merged_fragment.exists() or merged_fragment.read_text() != fragment:
@@ -175,7 +182,7 @@ def _configure(make: Make, fragment: str) -> list[str]:
     # A patch may bring options of its own.
     make.configure("olddefconfig")
     merged_fragment.write_text(fragment)
-    return lacking(config.read_text(), fragment)
+    return lacking(config.read_text(), fragment, asked)
 
 
 def _content(source: Source, patches: Sequence[Path], fragment: str) -> str:

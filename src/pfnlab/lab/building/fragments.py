@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from importlib import resources
 from pathlib import Path
 
 from pfnlab.errors import Misuse
+from pfnlab.policies.configuration import OPTIONS
 
 #: The packaged configurations, each by its fragments.
 PACKAGED = {"lab": ("lab",), "minimal": ("minimal",), "debug": ("lab", "debug")}
@@ -85,11 +86,21 @@ def merged(base: str, fragment: str) -> str:
     return "\n".join([*lines, *(f"CONFIG_{name}={value}" for name, value in wanted.items()), ""])
 
 
-def lacking(config: str, fragment: str) -> list[str]:
-    """The options *fragment* turns on and the tree's final *config* has off, or does not know."""
+def lacking(config: str, fragment: str, asked: Container[str]) -> list[str]:
+    """The options *fragment* turns on and the tree's final *config* has off, or does not know.
+
+    :param asked: those somebody asks for by name; the others were renamed, or are always on, in some series
+    """
     has = options_of(config)
     return [
         name
         for name, value in options_of(fragment).items()
-        if value in ("y", "m") and has.get(name, "n") not in ("y", "m")
+        if name in asked and value in ("y", "m") and has.get(name, "n") not in ("y", "m")
     ]
+
+
+def asked_for(words: Sequence[str]) -> set[str]:
+    """The options that the lab, the rules or programs ask, and those of the user's own files in *words*."""
+    of_rules = {name for rows in OPTIONS.values() for row in rows for name in row}
+    own = [Path(word).read_text() for word in words if word not in PACKAGED]
+    return {*REQUIRED, *of_rules, *(name for text in own for name in options_of(text))}
