@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from pfnlab.errors import ModelledErrno
-from pfnlab.hw.entry import pte_present, pte_write
+from pfnlab.hw.entry import pte_mkdirty, pte_mkyoung, pte_present, pte_write
 from pfnlab.hw.pgtable import EntryRun
 from pfnlab.mm.fault import ZERO_PFN, Signal, fault_in
 from pfnlab.mm.flags import VM_READ, VM_WRITE, is_cow_mapping
@@ -20,7 +20,7 @@ def get_user_page(
 
     :param force: with any protection of the VMA (FOLL_FORCE)
     :param pin: a page that others share is copied first, so that the pinned page stays the task's (FOLL_PIN)
-    :raises ModelledErrno: EFAULT
+    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
     walker = mm.kernel.walkers.get_user_pages
     with mm.mmap_lock.read():
@@ -34,7 +34,8 @@ def get_user_page(
                 raise ModelledErrno(errno.EFAULT) from None
         zero = entry.page is None and entry.pfn == ZERO_PFN
         if not zero and not walker.vm_normal_page(vma, entry):
-            raise ModelledErrno(errno.EFAULT)
+            _touch(mm, entry, vpn, write)
+            raise ModelledErrno(errno.EEXIST)
         if write and entry.page is not None:
             # A forced write leaves the entry clean (FOLL_TOUCH).
             entry.page.dirty = True
@@ -48,13 +49,24 @@ def get_user_page(
 def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> EntryRun:
     """The entry of page *vpn*, without a look at the VMA where there is an ordinary page (S7.2).
 
-    :raises ModelledErrno: EFAULT
+    :raises ModelledErrno: as :func:`get_user_page`
     """
     entry = mm.tables.entry(vpn)
     usable = entry is not None and entry.page is not None and pte_present(entry.bits)
     if entry is not None and usable and (pte_write(entry.bits) or not write):
         return entry
     return get_user_page(mm, vpn, write=write)
+
+
+def _touch(mm: MmStruct, entry: EntryRun, vpn: int, write: bool) -> None:
+    """An entry without a page is used all the same, but no leaf (follow_pfn_pte, S7.1.3)."""
+    saved_dirty = mm.kernel.profile.saved_dirty
+    if entry.level == 1:
+        mm.tables.change(
+            vpn,
+            vpn + 1,
+            lambda run: pte_mkyoung(pte_mkdirty(run.bits, saved_dirty) if write else run.bits),
+        )
 
 
 def _permits(vma: Vma, write: bool, force: bool) -> bool:

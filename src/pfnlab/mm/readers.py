@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.entry import pte_dirty, pte_present
-from pfnlab.hw.pgtable import EntryRun
+from pfnlab.hw.pgtable import LEAF_PAGES, EntryRun
 from pfnlab.hw.tlb import Tlb
 from pfnlab.mm.content import word
 from pfnlab.mm.fault import ZERO_PFN, Signal, access
@@ -39,7 +39,7 @@ def pipe_write(mm: MmStruct, tlb: Tlb, vpn: int) -> int:
 def vmsplice(mm: MmStruct, vpn: int) -> int:
     """Put the page itself into a pipe (S7.2); returns its first word.
 
-    :raises ModelledErrno: EFAULT
+    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
     return _word(mm, get_user_page_fast(mm, vpn))
 
@@ -49,13 +49,14 @@ def futex_wake(mm: MmStruct, vpn: int) -> int:
 
     The key is made of the page, which must be writable; where it is not, a second try only reads it.
 
-    :raises ModelledErrno: EFAULT
+    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
     """
     try:
         get_user_page_fast(mm, vpn, write=True)
-    except ModelledErrno:
-        # An anonymous page without write permission, or the zero page: nothing could ever change there.
-        get_user_page_fast(mm, vpn)
+    except ModelledErrno as error:
+        if error.errno == errno.EFAULT:
+            # An anonymous page without write permission, or the zero page: nothing could ever change there.
+            get_user_page_fast(mm, vpn)
         raise
     return 0
 
@@ -96,6 +97,9 @@ class Pagemap(NamedTuple):
 def pagemap(mm: MmStruct, start: int, end: int) -> list[Pagemap]:
     """Pages ``[start, end)`` in /proc/self/pagemap: to kernels PFN mappings are holes (S7.5)."""
     with mm.mmap_lock.read():
+        for vma in mm.vmas_in(start, end):
+            walker = mm.kernel.walkers.walk_page_range
+            _split_leaves(vma, max(vma.start, start), min(vma.end, end), walker)
         return [_pagemap(mm, vpn) for vpn in range(start, end)]
 
 
@@ -200,16 +204,21 @@ def _maps_lock(mm: MmStruct) -> AbstractContextManager[object]:
 
 
 def split_leaves(mm: MmStruct) -> None:
-    """smaps or numa_maps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5.3).
-
-    Nothing is put in their place, so the next access faults. Leaves of 2 MiB are only read.
-    """
-    walker = mm.kernel.walkers.walk_page_vma
+    """smaps or numa_maps is read: the walk has no use for leaves of 1 GiB and splits them (S7.5.3)."""
     for vma in mm:
-        for run in mm.tables.runs(vma.start, vma.end):
-            if run.level == 3 and walker.walk_page_test(vma):
-                mm.tables.clear(run.start, run.end)
-                mm.flush_tlb(run.start, run.end)
+        _split_leaves(vma, vma.start, vma.end, mm.kernel.walkers.walk_page_vma)
+
+
+def _split_leaves(vma: Vma, start: int, end: int, walker: WalkerPolicy) -> None:
+    """Nothing takes the place of a leaf of 1 GiB, so the next access faults; those of 2 MiB are only read."""
+    if not walker.walk_page_test(vma):
+        return
+    mm, pages = vma.mm, LEAF_PAGES[3]
+    runs = [run for run in mm.tables.runs(start, end) if run.level == 3]
+    leaves = [leaf for run in runs for leaf in range(run.start - run.start % pages, run.end, pages)]
+    for leaf in leaves:
+        mm.tables.clear(leaf, leaf + pages)
+        mm.flush_tlb(leaf, leaf + pages)
 
 
 def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
@@ -224,6 +233,8 @@ def mincore(mm: MmStruct, start: int, end: int) -> tuple[int, str]:
             vma = mm.vma_lookup(vpn)
             if vma is None:
                 return errno.ENOMEM, "".join(digits).ljust(end - start, "0")
+            if vpn in (start, vma.start) and not mm.kernel.profile.mincore_walks:
+                _split_leaves(vma, vpn, min(vma.end, end), walker)
             entry = mm.tables.entry(vpn)
             walks = vma.file is None or mm.kernel.profile.mincore_walks or walker.walk_page_test(vma)
             resident = (entry is not None and walks) or _in_memory(vma, vpn)

@@ -52,7 +52,7 @@ def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[Entry
             pinned.append(get_user_page(mm, vpn, write=write, pin=True))
         except ModelledErrno:
             if not pinned:
-                raise
+                raise ModelledErrno(errno.EFAULT) from None
             break
     return pinned
 

@@ -99,6 +99,9 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
         for vma in vmas:
             kernel.tracker.unmap_vmas(vma)
             zap_vma(tlb, vma, vma.start, vma.end)
+    if fullmm:
+        # So were the program's own mappings, which are not modelled.
+        tlb.extend(vmas[0].start, vmas[-1].end)
     with processors.inside("free_pgtables"):
         kernel.trace.event("free_pgtables")
         kernel.flushes.tlb_free_vmas(tlb, vmas[0])

@@ -20,6 +20,7 @@ from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Step
 
 #: A device page, and a page copied by a write.
@@ -71,6 +72,54 @@ def test_get_user_pages(walker: str, second: str) -> None:
     results = [look(walker, f"process_vm_readv a[{page}]").result for page in (0, 1)]
 
     assert ["EFAULT", second] == results
+
+
+def special(walk: str) -> Step:
+    """What a walker that asks special bits answers at a device page, mapped shared and not written."""
+    ops = ("a = mmap bar[0:2] wc shared rw", walk)
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+    return ModelMachine("7.2,walker=special_bits").run_one(load_text(text), check=True).steps[1]
+
+
+@pytest.mark.parametrize(
+    ("walk", "result"),
+    [
+        ("vmsplice a[0]", "EEXIST"),
+        ("futex_wake a[0]", "EEXIST"),
+        ("process_vm_readv a[0]", "EFAULT"),
+        ("mem_read a[0]", "ok"),
+    ],
+)
+def test_an_entry_without_a_page(walk: str, result: str) -> None:
+    """It is EEXIST to who wants the page itself; the others make something else of it (S7.1.3)."""
+    assert result == special(walk).result
+
+
+@pytest.mark.parametrize(("walk", "dirty"), [("futex_wake a[0]", True), ("vmsplice a[0]", False)])
+def test_an_entry_without_a_page_is_used(walk: str, dirty: bool) -> None:
+    """get_user_pages for writing leaves a device page's entry dirty, though it takes no page (S7.1.3)."""
+    entries = [pte.entry.split() for pte in special(walk).ptes or ()]
+
+    assert dirty == ("D" in entries[0])
+
+
+@pytest.mark.parametrize(
+    ("walk", "said"),
+    [("pagemap a[5:7]", "soft-dirty soft-dirty"), ("mincore a[5:7]", "00"), ("move_pages a[5]", "ENOENT")],
+)
+@pytest.mark.parametrize("walker", ["special_bits", "page_test_skip"])
+def test_who_enters_takes_leaves_away(walker: str, walk: str, said: str) -> None:
+    """pagemap and mincore split leaves of 1 GiB where they enter the VMA; move_pages does not (S7.5.3)."""
+    ops = ("a = mmap bar[0:262144] driver fault_pud shared rw", "read a[5]", walk)
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 1 GiB", *ops, ""))
+
+    # Through /proc the leaf would be gone before.
+    machine = ModelMachine(f"7.2,walker={walker}", LookLevel.MEMORY)
+
+    step = machine.run_one(load_text(text), check=True).steps[2]
+
+    entered = walker == "special_bits" and not walk.startswith("move_pages")
+    assert (said, int(entered)) == (step.value, step.flushes)
 
 
 @pytest.mark.parametrize("walker", WALKERS)
