@@ -27,6 +27,7 @@ SYMBOLS_AT, INFO, TASKS, MM, TREE, VMAS, FILE, DENTRY, NAME, CONTEXT, BOOK, MAPP
 TABLES = 0x20000
 KALLSYMS = 0x40000
 VMEMMAP = 0x60000
+PARTS = 0x50000
 
 #: task_struct: tasks at 0, pid at 16, mm at 24; the second task follows at TASK_SIZE.
 TASK_SIZE = 64
@@ -91,22 +92,27 @@ def types(*, without: str = "", vma_word: str = "pfnmap_track_ctx") -> Btf:
     )
     define("pgprot", 8, ("pgprot", "word", 0))
     define("rb_node", 24, ("color", "word", 0), ("rb_right", "word", 8), ("rb_left", "word", 16))
+    define("rb_root", 8, ("rb_node", "word", 0))
+    vma_kind = "rb_root" if vma_word == "pfnmap_parts" else "word"
     define("shared", 24, ("rb", "rb_node", 0))
     define(
         *("vm_area_struct", VMA_SIZE, ("vm_start", "word", 0), ("vm_end", "word", 8)),
         *(("vm_page_prot", "pgprot", 16), ("vm_flags", "word", 24), ("vm_pgoff", "word", 32)),
-        *(("vm_file", "word", 40), (vma_word, "word", 48)),
+        *(("vm_file", "word", 40), (vma_word, vma_kind, 48)),
         *(("vm_mm", "word", 56), ("shared", "shared", 64)),
     )
     define("refs", 4, ("counter", "int", 0))
     define("refcount", 4, ("refs", "refs", 0))
     define("kref", 4, ("refcount", "refcount", 0))
     define("pfnmap_track_ctx", 24, ("kref", "kref", 0), ("pfn", "word", 8), ("size", "word", 16))
+    define(
+        *("pfnmap_part", 48, ("vma_node", "rb_node", 0)),
+        *(("first", "word", 24), ("last", "word", 32), ("ctx", "word", 40)),
+    )
     define("path", 16, ("mnt", "word", 0), ("dentry", "word", 8))
     define("file", 24, ("f_path", "path", 0), ("f_mapping", "word", 16))
     define("qstr", 16, ("len", "int", 4), ("name", "word", 8))
     define("dentry", 24, ("d_parent", "word", 0), ("d_name", "qstr", 8))
-    define("rb_root", 8, ("rb_node", "word", 0))
     define("rb_root_cached", 16, ("rb_root", "rb_root", 0), ("rb_leftmost", "word", 8))
     define("address_space", 16, ("i_mmap", "rb_root_cached", 0))
     define(
@@ -171,6 +177,15 @@ class ToyKernel:
     def node(self, number: int) -> int:
         """The rb_node of a book entry."""
         return DIRECT + BOOK + 64 * number + 24
+
+    def parts(self, vma: int, *parts: tuple[int, int, int]) -> None:
+        """Give a VMA a tree of parts, each left of the one behind: the context, the first and last page."""
+        node = 0
+        for number, (ctx, first, last) in enumerate(parts):
+            at = PARTS + PAGE * vma + 48 * number
+            self.put(at, 0, 0, node, DEVICE.start + first, DEVICE.start + last, ctx)
+            node = DIRECT + at
+        self.put(VMAS + vma * VMA_SIZE + 48, node)
 
     def entry(
         self, number: int, start: int, end: int, mode: int, left: int | None = None, right: int | None = None

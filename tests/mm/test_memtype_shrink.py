@@ -4,7 +4,7 @@ import pytest
 from memtype_machine import BAR, MACHINE, UC_MINUS, WC, WHO, WITHOUT_PAT, P, bar, book_of
 
 from pfnlab.hw.platform import Platform
-from pfnlab.mm.memtype import MemtypeBook
+from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
 from pfnlab.trace import Trace
 from pfnlab.units import PfnRange, phys_to_pfn
 
@@ -61,3 +61,17 @@ def test_ram_and_no_pat(platform: Platform, start: int) -> None:
     book.shrink_pfn_range(start, 4 * P, [PfnRange(phys_to_pfn(start), phys_to_pfn(start) + 1)], who=WHO)
 
     assert ([], []) == (book.entries(), book.trace.log)
+
+
+@pytest.mark.parametrize("start", [(1 << 52) - 4 * P, (1 << 53) + BAR])
+def test_addresses_are_those_of_the_reservation(start: int) -> None:
+    """Also of the last pages of physical memory, and of pages behind it."""
+    book = book_of()
+    book.reserve(start, start + 4 * P, WC, who=WHO)
+    first = phys_to_pfn(start)
+
+    book.shrink_pfn_range(start, 4 * P, [PfnRange(first + 2, first + 4)], who=WHO)
+
+    masked = start & ((1 << 52) - 1)
+    assert [MemtypeEntry(masked + 2 * P, masked + 4 * P, WC)] == book.entries()
+    assert [] == book.trace.log

@@ -10,9 +10,11 @@ from functools import cached_property, lru_cache
 
 from drgn import Program
 
+from pfnlab.hw.spans import SpanSet
 from pfnlab.lens.direct_map import DirectMap
 from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
+from pfnlab.lens.parts import Parts
 from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
 from pfnlab.lens.structure import Structures
 from pfnlab.lens.view import KernelView
@@ -85,6 +87,9 @@ class Lens:
             self._context = layouts.record(
                 "struct pfnmap_track_ctx", "pfn", "size", "kref.refcount.refs.counter"
             )
+        self._parts = Parts(view) if Parts.has(view) else None
+        if self._parts is not None:
+            vma.append(Parts.MEMBER)
         self._vma = layouts.record("struct vm_area_struct", *vma)
         self._file = layouts.record("struct file", ("f_path.dentry", "__f_path.dentry"))
         self._dentry = layouts.record(
@@ -228,6 +233,7 @@ class _Look:
         self._places, self._areas = places, areas
         self._starts = [area[0] for area in areas]
         self._users: dict[int, list[tuple[str, Span]]] = {}
+        self._covered: dict[int, list[tuple[int, int, tuple[str, Span]]]] = {}
         self._numbers: dict[int, int] = {}
         self._names: dict[int, str] = {}
         self._page_users: Counter[int] = Counter()
@@ -262,12 +268,15 @@ class _Look:
         if span is None:
             return None
         number = self._number(tracked[-1], task, span) if lens._tracks and tracked[-1] else None
+        if lens._parts is not None:
+            for ctx, first_pfn, behind in lens._parts.of(tracked[-1]):
+                self._covered.setdefault(ctx, []).append((first_pfn, behind, (task, span)))
         kind = self._file_kind(file) if file else "anon"
         offset = None if kind == "anon" else self._places.offset_span(kind, pgoff, pgoff + last - first)
         if kind == "driver" and offset is not None and offset.name == PHYSICAL:
             offset = RAM
         smaps_bits = bits & ~lens._sealed | (VM_SEALED if bits & lens._sealed else 0)
-        pat = not lens._tracks and bool(bits & VM_PAT)
+        pat = not lens._tracks and lens._parts is None and bool(bits & VM_PAT)
         base = tracked[0] if pat and lens._keeps_pfn else None
         pfns = None if base is None else lens.span(self._places, base, base + last - first)
         counts = self._counts(pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))])
@@ -296,6 +305,14 @@ class _Look:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
             span = self._places.device_span(pfn, pfn + (size >> PAGE_SHIFT))
             contexts.append(ContextState(number, span, count, tuple(self._users[address])))
+        for parts in self._covered.values():
+            runs = SpanSet()
+            for first, behind, _ in parts:
+                runs.add(first, behind)
+            for start, end in runs:
+                users = dict.fromkeys(user for first, behind, user in parts if first < end and start < behind)
+                span = self._places.device_span(start, end)
+                contexts.append(ContextState(len(contexts), span, None, tuple(users)))
         return tuple(contexts)
 
     def miscounted(self) -> Iterator[MemoryFault]:

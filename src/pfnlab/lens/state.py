@@ -48,17 +48,17 @@ class VmaState(msgspec.Struct, frozen=True):
 
 
 class ContextState(msgspec.Struct, frozen=True):
-    """One ``pfnmap_track_ctx``: a reservation several VMAs may share.
+    """One reservation several VMAs may share: a ``pfnmap_track_ctx``, or what is left of one (:mod:`.parts`).
 
     :param number: counted from 0 in order of first use
     :param span: the device pages it keeps reserved
-    :param references: its reference count
+    :param references: its reference count, None where frames are counted and not VMAs
     :param users: task and area pages of every VMA seen to use it
     """
 
     number: int
     span: Span
-    references: int
+    references: int | None
     users: tuple[tuple[str, Span], ...]
 
 
@@ -147,7 +147,8 @@ def book_seen(state: LensState) -> tuple[BookEntry, ...]:
 def tracked_seen(state: LensState) -> tuple[str, ...]:
     """The state of the tracker, in the form of ``Step.tracked``."""
     shared = tuple(
-        f"{_place(ctx.span)} x{ctx.references} {' '.join(vma_name(task, span) for task, span in ctx.users)}"
+        f"{_place(ctx.span)}{'' if ctx.references is None else f' x{ctx.references}'} "
+        f"{' '.join(vma_name(task, span) for task, span in ctx.users)}"
         for ctx in state.contexts
     )
     flagged = ((task.task, vma) for task in state.tasks for vma in task.vmas if vma.pat)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from drgn import FaultError, Program
 
 from pfnlab.lens.errors import LensError
-from pfnlab.lens.layout import Layouts
+from pfnlab.lens.layout import Layouts, Record
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 from pfnlab.lens.program import KERNEL_MAP, OBJECTS
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
@@ -198,22 +198,32 @@ class KernelView:
         del self._places_of_tasks[pid]
         return None
 
-    def memtypes(self) -> Iterator[tuple[int, int, int]]:
+    def memtypes(self) -> Iterator[tuple[int, ...]]:
         """The book of reservations, in order: physical start and end, and the mode's number."""
-        record, rb = self._memtype, self._memtype_rb
-        stack: list[tuple[int, int, int, int]] = []
+        return self.rb_tree(self.word(self._memtype_root), self._memtype, self._memtype_rb, "memtype")
+
+    def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
+        """
+        The members of every structure in a red-black tree, in order.
+
+        :param node: the ``rb_node`` at the root, 0 for an empty tree
+        :param record: the structure; its last members are those for rb_left and rb_right
+        :param at: where the structure has its ``rb_node``, in bytes
+        :param name: what a tree with a loop is called
+        :raises LensError: the tree has a loop
+        """
+        stack: list[tuple[tuple[int, ...], int]] = []
         visited: set[int] = set()
-        node = self.word(self._memtype_root)
         while node or stack:
             while node:
                 if node in visited or len(stack) > MAX_DEPTH or len(visited) >= MAX_MEMTYPES:
-                    raise self.error(f"the memtype tree has a loop at node {node:#x}")
+                    raise self.error(f"the {name} tree has a loop at node {node:#x}")
                 visited.add(node)
-                start, end, mode, left, right = record.unpack(self.read(node - rb, record.size))
-                stack.append((start, end, mode, right))
+                *members, left, right = record.unpack(self.read(node - at, record.size))
+                stack.append((tuple(members), right))
                 node = left
-            start, end, mode, node = stack.pop()
-            yield start, end, mode
+            found, node = stack.pop()
+            yield found
 
     def vma_addresses(self, root: int, low: int, high: int) -> list[int]:
         """

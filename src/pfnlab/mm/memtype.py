@@ -104,8 +104,7 @@ class MemtypeBook:
     def _reserve_inside(self, start: int, end: int, req: CacheMode, who: str, adopts: bool) -> CacheMode:
         self.trace.event("memtype_reserve", start >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT)
         # S2.2.1 and 2
-        start &= PHYSICAL_MASK
-        end = ((end - 1) & PHYSICAL_MASK) + 1 if self._reserve_keeps_top else end & PHYSICAL_MASK
+        start, end = self._sanitize(start, end)
         if start >= end:
             self.trace.printk(f"memtype_reserve failed: {_mem(start, end)}, req {req.cattr}")
             self._warn()
@@ -131,6 +130,11 @@ class MemtypeBook:
                 mode = self._check_conflict(overlap, start, end, actual, req, who, adopts)
             self._entries.insert(start, end, mode)
         return mode
+
+    def _sanitize(self, start: int, end: int) -> tuple[int, int]:
+        # S2.2.1: the bits of an address that count; since 5.15 those of the last byte.
+        start &= PHYSICAL_MASK
+        return start, ((end - 1) & PHYSICAL_MASK) + 1 if self._reserve_keeps_top else end & PHYSICAL_MASK
 
     def _pat_x_mtrr_type(self, start: int, end: int) -> CacheMode:
         # The type that a write-back request gets (S1.7.2).
@@ -292,11 +296,12 @@ class MemtypeBook:
         """Of the reservation made of just these bytes only *rest* stays, each range an entry of its own.
 
         No kernel can do this: the rest is never without its mode. RAM stays as is. What lies in the ISA range
-        alone gets no entry, as it would get none by itself and nobody would free it (S1.11.5).
+        alone gets no entry, as it would get none by itself and nobody would free it (S1.11.5). Addresses are
+        those under which it was reserved (S2.2.1), so an entry that ends with the last page is found.
 
         :param rest: frames, in order and apart, all within the reservation
         """
-        end = paddr + size
+        paddr, end = self._sanitize(paddr, paddr + size)
         if not self.platform.pat_enabled or self.platform.phys.is_untracked(paddr, end):
             return
         if self.platform.phys.pat_pagerange_is_ram(paddr, end):
@@ -306,7 +311,7 @@ class MemtypeBook:
             entry = self._entries.remove(paddr, end)
             if entry is not None:
                 for pfns in rest:
-                    start, stop = pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+                    start, stop = self._sanitize(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end))
                     if not self.platform.phys.is_untracked(start, stop):
                         self._entries.insert(start, stop, entry.type)
                 return

@@ -62,6 +62,18 @@ def test_the_book_follows(cut: str, left: list[str]) -> None:
     assert (left, [], []) == (book(steps[1]), book(steps[2]), log(steps))
 
 
+def test_each_run_of_frames_is_one_operation_on_the_book() -> None:
+    """Of the last VMA of a range, in the order of frames: each from where what is left begins."""
+    cuts = ("c = fork", "c: munmap a[1]", "c: munmap a[3]")
+
+    *_, freed, _ = run(SPEC, "a = mmap bar[0:5] wc shared rw", *cuts, "munmap a")
+
+    assert ["bar[0:1] wc", "bar[2:3] wc", "bar[4:5] wc"] == book(freed)
+    assert ["untrack bar[0]", "erase bar[0]", "untrack bar[2]", "erase bar[2]"] == [
+        event for event in freed.events or () if event.startswith(("untrack", "erase"))
+    ]
+
+
 def test_a_page_covers_what_was_inserted_last() -> None:
     """A handler that inserts another frame than was remapped there before a zap leaves one part a page."""
     mapped = "a = mmap bar[0:4] driver ram asis shared rw"

@@ -1,11 +1,11 @@
-"""Exact tracking: a frame is reserved as long as a VMA covers the page it was put at. Nobody built it.
+"""Exact tracking: a frame is reserved as long as a VMA covers the page it was put at. No kernel has it.
 
 Seed 002 wanted it ("beef up the backend to support actually tracking the correct range") and feared splits:
 "a bit complicated if the pfnmap ctx has more than one ref". So nothing is split: each call that fills
 entries has one context, shared by all VMAs that come of it, which counts for each of its frames how many
 of them cover it. A copy counts once more, a split takes one count from what both had since the copy, a VMA
 that is freed counts no more. Where a count becomes zero the book is cut there, after flushing and
-unlinking, in one operation that leaves no moment without the rest.
+unlinking, in one operation for each run of frames, which leaves no moment without the rest.
 
 A zap takes entries that may come back (seed 000), so the VMA goes on covering them; unless no fault can fill
 them again, as in PCI files and /dev/mem: then it covers them no more once they are flushed. So each VMA
@@ -15,8 +15,8 @@ original and copy do not both cover when all is done, nobody does.
 Unlike every kernel it also reserves what is mapped in part or inserted by a fault handler, with the mode
 the book says, so that nobody can map it otherwise meanwhile. A fork costs no entry and cannot fail for it.
 
-Its price: a context for every call that fills entries, also for every page that faults, a node in it
-for every edge, a part in each VMA that covers some of it, and a search of the book for every edge that goes.
+Its price: a context for every call that fills entries, also for every page that faults, a part of it in
+each VMA that covers some, one more for every cut, and a search of the book for every run of frames that goes.
 """
 
 from __future__ import annotations
@@ -100,9 +100,10 @@ class Exact:
 
     END_MATCH: ClassVar = False
     BYTES_PER_VMA: ClassVar = 8
-    #: First frame, size, offset, a tree of two edges with 40 bytes each and its root; in the VMA a part:
-    #: context, first frame, size, the next one.
-    BYTES_PER_CONTEXT: ClassVar = 144
+    #: As patches/tracker-exact.patch has it: the context is the root of a tree of its parts, the offset and
+    #: whether faults fill it again (32); a part is a node in that tree and in its VMA's, first frame, last
+    #: frame, the last one below it and the context (80).
+    BYTES_PER_CONTEXT: ClassVar = 112
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -215,7 +216,6 @@ class Exact:
             ctx.count(pfns, 1)
         for ctx, pfns in before:
             ctx.count(pfns, -1)
-        for ctx in {id(ctx): ctx for ctx, _ in before}.values():
             self._settle(ctx)
 
     def _settle(self, ctx: Counted) -> None:
@@ -224,19 +224,26 @@ class Exact:
             self._shrink(ctx)
 
     def _shrink(self, ctx: Counted) -> None:
-        kernel, covered = self._kernel, ctx.covered()
+        covered = ctx.covered()
         remaining: list[PfnRange] = []
-        reserved = ctx.reserved
-        for entry in reserved:
+        for entry in ctx.reserved:
             rest = [entry.meet(run) for run in covered if run.overlaps(entry)]
             remaining += rest
-            if rest == [entry]:
-                continue
-            start, size = pfn_to_phys(entry.start), entry.nr * PAGE_SIZE
-            with kernel.processors.inside("pfnmap_untrack"):
-                kernel.trace.event("untrack_pfn", entry.start)
-                kernel.book.shrink_pfn_range(start, size, rest, who=kernel.who)
+            at = entry.start
+            for run in (*rest, PfnRange(entry.end, entry.end)):
+                if at < run.start:
+                    entry = self._cut(entry, PfnRange(at, run.start))
+                at = run.end
         ctx.reserved = remaining
+
+    def _cut(self, entry: PfnRange, hole: PfnRange) -> PfnRange:
+        """Take *hole* out of an entry; returns what is left behind it."""
+        kernel, behind = self._kernel, PfnRange(hole.end, entry.end)
+        rest = [part for part in (PfnRange(entry.start, hole.start), behind) if part.nr]
+        with kernel.processors.inside("pfnmap_untrack"):
+            kernel.trace.event("untrack_pfn", entry.start)
+            kernel.book.shrink_pfn_range(pfn_to_phys(entry.start), entry.nr * PAGE_SIZE, rest, who=kernel.who)
+        return behind
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every reservation with the VMAs that cover some of it."""
