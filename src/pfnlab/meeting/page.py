@@ -130,8 +130,28 @@ def _difference(number: int, explained: Explained) -> Iterator[str]:
     yield ""
     yield from (f"    {line}" for line in format_program(difference.program).splitlines() if line)
     yield ""
+    yield from field_lines(difference, _SHOWN)
+    yield shown_by(difference)
+    for explanation in explained.explanations[:3]:
+        yield f"- explained by {explanation}"
+    if not explained.explanations:
+        yield "- UNEXPLAINED: no switch, and no two of them, make the model do this"
+
+
+def shown_by(difference: KernelDifference) -> str:
+    """The first names of the programs that show a difference."""
+    names = difference.shown_by[:4]
+    rest = len(difference.shown_by) - len(names)
+    return f"- shown by {', '.join(names)}" + (f" and {rest} more" if rest else "")
+
+
+def field_lines(difference: KernelDifference, most: int) -> Iterator[str]:
+    """What each machine saw in the smallest program of a difference, field by field, and its alarms.
+
+    :param most: the most fields
+    """
     fields = differences(difference.runs)
-    for field in fields[:_SHOWN]:
+    for field in fields[:most]:
         yield from _field(field, difference.runs)
     yield from (
         f"- {item.machine} raised an alarm {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}"
@@ -140,20 +160,13 @@ def _difference(number: int, explained: Explained) -> Iterator[str]:
     if not fields and difference.signature.field:
         # A message that is printed once a boot is compared by itself.
         yield f"- {difference.signature}"
-    if len(fields) > _SHOWN:
-        yield f"- and {number_of(len(fields) - _SHOWN, 'field')} more"
+    if len(fields) > most:
+        yield f"- and {number_of(len(fields) - most, 'field')} more"
     yield from (
         f"- {run.machine} was lost: {run.lost}"
         for run in difference.runs
         if run.lost is not None and run.alarm is None
     )
-    names = difference.shown_by[:4]
-    rest = len(difference.shown_by) - len(names)
-    yield f"- shown by {', '.join(names)}" + (f" and {rest} more" if rest else "")
-    for explanation in explained.explanations[:3]:
-        yield f"- explained by {explanation}"
-    if not explained.explanations:
-        yield "- UNEXPLAINED: no switch, and no two of them, make the model do this"
 
 
 def _field(field: Difference, runs: Sequence[Run]) -> Iterator[str]:
