@@ -25,6 +25,9 @@ munmap a
 """
 
 
+DIFF = "--- a/x\n+++ b/x\n@@ -1,1 +1,1 @@\n-a\n+b\n"
+
+
 class Guest:
     """A kernel that does what the model says that its file names."""
 
@@ -59,7 +62,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "litmus").mkdir()
     (tmp_path / "litmus" / "middle.pfn").write_text(MIDDLE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(verb, "build_kernel", build)
+    monkeypatch.setattr(verb, "builder", lambda request: build)
     monkeypatch.setattr(verb, "QemuMachine", Guest)
     monkeypatch.setattr(holding, "walker_programs", dict)
     (tmp_path / "linux").mkdir()
@@ -119,7 +122,7 @@ def test_a_defect_ends_a_bisection(ask: Ask, tree: Path) -> None:
 def test_a_patch_says_what_it_means(ask: Ask, tree: Path) -> None:
     """Its policy is that of the model, and its title stands in the report, which is written to a file."""
     (tree / "rules").write_text("7.2,flush=none")
-    Path("idea.patch").write_text("No flush at all\n\nPolicy: flush=none\n---\n--- a/x\n")
+    Path("idea.patch").write_text("No flush at all\n\nPolicy: flush=none\n---\n" + DIFF)
 
     answer = ask("try", tree, *OPTIONS, "--patch", "idea.patch", "-o", "report.md")
     report = Path("report.md").read_text()

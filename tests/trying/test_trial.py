@@ -15,7 +15,6 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
 from pfnlab.trying.page import trial_page
-from pfnlab.trying.patch import Patch
 from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
 
 LITMUS = {
@@ -71,9 +70,9 @@ def few_walkers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holding, "walker_programs", dict)
 
 
-def page(trial: Trial, patches: Sequence[Patch] = ()) -> str:
+def page(trial: Trial) -> str:
     """The report."""
-    return trial_page(trial, "linux", "7.2.13 of linux", patches, "pfnlab try linux --like 7.2")
+    return trial_page(trial, "linux", "7.2.13 of linux", [], "pfnlab try linux --like 7.2")
 
 
 def test_a_kernel_that_is_like_it() -> None:

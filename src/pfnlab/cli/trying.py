@@ -10,8 +10,11 @@ import msgspec
 
 from pfnlab.cli.machines import say
 from pfnlab.cli.policies import check_series
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write
+from pfnlab.lab.building.build import BuildRequest
+from pfnlab.lab.building.build import build as build_kernel
+from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
@@ -19,7 +22,7 @@ from pfnlab.meeting.holding import SEED, litmus_looks, litmus_programs
 from pfnlab.policies.releases import series_of
 from pfnlab.trying.build import Build, TriedKernel
 from pfnlab.trying.page import headline, trial_page
-from pfnlab.trying.patch import policies_of, read_patch
+from pfnlab.trying.policy import policies_of
 from pfnlab.trying.trial import PROGRAMS, TrialOutcome, try_kernel
 
 
@@ -28,6 +31,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     :param tree: a source tree, or a bzImage that was built of one
     :param like: the version whose model describes the kernel
+    :param configuration: of the build: packaged ones or files
     :param policies: changes of that model, in place of those that patches name
     """
 
@@ -35,6 +39,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     like: str
     patches: tuple[Path, ...] = ()
     policies: tuple[str, ...] = ()
+    configuration: tuple[str, ...] = ()
     programs: int = PROGRAMS
     seed: int = SEED
     litmus: Path = Path("litmus")
@@ -52,7 +57,7 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     patches = [read_patch(path) for path in request.patches]
     policies = policies_of(patches, request.policies)
     litmus = litmus_programs(request.litmus)
-    tried = (build or build_kernel)(request.tree, request.patches, say)
+    tried = (build or builder(request))(request.tree, request.patches, say)
     name = request.tree.name or str(request.tree)
     with QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine:
         trial = try_kernel(
@@ -72,23 +77,34 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     return trial.outcome.value
 
 
-def build_kernel(tree: Path, patches: Sequence[Path], say: Callable[[str], None]) -> TriedKernel:
-    """The kernel in a file that was built already.
+def builder(request: TryRequest) -> Build:
+    """Builds trees as ``pfnlab kernels build`` does; a file is a kernel that was built already."""
+
+    def build(tree: Path, patches: Sequence[Path], say: Callable[[str], None]) -> TriedKernel:
+        if tree.is_file():
+            return _built_already(tree, patches)
+        series = series_of(request.like)
+        kernel = build_kernel(BuildRequest(str(tree), patches, request.configuration, series=series), say=say)
+        says = f"{kernel.version} of {kernel.source}, configuration {kernel.configuration}"
+        return TriedKernel(kernel.image, says)
+
+    return build
+
+
+def _built_already(image: Path, patches: Sequence[Path]) -> TriedKernel:
+    """The kernel in a file.
 
     :raises Misuse: it is none, or patches are to be put on top
     """
-    if not tree.exists():
-        raise Misuse(f"there is no {tree}: name a bzImage")
-    if tree.is_dir():
-        raise Undecided(f"{tree} is a folder, which nothing builds here: name its arch/x86/boot/bzImage")
     if patches:
-        raise Misuse(f"{tree} is built already: a patch needs the tree it belongs to")
-    return TriedKernel(tree, f"{release_of(tree)}, {tree}")
+        raise Misuse(f"{image} is built already: a patch needs the tree it belongs to")
+    return TriedKernel(image, f"{release_of(image)}, {image}")
 
 
 def _command(request: TryRequest) -> str:
     words = ["pfnlab", "try", str(request.tree), "--like", request.like]
-    for option, values in (("--patch", request.patches), ("--policy", request.policies)):
+    options = {"--patch": request.patches, "--policy": request.policies, "--config": request.configuration}
+    for option, values in options.items():
         words += [word for value in values for word in (option, str(value))]
     return shlex.join([*words, "--programs", str(request.programs), "--seed", str(request.seed)])
 

@@ -11,7 +11,7 @@ from pfnlab.cli.plain import AccelOf
 
 
 def try_(
-    tree: Annotated[Path, typer.Argument(metavar="TREE", help="A source tree, or a bzImage built of one.")],
+    tree: Annotated[Path, typer.Argument(metavar="TREE", help="A tree, 7.2 for its package, or a bzImage.")],
     like: Annotated[
         str, typer.Option("--like", metavar="VERSION", help="The kernel it should behave like: 7.2, 7.2.13.")
     ],
@@ -26,6 +26,10 @@ def try_(
             metavar="SEAM=POLICY",
             help="What the patch means, as flush=end_vma; without it what its `Policy:` lines say.",
         ),
+    ] = None,
+    configuration: Annotated[
+        list[str] | None,
+        typer.Option("--config", metavar="FRAGMENT", help="As for `pfnlab kernels build`."),
     ] = None,
     programs: Annotated[int, typer.Option("--programs", metavar="N", min=1, help="Random programs.")] = 200,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which random programs.")] = 7,
@@ -49,6 +53,7 @@ def try_(
             like=like,
             patches=tuple(patch or ()),
             policies=tuple(policy or ()),
+            configuration=tuple(configuration or ()),
             programs=programs,
             seed=seed,
             litmus=litmus,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.meeting.page import field_lines, held_table, short_name, shown_by
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.trying.patch import Patch
 from pfnlab.trying.trial import Trial, TrialOutcome, TriedCause
 from pfnlab.units import number_of
 
@@ -14,7 +14,7 @@ from pfnlab.units import number_of
 _CAUSES, _FIELDS, _OTHERS = 8, 4, 8
 
 
-def trial_page(trial: Trial, tree: str, built: str, patches: Sequence[Patch], command: str) -> str:
+def trial_page(trial: Trial, tree: str, built: str, patches: Sequence[PatchFile], command: str) -> str:
     """The report.
 
     :param tree: the tree as the user named it
@@ -37,13 +37,13 @@ def headline(trial: Trial) -> str:
     return f"Undecided: {number_of(len(trial.unstable), 'difference')} in {amount} did not show again."
 
 
-def _lines(trial: Trial, tree: str, built: str, patches: Sequence[Patch], command: str) -> Iterator[str]:
+def _lines(trial: Trial, tree: str, built: str, patches: Sequence[PatchFile], command: str) -> Iterator[str]:
     yield f"# {tree} against {trial.model}"
     yield ""
     yield headline(trial)
     yield ""
     yield f"- kernel: {built}"
-    yield from (f"- patch: {patch.title} ({patch.path.name})" for patch in patches)
+    yield from (f"- patch: {patch.title or 'no title'} ({patch.path.name})" for patch in patches)
     if trial.policies:
         yield f"- said to be: {', '.join(trial.policies)}"
     yield f"- again: `{command}`"

@@ -12,12 +12,14 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_all
 from pfnlab.meeting.meet import verdicts
+from pfnlab.mm.configuration import Configuration
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.observation import Run
 
 #: The number of random programs, unless the user names another.
 PROGRAMS = 200
@@ -115,7 +117,7 @@ def try_kernel(
     looks: Mapping[str, LookLevel] = NO_LOOKS,
     say: Callable[[str], None] = lambda line: None,
 ) -> Trial:
-    """Hold a kernel against the model of *like* with *policies*.
+    """Hold a kernel against the model of *like* with *policies*, which gets the kernel's configuration.
 
     :param name: the kernel's in the report
     :param looks: how kernels were looked at for the goldens of programs, by name
@@ -123,8 +125,9 @@ def try_kernel(
     :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
     """
     spec = model_name(like, policies)
-    model = ModelMachine(spec.removeprefix("model:"))
-    kernel = _alive(machine)
+    ModelMachine(spec.removeprefix("model:"))
+    alive = _alive(machine)
+    model = ModelMachine(spec.removeprefix("model:"), configuration=alive.configuration)
     pair = Pair({spec: model, f"qemu:{name}": machine}, say)
     held = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
     causes = tuple(
@@ -134,15 +137,15 @@ def try_kernel(
     meant: tuple[TriedCause, ...] = ()
     if policies:
         say(f"what {', '.join(policies)} changes of the model")
-        meant = _meant(like, spec, litmus, seed)
+        meant = _meant((f"model:{like}", spec), alive.configuration, litmus, seed)
     return Trial(
-        *(like, tuple(policies), kernel, held, seed, causes, tuple(pair.unstable), meant),
+        *(like, tuple(policies), alive.kernel, held, seed, causes, tuple(pair.unstable), meant),
         tuple(verdicts(like, list(policies))),
     )
 
 
-def _alive(machine: Machine) -> str:
-    """The kernel as it names itself.
+def _alive(machine: Machine) -> Run:
+    """A run of a program that every kernel survives: it says what the kernel is and how it is configured.
 
     :raises LostGuest: it does not come so far
     """
@@ -150,7 +153,7 @@ def _alive(machine: Machine) -> str:
     if run.lost is not None:
         said = f": {run.alarm.title}" if run.alarm is not None and run.alarm.title not in run.lost else ""
         raise LostGuest(f"the kernel does not come up: {run.lost}{said}")
-    return run.kernel
+    return run
 
 
 def _explanation(like: str, difference: KernelDifference) -> Explanation | None:
@@ -158,10 +161,13 @@ def _explanation(like: str, difference: KernelDifference) -> Explanation | None:
     return found[0] if found else None
 
 
-def _meant(like: str, spec: str, litmus: Mapping[str, Program], seed: int) -> tuple[TriedCause, ...]:
-    """What a changed model does otherwise than the model of *like*."""
-    names = f"model:{like}", spec
-    pair = Pair({name: ModelMachine(name.removeprefix("model:")) for name in names})
+def _meant(
+    specs: tuple[str, str], configuration: Configuration, litmus: Mapping[str, Program], seed: int
+) -> tuple[TriedCause, ...]:
+    """What the second of two models does otherwise than the first."""
+    names = [spec.removeprefix("model:") for spec in specs]
+    models = [ModelMachine(name, configuration=configuration) for name in names]
+    pair = Pair(dict(zip(specs, models, strict=True)))
     pair.hold(litmus)
     pair.random(_OF_MODELS, seed, Vocabulary())
     return tuple(TriedCause(differences) for differences in pair.causes())
