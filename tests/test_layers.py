@@ -41,6 +41,7 @@ ORDER = (
     ("report",),
     ("fuzz",),
     ("meeting",),
+    ("trying",),
     ("cli",),
     ("__main__",),
 )

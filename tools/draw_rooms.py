@@ -28,6 +28,7 @@ ORDER = {
     "report": ("sizes", "claims"),
     "fuzz": (),
     "meeting": (),
+    "trying": (),
     "cli": (),
 }
 

@@ -110,6 +110,18 @@ def test_the_same_as_data() -> None:
     assert (0, "6.12.113", 1) == (said["unexplained"], said["since"], len(said["titles"]))
 
 
+def test_differences_of_one_cause_are_told_once() -> None:
+    """The shortest program, and the names of the others; as data, the places of all."""
+    meeting = meet(Kernel("6.12.117,flush=none"), "6.12.117", LITMUS, programs=10)
+    page, said = meeting_page(meeting, []), meeting_object(meeting, [])
+
+    assert 1 == len(meeting.causes) < len(meeting.found)
+    assert f"{len(meeting.found)} differences of 1 cause in " in page
+    assert "## 1. " in page and "## 2. " not in page
+    assert "- of the same cause: " in page
+    assert [sorted(range(len(meeting.found)))] == [sorted(cause) for cause in said["causes"]]
+
+
 def test_another_model_is_asked_for() -> None:
     """--profile names it; it differs from the kernel where their rules do."""
     meeting = meet(Kernel("6.12.117"), "6.12.117", LITMUS, profile="6.12.113", **FEW)

@@ -9,6 +9,10 @@
 130  interrupted
 141  nobody reads the output any more
 ==== =====================================================================
+
+``pfnlab try`` is for ``git bisect run``, which takes 125 for a commit to be skipped, every other code up to
+127 for a bad commit, and ends at a higher one. There 3 is 125; 2 and 4, which say nothing of a commit, are
+130 and 132.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from pfnlab.errors import Defect, PfnlabError, Undecided
+from pfnlab.errors import Defect, Misuse, PfnlabError, Undecided
 from pfnlab.files import is_full
 
 if TYPE_CHECKING:
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _INTERRUPTED, _UNREAD = 130, 141
+
+#: The codes of ``pfnlab try`` that are not those of other verbs.
+_FOR_BISECT = {Misuse.exit_code: 130, Undecided.exit_code: 125, Defect.exit_code: 132}
 
 #: The name of the output, in the place of a file's name.
 _OUTPUT = "standard output"
@@ -58,7 +65,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # File names may hold bytes that are no text; saying them must not fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    code = _answer(sys.argv[1:] if argv is None else list(argv))
+    words = sys.argv[1:] if argv is None else list(argv)
+    code = _answer(words)
+    if words[:1] == ["try"]:
+        code = _FOR_BISECT.get(code, code)
     try:
         sys.stdout.flush()
     except OSError as trouble:

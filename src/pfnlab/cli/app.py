@@ -9,6 +9,7 @@ import typer
 
 from pfnlab.cli.kernels_app import cache, kernels
 from pfnlab.cli.plain import PLAIN, AccelOf, AsJson, LookOf, ProfileOf
+from pfnlab.cli.trying_app import try_
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
@@ -18,6 +19,7 @@ policies = typer.Typer(help="The competing ideas the model can run.", **PLAIN)
 app.add_typer(kernels, name="kernels")
 app.add_typer(cache, name="cache")
 app.add_typer(policies, name="policies")
+app.command("try")(try_)
 
 Programs = Annotated[list[Path], typer.Argument(metavar="PROGRAM", help="Program files.")]
 

@@ -44,6 +44,7 @@ class Campaign:
     :ivar asked: by level, the programs that were run on all machines and the seconds this took
     :param agreed: whether what machines agree in is a finding too, as for
         :func:`~pfnlab.fuzz.signature.signature_of`
+    :param grouped: whether findings are grouped by cause when a run ends
     :param smaller: makes a program that shows a difference smaller; None to do it by runs on all machines
     """
 
@@ -60,6 +61,7 @@ class Campaign:
         smaller: Callable[[Program, Signature], Shrunk] | None = None,
         agreed: bool = True,
         predicting: Mapping[LookLevel, Mapping[str, Machine]] | None = None,
+        grouped: bool = True,
     ) -> None:
         self.state, self.folder = state, folder
         self._at: dict[LookLevel, dict[str, Machine]] = {}
@@ -78,6 +80,7 @@ class Campaign:
         self._compared = on_compared
         self._shrinker = smaller
         self._agreed = agreed
+        self._grouped = grouped
         self._telling = next(level for level in MOST_TELLING if level in self._at)
         self._grouping = Grouping(self._ask_closely, agreed=agreed)
 
@@ -93,7 +96,7 @@ class Campaign:
         """
         self._most = most
         self._rounds(programs, seconds, most)
-        if self.state.findings:
+        if self.state.findings and self._grouped:
             self.state.causes = self._grouping.causes(
                 Found(key, known.signature, known.program, known.evidence)
                 for key, known in self.state.findings.items()

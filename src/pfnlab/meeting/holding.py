@@ -15,6 +15,8 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature
+from pfnlab.fuzz.causes import Evidence, Found, sightings
+from pfnlab.fuzz.grouping import Grouping
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.repeating import is_shown
 from pfnlab.fuzz.shrink import Shrunk, shrink
@@ -88,6 +90,8 @@ class Pair:
         self.unstable: list[str] = []
         self.ordered = 0
         self._doubles = doubles
+        self._evidence: dict[str, Evidence] = {}
+        self._grouping = Grouping(self._ask_closely, agreed=False)
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
         """Both runs of every program; a program whose run was lost without an alarm is run once more."""
@@ -112,6 +116,7 @@ class Pair:
                     if signature is not None:
                         difference_count += 1
                         self._keep(signature, name, programs[name])
+                        self._note(programs[name], pair)
         return HeldCount(
             len(programs) - undecided_count, steps, undecided=undecided_count, differences=difference_count
         )
@@ -126,7 +131,8 @@ class Pair:
             signature, operations = difference.signature, len(difference.program.ops)
             with_it = in_same_step(difference.program, difference.runs, signature)
             state.findings[signature.key] = KnownSignature(
-                *("", 0, 0, operations, str(signature), True), [other.key for other in with_it]
+                *("", 0, 0, operations, str(signature), True, [other.key for other in with_it]),
+                *(signature, difference.program, self._evidence.setdefault(signature.key, Evidence())),
             )
         steps = 0
 
@@ -143,6 +149,7 @@ class Pair:
             on_compared=count_steps,
             smaller=self.smaller,
             agreed=False,
+            grouped=False,
         )
         campaign.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
         for index, difference in enumerate(self.differences):
@@ -150,6 +157,7 @@ class Pair:
             if count:
                 self.differences[index] = _with_program(difference, number_of(count, "random program"))
         for finding in campaign.found:
+            self._evidence[finding.signature.key] = state.findings[finding.signature.key].evidence
             self._add(KernelDifference(finding.signature, (finding.origin,), finding.program, finding.runs))
         for unstable in state.unstable:
             self._add_unstable(
@@ -167,6 +175,42 @@ class Pair:
             if self._shows(small.program, signature):
                 return small
         return shrink(program, lambda candidate: self._shows(candidate, signature), _MOST_RUNS)
+
+    def causes(self) -> list[tuple[KernelDifference, ...]]:
+        """The differences by cause, the shortest program first (:mod:`pfnlab.fuzz.causes`)."""
+        if not self.differences:
+            return []
+        self.say(f"causes of {number_of(len(self.differences), 'difference')}")
+        by_key = {difference.signature.key: difference for difference in self.differences}
+        found = [
+            Found(key, difference.signature, difference.program, self._evidence.get(key) or Evidence())
+            for key, difference in by_key.items()
+        ]
+        return [tuple(by_key[key] for key in cause.keys) for cause in self._grouping.causes(found)]
+
+    def _note(self, program: Program, runs: Sequence[Run]) -> None:
+        """Keep what *runs* tell of the causes of known differences."""
+        known = {difference.signature for difference in self.differences}
+        for signature, evidence in sightings(program, runs, agreed=False).items():
+            if signature in known:
+                self._evidence.setdefault(signature.key, Evidence()).add(evidence)
+
+    def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
+        """Both runs of *program*, looked at as closely as possible; None where one has no answer.
+
+        :param fresh: in guests in which no program has run
+        """
+        looking = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
+        closest = LookLevel.MEMORY if all(machine.sees_memory for machine in looking) else LookLevel.PROC
+        with self._looking(closest):
+            for machine in self.machines.values():
+                if fresh and isinstance(machine, Rebooting):
+                    machine.reboot()
+            try:
+                runs = self.runs([program])[0]
+            except Misuse:
+                return None
+        return None if undecided(runs) else runs
 
     @contextmanager
     def _looking(self, look: LookLevel | None) -> Iterator[None]:
@@ -190,7 +234,10 @@ class Pair:
             self._add_unstable(f"{name}: {signature}; it did not show again")
             return
         small = self.smaller(program, signature).program
-        self._add(KernelDifference(signature, (name,), small, self.runs([small])[0]))
+        runs = self.runs([small])[0]
+        seen = sightings(small, runs, agreed=False, smallest=True).get(signature)
+        self._evidence[signature.key] = seen or self._grouping.evidence(small, signature)
+        self._add(KernelDifference(signature, (name,), small, runs))
 
     def _add(self, difference: KernelDifference) -> None:
         self.say(f"a difference in {difference.shown_by[0]}: {difference.signature}")

@@ -49,6 +49,7 @@ class Meeting(msgspec.Struct, frozen=True):
     :param against: the version of the first machine: of the model, or of the other kernel
     :param held: the counts of each kind of programs that were compared
     :param found: every difference
+    :param causes: the differences by cause, by their place in ``found``; the shortest program first
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
     :param unstable: differences that did not show again, each in words
@@ -64,6 +65,7 @@ class Meeting(msgspec.Struct, frozen=True):
     verdicts: tuple[str, ...] = ()
     unstable: tuple[str, ...] = ()
     since: str | None = None
+    causes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -144,6 +146,7 @@ def meet(
         verdicts=tuple(verdicts(model, _first_changes(explained))),
         unstable=tuple(pair.unstable),
         since=since,
+        causes=_causes(pair, explained),
     )
 
 
@@ -188,7 +191,27 @@ def diff(
         verdicts=tuple(verdicts(models[0], changes_between(*models))),
         unstable=tuple(pair.unstable),
         since=older,
+        causes=_causes(pair, explained),
     )
+
+
+def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ...]:
+    """The differences of *pair* by cause; what one change of the model explains has one cause too."""
+    places = {explained.difference.signature: place for place, explained in enumerate(found)}
+    causes: list[list[int]] = []
+    for members in pair.causes():
+        cause = [places[difference.signature] for difference in members]
+        changes = _changes_of(found[cause[0]])
+        same = next((other for other in causes if changes and _changes_of(found[other[0]]) & changes), None)
+        if same is None:
+            causes.append(cause)
+        else:
+            same += cause
+    return tuple(tuple(cause) for cause in causes)
+
+
+def _changes_of(explained: Explained) -> set[tuple[str, ...]]:
+    return {explanation.changes for explanation in explained.explanations}
 
 
 def _doubles(version: str, explain: Callable[[Program, Sequence[Run]], list[Explanation]]) -> Doubles:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.meeting.holding import KernelDifference
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.printer import format_program
@@ -48,12 +49,18 @@ def meeting_object(meeting: Meeting, kernels: Sequence[str]) -> dict[str, Any]:
             }
             for explained in meeting.found
         ],
+        "causes": [list(cause) for cause in meeting.causes],
         "unexplained": meeting.unexplained,
         "unstable": list(meeting.unstable),
         "since": meeting.since,
         "titles": list(meeting.titles),
         "verdicts": list(meeting.verdicts),
     }
+
+
+def short_name(difference: KernelDifference) -> str:
+    """A difference in two words: operation and field."""
+    return f"{difference.signature.op}: {difference.signature.field or difference.signature.kind}"
 
 
 def held_table(held: dict[str, HeldCount]) -> str:
@@ -84,10 +91,13 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
     else:
         unstable_text = f", and {len(meeting.unstable)} that did not show again" if meeting.unstable else ""
         count_text = number_of(len(meeting.found), "difference")
-        yield f"{count_text} in {amount}, {meeting.unexplained} unexplained{unstable_text}."
-    by_size = sorted(meeting.found, key=lambda explained: len(explained.difference.program.ops))
-    for number, explained in enumerate(by_size, 1):
-        yield from _difference(number, explained)
+        causes = f" of {number_of(len(meeting.causes), 'cause')}" if meeting.causes else ""
+        yield f"{count_text}{causes} in {amount}, {meeting.unexplained} unexplained{unstable_text}."
+    for number, cause in enumerate(meeting.causes, 1):
+        head, *others = (meeting.found[place] for place in cause)
+        yield from _difference(number, head)
+        if others:
+            yield f"- of the same cause: {'; '.join(short_name(other.difference) for other in others)}"
     if first.startswith("qemu:"):
         changes = switches_between(meeting.against, meeting.version)
         yield ""
@@ -116,12 +126,32 @@ def _lines(meeting: Meeting, kernels: Sequence[str]) -> Iterator[str]:
 def _difference(number: int, explained: Explained) -> Iterator[str]:
     difference = explained.difference
     yield ""
-    yield f"## {number}. {difference.signature.op}: {difference.signature.field or difference.signature.kind}"
+    yield f"## {number}. {short_name(difference)}"
     yield ""
     yield from (f"    {line}" for line in format_program(difference.program).splitlines() if line)
     yield ""
+    yield from field_lines(difference, _SHOWN)
+    yield shown_by(difference)
+    for explanation in explained.explanations[:3]:
+        yield f"- explained by {explanation}"
+    if not explained.explanations:
+        yield "- UNEXPLAINED: no switch, and no two of them, make the model do this"
+
+
+def shown_by(difference: KernelDifference) -> str:
+    """The first names of the programs that show a difference."""
+    names = difference.shown_by[:4]
+    rest = len(difference.shown_by) - len(names)
+    return f"- shown by {', '.join(names)}" + (f" and {rest} more" if rest else "")
+
+
+def field_lines(difference: KernelDifference, most: int) -> Iterator[str]:
+    """What each machine saw in the smallest program of a difference, field by field, and its alarms.
+
+    :param most: the most fields
+    """
     fields = differences(difference.runs)
-    for field in fields[:_SHOWN]:
+    for field in fields[:most]:
         yield from _field(field, difference.runs)
     yield from (
         f"- {item.machine} raised an alarm {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}"
@@ -130,20 +160,13 @@ def _difference(number: int, explained: Explained) -> Iterator[str]:
     if not fields and difference.signature.field:
         # A message that is printed once a boot is compared by itself.
         yield f"- {difference.signature}"
-    if len(fields) > _SHOWN:
-        yield f"- and {number_of(len(fields) - _SHOWN, 'field')} more"
+    if len(fields) > most:
+        yield f"- and {number_of(len(fields) - most, 'field')} more"
     yield from (
         f"- {run.machine} was lost: {run.lost}"
         for run in difference.runs
         if run.lost is not None and run.alarm is None
     )
-    names = difference.shown_by[:4]
-    rest = len(difference.shown_by) - len(names)
-    yield f"- shown by {', '.join(names)}" + (f" and {rest} more" if rest else "")
-    for explanation in explained.explanations[:3]:
-        yield f"- explained by {explanation}"
-    if not explained.explanations:
-        yield "- UNEXPLAINED: no switch, and no two of them, make the model do this"
 
 
 def _field(field: Difference, runs: Sequence[Run]) -> Iterator[str]:

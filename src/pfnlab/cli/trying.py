@@ -1,0 +1,119 @@
+"""``pfnlab try``: the kernel of a tree against a model, and a report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.cli.machines import say
+from pfnlab.cli.policies import check_series
+from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write
+from pfnlab.lab.building.build import BuildRequest
+from pfnlab.lab.building.build import build as build_kernel
+from pfnlab.lab.building.patch_file import read_patch
+from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.lab.vm.accel import Accel
+from pfnlab.meeting.holding import SEED, litmus_looks, litmus_programs
+from pfnlab.policies.releases import series_of
+from pfnlab.trying.build import Build, TriedKernel
+from pfnlab.trying.page import headline, trial_page
+from pfnlab.trying.policy import policies_of
+from pfnlab.trying.trial import PROGRAMS, TrialOutcome, try_kernel
+
+
+class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of the command line.
+
+    :param tree: a source tree, or a bzImage that was built of one
+    :param like: the version whose model describes the kernel
+    :param configuration: of the build: packaged ones or files
+    :param policies: changes of that model, in place of those that patches name
+    """
+
+    tree: Path
+    like: str
+    patches: tuple[Path, ...] = ()
+    policies: tuple[str, ...] = ()
+    configuration: tuple[str, ...] = ()
+    programs: int = PROGRAMS
+    seed: int = SEED
+    litmus: Path = Path("litmus")
+    output: Path | None = None
+    accel: Accel = Accel.TCG
+
+
+def try_tree(request: TryRequest, build: Build | None = None) -> int:
+    """Build, hold against the model, print; the exit code of :class:`~pfnlab.trying.trial.TrialOutcome`.
+
+    :param build: builds the kernel
+    :raises Undecided: it cannot be built or booted
+    """
+    check_series(series_of(request.like))
+    patches = [read_patch(path) for path in request.patches]
+    policies = policies_of(patches, request.policies)
+    litmus = litmus_programs(request.litmus)
+    tried = (build or builder(request))(request.tree, request.patches, say)
+    name = request.tree.name or str(request.tree)
+    with QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine:
+        trial = try_kernel(
+            machine,
+            request.like,
+            litmus,
+            policies=policies,
+            name=name,
+            programs=request.programs,
+            seed=request.seed,
+            looks=litmus_looks(request.litmus),
+            say=say,
+        )
+    _print(trial_page(trial, str(request.tree), tried.says, patches, _command(request)), request.output)
+    if request.output is not None or trial.outcome is TrialOutcome.UNDECIDED:
+        say(headline(trial))
+    return trial.outcome.value
+
+
+def builder(request: TryRequest) -> Build:
+    """Builds trees as ``pfnlab kernels build`` does; a file is a kernel that was built already."""
+
+    def build(tree: Path, patches: Sequence[Path], say: Callable[[str], None]) -> TriedKernel:
+        if tree.is_file():
+            return _built_already(tree, patches)
+        series = series_of(request.like)
+        kernel = build_kernel(BuildRequest(str(tree), patches, request.configuration, series=series), say=say)
+        says = f"{kernel.version} of {kernel.source}, configuration {kernel.configuration}"
+        return TriedKernel(kernel.image, says)
+
+    return build
+
+
+def _built_already(image: Path, patches: Sequence[Path]) -> TriedKernel:
+    """The kernel in a file.
+
+    :raises Misuse: it is none, or patches are to be put on top
+    """
+    if patches:
+        raise Misuse(f"{image} is built already: a patch needs the tree it belongs to")
+    return TriedKernel(image, f"{release_of(image)}, {image}")
+
+
+def _command(request: TryRequest) -> str:
+    words = ["pfnlab", "try", str(request.tree), "--like", request.like]
+    options = {"--patch": request.patches, "--policy": request.policies, "--config": request.configuration}
+    for option, values in options.items():
+        words += [word for value in values for word in (option, str(value))]
+    return shlex.join([*words, "--programs", str(request.programs), "--seed", str(request.seed)])
+
+
+def _print(text: str, output: Path | None) -> None:
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as trouble:
+        raise cannot_write(output, trouble, "name another file with -o") from trouble

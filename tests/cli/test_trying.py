@@ -1,0 +1,145 @@
+"""``pfnlab try``: what it prints and writes, and codes that fit ``git bisect run``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from asking import Ask
+
+from pfnlab.cli import trying as verb
+from pfnlab.errors import Undecided
+from pfnlab.meeting import holding
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
+from pfnlab.trying.build import TriedKernel
+
+MIDDLE = """pfnlab program 1
+device bar: pci, 16 pages
+
+a = mmap bar[0:16] wc shared rw populate
+munmap a[4:8]
+munmap a
+"""
+
+
+DIFF = "--- a/x\n+++ b/x\n@@ -1,1 +1,1 @@\n-a\n+b\n"
+
+
+class Guest:
+    """A kernel that does what the model says that its file names."""
+
+    def __init__(self, kernel: Path, **_: object) -> None:
+        spec = kernel.read_text().strip()
+        if spec == "broken":
+            raise ZeroDivisionError
+        self._model = ModelMachine(spec)
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program."""
+        return self._model.run(programs)
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left."""
+
+
+def build(tree: Path, patches: Sequence[Path], say: Callable[[str], None]) -> TriedKernel:
+    """A tree is built by what is written in it, or not at all."""
+    image = tree / "rules"
+    if not image.is_file():
+        raise Undecided("make bzImage failed: mm/memory.c:12: expected ';'")
+    return TriedKernel(image, f"7.2.13 of {tree.name}, {len(patches)} patches")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A source tree, and a folder of programs beside it."""
+    (tmp_path / "litmus").mkdir()
+    (tmp_path / "litmus" / "middle.pfn").write_text(MIDDLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(verb, "builder", lambda request: build)
+    monkeypatch.setattr(verb, "QemuMachine", Guest)
+    monkeypatch.setattr(holding, "walker_programs", dict)
+    (tmp_path / "linux").mkdir()
+    return tmp_path / "linux"
+
+
+OPTIONS = ("--like", "7.2", "--programs", 1)
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "said"),
+    [("7.2", 0, "No difference in "), ("7.2,flush=none", 1, "1 cause of ")],
+)
+def test_equal_is_good_and_a_difference_is_bad(
+    ask: Ask, tree: Path, rules: str, code: int, said: str
+) -> None:
+    """0 and 1."""
+    (tree / "rules").write_text(rules)
+
+    answer = ask("try", tree, *OPTIONS)
+
+    assert (code, True) == (answer.code, said in answer.out)
+
+
+def test_a_tree_that_is_not_built_is_skipped(ask: Ask, tree: Path) -> None:
+    """125, with one line."""
+    answer = ask("try", tree, *OPTIONS)
+
+    assert (125, "") == (answer.code, answer.out)
+    assert "pfnlab: make bzImage failed: mm/memory.c:12: expected ';'\n" == answer.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--like", "7.2", "--nonsense"),
+        ("--like", "9.9"),
+        ("--like", "7.2", "--policy", "end_vma"),
+        ("--like", "7.2", "--patch", "nowhere.patch"),
+        (),
+    ],
+)
+def test_misuse_ends_a_bisection(ask: Ask, tree: Path, words: tuple[str, ...]) -> None:
+    """130: it would be misuse of every commit."""
+    (tree / "rules").write_text("7.2")
+
+    assert 130 == ask("try", tree, *words).code
+
+
+def test_a_defect_ends_a_bisection(ask: Ask, tree: Path) -> None:
+    """132: nothing is known of the commit."""
+    (tree / "rules").write_text("broken")
+
+    assert 132 == ask("try", tree, *OPTIONS).code
+
+
+def test_a_patch_says_what_it_means(ask: Ask, tree: Path) -> None:
+    """Its policy is that of the model, and its title stands in the report, which is written to a file."""
+    (tree / "rules").write_text("7.2,flush=none")
+    Path("idea.patch").write_text("No flush at all\n\nPolicy: flush=none\n---\n" + DIFF)
+
+    answer = ask("try", tree, *OPTIONS, "--patch", "idea.patch", "-o", "report.md")
+    report = Path("report.md").read_text()
+
+    assert (0, "") == (answer.code, answer.out)
+    assert f"# {tree} against model:7.2,flush=none\n" == report.splitlines(keepends=True)[0]
+    assert "- patch: No flush at all (idea.patch)" in report
+    assert "- kernel: 7.2.13 of linux, 1 patches" in report
+    assert "--patch idea.patch --programs 1 --seed 7`" in report
+
+
+def test_a_kernel_that_is_built_already(ask: Ask, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is no kernel, or is none at all, is misuse."""
+    monkeypatch.undo()
+    no_kernel = tree / "vmlinux"
+    no_kernel.write_text("7.2")
+    litmus = ("--litmus", tree.parent / "litmus")
+
+    assert 130 == ask("try", no_kernel, *OPTIONS, *litmus).code
+    assert 130 == ask("try", tree / "nowhere", *OPTIONS, *litmus).code

@@ -1,0 +1,145 @@
+"""A trial: a kernel that is a model of other rules is told from the model it should be like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from pfnlab.errors import LostGuest, Misuse
+from pfnlab.meeting import holding
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
+from pfnlab.trying.page import trial_page
+from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
+
+LITMUS = {
+    "middle": load_text(
+        "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
+        "a = mmap bar[0:16] wc shared rw populate\nmunmap a[4:8]\nmunmap a\n"
+    )
+}
+
+#: As few random programs as there can be.
+FEW: Mapping[str, Any] = {"programs": 1}
+
+
+class Kernel:
+    """Does what the model of *spec* says."""
+
+    def __init__(self, spec: str) -> None:
+        self.model = ModelMachine(spec)
+        self.asked = 0
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program."""
+        self.asked += len(programs)
+        return [self.answer(run) for run in self.model.run(programs)]
+
+    def answer(self, run: Run) -> Run:
+        """The model's."""
+        return run
+
+
+class Dead(Kernel):
+    """A kernel that panics before anything is asked."""
+
+    def answer(self, run: Run) -> Run:
+        """No step."""
+        return msgspec.structs.replace(run, steps=(), lost="no hello within 60 s")
+
+
+class Moody(Kernel):
+    """A kernel with a flush too many in the second program it runs."""
+
+    def answer(self, run: Run) -> Run:
+        """The model's but for that."""
+        if self.asked != 2:
+            return run
+        first = msgspec.structs.replace(run.steps[0], flushes=99)
+        return msgspec.structs.replace(run, steps=(first, *run.steps[1:]))
+
+
+@pytest.fixture(autouse=True)
+def few_walkers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests are about the cells of the walkers' table."""
+    monkeypatch.setattr(holding, "walker_programs", dict)
+
+
+def page(trial: Trial) -> str:
+    """The report."""
+    return trial_page(trial, "linux", "7.2.13 of linux", [], "pfnlab try linux --like 7.2")
+
+
+def test_a_kernel_that_is_like_it() -> None:
+    """Equal: 0, with what was compared."""
+    trial = try_kernel(Kernel("7.2"), "7.2", LITMUS, **FEW)
+
+    assert (TrialOutcome.EQUAL, 0) == (trial.outcome, trial.outcome.value)
+    assert "# linux against model:7.2\n\nNo difference in " in page(trial)
+    assert "| random" in page(trial) and "- kernel: 7.2.13 of linux" in page(trial)
+
+
+def test_a_kernel_that_leaves_out_a_flush() -> None:
+    """Differs: 1; one cause, two operations, and the change of the model that does the same."""
+    trial = try_kernel(Kernel("7.2,flush=none"), "7.2", LITMUS, programs=12)
+
+    (cause,) = trial.causes
+    said = page(trial)
+    assert (TrialOutcome.DIFFERS, 1) == (trial.outcome, trial.outcome.value)
+    assert 2 == len(cause.differences[0].program.ops)
+    assert "1 cause of " in said and "### 1. m" in said
+    assert "- the model does the same with flush=none" in said
+    assert "- qemu:kernel: `" in said
+
+
+def test_what_a_policy_describes() -> None:
+    """The kernel is equal to the model with it, and the report says what the policy changes."""
+    trial = try_kernel(Kernel("7.2,tracker=vm_pat"), "7.2", LITMUS, policies=["tracker=vm_pat"], **FEW)
+    said = page(trial)
+
+    assert TrialOutcome.EQUAL is trial.outcome
+    assert "# linux against model:7.2,tracker=vm_pat" in said
+    assert "## What tracker=vm_pat changes" in said
+    assert "## Properties that change their verdict\n\n- " in said
+    assert trial.meant and trial.verdicts
+
+
+def test_a_patch_that_is_not_what_it_says() -> None:
+    """The stock kernel differs from the model with the policy."""
+    trial = try_kernel(Kernel("7.2"), "7.2", LITMUS, policies=["flush=none"], **FEW)
+
+    assert TrialOutcome.DIFFERS is trial.outcome
+    assert "## What it does otherwise than model:7.2,flush=none" in page(trial)
+
+
+def test_a_kernel_that_does_not_come_up() -> None:
+    """It is said so, and nothing more is asked of it."""
+    kernel = Dead("7.2")
+
+    with pytest.raises(LostGuest, match="the kernel does not come up: no hello within 60 s"):
+        try_kernel(kernel, "7.2", LITMUS, **FEW)
+
+    assert 1 == kernel.asked
+
+
+def test_what_did_not_show_again_decides_nothing() -> None:
+    """125, which skips a commit."""
+    trial = try_kernel(Moody("7.2"), "7.2", LITMUS, **FEW)
+
+    assert (TrialOutcome.UNDECIDED, 125) == (trial.outcome, trial.outcome.value)
+    assert "Undecided: 1 difference in " in page(trial) and "## What did not show again" in page(trial)
+
+
+def test_an_unknown_policy() -> None:
+    """It is misuse before anything runs."""
+    kernel = Kernel("7.2")
+
+    with pytest.raises(Misuse):
+        try_kernel(kernel, "7.2", LITMUS, policies=["flush=nowhere"], **FEW)
+
+    assert 0 == kernel.asked
