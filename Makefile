@@ -9,11 +9,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo changelog test release test-archives test-pages test-guests test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
+.PHONY: help demo changelog test release test-archives test-pages test-guests test-races test-patches mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -53,6 +53,10 @@ release: .venv/.test
 	rm -rf dist
 	@$(BIN)/python tools/build_release.py dist
 	@$(BIN)/python tools/check_release.py dist/*.whl dist/*.tar.gz docs README.md || { status=$$?; rm -rf dist; exit $$status; }
+
+# Every patch of patches/ as a kernel, held against the model with its policy: hours, for each is built.
+test-patches: system-test .venv/.test
+	@$(BIN)/python tools/hold_patches.py $(PATCHES)
 
 # Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.
 test-races: system-test .venv/.test

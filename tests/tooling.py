@@ -31,6 +31,11 @@ def draw_rooms() -> ModuleType:
     return _tool("draw_rooms")
 
 
+def hold_patches() -> ModuleType:
+    """What holds patched kernels against their models."""
+    return _tool("hold_patches")
+
+
 def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")

@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).parents[2] / "patches"
 _PATHS = sorted(_FOLDER.glob("*.patch"))
 _SEAMS = {"flush": FLUSHES, "tracker": TRACKERS, "walker": WALKERS}
 #: Where a policy is decided in a kernel.
-_FOLDERS = ("mm/", "arch/x86/", "include/", "kernel/", "fs/")
+_FOLDERS = ("mm/", "arch/x86/", "include/", "kernel/", "fs/", "drivers/")
 _BASE = re.compile(r"linux-source-\d+\.\d+")
 _NAME = re.compile(r"(?P<policy>[a-z]+-[a-z_]+?)(?:-(?P<series>\d+\.\d+))?\.patch")
 
@@ -87,7 +87,7 @@ def test_head(path: Path) -> None:
         ({"base_package": "linux-7.2"}, "base"),
         ({"base_version": ""}, "base"),
         ({"license": "GPL-2.0-or-later"}, "license"),
-        ({"files": ("drivers/char/mem.c",)}, "files"),
+        ({"files": ("Makefile",)}, "files"),
         ({"path": Path("flush-other.patch")}, "name"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

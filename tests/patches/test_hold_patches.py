@@ -1,0 +1,102 @@
+"""The tables of ``patches/README.md``: made of what was compared, and of nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tooling
+
+from pfnlab.lab.building.patch_file import read_patch
+from pfnlab.policies.known import HeldCount
+from pfnlab.programs.lang.load import load_text
+from pfnlab.trying.trial import Trial
+
+TOOL = tooling.hold_patches()
+FOLDER = Path(__file__).parents[2] / "patches"
+PATCH = read_patch(FOLDER / "flush-end_vma.patch")
+HELD = {
+    **{"build_seconds": 40, "litmus": 300, "changed": 12, "schedules": 3, "random": 1200, "steps": 9000},
+    **{"undecided": 4, "differences": 0},
+}
+
+NEIGHBOURS = """\
+pfnlab program 1
+device bar: pci, 16 pages
+
+a = mmap bar[0] wc shared rw
+mmap bar[1] wc shared rw over a[1]
+munmap a[0:2]
+"""
+ALONE = NEIGHBOURS.partition("mmap bar[1]")[0]
+
+
+def page(folder: Path) -> str:
+    """A page with the marks of all three tables."""
+    (folder / "README.md").write_text(
+        "".join(f"# {seam}\n" + TOOL.BEGIN.format(seam) + "old\n" + TOOL.END.format(seam) for seam in SEAMS)
+    )
+    (folder / PATCH.path.name).write_text(PATCH.path.read_text())
+    TOOL.write_tables(folder)
+    return (folder / "README.md").read_text()
+
+
+SEAMS = ("flush", "walker", "tracker")
+
+
+def test_a_patch_that_was_not_held_has_dashes() -> None:
+    assert TOOL.table([PATCH], {}).splitlines()[-1].endswith("| +3 -2 | - | - | - | - | - | - | - | - |")
+
+
+def test_what_was_held_is_in_its_row() -> None:
+    row = TOOL.table([PATCH], {"flush-end_vma": HELD}).splitlines()[-1]
+    assert row.endswith("| +3 -2 | 40 s | 300 | 12 | 3 | 1,200 | 9,000 | 4 | 0 |")
+
+
+def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    text = page(tmp_path)
+    assert ("old\n" in text, text.count("[flush-end_vma]")) == (False, 1)
+
+
+def test_a_page_without_marks_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("nothing\n")
+    with pytest.raises(SystemExit, match=r"README\.md has no marks for flush"):
+        TOOL.write_tables(tmp_path)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(
+        SystemExit, match=r"there is no patch 'flush-never' in patches/: known are flush-end_vma"
+    ):
+        TOOL.chosen(["flush-never"])
+
+
+def test_a_policy_changes_what_it_is_about() -> None:
+    programs = {"neighbours": load_text(NEIGHBOURS), "alone": load_text(ALONE)}
+    assert TOOL.changed("7.2", "flush=end_vma", programs) == [programs["neighbours"]]
+
+
+def test_random_programs_are_counted_apart() -> None:
+    trial = Trial(
+        like="7.2",
+        policies=("flush=end_vma",),
+        kernel="7.2.13",
+        held={"litmus": HeldCount(10, 50), "random": HeldCount(20, 100), "random driver": HeldCount(5, 30)},
+        seed=7,
+    )
+    row = TOOL.row(trial, "linux", 12.4, [])
+    assert (row["litmus"], row["random"], row["build_seconds"]) == (10, 25, 12)
+
+
+def test_the_page_in_the_tree_is_the_one_that_is_made(tmp_path: Path) -> None:
+    for path in (*FOLDER.glob("*.patch"), FOLDER / "README.md", *FOLDER.glob("held.json")):
+        (tmp_path / path.name).write_text(path.read_text())
+    TOOL.write_tables(tmp_path)
+    assert (tmp_path / "README.md").read_text() == (FOLDER / "README.md").read_text()
+
+
+def test_what_is_kept_names_patches_of_the_tree() -> None:
+    held = FOLDER / "held.json"
+    names = set(json.loads(held.read_text())) if held.exists() else set()
+    assert names <= {path.stem for path in FOLDER.glob("*.patch")}
