@@ -56,6 +56,7 @@ release: .venv/.test
 
 # Every patch of patches/ as a kernel, held against the model with its policy: hours, for each is built.
 test-patches: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing build
 	@$(BIN)/python tools/hold_patches.py $(PATCHES)
 
 # Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.

@@ -24,6 +24,7 @@ HELD = {
 NEIGHBOURS = """\
 pfnlab program 1
 device bar: pci, 16 pages
+area   a: 2 pages
 
 a = mmap bar[0] wc shared rw
 mmap bar[1] wc shared rw over a[1]

@@ -107,6 +107,9 @@ class NoForcedFlush:
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Nothing is forced."""
 
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """Nothing is forced."""
+
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """Nothing is forced."""
 
@@ -132,8 +135,14 @@ class FlushPlacement(Protocol):
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Entries of *vma* have been cleared or changed."""
 
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """All VMAs have been cleared, and free_pgtables is next; not in an address space that dies.
+
+        A user's policy may leave it out.
+        """
+
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
-        """All VMAs have been cleared; none is unlinked yet. *first* is the one that will be next."""
+        """The head of free_pgtables: none is unlinked yet. *first* is the one that will be next."""
 
     def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """*vma* is the next to be unlinked, in the loop of free_pgtables; no kernel asks here."""

@@ -162,6 +162,7 @@ def _teardown(vma: Vma) -> None:
     tlb = MmuGather(mm)
     kernel.tracker.unmap_vmas(vma)
     zap_vma(tlb, vma, vma.start, vma.end)
+    kernel.flushes.unmap_region(tlb, vma)
     kernel.trace.event("free_pgtables")
     kernel.flushes.tlb_free_vmas(tlb, vma)
     kernel.flushes.tlb_free_vma(tlb, vma)

@@ -14,6 +14,9 @@ from pfnlab.mm.shmem import dirtied
 from pfnlab.mm.space import MmStruct
 from pfnlab.mm.vma import Vma
 
+#: How many VMAs of a file leave its reverse map at once (struct unlink_vma_file_batch).
+_BATCH = 8
+
 
 def zap_page_range(
     vma: Vma, start: int, end: int, *, keep: Callable[[EntryRun], bool] | None = None
@@ -102,6 +105,8 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
     if fullmm:
         # So were the program's own mappings, which are not modelled.
         tlb.extend(vmas[0].start, vmas[-1].end)
+    else:
+        kernel.flushes.unmap_region(tlb, vmas[0])
     with processors.inside("free_pgtables"):
         kernel.trace.event("free_pgtables")
         kernel.flushes.tlb_free_vmas(tlb, vmas[0])
@@ -129,17 +134,35 @@ def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
 
 
 def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
-    """File VMAs leave their files' reverse maps, one by one (unlink_file_vma) or all in one batch."""
+    """File VMAs leave their files' reverse maps, one by one (unlink_file_vma) or in batches.
+
+    A batch is of one open file, and has at most 8 VMAs; it goes when the next one begins, the last at the end
+    (unlink_file_vma_batch_final).
+    """
     kernel = tlb.mm.kernel
-    batches = [vmas] if kernel.profile.unlinks_in_batches else [[vma] for vma in vmas]
-    for batch in batches:
-        for vma in batch:
-            kernel.flushes.tlb_free_vma(tlb, vma)
+    batch: list[Vma] = []
+    for vma in vmas:
+        kernel.flushes.tlb_free_vma(tlb, vma)
+        if not kernel.profile.unlinks_in_batches:
+            with kernel.processors.inside("unlink"):
+                _leave_files([vma])
+            continue
+        if vma.file is None:
+            continue
+        if batch and (batch[0].file is not vma.file or len(batch) == _BATCH):
+            _leave_files(batch)
+            batch = []
+        batch.append(vma)
+    if kernel.profile.unlinks_in_batches:
         with kernel.processors.inside("unlink"):
-            for vma in batch:
-                if vma.file is not None:
-                    kernel.unlink_file(vma)
-                    kernel.trace.event("unlink", vma.start)
+            _leave_files(batch)
+
+
+def _leave_files(vmas: list[Vma]) -> None:
+    for vma in vmas:
+        if vma.file is not None:
+            vma.mm.kernel.unlink_file(vma)
+            vma.mm.kernel.trace.event("unlink", vma.start)
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:

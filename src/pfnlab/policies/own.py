@@ -28,6 +28,10 @@ from pfnlab.mm.walk_policy import WalkerPolicy
 PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walker": WalkerPolicy}
 
 
+#: Methods a policy may leave out.
+_OPTIONAL = ("unmap_region",)
+
+
 def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:
     """The methods the protocol of *seam* asks for, in its order."""
     members = vars(PROTOCOLS[seam]).items()
@@ -92,6 +96,9 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
         raise PolicyError(path, None, f"there are several policies ({names}): keep one in a file")
     cls, seam = policies[0]
     for hook, method in hooks_of(seam).items():
+        if hook in _OPTIONAL and not hasattr(cls, hook):
+            # That of the protocol does nothing.
+            setattr(cls, hook, method)
         _check_hook(path, cls, hook, method)
     return OwnPolicy(path, seam, cls)
 

@@ -162,3 +162,29 @@ def test_no_operation_leaves_translations_behind(flush: str, seed: int) -> None:
     steps = ModelMachine(f"7.2,flush={flush}").run_one(program, check=True).steps
 
     assert [step.result for step in landed] == [step.result for step in steps]
+
+
+def test_the_first_vma_is_asked_before_free_pgtables() -> None:
+    """The stable repair flushes in unmap_region, between unmap_vmas and free_pgtables (S8.1.5)."""
+    munmap = run("first_vma", "a = mmap bar[0:2] wc shared rw", "munmap a")[1]
+
+    assert ["clear", "flush", "free_pgtables"] == [event.split()[0] for event in order(munmap)][:3]
+
+
+def test_files_in_front_leave_before_the_flush_in_the_loop() -> None:
+    """A batch of free_pgtables is of one file: those in front are unlinked when the next begins (S8.2.4)."""
+    shared = ("a = mmap anon[0:1] shared rw", "mmap anon[0:1] shared rw over a[1:2]")
+    ops = (*shared, "mmap bar[0:1] wc shared rw over a[2:3]", "munmap a[0:3]")
+
+    events = order(run("in_loop", *ops)[len(ops) - 1])
+
+    behind = events[events.index("free_pgtables") + 1 :]
+    assert ["unlink a[0]", "flush a[2:3]", "unlink a[1]", "unlink a[2]"] == behind[:4]
+
+
+@pytest.mark.parametrize(("flush", "count"), [("free_vmas", 1), ("fullmm", 2)])
+def test_a_dying_address_space_has_always_cleared_something(flush: str, count: int) -> None:
+    """A PFN mapping without entries counts: the program's own memory goes with it (S8.2.8)."""
+    ops = ("c = fork", "c: a = mmap bar[0:2] driver fault wc shared rw", "c: exit")
+
+    assert count == run(flush, *ops)[2].flushes

@@ -23,6 +23,9 @@ class EndVma:
         if not tlb.fullmm and tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()
 
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """Nothing is left to force."""
+
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """Nothing is left to force."""
 

@@ -23,10 +23,13 @@ class FirstVma:
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Nothing is forced."""
 
-    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
         """Flush everything cleared so far if that one was a PFN VMA."""
-        if not tlb.fullmm and tlb.vma_pfn:
+        if tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()
+
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+        """It is done."""
 
     def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """By now it is too late to ask."""

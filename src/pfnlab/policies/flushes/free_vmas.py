@@ -21,6 +21,9 @@ class FreeVmas:
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """PFN VMAs wait like others."""
 
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """Not yet."""
+
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """Flush everything cleared so far if a PFN VMA was among it."""
         if not tlb.fullmm and tlb.vma_pfn:

@@ -26,6 +26,9 @@ class InLoop:
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """PFN VMAs wait like others."""
 
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """Not yet."""
+
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """Not yet."""
 

@@ -23,6 +23,9 @@ class OutsideLoop:
     def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """PFN VMAs wait like others."""
 
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """Not yet."""
+
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """To test the VMA's flags again is "an opportunity", but it is the wrong VMA."""
         if not tlb.fullmm and is_pfn_vma(first) and tlb.vma_pfn:
