@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun
-from pfnlab.mm.flags import VM_LOCKED, VM_SEALED
+from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_READ, VM_SEALED
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.processors import Locked
 from pfnlab.mm.shmem import dirtied
@@ -87,12 +87,15 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
     return mm.vmas_in(start, end)
 
 
-def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: bool = True) -> None:
+def clear_vmas(
+    mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: bool = True, whole: bool = True
+) -> None:
     """Clear entries, unlink, free page tables: the VMA objects and their reservations stay (S8.2).
 
     The caller decides whether the VMAs stay in the address space's tree meanwhile.
 
     :param tables: page tables go here, not with the address space
+    :param whole: of a dying address space, all of the program's own mappings go too
     """
     if not vmas:
         return
@@ -103,8 +106,7 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
             kernel.tracker.unmap_vmas(vma)
             zap_vma(tlb, vma, vma.start, vma.end)
     if fullmm:
-        # So were the program's own mappings, which are not modelled.
-        tlb.extend(vmas[0].start, vmas[-1].end)
+        _clear_own(tlb, whole)
     else:
         kernel.flushes.unmap_region(tlb, vmas[0])
     with processors.inside("free_pgtables"):
@@ -120,6 +122,21 @@ def clear_vmas(mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: b
                 tlb.free_tables(floor, end)
     tlb.finish()
     kernel.mlock_batch.unmapped()
+
+
+def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
+    """The program's own mappings are cleared too, which are not modelled (S8.2.8).
+
+    One of them is a PFN VMA, ``[vvar]`` of the vDSO, which is here for the placement; a copy that a failed
+    fork left has not got that far.
+    """
+    vvar = Vma(tlb.mm, 0, 1, pgoff=0, flags=VM_READ | VM_IO | VM_PFNMAP, page_prot=0, file=None)
+    if whole:
+        tlb.mm.kernel.flushes.tlb_start_vma(tlb, vvar)
+    tlb.extend(vvar.start, vvar.end)
+    if whole:
+        tlb.mm.kernel.flushes.tlb_end_vma(tlb, vvar)
+    return vvar
 
 
 def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
@@ -216,9 +233,10 @@ def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
     """
     vmas = list(mm)
     if not vmas and whole:
-        # The program's own mappings, which are not modelled, are unmapped as well.
-        MmuGather(mm, fullmm=True).finish()
-    clear_vmas(mm, vmas, fullmm=True)
+        tlb = MmuGather(mm, fullmm=True)
+        mm.kernel.flushes.tlb_free_vmas(tlb, _clear_own(tlb, whole))
+        tlb.finish()
+    clear_vmas(mm, vmas, fullmm=True, whole=whole)
     mm.kernel.mlock_batch.unmapped()
     detach(mm, vmas)
     free_vmas(mm, vmas, "__vm_area_free" if mm.kernel.profile.exit_frees_at_once else "vm_area_free")

@@ -1,7 +1,8 @@
 """``free_vmas`` without its exception: also a dying address space flushes before it unlinks PFN VMAs.
 
 Every placement in a kernel passes over fullmm, since no processor runs in an address space that goes at
-exit. Here the end of a process is like any munmap, for a flush more at each exit with a PFN mapping.
+exit. Here the end of a process is like any munmap. Each process has a PFN VMA, ``[vvar]`` of the vDSO, so
+each exit and exec costs a flush more, whatever was mapped.
 """
 
 from __future__ import annotations
