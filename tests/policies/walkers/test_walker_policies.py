@@ -156,10 +156,15 @@ def test_the_page_test_knows_no_vm_io() -> None:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_walkers_change_nothing_else(walker: str, seed: int) -> None:
-    """Whatever walkers accept, the book and the mappings are those of the kernel, and invariants hold."""
+    """Whatever walkers accept, the book and the mappings are those of the kernel, and invariants hold.
+
+    But for leaves of 1 GiB, which go where a walker enters (S7.5.3).
+    """
     program = drawn(seed, driver=True)
     try:
         landed = ModelMachine("7.2").run_one(program).steps
+        if any("fault_pud" in step.op or "vfio" in step.op for step in landed):
+            reject()
         steps = ModelMachine(f"7.2,walker={walker}").run_one(program, check=True).steps
     except Undecided:
         reject()
