@@ -135,6 +135,17 @@ def test_what_was_never_seen_without_a_cause_follows_from_it() -> None:
     assert [Cause((first.key, then.key))] == causes_of([then, first], unlike)
 
 
+def test_an_alarm_in_the_program_of_its_cause() -> None:
+    """Both have the same program; what comes first in it is the cause."""
+    alarm = found(
+        SHORT, Signature("alarm", "", "end", SIDES[1:], "refcount"), [effect("tracked"), effect("log")]
+    )
+    first = found(SHORT, signature("tracked"), [])
+
+    assert [Cause((first.key, alarm.key))] == causes_of([alarm, first], unlike)
+    assert [Cause((first.key, alarm.key))] == causes_of([first, alarm], unlike)
+
+
 def test_what_is_left_when_a_cause_is_masked_is_another() -> None:
     """One program showed it without."""
     first = found(SHORT, signature("tracked"), [])

@@ -25,6 +25,9 @@ from pfnlab.trying.page import headline, trial_page
 from pfnlab.trying.policy import policies_of
 from pfnlab.trying.trial import PROGRAMS, TrialOutcome, try_kernel
 
+#: The folder of programs where none is named.
+LITMUS = Path("litmus")
+
 
 class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of the command line.
@@ -42,7 +45,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     configuration: tuple[str, ...] = ()
     programs: int = PROGRAMS
     seed: int = SEED
-    litmus: Path = Path("litmus")
+    litmus: Path = LITMUS
     output: Path | None = None
     accel: Accel = Accel.TCG
 
@@ -106,6 +109,8 @@ def _command(request: TryRequest) -> str:
     options = {"--patch": request.patches, "--policy": request.policies, "--config": request.configuration}
     for option, values in options.items():
         words += [word for value in values for word in (option, str(value))]
+    if request.litmus != LITMUS:
+        words += ["--litmus", str(request.litmus)]
     return shlex.join([*words, "--programs", str(request.programs), "--seed", str(request.seed)])
 
 

@@ -16,8 +16,8 @@ from pfnlab.fuzz.drawing import Drawing, end_of_round
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.grouping import MOST_TELLING, Grouping
 from pfnlab.fuzz.looking import changed_by_looking, looked_at
-from pfnlab.fuzz.repeating import is_shown
-from pfnlab.fuzz.shrink import Shrunk, shrink
+from pfnlab.fuzz.repeating import is_shown, raises_alarm, shrink_quickly
+from pfnlab.fuzz.shrink import Shrunk
 from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, signatures_of, undecided
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
@@ -227,7 +227,8 @@ class Campaign:
                 self._note_filed(signature)
             if signature.key in findings:
                 findings[signature.key].met += 1
-        for signature in signatures:
+        # An alarm is dear to repeat, and often follows from something else.
+        for signature in sorted(signatures, key=raises_alarm):
             known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
             if signature.key in known or any(signature.key in with_it for with_it in known.values()):
                 continue
@@ -262,7 +263,11 @@ class Campaign:
         shrunk = (
             self._shrinker(program, signature)
             if self._shrinker is not None
-            else shrink(program, lambda candidate: self._shows(candidate, signature, levels))
+            else shrink_quickly(
+                program,
+                signature,
+                lambda candidate, quick: self._shows(candidate, signature, levels, quick=quick),
+            )
         )
         if signature.kind == LOOKING:
             sides = {machine for side in signature.sides for machine in side}
@@ -303,12 +308,19 @@ class Campaign:
         return None if undecided(runs) else runs
 
     def _shows(
-        self, program: Program, signature: Signature, levels: tuple[LookLevel, ...], *, repeated: bool = False
+        self,
+        program: Program,
+        signature: Signature,
+        levels: tuple[LookLevel, ...],
+        *,
+        repeated: bool = False,
+        quick: bool = False,
     ) -> bool:
         """Whether *program* shows the same difference; False at once where the model has no rule.
 
         :param levels: those at which it was shown
         :param repeated: it is the program that showed it
+        :param quick: as for :func:`~pfnlab.fuzz.repeating.is_shown`
         """
         if self._model is not None and undecided(self._run_on(self._model, [program], levels[0])):
             return False
@@ -325,4 +337,5 @@ class Campaign:
             self._at[levels[0]].values(),
             agreed=self._agreed,
             repeated=repeated,
+            quick=quick,
         )

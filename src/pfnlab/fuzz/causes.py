@@ -100,11 +100,14 @@ class Found(msgspec.Struct, frozen=True):
     evidence: Evidence
 
     @property
-    def size(self) -> tuple[int, int, str]:
-        """By which findings are put in order: operations, the length of the text, and for a tie the key."""
+    def size(self) -> tuple[int, int, int, str]:
+        """By which findings are put in order: operations, the length of the text; of one program, what comes
+        behind the least in it; for a tie the key.
+        """
         if self.program is None:
-            return (1 << 30, 0, self.key)
-        return (len(self.program.ops), len(format_program(self.program)), self.key)
+            return (1 << 30, 0, 0, self.key)
+        behind = min((len(effects) for effects in self.evidence.before), default=0)
+        return (len(self.program.ops), len(_shown_text(self.program)), behind, self.key)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -214,7 +217,7 @@ def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditi
     """Whether two groups have one cause; the first has the smaller program."""
     if LOOKING in (first.members[0].signature.kind, second.members[0].signature.kind):
         return False
-    if _follows(second.members[0], first.own):
+    if _follows(second.members[0], first.own) or _follows(first.members[0], second.own):
         return True
     if not (second.own & first.effects or first.own & second.effects):
         return False
@@ -274,6 +277,11 @@ def _effects(program: Program, runs: Sequence[Run], *, agreed: bool) -> list[tup
         *((_number(step), other) for step, other in placed_signatures(program, runs, agreed=agreed)),
     ]
     return [(step, effect_of(signature)) for step, signature in signatures]
+
+
+def _shown_text(program: Program) -> str:
+    """The program without its title, which says where it came from."""
+    return format_program(msgspec.structs.replace(program, title="", asks=""))
 
 
 def _number(step: int | None) -> int:

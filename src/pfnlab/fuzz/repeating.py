@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from pfnlab.errors import Misuse
+from pfnlab.fuzz.shrink import MOST_RUNS, Shrunk, shrink
 from pfnlab.fuzz.signature import Signature, rests_on_spent, signatures_of, undecided, without_once
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.machine import Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
+
+
+def raises_alarm(signature: Signature) -> bool:
+    """Whether it is an alarm of a kernel, behind which its guest answers for nothing."""
+    return signature.kind == "alarm" and not signature.field
 
 
 def is_shown(
@@ -24,6 +30,7 @@ def is_shown(
     *,
     agreed: bool = True,
     repeated: bool = False,
+    quick: bool = False,
 ) -> bool:
     """Whether *program* shows *signature*; if its guests have spent a message of it, in new guests.
 
@@ -31,6 +38,8 @@ def is_shown(
     :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
     :param repeated: the program has shown it: new guests decide, and a message that was spent then may come
         before it now
+    :param quick: in guests that have run programs, too, where an alarm is looked for: what shows in them is
+        to be confirmed in new ones
     """
     rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
 
@@ -42,7 +51,7 @@ def is_shown(
             machine.reboot()
 
     # A guest that lived on after an alarm answers for nothing.
-    fresh = signature.kind == "alarm" and not signature.field
+    fresh = raises_alarm(signature) and not quick
     try:
         if fresh:
             reboot()
@@ -54,3 +63,24 @@ def is_shown(
         # No guest could hold it.
         return False
     return shows(runs) or (repeated and shows([without_once(run) for run in runs]))
+
+
+def shrink_quickly(
+    program: Program,
+    signature: Signature,
+    shows: Callable[[Program, bool], bool],
+    most: int = MOST_RUNS,
+) -> Shrunk:
+    """The smallest program that shows *signature*.
+
+    A new guest for each try takes long, so an alarm is first looked for in guests that have run other
+    programs. If a new guest does not confirm what is found so, each try has a new one.
+
+    :param shows: whether a program shows it, quickly or not (:func:`is_shown`)
+    :param most: the most programs that may be tried each time
+    """
+    if raises_alarm(signature):
+        small = shrink(program, lambda candidate: shows(candidate, True), most)
+        if shows(small.program, False):
+            return small
+    return shrink(program, lambda candidate: shows(candidate, False), most)

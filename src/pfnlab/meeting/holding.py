@@ -18,7 +18,7 @@ from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature
 from pfnlab.fuzz.causes import Evidence, Found, sightings
 from pfnlab.fuzz.grouping import Grouping
 from pfnlab.fuzz.kinds import Vocabulary
-from pfnlab.fuzz.repeating import is_shown
+from pfnlab.fuzz.repeating import is_shown, shrink_quickly
 from pfnlab.fuzz.shrink import Shrunk, shrink
 from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, in_same_step, signature_of, undecided
 from pfnlab.policies.known import HeldCount
@@ -174,7 +174,12 @@ class Pair:
             small = shrink(program, lambda candidate: self._shows(candidate, signature, doubles))
             if self._shows(small.program, signature):
                 return small
-        return shrink(program, lambda candidate: self._shows(candidate, signature), _MOST_RUNS)
+        return shrink_quickly(
+            program,
+            signature,
+            lambda candidate, quick: self._shows(candidate, signature, quick=quick),
+            _MOST_RUNS,
+        )
 
     def causes(self) -> list[tuple[KernelDifference, ...]]:
         """The differences by cause, the shortest program first (:mod:`pfnlab.fuzz.causes`)."""
@@ -254,6 +259,7 @@ class Pair:
         machines: Sequence[Machine] | None = None,
         *,
         repeated: bool = False,
+        quick: bool = False,
     ) -> bool:
         asked = machines or tuple(self.machines.values())
         return is_shown(
@@ -263,6 +269,7 @@ class Pair:
             asked,
             agreed=False,
             repeated=repeated,
+            quick=quick,
         )
 
     def _runs(self, programs: Sequence[Program], machines: Sequence[Machine]) -> list[tuple[Run, ...]]:
