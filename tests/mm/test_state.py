@@ -11,7 +11,7 @@ from pfnlab.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.hw.spans import SpanSet
 from pfnlab.hw.tlb import Tlb
-from pfnlab.mm.direct_map import DirectMap
+from pfnlab.mm.direct_map import DirectMapModes
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.kernel import Kernel
 from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
@@ -34,9 +34,9 @@ def page_modes() -> PageModes:
     return modes
 
 
-def direct_map() -> DirectMap:
+def direct_map() -> DirectMapModes:
     """The same page, as the direct map has it."""
-    modes = DirectMap()
+    modes = DirectMapModes()
     modes.load([MemtypeEntry(0, 1, CacheMode.WC)])
     return modes
 

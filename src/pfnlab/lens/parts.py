@@ -14,7 +14,7 @@ from pfnlab.lens.view import KernelView
 _VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
 
 
-class Parts:
+class ContextParts:
     """The parts in the VMAs of one look, by context.
 
     :param view: the kernel; its VMAs have ``pfnmap_parts``

@@ -14,7 +14,7 @@ from pfnlab.hw.spans import SpanSet
 from pfnlab.lens.direct_map import DirectMap
 from pfnlab.lens.layout import Record
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
-from pfnlab.lens.parts import Parts
+from pfnlab.lens.parts import ContextParts
 from pfnlab.lens.state import ContextState, LensState, RamPage, TaskState, VmaState
 from pfnlab.lens.structure import Structures
 from pfnlab.lens.view import KernelView
@@ -87,9 +87,9 @@ class Lens:
             self._context = layouts.record(
                 "struct pfnmap_track_ctx", "pfn", "size", "kref.refcount.refs.counter"
             )
-        self._parts = Parts(view) if Parts.has(view) else None
+        self._parts = ContextParts(view) if ContextParts.has(view) else None
         if self._parts is not None:
-            vma.append(Parts.MEMBER)
+            vma.append(ContextParts.MEMBER)
         self._vma = layouts.record("struct vm_area_struct", *vma)
         self._file = layouts.record("struct file", ("f_path.dentry", "__f_path.dentry"))
         self._dentry = layouts.record(

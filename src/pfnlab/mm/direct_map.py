@@ -13,7 +13,7 @@ from pfnlab.units import PAGE_SHIFT, pages_of
 _WB, _WC, _UC_MINUS = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS
 
 
-class DirectMap:
+class DirectMapModes:
     """The modes of the direct map, write-back at first."""
 
     def __init__(self) -> None:
@@ -56,9 +56,9 @@ class DirectMap:
         """Hold exactly *runs*, as :meth:`runs` gave them; nothing is checked."""
         self._modes.load(runs)
 
-    def copy(self) -> DirectMap:
+    def copy(self) -> DirectMapModes:
         """An independent twin."""
-        twin = DirectMap()
+        twin = DirectMapModes()
         twin._modes = self._modes.copy()
         return twin
 

@@ -20,7 +20,7 @@ from pfnlab.hw.mtrr import MtrrType
 from pfnlab.hw.pgprot import pgprot_set_cachemode
 from pfnlab.hw.physmap import is_new_memtype_allowed
 from pfnlab.hw.platform import Platform
-from pfnlab.mm.direct_map import DirectMap
+from pfnlab.mm.direct_map import DirectMapModes
 from pfnlab.mm.freed_in_vain import FreedInVain, PrInfo
 from pfnlab.mm.memtype_interval import MemtypeEntry, MemtypeIntervals
 from pfnlab.mm.page_modes import PageModes
@@ -74,7 +74,7 @@ class MemtypeBook:
         self._overhang = 0 if neighbours_apart else 1
         self._entries = MemtypeIntervals()
         self._ram_types = PageModes()
-        self._direct_map = DirectMap()
+        self._direct_map = DirectMapModes()
         self.warned: frozenset[str] = frozenset()
         self.report: FreedInVain = PrInfo()
         self._processors = processors or Processors()

@@ -26,7 +26,7 @@ from pfnlab.lab.building.fragments import (
 )
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
 from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.lab.building.source import Source, source_for
+from pfnlab.lab.building.source import KernelSource, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import cache_root, usable
@@ -185,7 +185,7 @@ def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
     return lacking(config.read_text(), fragment, asked)
 
 
-def _content(source: Source, patches: Sequence[Path], fragment: str) -> str:
+def _content(source: KernelSource, patches: Sequence[Path], fragment: str) -> str:
     content = hashlib.sha256()
     for part in (source.label * (not source.own), source.content, fragment, compiler()):
         content.update(part.encode() + b"\0")

@@ -44,7 +44,7 @@ _MAKEFILE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d+)", re.MULTILINE
 
 
 @dataclass(frozen=True)
-class Source:
+class KernelSource:
     """
     A kernel's source.
 
@@ -67,7 +67,7 @@ class Source:
         return series_of(self.version)
 
 
-def source_for(what: str, *, say: Callable[[str], None]) -> Source:
+def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
     """
     The source under that name.
 
@@ -88,16 +88,16 @@ def source_for(what: str, *, say: Callable[[str], None]) -> Source:
     )
 
 
-def files_of(source: Source) -> list[str]:
+def files_of(source: KernelSource) -> list[str]:
     """The paths of the source's files and links, relative to its folder, sorted."""
     return _files_by_git(source.folder) or _files_by_walk(source.folder)
 
 
-def _of_folder(folder: Path) -> Source:
+def _of_folder(folder: Path) -> KernelSource:
     version = _version(folder)
     paths = _files_by_git(folder)
     content = _content_by_git(folder) if paths else _content_of(folder, _files_by_walk(folder))
-    return Source(folder, folder.name, version, own=True, content=content)
+    return KernelSource(folder, folder.name, version, own=True, content=content)
 
 
 def _version(folder: Path) -> str:
@@ -166,7 +166,7 @@ def _content_of(folder: Path, paths: list[str]) -> str:
     return content.hexdigest()
 
 
-def _of_archive(series: str, say: Callable[[str], None]) -> Source:
+def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
     root = cache_root()
     name = f"linux-source-{series}"
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
@@ -179,7 +179,7 @@ def _of_archive(series: str, say: Callable[[str], None]) -> Source:
                 "1.9 GiB on disk"
             )
             _unpack(archive, package, folder)
-    return Source(
+    return KernelSource(
         folder,
         f"{name} {package.version}",
         _version(folder),

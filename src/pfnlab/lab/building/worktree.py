@@ -26,7 +26,7 @@ from pathlib import Path
 
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile
-from pfnlab.lab.building.source import Source, files_of
+from pfnlab.lab.building.source import KernelSource, files_of
 from pfnlab.lab.images.cache import cache_root, locked, write_whole
 from pfnlab.lab.images.commands import run
 
@@ -45,7 +45,7 @@ class WorkTree:
     :param home: its folder in the cache
     """
 
-    source: Source
+    source: KernelSource
     home: Path
 
     @property
@@ -140,7 +140,7 @@ class WorkTree:
 
 
 @contextmanager
-def worktree(source: Source, *, say: Callable[[str], None]) -> Iterator[WorkTree]:
+def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[WorkTree]:
     """The copy of *source*, refreshed, and for this process alone meanwhile.
 
     :raises TimedOut: another build of it did not end
