@@ -8,12 +8,12 @@ import pytest
 from litmus_files import FILES, LITMUS, is_of_leaves, litmus_file
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
 from pfnlab.policies.profiles import CONFIRMED, RELEASES
 from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.needs import needs_driver, needs_vfio
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.look import LookLevel

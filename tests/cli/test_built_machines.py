@@ -8,7 +8,8 @@ from toy_tree import image
 
 from pfnlab.cli.machines import model_text, name_machine, open_machine
 from pfnlab.errors import Misuse
-from pfnlab.lab.building.built import BuiltKernel, keep_built, sha256_of
+from pfnlab.lab.building.built import BuiltKernel, keep_built
+from pfnlab.lab.images.kernels import sha256_of
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.programs.lang.load import load_text
 
@@ -42,6 +43,14 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str = "7.2.13
 
 def test_it_is_a_kernel_of_its_series(kernel: BuiltKernel) -> None:
     assert name_machine("qemu:mine").series == "7.2"
+
+
+def test_its_own_model_stands_for_it(kernel: BuiltKernel) -> None:
+    assert name_machine("qemu:mine").model == "model:mine"
+
+
+def test_the_model_of_its_series_stands_for_a_distributions() -> None:
+    assert name_machine("qemu:7.2").model == "model:7.2"
 
 
 def test_no_golden_is_made_from_it(kernel: BuiltKernel) -> None:

@@ -15,11 +15,11 @@ from comparing import COMPARED
 from having import ASKED_WIDELY, EVERY_GUEST, EVERY_SERIES, OLD, STABLE, bootable, model_of
 from litmus_files import FILES, is_of_leaves
 
-from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
 from pfnlab.lab.running.bench import BAR_MIB
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import bar_mib_for, past_end
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.needs import needs_driver, needs_vfio
 from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.machine import ModelMachine

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,9 +93,9 @@ def test_head(path: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_wrong_head_is_seen(change: dict[str, object], fault: str) -> None:
+def test_wrong_head_is_seen(change: dict[str, Any], fault: str) -> None:
     """Each of these checks fails where its part is broken."""
-    wrong = replace(_first(), **change)  # type: ignore[arg-type]
+    wrong = replace(_first(), **change)
 
     assert fault in _faults(wrong)
 
@@ -147,9 +148,9 @@ def test_row(path: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_wrong_row_is_seen(change: dict[str, object], fault: str) -> None:
+def test_wrong_row_is_seen(change: dict[str, Any], fault: str) -> None:
     """A row that is missing, or speaks of another patch, is noticed."""
-    wrong = replace(_first(), **change)  # type: ignore[arg-type]
+    wrong = replace(_first(), **change)
 
     assert [fault] == _unlike(wrong, _readme())
 

@@ -89,9 +89,9 @@ def fuzz(request: FuzzRequest) -> int:
     # What looking changes on a kernel its own model tells.
     predicting = {
         level: {
-            machine.spec: open_machine(f"model:{machine.series}", look=level)
+            machine.spec: open_machine(machine.model, look=level)
             for machine in named
-            if machine.kind == "qemu" and machine.series is not None and looking.each
+            if machine.kind == "qemu" and machine.model is not None and looking.each
         }
         for level in levels
     }

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from pfnlab.cli.machines import say
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.lab.building.build import BuildRequest, build
-from pfnlab.lab.building.built import BuiltKernel, built_kernels, find, remove_built
+from pfnlab.lab.building.built import built_kernels, find, remove_built
 from pfnlab.lab.images.archive import Unverified
 from pfnlab.lab.images.inventory import inventory
 from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists, remove
@@ -45,22 +44,8 @@ def list_kernels(*, refresh: bool = False) -> int:
     if own_kernels:
         print("\nbuilt here:")
         for own_kernel in own_kernels:
-            print(f"  qemu:{own_kernel.name}   {_origin(own_kernel)}")
+            print(f"  qemu:{own_kernel.name}   {own_kernel.origin}")
     return 0
-
-
-def build_kernel(request: BuildRequest) -> int:
-    """Build a kernel and print its name, what it is, and how to run a program on it."""
-    kernel = build(request, say=say)
-    print(f"qemu:{kernel.name}: {_origin(kernel)}, {kernel.release}, built in {kernel.seconds:g} s")
-    model = f"model:{kernel.name}" + (f",{kernel.policy}" if kernel.policy else "")
-    print(f"compare it: pfnlab run PROGRAM --on {model} --on qemu:{kernel.name}")
-    return 0
-
-
-def _origin(kernel: BuiltKernel) -> str:
-    words = [f"{kernel.source} ({kernel.configuration})", *kernel.patches]
-    return " with ".join([words[0], ", ".join(words[1:])]) if kernel.patches else words[0]
 
 
 def fetch_kernels(names: Sequence[str], *, refresh: bool, missing: bool = False) -> int:

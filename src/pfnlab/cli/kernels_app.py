@@ -119,7 +119,7 @@ def kernels_build(
 
     Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 it does not build or come up.
     """
-    from pfnlab.cli.kernels import build_kernel
+    from pfnlab.cli.building import build_kernel
     from pfnlab.lab.building.build import BuildRequest
 
     return build_kernel(

@@ -47,6 +47,13 @@ class Named(msgspec.Struct, frozen=True):
         return self.spec.partition(":")[0]
 
     @property
+    def model(self) -> str | None:
+        """The model that stands for it: of a kernel that was built here that with its configuration."""
+        if self.series is None:
+            return None
+        return f"model:{self.rest if self.built else self.series}"
+
+    @property
     def rest(self) -> str:
         """The name behind the kind."""
         return self.spec.partition(":")[2]
@@ -69,7 +76,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
     from pfnlab.lab.images.search import SERIES
     from pfnlab.policies.releases import is_version, series_of, upstream
 
-    own_kernel = None if _is_file(rest) else find(rest)
+    own_kernel = None if is_version(rest) or _is_file(rest) else find(rest)
     if own_kernel is not None:
         return Named(spec, profile or own_kernel.series, stock=False, built=True)
     version = rest if is_version(rest) else upstream(rest)

@@ -251,7 +251,7 @@ def _by_looking(
     found = []
     for number, machine in enumerate(machines):
         own = {look: level_runs[number] for look, level_runs in runs.items()}
-        model = f"model:{machine.series or newest_series()}"
+        model = machine.model or f"model:{newest_series()}"
         predicted = {look: open_machine(model, look=look).run([program])[0] for look in runs}
         found += [signature for _, signature in changed_by_looking(program, own, predicted)]
     return found

@@ -26,7 +26,7 @@ from pfnlab.meeting.holding import (
 from pfnlab.meeting.titles import titles_between
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.policies.changes import changes_between, source_of
-from pfnlab.policies.known import HeldCount, KnownKernel, nearest
+from pfnlab.policies.known import HeldCount, KnownKernel, nearest, programs_in, steps_in
 from pfnlab.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -80,12 +80,12 @@ class Meeting(msgspec.Struct, frozen=True):
     @property
     def programs(self) -> int:
         """How many programs both machines ran."""
-        return sum(count.programs for count in self.held.values())
+        return programs_in(self.held)
 
     @property
     def steps(self) -> int:
         """How many of their steps were compared; steps with an order are counted among the others."""
-        return sum(count.steps for name, count in self.held.items() if name != "orders")
+        return steps_in(self.held)
 
 
 def model_version(version: str) -> str:

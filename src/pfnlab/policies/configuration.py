@@ -8,6 +8,7 @@ import zlib
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_WRITTEN, Unreadable, read_bytes
@@ -98,7 +99,7 @@ def configuration_of(path: Path) -> Configuration:
 
 def configured(profile: Profile, configuration: Configuration) -> Profile:
     """*profile* in a kernel with this configuration."""
-    off = {
+    off: dict[str, Any] = {
         switch: False
         for field, switches in _NEEDED_BY.items()
         if not getattr(configuration, field)
@@ -106,7 +107,7 @@ def configured(profile: Profile, configuration: Configuration) -> Profile:
     }
     if configuration.mem_forces is not None:
         off["mem_forces"] = configuration.mem_forces
-    return replace(profile, configuration=configuration, **off)  # type: ignore[arg-type]
+    return replace(profile, configuration=configuration, **off)
 
 
 @cache

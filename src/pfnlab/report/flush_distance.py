@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.errors import Misuse
-from pfnlab.lab.images.driver_programs import needs_driver
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.programs.lang.load import load_program, program_files
+from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step

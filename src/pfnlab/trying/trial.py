@@ -13,7 +13,7 @@ from pfnlab.meeting.explain import Explanation, explanations
 from pfnlab.meeting.holding import NO_LOOKS, SEED, KernelDifference, Pair, hold_all
 from pfnlab.meeting.meet import verdicts
 from pfnlab.mm.configuration import Configuration
-from pfnlab.policies.known import HeldCount
+from pfnlab.policies.known import HeldCount, programs_in, steps_in
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -80,12 +80,12 @@ class Trial(msgspec.Struct, frozen=True):
     @property
     def programs(self) -> int:
         """How many programs both ran."""
-        return sum(count.programs for count in self.held.values())
+        return programs_in(self.held)
 
     @property
     def steps(self) -> int:
         """How many of their steps were compared."""
-        return sum(count.steps for name, count in self.held.items() if name != "orders")
+        return steps_in(self.held)
 
     @property
     def undecided(self) -> int:

@@ -14,9 +14,9 @@ from pfnlab.lab.building.built import (
     find,
     keep_built,
     remove_built,
-    sha256_of,
     with_content,
 )
+from pfnlab.lab.images.kernels import sha256_of
 
 
 @pytest.fixture(autouse=True)

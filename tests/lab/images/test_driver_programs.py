@@ -10,10 +10,11 @@ from having import NEW, OLD, bootable, have
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.images.driver import driver_for
-from pfnlab.lab.images.driver_programs import DriverImage, needs_driver, needs_vfio
+from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.needs import needs_driver, needs_vfio
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences

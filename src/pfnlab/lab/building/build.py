@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import LostGuest, MissingTool, Undecided
-from pfnlab.lab.building.built import BuiltKernel, check_name, keep_built, sha256_of, with_content
+from pfnlab.lab.building.built import BuiltKernel, check_name, keep_built, with_content
 from pfnlab.lab.building.fragments import (
     REQUIRED,
     asked_for,
@@ -31,7 +31,7 @@ from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import cache_root, usable
 from pfnlab.lab.images.driver import driver_in_tree, has_driver
-from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
 from pfnlab.units import in_mib
 
@@ -187,7 +187,7 @@ def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
 
 def _content(source: KernelSource, patches: Sequence[Path], fragment: str) -> str:
     content = hashlib.sha256()
-    for part in (source.label * (not source.own), source.content, fragment, compiler()):
+    for part in (source.content, fragment, compiler()):
         content.update(part.encode() + b"\0")
     for patch in patches:
         content.update(patch.read_bytes() + b"\0")

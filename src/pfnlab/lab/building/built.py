@@ -7,7 +7,6 @@ and its driver are where those of the archive's kernels are.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 import shutil
 import tempfile
@@ -17,7 +16,7 @@ import msgspec
 
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.images.cache import cache_root, usable
-from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.images.kernels import KernelImage, sha256_of
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
 _NOTE = "kernel.json"
@@ -63,6 +62,12 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     def config(self) -> Path:
         """Its configuration."""
         return self.home / "config"
+
+    @property
+    def origin(self) -> str:
+        """What it was built of, in words."""
+        source = f"{self.source} ({self.configuration})"
+        return f"{source} with {', '.join(self.patches)}" if self.patches else source
 
     @property
     def image(self) -> KernelImage:
@@ -112,15 +117,7 @@ def built(name: str) -> BuiltKernel:
     :raises Misuse: there is none
     :raises Undecided: its file is damaged
     """
-    kernel = find(name)
-    if kernel is None:
-        names = [kernel.name for kernel in built_kernels()]
-        near = difflib.get_close_matches(name, names, n=1)
-        raise Misuse(
-            f"no kernel {name!r} was built here: "
-            + (f"did you mean {near[0]}? " if near else "")
-            + (f"built are {', '.join(names)}" if names else "see `pfnlab kernels build --help`")
-        )
+    kernel = _existing(name)
     if sha256_of(kernel.image.vmlinuz) != kernel.sha256:
         raise Undecided(f"{kernel.image.vmlinuz} is damaged: build {name} again")
     return kernel
@@ -149,13 +146,11 @@ def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
 
 
 def remove_built(name: str) -> None:
-    """Take the kernel of that name out of the cache, with its modules.
+    """Take the kernel of that name out of the cache; its modules go when they were not used for a while.
 
     :raises Misuse: there is none
     """
-    kernel = built(name) if find(name) is None else find(name)
-    assert kernel is not None
-    shutil.rmtree(kernel.home)
+    shutil.rmtree(_existing(name).home)
 
 
 def with_content(content: str) -> BuiltKernel | None:
@@ -163,10 +158,17 @@ def with_content(content: str) -> BuiltKernel | None:
     return next((kernel for kernel in built_kernels() if kernel.content == content), None)
 
 
-def sha256_of(path: Path) -> str:
-    """The checksum of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _existing(name: str) -> BuiltKernel:
+    kernel = find(name)
+    if kernel is None:
+        names = [other.name for other in built_kernels()]
+        near = difflib.get_close_matches(name, names, n=1)
+        raise Misuse(
+            f"no kernel {name!r} was built here: "
+            + (f"did you mean {near[0]}? " if near else "")
+            + (f"built are {', '.join(names)}" if names else "see `pfnlab kernels build --help`")
+        )
+    return kernel
 
 
 def _home(name: str) -> Path:

@@ -25,6 +25,7 @@ from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.driver import offer, offered
 from pfnlab.lab.images.kernels import cached
 from pfnlab.lab.images.offers import suites_for
+from pfnlab.lab.images.search import SERIES
 from pfnlab.policies.releases import series_of, upstream
 from pfnlab.units import in_mib
 
@@ -190,7 +191,7 @@ def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
 
 def _package(archive: Archive, series: str, name: str, say: Callable[[str], None]) -> Package:
     # The source of the kernel of this series that is here, else the newest.
-    here = cached(series) if series in _known_series() else None
+    here = cached(series) if series in SERIES else None
     suites = [suite for suite in suites_for(series) if archive.has(suite)]
     found: list[Package] = []
     for suite in suites:
@@ -207,12 +208,6 @@ def _package(archive: Archive, series: str, name: str, say: Callable[[str], None
         if here and package.version == here.version:
             return package
     return max(found, key=lambda package: [int(part) for part in upstream(package.version).split(".")])
-
-
-def _known_series() -> tuple[str, ...]:
-    from pfnlab.lab.images.search import SERIES
-
-    return SERIES
 
 
 def _unpack(archive: Archive, package: Package, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Programs that need the test driver or vfio-pci, and the image their guests boot with."""
+"""The image that guests boot with whose programs need the test driver or vfio-pci."""
 
 from __future__ import annotations
 
@@ -7,18 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pfnlab.errors import Undecided
-from pfnlab.programs.lang.needs import uses_driver
-from pfnlab.programs.lang.ops import Program, uses_vfio
-
-
-def needs_driver(program: Program) -> bool:
-    """Whether *program* has an operation that needs the test driver."""
-    return uses_driver(program)
-
-
-def needs_vfio(program: Program) -> bool:
-    """Whether *program* has an operation on a device that is open through vfio-pci."""
-    return any(uses_vfio(op.call) for op in program.ops)
 
 
 class DriverImage:

@@ -191,7 +191,7 @@ def from_file(path: Path) -> KernelImage:
     :raises Misuse: the file is not a bzImage
     """
     release = release_of(path)
-    return KernelImage("", "", release, release, path.absolute(), _sha256(path))
+    return KernelImage("", "", release, release, path.absolute(), sha256_of(path))
 
 
 def suites_of(kernel: KernelImage) -> list[str]:
@@ -213,7 +213,7 @@ def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
     for note in sorted((cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
         vmlinuz = note.parent / "vmlinuz"
         kernel = _read_note(note)
-        if kernel is not None and vmlinuz.is_file() and _sha256(vmlinuz) == kernel.sha256:
+        if kernel is not None and vmlinuz.is_file() and sha256_of(vmlinuz) == kernel.sha256:
             sound_kernels.append(kernel)
         else:
             damaged_files.append(vmlinuz)
@@ -289,7 +289,7 @@ def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kerne
             package, Path(name), lambda size: say(f"{offer.version}: {in_mib(size)} of {whole_size}")
         )
         _unpack(deb, part)
-        sha256 = _sha256(part / "vmlinuz")
+        sha256 = sha256_of(part / "vmlinuz")
         release = release_of(part / "vmlinuz")
         _write_note(
             KernelImage(series, package.name, package.version, release, part / "vmlinuz", sha256),
@@ -328,6 +328,7 @@ def _sweep(root: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The checksum of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

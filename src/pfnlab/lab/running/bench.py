@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
 from pfnlab.lab.images.configured import configuration_of_kernel
-from pfnlab.lab.images.driver_programs import needs_driver, needs_vfio
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.inside import with_inside
@@ -33,7 +32,7 @@ from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
-from pfnlab.programs.lang.needs import lacking
+from pfnlab.programs.lang.needs import lacking, needs_driver, needs_vfio
 from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message

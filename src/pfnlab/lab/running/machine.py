@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.images.driver import image_with_driver
-from pfnlab.lab.images.driver_programs import DriverImage, needs_driver, needs_vfio
+from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
@@ -32,6 +32,7 @@ from pfnlab.lab.vm.accel import HELLO_LIMIT, Accel, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.order import trace_request
 from pfnlab.policies.releases import is_version
+from pfnlab.programs.lang.needs import needs_driver, needs_vfio
 from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run

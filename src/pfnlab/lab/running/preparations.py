@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pfnlab.lab.images.driver_programs import needs_driver
 from pfnlab.programs.lang.device_ops import DriverHow, DriverMap, DriverMode
+from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import (
     Exit,
     Fork,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from pfnlab.errors import LostGuest, TimedOut, Undecided
-from pfnlab.lab.images.driver_programs import needs_driver
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -26,6 +25,7 @@ from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.device_ops import SLOT_CALLS, Plug, Unplug
+from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import Op, Program, is_held, tasks_of, uses_slot
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.driver_programs import needs_driver
 from pfnlab.lab.steering.points import Caller, Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols
 from pfnlab.lab.vm.order import address_of
+from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 

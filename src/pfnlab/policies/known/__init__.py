@@ -6,6 +6,7 @@ A file is called by its package version, ``6.1.192-2.json``. ``pfnlab kernels me
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -37,6 +38,16 @@ class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     differences: int = 0
     unexplained: int = 0
     seed: int | None = None
+
+
+def programs_in(held: Mapping[str, HeldCount]) -> int:
+    """How many programs both machines ran, of all kinds in *held*."""
+    return sum(count.programs for count in held.values())
+
+
+def steps_in(held: Mapping[str, HeldCount]) -> int:
+    """How many of their steps were compared; steps with an order are counted among the others."""
+    return sum(count.steps for name, count in held.items() if name != "orders")
 
 
 class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

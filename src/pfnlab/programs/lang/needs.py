@@ -16,8 +16,8 @@ _NEEDS: tuple[tuple[str, str, Callable[[Program], bool]], ...] = (
     ("memtype_list", "list of memtypes", lambda program: True),
     ("page_monitor", "smaps", lambda program: True),
     ("devmem", "/dev/mem", lambda program: _maps(program, "devmem", "devmem-sync")),
-    ("vfio", "vfio-pci", lambda program: any(uses_vfio(op.call) for op in program.ops)),
-    ("modules", "modules, and so no guest driver", lambda program: uses_driver(program)),
+    ("vfio", "vfio-pci", lambda program: needs_vfio(program)),
+    ("modules", "modules, and so no guest driver", lambda program: needs_driver(program)),
     ("zone_device", "struct pages of devices", lambda program: _calls(program, MemremapPages)),
     ("slots", "hot-plug of PCI devices", lambda program: _calls(program, Plug, Unplug)),
     ("processors", "second processor", is_held),
@@ -45,13 +45,18 @@ def lacking(program: Program, configuration: Configuration) -> str | None:
     return None
 
 
-def uses_driver(program: Program) -> bool:
+def needs_driver(program: Program) -> bool:
     """Whether *program* has an operation that needs the guest driver."""
     return any(
         isinstance(op.call, DriverCall | RescanMoved)
         or (isinstance(op.call, Mmap) and op.call.driver is not None)
         for op in program.ops
     )
+
+
+def needs_vfio(program: Program) -> bool:
+    """Whether *program* has an operation on a device that is open through vfio-pci."""
+    return _any(program, uses_vfio)
 
 
 def _any(program: Program, test: Callable[[Call], bool]) -> bool:

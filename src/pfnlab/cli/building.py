@@ -1,0 +1,15 @@
+"""``pfnlab kernels build``: a kernel from source under a name."""
+
+from __future__ import annotations
+
+from pfnlab.cli.machines import say
+from pfnlab.lab.building.build import BuildRequest, build
+
+
+def build_kernel(request: BuildRequest) -> int:
+    """Build a kernel and print its name, what it is, and how to run a program on it."""
+    kernel = build(request, say=say)
+    print(f"qemu:{kernel.name}: {kernel.origin}, {kernel.release}, built in {kernel.seconds:g} s")
+    model = f"model:{kernel.name}" + (f",{kernel.policy}" if kernel.policy else "")
+    print(f"compare it: pfnlab run PROGRAM --on {model} --on qemu:{kernel.name}")
+    return 0
