@@ -32,7 +32,7 @@ def put(series: str, version: str, content: bytes = b"") -> Path:
     vmlinuz = home / "vmlinuz"
     vmlinuz.write_bytes(content or bzimage("r"))
     kernels._write_note(
-        kernels.KernelImage(series, "p", version, "r", vmlinuz, kernels._sha256(vmlinuz)), "experimental"
+        kernels.KernelImage(series, "p", version, "r", vmlinuz, kernels.sha256_of(vmlinuz)), "experimental"
     )
     return vmlinuz
 
@@ -70,7 +70,9 @@ def test_note_round_trip() -> None:
 
     kernel = kernels.cached("7.3")
 
-    assert kernels.KernelImage("7.3", "p", "7.3~rc7-1~exp1", "r", vmlinuz, kernels._sha256(vmlinuz)) == kernel
+    assert (
+        kernels.KernelImage("7.3", "p", "7.3~rc7-1~exp1", "r", vmlinuz, kernels.sha256_of(vmlinuz)) == kernel
+    )
 
 
 def test_note_names_suite_and_day() -> None:
