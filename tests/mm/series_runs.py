@@ -17,9 +17,9 @@ SHARED = "a = mmap bar[0:8] wc shared rw"
 PRIVATE = "a = mmap bar[0:8] wc private rw"
 
 
-def run_to_end(series: str, *ops: str) -> tuple[Step, ...]:
-    """The steps of a program on a BAR of 16 pages and its end, invariants checked after each."""
-    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+def run_to_end(series: str, *ops: str, pages: int = 16) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of so many pages and its end, invariants checked after each."""
+    text = "\n".join(("pfnlab program 1", f"device bar: pci, {pages} pages", *ops, ""))
     return ModelMachine(series).run_one(load_text(text), check=True).steps
 
 

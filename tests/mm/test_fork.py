@@ -123,3 +123,31 @@ def test_a_fork_of_nothing_mapped_can_fail_too(series: str) -> None:
 
     assert ("ENOMEM", "ok") == (first.result, second.result)
     assert "finish" in (first.events or ())
+
+
+LARGE = "a = mmap bar[0:1024] wc shared rw"
+
+
+@pytest.mark.parametrize("series", ["7.0", "7.2", "7.3"])
+@pytest.mark.parametrize(
+    ("fork", "flushes"),
+    [
+        ("fail __pte_alloc 1: c = fork", ["flush a[0:1]"]),
+        ("fail __pte_alloc 2: c = fork", ["flush a[0:512]", "flush a[0:1]"]),
+        ("fail __pte_alloc 3: c = fork", ["flush a[0:1024]", "flush a[0:1024]"]),
+    ],
+    ids=["first table", "second table", "own memory"],
+)
+def test_a_refused_fork_flushes_entries_and_tables(series: str, fork: str, flushes: list[str]) -> None:
+    """What was copied goes at once, with page tables of all levels, which begin below (S3.5.7, S3.5.8)."""
+    _, forked, *_ = run(series, LARGE, fork, pages=1024)
+
+    assert flushes == [event for event in forked.events or () if event.startswith("flush a[")]
+
+
+@pytest.mark.parametrize("series", ["6.1", "6.12", "6.19"])
+def test_a_copy_that_dies_flushes_nothing_of_its_own(series: str) -> None:
+    """Up to 6.19 a refused fork leaves a whole address space, which never ran (S3.5.7)."""
+    _, forked, *_ = run(series, LARGE, "fail __pte_alloc 2: c = fork", pages=1024)
+
+    assert [] == [event for event in forked.events or () if event.startswith("flush a[")]

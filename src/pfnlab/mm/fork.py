@@ -18,7 +18,7 @@ from pfnlab.mm.flags import (
 )
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import clear_vmas, detach, exit_mmap, free_vmas
+from pfnlab.mm.unmap import clear_vmas, detach, exit_mmap, free_own_tables, free_vmas
 from pfnlab.mm.vma import AnonVma, Vma
 
 
@@ -61,14 +61,14 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
 
 
 def _unmap(child: MmStruct, own_memory: bool) -> None:
-    """Unmap the copied VMAs as munmap would, but page tables stay to the end.
+    """Unmap the copied VMAs as munmap would (S3.5.7).
 
     :param own_memory: some of the program's own memory was copied as well
     """
     vmas = list(child)
     if own_memory and not vmas:
         _clear_own_memory(child)
-    clear_vmas(child, vmas, tables=False)
+    clear_vmas(child, vmas, own_tables=own_memory)
     detach(child, vmas)
     free_vmas(child, vmas)
 
@@ -77,6 +77,7 @@ def _clear_own_memory(child: MmStruct) -> None:
     """Clear a copy that has no mappings but the process's own."""
     tlb = MmuGather(child)
     child.kernel.trace.event("free_pgtables")
+    free_own_tables(tlb)
     tlb.finish()
 
 
@@ -147,9 +148,10 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
     kernel.tracker.copy_page_range(dst, src)
     table_count = kernel.failing("__pte_alloc", _tables(src))
     if table_count is not None:
-        if not kernel.profile.failed_fork_untracks:
-            # Whether the first entry is there already decides what the teardown finds (A03).
-            _copy_entries(dst, src, src.mm.tables.table_starts(src.start, src.end, present=True)[table_count])
+        # What is there already decides what the teardown finds (A03) and flushes (S3.5.8).
+        reached = src.mm.tables.table_starts(src.start, src.end, present=True)[table_count]
+        _copy_entries(dst, src, reached)
+        dst.mm.tables.allocate(reached, reached + 1, 2)
         kernel.tracker.copy_page_range_failed(dst, src)
         raise ModelledErrno(errno.ENOMEM)
     _copy_entries(dst, src, src.end)

@@ -11,7 +11,7 @@ from pfnlab.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_READ, VM_SEALED
 from pfnlab.mm.gather import MmuGather
 from pfnlab.mm.processors import Locked
 from pfnlab.mm.shmem import dirtied
-from pfnlab.mm.space import MmStruct
+from pfnlab.mm.space import TASK_PAGES, MmStruct
 from pfnlab.mm.vma import Vma
 
 #: How many VMAs of a file leave its reverse map at once (struct unlink_vma_file_batch).
@@ -88,14 +88,14 @@ def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
 
 
 def clear_vmas(
-    mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, tables: bool = True, whole: bool = True
+    mm: MmStruct, vmas: list[Vma], *, fullmm: bool = False, whole: bool = True, own_tables: bool = False
 ) -> None:
     """Clear entries, unlink, free page tables: the VMA objects and their reservations stay (S8.2).
 
     The caller decides whether the VMAs stay in the address space's tree meanwhile.
 
-    :param tables: page tables go here, not with the address space
     :param whole: of a dying address space, all of the program's own mappings go too
+    :param own_tables: page tables of the program's own mappings go too
     """
     if not vmas:
         return
@@ -118,10 +118,16 @@ def clear_vmas(
         groups_with_ends = list(zip(groups, ends, strict=True))
         for group, end in groups_with_ends:
             _unlink(tlb, group)
-            if tables:
-                tlb.free_tables(floor, end)
+            tlb.free_tables(floor, end)
+        if own_tables:
+            free_own_tables(tlb)
     tlb.finish()
     kernel.mlock_batch.unmapped()
+
+
+def free_own_tables(tlb: MmuGather) -> None:
+    """The tables of the program's own mappings go, which lie behind all others and are not modelled."""
+    tlb.extend(0, TASK_PAGES)
 
 
 def _clear_own(tlb: MmuGather, whole: bool) -> Vma:

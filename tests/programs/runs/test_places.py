@@ -86,6 +86,26 @@ def test_virtual_pages_outside_all_areas_have_no_name() -> None:
     assert PLACES.area_span(116, 117) is None
 
 
+def test_a_flush_counts_from_the_first_area_it_meets() -> None:
+    """Page tables are flushed from the first address they stand for, which may lie before all areas."""
+    assert Span("a", 0, 4) == PLACES.flushed_span(0, 104)
+
+
+def test_a_flush_that_goes_on_to_another_area_keeps_counting() -> None:
+    """One flush of two areas has one name."""
+    assert Span("a", 2, 902) == PLACES.flushed_span(102, 1002)
+
+
+def test_a_flush_ends_with_the_last_area_it_meets() -> None:
+    """How far the process' own memory is away says nothing of the program."""
+    assert Span("b", 1, 4) == PLACES.flushed_span(1001, 1 << 35)
+
+
+def test_a_flush_between_areas_has_no_name() -> None:
+    """It is one of the process' own memory."""
+    assert PLACES.flushed_span(116, 1000) is None
+
+
 def test_areas_of_a_program_lie_where_they_always_do() -> None:
     """The areas of a program start at the same page on every machine, with the pages it may name."""
     program = Program("t", "", (Device("bar", "pci", 16),), (), (Area("a", 64),))

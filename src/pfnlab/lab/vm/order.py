@@ -137,7 +137,7 @@ def _program_calls(calls: list[_Call], places: Places) -> Iterator[_Call]:
         if call.event == "flush":
             # A flush of a whole space counts for the parent in fork, for the dying space in exit and exec.
             counted_spaces = dying_spaces if execs else living_spaces or dying_spaces or {mm}
-            if mm not in counted_spaces if _is_whole(call) else not _meets_an_area(call, places):
+            if _is_whole(call) and mm not in counted_spaces:
                 continue
         elif call.event in _OF_A_SPACE:
             if execs and mm not in dying_spaces:
@@ -158,11 +158,6 @@ def _is_whole(call: _Call) -> bool:
 def _in_an_area(address: int, places: Places) -> bool:
     page = address >> PAGE_SHIFT
     return places.area_span(page, page + 1) is not None
-
-
-def _meets_an_area(call: _Call, places: Places) -> bool:
-    start, end = call.arguments["start"] >> PAGE_SHIFT, pages_of(call.arguments["end"])
-    return any(start < at + pages and at < end for at, pages in places.areas.values())
 
 
 def _text(word: str, call: _Call, places: Places) -> str | None:

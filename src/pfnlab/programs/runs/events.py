@@ -78,8 +78,9 @@ def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
 def event_text(event: Event, places: Places) -> str | None:
     """One event in words, its argument in pages of the program's areas and devices.
 
-    None for an event at an address outside the areas: a tracer cannot tell it from those of the
-    process' own memory. None for a call that lets the direct map follow and finds nothing there (S2.8.1).
+    None for an event at an address outside the areas, and for a flush that meets none: a tracer cannot tell
+    it from those of the process' own memory. None for a call that lets the direct map follow and finds
+    nothing there (S2.8.1).
     """
     word, argument = EVENTS[event.name]
     if argument == "none":
@@ -93,7 +94,7 @@ def event_text(event: Event, places: Places) -> str | None:
             return f"{word} {PHYSICAL}"
         return f"{word} {span.name}[{span.start}]"
     if argument == "area range":
-        place = places.area_span(event.start, event.end)
+        place = places.flushed_span(event.start, event.end)
         return f"{word} {place}" if place else None
     place = places.area_span(event.start, event.start + 1)
     return f"{word} {place.name}[{place.start}]" if place else None

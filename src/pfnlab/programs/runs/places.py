@@ -159,6 +159,23 @@ class Places:
                 return Span(name, start_page - at, end_page - at)
         return None
 
+    def flushed_span(self, start_page: int, end_page: int) -> Span | None:
+        """A flush of virtual pages *start_page* up to *end_page*, in pages of the first area it meets.
+
+        A flush of page tables begins at the first address they stand for, which may lie before every area,
+        and may go on to the process' own memory. None when it meets no area; a range that goes on to other
+        areas keeps counting.
+        """
+        met = [
+            (at, pages, name)
+            for name, (at, pages) in self.areas.items()
+            if start_page < at + pages and at < end_page
+        ]
+        if not met:
+            return None
+        (at, _, name), (last, pages, _) = min(met), max(met)
+        return Span(name, max(start_page - at, 0), min(end_page, last + pages) - at)
+
     def _device_before(self, pfn: int) -> str | None:
         # The device that ends at or shortly before pfn, the nearest one.
         candidates = {
