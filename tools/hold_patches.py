@@ -2,7 +2,9 @@
 
 ``hold_patches.py [NAME...] [--programs N] [--seed N]`` builds them (all, where none is named), runs the
 programs of ``litmus/`` and N random ones of each kind on the kernel and on its model, and keeps what was
-compared in ``patches/held.json``; with ``--write`` alone only the tables of ``patches/README.md`` are made.
+compared (:mod:`pfnlab.policies.patched`); of flush placements also the schedules in which a thread may read
+what was revoked. ``--stale`` asks for these alone, ``--write`` only makes the tables of
+``patches/README.md``.
 
 Exit codes: 0 all are equal, 1 one differs, 3 one could not be built or compared.
 """
@@ -10,33 +12,47 @@ Exit codes: 0 all are equal, 1 one differs, 3 one could not be built or compared
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from pfnlab.cli.machines import say
 from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import BuildRequest, build
+from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.holding import litmus_looks, litmus_programs
-from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program, Read, is_held
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.observation import Run
 from pfnlab.trying.page import trial_page
 from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "patches"
-HELD, PAGE = "held.json", "README.md"
+KEPT = ROOT / "src" / "pfnlab" / "policies" / "patched.json"
+PAGE = "README.md"
+
+#: Schedules in which a thread may read pages for which ``unmap_mapping_range`` has returned.
+REVOKED = (
+    *(ROOT / "litmus" / "races" / f"race-revoked-{name}.pfn" for name in ("after-unlink", "before-flush")),
+    *(FOLDER / f"revoked-{name}.pfn" for name in ("behind-ordinary", "second")),
+)
 
 #: The sections of the page by seam, each with a table between marks.
 BEGIN, END = "<!-- {}: `python tools/hold_patches.py --write` -->\n", "<!-- end of {} -->\n"
 
 _COUNTS = ("litmus", "changed", "schedules", "random", "steps", "undecided", "differences")
-_HEADINGS = ("patch", "policy", "base", "lines", "build", *_COUNTS)
+_HEADINGS = ("patch", "policy", "base", "lines", "build", *_COUNTS, "stale reads")
 _HEAD = f"| {' | '.join(_HEADINGS)} |\n" + "| --- " * len(_HEADINGS) + "|\n"
 
 
@@ -46,11 +62,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="flush-end_vma; all where none is named")
     parser.add_argument("--programs", type=int, default=200, help="random programs of each kind")
     parser.add_argument("--seed", type=int, default=7, help="which random programs")
+    parser.add_argument("--stale", action="store_true", help="only the schedules of stale reads")
     parser.add_argument("--write", action="store_true", help="only make the tables again")
     asked = parser.parse_args(arguments)
     status = 0
-    if not asked.write:
-        for patch in chosen(asked.names):
+    for patch in () if asked.write else chosen(asked.names):
+        if asked.stale:
+            status = max(status, hold_stale(patch))
+        else:
             status = max(status, hold(patch, asked.programs, asked.seed))
     write_tables(FOLDER)
     return status
@@ -70,37 +89,85 @@ def chosen(names: Sequence[str]) -> list[PatchFile]:
 
 def hold(patch: PatchFile, programs: int, seed: int) -> int:
     """Build one patch, hold its kernel against its model, keep the result; the exit code."""
-    name, series = patch.path.stem, patch.base_package.removeprefix("linux-source-")
     litmus = ROOT / "litmus"
     try:
-        kernel = build(BuildRequest(series, (patch.path,), name=name), say=say)
-        with QemuMachine(kernel.image, guests=1, name=f"qemu:{name}", say=say) as machine:
+        kernel = built_kernel(patch)
+        with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
             trial = try_kernel(
                 machine,
-                series,
-                litmus_programs(litmus),
+                series_of(patch),
+                {**litmus_programs(litmus), **litmus_programs(FOLDER)},
                 policies=(patch.policy,),
-                name=name,
+                name=kernel.name,
                 programs=programs,
                 seed=seed,
                 looks=litmus_looks(litmus),
                 say=say,
             )
+            stale = stale_reads(machine, patch)
     except Undecided as reason:
-        print(f"{name}: {reason}", file=sys.stderr)
+        print(f"{patch.path.stem}: {reason}", file=sys.stderr)
         return reason.exit_code
     if trial.outcome is not TrialOutcome.EQUAL:
-        print(
-            trial_page(
-                trial, name, f"{kernel.version} of {kernel.source}", [patch], f"tools/hold_patches.py {name}"
-            )
-        )
-    held = read_held(FOLDER)
-    programs_changed = changed(series, patch.policy, litmus_programs(litmus))
-    held[name] = row(trial, kernel.source, kernel.seconds, programs_changed)
-    text = json.dumps(dict(sorted(held.items())), indent=1, ensure_ascii=False)
-    (FOLDER / HELD).write_text(f"{text}\n", encoding="utf-8")
+        version = f"{kernel.version} of {kernel.source}"
+        print(trial_page(trial, kernel.name, version, [patch], f"tools/hold_patches.py {kernel.name}"))
+    keep(kernel.name, row(trial, patch, kernel, changed_by(patch), stale))
     return {TrialOutcome.EQUAL: 0, TrialOutcome.DIFFERS: 1}.get(trial.outcome, 3)
+
+
+def hold_stale(patch: PatchFile) -> int:
+    """Look for stale reads on the kernel of a patch that was held before, and keep them; the exit code."""
+    known = read_patched(KEPT).get(patch.path.stem)
+    if known is None:
+        raise SystemExit(f"{patch.path.stem} was not held yet: leave out --stale")
+    try:
+        kernel = built_kernel(patch)
+        with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
+            stale = stale_reads(machine, patch)
+    except Undecided as reason:
+        print(f"{patch.path.stem}: {reason}", file=sys.stderr)
+        return reason.exit_code
+    keep(patch.path.stem, msgspec.structs.replace(known, stale=stale))
+    return 0 if stale is None or stale[0] == stale[1] else 1
+
+
+def built_kernel(patch: PatchFile) -> BuiltKernel:
+    """The kernel of *patch*, built where it is not in the cache."""
+    return build(BuildRequest(series_of(patch), (patch.path,), name=patch.path.stem), say=say)
+
+
+def series_of(patch: PatchFile) -> str:
+    """The series a patch stands on."""
+    return patch.base_package.removeprefix("linux-source-")
+
+
+def stale_reads(machine: Machine, patch: PatchFile) -> tuple[int, int] | None:
+    """In how many of :data:`REVOKED` the model has a stale read, and in how many the machine.
+
+    None for a patch that places no flushes.
+    """
+    if not patch.policy.startswith("flush="):
+        return None
+    programs = [load_program(path) for path in REVOKED]
+    model = ModelMachine(f"{series_of(patch)},{patch.policy}")
+    predicted, seen = (sum(map(reads_revoked, programs, asked.run(programs))) for asked in (model, machine))
+    return predicted, seen
+
+
+def reads_revoked(program: Program, run: Run) -> bool:
+    """Whether a thread reads pages right after ``unmap_mapping_range`` of them has returned."""
+    steps = list(zip(program.ops, run.steps, strict=False))
+    return any(
+        isinstance(first.call, UnmapMappingRange)
+        and isinstance(second.call, Read)
+        and (revoked.result, read.result) == ("ok", "ok")
+        for (first, revoked), (second, read) in pairwise(steps)
+    )
+
+
+def changed_by(patch: PatchFile) -> list[Program]:
+    """The programs of ``litmus/`` that the policy of *patch* changes."""
+    return changed(series_of(patch), patch.policy, litmus_programs(ROOT / "litmus"))
 
 
 def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[Program]:
@@ -111,39 +178,51 @@ def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[P
     ]
 
 
-def row(trial: Trial, source: str, seconds: float, programs_changed: Sequence[Program]) -> dict[str, Any]:
+def row(
+    trial: Trial,
+    patch: PatchFile,
+    kernel: BuiltKernel,
+    programs_changed: Sequence[Program],
+    stale: tuple[int, int] | None,
+) -> PatchedKernel:
     """What is kept of a trial."""
     random = sum(count.programs for name, count in trial.held.items() if name.startswith("random"))
-    return {
-        **{"kernel": trial.kernel, "source": source, "build_seconds": round(seconds), "seed": trial.seed},
-        **{"litmus": trial.programs - random, "random": random, "steps": trial.steps},
-        **{"changed": len(programs_changed), "schedules": sum(map(is_held, programs_changed))},
-        **{
-            "undecided": trial.undecided,
-            "differences": sum(len(cause.differences) for cause in trial.causes),
-        },
-    }
+    return PatchedKernel(
+        policy=patch.policy,
+        series=series_of(patch),
+        kernel=trial.kernel,
+        source=kernel.source,
+        build_seconds=round(kernel.seconds),
+        seed=trial.seed,
+        litmus=trial.programs - random,
+        random=random,
+        steps=trial.steps,
+        changed=len(programs_changed),
+        schedules=sum(map(is_held, programs_changed)),
+        undecided=trial.undecided,
+        differences=sum(len(cause.differences) for cause in trial.causes),
+        stale=stale,
+    )
 
 
-def read_held(folder: Path) -> dict[str, dict[str, Any]]:
-    """What was compared, by the name of the patch."""
-    path = folder / HELD
-    found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
+def keep(name: str, kernel: PatchedKernel) -> None:
+    """Keep what was compared on the kernel of the patch *name*."""
+    write_patched(KEPT, {**read_patched(KEPT), name: kernel})
 
 
-def table(patches: Sequence[PatchFile], held: Mapping[str, Mapping[str, Any]]) -> str:
+def table(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> str:
     """A row for each patch; a dash for what was not measured."""
     rows = []
     for patch in patches:
-        name, kept = patch.path.stem, held.get(patch.path.stem, {})
+        name, kept = patch.path.stem, held.get(patch.path.stem)
         cells = [
             f"[{name}]({patch.path.name})",
             f"`{patch.policy}`",
-            f"{patch.base_package.removeprefix('linux-source-')}, {patch.base_version}",
+            f"{series_of(patch)}, {patch.base_version}",
             f"+{patch.added} -{patch.removed}",
-            f"{kept['build_seconds']} s" if kept else "-",
-            *(f"{kept[key]:,}" if kept else "-" for key in _COUNTS),
+            f"{kept.build_seconds} s" if kept else "-",
+            *(f"{getattr(kept, key):,}" if kept else "-" for key in _COUNTS),
+            "{1} of {0}".format(*kept.stale) if kept and kept.stale else "-",
         ]
         rows.append("| " + " | ".join(cells) + " |\n")
     return _HEAD + "".join(rows)
@@ -151,7 +230,7 @@ def table(patches: Sequence[PatchFile], held: Mapping[str, Mapping[str, Any]]) -
 
 def write_tables(folder: Path) -> None:
     """Make the tables of the page again."""
-    page, held = (folder / PAGE).read_text(encoding="utf-8"), read_held(folder)
+    page, held = (folder / PAGE).read_text(encoding="utf-8"), read_patched(KEPT)
     patches = [read_patch(path) for path in sorted(folder.glob("*.patch"))]
     for seam in ("flush", "walker", "tracker"):
         before, mark, rest = page.partition(BEGIN.format(seam))

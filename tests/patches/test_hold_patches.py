@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import tooling
 
+from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.policies.known import HeldCount
-from pfnlab.programs.lang.load import load_text
+from pfnlab.policies.patched import PatchedKernel, read_patched
+from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.trying.trial import Trial
 
 TOOL = tooling.hold_patches()
 FOLDER = Path(__file__).parents[2] / "patches"
 PATCH = read_patch(FOLDER / "flush-end_vma.patch")
-HELD = {
-    **{"build_seconds": 40, "litmus": 300, "changed": 12, "schedules": 3, "random": 1200, "steps": 9000},
-    **{"undecided": 4, "differences": 0},
-}
+HELD = PatchedKernel(
+    **{"policy": "flush=end_vma", "series": "7.2", "kernel": "7.2.13+fc3e", "source": "linux-source-7.2"},
+    **{"build_seconds": 40, "seed": 7, "litmus": 300, "changed": 12, "schedules": 3, "random": 1200},
+    **{"steps": 9000, "undecided": 4, "differences": 0, "stale": (4, 3)},
+)
+
+KERNEL = BuiltKernel(
+    **{"name": "flush-end_vma", "version": "7.2.13", "series": "7.2", "release": "7.2.13", "source": "linux"},
+    **{"patches": (PATCH.path.name,), "policy": PATCH.policy, "configuration": "lab", "lacks": ()},
+    **{"content": "0", "sha256": "0", "seconds": 12.4},
+)
 
 NEIGHBOURS = """\
 pfnlab program 1
@@ -47,12 +56,12 @@ SEAMS = ("flush", "walker", "tracker")
 
 
 def test_a_patch_that_was_not_held_has_dashes() -> None:
-    assert TOOL.table([PATCH], {}).splitlines()[-1].endswith("| +3 -2 | - | - | - | - | - | - | - | - |")
+    assert TOOL.table([PATCH], {}).splitlines()[-1].endswith("| +3 -2 | - | - | - | - | - | - | - | - | - |")
 
 
 def test_what_was_held_is_in_its_row() -> None:
     row = TOOL.table([PATCH], {"flush-end_vma": HELD}).splitlines()[-1]
-    assert row.endswith("| +3 -2 | 40 s | 300 | 12 | 3 | 1,200 | 9,000 | 4 | 0 |")
+    assert row.endswith("| +3 -2 | 40 s | 300 | 12 | 3 | 1,200 | 9,000 | 4 | 0 | 3 of 4 |")
 
 
 def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -86,18 +95,45 @@ def test_random_programs_are_counted_apart() -> None:
         held={"litmus": HeldCount(10, 50), "random": HeldCount(20, 100), "random driver": HeldCount(5, 30)},
         seed=7,
     )
-    row = TOOL.row(trial, "linux", 12.4, [])
-    assert (row["litmus"], row["random"], row["build_seconds"]) == (10, 25, 12)
+    row = TOOL.row(trial, PATCH, KERNEL, [], None)
+    assert (row.litmus, row.random, row.build_seconds) == (10, 25, 12)
+
+
+def revoked(flush: str) -> list[bool]:
+    """Which of the schedules have a stale read on a model."""
+    programs = [load_program(path) for path in TOOL.REVOKED]
+    return list(map(TOOL.reads_revoked, programs, ModelMachine(f"7.2,flush={flush}").run(programs)))
+
+
+def test_a_thread_reads_what_was_revoked_where_nothing_is_flushed() -> None:
+    assert revoked("none") == [True, True, True, True]
+
+
+def test_an_ordinary_mapping_in_front_hides_the_device_mapping_from_first_vma() -> None:
+    assert revoked("first_vma") == [False, False, True, False]
+
+
+def test_nobody_reads_what_was_revoked_where_each_vma_is_flushed() -> None:
+    assert revoked("end_vma") == [False, False, False, False]
+
+
+def test_a_tracker_has_no_stale_reads_to_look_for() -> None:
+    patch = read_patch(FOLDER / "tracker-untracked.patch")
+    assert TOOL.stale_reads(ModelMachine("7.2"), patch) is None
+
+
+def test_predicted_and_seen_are_counted_apart() -> None:
+    patch = read_patch(FOLDER / "flush-none.patch")
+    assert TOOL.stale_reads(ModelMachine("7.2,flush=first_vma"), patch) == (4, 1)
 
 
 def test_the_page_in_the_tree_is_the_one_that_is_made(tmp_path: Path) -> None:
-    for path in (*FOLDER.glob("*.patch"), FOLDER / "README.md", *FOLDER.glob("held.json")):
+    for path in (*FOLDER.glob("*.patch"), FOLDER / "README.md"):
         (tmp_path / path.name).write_text(path.read_text())
     TOOL.write_tables(tmp_path)
     assert (tmp_path / "README.md").read_text() == (FOLDER / "README.md").read_text()
 
 
 def test_what_is_kept_names_patches_of_the_tree() -> None:
-    held = FOLDER / "held.json"
-    names = set(json.loads(held.read_text())) if held.exists() else set()
-    assert names <= {path.stem for path in FOLDER.glob("*.patch")}
+    kept = {(name, kernel.policy) for name, kernel in read_patched(TOOL.KEPT).items()}
+    assert kept <= {(path.stem, read_patch(path).policy) for path in FOLDER.glob("*.patch")}

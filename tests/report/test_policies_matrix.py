@@ -10,10 +10,11 @@ from having import made_of_searches
 
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.patched import PatchedKernel
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.report.policies_matrix import VFIO_SCOPES, WORKLOADS, policies_matrix
+from pfnlab.report.policies_matrix import VFIO_SCOPES, WORKLOADS, kernel_cell, policies_matrix
 
 # One worker makes all pages out of searches, many of which are the same.
 pytestmark = pytest.mark.xdist_group("searches")
@@ -108,3 +109,32 @@ def test_every_workload_costs_somebody_something(text: str) -> None:
 
     assert len(WORKLOADS) == len(rows[0][3:])
     assert all(int(cell) for cell in rows[0][3:])
+
+
+def patched(policy: str, differences: int = 0) -> PatchedKernel:
+    """A kernel that ran 500 programs."""
+    return PatchedKernel(
+        **{"policy": policy, "series": "7.2", "kernel": "7.2.13", "source": "linux", "build_seconds": 1},
+        **{"seed": 7, "litmus": 300, "random": 200, "steps": 1, "changed": 1, "schedules": 0},
+        **{"undecided": 0, "differences": differences},
+    )
+
+
+def test_stock_kernels_that_have_a_policy_are_named() -> None:
+    """The measured series say it, as their profiles do."""
+    assert kernel_cell("tracker", "track_ctx", []) == "stock 6.16 to 7.3"
+
+
+def test_a_patched_kernel_is_named_with_its_programs() -> None:
+    """Written ones and random ones."""
+    assert kernel_cell("tracker", "exact", [patched("tracker=exact")]) == "7.2: 500"
+
+
+def test_programs_that_differ_are_not_hidden() -> None:
+    """A number alone would look like agreement."""
+    assert kernel_cell("flush", "none", [patched("flush=none", 2)]) == "7.2: 500, **2 differ**"
+
+
+def test_the_kernel_of_another_policy_is_not_counted() -> None:
+    """Names of policies may repeat in another seam."""
+    assert kernel_cell("tracker", "none", [patched("flush=none")]) == "-"

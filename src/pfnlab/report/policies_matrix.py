@@ -16,6 +16,9 @@ from pfnlab.checker.kernel.properties import SEAMS, Seam, questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
+from pfnlab.policies.patched import PatchedKernel, patched_kernels
+from pfnlab.policies.profiles import SERIES as MEASURED
+from pfnlab.policies.profiles import era_of, exact
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
@@ -99,6 +102,10 @@ of at most {depth} operations of the scope `standard`. Flush placements: every s
 All of them again: every sequence of at most {depth} operations of the scope `leaves`. `in 2` means: violated,
 and the shortest program has two operations; `in 7 turns`: the shortest schedule has seven.
 `pfnlab check --on model:{series},tracker=NAME` prints them.
+
+**K** is the kernel that has the policy. `stock`: those as they are, for which `litmus/` has goldens. A
+number: programs that a kernel with a patch of ours ([patches](../patches/README.md)) and the model with the
+policy both ran, and how many of them differ, if any does.
 """
 
 _LEAVES = "In the scope `leaves`:\n"
@@ -202,7 +209,7 @@ def policies_matrix(depth: int = DEPTH) -> str:
     parts = [
         _INTRO.format(series=SERIES, depth=depth),
         "## Trackers\n",
-        _verdicts("tracker", rows("tracker", "standard", TRACKER_PROPERTIES, depth), ""),
+        _verdicts("tracker", rows("tracker", "standard", TRACKER_PROPERTIES, depth), "", kernels=True),
         _leaves("tracker", depth),
         _COSTS,
         table(
@@ -211,7 +218,7 @@ def policies_matrix(depth: int = DEPTH) -> str:
         ),
         *_vfio_parts(depth),
         "## Flush placements\n",
-        _verdicts("flush", rows("flush", "race", FLUSH_PROPERTIES), " turns"),
+        _verdicts("flush", rows("flush", "race", FLUSH_PROPERTIES), " turns", kernels=True),
         _leaves("flush", depth),
         "What they cost: TLB flushes by workload, those at the end of the process left out.\n",
         table(
@@ -219,7 +226,7 @@ def policies_matrix(depth: int = DEPTH) -> str:
             ((row.policy, *map(str, row.flushes.values())) for row in costs("flush")),
         ),
         "## Walkers\n",
-        _verdicts("walker", rows("walker", "standard", WALKER_PROPERTIES, depth), ""),
+        _verdicts("walker", rows("walker", "standard", WALKER_PROPERTIES, depth), "", kernels=True),
         _leaves("walker", depth),
         _REPORTS.format(depth=depth),
         _reports(depth),
@@ -285,11 +292,29 @@ def _bytes(policy: str) -> tuple[str, str]:
     return str(tracker.BYTES_PER_VMA), str(tracker.BYTES_PER_CONTEXT)
 
 
-def _verdicts(seam: str, policies: Sequence[PolicyRow], unit: str) -> str:
+def kernel_cell(seam: Seam, policy: str, patched: Iterable[PatchedKernel]) -> str:
+    """The kernels that have *policy*: stock ones of the measured series, and patched ones."""
+    stock = [series for series in MEASURED if era_of(seam, exact(series)).name == policy]
+    words = [f"stock {_series_range(stock)}"] if stock else []
+    for kernel in patched:
+        if kernel.policy == f"{seam}={policy}":
+            differ = f", **{kernel.differences} differ**" if kernel.differences else ""
+            words.append(f"{kernel.series}: {kernel.programs:,}{differ}")
+    return "; ".join(words) or "-"
+
+
+def _series_range(series: Sequence[str]) -> str:
+    return series[0] if len(series) == 1 else f"{series[0]} to {series[-1]}"
+
+
+def _verdicts(seam: Seam, policies: Sequence[PolicyRow], unit: str, *, kernels: bool = False) -> str:
     return table(
-        (seam, "states", *policies[0].verdicts),
+        (seam, "states", *policies[0].verdicts, *(["K"] if kernels else ())),
         (
-            (row.policy, f"{row.states:,}", *(_cell(row, name, unit) for name in row.verdicts))
+            (
+                *(row.policy, f"{row.states:,}", *(_cell(row, name, unit) for name in row.verdicts)),
+                *((kernel_cell(seam, row.policy, patched_kernels().values()),) if kernels else ()),
+            )
             for row in policies
         ),
     )
