@@ -13,8 +13,9 @@ from asking import Ask
 
 from pfnlab.cli import meet as verb
 from pfnlab.errors import MissingTool
+from pfnlab.lab.building.built import BuiltKernel, keep_built
 from pfnlab.lab.images.archive import Package
-from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.offers import Offer
 from pfnlab.meeting import holding
 from pfnlab.programs.lang.ops import Program
@@ -201,6 +202,38 @@ def test_two_kernels(ask: Ask) -> None:
     assert differ.out.startswith("# qemu:6.12.117 against qemu:6.12.113\n")
     assert "explained by dontunmap_unlocks_all=off (6.12.114: " in differ.out
     assert (0, True) == (same.code, "No difference in " in same.out)
+
+
+def test_the_same_kernel_twice(ask: Ask) -> None:
+    """Nothing can differ: 2, and what to do."""
+    answer = ask("kernels", "diff", "6.12.117", "6.12.117-1", *FEW)
+
+    assert (2, True) == (answer.code, "6.12.117 and 6.12.117-1 are the same kernel: name two" in answer.err)
+
+
+def own_kernel(name: str, tmp_path: Path) -> None:
+    """A kernel of 6.12.117 that was built here."""
+    for part in ("vmlinuz", "config"):
+        (tmp_path / part).write_bytes(b"")
+    kernel = BuiltKernel(
+        **{"name": name, "version": "6.12.117", "series": "6.12", "release": "6.12.117", "source": "linux"},
+        **{"patches": (), "policy": "", "configuration": "lab", "lacks": (), "content": "1" * 64},
+        **{"sha256": sha256_of(tmp_path / "vmlinuz"), "seconds": 1.0},
+    )
+    keep_built(kernel, tmp_path / "vmlinuz", tmp_path / "config")
+
+
+def test_a_kernel_that_was_built_here_and_another(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes by its name, and is explained by the rules of its version."""
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path / "cache"))
+    own_kernel("mine", tmp_path)
+
+    answer = ask("kernels", "diff", "6.12.113", "mine", *FEW)
+
+    assert (1, True) == (answer.code, answer.out.startswith("# qemu:mine against qemu:6.12.113\n"))
+    assert "linux (lab)" in answer.out
 
 
 def test_two_kernels_one_of_which_cannot_be_had(ask: Ask) -> None:

@@ -165,7 +165,7 @@ def test_a_kernel_that_differs_does_not(package: Package, kernel: Kernel, why: s
 
 def test_two_kernels() -> None:
     """What differs between them is explained by what distinguishes their models, told beside it."""
-    kernels = Kernel("6.12.113"), Kernel("6.12.117")
+    kernels = {"qemu:6.12.113": Kernel("6.12.113"), "qemu:6.12.117": Kernel("6.12.117")}
 
     meeting = diff(kernels, ("6.12.113", "6.12.117"), LITMUS, changelog=CHANGELOG, **FEW)
     page = meeting_page(meeting, [])
@@ -178,7 +178,7 @@ def test_two_kernels() -> None:
 
 def test_two_kernels_the_other_way_round() -> None:
     """The titles are those of the newer one all the same."""
-    kernels = Kernel("6.12.117"), Kernel("6.12.113")
+    kernels = {"qemu:6.12.117": Kernel("6.12.117"), "qemu:6.12.113": Kernel("6.12.113")}
 
     meeting = diff(kernels, ("6.12.117", "6.12.113"), LITMUS, changelog=CHANGELOG, **FEW)
 
@@ -188,9 +188,8 @@ def test_two_kernels_the_other_way_round() -> None:
 
 def test_two_kernels_that_do_the_same() -> None:
     """No difference, and nothing that distinguishes them."""
-    page = meeting_page(
-        diff((Kernel("6.12.116"), Kernel("6.12.117")), ("6.12.116", "6.12.117"), LITMUS, **FEW), []
-    )
+    kernels = {"qemu:6.12.116": Kernel("6.12.116"), "qemu:6.12.117": Kernel("6.12.117")}
+    page = meeting_page(diff(kernels, ("6.12.116", "6.12.117"), LITMUS, **FEW), [])
 
     assert "No difference in " in page
     assert "- nothing: both have the same rules" in page

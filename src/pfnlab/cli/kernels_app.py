@@ -176,7 +176,8 @@ Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", h
 @kernels.command("meet")
 def kernels_meet(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="K", help="6.12.107, 6.12, or a bzImage of your own.")
+        list[str] | None,
+        typer.Argument(metavar="K", help="6.12.107, 6.12, a bzImage, or one built here."),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="Every kernel on offer that nobody met.")] = False,
     profile: Annotated[
@@ -214,8 +215,10 @@ def kernels_meet(
 
 @kernels.command("diff")
 def kernels_diff(
-    first: Annotated[str, typer.Argument(metavar="A", help="6.12.94, or a series.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="6.12.107, or a series.")],
+    first: Annotated[
+        str, typer.Argument(metavar="A", help="6.12.94, a series, a bzImage, or one built here.")
+    ],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     litmus: Litmus = Path("litmus"),
     programs: Random = 300,
     seed: Seed = 7,

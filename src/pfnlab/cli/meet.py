@@ -11,6 +11,7 @@ import msgspec
 
 from pfnlab.cli.machines import say
 from pfnlab.errors import Discovery, Misuse, Undecided
+from pfnlab.lab.building.built import built, find
 from pfnlab.lab.images.changelog import changelog_of
 from pfnlab.lab.images.configured import configuration_of_kernel
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for, read_lists, suites_of
@@ -27,7 +28,7 @@ from pfnlab.programs.lang.ops import Program
 class MeetRequest(msgspec.Struct, frozen=True):
     """The request of the command line.
 
-    :param names: versions, series or bzImage files
+    :param names: versions, series, bzImage files, or names of kernels that were built here
     :param new: every kernel on offer that nobody met as well
     :param profile: the version of the model, for a file of the user's own
     :param known: the folder of known kernels
@@ -75,19 +76,51 @@ def meet_kernels(request: MeetRequest) -> int:
     return max(codes, key=(0, 3, 1).index)
 
 
+class AskedKernel(msgspec.Struct, frozen=True):
+    """A kernel that the user named: a version, a bzImage, or one that was built here.
+
+    :param name: in results, without ``qemu:``
+    :param image: the kernel
+    :param version: of its rules
+    :param words: where it comes from
+    """
+
+    name: str
+    image: KernelImage
+    version: str
+    words: str
+
+
+def asked_kernel(name: str) -> AskedKernel:
+    """The kernel of that name, fetched where it is not in the cache.
+
+    :raises Misuse: there is none
+    """
+    if Path(name).is_file():
+        image = from_file(Path(name))
+        return AskedKernel(name, image, version_of_release(image.release), name)
+    if not is_version(name) and find(name) is not None:
+        own_kernel = built(name)
+        return AskedKernel(name, own_kernel.image, own_kernel.version, own_kernel.origin)
+    image = kernel_for(name)
+    return AskedKernel(image.upstream, image, image.upstream, f"{image.package} {image.version}")
+
+
 def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
     """Hold two kernels against each other and print the page; 1 where they differ."""
     litmus = litmus_programs(request.litmus)
-    kernels = kernel_for(left), kernel_for(right)
-    newer = max(kernels, key=lambda kernel: version_key(kernel.upstream))
-    changelog = changelog_of(newer, say=say)
+    kernels = asked_kernel(left), asked_kernel(right)
+    if kernels[0].name == kernels[1].name:
+        raise Misuse(f"{left} and {right} are the same kernel: name two")
+    newer = max(kernels, key=lambda kernel: version_key(kernel.version))
+    changelog = changelog_of(newer.image, say=say)
     with (
-        QemuMachine(kernels[0], guests=1, say=say) as first,
-        QemuMachine(kernels[1], guests=1, say=say) as second,
+        QemuMachine(kernels[0].image, guests=1, say=say) as first,
+        QemuMachine(kernels[1].image, guests=1, say=say) as second,
     ):
         meeting = diff(
-            (first, second),
-            (kernels[0].upstream, kernels[1].upstream),
+            {f"qemu:{kernels[0].name}": first, f"qemu:{kernels[1].name}": second},
+            (kernels[0].version, kernels[1].version),
             litmus,
             changelog=changelog,
             programs=request.programs,
@@ -95,20 +128,19 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
             looks=litmus_looks(request.litmus),
             say=say,
         )
-    named = [f"{kernel.package} {kernel.version}" for kernel in kernels]
-    _print(meeting, named, request.output, request.as_json)
+    _print(meeting, [kernel.words for kernel in kernels], request.output, request.as_json)
     return int(meeting.differs)
 
 
 def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
     """Meet one kernel, print its page, promote it; whether it differs."""
-    kernel = from_file(Path(name)) if Path(name).is_file() else kernel_for(name)
-    version = kernel.upstream or version_of_release(kernel.release)
+    asked = asked_kernel(name)
+    kernel, version = asked.image, asked.version
     if request.profile and not is_version(version):
         version = request.profile
     model_version(request.profile or version)
     changelog = changelog_of(kernel, say=say)
-    say(f"meeting {version}: {kernel.package} {kernel.version}")
+    say(f"meeting {version}: {asked.words}")
     with QemuMachine(kernel, guests=1, say=say) as machine:
         meeting = meet(
             machine,
@@ -123,7 +155,7 @@ def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest)
             looks=litmus_looks(request.litmus),
             say=say,
         )
-    _print(meeting, [f"{kernel.package} {kernel.version}".strip()], request.output, request.as_json)
+    _print(meeting, [asked.words], request.output, request.as_json)
     if request.promote:
         _promote(request.known or Path(str(files("pfnlab.policies.known"))), meeting, kernel)
     return int(meeting.differs)

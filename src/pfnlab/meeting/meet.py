@@ -151,7 +151,7 @@ def meet(
 
 
 def diff(
-    machines: tuple[Machine, Machine],
+    machines: Mapping[str, Machine],
     versions: tuple[str, str],
     litmus: Mapping[str, Program],
     *,
@@ -163,20 +163,19 @@ def diff(
 ) -> Meeting:
     """Hold two kernels against each other.
 
+    :param machines: the two by name
     :param versions: the versions of the two
     :param changelog: the changelog of the newer kernel's package
     :param looks: how kernels were looked at for the goldens of programs, by name
     """
     models = model_version(versions[0]), model_version(versions[1])
-    names = f"qemu:{versions[0]}", f"qemu:{versions[1]}"
+    first_name, second_name = machines
     first_model = ModelMachine(models[0])
 
     def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
         return explanations_between(*models, program, runs[1])
 
-    comparables = {
-        name: Comparable(machine, first_model) for name, machine in zip(names, machines, strict=True)
-    }
+    comparables = {name: Comparable(machine, first_model) for name, machine in machines.items()}
     pair = Pair(comparables, say, _doubles(models[0], explain))
     counts = hold_all(pair, litmus, programs=programs, seed=seed, looks=looks)
     explained = tuple(
@@ -185,7 +184,7 @@ def diff(
     )
     older, newer = sorted(versions, key=version_key)
     return Meeting(
-        names,
+        (first_name, second_name),
         *(*versions, counts, explained),
         titles=titles_between(changelog or "", older, newer),
         verdicts=tuple(verdicts(models[0], changes_between(*models))),
