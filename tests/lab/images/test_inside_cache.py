@@ -110,3 +110,23 @@ def test_nothing_goes_while_kernels_are_fetched(
     ):
         clean(30)
     assert path.exists()
+
+
+def test_a_tree_that_is_built_stays(cache: Path) -> None:
+    """A build holds the lock of its tree for hours, and of that alone."""
+    put(cache / "trees/mine/source/Makefile", 90)
+    put(cache / "trees/other/source/Makefile", 90)
+
+    with locked(cache / "trees/.mine.lock", limit=1.0, say=quiet):
+        removed = clean(30)
+
+    assert (["other"], ["mine"]) == ([one.paths[0].name for one in removed], names())
+
+
+def test_a_tree_that_was_built_goes(cache: Path) -> None:
+    """The file of its lock stays, and nobody holds it."""
+    put(cache / "trees/mine/source/Makefile", 90)
+    with locked(cache / "trees/.mine.lock", limit=1.0, say=quiet):
+        pass
+
+    assert ["mine"] == [one.paths[0].name for one in clean(30)]

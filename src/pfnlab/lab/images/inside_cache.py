@@ -7,9 +7,11 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from pfnlab.errors import TimedOut
 from pfnlab.lab.images.cache import cache_root, locked, quiet
 
 #: The folders of the cache: the kind of thing in each, in words, and how deep below the folder a thing lies.
@@ -75,6 +77,8 @@ def stored() -> list[Stored]:
 def clean(days: float) -> list[Stored]:
     """Remove things that were not used for so many days, and return them; each kind under its lock.
 
+    What a process works in stays: the tree of a build that goes on.
+
     :raises TimedOut: another process is making a thing of a kind
     """
     cutoff = time.time() - days * _DAY
@@ -86,12 +90,22 @@ def clean(days: float) -> list[Stored]:
         lock = "kernels" if name in _FETCHED else name
         with locked(folder.with_name(f"{lock}.lock"), limit=_LOCK_LIMIT, say=quiet):
             for thing in stored():
-                if folder in thing.paths[0].parents and thing.used <= cutoff:
-                    # The checksums go first: half a thing is then no longer taken for whole.
-                    for path in reversed(thing.paths):
-                        _remove(path)
+                if folder in thing.paths[0].parents and thing.used <= cutoff and _take_away(thing):
                     removed.append(thing)
     return removed
+
+
+def _take_away(thing: Stored) -> bool:
+    """Remove *thing*, unless a process holds the lock of its own that it may have."""
+    lock = thing.paths[0].with_name(f".{thing.paths[0].name}.lock")
+    try:
+        with locked(lock, limit=0.0, say=quiet) if lock.exists() else nullcontext():
+            # The checksums go first: half a thing is then no longer taken for whole.
+            for path in reversed(thing.paths):
+                _remove(path)
+    except TimedOut:
+        return False
+    return True
 
 
 def _files(path: Path) -> Iterator[Path]:
