@@ -9,11 +9,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo changelog test release test-archives test-pages test-guests test-races test-patches mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
+.PHONY: help demo changelog test release test-archives test-pages test-guests test-races test-patches test-patched mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -58,6 +58,11 @@ release: .venv/.test
 test-patches: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing build
 	@$(BIN)/python tools/hold_patches.py $(PATCHES)
+
+# One of them, from the source on, with few random programs and nothing kept: about ten minutes.
+test-patched: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing build
+	@$(BIN)/python tools/hold_patches.py flush-none --programs 60 --dry
 
 # Every recorded schedule on every kernel that has a driver: 1,470 of them, about ten minutes.
 test-races: system-test .venv/.test

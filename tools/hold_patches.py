@@ -3,8 +3,8 @@
 ``hold_patches.py [NAME...] [--programs N] [--seed N]`` builds them (all, where none is named), runs the
 programs of ``litmus/`` and N random ones of each kind on the kernel and on its model, and keeps what was
 compared (:mod:`pfnlab.policies.patched`); of flush placements also the schedules in which a thread may read
-what was revoked. ``--stale`` asks for these alone, ``--write`` only makes the tables of
-``patches/README.md``.
+what was revoked. ``--stale`` asks for these alone, ``--dry`` keeps nothing, ``--write`` only makes the tables
+of ``patches/README.md``.
 
 Exit codes: 0 all are equal, 1 one differs, 3 one could not be built or compared.
 """
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="flush-end_vma; all where none is named")
     parser.add_argument("--programs", type=int, default=200, help="random programs of each kind")
     parser.add_argument("--seed", type=int, default=7, help="which random programs")
+    parser.add_argument("--dry", action="store_true", help="compare, and keep nothing")
     parser.add_argument("--stale", action="store_true", help="only the schedules of stale reads")
     parser.add_argument("--write", action="store_true", help="only make the tables again")
     asked = parser.parse_args(arguments)
@@ -70,8 +71,9 @@ def main(arguments: Sequence[str]) -> int:
         if asked.stale:
             status = max(status, hold_stale(patch))
         else:
-            status = max(status, hold(patch, asked.programs, asked.seed))
-    write_tables(FOLDER)
+            status = max(status, hold(patch, asked.programs, asked.seed, keeps=not asked.dry))
+    if not asked.dry:
+        write_tables(FOLDER)
     return status
 
 
@@ -87,8 +89,11 @@ def chosen(names: Sequence[str]) -> list[PatchFile]:
     return [patches[name] for name in names or patches]
 
 
-def hold(patch: PatchFile, programs: int, seed: int) -> int:
-    """Build one patch, hold its kernel against its model, keep the result; the exit code."""
+def hold(patch: PatchFile, programs: int, seed: int, *, keeps: bool) -> int:
+    """Build one patch, hold its kernel against its model; the exit code.
+
+    :param keeps: the result becomes a row of the page
+    """
     litmus = ROOT / "litmus"
     try:
         kernel = built_kernel(patch)
@@ -111,7 +116,11 @@ def hold(patch: PatchFile, programs: int, seed: int) -> int:
     if trial.outcome is not TrialOutcome.EQUAL:
         version = f"{kernel.version} of {kernel.source}"
         print(trial_page(trial, kernel.name, version, [patch], f"tools/hold_patches.py {kernel.name}"))
-    keep(kernel.name, row(trial, patch, kernel, changed_by(patch), stale))
+    if keeps:
+        keep(kernel.name, row(trial, patch, kernel, changed_by(patch), stale))
+    if stale is not None and stale[0] != stale[1]:
+        print(f"{kernel.name}: {stale[0]} stale reads are predicted, {stale[1]} were seen", file=sys.stderr)
+        return 1
     return {TrialOutcome.EQUAL: 0, TrialOutcome.DIFFERS: 1}.get(trial.outcome, 3)
 
 
