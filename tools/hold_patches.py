@@ -62,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="flush-end_vma; all where none is named")
     parser.add_argument("--programs", type=int, default=200, help="random programs of each kind")
     parser.add_argument("--seed", type=int, default=7, help="which random programs")
+    parser.add_argument("--config", metavar="FRAGMENT", help="how it is configured: debug; else for the lab")
     parser.add_argument("--dry", action="store_true", help="compare, and keep nothing")
     parser.add_argument("--stale", action="store_true", help="only the schedules of stale reads")
     parser.add_argument("--write", action="store_true", help="only make the tables again")
@@ -69,9 +70,9 @@ def main(arguments: Sequence[str]) -> int:
     status = 0
     for patch in () if asked.write else chosen(asked.names):
         if asked.stale:
-            status = max(status, hold_stale(patch))
+            status = max(status, hold_stale(patch, asked.config))
         else:
-            status = max(status, hold(patch, asked.programs, asked.seed, keeps=not asked.dry))
+            status = max(status, hold(patch, asked.programs, asked.seed, asked.config, keeps=not asked.dry))
     if not asked.dry:
         write_tables(FOLDER)
     return status
@@ -89,14 +90,15 @@ def chosen(names: Sequence[str]) -> list[PatchFile]:
     return [patches[name] for name in names or patches]
 
 
-def hold(patch: PatchFile, programs: int, seed: int, *, keeps: bool) -> int:
+def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, *, keeps: bool) -> int:
     """Build one patch, hold its kernel against its model; the exit code.
 
+    :param configuration: of the kernel, None: that of the lab
     :param keeps: the result becomes a row of the page
     """
     litmus = ROOT / "litmus"
     try:
-        kernel = built_kernel(patch)
+        kernel = built_kernel(patch, configuration)
         with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
             trial = try_kernel(
                 machine,
@@ -117,20 +119,20 @@ def hold(patch: PatchFile, programs: int, seed: int, *, keeps: bool) -> int:
         version = f"{kernel.version} of {kernel.source}"
         print(trial_page(trial, kernel.name, version, [patch], f"tools/hold_patches.py {kernel.name}"))
     if keeps:
-        keep(kernel.name, row(trial, patch, kernel, changed_by(patch), stale))
+        keep(patch.path.stem, row(trial, patch, kernel, changed_by(patch), stale))
     if stale is not None and stale[0] != stale[1]:
         print(f"{kernel.name}: {stale[0]} stale reads are predicted, {stale[1]} were seen", file=sys.stderr)
         return 1
     return {TrialOutcome.EQUAL: 0, TrialOutcome.DIFFERS: 1}.get(trial.outcome, 3)
 
 
-def hold_stale(patch: PatchFile) -> int:
+def hold_stale(patch: PatchFile, configuration: str | None) -> int:
     """Look for stale reads on the kernel of a patch that was held before, and keep them; the exit code."""
     known = read_patched(KEPT).get(patch.path.stem)
     if known is None:
         raise SystemExit(f"{patch.path.stem} was not held yet: leave out --stale")
     try:
-        kernel = built_kernel(patch)
+        kernel = built_kernel(patch, configuration)
         with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
             stale = stale_reads(machine, patch)
     except Undecided as reason:
@@ -140,9 +142,11 @@ def hold_stale(patch: PatchFile) -> int:
     return 0 if stale is None or stale[0] == stale[1] else 1
 
 
-def built_kernel(patch: PatchFile) -> BuiltKernel:
+def built_kernel(patch: PatchFile, configuration: str | None) -> BuiltKernel:
     """The kernel of *patch*, built where it is not in the cache."""
-    return build(BuildRequest(series_of(patch), (patch.path,), name=patch.path.stem), say=say)
+    fragments = () if configuration is None else (configuration,)
+    name = "-".join((patch.path.stem, *fragments))
+    return build(BuildRequest(series_of(patch), (patch.path,), fragments, name), say=say)
 
 
 def series_of(patch: PatchFile) -> str:
@@ -201,6 +205,7 @@ def row(
         series=series_of(patch),
         kernel=trial.kernel,
         source=kernel.source,
+        configuration=kernel.configuration,
         build_seconds=round(kernel.seconds),
         seed=trial.seed,
         litmus=trial.programs - random,
@@ -227,7 +232,7 @@ def table(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> st
         cells = [
             f"[{name}]({patch.path.name})",
             f"`{patch.policy}`",
-            f"{series_of(patch)}, {patch.base_version}",
+            f"{series_of(patch)}, {patch.base_version}" + _configured(kept),
             f"+{patch.added} -{patch.removed}",
             f"{kept.build_seconds} s" if kept else "-",
             *(f"{getattr(kept, key):,}" if kept else "-" for key in _COUNTS),
@@ -235,6 +240,11 @@ def table(patches: Sequence[PatchFile], held: Mapping[str, PatchedKernel]) -> st
         ]
         rows.append("| " + " | ".join(cells) + " |\n")
     return _HEAD + "".join(rows)
+
+
+def _configured(kernel: PatchedKernel | None) -> str:
+    """In words how a kernel is configured, where not for the lab."""
+    return f" ({kernel.configuration})" if kernel and kernel.configuration != "lab" else ""
 
 
 def write_tables(folder: Path) -> None:

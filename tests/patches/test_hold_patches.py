@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import tooling
 
@@ -62,6 +63,11 @@ def test_a_patch_that_was_not_held_has_dashes() -> None:
 def test_what_was_held_is_in_its_row() -> None:
     row = TOOL.table([PATCH], {"flush-end_vma": HELD}).splitlines()[-1]
     assert row.endswith("| +3 -2 | 40 s | 300 | 12 | 3 | 1,200 | 9,000 | 4 | 0 | 3 of 4 |")
+
+
+def test_a_kernel_that_checks_itself_says_so() -> None:
+    held = msgspec.structs.replace(HELD, configuration="debug")
+    assert " | 7.2, 7.2.13-1 (debug) | " in TOOL.table([PATCH], {"flush-end_vma": held})
 
 
 def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:

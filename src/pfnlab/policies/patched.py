@@ -22,6 +22,7 @@ class PatchedKernel(
     :param series: of the kernel, ``7.2``
     :param kernel: as it names itself
     :param source: the package of its source
+    :param configuration: in words, ``lab``
     :param build_seconds: of the kernel, most often from a tree that was built before
     :param seed: of the random programs
     :param litmus: written programs that both ran: litmus, walkers, orders, schedules
@@ -49,6 +50,7 @@ class PatchedKernel(
     undecided: int
     differences: int
     stale: tuple[int, int] | None = None
+    configuration: str = "lab"
 
     @property
     def programs(self) -> int:
