@@ -22,7 +22,13 @@ from pfnlab.fuzz.kinds import kind_of
 from pfnlab.judging.judge import violations
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import END
-from pfnlab.programs.runs.compare import Difference, comparable, differences, spent_messages
+from pfnlab.programs.runs.compare import (
+    Difference,
+    comparable,
+    differences,
+    seen_by_all,
+    spent_messages,
+)
 from pfnlab.programs.runs.kmsg import is_once
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 from pfnlab.programs.runs.violation import Violation
@@ -224,6 +230,7 @@ def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signatur
 
 def signature_between(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
     """The signature of one difference of *runs*."""
+    runs = seen_by_all(runs)
     at, spent_lines = difference.step, spent_messages(runs)
     present = [run for run in runs if at < len(run.steps)]
     values = {run.machine: comparable(run.steps[at], difference.field, spent_lines) for run in present}

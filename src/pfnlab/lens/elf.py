@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from mmap import mmap
 from typing import NamedTuple
 
 from pfnlab.lens.errors import LensError
@@ -16,6 +17,8 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _MANY_SEGMENTS = 0xFFFF
 _PT_LOAD = 1
+_NO_CONTENT = 8
+_EXECUTABLE = 4
 _MACHINE_X86_64 = 62
 
 #: Reads *count* bytes at *offset* of a file; fewer at its end.
@@ -47,13 +50,31 @@ def _header(read: ReadAt, name: str) -> tuple[int, ...]:
     return fields[1:]
 
 
-def section(data: bytes, wanted: str, name: str) -> bytes:
-    """
-    The content of one section of an ELF file.
+class Section(NamedTuple):
+    """A section of an ELF file.
 
-    :param wanted: the section's name
+    :param address: where it is linked to
+    :param offset: where it lies in the file
+    :param size: its bytes
+    :param executable: whether it holds instructions
+    """
+
+    address: int
+    offset: int
+    size: int
+    executable: bool
+
+    def of(self, data: bytes | mmap) -> bytes:
+        """Its content."""
+        return data[self.offset : self.offset + self.size]
+
+
+def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
+    """
+    The sections of an ELF file that have content in it; of several with one name the first.
+
     :param name: the file's name in messages
-    :raises LensError: it is not an ELF file, or has no such section
+    :raises LensError: it is not an ELF file, or a section ends behind it
     """
 
     def read(offset: int, count: int) -> bytes:
@@ -65,14 +86,30 @@ def section(data: bytes, wanted: str, name: str) -> bytes:
         raise LensError(f"{name}: its section headers are damaged")
     table = list(_SECTION.iter_unpack(data[at : at + count * _SECTION.size]))
     strings = data[table[strings_at][4] : table[strings_at][4] + table[strings_at][5]]
-    label = wanted.encode() + b"\0"
+    found: dict[str, Section] = {}
     for row in table:
-        if strings[row[0] : row[0] + len(label)] == label:
-            start, size = row[4], row[5]
-            if start + size > len(data):
-                raise LensError(f"{name}: section {wanted} ends behind the file, at byte {start + size:,}")
-            return data[start : start + size]
-    raise LensError(f"{name} has no section {wanted}")
+        label = strings[row[0] :].partition(b"\0")[0].decode(errors="replace")
+        one = Section(row[3], row[4], row[5], bool(row[2] & _EXECUTABLE))
+        if row[1] != _NO_CONTENT and label not in found:
+            if one.offset + one.size > len(data):
+                size = one.offset + one.size
+                raise LensError(f"{name}: section {label} ends behind the file, at byte {size:,}")
+            found[label] = one
+    return found
+
+
+def section(data: bytes, wanted: str, name: str) -> bytes:
+    """
+    The content of one section of an ELF file.
+
+    :param wanted: the section's name
+    :param name: the file's name in messages
+    :raises LensError: it is not an ELF file, or has no such section
+    """
+    sections = named_sections(data, name)
+    if wanted not in sections:
+        raise LensError(f"{name} has no section {wanted}")
+    return sections[wanted].of(data)
 
 
 def segments(read: ReadAt, name: str) -> list[Segment]:

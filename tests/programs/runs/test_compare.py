@@ -103,6 +103,28 @@ def test_a_blind_machine_does_not_hide_others(field: str) -> None:
     assert [(0, field)] == fields_of(runs)
 
 
+def seeing(*events: str, unobserved: tuple[str, ...] = ()) -> Run:
+    """A machine's run of one step with these events."""
+    step = msgspec.structs.replace(FULL, events=events)
+    return Run(f"m{len(events)}", "k", (step,), unobserved=frozenset(unobserved))
+
+
+def test_an_event_that_one_machine_cannot_observe_is_not_compared() -> None:
+    """The compiler put the function it stands for into its caller."""
+    blind = seeing("clear a[0]", unobserved=("change_prot",))
+
+    assert [] == differences([seeing("change_prot a[0]", "clear a[0]"), blind])
+
+
+def test_the_other_events_are_compared_all_the_same() -> None:
+    """What it does observe it may not leave out."""
+    blind = seeing("flush a[0:1]", unobserved=("change_prot",))
+
+    (difference,) = differences([seeing("change_prot a[0]", "clear a[0]"), blind])
+
+    assert [("clear a[0]",), ("flush a[0:1]",)] == [seen.value for seen in difference.values]
+
+
 def test_no_value_is_a_value() -> None:
     """A machine that read nothing differs from one that read a number."""
     assert fields_of([one_step("one"), one_step("two", value=None)]) == [(0, "value")]

@@ -16,6 +16,7 @@ import msgspec
 
 from pfnlab.errors import LostGuest, MissingTool, Undecided
 from pfnlab.lab.building.built import BuiltKernel, check_name, keep_built, with_content
+from pfnlab.lab.building.calls import uncalled
 from pfnlab.lab.building.fragments import (
     REQUIRED,
     asked_for,
@@ -33,6 +34,7 @@ from pfnlab.lab.images.cache import cache_root, usable
 from pfnlab.lab.images.driver import driver_in_tree, has_driver
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
+from pfnlab.lab.vm.order import probed
 from pfnlab.units import in_mib
 
 #: Room a first build takes beside the source, in bytes; one more of the same tree takes next to none.
@@ -153,6 +155,7 @@ def _build(
         lacks=tuple(lacks),
         sha256=sha256_of(bzimage),
         seconds=round(time.monotonic() - begin, 1),
+        uncalled=uncalled(make.out / "vmlinux", probed(release_of(bzimage))),
     )
     boot(dataclasses.replace(kernel.image, vmlinuz=bzimage))
     for part in (driver_in_tree, modules_in_tree):

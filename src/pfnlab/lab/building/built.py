@@ -7,6 +7,7 @@ and its driver are where those of the archive's kernels are.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import shutil
 import tempfile
@@ -38,6 +39,7 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     :param content: a checksum of all it is made from, in hex
     :param sha256: of its vmlinuz, in hex
     :param seconds: how long the build took
+    :param uncalled: functions that orders are observed by and that nothing in it calls
     """
 
     name: str
@@ -52,6 +54,7 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     content: str
     sha256: str
     seconds: float
+    uncalled: tuple[str, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -121,6 +124,12 @@ def built(name: str) -> BuiltKernel:
     if sha256_of(kernel.image.vmlinuz) != kernel.sha256:
         raise Undecided(f"{kernel.image.vmlinuz} is damaged: build {name} again")
     return kernel
+
+
+@functools.cache
+def uncalled_in(sha256: str) -> tuple[str, ...]:
+    """The functions that nothing calls in the kernel of that checksum; none where it was not built here."""
+    return next((kernel.uncalled for kernel in built_kernels() if kernel.sha256 == sha256), ())
 
 
 def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:

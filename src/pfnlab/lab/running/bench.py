@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
+from pfnlab.lab.building.built import uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
@@ -29,6 +30,7 @@ from pfnlab.lab.running.schedule import Noise, with_notes
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_forced
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lab.vm.order import unobserved
 from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
@@ -119,6 +121,7 @@ class Bench:
         self.shared = shared
         self._name, self._kernel, self.sight = name, kernel, sight
         self._configuration = configuration_of_kernel(kernel)
+        self._unobserved = unobserved(kernel.release, uncalled_in(kernel.sha256))
         self.booted: BootedGuest | None = None
         #: An alarm that came behind the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
@@ -249,6 +252,7 @@ class Bench:
             memory=tuple(state.memory for state in stepped.states),
             look=look,
             configuration=self._configuration,
+            unobserved=self._unobserved,
         )
 
     def _take_late_alarm(self) -> Alarm | None:
@@ -349,6 +353,7 @@ class Bench:
             alarm=alarm,
             look=self.sight.look,
             configuration=self._configuration,
+            unobserved=self._unobserved,
         )
 
 

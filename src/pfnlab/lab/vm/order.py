@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 
@@ -78,13 +78,33 @@ def address_of(symbol: str, release: str) -> str | None:
 
 def trace_request(release: str) -> str:
     """The request that makes a guest of kernel *release* ready to observe orders (``guest/PROTOCOL.md``)."""
-    wanted_functions = [
-        function for functions in symbols().values() for function in functions if function.stands_in(release)
-    ]
     probes = (
-        " ".join(["probe", function.symbol, *function.arguments.values()]) for function in wanted_functions
+        " ".join(["probe", function.symbol, *function.arguments.values()])
+        for functions in symbols().values()
+        for function in functions
+        if function.stands_in(release)
     )
     return "\n".join(["trace", *probes, ""])
+
+
+def probed(release: str) -> frozenset[str]:
+    """The functions that are probed in a kernel *release*."""
+    return frozenset(
+        function.symbol
+        for functions in symbols().values()
+        for function in functions
+        if function.stands_in(release)
+    )
+
+
+def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
+    """The words of events that are not seen in a kernel *release* which calls none of *uncalled*."""
+    return frozenset(
+        word
+        for word, functions in symbols().items()
+        if (standing := [function.symbol for function in functions if function.stands_in(release)])
+        and set(standing) <= set(uncalled)
+    )
 
 
 def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:

@@ -3,7 +3,8 @@
 Runs are equal exactly when every comparable field of every step is equal. Three things are not
 comparable, and only these:
 
-1. a field the machine's channel cannot see (None in ``vmas``, ``ptes``, ``flushes``, ``events``);
+1. a field the machine's channel cannot see (None in ``vmas``, ``ptes``, ``flushes``, ``events``), and events
+   that one of the machines has no function for (``unobserved``);
 2. a kernel message that prints once per boot, when one of the machines had already spent it;
 3. the steps after a machine was lost. The verdict then stays undecided, unless earlier steps differ, or the
    kernel itself said what it was lost by: an alarm is a fact.
@@ -149,6 +150,7 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
     :raises Defect: the runs are not of one program, or one is short without being lost
     """
     _check(runs)
+    runs = seen_by_all(runs)
     spent = spent_messages(runs)
     found = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
@@ -158,6 +160,24 @@ def differences(runs: Sequence[Run]) -> list[Difference]:
                 values = tuple(SeenValue(machine, getattr(step, field)) for machine, step in present)
                 found.append(Difference(index, present[0][1].op, field, values))
     return found
+
+
+def seen_by_all(runs: Sequence[Run]) -> Sequence[Run]:
+    """*runs* without the events that one of the machines cannot observe."""
+    unobserved = frozenset[str]().union(*(run.unobserved for run in runs))
+    if not unobserved:
+        return runs
+    return [
+        msgspec.structs.replace(run, steps=tuple(_without(step, unobserved) for step in run.steps))
+        for run in runs
+    ]
+
+
+def _without(step: Step, words: frozenset[str]) -> Step:
+    if step.events is None:
+        return step
+    events = tuple(event for event in step.events if event.partition(" ")[0] not in words)
+    return msgspec.structs.replace(step, events=events)
 
 
 def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> Any:

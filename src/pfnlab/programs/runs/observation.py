@@ -189,6 +189,7 @@ class Run(msgspec.Struct, frozen=True):
     :param memory: for each step what only memory shows; empty where nobody looked
     :param look: how the machine was looked at, or was predicted to be looked at
     :param configuration: how the kernel was configured, which the properties asked of it depend on
+    :param unobserved: words of events that the machine has no function for that a tracer could see called
     """
 
     machine: str
@@ -201,3 +202,4 @@ class Run(msgspec.Struct, frozen=True):
     memory: tuple[MemorySeen, ...] = ()
     look: LookLevel = LookLevel.PROC
     configuration: Configuration = DISTRIBUTION
+    unobserved: frozenset[str] = frozenset()
