@@ -17,9 +17,14 @@ SHARED = "a = mmap bar[0:8] wc shared rw"
 PRIVATE = "a = mmap bar[0:8] wc private rw"
 
 
-def run_to_end(series: str, *ops: str, pages: int = 16) -> tuple[Step, ...]:
-    """The steps of a program on a BAR of so many pages and its end, invariants checked after each."""
-    text = "\n".join(("pfnlab program 1", f"device bar: pci, {pages} pages", *ops, ""))
+def run_to_end(series: str, *ops: str, pages: int = 16, area: int | None = None) -> tuple[Step, ...]:
+    """The steps of a program on a BAR of so many pages and its end, invariants checked after each.
+
+    :param area: the pages of the area ``a``, where it is larger than its first mapping
+    """
+    head = ["pfnlab program 1", f"device bar: pci, {pages} pages"]
+    head += [f"area a: {area} pages"] if area else []
+    text = "\n".join((*head, *ops, ""))
     return ModelMachine(series).run_one(load_text(text), check=True).steps
 
 

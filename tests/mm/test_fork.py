@@ -151,3 +151,11 @@ def test_a_copy_that_dies_flushes_nothing_of_its_own(series: str) -> None:
     _, forked, *_ = run(series, LARGE, "fail __pte_alloc 2: c = fork", pages=1024)
 
     assert [] == [event for event in forked.events or () if event.startswith("flush a[")]
+
+
+def test_a_table_that_was_not_made_is_not_flushed() -> None:
+    """A copy that stops at its first table has the upper levels alone, wherever in them it lies (S3.5.8)."""
+    ops = ("mmap anon[0] private rw over a[1025]", "write a[1025] 1", "fail __pte_alloc 1: t1 = fork")
+    *_, forked, _ = run("7.2", *ops, area=1026)
+
+    assert ["flush a[0:1]"] == [event for event in forked.events or () if event.startswith("flush a[")]

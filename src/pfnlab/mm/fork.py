@@ -150,7 +150,8 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
     if table_count is not None:
         # What is there already decides what the teardown finds (A03) and flushes (S3.5.8).
         reached = src.mm.tables.table_starts(src.start, src.end, present=True)[table_count]
-        _copy_entries(dst, src, reached)
+        if reached > src.start:
+            _copy_entries(dst, src, reached)
         dst.mm.tables.allocate(reached, reached + 1, 2)
         kernel.tracker.copy_page_range_failed(dst, src)
         raise ModelledErrno(errno.ENOMEM)
