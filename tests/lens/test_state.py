@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from pfnlab.lens.state import (
     ContextState,
@@ -13,6 +14,8 @@ from pfnlab.lens.state import (
     difference,
     prots_seen,
     tracked_seen,
+    vma_counted,
+    vma_seen,
 )
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen
@@ -91,3 +94,23 @@ def test_the_tracker_in_the_words_of_observations() -> None:
     assert tracked_seen(STATE) == ("bar[0:16] x2 a[0:4] child:a[8:16]",)
     assert tracked_seen(pat) == ("VM_PAT a[0:4]",)
     assert prots_seen(STATE) == ("a[0:4] WC",)
+
+
+@pytest.mark.parametrize(
+    ("flags", "counted", "told"),
+    [
+        ("rd wr pf", 0, 0),
+        ("rd wr io mm", 0, 0),
+        ("rd wr mm", 0, 4),
+        ("rd wr pf", 8, 4),
+    ],
+    ids=["PFN mapping", "I/O mapping", "mixed mapping", "smaps counted"],
+)
+def test_pages_of_a_vma_that_smaps_passed_by_are_not_counted(flags: str, counted: int, told: int) -> None:
+    """Only where a walker may pass it by, and smaps counted nothing at all."""
+    vma = msgspec.structs.replace(VMA, flags=flags, rss=4, anonymous=4)
+    state = LensState((TaskState("main", (vma,), ()),), (), ())
+    (inside,) = vma_seen(state)
+    outside = msgspec.structs.replace(inside, rss=counted, anonymous=counted)
+
+    assert [told] == [one.rss for one in vma_counted(state, [outside])]

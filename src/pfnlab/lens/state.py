@@ -114,17 +114,21 @@ def vma_seen(state: LensState) -> tuple[VmaSeen, ...]:
     )
 
 
+#: The flags of VMAs that some walker passes by, as smaps writes them: VM_PFNMAP and VM_IO.
+_PASSED_BY = frozenset({"pf", "io"})
+
+
 def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
     """
     The VMAs in the words of the outside channel, to be compared with *outside*.
 
-    Kernels up to 6.1 pass PFN mappings by in smaps (S7.5.1): where it counted nothing at all of one, its
-    copied pages are not counted here either.
+    Kernels up to 6.1 pass PFN mappings by in smaps (S7.5.1), and the walker early_refusal those with VM_IO as
+    well: where smaps counted nothing at all of one, its copied pages are not counted here either.
     """
     passed_by = {
         (vma.task, vma.span)
         for vma in outside
-        if "pf" in vma.flags.split() and not (vma.rss or vma.anonymous or vma.locked)
+        if _PASSED_BY.intersection(vma.flags.split()) and not (vma.rss or vma.anonymous or vma.locked)
     }
     return tuple(
         msgspec.structs.replace(vma, rss=0, anonymous=0, locked=0)
