@@ -184,10 +184,16 @@ def changed_by(patch: PatchFile) -> list[Program]:
 
 
 def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[Program]:
-    """Those of *programs* that the policy changes on the model: on its kernel they are another kernel's."""
-    models = ModelMachine(series), ModelMachine(f"{series},{policy}")
+    """Those of *programs* that the policy changes on the model: on its kernel they are another kernel's.
+
+    A program for which one of the two models has no rule is none of them.
+    """
+    asked = list(programs.values())
+    runs = zip(*(ModelMachine(name).run(asked) for name in (series, f"{series},{policy}")), strict=True)
     return [
-        program for program in programs.values() if differences([model.run_one(program) for model in models])
+        program
+        for program, pair in zip(asked, runs, strict=True)
+        if all(run.lost is None for run in pair) and differences(pair)
     ]
 
 

@@ -93,6 +93,13 @@ def test_a_policy_changes_what_it_is_about() -> None:
     assert TOOL.changed("7.2", "flush=end_vma", programs) == [programs["neighbours"]]
 
 
+def test_a_program_without_a_rule_is_not_counted() -> None:
+    """With this walker a leaf of 1 GiB is still there when the mapping is cut."""
+    programs = {path.stem: load_program(path) for path in (FOLDER.parent / "litmus" / "leaves").glob("*.pfn")}
+    names = {program.title for program in TOOL.changed("7.2", "walker=page_test_skip", programs)}
+    assert names < {program.title for program in programs.values()}
+
+
 def test_random_programs_are_counted_apart() -> None:
     trial = Trial(
         like="7.2",
