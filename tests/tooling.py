@@ -26,6 +26,11 @@ def build_release() -> ModuleType:
     return _tool("build_release")
 
 
+def copied_modes() -> ModuleType:
+    """What looks at a copied page behind swap and migration."""
+    return _tool("copied_modes")
+
+
 def draw_rooms() -> ModuleType:
     """What draws packages and rooms."""
     return _tool("draw_rooms")

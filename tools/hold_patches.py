@@ -4,7 +4,7 @@
 programs of ``litmus/`` and N random ones of each kind on the kernel and on its model, and keeps what was
 compared (:mod:`pfnlab.policies.patched`); of flush placements also the schedules in which a thread may read
 what was revoked. ``--stale`` asks for these alone, ``--dry`` keeps nothing, ``--write`` only makes the tables
-of ``patches/README.md``.
+of ``patches/README.md``, and that of ``patches/upstream/fixes/README.md`` for the patches there.
 
 Exit codes: 0 all are equal, 1 one differs, 3 one could not be built or compared.
 """
@@ -41,6 +41,8 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "patches"
 KEPT = ROOT / "src" / "pfnlab" / "policies" / "patched.json"
 PAGE = "README.md"
+#: Patches that are proposed for the kernel, with a page of their own.
+FIXES = Path("upstream", "fixes")
 
 #: Schedules in which a thread may read pages for which ``unmap_mapping_range`` has returned.
 REVOKED = (
@@ -48,7 +50,8 @@ REVOKED = (
     *(FOLDER / f"revoked-{name}.pfn" for name in ("behind-ordinary", "second")),
 )
 
-#: The sections of the page by seam, each with a table between marks.
+#: The sections of a page, each with a table between marks; of the policies by seam.
+SEAMS = ("flush", "walker", "tracker")
 BEGIN, END = "<!-- {}: `python tools/hold_patches.py --write` -->\n", "<!-- end of {} -->\n"
 
 _COUNTS = ("litmus", "changed", "schedules", "random", "steps", "undecided", "differences")
@@ -83,11 +86,16 @@ def chosen(names: Sequence[str]) -> list[PatchFile]:
 
     :raises SystemExit: there is none of a name
     """
-    patches = {path.stem: read_patch(path) for path in sorted(FOLDER.glob("*.patch"))}
+    patches = {patch.path.stem: patch for folder in (FOLDER, FOLDER / FIXES) for patch in patches_in(folder)}
     unknown = [name for name in names if name not in patches]
     if unknown:
         raise SystemExit(f"there is no patch {unknown[0]!r} in patches/: known are {', '.join(patches)}")
     return [patches[name] for name in names or patches]
+
+
+def patches_in(folder: Path) -> list[PatchFile]:
+    """The patches of *folder* itself, by name."""
+    return [read_patch(path) for path in sorted(folder.glob("*.patch"))]
 
 
 def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, *, keeps: bool) -> int:
@@ -254,17 +262,23 @@ def _configured(kernel: PatchedKernel | None) -> str:
 
 
 def write_tables(folder: Path) -> None:
-    """Make the tables of the page again."""
-    page, held = (folder / PAGE).read_text(encoding="utf-8"), read_patched(KEPT)
-    patches = [read_patch(path) for path in sorted(folder.glob("*.patch"))]
-    for seam in ("flush", "walker", "tracker"):
-        before, mark, rest = page.partition(BEGIN.format(seam))
-        _, end, after = rest.partition(END.format(seam))
+    """Make the tables of the pages again."""
+    patches = patches_in(folder)
+    by_seam = {seam: [patch for patch in patches if patch.policy.startswith(f"{seam}=")] for seam in SEAMS}
+    write_page(folder / PAGE, by_seam)
+    write_page(folder / FIXES / PAGE, {"fix": patches_in(folder / FIXES)})
+
+
+def write_page(path: Path, sections: Mapping[str, Sequence[PatchFile]]) -> None:
+    """Make the tables of one page again: of each section the patches in it."""
+    page, held = path.read_text(encoding="utf-8"), read_patched(KEPT)
+    for section, patches in sections.items():
+        before, mark, rest = page.partition(BEGIN.format(section))
+        _, end, after = rest.partition(END.format(section))
         if not (mark and end):
-            raise SystemExit(f"{PAGE} has no marks for {seam}: write {BEGIN.format(seam)!r}")
-        of_seam = [patch for patch in patches if patch.policy.startswith(f"{seam}=")]
-        page = before + mark + "\n" + table(of_seam, held) + "\n" + end + after
-    (folder / PAGE).write_text(page, encoding="utf-8")
+            raise SystemExit(f"{path} has no marks for {section}: write {BEGIN.format(section)!r}")
+        page = before + mark + "\n" + table(patches, held) + "\n" + end + after
+    path.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -98,6 +98,26 @@ def test_a_private_write_copies(series: str, via: str, mode: str) -> None:
     assert "ram[0:0]" == str((written.ptes or ())[0].target)
 
 
+@pytest.mark.parametrize("via", ["uc", "wc", "devmem", "devmem-sync", "proc-wc"])
+def test_a_copy_may_be_cached_whatever_the_device_is(via: str) -> None:
+    """With copied_keeps_mode off a copy is write-back, also when it is protected, moved and copied again."""
+    *_, copied, _ = run(
+        "7.3,copied_keeps_mode=off",
+        *(f"a = mmap bar[0:2] {via} private rw", "write a[0] 7", "mprotect a r", "mprotect a rw"),
+        *("b = mremap a 2 pages maymove fixed", "c = fork", "c: write b[0] 8"),
+    )
+
+    ordinary = [seen.entry for seen in copied.ptes or () if str(seen.target) == "ram[0:0]"]
+    assert ["L1 WB P RO US A", "L1 WB P RW US A D"] == ordinary
+
+
+def test_frames_keep_their_mode_where_copies_do_not() -> None:
+    """Only what is copied is write-back: the page beside it shows the device."""
+    _, written, _ = run("7.3,copied_keeps_mode=off", "a = mmap bar[0:2] wc private rw", "write a[0] 7")
+
+    assert {"a[0:1]": "L1 WB P RW US A D", "a[1:2]": "L1 WC P RO US SPECIAL A"} == dict(entries(written))
+
+
 @every_series
 def test_a_private_write_stays_private(series: str) -> None:
     """The device page does not change."""

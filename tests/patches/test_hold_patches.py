@@ -49,11 +49,16 @@ def page(folder: Path) -> str:
         "".join(f"# {seam}\n" + TOOL.BEGIN.format(seam) + "old\n" + TOOL.END.format(seam) for seam in SEAMS)
     )
     (folder / PATCH.path.name).write_text(PATCH.path.read_text())
+    fixes = folder / TOOL.FIXES
+    fixes.mkdir(parents=True)
+    (fixes / "README.md").write_text(TOOL.BEGIN.format("fix") + TOOL.END.format("fix"))
+    (fixes / FIX.name).write_text(FIX.read_text())
     TOOL.write_tables(folder)
     return (folder / "README.md").read_text()
 
 
-SEAMS = ("flush", "walker", "tracker")
+FIX = FOLDER / TOOL.FIXES / "fix-N06.patch"
+SEAMS = TOOL.SEAMS
 
 
 def test_a_patch_that_was_not_held_has_dashes() -> None:
@@ -79,6 +84,18 @@ def test_a_page_without_marks_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing\n")
     with pytest.raises(SystemExit, match=r"README\.md has no marks for flush"):
         TOOL.write_tables(tmp_path)
+
+
+def test_a_fix_is_in_the_table_of_its_own_page(tmp_path: Path) -> None:
+    policies = page(tmp_path)
+    fixes = (tmp_path / TOOL.FIXES / "README.md").read_text()
+    assert "| [fix-N06](fix-N06.patch) | `tracker=remap_again` |" in fixes
+    assert "fix-" not in policies
+
+
+def test_a_fix_is_chosen_as_every_patch_is() -> None:
+    assert [FIX] == [patch.path for patch in TOOL.chosen(["fix-N06"])]
+    assert {"flush-end_vma", "fix-N05", "fix-N06"} <= {patch.path.stem for patch in TOOL.chosen([])}
 
 
 def test_an_unknown_name_is_refused() -> None:
@@ -141,12 +158,15 @@ def test_predicted_and_seen_are_counted_apart() -> None:
 
 
 def test_the_page_in_the_tree_is_the_one_that_is_made(tmp_path: Path) -> None:
-    for path in (*FOLDER.glob("*.patch"), FOLDER / "README.md"):
-        (tmp_path / path.name).write_text(path.read_text())
+    pages = FOLDER / "README.md", FOLDER / TOOL.FIXES / "README.md"
+    (tmp_path / TOOL.FIXES).mkdir(parents=True)
+    for path in (*FOLDER.glob("*.patch"), *FIX.parent.glob("*.patch"), *pages):
+        (tmp_path / path.relative_to(FOLDER)).write_text(path.read_text())
     TOOL.write_tables(tmp_path)
-    assert (tmp_path / "README.md").read_text() == (FOLDER / "README.md").read_text()
+    for made in pages:
+        assert (tmp_path / made.relative_to(FOLDER)).read_text() == made.read_text()
 
 
 def test_what_is_kept_names_patches_of_the_tree() -> None:
     kept = {(name, kernel.policy) for name, kernel in read_patched(TOOL.KEPT).items()}
-    assert kept <= {(path.stem, read_patch(path).policy) for path in FOLDER.glob("*.patch")}
+    assert kept <= {(patch.path.stem, patch.policy) for patch in TOOL.chosen([])}

@@ -14,7 +14,8 @@ from pfnlab import limit
 from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.errors import Misuse, PolicyError, Undecided
-from pfnlab.policies.own import PROTOCOLS, hooks_of, load_policy
+from pfnlab.mm.tracker import Tracker
+from pfnlab.policies.own import OPTIONAL, PROTOCOLS, hooks_of, load_policy
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
@@ -118,7 +119,7 @@ def test_the_example_is_right(seed: int) -> None:
     assert not [line for step in steps for line in step.log if "freeing invalid" in line]
 
 
-@pytest.mark.parametrize("hook", hooks_of("tracker"))
+@pytest.mark.parametrize("hook", [hook for hook in hooks_of("tracker") if hook not in OPTIONAL])
 def test_a_forgotten_method_is_named(write: Write, hook: str) -> None:
     """Every method of the seam has to be there."""
     path = write(tracker(f"def {hook}(", f"def {hook}_not("))
@@ -127,6 +128,13 @@ def test_a_forgotten_method_is_named(write: Write, hook: str) -> None:
         load_policy(path)
 
     assert hook == error.value.hook
+
+
+def test_an_optional_method_may_be_missing() -> None:
+    """The example does without: then that of the protocol stands for it, which does nothing."""
+    assert "remap_pfn_range_filled" not in PER_VMA.read_text()
+
+    assert Tracker.remap_pfn_range_filled is load_policy(str(PER_VMA)).make.remap_pfn_range_filled
 
 
 def test_a_method_that_takes_other_arguments_is_named(write: Write) -> None:

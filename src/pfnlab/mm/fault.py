@@ -311,11 +311,12 @@ def _prepare_anon(vma: Vma) -> None:
 
 def _install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
     """A fresh ordinary page; its cache bits come from vm_page_prot, not from the earlier entry (S6.4.4)."""
-    saved_dirty = vma.mm.kernel.profile.saved_dirty
+    profile = vma.mm.kernel.profile
+    saved_dirty = profile.saved_dirty
     _prepare_anon(vma)
     page = Page(value)
     page.mapcount = 1
-    bits = pte_mkyoung(vma.page_prot)
+    bits = pte_mkyoung(vma.page_prot if profile.copied_keeps_mode else vma.flags_page_prot())
     if write and vma.flags & VM_WRITE:
         bits = pte_mkwrite(bits, saved_dirty)
     if dirty:

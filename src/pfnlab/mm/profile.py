@@ -95,6 +95,8 @@ class Profile:
         page that is mapped (S7.6.5)
     :ivar zap_asserts_mmap_lock: a zap of a part of a leaf of 1 GiB warns where mmap_lock is not held (S6.3.8)
     :ivar huge_faults_ignore_thp: PFN mappings get leaves with any setting of transparent_hugepage (S6.2.2)
+    :ivar copied_keeps_mode: a page copied on write has the cache mode of vm_page_prot, which a driver may
+        have chosen for its device; off in no kernel that is known (S6.4.4)
     :ivar configuration: how the kernel was configured (S13)
     """
 
@@ -173,4 +175,5 @@ class Profile:
     access_phys_spares_ram: bool
     access_phys_by_page: bool
     zap_asserts_mmap_lock: bool
+    copied_keeps_mode: bool
     configuration: Configuration

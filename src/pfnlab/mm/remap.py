@@ -52,6 +52,7 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
     vma.mm.tables.set(EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL))
+    tracker.remap_pfn_range_filled(vma, pfns)
 
 
 def _prepare(vma: Vma, pfns: PfnRange) -> None:

@@ -58,6 +58,9 @@ class Tracker(Protocol):
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """Filling failed after the tracker agreed; the entries are gone again."""
 
+    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
+        """The entries are there, in a VMA that had none in their place."""
+
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """Struct pages are about to be made for *pfns* of a device; there is no VMA (S4.9).
 

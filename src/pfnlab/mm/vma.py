@@ -195,6 +195,10 @@ class Vma:
         flags = self.flags & ~VM_SHARED if self.wants_writenotify() else self.flags
         self.page_prot = pgprot_modify(self.page_prot, vm_get_page_prot(flags, keys=self._keys))
 
+    def flags_page_prot(self) -> int:
+        """vma_get_page_prot: what the flags alone make of page_prot, write-back whatever a driver chose."""
+        return vm_get_page_prot(self.flags, keys=self._keys)
+
     @property
     def execute_only(self) -> bool:
         """Whether a protection key keeps everybody from reading it (S5.10.2e; not without keys, S13.5)."""

@@ -29,7 +29,7 @@ PROTOCOLS: dict[str, type] = {"tracker": Tracker, "flush": FlushPlacement, "walk
 
 
 #: Methods a policy may leave out.
-_OPTIONAL = ("unmap_region",)
+OPTIONAL = ("unmap_region", "remap_pfn_range_filled")
 
 
 def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:
@@ -96,7 +96,7 @@ def _load(path: str, mtime_ns: int) -> OwnPolicy:
         raise PolicyError(path, None, f"there are several policies ({names}): keep one in a file")
     cls, seam = policies[0]
     for hook, method in hooks_of(seam).items():
-        if hook in _OPTIONAL and not hasattr(cls, hook):
+        if hook in OPTIONAL and not hasattr(cls, hook):
             # That of the protocol does nothing.
             setattr(cls, hook, method)
         _check_hook(path, cls, hook, method)

@@ -10,6 +10,7 @@ from pfnlab.policies.trackers.driver_hook import DriverHook
 from pfnlab.policies.trackers.exact import Exact
 from pfnlab.policies.trackers.no_cow import NoCow
 from pfnlab.policies.trackers.no_partial import NoPartial
+from pfnlab.policies.trackers.remap_again import RemapAgain
 from pfnlab.policies.trackers.split_ctx import SplitCtx
 from pfnlab.policies.trackers.track_ctx import TrackCtx
 from pfnlab.policies.trackers.unmap_only import UnmapOnly
@@ -24,6 +25,7 @@ TRACKERS: dict[str, TrackerPolicy] = {
     "exact": Exact,
     "no_cow": NoCow,
     "no_partial": NoPartial,
+    "remap_again": RemapAgain,
     "split_ctx": SplitCtx,
     "track_ctx": TrackCtx,
     "unmap_only": UnmapOnly,

@@ -69,6 +69,9 @@ class CallerManaged:
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """The VMA counts until it is freed."""
 
+    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
+        """It counts already."""
+
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """The owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)

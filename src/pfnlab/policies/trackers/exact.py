@@ -124,6 +124,9 @@ class Exact:
         """The VMA gives up the frames it was about to cover."""
         self._cover(vma, [part for part in vma.pfnmap or () if part.ctx.pfns != pfns])
 
+    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
+        """The VMA covers them already."""
+
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """The owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)

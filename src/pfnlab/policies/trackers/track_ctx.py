@@ -63,6 +63,9 @@ class TrackCtx:
             vma.pfnmap = None
             pfnmap_untrack(self._kernel, pfns)
 
+    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
+        """The VMA points to the context already."""
+
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """pfnmap_track (S4.4): the owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)

@@ -33,6 +33,9 @@ class Untracked:
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """Nothing was done."""
 
+    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
+        """Nothing to do."""
+
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """What was asked for is granted."""
         return prot

@@ -59,6 +59,9 @@ class VmPat:
             self._free(pfns)
             vma.flags &= ~VM_PAT
 
+    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
+        """The flag was set before."""
+
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """track_pfn_remap without a VMA (S3.1.1): the range is reserved, and no VMA is flagged."""
         return self._kernel.book.reserve_pfn_range(
