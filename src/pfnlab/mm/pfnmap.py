@@ -33,6 +33,20 @@ def pfnmap_untrack(kernel: Kernel, pfns: PfnRange) -> None:
         kernel.book.free_pfn_range(pfn_to_phys(pfns.start), pfns.nr * PAGE_SIZE, who=kernel.who)
 
 
+def pfnmap_is_tracked(kernel: Kernel, pfns: PfnRange) -> bool:
+    """Whether :func:`pfnmap_track` of just these frames makes an entry in the book.
+
+    It makes none without PAT, of the ISA range, and of RAM, also in part. No kernel asks. To be asked about
+    the whole range: a part of it without RAM would look as if it had an entry (S2.10.2).
+    """
+    platform, start, end = kernel.book.platform, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+    return (
+        platform.pat_enabled
+        and not platform.phys.is_untracked(start, end)
+        and not platform.phys.pat_pagerange_is_ram(start, end)
+    )
+
+
 def lookup_prot(book: MemtypeBook, pfns: PfnRange, prot: int) -> int:
     """*prot* with the one cache mode every page of *pfns* looks up; the mode asked for is ignored.
 

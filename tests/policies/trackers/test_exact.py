@@ -41,6 +41,8 @@ from pfnlab.programs.runs.places import Places
 from pfnlab.units import PfnRange, pages_of, phys_to_pfn
 
 SPEC = "7.2,tracker=exact"
+#: Its last pages are RAM, all others are not as far as the book goes.
+HOLE = "hole: isa, 0x70 pages"
 BAR = 0xF8000
 
 
@@ -81,6 +83,25 @@ def test_a_page_covers_what_was_inserted_last() -> None:
     *_, read, rest, _ = steps = run(SPEC, mapped, "zap_vma_ptes a", "read a[1]", "munmap a[0]")
 
     assert (["bar[1:2] uc-"], ["bar[1:2] uc-"], []) == (book(read), book(rest), log(steps))
+
+
+def test_a_range_with_ram_in_it_leaves_nothing_to_free() -> None:
+    """The book has no entry for it, so none is looked for when a part without RAM is left or goes."""
+    mapped = "a = mmap hole[0:0x70] driver remap asis shared r"
+
+    *_, last, _ = steps = run(SPEC, mapped, "munmap a[0x60:0x70]", "munmap a[0:0x60]", device=HOLE)
+
+    assert ([], []) == (book(last), [line for line in log(steps) if "invalid" in line])
+
+
+def test_ram_that_was_inserted_is_not_remembered() -> None:
+    """Pages of RAM that were inserted one by one do not keep a remap of all of them away."""
+    mapped = "a = mmap hole[0x68:0x6a] driver fault asis shared r"
+    inserted = ("read a[0]", "read a[1]", "zap_vma_ptes a")
+
+    *_, remapped, _ = run(SPEC, mapped, *inserted, "remap_pfn_range a[0:2] asis", device=HOLE)
+
+    assert "ok" == remapped.result
 
 
 def test_a_child_counts() -> None:

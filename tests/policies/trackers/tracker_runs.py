@@ -15,9 +15,9 @@ MAP = "a = mmap bar[0:4] wc shared rw"
 DRIVER = "a = mmap bar[0:4] driver remap asis shared rw"
 
 
-def run(spec: str, *ops: str) -> tuple[Step, ...]:
-    """The steps of a program on a BAR of 16 pages and its end."""
-    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", *ops, ""))
+def run(spec: str, *ops: str, device: str = "bar: pci, 16 pages") -> tuple[Step, ...]:
+    """The steps of a program on a BAR of 16 pages, or another device, and its end."""
+    text = "\n".join(("pfnlab program 1", f"device {device}", *ops, ""))
     return ModelMachine(spec).run_one(load_text(text), check=True).steps
 
 

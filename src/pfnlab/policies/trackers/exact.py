@@ -14,6 +14,8 @@ original and copy do not both cover when all is done, nobody does.
 
 Unlike every kernel it also reserves what is mapped in part or inserted by a fault handler, with the mode
 the book says, so that nobody can map it otherwise meanwhile. A fork costs no entry and cannot fail for it.
+RAM has no entries in the book, so pages of it need no context; only what is mapped as a whole VMA has one, as
+in every kernel.
 
 Its price: a context for every call that fills entries, also for every page that faults, a part of it in
 each VMA that covers some, one more for every cut, and a search of the book for every run of frames that goes.
@@ -29,7 +31,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from pfnlab.errors import ModelledErrno
 from pfnlab.hw.spans import SpanSet
 from pfnlab.mm.flags import is_cow_mapping
-from pfnlab.mm.pfnmap import lookup_prot, pfnmap_track, pfnmap_untrack
+from pfnlab.mm.pfnmap import lookup_prot, pfnmap_is_tracked, pfnmap_track, pfnmap_untrack
 from pfnlab.mm.processors import Need, RwLock
 from pfnlab.mm.tracker import Tracked
 from pfnlab.mm.vma import Vma
@@ -45,13 +47,14 @@ class Counted:
     :ivar pfns: the frames
     :ivar offset: the difference between a frame and its file offset in pages
     :ivar edges: the frames where the count changes, and by how much; the count is 0 at first
-    :ivar reserved: the entries the book has for it
+    :ivar reserved: the runs of frames that count, each an entry of the book
+    :ivar booked: whether the book has entries for it; of RAM it has none
     """
 
-    __slots__ = ("edges", "offset", "pfns", "reserved")
+    __slots__ = ("booked", "edges", "offset", "pfns", "reserved")
 
-    def __init__(self, pfns: PfnRange, offset: int) -> None:
-        self.pfns, self.offset = pfns, offset
+    def __init__(self, pfns: PfnRange, offset: int, *, booked: bool = True) -> None:
+        self.pfns, self.offset, self.booked = pfns, offset, booked
         self.edges: dict[int, int] = {}
         self.reserved = [pfns]
 
@@ -117,6 +120,8 @@ class Exact:
             return lookup_prot(self._kernel.book, pfns, prot)
         if parts:
             raise ModelledErrno(errno.EINVAL)
+        if (start, pfns.nr) != (vma.start, vma.nr) and not pfnmap_is_tracked(self._kernel, pfns):
+            return lookup_prot(self._kernel.book, pfns, prot)
         # The offset of a private mapping becomes its first frame.
         return self._track(vma, pfns, 0 if is_cow_mapping(vma.flags) else pfns.start - pgoff, prot)
 
@@ -136,13 +141,16 @@ class Exact:
         pfnmap_untrack(self._kernel, pfns)
 
     def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
-        """Reserve the frames with the mode the book says, unless this page has them reserved.
+        """Reserve the frames with the mode the book says, unless this page has them reserved or they are RAM.
 
         :raises ModelledErrno: EINVAL when the frames of a leaf have different modes
         """
         pgoff = vma.pgoff + vpn - vma.start
         prot = lookup_prot(self._kernel.book, pfns, prot)
         if any(part.pfns == pfns for part in _within(vma, pgoff, pfns.nr)):
+            return prot
+        if not pfnmap_is_tracked(self._kernel, pfns):
+            self._uncover(vma, pgoff, pfns.nr)
             return prot
         return self._track(vma, pfns, pfns.start - pgoff, prot)
 
@@ -197,17 +205,21 @@ class Exact:
 
         :raises ModelledErrno: EINVAL, the book refuses
         """
+        booked = pfnmap_is_tracked(self._kernel, pfns)
         try:
             prot = pfnmap_track(self._kernel, pfns, prot)
         except ModelledErrno:
             raise ModelledErrno(errno.EINVAL) from None
-        part = CoveredPart(Counted(pfns, offset), pfns)
-        if _within(vma, part.pgoff, pfns.nr):
-            # A handler inserts other frames than a remap had put there: those do not come back.
-            self._cover(vma, _outside(vma, part.pgoff, pfns.nr))
+        part = CoveredPart(Counted(pfns, offset, booked=booked), pfns)
+        self._uncover(vma, part.pgoff, pfns.nr)
         part.ctx.count(pfns, 1)
         vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda covered: covered.pgoff))
         return prot
+
+    def _uncover(self, vma: Vma, pgoff: int, nr: int) -> None:
+        """A handler inserts other frames than a remap had put at these pages: those do not come back."""
+        if _within(vma, pgoff, nr):
+            self._cover(vma, _outside(vma, pgoff, nr))
 
     def _cover(self, vma: Vma, parts: list[CoveredPart]) -> None:
         """*vma* covers *parts* from now on and nothing else; frames without a VMA leave the book."""
@@ -234,7 +246,7 @@ class Exact:
             remaining += rest
             at = entry.start
             for run in (*rest, PfnRange(entry.end, entry.end)):
-                if at < run.start:
+                if at < run.start and ctx.booked:
                     entry = self._cut(entry, PfnRange(at, run.start))
                 at = run.end
         ctx.reserved = remaining
