@@ -41,6 +41,11 @@ def hold_patches() -> ModuleType:
     return _tool("hold_patches")
 
 
+def run_selftest() -> ModuleType:
+    """What runs the kernel's selftest in guests."""
+    return _tool("run_selftest")
+
+
 def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")

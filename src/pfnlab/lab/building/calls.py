@@ -1,7 +1,7 @@
 """The functions of a built kernel that no tracer sees called: the compiler put them into their only caller.
 
 A small configuration leaves some functions with one caller, in the same file. A probe on what is left of such
-a function never hits, so the events it stands for are not observed on that kernel.
+a function never hits, so the events it stands for are not observed on that kernel (S13.9.1).
 """
 
 from __future__ import annotations

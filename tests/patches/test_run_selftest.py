@@ -1,0 +1,80 @@
+"""The kernel's selftest in a guest: what its console says, and the table made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tooling
+
+from pfnlab.errors import Undecided
+
+TOOL = tooling.run_selftest()
+
+#: A line of the kernel's own stands between the test's.
+CONSOLE = """\
+TAP version 13
+1..3
+#  RUN           pfnmap.fork ...
+#            OK  pfnmap.fork
+ok 1 pfnmap.fork
+[    1.2] x86/PAT: main:1 map pfn RAM range req write-combining
+# pfnmap.c:495:head:Expected '1111' == '0111'.
+not ok 2 pfnmap_tracked.head
+ok 3 pfnmap_tracked.claimed # SKIP Not asked to let a driver claim
+# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0
+selftest ended with 1
+"""
+RESULTS = {
+    "pfnmap.fork": "ok",
+    "pfnmap_tracked.head": "not ok",
+    "pfnmap_tracked.claimed": "SKIP Not asked to let a driver claim",
+}
+
+
+def test_results() -> None:
+    """Passed, failed and skipped tests are told apart, whatever the kernel says meanwhile."""
+    assert RESULTS == TOOL.results_of(CONSOLE)
+
+
+@pytest.mark.parametrize(
+    ("results", "passes"),
+    [({"a": "ok"}, True), ({"a": "ok", "b": "not ok"}, False), ({"a": "SKIP"}, False), ({}, False)],
+)
+def test_all_have_to_pass(results: dict[str, str], passes: bool) -> None:
+    """A test that was skipped has not passed, and no test is no success."""
+    assert passes is TOOL.Outcome("7.3", "7.3.4-1", results).passes
+
+
+def test_table() -> None:
+    """A row for each test, also for one that a kernel did not report."""
+    outcomes = [
+        TOOL.Outcome("7.3", "7.3.4-1", {"a.b": "not ok"}),
+        TOOL.Outcome("mine", "", {"a.b": "ok", "a.c": "ok"}),
+    ]
+
+    assert [
+        "| test | 7.3 | mine |",
+        "| --- | --- | --- |",
+        "| `a.b` | not ok | ok |",
+        "| `a.c` | - | ok |",
+    ] == TOOL.table(outcomes).splitlines()
+
+
+def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """What is around the marks stays."""
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{TOOL.BEGIN}old\n{TOOL.END}behind\n")
+
+    TOOL.write_table(page, "| new |\n")
+
+    assert f"before\n{TOOL.BEGIN}\n| new |\n\n{TOOL.END}behind\n" == page.read_text()
+
+
+def test_a_page_without_a_place(tmp_path: Path) -> None:
+    """It is not written to."""
+    page = tmp_path / "README.md"
+    page.write_text("no marks\n")
+
+    with pytest.raises(Undecided, match="no place"):
+        TOOL.write_table(page, "| new |\n")

@@ -1,0 +1,220 @@
+"""The kernel's selftest pfnmap, as the series of ``patches/upstream/exact`` extends it, on kernels.
+
+``run_selftest.py KERNEL... [--source SOURCE] [--write]`` compiles the test out of the source (a series of the
+archive, or the folder of a tree) with the series' change of it, and runs it in a guest of each kernel, with
+devices whose frames are in the memtype list. A KERNEL is a name of `pfnlab kernels list`: one that was built
+here, a series or a version. The last one is said to have the series. ``--write`` puts the table into
+``patches/upstream/README.md``.
+
+Exit codes: 0 the last kernel passes all tests, 1 it does not, 3 a guest did not end the test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pfnlab.cli.machines import say
+from pfnlab.errors import LostGuest, MissingTool, PfnlabError, Undecided
+from pfnlab.lab.building.built import find
+from pfnlab.lab.building.patch_file import read_patch
+from pfnlab.lab.building.source import source_for
+from pfnlab.lab.building.worktree import original
+from pfnlab.lab.images.commands import complaint, run
+from pfnlab.lab.images.image import initramfs
+from pfnlab.lab.images.kernels import KernelImage, kernel_for
+from pfnlab.lab.images.modules import vfio_modules
+from pfnlab.lab.vm.accel import Accel
+from pfnlab.lab.vm.launch import cpu_arguments, device_arguments, start_qemu
+from pfnlab.lab.vm.qemu import PARAMETERS, QEMU, RAM_MIB
+
+ROOT = Path(__file__).parents[1]
+SERIES = ROOT / "patches" / "upstream" / "exact"
+PAGE = ROOT / "patches" / "upstream" / "README.md"
+INIT = Path(__file__).with_name("selftest_init.c")
+
+#: The marks around the table of the page.
+BEGIN, END = "<!-- selftests: `make test-selftests` -->\n", "<!-- end of selftests -->\n"
+
+_FOLDER = "tools/testing/selftests/mm"
+_FILES = ("pfnmap.c", "vm_util.c")
+_INCLUDES = ("tools/testing/selftests/mm", "tools/testing/selftests", "tools/lib")
+#: Seconds a compiler, and a whole guest may take; one with an emulated processor needs about ten.
+_COMPILE_LIMIT, GUEST_LIMIT = 120.0, 120.0
+
+#: Two devices at the bus addresses that selftest_init.c knows.
+_CLAIMED = ("-device", "virtio-rng-pci,addr=0x5,disable-legacy=on")
+_INSERTED = 0x6
+
+# The harness says the result of each test, and the reason of one that was skipped; the kernel's own lines may
+# end up in between.
+_RESULT = re.compile(r"(?P<word>ok|not ok) \d+ (?P<name>\S+?)(?: # (?P<skip>SKIP.*))?$", re.MULTILINE)
+_WHOLE = re.compile(r"^selftest ended with \d+", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What one kernel did.
+
+    :param kernel: its name
+    :param version: of its package, or of what it was built of
+    :param results: ``ok``, ``not ok`` or ``SKIP`` with the reason, by the name of the test
+    """
+
+    kernel: str
+    version: str
+    results: Mapping[str, str]
+
+    @property
+    def passes(self) -> bool:
+        """Whether all tests ran and passed."""
+        return bool(self.results) and all(result == "ok" for result in self.results.values())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the selftest, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="7.3-own, exact-series, 7.3")
+    parser.add_argument("--source", default="7.3", help="a series, or the folder of a tree; 7.3 without")
+    parser.add_argument("--write", action="store_true", help="put the table into the page")
+    asked = parser.parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="pfnlab-selftest-") as name:
+            program = compiled(asked.source, Path(name))
+            outcomes = [on_kernel(kernel, program, Path(name)) for kernel in asked.kernels]
+    except PfnlabError as trouble:
+        print(trouble, file=sys.stderr)
+        return 3
+    print(table(outcomes), end="")
+    if asked.write:
+        write_table(PAGE, table(outcomes))
+    return 0 if outcomes[-1].passes else 1
+
+
+def compiled(source: str, into: Path) -> bytes:
+    """
+    The test with the first process of its guest, one static program.
+
+    :param source: a series of the archive, or the folder of a tree
+    :raises Undecided: the change does not apply, or it does not compile
+    """
+    kernel_source = source_for(source, say=say)
+    tree = kernel_source.folder
+    folder = into / _FOLDER
+    folder.mkdir(parents=True)
+    for name in _FILES:
+        shutil.copyfile(original(kernel_source, f"{_FOLDER}/{name}"), folder / name)
+    for path in selftest_patches():
+        _run(["patch", "-p1", "-F0", "-i", str(path)], into, "apt-get install patch")
+    includes = [f"-I{tree / place}" for place in _INCLUDES]
+    command = ["gcc", "-O2", *includes, "-isystem", str(tree / "tools/include/uapi")]
+    for name in _FILES:
+        _run([*command, "-Dmain=selftest_main", "-c", f"{_FOLDER}/{name}"], into, "apt-get install gcc")
+    objects = [Path(name).with_suffix(".o").name for name in _FILES]
+    _run(
+        ["gcc", "-O2", "-Wall", "-static", "-o", "init", str(INIT), *objects],
+        into,
+        "apt-get install libc6-dev",
+    )
+    return (into / "init").read_bytes()
+
+
+def selftest_patches() -> list[Path]:
+    """The patches of the series that change nothing but the selftest."""
+    paths = [path for path in sorted(SERIES.glob("[0-9]*.patch")) if not path.name.startswith("0000-")]
+    return [path for path in paths if read_patch(path).files == (f"{_FOLDER}/pfnmap.c",)]
+
+
+def on_kernel(name: str, program: bytes, folder: Path) -> Outcome:
+    """
+    Boot a kernel with the test, and read what it says.
+
+    :raises MissingTool: there is no QEMU, or no such kernel
+    :raises LostGuest: the guest did not end the test in time
+    """
+    own = find(name)
+    kernel = own.image if own else kernel_for(name)
+    console = console_of(kernel, program, folder)
+    return Outcome(name, own.origin if own else kernel.version, results_of(console))
+
+
+def console_of(kernel: KernelImage, program: bytes, folder: Path) -> str:
+    """
+    What a guest of *kernel* says whose first process is *program*.
+
+    :raises MissingTool: there is no QEMU
+    :raises LostGuest: it did not end in time, or not by itself
+    """
+    qemu = shutil.which(QEMU)
+    if qemu is None:
+        raise MissingTool(f"`{QEMU}` is not on this machine: apt-get install qemu-system-x86")
+    modules = {name: path.read_bytes() for name, path in vfio_modules(kernel, say=say).items()}
+    (folder / "initrd").write_bytes(initramfs(program, modules))
+    console = folder / "console"
+    command = [
+        *(qemu, "-M", "q35", *cpu_arguments(Accel.TCG, 1), "-m", str(RAM_MIB), "-device", "intel-iommu"),
+        *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none", *_CLAIMED),
+        *device_arguments("bar", "memory-backend-ram,size=1M", _INSERTED),
+        *("-kernel", str(kernel.vmlinuz), "-initrd", str(folder / "initrd")),
+        *("-append", f"{PARAMETERS} intel_iommu=on", "-serial", f"file:{console}"),
+    ]
+    guest, guard = start_qemu(command, folder)
+    try:
+        guest.wait(GUEST_LIMIT)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        for process in (guard, guest):
+            process.kill()
+            process.wait()
+    text = console.read_text(errors="replace").replace("\r", "")
+    if not _WHOLE.search(text):
+        raise LostGuest(f"the selftest did not end: {text.strip()[-300:]}")
+    return text
+
+
+def results_of(console: str) -> dict[str, str]:
+    """The result of each test, in their order."""
+    return {
+        found["name"]: found["skip"].strip() if found["skip"] else found["word"]
+        for found in _RESULT.finditer(console)
+    }
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """A row for each test, a column for each kernel."""
+    head = ["test", *(outcome.kernel for outcome in outcomes)]
+    names = dict.fromkeys(name for outcome in outcomes for name in outcome.results)
+    rows = [[f"`{name}`", *(outcome.results.get(name, "-") for outcome in outcomes)] for name in names]
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write_table(page: Path, text: str) -> None:
+    """Put *text* between the marks of the page.
+
+    :raises Undecided: it has no such marks
+    """
+    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, behind = rest.partition(END)
+    if not begin or not end:
+        raise Undecided(f"{page} has no place for the table: put {BEGIN.strip()} and {END.strip()} there")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{behind}", encoding="utf-8")
+
+
+def _run(command: Sequence[str], folder: Path, remedy: str) -> None:
+    answer = run(command, limit=_COMPILE_LIMIT, remedy=remedy, cwd=folder)
+    if answer.returncode:
+        raise Undecided(f"{' '.join(command[:1])}: {complaint(answer.stderr or answer.stdout)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
