@@ -7,6 +7,8 @@ from series_runs import SHARED, every_series
 from series_runs import run_to_end as run
 
 from pfnlab.policies.profiles import SERIES
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
 
@@ -159,3 +161,10 @@ def test_a_table_that_was_not_made_is_not_flushed() -> None:
     *_, forked, _ = run("7.2", *ops, area=1026)
 
     assert ["flush a[0:1]"] == [event for event in forked.events or () if event.startswith("flush a[")]
+
+
+def test_a_later_table_of_own_memory_is_undecided() -> None:
+    """That it needs one is known, and how many is not."""
+    text = "pfnlab program 1\ndevice bar: pci, 1 page\n\nfail __pte_alloc 2: c = fork\n"
+
+    assert "own memory" in (ModelMachine("7.2").run([load_text(text)])[0].lost or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import NoReturn
 
-from pfnlab.errors import ModelledErrno
+from pfnlab.errors import ModelledErrno, Undecided
 from pfnlab.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
 from pfnlab.mm.flags import (
     VM_ACCOUNT,
@@ -27,6 +27,7 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
 
     :param commits: there is memory to commit to private writable mappings
     :raises ModelledErrno: ENOMEM for every failure inside; the half-made child is torn down (S3.5.4)
+    :raises Undecided: a later page table of the process's own memory is to fail
     """
     child = MmStruct(parent.kernel)
     unmaps = parent.kernel.profile.failed_fork_unmaps
@@ -44,6 +45,8 @@ def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
                 # It needs page tables as well.
                 own_memory = True
                 raise ModelledErrno(errno.ENOMEM)
+            if parent.kernel.awaits("__pte_alloc"):
+                raise Undecided("the model does not know how many page tables a process's own memory needs")
         except ModelledErrno:
             failed = True
             if unmaps:

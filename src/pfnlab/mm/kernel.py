@@ -228,6 +228,10 @@ class Kernel:
         self._forced = (function, remaining - calls)
         return remaining - 1 if 0 < remaining <= calls else None
 
+    def awaits(self, function: str) -> bool:
+        """Whether a later call of *function* is to fail."""
+        return self._forced is not None and self._forced[0] == function and self._forced[1] > 0
+
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
         """The VMA enters its file's reverse map."""
         assert vma.file is not None
