@@ -1,6 +1,7 @@
 """The copy a build works in: patched, put back, brought up to date, and the user's tree untouched."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from toy_tree import NEW_FILE, PATCH, toy_tree
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.building.source import source_for
-from pfnlab.lab.building.worktree import WorkTree, worktree
+from pfnlab.lab.building.worktree import WorkTree, original, worktree
 
 
 @pytest.fixture
@@ -131,3 +132,20 @@ def test_a_build_that_was_killed_while_patching_leaves_nothing(tree: Path, tmp_p
     (work.home / "originals" / "mm" / "memory.c").write_text("int first;\nint last;\n")
     (work.folder / "mm" / "memory.c").write_text("half a pat")
     assert memory(copy(tree)) == "int first;\nint last;\n"
+
+
+@pytest.mark.parametrize("name", ["mm/memory.c", "Makefile"])
+def test_the_original_of_a_package_that_is_patched_in_place(tree: Path, tmp_path: Path, name: str) -> None:
+    """Also of a file that no patch touched."""
+    folder = tree.rename(tree.with_name("source"))
+    unpatched = (folder / name).read_text()
+    source = replace(source_for(str(folder), say=print), own=False)
+    WorkTree(source, folder.parent).apply([patch(tmp_path)])
+
+    assert "int patched;" in (folder / "mm" / "memory.c").read_text()
+    assert unpatched == original(source, name).read_text()
+
+
+def test_the_original_of_a_tree_of_the_users(tree: Path) -> None:
+    """It is the file itself, whatever lies beside the tree."""
+    assert tree / "Makefile" == original(source_for(str(tree), say=print), "Makefile")

@@ -34,6 +34,8 @@ from pfnlab.lab.images.commands import run
 _LOCK_LIMIT = 4 * 3600.0
 _PATCH_LIMIT = 60.0
 
+_ORIGINALS = "originals"
+
 _REFUSAL = re.compile(r"FAILED|can't find|malformed|garbage|ignored", re.IGNORECASE)
 
 
@@ -89,7 +91,7 @@ class WorkTree:
                 raise Misuse(f"{patch.path} does not apply to {self.source.label}: {_refusal(answer.stdout)}")
 
     def _originals(self) -> Path:
-        return self.home / "originals"
+        return self.home / _ORIGINALS
 
     # A file that is not there yet is marked by an empty folder of its name.
     def _keep_aside(self, patch: Path, name: str) -> None:
@@ -155,6 +157,17 @@ def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[Wo
         tree = WorkTree(source, home)
         tree.refresh(say=say)
         yield tree
+
+
+def original(source: KernelSource, name: str) -> Path:
+    """
+    A file of *source* without patches: a package of the archive is built where it was unpacked, and has those
+    of its last build.
+
+    :param name: below the top of the tree
+    """
+    kept = source.folder.parent / _ORIGINALS / name
+    return kept if not source.own and kept.is_file() else source.folder / name
 
 
 # Which file and hunk: of what patch(1) printed, the file it was at and the first complaint.

@@ -74,15 +74,18 @@ def holds(image: Path, name: str) -> bool:
     return name.encode() + b"\0" in image.read_bytes()
 
 
-def initramfs(init: bytes) -> bytes:
+def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
     """
     An initramfs (cpio, newc form) with *init* as ``/init``, a console, and empty directories to mount on.
 
     Not compressed: inflating would cost the emulated guest more than reading.
+
+    :param extra: more files, by their names in its top folder
     """
     members = [_member(name, stat.S_IFDIR | 0o755) for name in ("dev", "proc", "sys")]
     members.append(_member("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
     members.append(_member("init", stat.S_IFREG | 0o755, init))
+    members += [_member(name, stat.S_IFREG | 0o644, content) for name, content in (extra or {}).items()]
     return b"".join([*members, _member("TRAILER!!!", 0)])
 
 
