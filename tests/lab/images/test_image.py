@@ -59,6 +59,15 @@ def test_initramfs_init_is_unchanged():
     assert found["init"] == b"agent"
 
 
+def test_initramfs_of_more_files():
+    """
+    They lie beside init, unchanged.
+    """
+    found = {name: content for name, _, content in members(initramfs(b"agent", {"one.ko": b"module"}))}
+
+    assert (found["init"], found["one.ko"]) == (b"agent", b"module")
+
+
 def test_initramfs_init_is_executable():
     """
     Init is a regular file everybody may execute.
