@@ -20,6 +20,7 @@ bzImage:
 	@! grep -n '#error' mm/memory.c || { echo "mm/memory.c:1:2: error: #error wrong"; exit 1; }
 	@mkdir -p $(O)/arch/x86/boot
 	@cat image mm/memory.c > $(O)/arch/x86/boot/bzImage
+	@gcc -nostdlib -static -no-pie -o $(O)/vmlinux vmlinux.c
 modules:
 """
 
@@ -53,6 +54,7 @@ def toy_tree(folder: Path, absent: tuple[str, ...] = ("CONFIG_NOTHING",)) -> Pat
     (folder / "absent").write_text("".join(f"{option}\n" for option in absent))
     (folder / "mm" / "memory.c").write_text("int first;\nint last;\n")
     (folder / "image").write_bytes(image())
+    (folder / "vmlinux.c").write_text("void vm_area_dup(void) {}\nvoid _start(void) {}\n")
     return folder
 
 

@@ -68,6 +68,10 @@ def test_it_means_what_its_patches_say(lab: Lab) -> None:
     assert lab.build(lab.patch()).policy == "flush=end_vma"
 
 
+def test_it_knows_which_functions_nothing_calls(lab: Lab) -> None:
+    assert lab.build().uncalled == ("vm_area_dup",)
+
+
 def test_it_is_booted_once(lab: Lab) -> None:
     lab.build()
     assert len(lab.boots) == 1
