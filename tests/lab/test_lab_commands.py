@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +33,42 @@ def test_command_and_its_children_end_at_the_limit() -> None:
         commands.run(["sh", "-c", "sleep 60 & wait"], limit=0.5, remedy="none")
 
     assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_command_and_its_children_end_with_their_owner(tmp_path: Path, number: signal.Signals) -> None:
+    """
+    A command and what it started end when the process that runs it is killed.
+    """
+    told = tmp_path / "pid"
+    script = f"sleep 60 & echo $! > {told}.part; mv {told}.part {told}; wait"
+    code = f"from pfnlab.lab.images.commands import run; run(['sh', '-c', {script!r}], limit=50, remedy='-')"
+    owner = subprocess.Popen([sys.executable, "-c", code])
+    _until(told.exists)
+    child = Path("/proc", told.read_text().strip())
+    assert child.exists()
+
+    owner.send_signal(number)
+    owner.wait()
+
+    _until(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
+
+
+def test_guard_of_a_command_that_ended_does_nothing(tmp_path: Path) -> None:
+    """
+    The script of a guard does not run where its context ends.
+    """
+    done = tmp_path / "done"
+
+    with commands.when_gone('touch "$1"', str(done)):
+        pass
+    time.sleep(0.2)
+
+    assert not done.exists()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

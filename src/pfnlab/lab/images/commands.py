@@ -13,6 +13,9 @@ from pathlib import Path
 from pfnlab.errors import MissingTool, TimedOut
 from pfnlab.lab.images.cache import NO_ROOM
 
+#: Ends a command and everything it started. Not `kill -9 --`, which dash does not understand.
+_END = 'kill -s KILL -- "-$1"'
+
 #: Seconds between two calls of *meanwhile* while a command runs.
 _MEANWHILE = 5.0
 
@@ -23,6 +26,8 @@ def started(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """
     Start *command* in a session of its own, so that it and its children can be ended together.
+
+    They also end with this process, however that ends.
 
     :param remedy: what to do when the program is not on this machine
     :param env: variables set in addition to the caller's own
@@ -42,10 +47,42 @@ def started(
         raise MissingTool(f"`{command[0]}` is not on this machine: {remedy}") from error
     with process:
         try:
-            yield process
+            with when_gone(_END, str(process.pid)):
+                yield process
         finally:
             if process.poll() is None:
                 end(process)
+
+
+@contextmanager
+def when_gone(script: str, *arguments: str) -> Iterator[None]:
+    """
+    Let the shell run *script* where this process ends inside the context, for any reason.
+
+    :param arguments: what the script has as ``$1``, ``$2`` and so on
+    """
+    guard = start_guard(script, *arguments)
+    try:
+        yield
+    finally:
+        # Before its pipe closes: the script is for an owner that is gone.
+        guard.kill()
+        guard.communicate()
+
+
+def start_guard(script: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """
+    A process in which the shell runs *script* as soon as this process is gone, or has closed its pipe.
+
+    :param arguments: what the script has as ``$1``, ``$2`` and so on
+    """
+    return subprocess.Popen(
+        ["/bin/sh", "-c", f"read -r _; {script}", "sh", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

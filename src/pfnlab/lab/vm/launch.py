@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from pfnlab.lab.images.commands import start_guard
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.channel import CHANNEL_SIZE
 
@@ -24,8 +25,8 @@ NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
 
 _ROOM = 16 * CHANNEL_SIZE
 
-# Ends a QEMU whose owner is gone, for any reason: the pipe this script reads from closes with the owner.
-_GUARD = 'read -r _; case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
+# Ends a QEMU whose owner is gone.
+_GUARD = 'case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
 
 
 def cpu_arguments(accel: Accel, cpus: int) -> list[str]:
@@ -96,13 +97,7 @@ def start_qemu(
             start_new_session=True,
         )
     try:
-        guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "sh", str(qemu.pid), str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        guard = start_guard(_GUARD, str(qemu.pid), str(folder))
     except BaseException:
         qemu.kill()
         qemu.wait()
