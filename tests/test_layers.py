@@ -39,9 +39,11 @@ ORDER = (
     ("lab",),
     ("report.sizes",),
     ("report",),
+    ("picture",),
     ("fuzz",),
     ("meeting",),
     ("trying",),
+    ("document",),
     ("cli",),
     ("__main__",),
 )

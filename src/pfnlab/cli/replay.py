@@ -36,12 +36,16 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.check import FORMAT
+from pfnlab.report.made import made
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)
 _COMMAND = re.compile(r"^    pfnlab run .*$", re.MULTILINE)
 _MACHINE = re.compile(r" --on (\S+)")
 _LOOK = re.compile(r" --look (\S+)")
 
+
+#: The value of ``format`` of what ``--json`` prints.
+REPLAY_FORMAT = "pfnlab-replay/1"
 
 #: The beginning of a path of any version.
 _PATH = "pfnlab path "
@@ -260,7 +264,7 @@ def _by_looking(
 def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: str, as_json: bool) -> None:
     if as_json:
         items = [{"step": step.step, "says": step.word} for step in steps]
-        report = {"format": "pfnlab-replay/1", "title": title, "machine": machine, "steps": items}
+        report = {"format": REPLAY_FORMAT, "made": made(), "title": title, "machine": machine, "steps": items}
         print(json.dumps({**report, "same": verdict == SAME, "verdict": verdict}, ensure_ascii=False))
         return
     print(f"{machine}, {title}")

@@ -144,7 +144,7 @@ def _print(
     if request.as_json:
         from pfnlab.report.run_json import run_line
 
-        print(run_line(names[index], program_hash(program), runs, verdict))
+        print(run_line(names[index], program, runs, verdict))
         return
     from rich.console import Console
 

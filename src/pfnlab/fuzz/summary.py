@@ -15,6 +15,7 @@ from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.runs.compare import Outcome
+from pfnlab.report.made import made
 from pfnlab.units import number_of
 
 #: The most files and reasons that are listed.
@@ -151,6 +152,7 @@ def summary_json(state: CampaignState, *, watched: bool) -> bytes:
     """The report as one JSON object."""
     content = {
         "format": state.format,
+        "made": made(),
         "machines": state.machines,
         "seed": state.seed,
         "programs": state.next,
