@@ -32,6 +32,7 @@ class MeetRequest(msgspec.Struct, frozen=True):
     :param new: every kernel on offer that nobody met as well
     :param profile: the version of the model, for a file of the user's own
     :param known: the folder of known kernels
+    :param litmus: the folder of programs; None for those that come with pfnlab
     """
 
     names: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ class MeetRequest(msgspec.Struct, frozen=True):
     profile: str | None = None
     promote: bool = False
     known: Path | None = None
-    litmus: Path = Path("litmus")
+    litmus: Path | None = None
     programs: int = PROGRAMS
     seed: int = SEED
     output: Path | None = None
