@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
+from pfnlab.cli.progress import say
 from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.built import BuiltKernel

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
 from pfnlab.cli.policies import check_series
+from pfnlab.cli.progress import say, working
 from pfnlab.errors import Misuse
 from pfnlab.files import write_output
 from pfnlab.lab.building.build import BuildRequest
@@ -58,9 +58,13 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     patches = [read_patch(path) for path in request.patches]
     policies = policies_of(patches, request.policies)
     litmus = litmus_programs(request.litmus)
-    tried = (build or builder(request))(request.tree, request.patches, say)
+    with working(f"building {request.tree}"):
+        tried = (build or builder(request))(request.tree, request.patches, say)
     name = request.tree.name or str(request.tree)
-    with QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine:
+    with (
+        QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine,
+        working(f"holding {name} against model:{request.like}"),
+    ):
         trial = try_kernel(
             machine,
             request.like,

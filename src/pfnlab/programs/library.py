@@ -1,4 +1,4 @@
-"""Programs by name: those of ``litmus/``, which come with pfnlab, beside files, folders and patterns of a user.
+"""Programs by name: those of ``litmus/``, which come with pfnlab, beside a user's own files.
 
 In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` beside ``src``. All
 who need them ask here.
@@ -98,15 +98,24 @@ def in_library(path: Path) -> bool:
     return path.is_relative_to(library_folder())
 
 
-def program_paths(words: Iterable[str]) -> list[Path]:
+def library_programs(words: Iterable[str]) -> list[Path]:
+    """The files of the programs of the library that *words* name: names, folders of the library, patterns.
+
+    :raises Misuse: a word names none
+    """
+    return list(dict.fromkeys(path for word in words for path in _of_name(word)))
+
+
+def program_paths(words: Iterable[str], *, names: bool = True) -> list[Path]:
     """The files of programs that *words* name, in their order.
 
     A word is a file, a folder (all programs in it and below), a pattern of files or names (``fork/*.pfn``,
     ``munmap-*``), a name, a folder of the library, or ``-`` for standard input. What exists wins over a name.
 
+    :param names: whether a word may be a name, as it may not where files are written
     :raises Misuse: a word names nothing, or standard input is named twice
     """
-    found = [path for word in words for path in _of_word(word)]
+    found = [path for word in words for path in _of_word(word, names)]
     if found.count(STDIN) > 1:
         raise Misuse("standard input holds one program: give - once")
     return found
@@ -175,21 +184,31 @@ def _text_of(entry: LibraryEntry) -> str:
     return "\n".join((entry.name, entry.section, entry.question, entry.says, text))
 
 
-def _of_word(word: str) -> Sequence[Path]:
+def _of_word(word: str, names: bool) -> Sequence[Path]:
     if word == str(STDIN):
         return [STDIN]
     path = Path(word)
     if _is_there(word):
         # `./-` is a file of that name.
         return _of_folder(path) if path.is_dir() else [path.absolute() if path == STDIN else path]
-    if glob.has_magic(word):
-        return _of_pattern(word)
-    name = word
-    if word.startswith(f"{FOLDER}/"):
-        # The path that pages show, also where there is no checkout.
-        name = word.removeprefix(f"{FOLDER}/").removesuffix(SUFFIX)
-    elif _PATH.search(word) or "\0" in word:
+    if glob.has_magic(word) and (files := _of_pattern(word)):
+        return files
+    if not names or (_PATH.search(word) and not word.startswith(f"{FOLDER}/")) or "\0" in word:
         return [path]
+    return _of_name(word)
+
+
+def _of_name(word: str) -> Sequence[Path]:
+    """The programs of the library that a word means."""
+    # The path that pages show is a name also where there is no checkout.
+    is_path = word.startswith(f"{FOLDER}/")
+    name = word.removeprefix(f"{FOLDER}/").removesuffix(SUFFIX) if is_path else word
+    if glob.has_magic(name):
+        paths = library_paths()
+        found = [path for path in paths if any(fnmatchcase(it, name) for it in (path.stem, long_name(path)))]
+        if not found:
+            raise Misuse(f"{word} matches no program, neither a file nor a name: {_close_names(name)}")
+        return found
     folder = name.rstrip("/")
     of_folder = [
         path for path in library_paths() if path.parent.relative_to(library_folder()).as_posix() == folder
@@ -216,19 +235,11 @@ def _of_folder(folder: Path) -> Sequence[Path]:
 
 
 def _of_pattern(pattern: str) -> Sequence[Path]:
-    """The programs a pattern means: files where there are some, else those of the library by name."""
+    """The programs in files and folders that match a pattern."""
     matched = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
     files = [path for path in matched if path.is_file()]
     folders = [path for path in matched if path.is_dir()]
-    found = files + [path for folder in folders for path in _below(folder) if path not in files]
-    found = found or [
-        path
-        for path in library_paths()
-        if fnmatchcase(path.stem, pattern) or fnmatchcase(long_name(path), pattern)
-    ]
-    if not found:
-        raise Misuse(f"{pattern} matches no program, neither a file nor a name: {_close_names(pattern)}")
-    return found
+    return files + [path for folder in folders for path in _below(folder) if path not in files]
 
 
 def _named(name: str, paths: Iterable[Path]) -> list[Path]:
