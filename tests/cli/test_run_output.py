@@ -134,3 +134,12 @@ def test_fmt_takes_a_folder(ask: Ask, program: Path) -> None:
     program.write_text(PROGRAM.replace("munmap a\n", "munmap   a\n"))
 
     assert (1, f"{program} would be rewritten\n") == ask("fmt", "--check", program.parent)[:2]
+
+
+def test_the_page_shows_what_is_printed(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of docs/programs.md, to the letter."""
+    monkeypatch.undo()
+    page = (Path(__file__).parents[2] / "docs" / "programs.md").read_text(encoding="utf-8")
+    command, _, output = page.partition("```console\n$ pfnlab ")[2].partition("```\n")[0].partition("\n")
+
+    assert output == ask(*command.split()).out
