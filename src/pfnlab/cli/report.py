@@ -6,10 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.document import document_of, html, mail, read_results
-from pfnlab.document.blocks import Document
+from pfnlab.document.compose import document_of
+from pfnlab.document.html import html
+from pfnlab.document.mail import mail
+from pfnlab.document.read import read_results
 from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write
+from pfnlab.files import write_output
 
 #: Who writes a document, by the name of the form.
 FORMS = {"html": html, "md": mail}
@@ -35,26 +37,14 @@ def report(request: ReportRequest) -> int:
     """
     form = request.form or _form_of(request.output)
     if form not in FORMS:
-        raise Misuse(f"there is no form {form}: write {' or '.join(FORMS)}")
-    document = document_of(read_results(request.results), request.title)
-    write_document(document, form, request.output)
-    return 0
-
-
-def write_document(document: Document, form: str, output: Path | None) -> None:
-    """Write a document to a file, or to standard output.
-
-    :raises Misuse: the file cannot be written
-    :raises Undecided: the disk is full or fails
-    """
-    text = FORMS[form](document)
-    if output is None:
+        raise Misuse(f"there is no format {form!r}: write --format {'|'.join(FORMS)}")
+    parts = [result.part for result in read_results(request.results)]
+    text = FORMS[form](document_of(parts, request.title))
+    if request.output is None:
         print(text, end="")
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as trouble:
-        raise cannot_write(output, trouble, "name another file with -o") from trouble
+    else:
+        write_output(request.output, text)
+    return 0
 
 
 def _form_of(output: Path | None) -> str:

@@ -1,6 +1,6 @@
 """The pieces a document is made of, before anybody writes them as HTML or Markdown.
 
-Texts are plain: they may hold anything, and who writes them makes it inert. Only :class:`Picture` carries
+Texts are plain: they may hold anything, and who writes them makes it inert. Only :class:`Drawing` carries
 markup, which ``picture/`` drew and :mod:`pfnlab.document.drawings` has checked.
 """
 
@@ -91,14 +91,16 @@ class Code(msgspec.Struct, frozen=True):
     text: str
 
 
-class Picture(msgspec.Struct, frozen=True):
+class Drawing(msgspec.Struct, frozen=True):
     """A drawing.
 
+    :param caption: its name
     :param svg: an SVG element that was checked
     :param says: what it shows, for who does not see it and for a mail
     """
 
-    kind: ClassVar[str] = "picture"
+    kind: ClassVar[str] = "drawing"
+    caption: str
     svg: str
     says: str
 
@@ -115,14 +117,35 @@ class Chapter(msgspec.Struct, frozen=True):
     :param anchor: the name a list of contents points to
     """
 
-    kind: ClassVar[str] = "section"
+    kind: ClassVar[str] = "chapter"
     title: str
     blocks: tuple[Block, ...]
     folded: bool = False
     anchor: str = ""
 
 
-Block = Paragraph | Facts | Bullets | Table | Code | Picture | Chapter
+class Entry(msgspec.Struct, frozen=True):
+    """One line of a list of contents.
+
+    :param word: what it is, in a word
+    :param anchor: that of its chapter
+    """
+
+    title: str
+    word: str
+    tone: Tone
+    says: str
+    anchor: str
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """The list of all results, each of which leads to its chapter."""
+
+    kind: ClassVar[str] = "contents"
+    entries: tuple[Entry, ...]
+
+
+Block = Paragraph | Facts | Bullets | Table | Code | Drawing | Chapter | Contents
 
 
 class Document(msgspec.Struct, frozen=True):

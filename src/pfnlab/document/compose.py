@@ -1,12 +1,11 @@
-"""Results as one document: what was found first, every result with what was done."""
+"""Parts as one document: what was found first, every result with what was done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.document.blocks import Block, Chapter, Document, Paragraph, Picture, Table, Tone, cell
+from pfnlab.document.blocks import Block, Chapter, Contents, Document, Drawing, Entry, Paragraph, Tone
 from pfnlab.document.parts.part import WEIGHT, WORDS, Part, facts_of
-from pfnlab.document.read import Result
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.units import number_of
 
@@ -25,45 +24,34 @@ _TONES: dict[Outcome, Tone] = {
 }
 
 
-def document_of(results: Sequence[Result], title: str | None = None) -> Document:
-    """The document of *results*.
+def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bool = False) -> Document:
+    """The document of *parts*.
 
-    :param title: its title; without it, that of its only result, or how many there are
+    :param title: its title; without it, that of the only part, or how many there are
+    :param unfolded: show also what is as expected at once
     """
-    parts = sorted(
-        (result.kind.part(result.content) for result in results), key=lambda part: WEIGHT[part.outcome]
-    )
-    if len(parts) == 1:
-        (part,) = parts
+    ordered = sorted(parts, key=lambda part: WEIGHT[part.outcome])
+    if len(ordered) == 1:
+        (part,) = ordered
         blocks: tuple[Block, ...] = (facts_of(part), *part.blocks)
         return Document(title or part.title, part.says, _bounded(blocks))
-    shown: list[Block] = [_overview(parts)]
-    for number, part in enumerate(parts, 1):
-        folded = len(parts) > _OPEN and part.outcome is Outcome.AS_EXPECTED
+    shown: list[Block] = [Contents(tuple(_entry(number, part) for number, part in enumerate(ordered, 1)))]
+    for number, part in enumerate(ordered, 1):
+        good = part.outcome is Outcome.AS_EXPECTED
         inside = (Paragraph(part.says), facts_of(part), *part.blocks)
-        shown.append(Chapter(f"{number}. {part.title}", inside, folded, anchor=_anchor(number)))
-    return Document(title or number_of(len(parts), "result"), _says(parts), _bounded(tuple(shown)))
+        folded = good and len(ordered) > _OPEN and not unfolded
+        shown.append(Chapter(f"{number}. {part.title}", inside, folded, _anchor(number)))
+    return Document(title or "Results of pfnlab", _says(ordered), _bounded(tuple(shown)))
 
 
 def _says(parts: Sequence[Part]) -> str:
-    counts = [(sum(part.outcome is outcome for part in parts), word) for outcome, word in WORDS.items()]
-    names = {"found": "found something", "undecided": "undecided", "as expected": "as expected"}
-    said = ", ".join(f"{count} {names[word]}" for count, word in counts if count)
-    return f"{number_of(len(parts), 'result')}: {said}."
+    outcomes = [part.outcome for part in parts]
+    said = [f"{outcomes.count(outcome)} {word}" for outcome, word in WORDS.items() if outcome in outcomes]
+    return f"{number_of(len(parts), 'result')}: {', '.join(said)}."
 
 
-def _overview(parts: Sequence[Part]) -> Table:
-    """A line for each result, which leads to it."""
-    rows = tuple(
-        (
-            cell(str(number)),
-            cell(part.title),
-            cell(WORDS[part.outcome], _TONES[part.outcome]),
-            cell(part.says),
-        )
-        for number, part in enumerate(parts, 1)
-    )
-    return Table("All results, what was found first", ("", "result", "is", "in one sentence"), rows)
+def _entry(number: int, part: Part) -> Entry:
+    return Entry(part.title, WORDS[part.outcome], _TONES[part.outcome], part.says, _anchor(number))
 
 
 def _anchor(number: int) -> str:
@@ -78,9 +66,9 @@ def _bounded(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         nonlocal left
         if isinstance(block, Chapter):
             return Chapter(block.title, tuple(map(kept, block.blocks)), block.folded, block.anchor)
-        if isinstance(block, Picture):
+        if isinstance(block, Drawing):
             left -= len(block.svg.encode())
-            return block if left >= 0 else Paragraph(f"{block.says} {_LEFT_OUT}")
+            return block if left >= 0 else Paragraph(f"{block.caption}. {_LEFT_OUT}")
         return block
 
     return tuple(map(kept, blocks))

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pfnlab import __version__
 from pfnlab.document.blocks import SIGNS, Document
-from pfnlab.document.inert import inert
+from pfnlab.report.inert import visible
 
 
 def html(document: Document) -> str:
@@ -34,7 +34,7 @@ def _environment() -> Environment:
 
 def _finalized(value: Any) -> Any:
     """Every text on its way into the file, before it is escaped."""
-    return value if isinstance(value, Markup) else inert(str(value))
+    return value if isinstance(value, Markup) else visible(str(value))
 
 
 def _css() -> str:

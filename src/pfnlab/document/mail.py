@@ -13,22 +13,23 @@ from pfnlab.document.blocks import (
     Cell,
     Chapter,
     Code,
+    Contents,
     Document,
+    Drawing,
     Facts,
     Paragraph,
-    Picture,
     Table,
 )
-from pfnlab.document.inert import inert, one_line
+from pfnlab.report.inert import one_line, visible
 
 #: Columns: mail clients break longer lines.
 WIDTH = 72
 
 #: What Markdown gives a meaning within a line. A bracket means something only where a second thing follows.
-_MEANS = re.compile(r"[\\`*<>]|~~|&(?=#|\w+;)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
+_MEANS = re.compile(r"[\\`*<>]|~~|&(?=#|\w+;)|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])")
 
-#: What it gives a meaning at the beginning of a line.
-_BEGINS = re.compile(r"(#{1,6}|[-+]|=+|\[|\||\d+[.)])(?=\s|$|.*\]:)|(?<!.)-{3,}|(?<!.)~~~")
+#: What it gives a meaning at the beginning of a line: headings, items, rules, tables, fences, definitions.
+_BEGINS = re.compile(r"(#{1,6}|[-+]|\d+[.)])(?=\s|$)|[-=:|\s]+$|-{3}|~~~|\||\[[^\]]*\]:")
 
 
 def mail(document: Document) -> str:
@@ -58,7 +59,7 @@ def _begun(line: str) -> str:
     found = _BEGINS.match(line)
     if found is None:
         return line
-    # A number keeps its digits: the backslash goes before the point.
+    # A number keeps its digits: the backslash goes before the point behind them.
     at = found.end() - 1 if line[0].isdigit() else 0
     return f"{line[:at]}\\{line[at:]}"
 
@@ -76,14 +77,17 @@ def _block(block: Block, level: int) -> Iterator[str]:
             yield from _table(block)
         case Code():
             yield from _code(block)
-        case Picture():
+        case Drawing():
             return
+        case Contents():
+            for entry in block.entries:
+                yield from _wrapped(entry.says, "- ", "  ")
         case Chapter():
-            if block.folded and not block.anchor:
+            # What a browser shows folded is not for a mail; of a result that is as expected, the list says so.
+            if block.folded:
                 return
             yield from ("", f"{'#' * min(level, 6)} {_words(block.title)}", "")
-            # Of a result that is as expected the sentence is enough.
-            for inside in block.blocks[:1] if block.folded else block.blocks:
+            for inside in block.blocks:
                 yield from _block(inside, level + 1)
     yield ""
 
@@ -94,7 +98,7 @@ def _code(block: Code) -> Iterator[str]:
 
 
 def _visible_lines(text: str) -> list[str]:
-    return [inert(line).replace("\t", "    ") for line in text.split("\n")]
+    return [visible(line).replace("\t", "    ") for line in text.split("\n")]
 
 
 def _facts(block: Facts) -> Iterator[str]:
@@ -147,7 +151,7 @@ def _listed(head: Sequence[str], row: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _lines(cell: Cell) -> list[str]:
-    lines = [inert(line).replace("\n", " ").replace("\t", " ").rstrip() for line in cell.lines]
+    lines = [visible(line).replace("\n", " ").replace("\t", " ").rstrip() for line in cell.lines]
     if lines and cell.tone in SIGNS:
         lines[-1] += SIGNS[cell.tone]
     return lines

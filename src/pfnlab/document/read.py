@@ -9,30 +9,34 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.document.inert import one_line
 from pfnlab.document.kinds import KINDS, ResultKind, takes
+from pfnlab.document.parts.part import Part
 from pfnlab.errors import Misuse
 from pfnlab.files import MOST_RECORDED, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
+from pfnlab.report.inert import one_line
 
 #: The most characters of a foreign ``format`` that a message repeats.
 _REPEATED = 40
 
 
-class Result(msgspec.Struct, frozen=True):
+class ReadResult(msgspec.Struct, frozen=True):
     """One result.
 
     :param kind: what it is of
     :param content: as the kind declares it
-    :param source: the file it comes from
     """
 
     kind: ResultKind
     content: Any
-    source: str = ""
+
+    @property
+    def part(self) -> Part:
+        """What is to be read of it."""
+        return self.kind.part(self.content)
 
 
-def read_results(paths: Sequence[Path]) -> list[Result]:
+def read_results(paths: Sequence[Path]) -> list[ReadResult]:
     """The results in files, and findings in folders, in the order given.
 
     A file holds one result or several, one behind the other. A folder is a finding, or holds findings.
@@ -42,7 +46,7 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
     return [result for path in paths for result in _read(path)]
 
 
-def result_of(content: Any, source: str = "<result>") -> Result:
+def result_of(content: Any, source: str = "<result>") -> ReadResult:
     """The result that a JSON object is.
 
     :raises Misuse: it is none; the message names the formats that are
@@ -54,13 +58,13 @@ def result_of(content: Any, source: str = "<result>") -> Result:
         raise Misuse(f"{source}: no report is made of the format {one_line(name)[:_REPEATED]}: {takes()}")
     kind = KINDS[name]
     try:
-        return Result(kind, msgspec.convert(content, kind.content), source)
+        return ReadResult(kind, msgspec.convert(content, kind.content))
     except msgspec.ValidationError as trouble:
         said = one_line(str(trouble))
         raise Misuse(f"{source}: no {name}: {said}; print it again with {kind.verb}") from None
 
 
-def _read(path: Path) -> Iterator[Result]:
+def _read(path: Path) -> Iterator[ReadResult]:
     if path.is_dir():
         yield from _findings(path)
         return
@@ -71,7 +75,7 @@ def _read(path: Path) -> Iterator[Result]:
         yield result_of(value, f"{path}:{line}" if len(values) > 1 else str(path))
 
 
-def _findings(folder: Path) -> Iterator[Result]:
+def _findings(folder: Path) -> Iterator[ReadResult]:
     """The finding that *folder* is, or those in it."""
     folders = [folder] if (folder / PROGRAM).is_file() else sorted(folder.iterdir())
     found = [place for place in folders if (place / PROGRAM).is_file() and (place / REPORT).is_file()]

@@ -14,7 +14,7 @@ from pfnlab.report.run_reading import MadeItem
 WEIGHT = {Outcome.DISCOVERY: 0, Outcome.UNDECIDED: 1, Outcome.AS_EXPECTED: 2}
 
 #: The word for each outcome in an overview.
-WORDS = {Outcome.DISCOVERY: "found", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
+WORDS = {Outcome.DISCOVERY: "to look at", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
 
 
 class Part(msgspec.Struct, frozen=True):
