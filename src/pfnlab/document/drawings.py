@@ -90,13 +90,11 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[D
         yield Drawing(title, checked(plots.bars(title, shown, unit)), said)
 
 
-def lines(
-    title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]], unit: str
-) -> Iterator[Drawing]:
+def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Iterator[Drawing]:
     """Counts over columns as lines."""
     if rows and columns:
         shown = {visible(name): counts for name, counts in rows.items()}
-        drawn = plots.lines(title, list(map(visible, columns)), shown, unit)
+        drawn = plots.lines(title, list(map(visible, columns)), shown)
         yield Drawing(title, checked(drawn), title)
 
 

@@ -83,7 +83,7 @@ def _block(block: Block, level: int) -> Iterator[str]:
             for entry in block.entries:
                 yield from _wrapped(entry.says, "- ", "  ")
         case Chapter():
-            # What a browser shows folded is not for a mail; of a result that is as expected, the list says so.
+            # What a browser shows folded is not for a mail; what is as expected stands in the list.
             if block.folded:
                 return
             yield from ("", f"{'#' * min(level, 6)} {_words(block.title)}", "")

@@ -53,26 +53,29 @@ def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
     return _svg(title, says, left + _BAR + right + _GAP, len(counts) * _ROW, body)
 
 
-def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]], unit: str) -> str:
+def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> str:
     """A line a row over the columns, named where it ends; rows with the same counts share a line."""
     shared: dict[tuple[int, ...], list[str]] = {}
     for name, counts in rows.items():
         shared.setdefault(tuple(counts), []).append(name)
     most = max((count for counts in shared for count in counts), default=0) or 1
     left, top = _text_width([f"{most:,}"]) + _GAP, _GAP * 2
-    step = _BROAD / max(len(columns) - 1, 1)
+    # Names of columns stand side by side: the field is as wide as they need.
+    step = max(_BROAD / max(len(columns) - 1, 1), _text_width(_cut(name, 20) for name in columns) + _GAP)
+    broad = step * (len(columns) - 1)
+    left = max(left, _text_width([_cut(columns[0], 20)]) / 2)
 
     def place(column: int, count: int) -> tuple[float, float]:
         return left + column * step, top + _HIGH * (1 - count / most)
 
-    body = [f'<path class="axis" d="M{left:g} {top} V{top + _HIGH} H{left + _BROAD:g}"/>']
+    body = [f'<path class="axis" d="M{left:g} {top} V{top + _HIGH} H{left + broad:g}"/>']
     body += [
         f'<text x="{left - _GAP:g}" y="{place(0, count)[1] + 4:g}" text-anchor="end">{count:,}</text>'
         for count in dict.fromkeys((0, most))
     ]
     body += [
         f'<text x="{left + number * step:g}" y="{top + _HIGH + 18}" text-anchor="middle">'
-        f"{escape(_cut(column, 10))}</text>"
+        f"{escape(_cut(column, 20))}</text>"
         for number, column in enumerate(columns)
     ]
     names = {counts: _cut(", ".join(members)) for counts, members in shared.items()}
@@ -85,16 +88,16 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]],
         body.append(
             f"<g data-row={quoteattr(full)}><title>{escape(full)}</title>"
             f'<polyline class="path" stroke-dasharray="{_DASHES[number % len(_DASHES)]}" points="{way}"/>'
-            f'{dots}<text x="{left + _BROAD + 2 * _GAP:g}" y="{ends[counts] + 4:g}">'
+            f'{dots}<text x="{left + broad + 2 * _GAP:g}" y="{ends[counts] + 4:g}">'
             f"{escape(names[counts])}</text></g>"
         )
     says = "; ".join(
         f"{name}: {', '.join(f'{column} {count:,}' for column, count in zip(columns, counts, strict=False))}"
         for name, counts in rows.items()
     )
-    width = left + _BROAD + 3 * _GAP + _text_width(names.values())
+    width = left + broad + 3 * _GAP + _text_width(names.values())
     bottom = max([top + _HIGH + 24, *(y + 8 for y in ends.values())])
-    return _svg(title, f"{unit}: {says}", width, bottom, body)
+    return _svg(title, says, width, bottom, body)
 
 
 def verdict_matrix(

@@ -23,9 +23,11 @@ from pfnlab.policies.profiles import era_of, exact
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_files
+from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
+from pfnlab.report.flush_distance import DISTANCES, by_distance
 from pfnlab.report.made import made
 from pfnlab.report.markdown import table
 from pfnlab.report.searches import DEPTH, searched
@@ -241,6 +243,8 @@ def policies_object(depth: int = DEPTH) -> dict[str, Any]:
         ],
         "flushes": {row.policy: row.flushes for row in costs("flush")},
         "book": {row.policy: row.book for row in costs("tracker")},
+        "distances": list(DISTANCES),
+        "flushes_by_distance": by_distance(program_files(library_folder())),
     }
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
 from pfnlab.document.drawings import bars, story_of_text
-from pfnlab.document.parts.part import Part, done, program_code, section
+from pfnlab.document.parts.part import Part, done, program_code, section, short
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.run_reading import MadeItem
 from pfnlab.units import number_of
@@ -131,10 +131,12 @@ def _blocks(content: CampaignContent) -> Iterator[Block]:
                 for key in cause.findings
                 if key in content.findings and key != cause.finding
             ]
-            yield Chapter(f"{number}. {shown.says}", tuple(_finding(content, shown, others)))
+            yield Chapter(
+                f"{number}. {short(shown.says, content.machines)}", tuple(_finding(content, shown, others))
+            )
     if content.unstable:
         items = tuple(
-            f"{each.says}: program {each.program}, shown in {each.shown} of {each.runs} runs"
+            f"{short(each.says, content.machines)}: program {each.program}, {each.shown} of {each.runs} runs"
             for each in content.unstable
         )
         yield from section("What did not show again", Bullets(items))
@@ -161,12 +163,13 @@ def _blocks(content: CampaignContent) -> Iterator[Block]:
 def _finding(content: CampaignContent, shown: FindingItem, others: list[FindingItem]) -> Iterator[Block]:
     yield from program_code(shown.program or "")
     yield from story_of_text(shown.program, content.machines)
+    alike = "; ".join(short(other.says, content.machines) for other in others)
     smallest = "" if shown.minimal else "; a shorter one may exist"
     said = [
         f"met in {number_of(shown.met, 'program')}, first in number {shown.first:,}",
-        f"{number_of(shown.operations, 'operation')} show it{smallest}",
+        f"shown by {number_of(shown.operations, 'operation')}{smallest}",
         f"filed in {shown.folder}" if shown.folder else "",
-        f"of the same cause: {'; '.join(other.says for other in others)}" if others else "",
+        f"of the same cause: {alike}" if alike else "",
     ]
     yield Bullets(tuple(filter(None, said)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -12,6 +12,12 @@ from pfnlab.document.parts.part import Part, done, section
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.run_reading import MadeItem
 from pfnlab.units import number_of
+
+#: The policies of each seam, as a heading names them.
+_SEAMS = {"tracker": "Trackers", "flush": "Flush placements", "walker": "Walkers"}
+
+#: What the cells of the drawn matrix say.
+_LEGEND = "a number: violated, with a program or schedule so long; ok: holds; -: never asked"
 
 
 class MatrixContent(msgspec.Struct, frozen=True):
@@ -50,6 +56,8 @@ class PoliciesContent(msgspec.Struct, frozen=True):
     """``pfnlab-policies/1``.
 
     :param flushes: for each flush placement the TLB flushes of each workload
+    :param distances: how far apart mappings lie, the nearest first
+    :param flushes_by_distance: by what is mapped and placement, the flushes of a munmap of four mappings
     :param book: for each tracker the operations on the book of each workload
     """
 
@@ -58,6 +66,8 @@ class PoliciesContent(msgspec.Struct, frozen=True):
     seams: tuple[SeamItem, ...]
     flushes: dict[str, dict[str, int]]
     book: dict[str, dict[str, int]]
+    distances: tuple[str, ...] = ()
+    flushes_by_distance: dict[str, dict[str, tuple[int, ...]]] = {}
     made: MadeItem = MadeItem()
 
 
@@ -118,7 +128,7 @@ def _policies(content: PoliciesContent) -> Iterator[Block]:
         )
         columns = tuple(dict.fromkeys(name for row in rows for name in row.verdicts))
         table = Table(
-            f"{seam.seam}: every policy against every property, scope {seam.scope}",
+            f"Every policy against every property, scope {seam.scope}",
             (seam.seam, "states", *columns),
             tuple(
                 (
@@ -131,35 +141,34 @@ def _policies(content: PoliciesContent) -> Iterator[Block]:
         )
         cells = [[_letter(row, name) for name in columns] for row in rows]
         yield from section(
-            f"{seam.seam.capitalize()}s, scope {seam.scope}",
+            f"{_SEAMS.get(seam.seam, seam.seam)}, scope {seam.scope}",
             *verdict_matrix(
-                f"Policies of the {seam.seam} by property", [row.policy for row in rows], columns, cells
+                f"Policies by property ({_LEGEND})", [row.policy for row in rows], columns, cells
             ),
             table,
         )
-    for title, costs, what in (
-        ("TLB flushes by workload", content.flushes, "flush"),
-        ("Operations on the book by workload", content.book, "operation"),
+    for mapped, placements in content.flushes_by_distance.items():
+        title = f"Flushes of a munmap of four mappings by their distance: {mapped}"
+        yield from _counted(
+            title, content.distances, {name: list(counts) for name, counts in placements.items()}
+        )
+    for title, costs in (
+        ("TLB flushes by workload", content.flushes),
+        ("Operations on the book by workload", content.book),
     ):
         workloads = tuple(dict.fromkeys(name for row in costs.values() for name in row))
-        if workloads:
-            yield from section(
-                title,
-                *lines(
-                    title,
-                    workloads,
-                    {name: [row.get(load, 0) for load in workloads] for name, row in costs.items()},
-                    what,
-                ),
-                Table(
-                    title,
-                    ("policy", *workloads),
-                    tuple(
-                        (cell(name, code=True), *(cell(str(row.get(load, "-"))) for load in workloads))
-                        for name, row in costs.items()
-                    ),
-                ),
-            )
+        by_name = {name: [row.get(load, 0) for load in workloads] for name, row in costs.items()}
+        yield from _counted(title, workloads, by_name)
+
+
+def _counted(title: str, columns: tuple[str, ...], rows: Mapping[str, Sequence[int]]) -> Iterator[Block]:
+    """Counts as lines, and as a table."""
+    if rows and columns:
+        cells = tuple(
+            (cell(name, code=True), *(cell(f"{count:,}") for count in counts))
+            for name, counts in rows.items()
+        )
+        yield from section(title, *lines(title, columns, rows), Table(title, ("policy", *columns), cells))
 
 
 def _verdict(row: PolicyItem, name: str, unit: str) -> Cell:

@@ -8,7 +8,7 @@ import msgspec
 
 from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
 from pfnlab.document.drawings import bars, story_of_text
-from pfnlab.document.parts.part import Part, done, program_code, section
+from pfnlab.document.parts.part import Part, done, program_code, section, short
 from pfnlab.policies.known import HeldCount, programs_in, steps_in
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.run_reading import MadeItem
@@ -120,9 +120,9 @@ def difference_section(
         rest = len(shown.shown_by) - len(names)
         said.append(f"shown by {', '.join(names)}" + (f" and {rest} more" if rest else ""))
     if others:
-        said.append(f"of the same cause: {'; '.join(other.says for other in others)}")
+        said.append(f"of the same cause: {'; '.join(short(other.says, machines) for other in others)}")
     return Chapter(
-        f"{number}. {shown.says}",
+        f"{number}. {short(shown.says, machines)}",
         (
             *program_code(shown.program),
             *story_of_text(shown.program, machines),
@@ -141,7 +141,7 @@ def _blocks(content: MeetingContent) -> Iterator[Block]:
             if not shown[0].explanations and content.unexplained:
                 yield Paragraph("Unexplained: no switch, and no two of them, make the model do this.", "bad")
     if len(found) > 1:
-        counts = [(shown.says, len(shown.shown_by)) for shown in found]
+        counts = [(short(shown.says, content.machines), len(shown.shown_by)) for shown in found]
         yield from bars("Programs that show each difference", counts, "program")
     if content.unstable:
         yield from section("What did not show again", Bullets(content.unstable))

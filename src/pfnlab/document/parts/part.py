@@ -52,6 +52,11 @@ def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapte
         yield Chapter(title, blocks, folded)
 
 
+def short(says: str, machines: Sequence[str]) -> str:
+    """A signature in words, without its machines and that they differ, which the document said already."""
+    return says.replace(f" ({' | '.join(machines)})", "").removeprefix("difference ")
+
+
 def facts_of(part: Part) -> Facts:
     """What was done, as a block."""
     return Facts(part.facts)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
-from pfnlab.document.drawings import story
+from pfnlab.document.drawings import lines, story
 from pfnlab.document.parts.part import Part, done, program_code, section
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.ops import Program
@@ -73,8 +73,8 @@ def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool)
     if verdict.differences:
         rows = tuple(_difference_rows(result))
         yield Table("Where the machines differ", ("step", "field", *result.machines), rows)
-    lines = verdict_lines([], verdict, _UNWRAPPED)
-    said = [line.text for line in lines if not line.whole and not line.text.startswith((" ", "differ:"))]
+    statements = verdict_lines([], verdict, _UNWRAPPED)
+    said = [line.text for line in statements if not line.whole and not line.text.startswith((" ", "differ:"))]
     if said:
         yield Bullets(tuple(said))
     for item in verdict.alarms:
@@ -83,12 +83,24 @@ def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool)
     yield from program_code(text)
     if drawn:
         yield from story(program, runs, result.name)
+    yield from _flushes(result)
     yield _steps("Step by step", step_rows(program, runs, verdict, fields), result.machines)
     if tuple(fields) != TRACE_ROWS:
         whole = step_rows(program, runs, verdict, TRACE_ROWS)
         if len(whole) > len(step_rows(program, runs, verdict, fields)):
             table = _steps("All that was seen", whole, result.machines)
             yield from section("All that was seen, with entries and kernel calls", table, folded=True)
+
+
+def _flushes(result: RunResult) -> Iterator[Block]:
+    """The flushes of each step, where machines differ in them."""
+    steps = min(len(run.steps) for run in result.runs)
+    seen = {run.machine: [step.flushes for step in run.steps[:steps]] for run in result.runs}
+    counts = {name: [count for count in row if count is not None] for name, row in seen.items()}
+    if any(found.field == "flushes" for found in result.verdict.differences) and all(
+        len(row) == steps for row in counts.values()
+    ):
+        yield from lines("TLB flushes by step", [str(number) for number in range(1, steps + 1)], counts)
 
 
 def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
