@@ -1,6 +1,6 @@
 """The pieces a document is made of, before anybody writes them as HTML or Markdown.
 
-Texts are plain: they may hold anything, and who writes them makes it inert. Only :class:`Drawing` carries
+Texts are plain: they may hold anything, and who writes them makes it inert. Only :class:`Figure` carries
 markup, which ``picture/`` drew and :mod:`pfnlab.document.drawings` has checked.
 """
 
@@ -91,18 +91,16 @@ class Code(msgspec.Struct, frozen=True):
     text: str
 
 
-class Drawing(msgspec.Struct, frozen=True):
+class Figure(msgspec.Struct, frozen=True):
     """A drawing.
 
     :param caption: its name
-    :param svg: an SVG element that was checked
-    :param says: what it shows, for who does not see it and for a mail
+    :param svg: an SVG element that was checked; its title and description say what it shows
     """
 
-    kind: ClassVar[str] = "drawing"
+    kind: ClassVar[str] = "figure"
     caption: str
     svg: str
-    says: str
 
     @property
     def markup(self) -> Markup:
@@ -124,7 +122,7 @@ class Chapter(msgspec.Struct, frozen=True):
     anchor: str = ""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class ContentsEntry(msgspec.Struct, frozen=True):
     """One line of a list of contents.
 
     :param word: what it is, in a word
@@ -142,10 +140,10 @@ class Contents(msgspec.Struct, frozen=True):
     """The list of all results, each of which leads to its chapter."""
 
     kind: ClassVar[str] = "contents"
-    entries: tuple[Entry, ...]
+    entries: tuple[ContentsEntry, ...]
 
 
-Block = Paragraph | Facts | Bullets | Table | Code | Drawing | Chapter | Contents
+Block = Paragraph | Facts | Bullets | Table | Code | Figure | Chapter | Contents
 
 
 class Document(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.document.blocks import Block, Chapter, Contents, Document, Drawing, Entry, Paragraph, Tone
+from pfnlab.document.blocks import Block, Chapter, Contents, ContentsEntry, Document, Figure, Paragraph, Tone
 from pfnlab.document.parts.part import WEIGHT, WORDS, Part, facts_of
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.units import number_of
@@ -50,8 +50,8 @@ def _says(parts: Sequence[Part]) -> str:
     return f"{number_of(len(parts), 'result')}: {', '.join(said)}."
 
 
-def _entry(number: int, part: Part) -> Entry:
-    return Entry(part.title, WORDS[part.outcome], _TONES[part.outcome], part.says, _anchor(number))
+def _entry(number: int, part: Part) -> ContentsEntry:
+    return ContentsEntry(part.title, WORDS[part.outcome], _TONES[part.outcome], part.says, _anchor(number))
 
 
 def _anchor(number: int) -> str:
@@ -66,7 +66,7 @@ def _bounded(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         nonlocal left
         if isinstance(block, Chapter):
             return Chapter(block.title, tuple(map(kept, block.blocks)), block.folded, block.anchor)
-        if isinstance(block, Drawing):
+        if isinstance(block, Figure):
             left -= len(block.svg.encode())
             return block if left >= 0 else Paragraph(f"{block.caption}. {_LEFT_OUT}")
         return block

@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
 
-from pfnlab.document.blocks import Drawing
+from pfnlab.document.blocks import Figure
 from pfnlab.errors import Defect, PfnlabError
 from pfnlab.picture import plots
 from pfnlab.policies.own import files_in
@@ -14,7 +14,6 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.inert import visible
 
 #: The longest program whose story is drawn, in operations.
 MOST_STEPS = 40
@@ -49,7 +48,7 @@ def checked(svg: str) -> str:
     return text
 
 
-def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Drawing]:
+def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
     """The steps of a program as a drawing, on one machine or several; nothing for what is too long."""
     try:
         from pfnlab.picture import draw_story  # type: ignore[attr-defined]
@@ -59,11 +58,10 @@ def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Drawing]
     if not runs or len(program.ops) > MOST_STEPS or not any(run.steps for run in runs):
         return
     machines = ", ".join(run.machine for run in runs)
-    says = f"{name} on {machines}, a panel a step"
-    yield Drawing("The story, step by step", checked(draw_story(program, runs)), says)
+    yield Figure(f"{name} on {machines}, step by step", checked(draw_story(program, runs)))
 
 
-def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Drawing]:
+def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]:
     """The steps of the program *text* on those of *machines* that are models, which run it for that.
 
     A policy in a file is not run: a result that came by mail may name any file.
@@ -82,26 +80,21 @@ def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Drawing
     yield from story(program, runs, program.title or "The program")
 
 
-def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[Drawing]:
+def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[Figure]:
     """Counts as bars, where there is more than nothing to compare."""
     if any(count for _, count in counts):
-        said = "; ".join(f"{label} {count:,}" for label, count in counts)
-        shown = [(visible(label), count) for label, count in counts]
-        yield Drawing(title, checked(plots.bars(title, shown, unit)), said)
+        yield Figure(title, checked(plots.bars(title, counts, unit)))
 
 
-def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Iterator[Drawing]:
+def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Iterator[Figure]:
     """Counts over columns as lines."""
     if rows and columns:
-        shown = {visible(name): counts for name, counts in rows.items()}
-        drawn = plots.lines(title, list(map(visible, columns)), shown)
-        yield Drawing(title, checked(drawn), title)
+        yield Figure(title, checked(plots.lines(title, columns, rows)))
 
 
 def verdict_matrix(
     title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]
-) -> Iterator[Drawing]:
+) -> Iterator[Figure]:
     """Verdicts by row and column."""
     if rows and columns:
-        drawn = plots.verdict_matrix(title, list(map(visible, rows)), list(map(visible, columns)), cells)
-        yield Drawing(title, checked(drawn), title)
+        yield Figure(title, checked(plots.verdict_matrix(title, rows, columns, cells)))

@@ -15,8 +15,8 @@ from pfnlab.document.blocks import (
     Code,
     Contents,
     Document,
-    Drawing,
     Facts,
+    Figure,
     Paragraph,
     Table,
 )
@@ -25,8 +25,11 @@ from pfnlab.report.inert import one_line, visible
 #: Columns: mail clients break longer lines.
 WIDTH = 72
 
-#: What Markdown gives a meaning within a line. A bracket means something only where a second thing follows.
-_MEANS = re.compile(r"[\\`*<>]|~~|&(?=#|\w+;)|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])")
+#: What Markdown gives a meaning within a line. A bracket means something only where a second thing follows,
+#: an underscore only at the border of a word; addresses become links by themselves.
+_MEANS = re.compile(
+    r"[\\`*<>]|~~|&(?=#|\w+;)|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE
+)
 
 #: What it gives a meaning at the beginning of a line: headings, items, rules, tables, fences, definitions.
 _BEGINS = re.compile(r"(#{1,6}|[-+]|\d+[.)])(?=\s|$)|[-=:|\s]+$|-{3}|~~~|\||\[[^\]]*\]:")
@@ -77,7 +80,7 @@ def _block(block: Block, level: int) -> Iterator[str]:
             yield from _table(block)
         case Code():
             yield from _code(block)
-        case Drawing():
+        case Figure():
             return
         case Contents():
             for entry in block.entries:
@@ -143,7 +146,8 @@ def _listed(head: Sequence[str], row: Sequence[Sequence[str]]) -> Iterator[str]:
     """A row as lines: its first cells named in one, every other cell in one of its own."""
     if not row:
         return
-    yield f"    {'; '.join(row[0])}".rstrip()
+    if row[0]:
+        yield f"    {'; '.join(row[0])}"
     width = max(map(len, map(one_line, head[1:])), default=0)
     for name, lines in zip(head[1:], row[1:], strict=False):
         for number, line in enumerate(lines):
@@ -154,4 +158,5 @@ def _lines(cell: Cell) -> list[str]:
     lines = [visible(line).replace("\n", " ").replace("\t", " ").rstrip() for line in cell.lines]
     if lines and cell.tone in SIGNS:
         lines[-1] += SIGNS[cell.tone]
-    return lines
+    # What is pale belongs to the row above.
+    return [f"  {line}" for line in lines] if cell.tone == "pale" else lines

@@ -168,7 +168,9 @@ def _counted(title: str, columns: tuple[str, ...], rows: Mapping[str, Sequence[i
             (cell(name, code=True), *(cell(f"{count:,}") for count in counts))
             for name, counts in rows.items()
         )
-        yield from section(title, *lines(title, columns, rows), Table(title, ("policy", *columns), cells))
+        yield from section(
+            title, *lines("Drawn", columns, rows), Table("In numbers", ("policy", *columns), cells)
+        )
 
 
 def _verdict(row: PolicyItem, name: str, unit: str) -> Cell:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
+from pfnlab.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, cell
 from pfnlab.document.drawings import lines, story
 from pfnlab.document.parts.part import Part, done, program_code, section
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.report.cells import LEAKED, ROWS, TRACE_ROWS
+from pfnlab.report.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
 from pfnlab.report.cells import cell as field_lines
 from pfnlab.report.run_reading import MadeItem, RunContent, program_in, runs_in, verdict_in
 from pfnlab.report.run_result import RunResult
@@ -123,7 +123,7 @@ def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
 
 
 def _value(lines: tuple[str, ...], first: tuple[str, ...]) -> Cell:
-    return Cell(lines or ("nothing",), "lit" if lines != first else "", True)
+    return Cell(lines or (NOTHING,), "lit" if lines != first else "", True)
 
 
 def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> Table:
@@ -137,14 +137,14 @@ def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> T
                     "pale" if row.label.startswith(" ") else "",
                     code=not row.label.startswith(" "),
                 ),
-                *(Cell(lines, _tone(lines, place in row.lit), True) for place, lines in enumerate(row.cells)),
+                *(_step_cell(lines, place in row.lit) for place, lines in enumerate(row.cells)),
             )
             for row in rows
         ),
     )
 
 
-def _tone(lines: Sequence[str], lit: bool) -> Tone:
+def _step_cell(lines: tuple[str, ...], lit: bool) -> Cell:
     if lit:
-        return "lit"
-    return "bad" if any(line.endswith(LEAKED) for line in lines) else ""
+        return Cell(lines or (NOTHING,), "lit", True)
+    return Cell(lines, "bad" if any(line.endswith(LEAKED) for line in lines) else "", True)
