@@ -115,15 +115,11 @@ def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
                 for run in result.runs
             ]
             name = cell("" if number else f"{step + 1}. {op}", code=True)
-            yield name, cell(field), *(_value(lines, values[0]) for lines in values)
+            yield name, cell(field), *(_seen(lines, lines != values[0]) for lines in values)
         if others:
             name = cell("" if shown else f"{step + 1}. {op}", code=True)
             below = cell("in the table of all that was seen", "pale")
             yield name, cell(", ".join(others)), below, *(Cell() for _ in result.runs[1:])
-
-
-def _value(lines: tuple[str, ...], first: tuple[str, ...]) -> Cell:
-    return Cell(lines or (NOTHING,), "lit" if lines != first else "", True)
 
 
 def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> Table:
@@ -137,14 +133,15 @@ def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> T
                     "pale" if row.label.startswith(" ") else "",
                     code=not row.label.startswith(" "),
                 ),
-                *(_step_cell(lines, place in row.lit) for place, lines in enumerate(row.cells)),
+                *(_seen(lines, place in row.lit) for place, lines in enumerate(row.cells)),
             )
             for row in rows
         ),
     )
 
 
-def _step_cell(lines: tuple[str, ...], lit: bool) -> Cell:
+def _seen(lines: tuple[str, ...], lit: bool) -> Cell:
+    """What a machine saw, lit where it is not what the first one saw."""
     if lit:
         return Cell(lines or (NOTHING,), "lit", True)
     return Cell(lines, "bad" if any(line.endswith(LEAKED) for line in lines) else "", True)
