@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pfnlab.errors import Defect, Misuse, PfnlabError, Undecided
 from pfnlab.files import is_full
-from pfnlab.report.made import set_command
+from pfnlab.made import set_command
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.report.made import made
+from pfnlab.made import made
 from pfnlab.units import number_of
 
 #: The value of ``format``, and the keys of the counts, in order.

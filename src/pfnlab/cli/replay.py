@@ -30,6 +30,7 @@ from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.looking import changed_by_looking
 from pfnlab.fuzz.signature import Signature, signatures_of
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.made import made
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -37,7 +38,6 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.check import FORMAT
-from pfnlab.report.made import made
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)
 _COMMAND = re.compile(r"^    pfnlab run .*$", re.MULTILINE)

@@ -122,8 +122,8 @@ def _document(results: Sequence[RunResult], output: RunOutput) -> Document:
     """The results as ``pfnlab report`` shows them."""
     from pfnlab.document.compose import document_of
     from pfnlab.document.parts.run import result_part
+    from pfnlab.made import made
     from pfnlab.report.cells import ROWS, STEP_ROWS, TRACE_ROWS
-    from pfnlab.report.made import made
     from pfnlab.report.run_reading import MadeItem
 
     fields = TRACE_ROWS if output.trace else STEP_ROWS if output.steps else ROWS

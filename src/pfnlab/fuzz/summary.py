@@ -13,9 +13,9 @@ from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, all_branches
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
+from pfnlab.made import made
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.runs.compare import Outcome
-from pfnlab.report.made import made
 from pfnlab.units import number_of
 
 #: The most files and reasons that are listed.

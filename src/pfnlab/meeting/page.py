@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.made import made
 from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
@@ -17,7 +18,6 @@ from pfnlab.programs.runs.compare import Difference, alarms, differences
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 from pfnlab.report.cells import cell
-from pfnlab.report.made import made
 from pfnlab.units import number_of
 
 #: The value of ``format``.

@@ -11,11 +11,11 @@ from typing import Any
 from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.kernel.scope import Scope
+from pfnlab.made import made
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.ops import Program, is_held
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.made import made
 from pfnlab.units import number_of
 
 #: The value of ``format``.

@@ -15,6 +15,7 @@ import msgspec
 
 from pfnlab.checker.kernel.properties import SEAMS, Seam, questions
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.made import made
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.patched import PatchedKernel, patched_kernels
@@ -28,7 +29,6 @@ from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.report.flush_distance import DISTANCES, by_distance
-from pfnlab.report.made import made
 from pfnlab.report.markdown import table
 from pfnlab.report.searches import DEPTH, searched
 

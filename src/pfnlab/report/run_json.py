@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from pfnlab.made import made
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
@@ -18,7 +19,6 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import Difference, Expectation, Verdict
 from pfnlab.programs.runs.observation import BookEntry, Run
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.report.made import made
 from pfnlab.report.step_json import field_item, plain, step_item
 
 #: The value of ``format``.

@@ -18,7 +18,7 @@ from pfnlab.report.step_json import BookItem, StepItem, step_of
 
 
 class MadeItem(msgspec.Struct, frozen=True):
-    """What made a result (:func:`pfnlab.report.made.made`)."""
+    """What made a result (:func:`pfnlab.made.made`)."""
 
     pfnlab: str = ""
     command: str | None = None
