@@ -83,9 +83,11 @@ test-guests: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	PFNLAB_GUESTS=all $(BIN)/pytest -n 2 tests/lab/test_agreement.py tests/lab/test_fuzz_campaigns.py tests/lab/test_races.py
 
-# The pages that are made of searches, made anew and compared: a minute or two.
-test-pages: .venv/.test
-	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py
+# The pages that are made of searches, made anew and compared, and the commands of pages that take long or need
+# a network: a few minutes.
+test-pages: system-test .venv/.test
+	@$(BIN)/pfnlab kernels fetch tested
+	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py tests/pages/test_shown.py
 
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all

@@ -46,6 +46,17 @@ def run_selftest() -> ModuleType:
     return _tool("run_selftest")
 
 
+def markdown_pages() -> ModuleType:
+    """What reads the Markdown pages."""
+    return _tool("markdown_pages")
+
+
+def shown() -> ModuleType:
+    """What runs the commands that pages show."""
+    markdown_pages()
+    return _tool("shown")
+
+
 def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")
