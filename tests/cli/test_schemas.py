@@ -27,19 +27,13 @@ ROOT = Path(__file__).parents[2]
 MIDDLE = "litmus/unmapping/munmap-middle.pfn"
 PATH = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk"
 
+DESIGNS = ("trackers/vm_pat", "trackers/exact")
+
 #: A command for every verb that needs no kernel.
 COMMANDS = {
     "run": ("run", MIDDLE, "--on", "model:6.1", "--on", "model:7.3", "--json"),
     "check": ("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json"),
-    "check --differ": (
-        "check",
-        "--scope",
-        "small",
-        "--differ",
-        "trackers/vm_pat",
-        "trackers/exact",
-        "--json",
-    ),
+    "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
     "matrix": ("matrix", "tests/recorded/cases-vfio.jsonl", "--json"),
