@@ -1,9 +1,9 @@
 """Build the documentation site: ``make docs``, offline, in ``build/site``.
 
 The pages are the repository's own, so that links lead to the same place here and there. They are staged:
-pages of ``docs/`` come to the top, files that a page links to (programs, patches, sources) become pages, links
-follow them, and ``docs/site/contents.toml`` becomes the navigation. Sphinx then builds them; a warning is an
-error, and so is a page that is in no part of the navigation.
+pages of ``docs/`` come to the top, files that a page links to (programs, patches, sources) become pages,
+links follow them, and ``docs/site/contents.toml`` becomes the navigation. Sphinx then builds them; a warning
+is an error, and so is a page that is in no part of the navigation.
 """
 
 from __future__ import annotations
