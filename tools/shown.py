@@ -11,7 +11,7 @@ Behind ``console`` may stand what the block needs: ``kernel`` (a real kernel), `
 minute), ``network`` (more than kernels that are cached), ``exit=2`` (its commands end with that code, else 0
 or 1), ``columns=126`` (the terminal's width). ``console synopsis`` is no example but a list of forms, whose
 verbs and options must exist. A line of ``...`` stands for any lines, ``...`` in a line for any text, and the
-line that names the point release of a machine for any other release. A command without output under it has
+line that names the point release of a machine for any other release, as do the times of a search. A command without output under it has
 to run. A block with ``title="mine.pfn"`` is a file that commands below it use.
 
 ``python tools/shown.py PAGE...`` compares, ``--kinds kernel,slow`` with blocks so marked, ``--write`` puts
@@ -155,7 +155,8 @@ def matches(shown: Sequence[str], printed: Sequence[str]) -> bool:
 
 
 def _any_day(line: str) -> str:
-    """Which point release a series stands for changes with the archive and what is known."""
+    """What changes from day to day: the point release a series stands for, and what a search takes."""
+    line = re.sub(r"\b[\d.]+ s( \([\d,]+ states/s\))?$", "some time", line)
     return re.sub(r"^((model|qemu):\S+) is (profile|linux-)\S* .*", r"\1 is its newest", line)
 
 
