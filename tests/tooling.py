@@ -57,6 +57,18 @@ def shown() -> ModuleType:
     return _tool("shown")
 
 
+def build_site() -> ModuleType:
+    """What builds the documentation site."""
+    markdown_pages()
+    return _tool("build_site")
+
+
+def write_reference() -> ModuleType:
+    """What writes the reference pages."""
+    markdown_pages()
+    return _tool("write_reference")
+
+
 def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")

@@ -10,9 +10,9 @@ A command stands in a page as a terminal has it::
 Behind ``console`` may stand what the block needs: ``kernel`` (a real kernel), ``slow`` (more than half a
 minute), ``network`` (more than kernels that are cached), ``exit=2`` (its commands end with that code, else 0
 or 1), ``columns=126`` (the terminal's width). ``console synopsis`` is no example but a list of forms, whose
-verbs and options must exist. A line of ``...`` stands for any lines, ``...`` in a line for any text, and the
-line that names the point release of a machine for any other release, as do the times of a search. A command without output under it has
-to run. A block with ``title="mine.pfn"`` is a file that commands below it use.
+verbs, options and files must exist. A line of ``...`` stands for any lines, ``...`` in a line for any text.
+The point release a machine stands for, and the time a search takes, are any. A command without output under
+it has to run. A block with ``title="mine.pfn"`` is a file that commands below it use.
 
 ``python tools/shown.py PAGE...`` compares, ``--kinds kernel,slow`` with blocks so marked, ``--write`` puts
 what was printed into the page. Pages run in a folder of their own, with links to what a clone has.
