@@ -72,7 +72,8 @@ def _verb(words: str, verb: Any) -> str:
     options = [one for one in verb.params if one.param_type_name == "option"]
     shown = " ".join(_argument(one) for one in arguments)
     form = " ".join(["pfnlab", words, *(["[OPTIONS]"] if options else []), shown]).rstrip()
-    said = f"\n## pfnlab {words}\n\n```console synopsis\n{form}\n```\n\n{inspect.cleandoc(verb.help or '').strip()}\n"
+    said = f"\n## pfnlab {words}\n\n```console synopsis\n{form}\n```\n"
+    said += f"\n{inspect.cleandoc(verb.help or '').strip()}\n"
     if getattr(verb, "epilog", None):
         said += f"\n```text\n{inspect.cleandoc(verb.epilog)}\n```\n"
     rows = [(f"`{_argument(one)}`", _plain(getattr(one, "help", None))) for one in arguments]
@@ -133,7 +134,7 @@ def observations() -> str:
     """What a machine reports."""
     said = f"# Observations\n\n{_MADE}"
     said += (
-        "What every machine, model or kernel, reports after each operation. `pfnlab run --json` prints it too\n"
+        "What every machine, model or kernel, reports after an operation. `pfnlab run --json` has it too\n"
         "([schema](schemas.md#pfnlab-run)); how each is seen on a kernel: [S10](../semantics/S10.md).\n"
     )
     for heading, kind in (
@@ -224,7 +225,8 @@ def schemas() -> str:
     said = f"# JSON\n\n{_MADE}"
     said += (
         "What `--json` prints. `pfnlab schema VERB` prints the whole JSON Schema (2020-12), with the parts\n"
-        "named here below `$defs`. Keys are never renamed; one that goes makes a new number behind the form's name.\n"
+        "named here below `$defs`. Keys are never renamed; one that goes makes a new number behind the form's\n"
+        "name.\n"
     )
     for verb in FORMS:
         content = schema(verb)
