@@ -123,7 +123,10 @@ def toctree(pages: Sequence[str], name: str, caption: str = "") -> str:
     """A part of the navigation, as Sphinx reads it, for the page *name*."""
     here = PurePosixPath(staged(name)).parent
     lines = ["", "```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), ""]
-    return "\n".join([*lines, *(os.path.relpath(staged(page), here) for page in pages), "```", ""])
+    rows = [os.path.relpath(staged(page), here) for page in pages]
+    # The start page has the project's name already.
+    rows = [f"In short <{row}>" if row == "README.md" else row for row in rows]
+    return "\n".join([*lines, *rows, "```", ""])
 
 
 def stage(folder: Path) -> list[str]:
