@@ -225,8 +225,8 @@ def schemas() -> str:
     said = f"# JSON\n\n{_MADE}"
     said += (
         "What `--json` prints. `pfnlab schema VERB` prints the whole JSON Schema (2020-12), with the parts\n"
-        "named here below `$defs`. Keys are never renamed; one that goes makes a new number behind the form's\n"
-        "name.\n"
+        "named here below `$defs`. Keys are never renamed; one that goes makes a new number behind the\n"
+        "form's name.\n"
     )
     for verb in FORMS:
         content = schema(verb)
