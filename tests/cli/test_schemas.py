@@ -37,6 +37,7 @@ COMMANDS = {
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
     "matrix": ("matrix", "tests/recorded/cases-vfio.jsonl", "--json"),
+    "litmus list": ("litmus", "list", "--grep", "fork", "--json"),
     "kernels sizes": ("kernels", "sizes", "--json"),
 }
 

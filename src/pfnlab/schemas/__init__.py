@@ -19,6 +19,7 @@ FORMS = {
     "replay": "replay",
     "fuzz": "fuzz",
     "matrix": "matrix",
+    "litmus list": "litmus-list",
     "kernels meet": "kernels-meet",
     "kernels diff": "kernels-meet",
     "kernels sizes": "kernels-sizes",
