@@ -1,7 +1,8 @@
 # make demo    the first story on models and real kernels, side by side
 # make test    everything: linter, types, tests (kernels and QEMU included)
 # make release wheel and source archive in dist/, unless a private finding is in them
-# Both create what they need: .venv, and through tools/install-missing what the distribution has.
+# make docs    the documentation as a site, in build/site
+# All create what they need: .venv, and through tools/install-missing what the distribution has.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -35,6 +36,10 @@ endef
 	$(venv)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch .venv/.demo $@
+
+.venv/.docs: pyproject.toml | .venv/.demo
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[docs]'
+	@touch $@
 
 demo: system .venv/.demo
 	@$(BIN)/python tools/demo.py
@@ -83,9 +88,16 @@ test-guests: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	PFNLAB_GUESTS=all $(BIN)/pytest -n 2 tests/lab/test_agreement.py tests/lab/test_fuzz_campaigns.py tests/lab/test_races.py
 
-# The pages that are made of searches, made anew and compared: a minute or two.
-test-pages: .venv/.test
-	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py
+# The documentation as a site, offline: build/site/index.html.
+docs: .venv/.docs
+	@$(BIN)/python tools/write_reference.py
+	@$(BIN)/python tools/build_site.py
+
+# The pages that are made of searches, made anew and compared, and the commands of pages that take long or need
+# a network: a few minutes.
+test-pages: system-test .venv/.test
+	@$(BIN)/pfnlab kernels fetch tested
+	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py tests/pages/test_shown.py
 
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all
@@ -114,6 +126,7 @@ pages: .venv/.test
 	@set -e; for page in walkers:walkers flush_distance:flush-distance profiles_page:profiles claims:claims policies_matrix:policies-matrix catalogue:catalogue kernels_page:kernels not_modelled:not-modelled sizes_page:sizes; do \
 	  $(BIN)/python -m pfnlab.report.$${page%:*} > .venv/page; mv .venv/page docs/$${page#*:}.md; echo docs/$${page#*:}.md; \
 	done
+	@$(BIN)/python tools/write_reference.py --write
 
 bench: .venv/.test
 	@set -e; for file in benchmarks/*.py; do \

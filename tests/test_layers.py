@@ -16,7 +16,7 @@ ORDER = (
     ("units",),
     ("errors", "trace", "pfn_set"),
     ("files",),
-    ("limit", "branches", "made"),
+    ("limit", "branches", "made", "schemas"),
     ("hw",),
     ("mm",),
     ("policies",),

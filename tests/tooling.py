@@ -46,6 +46,29 @@ def run_selftest() -> ModuleType:
     return _tool("run_selftest")
 
 
+def markdown_pages() -> ModuleType:
+    """What reads the Markdown pages."""
+    return _tool("markdown_pages")
+
+
+def shown() -> ModuleType:
+    """What runs the commands that pages show."""
+    markdown_pages()
+    return _tool("shown")
+
+
+def build_site() -> ModuleType:
+    """What builds the documentation site."""
+    markdown_pages()
+    return _tool("build_site")
+
+
+def write_reference() -> ModuleType:
+    """What writes the reference pages."""
+    markdown_pages()
+    return _tool("write_reference")
+
+
 def _tool(name: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, _TOOLS / f"{name}.py")

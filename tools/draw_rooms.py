@@ -17,6 +17,7 @@ BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end
 
 #: Packages in the order of imports, each with its rooms in theirs; what lies beside rooms comes behind them.
 ORDER = {
+    "schemas": (),
     "hw": (),
     "mm": ("users",),
     "policies": ("known", "reports", "walkers", "flushes", "trackers"),

@@ -16,7 +16,7 @@ from litmus_files import litmus_file
 
 from pfnlab import __version__
 from pfnlab.report.golden import golden_path, read_golden
-from pfnlab.report.run_json import run_schema
+from pfnlab.schemas import schema
 
 
 def test_version(ask: Ask) -> None:
@@ -123,7 +123,7 @@ def test_json_keeps_to_the_schema(ask: Ask, program: Path) -> None:
     answer = ask("run", program, "--on", "model:6.1", "--on", "qemu:7.2", "--json")
 
     content = json.loads(answer.out)
-    jsonschema.Draft202012Validator(run_schema()).validate(content)
+    jsonschema.Draft202012Validator(schema("run")).validate(content)
     assert content["program"]["name"] == "middle"
     assert [one["machine"] for one in content["machines"]] == ["model:6.1", "qemu:7.2"]
 

@@ -1,4 +1,4 @@
-"""The worked example of docs/own-policy.md, from the documentation alone."""
+"""Policies of users, and the list of ours. What docs/own-policy.md shows is run by ``tests/pages``."""
 
 from __future__ import annotations
 
@@ -9,36 +9,12 @@ import pytest
 from asking import Ask
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = (ROOT / "docs" / "own-policy.md").read_text(encoding="utf-8")
-
-#: Commands as the page shows them, with their output where it is shown.
-SHOWN = re.findall(r"```console\n\$ pfnlab (.+)\n((?:.*\n)*?)```", PAGE)
 
 
 @pytest.fixture(autouse=True)
 def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands are said from the root of a clone."""
     monkeypatch.chdir(ROOT)
-
-
-def timeless(output: str) -> list[str]:
-    """The lines up to which kernel a series stands for today."""
-    return [line.rstrip() for line in output.partition(" is profile ")[0].splitlines()]
-
-
-@pytest.mark.parametrize(("command", "output"), SHOWN)
-def test_what_the_page_shows_is_what_one_sees(ask: Ask, command: str, output: str) -> None:
-    """Every command runs; where output is shown it is the output."""
-    answer = ask(*command.split())
-
-    assert ("", True) == (answer.err, answer.code in (0, 1))
-    if output:
-        assert timeless(output) == timeless(answer.out)
-
-
-def test_the_page_shows_commands() -> None:
-    """There is something to try, and output to compare."""
-    assert [False, True] == [bool(output) for _, output in SHOWN]
 
 
 def test_a_broken_policy_is_misuse(ask: Ask, tmp_path: Path) -> None:

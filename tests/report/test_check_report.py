@@ -10,7 +10,8 @@ from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.report.check import check_lines, check_object, check_schema, program_text
+from pfnlab.report.check import check_lines, check_object, program_text
+from pfnlab.schemas import schema
 
 
 def small(spec: str, *, watch: bool = False, states: int | None = None) -> CheckResult:
@@ -20,7 +21,7 @@ def small(spec: str, *, watch: bool = False, states: int | None = None) -> Check
 
 def test_the_schema_is_one() -> None:
     """The schema itself is valid."""
-    jsonschema.Draft202012Validator.check_schema(check_schema())
+    jsonschema.Draft202012Validator.check_schema(schema("check"))
 
 
 @pytest.mark.parametrize("watch", [False, True])
@@ -28,7 +29,7 @@ def test_the_object_has_its_form(watch: bool) -> None:
     """A check with violations, confirmed on a machine, is of the form the schema says."""
     confirmed = {"no_leak": {"qemu:6.1": "shows the same"}}
 
-    jsonschema.validate(check_object(small("6.1", watch=watch), confirmed), check_schema())
+    jsonschema.validate(check_object(small("6.1", watch=watch), confirmed), schema("check"))
 
 
 def test_a_race_has_the_same_form() -> None:
@@ -36,7 +37,7 @@ def test_a_race_has_the_same_form() -> None:
     found = check(ModelMachine("7.2,flush=none"), load_scope("race"), None, CheckLimits(states=300))
 
     item = check_object(found)
-    jsonschema.validate(item, check_schema())
+    jsonschema.validate(item, schema("check"))
     assert item["properties"][0]["schedule"][0] == "main: munmap a[0:2]"
 
 

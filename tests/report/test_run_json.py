@@ -19,8 +19,9 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import FIELDS, judge
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.report.run_json import run_line, run_object, run_schema
+from pfnlab.report.run_json import run_line, run_object
 from pfnlab.report.step_json import StepItem, step_item, step_of
+from pfnlab.schemas import schema
 
 SERIES = {"model:6.1": "6.1", "model:7.2": "7.2"}
 
@@ -55,7 +56,7 @@ def objects(*runs: Run) -> dict[str, Any]:
 
 def complaints(content: object) -> list[str]:
     """What the schema refuses in *content*."""
-    validator = jsonschema.Draft202012Validator(run_schema())
+    validator = jsonschema.Draft202012Validator(schema("run"))
     return [error.message for error in validator.iter_errors(content)]
 
 
@@ -67,7 +68,7 @@ def full_pair() -> dict[str, Any]:
 
 def test_the_schema_is_a_schema() -> None:
     """The checked-in file is valid JSON Schema 2020-12."""
-    jsonschema.Draft202012Validator.check_schema(run_schema())
+    jsonschema.Draft202012Validator.check_schema(schema("run"))
 
 
 def test_an_object_keeps_to_the_schema() -> None:
@@ -256,7 +257,7 @@ def _objects_in(schema: object) -> list[dict[str, Any]]:
 
 def test_the_schema_is_strict_everywhere() -> None:
     """Every object requires all its keys and allows no others."""
-    objects_found = _objects_in(run_schema())
+    objects_found = _objects_in(schema("run"))
 
     assert objects_found
     assert [

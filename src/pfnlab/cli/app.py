@@ -418,6 +418,17 @@ def matrix(
     return predict(files, as_json=as_json)
 
 
+@app.command()
+def schema(
+    verb: Annotated[list[str], typer.Argument(metavar="VERB...", help="For instance run, or kernels meet.")],
+) -> int:
+    """Print the JSON Schema of what a verb prints with --json."""
+    from pfnlab.schemas import schema_text
+
+    print(schema_text(" ".join(verb)), end="")
+    return 0
+
+
 @policies.callback(invoke_without_command=True)
 def policies_default(context: typer.Context) -> int:
     """The competing ideas the model can run; `list` when nothing is said."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from typing import Any
 
 from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, CheckResult, PropertyResult
@@ -53,13 +51,6 @@ def check_object(checked: CheckResult, confirmed: dict[str, dict[str, str]] | No
         "growth": list(checked.growth),
         "seconds": round(checked.seconds, 3),
     }
-
-
-def check_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the object."""
-    text = files("pfnlab.report").joinpath("schemas/check.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
 
 
 def _answer_item(answer: PropertyResult, confirmed: dict[str, str] | None) -> dict[str, Any]:

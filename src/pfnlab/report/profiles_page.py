@@ -29,11 +29,13 @@ confirmed on a kernel**; what its stable series took over later is had by the ex
 or with `with=COMMIT`. A `?` is an assumption: the change was only measured between the two kernels around it,
 or the release is older than every kernel that was asked.
 
-    pfnlab run PROGRAM --on model:6.12.107                      one point release
-    pfnlab run PROGRAM --on model:6.8                           a release nobody ran
-    pfnlab run PROGRAM --on model:6.1,without=04c35ab3bdae      a kernel without one commit
-    pfnlab run PROGRAM --on model:6.8,with=04c35ab3bdae         and with one more
-    pfnlab policies show 6.8                                    the switches of one release
+```console synopsis
+pfnlab run PROGRAM --on model:6.12.107                      one point release
+pfnlab run PROGRAM --on model:6.8                           a release nobody ran
+pfnlab run PROGRAM --on model:6.1,without=04c35ab3bdae      a kernel without one commit
+pfnlab run PROGRAM --on model:6.8,with=04c35ab3bdae         and with one more
+pfnlab policies show 6.8                                    the switches of one release
+```
 
 What 5.10 and 5.15 do with advice newer than they are, with `mremap dontunmap` and with anything that is held
 is not known, and refused. Programs that tell each commit from its absence are in

@@ -1,6 +1,6 @@
 """``pfnlab run --json``: one program's runs as one JSON object.
 
-The form is fixed by ``schemas/run.schema.json``; keys are never renamed, only added with a new format
+The form is fixed by ``pfnlab/schemas/run.schema.json``; keys are never renamed, only added with a new format
 number. Several programs make one object a line.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 from pfnlab.made import made
@@ -44,13 +43,6 @@ def run_object(name: str, program: Program, runs: Sequence[Run], verdict: Verdic
 def run_line(name: str, program: Program, runs: Sequence[Run], verdict: Verdict) -> str:
     """The object on one line."""
     return json.dumps(run_object(name, program, runs, verdict), ensure_ascii=False)
-
-
-def run_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the object."""
-    text = files("pfnlab.report").joinpath("schemas/run.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
 
 
 def _machine(run: Run, verdict: Verdict) -> dict[str, Any]:

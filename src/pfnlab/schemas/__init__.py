@@ -1,0 +1,46 @@
+"""The forms of what ``--json`` prints, as JSON Schema (2020-12): a file for each, for tools that read it.
+
+Keys are never renamed; one that goes or changes its meaning makes a new number behind the form's name.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from pfnlab.errors import Misuse
+
+#: The file of each verb's form.
+FORMS = {
+    "run": "run",
+    "check": "check",
+    "check --differ": "check-differ",
+    "replay": "replay",
+    "fuzz": "fuzz",
+    "matrix": "matrix",
+    "litmus list": "litmus-list",
+    "policies matrix": "policies-matrix",
+    "try": "try",
+    "kernels meet": "kernels-meet",
+    "kernels diff": "kernels-meet",
+    "kernels sizes": "kernels-sizes",
+}
+
+
+def schema_text(verb: str) -> str:
+    """
+    The schema of what a verb prints with ``--json``, as its file has it.
+
+    :param verb: as typed, ``kernels meet``
+    :raises Misuse: it prints no JSON
+    """
+    if verb not in FORMS:
+        raise Misuse(f"{verb} prints no JSON: there are schemas for {', '.join(FORMS)}")
+    return files("pfnlab.schemas").joinpath(f"{FORMS[verb]}.schema.json").read_text(encoding="utf-8")
+
+
+def schema(verb: str) -> dict[str, Any]:
+    """The same as an object."""
+    read: dict[str, Any] = json.loads(schema_text(verb))
+    return read

@@ -1,0 +1,158 @@
+"""What verbs print with ``--json`` has the form that ``pfnlab schema`` prints; anything else is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import typer
+from asking import Ask
+from sample_reports import sample_contents
+
+from pfnlab.cli.app import app
+from pfnlab.fuzz.signature import Signature
+from pfnlab.lab.building.patch_file import PatchFile
+from pfnlab.meeting.explain import Explanation
+from pfnlab.meeting.holding import KernelDifference
+from pfnlab.meeting.meet import Explained, Meeting
+from pfnlab.meeting.page import meeting_object
+from pfnlab.policies.known import HeldCount
+from pfnlab.programs.lang.load import load_program
+from pfnlab.schemas import FORMS, schema, schema_text
+from pfnlab.trying.page import trial_object
+from pfnlab.trying.trial import Trial, TriedCause
+
+ROOT = Path(__file__).parents[2]
+MIDDLE = "litmus/unmapping/munmap-middle.pfn"
+PATH = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk"
+
+DESIGNS = ("trackers/vm_pat", "trackers/exact")
+
+#: A command for every verb that needs no kernel.
+COMMANDS = {
+    "run": ("run", MIDDLE, "--on", "model:6.1", "--on", "model:7.3", "--json"),
+    "check": ("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json"),
+    "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
+    "replay": ("replay", *PATH.split(), "--json"),
+    "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
+    "matrix": ("matrix", "tests/recorded/cases-vfio.jsonl", "--json"),
+    "litmus list": ("litmus", "list", "--grep", "fork", "--json"),
+    "kernels sizes": ("kernels", "sizes", "--json"),
+}
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are said from the root of a clone."""
+    monkeypatch.chdir(ROOT)
+
+
+def verbs() -> Iterator[str]:
+    """Every verb that has ``--json``."""
+
+    def below(command: Any, words: tuple[str, ...]) -> Iterator[str]:
+        for name, verb in getattr(command, "commands", {}).items():
+            yield from below(verb, (*words, name))
+        if any("--json" in one.opts for one in command.params):
+            yield " ".join(words)
+
+    return below(typer.main.get_command(app), ())
+
+
+EXPLANATION = Explanation(("free_shrinks",), ("04c35ab3bdae",))
+
+
+def difference() -> KernelDifference:
+    """A difference that one program shows."""
+    signature = Signature("difference", "log", "munmap", (("model:6.1",), ("qemu:6.1",)), "a / b")
+    return KernelDifference(signature, ("munmap-middle",), load_program(ROOT / MIDDLE), ())
+
+
+def trial() -> dict[str, Any]:
+    """A trial with something in every list, as an object."""
+    cause = TriedCause((difference(),), EXPLANATION)
+    policies, held = ("flush=end_vma",), {"random": HeldCount(3, 12, seed=7)}
+    tried = Trial("7.2", policies, "7.2.13", held, 7, (cause,), ("a",), (cause,), ("no_leak",))
+    patch = PatchFile(Path("one.patch"), "mm: a", "", "", "", "", (), 0, 0)
+    return json.loads(json.dumps(trial_object(tried, "linux", "7.2.13 of linux", [patch])))
+
+
+def meeting() -> dict[str, Any]:
+    """A meeting with something in every list, as an object."""
+    explained = Explained(difference(), (EXPLANATION,))
+    held = {"litmus": HeldCount(3, 12, 1, 1, 1), "random": HeldCount(3, 12, seed=7)}
+    found = Meeting(
+        ("model:6.1", "qemu:6.1"),
+        "6.1",
+        "6.1.192",
+        held,
+        (explained,),
+        ("mm: a",),
+        ("no_leak",),
+        ("b",),
+        "6.1",
+        ((0,),),
+    )
+    return json.loads(json.dumps(meeting_object(found, ["linux 6.1"])))
+
+
+#: An object for every verb that needs a kernel or minutes.
+OBJECTS = {
+    "kernels meet": meeting,
+    "kernels diff": meeting,
+    "try": trial,
+    "policies matrix": lambda: sample_contents()["policies"],
+}
+
+
+def complaints(verb: str, content: object) -> list[str]:
+    """What a verb's schema refuses in *content*."""
+    return [error.message for error in jsonschema.Draft202012Validator(schema(verb)).iter_errors(content)]
+
+
+def test_every_verb_with_json_has_a_schema() -> None:
+    """And no other."""
+    assert {*verbs(), "check --differ"} == set(FORMS)
+
+
+@pytest.mark.parametrize("verb", FORMS)
+def test_it_is_a_schema(verb: str) -> None:
+    """Of the version it names."""
+    jsonschema.Draft202012Validator.check_schema(schema(verb))
+
+
+@pytest.mark.parametrize("verb", FORMS)
+def test_a_verb_prints_its_form(verb: str, ask: Ask, tmp_path: Any) -> None:
+    """And a key more, or one less, is refused."""
+    if verb in COMMANDS:
+        more = ("--findings", tmp_path) if verb == "fuzz" else ()
+        content = json.loads(ask(*COMMANDS[verb], *more).out)
+    else:
+        content = OBJECTS[verb]()
+
+    assert [] == complaints(verb, content)
+    assert [] != complaints(verb, {**content, "another": 1})
+    if schema(verb).get("required") or "$ref" in schema(verb):
+        less = copy.copy(content)
+        del less[next(iter(less))]
+        assert [] != complaints(verb, less)
+
+
+def test_a_schema_is_printed(ask: Ask) -> None:
+    """By the words of its verb."""
+    assert schema_text("kernels meet") == ask("schema", "kernels", "meet").out
+
+
+def test_a_verb_without_a_form_is_misuse(ask: Ask) -> None:
+    """It says which have one."""
+    answer = ask("schema", "fmt")
+
+    assert (2, True) == (
+        answer.code,
+        answer.err.startswith("pfnlab: fmt prints no JSON: there are schemas for run,"),
+    )

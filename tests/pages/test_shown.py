@@ -1,0 +1,173 @@
+"""Every command a page shows is run, and prints what the page says.
+
+Blocks that need nothing run here; ``console kernel`` runs where a lab is (``make test``); ``console slow``
+and ``console network`` with ``make test-pages``. None of them is left out of both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import tooling
+from having import bootable, standing
+
+shown = tooling.shown()
+pages = tooling.markdown_pages()
+
+#: Pages by name.
+PAGES = {str(path.relative_to(pages.ROOT)): path.read_text(encoding="utf-8") for path in pages.page_files()}
+
+#: Whether blocks run that take minutes or need a network.
+SLOW = os.environ.get("PFNLAB_PAGES") == "all"
+
+
+def needs_of(name: str) -> set[frozenset[str]]:
+    """What the terminals of a page need, each."""
+    return {terminal.needs for terminal in shown.terminals(PAGES[name], name)}
+
+
+def kernels_of(text: str) -> set[str]:
+    """The kernels of the archive that the terminals of a page boot."""
+    typed = [
+        one.typed
+        for terminal in shown.terminals(text, "")
+        if "kernel" in terminal.needs
+        for one in terminal.commands
+    ]
+    return set(re.findall(r"qemu:(\d[\d.]*\d)\b", " ".join(typed)))
+
+
+QUICK = [name for name in PAGES if frozenset() in needs_of(name)]
+KERNEL = [name for name in PAGES if frozenset({"kernel"}) in needs_of(name)]
+LONG = [name for name in PAGES if any({"slow", "network"} & needs for needs in needs_of(name))]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_block_of_commands_is_marked(name: str) -> None:
+    """A block that looks like a terminal is one, and says what it needs."""
+    shown.terminals(PAGES[name], name)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_form_exists(name: str) -> None:
+    """Verbs, options and files that a page names without running them."""
+    assert [] == shown.unknown_forms(PAGES[name], name)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_commands_print_what_the_page_shows(name: str) -> None:
+    """On models alone."""
+    assert [] == shown.run_page(PAGES[name], name)[0]
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("pages-on-kernels")
+@pytest.mark.parametrize("name", KERNEL)
+def test_commands_on_kernels_print_what_the_page_shows(name: str) -> None:
+    """One page after the other, for they share the kernels' guests."""
+    for kernel in kernels_of(PAGES[name]):
+        if standing(kernel) == "gone":
+            pytest.skip(f"{kernel} is not to be had any more")
+        bootable(kernel)
+
+    assert [] == shown.run_page(PAGES[name], name, {"kernel"})[0]
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not SLOW, reason="takes minutes or a network: `make test-pages` runs it")
+@pytest.mark.xdist_group("pages-on-kernels")
+@pytest.mark.parametrize("name", LONG)
+def test_long_commands_print_what_the_page_shows(name: str) -> None:
+    """All blocks of the page, in order."""
+    assert [] == shown.run_page(PAGES[name], name, shown.KINDS)[0]
+
+
+def test_every_terminal_is_run_by_one_of_these() -> None:
+    """What any terminal needs is one of the three."""
+    assert {name for name in PAGES if needs_of(name)} == {*QUICK, *KERNEL, *LONG}
+
+
+def page(*lines: str, info: str = "") -> str:
+    """A page with one terminal."""
+    return "\n".join(["# Page", "", f"```console {info}".rstrip(), *lines, "```", ""])
+
+
+@pytest.mark.parametrize(
+    ("output", "wrong"),
+    [
+        (["one", "two", "three"], False),
+        (["one", "two"], True),
+        (["one", "2", "three"], True),
+        (["...", "three"], False),
+        (["one", "..."], False),
+        (["one", "t...", "three"], False),
+        (["...", "four"], True),
+    ],
+)
+def test_a_wrong_output_is_found(output: list[str], wrong: bool) -> None:
+    """An ellipsis stands for lines, or for a part of one; anything else is compared."""
+    complaints, _ = shown.run_page(page("$ printf 'one\\ntwo\\nthree\\n'", *output), "page")
+
+    assert wrong == bool(complaints)
+
+
+def test_what_was_printed_can_be_put_into_the_page() -> None:
+    """With everything else as it was."""
+    _, text = shown.run_page(page("$ echo one", "two", "$ echo three"), "page")
+
+    assert page("$ echo one", "one", "$ echo three") == text
+
+
+def test_another_point_release_is_no_difference() -> None:
+    """The newest of a series is another one next month."""
+    assert shown.matches(
+        ["model:6.1 is profile 6.1.190, the newest known of 6.1"],
+        ["model:6.1 is profile 6.1.192, the newest known of 6.1"],
+    )
+
+
+@pytest.mark.parametrize(("info", "wrong"), [("", True), ("exit=3", False), ("exit=2", True)])
+def test_another_exit_code_is_found(info: str, wrong: bool) -> None:
+    """A command ends with 0 or 1, unless its block says otherwise."""
+    assert wrong == bool(shown.run_page(page("$ exit 3", info=info), "page")[0])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "    $ pfnlab run x",
+        "    pfnlab run x",
+        "```\n$ pfnlab run x\n```",
+        "```sh\npfnlab run x\n```",
+        "```text\nmake test\n```",
+        "```console\npfnlab run x\n```",
+        "```console quick\n$ pfnlab run x\n```",
+    ],
+)
+def test_a_block_without_its_mark_is_refused(block: str) -> None:
+    """Whatever it looks like, its commands would not be run."""
+    with pytest.raises(shown.Wrong):
+        shown.terminals(f"# Page\n\n{block}\n", "page")
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["pfnlab rum PROGRAM", "pfnlab run PROGRAM --onn model:6.1", "pfnlab run litmus/unmapping/no-such.pfn"],
+)
+def test_a_form_that_does_not_exist_is_found(form: str) -> None:
+    """In a list of forms, and in a sentence."""
+    assert 1 == len(shown.unknown_forms(page(form, info="synopsis"), "page"))
+    assert 1 == len(shown.unknown_forms(f"Say `{form}`.", "page"))
+
+
+def test_a_file_that_a_page_shows_is_there(tmp_path: Path) -> None:
+    """Under the name in its title, for the commands below it."""
+    text = '```pfn title="mine.pfn"\nmine\n```\n\n' + page("$ cat mine.pfn", "mine")
+
+    assert ([], text) == shown.run_page(text, "page", (), tmp_path)
+    assert not (pages.ROOT / "mine.pfn").exists()

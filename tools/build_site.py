@@ -1,0 +1,188 @@
+"""Build the documentation site: ``make docs``, offline, in ``build/site``.
+
+The pages are the repository's own, so that links lead to the same place here and there. They are staged:
+pages of ``docs/`` come to the top, files that a page links to (programs, patches, sources) become pages,
+links follow them, and ``docs/site/contents.toml`` becomes the navigation. Sphinx then builds them; a warning
+is an error, and so is a page that is in no part of the navigation.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from markdown_pages import ROOT, blocks, page_files
+
+SITE = ROOT / "docs" / "site"
+
+#: The language of a file's colours, by its ending.
+LANGUAGES = {".pfn": "pfn", ".py": "python", ".patch": "diff", ".c": "c", ".json": "json"}
+
+_TARGET = re.compile(r"(\]\()([^)\s]+)(\))")
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    A part of the navigation.
+
+    :param caption: its heading
+    :param pages: its pages in order, as paths in the repository
+    :param below: the pages that stand below one of them
+    """
+
+    caption: str
+    pages: tuple[str, ...]
+    below: dict[str, tuple[str, ...]]
+
+
+def contents() -> list[Part]:
+    """The navigation, of ``contents.toml``; a pattern stands for its files, by their numbers."""
+    written = tomllib.loads((SITE / "contents.toml").read_text(encoding="utf-8"))
+    return [
+        Part(
+            part["caption"],
+            tuple(_files(part["pages"])),
+            {page: tuple(_files(patterns)) for page, patterns in part.get("below", {}).items()},
+        )
+        for part in written["part"]
+    ]
+
+
+def _files(patterns: Sequence[str]) -> Iterator[str]:
+    for pattern in patterns:
+        if "*" not in pattern:
+            yield pattern
+            continue
+        found = [str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)]
+        yield from sorted(found, key=lambda name: [int(n) for n in re.findall(r"\d+", name)] or [name])
+
+
+def orphans(parts: Sequence[Part], pages: Sequence[str]) -> list[str]:
+    """The pages that no part has, and the entries that are no page."""
+    listed = ["docs/index.md"]
+    for part in parts:
+        listed += [*part.pages, *(page for pages in part.below.values() for page in pages)]
+    twice = [page for page in set(listed) if listed.count(page) > 1]
+    return sorted(set(listed) ^ set(pages)) + twice
+
+
+def staged(name: str) -> str:
+    """Where a file of the repository stands in the site."""
+    return name.removeprefix("docs/") if name != "docs/README.md" else name
+
+
+def followed(text: str, name: str) -> tuple[str, list[str]]:
+    """A page with its links as the site has them, and the files that become pages for it."""
+    wanted = []
+    here = PurePosixPath(staged(name)).parent
+
+    def target(match: re.Match[str]) -> str:
+        written, _, anchor = match[2].partition("#")
+        if not written or "://" in written or written.startswith("mailto:"):
+            return match[0]
+        path = os.path.normpath(ROOT / PurePosixPath(name).parent / written)
+        there = os.path.relpath(path, ROOT)
+        if not there.endswith((".md", ".svg", ".png")):
+            there += ".md"
+            wanted.append(os.path.relpath(path, ROOT))
+        elif not there.endswith(".md"):
+            wanted.append(there)
+        to = os.path.relpath(staged(there), here)
+        return f"{match[1]}{to}{'#' + anchor if anchor else ''}{match[3]}"
+
+    fenced = {line for one in blocks(text) for line in range(one.line - 1, one.end - 1)}
+    lines = [
+        line if number in fenced else _TARGET.sub(target, line)
+        for number, line in enumerate(text.split("\n"))
+    ]
+    return "\n".join(lines), wanted
+
+
+def file_page(name: str) -> str:
+    """The page of a file that is no page itself."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    path = PurePosixPath(name)
+    said = f"# {path.name}\n\n"
+    if path.suffix == ".pfn":
+        heading = re.search(r"^title\s+(.*)$", text, re.M)
+        said = f"# {heading[1] if heading else path.stem}\n\n`{name}`; run it: `pfnlab run {path.stem}`\n\n"
+    return (
+        f"---\norphan: true\n---\n\n{said}````{LANGUAGES.get(path.suffix, 'text')}\n{text.rstrip()}\n````\n"
+    )
+
+
+def toctree(pages: Sequence[str], name: str, caption: str = "") -> str:
+    """A part of the navigation, as Sphinx reads it, for the page *name*."""
+    here = PurePosixPath(staged(name)).parent
+    lines = ["", "```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), ""]
+    rows = [os.path.relpath(staged(page), here) for page in pages]
+    # The start page has the project's name already.
+    rows = [f"In short <{row}>" if row == "README.md" else row for row in rows]
+    return "\n".join([*lines, *rows, "```", ""])
+
+
+def stage(folder: Path) -> list[str]:
+    """Write all pages into *folder*.
+
+    :return: what is wrong with the navigation
+    """
+    parts = contents()
+    names = [str(path.relative_to(ROOT)) for path in page_files()]
+    wanted: set[str] = set()
+    for name in names:
+        text, files = followed((ROOT / name).read_text(encoding="utf-8"), name)
+        wanted.update(files)
+        for part in parts:
+            if name == "docs/index.md":
+                text += toctree(part.pages, name, part.caption)
+            elif name in part.below:
+                text += toctree(part.below[name], name)
+        _write(folder / staged(name), text)
+    for name in sorted(wanted):
+        if name.endswith((".svg", ".png")):
+            (folder / staged(name)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / staged(name))
+        else:
+            _write(folder / f"{staged(name)}.md", file_page(name))
+    return [
+        f"{page}: in no part, in two parts, or no page (docs/site/contents.toml)"
+        for page in orphans(parts, names)
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def main() -> int:
+    """Stage and build.
+
+    :return: 0 where nothing is wrong
+    """
+    build = ROOT / "build"
+    for name in ("site-pages", "site"):
+        shutil.rmtree(build / name, ignore_errors=True)
+    wrong = stage(build / "site-pages")
+    if wrong:
+        print(*wrong, sep="\n")
+        return 1
+    words = ["-q", "-W", "--keep-going", "-j", "auto", "-b", "html", "-c", str(SITE)]
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", *words, str(build / "site-pages"), str(build / "site")]
+    )
+    if not done.returncode:
+        print(f"{build / 'site' / 'index.html'}")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The Markdown pages of the repository, as GitHub and the site read them: CommonMark with tables.
+
+One reader for all who ask about pages: the link test, the test that runs what pages show, and the builder of
+the site.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Pages that are no documentation: findings may be private, fragments become the changelog.
+APART = re.compile(r"findings/|changelog\.d/|tests/(?!recorded/)|build/|dist/")
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    A block of code.
+
+    :param lang: the first word of its info string; empty where it is indented or says none
+    :param info: the other words of its info string
+    :param text: its lines, each ended
+    :param line: the line of the page it begins in, counted from 1; a fence is part of it
+    :param end: the line behind it
+    """
+
+    lang: str
+    info: tuple[str, ...]
+    text: str
+    line: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Link:
+    """
+    A link or picture.
+
+    :param target: what it leads to, as written
+    :param line: the line its paragraph begins in, counted from 1
+    """
+
+    target: str
+    line: int
+
+
+def page_files(root: Path = ROOT) -> list[Path]:
+    """Every page of documentation that git has or would add, by its path."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
+    return sorted(
+        {root / name for name in listed if name and not APART.match(name) and (root / name).exists()}
+    )
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The blocks of code of a page."""
+    for token in _tokens(text):
+        if token.type in ("fence", "code_block") and token.map:
+            words = re.findall(r'[^\s"]+"[^"]*"|\S+', token.info)
+            yield Block(
+                words[0] if words else "", tuple(words[1:]), token.content, token.map[0] + 1, token.map[1] + 1
+            )
+
+
+def links(text: str) -> Iterator[Link]:
+    """The links and pictures of a page; those of other sites too."""
+    for token in _tokens(text):
+        line = token.map[0] + 1 if token.map else 0
+        for child in token.children or ():
+            target = child.attrGet("href") or child.attrGet("src")
+            if target is not None:
+                yield Link(str(target), line)
+
+
+def spans(text: str) -> Iterator[str]:
+    """What stands in backquotes in the sentences of a page."""
+    for token in _tokens(text):
+        yield from (child.content for child in token.children or () if child.type == "code_inline")
+
+
+def anchors(text: str) -> list[str]:
+    """The anchors of the headings of a page, in order, as GitHub makes them."""
+    found: list[str] = []
+    tokens = _tokens(text)
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open":
+            slug = _slug(tokens[at + 1])
+            again = sum(
+                one == slug or re.fullmatch(re.escape(slug) + r"-\d+", one) is not None for one in found
+            )
+            found.append(f"{slug}-{again}" if again else slug)
+    return found
+
+
+def title(text: str) -> str:
+    """The first heading of a page."""
+    tokens = _tokens(text)
+    return next((tokens[at + 1].content for at, one in enumerate(tokens) if one.type == "heading_open"), "")
+
+
+def _slug(heading: Token) -> str:
+    words = "".join(one.content for one in heading.children or () if one.type in ("text", "code_inline"))
+    return re.sub(r"[^\w\- ]", "", words.strip().lower()).replace(" ", "-")
+
+
+@cache
+def _tokens(text: str) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(text)
