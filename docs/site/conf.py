@@ -16,6 +16,8 @@ copyright = "the authors of pfnlab, GNU General Public License 2.0 or later"  # 
 extensions = ["myst_parser", "sphinx_copybutton"]
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 6
+# `--json` in a sentence is an option, no dash.
+smartquotes = False
 nitpicky = True
 # Forms such as `pfnlab run PROGRAM...` are no shell.
 suppress_warnings = ["misc.highlighting_failure"]
