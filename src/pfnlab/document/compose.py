@@ -13,7 +13,7 @@ from pfnlab.units import number_of
 _OPEN = 3
 
 #: The most bytes of all drawings of a document together, so that it can be mailed.
-MOST_DRAWN = 1_400_000
+MOST_DRAWN = 700_000
 
 _LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw makes it."
 
