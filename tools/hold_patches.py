@@ -19,11 +19,11 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
 from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
+from pfnlab.lab.machines import say
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.holding import litmus_looks, litmus_programs
 from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched

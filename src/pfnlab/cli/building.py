@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.cli.machines import say
 from pfnlab.lab.building.build import BuildRequest, build
+from pfnlab.lab.machines import say
 
 
 def build_kernel(request: BuildRequest) -> int:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
 from pfnlab.errors import Discovery, Misuse, Undecided
 from pfnlab.lab.building.built import built, find
 from pfnlab.lab.images.changelog import changelog_of
 from pfnlab.lab.images.configured import configuration_of_kernel
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for, read_lists, suites_of
 from pfnlab.lab.images.search import offered
+from pfnlab.lab.machines import say
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_looks, litmus_programs
 from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version

@@ -21,13 +21,21 @@ from pfnlab.checker.replay import (
     read_path,
 )
 from pfnlab.cli.check import SAME, comparison
-from pfnlab.cli.machines import Named, check_profile, fetch_missing, name_machine, open_machine, run_on, say
-from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.looking import changed_by_looking
 from pfnlab.fuzz.signature import Signature, signatures_of
+from pfnlab.lab.machines import (
+    Named,
+    check_profile,
+    fetch_missing,
+    name_machine,
+    newest_series,
+    open_machine,
+    run_on,
+    say,
+)
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program

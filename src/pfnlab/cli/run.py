@@ -10,27 +10,27 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import (
+from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write
+from pfnlab.judging.judge import judged
+from pfnlab.lab.machines import (
     Named,
     check_profile,
     fetch_missing,
     name_machine,
+    newest_series,
     open_machine,
     run_on,
     say,
     settle_look,
     with_policies,
 )
-from pfnlab.cli.policies import newest_series
-from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write
-from pfnlab.judging.judge import violations
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.releases import upstream
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import Outcome, Verdict, judge
+from pfnlab.programs.runs.compare import Outcome, Verdict
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
@@ -77,12 +77,7 @@ def run_programs(request: RunRequest) -> int:
     names = shown_names(request.programs)
     for index, (path, program) in enumerate(zip(request.programs, programs, strict=True)):
         runs = [machine_runs[index] for machine_runs in by_machine]
-        verdict = msgspec.structs.replace(
-            judge(program, runs, series),
-            violations=tuple(
-                violation for run in runs for violation in violations(program, run, series[run.machine])
-            ),
-        )
+        verdict = judged(program, runs, series)
         _print(request, names, index, program, runs, verdict)
         outcome = max(outcome, verdict.outcome, key=_WORST.index)
         if request.promote:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
-from pfnlab.cli.policies import check_series
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write
 from pfnlab.lab.building.build import BuildRequest
 from pfnlab.lab.building.build import build as build_kernel
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.machines import check_series, say
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.meeting.holding import SEED, litmus_looks, litmus_programs
