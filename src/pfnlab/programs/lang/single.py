@@ -60,8 +60,10 @@ def _reading(program: Program, source: str) -> Reading:
 def _line(text: str, program: Program, source: str, wanted: str) -> Line:
     number = len(program.ops) + 1
     if "\n" in text.rstrip("\n"):
-        raise ProgramError(f"this is more than one line: write {wanted}", source=source, line=number)
+        raise ProgramError(
+            f"this is more than one line: write {wanted}", source=source, line=number, column=1
+        )
     line = Line(text.rstrip("\n"), number, source)
     if not line.tokens:
-        raise ProgramError(f"nothing is written here: write {wanted}", source=source, line=number)
+        raise ProgramError(f"nothing is written here: write {wanted}", source=source, line=number, column=1)
     return line
