@@ -72,9 +72,11 @@ def drawn() -> str:
     """The file, formatted."""
     methods = "".join(f"\n{method}" for kind in get_args(Call) for method in _methods(kind))
     source = HEAD.format(imports="\n".join(_imports(methods))) + methods
-    command = [str(Path(sys.executable).with_name("ruff")), "format", "--stdin-filename", str(PAGE), "-"]
-    ran = subprocess.run(command, input=source, capture_output=True, text=True, check=True, cwd=ROOT)
-    return ran.stdout
+    for words in (["check", "--select", "I", "--fix", "--quiet"], ["format"]):
+        command = [str(Path(sys.executable).with_name("ruff")), *words, "--stdin-filename", str(PAGE), "-"]
+        ran = subprocess.run(command, input=source, capture_output=True, text=True, check=True, cwd=ROOT)
+        source = ran.stdout
+    return source
 
 
 def _methods(kind: type[Call]) -> Iterator[str]:

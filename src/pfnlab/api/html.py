@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from pfnlab.report.cells import STEP_ROWS, cell
 from pfnlab.report.table import MARK, TableRow, step_rows
 from pfnlab.report.verdict import verdict_lines
 
@@ -43,7 +42,7 @@ def machine_html(machine: LiveMachine) -> str:
         for number, seen in enumerate(machine.steps, 1)
     ]
     state = machine.state
-    now = [] if state is None else [TableRow(field, (cell(state.step, field),)) for field in STEP_ROWS]
+    now = [] if state is None else [TableRow(label, (lines,)) for label, lines in state.rows()]
     return f"<p><b>{escape(machine.name)}</b></p>" + _table(done) + _table(map(_row, now))
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from pfnlab.api.acting import Acting, Forced, LiveTask
 from pfnlab.api.pages import Pages, Where
-from pfnlab.api.step import Listed, StepSeen, listed_lines, step_lines
+from pfnlab.api.step import Listed, StepSeen, listed_lines, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import model_text, name_machine, newest_series, with_policies
 from pfnlab.policies.boot import guards_of
@@ -65,7 +65,7 @@ class LiveMachine(Acting):
     @property
     def steps(self) -> tuple[StepSeen, ...]:
         """What was seen after each operation."""
-        return tuple(map(StepSeen, self._opened().steps)) if self._program.ops else ()
+        return seen_steps(self._program, self._as_run())
 
     @property
     def story(self) -> RunResult:
@@ -153,7 +153,7 @@ class LiveMachine(Acting):
             for guard, repeat in zip(guards, guards_of(again.kernel), strict=True):
                 check_deterministic(guard.path, guard.made, repeat.made)
         self._run, self._program = opened, program
-        return StepSeen(opened.steps[-1])
+        return self.steps[-1]
 
     def _opened(self) -> OpenRun:
         """The run as far as the program is."""
@@ -211,7 +211,7 @@ class LiveMachine(Acting):
     def __repr__(self) -> str:
         done = len(self._program.ops)
         head = f"{self.name}, {done} operation{'' if done == 1 else 's'}"
-        return "\n".join([head, *([] if self.state is None else step_lines(self.state.step))])
+        return "\n".join([head, *([] if self.state is None else self.state.lines())])
 
     def _repr_html_(self) -> str:
         from pfnlab.api.html import machine_html

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 from pfnlab.api.live import Policies, with_own
 from pfnlab.api.programs import AnyProgram, program_of
 from pfnlab.api.records import Record, Recorded, RowsOf, step_records
-from pfnlab.api.step import StepSeen
+from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import judged
 from pfnlab.lab.machines import (
@@ -60,7 +60,7 @@ class RunResult(Recorded):
     @property
     def steps(self) -> dict[str, tuple[StepSeen, ...]]:
         """What each machine saw, step by step; the last step is the end, when all tasks are killed."""
-        return {run.machine: tuple(map(StepSeen, run.steps)) for run in self.runs}
+        return {run.machine: seen_steps(self.program, run) for run in self.runs}
 
     def __getitem__(self, machine: str) -> tuple[StepSeen, ...]:
         if machine not in self.machines:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.judging.history import kept_after
+from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
 from pfnlab.report.cells import NOTHING, STEP_ROWS, cell
 from pfnlab.report.step_json import plain, step_item
 
@@ -37,6 +40,21 @@ def listed_lines(lines: Iterable[str]) -> Listed[str]:
     return listed
 
 
+class DriverKeeps(NamedTuple):
+    """The reservations of drivers after a step, which no mapping has.
+
+    :param some: there may be some that the program does not say
+    :param kept: those that it says, one for each time
+    """
+
+    some: bool = False
+    kept: Sequence[Span] = ()
+
+    def cell(self, step: Step, field: str) -> tuple[str, ...]:
+        """The lines of a field, as the terminal prints them."""
+        return cell(step, field, driver_keeps=self.some, kept=self.kept)
+
+
 class StepSeen:
     """The observation after one operation on one machine.
 
@@ -44,10 +62,12 @@ class StepSeen:
     machine cannot see it.
 
     :ivar step: all of it, as a run holds it
+    :param keeps: what drivers have reserved for themselves then, which is not leaked
     """
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, keeps: DriverKeeps) -> None:
         self.step = step
+        self._keeps = keeps
 
     @property
     def op(self) -> str:
@@ -72,7 +92,7 @@ class StepSeen:
     @property
     def book(self) -> Listed[BookEntry] | None:
         """The memtype list: reserved ranges of devices and their cache modes."""
-        return Listed.of(self.step.book, cell(self.step, "book"))
+        return Listed.of(self.step.book, self._keeps.cell(self.step, "book"))
 
     @property
     def log(self) -> Listed[str]:
@@ -116,19 +136,31 @@ class StepSeen:
         return hash(self.step)
 
     def __repr__(self) -> str:
-        return "\n".join(step_lines(self.step, ("value", "log", "book")))
+        return "\n".join(self.lines(("value", "log", "book")))
+
+    def rows(self, fields: Sequence[str] = STEP_ROWS) -> list[tuple[str, tuple[str, ...]]]:
+        """Operation and result, then each of *fields* that has something to say, with its lines."""
+        rows: list[tuple[str, tuple[str, ...]]] = [(self.op, (self.result,))]
+        for field in fields:
+            lines = self._keeps.cell(self.step, field)
+            if lines not in ((), (NOTHING,)):
+                rows.append((f"  {field}", lines))
+        return rows
+
+    def lines(self, fields: Sequence[str] = STEP_ROWS) -> list[str]:
+        """The same as lines of text."""
+        rows = self.rows(fields)
+        width = max(len(label) for label, _ in rows)
+        return [
+            f"{label if not at else '':<{width}}   {line}"
+            for label, lines in rows
+            for at, line in enumerate(lines)
+        ]
 
 
-def step_lines(step: Step, fields: Sequence[str] = STEP_ROWS) -> list[str]:
-    """The step as lines: operation and result, then each of *fields* that has something to say."""
-    rows: list[tuple[str, tuple[str, ...]]] = [(step.op, (step.result,))]
-    for field in fields:
-        lines = cell(step, field)
-        if lines not in ((), (NOTHING,)):
-            rows.append((f"  {field}", lines))
-    width = max(len(label) for label, _ in rows)
-    return [
-        f"{label if not at else '':<{width}}   {line}"
-        for label, lines in rows
-        for at, line in enumerate(lines)
-    ]
+def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
+    """The steps of *run*, which knows what the operations of *program* leave with drivers."""
+    # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+    some = any(uses_vfio(op.call) for op in program.ops)
+    steps = zip(run.steps, kept_after(program, run), strict=False)
+    return tuple(StepSeen(step, DriverKeeps(some, kept)) for step, kept in steps)

@@ -12,7 +12,10 @@ from pfnlab.programs.lang.lines import Line
 from pfnlab.programs.lang.ops import Device, Op, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import Reading, parse
-from pfnlab.programs.lang.words import ANON, FIRST_LINE
+from pfnlab.programs.lang.words import ANON, FIRST_LINE, HEADERS
+
+#: The first words of lines that are no operation.
+_OTHER_LINES = (*HEADERS, "pfnlab", "expect")
 
 
 def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
@@ -23,9 +26,10 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
     :raises ProgramError: it is no operation, or not one that can come here
     """
     reading = _reading(program, source)
-    reading.line(_line(text, program, source, "an operation, as `munmap a[4:8]`"))
-    if len(reading.ops) != 1:
-        raise ProgramError("this is no operation: write one as `munmap a[4:8]`", source=source)
+    line = _line(text, program, source, "an operation, as `munmap a[4:8]`")
+    if line.free is not None or line.next in _OTHER_LINES:
+        line.fail("this is no operation: write one as `munmap a[4:8]`", 1)
+    reading.line(line)
     return reading.ops[0]
 
 
@@ -58,12 +62,9 @@ def _reading(program: Program, source: str) -> Reading:
 
 
 def _line(text: str, program: Program, source: str, wanted: str) -> Line:
-    number = len(program.ops) + 1
-    if "\n" in text.rstrip("\n"):
-        raise ProgramError(
-            f"this is more than one line: write {wanted}", source=source, line=number, column=1
-        )
-    line = Line(text.rstrip("\n"), number, source)
-    if not line.tokens:
-        raise ProgramError(f"nothing is written here: write {wanted}", source=source, line=number, column=1)
+    line = Line(text.rstrip("\n"), len(program.ops) + 1, source)
+    if "\n" in line.raw:
+        line.fail(f"this is more than one line: write {wanted}", 1)
+    if not line.tokens and line.free is None:
+        line.fail(f"nothing is written here: write {wanted}", 1)
     return line

@@ -85,6 +85,8 @@ class Reading(CallReader):
         except Wrong as wrong:
             line.fail(wrong.message, self.at.get(wrong.part, 1))
         line.end("the range")
+        if line.comment:
+            line.fail("a range has no comment: write the range alone", len(line.raw.rstrip()))
         return span
 
     def line(self, line: Line) -> None:
