@@ -56,14 +56,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'pfnlab' has no attribute {name!r}: it offers {', '.join(__all__)}")
-    from importlib import import_module
+# Type checkers would take every name for one that it gives.
+if not TYPE_CHECKING:
 
-    value: object = getattr(import_module("pfnlab.api"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        if name not in __all__:
+            raise AttributeError(f"module 'pfnlab' has no attribute {name!r}: it offers {', '.join(__all__)}")
+        from importlib import import_module
+
+        value = getattr(import_module("pfnlab.api"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -64,6 +64,15 @@ def test_mapped_pages_know_their_operation() -> None:
     again = m.mmap("bar[0:8]", "wc", name="a")
 
     assert (True, False, "EEXIST") == (a.ok, again.ok, again.seen.result)
+    assert ("a[0:8]", "a[0:8] EEXIST") == (repr(a), repr(again))
+
+
+def test_a_task_knows_whether_it_was_made() -> None:
+    """A fork that was refused has no task; its name says so."""
+    m = pl.machine("model:7.2")
+
+    assert ("task c1", "task c2 EAGAIN") == (repr(m.fork()), repr(m.fork(refused="pids_max")))
+    assert ["main", "c1", "c2"] == list(m.tasks)
 
 
 def test_pages_are_cut_as_a_list_is() -> None:

@@ -177,7 +177,8 @@ class LiveTask(Acting):
         return Forced(self._machine, self.name, fail, skip, hold)
 
     def __repr__(self) -> str:
-        return f"task {self.name}"
+        failed = "" if self.seen is None or self.seen.ok else f" {self.seen.result}"
+        return f"task {self.name}{failed}"
 
 
 class Forced(LiveTask):

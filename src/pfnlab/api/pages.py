@@ -66,6 +66,9 @@ class MappedPages(Pages):
         """Whether the operation succeeded."""
         return self.seen.ok
 
+    def __repr__(self) -> str:
+        return super().__repr__() + ("" if self.ok else f" {self.seen.result}")
+
 
 #: Pages as arguments: of a mapping or device, or in the words of the language, as ``"bar[0:16]"``.
 Where = Pages | str
