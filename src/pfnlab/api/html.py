@@ -30,7 +30,8 @@ def result_html(result: RunResult) -> str:
         TableRow("", tuple((run.machine,) for run in result.runs)),
         *step_rows(result.program, result.runs, result.verdict, ("value", "log", "book", "vmas")),
     ]
-    head = f"<p><b>{escape(result.program.title)}</b><br>{escape(result.program.asks)}</p>"
+    words = (result.program.title, result.program.asks)
+    head = "".join(f"<p>{escape(line)}</p>" for line in words if line)
     lines = (line.text for line in verdict_lines(result.runs, result.verdict, _WIDTH))
     return head + _table(map(_row, rows)) + _lines(lines)
 

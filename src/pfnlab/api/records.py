@@ -68,7 +68,7 @@ def step_records(runs: Sequence[Run], rows_of: RowsOf = "steps") -> list[Record]
 def _rows(step: Step, rows_of: RowsOf) -> Iterator[Record]:
     if rows_of == "steps":
         value = None if step.value is None else str(step.value)
-        texts = {field: _text(step, field) for field in _TEXTS}
+        texts = {field: field_text(step, field) for field in _TEXTS}
         yield {"result": step.result, "value": value, **texts, "flushes": step.flushes}
     elif rows_of == "book":
         for entry in step.book or ():
@@ -93,9 +93,10 @@ def _shown(span: Span | None) -> Record:
     return {"device": span.name, "device_start": span.start, "device_end": span.end}
 
 
-# None where it was not seen, "" where it was and there is nothing.
-def _text(step: Step, field: str) -> str | None:
-    lines = cell(step, field)
+def field_text(step: Step, field: str) -> str | None:
+    """A field of a step as one text: None where it was not seen, empty where there is nothing."""
+    # What is leaked depends on more than the step, so the entries stand alone here.
+    lines = cell(step, field, driver_keeps=True, kept=[entry.span for entry in step.book or ()])
     if lines == (NOT_SEEN,):
         return None
     return "" if lines == (NOTHING,) else "; ".join(lines)

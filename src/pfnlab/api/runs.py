@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 
 from pfnlab.api.live import Policies, with_own
 from pfnlab.api.programs import AnyProgram, program_of
-from pfnlab.api.records import Record, Recorded, RowsOf, step_records
+from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_records
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.errors import Misuse
 from pfnlab.judging.judge import judged
@@ -28,7 +28,6 @@ from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.run_json import run_object
-from pfnlab.report.step_json import field_item
 from pfnlab.report.table import render
 from pfnlab.report.verdict import verdict_lines
 
@@ -153,11 +152,12 @@ class Differences(Recorded, Sequence[Difference]):
                 "step": difference.step + 1,
                 "op": difference.op,
                 "field": difference.field,
-                "machine": seen.machine,
-                "value": None if seen.value is None else _value_text(seen.value),
+                "machine": run.machine,
+                "value": field_text(run.steps[difference.step], difference.field),
             }
             for difference in self._differences
-            for seen in difference.values
+            for run in self._result.runs
+            if difference.step < len(run.steps)
         ]
 
     def lines(self) -> Iterator[str]:
@@ -239,11 +239,3 @@ def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
 def result_of(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> RunResult:
     """*runs* of *program*, held side by side."""
     return RunResult(program, runs, judged(program, runs, series))
-
-
-def _value_text(value: object) -> str:
-    if isinstance(value, tuple):
-        return "; ".join(
-            str(item) if isinstance(item, str) else str(field_item((item,))[0]) for item in value
-        )
-    return str(value)
