@@ -16,7 +16,7 @@ ORDER = (
     ("units",),
     ("errors", "trace", "pfn_set"),
     ("files",),
-    ("limit", "branches"),
+    ("limit", "branches", "progress"),
     ("hw",),
     ("mm",),
     ("policies",),

@@ -61,12 +61,20 @@ def strangers(archive: Path, tree: Path) -> list[str]:
     found = []
     for name, content in members(archive):
         inside = name.removeprefix(f"{archive}:")
-        original = tree / "src" / inside if archive.suffix == ".whl" else tree / inside.partition("/")[2]
+        original = _original(inside, tree) if archive.suffix == ".whl" else tree / inside.partition("/")[2]
         if any(made in inside for made in _MADE) or original.is_dir():
             continue
         if not original.is_file() or original.read_bytes() != content:
             found.append(name)
     return found
+
+
+def _original(inside: str, tree: Path) -> Path:
+    """The file of *tree* that a wheel has as *inside*: programs are package data, and no part of ``src``."""
+    programs = "pfnlab/litmus/"
+    if inside.startswith(programs):
+        return tree / "litmus" / inside.removeprefix(programs)
+    return tree / "src" / inside
 
 
 def _git(root: Path, *words: str) -> bytes:

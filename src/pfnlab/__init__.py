@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pfnlab.api import PfnlabError as PfnlabError
     from pfnlab.api import Program as Program
     from pfnlab.api import ProgramError as ProgramError
-    from pfnlab.api import RunResult as RunResult
+    from pfnlab.api import RunReport as RunReport
     from pfnlab.api import StepSeen as StepSeen
     from pfnlab.api import Undecided as Undecided
     from pfnlab.api import check as check
@@ -43,7 +43,7 @@ __all__ = [
     "PfnlabError",
     "Program",
     "ProgramError",
-    "RunResult",
+    "RunReport",
     "StepSeen",
     "Undecided",
     "__version__",

@@ -24,7 +24,7 @@ OFFERED = [
     "PfnlabError",
     "Program",
     "ProgramError",
-    "RunResult",
+    "RunReport",
     "StepSeen",
     "Undecided",
     "check",

@@ -36,7 +36,7 @@ class TagsOfPage(HTMLParser):
         self.words += data
 
 
-def hostile_result() -> pl.RunResult:
+def hostile_result() -> pl.RunReport:
     """A result of which title, question, machine, log and reasons are words of somebody else."""
     program = pl.load("pfnlab program 1\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n")
     result = pl.run(program, ["model:6.1", "model:7.2"])
@@ -49,7 +49,7 @@ def hostile_result() -> pl.RunResult:
         for run in result.runs
     ]
     named = msgspec.structs.replace(program, title=HOSTILE, asks=HOSTILE)
-    return pl.RunResult(named, runs, result.verdict)
+    return pl.RunReport(named, runs, result.verdict)
 
 
 def test_hostile_words_are_inert() -> None:

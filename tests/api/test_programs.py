@@ -20,6 +20,13 @@ def test_a_program_comes_from_its_path() -> None:
     assert load_program(path) == pl.load(path) == pl.load(str(path))
 
 
+def test_a_program_comes_by_its_name() -> None:
+    """As the verbs find it."""
+    named = pl.load("munmap-middle")
+
+    assert load_program(litmus_file("munmap-middle")) == named == pl.load("unmapping/munmap-middle")
+
+
 def test_more_than_one_line_is_text() -> None:
     """The program prints as it was written."""
     assert TEXT == str(pl.load(TEXT))
@@ -47,6 +54,7 @@ def test_what_cannot_be_written_is_misuse(tmp_path: Path) -> None:
     [
         ("no-such-name", "there is no program 'no-such-name'"),
         ("nowhere.pfn", "nowhere.pfn"),
+        ("fork", "fork is [0-9]+ programs: name one of them"),
         (3, "3 is no program"),
         ("pfnlab program 1\nlook\n", "no device yet"),
     ],

@@ -15,13 +15,13 @@ MACHINES = ["model:6.1", "model:7.2"]
 
 
 @pytest.fixture(scope="module")
-def result() -> pl.RunResult:
+def result() -> pl.RunReport:
     """The first program on two models."""
     return pl.run(litmus_file("munmap-middle"), MACHINES)
 
 
 def test_a_result_prints_as_the_verb_does(
-    result: pl.RunResult, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    result: pl.RunReport, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for what to write to be shown more."""
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -33,7 +33,7 @@ def test_a_result_prints_as_the_verb_does(
     assert printed.replace("--trace shows", ".text(trace=True) shows") == repr(result)
 
 
-def test_a_result_has_what_each_machine_saw(result: pl.RunResult) -> None:
+def test_a_result_has_what_each_machine_saw(result: pl.RunReport) -> None:
     """By its name, with the end."""
     assert tuple(MACHINES) == result.machines == tuple(result.steps)
     assert ["end", "end"] == [steps[-1].op for steps in result.steps.values()]
@@ -41,14 +41,14 @@ def test_a_result_has_what_each_machine_saw(result: pl.RunResult) -> None:
     assert (False, 1) == (result.agree, result.exit_code)
 
 
-def test_text_shows_more_when_asked(result: pl.RunResult) -> None:
+def test_text_shows_more_when_asked(result: pl.RunReport) -> None:
     """States and the order of calls."""
     assert "\n  ptes " not in repr(result)
     assert "\n  ptes " in result.text(steps=True)
     assert "\n  events " in result.text(trace=True)
 
 
-def test_differences_are_those_of_the_result(result: pl.RunResult) -> None:
+def test_differences_are_those_of_the_result(result: pl.RunReport) -> None:
     """Fields in the order of steps."""
     found = pl.diff(litmus_file("munmap-middle"), MACHINES)
 
@@ -68,7 +68,7 @@ def test_machines_that_agree_have_no_differences() -> None:
     assert [] == found.to_records()
 
 
-def test_records_are_rows_of_one_kind(result: pl.RunResult) -> None:
+def test_records_are_rows_of_one_kind(result: pl.RunReport) -> None:
     """The same keys in each, and plain values of one type in each column."""
     for rows in (result.to_records(), *(result.to_records(of) for of in ("book", "vmas", "ptes"))):
         assert rows
@@ -77,14 +77,14 @@ def test_records_are_rows_of_one_kind(result: pl.RunResult) -> None:
             assert 1 >= len({type(row[key]) for row in rows} - {type(None)})
 
 
-def test_the_dictionary_is_that_of_the_verb(result: pl.RunResult) -> None:
+def test_the_dictionary_is_that_of_the_verb(result: pl.RunReport) -> None:
     """Of the form that its schema describes."""
     import jsonschema
 
     jsonschema.validate(result.to_dict(), run_schema())
 
 
-def test_frames_have_a_row_a_record(result: pl.RunResult) -> None:
+def test_frames_have_a_row_a_record(result: pl.RunReport) -> None:
     """In both libraries, also of results without rows."""
     assert len(result.to_records()) == len(result.to_pandas()) == len(result.to_polars())
     assert list(result.to_records()[0]) == list(result.to_pandas().columns) == result.to_polars().columns
@@ -94,7 +94,7 @@ def test_frames_have_a_row_a_record(result: pl.RunResult) -> None:
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_a_missing_library_is_named(
-    result: pl.RunResult, library: str, monkeypatch: pytest.MonkeyPatch
+    result: pl.RunReport, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the command that installs it."""
     monkeypatch.setitem(__import__("sys").modules, library, None)

@@ -8,7 +8,7 @@ from pfnlab.api.checks import CheckReport, check
 from pfnlab.api.live import LiveMachine, machine
 from pfnlab.api.pages import MappedPages, Pages
 from pfnlab.api.programs import load, save
-from pfnlab.api.runs import Differences, RunResult, diff, run
+from pfnlab.api.runs import Differences, RunReport, diff, run
 from pfnlab.api.step import StepSeen
 from pfnlab.errors import Misuse, PfnlabError, ProgramError, Undecided
 from pfnlab.programs.lang.ops import Program
@@ -25,7 +25,7 @@ __all__ = [
     "PfnlabError",
     "Program",
     "ProgramError",
-    "RunResult",
+    "RunReport",
     "StepSeen",
     "Undecided",
     "check",

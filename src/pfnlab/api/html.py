@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pfnlab.api.checks import CheckReport
     from pfnlab.api.live import LiveMachine
     from pfnlab.api.records import Record
-    from pfnlab.api.runs import RunResult
+    from pfnlab.api.runs import RunReport
 
 _TABLE = "border-collapse:collapse;font:12px monospace"
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;white-space:pre-wrap"
@@ -24,7 +24,7 @@ _LIT = f"{_CELL};font-weight:bold;outline:1px solid"
 _WIDTH = 120
 
 
-def result_html(result: RunResult) -> str:
+def result_html(result: RunReport) -> str:
     """A run: title, machines side by side, verdict."""
     rows = [
         TableRow("", tuple((run.machine,) for run in result.runs)),

@@ -29,7 +29,7 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
 
 if TYPE_CHECKING:
-    from pfnlab.api.runs import RunResult
+    from pfnlab.api.runs import RunReport
 
 #: The device of a machine where none is named.
 DEVICE = "bar: pci, 16 pages"
@@ -68,7 +68,7 @@ class LiveMachine(Acting):
         return seen_steps(self._program, self._as_run())
 
     @property
-    def story(self) -> RunResult:
+    def story(self) -> RunReport:
         """All steps so far, as `pl.run` shows them; the end of the program is not among them."""
         from pfnlab.api.runs import result_of
 

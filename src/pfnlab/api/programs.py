@@ -10,6 +10,7 @@ from pfnlab.files import cannot_write
 from pfnlab.programs.lang.checks import check_program
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.library import load_found, program_paths
 
 #: What is taken for a program: one, its name, path or text, or a machine on which it was done.
 AnyProgram = Program | LiveMachine | str | Path
@@ -18,11 +19,11 @@ AnyProgram = Program | LiveMachine | str | Path
 def load(program: str | Path) -> Program:
     """The program of that name or path, or with that text.
 
-    More than one line is text; what exists, has a folder in its name or ends in ``.pfn`` or ``.json`` is a
-    path.
+    More than one line is text. A word is a path where there is such a file, or where it looks like one; else
+    the name of a program that comes with pfnlab (``pfnlab litmus list``).
 
     :raises ProgramError: it cannot be read, or is no correct program
-    :raises Misuse: it is none of these
+    :raises Misuse: it is none of these, or several programs
     """
     if isinstance(program, Path):
         return load_program(program)
@@ -30,9 +31,10 @@ def load(program: str | Path) -> Program:
         raise Misuse(f"{program!r} is no program: give its name, its path or its text")
     if "\n" in program:
         return load_text(program)
-    if "/" in program or program.endswith((".pfn", ".json")) or _is_file(program):
-        return load_program(program)
-    raise Misuse(f"there is no program {program!r}: give a path, as litmus/split/munmap-middle.pfn, or text")
+    paths = program_paths([program])
+    if len(paths) != 1:
+        raise Misuse(f"{program} is {len(paths)} programs: name one of them")
+    return load_found(paths[0])
 
 
 def program_of(given: AnyProgram) -> Program:
@@ -46,13 +48,6 @@ def program_of(given: AnyProgram) -> Program:
         check_program(given)
         return given
     return load(given)
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def save(program: AnyProgram, path: str | Path) -> None:

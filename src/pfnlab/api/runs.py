@@ -18,7 +18,6 @@ from pfnlab.lab.machines import (
     newest_series,
     open_machine,
     run_on,
-    say,
     settle_look,
 )
 from pfnlab.lab.vm.accel import accel_named
@@ -27,6 +26,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
 from pfnlab.report.run_json import run_object
 from pfnlab.report.table import render
 from pfnlab.report.verdict import verdict_lines
@@ -38,7 +38,7 @@ On = str | Sequence[str]
 _WIDTH = 120
 
 
-class RunResult(Recorded):
+class RunReport(Recorded):
     """One program on one or several machines; it prints as ``pfnlab run`` does.
 
     :ivar program: what was run
@@ -126,7 +126,7 @@ class RunResult(Recorded):
 class Differences(Recorded, Sequence[Difference]):
     """The fields in which machines differ, in the order of steps; empty, and so false, where they agree."""
 
-    def __init__(self, result: RunResult) -> None:
+    def __init__(self, result: RunReport) -> None:
         self._result = result
         self._differences = result.verdict.differences
 
@@ -141,7 +141,7 @@ class Differences(Recorded, Sequence[Difference]):
         return len(self._differences)
 
     @property
-    def result(self) -> RunResult:
+    def result(self) -> RunReport:
         """The runs that differ."""
         return self._result
 
@@ -182,7 +182,7 @@ def run(
     look: LookLevel | Literal["memory", "proc", "end"] | None = None,
     accel: str = "tcg",
     profile: str | None = None,
-) -> RunResult:
+) -> RunReport:
     """Run *program* on machines, each just booted.
 
     :param program: a program, its name, path or text, or a machine on which it was done
@@ -236,6 +236,6 @@ def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
     return [with_own(spec, policies) if spec.startswith("model:") else spec for spec in specs]
 
 
-def result_of(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> RunResult:
+def result_of(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> RunReport:
     """*runs* of *program*, held side by side."""
-    return RunResult(program, runs, judged(program, runs, series))
+    return RunReport(program, runs, judged(program, runs, series))

@@ -10,19 +10,17 @@ from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, check_regular
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import read_program_text
-from pfnlab.programs.lang.words import MAX_BYTES
-
-#: The name that stands for standard input and output.
-STDIN = Path("-")
+from pfnlab.programs.library import STDIN, program_paths, read_stdin
 
 
-def format_programs(paths: Sequence[Path], *, check: bool) -> int:
+def format_programs(words: Sequence[str], *, check: bool) -> int:
     """Rewrite files in place, standard input to standard output.
 
+    :param words: files, folders and patterns; names too where nothing is written
     :param check: write nothing and return 1 when a file is not in its canonical form
     """
     status = 0
-    for path in paths:
+    for path in program_paths(words, names=check):
         text = _read(path)
         if text.lstrip().startswith("{"):
             raise Misuse(f"{path} is a program in JSON: fmt lays out the text form")
@@ -41,11 +39,7 @@ def format_programs(paths: Sequence[Path], *, check: bool) -> int:
 def _read(path: Path) -> str:
     if path != STDIN:
         return read_program_text(path).replace("\r\n", "\n")
-    try:
-        # One more than there may be says that there are too many.
-        return sys.stdin.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as trouble:
-        raise Misuse(f"{path} cannot be read: {trouble}") from trouble
+    return read_stdin()
 
 
 def _write(path: Path, text: str) -> None:

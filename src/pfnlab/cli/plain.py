@@ -1,5 +1,6 @@
 """The common parts of all groups of verbs: their form, and options with the same meaning everywhere."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -35,4 +36,9 @@ LookOf = Annotated[
         "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
         "where the lens is not installed or a kernel has no types in it.",
     ),
+]
+
+LitmusOf = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The programs of this folder, not those that come with pfnlab."),
 ]

@@ -34,7 +34,6 @@ from pfnlab.lab.machines import (
     newest_series,
     open_machine,
     run_on,
-    say,
 )
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.own import files_in
@@ -43,6 +42,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
 from pfnlab.report.check import FORMAT
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)
