@@ -1,7 +1,4 @@
-"""Results as HTML for notebooks: tables without scripts, every word escaped.
-
-Where the room ``picture`` is there, its picture stands above a table.
-"""
+"""Results as HTML for notebooks: tables without scripts, every word escaped."""
 
 from __future__ import annotations
 
