@@ -398,7 +398,7 @@ def policies_matrix(
     depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
 ) -> int:
     """Every policy against every property of its seam, and what it costs; takes two minutes."""
-    from pfnlab.cli.progress import working
+    from pfnlab.progress import working
     from pfnlab.report.policies_matrix import policies_matrix
 
     with working("every policy against every property"):
