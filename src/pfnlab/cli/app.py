@@ -362,6 +362,17 @@ def matrix(
     return predict(files, as_json=as_json)
 
 
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> int:
+    """Print what makes a shell complete machines, versions, scopes, properties, policies and programs."""
+    from pfnlab.cli.completing import script
+
+    print(script(shell), end="")
+    return 0
+
+
 @policies.callback(invoke_without_command=True)
 def policies_default(context: typer.Context) -> int:
     """The competing ideas the model can run; `list` when nothing is said."""

@@ -135,6 +135,12 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab cache clean", "Take away what was not used for a month"),
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
     ),
+    "completion": (
+        Example("source <(pfnlab completion bash)", "Completion in this bash; in ~/.bashrc, in every one"),
+        Example(
+            "pfnlab completion fish > ~/.config/fish/completions/pfnlab.fish", "Completion in every fish"
+        ),
+    ),
     "policies": (
         Example("pfnlab policies", "Every policy by seam, and the kernel profiles"),
         Example("pfnlab policies show vm_pat", "The source of one"),
