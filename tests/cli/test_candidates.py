@@ -33,7 +33,7 @@ def values(*words: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_every_value_is_known_or_free(page: VerbPage) -> None:
-    """Whoever adds an option says in completing.py what its value may be, if only that nobody can guess it."""
+    """Whoever adds an option says in completing.py what its value may be, or that nobody can guess it."""
     rows = [row for row in (*page.arguments, *page.options) if row.metavar]
 
     assert [row.metavar for row in rows if values_of(page.name, row) is None] == []

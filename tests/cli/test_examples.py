@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,14 @@ LINES = sorted({example.line for examples in EXAMPLES.values() for example in ex
 COSTLY = ("qemu:", "pfnlab fuzz", "pfnlab try", "pfnlab kernels", "pfnlab cache", "matrix", "/tmp/")
 
 
+def words_of(line: str) -> list[str]:
+    """The words behind pfnlab, without what is for the shell or for git."""
+    return shlex.split(re.split("[>)]", line[line.index("pfnlab") :])[0])[1:]
+
+
 def accept(line: str) -> None:
     """Read a command line as the framework does, without doing it."""
-    words = shlex.split(line[line.index("pfnlab ") :])[1:]
+    words = words_of(line)
     command: Any = framework_command()
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
@@ -82,6 +88,6 @@ def test_a_cheap_example_runs(line: str, ask: Callable[..., Answer], monkeypatch
     """It answers, maybe with a discovery: nothing of it is misuse, undecided or a defect."""
     monkeypatch.chdir(ROOT)
 
-    answer = ask(*shlex.split(line)[1:])
+    answer = ask(*words_of(line))
 
     assert answer.code in (0, 1), answer.err
