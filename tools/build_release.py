@@ -71,7 +71,7 @@ def strangers(archive: Path, tree: Path) -> list[str]:
 
 
 def _original(inside: str, tree: Path) -> Path:
-    """The file of *tree* that a wheel has as *inside*; what lies elsewhere in a wheel is in pyproject.toml."""
+    """The file of *tree* that a wheel has as *inside*, which pyproject.toml may have put elsewhere."""
     settings = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     # Shared data is below pfnlab-VERSION.data/data/ in a wheel, and below the environment once installed.
