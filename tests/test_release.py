@@ -172,8 +172,10 @@ TRACKED = {
     "pyproject.toml": "[build-system]\nrequires = ['hatchling']\nbuild-backend = 'hatchling.build'\n"
     "[project]\nname = 'pfnlab'\nversion = '1'\n"
     "[tool.hatch.build.targets.wheel]\npackages = ['src/pfnlab']\n"
+    "[tool.hatch.build.targets.wheel.force-include]\nlitmus = 'pfnlab/litmus'\n"
     "[tool.hatch.build.targets.sdist]\nexclude = ['/findings']\n",
     "findings/one.md": "secret\n",
+    "litmus/fork/small.pfn": "pfnlab program 1\n",
     "src/pfnlab/__init__.py": "one = 1\n",
 }
 
@@ -228,7 +230,8 @@ def test_a_release_holds_what_git_has(
     assert {name for name in TRACKED if not name.startswith("findings")} | {"PKG-INFO"} == packed
     with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
         modules = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
-    assert {"pfnlab/__init__.py": b"one = 1\n"} == modules
+    program = {"pfnlab/litmus/fork/small.pfn": b"pfnlab program 1\n"}
+    assert {"pfnlab/__init__.py": b"one = 1\n", **program} == modules
 
 
 @pytest.mark.parametrize(("name", "content"), [("secret.txt", b""), ("README.md", b"# another\n")])

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.cli.machines import say
+from pfnlab.cli.progress import say
 from pfnlab.errors import LostGuest, MissingTool, PfnlabError, Undecided
 from pfnlab.lab.building.built import find
 from pfnlab.lab.building.patch_file import read_patch

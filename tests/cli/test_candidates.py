@@ -155,6 +155,12 @@ def test_programs_are_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert not {"b.txt", ".hidden.pfn"} & set(found)
 
 
+def test_programs_are_known_by_name() -> None:
+    """Those that come with pfnlab; by their folder too."""
+    assert {"munmap-middle", "munmap-middle-last"} <= set(values("run", "munmap-m"))
+    assert "unmapping/munmap-middle" in values("litmus", "show", "unmapping/munmap-m")
+
+
 def test_the_words_of_an_option_are_its_values() -> None:
     """As help writes them, with bars between."""
     assert values("run", "--look", "") == ["memory", "proc", "end"]

@@ -151,7 +151,7 @@ def test_programs_of_one_name_are_told_apart(
     command = ("run", program, other, alone, other, "--on", "model:6.1")
     names = [str(program), f"{other} #1", "alone", f"{other} #2"]
 
-    lines, tables = ask(*command, "--json").out, ask(*command).out
+    lines, tables = ask(*command, "--json").out, ask(*command, "--full").out
 
     assert names == [json.loads(line)["program"]["name"] for line in lines.splitlines()]
     heads = " ".join(tables.split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.cli.machines import say
+from pfnlab.cli.progress import say, working
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.building.built import built_kernels, find, remove_built
 from pfnlab.lab.images.archive import Unverified
@@ -71,7 +71,9 @@ def fetch_kernels(names: Sequence[str], *, refresh: bool, missing: bool = False)
         chosen_names = SERIES if "all" in names else tuple(dict.fromkeys(names))
     if missing:
         chosen_names = tuple(name for name in chosen_names if cached(name) is None)
-    for kernel in fetch(*chosen_names, refresh=refresh, say=say):
+    with working(f"fetching kernels {', '.join(chosen_names)}"):
+        kernels = fetch(*chosen_names, refresh=refresh, say=say)
+    for kernel in kernels:
         print(f"{kernel.upstream}: {kernel.package} {kernel.version} in {kernel.vmlinuz}")
     return 0
 

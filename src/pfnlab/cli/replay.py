@@ -21,8 +21,9 @@ from pfnlab.checker.replay import (
     read_path,
 )
 from pfnlab.cli.check import SAME, comparison
-from pfnlab.cli.machines import Named, check_profile, fetch_missing, name_machine, open_machine, run_on, say
+from pfnlab.cli.machines import Named, check_profile, fetch_missing, name_machine, open_machine, run_on
 from pfnlab.cli.policies import newest_series
+from pfnlab.cli.progress import say
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
+from pfnlab.cli.progress import say
 from pfnlab.lab.images.kernels import KernelImage, kernel_for, whole
 from pfnlab.lab.images.offers import by_version
 from pfnlab.lens.sizes import StructureSize

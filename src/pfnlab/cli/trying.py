@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
 from pfnlab.cli.policies import check_series
+from pfnlab.cli.progress import say, working
 from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write
+from pfnlab.files import write_output
 from pfnlab.lab.building.build import BuildRequest
 from pfnlab.lab.building.build import build as build_kernel
 from pfnlab.lab.building.patch_file import read_patch
@@ -25,9 +25,6 @@ from pfnlab.trying.page import headline, trial_page
 from pfnlab.trying.policy import policies_of
 from pfnlab.trying.trial import PROGRAMS, TrialOutcome, try_kernel
 
-#: The folder of programs where none is named.
-LITMUS = Path("litmus")
-
 
 class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of the command line.
@@ -35,6 +32,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param tree: a source tree, or a bzImage that was built of one
     :param like: the version whose model describes the kernel
     :param configuration: of the build: packaged ones or files
+    :param litmus: the folder of programs; None for those that come with pfnlab
     :param policies: changes of that model, in place of those that patches name
     """
 
@@ -45,7 +43,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     configuration: tuple[str, ...] = ()
     programs: int = PROGRAMS
     seed: int = SEED
-    litmus: Path = LITMUS
+    litmus: Path | None = None
     output: Path | None = None
     accel: Accel = Accel.TCG
 
@@ -60,9 +58,13 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     patches = [read_patch(path) for path in request.patches]
     policies = policies_of(patches, request.policies)
     litmus = litmus_programs(request.litmus)
-    tried = (build or builder(request))(request.tree, request.patches, say)
+    with working(f"building {request.tree}"):
+        tried = (build or builder(request))(request.tree, request.patches, say)
     name = request.tree.name or str(request.tree)
-    with QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine:
+    with (
+        QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine,
+        working(f"holding {name} against model:{request.like}"),
+    ):
         trial = try_kernel(
             machine,
             request.like,
@@ -109,7 +111,7 @@ def _command(request: TryRequest) -> str:
     options = {"--patch": request.patches, "--policy": request.policies, "--config": request.configuration}
     for option, values in options.items():
         words += [word for value in values for word in (option, str(value))]
-    if request.litmus != LITMUS:
+    if request.litmus is not None:
         words += ["--litmus", str(request.litmus)]
     return shlex.join([*words, "--programs", str(request.programs), "--seed", str(request.seed)])
 
@@ -118,7 +120,4 @@ def _print(text: str, output: Path | None) -> None:
     if output is None:
         print(text, end="")
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as trouble:
-        raise cannot_write(output, trouble, "name another file with -o") from trouble
+    write_output(output, text)

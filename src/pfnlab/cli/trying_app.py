@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import AccelOf
+from pfnlab.cli.plain import AccelOf, LitmusOf
 
 
 def try_(
@@ -33,7 +33,7 @@ def try_(
     ] = None,
     programs: Annotated[int, typer.Option("--programs", metavar="N", min=1, help="Random programs.")] = 200,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which random programs.")] = 7,
-    litmus: Annotated[Path, typer.Option(metavar="DIR", help="The programs of litmus/.")] = Path("litmus"),
+    litmus: LitmusOf = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
     ] = None,

@@ -15,6 +15,7 @@ from pfnlab.policies.flushes import FLUSHES
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
+from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
@@ -216,4 +217,4 @@ def page(litmus: Mapping[str, Path]) -> str:
 
 
 if __name__ == "__main__":
-    print(page(program_files(Path("litmus"))), end="")
+    print(page(program_files(library_folder())), end="")
