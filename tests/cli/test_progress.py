@@ -114,3 +114,13 @@ def test_work_that_fails_leaves_no_line(screen: Screen) -> None:
         raise ZeroDivisionError
 
     assert not work.is_shown
+
+
+def test_the_time_is_that_of_the_work(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of the line, which came later."""
+    monkeypatch.setattr(progress, "APPEARS", 1.1)
+
+    with redirect_stderr(screen), working("searching") as work:
+        assert shown(work)
+
+    assert "0:00:00" not in screen.getvalue()

@@ -36,7 +36,7 @@ class Work:
         self._words = what
         self._display: Progress | None = None
         self._task: Any = None
-        self._said_at = time.monotonic()
+        self._began = self._said_at = time.monotonic()
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._ended = False
         self._timer = threading.Timer(APPEARS, self._appear)
@@ -106,6 +106,8 @@ class Work:
             if self._ended or any(work.is_shown for work in _shown):
                 return
             self._task = display.add_task(_inert(self._words), total=self.total, completed=self.done)
+            # The work has lasted longer than the line.
+            display.tasks[0].start_time = self._began
             display.start()
             self._display = display
 
