@@ -38,6 +38,7 @@ BY_METAVAR: dict[str, Values] = {
     "FILE.jsonl": values.paths(".jsonl"),
     "FILE|PATH": _FILES,
     "FILE": _FILES,
+    "RESULT": values.paths(".json"),
     "DIR": values.folders,
     "FOLDER": values.folders,
     "SEAM=POLICY": values.changes,
