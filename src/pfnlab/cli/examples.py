@@ -139,7 +139,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "report": (
         Example(
-            "pfnlab report runs.json check.json -o report.html", "One file of what several verbs printed"
+            "pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"
         ),
         Example('pfnlab report runs.json --format md --title "Two kernels"', "The same for a mail"),
     ),
