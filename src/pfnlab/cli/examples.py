@@ -138,9 +138,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
     ),
     "report": (
-        Example(
-            "pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"
-        ),
+        Example("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
         Example('pfnlab report runs.json --format md --title "Two kernels"', "The same for a mail"),
     ),
     "litmus": (
