@@ -246,6 +246,22 @@ def test_a_file_that_is_not_of_the_commit_is_found(
     assert [f"{packed}:pfnlab-1/{name}"] == build_release().strangers(packed, tmp_path / "tree")
 
 
+@pytest.mark.parametrize(("content", "strange"), [(b".TH X 1", False), (b".TH Y 1", True)])
+def test_what_lies_elsewhere_in_a_wheel_is_held_against_its_source(
+    tmp_path: Path, content: bytes, strange: bool
+) -> None:
+    """Man pages are below share/ there; pyproject.toml says what they are made of."""
+    (tmp_path / "tree" / "man").mkdir(parents=True)
+    (tmp_path / "tree" / "man" / "pfnlab.1").write_bytes(b".TH X 1")
+    settings = "[tool.hatch.build.targets.wheel.shared-data]\nman = 'share/man/man1'\n"
+    (tmp_path / "tree" / "pyproject.toml").write_text(settings)
+    packed = tmp_path / "pfnlab-1.whl"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("pfnlab-1.data/data/share/man/man1/pfnlab.1", content)
+
+    assert strange is bool(build_release().strangers(packed, tmp_path / "tree"))
+
+
 @needs_git
 def test_without_git_nothing_is_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -31,6 +31,11 @@ def copied_modes() -> ModuleType:
     return _tool("copied_modes")
 
 
+def draw_operations() -> ModuleType:
+    """What makes the methods of interactive machines."""
+    return _tool("draw_operations")
+
+
 def draw_rooms() -> ModuleType:
     """What draws packages and rooms."""
     return _tool("draw_rooms")
@@ -39,6 +44,16 @@ def draw_rooms() -> ModuleType:
 def hold_patches() -> ModuleType:
     """What holds patched kernels against their models."""
     return _tool("hold_patches")
+
+
+def make_editors() -> ModuleType:
+    """What makes the grammars of editors."""
+    return _tool("make_editors")
+
+
+def make_man() -> ModuleType:
+    """What makes the man pages."""
+    return _tool("make_man")
 
 
 def run_selftest() -> ModuleType:

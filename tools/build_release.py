@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from pathlib import Path
 
 from check_release import Unreadable, members
@@ -70,10 +71,15 @@ def strangers(archive: Path, tree: Path) -> list[str]:
 
 
 def _original(inside: str, tree: Path) -> Path:
-    """The file of *tree* that a wheel has as *inside*: programs are package data, and no part of ``src``."""
-    programs = "pfnlab/litmus/"
-    if inside.startswith(programs):
-        return tree / "litmus" / inside.removeprefix(programs)
+    """The file of *tree* that a wheel has as *inside*, which pyproject.toml may have put elsewhere."""
+    settings = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
+    # Shared data is below pfnlab-VERSION.data/data/ in a wheel, and below the environment once installed.
+    shared = inside.partition(".data/data/")[2]
+    for kind, place in (("force-include", inside), ("shared-data", shared)):
+        for source, target in wheel.get(kind, {}).items():
+            if place == target or place.startswith(f"{target}/"):
+                return tree / f"{source}{place.removeprefix(target)}"
     return tree / "src" / inside
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.progress import say
 from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.built import BuiltKernel
@@ -35,6 +34,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
 from pfnlab.trying.page import trial_page
 from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
 

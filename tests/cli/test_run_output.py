@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_written_is_misuse(ask: Ask, program: Path, tmp_pa
     ("name", "begin"),
     [
         ("text", "The middle goes first"),
-        ("json", '{"format": "pfnlab-run/2"'),
+        ("json", '{"format": "pfnlab-run/1"'),
         ("junit", "<?xml"),
         ("tap", "TAP version 14"),
         ("md", "# middle"),
@@ -136,7 +136,7 @@ def test_fmt_takes_a_folder(ask: Ask, program: Path) -> None:
     """Every program in it."""
     program.write_text(PROGRAM.replace("munmap a\n", "munmap   a\n"))
 
-    assert (1, f"{program} would be rewritten\n") == ask("fmt", "--check", program.parent)[:2]
+    assert (1, f"{program}:8:8: write `munmap a`\n") == ask("fmt", "--check", program.parent)[:2]
 
 
 def test_the_page_shows_what_is_printed(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ DESIGNS = ("trackers/vm_pat", "trackers/exact")
 #: A command for every verb that needs no kernel.
 COMMANDS = {
     "run": ("run", MIDDLE, "--on", "model:6.1", "--on", "model:7.3", "--json"),
+    "fmt": ("fmt", "--check", "--format", "json", MIDDLE),
     "check": ("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json"),
     "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
     "replay": ("replay", *PATH.split(), "--json"),
@@ -53,12 +54,12 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verbs() -> Iterator[str]:
-    """Every verb that has ``--json``."""
+    """Every verb that has ``--json`` or ``--format json``."""
 
     def below(command: Any, words: tuple[str, ...]) -> Iterator[str]:
         for name, verb in getattr(command, "commands", {}).items():
             yield from below(verb, (*words, name))
-        if any("--json" in one.opts for one in command.params):
+        if any("--json" in one.opts or "|json" in (one.metavar or "") for one in command.params):
             yield " ".join(words)
 
     return below(typer.main.get_command(app), ())
@@ -150,9 +151,9 @@ def test_a_schema_is_printed(ask: Ask) -> None:
 
 def test_a_verb_without_a_form_is_misuse(ask: Ask) -> None:
     """It says which have one."""
-    answer = ask("schema", "fmt")
+    answer = ask("schema", "new")
 
     assert (2, True) == (
         answer.code,
-        answer.err.startswith("pfnlab: fmt prints no JSON: there are schemas for run,"),
+        answer.err.startswith("pfnlab: new prints no JSON: there are schemas for run,"),
     )

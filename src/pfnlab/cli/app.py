@@ -10,14 +10,14 @@ import typer
 
 from pfnlab.cli.kernels_app import cache, kernels
 from pfnlab.cli.litmus_app import litmus, new
-from pfnlab.cli.plain import PLAIN, AccelOf, AsJson, LookOf, ProfileOf
+from pfnlab.cli.plain import PLAIN, AccelOf, AsJson, LookOf, ProfileOf, Verbs
 from pfnlab.cli.trying_app import try_
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
-app = typer.Typer(no_args_is_help=True, **PLAIN)
-policies = typer.Typer(help="The competing ideas the model can run.", **PLAIN)
+app = Verbs(no_args_is_help=True, **PLAIN)
+policies = Verbs(help="The competing ideas the model can run.", **PLAIN)
 app.add_typer(kernels, name="kernels")
 app.add_typer(cache, name="cache")
 app.add_typer(policies, name="policies")
@@ -134,12 +134,22 @@ def fmt(
         list[str],
         typer.Argument(metavar="PROGRAM", help="Files, folders, patterns; - is standard input."),
     ],
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 when something would.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing; print what is wrong as FILE:LINE:COLUMN: MESSAGE."),
+    ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="text|json|github", help="How --check prints it; text without it."),
+    ] = None,
 ) -> int:
-    """Rewrite program files in their canonical form."""
+    """Rewrite program files in their canonical form.
+
+    Exit codes: 0 written, or nothing to check; 1 a file would be rewritten, 2 a file is no program.
+    """
     from pfnlab.cli.fmt import format_programs
 
-    return format_programs(programs, check=check)
+    return format_programs(programs, check=check, form=form)
 
 
 @app.command()
@@ -392,14 +402,6 @@ def report(
 
     Results are what run, check, matrix, policies matrix, kernels meet, kernels diff, fuzz, try and replay
     print with --json, and folders of findings. What was found comes first.
-
-    Examples:
-
-    \b
-    pfnlab run litmus/unmapping/*.pfn --on model:6.1 --on model:7.2 --json > runs.json
-    pfnlab check --on model:6.1 --scope small --json > check.json
-    pfnlab report runs.json check.json -o report.html
-    pfnlab report runs.json --format md --title "Two kernels"
     """
     from pfnlab.cli.report import ReportRequest
     from pfnlab.cli.report import report as write_report
@@ -429,6 +431,17 @@ def schema(
     return 0
 
 
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> int:
+    """Print what makes a shell complete machines, versions, scopes, properties, policies and programs."""
+    from pfnlab.cli.completing import script
+
+    print(script(shell), end="")
+    return 0
+
+
 @policies.callback(invoke_without_command=True)
 def policies_default(context: typer.Context) -> int:
     """The competing ideas the model can run; `list` when nothing is said."""
@@ -449,7 +462,7 @@ def policies_matrix(
     as_json: AsJson = False,
 ) -> int:
     """Every policy against every property of its seam, and what it costs; takes two minutes."""
-    from pfnlab.cli.progress import working
+    from pfnlab.progress import working
     from pfnlab.report.policies_matrix import policies_matrix, policies_object
 
     with working("every policy against every property"):

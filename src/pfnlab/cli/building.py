@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.cli.progress import say, working
 from pfnlab.lab.building.build import BuildRequest, build
+from pfnlab.progress import say, working
 
 
 def build_kernel(request: BuildRequest) -> int:

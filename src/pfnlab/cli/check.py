@@ -19,23 +19,23 @@ from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.checker.search.shards import side_by_side
-from pfnlab.cli.machines import (
+from pfnlab.errors import Misuse
+from pfnlab.lab.machines import (
     check_profile,
     fetch_missing,
     model_text,
     name_machine,
+    newest_series,
     open_machine,
     run_on,
     with_policies,
 )
-from pfnlab.cli.policies import newest_series
-from pfnlab.cli.progress import say, working
-from pfnlab.errors import Misuse
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say, working
 from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
 from pfnlab.report.table import render
 from pfnlab.units import number_of

@@ -8,16 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import (
-    Named,
-    check_profile,
-    fetch_missing,
-    name_machine,
-    open_machine,
-    see_memory,
-)
-from pfnlab.cli.policies import newest_series
-from pfnlab.cli.progress import Work, say, working
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
@@ -25,9 +15,19 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
+from pfnlab.lab.machines import (
+    Named,
+    check_profile,
+    fetch_missing,
+    name_machine,
+    newest_series,
+    open_machine,
+    see_memory,
+)
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
+from pfnlab.progress import Work, say, working
 from pfnlab.units import number_of
 
 #: How many programs are run where neither a number nor a time is given.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.cli.progress import say, working
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.building.built import built_kernels, find, remove_built
 from pfnlab.lab.images.archive import Unverified
@@ -12,6 +11,7 @@ from pfnlab.lab.images.inventory import inventory
 from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists, remove
 from pfnlab.lab.images.offers import Role, roles_for
 from pfnlab.lab.images.search import SERIES, offered
+from pfnlab.progress import say, working
 
 #: The fallback of each role of the tests, in words.
 _STANDINGS = {

@@ -8,11 +8,11 @@ from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
-from pfnlab.cli.progress import say
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, write_whole
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.library import LibraryEntry, chosen_entries, library_programs
+from pfnlab.progress import say
 from pfnlab.units import number_of
 
 #: The value of ``format`` of the list.

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson
+from pfnlab.cli.plain import PLAIN, AsJson, Verbs
 
-litmus = typer.Typer(help="The small programs that come with pfnlab, by name.", **PLAIN)
+litmus = Verbs(help="The small programs that come with pfnlab, by name.", **PLAIN)
 
 Names = Annotated[
     list[str], typer.Argument(metavar="NAME", help="A name, a folder of them, or a pattern as 'munmap-*'.")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.progress import say, working
 from pfnlab.errors import Discovery, Misuse, Undecided
 from pfnlab.lab.building.built import built, find
 from pfnlab.lab.images.changelog import changelog_of
@@ -23,6 +22,7 @@ from pfnlab.meeting.page import meeting_object, meeting_page
 from pfnlab.policies.known import known_versions, version_of_release, write_known
 from pfnlab.policies.releases import is_version, version_key
 from pfnlab.programs.lang.ops import Program
+from pfnlab.progress import say, working
 
 
 class MeetRequest(msgspec.Struct, frozen=True):

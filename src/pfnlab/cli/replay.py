@@ -21,14 +21,20 @@ from pfnlab.checker.replay import (
     read_path,
 )
 from pfnlab.cli.check import SAME, comparison
-from pfnlab.cli.machines import Named, check_profile, fetch_missing, name_machine, open_machine, run_on
-from pfnlab.cli.policies import newest_series
-from pfnlab.cli.progress import say
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.looking import changed_by_looking
 from pfnlab.fuzz.signature import Signature, signatures_of
+from pfnlab.lab.machines import (
+    Named,
+    check_profile,
+    fetch_missing,
+    name_machine,
+    newest_series,
+    open_machine,
+    run_on,
+)
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.made import made
 from pfnlab.policies.own import files_in
@@ -37,6 +43,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
 from pfnlab.report.check import FORMAT
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)

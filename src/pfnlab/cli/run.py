@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import (
+from pfnlab.cli.run_output import RunOutput, print_results
+from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write
+from pfnlab.judging.judge import judged
+from pfnlab.lab.machines import (
     Named,
     check_profile,
     fetch_missing,
     name_machine,
+    newest_series,
     open_machine,
     run_on,
     settle_look,
     with_policies,
 )
-from pfnlab.cli.policies import newest_series
-from pfnlab.cli.progress import say, silent
-from pfnlab.cli.run_output import RunOutput, print_results
-from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write
-from pfnlab.judging.judge import violations
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.releases import upstream
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.library import STDIN, load_found, program_paths
-from pfnlab.programs.runs.compare import Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say, silent
 from pfnlab.report.golden import golden_look, golden_path, promoted, read_golden, write_golden
 from pfnlab.report.run_result import RunResult, worst
 
@@ -77,7 +76,7 @@ def _run_programs(request: RunRequest) -> int:
     ]
     series = {named.spec: named.series for named in machines}
     results = [
-        RunResult(name, program, runs, _judged(program, runs, series))
+        RunResult(name, program, runs, judged(program, runs, series))
         for name, program, runs in zip(
             shown_names(paths), programs, zip(*by_machine, strict=True), strict=True
         )
@@ -87,12 +86,6 @@ def _run_programs(request: RunRequest) -> int:
         for path, result in zip(paths, results, strict=True):
             _promote(request, path, result.program, machines, result.runs)
     return worst(results).value
-
-
-def _judged(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> Verdict:
-    """The verdict, with the properties that machines break by themselves."""
-    broken = (violation for run in runs for violation in violations(program, run, series[run.machine]))
-    return msgspec.structs.replace(judge(program, runs, series), violations=tuple(broken))
 
 
 def _looks(request: RunRequest, paths: Sequence[Path], usual: LookLevel) -> list[LookLevel]:

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.policies import check_series
-from pfnlab.cli.progress import say, working
 from pfnlab.errors import Misuse
 from pfnlab.files import write_output
 from pfnlab.lab.building.build import BuildRequest
 from pfnlab.lab.building.build import build as build_kernel
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.machines import check_series
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.meeting.holding import SEED, litmus_looks, litmus_programs
 from pfnlab.policies.releases import series_of
+from pfnlab.progress import say, working
 from pfnlab.trying.build import Build, TriedKernel
 from pfnlab.trying.page import headline, trial_object, trial_page
 from pfnlab.trying.policy import policies_of

@@ -14,6 +14,7 @@ from pfnlab.errors import Misuse
 #: The file of each verb's form.
 FORMS = {
     "run": "run",
+    "fmt": "fmt",
     "check": "check",
     "check --differ": "check-differ",
     "replay": "replay",

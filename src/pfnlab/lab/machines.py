@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.progress import Work, say, working
 from pfnlab.errors import Defect, Misuse
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.compare import series_key
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Looking, Machine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import Work, say, working
 from pfnlab.units import number_of
 
 #: The forms of a name, for messages.
@@ -128,11 +129,31 @@ def check_profile(machines: Sequence[Named], profile: str | None) -> None:
     """
     if profile is None:
         return
-    from pfnlab.cli.policies import check_series
-
     check_series(profile)
     if not any(named.kind == "qemu" and not named.stock for named in machines):
         raise Misuse("--profile says what a kernel file should behave like: add --on qemu:BZIMAGE")
+
+
+def all_series() -> list[str]:
+    """The series of every profile, oldest first."""
+    from pfnlab.policies.profiles import PROFILES
+
+    return sorted(PROFILES, key=series_key)
+
+
+def newest_series() -> str:
+    """The series of the newest profile."""
+    return all_series()[-1]
+
+
+def check_series(series: str) -> None:
+    """
+    Refuse a series no profile describes.
+
+    :raises Misuse: with the known ones
+    """
+    if series not in all_series():
+        raise Misuse(f"there is no profile {series!r}: known are {', '.join(all_series())}")
 
 
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:

@@ -8,8 +8,8 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from pfnlab.cli import progress
-from pfnlab.cli.progress import say, silent, working
+from pfnlab import progress
+from pfnlab.progress import say, silent, working
 
 
 class Screen(io.StringIO):
