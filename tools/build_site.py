@@ -8,6 +8,7 @@ is an error, and so is a page that is in no part of the navigation.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -111,11 +112,23 @@ def file_page(name: str) -> str:
     text = (ROOT / name).read_text(encoding="utf-8")
     path = PurePosixPath(name)
     said = f"# {path.name}\n\n"
+    if path.suffix == ".ipynb":
+        return f"---\norphan: true\n---\n\n{notebook_page(text)}"
     if path.suffix == ".pfn":
         heading = re.search(r"^title\s+(.*)$", text, re.M)
         said = f"# {heading[1] if heading else path.stem}\n\n`{name}`; run it: `pfnlab run {path.stem}`\n\n"
     return (
         f"---\norphan: true\n---\n\n{said}````{LANGUAGES.get(path.suffix, 'text')}\n{text.rstrip()}\n````\n"
+    )
+
+
+def notebook_page(text: str) -> str:
+    """A notebook's words and code; its outputs are of the day it is run."""
+    cells = json.loads(text)["cells"]
+    sources = [(cell["cell_type"], "".join(cell["source"]).strip()) for cell in cells]
+    return (
+        "\n\n".join(source if kind == "markdown" else f"```python\n{source}\n```" for kind, source in sources)
+        + "\n"
     )
 
 

@@ -12,7 +12,8 @@ minute), ``network`` (more than kernels that are cached), ``exit=2`` (its comman
 or 1), ``columns=126`` (the terminal's width). ``console synopsis`` is no example but a list of forms, whose
 verbs, options and files must exist. A line of ``...`` stands for any lines, ``...`` in a line for any text.
 The point release a machine stands for, and the time a search takes, are any. A command without output under
-it has to run. A block with ``title="mine.pfn"`` is a file that commands below it use.
+it has to run. A block with ``title="mine.pfn"`` is a file that commands below it use. Other blocks name their
+language, ``text`` where it is none.
 
 ``python tools/shown.py PAGE...`` compares, ``--kinds kernel,slow`` with blocks so marked, ``--write`` puts
 what was printed into the page. Pages run in a folder of their own, with links to what a clone has.
@@ -93,6 +94,10 @@ def terminals(text: str, name: str) -> list[Terminal]:
 
 
 def _refuse_typed(block: Block, name: str) -> None:
+    if not block.lang:
+        raise Wrong(
+            f"{name}:{block.line}: a block that does not say what it is: write ```text, or ```console for commands"
+        )
     for number, line in enumerate(block.text.splitlines()):
         if TYPED.match(line):
             raise Wrong(

@@ -142,6 +142,8 @@ def test_another_exit_code_is_found(info: str, wrong: bool) -> None:
     [
         "    $ pfnlab run x",
         "    pfnlab run x",
+        "    bar[0:8] wc  LEAKED",
+        "```\nbar[0:8] wc  LEAKED\n```",
         "```\n$ pfnlab run x\n```",
         "```sh\npfnlab run x\n```",
         "```text\nmake test\n```",

@@ -39,3 +39,12 @@ def test_a_link_to_a_program_makes_a_page() -> None:
     assert ["litmus/unmapping/munmap-middle.pfn"] == files
     assert "# The middle goes first\n" in site.file_page(files[0])
     assert "````pfn\npfnlab program 1\n" in site.file_page(files[0])
+
+
+def test_a_notebook_is_its_words_and_code() -> None:
+    """Not the text of its file."""
+    page = site.file_page("examples/tour.ipynb")
+
+    assert "\n# A tour of pfnlab\n" in page
+    assert "```python\nimport pfnlab as pl\n" in page
+    assert "cell_type" not in page

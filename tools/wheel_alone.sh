@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# What the wheel can do without the repository: builds it of the last commit, installs it in an environment of its
+# own, and runs from a folder elsewhere, on an empty home, what README promises. `tools/wheel_alone.sh [FOLDER]`;
+# without a folder one that is taken away again. Needs no kernel. Ends at the first step that is not as told.
+set -euo pipefail
+repository=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
+folder=$(realpath -m "${1:-$(mktemp -d)}")
+[ -n "${1:-}" ] || trap 'rm -rf "$folder"' EXIT
+builder=${PYTHON:-$repository/.venv/bin/python}
+export COLUMNS=${COLUMNS:-100}
+
+# Where packages come from is the machine's business and may be said in its home.
+for file in "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf"; do
+  if [ -z "${PIP_CONFIG_FILE:-}" ] && [ -e "$file" ]; then export PIP_CONFIG_FILE=$file; fi
+done
+mkdir -p "$folder/home" "$folder/work"
+export HOME=$folder/home PFNLAB_CACHE=$folder/cache
+unset XDG_CACHE_HOME XDG_CONFIG_HOME PYTHONPATH VIRTUAL_ENV
+
+# step CODE COMMAND: what is typed, what it prints; it has to end with CODE.
+step() {
+    local told=$1 code=0 from=$SECONDS
+    printf '\n$ %s\n' "$2"
+    bash -o pipefail -c "$2" || code=$?
+    [ "$code" -eq "$told" ] || { echo "wheel_alone: exit code $code instead of $told" >&2; exit 1; }
+    echo "# exit code $code, $((SECONDS - from)) s"
+}
+
+# has VERB: whether this version has the verb.
+has() { pfnlab "$1" --help > /dev/null 2>&1; }
+
+"$builder" "$repository/tools/build_release.py" "$folder/dist"
+wheel=$(ls "$folder"/dist/*.whl)
+"$builder" -m venv "$folder/venv"
+cp "$repository/examples/tour.ipynb" "$folder/work/"
+cd "$folder/work"
+PATH=$folder/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+step 0 "pip install -q --disable-pip-version-check '$wheel'"
+step 0 "python -c 'import pfnlab, sys; assert sys.prefix in pfnlab.__file__, pfnlab.__file__; print(pfnlab.__version__)'"
+
+step 0 "pfnlab run munmap-middle"
+step 1 "pfnlab run 'munmap-*' --on model:6.1 --on model:7.2 --format junit -o results.xml"
+step 0 "pfnlab litmus list --grep fork | tail -3"
+step 0 "pfnlab litmus copy munmap-middle && pfnlab fmt --check munmap-middle.pfn"
+step 1 "pfnlab check --on model:6.1 --scope small --property no_leak"
+step 0 "pfnlab policies show track_ctx | head -3"
+step 0 "pfnlab schema run | python -m json.tool > /dev/null"
+step 0 "pfnlab run munmap-middle --on model:6.1 --json > run.json"
+step 1 "pfnlab check --on model:6.1 --scope small --property no_leak --json > check.json"
+step 0 "pfnlab report run.json check.json -o report.html && ls -l report.html"
+if has draw; then step 0 "pfnlab draw munmap-middle --all -o story.svg && ls -l story.svg"; fi
+if has explore; then
+    step 0 "pip install -q --disable-pip-version-check '$wheel[web]'"
+    # Its page answers.
+    step 0 "pfnlab explore munmap-middle --no-browser > address 2>&1 & sleep 8
+            curl -sf \"\$(grep -o 'http://[^ #]*' address | head -1)\" | grep -ci '<html'; code=\$?; kill %1; exit \$code"
+fi
+
+step 0 "pip install -q --disable-pip-version-check '$wheel[frames]' nbclient ipykernel"
+step 0 "jupyter execute tour.ipynb"
+printf '\nThe wheel needs no repository.\n'
