@@ -95,9 +95,7 @@ def terminals(text: str, name: str) -> list[Terminal]:
 
 def _refuse_typed(block: Block, name: str) -> None:
     if not block.lang:
-        raise Wrong(
-            f"{name}:{block.line}: a block that does not say what it is: write ```text, or ```console for commands"
-        )
+        raise Wrong(f"{name}:{block.line}: write what this block is: ```text, or ```console for commands")
     for number, line in enumerate(block.text.splitlines()):
         if TYPED.match(line):
             raise Wrong(

@@ -212,17 +212,30 @@ def schemas() -> str:
     for verb in FORMS:
         content = schema(verb)
         said += f"\n## pfnlab {verb}\n\n{content['title']}: `{content['$id']}`.\n"
-        parts = {"": content, **content.get("$defs", {})}
-        for name, part in parts.items():
-            if not part.get("properties"):
-                continue
-            said += f"\n`{name}`:\n\n" if name else "\n"
-            rows = [
-                (f"`{key}`", _type(one), _plain(one.get("description")))
-                for key, one in part["properties"].items()
-            ]
-            said += table(("key", "type", "meaning"), rows)
+        for name, part in {"": content, **content.get("$defs", {})}.items():
+            said += _keys(name, part, content)
     return said
+
+
+def _keys(name: str, part: dict[str, Any], content: dict[str, Any]) -> str:
+    """The table of an object's keys, and those of the objects that stand in it."""
+    keys = part.get("properties", {})
+    said = f"\n`{name}`:\n\n" if name else "\n"
+    rows = [(f"`{key}`", _type(one), _meaning(key, one, content)) for key, one in keys.items()]
+    said = said + table(("key", "type", "meaning"), rows) if keys else ""
+    for key, one in keys.items():
+        if key != "made":
+            items = one.get("items")
+            below = items if isinstance(items, dict) else one
+            said += _keys(f"{name}.{key}".lstrip("."), below, content)
+    return said
+
+
+def _meaning(key: str, one: dict[str, Any], content: dict[str, Any]) -> str:
+    if key == "format":
+        return "Name and number of this form."
+    part = content["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else {}
+    return _plain(one.get("description") or part.get("description"))
 
 
 def _type(one: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from program_lexer import ProgramLexer
+from program_lexer import ProgramLexer, TranscriptLexer
 
 project = "pfnlab"
 copyright = "the authors of pfnlab, GNU General Public License 2.0 or later"  # Sphinx asks for this name.
@@ -34,6 +34,7 @@ html_title = "pfnlab"
 html_static_path = [str(Path(__file__).parent / "static")]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 html_theme_options: dict[str, Any] = {
     "light_css_variables": {"color-brand-primary": "#0b5c8a", "color-brand-content": "#0b5c8a"},
@@ -42,5 +43,6 @@ html_theme_options: dict[str, Any] = {
 
 
 def setup(app: Any) -> None:
-    """The language of programs has colours."""
+    """Programs have colours, and what verbs print."""
     app.add_lexer("pfn", ProgramLexer)
+    app.add_lexer("console", TranscriptLexer)

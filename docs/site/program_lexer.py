@@ -1,11 +1,17 @@
-"""Colours for programs of pfnlab in the site."""
+"""Colours for programs of pfnlab in the site, and for what its verbs print."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from pygments.lexer import RegexLexer, bygroups
-from pygments.token import Comment, Keyword, Name, Number, Operator, String, Text
+from pygments.lexers.shell import BashSessionLexer
+from pygments.token import Comment, Generic, Keyword, Name, Number, Operator, String, Text
+
+#: What nobody may overlook in an output.
+_LOUD = re.compile(r"\b(LEAKED|VIOLATED|DIFFERS|STILL READS)\b")
 
 
 class ProgramLexer(RegexLexer):
@@ -30,3 +36,18 @@ class ProgramLexer(RegexLexer):
             (r".", Text),
         ]
     }
+
+
+class TranscriptLexer(BashSessionLexer):
+    """Commands behind a prompt and what they print: what was found stands out."""
+
+    name = "pfnlab transcript"
+    aliases: ClassVar[list[str]] = ["console"]
+
+    def get_tokens_unprocessed(self, text: str) -> Iterator[tuple[int, Any, str]]:
+        """The tokens of a session, outputs cut at loud words."""
+        for start, kind, value in super().get_tokens_unprocessed(text):
+            at = start
+            for part in _LOUD.split(value) if kind is Generic.Output else (value,):
+                yield at, Generic.Error if kind is Generic.Output and _LOUD.fullmatch(part) else kind, part
+                at += len(part)

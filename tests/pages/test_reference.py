@@ -19,10 +19,17 @@ def test_every_page_of_the_folder_is_made() -> None:
     assert sorted(reference.PAGES) == sorted(path.stem for path in reference.FOLDER.glob("*.md"))
 
 
-def test_every_option_has_its_meaning() -> None:
-    """No verb has an option without a sentence."""
-    assert [] == [
-        line
-        for line in reference.commands().splitlines()
-        if line.startswith("| `-") and line.endswith("| - |")
-    ]
+def without_meaning(page: str) -> list[str]:
+    """The rows of a page's tables that end with nothing said."""
+    return [line for line in page.splitlines() if line.startswith("| `") and line.endswith("| - |")]
+
+
+@pytest.mark.parametrize("name", ["commands", "observations", "schemas"])
+def test_everything_has_its_meaning(name: str) -> None:
+    """No option, no field and no key of JSON is without a sentence."""
+    assert [] == without_meaning(reference.PAGES[name]())
+
+
+def test_a_row_without_meaning_is_found() -> None:
+    """Others are not."""
+    assert ["| `b` | string | - |"] == without_meaning("| `a` | string | A. |\n| `b` | string | - |\n")

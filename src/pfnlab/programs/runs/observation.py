@@ -67,7 +67,9 @@ class VmaSeen(msgspec.Struct, frozen=True):
         physical for most interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)``
         where a driver's RAM is mapped private, ``region[0:8]`` where it counts from a vfio region
     :param flags: the VmFlags codes, in the kernel's order
-    :param rss: kB; ``anonymous`` and ``locked`` likewise, as smaps counts them
+    :param rss: resident pages in kB, as smaps counts them
+    :param anonymous: those of them that are anonymous, in kB
+    :param locked: those of them that are locked, in kB
     """
 
     task: str
@@ -84,6 +86,7 @@ class VmaSeen(msgspec.Struct, frozen=True):
 class PteSeen(msgspec.Struct, frozen=True):
     """A run of equal page-table entries.
 
+    :param task: the task whose table it is in
     :param span: pages of the area
     :param target: device pages (as many as ``span``), ``Span("ram", 0, 0)`` for ordinary RAM, or None
     :param entry: ``none@L<n>`` (no entry at level n: 1 is the 4K level), or
@@ -100,6 +103,7 @@ class Step(msgspec.Struct, frozen=True):
     """The observation after one operation.
 
     :param op: the operation as a program line; ``end`` for the last, when all tasks are gone
+    :param task: the task that did it
     :param result: ``ok`` or an errno name; ``ESRCH`` when the task does not exist (any more); ``held`` where
         the task's processor stands in the operation now, ``waits`` where the task cannot finish it before
         another goes on, ``busy`` where it waits already
@@ -109,8 +113,8 @@ class Step(msgspec.Struct, frozen=True):
     :param book: the memtype list, entries that overlap a device of the program, in list order; None when the
         machine was not asked to look
     :param log: kernel log lines since the last step, normalised (:mod:`pfnlab.programs.runs.kmsg`)
-    :param vmas: likewise
-    :param ptes: likewise
+    :param vmas: the VMAs of the program's areas; None where the machine cannot see them
+    :param ptes: their page-table entries, equal neighbours as one; likewise
     :param levels: the level of each line of ``log``, as ``info``; likewise
     :param flushes: TLB flushes of the operation; None where the channel cannot see them
     :param events: order of kernel calls; likewise
@@ -182,6 +186,7 @@ class Run(msgspec.Struct, frozen=True):
 
     :param machine: as the user named it, ``qemu:6.1``
     :param kernel: package and version of a real kernel, the profile of a model
+    :param steps: what was seen after each operation
     :param lost: why the machine did not finish, or None; ``steps`` holds the steps until then
     :param once: kernel messages that print once per boot and were already spent before this program
     :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is none by itself
