@@ -170,8 +170,15 @@ class Clone:
         self.folder = folder
         (folder / "bin").mkdir()
         for path in ROOT.iterdir():
-            if path.name not in (".git", "build", "dist", "bin"):
+            if path.name not in (".git", ".venv", "build", "dist", "bin"):
                 (folder / path.name).symlink_to(path)
+        # What is installed stays as it is: for make it is up to date, whatever changed since.
+        (folder / ".venv").mkdir()
+        for path in (ROOT / ".venv").iterdir():
+            if not path.name.startswith("."):
+                (folder / ".venv" / path.name).symlink_to(path)
+        for stamp in (".demo", ".test", ".docs"):
+            (folder / ".venv" / stamp).touch()
         (folder / "bin" / "pfnlab").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pfnlab "$@"\n')
         (folder / "bin" / "pfnlab").chmod(0o755)
 
@@ -183,7 +190,11 @@ class Clone:
         path.write_text(text)
 
     def run(self, typed: str, columns: int) -> tuple[int, list[str]]:
-        """A command, as somebody types it: its exit code and what it printed, errors included."""
+        """A command, as somebody types it: its exit code and what it printed.
+
+        Standard error counts where the command fails, or where it has an error of pfnlab; the rest of it is
+        progress, which depends on how long things take.
+        """
         env = {
             **os.environ,
             "COLUMNS": str(columns),
@@ -196,11 +207,12 @@ class Clone:
             cwd=self.folder,
             env=env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
         )
-        return done.returncode, done.stdout.splitlines()
+        failed = done.returncode not in (0, 1)
+        said = [line for line in done.stderr.splitlines() if failed or line.startswith("pfnlab: ")]
+        return done.returncode, [*done.stdout.splitlines(), *said]
 
 
 def run_page(

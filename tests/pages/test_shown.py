@@ -173,3 +173,24 @@ def test_a_file_that_a_page_shows_is_there(tmp_path: Path) -> None:
 
     assert ([], text) == shown.run_page(text, "page", (), tmp_path)
     assert not (pages.ROOT / "mine.pfn").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("echo one; echo 1 of 2 >&2", ["one"]),
+        ("echo one; echo pfnlab: no >&2", ["one", "pfnlab: no"]),
+        ("echo one; echo no >&2; exit 2", ["one", "no"]),
+    ],
+)
+def test_progress_is_no_output(typed: str, printed: list[str], tmp_path: Path) -> None:
+    """It comes on some days, and not on others; errors are output."""
+    assert printed == shown.Clone(tmp_path).run(typed, 80)[1]
+
+
+def test_a_page_installs_nothing(tmp_path: Path) -> None:
+    """What make would install is up to date where a page runs, and the folder is not the clone's own."""
+    shown.Clone(tmp_path)
+
+    assert not (tmp_path / ".venv").is_symlink()
+    assert (tmp_path / ".venv" / ".demo").stat().st_mtime >= (pages.ROOT / "pyproject.toml").stat().st_mtime
