@@ -10,11 +10,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-editors lint pages bench fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-editors test-wheel test-newcomer lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-editors lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-editors test-wheel test-newcomer lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -103,6 +103,13 @@ docs: .venv/.docs
 test-pages: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py tests/pages/test_shown.py
+
+# What the wheel can do without the repository, and what README and tutorial promise somebody new.
+test-wheel: .venv/.test
+	tools/wheel_alone.sh
+
+test-newcomer:
+	tools/newcomer.sh
 
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all

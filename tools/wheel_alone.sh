@@ -6,7 +6,7 @@ set -euo pipefail
 repository=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 folder=$(realpath -m "${1:-$(mktemp -d)}")
 [ -n "${1:-}" ] || trap 'rm -rf "$folder"' EXIT
-builder=${PYTHON:-$repository/.venv/bin/python}
+builder=$repository/.venv/bin/python
 export COLUMNS=${COLUMNS:-100}
 
 # Where packages come from is the machine's business and may be said in its home.
