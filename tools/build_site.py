@@ -3,7 +3,7 @@
 The pages are the repository's own, so that links lead to the same place here and there. They are staged:
 pages of ``docs/`` come to the top, files that a page links to (programs, patches, sources) become pages,
 links follow them, and ``docs/site/contents.toml`` becomes the navigation. Sphinx then builds them; a warning
-is an error, and so is a page that is in no part of the navigation.
+is an error, and so are a page that is in no part of the navigation and a link that leads nowhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from markdown_pages import ROOT, blocks, page_files
 
@@ -171,6 +173,41 @@ def stage(folder: Path) -> list[str]:
     ]
 
 
+class Targets(HTMLParser):
+    """What a page of the site links to, and what can be linked to in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Links, pictures, style sheets and scripts; every ``id``."""
+        for name, value in attrs:
+            if name == "id" and value:
+                self.anchors.add(value)
+            elif name in ("href", "src") and value and tag != "base":
+                self.links.append(value)
+
+
+def dead_targets(folder: Path) -> list[str]:
+    """The links of a built site that lead nowhere, anchors too; those to other sites are not followed."""
+    pages = {path: Targets(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.html"))}
+    dead = []
+    for path, page in pages.items():
+        for link in dict.fromkeys(page.links):
+            written = urlsplit(link)
+            if written.scheme or written.netloc:
+                continue
+            there = Path(os.path.normpath(path.parent / unquote(written.path))) if written.path else path
+            known = pages[there].anchors if there in pages else None
+            anchor = unquote(written.fragment)
+            if not there.exists() or (anchor and known is not None and anchor not in known):
+                dead.append(f"{path.relative_to(folder)}: {link}: leads nowhere")
+    return dead
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -192,9 +229,11 @@ def main() -> int:
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", *words, str(build / "site-pages"), str(build / "site")]
     )
-    if not done.returncode:
-        print(f"{build / 'site' / 'index.html'}")
-    return done.returncode
+    if done.returncode:
+        return done.returncode
+    wrong = dead_targets(build / "site")
+    print(*(wrong or [str(build / "site" / "index.html")]), sep="\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import tooling
 
 site = tooling.build_site()
@@ -48,3 +51,22 @@ def test_a_notebook_is_its_words_and_code() -> None:
     assert "\n# A tour of pfnlab\n" in page
     assert "```python\nimport pfnlab as pl\n" in page
     assert "cell_type" not in page
+
+
+@pytest.mark.parametrize(
+    ("link", "dead"),
+    [
+        ("b.html", False),
+        ("b.html#here", False),
+        ("b.html#there", True),
+        ("c.html", True),
+        ("#top", False),
+        ("https://example.com/nowhere", False),
+    ],
+)
+def test_a_dead_link_of_the_site_is_found(link: str, dead: bool, tmp_path: Path) -> None:
+    """Anchors too; other sites are not asked."""
+    (tmp_path / "a.html").write_text(f'<p id="top"><a href="{link}">a link</a></p>')
+    (tmp_path / "b.html").write_text('<p id="here">a paragraph</p>')
+
+    assert ([f"a.html: {link}: leads nowhere"] if dead else []) == site.dead_targets(tmp_path)
