@@ -44,6 +44,10 @@ COLUMNS = 100
 TYPED = re.compile(r"\s*(\$ |(\.venv/bin/)?pfnlab (?!program \d|path \d)|make [a-z]|git (clone|bisect|am) )")
 
 
+#: What make tells those that it starts.
+MAKES_OWN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
 class Wrong(Exception):
     """A block that cannot be run as it stands; says where, what, and what to write instead."""
 
@@ -195,8 +199,9 @@ class Clone:
         Standard error counts where the command fails, or where it has an error of pfnlab; the rest of it is
         progress, which depends on how long things take.
         """
+        # A make that runs this is none of the page's.
         env = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in MAKES_OWN},
             "COLUMNS": str(columns),
             "NO_COLOR": "1",
             "PYTHONPATH": str(ROOT / "src"),

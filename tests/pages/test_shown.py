@@ -188,6 +188,14 @@ def test_progress_is_no_output(typed: str, printed: list[str], tmp_path: Path) -
     assert printed == shown.Clone(tmp_path).run(typed, 80)[1]
 
 
+def test_a_make_around_it_is_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make test-pages` starts the tests, and a make of a page is still the first."""
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.setenv("MAKEFLAGS", "w")
+
+    assert (0, ["-"]) == shown.Clone(tmp_path).run("echo ${MAKELEVEL:-}${MAKEFLAGS:-}-", 80)
+
+
 def test_a_page_installs_nothing(tmp_path: Path) -> None:
     """What make would install is up to date where a page runs, and the folder is not the clone's own."""
     shown.Clone(tmp_path)
