@@ -57,10 +57,10 @@ def _verb(verb: VerbPage) -> str:
     said = f"\n## pfnlab {verb.name}\n\n```console synopsis\n{' '.join(words)}\n```\n"
     for paragraph in (verb.summary, *verb.paragraphs, verb.exit_codes):
         said += f"\n{_plain(paragraph)}\n" if paragraph else ""
-    rows = [(f"`{_argument(one)}`", _plain(one.says or "-")) for one in verb.arguments]
+    rows = [(_bars(f"`{_argument(one)}`"), _plain(one.says or "-")) for one in verb.arguments]
     rows += [(_option(one), _plain(one.says or "-")) for one in verb.options]
     said += ("\n" + table(("argument, option", "meaning"), rows)) if rows else ""
-    shown = [(f"`{example.line}`", f"{_plain(example.says)}.") for example in verb.examples]
+    shown = [(_bars(f"`{example.line}`"), f"{_plain(example.says)}.") for example in verb.examples]
     return said + ("\n" + table(("example", "what it does"), shown) if shown else "")
 
 
@@ -70,7 +70,12 @@ def _argument(one: VerbOption) -> str:
 
 
 def _option(one: VerbOption) -> str:
-    return f"`{', '.join(one.names)}{f' {one.metavar}' if one.metavar else ''}`"
+    return _bars(f"`{', '.join(one.names)}{f' {one.metavar}' if one.metavar else ''}`")
+
+
+def _bars(cell: str) -> str:
+    """A cell of a table whose bars are meant."""
+    return cell.replace("|", "\\|")
 
 
 def operations() -> str:

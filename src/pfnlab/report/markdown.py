@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+_BAR = re.compile(r"(?<!\\)\|")
 
 
 def row(cells: Iterable[str]) -> str:
-    """One row of a table, with its end of line; a bar in a cell would end it."""
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n"
+    """One row of a table, with its end of line; a bar in a cell would end it, unless it is escaped."""
+    return f"| {' | '.join(_BAR.sub('/', cell) for cell in cells)} |\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
