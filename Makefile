@@ -9,11 +9,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean system system-test
+.PHONY: help demo changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser page lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser page lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -86,6 +86,15 @@ test-guests: system-test .venv/.test
 # The pages that are made of searches, made anew and compared: a minute or two.
 test-pages: .venv/.test
 	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py
+
+# The explorer's page in a browser of the distribution, without a window.
+test-browser: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing browser
+	PFNLAB_BROWSER=required $(BIN)/pytest -n0 tests/browser
+
+# The explorer's script, bundled out of web/source with npm; the built file is kept in the repository.
+page:
+	$(PYTHON) tools/build_page.py
 
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all

@@ -42,6 +42,7 @@ ORDER = (
     ("fuzz",),
     ("meeting",),
     ("trying",),
+    ("explorer",),
     ("cli",),
     ("__main__",),
 )

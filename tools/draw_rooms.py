@@ -29,6 +29,7 @@ ORDER = {
     "fuzz": (),
     "meeting": (),
     "trying": (),
+    "explorer": (),
     "cli": (),
 }
 

@@ -300,6 +300,32 @@ def check(
 
 
 @app.command()
+def explore(
+    program: Annotated[
+        str | None,
+        typer.Argument(metavar="PROGRAM", help="A program of the library by its name, or a file."),
+    ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MACHINE", help="What the page begins with; two are compared."),
+    ] = None,
+    browser: Annotated[
+        bool, typer.Option(help="Open the page in the browser; else only print its address.")
+    ] = True,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="The port; without it, one that is free.")
+    ] = 0,
+) -> int:
+    """Write, run and walk through programs in the browser, with a picture of every step.
+
+    The page is served to this machine alone, to who has its address. It ends with Ctrl-C.
+    """
+    from pfnlab.cli.explore import explore as explore_in_browser
+
+    return explore_in_browser(program, on or [], browser=browser, port=port)
+
+
+@app.command()
 def replay(
     what: Annotated[
         list[str],

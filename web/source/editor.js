@@ -1,0 +1,156 @@
+// The editor: CodeMirror with the words of the program language, which the server tells.
+
+import { autocompletion, completeFromList } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
+import { setDiagnostics, lintGutter } from "@codemirror/lint";
+import { EditorState, StateEffect, StateField } from "@codemirror/state";
+import { Decoration, EditorView, drawSelection, keymap, lineNumbers } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+
+const TAGS = {
+  header: tags.heading,
+  verb: tags.keyword,
+  prefix: tags.controlKeyword,
+  device: tags.typeName,
+  via: tags.typeName,
+  mode: tags.atom,
+  prot: tags.atom,
+  word: tags.modifier,
+  unit: tags.unit,
+};
+
+const STYLE = HighlightStyle.define([
+  { tag: tags.heading, color: "var(--code-header)" },
+  { tag: [tags.keyword, tags.controlKeyword], color: "var(--code-verb)", fontWeight: "600" },
+  { tag: tags.typeName, color: "var(--code-type)" },
+  { tag: [tags.atom, tags.unit], color: "var(--code-atom)" },
+  { tag: tags.modifier, color: "var(--code-word)" },
+  { tag: tags.number, color: "var(--code-atom)" },
+  { tag: tags.comment, color: "var(--quiet)", fontStyle: "italic" },
+]);
+
+const THEME = EditorView.theme({
+  "&": { backgroundColor: "var(--paper)", color: "var(--ink)", fontSize: "0.9rem" },
+  ".cm-content": { fontFamily: "var(--mono)", caretColor: "var(--ink)" },
+  ".cm-scroller": { overflow: "auto", fontFamily: "var(--mono)" },
+  ".cm-cursor": { borderLeftColor: "var(--ink)" },
+  ".cm-gutters": { backgroundColor: "var(--sheet)", color: "var(--quiet)", borderRight: "1px solid var(--line)" },
+  "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--lit)" },
+  ".cm-step": { backgroundColor: "var(--lit)", boxShadow: "inset 3px 0 var(--accent)" },
+  ".cm-tooltip": { backgroundColor: "var(--paper)", color: "var(--ink)", borderColor: "var(--line)" },
+  ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
+});
+
+const markLine = StateEffect.define();
+
+const stepLine = StateField.define({
+  create: () => Decoration.none,
+  update(marks, transaction) {
+    marks = marks.map(transaction.changes);
+    for (const effect of transaction.effects) {
+      if (!effect.is(markLine)) continue;
+      const { doc } = transaction.state;
+      marks =
+        effect.value && effect.value <= doc.lines
+          ? Decoration.set(Decoration.line({ class: "cm-step" }).range(doc.line(effect.value).from))
+          : Decoration.none;
+    }
+    return marks;
+  },
+  provide: (field) => EditorView.decorations.from(field),
+});
+
+/** The language out of the table of its words. */
+function language(table) {
+  const kinds = new Map();
+  for (const [kind, words] of Object.entries(table.kinds)) for (const word of words) kinds.set(word, kind);
+  return StreamLanguage.define({
+    name: "pfnlab",
+    startState: () => ({ free: false }),
+    token(stream, state) {
+      if (stream.sol()) state.free = false;
+      if (stream.eatSpace()) return null;
+      if (state.free) {
+        stream.skipToEnd();
+        return null;
+      }
+      if (stream.match(/^#.*/)) return "comment";
+      if (stream.match(/^-?(0[xX][0-9a-fA-F]+|[0-9]+(\.[0-9]+)?)/)) return "number";
+      if (stream.match(/^[A-Za-z_][A-Za-z0-9_]*(-(?=[A-Za-z])[A-Za-z0-9_]+)*-?/)) {
+        const word = stream.current();
+        if ((word === "title" || word === "asks") && stream.string.slice(0, stream.start).trim() === "")
+          state.free = true;
+        return kinds.get(word) || null;
+      }
+      stream.next();
+      return null;
+    },
+    tokenTable: TAGS,
+    languageData: {
+      commentTokens: { line: "#" },
+      autocomplete: completeFromList(
+        [...kinds].map(([label, kind]) => ({ label, type: kind === "verb" ? "function" : "keyword", detail: kind })),
+      ),
+    },
+  });
+}
+
+/** The editor in `parent`; `changed` hears every text that a person wrote. */
+export function makeEditor(parent, table, changed) {
+  const nonce = document.querySelector('meta[name="nonce"]').content;
+  let telling = true;
+  const view = new EditorView({
+    parent,
+    state: EditorState.create({
+      extensions: [
+        EditorView.cspNonce.of(nonce),
+        lineNumbers(),
+        history(),
+        drawSelection(),
+        autocompletion({ icons: false }),
+        lintGutter(),
+        stepLine,
+        keymap.of([...defaultKeymap, ...historyKeymap]),
+        language(table),
+        syntaxHighlighting(STYLE),
+        THEME,
+        EditorView.contentAttributes.of({ "aria-label": "Program text", "aria-describedby": "mistake" }),
+        EditorView.updateListener.of((update) => {
+          if (update.docChanged && telling) changed(update.state.doc.toString());
+        }),
+      ],
+    }),
+  });
+  view.scrollDOM.tabIndex = 0;
+  view.scrollDOM.setAttribute("role", "group");
+  view.scrollDOM.setAttribute("aria-label", "Editor");
+  return {
+    /** Show another text; nobody is told. */
+    show(text) {
+      if (text === view.state.doc.toString()) return;
+      telling = false;
+      view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
+      telling = true;
+    },
+    /** Mark a mistake under its place; none without one. */
+    mistake(mistake) {
+      const { doc } = view.state;
+      const marks = [];
+      if (mistake) {
+        const line = doc.line(Math.min(mistake.line, doc.lines));
+        const from = Math.min(line.from + mistake.column - 1, line.to);
+        const word = /^[^\s]+/.exec(doc.sliceString(from, line.to));
+        marks.push({ from, to: from + (word ? word[0].length : 0), severity: "error", message: mistake.message });
+      }
+      view.dispatch(setDiagnostics(view.state, marks));
+    },
+    /** Light the line of the step; none for 0. */
+    line(number) {
+      view.dispatch({ effects: markLine.of(number || 0) });
+    },
+    get text() {
+      return view.state.doc.toString();
+    },
+  };
+}
