@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pfnlab.errors import Misuse
-from pfnlab.explorer.jobs import Jobs, Progress
+from pfnlab.explorer.jobs import Jobs, JobProgress
 
 PROGRAM = "pfnlab program 1\ntitle   x\ndevice  bar: pci, 4 pages\n\na = mmap bar[0:4] wc shared rw\n"
 
@@ -23,7 +23,7 @@ def jobs() -> Iterator[Jobs]:
     some.end()
 
 
-def ended(jobs: Jobs, progress: Progress) -> Progress:
+def ended(jobs: Jobs, progress: JobProgress) -> JobProgress:
     end = time.monotonic() + 200
     while not progress.done and time.monotonic() < end:
         time.sleep(0.2)

@@ -12,11 +12,13 @@ export function makeGraph(go) {
     here.ops.forEach((op, at) => way.push(button(op, () => go(path.slice(0, at + 1)))));
     way[path.length]?.setAttribute("aria-current", "step");
     byId("way-steps").replaceChildren(...way.map(item));
+    const already = here.properties.filter((property) => property.holds === false).map((property) => property.name);
     byId("next").replaceChildren(
       ...here.next.map((next, at) => {
-        const broken = next.violates.length ? ` breaks ${next.violates.join(", ")}` : "";
+        const anew = next.violates.filter((name) => !already.includes(name));
+        const broken = anew.length ? ` breaks ${anew.join(", ")}` : "";
         const made = button(`${next.op}${next.back ? " (back)" : ""}${broken}`, () => go([...path, at]));
-        if (next.violates.length) made.classList.add("violates");
+        if (anew.length) made.classList.add("violates");
         if (next.back) made.classList.add("back");
         return item(made);
       }),

@@ -8,8 +8,15 @@ const SEAMS = ["tracker", "flush", "walker"];
 export function machineFields(fieldset, start, changed) {
   const slot = fieldset.dataset.slot;
   const which = field("Machine", document.createElement("select"), "which");
-  const seams = new Map(SEAMS.map((seam) => [seam, field(seam, document.createElement("select"), seam)]));
-  const more = field("changes", document.createElement("input"), "more");
+  const policies = document.createElement("details");
+  const summary = document.createElement("summary");
+  summary.textContent = "Policies and changes";
+  const inside = document.createElement("div");
+  inside.className = "fields";
+  policies.append(summary, inside);
+  fieldset.append(policies);
+  const seams = new Map(SEAMS.map((seam) => [seam, field(seam, document.createElement("select"), seam, inside)]));
+  const more = field("changes", document.createElement("input"), "more", inside);
   more.placeholder = "without=04c35ab3bdae";
   more.spellcheck = false;
   for (const [seam, select] of seams) {
@@ -17,12 +24,12 @@ export function machineFields(fieldset, start, changed) {
     for (const name of start.seams[seam]) select.append(new Option(name, name));
   }
 
-  function field(name, control, word) {
+  function field(name, control, word, parent = fieldset) {
     control.id = `${word}-${slot}`;
     const label = document.createElement("label");
     label.htmlFor = control.id;
     label.textContent = name[0].toUpperCase() + name.slice(1);
-    fieldset.append(label, control);
+    parent.append(label, control);
     control.addEventListener("change", tell);
     return control;
   }
@@ -59,6 +66,7 @@ export function machineFields(fieldset, start, changed) {
       }
       for (const [seam, select] of seams) select.value = chosen.get(seam) || "";
       more.value = rest.join(",");
+      if (more.value || chosen.size) policies.open = true;
       const model = whole.startsWith("model:") && !start.given.includes(whole);
       for (const control of [...seams.values(), more]) control.disabled = !model;
     },

@@ -6,6 +6,10 @@ const sheets = new Map();
 
 /** Put the SVG `text` into `figure`. Its style sheet becomes one of the page: inline ones are not allowed. */
 export function putIn(figure, text) {
+  if (!text) {
+    figure.replaceChildren();
+    return null;
+  }
   const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
   if (parsed.localName !== "svg") {
     figure.replaceChildren();

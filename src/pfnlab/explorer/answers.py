@@ -53,7 +53,7 @@ class Answers:
             asked.AskedGraph: self.graph,
             asked.AskedRace: self.race,
             asked.AskedSearch: self.search,
-            asked.AskedKernel: self.kernel,
+            asked.AskedKernelRun: self.kernel,
             asked.AskedJob: self.job,
         }
 
@@ -146,7 +146,7 @@ class Answers:
         words += ["--seconds", str(_SECONDS), "--states", str(_STATES)]
         return self._jobs.begin(words, _searched)
 
-    def kernel(self, question: asked.AskedKernel) -> Any:
+    def kernel(self, question: asked.AskedKernelRun) -> Any:
         """Begin to run a program on a real kernel."""
         name = machine_name(question.machine, self._teller.given)
         if name.kind != "qemu":

@@ -83,7 +83,7 @@ class AskedSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     scope: Word
 
 
-class AskedKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="kernel", tag_field="ask"):
+class AskedKernelRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="kernel", tag_field="ask"):
     """A program on a real kernel, which goes on in the background."""
 
     program: Text

@@ -32,7 +32,7 @@ _GRACE = 5
 _MOST = 2
 
 
-class Progress(msgspec.Struct, frozen=True):
+class JobProgress(msgspec.Struct, frozen=True):
     """How far a command is.
 
     :param said: the last line it said
@@ -68,21 +68,21 @@ class _Job:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )
 
-    def progress(self, name: str) -> Progress:
+    def progress(self, name: str) -> JobProgress:
         code = self._process.poll()
         seconds = int(time.monotonic() - self._began)
         said = self._said.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
         if code is None:
             if seconds > LIMIT:
                 self.end()
-                return Progress(name, True, said, seconds, failed=f"ended after {LIMIT} s")
-            return Progress(name, False, said[:200], seconds)
+                return JobProgress(name, True, said, seconds, failed=f"ended after {LIMIT} s")
+            return JobProgress(name, False, said[:200], seconds)
         try:
             answer = self._read(self._out.read_text(encoding="utf-8"))
         except (ValueError, msgspec.MsgspecError):
             reason = said.removeprefix("pfnlab: ") or f"the command ended with {code}"
-            return Progress(name, True, "", seconds, failed=reason[:2000])
-        return Progress(name, True, "", seconds, answer=answer)
+            return JobProgress(name, True, "", seconds, failed=reason[:2000])
+        return JobProgress(name, True, "", seconds, answer=answer)
 
     @property
     def running(self) -> bool:
@@ -104,7 +104,9 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, _Job] = {}
 
-    def begin(self, words: Sequence[str], read: Callable[[str], Any], program: str | None = None) -> Progress:
+    def begin(
+        self, words: Sequence[str], read: Callable[[str], Any], program: str | None = None
+    ) -> JobProgress:
         """Begin a command.
 
         :param words: of the command line; the program is ``program.pfn`` there
@@ -119,7 +121,7 @@ class Jobs:
         self._jobs[name] = _Job(words, program, read)
         return self.progress(name)
 
-    def progress(self, name: str) -> Progress:
+    def progress(self, name: str) -> JobProgress:
         """How far a command is.
 
         :raises Misuse: there is none of that name

@@ -22,8 +22,8 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import Golden, golden_run
 
-#: The runs that are kept.
-_KEPT = 64
+#: The runs that are kept, and the stories: those one goes to and fro in.
+_KEPT, _STORIES = 64, 8
 
 #: The name of the text in errors.
 _SOURCE = "program"
@@ -69,6 +69,7 @@ class Storyteller:
     ) -> None:
         self._goldens, self._text, self.opened = goldens, model_text, opened
         self.given = tuple(given)
+        self._stories: OrderedDict[tuple[str, tuple[str, ...]], Story] = OrderedDict()
         self._runs: OrderedDict[tuple[str, str, LookLevel | None], Run] = OrderedDict()
 
     def story(self, text: str, machines: Sequence[str]) -> Story:
@@ -78,6 +79,15 @@ class Storyteller:
         :raises NotRunYet: a machine is a kernel that did not run it
         :raises Misuse: there is no such machine, or are too many
         """
+        key = text, tuple(machines)
+        if key not in self._stories:
+            self._stories[key] = self._told(text, machines)
+            while len(self._stories) > _STORIES:
+                self._stories.popitem(last=False)
+        self._stories.move_to_end(key)
+        return self._stories[key]
+
+    def _told(self, text: str, machines: Sequence[str]) -> Story:
         if not 1 <= len(machines) <= MOST_MACHINES:
             raise Misuse(f"name one machine, or {MOST_MACHINES} to compare")
         program = load_text(text, _SOURCE)
@@ -90,6 +100,7 @@ class Storyteller:
 
     def keep(self, program: Program, machine: str, run: Run) -> None:
         """Keep the run of a real kernel."""
+        self._stories.clear()
         self._keep((machine, program_hash(program), None), run)
 
     def recorded(self, program: Program) -> list[str]:

@@ -52,7 +52,7 @@ class PropertySeen(msgspec.Struct, frozen=True):
     holds: bool | None
 
 
-class Place(msgspec.Struct, frozen=True):
+class GraphPlace(msgspec.Struct, frozen=True):
     """A state of the graph.
 
     :param program: the operations on the way to it as a program
@@ -86,7 +86,7 @@ class Walker:
         """The number of states in memory with what follows from them."""
         return len(self._states)
 
-    def place(self, machine: ModelMachine, scope: str, path: tuple[int, ...]) -> Place:
+    def place(self, machine: ModelMachine, scope: str, path: tuple[int, ...]) -> GraphPlace:
         """The state at the end of *path*.
 
         :raises Misuse: there is no such scope or path
@@ -108,7 +108,7 @@ class Walker:
             PropertySeen(question.name, question.kind, question.asks, question.judge(moment))
             for question in asked
         )
-        return Place(program, properties, successors)
+        return GraphPlace(program, properties, successors)
 
     def _model(self, machine: ModelMachine, scope: str) -> tuple[KernelModel, list[Question]]:
         key = machine.spec, scope
