@@ -2,8 +2,7 @@
 
     python benchmarks/explorer_speed.py [--quick]
 
-Measured at the server, where the work is done: reading the program, running it on two models, drawing. Half of
-what a person waits for is the browser's, which `make test-browser` prints.
+Measured at the server, where the work is done: reading the program, running it, drawing.
 """
 
 from __future__ import annotations
@@ -19,7 +18,12 @@ from pfnlab.explorer.answers import Answers
 from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.stories import Storyteller
 
-HEAD = "pfnlab program 1\ntitle   Speed\ndevice  bar: pci, {pages} pages\n\na = mmap bar[0:{pages}] wc shared rw\n"
+HEAD = """pfnlab program 1
+title   Speed
+device  bar: pci, {pages} pages
+
+a = mmap bar[0:{pages}] wc shared rw
+"""
 MACHINES = ("model:6.1", "model:7.3")
 
 

@@ -86,8 +86,8 @@ class Looker:
     def write(self, text: str) -> None:
         """Put *text* in place of all that is in the editor, as somebody who types it would."""
         self.script(
-            "const view = document.querySelector('.cm-content').cmTile?.view || document.querySelector('.cm-content')"
-            ".cmView.rootView.view;"
+            "const content = document.querySelector('.cm-content');"
+            "const view = content.cmTile ? content.cmTile.view : content.cmView.rootView.view;"
             "view.dispatch({changes: {from: 0, to: view.state.doc.length, insert: arguments[0]}});",
             text,
         )

@@ -91,7 +91,8 @@ def test_the_rule_behind_a_part_is_shown(page: Any) -> None:
     wait_for_step(page, 2)
 
     page.script(
-        "document.querySelector('#picture [data-rule]').dispatchEvent(new MouseEvent('click', {bubbles: true}))"
+        "const part = document.querySelector('#picture [data-rule]');"
+        "part.dispatchEvent(new MouseEvent('click', {bubbles: true}))"
     )
 
     page.until(lambda: page.one("#rule").is_displayed() and "Source: " in page.text("#rule"))
