@@ -9,11 +9,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser page lint pages bench fmt-check clean system system-test
+.PHONY: help demo changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors page lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser page lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors page lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -82,6 +82,11 @@ test-races: system-test .venv/.test
 test-guests: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	PFNLAB_GUESTS=all $(BIN)/pytest -n 2 tests/lab/test_agreement.py tests/lab/test_fuzz_campaigns.py tests/lab/test_races.py
+
+# The grammars in the engine of VS Code, which npm has: half a minute.
+test-editors: system-test .venv/.test
+	npm ci --prefix editors/check --no-audit --no-fund
+	PFNLAB_EDITORS=all $(BIN)/pytest -n 0 tests/editors
 
 # The pages that are made of searches, made anew and compared: a minute or two.
 test-pages: .venv/.test

@@ -41,6 +41,16 @@ def hold_patches() -> ModuleType:
     return _tool("hold_patches")
 
 
+def make_editors() -> ModuleType:
+    """What makes the grammars of editors."""
+    return _tool("make_editors")
+
+
+def make_man() -> ModuleType:
+    """What makes the man pages."""
+    return _tool("make_man")
+
+
 def run_selftest() -> ModuleType:
     """What runs the kernel's selftest in guests."""
     return _tool("run_selftest")

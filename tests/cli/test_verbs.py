@@ -29,10 +29,10 @@ def test_fmt_rewrites_in_place(ask: Ask, program: Path) -> None:
 
 
 def test_fmt_check_changes_nothing(ask: Ask, program: Path) -> None:
-    """--check names files that would change: 1."""
+    """--check says what would change: 1."""
     program.write_text(PROGRAM + "\n\n")
 
-    assert ask("fmt", "--check", program) == (1, f"{program} would be rewritten\n", "")
+    assert ask("fmt", "--check", program) == (1, f"{program}:12:1: this empty line is too much\n", "")
     assert program.read_text() == PROGRAM + "\n\n"
 
 

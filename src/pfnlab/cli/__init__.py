@@ -39,6 +39,9 @@ _INTERRUPTED, _UNREAD = 130, 141
 #: The codes of ``pfnlab try`` that are not those of other verbs.
 _FOR_BISECT = {Misuse.exit_code: 130, Undecided.exit_code: 125, Defect.exit_code: 132}
 
+#: The word by which completion scripts ask.
+_COMPLETE = "__complete"
+
 #: The name of the output, in the place of a file's name.
 _OUTPUT = "standard output"
 
@@ -66,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else list(argv)
-    code = _answer(words)
+    code = _complete(words[1:]) if words[:1] == [_COMPLETE] else _answer(words)
     if words[:1] == ["try"]:
         code = _FOR_BISECT.get(code, code)
     try:
@@ -74,6 +77,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except OSError as trouble:
         code = _failed(trouble)
     sys.exit(code)
+
+
+def _complete(words: list[str]) -> int:
+    """Answer the completion script of a shell, which shows what is printed to somebody who types."""
+    with suppress(Exception):
+        from pfnlab.cli.completing import answer
+
+        sys.stdout.write(answer(words))
+    return 0
 
 
 def _named(stream: io.TextIOWrapper) -> io.TextIOWrapper:

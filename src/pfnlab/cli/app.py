@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from pfnlab.cli.kernels_app import cache, kernels
-from pfnlab.cli.plain import PLAIN, AccelOf, AsJson, LookOf, ProfileOf
+from pfnlab.cli.plain import PLAIN, AccelOf, AsJson, LookOf, ProfileOf, Verbs
 from pfnlab.cli.trying_app import try_
 
 #: The framework's exception for a wrong option or argument, in any of its versions.
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
-app = typer.Typer(no_args_is_help=True, **PLAIN)
-policies = typer.Typer(help="The competing ideas the model can run.", **PLAIN)
+app = Verbs(no_args_is_help=True, **PLAIN)
+policies = Verbs(help="The competing ideas the model can run.", **PLAIN)
 app.add_typer(kernels, name="kernels")
 app.add_typer(cache, name="cache")
 app.add_typer(policies, name="policies")
@@ -106,12 +106,22 @@ def fmt(
     programs: Annotated[
         list[Path], typer.Argument(metavar="PROGRAM", help="Program files; - is standard input.")
     ],
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 when something would.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing; print what is wrong as FILE:LINE:COLUMN: MESSAGE."),
+    ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="text|json|github", help="How --check prints it; text without it."),
+    ] = None,
 ) -> int:
-    """Rewrite program files in their canonical form."""
+    """Rewrite program files in their canonical form.
+
+    Exit codes: 0 written, or nothing to check; 1 a file would be rewritten, 2 a file is no program.
+    """
     from pfnlab.cli.fmt import format_programs
 
-    return format_programs(programs, check=check)
+    return format_programs(programs, check=check, form=form)
 
 
 @app.command()
@@ -376,6 +386,17 @@ def matrix(
     from pfnlab.cli.matrix import predict
 
     return predict(files, as_json=as_json)
+
+
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> int:
+    """Print what makes a shell complete machines, versions, scopes, properties, policies and programs."""
+    from pfnlab.cli.completing import script
+
+    print(script(shell), end="")
+    return 0
 
 
 @policies.callback(invoke_without_command=True)

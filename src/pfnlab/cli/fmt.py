@@ -1,41 +1,100 @@
-"""``pfnlab fmt``: program files in their canonical form."""
+"""``pfnlab fmt``: program files in their canonical form, or what keeps them from it."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.files import cannot_write, check_regular
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import read_program_text
+from pfnlab.programs.lang.problems import TextProblem, problems_of
 from pfnlab.programs.lang.words import MAX_BYTES
 
 #: The name that stands for standard input and output.
 STDIN = Path("-")
 
+#: The forms in which problems are printed.
+FORMATS = ("text", "json", "github")
 
-def format_programs(paths: Sequence[Path], *, check: bool) -> int:
+#: The value of ``format`` in the JSON form.
+JSON_FORMAT = "pfnlab-fmt/1"
+
+
+def format_programs(paths: Sequence[Path], *, check: bool, form: str | None = None) -> int:
     """Rewrite files in place, standard input to standard output.
 
-    :param check: write nothing and return 1 when a file is not in its canonical form
+    :param check: write nothing; print what is wrong, and return 1 when a file is not in canonical form and
+        2 when one is no program
+    :param form: one of :data:`FORMATS`, for a check; None for text
     """
-    status = 0
+    if form is not None and form not in FORMATS:
+        raise Misuse(f"there is no format {form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if check:
+        found = [(str(path), problem) for path in paths for problem in problems_of(_text(path), str(path))]
+        _print(found, form or FORMATS[0])
+        return max((2 if problem.severity == "error" else 1 for _, problem in found), default=0)
+    if form is not None:
+        raise Misuse("--format says how --check answers: add --check")
     for path in paths:
-        text = _read(path)
-        if text.lstrip().startswith("{"):
-            raise Misuse(f"{path} is a program in JSON: fmt lays out the text form")
+        text = _text(path)
         formatted = format_text(text, str(path))
-        if check:
-            if formatted != text:
-                print(f"{path} would be rewritten")
-                status = 1
-        elif path == STDIN:
+        if path == STDIN:
             sys.stdout.write(formatted)
         elif formatted != text:
             _write(path, formatted)
-    return status
+    return 0
+
+
+def _print(found: Sequence[tuple[str, TextProblem]], form: str) -> None:
+    if form == "json":
+        rows = [_object(file, problem) for file, problem in found]
+        print(json.dumps({"format": JSON_FORMAT, "problems": rows}, indent=2))
+        return
+    line = _command if form == "github" else _line
+    for file, problem in found:
+        print(line(file, problem))
+
+
+def _line(file: str, problem: TextProblem) -> str:
+    """The form that compilers have and editors read."""
+    return f"{file}:{problem.start.line}:{problem.start.column}: {problem.message}"
+
+
+def _object(file: str, problem: TextProblem) -> dict[str, Any]:
+    return {
+        "file": file,
+        **problem.start._asdict(),
+        "end": problem.end._asdict(),
+        "severity": problem.severity,
+        "message": problem.message,
+        "fix": problem.fix,
+    }
+
+
+def _command(file: str, problem: TextProblem) -> str:
+    """The form that GitHub shows beside the changed line."""
+    kind = "error" if problem.severity == "error" else "warning"
+    fields = {"file": file, "line": problem.start.line, "col": problem.start.column}
+    if problem.end.line == problem.start.line:
+        fields |= {"endLine": problem.end.line, "endColumn": problem.end.column}
+    told = ",".join(f"{name}={_escaped(str(value), ',:')}" for name, value in fields.items())
+    return f"::{kind} {told},title=pfnlab fmt::{_escaped(problem.message)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)
+
+
+def _text(path: Path) -> str:
+    text = _read(path)
+    if text.lstrip().startswith("{"):
+        raise Misuse(f"{path} is a program in JSON: fmt lays out the text form")
+    return text
 
 
 def _read(path: Path) -> str:

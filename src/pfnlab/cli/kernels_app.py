@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson
+from pfnlab.cli.plain import PLAIN, AsJson, Verbs
 
-kernels = typer.Typer(help="Real kernels that can be booted.", **PLAIN)
-cache = typer.Typer(help="What pfnlab keeps on disk.", **PLAIN)
+kernels = Verbs(help="Real kernels that can be booted.", **PLAIN)
+cache = Verbs(help="What pfnlab keeps on disk.", **PLAIN)
 
 
 @kernels.callback(invoke_without_command=True)

@@ -1,10 +1,44 @@
 """The common parts of all groups of verbs: their form, and options with the same meaning everywhere."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+
+from pfnlab.cli.examples import examples_of
+
+
+class _WithExamples:
+    """Help that ends with the examples of :mod:`pfnlab.cli.examples`."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples of the verb that *ctx* stands for, each with a line of what it does."""
+        examples = examples_of(ctx.command_path.partition(" ")[2])
+        if examples:
+            formatter.write("\nExamples:\n")
+        for line, says in examples:
+            formatter.write(f"  {line}\n      {says}.\n")
+
+
+class _Verb(_WithExamples, TyperCommand):
+    pass
+
+
+class _VerbGroup(_WithExamples, TyperGroup):
+    pass
+
+
+class Verbs(typer.Typer):
+    """A group of verbs, whose helps end with examples."""
+
+    def command(self, *args: Any, **options: Any) -> Callable[[Any], Any]:
+        """Declare a verb, as the framework does."""
+        return super().command(*args, **{"cls": _Verb, **options})
+
 
 PLAIN: dict[str, Any] = {
+    "cls": _VerbGroup,
     "add_completion": False,
     "rich_markup_mode": None,
     "pretty_exceptions_enable": False,

@@ -1,0 +1,247 @@
+"""What a value may be: machines, versions, scopes, properties, policies, programs, files.
+
+A value ends in one of :data:`OPEN` where more belongs to it. Everything here is quick, since it runs while
+somebody types: what is imported is imported for the one list that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+#: The last letter of a candidate that is not a whole word yet.
+OPEN = (":", ",", "=", "/")
+
+#: The names of properties; their module takes longer to import than a completion may take.
+PROPERTIES = (
+    *("no_leak", "no_loss", "freed_once", "exact", "one_mode", "direct_map", "direct_map_back", "no_stale"),
+    *("memory_off", "removed_unmapped", "claimed_unmapped", "claimed_free", "fork_whole", "walks_pages"),
+    *("walks_all", "no_warning", "counters", "split", "shared", "copied"),
+    *("told_free", "told_beside", "no_deadlock"),
+)
+
+#: The most entries of a folder that are looked at.
+_MOST_ENTRIES = 2000
+
+
+class Candidate(NamedTuple):
+    """Something that may stand there.
+
+    :param value: the whole word
+    :param says: what it is, in a few words, or empty
+    """
+
+    value: str
+    says: str = ""
+
+
+#: Something that lists what begins with the word typed so far; it may list other words too.
+Values = Callable[[str], Iterable[Candidate]]
+
+
+def words(*choices: str) -> Values:
+    """These words."""
+    return lambda typed: map(Candidate, choices)
+
+
+def either(*kinds: Values) -> Values:
+    """What any of *kinds* lists."""
+    return lambda typed: (candidate for kind in kinds for candidate in kind(typed))
+
+
+def nothing(typed: str) -> Iterator[Candidate]:
+    """A value that nobody can guess: a number, a name of the user's own."""
+    yield from ()
+
+
+# Kernels and machines.
+
+
+def series(typed: str) -> Iterator[Candidate]:
+    """Every series that a profile describes."""
+    from pfnlab.policies.releases import RELEASES, version_key
+
+    yield from (Candidate(name, "series") for name in sorted(RELEASES, key=version_key, reverse=True))
+
+
+def versions(typed: str) -> Iterator[Candidate]:
+    """Every exact version that is known."""
+    from pfnlab.policies.known import known_versions
+
+    yield from (Candidate(version, "known version") for version in known_versions())
+
+
+def offered_series(typed: str) -> Iterator[Candidate]:
+    """Every series of the distribution's kernels."""
+    from pfnlab.policies.releases import CONFIRMED
+
+    yield from (Candidate(name, "series") for name in reversed(CONFIRMED))
+
+
+def built(typed: str) -> Iterator[Candidate]:
+    """Every kernel that was built here."""
+    from pfnlab.lab.images.cache import cache_root
+
+    if not (cache_root() / "built").is_dir():
+        return
+    from pfnlab.lab.building.built import built_kernels
+
+    yield from (Candidate(kernel.name, f"built from {kernel.source}") for kernel in built_kernels())
+
+
+def _point(typed: str) -> Values:
+    """Exact versions once a series was typed: before that there are too many."""
+    return versions if typed.count(".") >= 1 else nothing
+
+
+def kernels(typed: str) -> Iterator[Candidate]:
+    """Stock kernels by series or version."""
+    yield from either(offered_series, _point(typed))(typed)
+
+
+def own_kernels(typed: str) -> Iterator[Candidate]:
+    """Stock kernels, those built here, and files."""
+    yield from either(kernels, built, paths())(typed)
+
+
+def models(typed: str) -> Iterator[Candidate]:
+    """``model:7.2``, and behind a comma what may be changed in it."""
+    kind, colon, rest = typed.partition(":")
+    if not colon or kind != "model":
+        yield Candidate("model:", "the rules of a kernel")
+        return
+    name, comma, _ = rest.partition(",")
+    if comma:
+        done = typed[: typed.rindex(",") + 1]
+        for change in _changes(typed[len(done) :]):
+            yield Candidate(done + change.value, change.says)
+        return
+    for kernel in either(series, _point(name), built)(name):
+        yield Candidate(f"model:{kernel.value}", kernel.says)
+
+
+def machines(typed: str) -> Iterator[Candidate]:
+    """Models and real kernels."""
+    yield from models(typed)
+    kind, colon, rest = typed.partition(":")
+    if not colon:
+        yield Candidate("qemu:", "a real kernel")
+    elif kind == "qemu":
+        for kernel in own_kernels(rest):
+            yield Candidate(f"qemu:{kernel.value}", kernel.says)
+
+
+def _changes(typed: str) -> Iterator[Candidate]:
+    """What may stand behind the comma of a model."""
+    name, equals, value = typed.partition("=")
+    if not equals:
+        yield from (Candidate(f"{seam}=", f"a {seam} of your choice") for seam in SEAMS)
+        yield Candidate("config=", "a kernel's .config")
+        yield Candidate("without=", "a commit left out")
+        yield Candidate("with=", "a commit more")
+        yield from (Candidate(f"{switch}=", "on or off") for switch in _switches())
+        return
+    kinds: Values = words("on", "off")
+    if name in SEAMS:
+        kinds = either(lambda _: _of_seam(name), paths(".py"))
+    elif name == "config":
+        kinds = paths()
+    elif name in ("with", "without"):
+        kinds = nothing
+    yield from (Candidate(f"{name}={found.value}", found.says) for found in kinds(value))
+
+
+def _switches() -> list[str]:
+    from dataclasses import fields
+
+    from pfnlab.mm.profile import Profile
+
+    return sorted(field.name for field in fields(Profile) if field.type == "bool")
+
+
+# Policies.
+
+#: The seams, and the folder of each.
+SEAMS = {"tracker": "trackers", "flush": "flushes", "walker": "walkers"}
+
+
+def _of_seam(seam: str) -> Iterator[Candidate]:
+    for module in sorted(
+        files("pfnlab.policies").joinpath(SEAMS[seam]).iterdir(), key=lambda file: file.name
+    ):
+        if module.name.endswith(".py") and not module.name.startswith("_"):
+            with module.open(encoding="utf-8") as source:
+                says = source.readline().strip().strip('"')
+            yield Candidate(module.name.removesuffix(".py"), says)
+    if seam == "tracker":
+        from pfnlab.policies.eras import VM_PAT_ERAS
+
+        yield from (Candidate(name, says) for name, says in VM_PAT_ERAS.items())
+
+
+def policies(typed: str) -> Iterator[Candidate]:
+    """Policies of all seams by name, and the profiles."""
+    for seam in SEAMS:
+        yield from _of_seam(seam)
+    yield from series(typed)
+
+
+def policies_by_seam(typed: str) -> Iterator[Candidate]:
+    """``trackers/vm_pat``, or a model."""
+    for seam, folder in SEAMS.items():
+        yield from (Candidate(f"{folder}/{name}", says) for name, says in _of_seam(seam))
+    yield from models(typed)
+
+
+def changes(typed: str) -> Iterator[Candidate]:
+    """``flush=end_vma``: a seam and a policy of it."""
+    seam, equals, _ = typed.partition("=")
+    if seam in SEAMS and equals:
+        yield from (Candidate(f"{seam}={name}", says) for name, says in _of_seam(seam))
+    elif not equals:
+        yield from (Candidate(f"{name}=", f"a {name} of your choice") for name in SEAMS)
+
+
+# What is checked and run.
+
+
+def scopes(typed: str) -> Iterator[Candidate]:
+    """Scopes by name."""
+    from pfnlab.checker.kernel.scope import scope_names
+
+    yield from (Candidate(name, "scope") for name in scope_names())
+
+
+def properties(typed: str) -> Iterator[Candidate]:
+    """Properties, and the seams that stand for several."""
+    yield from (Candidate(seam, f"the properties of the {seam}") for seam in SEAMS)
+    yield from (Candidate(name, "property") for name in PROPERTIES)
+
+
+def paths(*endings: str) -> Values:
+    """Files whose names end so, all without an ending; and folders. A hidden one once its dot is typed."""
+
+    def listed(typed: str) -> Iterator[Candidate]:
+        head, _, start = typed.rpartition("/")
+        folder = Path(f"{head}/" if typed.startswith("/") or head else ".").expanduser()
+        prefix = typed[: len(typed) - len(start)]
+        for number, entry in enumerate(folder.iterdir() if folder.is_dir() else ()):
+            if number == _MOST_ENTRIES:
+                return
+            # A name that holds a control character would not stay on its line.
+            shown = entry.name.isprintable() and (start or not entry.name.startswith("."))
+            if not shown or not entry.name.startswith(start):
+                continue
+            if entry.is_dir():
+                yield Candidate(f"{prefix}{entry.name}/")
+            elif entry.name.endswith(endings or ("",)):
+                yield Candidate(prefix + entry.name)
+
+    return listed
+
+
+def folders(typed: str) -> Iterator[Candidate]:
+    """Folders alone."""
+    return (candidate for candidate in paths()(typed) if candidate.value.endswith("/"))

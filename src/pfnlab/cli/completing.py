@@ -1,0 +1,199 @@
+"""Shell completion: what may stand at a place of a command line, and the answer to the script of a shell."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any
+
+from pfnlab.cli import candidates as values
+from pfnlab.cli.candidates import Candidate, Values
+from pfnlab.cli.verbs import VerbOption, framework_command, is_argument, option_of
+from pfnlab.errors import Misuse
+
+#: The shells that have a script.
+SHELLS = ("bash", "zsh", "fish")
+
+_FILES = values.paths()
+_PROGRAMS = values.paths(".pfn", ".json")
+
+#: What a value may be, by the word that help has for it.
+BY_METAVAR: dict[str, Values] = {
+    "MACHINE": values.machines,
+    "MODEL": values.models,
+    "PROGRAM": _PROGRAMS,
+    "SERIES": values.series,
+    "VERSION": values.either(values.series, values.versions),
+    "K": values.kernels,
+    "A": values.own_kernels,
+    "B": values.own_kernels,
+    "A B": values.policies_by_seam,
+    "TREE": values.either(values.series, _FILES),
+    "TREE|SERIES": values.either(values.series, values.folders),
+    "NAME|FILE": values.either(values.scopes, values.paths(".toml")),
+    "FILE.py": values.paths(".py"),
+    "FILE.jsonl": values.paths(".jsonl"),
+    "FILE|PATH": _FILES,
+    "FILE": _FILES,
+    "DIR": values.folders,
+    "FOLDER": values.folders,
+    "SEAM=POLICY": values.changes,
+    "FRAGMENT": values.either(values.words("lab", "minimal", "debug"), _FILES),
+    "SHELL": values.words(*SHELLS),
+    "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
+    **dict.fromkeys(("N", "S", "MIB", "DAYS", "URI", "NAME"), values.nothing),
+}
+
+#: The same for a word that means something else at one verb.
+BY_PLACE: dict[tuple[str, str], Values] = {
+    ("check", "--property"): values.properties,
+    ("policies show", "NAME"): values.policies,
+    ("kernels fetch", "K"): values.either(values.words("all", "every", "tested"), values.kernels),
+    ("kernels rm", "K"): values.either(values.kernels, values.built),
+    ("kernels sizes", "K"): values.either(values.kernels, values.built),
+    ("kernels meet", "K"): values.own_kernels,
+    ("kernels build", "--like"): values.series,
+}
+
+_CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)+")
+
+
+def candidates(before: Sequence[str], typed: str) -> list[Candidate]:
+    """What may stand at a place, sorted as it is to be shown.
+
+    :param before: the words before it, without ``pfnlab`` itself
+    :param typed: the beginning of the word there, which may be empty
+    """
+    found = dict.fromkeys(one for one in _at(before, typed) if one.value.startswith(typed))
+    return list({one.value: one for one in reversed(found)}.values())[::-1]
+
+
+def values_of(verb: str, row: VerbOption) -> Values | None:
+    """What the value of an option or argument may be; None where nobody said."""
+    for place in (*row.names, row.metavar):
+        if (verb, place) in BY_PLACE:
+            return BY_PLACE[verb, place]
+    if _CHOICES.fullmatch(row.metavar):
+        return values.words(*row.metavar.split("|"))
+    return BY_METAVAR.get(row.metavar)
+
+
+def _at(before: Sequence[str], typed: str) -> Iterable[Candidate]:
+    command, verb = framework_command(), ""
+    rows = _rows(command)
+    awaited: list[VerbOption] = []
+    used: set[str] = set()
+    given, ended = 0, False
+    for word in before:
+        if awaited:
+            awaited.pop()
+        elif word == "--":
+            ended = True
+        elif word.startswith("-") and len(word) > 1 and not ended:
+            name, equals, _ = word.partition("=")
+            row = next((row for row in rows if name in row.names), None)
+            used |= set(row.names) if row is not None and not row.many else set()
+            awaited = [row] * (row.values - bool(equals)) if row is not None else []
+        elif hasattr(command, "commands"):
+            if word not in command.commands:
+                return []
+            command, verb, used = command.commands[word], f"{verb} {word}".strip(), set()
+            rows = _rows(command)
+        else:
+            given += 1
+    if awaited:
+        return _values(verb, awaited[0], typed)
+    name, equals, value = typed.partition("=")
+    if typed.startswith("-") and not ended:
+        row = next((row for row in rows if equals and name in row.names and row.values), None)
+        if row is not None:
+            return (one._replace(value=f"{name}={one.value}") for one in _values(verb, row, value))
+        return _options(rows, used)
+    if hasattr(command, "commands"):
+        return (Candidate(name, _sentence(below.help)) for name, below in command.commands.items())
+    arguments = [row for row in rows if not row.names]
+    row = next((row for number, row in enumerate(arguments) if row.many or number == given), None)
+    return _values(verb, row, typed) if row is not None else _options(rows, used)
+
+
+def _rows(command: Any) -> list[VerbOption]:
+    options = [option_of(parameter) for parameter in command.params if not is_argument(parameter)]
+    arguments = [option_of(parameter) for parameter in command.params if is_argument(parameter)]
+    return [*options, VerbOption(("-h", "--help"), "", "Show the help.", 0, False, False), *arguments]
+
+
+def _options(rows: Sequence[VerbOption], used: set[str]) -> Iterator[Candidate]:
+    for row in rows:
+        if not used.intersection(row.names):
+            yield from (Candidate(name, _sentence(row.says)) for name in row.names if name.startswith("--"))
+
+
+def _values(verb: str, row: VerbOption, typed: str) -> Iterable[Candidate]:
+    return (values_of(verb, row) or values.nothing)(typed)
+
+
+def _sentence(text: str | None) -> str:
+    """The first sentence, on one line."""
+    return " ".join(re.split(r"(?<=[.;:]) |\n\n", text or "", maxsplit=1)[0].split()).rstrip(".;:")
+
+
+# What shells ask, and how they are answered.
+
+#: Letters that bash would take for something else, in a word that it inserts as it is.
+_SPECIAL = re.compile(r"([^A-Za-z0-9_@%+=:,./~-])")
+
+
+def script(shell: str) -> str:
+    """The completion script of *shell*.
+
+    :raises Misuse: there is none
+    """
+    if shell not in SHELLS:
+        raise Misuse(f"there is no completion for {shell!r}: write {', '.join(SHELLS[:-1])} or {SHELLS[-1]}")
+    return files("pfnlab.cli").joinpath(f"shells/pfnlab.{shell}").read_text(encoding="utf-8")
+
+
+def answer(words: Sequence[str]) -> str:
+    """The reply to a completion script: a line each candidate.
+
+    bash gives its word breaks and the line up to the cursor, and gets what is to be put in place of the last
+    word as bash cuts it. Others give the words, the one at the cursor last; they get descriptions too.
+
+    Whatever goes wrong is no candidate: nothing is printed into the line that somebody types.
+    """
+    with suppress(Exception):
+        shell, *rest = words
+        if shell == "bash":
+            breaks, line = rest
+            before, typed = _cut(line)
+            return "".join(f"{_for_bash(one, typed, breaks)}\n" for one in candidates(before, typed))
+        before, typed = rest[:-1], rest[-1]
+        return "".join(f"{one.value}\t{one.says}".rstrip("\t") + "\n" for one in candidates(before, typed))
+    return ""
+
+
+def _cut(line: str) -> tuple[list[str], str]:
+    """The words of a line before its last one, and that one: without quotes, and without pfnlab itself."""
+    reader = shlex.shlex(line, posix=True, punctuation_chars=False)
+    reader.whitespace_split, reader.commenters = True, ""
+    words: list[str] = []
+    try:
+        words += reader
+        open_quote = False
+    except ValueError:
+        # The quote of the last word is not closed yet.
+        words.append(reader.token or "")
+        open_quote = True
+    if not open_quote and line[-1:].isspace() and not line.endswith("\\ "):
+        words.append("")
+    return words[1:-1], words[-1] if len(words) > 1 else ""
+
+
+def _for_bash(candidate: Candidate, typed: str, breaks: str) -> str:
+    """What bash puts in place of the last part of *typed*, with a space where the word is whole."""
+    kept = max((typed.rfind(letter) for letter in ":=" if letter in breaks), default=-1) + 1
+    value = _SPECIAL.sub(r"\\\1", candidate.value[kept:])
+    return value if candidate.value.endswith(values.OPEN) else f"{value} "

@@ -1,0 +1,165 @@
+"""The examples of every verb, in one place: help, man pages and the reference take them from here.
+
+Each is a command line as one types it in the repository, and a sentence of what it shows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Example(NamedTuple):
+    """One example of a verb.
+
+    :param line: the whole command, as one types it
+    :param says: what it does, a sentence without its full stop
+    """
+
+    line: str
+    says: str
+
+
+_MIDDLE = "litmus/unmapping/munmap-middle.pfn"
+
+#: The examples by verb, as ``kernels build``; of pfnlab itself under ``""``.
+EXAMPLES: dict[str, tuple[Example, ...]] = {
+    "": (
+        Example(f"pfnlab run {_MIDDLE}", "What a program leaves reserved, by the newest model"),
+        Example("pfnlab check --on model:7.2 --scope small", "Whether any sequence of operations leaks"),
+        Example("pfnlab policies", "The competing ideas the model can run"),
+    ),
+    "run": (
+        Example(f"pfnlab run {_MIDDLE}", "What a program leaves reserved, by the newest model"),
+        Example(
+            f"pfnlab run {_MIDDLE} --on model:6.1 --on model:7.2 --steps",
+            "Two models side by side, with page-table entries and flushes after every step",
+        ),
+        Example(f"pfnlab run {_MIDDLE} --on model:7.2 --on qemu:7.2", "The model beside the real kernel"),
+        Example(
+            f"pfnlab run {_MIDDLE} --on model:7.2 --on model:7.2,tracker=vm_pat@6.9",
+            "A kernel beside the same with another tracker",
+        ),
+    ),
+    "fmt": (
+        Example(f"pfnlab fmt {_MIDDLE}", "Rewrite a file in its canonical form"),
+        Example(f"pfnlab fmt --check {_MIDDLE}", "Only say which lines would be rewritten, 1 when any"),
+        Example(
+            f"pfnlab fmt --check --format json {_MIDDLE}", "The same for an editor: positions and repairs"
+        ),
+    ),
+    "fuzz": (
+        Example(
+            "pfnlab fuzz --on model:6.1 --on model:7.2 --programs 50 --findings /tmp/found",
+            "What two models differ in, fifty random programs long",
+        ),
+        Example(
+            "pfnlab fuzz --on model:7.2 --on qemu:7.2 --seconds 600 --resume /tmp/campaign",
+            "Model against kernel for ten minutes; the same line again goes on from there",
+        ),
+    ),
+    "check": (
+        Example(
+            "pfnlab check --on model:7.2 --scope small", "Every property of the rules of 7.2, in seconds"
+        ),
+        Example(
+            "pfnlab check --on model:6.1 --scope small --property tracker --save /tmp/found",
+            "The properties of the tracker alone; each counterexample is kept as a program",
+        ),
+        Example(
+            "pfnlab check --differ trackers/vm_pat trackers/track_ctx",
+            "The shortest program that tells two policies apart",
+        ),
+    ),
+    "replay": (
+        Example(
+            "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk",
+            "A counterexample by the words that check prints, step by step",
+        ),
+        Example(
+            "pfnlab replay /tmp/found/counterexample.pfn --on qemu:6.1",
+            "A counterexample of check --save on a real kernel",
+        ),
+    ),
+    "matrix": (
+        Example("pfnlab matrix tests/recorded/cases.jsonl", "How many recorded answers the model predicts"),
+        Example("pfnlab matrix --json tests/recorded/order.jsonl", "The same as JSON"),
+    ),
+    "try": (
+        Example(
+            "pfnlab try ~/linux --like 7.2 --patch mine.patch -o report.txt",
+            "A patch on one's own tree against the model of 7.2, as a report for a cover letter",
+        ),
+        Example("git bisect run pfnlab try . --like 7.2", "The commit that changed what kernels do"),
+    ),
+    "kernels": (
+        Example("pfnlab kernels", "Every kernel that is known, cached or on offer"),
+        Example("pfnlab kernels fetch 7.2", "One of them into the cache"),
+    ),
+    "kernels list": (
+        Example("pfnlab kernels list", "Every kernel that is known, cached or on offer"),
+        Example("pfnlab kernels list --refresh", "The same after asking the archive what is new"),
+    ),
+    "kernels fetch": (
+        Example("pfnlab kernels fetch 6.1 7.2", "The newest known kernel of each series"),
+        Example("pfnlab kernels fetch --missing tested", "What the demo runs, as far as it is not here"),
+    ),
+    "kernels tested": (
+        Example("pfnlab kernels tested", "Which kernels the demo and the tests run"),
+        Example("pfnlab kernels tested --newest", "The newest of them"),
+    ),
+    "kernels rm": (
+        Example("pfnlab kernels rm 6.12.94", "One version out of the cache"),
+        Example("pfnlab kernels rm 6.12", "All of a series"),
+    ),
+    "kernels build": (
+        Example("pfnlab kernels build 7.2 --name mine --patch mine.patch", "A patched 7.2, then qemu:mine"),
+        Example("pfnlab kernels build ~/linux --config debug --jobs 2", "One's own tree with debug options"),
+    ),
+    "kernels sizes": (
+        Example("pfnlab kernels sizes", "What structures take in the kernels that are kept"),
+        Example("pfnlab kernels sizes 6.12 --json", "Those of one series as JSON"),
+    ),
+    "kernels meet": (
+        Example("pfnlab kernels meet 6.12.107", "Hold one kernel against the model of its version"),
+        Example("pfnlab kernels meet --new -o met.md", "Every kernel on offer that nobody met, as a page"),
+    ),
+    "kernels diff": (
+        Example("pfnlab kernels diff 6.12.94 6.12.107", "What changed between two point releases"),
+        Example("pfnlab kernels diff 7.2 mine --programs 50", "What one's own build does otherwise"),
+    ),
+    "cache": (
+        Example("pfnlab cache", "What is kept on disk, and how large it is"),
+        Example("pfnlab cache clean", "Take away what was not used for a month"),
+    ),
+    "cache clean": (
+        Example("pfnlab cache clean", "Take away what was not used for a month"),
+        Example("pfnlab cache clean --older 7", "What was not used for a week"),
+    ),
+    "completion": (
+        Example("source <(pfnlab completion bash)", "Completion in this bash; in ~/.bashrc, in every one"),
+        Example(
+            "pfnlab completion fish > ~/.config/fish/completions/pfnlab.fish", "Completion in every fish"
+        ),
+    ),
+    "policies": (
+        Example("pfnlab policies", "Every policy by seam, and the kernel profiles"),
+        Example("pfnlab policies show vm_pat", "The source of one"),
+    ),
+    "policies list": (
+        Example("pfnlab policies list", "Every policy by seam, and the kernel profiles"),
+        Example("pfnlab run docs/own-policy/middle.pfn --on model:7.2,tracker=vm_pat", "Run one of them"),
+    ),
+    "policies matrix": (
+        Example("pfnlab policies matrix", "Every policy against every property of its seam"),
+        Example("pfnlab policies matrix --depth 2", "The same with shorter sequences, in less time"),
+    ),
+    "policies show": (
+        Example("pfnlab policies show track_ctx", "The source of a policy"),
+        Example("pfnlab policies show 6.12", "The switches of a kernel profile"),
+    ),
+}
+
+
+def examples_of(verb: str) -> tuple[Example, ...]:
+    """The examples of *verb*, ``kernels build``; none where it is unknown."""
+    return EXAMPLES.get(verb, ())

@@ -1,0 +1,230 @@
+"""What colours a program text: the words of the language and where on a line each stands, as a neutral table.
+
+The grammars of editors are made from it (``tools/make_editors.py``), and ``tokens.json``, which other
+highlighters read. A line begins in the context ``line``. At every place that is no space, the first rule of
+the context that matches there gives the token, and names the context of what follows on the line. Each
+context ends with rules that match anything, so that no letter is without a token.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple, get_args
+
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR
+from pfnlab.programs.lang.ops import ADVICE, MAIN_TASK
+from pfnlab.programs.lang.words import (
+    ANON,
+    DRIVER_HOW,
+    DRIVER_MODES,
+    FORK_WORDS,
+    IOREMAP_MODES,
+    KINDS,
+    MEMREMAP_MODES,
+    MMAP_WORDS,
+    MODES,
+    MREMAP_WORDS,
+    PAGES_WORDS,
+    PLAIN_VERBS,
+    PREFIXES,
+    PROTS,
+    SHARING,
+    THP,
+    UNITS,
+    UNMAP_WORDS,
+    VERBS,
+    VIAS,
+)
+
+#: What a token can be. ``text`` is a title or question, ``mark`` a bracket or other sign, ``builtin`` memory
+#: that is there without a declaration, ``error`` what cannot stand where it stands.
+TokenKind = Literal[
+    "keyword",
+    "operation",
+    "task",
+    "name",
+    "builtin",
+    "function",
+    "mode",
+    "option",
+    "number",
+    "unit",
+    "text",
+    "mark",
+    "comment",
+    "error",
+]
+KINDS_OF_TOKEN: tuple[TokenKind, ...] = get_args(TokenKind)
+
+_WORD = r"[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*-?"
+_END = r"(?![A-Za-z0-9_-])"
+_NAME = r"[a-z][a-z0-9_]{0,11}" + _END
+_NUMBER = r"-?(?:0[xX][0-9a-fA-F]+|[0-9]+)" + _END
+
+
+class TokenRule(NamedTuple):
+    """One rule of a context: words, or a pattern.
+
+    Patterns keep to what regular expressions of Python, JavaScript and Oniguruma have in common, and look
+    ahead only.
+
+    :param words: these words, each as a whole; empty where there is a pattern
+    :param context: the context of what follows; empty for the same
+    """
+
+    token: TokenKind
+    words: tuple[str, ...] = ()
+    pattern: str = ""
+    context: str = ""
+
+    @property
+    def regex(self) -> str:
+        """The rule as one regular expression."""
+        return self.pattern or f"(?:{'|'.join(map(re.escape, self.words))}){_END}".replace(r"\-", "-")
+
+
+class ColouredToken(NamedTuple):
+    """A token of a line, from column *start* to before column *end*, both counted from 0."""
+
+    start: int
+    end: int
+    token: TokenKind
+
+
+def contexts() -> dict[str, tuple[TokenRule, ...]]:
+    """All contexts by name, the one of a line's beginning first."""
+    name, number = TokenRule("name", pattern=_NAME), TokenRule("number", pattern=_NUMBER)
+    brackets = TokenRule("mark", pattern=r"[:\[\]]")
+    modes = TokenRule("mode", _once((*MODES, *IOREMAP_MODES, *MEMREMAP_MODES, *DRIVER_MODES)))
+    builtin = TokenRule("builtin", (ANON, DRIVER_RAM, MOVED_BAR), context="arguments")
+    verbs_on = {
+        "end": PLAIN_VERBS,
+        "birth": ("fork", "thread"),
+        "protected": ("mprotect",),
+        "advised": ("madvise",),
+        "mapped": ("remap_file_pages",),
+    }
+    special = {verb for verbs in verbs_on.values() for verb in verbs}
+    return {
+        "line": _closed(
+            TokenRule("keyword", ("title", "asks"), context="text"),
+            # A word before `=` or `:` is a name, or wants to be one.
+            TokenRule("name", pattern=r"[a-z][a-z0-9_]{0,11}(?=[ \t]*=)"),
+            TokenRule("task", (MAIN_TASK,)),
+            TokenRule("task", pattern=r"[a-z][a-z0-9_]{0,11}(?=[ \t]*:)"),
+            TokenRule("mark", pattern=r"[=:]"),
+            TokenRule("keyword", ("pfnlab",), context="version"),
+            TokenRule("keyword", ("thp",), context="setting"),
+            TokenRule("keyword", ("device", "area"), context="declaration"),
+            TokenRule("keyword", ("expect",), context="expectation"),
+            TokenRule("keyword", tuple(PREFIXES), context="call"),
+            *(TokenRule("operation", verbs, context=context) for context, verbs in verbs_on.items()),
+            TokenRule("operation", tuple(verb for verb in VERBS if verb not in special), context="operand"),
+            TokenRule("comment", pattern="#.*"),
+            # No operation, or not yet: what follows is coloured as if it were one.
+            TokenRule("error", pattern=_WORD, context="operand"),
+        ),
+        "text": (TokenRule("text", pattern=r"[^ \t].*"),),
+        "version": _closed(TokenRule("keyword", ("program",)), number),
+        "setting": _closed(TokenRule("option", tuple(THP))),
+        "declaration": _closed(
+            TokenRule("name", pattern=_NAME[: -len(_END)] + r"(?=[ \t]*:)"),
+            TokenRule("option", tuple(KINDS)),
+            TokenRule("unit", tuple(UNITS)),
+            number,
+            TokenRule("mark", pattern="[:,]"),
+        ),
+        "expectation": _closed(
+            TokenRule("number", pattern=r"[0-9]+\.[0-9]+" + r"(?![A-Za-z0-9_])"),
+            TokenRule("mark", pattern=r"\.\.|[,:\[\]]"),
+            TokenRule("keyword", ("nothing", "left", "leaked")),
+            modes,
+            name,
+            number,
+        ),
+        # The call of a kernel function that a prefix is about, up to its colon.
+        "call": _closed(
+            TokenRule("keyword", ("in", "return")),
+            TokenRule("mark", pattern=":", context="line"),
+            TokenRule("function", pattern=r"[A-Za-z_][A-Za-z0-9_]{0,63}" + _END),
+            number,
+        ),
+        # An area or a device, which may be called as a word that is none of the language.
+        "operand": _closed(builtin, TokenRule("name", pattern=_NAME, context="arguments")),
+        "mapped": _closed(brackets, number, TokenRule("name", pattern=_NAME, context="source")),
+        # Of remap_file_pages: the rest of the area's pages, then the device.
+        "source": _closed(brackets, number, builtin, TokenRule("name", pattern=_NAME, context="arguments")),
+        "protected": _closed(TokenRule("name", pattern=_NAME, context="protection")),
+        "protection": _closed(
+            brackets, number, TokenRule("option", tuple(sorted(PROTS)), context="arguments")
+        ),
+        "advised": _closed(TokenRule("name", pattern=_NAME, context="advice")),
+        "advice": _closed(brackets, number, TokenRule("option", tuple(ADVICE))),
+        "birth": _closed(TokenRule("option", tuple(FORK_WORDS))),
+        "end": _closed(),
+        "arguments": _closed(
+            TokenRule("option", tuple(SHARING), context="protection"),
+            TokenRule("keyword", ("over",), context="operand"),
+            TokenRule("keyword", ("at", "bytes", "byte")),
+            modes,
+            TokenRule(
+                "option",
+                _once(
+                    word
+                    for word in (*VIAS, *DRIVER_HOW, *MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *PAGES_WORDS)
+                    if word not in modes.words and word != "over"
+                ),
+            ),
+            TokenRule("unit", tuple(UNITS)),
+            number,
+            brackets,
+        ),
+    }
+
+
+def _closed(*rules: TokenRule) -> tuple[TokenRule, ...]:
+    """*rules*, a comment, and what matches anything else."""
+    return (
+        *rules,
+        TokenRule("comment", pattern="#.*"),
+        TokenRule("error", pattern=_WORD),
+        TokenRule("error", pattern=r"[^ \t]"),
+    )
+
+
+def _once(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
+
+
+_COMPILED = {
+    context: [(re.compile(rule.regex), rule) for rule in rules] for context, rules in contexts().items()
+}
+
+
+def coloured(line: str) -> Iterator[ColouredToken]:
+    """The tokens of one line, which does not end in a line break."""
+    context, at = "line", 0
+    while at < len(line):
+        if line[at] in " \t":
+            at += 1
+            continue
+        match, rule = next(
+            (match, rule) for regex, rule in _COMPILED[context] if (match := regex.match(line, at))
+        )
+        yield ColouredToken(at, match.end(), rule.token)
+        context, at = rule.context or context, match.end()
+
+
+def token_table() -> dict[str, Any]:
+    """The table as ``tokens.json`` has it: every context's rules, ``[token, pattern, context]`` each."""
+    return {
+        "format": "pfnlab-tokens/1",
+        "start": "line",
+        "space": "[ \\t]+",
+        "tokens": list(KINDS_OF_TOKEN),
+        "contexts": {
+            context: [[rule.token, rule.regex, rule.context or context] for rule in rules]
+            for context, rules in contexts().items()
+        },
+    }

@@ -1,0 +1,87 @@
+"""The examples of every verb: accepted as they stand, shown by help, and true where they are cheap to run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import Answer
+
+from pfnlab.cli.app import UsageError
+from pfnlab.cli.examples import EXAMPLES, Example
+from pfnlab.cli.verbs import VerbPage, framework_command, verb_pages
+
+ROOT = Path(__file__).parents[2]
+PAGES = verb_pages()
+LINES = sorted({example.line for examples in EXAMPLES.values() for example in examples})
+
+#: What needs another machine, the network, minutes, or the user's own files.
+COSTLY = ("qemu:", "pfnlab fuzz", "pfnlab try", "pfnlab kernels", "pfnlab cache", "matrix", "/tmp/")
+
+
+def accept(line: str) -> None:
+    """Read a command line as the framework does, without doing it."""
+    words = shlex.split(line[line.index("pfnlab ") :])[1:]
+    command: Any = framework_command()
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    command.make_context("pfnlab", words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
+def test_every_verb_has_two_examples(page: VerbPage) -> None:
+    """Whoever adds a verb adds examples of it to cli/examples.py."""
+    assert len(page.examples) >= 2
+
+
+def test_examples_are_of_verbs_that_are_there() -> None:
+    """A verb that is renamed takes its examples along."""
+    assert set(EXAMPLES) <= {page.name for page in PAGES}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
+def test_an_example_is_of_its_verb(page: VerbPage) -> None:
+    """The first example of a verb uses it."""
+    assert f"pfnlab {page.name}".rstrip() in page.examples[0].line
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_options_and_arguments_of_an_example_are_accepted(line: str) -> None:
+    """No example has an option that its verb has not."""
+    accept(line)
+
+
+@pytest.mark.parametrize("line", ["pfnlab run a.pfn --stepwise", "pfnlab fmt", "pfnlab kernels diff 6.1"])
+def test_a_wrong_example_is_refused(line: str) -> None:
+    """The test above can fail."""
+    with pytest.raises(UsageError):
+        accept(line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
+def test_help_ends_with_the_examples(page: VerbPage, ask: Callable[..., Answer]) -> None:
+    """They stand there as one types them: not wrapped, not shortened."""
+    answer = ask(*page.words, "--help")
+
+    assert answer.out.endswith(
+        "\nExamples:\n" + "".join(f"  {line}\n      {says}.\n" for line, says in page.examples)
+    )
+
+
+@pytest.mark.parametrize("example", sum(EXAMPLES.values(), ()), ids=lambda example: example.line)
+def test_what_an_example_says_is_a_phrase(example: Example) -> None:
+    """A full stop is put behind it where one is needed."""
+    assert example.says[0].isupper() and example.says[-1].isalnum()
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if not any(word in line for word in COSTLY)])
+def test_a_cheap_example_runs(line: str, ask: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers, maybe with a discovery: nothing of it is misuse, undecided or a defect."""
+    monkeypatch.chdir(ROOT)
+
+    answer = ask(*shlex.split(line)[1:])
+
+    assert answer.code in (0, 1), answer.err
