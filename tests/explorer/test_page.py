@@ -1,4 +1,4 @@
-"""The page's files: built of their sources, with the language's own words."""
+"""The page's files: built of their sources, and nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-from pfnlab.explorer.words import token_table
-from pfnlab.programs.lang.words import VERBS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "src" / "pfnlab" / "explorer" / "page"
@@ -54,12 +51,3 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
         text = (PAGE / name).read_text(encoding="utf-8")
         assert "http" not in text.replace("http-equiv", "")
         assert "//" not in text
-
-
-def test_the_editor_knows_every_operation() -> None:
-    """The words are the language's own, each in one kind."""
-    kinds = token_table()["kinds"]
-
-    assert set(VERBS) <= {word for words in kinds.values() for word in words}
-    words = [word for some in kinds.values() for word in some]
-    assert len(words) == len(set(words))

@@ -8,22 +8,27 @@ import { EditorState, StateEffect, StateField } from "@codemirror/state";
 import { Decoration, EditorView, drawSelection, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
+/* What the tokens of the language (pfnlab/programs/lang/tokens.py) are called here. */
 const TAGS = {
-  header: tags.heading,
-  verb: tags.keyword,
-  prefix: tags.controlKeyword,
-  device: tags.typeName,
-  via: tags.typeName,
+  keyword: tags.heading,
+  operation: tags.keyword,
+  task: tags.labelName,
+  name: tags.variableName,
+  builtin: tags.typeName,
+  function: tags.controlKeyword,
   mode: tags.atom,
-  prot: tags.atom,
-  word: tags.modifier,
+  option: tags.modifier,
+  number: tags.number,
   unit: tags.unit,
+  text: tags.string,
+  mark: tags.punctuation,
+  comment: tags.comment,
 };
 
 const STYLE = HighlightStyle.define([
   { tag: tags.heading, color: "var(--code-header)" },
   { tag: [tags.keyword, tags.controlKeyword], color: "var(--code-verb)", fontWeight: "600" },
-  { tag: tags.typeName, color: "var(--code-type)" },
+  { tag: [tags.typeName, tags.labelName], color: "var(--code-type)" },
   { tag: [tags.atom, tags.unit], color: "var(--code-atom)" },
   { tag: tags.modifier, color: "var(--code-word)" },
   { tag: tags.number, color: "var(--code-atom)" },
@@ -61,43 +66,45 @@ const stepLine = StateField.define({
   provide: (field) => EditorView.decorations.from(field),
 });
 
-/** The language out of the table of its words. */
-function language(table) {
-  const kinds = new Map();
-  for (const [kind, words] of Object.entries(table.kinds)) for (const word of words) kinds.set(word, kind);
+/** The language out of its table of tokens: the first rule of a context that matches gives the token. */
+function language(table, words) {
+  const space = new RegExp(table.space, "y");
+  const contexts = new Map();
+  for (const [name, rules] of Object.entries(table.contexts))
+    contexts.set(name, rules.map(([token, pattern, next]) => ({ token, next, pattern: new RegExp(pattern, "y") })));
+  const matchAt = (pattern, stream) => {
+    pattern.lastIndex = stream.pos;
+    const match = pattern.exec(stream.string);
+    if (!match || !match[0]) return false;
+    stream.pos += match[0].length;
+    return true;
+  };
+  const completions = Object.entries(words).flatMap(([kind, some]) =>
+    some.map((label) => ({ label, type: kind === "operation" ? "function" : "keyword", detail: kind })),
+  );
   return StreamLanguage.define({
     name: "pfnlab",
-    startState: () => ({ free: false }),
+    startState: () => ({ context: table.start }),
+    copyState: (state) => ({ ...state }),
     token(stream, state) {
-      if (stream.sol()) state.free = false;
-      if (stream.eatSpace()) return null;
-      if (state.free) {
-        stream.skipToEnd();
-        return null;
-      }
-      if (stream.match(/^#.*/)) return "comment";
-      if (stream.match(/^-?(0[xX][0-9a-fA-F]+|[0-9]+(\.[0-9]+)?)/)) return "number";
-      if (stream.match(/^[A-Za-z_][A-Za-z0-9_]*(-(?=[A-Za-z])[A-Za-z0-9_]+)*-?/)) {
-        const word = stream.current();
-        if ((word === "title" || word === "asks") && stream.string.slice(0, stream.start).trim() === "")
-          state.free = true;
-        return kinds.get(word) || null;
+      if (stream.sol()) state.context = table.start;
+      if (matchAt(space, stream)) return null;
+      for (const rule of contexts.get(state.context)) {
+        if (!matchAt(rule.pattern, stream)) continue;
+        state.context = rule.next;
+        // A mistake is marked with its reason, by the parser itself.
+        return rule.token === "error" ? null : rule.token;
       }
       stream.next();
       return null;
     },
     tokenTable: TAGS,
-    languageData: {
-      commentTokens: { line: "#" },
-      autocomplete: completeFromList(
-        [...kinds].map(([label, kind]) => ({ label, type: kind === "verb" ? "function" : "keyword", detail: kind })),
-      ),
-    },
+    languageData: { commentTokens: { line: "#" }, autocomplete: completeFromList(completions) },
   });
 }
 
 /** The editor in `parent`; `changed` hears every text that a person wrote. */
-export function makeEditor(parent, table, changed) {
+export function makeEditor(parent, start, changed) {
   const nonce = document.querySelector('meta[name="nonce"]').content;
   let telling = true;
   const view = new EditorView({
@@ -112,7 +119,7 @@ export function makeEditor(parent, table, changed) {
         lintGutter(),
         stepLine,
         keymap.of([...defaultKeymap, ...historyKeymap]),
-        language(table),
+        language(start.tokens, start.words),
         syntaxHighlighting(STYLE),
         THEME,
         EditorView.contentAttributes.of({ "aria-label": "Program text", "aria-describedby": "mistake" }),

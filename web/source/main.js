@@ -27,7 +27,7 @@ async function begin() {
   byId("scope").replaceChildren(...start.scopes.map((scope) => new Option(scope, scope)));
   start.given.slice(0, 2).forEach((name, at) => (place.machines[at] = name));
   place.compare = start.given.length > 1;
-  editor = makeEditor(byId("editor"), start.words, typed);
+  editor = makeEditor(byId("editor"), start, typed);
   fields = [...document.querySelectorAll("fieldset.machine")].map((fieldset, at) =>
     machineFields(fieldset, start, (name) => {
       place.machines[at] = name;

@@ -70,6 +70,13 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "The shortest program that tells two policies apart",
         ),
     ),
+    "explore": (
+        Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
+        Example(
+            f"pfnlab explore {_MIDDLE} --on model:6.1 --on model:7.3",
+            "Two kernels side by side, what differs lit",
+        ),
+    ),
     "replay": (
         Example(
             "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk",

@@ -18,11 +18,12 @@ from pfnlab.explorer.rules import find_rule
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import Walker, walkable_scopes
-from pfnlab.explorer.words import token_table
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import is_held
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.tokens import token_table
+from pfnlab.programs.lang.words import HEADERS, MODES, VERBS, VIAS
 from pfnlab.programs.library import library_entries
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
@@ -76,7 +77,8 @@ class Answers:
             "opened": self._teller.opened,
             "kernels": list(reversed(CONFIRMED)) if lab else [],
             "scopes": walkable_scopes(),
-            "words": token_table(),
+            "tokens": token_table(),
+            "words": {"operation": VERBS, "keyword": HEADERS, "mode": MODES, "option": tuple(VIAS)},
         }
 
     def program(self, question: asked.AskedProgram) -> Any:

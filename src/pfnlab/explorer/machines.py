@@ -31,7 +31,7 @@ SEAMS: dict[str, tuple[str, ...]] = {
 }
 
 _LENGTH = 200
-_CHANGE = re.compile(r"[a-z0-9_]{1,40}=[a-z0-9_-]{1,60}")
+_CHANGE = re.compile(r"[a-z0-9_]{1,40}=[a-z0-9_-]{1,60}(@[0-9]{1,2}\.[0-9]{1,3})?")
 
 
 class MachineName(msgspec.Struct, frozen=True):
