@@ -10,14 +10,15 @@ export function putIn(figure, text) {
     figure.replaceChildren();
     return null;
   }
-  const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+  // Taken out before it is parsed: a document that is parsed obeys the policy too, and says what it refused.
+  const plain = text.replace(/<style[^>]*>([^<]*)<\/style>/g, (_, css) => {
+    adopt(css);
+    return "";
+  });
+  const parsed = new DOMParser().parseFromString(plain, "image/svg+xml").documentElement;
   if (parsed.localName !== "svg") {
     figure.replaceChildren();
     return null;
-  }
-  for (const style of [...parsed.querySelectorAll("style")]) {
-    adopt(style.textContent);
-    style.remove();
   }
   for (const foreign of [...parsed.querySelectorAll("script, foreignObject")]) foreign.remove();
   const svg = document.importNode(parsed, true);
@@ -25,7 +26,7 @@ export function putIn(figure, text) {
   svg.setAttribute("role", "group");
   for (const part of svg.querySelectorAll("[data-part]")) {
     part.setAttribute("tabindex", "-1");
-    part.setAttribute("role", "button");
+    part.setAttribute("role", "img");
     const title = part.querySelector(":scope > title");
     part.setAttribute("aria-label", (title ? title.textContent : part.dataset.part) || part.dataset.part);
   }
