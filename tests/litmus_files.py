@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pfnlab.programs.lang.load import program_files
+from pfnlab.programs.library import library_folder
 
-LITMUS = Path(__file__).parents[1] / "litmus"
+LITMUS = library_folder()
 
 #: The file of each program by name.
 FILES = program_files(LITMUS)

@@ -11,7 +11,16 @@ import pytest
 
 from pfnlab import files
 from pfnlab.errors import Misuse, Undecided
-from pfnlab.files import Missing, Unreadable, cannot_write, check_regular, read_bytes, read_text
+from pfnlab.files import (
+    Missing,
+    Unreadable,
+    cannot_write,
+    check_regular,
+    read_bytes,
+    read_text,
+    write_output,
+    write_whole,
+)
 
 MIB = 1 << 20
 
@@ -151,3 +160,62 @@ def test_a_full_disk_is_no_misuse(number: int, family: type[Exception]) -> None:
     said = cannot_write(Path("x"), OSError(number, "no"), "name another file")
 
     assert (family, "x cannot be written: no; name another file") == (type(said), str(said))
+
+
+def test_two_threads_that_write_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a part of its own, so that the second finds its own when the first is done."""
+    path, both = tmp_path / "file", threading.Barrier(2, timeout=10)
+    troubles = list[OSError]()
+    replace = Path.replace
+
+    def together(part: Path, target: Path) -> Path:
+        both.wait()
+        return replace(part, target)
+
+    def write() -> None:
+        try:
+            write_whole(path, "whole")
+        except OSError as trouble:
+            troubles.append(trouble)
+
+    monkeypatch.setattr(Path, "replace", together)
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert [] == troubles
+    assert ("whole", [path]) == (path.read_text(), list(tmp_path.iterdir()))
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a part of the new text nor a file beside it."""
+
+    def full(part: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "page.md"
+    path.write_text("old")
+    monkeypatch.setattr(Path, "replace", full)
+
+    with pytest.raises(Undecided, match=r"page\.md cannot be written: .*; name another file with -o"):
+        write_output(path, "new")
+
+    assert ([path], "old") == (list(tmp_path.iterdir()), path.read_text())
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """The file it leads to is written."""
+    (tmp_path / "link").symlink_to(tmp_path / "page.md")
+
+    write_output(tmp_path / "link", "new")
+
+    assert ("new", True) == ((tmp_path / "page.md").read_text(), (tmp_path / "link").is_symlink())
+
+
+def test_a_device_is_written_to() -> None:
+    """It is not replaced by a file."""
+    write_output(Path("/dev/null"), "new")
+
+    assert not Path("/dev/null").is_file()

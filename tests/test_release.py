@@ -172,8 +172,10 @@ TRACKED = {
     "pyproject.toml": "[build-system]\nrequires = ['hatchling']\nbuild-backend = 'hatchling.build'\n"
     "[project]\nname = 'pfnlab'\nversion = '1'\n"
     "[tool.hatch.build.targets.wheel]\npackages = ['src/pfnlab']\n"
+    "[tool.hatch.build.targets.wheel.force-include]\nlitmus = 'pfnlab/litmus'\n"
     "[tool.hatch.build.targets.sdist]\nexclude = ['/findings']\n",
     "findings/one.md": "secret\n",
+    "litmus/fork/small.pfn": "pfnlab program 1\n",
     "src/pfnlab/__init__.py": "one = 1\n",
 }
 
@@ -228,7 +230,8 @@ def test_a_release_holds_what_git_has(
     assert {name for name in TRACKED if not name.startswith("findings")} | {"PKG-INFO"} == packed
     with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
         modules = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
-    assert {"pfnlab/__init__.py": b"one = 1\n"} == modules
+    program = {"pfnlab/litmus/fork/small.pfn": b"pfnlab program 1\n"}
+    assert {"pfnlab/__init__.py": b"one = 1\n", **program} == modules
 
 
 @pytest.mark.parametrize(("name", "content"), [("secret.txt", b""), ("README.md", b"# another\n")])
@@ -241,6 +244,22 @@ def test_a_file_that_is_not_of_the_commit_is_found(
     packed = Path(sdist(tmp_path, name, content))
 
     assert [f"{packed}:pfnlab-1/{name}"] == build_release().strangers(packed, tmp_path / "tree")
+
+
+@pytest.mark.parametrize(("content", "strange"), [(b".TH X 1", False), (b".TH Y 1", True)])
+def test_what_lies_elsewhere_in_a_wheel_is_held_against_its_source(
+    tmp_path: Path, content: bytes, strange: bool
+) -> None:
+    """Man pages are below share/ there; pyproject.toml says what they are made of."""
+    (tmp_path / "tree" / "man").mkdir(parents=True)
+    (tmp_path / "tree" / "man" / "pfnlab.1").write_bytes(b".TH X 1")
+    settings = "[tool.hatch.build.targets.wheel.shared-data]\nman = 'share/man/man1'\n"
+    (tmp_path / "tree" / "pyproject.toml").write_text(settings)
+    packed = tmp_path / "pfnlab-1.whl"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("pfnlab-1.data/data/share/man/man1/pfnlab.1", content)
+
+    assert strange is bool(build_release().strangers(packed, tmp_path / "tree"))
 
 
 @needs_git

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from pathlib import Path
 
 from check_release import Unreadable, members
@@ -61,12 +62,25 @@ def strangers(archive: Path, tree: Path) -> list[str]:
     found = []
     for name, content in members(archive):
         inside = name.removeprefix(f"{archive}:")
-        original = tree / "src" / inside if archive.suffix == ".whl" else tree / inside.partition("/")[2]
+        original = _original(inside, tree) if archive.suffix == ".whl" else tree / inside.partition("/")[2]
         if any(made in inside for made in _MADE) or original.is_dir():
             continue
         if not original.is_file() or original.read_bytes() != content:
             found.append(name)
     return found
+
+
+def _original(inside: str, tree: Path) -> Path:
+    """The file of *tree* that a wheel has as *inside*, which pyproject.toml may have put elsewhere."""
+    settings = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
+    # Shared data is below pfnlab-VERSION.data/data/ in a wheel, and below the environment once installed.
+    shared = inside.partition(".data/data/")[2]
+    for kind, place in (("force-include", inside), ("shared-data", shared)):
+        for source, target in wheel.get(kind, {}).items():
+            if place == target or place.startswith(f"{target}/"):
+                return tree / f"{source}{place.removeprefix(target)}"
+    return tree / "src" / inside
 
 
 def _git(root: Path, *words: str) -> bytes:

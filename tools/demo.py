@@ -22,11 +22,12 @@ from pfnlab.lab.images.search import offered
 from pfnlab.policies.known import nearest
 from pfnlab.policies.releases import RELEASES, series_of
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.library import find_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.golden import golden_differences, golden_path, read_golden
 
 ROOT = Path(__file__).parents[1]
-STORY = ROOT / "litmus" / "unmapping" / "munmap-middle.pfn"
+STORY = find_program("munmap-middle")
 SHOWN = ROOT / ".venv" / "demo.txt"
 
 STORY_HOLDS = "The two kernels differ as told: the old one forgets half of the mapping."
@@ -75,7 +76,7 @@ def main() -> int:
         print(f"{trouble}; going on with what is here", file=sys.stderr)
     roles = roles_for(offered(), cached_versions())
     asked = machines(roles)
-    command = [str(Path(sys.executable).parent / "pfnlab"), "run", str(STORY.relative_to(ROOT))]
+    command = [str(Path(sys.executable).parent / "pfnlab"), "run", STORY.stem]
     answer = subprocess.run(
         [*command, *(word for one in asked for word in ("--on", one))],
         stdout=subprocess.PIPE,

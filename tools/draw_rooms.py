@@ -26,10 +26,13 @@ ORDER = {
     "lens": (),
     "lab": ("images", "vm", "building", "steering", "running"),
     "report": ("sizes", "claims"),
+    "picture": (),
     "fuzz": (),
     "meeting": (),
     "trying": (),
+    "document": ("parts",),
     "explorer": (),
+    "api": (),
     "cli": (),
 }
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
 from pfnlab.errors import Undecided
 from pfnlab.lab.building.build import BuildRequest, build
 from pfnlab.lab.building.built import BuiltKernel
@@ -30,10 +29,12 @@ from pfnlab.policies.patched import PatchedKernel, read_patched, write_patched
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program, Read, is_held
+from pfnlab.programs.library import find_program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
 from pfnlab.trying.page import trial_page
 from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
 
@@ -46,7 +47,7 @@ FIXES = Path("upstream", "fixes")
 
 #: Schedules in which a thread may read pages for which ``unmap_mapping_range`` has returned.
 REVOKED = (
-    *(ROOT / "litmus" / "races" / f"race-revoked-{name}.pfn" for name in ("after-unlink", "before-flush")),
+    *(find_program(f"race-revoked-{name}") for name in ("after-unlink", "before-flush")),
     *(FOLDER / f"revoked-{name}.pfn" for name in ("behind-ordinary", "second")),
 )
 
@@ -104,19 +105,18 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
     :param configuration: of the kernel, None: that of the lab
     :param keeps: the result becomes a row of the page
     """
-    litmus = ROOT / "litmus"
     try:
         kernel = built_kernel(patch, configuration)
         with QemuMachine(kernel.image, guests=1, name=f"qemu:{kernel.name}", say=say) as machine:
             trial = try_kernel(
                 machine,
                 series_of(patch),
-                {**litmus_programs(litmus), **litmus_programs(FOLDER)},
+                {**litmus_programs(), **litmus_programs(FOLDER)},
                 policies=(patch.policy,),
                 name=kernel.name,
                 programs=programs,
                 seed=seed,
-                looks=litmus_looks(litmus),
+                looks=litmus_looks(),
                 say=say,
             )
             stale = stale_reads(machine, patch)
@@ -188,7 +188,7 @@ def reads_revoked(program: Program, run: Run) -> bool:
 
 def changed_by(patch: PatchFile) -> list[Program]:
     """The programs of ``litmus/`` that the policy of *patch* changes."""
-    return changed(series_of(patch), patch.policy, litmus_programs(ROOT / "litmus"))
+    return changed(series_of(patch), patch.policy, litmus_programs())
 
 
 def changed(series: str, policy: str, programs: Mapping[str, Program]) -> list[Program]:

@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.cli.machines import say
 from pfnlab.errors import LostGuest, MissingTool, PfnlabError, Undecided
 from pfnlab.lab.building.built import find
 from pfnlab.lab.building.patch_file import read_patch
@@ -34,6 +33,7 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.lab.vm.launch import cpu_arguments, device_arguments, start_qemu
 from pfnlab.lab.vm.qemu import PARAMETERS, QEMU, RAM_MIB
+from pfnlab.progress import say
 
 ROOT = Path(__file__).parents[1]
 SERIES = ROOT / "patches" / "upstream" / "exact"

@@ -9,7 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import select
+import shutil
 import stat
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 from pfnlab.errors import Misuse, PfnlabError, Undecided
@@ -97,6 +100,41 @@ def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError
     """
     family = Undecided if is_full(trouble) else Misuse
     return family(f"{path} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write *content* to *path* so that a reader finds the old file or the new one, never a part of it.
+
+    A link stays one, and a pipe or a device is written to as it is.
+
+    :raises OSError: it cannot be written; what was there is there still
+    """
+    data = content.encode() if isinstance(content, str) else content
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+        return
+    part = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        part.write_bytes(data)
+        with suppress(FileNotFoundError):
+            shutil.copymode(target, part)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write what a verb prints to the file named with ``-o``, completely or not at all.
+
+    :raises Misuse: the file cannot be written
+    :raises Undecided: the disk is full or fails
+    """
+    try:
+        write_whole(path, text)
+    except OSError as trouble:
+        raise cannot_write(path, trouble, "name another file with -o") from trouble
 
 
 def is_full(trouble: OSError) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from asking import Ask, Fake
 
-from pfnlab.cli.machines import open_machine
+from pfnlab.lab.machines import open_machine
 from pfnlab.lab.running import machine as lab
 from pfnlab.lab.vm.accel import Accel
 

@@ -13,9 +13,9 @@ from pfnlab.checker.kernel.scope import scope_names
 from pfnlab.cli import completing
 from pfnlab.cli.candidates import PROPERTIES, SEAMS, changes
 from pfnlab.cli.completing import _cut, answer, candidates, values_of
-from pfnlab.cli.policies import all_series
 from pfnlab.cli.verbs import VerbPage, verb_pages
 from pfnlab.lab.building.built import built_kernels
+from pfnlab.lab.machines import all_series
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.known import known_versions
@@ -33,7 +33,7 @@ def values(*words: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_every_value_is_known_or_free(page: VerbPage) -> None:
-    """Whoever adds an option says in completing.py what its value may be, if only that nobody can guess it."""
+    """Whoever adds an option says in completing.py what its value may be, or that nobody can guess it."""
     rows = [row for row in (*page.arguments, *page.options) if row.metavar]
 
     assert [row.metavar for row in rows if values_of(page.name, row) is None] == []
@@ -153,6 +153,12 @@ def test_programs_are_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
     assert {"a.pfn", "folder/"} <= set(found)
     assert not {"b.txt", ".hidden.pfn"} & set(found)
+
+
+def test_programs_are_known_by_name() -> None:
+    """Those that come with pfnlab; by their folder too."""
+    assert {"munmap-middle", "munmap-middle-last"} <= set(values("run", "munmap-m"))
+    assert "unmapping/munmap-middle" in values("litmus", "show", "unmapping/munmap-m")
 
 
 def test_the_words_of_an_option_are_its_values() -> None:

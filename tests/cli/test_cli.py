@@ -151,7 +151,7 @@ def test_programs_of_one_name_are_told_apart(
     command = ("run", program, other, alone, other, "--on", "model:6.1")
     names = [str(program), f"{other} #1", "alone", f"{other} #2"]
 
-    lines, tables = ask(*command, "--json").out, ask(*command).out
+    lines, tables = ask(*command, "--json").out, ask(*command, "--full").out
 
     assert names == [json.loads(line)["program"]["name"] for line in lines.splitlines()]
     heads = " ".join(tables.split())
@@ -217,7 +217,7 @@ def test_an_unknown_machine_says_what_to_write(ask: Ask, program: Path, spec: st
 
 def test_a_kernel_file_is_a_machine(tmp_path: Path) -> None:
     """qemu:FILE has the series --profile says, and is nothing goldens may be made from."""
-    from pfnlab.cli.machines import Named, name_machine
+    from pfnlab.lab.machines import Named, name_machine
 
     image = tmp_path / "bzImage"
     image.touch()

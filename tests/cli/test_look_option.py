@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from asking import Ask, Fake
 
-from pfnlab.cli.machines import settle_look
 from pfnlab.fuzz.campaign_state import read_state
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.looking import MIXED, Looks
 from pfnlab.fuzz.signature import signature_of
+from pfnlab.lab.machines import settle_look
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine

@@ -86,7 +86,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def litmus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One program in litmus/ of the current directory."""
+    """One program in the place of those that come with pfnlab."""
+    monkeypatch.setattr("pfnlab.meeting.holding.library_folder", lambda: tmp_path / "litmus")
     (tmp_path / "litmus").mkdir()
     (tmp_path / "litmus" / "locked.pfn").write_text(LOCKED)
     monkeypatch.chdir(tmp_path)

@@ -35,7 +35,7 @@ def home(tmp_path: Path) -> Path:
     for shell in SHELLS:
         (tmp_path / f"pfnlab.{shell}").write_text(script(shell))
     (tmp_path / "work").mkdir()
-    for name in ("one.pfn", "other.txt", "a b.pfn"):
+    for name in ("zone.pfn", "zone.txt", "z b.pfn"):
         (tmp_path / "work" / name).touch()
     return tmp_path
 
@@ -94,8 +94,8 @@ def typed(home: Path, start: list[str], prepare: str, keys: str, awaited: str) -
         ("pfnlab check --scope sm", ["small "]),
         ("pfnlab check --property told", ["told_free ", "told_beside "]),
         ("pfnlab policies show track_c", ["track_ctx "]),
-        ("pfnlab run o", ["one.pfn "]),
-        ("pfnlab run a", ["a\\ b.pfn "]),
+        ("pfnlab run zo", ["zone.pfn "]),
+        ("pfnlab run z", ["z\\ b.pfn ", "zone.pfn "]),
         ("pfnlab fmt --check --format g", ["github "]),
         ("pfnlab nonsense ", []),
         ("pfnlab run 'unfinished", []),
@@ -140,7 +140,7 @@ def test_zsh_completes_on_a_terminal(home: Path) -> None:
     [
         ("pfnlab check --scope sm", {"small"}),
         ("pfnlab run --on model:7.2,tracker=track", {"model:7.2,tracker=track_ctx"}),
-        ("pfnlab run o", {"one.pfn"}),
+        ("pfnlab run zo", {"zone.pfn"}),
         ("pfnlab kernels d", {"diff"}),
         ("pfnlab run 'unfinished", set()),
     ],

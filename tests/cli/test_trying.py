@@ -65,6 +65,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(verb, "builder", lambda request: build)
     monkeypatch.setattr(verb, "QemuMachine", Guest)
     monkeypatch.setattr(holding, "walker_programs", dict)
+    monkeypatch.setattr(holding, "library_folder", lambda: tmp_path / "litmus")
     (tmp_path / "linux").mkdir()
     return tmp_path / "linux"
 

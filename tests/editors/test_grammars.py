@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tooling
+from asking import PROGRAM
 from litmus_files import FILES
 
 from pfnlab.programs.lang.tokens import coloured
@@ -188,3 +190,34 @@ qall!
         ["a.pfn", 7, 8, "write `munmap a`"],
         ["b.pfn", 2, 1, "this is not UTF-8"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        (PROGRAM.replace("munmap a[4:8]", "munmap   a[4:8]\n\n"), PROGRAM.replace("a[4:8]\n", "a[4:8]\n\n")),
+        (PROGRAM.replace("munmap", "munmop  "), PROGRAM.replace("munmap", "munmop  ")),
+    ],
+    ids=["program", "error"],
+)
+def test_vim_formats_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, after: str
+) -> None:
+    """gq makes the canonical form of the whole file, and leaves one with an error as it is."""
+    command = tmp_path / "pfnlab"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pfnlab "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "a.pfn").write_text(text)
+    script = f"""
+set nocompatible
+let &runtimepath = '{EDITORS / "vim"},' .. &runtimepath
+filetype plugin on
+edit {tmp_path / "a.pfn"}
+normal! gggqG
+write
+qall!
+"""
+    run_vim(tmp_path, script)
+
+    assert (tmp_path / "a.pfn").read_text() == after

@@ -239,3 +239,13 @@ def test_what_the_book_takes(start: int, end: int, booked: bool) -> None:
 def test_nothing_answers_at_the_top() -> None:
     """The last page is there, a BAR is not."""
     assert [True, False] == [qemu_q35().is_top(pfn) for pfn in ((1 << 28) - 1, BAR.start >> 12)]
+
+
+def test_maps_of_the_same_resources_are_equal() -> None:
+    """A map is a value: the order in which it is told does not count, the boot parameter does."""
+    again = PhysicalMap(tuple(reversed(PC.resources)))
+
+    assert PC == again
+    assert hash(PC) == hash(again)
+    assert PC != PC.without_resource(BAR)
+    assert PC != PhysicalMap(PC.resources, iomem_relaxed=True)

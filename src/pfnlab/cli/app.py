@@ -2,12 +2,14 @@
 
 # No annotations as strings here: the framework would evaluate each several times before every command.
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pfnlab.cli.kernels_app import cache, kernels
+from pfnlab.cli.litmus_app import litmus, new
 from pfnlab.cli.plain import PLAIN, AccelOf, AsJson, LookOf, ProfileOf, Verbs
 from pfnlab.cli.trying_app import try_
 
@@ -19,9 +21,17 @@ policies = Verbs(help="The competing ideas the model can run.", **PLAIN)
 app.add_typer(kernels, name="kernels")
 app.add_typer(cache, name="cache")
 app.add_typer(policies, name="policies")
+app.add_typer(litmus, name="litmus")
+app.command("new")(new)
 app.command("try")(try_)
 
-Programs = Annotated[list[Path], typer.Argument(metavar="PROGRAM", help="Program files.")]
+Programs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PROGRAM",
+        help="A name (`pfnlab litmus list`), a file, a folder, a pattern, or - for standard input.",
+    ),
+]
 
 
 def _version(show: bool) -> None:
@@ -61,6 +71,18 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object; with several programs, one a line.")
     ] = False,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="text|json|junit|tap|md|html", help="The form of the output."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write it there, completely or not at all."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="The tables of several programs, not one line each.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only what is wrong.")] = False,
     steps: Annotated[
         bool, typer.Option("--steps", help="Show VMAs, what is tracked, page-table entries and flushes too.")
     ] = False,
@@ -78,22 +100,27 @@ def run(
 ) -> int:
     """Run programs on machines and print the machines side by side, differences marked.
 
+    Of several programs, a line each: what differs first.
+
     A row that ends in < (a lit cell, where there are colours) is not as on the first machine. An entry of
     the book is LEAKED when it is reserved and nobody maps it any more.
     """
     from pfnlab.cli.run import RunRequest, run_programs
+    from pfnlab.cli.run_output import OutputFormat, RunOutput, format_named
+    from pfnlab.errors import Misuse
     from pfnlab.lab.vm.accel import accel_named
     from pfnlab.programs.runs.look import look_named
 
+    if as_json and format_ not in (None, OutputFormat.JSON):
+        raise Misuse(f"--json is --format json: leave it or --format {format_} out")
+    chosen = OutputFormat.JSON if as_json else format_named(format_ or OutputFormat.TEXT)
     accelerator, policies = accel_named(accel), tuple(policy or ())
     request = RunRequest(
         programs=programs,
         on=on or [],
-        as_json=as_json,
-        steps=steps,
+        output=RunOutput(format=chosen, steps=steps, trace=trace, full=full, quiet=quiet, file=output),
         profile=profile,
         promote=promote,
-        trace=trace,
         policies=policies,
         accel=accelerator,
         look=look_named(look) if look is not None else None,
@@ -104,7 +131,8 @@ def run(
 @app.command()
 def fmt(
     programs: Annotated[
-        list[Path], typer.Argument(metavar="PROGRAM", help="Program files; - is standard input.")
+        list[str],
+        typer.Argument(metavar="PROGRAM", help="Files, folders, patterns; - is standard input."),
     ],
     check: Annotated[
         bool,
@@ -378,6 +406,36 @@ def replay(
 
 
 @app.command()
+def report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULT", help="What a verb printed with --json; the folder of a finding."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="html|md",
+            help="A file for a browser, or Markdown for a mail. Without it: what the name of FILE ends in.",
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="The title of the report.")] = None,
+) -> int:
+    """Make one report of results: a file that needs nothing else, what was found first.
+
+    Results are what run, check, matrix, policies matrix, kernels meet, kernels diff, fuzz, try and replay
+    print with --json, and folders of findings. What was found comes first.
+    """
+    from pfnlab.cli.report import ReportRequest
+    from pfnlab.cli.report import report as write_report
+
+    return write_report(ReportRequest(results=tuple(results), output=output, form=form, title=title))
+
+
+@app.command()
 def matrix(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl", help="Recorded cases.")],
     as_json: AsJson = False,
@@ -416,11 +474,19 @@ def policies_list() -> int:
 @policies.command("matrix")
 def policies_matrix(
     depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
+    as_json: AsJson = False,
 ) -> int:
     """Every policy against every property of its seam, and what it costs; takes two minutes."""
-    from pfnlab.report.policies_matrix import policies_matrix
+    from pfnlab.progress import working
+    from pfnlab.report.policies_matrix import policies_matrix, policies_object
 
-    print(policies_matrix(depth), end="")
+    with working("every policy against every property"):
+        text = (
+            json.dumps(policies_object(depth), ensure_ascii=False) + "\n"
+            if as_json
+            else policies_matrix(depth)
+        )
+    print(text, end="")
     return 0
 
 

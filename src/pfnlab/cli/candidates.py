@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -220,6 +221,15 @@ def properties(typed: str) -> Iterator[Candidate]:
     yield from (Candidate(name, "property") for name in PROPERTIES)
 
 
+def program_names(typed: str) -> Iterator[Candidate]:
+    """The programs that come with pfnlab, by name; behind a folder of them and a slash those in it."""
+    from pfnlab.programs.library import library_paths, long_name
+
+    for path in library_paths():
+        name = long_name(path) if "/" in typed else path.stem
+        yield Candidate(name, f"program of {path.parent.name}")
+
+
 def paths(*endings: str) -> Values:
     """Files whose names end so, all without an ending; and folders. A hidden one once its dot is typed."""
 
@@ -227,9 +237,8 @@ def paths(*endings: str) -> Values:
         head, _, start = typed.rpartition("/")
         folder = Path(f"{head}/" if typed.startswith("/") or head else ".").expanduser()
         prefix = typed[: len(typed) - len(start)]
-        for number, entry in enumerate(folder.iterdir() if folder.is_dir() else ()):
-            if number == _MOST_ENTRIES:
-                return
+        entries = islice(folder.iterdir(), _MOST_ENTRIES) if folder.is_dir() else ()
+        for entry in sorted(entries):
             # A name that holds a control character would not stay on its line.
             shown = entry.name.isprintable() and (start or not entry.name.startswith("."))
             if not shown or not entry.name.startswith(start):

@@ -19,25 +19,26 @@ from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
 from pfnlab.checker.search.shards import side_by_side
-from pfnlab.cli.machines import (
+from pfnlab.errors import Misuse
+from pfnlab.lab.machines import (
     check_profile,
     fetch_missing,
     model_text,
     name_machine,
+    newest_series,
     open_machine,
     run_on,
-    say,
     with_policies,
 )
-from pfnlab.cli.policies import newest_series
-from pfnlab.errors import Misuse
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say, working
 from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
 from pfnlab.report.table import render
+from pfnlab.units import number_of
 
 #: The statements of a real machine about a counterexample.
 SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
@@ -107,22 +108,23 @@ def _all_checked(
         partial(check, machine, scope, chosen_questions, request.limits, watch=request.watch)
         for machine in machines
     ]
-    return [checked for _, checked in sorted(side_by_side(jobs), key=itemgetter(0))]
+    found = []
+    with working(f"checking {number_of(len(jobs), 'model')}", len(jobs)) as work:
+        for result in side_by_side(jobs):
+            found.append(result)
+            work.advance()
+    return [checked for _, checked in sorted(found, key=itemgetter(0))]
 
 
 def _check(
     machine: ModelMachine, scope: Scope | RaceScope, chosen_questions: list[Question], request: CheckRequest
 ) -> CheckResult:
-    terminal = sys.stderr.isatty()
-    progress = _progress if terminal else None
-    checked = check(machine, scope, chosen_questions, request.limits, progress=progress, watch=request.watch)
-    if terminal:
-        print("\r\x1b[K", end="", file=sys.stderr)
-    return checked
+    with working(f"checking model:{machine.spec}") as work:
 
+        def progress(exploration: Exploration[Any]) -> None:
+            work.show(forecast_line(exploration))
 
-def _progress(exploration: Exploration[Any]) -> None:
-    print(f"\r\x1b[K{forecast_line(exploration)}", end="", file=sys.stderr, flush=True)
+        return check(machine, scope, chosen_questions, request.limits, progress=progress, watch=request.watch)
 
 
 def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[str, str]) -> int:

@@ -18,7 +18,7 @@ from pfnlab.errors import Misuse
 SHELLS = ("bash", "zsh", "fish")
 
 _FILES = values.paths()
-_PROGRAMS = values.paths(".pfn", ".json")
+_PROGRAMS = values.either(values.program_names, values.paths(".pfn", ".json"))
 
 #: What a value may be, by the word that help has for it.
 BY_METAVAR: dict[str, Values] = {
@@ -38,19 +38,22 @@ BY_METAVAR: dict[str, Values] = {
     "FILE.jsonl": values.paths(".jsonl"),
     "FILE|PATH": _FILES,
     "FILE": _FILES,
+    "RESULT": values.paths(".json"),
     "DIR": values.folders,
     "FOLDER": values.folders,
     "SEAM=POLICY": values.changes,
     "FRAGMENT": values.either(values.words("lab", "minimal", "debug"), _FILES),
     "SHELL": values.words(*SHELLS),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
-    **dict.fromkeys(("N", "S", "MIB", "DAYS", "URI", "NAME"), values.nothing),
+    **dict.fromkeys(("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT"), values.nothing),
 }
 
 #: The same for a word that means something else at one verb.
 BY_PLACE: dict[tuple[str, str], Values] = {
     ("check", "--property"): values.properties,
     ("policies show", "NAME"): values.policies,
+    ("litmus show", "NAME"): values.program_names,
+    ("litmus copy", "NAME"): values.program_names,
     ("kernels fetch", "K"): values.either(values.words("all", "every", "tested"), values.kernels),
     ("kernels rm", "K"): values.either(values.kernels, values.built),
     ("kernels sizes", "K"): values.either(values.kernels, values.built),

@@ -19,32 +19,34 @@ class Example(NamedTuple):
     says: str
 
 
-_MIDDLE = "litmus/unmapping/munmap-middle.pfn"
-
 #: The examples by verb, as ``kernels build``; of pfnlab itself under ``""``.
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "": (
-        Example(f"pfnlab run {_MIDDLE}", "What a program leaves reserved, by the newest model"),
+        Example("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
         Example("pfnlab check --on model:7.2 --scope small", "Whether any sequence of operations leaks"),
         Example("pfnlab policies", "The competing ideas the model can run"),
     ),
     "run": (
-        Example(f"pfnlab run {_MIDDLE}", "What a program leaves reserved, by the newest model"),
+        Example("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
         Example(
-            f"pfnlab run {_MIDDLE} --on model:6.1 --on model:7.2 --steps",
+            "pfnlab run munmap-middle --on model:6.1 --on model:7.2 --steps",
             "Two models side by side, with page-table entries and flushes after every step",
         ),
-        Example(f"pfnlab run {_MIDDLE} --on model:7.2 --on qemu:7.2", "The model beside the real kernel"),
+        Example("pfnlab run munmap-middle --on model:7.2 --on qemu:7.2", "The model beside the real kernel"),
+        Example("pfnlab run fork --on model:6.1", "All programs of a folder: a line each, differences first"),
         Example(
-            f"pfnlab run {_MIDDLE} --on model:7.2 --on model:7.2,tracker=vm_pat@6.9",
+            "pfnlab run 'munmap-*' --format junit -o results.xml", "Results as a build server reads them"
+        ),
+        Example(
+            "pfnlab run munmap-middle --on model:7.2 --on model:7.2,tracker=vm_pat@6.9",
             "A kernel beside the same with another tracker",
         ),
     ),
     "fmt": (
-        Example(f"pfnlab fmt {_MIDDLE}", "Rewrite a file in its canonical form"),
-        Example(f"pfnlab fmt --check {_MIDDLE}", "Only say which lines would be rewritten, 1 when any"),
+        Example("pfnlab fmt mine.pfn", "Rewrite a file in its canonical form"),
+        Example("pfnlab fmt --check munmap-middle", "Only say which lines would be rewritten, 1 when any"),
         Example(
-            f"pfnlab fmt --check --format json {_MIDDLE}", "The same for an editor: positions and repairs"
+            "pfnlab fmt --check --format json munmap-middle", "The same for an editor: positions and repairs"
         ),
     ),
     "fuzz": (
@@ -73,7 +75,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "explore": (
         Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
         Example(
-            f"pfnlab explore {_MIDDLE} --on model:6.1 --on model:7.3",
+            "pfnlab explore munmap-middle --on model:6.1 --on model:7.3",
             "Two kernels side by side, what differs lit",
         ),
     ),
@@ -141,6 +143,30 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "cache clean": (
         Example("pfnlab cache clean", "Take away what was not used for a month"),
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
+    ),
+    "report": (
+        Example("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
+        Example('pfnlab report runs.json --format md --title "Two kernels"', "The same for a mail"),
+    ),
+    "litmus": (
+        Example("pfnlab litmus", "Every program that comes with pfnlab, with its question"),
+        Example("pfnlab litmus show munmap-middle", "The text of one"),
+    ),
+    "litmus list": (
+        Example("pfnlab litmus list --grep fork", "Programs with this word in name, question or text"),
+        Example("pfnlab litmus list --section Unmapping", "Those of one section"),
+    ),
+    "litmus show": (
+        Example("pfnlab litmus show munmap-middle", "The text of a program"),
+        Example("pfnlab litmus show 'munmap-*'", "Those of several"),
+    ),
+    "litmus copy": (
+        Example("pfnlab litmus copy munmap-middle", "A file of one's own to change, here"),
+        Example("pfnlab litmus copy fork --to mine", "All programs about fork, into a folder"),
+    ),
+    "new": (
+        Example("pfnlab new", "Print a program to begin with, with comments"),
+        Example("pfnlab new mine.pfn", "Write it to a file"),
     ),
     "completion": (
         Example("source <(pfnlab completion bash)", "Completion in this bash; in ~/.bashrc, in every one"),

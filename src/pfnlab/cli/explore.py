@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from pfnlab.cli.machines import model_text, name_machine, say
 from pfnlab.errors import Misuse
 from pfnlab.explorer.machines import MOST_MACHINES
 from pfnlab.explorer.recorded import golden_of
 from pfnlab.explorer.serving import serve
 from pfnlab.explorer.stories import Storyteller
+from pfnlab.lab.machines import model_text, name_machine
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.library import in_library, long_name, program_paths
+from pfnlab.progress import say
 
 
 def explore(program: str | None, on: Sequence[str], *, browser: bool, port: int) -> int:

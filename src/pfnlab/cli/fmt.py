@@ -13,10 +13,7 @@ from pfnlab.files import cannot_write, check_regular
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.load import read_program_text
 from pfnlab.programs.lang.problems import TextProblem, problems_of
-from pfnlab.programs.lang.words import MAX_BYTES
-
-#: The name that stands for standard input and output.
-STDIN = Path("-")
+from pfnlab.programs.library import STDIN, program_paths, read_stdin
 
 #: The forms in which problems are printed.
 FORMATS = ("text", "json", "github")
@@ -25,15 +22,17 @@ FORMATS = ("text", "json", "github")
 JSON_FORMAT = "pfnlab-fmt/1"
 
 
-def format_programs(paths: Sequence[Path], *, check: bool, form: str | None = None) -> int:
+def format_programs(words: Sequence[str], *, check: bool, form: str | None = None) -> int:
     """Rewrite files in place, standard input to standard output.
 
+    :param words: files, folders and patterns; names too where nothing is written
     :param check: write nothing; print what is wrong, and return 1 when a file is not in canonical form and
         2 when one is no program
     :param form: one of :data:`FORMATS`, for a check; None for text
     """
     if form is not None and form not in FORMATS:
         raise Misuse(f"there is no format {form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    paths = program_paths(words, names=check)
     if check:
         found = [(str(path), problem) for path in paths for problem in problems_of(_text(path), str(path))]
         _print(found, form or FORMATS[0])
@@ -100,11 +99,7 @@ def _text(path: Path) -> str:
 def _read(path: Path) -> str:
     if path != STDIN:
         return read_program_text(path).replace("\r\n", "\n")
-    try:
-        # One more than there may be says that there are too many.
-        return sys.stdin.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as trouble:
-        raise Misuse(f"{path} cannot be read: {trouble}") from trouble
+    return read_stdin()
 
 
 def _write(path: Path, text: str) -> None:

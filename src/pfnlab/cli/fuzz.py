@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import (
-    Named,
-    check_profile,
-    fetch_missing,
-    name_machine,
-    open_machine,
-    say,
-    see_memory,
-)
-from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign import Campaign
 from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
@@ -26,16 +15,23 @@ from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, Looks, looking_named
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
+from pfnlab.lab.machines import (
+    Named,
+    check_profile,
+    fetch_missing,
+    name_machine,
+    newest_series,
+    open_machine,
+    see_memory,
+)
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
+from pfnlab.progress import Work, say, working
 from pfnlab.units import number_of
 
 #: How many programs are run where neither a number nor a time is given.
 PROGRAMS = 500
-
-#: Seconds between two lines of progress where the output is no terminal.
-_EVERY = 10.0
 
 
 class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,14 +98,13 @@ def fuzz(request: FuzzRequest) -> int:
         for machine in (machine for machines in opened.values() for machine in machines.values()):
             if isinstance(machine, AbstractContextManager):
                 stack.enter_context(machine)
-        display = _Progress(state, request.resume)
-        stack.callback(display.close)
+        work = stack.enter_context(working(f"fuzzing {', '.join(specs)}"))
         campaign = Campaign(
             opened,
             state,
             Folder(request.findings, request.known),
             watched=request.coverage,
-            on_progress=display.show,
+            on_progress=_Kept(work, state, request.resume).show,
             predicting=predicting,
         )
         watched = campaign.watched
@@ -170,28 +165,16 @@ def _kept(
     return state
 
 
-class _Progress:
-    """One line that changes, or where there is no terminal a line now and then; and the state's file."""
+class _Kept:
+    """Shows how far a campaign is, and keeps its state in a file."""
 
-    def __init__(self, state: CampaignState, state_file: Path | None) -> None:
-        self._state_file = state_file
+    def __init__(self, work: Work, state: CampaignState, state_file: Path | None) -> None:
+        self._work, self._state_file = work, state_file
         self._first_program, self._started_at = state.next, time.monotonic()
-        self._shown_at = self._started_at
-        self._terminal = sys.stderr.isatty()
 
     def show(self, state: CampaignState) -> None:
         """Show and keep the state of the campaign."""
         if self._state_file is not None:
             write_state(self._state_file, state)
-        now = time.monotonic()
-        line = progress(state, (state.next - self._first_program) / max(now - self._started_at, 0.001))
-        if self._terminal:
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-        elif now - self._shown_at >= _EVERY:
-            self._shown_at = now
-            say(line)
-
-    def close(self) -> None:
-        """Clear the line."""
-        if self._terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        seconds = max(time.monotonic() - self._started_at, 0.001)
+        self._work.show(progress(state, (state.next - self._first_program) / seconds))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.cli.machines import say
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.building.built import built_kernels, find, remove_built
 from pfnlab.lab.images.archive import Unverified
@@ -12,6 +11,7 @@ from pfnlab.lab.images.inventory import inventory
 from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists, remove
 from pfnlab.lab.images.offers import Role, roles_for
 from pfnlab.lab.images.search import SERIES, offered
+from pfnlab.progress import say, working
 
 #: The fallback of each role of the tests, in words.
 _STANDINGS = {
@@ -71,7 +71,9 @@ def fetch_kernels(names: Sequence[str], *, refresh: bool, missing: bool = False)
         chosen_names = SERIES if "all" in names else tuple(dict.fromkeys(names))
     if missing:
         chosen_names = tuple(name for name in chosen_names if cached(name) is None)
-    for kernel in fetch(*chosen_names, refresh=refresh, say=say):
+    with working(f"fetching kernels {', '.join(chosen_names)}"):
+        kernels = fetch(*chosen_names, refresh=refresh, say=say)
+    for kernel in kernels:
         print(f"{kernel.upstream}: {kernel.package} {kernel.version} in {kernel.vmlinuz}")
     return 0
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, Verbs
+from pfnlab.cli.plain import PLAIN, AsJson, LitmusOf, Verbs
 
 kernels = Verbs(help="Real kernels that can be booted.", **PLAIN)
 cache = Verbs(help="What pfnlab keeps on disk.", **PLAIN)
@@ -167,7 +167,6 @@ def cache_clean(
     return clean_cache(older)
 
 
-Litmus = Annotated[Path, typer.Option(metavar="DIR", help="The programs of litmus/.")]
 Random = Annotated[int, typer.Option("--programs", metavar="N", min=1, help="How many random programs.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Which random programs.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Append the page there.")]
@@ -189,7 +188,7 @@ def kernels_meet(
     known: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where those files are, if not in the package.")
     ] = None,
-    litmus: Litmus = Path("litmus"),
+    litmus: LitmusOf = None,
     programs: Random = 300,
     seed: Seed = 7,
     output: Output = None,
@@ -219,7 +218,7 @@ def kernels_diff(
         str, typer.Argument(metavar="A", help="6.12.94, a series, a bzImage, or one built here.")
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
-    litmus: Litmus = Path("litmus"),
+    litmus: LitmusOf = None,
     programs: Random = 300,
     seed: Seed = 7,
     output: Output = None,

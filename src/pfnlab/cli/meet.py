@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
 from pfnlab.errors import Discovery, Misuse, Undecided
 from pfnlab.lab.building.built import built, find
 from pfnlab.lab.images.changelog import changelog_of
@@ -23,6 +22,7 @@ from pfnlab.meeting.page import meeting_object, meeting_page
 from pfnlab.policies.known import known_versions, version_of_release, write_known
 from pfnlab.policies.releases import is_version, version_key
 from pfnlab.programs.lang.ops import Program
+from pfnlab.progress import say, working
 
 
 class MeetRequest(msgspec.Struct, frozen=True):
@@ -32,6 +32,7 @@ class MeetRequest(msgspec.Struct, frozen=True):
     :param new: every kernel on offer that nobody met as well
     :param profile: the version of the model, for a file of the user's own
     :param known: the folder of known kernels
+    :param litmus: the folder of programs; None for those that come with pfnlab
     """
 
     names: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ class MeetRequest(msgspec.Struct, frozen=True):
     profile: str | None = None
     promote: bool = False
     known: Path | None = None
-    litmus: Path = Path("litmus")
+    litmus: Path | None = None
     programs: int = PROGRAMS
     seed: int = SEED
     output: Path | None = None
@@ -117,6 +118,7 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
     with (
         QemuMachine(kernels[0].image, guests=1, say=say) as first,
         QemuMachine(kernels[1].image, guests=1, say=say) as second,
+        working(f"holding {kernels[0].name} against {kernels[1].name}"),
     ):
         meeting = diff(
             {f"qemu:{kernels[0].name}": first, f"qemu:{kernels[1].name}": second},
@@ -141,7 +143,7 @@ def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest)
     model_version(request.profile or version)
     changelog = changelog_of(kernel, say=say)
     say(f"meeting {version}: {asked.words}")
-    with QemuMachine(kernel, guests=1, say=say) as machine:
+    with QemuMachine(kernel, guests=1, say=say) as machine, working(f"meeting {version}"):
         meeting = meet(
             machine,
             version,

@@ -1,6 +1,7 @@
 """The common parts of all groups of verbs: their form, and options with the same meaning everywhere."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -69,4 +70,9 @@ LookOf = Annotated[
         "of 1 GiB live), through /proc after each operation, or at the end only. Without it: memory, or proc "
         "where the lens is not installed or a kernel has no types in it.",
     ),
+]
+
+LitmusOf = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The programs of this folder, not those that come with pfnlab."),
 ]

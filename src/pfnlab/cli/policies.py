@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from pfnlab.errors import Misuse
-from pfnlab.programs.runs.compare import series_key
+from pfnlab.lab.machines import all_series
 
 
 class Policy(NamedTuple):
@@ -66,28 +66,6 @@ def show_policy(name: str) -> int:
         raise Misuse(f"there is no policy or profile {name!r}: {guess}known are {', '.join(choices)}")
     print(policies[name].source, end="")
     return 0
-
-
-def all_series() -> list[str]:
-    """The series of every profile, oldest first."""
-    from pfnlab.policies.profiles import PROFILES
-
-    return sorted(PROFILES, key=series_key)
-
-
-def newest_series() -> str:
-    """The series of the newest profile."""
-    return all_series()[-1]
-
-
-def check_series(series: str) -> None:
-    """
-    Refuse a series no profile describes.
-
-    :raises Misuse: with the known ones
-    """
-    if series not in all_series():
-        raise Misuse(f"there is no profile {series!r}: known are {', '.join(all_series())}")
 
 
 def _list_eras(width: int) -> None:

@@ -21,20 +21,29 @@ from pfnlab.checker.replay import (
     read_path,
 )
 from pfnlab.cli.check import SAME, comparison
-from pfnlab.cli.machines import Named, check_profile, fetch_missing, name_machine, open_machine, run_on, say
-from pfnlab.cli.policies import newest_series
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.fuzz.filing import PROGRAM, REPORT
 from pfnlab.fuzz.looking import changed_by_looking
 from pfnlab.fuzz.signature import Signature, signatures_of
+from pfnlab.lab.machines import (
+    Named,
+    check_profile,
+    fetch_missing,
+    name_machine,
+    newest_series,
+    open_machine,
+    run_on,
+)
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.made import made
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.look import LookLevel, look_named
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
 from pfnlab.report.check import FORMAT
 
 _SIGNATURE = re.compile(r"^Signature: ([0-9a-f]{12}) (.*)$", re.MULTILINE)
@@ -42,6 +51,9 @@ _COMMAND = re.compile(r"^    pfnlab run .*$", re.MULTILINE)
 _MACHINE = re.compile(r" --on (\S+)")
 _LOOK = re.compile(r" --look (\S+)")
 
+
+#: The value of ``format`` of what ``--json`` prints.
+REPLAY_FORMAT = "pfnlab-replay/1"
 
 #: The beginning of a path of any version.
 _PATH = "pfnlab path "
@@ -260,7 +272,7 @@ def _by_looking(
 def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: str, as_json: bool) -> None:
     if as_json:
         items = [{"step": step.step, "says": step.word} for step in steps]
-        report = {"format": "pfnlab-replay/1", "title": title, "machine": machine, "steps": items}
+        report = {"format": REPLAY_FORMAT, "made": made(), "title": title, "machine": machine, "steps": items}
         print(json.dumps({**report, "same": verdict == SAME, "verdict": verdict}, ensure_ascii=False))
         return
     print(f"{machine}, {title}")

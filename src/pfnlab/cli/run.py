@@ -2,60 +2,53 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import (
+from pfnlab.cli.run_output import RunOutput, print_results
+from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write
+from pfnlab.judging.judge import judged
+from pfnlab.lab.machines import (
     Named,
     check_profile,
     fetch_missing,
     name_machine,
+    newest_series,
     open_machine,
     run_on,
-    say,
     settle_look,
     with_policies,
 )
-from pfnlab.cli.policies import newest_series
-from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write
-from pfnlab.judging.judge import violations
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.policies.releases import upstream
 from pfnlab.programs.lang.form import program_hash
-from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.runs.compare import Outcome, Verdict, judge
+from pfnlab.programs.library import STDIN, load_found, program_paths
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say, silent
 from pfnlab.report.golden import golden_look, golden_path, promoted, read_golden, write_golden
-
-#: The outcomes by weight; the heaviest of several programs gives the exit code.
-_WORST = (Outcome.AS_EXPECTED, Outcome.UNDECIDED, Outcome.DISCOVERY)
-
-#: The width of a table that goes to a file or a pipe.
-_PIPED_WIDTH = 120
+from pfnlab.report.run_result import RunResult, worst
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of the command line.
 
+    :param programs: files, folders, patterns and names, as `program_paths` reads them
     :param look: None for the way a golden was made, where one is promoted, else for the usual one
     """
 
-    programs: list[Path]
+    programs: list[str]
     on: list[str]
-    as_json: bool = False
-    steps: bool = False
+    output: RunOutput = RunOutput()
     profile: str | None = None
     promote: bool = False
-    trace: bool = False
     policies: tuple[str, ...] = ()
     accel: Accel = Accel.TCG
     look: LookLevel | None = None
@@ -63,38 +56,43 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_programs(request: RunRequest) -> int:
     """Run, print, promote; the exit code."""
-    programs = [load_program(path) for path in request.programs]
+    with silent() if request.output.quiet else nullcontext():
+        return _run_programs(request)
+
+
+def _run_programs(request: RunRequest) -> int:
+    request.output.check()
+    paths = program_paths(request.programs)
+    if request.promote and STDIN in paths:
+        raise Misuse("a golden lies beside its program, and standard input is no file: name one")
+    programs = [load_found(path) for path in paths]
     machines = _machines(request)
     look = request.look or LookLevel.PROC
     opened = [open_machine(named.spec, request.profile, request.accel, look) for named in machines]
     fetch_missing(machines, say)
-    looks = _looks(request, settle_look(opened, request.look))
+    looks = _looks(request, paths, settle_look(opened, request.look))
     by_machine = [
         _run_all(named, machine, programs, looks) for named, machine in zip(machines, opened, strict=True)
     ]
     series = {named.spec: named.series for named in machines}
-    outcome = Outcome.AS_EXPECTED
-    names = shown_names(request.programs)
-    for index, (path, program) in enumerate(zip(request.programs, programs, strict=True)):
-        runs = [machine_runs[index] for machine_runs in by_machine]
-        verdict = msgspec.structs.replace(
-            judge(program, runs, series),
-            violations=tuple(
-                violation for run in runs for violation in violations(program, run, series[run.machine])
-            ),
+    results = [
+        RunResult(name, program, runs, judged(program, runs, series))
+        for name, program, runs in zip(
+            shown_names(paths), programs, zip(*by_machine, strict=True), strict=True
         )
-        _print(request, names, index, program, runs, verdict)
-        outcome = max(outcome, verdict.outcome, key=_WORST.index)
-        if request.promote:
-            _promote(request, path, program, machines, runs)
-    return outcome.value
+    ]
+    print_results(results, request.output)
+    if request.promote:
+        for path, result in zip(paths, results, strict=True):
+            _promote(request, path, result.program, machines, result.runs)
+    return worst(results).value
 
 
-def _looks(request: RunRequest, usual: LookLevel) -> list[LookLevel]:
+def _looks(request: RunRequest, paths: Sequence[Path], usual: LookLevel) -> list[LookLevel]:
     """How each program is looked at: for a golden that is made anew, as it was made before."""
     if not request.promote or request.look is not None:
-        return [usual] * len(request.programs)
-    return [golden_look(path) or usual for path in request.programs]
+        return [usual] * len(paths)
+    return [golden_look(path) or usual for path in paths]
 
 
 def _run_all(
@@ -133,39 +131,6 @@ def _machines(request: RunRequest) -> list[Named]:
     return machines
 
 
-def _print(
-    request: RunRequest,
-    names: Sequence[str],
-    index: int,
-    program: Program,
-    runs: Sequence[Run],
-    verdict: Verdict,
-) -> None:
-    if request.as_json:
-        from pfnlab.report.run_json import run_line
-
-        print(run_line(names[index], program_hash(program), runs, verdict))
-        return
-    from rich.console import Console
-
-    from pfnlab.report.table import render
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    if index:
-        print()
-    text = render(
-        program,
-        runs,
-        verdict,
-        name=names[index] if len(names) > 1 else "",
-        width=console.width if console.is_terminal or "COLUMNS" in os.environ else _PIPED_WIDTH,
-        steps=request.steps,
-        trace=request.trace,
-        marks=console.color_system is None,
-    )
-    console.print(text, end="", soft_wrap=True)
-
-
 def _promote(
     request: RunRequest, path: Path, program: Program, machines: Sequence[Named], runs: Sequence[Run]
 ) -> None:
@@ -180,4 +145,4 @@ def _promote(
         write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_version))
     except OSError as trouble:
         raise cannot_write(golden, trouble) from trouble
-    print(f"{golden} written", file=sys.stderr)
+    say(f"{golden} written")

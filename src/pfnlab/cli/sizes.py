@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
 from pfnlab.lab.images.kernels import KernelImage, kernel_for, whole
 from pfnlab.lab.images.offers import by_version
 from pfnlab.lens.sizes import StructureSize
 from pfnlab.policies.releases import CONFIRMED
+from pfnlab.progress import say
 from pfnlab.report.sizes.facts import SeriesSizes, known_sizes, write_sizes
 from pfnlab.report.sizes.reading import series_sizes, structures_of, types_of
 from pfnlab.report.sizes.words import holes_in_words

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from pfnlab.cli.machines import say
-from pfnlab.cli.policies import check_series
 from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write
+from pfnlab.files import write_output
 from pfnlab.lab.building.build import BuildRequest
 from pfnlab.lab.building.build import build as build_kernel
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.machines import check_series
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.meeting.holding import SEED, litmus_looks, litmus_programs
 from pfnlab.policies.releases import series_of
+from pfnlab.progress import say, working
 from pfnlab.trying.build import Build, TriedKernel
-from pfnlab.trying.page import headline, trial_page
+from pfnlab.trying.page import headline, trial_object, trial_page
 from pfnlab.trying.policy import policies_of
 from pfnlab.trying.trial import PROGRAMS, TrialOutcome, try_kernel
-
-#: The folder of programs where none is named.
-LITMUS = Path("litmus")
 
 
 class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +33,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param tree: a source tree, or a bzImage that was built of one
     :param like: the version whose model describes the kernel
     :param configuration: of the build: packaged ones or files
+    :param litmus: the folder of programs; None for those that come with pfnlab
     :param policies: changes of that model, in place of those that patches name
     """
 
@@ -45,9 +44,10 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     configuration: tuple[str, ...] = ()
     programs: int = PROGRAMS
     seed: int = SEED
-    litmus: Path = LITMUS
+    litmus: Path | None = None
     output: Path | None = None
     accel: Accel = Accel.TCG
+    as_json: bool = False
 
 
 def try_tree(request: TryRequest, build: Build | None = None) -> int:
@@ -60,9 +60,13 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     patches = [read_patch(path) for path in request.patches]
     policies = policies_of(patches, request.policies)
     litmus = litmus_programs(request.litmus)
-    tried = (build or builder(request))(request.tree, request.patches, say)
+    with working(f"building {request.tree}"):
+        tried = (build or builder(request))(request.tree, request.patches, say)
     name = request.tree.name or str(request.tree)
-    with QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine:
+    with (
+        QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine,
+        working(f"holding {name} against model:{request.like}"),
+    ):
         trial = try_kernel(
             machine,
             request.like,
@@ -74,7 +78,12 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
             looks=litmus_looks(request.litmus),
             say=say,
         )
-    _print(trial_page(trial, str(request.tree), tried.says, patches, _command(request)), request.output)
+    if request.as_json:
+        content = trial_object(trial, str(request.tree), tried.says, patches)
+        text = json.dumps(content, ensure_ascii=False) + "\n"
+    else:
+        text = trial_page(trial, str(request.tree), tried.says, patches, _command(request))
+    _print(text, request.output)
     if request.output is not None or trial.outcome is TrialOutcome.UNDECIDED:
         say(headline(trial))
     return trial.outcome.value
@@ -109,7 +118,7 @@ def _command(request: TryRequest) -> str:
     options = {"--patch": request.patches, "--policy": request.policies, "--config": request.configuration}
     for option, values in options.items():
         words += [word for value in values for word in (option, str(value))]
-    if request.litmus != LITMUS:
+    if request.litmus is not None:
         words += ["--litmus", str(request.litmus)]
     return shlex.join([*words, "--programs", str(request.programs), "--seed", str(request.seed)])
 
@@ -118,7 +127,4 @@ def _print(text: str, output: Path | None) -> None:
     if output is None:
         print(text, end="")
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as trouble:
-        raise cannot_write(output, trouble, "name another file with -o") from trouble
+    write_output(output, text)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import AccelOf
+from pfnlab.cli.plain import AccelOf, AsJson, LitmusOf
 
 
 def try_(
@@ -33,11 +33,12 @@ def try_(
     ] = None,
     programs: Annotated[int, typer.Option("--programs", metavar="N", min=1, help="Random programs.")] = 200,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Which random programs.")] = 7,
-    litmus: Annotated[Path, typer.Option(metavar="DIR", help="The programs of litmus/.")] = Path("litmus"),
+    litmus: LitmusOf = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
     ] = None,
     accel: AccelOf = "tcg",
+    as_json: AsJson = False,
 ) -> int:
     """Build a tree, hold its kernel against a model, and print the report for a cover letter.
 
@@ -59,5 +60,6 @@ def try_(
             litmus=litmus,
             output=output,
             accel=accel_named(accel),
+            as_json=as_json,
         )
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Misuse
-from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes
+from pfnlab.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
 from pfnlab.fuzz.causes import Cause, Evidence
 from pfnlab.fuzz.coverage import Coverage
 from pfnlab.fuzz.grammar import Bias
@@ -112,9 +112,7 @@ def write_state(path: Path, state: CampaignState) -> None:
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
-    new_path = path.with_name(f"{path.name}.new")
     try:
-        new_path.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
-        new_path.replace(path)
+        write_whole(path, msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
     except OSError as trouble:
         raise cannot_write(path, trouble, "name another file") from trouble

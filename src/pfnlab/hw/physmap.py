@@ -60,6 +60,14 @@ class PhysicalMap:
         self._ram_start = [start for start, end in whole if start < end]
         self._ram_end = [end for start, end in whole if start < end]
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PhysicalMap):
+            return NotImplemented
+        return (self.resources, self.iomem_relaxed) == (other.resources, other.iomem_relaxed)
+
+    def __hash__(self) -> int:
+        return hash((self.resources, self.iomem_relaxed))
+
     def with_resource(self, resource: Resource) -> PhysicalMap:
         """The same map and *resource*, as after ``request_mem_region()``."""
         return PhysicalMap((*self.resources, resource), iomem_relaxed=self.iomem_relaxed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -38,6 +38,7 @@ from pfnlab.policies.known import version_of_release
 from pfnlab.policies.releases import is_version, upstream
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.runs.compare import Verdict, judge
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import HELD, MOVED, MemorySeen, Run, Step
 from pfnlab.programs.runs.violation import Violation
@@ -106,6 +107,15 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
         Violation(run.machine, name, step, run.steps[step].op, says, known(program, step, name, series))
         for name, step, says in _judged(program, run)
     ]
+
+
+def judged(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> Verdict:
+    """The verdict on one program's runs, with the properties that each of them breaks.
+
+    :param series: the kernel series of every machine by name, None where it is unknown
+    """
+    broken = (violation for run in runs for violation in violations(program, run, series[run.machine]))
+    return msgspec.structs.replace(judge(program, runs, series), violations=tuple(broken))
 
 
 def _version(run: Run) -> str | None:

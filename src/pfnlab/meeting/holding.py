@@ -24,6 +24,7 @@ from pfnlab.fuzz.signature import UNCOMPARABLE, Signature, in_same_step, signatu
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program, is_held
+from pfnlab.programs.library import library_folder
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Looking, Machine, Rebooting
 from pfnlab.programs.runs.observation import Run
@@ -330,20 +331,25 @@ class Comparable:
             self._machine.reboot()
 
 
-def litmus_programs(folder: Path) -> dict[str, Program]:
+def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
     """The programs of a folder and the folders in it, by name.
 
+    :param folder: None for the programs that come with pfnlab
     :raises Misuse: there are none
     """
+    folder = folder or library_folder()
     programs = {name: load_program(path) for name, path in program_files(folder).items()}
     if not programs:
         raise Misuse(f"{folder} holds no program: name the folder of litmus programs with --litmus")
     return programs
 
 
-def litmus_looks(folder: Path) -> dict[str, LookLevel]:
-    """How kernels were looked at for the goldens of the programs of a folder, by name."""
-    looks = {name: golden_look(path) for name, path in program_files(folder).items()}
+def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
+    """How kernels were looked at for the goldens of the programs of a folder, by name.
+
+    :param folder: None for the programs that come with pfnlab
+    """
+    looks = {name: golden_look(path) for name, path in program_files(folder or library_folder()).items()}
     return {name: look for name, look in looks.items() if look is not None}
 
 

@@ -15,6 +15,7 @@ from pfnlab.policies.flushes import FLUSHES
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.needs import needs_driver
 from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
+from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
@@ -117,6 +118,17 @@ def munmap_table(litmus: Mapping[str, Path]) -> str:
     return table(head, rows)
 
 
+def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, list[int]]]:
+    """By what is mapped and placement: the flushes of a munmap of four mappings, by :data:`DISTANCES`."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for _, kinds, name in programs():
+        program = load_program(litmus[name])
+        for flush in FLUSHES:
+            *_, four = model_counts(f"{BASE},flush={flush}", program)
+            found.setdefault(kinds, {}).setdefault(flush, []).append(four.flushes)
+    return found
+
+
 def advice_table(litmus: Mapping[str, Path]) -> str:
     """The second table: gathers and flushes of calls that free no VMA."""
     machines = [f"{BASE},flush={flush}" for flush in ("end_vma", "in_loop", "free_vmas")]
@@ -216,4 +228,4 @@ def page(litmus: Mapping[str, Path]) -> str:
 
 
 if __name__ == "__main__":
-    print(page(program_files(Path("litmus"))), end="")
+    print(page(program_files(library_folder())), end="")

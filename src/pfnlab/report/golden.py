@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.errors import Discovery, LostGuest, Misuse
-from pfnlab.files import MOST_RECORDED, Missing, read_bytes
+from pfnlab.files import MOST_RECORDED, Missing, read_bytes, write_whole
 from pfnlab.policies.releases import series_of, version_key
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.load import load_program
@@ -84,7 +84,7 @@ def golden_look(program: Path) -> LookLevel | None:
 
 def write_golden(path: Path, golden: Golden) -> None:
     """Write *golden*, one step a line."""
-    path.write_text(golden_text(golden), encoding="utf-8")
+    write_whole(path, golden_text(golden))
 
 
 def golden_text(golden: Golden) -> str:

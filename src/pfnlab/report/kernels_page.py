@@ -18,6 +18,7 @@ from pfnlab.policies.known import KnownKernel, known_kernels
 from pfnlab.policies.releases import version_key
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
@@ -154,7 +155,8 @@ def _run(version: str, program: Program) -> Run | None:
 
 def page() -> str:
     """The page as it is kept, made of the programs in ``litmus/``."""
-    return kernels_page(known_kernels(), program_files(Path("litmus")))
+    litmus = library_folder()
+    return kernels_page(known_kernels(), program_files(litmus), litmus.parent)
 
 
 if __name__ == "__main__":

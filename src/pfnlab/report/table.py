@@ -58,6 +58,7 @@ def render(
     steps: bool = False,
     trace: bool = False,
     marks: bool = True,
+    options: tuple[str, str] = ("--steps", "--trace"),
 ) -> Text:
     """The whole report on one program.
 
@@ -66,6 +67,7 @@ def render(
     :param steps: show VMAs, what is tracked, page-table entries and flushes too
     :param trace: show the order of kernel calls as well
     :param marks: end rows that differ in ``<``, for output without colours
+    :param options: what the reader writes to be shown *steps* and *trace*
     """
     rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
     fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
@@ -84,7 +86,7 @@ def render(
         text.append(statement.text + "\n", {"bad": FAILED, "lit": LIT}.get(statement.tone, OP))
     hidden = {difference.field for difference in verdict.differences} - {"result", *fields}
     if hidden:
-        option = "--trace" if "events" in hidden else "--steps"
+        option = options["events" in hidden]
         _paragraph(text, f"{option} shows {', '.join(sorted(hidden))}", width, OP)
     return text
 

@@ -13,7 +13,7 @@ import pytest
 from damages import DAMAGES, Damage
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.cache import forget, is_whole, keep, kept, write_whole
+from pfnlab.lab.images.cache import forget, is_whole, keep, kept
 from pfnlab.lab.images.commands import run
 
 each_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -197,30 +197,3 @@ def test_a_program_without_room_fails_as_a_write_does() -> None:
         run(["sh", "-c", "ls / > /dev/full"], limit=10, remedy="")
 
     assert errno.ENOSPC == raised.value.errno
-
-
-def test_two_threads_that_write_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each has a part of its own, so that the second finds its own when the first is done."""
-    path, both = tmp_path / "file", threading.Barrier(2, timeout=10)
-    troubles = list[OSError]()
-    replace = Path.replace
-
-    def together(part: Path, target: Path) -> Path:
-        both.wait()
-        return replace(part, target)
-
-    def write() -> None:
-        try:
-            write_whole(path, "whole")
-        except OSError as trouble:
-            troubles.append(trouble)
-
-    monkeypatch.setattr(Path, "replace", together)
-    threads = [threading.Thread(target=write) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-
-    assert [] == troubles
-    assert ("whole", [path]) == (path.read_text(), list(tmp_path.iterdir()))

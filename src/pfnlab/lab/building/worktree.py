@@ -27,7 +27,7 @@ from pathlib import Path
 from pfnlab.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.building.source import KernelSource, files_of
-from pfnlab.lab.images.cache import cache_root, locked, write_whole
+from pfnlab.lab.images.cache import cache_root, locked, write_kept_text
 from pfnlab.lab.images.commands import run
 
 #: Another build of the same tree may take as long, in seconds.
@@ -138,7 +138,7 @@ class WorkTree:
                 _copy_file(self.source.folder / path, self.folder / path)
         for path in old.keys() - new.keys():
             (self.folder / path).unlink(missing_ok=True)
-        write_whole(record, json.dumps(new))
+        write_kept_text(record, json.dumps(new))
 
 
 @contextmanager

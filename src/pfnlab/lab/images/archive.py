@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pfnlab.errors import MissingTool, Undecided
 from pfnlab.lab.images import sources
-from pfnlab.lab.images.cache import write_whole
+from pfnlab.lab.images.cache import write_kept_text
 from pfnlab.lab.images.commands import complaint, run
 from pfnlab.lab.images.sources import Mirror
 
@@ -240,7 +240,7 @@ class Archive:
         for part in ("lists/partial", "cache/archives/partial", "state"):
             (home / part).mkdir(parents=True, exist_ok=True)
         (home / "status").touch()
-        write_whole(home / "apt.conf", _CONFIG.format(home=home, carried=self.carried))
+        write_kept_text(home / "apt.conf", _CONFIG.format(home=home, carried=self.carried))
         key = "\n ".join(line or "." for line in mirror.signed_by.split("\n"))
         entry = (
             f"Types: deb\nURIs: {mirror.uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\n"
@@ -250,7 +250,7 @@ class Archive:
         changed = not path.exists() or path.read_text() != entry
         if changed:
             (home / "listing.json").unlink(missing_ok=True)
-            write_whole(path, entry)
+            write_kept_text(path, entry)
         return changed
 
     def _update(self, suite: str, mirror: Mirror) -> None:
@@ -294,7 +294,7 @@ class Archive:
         )
         listing = Listing(suite, time.time(), packages)
         content = {"taken": listing.taken, "packages": [asdict(package) for package in packages]}
-        write_whole(self._home(suite) / "listing.json", json.dumps(content, indent=1) + "\n")
+        write_kept_text(self._home(suite) / "listing.json", json.dumps(content, indent=1) + "\n")
         return listing
 
     def _query(self, suite: str, command: list[str]) -> str:

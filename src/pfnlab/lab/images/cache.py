@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pfnlab.errors import Misuse, TimedOut, Undecided
+from pfnlab.files import write_whole
 
 #: Error numbers of a write that finds no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -80,16 +81,10 @@ def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[
         yield
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write *text* to *path* so that a reader finds the old file or the new one, never a part of it."""
+def write_kept_text(path: Path, text: str) -> None:
+    """Write *text* to *path*, whole or not at all, in a folder that is made where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        part.write_text(text)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, text)
 
 
 @contextmanager
@@ -153,7 +148,7 @@ def keep(part: Path, path: Path) -> None:
     if part.is_dir() and path.exists():
         path.rename(part.with_name(f"{part.name}.old"))
     part.replace(path)
-    write_whole(_voucher(path), voucher)
+    write_kept_text(_voucher(path), voucher)
 
 
 def is_whole(path: Path) -> bool:

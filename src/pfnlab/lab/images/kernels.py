@@ -24,7 +24,7 @@ from pathlib import Path
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.lab.images.archive import Archive
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.images.cache import cache_root, locked, quiet, write_whole
+from pfnlab.lab.images.cache import cache_root, locked, quiet, write_kept_text
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.offers import Offer, by_version, chosen
 from pfnlab.lab.images.search import Search, known_series, offered
@@ -245,7 +245,7 @@ def _write_note(kernel: KernelImage, suite: str) -> None:
         "fetched": datetime.now(UTC).date().isoformat(),
         "suite": suite,
     }
-    write_whole(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
+    write_kept_text(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
 
 
 def _check_room(root: Path, offers: Sequence[Offer]) -> None:

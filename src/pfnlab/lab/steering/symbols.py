@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from pfnlab.errors import Undecided
-from pfnlab.lab.images.cache import cache_root, write_whole
+from pfnlab.lab.images.cache import cache_root, write_kept_text
 from pfnlab.lab.vm.qemu import Guest
 
 _LIMIT = 60.0
@@ -103,7 +103,7 @@ def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
         key = hashlib.file_digest(image, "sha256").hexdigest()[:16]
     path = cache_root() / "symbols" / f"{key}.kallsyms"
     if not path.exists():
-        write_whole(path, _symbol_text(guest, "symbols\n"))
+        write_kept_text(path, _symbol_text(guest, "symbols\n"))
     return Symbols(path.read_text(), guest.hello.release)
 
 

@@ -357,6 +357,14 @@ class Program(msgspec.Struct, frozen=True):
     expects: tuple[Expect, ...] = ()
     thp: Thp | None = None
 
+    def __str__(self) -> str:
+        """The program as text, in canonical form."""
+        from pfnlab.programs.lang.printer import format_program  # which needs these structures
+
+        return format_program(self)
+
+    __repr__ = __str__
+
 
 def tasks_of(program: Program) -> list[str]:
     """Every task of the program in order of creation, the main one first."""

@@ -16,7 +16,7 @@ to know where in which operation reading stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pfnlab.errors import ProgramError
 from pfnlab.programs.lang.call_reader import CallReader
@@ -33,6 +33,7 @@ from pfnlab.programs.lang.ops import (
     Thp,
 )
 from pfnlab.programs.lang.prefixes import read_prefixes
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import (
     FIRST_LINE,
     KINDS,
@@ -59,6 +60,34 @@ class Reading(CallReader):
         self.ops: list[Op] = []
         self.expects: list[Expect] = []
         self._started = False
+
+    def go_on(self, program: Program) -> None:
+        """Go on behind the operations of *program*, which was judged before; it may be unfinished.
+
+        What is read from here on is in :attr:`ops`.
+        """
+        self._started = True
+        for device in program.devices:
+            self.scope.device(device)
+        for area in program.areas:
+            self.scope.area(area)
+        for op in program.ops:
+            self.scope.op(op)
+
+    def lone_span(self, line: Line, devices: Collection[str]) -> Span:
+        """Read a line that is nothing but a range.
+
+        :param devices: names of which there are pages without a mapping
+        """
+        try:
+            is_device = line.next in devices
+            span = self._source(line, "`bar[0:4]`") if is_device else self._span(line, "munmap")
+        except Wrong as wrong:
+            line.fail(wrong.message, self.at.get(wrong.part, 1))
+        line.end("the range")
+        if line.comment:
+            line.fail("a range has no comment: write the range alone", len(line.raw.rstrip()))
+        return span
 
     def line(self, line: Line) -> None:
         """Read one line with content."""

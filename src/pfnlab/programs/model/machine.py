@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pfnlab.errors import Misuse, Undecided
 from pfnlab.hw.physmap import Resource
@@ -134,6 +134,14 @@ class ModelMachine:
         kernel.undecoded = tuple(pfns for name, pfns in devices.items() if name == MOVED_BAR)
         return kernel
 
+    def refuse(self, program: Program) -> None:
+        """Refuse what this kernel has no rule for, or what its configuration lacks.
+
+        :raises Undecided: with the reason
+        """
+        refuse_unknown(program, self.profile.series)
+        refuse_lacking(program, self.profile.configuration)
+
     def run_one(self, program: Program, *, check: bool = False, memory: dict[int, int] | None = None) -> Run:
         """Run one program.
 
@@ -152,41 +160,99 @@ class ModelMachine:
 
     def _run(self, program: Program, check: bool, memory: dict[int, int] | None) -> tuple[Run, list[Guard]]:
         """The run, and the guards around own policies."""
-        profile = self.profile
-        refuse_unknown(program, profile.series)
-        refuse_lacking(program, profile.configuration)
-        platform, devices, whole = place(program)
-        kernel = self.boot(platform, devices)
-        kernel.start_task(MAIN_TASK)
-        first = next(iter(devices.values())).start
-        kernel.memory = {first + page: value for page, value in (memory or {}).items()}
-        places = replace(Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
-        running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
-        observer = Observer(kernel, places, self.look)
-        steps = []
-        for line, op in zip(op_lines(program), program.ops, strict=True):
-            outcome = running.step(op)
-            anonymous = isinstance(op.call, ANONYMOUS_CALLS)
-            step = observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
-            steps.append(running.comparable(step))
-            if running.settled:
-                check_own(kernel)
-                if check:
-                    kernel._check()
-        steps.append(running.comparable(_end(kernel, observer)))
-        check_own(kernel)
-        if check:
-            kernel._check()
+        opened = OpenRun(self, program, check=check, memory=memory)
+        opened.go_on(program)
+        opened.end()
         if memory is not None:
-            memory.update({pfn - first: value for pfn, value in kernel.memory.items()})
+            memory.update(opened.memory)
         run = Run(
             f"model:{self.spec}",
             described(self._version),
-            tuple(steps),
+            tuple(opened.steps),
             look=self.look,
-            configuration=profile.configuration,
+            configuration=self.profile.configuration,
         )
-        return run, guards_of(kernel)
+        return run, guards_of(opened.kernel)
+
+
+class OpenRun:
+    """A run whose program may get longer: the booted machine, and its steps so far.
+
+    :param program: what decides where devices and areas lie; none of its operations is done yet
+    :param check: assert every internal invariant after every step
+    :param memory: the first words of pages of its first device
+    :raises Undecided: the model has no rule for something in it
+    """
+
+    def __init__(
+        self,
+        machine: ModelMachine,
+        program: Program,
+        *,
+        check: bool = False,
+        memory: Mapping[int, int] | None = None,
+    ) -> None:
+        self._machine, self._check = machine, check
+        machine.refuse(program)
+        self._setting = setting = _Setting.of(program)
+        self.kernel = machine.boot(setting.platform, setting.places.devices)
+        self.kernel.start_task(MAIN_TASK)
+        self._first = next(iter(setting.places.devices.values())).start
+        self.kernel.memory = {self._first + page: value for page, value in (memory or {}).items()}
+        self._running = (SideBySide if setting.held else OneByOne)(self.kernel, setting.places)
+        self._observer = Observer(self.kernel, setting.places, machine.look)
+        self.steps: list[Step] = []
+
+    @property
+    def memory(self) -> dict[int, int]:
+        """The first words of pages of its first device that were stored to."""
+        return {pfn - self._first: value for pfn, value in self.kernel.memory.items()}
+
+    def extended(self, program: Program) -> OpenRun:
+        """The run of *program*, the same with more operations: this one, which goes on, or one from boot on
+        where a new operation moves devices or areas, or has every task on a processor of its own.
+
+        :raises Undecided: the model has no rule for something in it; this run can go on no more
+        """
+        self._machine.refuse(program)
+        same = self._setting == _Setting.of(program)
+        run = self if same else OpenRun(self._machine, program, check=self._check)
+        run.go_on(program)
+        return run
+
+    def go_on(self, program: Program) -> None:
+        """Do those operations of *program* that are not done yet."""
+        done = len(self.steps)
+        for line, op in zip(op_lines(program)[done:], program.ops[done:], strict=True):
+            outcome = self._running.step(op)
+            anonymous = isinstance(op.call, ANONYMOUS_CALLS)
+            step = self._observer.step(line, op.task, outcome.result, outcome.value, anonymous=anonymous)
+            self._done(step, settled=self._running.settled)
+
+    def end(self) -> None:
+        """All tasks are killed."""
+        self._done(_end(self.kernel, self._observer), settled=True)
+
+    def _done(self, step: Step, *, settled: bool) -> None:
+        self.steps.append(self._running.comparable(step))
+        if settled:
+            check_own(self.kernel)
+            if self._check:
+                self.kernel._check()
+
+
+class _Setting(NamedTuple):
+    """What a program decides before its first operation."""
+
+    platform: Platform
+    places: Places
+    held: bool
+
+    @classmethod
+    def of(cls, program: Program) -> _Setting:
+        platform, devices, whole = place(program)
+        places = replace(Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
+        return cls(platform, places, is_held(program))
 
 
 def _end(kernel: Kernel, observer: Observer) -> Step:

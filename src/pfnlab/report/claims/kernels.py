@@ -10,14 +10,12 @@ from typing import NamedTuple
 from pfnlab.errors import Misuse
 from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.report.golden import Golden, golden_path, golden_run, newest_version, read_golden
 from pfnlab.report.observed import Observed, part_name
 from pfnlab.report.sizes.facts import known_sizes
-
-#: The folder of programs, seen from where pages are made.
-LITMUS = Path("litmus")
 
 #: All series, and those with VM_PAT and with counted contexts.
 ALL = CONFIRMED
@@ -66,7 +64,7 @@ class Seen(NamedTuple):
         """What is looked at, and what it says."""
         return f"{part_name(self.observed)}: {self.expected}"
 
-    def unlike(self, litmus: Path = LITMUS) -> list[str]:
+    def unlike(self, litmus: Path | None = None) -> list[str]:
         """The series on which the kernel or its model shows something else, with what it shows."""
         return [
             f"{series}: {shown}"
@@ -85,19 +83,19 @@ class Seen(NamedTuple):
             raise Misuse(f"{self.program} has no operation {self.op!r}")
         return steps[self.nth]
 
-    def on_kernel(self, series: str, litmus: Path = LITMUS) -> Step:
+    def on_kernel(self, series: str, litmus: Path | None = None) -> Step:
         """The step as a kernel of *series* showed it.
 
         :raises Misuse: the golden has no such kernel, or the program no such operation
         """
-        golden = _golden(litmus / f"{self.program}.pfn")
+        golden = _golden((litmus or library_folder()) / f"{self.program}.pfn")
         run = golden_run(golden, _version(golden, series, self.program))
         assert run is not None
         return self.step_of(run)
 
-    def on_model(self, series: str, litmus: Path = LITMUS) -> Step:
+    def on_model(self, series: str, litmus: Path | None = None) -> Step:
         """The step as the model of that kernel predicts it, looked at as the golden was."""
-        path = litmus / f"{self.program}.pfn"
+        path = (litmus or library_folder()) / f"{self.program}.pfn"
         return self.step_of(_predicted(path, _version(_golden(path), series, self.program)))
 
 
@@ -122,7 +120,7 @@ class Sized(NamedTuple):
         """The size."""
         return f"{self.expected} bytes"
 
-    def unlike(self, litmus: Path = LITMUS) -> list[str]:
+    def unlike(self, litmus: Path | None = None) -> list[str]:
         """The series on which it has another size, with that."""
         kept = {sizes.series: sizes.structures for sizes in known_sizes()}
         found = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -14,9 +13,12 @@ import msgspec
 from pfnlab.errors import Defect, Misuse
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.compare import series_key
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Looking, Machine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import Work, say, working
+from pfnlab.units import number_of
 
 #: The forms of a name, for messages.
 FORMS = (
@@ -127,11 +129,31 @@ def check_profile(machines: Sequence[Named], profile: str | None) -> None:
     """
     if profile is None:
         return
-    from pfnlab.cli.policies import check_series
-
     check_series(profile)
     if not any(named.kind == "qemu" and not named.stock for named in machines):
         raise Misuse("--profile says what a kernel file should behave like: add --on qemu:BZIMAGE")
+
+
+def all_series() -> list[str]:
+    """The series of every profile, oldest first."""
+    from pfnlab.policies.profiles import PROFILES
+
+    return sorted(PROFILES, key=series_key)
+
+
+def newest_series() -> str:
+    """The series of the newest profile."""
+    return all_series()[-1]
+
+
+def check_series(series: str) -> None:
+    """
+    Refuse a series no profile describes.
+
+    :raises Misuse: with the known ones
+    """
+    if series not in all_series():
+        raise Misuse(f"there is no profile {series!r}: known are {', '.join(all_series())}")
 
 
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
@@ -203,7 +225,8 @@ def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None
     missing_names = [name for name in dict.fromkeys(names) if cached(name) is None]
     if missing_names:
         say(f"fetching kernels {', '.join(missing_names)}")
-        fetch(*missing_names, say=say)
+        with working(f"fetching {', '.join(missing_names)}"):
+            fetch(*missing_names, say=say)
     for name in dict.fromkeys(names):
         kernel = kernel_for(name)
         if not kernel.known:
@@ -212,16 +235,31 @@ def fetch_missing(machines: Sequence[Named], say: Callable[[str], None]) -> None
 
 def run_on(named: Named, machine: Machine, programs: Sequence[Program]) -> list[Run]:
     """One run a program, under the name the user gave the machine; its guests are gone afterwards."""
-    with machine if isinstance(machine, AbstractContextManager) else nullcontext():
-        runs = machine.run(programs)
+    of = f"{number_of(len(programs), 'program')} on {named.spec}"
+    with (
+        machine if isinstance(machine, AbstractContextManager) else nullcontext(),
+        working(of, len(programs)) as work,
+    ):
+        runs = _run_telling(named, machine, programs, work)
     if len(runs) != len(programs):
         raise Defect(f"{named.spec} answered {len(programs)} programs with {len(runs)} runs")
     return [msgspec.structs.replace(run, machine=named.spec) for run in runs]
 
 
-def say(line: str) -> None:
-    """One line of progress, kept apart from the output."""
-    print(line, file=sys.stderr, flush=True)
+def _run_telling(named: Named, machine: Machine, programs: Sequence[Program], work: Work) -> list[Run]:
+    """The runs, each told as soon as it is there."""
+    if named.kind == "model":
+        # A model answers one program after the other in any case.
+        runs = []
+        for program in programs:
+            runs += machine.run([program])
+            work.advance()
+        return runs
+    from pfnlab.lab.running.machine import QemuMachine
+
+    if isinstance(machine, QemuMachine):
+        return machine.run(programs, on_done=lambda index, run: work.advance())
+    return machine.run(programs)
 
 
 # The most likely name meant by "7.2" or "quemu:7.2".

@@ -1,0 +1,37 @@
+"""What `import pfnlab` offers: machines to try operations on, programs, runs, checks and their results.
+
+``docs/api.md`` says which of it is stable. ``pfnlab`` itself imports a name from here when it is first used.
+"""
+
+from pfnlab.api.acting import Forced, LiveTask
+from pfnlab.api.checks import CheckReport, check
+from pfnlab.api.live import LiveMachine, machine
+from pfnlab.api.pages import MappedPages, Pages
+from pfnlab.api.programs import load, save
+from pfnlab.api.runs import Differences, RunReport, diff, run
+from pfnlab.api.step import StepSeen
+from pfnlab.errors import Misuse, PfnlabError, ProgramError, Undecided
+from pfnlab.programs.lang.ops import Program
+
+__all__ = [
+    "CheckReport",
+    "Differences",
+    "Forced",
+    "LiveMachine",
+    "LiveTask",
+    "MappedPages",
+    "Misuse",
+    "Pages",
+    "PfnlabError",
+    "Program",
+    "ProgramError",
+    "RunReport",
+    "StepSeen",
+    "Undecided",
+    "check",
+    "diff",
+    "load",
+    "machine",
+    "run",
+    "save",
+]

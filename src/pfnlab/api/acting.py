@@ -1,0 +1,211 @@
+"""A task of an interactive machine, and what it can do."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import cast
+
+from pfnlab.api.operations import Operations
+from pfnlab.api.pages import MappedPages, Where
+from pfnlab.api.step import StepSeen
+from pfnlab.errors import Misuse
+from pfnlab.programs.lang.device_ops import DriverHow, DriverMap
+from pfnlab.programs.lang.forced import Fail, Hold, Skip
+from pfnlab.programs.lang.ops import (
+    Call,
+    Fork,
+    ForkRefusal,
+    Mmap,
+    Mremap,
+    Op,
+    Thread,
+    Via,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import ANON
+
+
+class Acting(Operations):
+    """Whoever does operations: a task, perhaps with the kernel forced to fail, to skip a call or to stop."""
+
+    @abstractmethod
+    def _op(self, op: Op) -> StepSeen:
+        """Do *op* on the machine."""
+
+    @abstractmethod
+    def _free_name(self, letters: str) -> str:
+        """A name that the program does not use, made of one of *letters*."""
+
+    @abstractmethod
+    def _as(self, fail: Fail | None = None, skip: Skip | None = None, hold: Hold | None = None) -> Forced:
+        """The same task with one more prefix before its next operation."""
+
+    @abstractmethod
+    def _child(self, name: str) -> LiveTask:
+        """The new task *name*."""
+
+    def mmap(
+        self,
+        source: Where,
+        via: Via | None = None,
+        prot: str = "rw",
+        *,
+        shared: bool = True,
+        populate: bool = False,
+        locked: bool = False,
+        name: str | None = None,
+        over: Where | None = None,
+        driver: DriverMap | str | None = None,
+    ) -> MappedPages:
+        """mmap(2) of device pages, or of anonymous memory (``"anon[0:4]"``, without *via*).
+
+        :param via: the interface it is mapped through, ``"wc"``, ``"uc"``, ``"devmem"`` ...; with *driver* it
+            need not be given
+        :param prot: ``"none"`` or letters of ``rwx``
+        :param name: its name in the program; by default the next free letter
+        :param over: MAP_FIXED over these pages, which keep their name
+        :param driver: how the guest driver maps, as a program says it: ``"remap wc"``, ``"part[2:4]"``
+        :returns: its pages, to be cut as ``a[4:8]``; ``.seen`` is the observation
+        """
+        pages = self._span(source)
+        if via is None:
+            via = "driver" if driver is not None else "anon" if pages.name == ANON else None
+        if via is None:
+            raise Misuse(f'say through what {source} is mapped: write mmap("{source}", "wc")')
+        target = None if over is None else self._span(over)
+        if target is None and name is None:
+            name = self._free_name("abcdefghijklmnopqrstuvwxyz")
+        # The printer writes the words of a text as they are, and the reader takes them apart.
+        how = DriverMap(cast("DriverHow", driver)) if isinstance(driver, str) else driver
+        call = Mmap(name, pages, via, shared, prot, populate, locked, target, how)
+        return _mapped(target or Span(name or "", 0, pages.pages), self._do(call))
+
+    def mremap(
+        self,
+        span: Where,
+        pages: int,
+        *,
+        maymove: bool = False,
+        fixed: bool = False,
+        dontunmap: bool = False,
+        name: str | None = None,
+        over: Where | None = None,
+    ) -> MappedPages:
+        """mremap(2): *span* becomes *pages* long; the flags are passed as they are.
+
+        :param name: the area it moves to; with *fixed* and neither *name* nor *over*, the next free letter
+        :param over: exact destination instead of the start of an area
+        :returns: the pages where it is if the call succeeded and had a destination, else those it had
+        """
+        old = self._span(span)
+        target = None if over is None else self._span(over)
+        if fixed and target is None and name is None:
+            name = self._free_name("abcdefghijklmnopqrstuvwxyz")
+        seen = self._do(Mremap(old, pages, maymove, fixed, dontunmap, name, target))
+        moved = target or (None if name is None else Span(name, 0, pages))
+        return _mapped(moved or Span(old.name, old.start, old.start + pages), seen)
+
+    def fork(self, name: str | None = None, *, refused: ForkRefusal | None = None) -> LiveTask:
+        """fork(2); the child does operations of its own: ``c = m.fork(); c.munmap(a)``.
+
+        :param name: the child's name in the program
+        :param refused: make it fail, from outside memory management
+        :returns: the child; ``.seen`` is the observation, and says whether there is one
+        """
+        child = name or self._free_name("c")
+        seen = self._do(Fork(child, refused))
+        return self._born(child, seen)
+
+    def thread(self, name: str | None = None) -> LiveTask:
+        """pthread_create(3): one more thread of the task's process, in the same address space."""
+        child = name or self._free_name("t")
+        return self._born(child, self._do(Thread(child)))
+
+    def _born(self, name: str, seen: StepSeen) -> LiveTask:
+        task = self._child(name)
+        task.seen = seen
+        return task
+
+    def fail(self, function: str, nth: int = 1, *, inside: str | None = None) -> Forced:
+        """What the task does next, with the kernel made to fail: ``m.fail("__pte_alloc").fork()``.
+
+        :param nth: the call of *function* that fails, from 1
+        :param inside: count only from the first call of this function on
+        """
+        return self._as(fail=Fail(function, nth, inside))
+
+    def skip(self, function: str, nth: int = 1) -> Forced:
+        """What the task does next, with a call left out: ``m.skip("flush_tlb_mm_range").munmap(a)``."""
+        return self._as(skip=Skip(function, nth))
+
+    def hold(self, function: str, nth: int = 1, *, at_return: bool = False) -> Forced:
+        """What the task does next, its processor stopped inside: ``m.hold("unmap_vmas").munmap(a)``.
+
+        Other tasks go on until ``m.release()``.
+        """
+        return self._as(hold=Hold(function, nth, at_return))
+
+
+class LiveTask(Acting):
+    """A task of a machine: ``c = m.fork()``.
+
+    :ivar name: in the program
+    :ivar seen: what was seen when it was made; None for the task that every program starts with
+    """
+
+    def __init__(self, machine: Acting, name: str) -> None:
+        self._machine = machine
+        self.name = name
+        self.seen: StepSeen | None = None
+
+    def _op(self, op: Op) -> StepSeen:
+        return self._machine._op(op)
+
+    def _do(self, call: Call) -> StepSeen:
+        return self._op(Op(call, self.name))
+
+    def _span(self, where: Where) -> Span:
+        return self._machine._span(where)
+
+    def _free_name(self, letters: str) -> str:
+        return self._machine._free_name(letters)
+
+    def _child(self, name: str) -> LiveTask:
+        return self._machine._child(name)
+
+    def _as(self, fail: Fail | None = None, skip: Skip | None = None, hold: Hold | None = None) -> Forced:
+        return Forced(self._machine, self.name, fail, skip, hold)
+
+    def __repr__(self) -> str:
+        failed = "" if self.seen is None or self.seen.ok else f" {self.seen.result}"
+        return f"task {self.name}{failed}"
+
+
+class Forced(LiveTask):
+    """A task, and what the kernel is forced to in the operation that it does next."""
+
+    def __init__(
+        self,
+        machine: Acting,
+        name: str,
+        fail: Fail | None = None,
+        skip: Skip | None = None,
+        hold: Hold | None = None,
+    ) -> None:
+        super().__init__(machine, name)
+        self._fail, self._skip, self._hold = fail, skip, hold
+
+    def _do(self, call: Call) -> StepSeen:
+        return self._op(Op(call, self.name, self._fail, self._skip, self._hold))
+
+    def _as(self, fail: Fail | None = None, skip: Skip | None = None, hold: Hold | None = None) -> Forced:
+        return Forced(self._machine, self.name, fail or self._fail, skip or self._skip, hold or self._hold)
+
+    def __repr__(self) -> str:
+        named = (("fail", self._fail), ("skip", self._skip), ("hold", self._hold))
+        forced = ", ".join(f"{word} {what.function} {what.nth}" for word, what in named if what is not None)
+        return f"task {self.name}, {forced}"
+
+
+def _mapped(span: Span, seen: StepSeen) -> MappedPages:
+    return MappedPages(span.name, span.start, span.end, seen)

@@ -1,0 +1,137 @@
+"""`pl.check`: every sequence of operations of a scope on models, held against properties."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pfnlab.api.live import Policies
+from pfnlab.api.records import Record, Recorded
+from pfnlab.api.runs import On, machine_names
+from pfnlab.checker.check import UNDECIDED, VIOLATED, CheckLimits, CheckResult, PropertyResult
+from pfnlab.checker.check import check as search
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.errors import Misuse
+from pfnlab.lab.machines import model_text, name_machine
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.report.check import check_lines
+
+
+class CheckReport(Recorded):
+    """The checks of one or several models; it prints as ``pfnlab check`` does.
+
+    :ivar checks: one check a model, in the order they were given
+    """
+
+    def __init__(self, checks: Sequence[CheckResult]) -> None:
+        self.checks = tuple(checks)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every state was seen and no property is violated."""
+        return self.exit_code == 0
+
+    @property
+    def violated(self) -> tuple[str, ...]:
+        """The properties that a model violates, each once."""
+        names = (answer.name for checked in self.checks for answer in checked.answered(VIOLATED))
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def counterexamples(self) -> dict[str, Program]:
+        """For each violated property the program that shows it, of the first model that has one."""
+        found: dict[str, Program] = {}
+        for checked in self.checks:
+            for name, program in self.counterexamples_of(checked).items():
+                found.setdefault(name, program)
+        return found
+
+    @property
+    def exit_code(self) -> int:
+        """As of ``pfnlab check``: 0 all holds, 1 something is violated, 3 undecided."""
+        if any(checked.answered(VIOLATED) for checked in self.checks):
+            return 1
+        undecided = any(checked.answered(UNDECIDED) or not checked.complete for checked in self.checks)
+        return 3 if undecided else 0
+
+    def __getitem__(self, name: str) -> PropertyResult:
+        """The answer to a property, of the first model."""
+        answers = {answer.name: answer for answer in self.checks[0].answers}
+        if name not in answers:
+            raise Misuse(f"{name!r} was not asked: asked were {', '.join(answers)}")
+        return answers[name]
+
+    @staticmethod
+    def counterexamples_of(checked: CheckResult) -> dict[str, Program]:
+        """For each violated property of one check the program that shows it."""
+        answers = checked.answered(VIOLATED)
+        return {answer.name: answer.program for answer in answers if answer.program is not None}
+
+    def to_records(self) -> list[Record]:
+        """A row for each model and property."""
+        return [
+            {
+                "machine": checked.machine,
+                "scope": checked.scope,
+                "property": answer.name,
+                "kind": answer.kind,
+                "asks": answer.asks,
+                "verdict": answer.verdict,
+                "arose": answer.arose,
+                "length": answer.length,
+                "states": checked.states,
+                "complete": checked.complete,
+            }
+            for checked in self.checks
+            for answer in checked.answers
+        ]
+
+    def __repr__(self) -> str:
+        return "\n\n".join("\n".join(check_lines(checked)) for checked in self.checks)
+
+    def _repr_html_(self) -> str:
+        from pfnlab.api.html import check_html
+
+        return check_html(self)
+
+
+def check(
+    on: On | None = None,
+    scope: str | Path = "standard",
+    depth: int | None = None,
+    properties: Sequence[str] | str = (),
+    *,
+    policies: Policies = (),
+    states: int | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    walks: int | None = None,
+) -> CheckReport:
+    """Try every sequence of a scope's operations on models, and judge every state.
+
+    :param on: models; by default that of the newest kernel
+    :param scope: the name of a scope, ``"small"``, ``"standard"`` ..., or a file
+    :param depth: the most operations in a row; by default the scope's own
+    :param properties: names of properties or seams; by default all that the scope can answer
+    :param policies: in place of those of the models
+    :param states: search no more than so many states; *seconds*: for no longer
+    :param walks: make so many random walks, chosen by *seed*, instead of a full search
+    :raises Misuse: there is no such model, scope or property
+    """
+    for number, noun in ((depth, "depth"), (states, "states"), (walks, "walks")):
+        if number is not None and (type(number) is not int or number < 1):
+            raise Misuse(f"{noun} is a number from 1 on, not {number!r}")
+    chosen = load_scope(str(scope))
+    asked = questions([properties] if isinstance(properties, str) else properties, chosen)
+    limits = CheckLimits(depth=depth, states=states, seconds=seconds, walks=walks, seed=seed)
+    models = [_model(spec) for spec in machine_names(on, policies)]
+    return CheckReport([search(model, chosen, asked, limits) for model in models])
+
+
+def _model(spec: str) -> ModelMachine:
+    named = name_machine(spec)
+    if named.kind != "model":
+        raise Misuse(f"{spec} cannot be searched: check a model, then run its counterexamples on {spec}")
+    return ModelMachine(model_text(named.rest))

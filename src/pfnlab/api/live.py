@@ -1,0 +1,277 @@
+"""`pl.machine`: a model that is given one operation at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pfnlab.api.acting import Acting, Forced, LiveTask
+from pfnlab.api.pages import Pages, Where
+from pfnlab.api.step import Listed, StepSeen, listed_lines, seen_steps
+from pfnlab.errors import Misuse
+from pfnlab.lab.machines import model_text, name_machine, newest_series, with_policies
+from pfnlab.policies.boot import guards_of
+from pfnlab.policies.guard import check_deterministic
+from pfnlab.policies.profiles import described
+from pfnlab.programs.lang.areas import area_extents
+from pfnlab.programs.lang.forced import Fail, Hold, Skip
+from pfnlab.programs.lang.ops import MAIN_TASK, Area, Call, Device, Op, Program, Thp, tasks_of
+from pfnlab.programs.lang.printer import format_program, op_text
+from pfnlab.programs.lang.single import read_device, read_op, read_span
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import KEYWORDS
+from pfnlab.programs.model.machine import ModelMachine, OpenRun
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
+
+if TYPE_CHECKING:
+    from pfnlab.api.runs import RunReport
+
+#: The device of a machine where none is named.
+DEVICE = "bar: pci, 16 pages"
+
+#: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
+Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
+
+
+class LiveMachine(Acting):
+    """A model of a kernel with a task, on which operations are done one by one.
+
+    Its methods are the operations of the program language; ``m.fork()`` and ``m.thread()`` give further tasks
+    with the same methods. All that was done is a program (:attr:`program`).
+
+    :ivar name: as it was asked for, ``model:7.2``
+    :ivar kernel: the kernel that the model describes
+    """
+
+    def __init__(self, name: str, model: ModelMachine, program: Program) -> None:
+        self.name = name
+        self.kernel = described(model.spec.partition(",")[0])
+        self._model = model
+        self._program = program
+        self._run: OpenRun | None = None
+
+    # What was done.
+
+    @property
+    def program(self) -> Program:
+        """Everything done so far, as a program: to be printed, saved, or run on other machines."""
+        return self._program
+
+    @property
+    def steps(self) -> tuple[StepSeen, ...]:
+        """What was seen after each operation."""
+        return seen_steps(self._program, self._as_run())
+
+    @property
+    def story(self) -> RunReport:
+        """All steps so far, as `pl.run` shows them; the end of the program is not among them."""
+        from pfnlab.api.runs import result_of
+
+        return result_of(self._program, [self._as_run()], {self.name: name_machine(self.name).series})
+
+    # What is there now.
+
+    @property
+    def state(self) -> StepSeen | None:
+        """What was seen after the last operation; None before the first."""
+        steps = self.steps
+        return steps[-1] if steps else None
+
+    @property
+    def book(self) -> Listed[BookEntry]:
+        """The memtype list: reserved ranges of devices and their cache modes."""
+        return (self.state and self.state.book) or Listed()
+
+    @property
+    def vmas(self) -> Listed[VmaSeen] | None:
+        """The VMAs of all tasks in the program's areas; None while a processor is held."""
+        return Listed() if self.state is None else self.state.vmas
+
+    @property
+    def ptes(self) -> Listed[PteSeen] | None:
+        """The runs of equal page-table entries of those VMAs."""
+        return Listed() if self.state is None else self.state.ptes
+
+    @property
+    def log(self) -> Listed[str]:
+        """The kernel log of all operations so far; that of one is in its observation."""
+        return listed_lines(line for step in self.steps for line in step.log)
+
+    @property
+    def flushes(self) -> int:
+        """The TLB flushes of all operations so far, where they were seen."""
+        return sum(step.flushes or 0 for step in self.steps)
+
+    @property
+    def devices(self) -> dict[str, Pages]:
+        """The devices by name, to be cut: ``m.devices["bar"][0:4]``."""
+        return {device.name: Pages(device.name, 0, device.pages) for device in self._program.devices}
+
+    @property
+    def areas(self) -> dict[str, Pages]:
+        """The areas by name, to be cut."""
+        return {name: Pages(name, 0, pages) for name, pages in area_extents(self._program).items()}
+
+    @property
+    def tasks(self) -> dict[str, LiveTask]:
+        """The tasks by name, also those that are gone."""
+        return {name: LiveTask(self, name) for name in tasks_of(self._program)}
+
+    # What is done.
+
+    def do(self, line: str) -> StepSeen:
+        """Do one line of program text, as ``munmap a[4:8]`` or ``c: write b[0] 7``.
+
+        :raises ProgramError: it is no operation, or cannot come here; nothing was done
+        """
+        return self._next(read_op(_text(line), self._program, self._source))
+
+    def undo(self, operations: int = 1) -> None:
+        """Take the last operations back: the rest is done anew."""
+        if not 1 <= operations <= len(self._program.ops):
+            raise Misuse(f"{operations} operations cannot be undone: {len(self._program.ops)} were done")
+        self._run = None
+        self._program = msgspec.structs.replace(self._program, ops=self._program.ops[:-operations])
+
+    def copy(self) -> LiveMachine:
+        """Another machine on which the same was done, to go on in two ways."""
+        return LiveMachine(self.name, self._model, self._program)
+
+    def _next(self, op: Op) -> StepSeen:
+        program = msgspec.structs.replace(self._program, ops=(*self._program.ops, op))
+        opened, self._run = self._opened(), None
+        opened = opened.extended(program)
+        guards = guards_of(opened.kernel)
+        if guards:
+            again = OpenRun(self._model, program)
+            again.go_on(program)
+            for guard, repeat in zip(guards, guards_of(again.kernel), strict=True):
+                check_deterministic(guard.path, guard.made, repeat.made)
+        self._run, self._program = opened, program
+        return self.steps[-1]
+
+    def _opened(self) -> OpenRun:
+        """The run as far as the program is."""
+        if self._run is None:
+            self._run = OpenRun(self._model, self._program)
+            self._run.go_on(self._program)
+        return self._run
+
+    @property
+    def _source(self) -> str:
+        return f"<{self.name}>"
+
+    def _op(self, op: Op) -> StepSeen:
+        # As text through the reader of programs, which knows what to write instead.
+        text = op_text(op)
+        read = read_op(text, self._program, self._source)
+        if op_text(read) != text:
+            raise Misuse(f"{text!r} is more than one operation: give each argument alone")
+        return self._next(read)
+
+    def _do(self, call: Call) -> StepSeen:
+        return self._op(Op(call, MAIN_TASK))
+
+    def _span(self, where: Where) -> Span:
+        if isinstance(where, Pages):
+            return where.span
+        if not isinstance(where, str):
+            raise Misuse(f'{where!r} is no range: write a[4:8] of a mapping, or "bar[0:4]" of a device')
+        return read_span(where, self._program, self._source)
+
+    def _free_name(self, letters: str) -> str:
+        taken = {*KEYWORDS, *self.devices, *self.areas, *tasks_of(self._program)}
+        numbered: Iterator[str] = (f"{letter}{number}" for number in range(1, 1000) for letter in letters)
+        plain = letters if len(letters) > 1 else ""
+        return next(name for name in chain(plain, numbered) if name not in taken)
+
+    def _child(self, name: str) -> LiveTask:
+        return LiveTask(self, name)
+
+    def _as(self, fail: Fail | None = None, skip: Skip | None = None, hold: Hold | None = None) -> Forced:
+        return Forced(self, MAIN_TASK, fail, skip, hold)
+
+    # What it shows.
+
+    def _as_run(self) -> Run:
+        steps = tuple(self._opened().steps) if self._program.ops else ()
+        return Run(
+            self.name,
+            self.kernel,
+            steps,
+            look=self._model.look,
+            configuration=self._model.profile.configuration,
+        )
+
+    def __repr__(self) -> str:
+        done = len(self._program.ops)
+        head = f"{self.name}, {done} operation{'' if done == 1 else 's'}"
+        return "\n".join([head, *([] if self.state is None else self.state.lines())])
+
+    def _repr_html_(self) -> str:
+        from pfnlab.api.html import machine_html
+
+        return machine_html(self)
+
+
+def machine(
+    name: str | None = None,
+    *,
+    policies: Policies = (),
+    device: str | Device | Sequence[str | Device] = DEVICE,
+    thp: Thp | None = None,
+    areas: Mapping[str, int] | None = None,
+) -> LiveMachine:
+    """A model on which operations are done one by one.
+
+    :param name: a model as `--on` takes it, ``model:7.2`` or ``model:6.12.107,tracker=exact``; by default the
+        newest series
+    :param policies: in place of the kernel's: files (``["mine.py"]``) or, by seam, names
+        (``{"tracker": "exact"}``)
+    :param device: one device or several, as a program declares them: ``"bar: pci, 16 pages"``
+    :param thp: the setting of transparent_hugepage
+    :param areas: areas by name and their pages, where more is to be named than is mapped
+    :raises Misuse: there is no such model, policy or device
+    """
+    name = name if name is not None else f"model:{newest_series()}"
+    named = name_machine(with_own(_text(name), policies))
+    if named.kind != "model":
+        raise Misuse(
+            f"{name} is a real kernel, which runs whole programs: do it on a model, m = "
+            f'pfnlab.machine("{named.model or "model:7.2"}"), then pfnlab.run(m.program, on="{name}")'
+        )
+    given = [device] if isinstance(device, str | Device) else list(device)
+    devices = tuple(one if isinstance(one, Device) else read_device(_text(one)) for one in given)
+    declared = tuple(Area(area, pages) for area, pages in (areas or {}).items())
+    program = Program("", "", devices, (), declared, (), thp)
+    # Text knows every rule for headers; the operation is any that is right everywhere.
+    from pfnlab.programs.lang.load import load_text
+
+    load_text(f"{format_program(program)}\nlook\n", "<machine>")
+    live = LiveMachine(named.spec, ModelMachine(model_text(named.rest), LookLevel.MEMORY), program)
+    live._opened()
+    return live
+
+
+def with_own(name: str, policies: Policies) -> str:
+    """The model *name* with *policies* in place of its own.
+
+    :raises Misuse: a file is no policy, or it is no model
+    """
+    if isinstance(policies, Mapping):
+        if policies and not name.startswith("model:"):
+            raise Misuse(f"policies are for models, {name} is none: write model:SERIES")
+        return name + "".join(f",{seam}={policy}" for seam, policy in policies.items())
+    paths = [policies] if isinstance(policies, str | Path) else policies
+    return with_policies([name], [str(path) for path in paths])[0]
+
+
+def _text(given: str) -> str:
+    if not isinstance(given, str):
+        raise Misuse(f"{given!r} is no text")
+    return given

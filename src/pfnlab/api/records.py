@@ -1,0 +1,109 @@
+"""Results as rows of plain values, for data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from pfnlab.errors import MissingTool, Misuse
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.report.cells import NOT_SEEN, NOTHING, cell
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+#: What a row is about: a step, or one entry of a list that steps have.
+RowsOf = Literal["steps", "book", "vmas", "ptes"]
+
+#: One row; all rows of one result have the same keys and types, None where nothing is known.
+Record = dict[str, str | int | bool | None]
+
+#: The fields of a step that a row has as text, their lines joined.
+_TEXTS = ("log", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "events")
+
+
+class Recorded:
+    """A result that can be had as rows."""
+
+    def to_records(self) -> list[Record]:
+        """The result as rows of plain values."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The rows as a pandas frame.
+
+        :raises MissingTool: pandas is not installed
+        """
+        frame: pandas.DataFrame = _module("pandas").DataFrame(self.to_records())
+        return frame
+
+    def to_polars(self) -> polars.DataFrame:
+        """The rows as a polars frame.
+
+        :raises MissingTool: polars is not installed
+        """
+        made: polars.DataFrame = _module("polars").DataFrame(self.to_records(), infer_schema_length=None)
+        return made
+
+
+def step_records(runs: Sequence[Run], rows_of: RowsOf = "steps") -> list[Record]:
+    """Rows of *runs*, one a step, or one an entry of a step's list.
+
+    :raises Misuse: *rows_of* names no such list
+    """
+    if rows_of not in ("steps", "book", "vmas", "ptes"):
+        raise Misuse(f"there are no rows of {rows_of!r}: write steps, book, vmas or ptes")
+    return [
+        {"machine": run.machine, "step": number, "op": step.op, "task": step.task, **rest}
+        for run in runs
+        for number, step in enumerate(run.steps, 1)
+        for rest in _rows(step, rows_of)
+    ]
+
+
+def _rows(step: Step, rows_of: RowsOf) -> Iterator[Record]:
+    if rows_of == "steps":
+        value = None if step.value is None else str(step.value)
+        texts = {field: field_text(step, field) for field in _TEXTS}
+        yield {"result": step.result, "value": value, **texts, "flushes": step.flushes}
+    elif rows_of == "book":
+        for entry in step.book or ():
+            yield {**_pages("device", entry.span), "mode": entry.mode}
+    elif rows_of == "vmas":
+        for vma in step.vmas or ():
+            row: Record = {"of": vma.task, **_pages("area", vma.span), "perms": vma.perms, "file": vma.file}
+            counts: Record = {"rss": vma.rss, "anonymous": vma.anonymous, "locked": vma.locked}
+            yield {**row, **_shown(vma.offset), "flags": vma.flags, **counts}
+    else:
+        for pte in step.ptes or ():
+            yield {"of": pte.task, **_pages("area", pte.span), **_shown(pte.target), "entry": pte.entry}
+
+
+def _pages(noun: str, span: Span) -> Record:
+    return {noun: span.name, "start": span.start, "end": span.end}
+
+
+def _shown(span: Span | None) -> Record:
+    if span is None:
+        return {"device": None, "device_start": None, "device_end": None}
+    return {"device": span.name, "device_start": span.start, "device_end": span.end}
+
+
+def field_text(step: Step, field: str) -> str | None:
+    """A field of a step as one text: None where it was not seen, empty where there is nothing."""
+    # What is leaked depends on more than the step, so the entries stand alone here.
+    lines = cell(step, field, driver_keeps=True, kept=[entry.span for entry in step.book or ()])
+    if lines == (NOT_SEEN,):
+        return None
+    return "" if lines == (NOTHING,) else "; ".join(lines)
+
+
+def _module(name: str) -> ModuleType | Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise MissingTool(f"{name} is not installed: pip install 'pfnlab[frames]'") from None

@@ -1,0 +1,240 @@
+"""`pl.run` and `pl.diff`: a program on machines, and what they saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, overload
+
+from pfnlab.api.live import Policies, with_own
+from pfnlab.api.programs import AnyProgram, program_of
+from pfnlab.api.records import Record, Recorded, RowsOf, field_text, step_records
+from pfnlab.api.step import StepSeen, seen_steps
+from pfnlab.errors import Misuse
+from pfnlab.judging.judge import judged
+from pfnlab.lab.machines import (
+    check_profile,
+    fetch_missing,
+    name_machine,
+    newest_series,
+    open_machine,
+    run_on,
+    settle_look,
+)
+from pfnlab.lab.vm.accel import accel_named
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.compare import Difference, Verdict
+from pfnlab.programs.runs.look import LookLevel, look_named
+from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
+from pfnlab.report.run_json import run_object
+from pfnlab.report.table import render
+from pfnlab.report.verdict import verdict_lines
+
+#: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
+On = str | Sequence[str]
+
+#: The columns of a result as text.
+_WIDTH = 120
+
+
+class RunReport(Recorded):
+    """One program on one or several machines; it prints as ``pfnlab run`` does.
+
+    :ivar program: what was run
+    :ivar runs: one run a machine, in the order the machines were given
+    :ivar verdict: all that follows from holding the runs side by side
+    """
+
+    def __init__(self, program: Program, runs: Sequence[Run], verdict: Verdict) -> None:
+        self.program = program
+        self.runs = tuple(runs)
+        self.verdict = verdict
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The machines, as they were named."""
+        return tuple(run.machine for run in self.runs)
+
+    @property
+    def steps(self) -> dict[str, tuple[StepSeen, ...]]:
+        """What each machine saw, step by step; the last step is the end, when all tasks are killed."""
+        return {run.machine: seen_steps(self.program, run) for run in self.runs}
+
+    def __getitem__(self, machine: str) -> tuple[StepSeen, ...]:
+        if machine not in self.machines:
+            raise Misuse(f"{machine!r} is not in this result: there are {', '.join(self.machines)}")
+        return self.steps[machine]
+
+    @property
+    def differences(self) -> Differences:
+        """Every field of every step in which machines differ."""
+        return Differences(self)
+
+    @property
+    def agree(self) -> bool:
+        """Whether all machines finished and saw the same, and no kernel raised an alarm."""
+        return self.verdict.agree
+
+    @property
+    def exit_code(self) -> int:
+        """As of ``pfnlab run``: 0 as expected, 1 a discovery, 3 undecided."""
+        return self.verdict.outcome.value
+
+    @overload
+    def to_records(self) -> list[Record]: ...
+    @overload
+    def to_records(self, rows_of: RowsOf) -> list[Record]: ...
+    def to_records(self, rows_of: RowsOf = "steps") -> list[Record]:
+        """The result as rows of plain values.
+
+        :param rows_of: a row a step, or a row an entry of each step's ``book``, ``vmas`` or ``ptes``
+        """
+        return step_records(self.runs, rows_of)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``pfnlab run --json`` prints."""
+        return run_object(self.program.title, self.program, self.runs, self.verdict)
+
+    def text(self, *, steps: bool = False, trace: bool = False, width: int = _WIDTH) -> str:
+        """The machines side by side.
+
+        :param steps: with VMAs, what is tracked, page-table entries and flushes
+        :param trace: with the order of kernel calls too
+        :param width: in columns
+        """
+        shown = render(
+            self.program,
+            self.runs,
+            self.verdict,
+            width=width,
+            steps=steps,
+            trace=trace,
+            options=(".text(steps=True)", ".text(trace=True)"),
+        )
+        return shown.plain
+
+    def __repr__(self) -> str:
+        return self.text().rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        from pfnlab.api.html import result_html
+
+        return result_html(self)
+
+
+class Differences(Recorded, Sequence[Difference]):
+    """The fields in which machines differ, in the order of steps; empty, and so false, where they agree."""
+
+    def __init__(self, result: RunReport) -> None:
+        self._result = result
+        self._differences = result.verdict.differences
+
+    @overload
+    def __getitem__(self, at: int) -> Difference: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Difference]: ...
+    def __getitem__(self, at: int | slice) -> Difference | Sequence[Difference]:
+        return self._differences[at]
+
+    def __len__(self) -> int:
+        return len(self._differences)
+
+    @property
+    def result(self) -> RunReport:
+        """The runs that differ."""
+        return self._result
+
+    def to_records(self) -> list[Record]:
+        """A row for each machine and field that differs."""
+        return [
+            {
+                "step": difference.step + 1,
+                "op": difference.op,
+                "field": difference.field,
+                "machine": run.machine,
+                "value": field_text(run.steps[difference.step], difference.field),
+            }
+            for difference in self._differences
+            for run in self._result.runs
+            if difference.step < len(run.steps)
+        ]
+
+    def lines(self) -> Iterator[str]:
+        """The statement of the comparison."""
+        for line in verdict_lines(self._result.runs, self._result.verdict, _WIDTH):
+            yield line.text
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        from pfnlab.api.html import records_html
+
+        return records_html(self.to_records(), empty="no differences")
+
+
+def run(
+    program: AnyProgram,
+    on: On | None = None,
+    *,
+    policies: Policies = (),
+    look: LookLevel | Literal["memory", "proc", "end"] | None = None,
+    accel: str = "tcg",
+    profile: str | None = None,
+) -> RunReport:
+    """Run *program* on machines, each just booted.
+
+    :param program: a program, its name, path or text, or a machine on which it was done
+    :param on: machines as ``--on`` takes them; by default the model of the newest kernel. Kernels that are
+        not in the cache are fetched
+    :param policies: in place of those of every model
+    :param look: how kernels are looked at; by default in their memory where that is possible
+    :param accel: the accelerator of guests: ``tcg``, ``kvm`` or ``auto``
+    :param profile: the series that a kernel file should behave like
+    :raises Misuse: there is no such program or machine
+    :raises Undecided: a tool or kernel is missing. What a model has no rule for, and a guest that is lost, is
+        in the result
+    """
+    whole = program_of(program)
+    specs = machine_names(on, policies)
+    machines = [name_machine(spec, profile) for spec in specs]
+    check_profile(machines, profile)
+    wanted = None if look is None else look_named(look)
+    opened = [open_machine(spec, profile, accel_named(accel), wanted or LookLevel.PROC) for spec in specs]
+    fetch_missing(machines, say)
+    settle_look(opened, wanted)
+    runs = [run_on(named, machine, [whole])[0] for named, machine in zip(machines, opened, strict=True)]
+    return result_of(whole, runs, {named.spec: named.series for named in machines})
+
+
+def diff(program: AnyProgram, on: Sequence[str], **options: Any) -> Differences:
+    """What differs between machines that run *program*; options are those of `run`.
+
+    :param on: at least two machines
+    :raises Misuse: there is no such program or machine, or only one
+    """
+    if isinstance(on, str) or len(on) < 2:
+        raise Misuse('a difference is between machines: write on=["model:6.1", "model:7.2"]')
+    return run(program, on, **options).differences
+
+
+def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
+    """The machines *on*, the newest model where none is named, models with *policies*.
+
+    :raises Misuse: there is none, or *policies* are for none of them
+    """
+    specs = [f"model:{newest_series()}"] if on is None else [on] if isinstance(on, str) else list(on)
+    if not specs:
+        raise Misuse('no machine is named: write on="model:7.2"')
+    if wrong := [spec for spec in specs if not isinstance(spec, str)]:
+        raise Misuse(f'{wrong[0]!r} is no machine: write its name, as "model:7.2"')
+    if not policies:
+        return specs
+    if not any(spec.startswith("model:") for spec in specs):
+        raise Misuse("policies are for models: add model:SERIES")
+    return [with_own(spec, policies) if spec.startswith("model:") else spec for spec in specs]
+
+
+def result_of(program: Program, runs: Sequence[Run], series: Mapping[str, str | None]) -> RunReport:
+    """*runs* of *program*, held side by side."""
+    return RunReport(program, runs, judged(program, runs, series))

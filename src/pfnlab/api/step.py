@@ -1,0 +1,166 @@
+"""What was seen after one operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Self, TypeVar
+
+from pfnlab.judging.history import kept_after
+from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
+from pfnlab.report.cells import NOTHING, STEP_ROWS, cell
+from pfnlab.report.step_json import plain, step_item
+
+T = TypeVar("T")
+
+
+class Listed(tuple[T, ...]):
+    """A tuple of what was seen, which prints as the terminal shows it: a line each, ``-`` for nothing."""
+
+    _texts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, values: Iterable[T] | None, texts: Iterable[str]) -> Self | None:
+        """*values*, with the line of each; None where they were not seen."""
+        if values is None:
+            return None
+        listed = cls(values)
+        listed._texts = tuple(texts)
+        return listed
+
+    def __repr__(self) -> str:
+        return "\n".join(self._texts or map(repr, self)) or NOTHING
+
+
+def listed_lines(lines: Iterable[str]) -> Listed[str]:
+    """Lines, each of which is its own text."""
+    listed = Listed(lines)
+    listed._texts = listed
+    return listed
+
+
+class DriverKeeps(NamedTuple):
+    """The reservations of drivers after a step, which no mapping has.
+
+    :param some: there may be some that the program does not say
+    :param kept: those that it says, one for each time
+    """
+
+    some: bool = False
+    kept: Sequence[Span] = ()
+
+    def cell(self, step: Step, field: str) -> tuple[str, ...]:
+        """The lines of a field, as the terminal prints them."""
+        return cell(step, field, driver_keeps=self.some, kept=self.kept)
+
+
+class StepSeen:
+    """The observation after one operation on one machine.
+
+    It prints as the terminal shows a step. All its parts are tuples of plain values; a part is None where the
+    machine cannot see it.
+
+    :ivar step: all of it, as a run holds it
+    :param keeps: what drivers have reserved for themselves then, which is not leaked
+    """
+
+    def __init__(self, step: Step, keeps: DriverKeeps) -> None:
+        self.step = step
+        self._keeps = keeps
+
+    @property
+    def op(self) -> str:
+        """The operation as a program line."""
+        return self.step.op
+
+    @property
+    def result(self) -> str:
+        """``ok``, an errno name such as ``EINVAL``, or ``held``, ``waits``, ``busy`` while a task is held."""
+        return self.step.result
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.step.result == "ok"
+
+    @property
+    def value(self) -> int | str | None:
+        """The number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; or None."""
+        return self.step.value
+
+    @property
+    def book(self) -> Listed[BookEntry] | None:
+        """The memtype list: reserved ranges of devices and their cache modes."""
+        return Listed.of(self.step.book, self._keeps.cell(self.step, "book"))
+
+    @property
+    def log(self) -> Listed[str]:
+        """The kernel log lines of this operation."""
+        return listed_lines(self.step.log)
+
+    @property
+    def vmas(self) -> Listed[VmaSeen] | None:
+        """The VMAs in the program's areas, of every task."""
+        return Listed.of(self.step.vmas, cell(self.step, "vmas"))
+
+    @property
+    def ptes(self) -> Listed[PteSeen] | None:
+        """The runs of equal page-table entries of those VMAs."""
+        return Listed.of(self.step.ptes, cell(self.step, "ptes"))
+
+    @property
+    def flushes(self) -> int | None:
+        """The TLB flushes of this operation."""
+        return self.step.flushes
+
+    @property
+    def events(self) -> tuple[str, ...] | None:
+        """The order of kernel calls in this operation."""
+        return self.step.events
+
+    @property
+    def tracked(self) -> tuple[str, ...] | None:
+        """The reservations of the tracker."""
+        return self.step.tracked
+
+    def to_dict(self) -> dict[str, Any]:
+        """It as plain values, with the keys of a step in ``pfnlab run --json``."""
+        item: dict[str, Any] = plain(step_item(self.step))
+        return item
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StepSeen) and self.step == other.step
+
+    def __hash__(self) -> int:
+        return hash(self.step)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines(("value", "log", "book")))
+
+    def rows(self, fields: Sequence[str] = STEP_ROWS) -> list[tuple[str, tuple[str, ...]]]:
+        """Operation and result, then each of *fields* that has something to say, with its lines."""
+        rows: list[tuple[str, tuple[str, ...]]] = [(self.op, (self.result,))]
+        for field in fields:
+            lines = self._keeps.cell(self.step, field)
+            if lines not in ((), (NOTHING,)):
+                rows.append((f"  {field}", lines))
+        return rows
+
+    def lines(self, fields: Sequence[str] = STEP_ROWS) -> list[str]:
+        """The same as lines of text."""
+        rows = self.rows(fields)
+        width = max(len(label) for label, _ in rows)
+        return [
+            f"{label if not at else '':<{width}}   {line}"
+            for label, lines in rows
+            for at, line in enumerate(lines)
+        ]
+
+
+def seen_steps(program: Program, run: Run) -> tuple[StepSeen, ...]:
+    """The steps of *run*, which knows what the operations of *program* leave with drivers."""
+    # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+    some = any(uses_vfio(op.call) for op in program.ops)
+    steps = zip(run.steps, kept_after(program, run), strict=False)
+    return tuple(StepSeen(step, DriverKeeps(some, kept)) for step, kept in steps)

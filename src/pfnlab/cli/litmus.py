@@ -1,0 +1,105 @@
+"""``pfnlab litmus`` and ``pfnlab new``: programs to look at, and programs to begin with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+
+from pfnlab.errors import Misuse
+from pfnlab.files import cannot_write, write_whole
+from pfnlab.programs.lang.load import read_program_text
+from pfnlab.programs.library import LibraryEntry, chosen_entries, library_programs
+from pfnlab.progress import say
+from pfnlab.units import number_of
+
+#: The value of ``format`` of the list.
+FORMAT = "pfnlab-litmus/1"
+
+
+def list_litmus(grep: str | None, section: str | None, *, as_json: bool) -> int:
+    """Print name and question of the programs that were asked for, by section.
+
+    :raises Misuse: none has the word, or there is no such section
+    """
+    entries = chosen_entries(grep, section)
+    if as_json:
+        print(json.dumps({"format": FORMAT, "programs": list(map(_item, entries))}, ensure_ascii=False))
+        return 0
+    if not entries:
+        raise Misuse(f"no program has {grep!r} in it: `pfnlab litmus list` has all")
+    width = max(len(entry.name) for entry in entries)
+    for number, (heading, members) in enumerate(groupby(entries, key=lambda entry: entry.section)):
+        print(f"\n{heading}" if number else heading)
+        for entry in members:
+            print(f"  {entry.name.ljust(width)}   {entry.question}")
+    say(f"{number_of(len(entries), 'program')}; pfnlab run NAME, pfnlab litmus show NAME")
+    return 0
+
+
+def show_litmus(names: Sequence[str]) -> int:
+    """Print the texts, one below the other."""
+    for number, path in enumerate(library_programs(names)):
+        if number:
+            print()
+        print(read_program_text(path), end="")
+    return 0
+
+
+def copy_litmus(names: Sequence[str], folder: Path, *, force: bool) -> int:
+    """Copy programs to *folder*, and print where they are. Nothing is copied where one may not be.
+
+    :raises Misuse: a file is there already
+    """
+    sources = {folder / path.name: path for path in library_programs(names)}
+    _check_free(list(sources), "name another folder with --to", force=force)
+    texts = {target: read_program_text(source) for target, source in sources.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as trouble:
+        raise cannot_write(folder, trouble, "name another folder with --to") from trouble
+    for target, text in texts.items():
+        _write(target, text)
+        print(target)
+    return 0
+
+
+def new_program(file: Path | None, *, force: bool) -> int:
+    """Write the template to *file*, or print it.
+
+    :raises Misuse: the file is there already
+    """
+    text = files("pfnlab.programs").joinpath("template.pfn").read_text(encoding="utf-8")
+    if file is None:
+        print(text, end="")
+        return 0
+    _check_free([file], "name another file", force=force)
+    _write(file, text)
+    print(f"{file} written; run it: pfnlab run {file}")
+    return 0
+
+
+def _check_free(targets: Sequence[Path], instead: str, *, force: bool) -> None:
+    there = [str(path) for path in targets if path.exists() or path.is_symlink()]
+    if there and not force:
+        are = "is" if len(there) == 1 else "are"
+        raise Misuse(f"{', '.join(there)} {are} there already: {instead}, or add --force")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text)
+    except OSError as trouble:
+        raise cannot_write(path, trouble) from trouble
+
+
+def _item(entry: LibraryEntry) -> dict[str, str]:
+    return {
+        "name": entry.name,
+        "folder": entry.folder,
+        "section": entry.section,
+        "question": entry.question,
+        "says": entry.says,
+    }

@@ -1,0 +1,70 @@
+"""One line by itself: an operation or a range that goes on from a program, or a device.
+
+For machines that are given their operations one at a time. The reader of whole programs reads the line, with
+the names of the program in mind, so the same words are understood and the same mistakes refused.
+"""
+
+from __future__ import annotations
+
+from pfnlab.errors import ProgramError
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR
+from pfnlab.programs.lang.lines import Line
+from pfnlab.programs.lang.ops import Device, Op, Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.text import Reading, parse
+from pfnlab.programs.lang.words import ANON, FIRST_LINE, HEADERS
+
+#: The first words of lines that are no operation.
+_OTHER_LINES = (*HEADERS, "pfnlab", "expect")
+
+
+def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
+    """The operation *text*, the next one of *program*.
+
+    :param program: it may still have no operation, and a processor may be held at its end
+    :param source: the name of the text in errors
+    :raises ProgramError: it is no operation, or not one that can come here
+    """
+    reading = _reading(program, source)
+    line = _line(text, program, source, "an operation, as `munmap a[4:8]`")
+    if line.free is not None or line.next in _OTHER_LINES:
+        line.fail("this is no operation: write one as `munmap a[4:8]`", 1)
+    reading.line(line)
+    return reading.ops[0]
+
+
+def read_span(text: str, program: Program, source: str = "<range>") -> Span:
+    """The range *text* where *program* ends: ``a[4:8]``, ``a[3]`` or ``a`` of an area, or of a device.
+
+    :raises ProgramError: it is none, or nothing has that name
+    """
+    reading = _reading(program, source)
+    line = _line(text, program, source, "a range, as `a[4:8]`")
+    return reading.lone_span(line, {*reading.scope.devices, ANON, DRIVER_RAM, MOVED_BAR})
+
+
+def read_device(text: str, source: str = "<device>") -> Device:
+    """The device *text*, as ``bar: pci, 16 pages``.
+
+    :raises ProgramError: it is none
+    """
+    if "\n" in text:
+        raise ProgramError("a device is one line: write `bar: pci, 16 pages`", source=source)
+    lines = (FIRST_LINE, f"device {text}", "x = mmap anon[0:1] shared none")
+    return parse("\n".join(lines), source).devices[0]
+
+
+def _reading(program: Program, source: str) -> Reading:
+    """The reader behind the last line of *program*."""
+    reading = Reading(source)
+    reading.go_on(program)
+    return reading
+
+
+def _line(text: str, program: Program, source: str, wanted: str) -> Line:
+    line = Line(text.rstrip("\n"), len(program.ops) + 1, source)
+    if "\n" in line.raw:
+        line.fail(f"this is more than one line: write {wanted}", 1)
+    if not line.tokens and line.free is None:
+        line.fail(f"nothing is written here: write {wanted}", 1)
+    return line

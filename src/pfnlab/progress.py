@@ -1,0 +1,157 @@
+"""Progress: what a verb does while one waits, on standard error and never on standard output.
+
+On a terminal a line that changes comes after two seconds and goes when the work is done. Elsewhere there are
+plain lines: what is said, and after a while now and then how far the work is.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+#: Seconds until the changing line appears, and seconds between plain lines.
+APPEARS, EVERY = 2.0, 10.0
+
+_lock = threading.RLock()
+_shown: list[Work] = []
+_silent = 0
+
+
+class Work:
+    """One piece of work that may take long.
+
+    :param what: what is done, in a few words
+    :param total: how many parts it has, where that is known
+    """
+
+    def __init__(self, what: str, total: int | None = None) -> None:
+        self.total, self.done = total, 0
+        self._words = what
+        self._display: Progress | None = None
+        self._task: Any = None
+        self._began = self._said_at = time.monotonic()
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._ended = False
+        self._timer = threading.Timer(APPEARS, self._appear)
+        self._timer.daemon = True
+
+    def begin(self) -> None:
+        """Nothing is shown yet."""
+        if self._terminal and not _silent:
+            self._timer.start()
+
+    def end(self) -> None:
+        """Take away what is shown."""
+        self._timer.cancel()
+        with _lock:
+            display, self._display, self._ended = self._display, None, True
+        if display is not None:
+            display.stop()
+
+    def show(self, words: str) -> None:
+        """Replace the words: what is done now."""
+        self._words = words
+        self._changed()
+
+    def advance(self, parts: int = 1) -> None:
+        """So many more parts are done."""
+        self.done += parts
+        self._changed()
+
+    def say(self, line: str) -> None:
+        """A line that stays, above the one that changes."""
+        with _lock:
+            if self._display is None:
+                _plain(line)
+            else:
+                self._display.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a line that changes now."""
+        return self._display is not None
+
+    def _changed(self) -> None:
+        with _lock:
+            if self._display is not None:
+                self._display.update(self._task, description=_inert(self._words), completed=self.done)
+        if not self._terminal and time.monotonic() - self._said_at >= EVERY:
+            self._said_at = time.monotonic()
+            say(self._words + (f": {self.done} of {self.total}" if self.total else ""))
+
+    def _appear(self) -> None:
+        # Only now: rich takes longer to import than most work.
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
+
+        counted = [BarColumn(bar_width=20), MofNCompleteColumn()] if self.total else []
+        display = Progress(
+            *(SpinnerColumn(), TextColumn("{task.description}", markup=False), *counted, Elapsed()),
+            console=Console(stderr=True, markup=False, highlight=False),
+            transient=True,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        with _lock:
+            # The work may have ended, and another may be on the screen.
+            if self._ended or any(work.is_shown for work in _shown):
+                return
+            self._task = display.add_task(_inert(self._words), total=self.total, completed=self.done)
+            # The work has lasted longer than the line.
+            display.tasks[0].start_time = self._began
+            display.start()
+            self._display = display
+
+
+@contextmanager
+def working(what: str, total: int | None = None) -> Iterator[Work]:
+    """Show *what* as long as it lasts, once it has lasted two seconds.
+
+    :param total: how many parts the work has, where that is known
+    """
+    work = Work(what, total)
+    with ExitStack() as stack:
+        stack.callback(work.end)
+        _shown.append(work)
+        stack.callback(_shown.remove, work)
+        work.begin()
+        yield work
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Nothing is said and shown meanwhile."""
+    global _silent
+    _silent += 1
+    try:
+        yield
+    finally:
+        _silent -= 1
+
+
+def say(line: str) -> None:
+    """One line of progress, kept apart from the output."""
+    if _silent:
+        return
+    shown = next((work for work in reversed(_shown) if work.is_shown), None)
+    if shown is None:
+        _plain(line)
+    else:
+        shown.say(line)
+
+
+def _plain(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _inert(words: str) -> str:
+    return " ".join(words.split())

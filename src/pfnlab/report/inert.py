@@ -1,0 +1,26 @@
+"""Texts that others wrote, made inert: names of files and machines, titles, lines of a kernel's log.
+
+What such a text holds is shown, and never acts: no character of it moves a terminal's cursor, breaks XML,
+turns the direction of writing, or hides. What a form reads as markup is escaped by who writes that form.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Control characters but the end of a line and the tabulator, what turns the direction of writing or has no
+# width, and what XML and UTF-8 do not have.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with each control character written out, as ``\\x1b``; ends of lines and tabulators stay."""
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """The text as :func:`visible`, on one line."""
+    return " ".join(visible(text).split())

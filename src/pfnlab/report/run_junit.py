@@ -1,0 +1,43 @@
+"""Runs as JUnit XML, the form that continuous integration shows: a test case a program.
+
+A program that is not as it should be is a failure, one that a lost guest left undecided an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from xml.etree import ElementTree
+
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.report.inert import one_line, visible
+from pfnlab.report.run_result import RunResult
+
+
+def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
+    """The document.
+
+    :param table: the whole report on one program, which a failure holds
+    """
+    bad = [result.verdict.outcome for result in results]
+    machines = dict.fromkeys(machine for result in results for machine in result.machines)
+    suite = ElementTree.Element(
+        "testsuite",
+        name=one_line(f"pfnlab run on {', '.join(machines)}"),
+        tests=str(len(results)),
+        failures=str(bad.count(Outcome.DISCOVERY)),
+        errors=str(bad.count(Outcome.UNDECIDED)),
+        skipped="0",
+    )
+    for result in results:
+        case = ElementTree.SubElement(suite, "testcase", name=one_line(result.name), classname="pfnlab.run")
+        outcome = result.verdict.outcome
+        if outcome is not Outcome.AS_EXPECTED:
+            tag = "failure" if outcome is Outcome.DISCOVERY else "error"
+            trouble = ElementTree.SubElement(
+                case, tag, type=result.status.value, message=one_line(result.why)
+            )
+            trouble.text = visible(table(result))
+    suites = ElementTree.Element("testsuites")
+    suites.append(suite)
+    ElementTree.indent(suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'

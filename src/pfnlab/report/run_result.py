@@ -1,0 +1,126 @@
+"""What came of one program: its runs, the verdict, and both in one word and one line.
+
+Every format prints these results; none decides anew what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+import msgspec
+
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.compare import Outcome, Verdict
+from pfnlab.programs.runs.observation import Run
+from pfnlab.report.cells import ROWS
+from pfnlab.report.verdict import verdict_lines
+
+
+class RunStatus(Enum):
+    """What came of a program in one word, by weight: where several are true, the first is said."""
+
+    DIFFERS = "differs"
+    ALARM = "alarm"
+    UNEXPECTED = "not as expected"
+    VIOLATES = "violates"
+    LOST = "lost"
+    AGREES = "agrees"
+    EXPECTED = "as expected"
+    RAN = "ran"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there is nothing to look at."""
+        return self in (RunStatus.AGREES, RunStatus.EXPECTED, RunStatus.RAN)
+
+
+#: The first words of the line of a verdict that says why.
+_REASONS = {
+    RunStatus.ALARM: "alarm: ",
+    RunStatus.UNEXPECTED: "not as expected, ",
+    RunStatus.VIOLATES: "violates ",
+    RunStatus.LOST: "lost: ",
+}
+
+#: As wide as a line of a verdict may be where it is not to be wrapped.
+_UNWRAPPED = 1 << 20
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """The runs of one program on all machines.
+
+    :param name: what the program is called in the output, as no other of it is
+    """
+
+    name: str
+    program: Program
+    runs: tuple[Run, ...]
+    verdict: Verdict
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The machines, as the user named them."""
+        return tuple(run.machine for run in self.runs)
+
+    @property
+    def status(self) -> RunStatus:
+        """What came of it in one word."""
+        verdict = self.verdict
+        if verdict.differences:
+            return RunStatus.DIFFERS
+        if verdict.alarms:
+            return RunStatus.ALARM
+        if any(expectation.holds is False for expectation in verdict.expectations):
+            return RunStatus.UNEXPECTED
+        if verdict.outcome is Outcome.DISCOVERY:
+            return RunStatus.VIOLATES
+        if verdict.lost:
+            return RunStatus.LOST
+        if len(self.runs) > 1:
+            return RunStatus.AGREES
+        return RunStatus.EXPECTED if verdict.expectations else RunStatus.RAN
+
+    @property
+    def why(self) -> str:
+        """What is to be looked at, in one line; empty where nothing is."""
+        if self.verdict.differences:
+            return (
+                f"{' | '.join(', '.join(group) for group in self.verdict.groups)}; {self._first_difference}"
+            )
+        begin = _REASONS.get(self.status)
+        lines = verdict_lines(self.runs, self.verdict, _UNWRAPPED) if begin else []
+        return next(
+            (line.text.removeprefix(begin) for line in lines if begin and line.text.startswith(begin)), ""
+        )
+
+    @property
+    def _first_difference(self) -> str:
+        """The first step in which machines differ in what every table shows, else in anything."""
+        found = self.verdict.differences
+        first = next((one for one in found if one.field in ("result", *ROWS)), found[0])
+        fields = [one.field for one in found if one.step == first.step]
+        return f"step {first.step + 1} {first.op}: {', '.join(fields)}"
+
+
+def worst(results: Sequence[RunResult]) -> Outcome:
+    """The outcome that gives the exit code: a discovery before what is undecided."""
+    order = (Outcome.AS_EXPECTED, Outcome.UNDECIDED, Outcome.DISCOVERY)
+    return max((result.verdict.outcome for result in results), key=order.index, default=Outcome.AS_EXPECTED)
+
+
+def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
+    """What differs first, then what else is to be looked at, then the rest; alike in the order given."""
+    order = list(RunStatus)
+    return sorted(results, key=lambda result: order.index(result.status))
+
+
+def counts(results: Sequence[RunResult]) -> str:
+    """How many came to what: ``3 programs: 1 differs, 2 agree``."""
+    found = [result.status for result in results]
+    plural = {RunStatus.DIFFERS: "differ", RunStatus.VIOLATES: "violate", RunStatus.AGREES: "agree"}
+    said = []
+    for status in RunStatus:
+        if number := found.count(status):
+            said.append(f"{number} {plural.get(status, status.value) if number > 1 else status.value}")
+    return f"{len(found)} program{'' if len(found) == 1 else 's'}: {', '.join(said)}"

@@ -1,0 +1,41 @@
+"""Several programs in a few lines: a line each, what differs first, and how many came to what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from pfnlab.report.inert import one_line
+from pfnlab.report.run_result import RunResult, RunStatus, by_weight, counts
+from pfnlab.report.table import FAILED, LIT
+
+_STYLES = {
+    RunStatus.DIFFERS: LIT,
+    RunStatus.ALARM: FAILED,
+    RunStatus.UNEXPECTED: FAILED,
+    RunStatus.VIOLATES: FAILED,
+    RunStatus.LOST: FAILED,
+}
+
+
+def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> Text:
+    """The summary: status, name and what is to be looked at, then the machines and the counts.
+
+    :param wrong_only: leave out what is as it should be, and all where nothing is wrong
+    """
+    shown = [result for result in by_weight(results) if not (wrong_only and result.status.is_good)]
+    text = Text()
+    if wrong_only and not shown:
+        return text
+    status_width = max((len(result.status.value) for result in shown), default=0)
+    name_width = max((len(one_line(result.name)) for result in shown), default=0)
+    for result in shown:
+        line = Text(result.status.value.ljust(status_width), _STYLES.get(result.status, ""))
+        line.append(f"   {one_line(result.name).ljust(name_width)}   {one_line(result.why)}", "")
+        line.rstrip()
+        text.append(line)
+        text.append("\n")
+    machines = dict.fromkeys(machine for result in results for machine in result.machines)
+    text.append(f"on {', '.join(map(one_line, machines))}, {counts(results)}\n")
+    return text

@@ -1,0 +1,146 @@
+"""Runs of a program on machines, and the differences between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from litmus_files import litmus_file
+
+import pfnlab as pl
+from pfnlab.cli import main
+from pfnlab.report.run_json import run_schema
+
+MACHINES = ["model:6.1", "model:7.2"]
+
+
+@pytest.fixture(scope="module")
+def result() -> pl.RunReport:
+    """The first program on two models."""
+    return pl.run(litmus_file("munmap-middle"), MACHINES)
+
+
+def test_a_result_prints_as_the_verb_does(
+    result: pl.RunReport, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for what to write to be shown more."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    with pytest.raises(SystemExit):
+        main(["run", str(litmus_file("munmap-middle")), "--on", MACHINES[0], "--on", MACHINES[1]])
+
+    printed = capsys.readouterr().out.rstrip("\n")
+
+    assert printed.replace("--trace shows", ".text(trace=True) shows") == repr(result)
+
+
+def test_a_result_has_what_each_machine_saw(result: pl.RunReport) -> None:
+    """By its name, with the end."""
+    assert tuple(MACHINES) == result.machines == tuple(result.steps)
+    assert ["end", "end"] == [steps[-1].op for steps in result.steps.values()]
+    assert result.steps["model:6.1"] == result["model:6.1"]
+    assert (False, 1) == (result.agree, result.exit_code)
+
+
+def test_text_shows_more_when_asked(result: pl.RunReport) -> None:
+    """States and the order of calls."""
+    assert "\n  ptes " not in repr(result)
+    assert "\n  ptes " in result.text(steps=True)
+    assert "\n  events " in result.text(trace=True)
+
+
+def test_differences_are_those_of_the_result(result: pl.RunReport) -> None:
+    """Fields in the order of steps."""
+    found = pl.diff(litmus_file("munmap-middle"), MACHINES)
+
+    assert result.verdict.differences == tuple(found) == found[:]
+    assert "differ: model:6.1 | model:7.2" == repr(found).splitlines()[0]
+    books = [row for row in found.to_records() if (row["step"], row["field"]) == (3, "book")]
+    assert ["bar[0:8] wc", ""] == [row["value"] for row in books]
+    assert ["step", "op", "field", "machine", "value"] == list(books[0])
+
+
+def test_machines_that_agree_have_no_differences() -> None:
+    """It is empty, and so false."""
+    found = pl.diff(litmus_file("munmap-middle"), ["model:7.2", "model:7.2,mseal=on"])
+
+    assert not found
+    assert found.result.agree
+    assert [] == found.to_records()
+
+
+def test_records_are_rows_of_one_kind(result: pl.RunReport) -> None:
+    """The same keys in each, and plain values of one type in each column."""
+    for rows in (result.to_records(), *(result.to_records(of) for of in ("book", "vmas", "ptes"))):
+        assert rows
+        assert 1 == len({tuple(row) for row in rows})
+        for key in rows[0]:
+            assert 1 >= len({type(row[key]) for row in rows} - {type(None)})
+
+
+def test_the_dictionary_is_that_of_the_verb(result: pl.RunReport) -> None:
+    """Of the form that its schema describes."""
+    import jsonschema
+
+    jsonschema.validate(result.to_dict(), run_schema())
+
+
+def test_frames_have_a_row_a_record(result: pl.RunReport) -> None:
+    """In both libraries, also of results without rows."""
+    assert len(result.to_records()) == len(result.to_pandas()) == len(result.to_polars())
+    assert list(result.to_records()[0]) == list(result.to_pandas().columns) == result.to_polars().columns
+    nothing = pl.diff(litmus_file("munmap-middle"), ["model:7.2", "model:7.2,mseal=on"])
+    assert 0 == len(nothing.to_pandas()) == len(nothing.to_polars())
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_missing_library_is_named(
+    result: pl.RunReport, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that installs it."""
+    monkeypatch.setitem(__import__("sys").modules, library, None)
+
+    with pytest.raises(pl.Undecided, match=rf"{library} is not installed: pip install 'pfnlab\[frames\]'"):
+        getattr(result, f"to_{library}")()
+
+
+def test_policies_are_for_the_models() -> None:
+    """Each of them has them."""
+    found = pl.run(litmus_file("munmap-middle"), "model:7.2", policies={"tracker": "vm_pat"})
+
+    assert ("model:7.2,tracker=vm_pat",) == found.machines
+
+
+def test_what_has_no_rule_is_in_the_result() -> None:
+    """As the verb prints it, and its exit code."""
+    text = "pfnlab program 1\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n"
+
+    found = pl.run(text + "hold no_such_function: munmap a\nrelease\n", "model:7.2")
+
+    assert "the model does not stop at no_such_function" in str(found.runs[0].lost)
+    assert 3 == found.exit_code
+
+
+MIDDLE = str(litmus_file("munmap-middle"))
+
+#: What is wrong, and what the message says of it.
+WRONG: list[tuple[Callable[[], object], str]] = [
+    (lambda: pl.run(MIDDLE, []), 'no machine is named: write on="model:7.2"'),
+    (lambda: pl.run(MIDDLE, [7.2]), "7.2 is no machine"),  # type: ignore[list-item]
+    (lambda: pl.run(MIDDLE, "model:99"), "there is no kernel profile"),
+    (lambda: pl.run(MIDDLE, "modl:7.2"), "did you mean model:7.2"),
+    (lambda: pl.run(MIDDLE, look="askance"), "askance"),  # type: ignore[arg-type]
+    (lambda: pl.run(MIDDLE, accel="magic"), "magic"),
+    (lambda: pl.run(MIDDLE, profile="7.2"), "--profile says"),
+    (lambda: pl.run(MIDDLE, "qemu:7.2", policies={"tracker": "exact"}), "policies are for models"),
+    (lambda: pl.diff(MIDDLE, "model:7.2"), "a difference is between machines"),  # type: ignore[arg-type]
+    (lambda: pl.diff(MIDDLE, ["model:7.2"]), "a difference is between machines"),
+    (lambda: pl.run(MIDDLE)["model:6.1"], "'model:6.1' is not in this result"),
+    (lambda: pl.run(MIDDLE).to_records("rows"), "there are no rows of 'rows'"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("call", "says"), WRONG)
+def test_misuse_says_what_to_write(call: Callable[[], object], says: str) -> None:
+    """An error of the project, in one sentence."""
+    with pytest.raises(pl.Misuse, match=says):
+        call()

@@ -1,0 +1,148 @@
+"""``pfnlab run``: programs by name, several at once, formats and files."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from asking import PROGRAM, Ask
+
+BOTH = ("--on", "model:6.1", "--on", "qemu:7.2")
+
+pytestmark = pytest.mark.usefixtures("fakes")
+
+
+def test_a_program_runs_by_its_name(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever one is."""
+    monkeypatch.chdir(tmp_path)
+
+    assert "The middle goes first" == ask("run", "munmap-middle").out.splitlines()[0]
+
+
+def test_an_unknown_name_is_one_line(ask: Ask) -> None:
+    """With close names."""
+    answer = ask("run", "munmap-midle")
+
+    assert (2, "", 1) == (answer.code, answer.out, len(answer.err.splitlines()))
+    assert "did you mean munmap-middle" in answer.err
+
+
+def test_standard_input_runs(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file does."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(PROGRAM))
+
+    assert "-" == json.loads(ask("run", "-", "--json").out)["program"]["name"]
+
+
+def test_standard_input_has_no_golden(ask: Ask) -> None:
+    """There is no place beside it."""
+    answer = ask("run", "-", "--on", "qemu:7.2", "--promote")
+
+    assert (2, True) == (answer.code, "standard input is no file" in answer.err)
+
+
+def test_several_programs_are_a_line_each(ask: Ask, program: Path) -> None:
+    """What they came to, and in all."""
+    answer = ask("run", program, "munmap-middle", *BOTH)
+
+    lines = answer.out.splitlines()
+    assert (1, 3) == (answer.code, len(lines))
+    assert lines[0].startswith("differs   middle          model:6.1 | qemu:7.2; step 2")
+    assert "on model:6.1, qemu:7.2, 2 programs: 2 differ" == lines[2]
+
+
+def test_all_tables_can_be_asked_for(ask: Ask, program: Path) -> None:
+    """And are with options that are about tables."""
+    for option in ("--full", "--steps", "--trace"):
+        out = ask("run", program, "munmap-middle", *BOTH, option).out
+        assert 2 == out.count("The middle goes first"), option
+
+
+def test_quiet_says_only_what_is_wrong(ask: Ask, program: Path) -> None:
+    """Nothing at all where nothing is."""
+    good, bad = ask("run", program, "-q"), ask("run", program, *BOTH, "--quiet")
+
+    assert (0, "", "") == good
+    assert (1, "") == (bad.code, bad.err)
+    assert bad.out.startswith("differs   middle")
+
+
+@pytest.mark.parametrize("options", [("--json",), ("--format", "tap"), ("--steps",)])
+def test_quiet_is_not_a_format(ask: Ask, program: Path, options: tuple[str, ...]) -> None:
+    """Unless that goes to a file."""
+    answer = ask("run", program, "-q", *options)
+
+    assert (2, True) == (answer.code, "-o FILE" in answer.err)
+
+
+def test_output_goes_to_a_file(ask: Ask, program: Path, tmp_path: Path) -> None:
+    """Nothing is printed then; the exit code stays."""
+    answer = ask("run", program, *BOTH, "--format", "junit", "-o", tmp_path / "junit.xml")
+
+    assert (1, "") == (answer.code, answer.out)
+    assert "testsuites" == ElementTree.fromstring((tmp_path / "junit.xml").read_text()).tag
+
+
+def test_a_file_that_cannot_be_written_is_misuse(ask: Ask, program: Path, tmp_path: Path) -> None:
+    """In one line that says what to do."""
+    answer = ask("run", program, "-o", tmp_path / "missing" / "x.json")
+
+    assert (2, True) == (answer.code, "name another file with -o" in answer.err)
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [
+        ("text", "The middle goes first"),
+        ("json", '{"format": "pfnlab-run/1"'),
+        ("junit", "<?xml"),
+        ("tap", "TAP version 14"),
+        ("md", "# middle"),
+        ("html", "<!DOCTYPE html>"),
+    ],
+)
+def test_every_format_is_printed(ask: Ask, program: Path, name: str, begin: str) -> None:
+    """Nothing but the document."""
+    assert ask("run", program, *BOTH, "--format", name).out.startswith(begin)
+
+
+def test_json_has_a_short_name(ask: Ask, program: Path) -> None:
+    """It contradicts every other format."""
+    short, long = (
+        json.loads(ask("run", program, *words).out) for words in (["--json"], ["--format", "json"])
+    )
+    assert {**short, "made": None} == {**long, "made": None}
+    assert 2 == ask("run", program, "--json", "--format", "md").code
+
+
+def test_an_unknown_format_names_all(ask: Ask, program: Path) -> None:
+    """In one line."""
+    answer = ask("run", program, "--format", "xml")
+
+    assert (2, True) == (answer.code, "text|json|junit|tap|md|html" in answer.err)
+
+
+def test_fmt_writes_into_no_name(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may only look at it."""
+    monkeypatch.chdir(tmp_path)
+
+    assert [0, 2] == [ask("fmt", "--check", "munmap-middle").code, ask("fmt", "munmap-middle").code]
+
+
+def test_fmt_takes_a_folder(ask: Ask, program: Path) -> None:
+    """Every program in it."""
+    program.write_text(PROGRAM.replace("munmap a\n", "munmap   a\n"))
+
+    assert (1, f"{program}:8:8: write `munmap a`\n") == ask("fmt", "--check", program.parent)[:2]
+
+
+def test_the_page_shows_what_is_printed(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of docs/programs.md, to the letter."""
+    monkeypatch.undo()
+    page = (Path(__file__).parents[2] / "docs" / "programs.md").read_text(encoding="utf-8")
+    command, _, output = page.partition("```console\n$ pfnlab ")[2].partition("```\n")[0].partition("\n")
+
+    assert output == ask(*command.split()).out

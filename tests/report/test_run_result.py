@@ -1,0 +1,101 @@
+"""What came of a program in a word and a line, and several of them in a summary."""
+
+from __future__ import annotations
+
+import msgspec
+from hostile_results import HOSTILE, agreeing, differing, hostile, lost, result
+from middle_runs import PROGRAM, careful, forgetful
+
+from pfnlab.programs.runs.compare import Outcome, judge
+from pfnlab.programs.runs.violation import Violation
+from pfnlab.report.run_result import RunResult, RunStatus, by_weight, counts, worst
+from pfnlab.report.run_summary import summary_text
+
+
+def unexpected() -> RunResult:
+    """One machine that leaves what it should not."""
+    return RunResult("left", PROGRAM, (forgetful(),), judge(PROGRAM, [forgetful()], {"model:6.1": "6.16"}))
+
+
+def violating() -> RunResult:
+    """A kernel that breaks a property for no known reason."""
+    broken = Violation("qemu:7.2", "nothing_leaked", 1, "munmap a[4:8]", "two pages are left", "")
+    one = result("broken", careful("qemu:7.2"))
+    return msgspec.structs.replace(one, verdict=msgspec.structs.replace(one.verdict, violations=(broken,)))
+
+
+def test_each_outcome_is_a_word() -> None:
+    """The heaviest that is true."""
+    found = [one().status for one in (differing, unexpected, violating, lost, agreeing)]
+
+    assert [
+        RunStatus.DIFFERS,
+        RunStatus.UNEXPECTED,
+        RunStatus.VIOLATES,
+        RunStatus.LOST,
+        RunStatus.AGREES,
+    ] == found
+
+
+def test_one_machine_agrees_with_nobody() -> None:
+    """It ran, or did what was expected."""
+    expected = RunResult("x", PROGRAM, (careful(),), judge(PROGRAM, [careful()], {"model:7.2": "7.2"}))
+
+    assert (RunStatus.RAN, RunStatus.EXPECTED) == (result("x", careful()).status, expected.status)
+
+
+def test_only_what_is_good_exits_with_0() -> None:
+    """Words and exit codes say the same."""
+    for one in (differing(), unexpected(), violating(), lost(), agreeing()):
+        assert one.status.is_good is (one.verdict.outcome is Outcome.AS_EXPECTED)
+
+
+def test_the_reason_is_one_line() -> None:
+    """Where it differs, what is left, what is broken, how far it came."""
+    assert differing().why.startswith("model:6.1 | model:7.2; step 2 munmap a[4:8]: ")
+    assert "model:6.1 leaves bar[0:8] wc" in unexpected().why
+    assert "two pages are left" in violating().why
+    assert "model:7.2 after step 2: the guest panicked" == lost().why
+    assert "" == agreeing().why
+
+
+def test_what_differs_comes_first() -> None:
+    """Then by weight, and as given among equals."""
+    ordered = by_weight([agreeing("a"), lost("b"), differing("c"), agreeing("d"), unexpected()])
+
+    assert ["c", "left", "b", "a", "d"] == [one.name for one in ordered]
+
+
+def test_a_discovery_outweighs_what_is_undecided() -> None:
+    """It is a fact."""
+    assert Outcome.DISCOVERY is worst([lost(), differing(), agreeing()])
+    assert Outcome.UNDECIDED is worst([lost(), agreeing()])
+
+
+def test_counts_are_words() -> None:
+    """In the singular where there is one."""
+    assert "3 programs: 1 differs, 2 agree" == counts([agreeing(), differing(), agreeing()])
+    assert "1 program: 1 lost" == counts([lost()])
+
+
+def test_a_summary_is_a_line_a_program_and_the_counts() -> None:
+    """In columns."""
+    lines = summary_text([agreeing(), differing()]).plain.splitlines()
+
+    assert lines[0].startswith("differs   middle   model:6.1 | model:7.2; step 2")
+    assert ["agrees    same"] == lines[1:2]
+    assert "on model:7.2, qemu:again, model:6.1, 2 programs: 1 differs, 1 agrees" == lines[2]
+
+
+def test_a_summary_of_what_is_wrong() -> None:
+    """Is empty where nothing is."""
+    assert "" == summary_text([agreeing()], wrong_only=True).plain
+    assert "same" not in summary_text([agreeing(), differing()], wrong_only=True).plain
+
+
+def test_a_summary_writes_control_characters_out() -> None:
+    """A name does not move the cursor."""
+    text = summary_text([hostile()]).plain
+
+    assert "\x1b" in HOSTILE
+    assert "\x1b" not in text

@@ -1,0 +1,126 @@
+"""Progress: a line that comes late and goes, plain lines without a terminal, nothing on the output."""
+
+from __future__ import annotations
+
+import io
+import time
+from contextlib import redirect_stderr
+
+import pytest
+
+from pfnlab import progress
+from pfnlab.progress import say, silent, working
+
+
+class Screen(io.StringIO):
+    """A standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """A terminal on which a line that changes appears at once."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress, "APPEARS", 0.0)
+    return Screen()
+
+
+def shown(work: progress.Work) -> bool:
+    """Whether its line appears, within what a slow machine may take."""
+    end = time.monotonic() + 60
+    while not work.is_shown and time.monotonic() < end:
+        time.sleep(0.01)
+    return work.is_shown
+
+
+def test_a_line_appears_on_a_terminal_and_goes(screen: Screen) -> None:
+    """Nothing stays of it."""
+    with redirect_stderr(screen), working("searching far", 3) as work:
+        assert shown(work)
+        work.advance()
+        work.show("searching farther")
+
+    assert "searching far" in screen.getvalue()
+    assert not work.is_shown
+    # Its last act is to erase the line.
+    assert screen.getvalue().rstrip().endswith("\x1b[2K")
+
+
+def test_what_is_said_meanwhile_stays(screen: Screen) -> None:
+    """Above the line that changes."""
+    with redirect_stderr(screen), working("searching") as work:
+        assert shown(work)
+        say("found [bold]one[/bold]")
+
+    assert "found [bold]one[/bold]" in screen.getvalue()
+
+
+def test_one_line_changes_at_a_time(screen: Screen) -> None:
+    """Work within work shows nothing of its own while the outer line is there."""
+    with redirect_stderr(screen), working("outer") as outer:
+        assert shown(outer)
+        with working("inner") as inner:
+            time.sleep(0.3)
+            assert not inner.is_shown
+
+
+def test_what_ends_early_is_not_shown(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quick work leaves a terminal alone."""
+    monkeypatch.setattr(progress, "APPEARS", 600.0)
+
+    with redirect_stderr(screen), working("quick"):
+        pass
+
+    assert "" == screen.getvalue()
+
+
+def test_elsewhere_there_are_plain_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with how far the work is, and none on standard output."""
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+
+    with working("2 programs on model:7.2", 2) as work:
+        say("booting")
+        work.advance()
+
+    assert ("", "booting\n2 programs on model:7.2: 1 of 2\n") == capsys.readouterr()
+
+
+def test_quick_work_says_nothing_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    """Plain lines come seldom."""
+    with working("2 programs on model:7.2", 2) as work:
+        work.advance(2)
+
+    assert ("", "") == capsys.readouterr()
+
+
+def test_silence_is_kept(screen: Screen) -> None:
+    """On a terminal too."""
+    with redirect_stderr(screen), silent(), working("searching") as work:
+        say("found")
+        time.sleep(0.3)
+        assert not work.is_shown
+
+    assert "" == screen.getvalue()
+
+
+def test_work_that_fails_leaves_no_line(screen: Screen) -> None:
+    """The error is the last that is said."""
+    with redirect_stderr(screen), pytest.raises(ZeroDivisionError), working("searching") as work:
+        assert shown(work)
+        raise ZeroDivisionError
+
+    assert not work.is_shown
+
+
+def test_the_time_is_that_of_the_work(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of the line, which came later."""
+    monkeypatch.setattr(progress, "APPEARS", 1.1)
+
+    with redirect_stderr(screen), working("searching") as work:
+        assert shown(work)
+
+    assert "0:00:00" not in screen.getvalue()

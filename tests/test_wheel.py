@@ -1,0 +1,117 @@
+"""The wheel alone: programs by name in an environment that has never seen the repository.
+
+Another environment is made for it, whose dependencies are those of this one; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# One environment for all.
+pytestmark = pytest.mark.xdist_group("wheel")
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command of an environment with nothing but the wheel and what it needs."""
+    home = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(home), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True, timeout=250)
+    (wheel,) = home.glob("*.whl")
+    venv.create(home / "venv", with_pip=False, symlinks=True)
+    python = home / "venv" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index"]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True, timeout=250)
+    own = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        **{"check": True, "capture_output": True, "text": True},
+    )
+    # The wheel's own packages come first. Paths of an editable installation are not read from here.
+    (Path(own.stdout.strip()) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return home / "venv" / "bin" / "pfnlab"
+
+
+def ask(command: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """The answer of the command in an empty folder, without anything of this environment."""
+    folder = command.parents[2] / "empty"
+    folder.mkdir(exist_ok=True)
+    return subprocess.run(
+        [str(command), *words],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+
+
+def test_the_wheel_is_what_runs(command: Path) -> None:
+    """Not the checkout, which would have the programs in any case."""
+    python = str(command.with_name("python"))
+    code = "import pfnlab.programs.library as it; print(it.library_folder())"
+
+    said = subprocess.run(
+        [python, "-c", code], cwd="/", env={}, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert Path(said.strip()).is_relative_to(command.parents[1])
+
+
+def test_a_program_runs_by_its_name(command: Path) -> None:
+    """The demo's first program."""
+    answer = ask(command, "run", "munmap-middle")
+
+    assert (0, "") == (answer.returncode, answer.stderr)
+    assert answer.stdout.startswith("The middle goes first\n")
+
+
+def test_all_programs_are_there(command: Path) -> None:
+    """Each that is in the folder, with its golden."""
+    answer = ask(command, "litmus", "list")
+
+    listed = [line.split()[0] for line in answer.stdout.splitlines() if line.startswith("  ")]
+    assert sorted(path.stem for path in (ROOT / "litmus").rglob("*.pfn")) == sorted(listed)
+    goldens = (command.parents[1]).rglob("pfnlab/litmus/**/*.expected.json")
+    assert len(list((ROOT / "litmus").rglob("*.expected.json"))) == len(list(goldens))
+
+
+def test_a_program_is_shown(command: Path) -> None:
+    """Its text."""
+    text = (ROOT / "litmus" / "unmapping" / "munmap-middle.pfn").read_text()
+
+    assert text == ask(command, "litmus", "show", "munmap-middle").stdout
+
+
+def test_the_template_runs(command: Path) -> None:
+    """Through standard input."""
+    template = ask(command, "new").stdout
+
+    assert 0 == ask(command, "run", "-", given=template).returncode
+
+
+def test_a_report_is_made(command: Path) -> None:
+    """With its template and its style."""
+    run = ask(command, "run", "munmap-middle", "--json", "-o", "run.json")
+    page = ask(command, "report", "run.json").stdout
+
+    assert 0 == run.returncode
+    assert page.startswith("<!DOCTYPE html>") and "unicode-bidi" in page
+
+
+def test_what_needs_all_programs_finds_them(command: Path) -> None:
+    """A meeting gets past them to its kernel, which is not here."""
+    answer = ask(command, "kernels", "meet", "99.1")
+
+    assert 2 == answer.returncode
+    assert "99.1" in answer.stderr
