@@ -5,7 +5,7 @@ import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { HighlightStyle, StreamLanguage, syntaxHighlighting } from "@codemirror/language";
 import { setDiagnostics, lintGutter } from "@codemirror/lint";
 import { EditorState, StateEffect, StateField } from "@codemirror/state";
-import { Decoration, EditorView, drawSelection, keymap, lineNumbers } from "@codemirror/view";
+import { Decoration, EditorView, WidgetType, drawSelection, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
 /* What the tokens of the language (pfnlab/programs/lang/tokens.py) are called here. */
@@ -43,6 +43,7 @@ const THEME = EditorView.theme({
   ".cm-gutters": { backgroundColor: "var(--sheet)", color: "var(--quiet)", borderRight: "1px solid var(--line)" },
   "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--lit)" },
   ".cm-step": { backgroundColor: "var(--lit)", boxShadow: "inset 3px 0 var(--accent)" },
+  ".cm-mistake": { color: "var(--bad)", fontSize: "0.9em", whiteSpace: "normal", overflowWrap: "anywhere", paddingBottom: "2px" },
   ".cm-tooltip": { backgroundColor: "var(--paper)", color: "var(--ink)", borderColor: "var(--line)" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
 });
@@ -60,6 +61,50 @@ const stepLine = StateField.define({
         effect.value && effect.value <= doc.lines
           ? Decoration.set(Decoration.line({ class: "cm-step" }).range(doc.line(effect.value).from))
           : Decoration.none;
+    }
+    return marks;
+  },
+  provide: (field) => EditorView.decorations.from(field),
+});
+
+/** What is wrong with a line, below it. The page's own line says it to a screen reader. */
+class MistakeBelow extends WidgetType {
+  constructor(message, column) {
+    super();
+    this.message = message;
+    this.column = column;
+  }
+
+  eq(other) {
+    return other.message === this.message && other.column === this.column;
+  }
+
+  toDOM() {
+    const below = document.createElement("div");
+    below.className = "cm-mistake";
+    below.setAttribute("aria-hidden", "true");
+    below.style.paddingLeft = `calc(${Math.min(this.column - 1, FURTHEST)}ch + 6px)`;
+    below.textContent = `↑ ${this.message}`;
+    return below;
+  }
+}
+
+const FURTHEST = 16; // letters; further right there is no room to read in
+
+const markMistake = StateEffect.define();
+
+const mistakeBelow = StateField.define({
+  create: () => Decoration.none,
+  update(marks, transaction) {
+    marks = marks.map(transaction.changes);
+    for (const effect of transaction.effects) {
+      if (!effect.is(markMistake)) continue;
+      const wrong = effect.value;
+      marks = wrong
+        ? Decoration.set(
+            Decoration.widget({ widget: new MistakeBelow(wrong.message, wrong.column), block: true, side: 1 }).range(wrong.at),
+          )
+        : Decoration.none;
     }
     return marks;
   },
@@ -118,6 +163,7 @@ export function makeEditor(parent, start, changed) {
         autocompletion({ icons: false }),
         lintGutter(),
         stepLine,
+        mistakeBelow,
         keymap.of([...defaultKeymap, ...historyKeymap]),
         language(start.tokens, start.words),
         syntaxHighlighting(STYLE),
@@ -140,17 +186,19 @@ export function makeEditor(parent, start, changed) {
       view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: text } });
       telling = true;
     },
-    /** Mark a mistake under its place; none without one. */
+    /** Mark a mistake under its place, and say below the line what is wrong; none without one. */
     mistake(mistake) {
       const { doc } = view.state;
       const marks = [];
+      let below = null;
       if (mistake) {
         const line = doc.line(Math.min(mistake.line, doc.lines));
         const from = Math.min(line.from + mistake.column - 1, line.to);
         const word = /^[^\s]+/.exec(doc.sliceString(from, line.to));
         marks.push({ from, to: from + (word ? word[0].length : 0), severity: "error", message: mistake.message });
+        below = { at: line.to, message: mistake.message, column: mistake.column };
       }
-      view.dispatch(setDiagnostics(view.state, marks));
+      view.dispatch(setDiagnostics(view.state, marks), { effects: markMistake.of(below) });
     },
     /** Light the line of the step; none for 0. */
     line(number) {
