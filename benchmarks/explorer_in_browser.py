@@ -34,7 +34,7 @@ const seen = new MutationObserver(() => {
 });
 seen.observe(figure, {childList: true});
 if (press === "graph") document.querySelector("#next button:not(.back)").click();
-else document.dispatchEvent(new KeyboardEvent("keydown", {key: press, bubbles: true}));
+else document.body.dispatchEvent(new KeyboardEvent("keydown", {key: press, bubbles: true}));
 """
 
 
