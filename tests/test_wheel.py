@@ -100,6 +100,15 @@ def test_the_template_runs(command: Path) -> None:
     assert 0 == ask(command, "run", "-", given=template).returncode
 
 
+def test_a_report_is_made(command: Path) -> None:
+    """With its template and its style."""
+    run = ask(command, "run", "munmap-middle", "--json", "-o", "run.json")
+    page = ask(command, "report", "run.json").stdout
+
+    assert 0 == run.returncode
+    assert page.startswith("<!DOCTYPE html>") and "unicode-bidi" in page
+
+
 def test_what_needs_all_programs_finds_them(command: Path) -> None:
     """A meeting gets past them to its kernel, which is not here."""
     answer = ask(command, "kernels", "meet", "99.1")

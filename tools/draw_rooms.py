@@ -26,9 +26,11 @@ ORDER = {
     "lens": (),
     "lab": ("images", "vm", "building", "steering", "running"),
     "report": ("sizes", "claims"),
+    "picture": (),
     "fuzz": (),
     "meeting": (),
     "trying": (),
+    "document": ("parts",),
     "api": (),
     "cli": (),
 }

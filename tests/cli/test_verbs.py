@@ -146,7 +146,7 @@ def test_matrix_prints_its_counts(ask: Ask, monkeypatch: pytest.MonkeyPatch, wro
 
     assert (text.code, as_json.code) == (code, code)
     assert text.out.startswith(f"9 cases: 4 exact, {5 - wrong} waiting, {wrong} wrong\n")
-    assert list(json.loads(as_json.out)) == ["cases", "exact", "waiting", "wrong", "details"]
+    assert list(json.loads(as_json.out))[2:] == ["cases", "exact", "waiting", "wrong", "details"]
 
 
 def test_one_is_not_said_in_the_plural(ask: Ask, tmp_path: Path) -> None:

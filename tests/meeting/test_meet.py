@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from configurations import config_text
 from kernels_of_models import LITMUS, Kernel, Moody, Odd
 
+from pfnlab.document.read import result_of
 from pfnlab.errors import Discovery, Misuse
 from pfnlab.lab.images.kernels import KernelImage as Package
 from pfnlab.meeting import holding
@@ -108,6 +110,7 @@ def test_the_same_as_data() -> None:
     assert ["dontunmap_unlocks_all=on"] == found["explanations"][0]["changes"]
     assert found["program"].startswith("pfnlab program 1")
     assert (0, "6.12.113", 1) == (said["unexplained"], said["since"], len(said["titles"]))
+    assert "qemu:6.12.117 against model:6.12.117" == result_of(json.loads(json.dumps(said))).part.title
 
 
 def test_differences_of_one_cause_are_told_once() -> None:

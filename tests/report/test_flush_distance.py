@@ -19,6 +19,7 @@ from pfnlab.report.flush_distance import (
     KINDS,
     WITH_DRIVER,
     Count,
+    by_distance,
     counts,
     kernel_counts,
     model_counts,
@@ -113,3 +114,12 @@ def test_another_operation_is_not_counted() -> None:
 
     with pytest.raises(Misuse, match="no operation of this page"):
         counts(program, ModelMachine("7.2").run_one(program).steps)
+
+
+def test_a_row_for_every_placement_as_data() -> None:
+    """Of each kind of mappings, with a count for every distance: that of the munmap of four."""
+    found = by_distance(FILES)
+
+    assert set(KINDS) == set(found)
+    assert {(len(DISTANCES),)} == {(len(counts),) for rows in found.values() for counts in rows.values()}
+    assert {"in_loop": [2, 2, 2, 5], "end_vma": [5, 5, 5, 5]}.items() <= found["PFN"].items()

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from having import made_of_searches
 
+from pfnlab.document.read import result_of
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.patched import PatchedKernel
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.report.policies_matrix import VFIO_SCOPES, WORKLOADS, kernel_cell, policies_matrix
+from pfnlab.report.policies_matrix import (
+    VFIO_SCOPES,
+    WORKLOADS,
+    kernel_cell,
+    policies_matrix,
+    policies_object,
+)
 
 # One worker makes all pages out of searches, many of which are the same.
 pytestmark = pytest.mark.xdist_group("searches")
@@ -33,6 +41,18 @@ def text() -> str:
 def test_the_page_is_current(text: str) -> None:
     """Write it anew with ``python -m pfnlab.report.policies_matrix > docs/policies-matrix.md``."""
     assert policies_matrix() == text
+
+
+@made_of_searches
+@pytest.mark.timeout(600)
+def test_the_same_as_data() -> None:
+    """Every policy of every seam, its costs, and a report is made of it."""
+    said = json.loads(json.dumps(policies_object(1)))
+
+    by_seam = {seam["seam"]: {row["policy"] for row in seam["policies"]} for seam in said["seams"]}
+    assert {"tracker": {*TRACKERS, *VM_PAT_ERAS}, "flush": {*FLUSHES}, "walker": {*WALKERS}} == by_seam
+    assert {*FLUSHES} == set(said["flushes"]) == set(said["flushes_by_distance"]["PFN"])
+    assert "Policies on 7.2" == result_of(said).part.title
 
 
 def test_every_policy_has_a_row(text: str) -> None:

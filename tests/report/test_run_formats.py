@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 from hostile_results import HOSTILE, agreeing, differing, hostile, lost
 
-from pfnlab.report.inert import in_fence, in_html, in_markdown, one_line, visible
-from pfnlab.report.run_html import run_html
+from pfnlab.report.inert import one_line, visible
 from pfnlab.report.run_junit import junit
-from pfnlab.report.run_markdown import run_markdown
 from pfnlab.report.run_result import RunResult
 from pfnlab.report.run_tap import tap
 from pfnlab.report.table import render
@@ -74,25 +71,6 @@ def tap_faults(text: str) -> list[str]:
     faults += ["plan and points differ"] if outside[1:2] != [f"1..{len(points)}"] else []
     faults += ["points are not in order"] if points != list(range(1, len(points) + 1)) else []
     return faults
-
-
-class Tags(HTMLParser):
-    """The tags of a page, and those that are not closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-        self.open: list[str] = []
-        self.attributes: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        self.attributes += [name for name, _ in attrs]
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert tag == self.open.pop()
 
 
 def results(*makers: Callable[[], RunResult]) -> Sequence[RunResult]:
@@ -164,67 +142,17 @@ def test_tap_tells_good_from_bad() -> None:
     assert ["ok 1 - same", "not ok 2 - middle", "not ok 3 - cut"] == points
 
 
-def test_html_has_no_tag_of_a_hostile_name() -> None:
-    """Nor a script, a link, or anything that is loaded."""
-    page = run_html(results(*ALL), trace=True)
-    tags = Tags()
-
-    tags.feed(page)
-
-    assert [] == tags.open
-    assert not {"script", "a", "img", "link", "iframe", "svg", "form"} & set(tags.seen)
-    assert not [name for name in tags.attributes if name.startswith("on") or name in ("src", "href")]
-    assert "&lt;script&gt;" in page
-    assert "default-src 'none'" in page
-
-
-def test_html_marks_what_differs_with_more_than_colour() -> None:
-    """The cell ends in the mark that the page explains."""
-    page = run_html(results(differing))
-
-    assert re.search(r'<td class="lit">[^<]* &lt;</td>', page)
-    assert "&lt; at the end of a cell: not as on the first machine" in page
-
-
-def test_html_shows_what_is_to_be_looked_at_open() -> None:
-    """Of several programs; the others are closed."""
-    page = run_html(results(agreeing, differing))
-
-    assert page.index("<details open><summary>middle, differs") < page.index("<details><summary>same, agrees")
-
-
-def test_markdown_has_no_mark_of_a_hostile_name() -> None:
-    """Outside blocks of code no tag, no cell, no link, no second line."""
-    page = run_markdown(results(hostile, agreeing), table)
-    outside = re.sub(r"^(`{3,})text\n.*?\n\1$", "", page, flags=re.DOTALL | re.MULTILINE)
-
-    assert "<" not in outside
-    assert "](" not in outside
-    rows = [line for line in outside.splitlines() if line.startswith("|")]
-    assert {4} == {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
-
-
-def test_markdown_shows_only_what_is_to_be_looked_at() -> None:
-    """Unless all tables are asked for."""
-    some, every = (run_markdown(results(agreeing, differing), table, full=full) for full in (False, True))
-
-    assert (["middle"], ["middle", "same"]) == tuple(
-        re.findall(r"^## (\w+)", page, re.M) for page in (some, every)
-    )
-
-
-def test_a_fence_is_longer_than_any_in_its_text() -> None:
-    """A text cannot end its block."""
-    assert "`````text\na\n````\nb\n`````\n" == in_fence("a\n````\nb\n")
-
-
 def test_control_characters_are_written_out() -> None:
     """Also what turns the direction of writing; ends of lines stay."""
     assert "\\x1b[2J\\u202e\\ud800\nx" == visible("\x1b[2J\u202e\ud800\nx")
 
 
 def test_one_line_is_one() -> None:
-    """In Markdown and in HTML."""
-    assert "a b" == one_line("a\r\n\nb".replace("\r", ""))
-    assert "\n" not in in_markdown(HOSTILE)
-    assert "<" not in in_html(HOSTILE)
+    """Ends of lines become spaces."""
+    assert "a b" == one_line("a\n\nb")
+
+
+@pytest.mark.parametrize("char", ["\u200b", "\u2066", "\ufeff", "\u00ad", "\U000e0041"])
+def test_what_has_no_width_is_written_out(char: str) -> None:
+    """A name that only looks like another is told from it."""
+    assert char not in visible(f"a{char}b")

@@ -12,6 +12,8 @@ import msgspec
 import pytest
 from middle_runs import PROGRAM, careful, cut, forgetful
 
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import FIELDS, judge
@@ -48,7 +50,7 @@ FULL = Step(
 
 def objects(*runs: Run) -> dict[str, Any]:
     """The JSON object of some runs of the middle program."""
-    return run_object("munmap-middle", "abc", runs, judge(PROGRAM, runs, SERIES))
+    return run_object("munmap-middle", PROGRAM, runs, judge(PROGRAM, runs, SERIES))
 
 
 def complaints(content: object) -> list[str]:
@@ -79,7 +81,7 @@ def test_a_violation_keeps_to_the_schema(known: str) -> None:
     runs = [forgetful(), careful()]
     violation = Violation(runs[0].machine, "no_leak", 1, "munmap a[2:4]", "A reservation ends", known)
     verdict = msgspec.structs.replace(judge(PROGRAM, runs, SERIES), violations=(violation,))
-    content = run_object("munmap-middle", "abc", runs, verdict)
+    content = run_object("munmap-middle", PROGRAM, runs, verdict)
 
     assert complaints(content) == []
     assert [len(machine["violations"]) for machine in content["machines"]] == [1, 0]
@@ -148,8 +150,20 @@ def test_the_object_says_what_was_seen() -> None:
     """The keys outside tools rely on, with their values."""
     content = objects(forgetful(), careful())
 
-    assert list(content) == ["format", "program", "machines", "agree", "differences", "expectations"]
-    assert content["program"] == {"name": "munmap-middle", "hash": "abc"}
+    assert list(content) == [
+        "format",
+        "made",
+        "program",
+        "machines",
+        "agree",
+        "differences",
+        "expectations",
+    ]
+    assert content["program"] == {
+        "name": "munmap-middle",
+        "hash": program_hash(PROGRAM),
+        "text": format_program(PROGRAM),
+    }
     assert not content["agree"]
     assert content["machines"][0]["steps"][3]["book"] == [
         {"device": "bar", "start": 0, "end": 8, "mode": "wc"}
@@ -167,7 +181,7 @@ def test_a_line_is_one_line() -> None:
     """Several programs can be told apart by line."""
     runs = [forgetful()]
 
-    line = run_line("munmap-middle", "abc", runs, judge(PROGRAM, runs, SERIES))
+    line = run_line("munmap-middle", PROGRAM, runs, judge(PROGRAM, runs, SERIES))
 
     assert "\n" not in line
     assert objects(*runs) == json.loads(line)
@@ -189,7 +203,7 @@ def _extra_in_book(content: dict[str, Any]) -> None:
 
 
 def _no_format(content: dict[str, Any]) -> None:
-    content["format"] = "pfnlab-run/2"
+    content["format"] = "pfnlab-run/1"
 
 
 def _no_steps(content: dict[str, Any]) -> None:

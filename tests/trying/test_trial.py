@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
+from pfnlab.document.read import result_of
 from pfnlab.errors import LostGuest, Misuse
 from pfnlab.meeting import holding
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import Outcome
 from pfnlab.programs.runs.observation import Run
-from pfnlab.trying.page import trial_page
+from pfnlab.trying.page import headline, trial_object, trial_page
 from pfnlab.trying.trial import Trial, TrialOutcome, try_kernel
 
 LITMUS = {
@@ -107,6 +110,17 @@ def test_what_a_policy_describes() -> None:
     assert "## What tracker=vm_pat changes" in said
     assert "## Properties that change their verdict\n\n- " in said
     assert trial.meant and trial.verdicts
+
+
+def test_the_same_as_data() -> None:
+    """A report is made of it, and says the same."""
+    trial = try_kernel(Kernel("7.2,tracker=vm_pat"), "7.2", LITMUS, policies=["tracker=vm_pat"], **FEW)
+    said = json.loads(json.dumps(trial_object(trial, "linux", "7.2.13 of linux", [])))
+
+    part = result_of(said).part
+
+    assert (Outcome.AS_EXPECTED, True) == (part.outcome, part.says.endswith(headline(trial)))
+    assert len(trial.meant) == len(said["meant"]) and list(trial.verdicts) == said["verdicts"]
 
 
 def test_a_patch_that_is_not_what_it_says() -> None:

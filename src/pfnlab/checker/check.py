@@ -109,6 +109,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     :param cut: what was left out, one reason each
     :param fired: how often each operation had each result, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
     :param untaken: branches of the policies that were never taken; None where they were not watched
+    :param growth: the number of new states after each number of operations; empty where it was not counted
     """
 
     machine: str
@@ -122,6 +123,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     fired: dict[str, dict[str, int]]
     seconds: float
     untaken: tuple[str, ...] | None = None
+    growth: tuple[int, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -190,6 +192,7 @@ def check(
         fired,
         found.seconds,
         tuple(map(str, policy_watch.untaken())) if watch else None,
+        tuple(found.growth),
     )
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pfnlab.errors import Defect, Misuse, PfnlabError, Undecided
 from pfnlab.files import is_full
+from pfnlab.made import set_command
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else list(argv)
+    set_command(words)
     code = _complete(words[1:]) if words[:1] == [_COMPLETE] else _answer(words)
     if words[:1] == ["try"]:
         code = _FOR_BISECT.get(code, code)

@@ -2,6 +2,7 @@
 
 # No annotations as strings here: the framework would evaluate each several times before every command.
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -379,6 +380,44 @@ def replay(
 
 
 @app.command()
+def report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULT", help="What a verb printed with --json; the folder of a finding."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="html|md",
+            help="A file for a browser, or Markdown for a mail. Without it: what the name of FILE ends in.",
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="The title of the report.")] = None,
+) -> int:
+    """Make one report of results: a file that needs nothing else, what was found first.
+
+    Results are what run, check, matrix, policies matrix, kernels meet, kernels diff, fuzz, try and replay
+    print with --json, and folders of findings. What was found comes first.
+
+    Examples:
+
+    \b
+    pfnlab run litmus/unmapping/*.pfn --on model:6.1 --on model:7.2 --json > runs.json
+    pfnlab check --on model:6.1 --scope small --json > check.json
+    pfnlab report runs.json check.json -o report.html
+    pfnlab report runs.json --format md --title "Two kernels"
+    """
+    from pfnlab.cli.report import ReportRequest
+    from pfnlab.cli.report import report as write_report
+
+    return write_report(ReportRequest(results=tuple(results), output=output, form=form, title=title))
+
+
+@app.command()
 def matrix(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl", help="Recorded cases.")],
     as_json: AsJson = False,
@@ -417,14 +456,19 @@ def policies_list() -> int:
 @policies.command("matrix")
 def policies_matrix(
     depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
+    as_json: AsJson = False,
 ) -> int:
     """Every policy against every property of its seam, and what it costs; takes two minutes."""
     from pfnlab.progress import working
-    from pfnlab.report.policies_matrix import policies_matrix
+    from pfnlab.report.policies_matrix import policies_matrix, policies_object
 
     with working("every policy against every property"):
-        page = policies_matrix(depth)
-    print(page, end="")
+        text = (
+            json.dumps(policies_object(depth), ensure_ascii=False) + "\n"
+            if as_json
+            else policies_matrix(depth)
+        )
+    print(text, end="")
     return 0
 
 

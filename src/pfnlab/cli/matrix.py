@@ -8,9 +8,11 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.made import made
 from pfnlab.units import number_of
 
-#: The keys of the JSON object, in order.
+#: The value of ``format``, and the keys of the counts, in order.
+FORMAT = "pfnlab-matrix/1"
 KEYS = ("cases", "exact", "waiting", "wrong", "details")
 
 
@@ -20,9 +22,8 @@ def predict(files: Sequence[Path], *, as_json: bool) -> int:
 
     result = predict_files(list(files))
     if as_json:
-        print(
-            json.dumps({key: msgspec.to_builtins(getattr(result, key)) for key in KEYS}, ensure_ascii=False)
-        )
+        counts = {key: msgspec.to_builtins(getattr(result, key)) for key in KEYS}
+        print(json.dumps({"format": FORMAT, "made": made(), **counts}, ensure_ascii=False))
     else:
         print(
             f"{number_of(result.cases, 'case')}: "

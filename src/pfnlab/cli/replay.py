@@ -36,6 +36,7 @@ from pfnlab.lab.machines import (
     run_on,
 )
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.made import made
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -50,6 +51,9 @@ _COMMAND = re.compile(r"^    pfnlab run .*$", re.MULTILINE)
 _MACHINE = re.compile(r" --on (\S+)")
 _LOOK = re.compile(r" --look (\S+)")
 
+
+#: The value of ``format`` of what ``--json`` prints.
+REPLAY_FORMAT = "pfnlab-replay/1"
 
 #: The beginning of a path of any version.
 _PATH = "pfnlab path "
@@ -268,7 +272,7 @@ def _by_looking(
 def _print(title: str, machine: str, steps: Sequence[JudgedStep], verdict: str, as_json: bool) -> None:
     if as_json:
         items = [{"step": step.step, "says": step.word} for step in steps]
-        report = {"format": "pfnlab-replay/1", "title": title, "machine": machine, "steps": items}
+        report = {"format": REPLAY_FORMAT, "made": made(), "title": title, "machine": machine, "steps": items}
         print(json.dumps({**report, "same": verdict == SAME, "verdict": verdict}, ensure_ascii=False))
         return
     print(f"{machine}, {title}")

@@ -12,10 +12,12 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.files import write_output
-from pfnlab.report.run_result import RunResult
+from pfnlab.report.run_result import RunResult, by_weight
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from pfnlab.document.blocks import Document
 
 #: The width of a table that goes to a file or a pipe.
 _PIPED_WIDTH = 120
@@ -94,13 +96,9 @@ def document(results: Sequence[RunResult], output: RunOutput) -> str:
         case OutputFormat.TEXT:
             return str(_text(results, output, _PIPED_WIDTH, marks=True).plain)
         case OutputFormat.JSON:
-            from pfnlab.programs.lang.form import program_hash
             from pfnlab.report.run_json import run_line
 
-            lines = (
-                run_line(result.name, program_hash(result.program), result.runs, result.verdict)
-                for result in results
-            )
+            lines = (run_line(result.name, result.program, result.runs, result.verdict) for result in results)
             return "".join(f"{line}\n" for line in lines)
         case OutputFormat.JUNIT:
             from pfnlab.report.run_junit import junit
@@ -111,13 +109,27 @@ def document(results: Sequence[RunResult], output: RunOutput) -> str:
 
             return tap(results, table)
         case OutputFormat.MD:
-            from pfnlab.report.run_markdown import run_markdown
+            from pfnlab.document.mail import mail
 
-            return run_markdown(results, table, full=output.has_tables)
+            return mail(_document(results, output))
         case OutputFormat.HTML:
-            from pfnlab.report.run_html import run_html
+            from pfnlab.document.html import html
 
-            return run_html(results, steps=output.steps, trace=output.trace)
+            return html(_document(results, output))
+
+
+def _document(results: Sequence[RunResult], output: RunOutput) -> Document:
+    """The results as ``pfnlab report`` shows them."""
+    from pfnlab.document.compose import document_of
+    from pfnlab.document.parts.run import result_part
+    from pfnlab.made import made
+    from pfnlab.report.cells import ROWS, STEP_ROWS, TRACE_ROWS
+    from pfnlab.report.run_reading import MadeItem
+
+    fields = TRACE_ROWS if output.trace else STEP_ROWS if output.steps else ROWS
+    by = msgspec.convert(made(), MadeItem)
+    parts = [result_part(result, by, fields) for result in by_weight(results)]
+    return document_of(parts, unfolded=output.has_tables)
 
 
 def _print(results: Sequence[RunResult], output: RunOutput) -> None:

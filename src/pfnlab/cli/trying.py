@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from pfnlab.meeting.holding import SEED, litmus_looks, litmus_programs
 from pfnlab.policies.releases import series_of
 from pfnlab.progress import say, working
 from pfnlab.trying.build import Build, TriedKernel
-from pfnlab.trying.page import headline, trial_page
+from pfnlab.trying.page import headline, trial_object, trial_page
 from pfnlab.trying.policy import policies_of
 from pfnlab.trying.trial import PROGRAMS, TrialOutcome, try_kernel
 
@@ -46,6 +47,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     litmus: Path | None = None
     output: Path | None = None
     accel: Accel = Accel.TCG
+    as_json: bool = False
 
 
 def try_tree(request: TryRequest, build: Build | None = None) -> int:
@@ -76,7 +78,12 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
             looks=litmus_looks(request.litmus),
             say=say,
         )
-    _print(trial_page(trial, str(request.tree), tried.says, patches, _command(request)), request.output)
+    if request.as_json:
+        content = trial_object(trial, str(request.tree), tried.says, patches)
+        text = json.dumps(content, ensure_ascii=False) + "\n"
+    else:
+        text = trial_page(trial, str(request.tree), tried.says, patches, _command(request))
+    _print(text, request.output)
     if request.output is not None or trial.outcome is TrialOutcome.UNDECIDED:
         say(headline(trial))
     return trial.outcome.value

@@ -13,6 +13,7 @@ from pfnlab.fuzz.conditions import CONDITIONS
 from pfnlab.fuzz.coverage import WORDS, all_branches
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.signature import MODELS_OWN
+from pfnlab.made import made
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.units import number_of
@@ -151,6 +152,7 @@ def summary_json(state: CampaignState, *, watched: bool) -> bytes:
     """The report as one JSON object."""
     content = {
         "format": state.format,
+        "made": made(),
         "machines": state.machines,
         "seed": state.seed,
         "programs": state.next,

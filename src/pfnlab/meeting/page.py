@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.made import made
+from pfnlab.meeting.explain import Explanation
 from pfnlab.meeting.holding import KernelDifference
 from pfnlab.meeting.meet import Explained, Meeting, switches_between
 from pfnlab.policies.known import HeldCount
@@ -17,6 +19,9 @@ from pfnlab.programs.runs.observation import Run
 from pfnlab.report import markdown
 from pfnlab.report.cells import cell
 from pfnlab.units import number_of
+
+#: The value of ``format``.
+FORMAT = "pfnlab-meeting/1"
 
 #: The most fields of one program that are shown, and the most titles.
 _SHOWN, _TITLES = 6, 40
@@ -33,21 +38,13 @@ def meeting_page(meeting: Meeting, kernels: Sequence[str]) -> str:
 def meeting_object(meeting: Meeting, kernels: Sequence[str]) -> dict[str, Any]:
     """The same as data, for ``--json``."""
     return {
-        "format": "pfnlab-meeting/1",
+        "format": FORMAT,
+        "made": made(),
         "machines": list(meeting.machines),
         "kernels": list(kernels),
         "held": msgspec.to_builtins(meeting.held),
         "differences": [
-            {
-                "says": str(explained.difference.signature),
-                "shown_by": list(explained.difference.shown_by),
-                "program": format_program(explained.difference.program),
-                "explanations": [
-                    {"changes": list(explanation.changes), "sources": list(explanation.sources)}
-                    for explanation in explained.explanations
-                ],
-            }
-            for explained in meeting.found
+            difference_object(explained.difference, explained.explanations) for explained in meeting.found
         ],
         "causes": [list(cause) for cause in meeting.causes],
         "unexplained": meeting.unexplained,
@@ -55,6 +52,21 @@ def meeting_object(meeting: Meeting, kernels: Sequence[str]) -> dict[str, Any]:
         "since": meeting.since,
         "titles": list(meeting.titles),
         "verdicts": list(meeting.verdicts),
+    }
+
+
+def difference_object(
+    difference: KernelDifference, explanations: Sequence[Explanation] = ()
+) -> dict[str, Any]:
+    """A difference as data, with the changes of a model that explain it."""
+    return {
+        "says": str(difference.signature),
+        "shown_by": list(difference.shown_by),
+        "program": format_program(difference.program),
+        "explanations": [
+            {"changes": list(explanation.changes), "sources": list(explanation.sources)}
+            for explanation in explanations
+        ],
     }
 
 

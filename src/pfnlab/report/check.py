@@ -11,6 +11,7 @@ from typing import Any
 from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.kernel.scope import Scope
+from pfnlab.made import made
 from pfnlab.programs.lang.layout import format_text
 from pfnlab.programs.lang.ops import Program, is_held
 from pfnlab.programs.lang.printer import format_program, op_lines
@@ -36,6 +37,7 @@ def check_object(checked: CheckResult, confirmed: dict[str, dict[str, str]] | No
     """
     return {
         "format": FORMAT,
+        "made": made(),
         "machine": checked.machine,
         "scope": checked.scope,
         "states": checked.states,
@@ -48,6 +50,7 @@ def check_object(checked: CheckResult, confirmed: dict[str, dict[str, str]] | No
         ],
         "fired": checked.fired,
         "untaken": None if checked.untaken is None else list(checked.untaken),
+        "growth": list(checked.growth),
         "seconds": round(checked.seconds, 3),
     }
 
@@ -109,6 +112,7 @@ def differ_object(machines: Sequence[ModelMachine], scope: Scope, result: Differ
     difference = result.difference
     return {
         "format": DIFFER_FORMAT,
+        "made": made(),
         "machines": [f"model:{machine.spec}" for machine in machines],
         "scope": scope.name,
         "states": result.states,

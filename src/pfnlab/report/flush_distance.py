@@ -118,6 +118,17 @@ def munmap_table(litmus: Mapping[str, Path]) -> str:
     return table(head, rows)
 
 
+def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, list[int]]]:
+    """By what is mapped and placement: the flushes of a munmap of four mappings, by :data:`DISTANCES`."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for _, kinds, name in programs():
+        program = load_program(litmus[name])
+        for flush in FLUSHES:
+            *_, four = model_counts(f"{BASE},flush={flush}", program)
+            found.setdefault(kinds, {}).setdefault(flush, []).append(four.flushes)
+    return found
+
+
 def advice_table(litmus: Mapping[str, Path]) -> str:
     """The second table: gathers and flushes of calls that free no VMA."""
     machines = [f"{BASE},flush={flush}" for flush in ("end_vma", "in_loop", "free_vmas")]

@@ -9,11 +9,13 @@ Trackers and walkers are searched in the scope ``standard``, flush placements in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from pfnlab.checker.kernel.properties import SEAMS, Seam, questions
 from pfnlab.checker.kernel.scope import load_scope
+from pfnlab.made import made
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.patched import PatchedKernel, patched_kernels
@@ -22,11 +24,16 @@ from pfnlab.policies.profiles import era_of, exact
 from pfnlab.policies.reports import REPORTS
 from pfnlab.policies.trackers import TRACKERS
 from pfnlab.policies.walkers import WALKERS
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_files
+from pfnlab.programs.library import library_folder
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
+from pfnlab.report.flush_distance import DISTANCES, by_distance
 from pfnlab.report.markdown import table
 from pfnlab.report.searches import DEPTH, searched
+
+#: The value of ``format`` of what ``--json`` prints.
+FORMAT = "pfnlab-policies/1"
 
 #: The kernel around every policy.
 SERIES = "7.2"
@@ -202,6 +209,43 @@ def _costs(machine: ModelMachine) -> tuple[dict[str, int], dict[str, int]]:
 def _steps(machine: ModelMachine, lines: Iterable[str]) -> tuple[Step, ...]:
     text = "\n".join(lines)
     return machine.run_one(load_text(f"{_HEAD}{text}\n")).steps[:-1]
+
+
+def policies_object(depth: int = DEPTH) -> dict[str, Any]:
+    """The verdicts and costs of the page as data, for ``--json``."""
+    searches: tuple[tuple[Seam, str, Sequence[str], str], ...] = (
+        ("tracker", "standard", TRACKER_PROPERTIES, ""),
+        ("flush", "race", FLUSH_PROPERTIES, " turns"),
+        ("walker", "standard", WALKER_PROPERTIES, ""),
+        *((seam, "leaves", LEAF_PROPERTIES[seam], "") for seam in SEAMS),
+    )
+    return {
+        "format": FORMAT,
+        "made": made(),
+        "series": SERIES,
+        "depth": depth,
+        "seams": [
+            {
+                "seam": seam,
+                "scope": scope,
+                "unit": unit,
+                "policies": [
+                    {
+                        "policy": row.policy,
+                        "states": row.states,
+                        "verdicts": row.verdicts,
+                        "asked": sorted(row.asked),
+                    }
+                    for row in rows(seam, scope, properties, depth)
+                ],
+            }
+            for seam, scope, properties, unit in searches
+        ],
+        "flushes": {row.policy: row.flushes for row in costs("flush")},
+        "book": {row.policy: row.book for row in costs("tracker")},
+        "distances": list(DISTANCES),
+        "flushes_by_distance": by_distance(program_files(library_folder())),
+    }
 
 
 def policies_matrix(depth: int = DEPTH) -> str:

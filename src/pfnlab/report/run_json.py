@@ -11,6 +11,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from pfnlab.made import made
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import Difference, Expectation, Verdict
 from pfnlab.programs.runs.observation import BookEntry, Run
@@ -18,17 +22,18 @@ from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.step_json import field_item, plain, step_item
 
 #: The value of ``format``.
-FORMAT = "pfnlab-run/1"
+FORMAT = "pfnlab-run/2"
 
 
-def run_object(name: str, program_hash: str, runs: Sequence[Run], verdict: Verdict) -> dict[str, Any]:
+def run_object(name: str, program: Program, runs: Sequence[Run], verdict: Verdict) -> dict[str, Any]:
     """The object for one program.
 
-    :param name: the name of the program: its file without folder and ending, where no other has that name
+    :param name: its name in reports: its file without folder and ending, where no other has that name
     """
     return {
         "format": FORMAT,
-        "program": {"name": name, "hash": program_hash},
+        "made": made(),
+        "program": {"name": name, "hash": program_hash(program), "text": format_program(program)},
         "machines": [_machine(run, verdict) for run in runs],
         "agree": verdict.agree,
         "differences": [_difference(difference) for difference in verdict.differences],
@@ -36,9 +41,9 @@ def run_object(name: str, program_hash: str, runs: Sequence[Run], verdict: Verdi
     }
 
 
-def run_line(name: str, program_hash: str, runs: Sequence[Run], verdict: Verdict) -> str:
+def run_line(name: str, program: Program, runs: Sequence[Run], verdict: Verdict) -> str:
     """The object on one line."""
-    return json.dumps(run_object(name, program_hash, runs, verdict), ensure_ascii=False)
+    return json.dumps(run_object(name, program, runs, verdict), ensure_ascii=False)
 
 
 def run_schema() -> dict[str, Any]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
 
 from pfnlab.lab.building.patch_file import PatchFile
-from pfnlab.meeting.page import field_lines, held_table, short_name, shown_by
+from pfnlab.made import made
+from pfnlab.meeting.page import difference_object, field_lines, held_table, short_name, shown_by
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.trying.trial import Trial, TrialOutcome, TriedCause
 from pfnlab.units import number_of
+
+#: The value of ``format``.
+FORMAT = "pfnlab-trial/1"
 
 #: The most causes that are shown with their programs, fields of a program, and other operations of a cause.
 _CAUSES, _FIELDS, _OTHERS = 8, 4, 8
@@ -22,6 +29,33 @@ def trial_page(trial: Trial, tree: str, built: str, patches: Sequence[PatchFile]
     :param command: what prints it again
     """
     return "\n".join(_lines(trial, tree, built, patches, command)) + "\n"
+
+
+def trial_object(trial: Trial, tree: str, built: str, patches: Sequence[PatchFile]) -> dict[str, Any]:
+    """The same as data, for ``--json``; parameters as for :func:`trial_page`."""
+    return {
+        "format": FORMAT,
+        "made": made(),
+        "tree": tree,
+        "built": built,
+        "kernel": trial.kernel,
+        "model": trial.model,
+        "policies": list(trial.policies),
+        "patches": [f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches],
+        "seed": trial.seed,
+        "outcome": trial.outcome.name.lower(),
+        "says": headline(trial),
+        "held": msgspec.to_builtins(trial.held),
+        "causes": [_cause_object(cause) for cause in trial.causes],
+        "meant": [_cause_object(cause) for cause in trial.meant],
+        "verdicts": list(trial.verdicts),
+        "unstable": list(trial.unstable),
+    }
+
+
+def _cause_object(cause: TriedCause) -> dict[str, Any]:
+    explanations = () if cause.explanation is None else (cause.explanation,)
+    return {"differences": [difference_object(each, explanations) for each in cause.differences]}
 
 
 def headline(trial: Trial) -> str:

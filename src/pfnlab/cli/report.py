@@ -1,0 +1,51 @@
+"""``pfnlab report``: results as one file, for a browser or a mail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.document.compose import document_of
+from pfnlab.document.html import html
+from pfnlab.document.mail import mail
+from pfnlab.document.read import read_results
+from pfnlab.errors import Misuse
+from pfnlab.files import write_output
+
+#: Who writes a document, by the name of the form.
+FORMS = {"html": html, "md": mail}
+
+
+class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of the command line.
+
+    :param form: html or md; None for what the name of *output* ends in, else html
+    :param output: the file; None for standard output
+    """
+
+    results: tuple[Path, ...]
+    output: Path | None = None
+    form: str | None = None
+    title: str | None = None
+
+
+def report(request: ReportRequest) -> int:
+    """Read, compose, write; 0.
+
+    :raises Misuse: a file is no result, or the form is unknown
+    """
+    form = request.form or _form_of(request.output)
+    if form not in FORMS:
+        raise Misuse(f"there is no format {form!r}: write --format {'|'.join(FORMS)}")
+    parts = [result.part for result in read_results(request.results)]
+    text = FORMS[form](document_of(parts, request.title))
+    if request.output is None:
+        print(text, end="")
+    else:
+        write_output(request.output, text)
+    return 0
+
+
+def _form_of(output: Path | None) -> str:
+    return "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"

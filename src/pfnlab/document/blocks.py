@@ -1,0 +1,165 @@
+"""The pieces a document is made of, before anybody writes them as HTML or Markdown.
+
+Texts are plain: they may hold anything, and who writes them makes it inert. Only :class:`Figure` carries
+markup, which ``picture/`` drew and :mod:`pfnlab.document.drawings` has checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal
+
+import msgspec
+from markupsafe import Markup
+
+#: What a cell or a sentence says beside its words: as expected, differing from the first, a violation, or
+#: nothing to be looked at. Never said by colour alone: :data:`SIGNS` are printed too.
+Tone = Literal["", "good", "lit", "bad", "pale"]
+
+#: The sign printed behind what has a tone.
+SIGNS: dict[str, str] = {"lit": " <"}
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One cell of a table.
+
+    :param lines: its lines, in order
+    :param code: in typewriter face
+    """
+
+    lines: tuple[str, ...] = ()
+    tone: Tone = ""
+    code: bool = False
+
+    @property
+    def text(self) -> str:
+        """The lines as one."""
+        return "; ".join(self.lines)
+
+
+def cell(text: str, tone: Tone = "", *, code: bool = False) -> Cell:
+    """A cell of one line."""
+    return Cell((text,) if text else (), tone, code)
+
+
+class Paragraph(msgspec.Struct, frozen=True):
+    """One sentence or some."""
+
+    kind: ClassVar[str] = "paragraph"
+    text: str
+    tone: Tone = ""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """Names and what they stand for: ``kernel``, ``command``; as many values a name as there are.
+
+    :param code: names whose values are commands or program text
+    """
+
+    kind: ClassVar[str] = "facts"
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    code: frozenset[str] = frozenset({"again"})
+
+
+class Bullets(msgspec.Struct, frozen=True):
+    """Lines of equal weight."""
+
+    kind: ClassVar[str] = "bullets"
+    items: tuple[str, ...]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table whose first column names its rows.
+
+    :param caption: what it shows, one sentence
+    """
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Text whose lines and spaces count: a program, a kernel's log.
+
+    :param caption: what it is
+    """
+
+    kind: ClassVar[str] = "code"
+    caption: str
+    text: str
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A drawing.
+
+    :param caption: its name
+    :param svg: an SVG element that was checked; its title and description say what it shows
+    """
+
+    kind: ClassVar[str] = "figure"
+    caption: str
+    svg: str
+
+    @property
+    def markup(self) -> Markup:
+        """The drawing as what it is: markup, not a text to be escaped."""
+        return Markup(self.svg)
+
+
+class Chapter(msgspec.Struct, frozen=True):
+    """Blocks under a heading.
+
+    :param folded: closed until the reader opens it; printed open
+    :param anchor: the name a list of contents points to
+    """
+
+    kind: ClassVar[str] = "chapter"
+    title: str
+    blocks: tuple[Block, ...]
+    folded: bool = False
+    anchor: str = ""
+
+
+class ContentsEntry(msgspec.Struct, frozen=True):
+    """One line of a list of contents.
+
+    :param word: what it is, in a word
+    :param anchor: that of its chapter
+    """
+
+    title: str
+    word: str
+    tone: Tone
+    says: str
+    anchor: str
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """The list of all results, each of which leads to its chapter."""
+
+    kind: ClassVar[str] = "contents"
+    entries: tuple[ContentsEntry, ...]
+
+
+Block = Paragraph | Facts | Bullets | Table | Code | Figure | Chapter | Contents
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A whole document.
+
+    :param says: the result in one sentence
+    """
+
+    title: str
+    says: str
+    blocks: tuple[Block, ...]
+
+
+def every_block(blocks: Sequence[Block]) -> Iterator[Block]:
+    """All blocks in reading order, those within sections too."""
+    for block in blocks:
+        yield block
+        if isinstance(block, Chapter):
+            yield from every_block(block.blocks)

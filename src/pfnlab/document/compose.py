@@ -1,0 +1,74 @@
+"""Parts as one document: what was found first, every result with what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pfnlab.document.blocks import Block, Chapter, Contents, ContentsEntry, Document, Figure, Paragraph, Tone
+from pfnlab.document.parts.part import WEIGHT, WORDS, Part, facts_of
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.units import number_of
+
+#: Results that are as expected are folded where there are more than so many results.
+_OPEN = 3
+
+#: The most bytes of all drawings of a document together, so that it can be mailed.
+MOST_DRAWN = 700_000
+
+_LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw makes it."
+
+_TONES: dict[Outcome, Tone] = {
+    Outcome.DISCOVERY: "bad",
+    Outcome.UNDECIDED: "lit",
+    Outcome.AS_EXPECTED: "good",
+}
+
+
+def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bool = False) -> Document:
+    """The document of *parts*.
+
+    :param title: its title; without it, that of the only part, or how many there are
+    :param unfolded: show also what is as expected at once
+    """
+    ordered = sorted(parts, key=lambda part: WEIGHT[part.outcome])
+    if len(ordered) == 1:
+        (part,) = ordered
+        blocks: tuple[Block, ...] = (facts_of(part), *part.blocks)
+        return Document(title or part.title, part.says, _bounded(blocks))
+    shown: list[Block] = [Contents(tuple(_entry(number, part) for number, part in enumerate(ordered, 1)))]
+    for number, part in enumerate(ordered, 1):
+        good = part.outcome is Outcome.AS_EXPECTED
+        inside = (Paragraph(part.says), facts_of(part), *part.blocks)
+        folded = good and len(ordered) > _OPEN and not unfolded
+        shown.append(Chapter(f"{number}. {part.title}", inside, folded, _anchor(number)))
+    return Document(title or "Results of pfnlab", _says(ordered), _bounded(tuple(shown)))
+
+
+def _says(parts: Sequence[Part]) -> str:
+    outcomes = [part.outcome for part in parts]
+    said = [f"{outcomes.count(outcome)} {word}" for outcome, word in WORDS.items() if outcome in outcomes]
+    return f"{number_of(len(parts), 'result')}: {', '.join(said)}."
+
+
+def _entry(number: int, part: Part) -> ContentsEntry:
+    return ContentsEntry(part.title, WORDS[part.outcome], _TONES[part.outcome], part.says, _anchor(number))
+
+
+def _anchor(number: int) -> str:
+    return f"result-{number}"
+
+
+def _bounded(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """The same, without the drawings behind the first :data:`MOST_DRAWN` bytes of them."""
+    left = MOST_DRAWN
+
+    def kept(block: Block) -> Block:
+        nonlocal left
+        if isinstance(block, Chapter):
+            return Chapter(block.title, tuple(map(kept, block.blocks)), block.folded, block.anchor)
+        if isinstance(block, Figure):
+            left -= len(block.svg.encode())
+            return block if left >= 0 else Paragraph(f"{block.caption}. {_LEFT_OUT}")
+        return block
+
+    return tuple(map(kept, blocks))

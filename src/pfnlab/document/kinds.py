@@ -1,0 +1,54 @@
+"""The kinds of results a document is made of, by the ``format`` they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pfnlab.document.parts import campaign, check, matrix, meeting, run, trial
+from pfnlab.document.parts.part import Part
+from pfnlab.report.run_reading import RunContent
+
+
+class ResultKind(msgspec.Struct, frozen=True):
+    """One kind of results.
+
+    :param verb: what prints it
+    :param content: its form
+    :param part: says what is to be read of it
+    """
+
+    verb: str
+    content: type[Any]
+    part: Callable[[Any], Part]
+
+
+_RUN = ResultKind("pfnlab run --json", RunContent, run.part)
+
+KINDS: dict[str, ResultKind] = {
+    "pfnlab-run/1": _RUN,
+    "pfnlab-run/2": _RUN,
+    "pfnlab-check/1": ResultKind("pfnlab check --json", check.CheckContent, check.part),
+    "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", check.DifferContent, check.differ_part),
+    "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", matrix.MatrixContent, matrix.part),
+    "pfnlab-policies/1": ResultKind(
+        "pfnlab policies matrix --json", matrix.PoliciesContent, matrix.policies_part
+    ),
+    "pfnlab-meeting/1": ResultKind(
+        "pfnlab kernels meet --json, pfnlab kernels diff --json", meeting.MeetingContent, meeting.part
+    ),
+    "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", campaign.CampaignContent, campaign.part),
+    "pfnlab-finding/1": ResultKind(
+        "pfnlab fuzz --findings FOLDER", campaign.FindingContent, campaign.finding_part
+    ),
+    "pfnlab-trial/1": ResultKind("pfnlab try --json", trial.TrialContent, trial.part),
+    "pfnlab-replay/1": ResultKind("pfnlab replay --json", trial.ReplayContent, trial.replay_part),
+}
+
+
+def takes() -> str:
+    """What a report is made of, for messages."""
+    verbs = dict.fromkeys(kind.verb for name, kind in KINDS.items() if name != "pfnlab-finding/1")
+    return f"a report takes what {', '.join(verbs)} print, and folders of findings"

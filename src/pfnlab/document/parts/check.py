@@ -1,0 +1,179 @@
+"""``check --json`` and ``check --differ ... --json``: a search and its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pfnlab.checker.check import HOLDS, VIOLATED
+from pfnlab.document.blocks import Block, Bullets, Cell, Chapter, Code, Paragraph, Table, Tone, cell
+from pfnlab.document.drawings import bars, story_of_text
+from pfnlab.document.parts.part import Part, done, program_code, section
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.report.run_reading import MadeItem
+from pfnlab.units import number_of
+
+
+class AnswerItem(msgspec.Struct, frozen=True):
+    """The answer to one property (:class:`pfnlab.checker.check.PropertyResult`)."""
+
+    name: str
+    kind: str
+    asks: str
+    verdict: str
+    arose: int
+    schedule: tuple[str, ...] = ()
+    replay: str | None = None
+    program: str | None = None
+    confirmed: dict[str, str] = {}
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word."""
+        if self.kind == "sometimes":
+            return {HOLDS: "reached", VIOLATED: "NEVER"}.get(self.verdict, self.verdict)
+        if self.verdict == HOLDS and not self.arose:
+            return "never asked"
+        return self.verdict.upper() if self.verdict == VIOLATED else self.verdict
+
+
+class CheckContent(msgspec.Struct, frozen=True):
+    """``pfnlab-check/1``."""
+
+    machine: str
+    scope: str
+    states: int
+    transitions: int
+    depth: int
+    complete: bool
+    cut: tuple[str, ...]
+    properties: tuple[AnswerItem, ...]
+    fired: dict[str, dict[str, int]]
+    untaken: tuple[str, ...] | None
+    seconds: float
+    growth: tuple[int, ...] = ()
+    made: MadeItem = MadeItem()
+
+
+class DifferContent(msgspec.Struct, frozen=True):
+    """``pfnlab-differ/1``."""
+
+    machines: tuple[str, ...]
+    scope: str
+    states: int
+    transitions: int
+    depth: int
+    complete: bool
+    cut: tuple[str, ...]
+    differ: tuple[str, ...]
+    program: str | None
+    seconds: float
+    made: MadeItem = MadeItem()
+
+
+def part(content: CheckContent) -> Part:
+    """What is to be read of a check."""
+    broken = [answer for answer in content.properties if answer.verdict == VIOLATED]
+    names = ", ".join(answer.name for answer in broken)
+    amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
+    says = (
+        f"{content.machine} violates {names} in {amount}."
+        if broken
+        else f"{content.machine}: no violation in {amount}."
+    )
+    if content.cut:
+        says = f"{says[:-1]}; the search was cut: {content.cut[0]}."
+    undecided = bool(content.cut) or not content.complete
+    return Part(
+        title=f"{content.machine}, scope {content.scope}",
+        says=says,
+        outcome=Outcome.DISCOVERY if broken else Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED,
+        blocks=tuple(_blocks(content, broken)),
+        facts=done(
+            content.made,
+            ("machine", content.machine),
+            ("scope", f"{content.scope}, at most {number_of(content.depth, 'operation')}"),
+            ("search", f"{amount}, {number_of(content.transitions, 'step')}, {content.seconds:.1f} s"),
+            ("cut", content.cut),
+        ),
+    )
+
+
+def differ_part(content: DifferContent) -> Part:
+    """What is to be read of a search for a program that tells two models apart."""
+    names = " and ".join(content.machines)
+    if content.differ:
+        says = f"{names} part in {', '.join(content.differ)}."
+    else:
+        word = "do the same" if content.complete else "did the same as far as the search came,"
+        says = f"{names} {word} in every sequence of at most {number_of(content.depth, 'operation')}."
+    undecided = Outcome.AS_EXPECTED if content.complete else Outcome.UNDECIDED
+    return Part(
+        title=f"{names}, told apart",
+        says=says,
+        outcome=Outcome.DISCOVERY if content.differ else undecided,
+        blocks=(
+            *program_code(content.program or "", "The shortest program"),
+            *story_of_text(content.program, content.machines),
+        ),
+        facts=done(
+            content.made,
+            ("machines", content.machines),
+            ("scope", f"{content.scope}, at most {number_of(content.depth, 'operation')}"),
+            ("search", f"{number_of(content.states, 'state')}, {content.seconds:.1f} s"),
+            ("cut", content.cut),
+        ),
+    )
+
+
+def _blocks(content: CheckContent, broken: list[AnswerItem]) -> Iterator[Block]:
+    for answer in broken:
+        yield Chapter(f"{answer.name} is violated", tuple(_counterexample(content, answer)))
+    order = sorted(content.properties, key=lambda answer: answer.verdict != VIOLATED)
+    yield Table(
+        "Every property that was asked",
+        ("property", "verdict", "asked in", "question"),
+        tuple(map(_row, order)),
+    )
+    if len(content.growth) > 1:
+        labels = [(str(depth), count) for depth, count in enumerate(content.growth)]
+        yield from bars("New states by number of operations", labels, "state")
+    fired = [
+        (cell(name), Cell(tuple(f"{result} {count:,}" for result, count in results.items())))
+        for name, results in sorted(content.fired.items())
+    ]
+    if fired:
+        table = Table("How often each operation ended how", ("operation", "results"), tuple(fired))
+        yield from section("Operations that were tried", table, folded=True)
+    if content.untaken:
+        yield from section(
+            "Branches of policies that were never taken", Bullets(content.untaken), folded=True
+        )
+
+
+def _counterexample(content: CheckContent, answer: AnswerItem) -> Iterator[Block]:
+    yield Paragraph(answer.asks)
+    if answer.schedule:
+        yield Code("The schedule", "\n".join(answer.schedule))
+    yield from program_code(answer.program or "", "The shortest program")
+    yield from story_of_text(answer.program, [content.machine])
+    if answer.confirmed:
+        yield Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items()))
+    if answer.replay is not None:
+        yield Code("Go through it again", f"pfnlab replay {answer.replay}")
+
+
+def _tone(answer: AnswerItem) -> Tone:
+    if answer.verdict == VIOLATED:
+        return "bad"
+    return "good" if answer.word in ("holds", "reached") else "pale"
+
+
+def _row(answer: AnswerItem) -> tuple[Cell, ...]:
+    return (
+        cell(answer.name, code=True),
+        cell(answer.word, _tone(answer)),
+        cell(f"{answer.arose:,}"),
+        cell(answer.asks),
+    )

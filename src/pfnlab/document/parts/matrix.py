@@ -1,0 +1,190 @@
+"""``matrix --json``: recorded behaviour; ``policies matrix --json``: policies against properties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from pfnlab.document.blocks import Block, Bullets, Cell, Table, cell
+from pfnlab.document.drawings import bars, lines, verdict_matrix
+from pfnlab.document.parts.part import Part, done, section
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.report.run_reading import MadeItem
+from pfnlab.units import number_of
+
+#: The policies of each seam, as a heading names them.
+_SEAMS = {"tracker": "Trackers", "flush": "Flush placements", "walker": "Walkers"}
+
+#: What the cells of the drawn matrix say.
+_LEGEND = "a number: violated, with a program or schedule so long; ok: holds; -: never asked"
+
+
+class MatrixContent(msgspec.Struct, frozen=True):
+    """``pfnlab-matrix/1``."""
+
+    cases: int
+    exact: int
+    waiting: int
+    wrong: int
+    details: tuple[str, ...]
+    made: MadeItem = MadeItem()
+
+
+class PolicyItem(msgspec.Struct, frozen=True):
+    """One policy: for each property the length of its counterexample, or None where it holds."""
+
+    policy: str
+    states: int
+    verdicts: dict[str, int | None]
+    asked: tuple[str, ...]
+
+
+class SeamItem(msgspec.Struct, frozen=True):
+    """The policies of one seam in one scope.
+
+    :param unit: what the lengths of counterexamples count
+    """
+
+    seam: str
+    scope: str
+    unit: str
+    policies: tuple[PolicyItem, ...]
+
+
+class PoliciesContent(msgspec.Struct, frozen=True):
+    """``pfnlab-policies/1``.
+
+    :param flushes: for each flush placement the TLB flushes of each workload
+    :param distances: how far apart mappings lie, the nearest first
+    :param flushes_by_distance: by what is mapped and placement, the flushes of a munmap of four mappings
+    :param book: for each tracker the operations on the book of each workload
+    """
+
+    series: str
+    depth: int
+    seams: tuple[SeamItem, ...]
+    flushes: dict[str, dict[str, int]]
+    book: dict[str, dict[str, int]]
+    distances: tuple[str, ...] = ()
+    flushes_by_distance: dict[str, dict[str, tuple[int, ...]]] = {}
+    made: MadeItem = MadeItem()
+
+
+def part(content: MatrixContent) -> Part:
+    """What is to be read of a prediction."""
+    counts = (("exact", content.exact), ("waiting", content.waiting), ("wrong", content.wrong))
+    said = ", ".join(f"{count:,} {name}" for name, count in counts)
+    details = tuple(content.details)
+    blocks: list[Block] = []
+    if details and content.wrong:
+        blocks += section("What the model predicts wrongly, and what waits", Bullets(details))
+    blocks += bars("Recorded cases by what the model says of them", counts, "case")
+    blocks.append(
+        Table(
+            "Recorded cases",
+            ("prediction", "cases"),
+            tuple((cell(name), cell(f"{count:,}")) for name, count in counts),
+        )
+    )
+    if details and not content.wrong:
+        blocks += section("What waits", Bullets(details), folded=True)
+    return Part(
+        title="Recorded behaviour against the model",
+        says=f"Of {number_of(content.cases, 'recorded case')}: {said}.",
+        outcome=Outcome.DISCOVERY if content.wrong else Outcome.AS_EXPECTED,
+        blocks=tuple(blocks),
+        facts=done(content.made),
+    )
+
+
+def policies_part(content: PoliciesContent) -> Part:
+    """What is to be read of the matrix of policies."""
+    whole = [policy for seam in content.seams for policy in seam.policies]
+    breaking = {
+        policy.policy for policy in whole if any(length is not None for length in policy.verdicts.values())
+    }
+    names = dict.fromkeys(policy.policy for policy in whole)
+    amount = number_of(len(names), "policy", "policies")
+    return Part(
+        title=f"Policies on {content.series}",
+        says=f"{len(names) - len(breaking)} of {amount} keep every property.",
+        outcome=Outcome.DISCOVERY if breaking else Outcome.AS_EXPECTED,
+        blocks=tuple(_policies(content)),
+        facts=done(
+            content.made,
+            ("kernel", f"model:{content.series}"),
+            ("depth", number_of(content.depth, "operation")),
+        ),
+    )
+
+
+def _policies(content: PoliciesContent) -> Iterator[Block]:
+    for seam in content.seams:
+        # Those that break most stand first; the eye then finds where the colour ends.
+        rows = sorted(
+            seam.policies,
+            key=lambda row: (-sum(each is not None for each in row.verdicts.values()), row.policy),
+        )
+        columns = tuple(dict.fromkeys(name for row in rows for name in row.verdicts))
+        table = Table(
+            f"Every policy against every property, scope {seam.scope}",
+            (seam.seam, "states", *columns),
+            tuple(
+                (
+                    cell(row.policy, code=True),
+                    cell(f"{row.states:,}"),
+                    *(_verdict(row, name, seam.unit) for name in columns),
+                )
+                for row in rows
+            ),
+        )
+        cells = [[_letter(row, name) for name in columns] for row in rows]
+        yield from section(
+            f"{_SEAMS.get(seam.seam, seam.seam)}, scope {seam.scope}",
+            *verdict_matrix(
+                f"Policies by property ({_LEGEND})", [row.policy for row in rows], columns, cells
+            ),
+            table,
+        )
+    for mapped, placements in content.flushes_by_distance.items():
+        title = f"Flushes of a munmap of four mappings by their distance: {mapped}"
+        yield from _counted(
+            title, content.distances, {name: list(counts) for name, counts in placements.items()}
+        )
+    for title, costs in (
+        ("TLB flushes by workload", content.flushes),
+        ("Operations on the book by workload", content.book),
+    ):
+        workloads = tuple(dict.fromkeys(name for row in costs.values() for name in row))
+        by_name = {name: [row.get(load, 0) for load in workloads] for name, row in costs.items()}
+        yield from _counted(title, workloads, by_name)
+
+
+def _counted(title: str, columns: tuple[str, ...], rows: Mapping[str, Sequence[int]]) -> Iterator[Block]:
+    """Counts as lines, and as a table."""
+    if rows and columns:
+        cells = tuple(
+            (cell(name, code=True), *(cell(f"{count:,}") for count in counts))
+            for name, counts in rows.items()
+        )
+        yield from section(
+            title, *lines("Drawn", columns, rows), Table("In numbers", ("policy", *columns), cells)
+        )
+
+
+def _verdict(row: PolicyItem, name: str, unit: str) -> Cell:
+    if name not in row.verdicts:
+        return cell("-", "pale")
+    length = row.verdicts[name]
+    if length is not None:
+        return cell(f"in {length}{unit}", "bad")
+    return cell("holds", "good") if name in row.asked else cell("never asked", "pale")
+
+
+def _letter(row: PolicyItem, name: str) -> str:
+    """The verdict for a small cell: a length, ``ok``, or ``-``."""
+    length = row.verdicts.get(name)
+    if length is not None:
+        return str(length)
+    return "ok" if name in row.asked else "-"

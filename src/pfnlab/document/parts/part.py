@@ -1,0 +1,62 @@
+"""What every kind of result gives to a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from pfnlab.document.blocks import Block, Chapter, Code, Facts
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.report.run_reading import MadeItem
+
+#: The order of parts: what was found comes first.
+WEIGHT = {Outcome.DISCOVERY: 0, Outcome.UNDECIDED: 1, Outcome.AS_EXPECTED: 2}
+
+#: The word for each outcome in an overview.
+WORDS = {Outcome.DISCOVERY: "to look at", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One result, as a document shows it.
+
+    :param title: its name
+    :param says: the result in one sentence
+    :param blocks: what is below: differences, tables, program, picture
+    :param facts: what was done: names and values, the command first
+    """
+
+    title: str
+    says: str
+    outcome: Outcome
+    blocks: tuple[Block, ...]
+    facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def done(made: MadeItem, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The rows of what was done: *more*, then what made it; a row without a value is left out."""
+    rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
+    rows += [("pfnlab", (made.pfnlab,)), ("again", (made.command or "",))]
+    return tuple((name, values) for name, values in rows if any(values))
+
+
+def program_code(text: str, caption: str = "The program") -> Iterator[Code]:
+    """The text of a program, where there is one."""
+    if text.strip():
+        yield Code(caption, text.strip("\n"))
+
+
+def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapter]:
+    """A section of *blocks*, where there are any."""
+    if blocks:
+        yield Chapter(title, blocks, folded)
+
+
+def short(says: str, machines: Sequence[str]) -> str:
+    """A signature in words, without its machines and that they differ, which the document said already."""
+    return says.replace(f" ({' | '.join(machines)})", "").removeprefix("difference ")
+
+
+def facts_of(part: Part) -> Facts:
+    """What was done, as a block."""
+    return Facts(part.facts)

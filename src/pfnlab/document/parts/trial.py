@@ -1,0 +1,119 @@
+"""``try --json``: the kernel of a tree held against a model; and ``replay --json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pfnlab.document.blocks import Block, Bullets, Chapter, Table, cell
+from pfnlab.document.parts.meeting import HeldDifference, amount_of, difference_section, held_table
+from pfnlab.document.parts.part import Part, done, section
+from pfnlab.policies.known import HeldCount
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.report.run_reading import MadeItem
+from pfnlab.units import number_of
+
+#: The result of a trial by the word it is printed with.
+_OUTCOMES = {"equal": Outcome.AS_EXPECTED, "differs": Outcome.DISCOVERY}
+
+
+class TriedItem(msgspec.Struct, frozen=True):
+    """Differences of one cause, that with the shortest program first."""
+
+    differences: tuple[HeldDifference, ...]
+
+
+class TrialContent(msgspec.Struct, frozen=True):
+    """``pfnlab-trial/1``."""
+
+    tree: str
+    built: str
+    kernel: str
+    model: str
+    policies: tuple[str, ...]
+    patches: tuple[str, ...]
+    seed: int
+    outcome: str
+    says: str
+    held: dict[str, HeldCount]
+    causes: tuple[TriedItem, ...]
+    meant: tuple[TriedItem, ...]
+    verdicts: tuple[str, ...]
+    unstable: tuple[str, ...]
+    made: MadeItem = MadeItem()
+
+
+class ReplayStep(msgspec.Struct, frozen=True):
+    """One step that was gone through again."""
+
+    step: str
+    says: str
+
+
+class ReplayContent(msgspec.Struct, frozen=True):
+    """``pfnlab-replay/1``."""
+
+    title: str
+    machine: str
+    steps: tuple[ReplayStep, ...]
+    same: bool
+    verdict: str
+    made: MadeItem = MadeItem()
+
+
+def part(content: TrialContent) -> Part:
+    """What is to be read of a trial."""
+    return Part(
+        title=f"{content.tree} against {content.model}",
+        says=f"{content.tree} against {content.model}: {content.says}",
+        outcome=_OUTCOMES.get(content.outcome, Outcome.UNDECIDED),
+        blocks=tuple(_blocks(content)),
+        facts=done(
+            content.made,
+            ("kernel", (content.kernel, content.built)),
+            ("model", content.model),
+            ("patches", content.patches),
+            ("said to be", ", ".join(content.policies)),
+            ("compared", amount_of(content.held)),
+            ("seed", str(content.seed)),
+        ),
+    )
+
+
+def replay_part(content: ReplayContent) -> Part:
+    """What is to be read of a replay."""
+    rows = tuple(
+        (cell(str(number)), cell(step.step, code=True), cell(step.says))
+        for number, step in enumerate(content.steps, 1)
+    )
+    return Part(
+        title=f"{content.title}, again",
+        says=f"{content.machine}, {content.title}: {content.verdict}.",
+        outcome=Outcome.AS_EXPECTED if content.same else Outcome.DISCOVERY,
+        blocks=(Table("Step by step", ("", "step", "what it does"), rows),) if rows else (),
+        facts=done(
+            content.made, ("machine", content.machine), ("steps", number_of(len(content.steps), "step"))
+        ),
+    )
+
+
+def _blocks(content: TrialContent) -> Iterator[Block]:
+    yield from _causes(f"What it does otherwise than {content.model}", content.causes, content)
+    yield from _causes(f"What {', '.join(content.policies)} changes", content.meant, content)
+    if content.verdicts:
+        yield from section("Properties that change their verdict", Bullets(content.verdicts))
+    if content.unstable:
+        yield from section("What did not show again", Bullets(content.unstable))
+    yield held_table(content.held)
+
+
+def _causes(title: str, causes: tuple[TriedItem, ...], content: TrialContent) -> Iterator[Chapter]:
+    shown = [cause.differences for cause in causes if cause.differences]
+    yield from section(
+        title,
+        *(
+            difference_section(number, differences[0], differences[1:], (content.model,))
+            for number, differences in enumerate(shown, 1)
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The picture: programs, states and counts as SVG."""

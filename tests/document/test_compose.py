@@ -1,0 +1,104 @@
+"""What a document says first, and what it leaves out."""
+
+from __future__ import annotations
+
+import pytest
+from hostile_results import agreeing, differing, lost
+from sample_reports import content_of, parts
+
+from pfnlab.document import compose
+from pfnlab.document.blocks import Chapter, Contents, Figure, every_block
+from pfnlab.document.compose import document_of
+from pfnlab.document.parts.part import Part
+from pfnlab.document.read import result_of
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.report.run_result import RunResult
+
+
+def part_of(result: RunResult) -> Part:
+    """The part of a run."""
+    return result_of(content_of(result)).part
+
+
+def test_what_was_found_comes_first() -> None:
+    """Then what is undecided, then what is as expected; the list says so too."""
+    document = document_of([part_of(agreeing()), part_of(lost()), part_of(differing())])
+
+    contents, *chapters = document.blocks
+    assert isinstance(contents, Contents)
+    assert ["middle", "cut", "same"] == [entry.title for entry in contents.entries]
+    assert ["1. middle", "2. cut", "3. same"] == [
+        chapter.title for chapter in chapters if isinstance(chapter, Chapter)
+    ]
+    assert "3 results: 1 to look at, 1 undecided, 1 as expected." == document.says
+
+
+def test_of_many_results_the_expected_ones_are_folded() -> None:
+    """Unless all are asked for."""
+    many = [part_of(differing()), *[part_of(agreeing())] * 4]
+
+    folded, unfolded = (
+        [block.folded for block in document_of(many, unfolded=wanted).blocks if isinstance(block, Chapter)]
+        for wanted in (False, True)
+    )
+
+    assert [False, True, True, True, True] == folded
+    assert [False] * 5 == unfolded
+
+
+def test_one_result_has_no_list() -> None:
+    """Its own title and sentence are those of the document."""
+    document = document_of([part_of(differing())])
+
+    assert "middle" == document.title
+    assert not [block for block in document.blocks if isinstance(block, Contents)]
+
+
+def test_a_title_of_the_users_own() -> None:
+    """It takes the place of any other."""
+    assert "Two kernels" == document_of([part_of(differing())], "Two kernels").title
+
+
+def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place says so."""
+    check = parts()["check"]
+    drawn = [block for block in every_block(document_of([check]).blocks) if isinstance(block, Figure)]
+    monkeypatch.setattr(compose, "MOST_DRAWN", 10)
+
+    blocks = list(every_block(document_of([check]).blocks))
+
+    assert drawn and not [block for block in blocks if isinstance(block, Figure)]
+    assert len(drawn) == sum("The picture is left out" in getattr(block, "text", "") for block in blocks)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "says"),
+    [
+        ("run", Outcome.DISCOVERY, "middle: differs: model:6.1 | model:7.2; step 2 munmap a[4:8]: log."),
+        ("check", Outcome.DISCOVERY, "model:6.1 violates no_leak, freed_once, exact in 158 states"),
+        ("matrix", Outcome.DISCOVERY, "Of 15 recorded cases: 14 exact, 0 waiting, 1 wrong."),
+        ("campaign", Outcome.DISCOVERY, "4 findings of 2 causes in 59 programs compared on model:6.1"),
+        ("meeting", Outcome.DISCOVERY, "qemu:6.12.117 against model:6.12.117: 2 differences of 2 causes"),
+        ("trial", Outcome.DISCOVERY, "linux against model:7.2,flush=end_vma: 1 cause of 1 difference in"),
+        ("replay", Outcome.AS_EXPECTED, "model:6.1, no_leak on model:6.1: shows the same."),
+        ("policies", Outcome.DISCOVERY, ""),
+        (
+            "differ",
+            Outcome.DISCOVERY,
+            "model:7.3,tracker=vm_pat and model:7.3,tracker=track_ctx part",
+        ),
+    ],
+)
+def test_a_kind_in_one_sentence(name: str, outcome: Outcome, says: str) -> None:
+    """With what it weighs."""
+    part = parts()[name]
+
+    assert outcome is part.outcome
+    assert part.says.startswith(says)
+
+
+def test_every_result_says_what_was_done() -> None:
+    """The command that prints it again, where it is known."""
+    without = {name for name, part in parts().items() if "again" not in dict(part.facts)}
+
+    assert {"finding", "meeting"} >= without

@@ -1,0 +1,125 @@
+"""Results from files: what is taken, and what is refused, in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_results import differing
+from sample_reports import FINDING, content_of, sample_contents
+
+from pfnlab.document.kinds import KINDS
+from pfnlab.document.read import read_results, result_of
+from pfnlab.errors import Misuse
+from pfnlab.programs.runs.compare import Outcome
+
+
+def written(folder: Path, text: str) -> Path:
+    """A file with *text*."""
+    path = folder / "result.json"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(folder: Path, text: str) -> str:
+    """The message for a file with *text*, without the folder."""
+    with pytest.raises(Misuse) as refused:
+        read_results([written(folder, text)])
+    message = str(refused.value)
+    assert "\n" not in message
+    return message.replace(f"{folder}/", "")
+
+
+@pytest.mark.parametrize("name", sorted(sample_contents()))
+def test_every_kind_is_read(tmp_path: Path, name: str) -> None:
+    """By the format it names."""
+    content = sample_contents()[name]
+
+    (found,) = read_results([written(tmp_path, json.dumps(content))])
+
+    assert KINDS[content["format"]] is found.kind
+
+
+def test_one_file_holds_several(tmp_path: Path) -> None:
+    """A line each, as verbs print them, or over several lines."""
+    one = sample_contents()["check"]
+
+    found = read_results([written(tmp_path, f"{json.dumps(one)}\n{json.dumps(one, indent=1)}\n")])
+
+    assert 2 == len(found)
+
+
+def test_a_folder_of_findings(tmp_path: Path) -> None:
+    """The folder itself, and a finding in it."""
+    finding = tmp_path / "findings" / "one"
+    finding.mkdir(parents=True)
+    (finding / "program.pfn").write_text(FINDING["program"])
+    (finding / "report.md").write_text(FINDING["report"])
+
+    (outer,), (inner,) = read_results([finding.parent]), read_results([finding])
+
+    assert outer.content == inner.content
+    assert "munmap: a line of the log" == outer.part.title
+
+
+def test_a_folder_without_findings(tmp_path: Path) -> None:
+    """It says what a finding is."""
+    with pytest.raises(Misuse, match=r"no finding is in this folder \(program.pfn and report.md\)"):
+        read_results([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("text", "begin"),
+    [
+        ("", "result.json: the file is empty: a report takes what pfnlab run --json, pfnlab check"),
+        ("{", "result.json:1:2: this is no JSON: "),
+        ('{"a": 1,\n "b" 2}', "result.json:2:6: this is no JSON: Expecting ':' delimiter; print it again"),
+        ("[1, NaN]", "result.json:1: this is no JSON: NaN is no number of JSON"),
+        ("[]", "result.json: no result of pfnlab (the key `format` is missing): a report takes"),
+        ('{"format": 3}', "result.json: no result of pfnlab (the key `format` is missing): a report takes"),
+        ('{"format": "pfnlab-known/1"}', "result.json: no report is made of the format pfnlab-known/1: "),
+        ('{"format": "\\u001b[2J"}', "result.json: no report is made of the format \\x1b[2J: "),
+        ("[" * 100_000, "result.json:1: values within values, too deep for a result: "),
+        ('{"format": "pfnlab-check/1"}', "result.json: no pfnlab-check/1: "),
+        (f'{{"format": {"1" * 5000}}}', "result.json:1: this is no JSON: "),
+    ],
+)
+def test_what_is_no_result_is_refused(tmp_path: Path, text: str, begin: str) -> None:
+    """In one line that says where, what, and which results there are."""
+    assert refusal(tmp_path, text).startswith(begin)
+
+
+def test_a_wrong_value_is_named(tmp_path: Path) -> None:
+    """With its place, and the verb that prints a right one."""
+    content: dict[str, Any] = content_of(differing())
+    content["machines"][0]["steps"][1]["flushes"] = "many"
+
+    said = refusal(tmp_path, json.dumps(content))
+
+    assert "no pfnlab-run/2: " in said and "`$.machines[0].steps[1].flushes`" in said
+    assert said.endswith("print it again with pfnlab run --json")
+
+
+def test_a_run_of_the_first_form() -> None:
+    """It has no text of its program: the report has none either, and everything else."""
+    content = content_of(differing())
+    content["format"] = "pfnlab-run/1"
+    del content["made"], content["program"]["text"]
+
+    part = result_of(content).part
+
+    assert Outcome.DISCOVERY is part.outcome
+    assert "The program" not in [getattr(block, "caption", "") for block in part.blocks]
+
+
+def test_a_policy_in_a_file_is_not_run(tmp_path: Path) -> None:
+    """Whoever sent the result may have named any file."""
+    evil = tmp_path / "evil.py"
+    evil.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    content = sample_contents()["check"]
+    content["machine"] = f"model:7.2,tracker={evil}"
+
+    assert result_of(content).part.says.startswith(f"model:7.2,tracker={evil} violates")
+    assert not (tmp_path / "ran").exists()
