@@ -16,7 +16,7 @@ ORDER = (
     ("units",),
     ("errors", "trace", "pfn_set"),
     ("files",),
-    ("limit", "branches", "made", "progress"),
+    ("limit", "branches", "progress", "made"),
     ("hw",),
     ("mm",),
     ("policies",),

@@ -13,9 +13,9 @@ from pfnlab.checker.kernel.scope import scope_names
 from pfnlab.cli import completing
 from pfnlab.cli.candidates import PROPERTIES, SEAMS, changes
 from pfnlab.cli.completing import _cut, answer, candidates, values_of
-from pfnlab.cli.policies import all_series
 from pfnlab.cli.verbs import VerbPage, verb_pages
 from pfnlab.lab.building.built import built_kernels
+from pfnlab.lab.machines import all_series
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.known import known_versions

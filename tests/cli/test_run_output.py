@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_written_is_misuse(ask: Ask, program: Path, tmp_pa
     ("name", "begin"),
     [
         ("text", "The middle goes first"),
-        ("json", '{"format": "pfnlab-run/2"'),
+        ("json", '{"format": "pfnlab-run/1"'),
         ("junit", "<?xml"),
         ("tap", "TAP version 14"),
         ("md", "# middle"),

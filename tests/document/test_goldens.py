@@ -21,4 +21,4 @@ def test_no_golden_is_left_over() -> None:
 
 def test_every_kind_has_a_sample() -> None:
     """Runs of the first form are those of the second without a text."""
-    assert set(KINDS) - {"pfnlab-run/1"} == {content["format"] for content in sample_contents().values()}
+    assert set(KINDS) == {content["format"] for content in sample_contents().values()}

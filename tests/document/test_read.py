@@ -98,14 +98,13 @@ def test_a_wrong_value_is_named(tmp_path: Path) -> None:
 
     said = refusal(tmp_path, json.dumps(content))
 
-    assert "no pfnlab-run/2: " in said and "`$.machines[0].steps[1].flushes`" in said
+    assert "no pfnlab-run/1: " in said and "`$.machines[0].steps[1].flushes`" in said
     assert said.endswith("print it again with pfnlab run --json")
 
 
-def test_a_run_of_the_first_form() -> None:
+def test_a_run_of_earlier_versions() -> None:
     """It has no text of its program: the report has none either, and everything else."""
     content = content_of(differing())
-    content["format"] = "pfnlab-run/1"
     del content["made"], content["program"]["text"]
 
     part = result_of(content).part

@@ -12,6 +12,7 @@ import pytest
 from having import ASKED, EVERY_SERIES, bootable, have
 
 from pfnlab.cli.run import RunRequest, run_programs
+from pfnlab.cli.run_output import OutputFormat, RunOutput
 from pfnlab.lab.images.driver import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running import bench
@@ -187,7 +188,13 @@ def test_the_command_line_says_so_as_json(
     path.write_text(PLAIN)
     series = kernel.series
 
-    code = run_programs(RunRequest(programs=[path], on=[f"model:{series}", f"qemu:{series}"], as_json=True))
+    code = run_programs(
+        RunRequest(
+            programs=[str(path)],
+            on=[f"model:{series}", f"qemu:{series}"],
+            output=RunOutput(format=OutputFormat.JSON),
+        )
+    )
 
     model, real = json.loads(capsys.readouterr().out)["machines"]
     assert (1, None, "WARN") == (code, model["alarm"], real["alarm"]["kind"])

@@ -203,7 +203,7 @@ def _extra_in_book(content: dict[str, Any]) -> None:
 
 
 def _no_format(content: dict[str, Any]) -> None:
-    content["format"] = "pfnlab-run/1"
+    content["format"] = "pfnlab-run/0"
 
 
 def _no_steps(content: dict[str, Any]) -> None:

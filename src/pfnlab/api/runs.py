@@ -21,7 +21,6 @@ from pfnlab.lab.machines import (
     settle_look,
 )
 from pfnlab.lab.vm.accel import accel_named
-from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel, look_named
@@ -94,7 +93,7 @@ class RunReport(Recorded):
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``pfnlab run --json`` prints."""
-        return run_object(self.program.title, program_hash(self.program), self.runs, self.verdict)
+        return run_object(self.program.title, self.program, self.runs, self.verdict)
 
     def text(self, *, steps: bool = False, trace: bool = False, width: int = _WIDTH) -> str:
         """The machines side by side.

@@ -402,14 +402,6 @@ def report(
 
     Results are what run, check, matrix, policies matrix, kernels meet, kernels diff, fuzz, try and replay
     print with --json, and folders of findings. What was found comes first.
-
-    Examples:
-
-    \b
-    pfnlab run litmus/unmapping/*.pfn --on model:6.1 --on model:7.2 --json > runs.json
-    pfnlab check --on model:6.1 --scope small --json > check.json
-    pfnlab report runs.json check.json -o report.html
-    pfnlab report runs.json --format md --title "Two kernels"
     """
     from pfnlab.cli.report import ReportRequest
     from pfnlab.cli.report import report as write_report

@@ -38,13 +38,14 @@ BY_METAVAR: dict[str, Values] = {
     "FILE.jsonl": values.paths(".jsonl"),
     "FILE|PATH": _FILES,
     "FILE": _FILES,
+    "RESULT": values.paths(".json"),
     "DIR": values.folders,
     "FOLDER": values.folders,
     "SEAM=POLICY": values.changes,
     "FRAGMENT": values.either(values.words("lab", "minimal", "debug"), _FILES),
     "SHELL": values.words(*SHELLS),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
-    **dict.fromkeys(("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT"), values.nothing),
+    **dict.fromkeys(("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT"), values.nothing),
 }
 
 #: The same for a word that means something else at one verb.

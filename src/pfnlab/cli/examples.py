@@ -137,6 +137,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab cache clean", "Take away what was not used for a month"),
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
     ),
+    "report": (
+        Example("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
+        Example('pfnlab report runs.json --format md --title "Two kernels"', "The same for a mail"),
+    ),
     "litmus": (
         Example("pfnlab litmus", "Every program that comes with pfnlab, with its question"),
         Example("pfnlab litmus show munmap-middle", "The text of one"),

@@ -29,7 +29,6 @@ _RUN = ResultKind("pfnlab run --json", RunContent, run.part)
 
 KINDS: dict[str, ResultKind] = {
     "pfnlab-run/1": _RUN,
-    "pfnlab-run/2": _RUN,
     "pfnlab-check/1": ResultKind("pfnlab check --json", check.CheckContent, check.part),
     "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", check.DifferContent, check.differ_part),
     "pfnlab-matrix/1": ResultKind("pfnlab matrix --json", matrix.MatrixContent, matrix.part),

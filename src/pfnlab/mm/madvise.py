@@ -215,13 +215,15 @@ def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
 def _age(vma: Vma, start: int, end: int, advice: str) -> None:
     """madvise_cold, madvise_pageout: ordinary pages with one mapping seem unused from now on.
 
-    There is no swap, so none of them goes.
+    There is no swap, so none of them goes. walk_page_range() asks walk_page_test() about the VMA,
+    walk_page_range_vma() does not (S5.9.7).
     """
-    mm, flushes = vma.mm, vma.mm.kernel.flushes
+    mm, flushes, profile = vma.mm, vma.mm.kernel.flushes, vma.mm.kernel.profile
     mm.kernel.mlock_batch.drain()
     tlb = MmuGather(mm)
     flushes.tlb_start_vma(tlb, vma)
-    if advice == "cold" or not mm.kernel.profile.pageout_keeps_young:
+    walks = not profile.aging_asks_page_test or mm.kernel.walkers.walk_page_range.walk_page_test(vma)
+    if walks and (advice == "cold" or not profile.pageout_keeps_young):
         for run in mm.tables.runs(start, end):
             if run.page is not None and run.page.mapcount == 1 and run.bits & PAGE_ACCESSED:
                 mm.tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)

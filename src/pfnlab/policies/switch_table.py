@@ -238,6 +238,13 @@ SWITCHES = (
     Switch("anon_inodes_noexec", "6.16", "SB_I_NOEXEC for anonymous inodes; S10.3, measured"),
     Switch("pageout_keeps_young", "6.12", "MADV_PAGEOUT of pages that cannot go; S5.9, measured"),
     Switch(
+        "aging_asks_page_test",
+        "6.1",
+        "walk_page_range() under MADV_COLD; S5.9.7, measured on 6.12 and 7.2, 6.13 to 7.1 unknown",
+        until="7.2",
+        last="6.12",
+    ),
+    Switch(
         "pud_forgets_mode",
         "6.4",
         "insert_pfn_pud() takes vm_page_prot; S5.6.2, measured on 6.12",

@@ -22,7 +22,7 @@ from pfnlab.programs.runs.violation import Violation
 from pfnlab.report.step_json import field_item, plain, step_item
 
 #: The value of ``format``.
-FORMAT = "pfnlab-run/2"
+FORMAT = "pfnlab-run/1"
 
 
 def run_object(name: str, program: Program, runs: Sequence[Run], verdict: Verdict) -> dict[str, Any]:

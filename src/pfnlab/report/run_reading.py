@@ -25,7 +25,7 @@ class MadeItem(msgspec.Struct, frozen=True):
 
 
 class ProgramItem(msgspec.Struct, frozen=True):
-    """The program; results of ``pfnlab-run/1`` have no text."""
+    """The program; results of earlier versions have no text."""
 
     name: str
     hash: str
