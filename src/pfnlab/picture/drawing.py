@@ -39,7 +39,6 @@ class Drawing:
     """What is drawn so far.
 
     :param patterns: the prefix of the ids of patterns
-    :param ids: what stands before the ids of parts: a machine or a step, where there are several
     :ivar modes: the keys of the modes that were drawn; ``signs``: the names of other signs
     """
 
@@ -47,7 +46,6 @@ class Drawing:
         self._patterns = patterns
         self._lines: list[str] = []
         self._taken: dict[int, list[tuple[float, float, float, float]]] = defaultdict(list)
-        self.ids = ""
         self.modes: dict[str, ModeStyle] = {}
         self.signs: set[str] = set()
 
@@ -65,13 +63,19 @@ class Drawing:
     def group(self, part: str, says: str, kind: str, rule: str = "", beside: str = "") -> Iterator[None]:
         """A group with an id, a name and perhaps rules."""
         self.signs.update(kind.split())
-        own = " ".join(f"{self.ids}{word}" for word in beside.split())
         rules = f" data-rule={quoted(rule)}" if rule else ""
-        besides = f" data-with={quoted(own)}" if own else ""
+        besides = f" data-with={quoted(beside)}" if beside else ""
         self._lines.append(
-            f'<g class="{kind}" data-part={quoted(self.ids + part)}{rules}{besides} role="img" '
+            f'<g class="{kind}" data-part={quoted(part)}{rules}{besides} role="img" '
             f"aria-label={quoted(says)}><title>{safe(says)}</title>"
         )
+        yield
+        self._lines.append("</g>")
+
+    @contextmanager
+    def step(self, number: int, machine: str) -> Iterator[None]:
+        """A group for all of a step on a machine, where one picture has several."""
+        self._lines.append(f'<g data-step="{number}" data-machine={quoted(machine)}>')
         yield
         self._lines.append("</g>")
 
@@ -119,13 +123,16 @@ class Drawing:
         face: Face = "mono",
         anchor: Anchor = "start",
         must: bool = True,
+        apart: float = 0,
     ) -> bool:
         """A label whose letters stand on *y*; without *must* only where no other is.
 
+        :param apart: so far from any other at the left and the right
         :return: whether it stands there
         """
         box = _label_box(x, y, text, size, face, anchor)
-        if not text or (not must and not self._free(box)):
+        wide = (box[0] - apart, box[1], box[2] + apart, box[3])
+        if not text or (not must and not self._free(wide)):
             return False
         self._take(box)
         classes = f"{face} s{_n(size)}{' ' + kind if kind else ''}"
@@ -133,12 +140,21 @@ class Drawing:
         self._lines.append(f'<text class="{classes}" x="{_n(x)}" y="{_n(y)}"{side}>{safe(text)}</text>')
         return True
 
-    def chip(self, style: ModeStyle, x: float, y: float, width: float = CHIP) -> None:
-        """The letter of a mode on its colour."""
+    def chip(self, style: ModeStyle, x: float, y: float, width: float = CHIP, word: str = "") -> None:
+        """The letter of a mode on its colour, or its name where there is room for that."""
         self.modes[style.key] = style
         self.rect(x, y, width, CHIP, f"chip {style.key}")
         size = 11.0 if width >= 10 else 10.0
-        self.text(x + width / 2, y + 11, style.letter, f"on-{style.key}", size=size, anchor="middle")
+        kind = f"on-{style.key} chip-text"
+        self.text(x + width / 2, y + 11, word or style.letter, kind, size=size, anchor="middle", must=False)
+
+    def hatch(self, x: float, y: float, width: float, height: float) -> None:
+        """The hatching of RAM."""
+        self.signs.add("hatch")
+        self._lines.append(
+            f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="2" '
+            f'fill="url(#{self._patterns}-hatch)"/>'
+        )
 
     def bolt(self, x: float, y: float, kind: str = "bolt") -> None:
         """A flash, 8 pixels wide and 12 high."""

@@ -107,9 +107,10 @@ class BookPart(ScenePart, frozen=True, kw_only=True):
 
 
 class TlbPart(ScenePart, frozen=True, kw_only=True):
-    """A translation that a processor remembers."""
+    """A translation that a processor remembers; *space* is the task whose page tables it came from."""
 
     task: str
+    space: str
     span: Span
     target: Span | None
     mode: str
@@ -465,6 +466,7 @@ def _tlb_parts(
             ),
             changed=seen not in before,
             task=seen.task,
+            space=seen.space,
             span=seen.span,
             target=seen.target,
             mode=mode,

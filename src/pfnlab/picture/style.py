@@ -36,6 +36,9 @@ text{{fill:$ink}}
 .tint{{fill-opacity:.14}}
 .link-box{{fill-opacity:.1;stroke:$strong;stroke-opacity:.45}}
 .memory-box{{fill:$panel;stroke:$strong}}
+.hatch-line{{stroke:$weak}}
+.untracked{{fill:$strong}}
+.name-plate{{fill:$panel}}
 .tick{{stroke:$strong}}
 .break-ground{{fill:none;stroke:$ground;stroke-width:4}}
 .break-mark{{fill:none;stroke:$strong}}
@@ -52,7 +55,9 @@ text{{fill:$ink}}
 .strike{{stroke:$bad;stroke-width:1.5}}
 .tag{{fill:$ground;stroke:$ink;stroke-width:1.25}}
 .bolt{{fill:$ink}}
+.log-box{{fill:$panel}}
 .log-bar{{fill:$ink}}
+.changed-sign{{fill:none;stroke:$ink;stroke-width:2}}
 .differs{{fill:$differs}}
 .held{{fill:$panel;stroke:$ink;stroke-width:1.5}}
 .waits{{fill:none;stroke:$ink;stroke-width:1.5;stroke-dasharray:2 3}}
@@ -109,7 +114,10 @@ def _scoped(line: str) -> str:
 
 def patterns(prefix: str, modes: Iterable[ModeStyle]) -> str:
     """The patterns of the modes that are drawn."""
-    return "".join(
+    hatch = '<path class="hatch-line" fill="none" d="M-2 2L2 -2M0 8L8 0M6 10L10 6"/>'
+    return (
+        f'<pattern id="{prefix}-hatch" width="8" height="8" patternUnits="userSpaceOnUse">{hatch}</pattern>'
+    ) + "".join(
         f'<pattern id="{prefix}-{mode.key}" width="8" height="8" patternUnits="userSpaceOnUse">'
         f"{_pattern(mode)}</pattern>"
         for mode in modes
