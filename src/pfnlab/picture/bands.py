@@ -48,7 +48,7 @@ def draw_vma(
             details = [f"{part.perms} {part.flags}", part.perms, part.perms[:2]]
             _fitting(drawing, middle, top + 30, details, room, "quiet", size=10)
         else:
-            names = [f"{name} {part.perms} {part.flags}".rstrip(), f"{name} {part.perms}", name]
+            names = [f"{name} {part.perms}", name, name.partition("[")[2].rstrip("]")]
             _fitting(drawing, middle, top + form.vma / 2 + 4, names, room, "strong")
         if part.changed:
             drawing.corner(end, top)
@@ -159,8 +159,8 @@ def _fitting(
     size: float = 12,
 ) -> None:
     """The first of *words* that fits, in the middle of its box; a smaller one before none."""
-    for word in words:
-        for height in dict.fromkeys((size, 10.0)):
+    for height in dict.fromkeys((size, 10.0)):
+        for word in words:
             factor = 1.02 if "strong" in kind else 1.0
             if text_width(word, height) * factor <= room:
                 drawing.text(x, y, word.strip(), kind, size=height, anchor="middle", must=False)

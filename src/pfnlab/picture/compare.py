@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pfnlab.picture.differing import ROWS, TRACKING, differing_words
 from pfnlab.picture.drawing import Drawing
 from pfnlab.picture.form import AMONG, MARGIN, NARROW, SPACE, WIDE, is_narrow
 from pfnlab.picture.lettering import text_width, wrapped
@@ -54,15 +55,19 @@ def draw_columns(
     if not slim:
         _names(sheet, groups, lefts, each)
     said = []
+    differing = differing_words(scenes.runs)
+    # Where machines differ nowhere, one step is drawn all the same: the one with most to see.
+    shown = -1 if any(set(words) - {TRACKING} for words in differing) else _fullest(scenes)
     for index in steps or range(scenes.steps):
         row = [scenes.of(group[0], index) for group in groups]
-        differing = differing_rows(row)
+        words = differing[index]
+        opened = [word for word in words if word != TRACKING]
         said += [step_words(scene) for scene in row]
         named = next((scene for scene in row if scene.op), row[0])
-        _bar(sheet, named, row, differing)
-        if steps or differing or (index == 0 and not _differ_anywhere(scenes, groups)):
+        _bar(sheet, named, row, words)
+        if steps or opened or (index == shown and not row[0].lost):
             panels = [Panel(scene, scenes.stage, axes, AMONG, each, processors=scenes.ever_stale) for scene in row]
-            _draw_row(sheet, panels, row, groups, lefts, each, differing, slim=slim)
+            _draw_row(sheet, panels, row, groups, lefts, each, opened, slim=slim)
         else:
             _same_line(sheet, row[0])
         sheet.at += 10
@@ -84,52 +89,10 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
     return groups
 
 
-def _differ_anywhere(scenes: Scenes, groups: Sequence[Sequence[Run]]) -> bool:
-    return any(
-        differing_rows([scenes.of(group[0], index) for group in groups]) for index in range(scenes.steps)
-    )
-
-
-def differing_rows(scenes: Sequence[StateScene]) -> dict[str, bool]:
-    """The words of what is not the same in all *scenes*, from top to bottom; what nobody saw differs not."""
-    found: dict[str, bool] = {}
-    fields = {
-        "result": [scene.result for scene in scenes],
-        "VMAs": [_shown(scene.vmas, ("perms", "flags")) for scene in scenes],
-        "page table": [_shown(scene.runs, ("target", "mode", "level", "marks", "absent")) for scene in scenes],
-        "book": [_shown(scene.book, ("mode", "leaked")) for scene in scenes],
-        "contexts": [_contexts(scene) for scene in scenes],
-        "TLBs": [_remembered(scene) for scene in scenes],
-        "log": [tuple(line for line, _ in scene.log) for scene in scenes],
-        "flushes": [scene.flushes for scene in scenes],
-    }
-    for word, values in fields.items():
-        seen = [value for value in values if value is not None]
-        if any(value != seen[0] for value in seen):
-            found[word] = True
-    return found
-
-
-def _shown(parts: Sequence[ScenePart] | None, fields: tuple[str, ...]) -> object:
-    if parts is None:
-        return None
-    return [
-        (part.part, *(getattr(part, field) for field in fields))
-        for part in parts
-        if not getattr(part, "gone", False)
-    ]
-
-
-def _contexts(scene: StateScene) -> object:
-    counts = [(part.context, part.refs) for part in scene.book or () if part.refs is not None]
-    # A tracker without contexts is no difference of a state: it has none to count.
-    return counts or None
-
-
-def _remembered(scene: StateScene) -> object:
-    if scene.tlbs is None:
-        return None
-    return [(part.part, part.mode, part.target, part.stale) for parts in scene.tlbs.values() for part in parts]
+def _fullest(scenes: Scenes) -> int:
+    """The step after which there is most to see."""
+    steps = scenes.runs[0].steps
+    return max(range(len(steps)), key=lambda index: len(scenes.of(scenes.runs[0], index).says), default=0)
 
 
 def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float], each: float) -> None:
@@ -143,7 +106,7 @@ def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float]
     sheet.at += most * 20 + 8
 
 
-def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: dict[str, bool]) -> None:
+def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: Sequence[str]) -> None:
     """The head of a step over all columns: its operation, and what differs."""
     drawing = sheet.drawing
     words = _difference_words(row, differing)
@@ -157,7 +120,7 @@ def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: 
     part = ScenePart(
         part=f"step:{named.number}", says=f"step {named.number}: {named.op}: {words}", rule=named.rule
     )
-    with drawing.part(part, "step differs" if differing else "step"):
+    with drawing.part(part, "step"):
         drawing.rect(sheet.left, sheet.at, sheet.width, high, "panel", 4)
         drawing.text(sheet.left + 12, sheet.at + 18, f"{named.number}", size=13, face="bold")
         for at, line in enumerate(lines):
@@ -171,11 +134,14 @@ def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: 
     sheet.at += high + 8
 
 
-def _difference_words(row: Sequence[StateScene], differing: dict[str, bool]) -> str:
-    if not differing:
-        return "= the same" if len(row) > 1 else ""
+def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> str:
+    if not set(differing) - {TRACKING}:
+        same = "= the same" if len(row) > 1 else ""
+        return f"{same}, tracked in another way" if differing else same
     words = []
     for word in differing:
+        if word == TRACKING:
+            continue
         if word == "result":
             words.append(f"result {' ≠ '.join(scene.result for scene in row)}")
         elif word == "flushes":
@@ -200,7 +166,7 @@ def _draw_row(
     groups: Sequence[Sequence[Run]],
     lefts: Sequence[float],
     each: float,
-    differing: dict[str, bool],
+    differing: Sequence[str],
     *,
     slim: bool,
 ) -> None:
@@ -224,19 +190,8 @@ def _draw_row(
     sheet.at = bottom
 
 
-#: The rows of a panel that show what a word of difference means.
-_ROWS = {
-    "VMAs": ("vma",),
-    "page table": ("pte",),
-    "book": ("book",),
-    "contexts": ("book",),
-    "TLBs": ("tlb",),
-    "log": ("log",),
-}
-
-
-def _lit(differing: dict[str, bool]) -> set[str]:
-    return {row for word in differing for row in _ROWS.get(word, ())}
+def _lit(differing: Sequence[str]) -> set[str]:
+    return {row for word in differing for row in ROWS.get(word, ())}
 
 
 def _light(
@@ -245,14 +200,15 @@ def _light(
     width: float,
     top: float,
     rows: dict[RowName, float],
-    differing: dict[str, bool],
+    differing: Sequence[str],
 ) -> None:
     """The ground of the rows that differ."""
     lit = _lit(differing)
     for row, high in rows.items():
         if row[0] in lit:
+            drawing.signs.add("differs")
             drawing.rect(left, top - 3, width, high, "differs", 3)
-            drawing.text(left + width - 4, top + 9, "≠", size=11, face="bold", anchor="end")
+            drawing.text(left + AMONG.margin, top + 15, "≠", size=12, face="bold", anchor="end")
         top += high
 
 
@@ -262,7 +218,7 @@ def _nothing(
     left: float,
     top: float,
     rows: dict[RowName, float],
-    differing: dict[str, bool],
+    differing: Sequence[str],
 ) -> None:
     """The word for a log that this machine has not and another has."""
     for row, high in rows.items():

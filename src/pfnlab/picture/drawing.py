@@ -158,7 +158,8 @@ class Drawing:
 
     def bolt(self, x: float, y: float, kind: str = "bolt") -> None:
         """A flash, 8 pixels wide and 12 high."""
-        self.signs.add("bolt")
+        if kind == "bolt":
+            self.signs.add(kind)
         self.path(f"M{_n(x + 5)} {_n(y)}l-5 7h3.4l-1.4 5 5-7h-3.4z", kind)
 
     def corner(self, x: float, y: float) -> None:

@@ -107,7 +107,7 @@ def draw_reservation(
                 drawing.text((start + end) / 2, top + 15, "freed", "quiet", face="sans", anchor="middle", must=False)
         return
     style = mode_style(part.mode)
-    with drawing.part(part, "book leaked" if part.leaked else "book", pale=pale):
+    with drawing.part(part, "book leaked" if part.leaked else "book", pale=pale and not part.leaked):
         badge = text_width(_LEAKED, 11, "bold") + 12 if part.leaked else 0.0
         tag = text_width(f"×{part.refs}", 11, "bold") + 14 if part.refs is not None else 0.0
         inside = end - start - badge - tag
@@ -117,7 +117,7 @@ def draw_reservation(
         else:
             drawing.mode_box(style, start, top, end - start, high, "edge")
             name = short_span(part.span)
-            words = [f"{name}  {part.owner}", name, ""] if part.owner else [name, ""]
+            words = [f"{name} of {part.owner}", name, ""] if part.owner else [name, ""]
             labelled_mode(
                 drawing, style, start, end, top + high / 2, words, start + max(inside, CHIP + 10), centred=False
             )  # fmt: skip

@@ -8,7 +8,7 @@ from itertools import chain
 from pfnlab.picture.bands import draw_link, draw_run, draw_vma, run_height
 from pfnlab.picture.drawing import Drawing
 from pfnlab.picture.form import Axes, Form
-from pfnlab.picture.lettering import wrapped
+from pfnlab.picture.lettering import cut, wrapped
 from pfnlab.picture.memory import BAR, LINE, TICKS, book_lines, draw_device, draw_reservation, draw_ticks
 from pfnlab.picture.processors import cards_height, draw_cards, draw_lines, lines_height, stale_links
 from pfnlab.picture.scene import StateScene
@@ -43,14 +43,14 @@ class Panel:
         """The height of every row that this state needs, from top to bottom."""
         scene, form = self._scene, self._form
         rows: dict[RowName, float] = {}
+        if scene.vmas is None or scene.lost:
+            rows["unseen", ""] = 22.0
         for task in scene.tasks or _former_tasks(scene):
             levels = [run.level for run in scene.runs or () if run.task == task and run.mode]
             if any(vma.task == task for vma in scene.vmas or ()):
                 rows["vma", task] = form.vma + _UNDER
             if any(run.task == task for run in scene.runs or ()):
                 rows["pte", task] = run_height(form, max(levels, default=1)) + _UNDER
-        if scene.vmas is None or scene.lost:
-            rows["unseen", ""] = 20.0
         if self._broken:
             rows["pages", ""] = TICKS
         if any(run.target is not None for run in scene.runs or ()) or any(stale_links(scene)):
@@ -82,6 +82,8 @@ class Panel:
         self._draw_tasks(drawing, left, start, places, pale=pale)
         if ("unseen", "") in places and (scene.lost or scene.vmas is None):
             words = scene.lost or _NOT_SEEN
+            if not scene.lost:
+                self._name(drawing, left, places["unseen", ""] + 13, form.words[0])
             drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
         if ("pages", "") in places:
             draw_ticks(drawing, self._axes.virtual, start, places["pages", ""] + 11, self._axes.virtual.names)
@@ -218,8 +220,9 @@ def shared_rows(panels: Iterable[Panel]) -> dict[RowName, float]:
     """The rows of all *panels* with the height that the highest needs, in the order of a panel."""
     needs = [panel.rows() for panel in panels]
     tasks = list(dict.fromkeys(task for rows in needs for _, task in rows if task))
-    order: list[RowName] = list(chain.from_iterable((("vma", task), ("pte", task)) for task in tasks))
-    order += [(row, "") for row in ("unseen", "pages", "fall", "memory", "book", "tlb", "log")]
+    order: list[RowName] = [("unseen", "")]
+    order += chain.from_iterable((("vma", task), ("pte", task)) for task in tasks)
+    order += [(row, "") for row in ("pages", "fall", "memory", "book", "tlb", "log")]
     return {row: max(rows.get(row, 0.0) for rows in needs) for row in order if any(row in rows for rows in needs)}
 
 
@@ -229,6 +232,4 @@ def _former_tasks(scene: StateScene) -> Sequence[str]:
 
 
 def _short(name: str, form: Form) -> str:
-    from pfnlab.picture.lettering import cut
-
     return cut(name, form.margin - 6, 12, "bold")

@@ -42,11 +42,12 @@ text{{fill:$ink}}
 .tick{{stroke:$strong}}
 .break-ground{{fill:none;stroke:$ground;stroke-width:4}}
 .break-mark{{fill:none;stroke:$strong}}
-.changed .edge,.changed .vma-box,.changed .absent,.changed .ghost{{stroke:$ink;stroke-width:2}}
+.changed .edge,.changed .vma-box{{stroke:$ink;stroke-width:2}}
+.changed .absent,.changed .ghost{{stroke:$ink}}
 .corner{{fill:$ink}}
 .pale .pattern{{opacity:.4}}
 .pale .vma-box{{stroke:$weak}}
-.pale text:not(.chip-text){{fill:$quiet}}
+.pale text:not(.chip-text):not(.on-bad){{fill:$quiet}}
 .bad-edge{{fill:none;stroke:$bad;stroke-width:2}}
 .bad-link{{fill:none;stroke:$bad;stroke-width:1.5;stroke-dasharray:5 3}}
 .bad-fill{{fill:$bad}}
