@@ -64,12 +64,12 @@ def draw_columns(
         opened = [word for word in words if word != TRACKING]
         said += [step_words(scene) for scene in row]
         named = next((scene for scene in row if scene.op), row[0])
-        _bar(sheet, named, row, words)
         if steps or opened or (index == shown and not row[0].lost):
+            _bar(sheet, named, row, words)
             panels = [Panel(scene, scenes.stage, axes, AMONG, each, processors=scenes.ever_stale) for scene in row]
             _draw_row(sheet, panels, row, groups, lefts, each, opened, slim=slim)
         else:
-            _same_line(sheet, row[0])
+            _same_line(sheet, row[0], words)
         sheet.at += 10
     sheet.legend()
     machines = " and ".join(run.machine for run in scenes.runs)
@@ -151,12 +151,29 @@ def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> st
     return f"≠ {', '.join(words)}"
 
 
-def _same_line(sheet: Sheet, scene: StateScene) -> None:
-    """What the book says after a step that is the same everywhere, in a line."""
-    said = step_words(scene).partition(", ")[2].rstrip(".")
-    for line in wrapped(said, sheet.width - 24, 11):
-        sheet.drawing.text(sheet.left + 12, sheet.at + 10, line, "quiet", size=11)
-        sheet.at += 16
+def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
+    """A step that is the same everywhere, in a line, or in two where it is long."""
+    drawing = sheet.drawing
+    number = text_width(f"{scene.number}", 13, "bold") + 8
+    said = step_words(scene).partition(f"{scene.op}, ")[2].rstrip(".")
+    said = f"{said}  = {'but tracked in another way' if words else 'the same'}"
+    left, room = sheet.left + 12, sheet.width - 24
+    lines = wrapped(scene.op, (room - number) / 1.02, 12)
+    beside = number + max(text_width(line, 12) * 1.02 for line in lines) + text_width(said, 11) + 20 <= room
+    part = ScenePart(
+        part=f"step:{scene.number}", says=f"step {scene.number}: {scene.op}, {said}", rule=scene.rule
+    )
+    with drawing.part(part, "step"):
+        drawing.text(left, sheet.at + 14, f"{scene.number}", size=13, face="bold")
+        for at, line in enumerate(lines):
+            drawing.text(left + number, sheet.at + 14 + at * 16, line, "strong")
+        sheet.at += 16 * len(lines)
+        if beside:
+            drawing.text(left + room, sheet.at - 2, said, "quiet", size=11, anchor="end")
+            return
+        for line in wrapped(said, room - number, 11):
+            drawing.text(left + number, sheet.at + 12, line, "quiet", size=11)
+            sheet.at += 15
 
 
 def _draw_row(
@@ -206,9 +223,11 @@ def _light(
     lit = _lit(differing)
     for row, high in rows.items():
         if row[0] in lit:
+            # The whole width of a log is text: its ground and the words of the head say it.
             drawing.signs.add("differs")
             drawing.rect(left, top - 3, width, high, "differs", 3)
-            drawing.text(left + AMONG.margin, top + 15, "≠", size=12, face="bold", anchor="end")
+            if row[0] != "log":
+                drawing.text(left + AMONG.margin + 2, top + 15, "≠", size=12, face="bold", anchor="end")
         top += high
 
 

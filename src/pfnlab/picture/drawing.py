@@ -148,9 +148,9 @@ class Drawing:
         kind = f"on-{style.key} chip-text"
         self.text(x + width / 2, y + 11, word or style.letter, kind, size=size, anchor="middle", must=False)
 
-    def hatch(self, x: float, y: float, width: float, height: float) -> None:
-        """The hatching of RAM."""
-        self.signs.add("hatch")
+    def hatch(self, x: float, y: float, width: float, height: float, sign: str = "hatch") -> None:
+        """The hatching of RAM, or of what *sign* says."""
+        self.signs.add(sign)
         self._lines.append(
             f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="2" '
             f'fill="url(#{self._patterns}-hatch)"/>'

@@ -117,7 +117,7 @@ def draw_reservation(
         else:
             drawing.mode_box(style, start, top, end - start, high, "edge")
             name = short_span(part.span)
-            words = [f"{name} of {part.owner}", name, ""] if part.owner else [name, ""]
+            words = [*([f"{name} of {part.owner}"] if part.owner else []), name, name[len(part.span.name) :], ""]
             labelled_mode(
                 drawing, style, start, end, top + high / 2, words, start + max(inside, CHIP + 10), centred=False
             )  # fmt: skip

@@ -204,7 +204,10 @@ class Panel:
     def _broken(self) -> bool:
         axis = self._axes.virtual
         names = {vma.span.name for vma in self._scene.vmas or ()}
-        return any(stretch.broken and stretch.name in names for stretch in axis.stretches)
+        broken = {stretch.name for stretch in axis.stretches if stretch.broken and stretch.name in names}
+        # Where memory below has the same borders, its numbers are those of the addresses too.
+        below = [self._axes.physical.ticks(name) for name in self._axes.physical.names]
+        return any(axis.ticks(name) not in below for name in broken)
 
     def _axes_right(self, left: float) -> float:
         return left + self._width - self._form.aside

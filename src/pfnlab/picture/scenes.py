@@ -27,10 +27,7 @@ class Scenes:
     """
 
     def __init__(self, program: Program, runs: Sequence[Run]) -> None:
-        if not runs:
-            raise Misuse("there is nothing to draw: give at least one run")
-        for run in runs:
-            _check(program, run)
+        check_runs(program, runs)
         self.program, self.runs = program, runs
         self.stage = Stage(runs, program)
         self.steps = max(len(run.steps) for run in runs)
@@ -76,11 +73,18 @@ class Scenes:
         return [[*kept_after(self.program, run)] for run in self.runs]
 
 
-def _check(program: Program, run: Run) -> None:
-    if len(run.steps) > len(program.ops) + 1:
-        raise Misuse(
-            f"{run.machine} has {len(run.steps)} steps and the program {len(program.ops)} operations: "
-            "draw a run of this program"
-        )
-    if len(run.steps) > MOST_STEPS:
-        raise Misuse(f"{run.machine} has {len(run.steps)} steps: at most {MOST_STEPS} can be drawn")
+def check_runs(program: Program, runs: Sequence[Run]) -> None:
+    """Refuse what cannot be drawn.
+
+    :raises Misuse: there is no run, or one is of another program or too long to draw
+    """
+    if not runs:
+        raise Misuse("there is nothing to draw: give at least one run")
+    for run in runs:
+        if len(run.steps) > len(program.ops) + 1:
+            raise Misuse(
+                f"{run.machine} has {len(run.steps)} steps and the program {len(program.ops)} operations: "
+                "draw a run of this program"
+            )
+        if len(run.steps) > MOST_STEPS:
+            raise Misuse(f"{run.machine} has {len(run.steps)} steps: at most {MOST_STEPS} can be drawn")

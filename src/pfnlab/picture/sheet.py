@@ -158,7 +158,8 @@ def _sign_item(drawing: Drawing, sign: str, words: str) -> tuple[float, Callable
                 drawing.rect(x, y + 2, 24, 16, "differs")
                 drawing.text(x + 12, y + 14, "≠", size=12, face="bold", anchor="middle")
             case "held":
-                drawing.rect(x + 6, y + 1, 12, 18, "held")
+                drawing.rect(x + 6, y + 1, 12, 18, "held", 0)
+                drawing.hatch(x + 6, y + 1, 12, 18, "held")
             case "waits":
                 drawing.line(x + 12, y + 1, x + 12, y + 19, "waits")
             case "life" | "life-stale":

@@ -64,8 +64,10 @@ text{{fill:$ink}}
 .waits{{fill:none;stroke:$ink;stroke-width:1.5;stroke-dasharray:2 3}}
 .arrow{{fill:none;stroke:$ink;stroke-width:1.5}}
 .arrow-head{{fill:$ink}}
-.life{{stroke:$strong;stroke-width:3;fill:none}}
-.life-stale{{stroke:$bad;stroke-width:3;stroke-dasharray:6 3;fill:none}}
+.life{{stroke:$strong;stroke-width:4;fill:none}}
+.life-end{{stroke:$ink;stroke-width:1.5}}
+.bad-ground{{fill:$bad;fill-opacity:.1}}
+.life-stale{{stroke:$bad;stroke-width:4;stroke-dasharray:6 3;fill:none}}
 .lane{{stroke:$weak;stroke-width:1}}
 """
 
