@@ -8,12 +8,21 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.files import write_output
-from pfnlab.lab.machines import fetch_missing, name_machine, newest_series, open_machine, run_on
+from pfnlab.lab.machines import (
+    check_profile,
+    fetch_missing,
+    name_machine,
+    newest_series,
+    open_machine,
+    run_on,
+    settle_look,
+)
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.picture import draw_compare, draw_race, draw_state, draw_story
 from pfnlab.picture.form import NARROW
 from pfnlab.picture.palette import Theme
 from pfnlab.programs.library import load_found, program_paths
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.progress import say
 
 #: The looks of a picture, by their names on the command line.
@@ -38,6 +47,7 @@ class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
     output: Path | None = None
     profile: str | None = None
     accel: Accel = Accel.TCG
+    look: LookLevel | None = None
 
 
 def draw(request: DrawRequest) -> int:
@@ -57,8 +67,10 @@ def draw(request: DrawRequest) -> int:
     if request.step is not None and not 1 <= request.step <= steps:
         raise Misuse(f"--step {request.step}: the program has the steps 1 to {steps}, the last is its end")
     machines = [name_machine(spec, request.profile) for spec in request.on or (f"model:{newest_series()}",)]
+    check_profile(machines, request.profile)
     opened = [open_machine(named.spec, request.profile, request.accel) for named in machines]
     fetch_missing(machines, say)
+    settle_look(opened, request.look)
     runs = [run_on(named, machine, [program])[0] for named, machine in zip(machines, opened, strict=True)]
     width, theme = (NARROW if request.narrow else None), THEMES[request.theme]
     if request.race:

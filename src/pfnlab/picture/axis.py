@@ -139,7 +139,9 @@ def _shared(least: list[float], units: list[float], width: float) -> list[float]
     return [max(small, low * unit) for small, unit in zip(least, units, strict=True)]
 
 
-def wished_width(axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float) -> float:
+def wished_width(
+    axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float
+) -> float:
     """The least width at which every label fits over its span, as far as *most* allows.
 
     :param axis_of: the axis for a width

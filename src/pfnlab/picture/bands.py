@@ -81,7 +81,14 @@ def draw_run(
 
 
 def draw_link(
-    drawing: Drawing, part: RunPart, axes: Axes, left: float, top: float, bottom: float, *, stale: bool = False
+    drawing: Drawing,
+    part: RunPart,
+    axes: Axes,
+    left: float,
+    top: float,
+    bottom: float,
+    *,
+    stale: bool = False,
 ) -> None:
     """A run's way straight down to its frames."""
     target = part.target

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pfnlab.picture.differing import ROWS, TRACKING, differing_words
 from pfnlab.picture.drawing import Drawing
 from pfnlab.picture.form import AMONG, MARGIN, NARROW, SPACE, WIDE, is_narrow
-from pfnlab.picture.lettering import text_width, wrapped
+from pfnlab.picture.lettering import Face, text_width, wrapped
 from pfnlab.picture.palette import Theme
 from pfnlab.picture.panel import Panel, RowName, shared_rows
 from pfnlab.picture.scene import ScenePart, StateScene
@@ -66,7 +66,9 @@ def draw_columns(
         named = next((scene for scene in row if scene.op), row[0])
         if steps or opened or (index == shown and not row[0].lost):
             _bar(sheet, named, row, words)
-            panels = [Panel(scene, scenes.stage, axes, AMONG, each, processors=scenes.ever_stale) for scene in row]
+            panels = [
+                Panel(scene, scenes.stage, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
+            ]
             _draw_row(sheet, panels, row, groups, lefts, each, opened, slim=slim)
         else:
             _same_line(sheet, row[0], words)
@@ -81,7 +83,11 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
     groups: list[list[Run]] = []
     for run in runs:
         for group in groups:
-            if len(runs) > 2 and (group[0].steps, group[0].tlbs, group[0].lost) == (run.steps, run.tlbs, run.lost):
+            if len(runs) > 2 and (group[0].steps, group[0].tlbs, group[0].lost) == (
+                run.steps,
+                run.tlbs,
+                run.lost,
+            ):
                 group.append(run)
                 break
         else:
@@ -114,7 +120,10 @@ def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: 
     number = text_width(f"{named.number}", 13, "bold") + 8
     beside = room - number - text_width(words, 12, "bold") - 24
     lines = wrapped(named.op or "–", max(beside, room / 2 - number) / 1.02, 12)
-    below = text_width(words, 12, "bold") + 24 + number + max(text_width(line, 12) * 1.02 for line in lines) > room
+    below = (
+        text_width(words, 12, "bold") + 24 + number + max(text_width(line, 12) * 1.02 for line in lines)
+        > room
+    )
     after = wrapped(words, room, 12, "bold") if below else []
     high = 12 + 16 * (len(lines) + len(after))
     part = ScenePart(
@@ -129,7 +138,7 @@ def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: 
             drawing.text(sheet.left + 12, sheet.at + 18 + (len(lines) + at) * 16, line, face="bold")
         if not below:
             kind = "" if differing else "quiet"
-            face = "bold" if differing else "sans"
+            face: Face = "bold" if differing else "sans"
             drawing.text(sheet.left + sheet.width - 12, sheet.at + 18, words, kind, face=face, anchor="end")
     sheet.at += high + 8
 
@@ -145,7 +154,9 @@ def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> st
         if word == "result":
             words.append(f"result {' ≠ '.join(scene.result for scene in row)}")
         elif word == "flushes":
-            words.append(f"flushes {' ≠ '.join('?' if scene.flushes is None else str(scene.flushes) for scene in row)}")
+            words.append(
+                f"flushes {' ≠ '.join('?' if scene.flushes is None else str(scene.flushes) for scene in row)}"
+            )
         else:
             words.append(word)
     return f"≠ {', '.join(words)}"
@@ -197,7 +208,9 @@ def _draw_row(
                 sheet.drawing.text(left, bottom + 14, line, size=13, face="bold")
                 bottom += 18
             top = bottom = bottom + 4
-            rows = shared_rows([panel]) | {key: high for key, high in rows.items() if key[0] in _lit(differing)}
+            rows = shared_rows([panel]) | {
+                key: high for key, high in rows.items() if key[0] in _lit(differing)
+            }
             rows = {key: rows[key] for key in shared_rows(panels) if key in rows}
         with sheet.drawing.step(scene.number, group[0].machine):
             _light(sheet.drawing, left - 6, each + 12, top, rows, differing)

@@ -71,7 +71,9 @@ def _only_tracking(difference: Difference) -> bool:
     values = [seen.value for seen in difference.values if seen.value is not None]
     if difference.field == "tracked":
         counted = [any(_COUNTED.search(line) for line in lines) for lines in values]
-        return not all(count for count, lines in zip(counted, values, strict=True) if lines) or not all(values)
+        return not all(count for count, lines in zip(counted, values, strict=True) if lines) or not all(
+            values
+        )
     if difference.field == "vmas":
         bare = [[_without_mark(vma) for vma in vmas] for vmas in values]
         return all(vmas == bare[0] for vmas in bare)

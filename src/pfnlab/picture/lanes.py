@@ -8,10 +8,11 @@ import msgspec
 
 from pfnlab.judging.judge import violations
 from pfnlab.picture.scene import step_result
-from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Program, Read, Release, Thread, Write
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Program, Read, Release, Thread, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, Run, Step, TlbSeen
+
 
 class LaneBox(msgspec.Struct, frozen=True):
     """What an operation gave, in the lane of its task; *stale*: it went through a stale translation."""
@@ -109,7 +110,9 @@ def _boxes(program: Program, run: Run) -> Iterator[LaneBox]:
             yield LaneBox(row, task, _short(result), f"{task} goes on: {result}")
         if not released and step.op != "end":
             words = step_result(step)
-            yield LaneBox(row, step.task, _short(words), f"{step.op}: {words}", _through_stale(program, run, row))
+            yield LaneBox(
+                row, step.task, _short(words), f"{step.op}: {words}", _through_stale(program, run, row)
+            )
 
 
 def _short(result: str) -> str:
@@ -153,7 +156,8 @@ def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneS
         if step.result not in results:
             continue
         last = next(
-            (later for later in range(row + 1, len(run.steps)) if _releases(program, later)), len(run.steps) - 1
+            (later for later in range(row + 1, len(run.steps)) if _releases(program, later)),
+            len(run.steps) - 1,
         )
         if step.result == HELD:
             hold = program.ops[row].hold if row < len(program.ops) else None

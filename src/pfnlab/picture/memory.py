@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pfnlab.picture.axis import Axis
 from pfnlab.picture.bands import ends, labelled_mode, short_span
-from pfnlab.picture.drawing import CHIP, Drawing
+from pfnlab.picture.drawing import CHIP, Anchor, Drawing
 from pfnlab.picture.lettering import cut, text_width
 from pfnlab.picture.palette import mode_style
 from pfnlab.picture.scene import BookPart, DevicePart, ScenePart
@@ -35,10 +35,17 @@ def draw_device(
                 drawing.rect(left + at, top + BAR - 5, to - at, 5, "untracked")
         ticks = axis.ticks(part.name)
         for tick in ticks[1:-1]:
-            drawing.line(left + axis.at(part.name, tick), top, left + axis.at(part.name, tick), top + BAR, "tick")
+            drawing.line(
+                left + axis.at(part.name, tick), top, left + axis.at(part.name, tick), top + BAR, "tick"
+            )
         for stretch in axis.stretches:
             if stretch.name == part.name and stretch.broken:
-                _break(drawing, left + axis.at(part.name, stretch.start), left + axis.at(part.name, stretch.end), top)
+                _break(
+                    drawing,
+                    left + axis.at(part.name, stretch.start),
+                    left + axis.at(part.name, stretch.end),
+                    top,
+                )
         name = cut(part.name, end - start - 8, 12, "bold")
         drawing.rect(start + 2, top + 4, text_width(name, 12, "bold") + 4, BAR - 8, "name-plate")
         drawing.text(start + 4, top + 15.5, name, "", face="bold", must=False)
@@ -47,9 +54,8 @@ def draw_device(
             if style is not None and span.pages > 0:
                 at, to = ends(axis, span, left)
                 drawing.mode_box(style, at, top + BAR - 7, to - at, 6, "edge")
-                drawing.text(
-                    to, top - 4, f"direct map {style.name}", "quiet", size=10, face="sans", anchor="end", must=False
-                )  # fmt: skip
+                words = f"direct map {style.name}"
+                drawing.text(to, top - 4, words, "quiet", size=10, face="sans", anchor="end", must=False)
 
 
 def draw_ticks(drawing: Drawing, axis: Axis, left: float, y: float, names: Sequence[str]) -> None:
@@ -60,12 +66,14 @@ def draw_ticks(drawing: Drawing, axis: Axis, left: float, y: float, names: Seque
         ticks = axis.ticks(name)
         for tick in [ticks[0], ticks[-1], *ticks[1:-1]]:
             x = left + axis.at(name, tick)
-            anchor = "start" if tick == ticks[0] else "end" if tick == ticks[-1] else "middle"
+            anchor: Anchor = "start" if tick == ticks[0] else "end" if tick == ticks[-1] else "middle"
             drawing.text(x, y, f"{tick}", "quiet", size=10, anchor=anchor, must=False, apart=3)
     for stretch in axis.stretches:
         if stretch.broken and stretch.name in names:
             x = left + (axis.at(stretch.name, stretch.start) + axis.at(stretch.name, stretch.end)) / 2
-            drawing.text(x, y, stretch.size, "quiet", size=10, face="sans", anchor="middle", must=False, apart=3)
+            drawing.text(
+                x, y, stretch.size, "quiet", size=10, face="sans", anchor="middle", must=False, apart=3
+            )
 
 
 def book_lines(parts: Sequence[BookPart]) -> list[int]:
@@ -73,11 +81,9 @@ def book_lines(parts: Sequence[BookPart]) -> list[int]:
     lines: list[list[BookPart]] = []
     places = []
     for part in parts:
-        for number, line in enumerate(lines):
-            if not any(_meet(part, other) for other in line):
-                break
-        else:
-            number = len(lines)
+        free = (at for at, line in enumerate(lines) if not any(_meet(part, other) for other in line))
+        number = next(free, len(lines))
+        if number == len(lines):
             lines.append([])
         lines[number].append(part)
         places.append(number)
@@ -104,7 +110,9 @@ def draw_reservation(
         with drawing.part(part, "book gone", pale=pale):
             drawing.rect(start, top, end - start, high, "ghost")
             if text_width("freed", 12, "sans") < end - start - 4:
-                drawing.text((start + end) / 2, top + 15, "freed", "quiet", face="sans", anchor="middle", must=False)
+                drawing.text(
+                    (start + end) / 2, top + 15, "freed", "quiet", face="sans", anchor="middle", must=False
+                )
         return
     style = mode_style(part.mode)
     with drawing.part(part, "book leaked" if part.leaked else "book", pale=pale and not part.leaked):
@@ -117,10 +125,14 @@ def draw_reservation(
         else:
             drawing.mode_box(style, start, top, end - start, high, "edge")
             name = short_span(part.span)
-            words = [*([f"{name} of {part.owner}"] if part.owner else []), name, name[len(part.span.name) :], ""]
-            labelled_mode(
-                drawing, style, start, end, top + high / 2, words, start + max(inside, CHIP + 10), centred=False
-            )  # fmt: skip
+            words = [
+                *([f"{name} of {part.owner}"] if part.owner else []),
+                name,
+                name[len(part.span.name) :],
+                "",
+            ]
+            most = start + max(inside, CHIP + 10)
+            labelled_mode(drawing, style, start, end, top + high / 2, words, most, centred=False)
         if part.leaked:
             _broken_edge(drawing, start, top, end, high)
             at = end - badge - 3 if inside > CHIP + 8 else end + 4
@@ -138,12 +150,18 @@ def _context(
 ) -> None:
     """The round tag of a context."""
     says = ScenePart(
-        part=part.context, says=part.context_says, rule="S3", beside=f"{part.part} {part.beside}", changed=part.changed
+        part=part.context,
+        says=part.context_says,
+        rule="S3",
+        beside=f"{part.part} {part.beside}",
+        changed=part.changed,
     )
     at = end + 3 if outside and end + 3 + tag <= right else end - tag - 3
     with drawing.part(says, "context"):
         drawing.rect(at, top + 2, tag, 18, "tag", 9)
-        drawing.text(at + tag / 2, top + 15, f"×{part.refs}", size=11, face="bold", anchor="middle", must=False)
+        drawing.text(
+            at + tag / 2, top + 15, f"×{part.refs}", size=11, face="bold", anchor="middle", must=False
+        )
 
 
 def _broken_edge(drawing: Drawing, start: float, top: float, end: float, high: float) -> None:

@@ -132,7 +132,9 @@ class Panel:
             if row == "vma" and (task in scene.tasks or task in _former_tasks(scene)):
                 name = task if several else form.words[0]
                 kind = "" if several else "quiet"
-                drawing.text(left, top + form.vma / 2 + 4, _short(name, form), kind, face="bold" if several else "sans")
+                drawing.text(
+                    left, top + form.vma / 2 + 4, _short(name, form), kind, face="bold" if several else "sans"
+                )
                 for vma in scene.vmas or ():
                     if vma.task == task:
                         draw_vma(drawing, vma, form, self._axes.virtual, start, top, pale=pale)
@@ -182,9 +184,8 @@ class Panel:
             before = sum(which < number for which, _ in lines)
             says = f"log: {line}"
             with drawing.group(f"log:{number}", says, "log", rule):
-                drawing.rect(
-                    left, top + 3 + before * _LOG_LINE, self._log_width + 16, len(own) * _LOG_LINE + 3, "log-box"
-                )  # fmt: skip
+                place = top + 3 + before * _LOG_LINE
+                drawing.rect(left, place, self._log_width + 16, len(own) * _LOG_LINE + 3, "log-box")
                 for row, text in enumerate(own):
                     drawing.text(left + 12, top + 16 + (before + row) * _LOG_LINE, text, size=11)
         drawing.rect(left, top + 3, 4, high - 3, "log-bar", 1)
@@ -226,7 +227,9 @@ def shared_rows(panels: Iterable[Panel]) -> dict[RowName, float]:
     order: list[RowName] = [("unseen", "")]
     order += chain.from_iterable((("vma", task), ("pte", task)) for task in tasks)
     order += [(row, "") for row in ("pages", "fall", "memory", "book", "tlb", "log")]
-    return {row: max(rows.get(row, 0.0) for rows in needs) for row in order if any(row in rows for rows in needs)}
+    return {
+        row: max(rows.get(row, 0.0) for rows in needs) for row in order if any(row in rows for rows in needs)
+    }
 
 
 def _former_tasks(scene: StateScene) -> Sequence[str]:

@@ -40,7 +40,9 @@ def draw_cards(drawing: Drawing, scene: StateScene, left: float, top: float, wid
         for number, part in enumerate(parts[:_MOST]):
             _draw_card_line(drawing, part, left + 8, at + _HEAD + number * _CARD_LINE, width - 16)
         if len(parts) > _MOST:
-            drawing.text(left + 10, at + high - 8, f"and {len(parts) - _MOST} more", "quiet", size=10, face="sans")
+            drawing.text(
+                left + 10, at + high - 8, f"and {len(parts) - _MOST} more", "quiet", size=10, face="sans"
+            )
         at += high + 8
     return at
 

@@ -52,7 +52,9 @@ def draw_race(
         sheet.at += 16
     sheet.legend()
     machines = " and ".join(run.machine for run in runs)
-    says = " ".join([f"On {machines}.", *(_said(run, lanes) for run, lanes in zip(runs, all_lanes, strict=True))])
+    says = " ".join(
+        [f"On {machines}.", *(_said(run, lanes) for run, lanes in zip(runs, all_lanes, strict=True))]
+    )
     return sheet.svg(f"{program.title}: lanes of {machines}", says, theme)
 
 
@@ -79,14 +81,16 @@ class _Chart:
         for lanes in self._chart:
             for violation in lanes.violations:
                 self._ground(lanes, violation, high[violation.row])
-        for row, said in enumerate(lines):
-            self._operation(row, said, high[row])
+        for y in self._rows:
+            self._drawing.line(self._sheet.left, y, self._sheet.left + self._sheet.width, y, "rule")
         for lanes in self._chart:
             for task in lanes.tasks:
                 x = self._centre(lanes, task)
                 self._drawing.line(x, top - 4, x, bottom, "lane")
             with self._drawing.step(0, lanes.machine):
                 self._in_lanes(lanes, bottom)
+        for row, said in enumerate(lines):
+            self._operation(row, said, high[row])
         self._sheet.at = bottom
 
     def _in_lanes(self, lanes: Lanes, bottom: float) -> None:
@@ -102,7 +106,9 @@ class _Chart:
             wide = text_width(words, 11) + 12
             part = ScenePart(part=part_id("lane", box.task, box.row), says=box.says)
             with self._drawing.part(part, "stale-read" if box.stale else "outcome"):
-                self._drawing.rect(x - wide / 2, y - _BOX / 2, wide, _BOX, "bad-fill" if box.stale else "tag", 4)
+                self._drawing.rect(
+                    x - wide / 2, y - _BOX / 2, wide, _BOX, "bad-fill" if box.stale else "tag", 4
+                )
                 kind = "on-bad strong" if box.stale else "strong" if box.words in ("held", "waits") else ""
                 self._drawing.text(x, y + 4, words, kind, size=11, anchor="middle")
         for violation in lanes.violations:
@@ -115,7 +121,10 @@ class _Chart:
             room = len(lanes.tasks) * self._each
             for row, line in enumerate(wrapped(lanes.machine, room, 13, "bold")[:3]):
                 drawing.text(left, sheet.at + 13 + row * 17, line, size=13, face="bold")
-        most = max(len(wrapped(lanes.machine, len(lanes.tasks) * self._each, 13, "bold")[:3]) for lanes in self._chart)
+        most = max(
+            len(wrapped(lanes.machine, len(lanes.tasks) * self._each, 13, "bold")[:3])
+            for lanes in self._chart
+        )
         sheet.at += most * 17 + 6
         for lanes in self._chart:
             for task in lanes.tasks:
@@ -130,19 +139,27 @@ class _Chart:
         number = text_width(f"{row + 1}", 12, "bold") + 8
         part = ScenePart(part=f"step:{row + 1}", says=f"step {row + 1}: {step.op}", rule=op_rules(step.op))
         with drawing.part(part, "step"):
-            drawing.line(sheet.left, y, sheet.left + sheet.width, y, "rule")
+            if self._slim:
+                # Lanes lie behind the words here.
+                wide = number + max(text_width(line, 12) for line in lines) * 1.02
+                drawing.rect(sheet.left - 2, y + 5, wide + 4, 1 + len(lines) * _LINE, "plate")
             drawing.text(sheet.left, y + 17, f"{row + 1}", face="bold")
             for at, line in enumerate(lines):
                 drawing.text(sheet.left + number, y + 17 + at * _LINE, line, "strong")
-            counts = [run.steps[row].flushes if row < len(run.steps) else None for run in self._runs]
-            if any(counts):
-                said = " ≠ ".join("?" if count is None else f"×{count}" for count in counts) if len(set(counts)) > 1 else f"×{counts[0]}"
-                at = y + 19 + len(lines) * _LINE
-                if at > y + high:
-                    at = y + 17
-                x = sheet.left + number if at > y + 17 else sheet.left + sheet.width - text_width(said, 11) - 14
-                drawing.bolt(x, at - 10)
-                drawing.text(x + 12, at, said, "quiet", size=11)
+            self._flushes(row, y + 17 + (len(lines) - 1) * _LINE, y + high, number)
+
+    def _flushes(self, row: int, last: float, bottom: float, number: float) -> None:
+        """The flushes of an operation under its words, or behind them where there is no room."""
+        counts = [run.steps[row].flushes if row < len(run.steps) else None for run in self._runs]
+        if not any(counts):
+            return
+        words = list(dict.fromkeys("?" if count is None else f"×{count}" for count in counts))
+        said = " ≠ ".join(words)
+        under = not self._slim and last + 18 <= bottom
+        x = self._sheet.left + (number if under else self._sheet.width - text_width(said, 11) - 14)
+        y = last + 18 if under else self._rows[row] + 17
+        self._drawing.bolt(x, y - 10)
+        self._drawing.text(x + 12, y, said, "quiet", size=11, must=False)
 
     def _life(self, lanes: Lanes, life: LaneLife, bottom: float) -> None:
         x = self._centre(lanes, life.task) + min(self._room / 2, 48) + 6 + min(life.slot, _SLOTS - 1) * _LIFE
@@ -208,9 +225,8 @@ class _Chart:
 
     def _ground(self, lanes: Lanes, violation: LaneViolation, high: float) -> None:
         left = self._left(lanes)
-        self._drawing.rect(
-            left - 4, self._rows[violation.row] + 1, len(lanes.tasks) * self._each + 8, high - 2, "bad-ground", 3
-        )  # fmt: skip
+        top, wide = self._rows[violation.row] + 1, len(lanes.tasks) * self._each + 8
+        self._drawing.rect(left - 4, top, wide, high - 2, "bad-ground", 3)
 
     def _violation(self, lanes: Lanes, violation: LaneViolation) -> None:
         """The word of what is broken, under the box of its operation."""
@@ -223,7 +239,8 @@ class _Chart:
         task = violation.task if violation.task in lanes.tasks else lanes.tasks[0]
         x = min(max(self._centre(lanes, task) - wide / 2, left), right - wide)
         part = ScenePart(
-            part=part_id("broken", violation.name, violation.row), says=f"{violation.name} is broken: {violation.says}"
+            part=part_id("broken", violation.name, violation.row),
+            says=f"{violation.name} is broken: {violation.says}",
         )
         with drawing.part(part, "violation"):
             drawing.rect(x, y, wide, 16, "bad-fill")
@@ -232,7 +249,9 @@ class _Chart:
 
     def _lines(self, row: int) -> list[str]:
         step = next(run.steps[row] for run in self._runs if row < len(run.steps))
-        room = (self._sheet.width if self._slim else self._words - 12) - text_width(f"{row + 1}", 12, "bold") - 8
+        room = (
+            (self._sheet.width if self._slim else self._words - 12) - text_width(f"{row + 1}", 12, "bold") - 8
+        )
         return wrapped(step.op, (room - (50 if self._slim else 0)) / 1.02, 12)
 
     def _row_height(self, row: int, lines: int) -> float:
@@ -255,8 +274,11 @@ class _Chart:
 
     def _left(self, lanes: Lanes) -> float:
         number = next(number for number, own in enumerate(self._chart) if own is lanes)
-        return self._sheet.left + self._words + number * (len(lanes.tasks) * self._each + SPACE) + SPACE * (
-            not self._slim
+        return (
+            self._sheet.left
+            + self._words
+            + number * (len(lanes.tasks) * self._each + SPACE)
+            + SPACE * (not self._slim)
         )
 
     def _centre(self, lanes: Lanes, task: str) -> float:

@@ -380,10 +380,16 @@ def _book_parts(
         if not any(span.name == entry.span.name and _meet(span, entry.span) for span in here):
             parts.append(
                 BookPart(
-                    part=f"gone-{book_part(entry.span, nth)}", says=f"freed in this step: {entry}",
-                    rule="S2.4", changed=True, span=entry.span, mode=entry.mode, owner="", leaked=False,
+                    part=f"gone-{book_part(entry.span, nth)}",
+                    says=f"freed in this step: {entry}",
+                    rule="S2.4",
+                    changed=True,
+                    span=entry.span,
+                    mode=entry.mode,
+                    owner="",
+                    leaked=False,
                     gone=True,
-                )  # fmt: skip
+                )
             )
     return tuple(parts)
 
@@ -399,15 +405,15 @@ def _book_part(
     held: bool,
 ) -> BookPart:
     names = [str(span) if task == MAIN_TASK else f"{task}:{span}" for task, span in vmas]
-    mapping = [
-        vma for vma in step.vmas or () if vma.offset is not None and _meet(vma.offset, entry.span)
-    ]
+    mapping = [vma for vma in step.vmas or () if vma.offset is not None and _meet(vma.offset, entry.span)]
     if not vmas:
         names = ["driver"] if held else list(dict.fromkeys(_vma_name(vma) for vma in mapping))
         vmas = [(vma.task, vma.span) for vma in mapping]
     said = f"reservation of {entry.span}, {entry.mode.upper()}"
     owner = ", ".join(names)
-    says = f"{said}, LEAKED: nobody maps it any more" if leaked else f"{said}{f', of {owner}' if owner else ''}"
+    says = (
+        f"{said}, LEAKED: nobody maps it any more" if leaked else f"{said}{f', of {owner}' if owner else ''}"
+    )
     context = context_part(entry.span, nth) if refs is not None else ""
     beside = " ".join([*(vma_part(task, span) for task, span in vmas), device_part(entry.span.name)])
     return BookPart(
@@ -447,9 +453,7 @@ def _contexts(step: Step) -> dict[Span, list[tuple[int, Sequence[tuple[str, Span
     return found
 
 
-def _tlb_parts(
-    step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int
-) -> dict[str, tuple[TlbPart, ...]]:
+def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dict[str, tuple[TlbPart, ...]]:
     before = set(run.tlbs[index - 1]) if index else set[TlbSeen]()
     by_task: dict[str, list[TlbPart]] = {}
     for seen in tlbs:

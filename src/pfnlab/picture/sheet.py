@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pfnlab.picture.drawing import CHIP, Drawing
+from pfnlab.picture.drawing import Drawing
 from pfnlab.picture.form import MARGIN
 from pfnlab.picture.lettering import text_width, wrapped
 from pfnlab.picture.palette import MODES, ModeStyle, Theme
@@ -90,9 +90,8 @@ class Sheet:
 
     def svg(self, title: str, says: str, theme: Theme) -> str:
         """The picture as text."""
-        return whole(
-            self.width + 2 * MARGIN, self.at + MARGIN / 2, title, says, str(self.drawing), MODES, theme, self._prefix
-        )  # fmt: skip
+        wide, high = self.width + 2 * MARGIN, self.at + MARGIN / 2
+        return whole(wide, high, title, says, str(self.drawing), MODES, theme, self._prefix)
 
 
 def head_height(scene: StateScene, width: float) -> float:
@@ -100,7 +99,9 @@ def head_height(scene: StateScene, width: float) -> float:
     return 14 + len(_head_lines(scene, width)) * _HEAD_LINE
 
 
-def draw_head(drawing: Drawing, scene: StateScene, left: float, top: float, width: float, *, result: bool = True) -> None:
+def draw_head(
+    drawing: Drawing, scene: StateScene, left: float, top: float, width: float, *, result: bool = True
+) -> None:
     """Number, operation and result of a step; flushes as a bolt with their count."""
     number = f"{scene.number}"
     part = ScenePart(

@@ -13,7 +13,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import REGION, Run, Step, TlbSeen
 from pfnlab.programs.runs.places import ISA_PFN
 
-#: The end of the first MiB and the beginning of the ISA hole in it, as page frames: the book does not know it.
+#: The ISA hole, from its beginning to the end of the first MiB, as page frames: the book does not know it.
 _HOLE, _HOLE_END = 0xA0, 0x100
 
 #: Borders are carried from addresses to frames and back so often, and as long as there are so few.

@@ -66,5 +66,3 @@ def step_index(step: int, steps: int) -> int:
         last = f"0 to {steps - 1}" if steps else "none, for the run has no steps"
         raise Misuse(f"there is no step with the index {step}: {last}")
     return index
-
-

@@ -1,7 +1,7 @@
 """The style sheet and the patterns of a picture, and the SVG around what is drawn.
 
-Colours are custom properties, light and dark: the picture follows the reader's system, unless it has the class
-``light`` or ``dark``; on paper it is light. A renderer that knows no custom properties takes the light colours.
+Colours are custom properties, light and dark: the picture follows the reader's system, unless it has the
+class ``light`` or ``dark``; on paper it is light. A renderer without custom properties takes the light ones.
 """
 
 from __future__ import annotations
@@ -84,13 +84,12 @@ def style_sheet(theme: Theme) -> str:
         return _VARIABLE.sub(lambda found: f"{found['property']}:{colours[found['name']][at]}", scoped)
     # The first of two declarations is for renderers without custom properties.
     scoped = _VARIABLE.sub(
-        lambda found: f"{found['property']}:{colours[found['name']][0]};"
-        f"{found['property']}:var(--{found['name']})",
+        lambda found: (
+            f"{found['property']}:{colours[found['name']][0]};{found['property']}:var(--{found['name']})"
+        ),
         scoped,
     )
-    light, dark = (
-        ";".join(f"--{name}:{pair[at]}" for name, pair in colours.items()) for at in (False, True)
-    )
+    light, dark = (";".join(f"--{name}:{pair[at]}" for name, pair in colours.items()) for at in (False, True))
     return (
         f".{PICTURE}{{{light}}}\n"
         f"@media screen and (prefers-color-scheme:dark){{.{PICTURE}:not(.light){{{dark}}}}}\n"
