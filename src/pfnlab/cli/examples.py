@@ -144,6 +144,17 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("pfnlab cache clean", "Take away what was not used for a month"),
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
     ),
+    "draw": (
+        Example(
+            "pfnlab draw munmap-middle --on model:6.12 --on model:7.2 -o story.svg",
+            "The steps of a program on two models side by side, what differs lit",
+        ),
+        Example("pfnlab draw munmap-middle --step 3 --theme dark -o state.svg", "The state after one step"),
+        Example(
+            "pfnlab draw race-revoked-before-flush --race -o lanes.svg",
+            "The lanes of its processors: who waits for whom, and which translations are stale",
+        ),
+    ),
     "report": (
         Example("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
         Example('pfnlab report runs.json --format md --title "Two kernels"', "The same for a mail"),

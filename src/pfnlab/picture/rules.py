@@ -1,0 +1,57 @@
+"""The rules behind operations and log lines: steps and sections of docs/semantics by number."""
+
+from __future__ import annotations
+
+import re
+
+#: The rules of an operation by its verb; the first word that is found counts.
+_VERBS = {
+    "munmap": "S8.2",
+    "mremap": "S5.8",
+    "mprotect": "S5.3",
+    "madvise": "S6.7",
+    "fork": "S3.5 S4.8",
+    "read": "S6.2",
+    "write": "S6.2 S6.4",
+    "unmap_mapping_range": "S6.7 S8.3",
+    "zap_vma_ptes": "S6.7",
+    "remap_pfn_range": "S4.6",
+    "ioremap": "S9.6",
+    "memremap": "S9.7",
+    "process_vm_readv": "S7.1",
+    "exit": "S8.2.8",
+    "kill": "S8.2.8",
+    "exec": "S8.2.9",
+    "end": "S8.2.8",
+    "remap_file_pages": "S5.3",
+    "mmap": "S4.7",
+}
+
+#: The interface behind a mapping.
+_VIAS = {"wc": "S9.2", "uc": "S9.2", "devmem": "S9.1", "devmem-sync": "S9.1", "vfio": "S9.4"}
+_VIAS |= {"proc-wc": "S9.3", "proc-uc": "S9.3"}
+
+_LINES = (
+    ("freeing invalid memtype", "S2.4.5"),
+    ("conflicting memory types", "S2.3.5"),
+    ("memtype_reserve failed", "S2.2.2"),
+)
+
+_PREFIX = re.compile(r"^(?:[^\s:]+: |(?:hold|skip|fail) [^:]+: )+|^[^\s=]+ = ")
+
+
+def op_rules(op: str) -> str:
+    """The rules of an operation in a program's words; empty where none stands for it alone."""
+    rest = _PREFIX.sub("", _PREFIX.sub("", op))
+    words = rest.split()
+    if not words:
+        return ""
+    rules = _VERBS.get(words[0], "")
+    if words[0] == "mmap":
+        rules = " ".join([next((_VIAS[word] for word in words if word in _VIAS), ""), rules]).strip()
+    return rules
+
+
+def log_rules(line: str) -> str:
+    """The rule that prints a line of the kernel's log."""
+    return next((rule for words, rule in _LINES if words in line), "S10.5")
