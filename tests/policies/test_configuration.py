@@ -23,10 +23,10 @@ from pfnlab.programs.model.machine import ModelMachine
 
 
 def test_all_options_are_the_distributions() -> None:
-    """But for forced accesses, in which its kernels differ."""
+    """But for forced accesses, in which its kernels differ, and KASAN, which none of them has."""
     text = config_text(also=("PROC_MEM_ALWAYS_FORCE",))
 
-    assert replace(DISTRIBUTION, mem_forces=True) == read_configuration(text)
+    assert replace(DISTRIBUTION, mem_forces=True, kasan=True) == read_configuration(text)
 
 
 @pytest.mark.parametrize("field", sorted(OPTIONS))

@@ -43,6 +43,7 @@ class Configuration:
     :ivar zone_device: struct pages for device memory, memremap_pages (CONFIG_ZONE_DEVICE)
     :ivar vfio: devices through vfio-pci (CONFIG_VFIO_PCI)
     :ivar slots: devices come and go (CONFIG_HOTPLUG_PCI_PCIE)
+    :ivar kasan: memory and mappings of the kernel have a shadow, which itself needs memory (CONFIG_KASAN)
     """
 
     soft_dirty: bool = True
@@ -70,6 +71,7 @@ class Configuration:
     zone_device: bool = True
     vfio: bool = True
     slots: bool = True
+    kasan: bool = False
 
 
 #: The configuration of the distribution's kernels.

@@ -41,6 +41,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], ...]] = {
     "zone_device": (("ZONE_DEVICE",),),
     "vfio": (("VFIO_PCI",),),
     "slots": (("HOTPLUG_PCI_PCIE",),),
+    "kasan": (("KASAN",),),
 }
 
 #: The other choices for forced accesses through /proc/PID/mem; older kernels have none and force always.

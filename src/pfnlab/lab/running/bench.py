@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
 from pfnlab.lab.building.built import uncalled_in
-from pfnlab.lab.images.configured import configuration_of_kernel
+from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.inside import with_inside
@@ -216,7 +216,16 @@ class Bench:
         else:
             booted.stepper.at = None
             stepped = Stepped(_whole_reply(booted.guest, request, program))
-        reply = parse_reply(stepped.reply, program, placement, vmas=vmas, ptes=ptes, order=order, last=last)
+        reply = parse_reply(
+            stepped.reply,
+            program,
+            placement,
+            vmas=vmas,
+            ptes=ptes,
+            order=order,
+            last=last,
+            ram_mib=ram_mib(self._configuration),
+        )
         if reply.before or (reply.before_log and not booted.fresh):
             if not booted.fresh:
                 self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)
