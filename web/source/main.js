@@ -13,6 +13,7 @@ import { fillTable } from "./table.js";
 
 const byId = (id) => document.getElementById(id);
 const TYPING = 120; // ms without a key after which a text is run
+const BORDER = 16; // px inside the frame of a picture
 const FIRST = "munmap-middle";
 
 let start, editor, fields, graph, quiz, story = null, quizzing = false, kernelJob = "";
@@ -127,7 +128,16 @@ function listen() {
   addEventListener("hashchange", () => {
     if (location.hash.includes("token=")) takeToken();
   });
-  matchMedia("(max-width: 40rem)").addEventListener("change", () => again(false));
+  let drawn = room();
+  const resized = () => {
+    if (room() === drawn) return;
+    drawn = room();
+    again(false);
+  };
+  addEventListener("resize", () => {
+    clearTimeout(resizing);
+    resizing = setTimeout(resized, TYPING);
+  });
 }
 
 function turnTo(view) {
@@ -156,6 +166,7 @@ function goTo(step) {
 }
 
 let waiting = 0;
+let resizing = 0;
 
 function typed(text) {
   place.text = text;
@@ -220,13 +231,13 @@ async function show(push, current = () => true) {
   byId("timeline").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   editor.line(step.line);
   say(captionOf(step, machines), false);
-  const question = { program: place.text, machines: shownMachines(), step: place.step, narrow: narrow() };
+  const question = { program: place.text, machines: shownMachines(), step: place.step, width: room() };
   const answer = await ask("picture", question);
   if (!current() || question.step !== place.step || place.view === "graph") return;
   draw(answer, machines.map((machine) => machine.name));
   if (quizzing) await askQuiz(question);
   if (story.race) {
-    const lanes = await ask("race", { program: place.text, machine: shownMachines()[0], narrow: narrow() });
+    const lanes = await ask("race", { program: place.text, machines: shownMachines(), width: room() });
     if (!current() || lanes.refused || !lanes.svg) return;
     putIn(byId("lanes"), lanes.svg);
     byId("race").hidden = false;
@@ -275,7 +286,7 @@ function captionOf(step, machines) {
 
 async function walk(current, push) {
   await keep(push);
-  const question = { machine: place.machines[0], scope: place.scope, path: place.path, narrow: narrow() };
+  const question = { machine: place.machines[0], scope: place.scope, path: place.path, width: room() };
   const answer = await ask("graph", question);
   if (!current()) return;
   offer([]);
@@ -296,7 +307,7 @@ async function toggleQuiz() {
   quizzing = !quizzing;
   byId("quiz-on").setAttribute("aria-pressed", String(quizzing));
   byId("quiz").hidden = !quizzing;
-  if (quizzing) await askQuiz({ program: place.text, machines: shownMachines(), step: place.step, narrow: narrow() });
+  if (quizzing) await askQuiz({ program: place.text, machines: shownMachines(), step: place.step, width: room() });
   return true;
 }
 
@@ -326,8 +337,10 @@ async function runKernel() {
   if (!stopped && !trouble) again(false);
 }
 
-function narrow() {
-  return matchMedia("(max-width: 40rem)").matches;
+/** The room for a picture, in pixels. */
+function room() {
+  const { clientWidth } = byId("picture");
+  return Math.min(Math.max(clientWidth - BORDER, 300), 4000);
 }
 
 function mistake(wrong) {

@@ -95,8 +95,9 @@ export function reach(figure, selected, chosen) {
 export function move(figure, by) {
   const all = parts(figure);
   if (!all.length) return;
-  const at = all.findIndex((part) => part.dataset.part === place.part);
-  const inside = figure.contains(document.activeElement);
-  const next = at < 0 || !inside ? Math.max(at, 0) : Math.min(Math.max(at + by, 0), all.length - 1);
+  // The same part may stand there twice, once for each machine.
+  const focused = all.indexOf(document.activeElement.closest("[data-part]"));
+  const at = focused < 0 ? all.findIndex((part) => part.dataset.part === place.part) : focused + by;
+  const next = Math.min(Math.max(at, 0), all.length - 1);
   all[next].focus();
 }

@@ -107,7 +107,7 @@ class Answers:
         if question.step >= story.steps:
             raise Misuse(f"the program has {story.steps} steps, counted from 0")
         return {
-            "svg": pictures.of_step(story, question.step, narrow=question.narrow),
+            "svg": pictures.of_step(story, question.step, width=question.width),
             "rows": rows(list(story.runs), question.step),
         }
 
@@ -124,7 +124,7 @@ class Answers:
         if text:
             # The last operation, not the end, after which all tasks are gone.
             at = len(place.program.ops) - 1
-            asked_picture = asked.AskedPicture(text, (question.machine,), at, question.narrow)
+            asked_picture = asked.AskedPicture(text, (question.machine,), at, question.width)
             picture = self.picture(asked_picture)
         return {
             "program": text,
@@ -136,8 +136,8 @@ class Answers:
 
     def race(self, question: asked.AskedRace) -> Any:
         """The lanes of a program's processors."""
-        story = self._teller.story(question.program, (question.machine,))
-        return {"svg": pictures.of_race(story, narrow=question.narrow)}
+        story = self._teller.story(question.program, question.machines)
+        return {"svg": pictures.of_race(story, width=question.width)}
 
     def search(self, question: asked.AskedSearch) -> Any:
         """Begin a search of a whole scope for what breaks a property."""

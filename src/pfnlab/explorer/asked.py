@@ -15,6 +15,7 @@ Text = Annotated[str, msgspec.Meta(max_length=MAX_BYTES)]
 Word = Annotated[str, msgspec.Meta(max_length=200)]
 Names = Annotated[tuple[Word, ...], msgspec.Meta(max_length=4)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_OPS)]
+Pixels = Annotated[int, msgspec.Meta(ge=200, le=4000)]
 Choices = Annotated[
     tuple[Annotated[int, msgspec.Meta(ge=0, le=100_000)], ...], msgspec.Meta(max_length=MOST_DEPTH)
 ]
@@ -41,13 +42,13 @@ class AskedPicture(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=
     """The picture of one step.
 
     :param step: counted from 0
-    :param narrow: whether it is for a narrow screen
+    :param width: the room for it on the screen, in pixels; None for the usual
     """
 
     program: Text
     machines: Names
     step: Number
-    narrow: bool = False
+    width: Pixels | None = None
 
 
 class AskedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="rule", tag_field="ask"):
@@ -65,15 +66,15 @@ class AskedGraph(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="g
     machine: Word
     scope: Word
     path: Choices
-    narrow: bool = False
+    width: Pixels | None = None
 
 
 class AskedRace(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="race", tag_field="ask"):
     """The lanes of a program's processors."""
 
     program: Text
-    machine: Word
-    narrow: bool = False
+    machines: Names
+    width: Pixels | None = None
 
 
 class AskedSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="search", tag_field="ask"):

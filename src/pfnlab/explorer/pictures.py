@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from pfnlab.explorer.plain_lanes import lanes_svg
-from pfnlab.explorer.plain_state import state_svg
 from pfnlab.explorer.stories import Story
+from pfnlab.picture import draw_compare, draw_race, draw_state
 
 
-def of_step(story: Story, step: int, *, narrow: bool = False) -> str:
-    """The picture of one step, of one machine or of two side by side, as SVG."""
-    return state_svg(story, step, narrow=narrow)
+def of_step(story: Story, step: int, *, width: int | None = None) -> str:
+    """The picture of one step, of one machine or of two side by side, as SVG.
+
+    :param width: the room for it in pixels; None for the usual
+    """
+    if len(story.runs) > 1:
+        return draw_compare(story.program, story.runs, step, width=width)
+    return draw_state(story.program, story.runs[0], step, width=width)
 
 
-def of_race(story: Story, *, narrow: bool = False) -> str:
+def of_race(story: Story, *, width: int | None = None) -> str:
     """The lanes of a program's processors, as SVG."""
-    return lanes_svg(story.runs[0], narrow=narrow)
+    return draw_race(story.program, story.runs, width=width)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.runs.compare import FIELDS
-from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.programs.runs.observation import Run
+
+#: What processors remember: of a run, not of a step that is compared.
+_REMEMBERED = "tlbs"
 
 #: What each part of a state is called, by its field.
 PARTS = {
@@ -19,6 +23,7 @@ PARTS = {
     "tracked": "tracked",
     "prots": "mode of VMA",
     "direct_map": "direct map",
+    "tlbs": "processors remember",
     "flushes": "TLB flushes",
     "events": "order",
 }
@@ -34,6 +39,7 @@ _ORDER = (
         "direct_map",
         "book",
         "tracked",
+        _REMEMBERED,
         "flushes",
         "log",
         "events",
@@ -46,32 +52,35 @@ def rows(runs: list[Run], step: int) -> list[dict[str, Any]]:
 
     :param step: counted from 0; of a machine that did not get there all cells are empty
     """
-    steps = [run.steps[step] if step < len(run.steps) else None for run in runs]
-    before = [run.steps[step - 1] if 0 < step <= len(run.steps) else None for run in runs]
     answer = []
     for field in _ORDER:
-        cells = [lines(field, seen) for seen in steps]
+        cells = [lines(field, run, step) for run in runs]
         if not any(cells):
             continue
+        before = [lines(field, run, step - 1) for run in runs]
+        changed = [
+            0 < step <= len(run.steps) and earlier != cell
+            for run, earlier, cell in zip(runs, before, cells, strict=True)
+        ]
         answer.append(
             {
                 "part": PARTS[field],
                 "field": field,
                 "cells": cells,
-                "differs": len({tuple(cell) for cell in cells}) > 1,
-                "changed": [
-                    earlier is not None and lines(field, earlier) != cell
-                    for earlier, cell in zip(before, cells, strict=True)
-                ],
+                # Real kernels do not tell what processors remember: that is shown, not compared.
+                "differs": field in FIELDS and len({tuple(cell) for cell in cells}) > 1,
+                "changed": changed,
             }
         )
     return answer
 
 
-def lines(field: str, step: Step | None) -> list[str]:
-    """One field of a step as lines; none where it is empty or was not seen."""
-    assert field in FIELDS
-    value = getattr(step, field) if step is not None else None
+def lines(field: str, run: Run, step: int) -> list[str]:
+    """One field of a step as lines; none where it is empty, was not seen, or the run did not get there."""
+    seen: Sequence[Any] = run.tlbs if field == _REMEMBERED else run.steps
+    if not 0 <= step < len(seen):
+        return []
+    value = seen[step] if field == _REMEMBERED else getattr(seen[step], field)
     if value is None or value == 0 or value == ():
         return []
     if not isinstance(value, tuple):
@@ -87,4 +96,7 @@ def _line(field: str, item: Any) -> str:
         task = "" if item.task == MAIN_TASK else f"{item.task}: "
         target = f" to {item.target}" if item.target is not None else ""
         return f"{task}{item.span}{target} {item.entry}"
+    if field == _REMEMBERED:
+        target = f" to {item.target}" if item.target is not None else ""
+        return f"{item.task}: {item.span}{target} {item.entry}{' STALE' if item.stale else ''}"
     return str(item)
