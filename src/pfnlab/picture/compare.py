@@ -49,7 +49,7 @@ def draw_columns(
     least = max(_LEAST if across > 1 else 0.0, (inner - (across - 1) * SPACE * 2) / across)
     axes = scenes.axes(least - AMONG.margin)
     each = max(least, axes.width + AMONG.margin)
-    sheet = Sheet(across * each + (across - 1) * SPACE * 2)
+    sheet = Sheet(across * each + (across - 1) * SPACE * 2, scenes.key("columns", *steps, width))
     sheet.title(program.title or "A program", [program.asks])
     lefts = [sheet.left + column * (each + 2 * SPACE) for column in range(across)]
     if not slim:
@@ -69,7 +69,7 @@ def draw_columns(
             panels = [
                 Panel(scene, scenes.stage, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
             ]
-            _draw_row(sheet, panels, row, groups, lefts, each, opened, slim=slim)
+            _draw_row(sheet, scenes, panels, row, groups, lefts, each, opened, slim=slim)
         else:
             _same_line(sheet, row[0], words)
         sheet.at += 10
@@ -167,7 +167,7 @@ def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
     drawing = sheet.drawing
     number = text_width(f"{scene.number}", 13, "bold") + 8
     said = step_words(scene).partition(f"{scene.op}, ")[2].rstrip(".")
-    said = f"{said}  = {'but tracked in another way' if words else 'the same'}"
+    said = f"{said}  = the same{', tracked in another way' if words else ''}"
     left, room = sheet.left + 12, sheet.width - 24
     lines = wrapped(scene.op, (room - number) / 1.02, 12)
     beside = number + max(text_width(line, 12) * 1.02 for line in lines) + text_width(said, 11) + 20 <= room
@@ -189,6 +189,7 @@ def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
 
 def _draw_row(
     sheet: Sheet,
+    scenes: Scenes,
     panels: Sequence[Panel],
     row: Sequence[StateScene],
     groups: Sequence[Sequence[Run]],
@@ -198,7 +199,7 @@ def _draw_row(
     *,
     slim: bool,
 ) -> None:
-    rows = shared_rows(panels)
+    rows = shared_rows(scenes.stage, panels)
     top = bottom = sheet.at
     for column, (panel, scene, group) in enumerate(zip(panels, row, groups, strict=True)):
         left = sheet.left if slim else lefts[column]
@@ -208,10 +209,10 @@ def _draw_row(
                 sheet.drawing.text(left, bottom + 14, line, size=13, face="bold")
                 bottom += 18
             top = bottom = bottom + 4
-            rows = shared_rows([panel]) | {
+            rows = shared_rows(scenes.stage, [panel]) | {
                 key: high for key, high in rows.items() if key[0] in _lit(differing)
             }
-            rows = {key: rows[key] for key in shared_rows(panels) if key in rows}
+            rows = {key: rows[key] for key in shared_rows(scenes.stage, panels) if key in rows}
         with sheet.drawing.step(scene.number, group[0].machine):
             _light(sheet.drawing, left - 6, each + 12, top, rows, differing)
             bottom = max(bottom, panel.draw(sheet.drawing, left, top, rows, pale=bool(differing)))

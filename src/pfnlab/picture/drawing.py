@@ -101,6 +101,7 @@ class Drawing:
     def mode_box(self, style: ModeStyle, x: float, y: float, width: float, height: float, kind: str) -> None:
         """A box filled as a cache mode is: its tint and its pattern."""
         self.modes[style.key] = style
+        self.rect(x, y, width, height, "ground")
         self.rect(x, y, width, height, f"tint {style.key}")
         self._lines.append(
             f'<rect class="pattern {style.key}" x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" '

@@ -36,8 +36,8 @@ _SHORT = ("vma", "pte", "mem", "book", "tlb")
 
 #: A state alone, one of several, and either on a narrow screen.
 ALONE = Form(88, 38, 26, 44, _WORDS, 224)
-AMONG = Form(48, 26, 20, 22, _SHORT)
-SLIM = Form(48, 38, 24, 32, _SHORT)
+AMONG = Form(56, 26, 20, 22, _SHORT)
+SLIM = Form(56, 38, 24, 32, _SHORT)
 
 
 class Axes(msgspec.Struct, frozen=True):

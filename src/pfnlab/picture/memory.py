@@ -53,7 +53,7 @@ def draw_device(
             style = mode_style(mode)
             if style is not None and span.pages > 0:
                 at, to = ends(axis, span, left)
-                drawing.mode_box(style, at, top + BAR - 7, to - at, 6, "edge")
+                drawing.mode_box(style, at, top + BAR - 5.5, to - at, 5, "edge")
                 words = f"direct map {style.name}"
                 drawing.text(to, top - 4, words, "quiet", size=10, face="sans", anchor="end", must=False)
 

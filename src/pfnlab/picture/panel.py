@@ -220,10 +220,11 @@ class Panel:
         drawing.text(left, y, name, "quiet", face="sans", must=False)
 
 
-def shared_rows(panels: Iterable[Panel]) -> dict[RowName, float]:
+def shared_rows(stage: Stage, panels: Iterable[Panel]) -> dict[RowName, float]:
     """The rows of all *panels* with the height that the highest needs, in the order of a panel."""
     needs = [panel.rows() for panel in panels]
-    tasks = list(dict.fromkeys(task for rows in needs for _, task in rows if task))
+    named = {task for rows in needs for _, task in rows if task}
+    tasks = [task for task in stage.tasks if task in named]
     order: list[RowName] = [("unseen", "")]
     order += chain.from_iterable((("vma", task), ("pte", task)) for task in tasks)
     order += [(row, "") for row in ("pages", "fall", "memory", "book", "tlb", "log")]
@@ -238,4 +239,4 @@ def _former_tasks(scene: StateScene) -> Sequence[str]:
 
 
 def _short(name: str, form: Form) -> str:
-    return cut(name, form.margin - 6, 12, "bold")
+    return cut(name, form.margin - 20, 12, "bold")

@@ -13,7 +13,7 @@ from pfnlab.picture.names import part_id, tlb_part
 from pfnlab.picture.palette import Theme, mode_style
 from pfnlab.picture.rules import op_rules
 from pfnlab.picture.scene import ScenePart
-from pfnlab.picture.scenes import check_runs
+from pfnlab.picture.scenes import Scenes
 from pfnlab.picture.sheet import Sheet
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
@@ -34,7 +34,7 @@ def draw_race(
     :return: SVG; the same for the same arguments
     :raises Misuse: there are no runs, or they are of another program
     """
-    check_runs(program, runs)
+    scenes = Scenes(program, runs)
     tasks = lane_tasks(program, runs)
     slim = is_narrow(width)
     inner = max(width or WIDE, NARROW / 2) - 2 * MARGIN
@@ -45,7 +45,8 @@ def draw_race(
     words = 0.0 if slim else max(240.0, inner * 0.3)
     across = 1 if slim else len(runs)
     each = max((inner - words - across * SPACE) / max(across * len(tasks), 1), least)
-    sheet = Sheet(max(inner, words + across * (len(tasks) * each + SPACE)))
+    wide = max(inner, words + across * (len(tasks) * each + SPACE))
+    sheet = Sheet(wide, scenes.key("race", width))
     sheet.title(program.title or "A program", [program.asks, "Time runs down, a lane a processor."])
     for chart in charts:
         _Chart(sheet, chart, words, each, slim=slim).draw()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from hashlib import sha256
 
 from pfnlab.errors import Misuse
 from pfnlab.judging.history import kept_after
@@ -48,6 +49,12 @@ class Scenes:
     def axes(self, width: float) -> Axes:
         """Both axes, in so many pixels."""
         return Axes(self.stage.virtual(width), self.stage.physical(width))
+
+    def key(self, *words: object) -> str:
+        """What begins the ids inside a picture: of other runs, or with other *words*, it is another."""
+        steps = [(run.machine, run.lost, run.steps, run.tlbs) for run in self.runs]
+        of = repr((self.program.title, steps, words)).encode()
+        return f"p{sha256(of).hexdigest()[:10]}"
 
     @cached_property
     def ever_stale(self) -> bool:

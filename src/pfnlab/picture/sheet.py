@@ -13,6 +13,9 @@ from pfnlab.picture.style import whole
 
 _TITLE, _LINE, _HEAD_LINE, _LEGEND_LINE = 24.0, 18.0, 17.0, 26.0
 
+#: A result up to this part of the width stands at the right, a longer one under the operation.
+_RESULT = 0.4
+
 _MODE_WORDS = {
     "WB": "write-back",
     "WC": "write-combining",
@@ -43,10 +46,13 @@ _SIGNS = {
 class Sheet:
     """A picture while it is made, from top to bottom.
 
+    :param width: of what lies in the margins, in pixels
+    :param prefix: of the ids in it: several pictures may stand on one page
+
     :ivar drawing: what is drawn; ``at``: where the next thing begins; ``width``: of what lies in the margins
     """
 
-    def __init__(self, width: float, prefix: str = "pfn") -> None:
+    def __init__(self, width: float, prefix: str) -> None:
         self._prefix = prefix
         self.drawing = Drawing(prefix)
         self.width = width
@@ -96,39 +102,45 @@ class Sheet:
 
 def head_height(scene: StateScene, width: float) -> float:
     """The height of the head of a step."""
-    return 14 + len(_head_lines(scene, width)) * _HEAD_LINE
+    op, below, _ = _head(scene, width)
+    return 14 + (len(op) + len(below)) * _HEAD_LINE
 
 
-def draw_head(
-    drawing: Drawing, scene: StateScene, left: float, top: float, width: float, *, result: bool = True
-) -> None:
+def draw_head(drawing: Drawing, scene: StateScene, left: float, top: float, width: float) -> None:
     """Number, operation and result of a step; flushes as a bolt with their count."""
-    number = f"{scene.number}"
-    part = ScenePart(
-        part=f"step:{scene.number}", says=f"step {scene.number}: {scene.op}, {scene.result}", rule=scene.rule
-    )
-    with drawing.part(part, "step"):
+    op, below, result = _head(scene, width)
+    says = f"step {scene.number}: {scene.op}, {scene.result}"
+    with drawing.part(ScenePart(part=f"step:{scene.number}", says=says, rule=scene.rule), "step"):
         drawing.line(left, top, left + width, top, "rule")
-        drawing.text(left, top + 19, number, size=13, face="bold")
-        at = left + text_width(number, 13, "bold") + 6
-        for row, line in enumerate(_head_lines(scene, width)):
-            drawing.text(at, top + 19 + row * _HEAD_LINE, line, "strong", must=True)
-        if result:
-            right = left + width
-            drawing.text(right, top + 19, scene.result, "quiet", anchor="end")
-            if scene.flushes:
-                x = right - text_width(scene.result, 12) - 10
-                words = f"×{scene.flushes}"
-                drawing.text(x, top + 19, words, "quiet", anchor="end")
-                drawing.bolt(x - text_width(words, 12) - 10, top + 9)
+        drawing.text(left, top + 19, f"{scene.number}", size=13, face="bold")
+        at = left + _number_width(scene)
+        for row, line in enumerate(op):
+            drawing.text(at, top + 19 + row * _HEAD_LINE, line, "strong")
+        for row, line in enumerate(below, len(op)):
+            drawing.text(at, top + 19 + row * _HEAD_LINE, line, "quiet")
+        right = left + width
+        drawing.text(right, top + 19, result, "quiet", anchor="end")
+        if scene.flushes:
+            x = right - (text_width(result, 12) + 10 if result else 0)
+            words = f"×{scene.flushes}"
+            drawing.text(x, top + 19, words, "quiet", anchor="end")
+            drawing.bolt(x - text_width(words, 12) - 10, top + 9)
 
 
-def _head_lines(scene: StateScene, width: float) -> list[str]:
-    number = text_width(f"{scene.number}", 13, "bold") + 6
-    result = text_width(scene.result, 12) + 12
+def _head(scene: StateScene, width: float) -> tuple[list[str], list[str], str]:
+    """The lines of the operation, those of a long result, and a short one, which stands at the right."""
+    room = width - _number_width(scene)
+    short = text_width(scene.result, 12) <= width * _RESULT
+    result = scene.result if short else ""
+    taken = text_width(result, 12) + 12
     if scene.flushes:
-        result += text_width(f"×{scene.flushes}", 12) + 22
-    return wrapped(scene.op or "–", max((width - number - result) / 1.02, 60), 12)
+        taken += text_width(f"×{scene.flushes}", 12) + 22
+    op = wrapped(scene.op or "–", max((room - taken) / 1.02, 60), 12)
+    return op, [] if short else wrapped(scene.result, room, 12), result
+
+
+def _number_width(scene: StateScene) -> float:
+    return text_width(f"{scene.number}", 13, "bold") + 6
 
 
 def _mode_item(drawing: Drawing, mode: ModeStyle) -> tuple[float, Callable[[float, float], None]]:

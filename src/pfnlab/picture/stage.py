@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from pfnlab.picture.axis import Axis
 from pfnlab.picture.scene import direct_spans
@@ -30,7 +30,7 @@ class Stage:
     def __init__(self, runs: Sequence[Run], program: Program | None = None) -> None:
         self.devices: dict[str, bool] = {}
         self.untracked: list[Span] = []
-        self.labels: dict[Span, float] = {}
+        self.tasks: dict[str, None] = {}
         self.remembers = any(tlbs for run in runs for tlbs in run.tlbs)
         self._virtual: dict[str, set[int]] = {}
         self._physical: dict[str, set[int]] = {}
@@ -65,17 +65,16 @@ class Stage:
                 self._add(hole)
 
     def _take(self, step: Step) -> None:
+        self.tasks |= dict.fromkeys(vma.task for vma in step.vmas or ())
+        self.tasks |= dict.fromkeys(pte.task for pte in step.ptes or ())
         for vma in step.vmas or ():
             self._virtual.setdefault(vma.span.name, set()).update((vma.span.start, vma.span.end))
             if vma.offset is not None and vma.offset.name != REGION:
                 self._pair(vma.span, vma.offset)
         for pte in step.ptes or ():
+            self._virtual.setdefault(pte.span.name, set()).update((pte.span.start, pte.span.end))
             if pte.target is not None:
-                self._virtual.setdefault(pte.span.name, set())
                 self._pair(pte.span, pte.target)
-        for pte in step.ptes or ():
-            if pte.span.name in self._virtual:
-                self._virtual[pte.span.name].update((pte.span.start, pte.span.end))
         for entry in step.book or ():
             self._add(entry.span)
         for span in direct_spans(step):
@@ -118,11 +117,3 @@ def _carried(borders: Sequence[int], span: Span, target: Span, others: set[int])
     inside = borders[bisect_left(borders, span.start) : bisect_right(borders, span.end)]
     others.update(target.start + border - span.start for border in inside)
     return len(others) > before
-
-
-def vma_spans(runs: Sequence[Run]) -> Iterator[Span]:
-    """The areas that ever had a mapping."""
-    for run in runs:
-        for step in run.steps:
-            for vma in step.vmas or ():
-                yield vma.span

@@ -37,22 +37,23 @@ def draw_state(
     form = SLIM if slim else ALONE
     if not scenes.stage.remembers:
         form = Form(form.margin, form.vma, form.page, form.fall, form.words)
-    sheet, axes, form = fitting_sheet(scenes, form, width or WIDE)
+    sheet, axes = _sheet(scenes, form, index, width or WIDE)
     sheet.title(program.title or "A program", [f"{run.machine} · step {scene.number} of {scenes.steps}"])
     head = head_height(scene, sheet.width)
     draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
     sheet.at += head + 8
     panel = Panel(scene, scenes.stage, axes, form, sheet.width, processors=True)
-    sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows([panel]))
+    sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.stage, [panel]))
     sheet.legend()
     return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)
 
 
-def fitting_sheet(scenes: Scenes, form: Form, width: float) -> tuple[Sheet, Axes, Form]:
+def _sheet(scenes: Scenes, form: Form, index: int, width: float) -> tuple[Sheet, Axes]:
     """A sheet of *width*, or of more where the axes need it."""
     inner = max(width, NARROW / 2) - 2 * MARGIN
     axes = scenes.axes(inner - form.margin - form.aside)
-    return Sheet(max(inner, axes.width + form.margin + form.aside)), axes, form
+    wide = max(inner, axes.width + form.margin + form.aside)
+    return Sheet(wide, scenes.key("state", index, width)), axes
 
 
 def step_index(step: int, steps: int) -> int:

@@ -36,7 +36,7 @@ def draw_story(
     axes = scenes.axes(each - AMONG.margin)
     if axes.width > each - AMONG.margin:
         columns, each = 1, max(inner, axes.width + AMONG.margin)
-    sheet = Sheet(columns * each + (columns - 1) * SPACE)
+    sheet = Sheet(columns * each + (columns - 1) * SPACE, scenes.key("story", width))
     run = runs[0]
     sheet.title(program.title or "A program", [program.asks, run.machine])
     whole = scenes.all_of(run)
@@ -46,7 +46,7 @@ def draw_story(
             Panel(scene, scenes.stage, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
         ]
         heads = max(head_height(scene, each) for scene in row)
-        rows = shared_rows(panels)
+        rows = shared_rows(scenes.stage, panels)
         bottom = sheet.at
         for column, (scene, panel) in enumerate(zip(row, panels, strict=True)):
             left = sheet.left + column * (each + SPACE)

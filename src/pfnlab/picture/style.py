@@ -146,7 +146,7 @@ def _pattern(mode: ModeStyle) -> str:
 
 def whole(
     width: float, height: float, title: str, says: str, body: str, modes: Iterable[ModeStyle],
-    theme: Theme = "auto", prefix: str = "pfn",
+    theme: Theme, prefix: str,
 ) -> str:  # fmt: skip
     """A picture as SVG text.
 
