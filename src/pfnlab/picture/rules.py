@@ -25,6 +25,21 @@ _VERBS = {
     "end": "S8.2.8",
     "remap_file_pages": "S5.3",
     "mmap": "S4.7",
+    **dict.fromkeys(("mlock", "munlock", "mlockall", "munlockall", "msync", "mseal", "userfaultfd"), "S5.10"),
+    **dict.fromkeys(("pagemap", "numa_maps", "smaps", "mincore", "move_pages"), "S7.5"),
+    **dict.fromkeys(("mem_read", "mem_write", "pipe_write", "vmsplice", "futex_wake"), "S7.6"),
+    "process_vm_writev": "S7.1",
+    **dict.fromkeys(("memremap_pages", "memunmap_pages"), "S4.9"),
+    **dict.fromkeys(("io_mapping_create_wc", "io_mapping_free"), "S4.10"),
+    **dict.fromkeys(("set_memory_wb", "set_memory_wc", "set_memory_uc"), "S2.9"),
+    "iounmap": "S9.6",
+    "memunmap": "S9.7",
+    "arch_io_reserve_memtype_wc": "S9.8",
+    "arch_io_free_memtype_wc": "S9.8",
+    "arch_phys_wc_add": "S9.8",
+    **dict.fromkeys(("memory_disable", "memory_enable", "vfio_reset", "d3", "d0", "vfio_close"), "S9.4"),
+    **dict.fromkeys(("bind", "unbind", "remove", "rescan", "rescan_moved", "unplug", "plug"), "S9.9"),
+    **dict.fromkeys(("request_mem_region", "release_mem_region"), "S9.9"),
 }
 
 #: The interface behind a mapping.
