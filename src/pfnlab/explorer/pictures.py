@@ -12,8 +12,8 @@ def of_step(story: Story, step: int, *, width: int | None = None) -> str:
     :param width: the room for it in pixels; None for the usual
     """
     if len(story.runs) > 1:
-        return draw_compare(story.program, story.runs, step, width=width)
-    return draw_state(story.program, story.runs[0], step, width=width)
+        return draw_compare(story.program, story.runs, step, width=width, scenes=story.scenes)
+    return draw_state(story.program, story.runs[0], step, width=width, scenes=story.scenes)
 
 
 def of_race(story: Story, *, width: int | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.explorer.machines import MOST_MACHINES, MachineName, machine_name
 from pfnlab.judging.judge import violations
+from pfnlab.picture.scenes import Scenes
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.lines import lines_of
 from pfnlab.programs.lang.load import load_text
@@ -33,7 +35,7 @@ class NotRunYet(Misuse):
     """A real kernel was named that has not run this program: it runs on request."""
 
 
-class Story(msgspec.Struct, frozen=True):
+class Story(msgspec.Struct, frozen=True, dict=True):
     """A program and its runs, side by side.
 
     :param lines: of every operation its line in the text, counted from 1
@@ -43,6 +45,11 @@ class Story(msgspec.Struct, frozen=True):
     lines: tuple[int, ...]
     runs: tuple[Run, ...]
     verdict: Verdict
+
+    @cached_property
+    def scenes(self) -> Scenes:
+        """What the pictures of all steps share."""
+        return Scenes(self.program, self.runs)
 
     @property
     def steps(self) -> int:

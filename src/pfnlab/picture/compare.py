@@ -22,16 +22,23 @@ _LEAST = 380.0
 
 
 def draw_compare(
-    program: Program, runs: Sequence[Run], step: int, *, width: float | None = None, theme: Theme = "auto"
+    program: Program,
+    runs: Sequence[Run],
+    step: int,
+    *,
+    width: float | None = None,
+    theme: Theme = "auto",
+    scenes: Scenes | None = None,
 ) -> str:
     """One state of several machines side by side, what differs between them lit.
 
     :param step: the index of the step, from 0; -1 is the last
     :param width: of the picture in pixels, 960 for None; up to 560 machines stand one under another
+    :param scenes: the scenes of these runs, where they were made before: they save work
     :return: SVG; the same for the same arguments
     :raises Misuse: there is no such step, or a run is of another program
     """
-    scenes = Scenes(program, runs)
+    scenes = scenes or Scenes(program, runs)
     return draw_columns(scenes, [step_index(step, scenes.steps)], width=width, theme=theme)
 
 

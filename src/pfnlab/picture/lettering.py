@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 Face = Literal["mono", "sans", "bold"]
@@ -12,6 +13,8 @@ _NARROW = frozenset("iljtfrI.,:;'|!()[] -/")
 _WIDE = frozenset("mwMWQOGDHNU@%&=+<>")
 
 
+# The same words stand in every step of a story.
+@lru_cache(maxsize=1 << 14)
 def text_width(text: str, size: float, face: Face = "mono") -> float:
     """The width of *text* in pixels, rather too much than too little."""
     if face == "mono":

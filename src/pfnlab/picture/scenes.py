@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
 from pfnlab.errors import Misuse
 from pfnlab.judging.history import kept_after
@@ -52,9 +53,14 @@ class Scenes:
 
     def key(self, *words: object) -> str:
         """What begins the ids inside a picture: of other runs, or with other *words*, it is another."""
+        digest = self._digest.copy()
+        digest.update(f", {words!r})".encode())
+        return f"p{digest.hexdigest()[:10]}"
+
+    @cached_property
+    def _digest(self) -> Any:
         steps = [(run.machine, run.lost, run.steps, run.tlbs) for run in self.runs]
-        of = repr((self.program.title, steps, words)).encode()
-        return f"p{sha256(of).hexdigest()[:10]}"
+        return sha256(f"({self.program.title!r}, {steps!r}".encode())
 
     @cached_property
     def ever_stale(self) -> bool:
