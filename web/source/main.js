@@ -5,7 +5,7 @@ import { makeEditor } from "./editor.js";
 import { makeGraph } from "./graph.js";
 import { hearKeys } from "./keys.js";
 import { kernelShown, machineFields } from "./machines.js";
-import { light, move, parts, putIn, reach } from "./picture.js";
+import { light, move, parts, prepare, putIn, reach } from "./picture.js";
 import { keep, place, read, shownMachines } from "./place.js";
 import { makeQuiz } from "./quiz.js";
 import { showRule } from "./rule.js";
@@ -191,7 +191,9 @@ const again = latest(async (current, push) => {
     return;
   }
   story = answer;
+  kept.clear();
   offer(answer.recorded);
+  byId("timeline").replaceChildren(...story.steps.map(tick));
   place.step = Math.min(place.step, answer.steps.length - 1);
   await show(push, current);
 });
@@ -227,21 +229,46 @@ async function show(push, current = () => true) {
     byId("picture").replaceChildren();
     return say(machines.map((machine) => machine.lost && `${machine.name}: ${machine.lost}`).filter(Boolean).join("; "), true);
   }
-  byId("timeline").replaceChildren(...story.steps.map(tick));
-  byId("timeline").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  markStep();
   editor.line(step.line);
   say(captionOf(step, machines), false);
-  const question = { program: place.text, machines: shownMachines(), step: place.step, width: room() };
-  const answer = await ask("picture", question);
-  if (!current() || question.step !== place.step || place.view === "graph") return;
+  const at = place.step;
+  const answer = await pictureOf(at);
+  if (!current() || at !== place.step || place.view === "graph") return;
   draw(answer, machines.map((machine) => machine.name));
-  if (quizzing) await askQuiz(question);
+  if (quizzing) await askQuiz();
+  // Who goes on by a step finds it there.
+  for (const near of [at + 1, at - 1]) if (story.steps[near]) later(() => pictureOf(near));
   if (story.race) {
     const lanes = await ask("race", { program: place.text, machines: shownMachines(), width: room() });
     if (!current() || lanes.refused || !lanes.svg) return;
-    putIn(byId("lanes"), lanes.svg);
+    putIn(byId("lanes"), prepare(lanes.svg));
     byId("race").hidden = false;
   }
+}
+
+const MOST_KEPT = 6;
+const kept = new Map();
+
+/** The picture and the table of a step, which are kept until the story is another. */
+function pictureOf(step) {
+  const question = { program: place.text, machines: shownMachines(), step, width: room() };
+  const key = JSON.stringify(question);
+  if (!kept.has(key)) kept.set(key, ask("picture", question).then(prepared));
+  const answer = kept.get(key);
+  kept.delete(key);
+  kept.set(key, answer);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+  return answer;
+}
+
+function prepared(answer) {
+  return { ...answer, svg: prepare(answer.svg) };
+}
+
+function later(act) {
+  if (window.requestIdleCallback) requestIdleCallback(act, { timeout: 1000 });
+  else setTimeout(act, 50);
 }
 
 function draw(answer, names) {
@@ -259,7 +286,6 @@ function tick(step, at) {
   button.type = "button";
   button.textContent = `${at + 1} ${step.op}`;
   button.title = step.op;
-  if (at === place.step) button.setAttribute("aria-current", "step");
   const sign = (name, text) => {
     const mark = document.createElement("span");
     mark.className = name;
@@ -272,6 +298,15 @@ function tick(step, at) {
   const line = document.createElement("li");
   line.append(button);
   return line;
+}
+
+/** Say which step is shown, and have it in sight. */
+function markStep() {
+  const timeline = byId("timeline");
+  timeline.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  const button = timeline.children[place.step]?.firstElementChild;
+  button?.setAttribute("aria-current", "step");
+  button?.scrollIntoView({ block: "nearest" });
 }
 
 function captionOf(step, machines) {
@@ -298,7 +333,7 @@ async function walk(current, push) {
       `${answer.next.length} can follow. ${broken.length ? `Violated here: ${broken.map((item) => item.name).join(", ")}.` : "Nothing is violated here."}`,
     broken.length > 0,
   );
-  draw(answer, [place.machines[0]]);
+  draw(prepared(answer), [place.machines[0]]);
   graph.show(answer, place.path);
 }
 
@@ -307,13 +342,13 @@ async function toggleQuiz() {
   quizzing = !quizzing;
   byId("quiz-on").setAttribute("aria-pressed", String(quizzing));
   byId("quiz").hidden = !quizzing;
-  if (quizzing) await askQuiz({ program: place.text, machines: shownMachines(), step: place.step, width: room() });
+  if (quizzing) await askQuiz();
   return true;
 }
 
-async function askQuiz(question) {
-  const next = story.steps[question.step + 1];
-  const answer = next ? await ask("picture", { ...question, step: question.step + 1 }) : null;
+async function askQuiz() {
+  const next = story.steps[place.step + 1];
+  const answer = next ? await pictureOf(place.step + 1) : null;
   quiz.ask(next ? next.op : "", answer ? answer.rows : null);
 }
 

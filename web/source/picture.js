@@ -4,24 +4,18 @@ import { place } from "./place.js";
 
 const sheets = new Map();
 
-/** Put the SVG `text` into `figure`. Its style sheet becomes one of the page: inline ones are not allowed. */
-export function putIn(figure, text) {
-  if (!text) {
-    figure.replaceChildren();
-    return null;
-  }
+/** The SVG `text` as an element, null for none. Its style sheet becomes one of the page: inline ones are not allowed. */
+export function prepare(text) {
+  if (!text) return null;
   // Taken out before it is parsed: a document that is parsed obeys the policy too, and says what it refused.
   const plain = text.replace(/<style[^>]*>([^<]*)<\/style>/g, (_, css) => {
     adopt(css);
     return "";
   });
   const parsed = new DOMParser().parseFromString(plain, "image/svg+xml").documentElement;
-  if (parsed.localName !== "svg") {
-    figure.replaceChildren();
-    return null;
-  }
+  if (parsed.localName !== "svg") return null;
   for (const foreign of [...parsed.querySelectorAll("script, foreignObject")]) foreign.remove();
-  const svg = document.importNode(parsed, true);
+  const svg = document.adoptNode(parsed);
   // An image hides what is in it from a screen reader; here its parts are reached one by one.
   svg.setAttribute("role", "group");
   for (const part of svg.querySelectorAll("[data-part]")) {
@@ -32,8 +26,13 @@ export function putIn(figure, text) {
   }
   const first = svg.querySelector("[data-part]");
   if (first) first.setAttribute("tabindex", "0");
-  figure.replaceChildren(svg);
   return svg;
+}
+
+/** Show a prepared picture, or nothing. */
+export function putIn(figure, svg) {
+  figure.replaceChildren(...(svg ? [svg] : []));
+  light(figure, null);
 }
 
 function adopt(text) {

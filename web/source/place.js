@@ -12,6 +12,9 @@ export const place = {
   path: [],
 };
 
+let packed = "";
+let packedText = "";
+
 const MOST_IN_ADDRESS = 16000;
 
 /** Write the place into the address; as a new entry of the history where `push` says so. */
@@ -20,7 +23,7 @@ export async function keep(push) {
   words.set("view", place.view);
   if (place.name) words.set("program", place.name);
   else if (place.text) {
-    const packed = await pack(place.text);
+    if (place.text !== packedText) [packed, packedText] = [await pack(place.text), place.text];
     if (packed.length <= MOST_IN_ADDRESS) words.set("text", packed);
   }
   for (const machine of shownMachines()) words.append("on", machine);
