@@ -22,6 +22,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
 
 STEPS, VMAS, DEPTH, TIMES = 20, 200, 12, 9
 
+#: Seconds that somebody looks at a step before the next one.
+LOOK = 1.0
+
 #: What a key does, and the time until its picture is there: two frames later it has been painted.
 _PRESSED = """
 const [press, done] = arguments;
@@ -54,7 +57,8 @@ def main() -> None:
         page = starting.looker(chrome, address, Path(folder))
         page.size(1400, 1000)
 
-        def pressed(key: str) -> float:
+        def pressed(key: str, looked: float = 0) -> float:
+            time.sleep(looked)
             return float(chrome.execute_async_script(_PRESSED, key))
 
         def first() -> float:
@@ -73,11 +77,12 @@ def main() -> None:
         page.open(program="munmap-middle")
         page.write(many(VMAS))
         page.until(lambda: f"of {VMAS // 2 + 2}" in page.text("#says"))
-        page.script(f"document.querySelectorAll('#timeline button')[{VMAS // 2 - TIMES - 1}].click()")
-        page.until(lambda: f"Step {VMAS // 2 - TIMES}" in page.text("#says"))
+        at = VMAS // 2 - 2 * TIMES
+        page.script(f"document.querySelectorAll('#timeline button')[{at - 1}].click()")
+        page.until(lambda: f"Step {at} " in page.text("#says"))
         page.leave_fields()
-        time.sleep(1)
-        rows.append(("a step", [pressed("ArrowRight") for _ in range(TIMES)]))
+        rows.append(("a step, after a look", [pressed("ArrowRight", LOOK) for _ in range(TIMES)]))
+        rows.append(("a step, at once", [pressed("ArrowRight") for _ in range(TIMES)]))
         page.open(view="graph", on="model:6.1", scope="wide")
         page.until(lambda: page.all("#next button"))
         rows.append(("a state of the graph", [pressed("graph") for _ in range(DEPTH)]))
