@@ -42,7 +42,7 @@ def draw_race(
     pairs = list(zip(all_lanes, runs, strict=True))
     charts = [[pair] for pair in pairs] if slim else [pairs]
     least = 84.0 if slim else _LANE
-    words = 0.0 if slim else max(240.0, inner * 0.3)
+    words = 0.0 if slim else max(240.0, inner * 0.33)
     across = 1 if slim else len(runs)
     each = max((inner - words - across * SPACE) / max(across * len(tasks), 1), least)
     wide = max(inner, words + across * (len(tasks) * each + SPACE))
