@@ -11,8 +11,8 @@ from pfnlab.picture.lanes import LaneLife, Lanes, LaneSpan, LaneViolation, lane_
 from pfnlab.picture.lettering import cut, text_width, wrapped
 from pfnlab.picture.names import part_id, tlb_part
 from pfnlab.picture.palette import Theme, mode_style
+from pfnlab.picture.parts import ScenePart
 from pfnlab.picture.rules import op_rules
-from pfnlab.picture.scene import ScenePart
 from pfnlab.picture.scenes import Scenes
 from pfnlab.picture.sheet import Sheet
 from pfnlab.programs.lang.ops import Program
