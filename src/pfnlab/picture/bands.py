@@ -10,7 +10,7 @@ from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import text_width
 from pfnlab.picture.names import link_part
 from pfnlab.picture.palette import ModeStyle, mode_style
-from pfnlab.picture.scene import RunPart, ScenePart, VmaPart
+from pfnlab.picture.parts import RunPart, ScenePart, VmaPart
 from pfnlab.programs.lang.span import Span
 
 #: So much higher is a run of entries for each level above the first.

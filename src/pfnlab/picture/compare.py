@@ -10,7 +10,7 @@ from pfnlab.picture.form import AMONG, MARGIN, NARROW, SPACE, WIDE, is_narrow
 from pfnlab.picture.lettering import Face, text_width, wrapped
 from pfnlab.picture.palette import Theme
 from pfnlab.picture.panel import Panel, RowName, shared_rows
-from pfnlab.picture.scene import ScenePart, StateScene
+from pfnlab.picture.parts import ScenePart, StateScene
 from pfnlab.picture.scenes import Scenes
 from pfnlab.picture.sheet import Sheet, step_words
 from pfnlab.picture.state import step_index

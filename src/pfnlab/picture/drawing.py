@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from pfnlab.picture.lettering import Face, text_width
 from pfnlab.picture.palette import ModeStyle
-from pfnlab.picture.scene import ScenePart
+from pfnlab.picture.parts import ScenePart
 from pfnlab.report.inert import one_line
 
 Anchor = Literal["start", "middle", "end"]

@@ -9,7 +9,7 @@ from pfnlab.picture.bands import ends, labelled_mode, short_span
 from pfnlab.picture.drawing import CHIP, Anchor, Drawing
 from pfnlab.picture.lettering import cut, text_width
 from pfnlab.picture.palette import mode_style
-from pfnlab.picture.scene import BookPart, DevicePart, ScenePart
+from pfnlab.picture.parts import BookPart, DevicePart, ScenePart
 from pfnlab.picture.stage import Stage
 
 #: The height of a bar of memory, of the numbers under it, and of a line of the book.

@@ -10,8 +10,8 @@ from pfnlab.picture.drawing import Drawing
 from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import cut, wrapped
 from pfnlab.picture.memory import BAR, LINE, TICKS, book_lines, draw_device, draw_reservation, draw_ticks
+from pfnlab.picture.parts import StateScene
 from pfnlab.picture.processors import cards_height, draw_cards, draw_lines, lines_height, stale_links
-from pfnlab.picture.scene import StateScene
 from pfnlab.picture.stage import Stage
 from pfnlab.programs.lang.ops import MAIN_TASK
 

@@ -8,7 +8,7 @@ from pfnlab.picture.bands import labelled_mode, short_span
 from pfnlab.picture.drawing import Drawing
 from pfnlab.picture.lettering import cut, text_width
 from pfnlab.picture.palette import mode_style
-from pfnlab.picture.scene import RunPart, StateScene, TlbPart
+from pfnlab.picture.parts import RunPart, StateScene, TlbPart
 
 _HEAD, _CARD_LINE, _LINE = 26.0, 44.0, 22.0
 _STALE = "STALE"

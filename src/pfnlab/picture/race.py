@@ -11,8 +11,8 @@ from pfnlab.picture.lanes import LaneLife, Lanes, LaneSpan, LaneViolation, lane_
 from pfnlab.picture.lettering import cut, text_width, wrapped
 from pfnlab.picture.names import part_id, tlb_part
 from pfnlab.picture.palette import Theme, mode_style
+from pfnlab.picture.parts import ScenePart
 from pfnlab.picture.rules import op_rules
-from pfnlab.picture.scene import ScenePart
 from pfnlab.picture.scenes import Scenes
 from pfnlab.picture.sheet import Sheet
 from pfnlab.programs.lang.ops import Program
@@ -42,7 +42,7 @@ def draw_race(
     pairs = list(zip(all_lanes, runs, strict=True))
     charts = [[pair] for pair in pairs] if slim else [pairs]
     least = 84.0 if slim else _LANE
-    words = 0.0 if slim else max(240.0, inner * 0.3)
+    words = 0.0 if slim else max(240.0, inner * 0.33)
     across = 1 if slim else len(runs)
     each = max((inner - words - across * SPACE) / max(across * len(tasks), 1), least)
     wide = max(inner, words + across * (len(tasks) * each + SPACE))

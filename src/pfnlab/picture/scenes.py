@@ -12,7 +12,8 @@ from pfnlab.judging.history import kept_after
 from pfnlab.picture.axis import Axis, wished_width
 from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import text_width
-from pfnlab.picture.scene import StateScene, scene_of
+from pfnlab.picture.parts import StateScene
+from pfnlab.picture.scene import scene_of
 from pfnlab.picture.stage import Stage
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.lang.span import Span

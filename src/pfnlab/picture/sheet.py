@@ -8,7 +8,7 @@ from pfnlab.picture.drawing import Drawing
 from pfnlab.picture.form import MARGIN
 from pfnlab.picture.lettering import text_width, wrapped
 from pfnlab.picture.palette import MODES, ModeStyle, Theme
-from pfnlab.picture.scene import ScenePart, StateScene
+from pfnlab.picture.parts import ScenePart, StateScene
 from pfnlab.picture.style import whole
 
 _TITLE, _LINE, _HEAD_LINE, _LEGEND_LINE = 24.0, 18.0, 17.0, 26.0
