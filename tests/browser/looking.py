@@ -112,6 +112,12 @@ class Looker:
         return bool(self.script("return document.documentElement.scrollWidth > innerWidth + 1"))
 
     def keep(self, name: str) -> None:
-        """Keep a picture of the page."""
+        """Keep a picture of the page, without the empty part below it."""
+        width, height, used = self.script(
+            "const below = Math.max(...[...document.querySelectorAll('main > *')]"
+            ".flatMap((part) => [...part.children]).map((one) => one.getBoundingClientRect().bottom));"
+            "return [innerWidth, innerHeight, Math.ceil(below + 16)]"
+        )
+        self.size(width, min(height, used))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.driver.save_screenshot(str(self.folder / f"{name}.png"))

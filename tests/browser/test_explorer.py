@@ -37,6 +37,7 @@ def test_a_mistake_stands_under_its_line(page: Any) -> None:
     below = page.script("return document.querySelector('.cm-mistake').previousElementSibling.textContent")
     assert "a = mmapp bar[0:4] wc shared rw" == below
     assert page.text("#mistake").partition(": ")[2] in page.text(".cm-mistake")
+    page.keep("explorer-mistake")
     page.write("pfnlab program 1\ntitle x\ndevice bar: pci, 4 pages\n\na = mmap bar[0:4] wc shared rw\n")
     page.until(lambda: not page.all(".cm-mistake") and not page.text("#mistake"))
 
@@ -187,11 +188,14 @@ def test_a_search_finds_counterexamples_as_ways(page: Any) -> None:
 
 def test_a_race_has_a_lane_for_each_processor(page: Any) -> None:
     """A program that holds a processor shows who waits for whom."""
-    page.open(program="race-fork-revoked", on="model:6.1", step=3)
+    page.size(1400, 1900)
+    page.open(program="race-flush-left-out", on="model:6.1", step=9)
 
     page.until(lambda: page.all("#lanes svg") and page.one("#race").is_displayed())
     assert [] == page.violations()
-    page.script("document.querySelector('#race').scrollIntoView()")
+    lanes = page.script("return document.querySelector('#lanes svg').textContent")
+    assert "held" in lanes
+    assert "STALE" in lanes.upper()
     page.keep("explorer-race")
 
 

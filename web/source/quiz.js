@@ -37,7 +37,7 @@ export function makeQuiz(form, onward) {
     if (bookRight && logRight) score.right += 1;
     localStorage.setItem(KEY, JSON.stringify(score));
     byId("quiz-said").textContent =
-      `${bookRight ? "Right" : "Not so"}: the book is ${book.join(", ") || "empty"}. ` +
+      `${byId("quiz-op").textContent}: ${bookRight ? "Right" : "Not so"}: the book is ${book.join(", ") || "empty"}. ` +
       `${logRight ? "Right" : "Not so"}: ${log.length ? `the log says ${log.join("; ")}` : "the log says nothing"}.`;
     truth = null;
     showScore();

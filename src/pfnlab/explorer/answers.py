@@ -179,7 +179,7 @@ def _step(story: Story, at: int) -> dict[str, Any]:
         "line": story.lines[at] if at < len(story.lines) else None,
         "results": [step.result if step is not None else None for step in steps],
         "log": [list(step.log) if step is not None else [] for step in steps],
-        "differs": [difference.field for difference in story.verdict.differences if difference.step == at],
+        "differs": pictures.differing(story, at),
         "broken": [
             {"machine": broken.machine, "property": broken.name, "says": broken.says}
             for broken in story.verdict.violations
