@@ -37,6 +37,9 @@ def test_a_mistake_stands_under_its_line(page: Any) -> None:
     below = page.script("return document.querySelector('.cm-mistake').previousElementSibling.textContent")
     assert "a = mmapp bar[0:4] wc shared rw" == below
     assert page.text("#mistake").partition(": ")[2] in page.text(".cm-mistake")
+    edges = "return [...arguments].map((part) => document.querySelector(part).getBoundingClientRect().right)"
+    said, editor = page.script(edges, ".cm-mistake", "#editor")
+    assert said <= editor
     page.keep("explorer-mistake")
     page.write("pfnlab program 1\ntitle x\ndevice bar: pci, 4 pages\n\na = mmap bar[0:4] wc shared rw\n")
     page.until(lambda: not page.all(".cm-mistake") and not page.text("#mistake"))

@@ -8,6 +8,7 @@ from pfnlab.checker.kernel.domain import KernelModel
 from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.checker.search.path import path_along
 from pfnlab.errors import Misuse
+from pfnlab.explorer import walk
 from pfnlab.explorer.walk import Walker, walkable_scopes
 from pfnlab.programs.model.machine import ModelMachine
 
@@ -53,6 +54,19 @@ def test_only_the_way_is_in_memory() -> None:
     walker.place(OLD, "wide", (0, 1, 0))
 
     assert 4 == walker.kept
+
+
+def test_a_long_walk_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many places were seen, only the last ones are in memory; the others are worked out again."""
+    monkeypatch.setattr(walk, "_STATES", 12)
+    walker = Walker()
+    first = walker.place(OLD, "wide", (0, 0))
+
+    for at in range(20):
+        walker.place(OLD, "wide", (0, at % 4, at // 4))
+
+    assert 12 >= walker.kept
+    assert first == walker.place(OLD, "wide", (0, 0))
 
 
 @pytest.mark.parametrize("path", [(100_000,), (0, 100_000)])

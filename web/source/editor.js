@@ -43,7 +43,7 @@ const THEME = EditorView.theme({
   ".cm-gutters": { backgroundColor: "var(--sheet)", color: "var(--quiet)", borderRight: "1px solid var(--line)" },
   "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--lit)" },
   ".cm-step": { backgroundColor: "var(--lit)", boxShadow: "inset 3px 0 var(--accent)" },
-  ".cm-mistake": { color: "var(--bad)", fontSize: "0.9em", whiteSpace: "normal", overflowWrap: "anywhere", paddingBottom: "2px" },
+  ".cm-mistake": { color: "var(--bad)", fontSize: "0.9em", whiteSpace: "normal", boxSizing: "border-box", overflowWrap: "anywhere", paddingBottom: "2px" },
   ".cm-tooltip": { backgroundColor: "var(--paper)", color: "var(--ink)", borderColor: "var(--line)" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
 });
@@ -79,11 +79,14 @@ class MistakeBelow extends WidgetType {
     return other.message === this.message && other.column === this.column;
   }
 
-  toDOM() {
+  toDOM(view) {
     const below = document.createElement("div");
     below.className = "cm-mistake";
     below.setAttribute("aria-hidden", "true");
     below.style.paddingLeft = `calc(${Math.min(this.column - 1, FURTHEST)}ch + 6px)`;
+    // No wider than what is in sight, or its end would have to be looked for.
+    const { scrollDOM, contentDOM } = view;
+    below.style.maxWidth = `${Math.max(scrollDOM.clientWidth - contentDOM.offsetLeft - 8, 160)}px`;
     below.textContent = `↑ ${this.message}`;
     return below;
   }
