@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pfnlab.picture.drawing import quoted, safe
+from pfnlab.picture.canvas import quoted, safe
 from pfnlab.picture.palette import MODES, ModeStyle, Theme, variables
 
 #: The class of every picture.
