@@ -89,8 +89,9 @@ def draw_link(
     bottom: float,
     *,
     stale: bool = False,
+    faint: bool = False,
 ) -> None:
-    """A run's way straight down to its frames."""
+    """A run's way straight down to its frames; *faint* where many lie over each other."""
     target = part.target
     if target is None or target.name not in axes.physical.names:
         return
@@ -108,7 +109,12 @@ def draw_link(
         beside=part.part,
     )
     with drawing.part(link, "link"):
-        drawing.path(way, "bad-link" if stale else f"link-box {style.key if style else ''}".rstrip())
+        drawing.path(
+            way,
+            "bad-link"
+            if stale
+            else f"link-box{' faint' if faint else ''} {style.key if style else ''}".rstrip(),
+        )
         if stale:
             drawing.bolt((above[0] + above[1]) / 2 - 4, (top + bottom) / 2 - 6, "bad-fill")
 

@@ -18,6 +18,9 @@ from pfnlab.programs.lang.ops import MAIN_TASK
 #: The space under a row, and the height of a line of the log.
 _UNDER, _LOG_LINE = 6.0, 17.0
 
+#: Links of more tasks than these are drawn faint, or they would be a wall.
+_SEVERAL = 2
+
 #: What a machine could not look at.
 _NOT_SEEN = "not looked at"
 
@@ -111,10 +114,11 @@ class Panel:
         if ("memory", "") not in places:
             return
         bottom = places["memory", ""] + self._raised(rows)
+        faint = len({run.task for run in self._scene.runs or () if run.target is not None}) > _SEVERAL
         for run in self._scene.runs or ():
             if run.target is not None:
                 top = places["pte", run.task] + run_height(self._form, run.level)
-                draw_link(drawing, run, self._axes, left, top, bottom)
+                draw_link(drawing, run, self._axes, left, top, bottom, faint=faint)
         for run in stale_links(self._scene):
             if ("pte", run.task) in places:
                 top = places["pte", run.task] + run_height(self._form, 1)

@@ -42,7 +42,7 @@ def draw_state(
     head = head_height(scene, sheet.width)
     draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
     sheet.at += head + 8
-    panel = Panel(scene, scenes.extents, axes, form, sheet.width, processors=True)
+    panel = Panel(scene, scenes.extents, axes, form, sheet.width, processors=scenes.extents.remembers)
     sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.extents, [panel]))
     sheet.legend()
     return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)

@@ -35,6 +35,7 @@ text{{fill:$ink}}
 .plate{{fill:$ground}}
 .tint{{fill-opacity:.14}}
 .link-box{{fill-opacity:.1;stroke:$strong;stroke-opacity:.45}}
+.link-box.faint{{fill-opacity:.04;stroke-opacity:.25}}
 .memory-box{{fill:$panel;stroke:$strong}}
 .hatch-line{{stroke:$weak}}
 .untracked{{fill:$strong}}
