@@ -23,10 +23,10 @@ from pfnlab.programs.model.machine import ModelMachine
 
 
 def test_all_options_are_the_distributions() -> None:
-    """But for forced accesses, in which its kernels differ."""
+    """But for forced accesses, in which its kernels differ, and KASAN, which none of them has."""
     text = config_text(also=("PROC_MEM_ALWAYS_FORCE",))
 
-    assert replace(DISTRIBUTION, mem_forces=True) == read_configuration(text)
+    assert replace(DISTRIBUTION, mem_forces=True, kasan=True) == read_configuration(text)
 
 
 @pytest.mark.parametrize("field", sorted(OPTIONS))
@@ -42,7 +42,7 @@ def test_an_option_that_is_off(field: str) -> None:
 
 def test_every_field_has_its_option() -> None:
     """Its docstring names it too."""
-    assert {field.name for field in fields(Configuration)} == {*OPTIONS, "mem_forces"}
+    assert {field.name for field in fields(Configuration)} == {*OPTIONS, "mem_forces", "pat_info_inlined"}
     text = Configuration.__doc__ or ""
     assert [] == [name for rows in OPTIONS.values() for row in rows for name in row if name not in text]
 

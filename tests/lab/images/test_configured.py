@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import lzma
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from configurations import config_text
 
-from pfnlab.lab.images.configured import configuration_of_kernel
+from pfnlab.lab.images.configured import RAM_MIB, configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.mm.configuration import DISTRIBUTION
 
@@ -54,3 +55,9 @@ def test_else_it_is_the_distributions(tmp_path: Path) -> None:
     assert DISTRIBUTION == configuration_of_kernel(kernel(tmp_path / "vmlinuz"))
     assert DISTRIBUTION == configuration_of_kernel(kernel(tmp_path / "nothing"))
     assert DISTRIBUTION == configuration_of_kernel(packaged)
+
+
+def test_a_shadow_of_memory_needs_memory() -> None:
+    """KASAN's, of an eighth of what is mapped; no other option of those that are known does."""
+    assert RAM_MIB == ram_mib(DISTRIBUTION)
+    assert ram_mib(replace(DISTRIBUTION, kasan=True)) > RAM_MIB

@@ -379,6 +379,17 @@ def test_a_frame_below_the_bar_that_is_no_ram_is_physical() -> None:
         assert (PteSeen("main", Span("a", 0, 1), target, "L1 WB P RW US SPECIAL A"),) == seen
 
 
+def test_a_guest_with_more_memory_has_more_of_it() -> None:
+    """The same frame, in a guest of 1 GiB."""
+    text, program, placement = recorded("middle-stays-reserved")
+    entry = "p 0 100000000000 10 1 80000000fe00022f 1"
+    frame = text.replace(entry, f"p 0 100000000000 1 1 {1 << 63 | 0x10000 << 12 | 0x227:x} 0")
+
+    (seen,) = parse_reply(frame, program, placement, ram_mib=1024).steps[0].ptes
+
+    assert seen.target == RAM
+
+
 def test_the_level_of_a_line_stands_in_front_of_it() -> None:
     """A priority is the level and, above its three bits, the facility."""
     text, program, placement = recorded("middle-stays-reserved")

@@ -11,6 +11,18 @@ from pfnlab.lens.ikconfig import embedded_configuration
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.policies.configuration import configuration_of, read_configuration
 
+#: RAM of a guest in which programs run, in MiB; it begins at 0. Below that some kernels fail to boot.
+RAM_MIB = 256
+
+# CONFIG_KASAN keeps a shadow of an eighth of what the kernel maps, BARs too: with less memory, an ioremap()
+# of some hundred MiB ends in the OOM killer.
+_SHADOWED_RAM_MIB = 1024
+
+
+def ram_mib(configuration: Configuration) -> int:
+    """The RAM of a guest whose kernel has this configuration, in MiB."""
+    return _SHADOWED_RAM_MIB if configuration.kasan else RAM_MIB
+
 
 def configuration_of_kernel(kernel: KernelImage) -> Configuration:
     """How *kernel* was configured; that of the distribution's kernels where it does not say."""

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pfnlab.lab.images.cache import quiet
+from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.driver import image_with_driver
 from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.images.image import guest_image
@@ -318,6 +319,7 @@ def _boot(
     probes = trace_request(kernel.release) if order and shape.cpus == 1 else ""
     return Guest(
         kernel.vmlinuz,
+        ram_mib=ram_mib(configuration_of_kernel(kernel)),
         bar_mib=shape.bar_mib,
         cpus=shape.cpus,
         slot=shape.slot,

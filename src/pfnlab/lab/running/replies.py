@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pfnlab.errors import LostGuest, errno_name
+from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.walked import read_walk
 from pfnlab.lab.running.wire import COMM_LENGTH, address_of
 from pfnlab.lab.vm.order import read_order
-from pfnlab.lab.vm.qemu import RAM_MIB
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -56,9 +56,6 @@ LOST = "lost"
 
 # The name of sections for requests around a step, which are no steps of the program.
 _PREPARATION = "preparation"
-
-#: So many frames of a guest are RAM, from 0 on.
-_RAM_PAGES = RAM_MIB << 20 >> PAGE_SHIFT
 
 _FILES = (
     ("/resource2_wc", "wc"),
@@ -129,6 +126,7 @@ def parse_reply(
     ptes: bool = True,
     order: bool = False,
     last: bool = False,
+    ram_mib: int = RAM_MIB,
 ) -> ParsedReply:
     """
     The observations in *text*, the reply to *program* placed by *placement*.
@@ -139,18 +137,28 @@ def parse_reply(
     :param ptes: likewise for page-table entries
     :param order: likewise for the order of kernel calls
     :param last: the memtype list was asked for at the end only
+    :param ram_mib: so much of the guest is RAM, from address 0 on, in MiB
     """
-    return _Reader(program, placement, vmas, ptes, order, last).read(text)
+    ram = PfnRange(0, ram_mib << 20 >> PAGE_SHIFT)
+    return _Reader(program, placement, ram, vmas, ptes, order, last).read(text)
 
 
 class _Reader:
     # Reads one reply; ``task_names`` grows as tasks get pids.
     def __init__(
-        self, program: Program, placement: Placement, vmas: bool, ptes: bool, order: bool, last: bool
+        self,
+        program: Program,
+        placement: Placement,
+        ram: PfnRange,
+        vmas: bool,
+        ptes: bool,
+        order: bool,
+        last: bool,
     ) -> None:
         self.program = program
         self.placement = placement
         self.places = placement.places
+        self.ram = ram
         self.tasks = tasks_of(program)
         self.lines = [*op_lines(program), END]
         self.pci = frozenset(device.name for device in program.devices if device.kind == "pci") | {MOVED_BAR}
@@ -293,7 +301,7 @@ class _Reader:
         pfn = entry_pfn(raw, level)
         span = self.places.device_span(pfn, pfn + pages)
         if span.name == PHYSICAL:
-            return RAM if pfn < _RAM_PAGES else span
+            return RAM if pfn < self.ram.end else span
         return span if is_special(raw) or span.name in self.pci else RAM
 
     def _pid(self, section: _Section, rest: str) -> None:

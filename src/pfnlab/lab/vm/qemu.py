@@ -16,6 +16,7 @@ from types import TracebackType
 
 from pfnlab.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.images.cache import cache_root, forget, is_whole
+from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.accel import Accel
@@ -62,9 +63,6 @@ _PANIC_LIMIT = 8.0
 _CONSOLES_KEPT = 50
 # Saving reads every page of the BAR, 0.1 s a GiB; a boot takes some seconds.
 _SAVABLE_BAR_MIB = 8192
-#: RAM of a guest in which programs run, in MiB; it begins at 0.
-RAM_MIB = 256
-
 #: The bus addresses of the device under test, or of its slot, and of the channel's device.
 _UNDER_TEST, _CHANNEL = 0x10, 0x11
 # More operations than any request has.
@@ -77,7 +75,7 @@ class Guest:
     One running virtual machine; a context manager.
 
     :param vmlinuz: the kernel to boot, a bzImage
-    :param ram_mib: RAM in MiB; below 256 some kernels fail to boot
+    :param ram_mib: RAM in MiB
     :param bar_mib: size of the device under test in MiB, a power of two; committed only where written
     :param cpus: virtual CPUs
     :param slot: the device under test is in a slot, and can be unplugged
