@@ -85,6 +85,7 @@ test-guests: system-test .venv/.test
 
 # The grammars in the engine of VS Code, which npm has: half a minute.
 test-editors: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing editors
 	npm ci --prefix editors/check --no-audit --no-fund
 	PFNLAB_EDITORS=all $(BIN)/pytest -n 0 tests/editors
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.picture.axis import Axis
-from pfnlab.picture.drawing import CHIP, Drawing
+from pfnlab.picture.canvas import CHIP, Canvas
 from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import text_width
 from pfnlab.picture.names import link_part
@@ -32,7 +32,7 @@ def ends(axis: Axis, span: Span, left: float) -> tuple[float, float]:
 
 
 def draw_vma(
-    drawing: Drawing, part: VmaPart, form: Form, axis: Axis, left: float, top: float, *, pale: bool
+    drawing: Canvas, part: VmaPart, form: Form, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
     """One VMA with its name and, where there is room, its protection and flags."""
     start, end = ends(axis, part.span, left)
@@ -55,7 +55,7 @@ def draw_vma(
 
 
 def draw_run(
-    drawing: Drawing, part: RunPart, form: Form, axis: Axis, left: float, top: float, *, pale: bool
+    drawing: Canvas, part: RunPart, form: Form, axis: Axis, left: float, top: float, *, pale: bool
 ) -> None:
     """One run of entries in the tint and pattern of its cache mode, or a dotted outline for none."""
     start, end = ends(axis, part.span, left)
@@ -81,7 +81,7 @@ def draw_run(
 
 
 def draw_link(
-    drawing: Drawing,
+    drawing: Canvas,
     part: RunPart,
     axes: Axes,
     left: float,
@@ -89,8 +89,9 @@ def draw_link(
     bottom: float,
     *,
     stale: bool = False,
+    faint: bool = False,
 ) -> None:
-    """A run's way straight down to its frames."""
+    """A run's way straight down to its frames; *faint* where many lie over each other."""
     target = part.target
     if target is None or target.name not in axes.physical.names:
         return
@@ -108,13 +109,18 @@ def draw_link(
         beside=part.part,
     )
     with drawing.part(link, "link"):
-        drawing.path(way, "bad-link" if stale else f"link-box {style.key if style else ''}".rstrip())
+        drawing.path(
+            way,
+            "bad-link"
+            if stale
+            else f"link-box{' faint' if faint else ''} {style.key if style else ''}".rstrip(),
+        )
         if stale:
             drawing.bolt((above[0] + above[1]) / 2 - 4, (top + bottom) / 2 - 6, "bad-fill")
 
 
 def labelled_mode(
-    drawing: Drawing,
+    drawing: Canvas,
     style: ModeStyle,
     start: float,
     end: float,
@@ -156,7 +162,7 @@ def short_span(span: Span) -> str:
 
 
 def _fitting(
-    drawing: Drawing,
+    drawing: Canvas,
     x: float,
     y: float,
     words: Sequence[str],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pfnlab.picture.canvas import Canvas
 from pfnlab.picture.differing import ROWS, TRACKING, differing_words
-from pfnlab.picture.drawing import Drawing
 from pfnlab.picture.form import AMONG, MARGIN, NARROW, SPACE, WIDE, is_narrow
 from pfnlab.picture.lettering import Face, text_width, wrapped
 from pfnlab.picture.palette import Theme
@@ -74,7 +74,7 @@ def draw_columns(
         if steps or opened or (index == shown and not row[0].lost):
             _bar(sheet, named, row, words)
             panels = [
-                Panel(scene, scenes.stage, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
+                Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
             ]
             _draw_row(sheet, scenes, panels, row, groups, lefts, each, opened, slim=slim)
         else:
@@ -206,7 +206,7 @@ def _draw_row(
     *,
     slim: bool,
 ) -> None:
-    rows = shared_rows(scenes.stage, panels)
+    rows = shared_rows(scenes.extents, panels)
     top = bottom = sheet.at
     for column, (panel, scene, group) in enumerate(zip(panels, row, groups, strict=True)):
         left = sheet.left if slim else lefts[column]
@@ -216,10 +216,10 @@ def _draw_row(
                 sheet.drawing.text(left, bottom + 14, line, size=13, face="bold")
                 bottom += 18
             top = bottom = bottom + 4
-            rows = shared_rows(scenes.stage, [panel]) | {
+            rows = shared_rows(scenes.extents, [panel]) | {
                 key: high for key, high in rows.items() if key[0] in _lit(differing)
             }
-            rows = {key: rows[key] for key in shared_rows(scenes.stage, panels) if key in rows}
+            rows = {key: rows[key] for key in shared_rows(scenes.extents, panels) if key in rows}
         with sheet.drawing.step(scene.number, group[0].machine):
             _light(sheet.drawing, left - 6, each + 12, top, rows, differing)
             bottom = max(bottom, panel.draw(sheet.drawing, left, top, rows, pale=bool(differing)))
@@ -233,7 +233,7 @@ def _lit(differing: Sequence[str]) -> set[str]:
 
 
 def _light(
-    drawing: Drawing,
+    drawing: Canvas,
     left: float,
     width: float,
     top: float,
@@ -253,7 +253,7 @@ def _light(
 
 
 def _nothing(
-    drawing: Drawing,
+    drawing: Canvas,
     scene: StateScene,
     left: float,
     top: float,

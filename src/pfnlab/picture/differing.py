@@ -60,6 +60,8 @@ def differing_words(runs: Sequence[Run]) -> list[tuple[str, ...]]:
         if word is not None:
             found[difference.step].add(TRACKING if _only_tracking(difference) else word)
     for index in range(steps):
+        if any(index >= len(run.steps) for run in runs):
+            found[index].add("result")
         remembered = [run.tlbs[index] for run in runs if index < len(run.tlbs)]
         if any(seen != remembered[0] for seen in remembered):
             found[index].add(TLBS)

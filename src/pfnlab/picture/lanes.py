@@ -83,7 +83,7 @@ def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
     return Lanes(
         run.machine,
         tuple(tasks),
-        tuple(_boxes(program, run)),
+        tuple(box for box in _boxes(program, run) if box.task in tasks),
         tuple(_spans(program, run, (HELD,))),
         tuple(_spans(program, run, (WAITS,))),
         tuple(_lives(run)),

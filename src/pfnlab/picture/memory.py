@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pfnlab.picture.axis import Axis
 from pfnlab.picture.bands import ends, labelled_mode, short_span
-from pfnlab.picture.drawing import CHIP, Anchor, Drawing
+from pfnlab.picture.canvas import CHIP, Anchor, Canvas
+from pfnlab.picture.extents import Extents
 from pfnlab.picture.lettering import cut, text_width
 from pfnlab.picture.palette import mode_style
 from pfnlab.picture.parts import BookPart, DevicePart, ScenePart
-from pfnlab.picture.stage import Stage
 
 #: The height of a bar of memory, of the numbers under it, and of a line of the book.
 BAR, TICKS, LINE = 22.0, 16.0, 26.0
@@ -19,7 +19,7 @@ _LEAKED = "LEAKED"
 
 
 def draw_device(
-    drawing: Drawing, part: DevicePart, stage: Stage, axis: Axis, left: float, top: float
+    drawing: Canvas, part: DevicePart, extents: Extents, axis: Axis, left: float, top: float
 ) -> None:
     """A device or RAM as a bar, with the borders of everything that is drawn."""
     if part.name not in axis.names:
@@ -29,7 +29,7 @@ def draw_device(
         drawing.rect(start, top, end - start, BAR, "memory-box")
         if part.ram:
             drawing.hatch(start, top, end - start, BAR)
-        for span in stage.untracked:
+        for span in extents.untracked:
             if span.name == part.name:
                 at, to = axis.span(span)
                 drawing.rect(left + at, top + BAR - 5, to - at, 5, "untracked")
@@ -58,7 +58,7 @@ def draw_device(
                 drawing.text(to, top - 4, words, "quiet", size=10, face="sans", anchor="end", must=False)
 
 
-def draw_ticks(drawing: Drawing, axis: Axis, left: float, y: float, names: Sequence[str]) -> None:
+def draw_ticks(drawing: Canvas, axis: Axis, left: float, y: float, names: Sequence[str]) -> None:
     """The numbers of pages at the borders, as many as there is room for; sizes of what is broken."""
     for name in names:
         if name not in axis.names or len(axis.ticks(name)) == 1:
@@ -91,7 +91,7 @@ def book_lines(parts: Sequence[BookPart]) -> list[int]:
 
 
 def draw_reservation(
-    drawing: Drawing,
+    drawing: Canvas,
     part: BookPart,
     axis: Axis,
     left: float,
@@ -146,7 +146,7 @@ def draw_reservation(
 
 
 def _context(
-    drawing: Drawing, part: BookPart, end: float, top: float, tag: float, *, outside: bool, right: float
+    drawing: Canvas, part: BookPart, end: float, top: float, tag: float, *, outside: bool, right: float
 ) -> None:
     """The round tag of a context."""
     says = ScenePart(
@@ -164,7 +164,7 @@ def _context(
         )
 
 
-def _broken_edge(drawing: Drawing, start: float, top: float, end: float, high: float) -> None:
+def _broken_edge(drawing: Canvas, start: float, top: float, end: float, high: float) -> None:
     drawing.path(
         f"M{start:.1f} {top:.1f}H{end:.1f}V{top + high:.1f}H{start:.1f}l4 {-high / 4:.1f}l-6 {-high / 4:.1f}"
         f"l6 {-high / 4:.1f}z",
@@ -172,7 +172,7 @@ def _broken_edge(drawing: Drawing, start: float, top: float, end: float, high: f
     )
 
 
-def _break(drawing: Drawing, start: float, end: float, top: float) -> None:
+def _break(drawing: Canvas, start: float, end: float, top: float) -> None:
     """The mark of a stretch that is drawn shorter than it is."""
     x = (start + end) / 2
     for kind in ("break-ground", "break-mark"):

@@ -9,7 +9,7 @@ from pfnlab.programs.lang.span import Span
 
 def part_id(kind: str, *words: str | int) -> str:
     """``vma:main:a:0``: a kind and words; characters that would end a word are escaped."""
-    return ":".join([kind, *(quote(str(word), safe="-._~") for word in words)])
+    return ":".join([kind, *(quote(str(word), safe="-._~", errors="backslashreplace") for word in words)])
 
 
 def vma_part(task: str, span: Span) -> str:

@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from pfnlab.picture.bands import draw_link, draw_run, draw_vma, run_height
-from pfnlab.picture.drawing import Drawing
+from pfnlab.picture.canvas import Canvas
+from pfnlab.picture.extents import Extents
 from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import cut, wrapped
 from pfnlab.picture.memory import BAR, LINE, TICKS, book_lines, draw_device, draw_reservation, draw_ticks
 from pfnlab.picture.parts import StateScene
 from pfnlab.picture.processors import cards_height, draw_cards, draw_lines, lines_height, stale_links
-from pfnlab.picture.stage import Stage
 from pfnlab.programs.lang.ops import MAIN_TASK
 
 #: The space under a row, and the height of a line of the log.
 _UNDER, _LOG_LINE = 6.0, 17.0
+
+#: Links of more tasks than these are drawn faint, or they would be a wall.
+_SEVERAL = 2
 
 #: What a machine could not look at.
 _NOT_SEEN = "not looked at"
@@ -33,9 +36,9 @@ class Panel:
     """
 
     def __init__(
-        self, scene: StateScene, stage: Stage, axes: Axes, form: Form, width: float, *, processors: bool
+        self, scene: StateScene, extents: Extents, axes: Axes, form: Form, width: float, *, processors: bool
     ) -> None:
-        self._scene, self._stage, self._axes, self._form, self._width = scene, stage, axes, form, width
+        self._scene, self._stage, self._axes, self._form, self._width = scene, extents, axes, form, width
         self._processors = processors and scene.tlbs is not None
         self._lines = book_lines(scene.book or ())
 
@@ -66,7 +69,7 @@ class Panel:
         return rows
 
     def draw(
-        self, drawing: Drawing, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False
+        self, drawing: Canvas, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False
     ) -> float:
         """Draw it in rows of the heights *rows*, which may be more than its own.
 
@@ -81,7 +84,7 @@ class Panel:
         self._draw_links(drawing, start, places, rows)
         self._draw_tasks(drawing, left, start, places, pale=pale)
         if ("unseen", "") in places and (scene.lost or scene.vmas is None):
-            words = scene.lost or _NOT_SEEN
+            words = cut(scene.lost or _NOT_SEEN, self._axes_right(left) - start, 12, "sans")
             if not scene.lost:
                 self._name(drawing, left, places["unseen", ""] + 13, form.words[0])
             drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
@@ -106,15 +109,16 @@ class Panel:
         return max(sum(self.rows().values()), cards)
 
     def _draw_links(
-        self, drawing: Drawing, left: float, places: Mapping[RowName, float], rows: Mapping[RowName, float]
+        self, drawing: Canvas, left: float, places: Mapping[RowName, float], rows: Mapping[RowName, float]
     ) -> None:
         if ("memory", "") not in places:
             return
         bottom = places["memory", ""] + self._raised(rows)
+        faint = len({run.task for run in self._scene.runs or () if run.target is not None}) > _SEVERAL
         for run in self._scene.runs or ():
             if run.target is not None:
                 top = places["pte", run.task] + run_height(self._form, run.level)
-                draw_link(drawing, run, self._axes, left, top, bottom)
+                draw_link(drawing, run, self._axes, left, top, bottom, faint=faint)
         for run in stale_links(self._scene):
             if ("pte", run.task) in places:
                 top = places["pte", run.task] + run_height(self._form, 1)
@@ -123,7 +127,7 @@ class Panel:
             draw_link(drawing, run, self._axes, left, top, bottom, stale=True)
 
     def _draw_tasks(
-        self, drawing: Drawing, left: float, start: float, places: Mapping[RowName, float], *, pale: bool
+        self, drawing: Canvas, left: float, start: float, places: Mapping[RowName, float], *, pale: bool
     ) -> None:
         scene, form = self._scene, self._form
         several = len({task for _, task in places if task}) > 1 or set(scene.tasks) - {MAIN_TASK}
@@ -146,7 +150,7 @@ class Panel:
 
     def _draw_memory(
         self,
-        drawing: Drawing,
+        drawing: Canvas,
         left: float,
         start: float,
         places: Mapping[RowName, float],
@@ -176,7 +180,7 @@ class Panel:
             ]
             draw_reservation(drawing, part, axis, start, top + line * LINE, min([edge, *begins]), pale=pale)
 
-    def _draw_log(self, drawing: Drawing, left: float, top: float, height: float) -> None:
+    def _draw_log(self, drawing: Canvas, left: float, top: float, height: float) -> None:
         lines = self._log_lines()
         high = len(lines) * _LOG_LINE + 6
         for number, (line, rule) in enumerate(self._scene.log):
@@ -216,15 +220,15 @@ class Panel:
     def _raised(self, rows: Mapping[RowName, float]) -> float:
         return rows.get(("memory", ""), 0.0) - BAR - TICKS
 
-    def _name(self, drawing: Drawing, left: float, y: float, name: str) -> None:
+    def _name(self, drawing: Canvas, left: float, y: float, name: str) -> None:
         drawing.text(left, y, name, "quiet", face="sans", must=False)
 
 
-def shared_rows(stage: Stage, panels: Iterable[Panel]) -> dict[RowName, float]:
+def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, float]:
     """The rows of all *panels* with the height that the highest needs, in the order of a panel."""
     needs = [panel.rows() for panel in panels]
     named = {task for rows in needs for _, task in rows if task}
-    tasks = [task for task in stage.tasks if task in named]
+    tasks = [task for task in extents.tasks if task in named]
     order: list[RowName] = [("unseen", "")]
     order += chain.from_iterable((("vma", task), ("pte", task)) for task in tasks)
     order += [(row, "") for row in ("pages", "fall", "memory", "book", "tlb", "log")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.picture.bands import labelled_mode, short_span
-from pfnlab.picture.drawing import Drawing
+from pfnlab.picture.canvas import Canvas
 from pfnlab.picture.lettering import cut, text_width
 from pfnlab.picture.palette import mode_style
 from pfnlab.picture.parts import RunPart, StateScene, TlbPart
@@ -22,7 +22,7 @@ def cards_height(scene: StateScene) -> float:
     return 24 + sum(_card_height(len(parts)) + 8 for parts in (scene.tlbs or {}).values() or [()])
 
 
-def draw_cards(drawing: Drawing, scene: StateScene, left: float, top: float, width: float) -> float:
+def draw_cards(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> float:
     """The cards of all processors.
 
     :return: where they end
@@ -52,7 +52,7 @@ def lines_height(scene: StateScene) -> float:
     return max(sum(map(len, (scene.tlbs or {}).values())), 1) * _LINE + 2
 
 
-def draw_lines(drawing: Drawing, scene: StateScene, left: float, top: float, right: float) -> None:
+def draw_lines(drawing: Canvas, scene: StateScene, left: float, top: float, right: float) -> None:
     """A line for each translation, with the processor at its left."""
     tlbs = scene.tlbs or {}
     if not tlbs:
@@ -85,7 +85,7 @@ def _card_height(count: int) -> float:
     return _HEAD + min(count, _MOST) * _CARD_LINE + 4 + (16 if count > _MOST else 0)
 
 
-def _draw_card_line(drawing: Drawing, part: TlbPart, left: float, top: float, width: float) -> None:
+def _draw_card_line(drawing: Canvas, part: TlbPart, left: float, top: float, width: float) -> None:
     high = _CARD_LINE - 4
     style = mode_style(part.mode)
     with drawing.part(part, "tlb stale" if part.stale else "tlb"):
@@ -110,7 +110,7 @@ def _draw_card_line(drawing: Drawing, part: TlbPart, left: float, top: float, wi
             drawing.corner(left + width, top)
 
 
-def _draw_words(drawing: Drawing, part: TlbPart, left: float, top: float, right: float) -> None:
+def _draw_words(drawing: Canvas, part: TlbPart, left: float, top: float, right: float) -> None:
     style = mode_style(part.mode)
     words = _arrow(part)
     badge = text_width(_STALE, 11, "bold") + 24

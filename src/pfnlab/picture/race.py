@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.picture.bands import short_span
-from pfnlab.picture.drawing import Drawing
+from pfnlab.picture.canvas import Canvas
 from pfnlab.picture.form import MARGIN, NARROW, SPACE, WIDE, is_narrow
 from pfnlab.picture.lanes import LaneLife, Lanes, LaneSpan, LaneViolation, lane_tasks, lanes_of
 from pfnlab.picture.lettering import cut, text_width, wrapped
@@ -66,7 +66,7 @@ class _Chart:
         self, sheet: Sheet, chart: Sequence[tuple[Lanes, Run]], words: float, each: float, *, slim: bool
     ) -> None:
         self._sheet, self._words, self._each, self._slim = sheet, words, each, slim
-        self._drawing: Drawing = sheet.drawing
+        self._drawing: Canvas = sheet.drawing
         self._chart, self._runs = [lanes for lanes, _ in chart], [run for _, run in chart]
         self._steps = max(len(run.steps) for run in self._runs)
         self._rows: list[float] = []

@@ -97,10 +97,10 @@ def _vma_parts(step: Step, before: Step | None, index: int) -> tuple[VmaPart, ..
     earlier = None if before is None else before.vmas
     shown = {_shown_vma(vma) for vma in earlier or ()}
     looked = index == 0 or earlier is not None
-    parts = [_vma_part(vma, changed=looked and _shown_vma(vma) not in shown) for vma in step.vmas]
+    parts = [_vma_part(vma, step, changed=looked and _shown_vma(vma) not in shown) for vma in step.vmas]
     there = {part.part for part in parts}
     gone = [
-        _vma_part(vma, changed=True, gone=True)
+        _vma_part(vma, step, changed=True, gone=True)
         for vma in earlier or ()
         if vma_part(vma.task, vma.span) not in there
     ]
@@ -111,7 +111,7 @@ def _shown_vma(vma: VmaSeen) -> tuple[object, ...]:
     return vma.task, vma.span, vma.perms, vma.flags, vma.offset
 
 
-def _vma_part(vma: VmaSeen, *, changed: bool, gone: bool = False) -> VmaPart:
+def _vma_part(vma: VmaSeen, step: Step, *, changed: bool, gone: bool = False) -> VmaPart:
     flags = " ".join(flag for flag in vma.flags.split() if flag in SHOWN_FLAGS)
     place = "" if vma.offset is None else f" of {vma.offset}"
     told = f"{_of(vma.task)}VMA {vma.span}, {vma.perms}, {vma.file}{place}, flags {vma.flags}"
@@ -119,7 +119,7 @@ def _vma_part(vma: VmaSeen, *, changed: bool, gone: bool = False) -> VmaPart:
         part=("gone-" if gone else "") + vma_part(vma.task, vma.span),
         says=f"{told}: gone in this step" if gone else told,
         rule="S5.1",
-        beside=run_part(vma.task, vma.span),
+        beside="" if gone else " ".join(_runs_of(step, vma.task, vma.span)),
         changed=changed,
         task=vma.task,
         span=vma.span,
@@ -291,7 +291,9 @@ def _book_part(
         f"{said}, LEAKED: nobody maps it any more" if leaked else f"{said}{f', of {owner}' if owner else ''}"
     )
     context = context_part(entry.span, nth) if refs is not None else ""
-    beside = " ".join([*(vma_part(task, span) for task, span in vmas), device_part(entry.span.name)])
+    there = {vma_part(vma.task, vma.span) for vma in step.vmas or ()}
+    owning = [part for part in (vma_part(task, span) for task, span in vmas) if part in there]
+    beside = " ".join([*owning, device_part(entry.span.name)])
     return BookPart(
         part=book_part(entry.span, nth),
         says=says,
@@ -341,7 +343,7 @@ def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dic
             says=f"processor of {seen.task} remembers {seen.span}{target}, {mode}{old}",
             rule="S8.3" if seen.stale else "S8.3.8",
             beside=" ".join(
-                [run_part(seen.space, seen.span)]
+                [*_runs_of(step, seen.space, seen.span)]
                 + ([] if seen.target is None else [device_part(seen.target.name)])
             ),
             changed=seen not in before,
@@ -355,6 +357,13 @@ def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dic
         )
         by_task.setdefault(seen.task, []).append(part)
     return {task: tuple(parts) for task, parts in by_task.items()}
+
+
+def _runs_of(step: Step, task: str, span: Span) -> Iterator[str]:
+    """The ids of the runs of entries that lie in *span*, or over it."""
+    return (
+        run_part(pte.task, pte.span) for pte in step.ptes or () if pte.task == task and _meet(pte.span, span)
+    )
 
 
 def _meet(one: Span, other: Span) -> bool:

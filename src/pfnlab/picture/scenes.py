@@ -10,11 +10,11 @@ from typing import Any
 from pfnlab.errors import Misuse
 from pfnlab.judging.history import kept_after
 from pfnlab.picture.axis import Axis, wished_width
+from pfnlab.picture.extents import Extents
 from pfnlab.picture.form import Axes, Form
 from pfnlab.picture.lettering import text_width
 from pfnlab.picture.parts import StateScene
 from pfnlab.picture.scene import scene_of
-from pfnlab.picture.stage import Stage
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import Run
@@ -32,7 +32,7 @@ class Scenes:
     def __init__(self, program: Program, runs: Sequence[Run]) -> None:
         check_runs(program, runs)
         self.program, self.runs = program, runs
-        self.stage = Stage(runs, program)
+        self.extents = Extents(runs, program)
         self.steps = max(len(run.steps) for run in runs)
         # vfio-pci maps its device for itself as long as it is open, which the program does not say.
         self._driver_keeps = any(uses_vfio(op.call) for op in program.ops)
@@ -42,7 +42,7 @@ class Scenes:
         kept = None
         if not self._driver_keeps and index < len(run.steps):
             kept = self._kept[self.runs.index(run)][index]
-        return scene_of(run, index, self.stage.devices, kept)
+        return scene_of(run, index, self.extents.devices, kept)
 
     def all_of(self, run: Run) -> list[StateScene]:
         """The scenes of all steps that any run has."""
@@ -50,7 +50,7 @@ class Scenes:
 
     def axes(self, width: float) -> Axes:
         """Both axes, in so many pixels."""
-        return Axes(self.stage.virtual(width), self.stage.physical(width))
+        return Axes(self.extents.virtual(width), self.extents.physical(width))
 
     def key(self, *words: object) -> str:
         """What begins the ids inside a picture: of other runs, or with other *words*, it is another."""
@@ -74,7 +74,7 @@ class Scenes:
         return wished_width(self._virtual, labels, most) + form.margin
 
     def _virtual(self, width: float) -> Axis:
-        return self.stage.virtual(width)
+        return self.extents.virtual(width)
 
     def _labels(self) -> Iterator[tuple[Span, float]]:
         for run in self.runs:

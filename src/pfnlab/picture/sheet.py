@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pfnlab.picture.drawing import Drawing
+from pfnlab.picture.canvas import Canvas
 from pfnlab.picture.form import MARGIN
 from pfnlab.picture.lettering import text_width, wrapped
 from pfnlab.picture.palette import MODES, ModeStyle, Theme
@@ -54,7 +54,7 @@ class Sheet:
 
     def __init__(self, width: float, prefix: str) -> None:
         self._prefix = prefix
-        self.drawing = Drawing(prefix)
+        self.drawing = Canvas(prefix)
         self.width = width
         self.at = MARGIN
         self.left = MARGIN
@@ -106,7 +106,7 @@ def head_height(scene: StateScene, width: float) -> float:
     return 14 + (len(op) + len(below)) * _HEAD_LINE
 
 
-def draw_head(drawing: Drawing, scene: StateScene, left: float, top: float, width: float) -> None:
+def draw_head(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> None:
     """Number, operation and result of a step; flushes as a bolt with their count."""
     op, below, result = _head(scene, width)
     says = f"step {scene.number}: {scene.op}, {scene.result}"
@@ -143,7 +143,7 @@ def _number_width(scene: StateScene) -> float:
     return text_width(f"{scene.number}", 13, "bold") + 6
 
 
-def _mode_item(drawing: Drawing, mode: ModeStyle) -> tuple[float, Callable[[float, float], None]]:
+def _mode_item(drawing: Canvas, mode: ModeStyle) -> tuple[float, Callable[[float, float], None]]:
     words = _MODE_WORDS[mode.name]
     chip = text_width(mode.name, 11) + 8
 
@@ -155,7 +155,7 @@ def _mode_item(drawing: Drawing, mode: ModeStyle) -> tuple[float, Callable[[floa
     return 34 + chip + text_width(words, 12, "sans"), draw
 
 
-def _sign_item(drawing: Drawing, sign: str, words: str) -> tuple[float, Callable[[float, float], None]]:
+def _sign_item(drawing: Canvas, sign: str, words: str) -> tuple[float, Callable[[float, float], None]]:
     def draw(x: float, y: float) -> None:
         match sign:
             case "gone":

@@ -35,15 +35,15 @@ def draw_state(
     scene = scenes.of(run, index)
     slim = is_narrow(width)
     form = SLIM if slim else ALONE
-    if not scenes.stage.remembers:
+    if not scenes.extents.remembers:
         form = Form(form.margin, form.vma, form.page, form.fall, form.words)
     sheet, axes = _sheet(scenes, form, index, width or WIDE)
     sheet.title(program.title or "A program", [f"{run.machine} · step {scene.number} of {scenes.steps}"])
     head = head_height(scene, sheet.width)
     draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
     sheet.at += head + 8
-    panel = Panel(scene, scenes.stage, axes, form, sheet.width, processors=True)
-    sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.stage, [panel]))
+    panel = Panel(scene, scenes.extents, axes, form, sheet.width, processors=scenes.extents.remembers)
+    sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.extents, [panel]))
     sheet.legend()
     return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)
 

@@ -43,10 +43,10 @@ def draw_story(
     for first in range(0, len(whole), columns):
         row = whole[first : first + columns]
         panels = [
-            Panel(scene, scenes.stage, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
+            Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
         ]
         heads = max(head_height(scene, each) for scene in row)
-        rows = shared_rows(scenes.stage, panels)
+        rows = shared_rows(scenes.extents, panels)
         bottom = sheet.at
         for column, (scene, panel) in enumerate(zip(row, panels, strict=True)):
             left = sheet.left + column * (each + SPACE)

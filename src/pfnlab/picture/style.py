@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pfnlab.picture.drawing import quoted, safe
+from pfnlab.picture.canvas import quoted, safe
 from pfnlab.picture.palette import MODES, ModeStyle, Theme, variables
 
 #: The class of every picture.
@@ -35,6 +35,7 @@ text{{fill:$ink}}
 .plate{{fill:$ground}}
 .tint{{fill-opacity:.14}}
 .link-box{{fill-opacity:.1;stroke:$strong;stroke-opacity:.45}}
+.link-box.faint{{fill-opacity:.04;stroke-opacity:.25}}
 .memory-box{{fill:$panel;stroke:$strong}}
 .hatch-line{{stroke:$weak}}
 .untracked{{fill:$strong}}

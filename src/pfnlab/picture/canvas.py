@@ -35,7 +35,7 @@ def quoted(text: str) -> str:
     return quoteattr(one_line(text))
 
 
-class Drawing:
+class Canvas:
     """What is drawn so far.
 
     :param patterns: the prefix of the ids of patterns

@@ -1,4 +1,4 @@
-"""The stage: everything that one drawing shows in any panel, so that all its panels share their axes."""
+"""The extents: everything that one drawing shows in any panel, so that all its panels share their axes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HOLE, _HOLE_END = 0xA0, 0x100
 _ROUNDS, _MOST_BORDERS = 4, 1200
 
 
-class Stage:
+class Extents:
     """The areas and the physical memory of a drawing.
 
     :param runs: whose every step is considered, so that all pictures of a run have the same places
