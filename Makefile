@@ -100,6 +100,7 @@ test-browser: system-test .venv/.test
 
 # The explorer's script, bundled out of web/source with npm; the built file is kept in the repository.
 page:
+	@PYTHON=$(PYTHON) tools/install-missing editors
 	$(PYTHON) tools/build_page.py
 
 test-all-kernels: system-test .venv/.test
