@@ -107,6 +107,19 @@ def test_the_rule_behind_a_part_is_shown(page: Any) -> None:
     assert [] == page.violations()
 
 
+def test_a_part_lights_the_line_that_made_it(page: Any) -> None:
+    """The mapping of an entry is named in the program: that line is marked as long as the part is lit."""
+    page.open(program="munmap-middle", on=["model:6.1"], step=2)
+    wait_for_step(page, 2)
+
+    page.script("document.querySelector('#picture [data-part^=\"run:\"]').focus()")
+
+    page.until(lambda: page.all(".cm-made"))
+    assert "a = mmap bar[0:16] wc shared rw" == page.text(".cm-made")
+    page.leave_fields()
+    page.until(lambda: not page.all(".cm-made"))
+
+
 def test_letters_turn_things_on(page: Any) -> None:
     """c compares, g is the graph, q the quiz, ? the keys; in the editor they are letters."""
     page.open(program="munmap-middle", on=["model:6.1"])

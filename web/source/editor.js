@@ -43,29 +43,32 @@ const THEME = EditorView.theme({
   ".cm-gutters": { backgroundColor: "var(--sheet)", color: "var(--quiet)", borderRight: "1px solid var(--line)" },
   "&.cm-focused .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--lit)" },
   ".cm-step": { backgroundColor: "var(--lit)", boxShadow: "inset 3px 0 var(--accent)" },
+  ".cm-made": { boxShadow: "inset 0 -2px var(--accent)" },
   ".cm-mistake": { color: "var(--bad)", fontSize: "0.9em", whiteSpace: "normal", boxSizing: "border-box", overflowWrap: "anywhere", paddingBottom: "2px" },
   ".cm-tooltip": { backgroundColor: "var(--paper)", color: "var(--ink)", borderColor: "var(--line)" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent)", color: "var(--on-accent)" },
 });
 
-const markLine = StateEffect.define();
+const markStep = StateEffect.define();
+const markMade = StateEffect.define();
 
-const stepLine = StateField.define({
-  create: () => Decoration.none,
-  update(marks, transaction) {
-    marks = marks.map(transaction.changes);
-    for (const effect of transaction.effects) {
-      if (!effect.is(markLine)) continue;
-      const { doc } = transaction.state;
-      marks =
-        effect.value && effect.value <= doc.lines
-          ? Decoration.set(Decoration.line({ class: "cm-step" }).range(doc.line(effect.value).from))
-          : Decoration.none;
-    }
-    return marks;
-  },
-  provide: (field) => EditorView.decorations.from(field),
-});
+/** The lines that the last `mark` named, with a class. */
+function linesMarked(mark, name) {
+  return StateField.define({
+    create: () => Decoration.none,
+    update(marks, transaction) {
+      marks = marks.map(transaction.changes);
+      for (const effect of transaction.effects) {
+        if (!effect.is(mark)) continue;
+        const { doc } = transaction.state;
+        const there = effect.value.filter((number) => number && number <= doc.lines);
+        marks = Decoration.set(there.map((number) => Decoration.line({ class: name }).range(doc.line(number).from)));
+      }
+      return marks;
+    },
+    provide: (field) => EditorView.decorations.from(field),
+  });
+}
 
 /** What is wrong with a line, below it. The page's own line says it to a screen reader. */
 class MistakeBelow extends WidgetType {
@@ -91,6 +94,9 @@ class MistakeBelow extends WidgetType {
     return below;
   }
 }
+
+/** The name that a line of a program gives, after whose it is and how it is held. */
+const GIVEN = /^\s*(?:[^#=]*:\s*)?(\w+)\s*=\s/;
 
 const FURTHEST = 16; // letters; further right there is no room to read in
 
@@ -165,7 +171,8 @@ export function makeEditor(parent, start, changed) {
         drawSelection(),
         autocompletion({ icons: false }),
         lintGutter(),
-        stepLine,
+        linesMarked(markStep, "cm-step"),
+        linesMarked(markMade, "cm-made"),
         mistakeBelow,
         keymap.of([...defaultKeymap, ...historyKeymap]),
         language(start.tokens, start.words),
@@ -205,7 +212,13 @@ export function makeEditor(parent, start, changed) {
     },
     /** Light the line of the step; none for 0. */
     line(number) {
-      view.dispatch({ effects: markLine.of(number || 0) });
+      view.dispatch({ effects: markStep.of([number]) });
+    },
+    /** Mark the lines that gave mappings the `names` in the picture; none for no name. */
+    made(names) {
+      const lines = view.state.doc.toString().split("\n");
+      const found = lines.flatMap((line, at) => (names.has(GIVEN.exec(line)?.[1]) ? [at + 1] : []));
+      view.dispatch({ effects: markMade.of(found) });
     },
     get text() {
       return view.state.doc.toString();

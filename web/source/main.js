@@ -5,7 +5,7 @@ import { makeEditor } from "./editor.js";
 import { makeGraph } from "./graph.js";
 import { hearKeys } from "./keys.js";
 import { kernelShown, machineFields } from "./machines.js";
-import { light, move, parts, prepare, putIn, reach } from "./picture.js";
+import { lightPart, move, parts, prepare, putIn, reach } from "./picture.js";
 import { keep, place, read, shownMachines } from "./place.js";
 import { makeQuiz } from "./quiz.js";
 import { showRule } from "./rule.js";
@@ -57,7 +57,7 @@ async function restore() {
   await again(false);
   const part = place.part && parts(byId("picture")).find((item) => item.dataset.part === place.part);
   if (part) {
-    light(byId("picture"), part);
+    lightPart(byId("picture"), part);
     await showRule(byId("rule"), part);
   }
 }
@@ -109,7 +109,7 @@ function listen() {
   });
   byId("quiz-on").addEventListener("click", toggleQuiz);
   byId("keys-on").addEventListener("click", () => byId("keys").showModal());
-  reach(byId("picture"), selected, (part) => showRule(byId("rule"), part));
+  reach(byId("picture"), selected, (part) => showRule(byId("rule"), part), (names) => editor.made(names));
   hearKeys({
     ArrowLeft: () => goTo(place.step - 1),
     ArrowRight: () => goTo(place.step + 1),
@@ -277,6 +277,7 @@ function draw(answer, names) {
   const focused = figure.contains(document.activeElement) ? place.part : "";
   figure.classList.remove("old", "lights");
   putIn(figure, answer.svg);
+  editor.made(new Set());
   if (focused) parts(figure).find((part) => part.dataset.part === focused)?.focus();
   fillTable(byId("table").querySelector("table"), answer.rows, names);
 }

@@ -32,7 +32,7 @@ export function prepare(text) {
 /** Show a prepared picture, or nothing. */
 export function putIn(figure, svg) {
   figure.replaceChildren(...(svg ? [svg] : []));
-  light(figure, null);
+  lightPart(figure, null);
 }
 
 function adopt(text) {
@@ -49,7 +49,7 @@ export function parts(figure) {
 }
 
 /** Light `part` and all that has to do with it; everything again for none. */
-export function light(figure, part) {
+export function lightPart(figure, part) {
   for (const lit of figure.querySelectorAll(".lit, .holds-lit")) lit.classList.remove("lit", "holds-lit");
   figure.classList.toggle("lights", Boolean(part));
   if (!part) return;
@@ -63,8 +63,20 @@ export function light(figure, part) {
   }
 }
 
-/** Reach the parts by mouse and keyboard; `chosen` hears which rule is asked for, `selected` which part. */
-export function reach(figure, selected, chosen) {
+/** The names of mappings that `part` has to do with; none without one. */
+function namesOf(part) {
+  if (!part) return new Set();
+  const ids = [part.dataset.part, ...(part.dataset.with || "").split(" ")].map((id) => id.split(":"));
+  return new Set(ids.filter(([kind]) => ["vma", "run", "link", "tlb"].includes(kind.replace("gone-", ""))).map((id) => id[2]));
+}
+
+/** Reach the parts by mouse and keyboard; `chosen` hears which rule is asked for, `selected` which part, `named`
+ * the names of the mappings that are lit. */
+export function reach(figure, selected, chosen, named) {
+  const light = (figure, part) => {
+    lightPart(figure, part);
+    named(namesOf(part));
+  };
   const partOf = (event) => (event.target.closest ? event.target.closest("[data-part]") : null);
   figure.addEventListener("pointerover", (event) => {
     const part = partOf(event);
