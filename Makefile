@@ -10,11 +10,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-editors test-wheel test-newcomer lint pages bench fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-editors test-wheel test-newcomer lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -90,6 +90,7 @@ test-guests: system-test .venv/.test
 
 # The grammars in the engine of VS Code, which npm has: half a minute.
 test-editors: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing editors
 	npm ci --prefix editors/check --no-audit --no-fund
 	PFNLAB_EDITORS=all $(BIN)/pytest -n 0 tests/editors
 
@@ -110,6 +111,16 @@ test-wheel: .venv/.test
 
 test-newcomer:
 	tools/newcomer.sh
+
+# The explorer's page in a browser of the distribution, without a window.
+test-browser: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing browser
+	PFNLAB_BROWSER=required $(BIN)/pytest -n0 tests/browser
+
+# The explorer's script, bundled out of web/source with npm; the built file is kept in the repository.
+page:
+	@PYTHON=$(PYTHON) tools/install-missing editors
+	$(PYTHON) tools/build_page.py
 
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all

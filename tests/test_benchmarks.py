@@ -22,6 +22,7 @@ def quick(name: str) -> str:
         ("checker", ["plain Python, breadth first", "plain Python, depth first", "plain Python, symmetry"]),
         ("states", ["7.2,tracker=exact", "6.1"] * 2),
         ("races", ["one race", "one race, every order", "one race, no flush in time", "four races"]),
+        ("explorer_speed", ["first picture", "first picture, two machines", "a step"]),
         ("book", ["sorted", "random", "as a list", "reserve", "lookup", "free"]),
     ],
 )

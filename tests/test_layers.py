@@ -44,6 +44,7 @@ ORDER = (
     ("meeting",),
     ("trying",),
     ("document",),
+    ("explorer",),
     ("api",),
     ("cli",),
     ("__main__",),

@@ -5,12 +5,14 @@ Another environment is made for it, whose dependencies are those of this one; no
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import sysconfig
 import venv
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -107,6 +109,42 @@ def test_a_report_is_made(command: Path) -> None:
 
     assert 0 == run.returncode
     assert page.startswith("<!DOCTYPE html>") and "unicode-bidi" in page
+
+
+def test_the_explorer_is_all_in_it(command: Path) -> None:
+    """Its page, its script, its programs and its rules; nothing comes from elsewhere."""
+    folder = command.parents[2] / "explorer"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [str(command), "explore", "--no-browser"],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        base, _, fragment = process.stderr.readline().split()[-1].partition("#")
+        token = fragment.rpartition("token=")[2]
+
+        def asked(kind: str, **words: object) -> dict[str, object]:
+            request = Request(
+                f"{base}api/{kind}",
+                json.dumps({"ask": kind, **words}).encode(),
+                {"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
+            )
+            answer: dict[str, object] = json.load(urlopen(request, timeout=60))
+            return answer
+
+        text = asked("program", name="munmap-middle")["text"]
+        picture = asked("picture", program=text, machines=["model:6.1"], step=2)
+        assert "LEAKED" in str(picture["svg"])
+        assert "S2.4" in str(asked("rule", rule="S2.4.5")["number"])
+        for file in ("", "page.js", "page.css"):
+            assert 200 == urlopen(base + file, timeout=60).status
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_what_needs_all_programs_finds_them(command: Path) -> None:

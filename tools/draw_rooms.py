@@ -32,6 +32,7 @@ ORDER = {
     "meeting": (),
     "trying": (),
     "document": ("parts",),
+    "explorer": (),
     "api": (),
     "cli": (),
 }

@@ -16,6 +16,25 @@ HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;"\''
 
 #: The elements and attributes that tables, text and pictures are made of.
 _TAGS = {"p", "b", "br", "table", "tr", "td", "th", "pre"}
+_DRAWN = {"svg", "g", "title", "desc", "style", "defs", "pattern", "path", "rect", "circle", "text"}
+_PLACED = {
+    "class",
+    "id",
+    "d",
+    "x",
+    "y",
+    "cx",
+    "cy",
+    "r",
+    "rx",
+    "width",
+    "height",
+    "fill",
+    "opacity",
+    "viewbox",
+}
+_PLACED |= {"xmlns", "role", "aria-label", "stroke-width", "text-anchor", "patternunits"}
+_PLACED |= {"data-part", "data-rule", "data-with", "data-step", "data-machine"}
 
 
 class TagsOfPage(HTMLParser):
@@ -56,8 +75,8 @@ def test_hostile_words_are_inert() -> None:
     """They are shown as they are, and make no element."""
     page = TagsOfPage(hostile_result()._repr_html_())
 
-    assert page.tags <= _TAGS
-    assert page.attributes <= {"style"}
+    assert page.tags <= _TAGS | _DRAWN
+    assert page.attributes <= {"style"} | _PLACED
     assert HOSTILE in page.words
 
 
@@ -83,6 +102,24 @@ def test_a_result_shows_what_differs() -> None:
 
     assert re.search(r"outline:1px solid.*<td[^>]*>&lt;</td>", shown)
     assert "differ: model:6.1 | model:7.2" in TagsOfPage(shown).words
+
+
+def test_a_machine_shows_its_state_as_a_picture() -> None:
+    """The one that `pfnlab draw --step` makes; before the first operation there is none."""
+    m = pl.machine("model:6.1")
+    before = m._repr_html_()
+    m.mmap("bar[0:16]", "wc")
+
+    assert "<svg" not in before
+    assert 'data-part="vma:main:a:0"' in m._repr_html_()
+
+
+def test_a_result_shows_its_story() -> None:
+    """With the columns of both machines."""
+    m = pl.machine("model:6.1")
+    m.munmap(m.mmap("bar[0:16]", "wc")[4:8])
+
+    assert pl.run(m, ["model:6.1", "model:7.2"])._repr_html_().count("<svg") == 1
 
 
 @pytest.mark.parametrize("words", ["munmap a[4:8]", "bar[0:16] wc", "L1 WC P RW", "model:6.1"])

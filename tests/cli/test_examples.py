@@ -19,8 +19,17 @@ ROOT = Path(__file__).parents[2]
 PAGES = verb_pages()
 LINES = sorted({example.line for examples in EXAMPLES.values() for example in examples})
 
-#: What needs another machine, the network, minutes, or the user's own files.
-COSTLY = ("qemu:", "pfnlab fuzz", "pfnlab try", "pfnlab kernels", "pfnlab cache", "matrix", "/tmp/")
+#: What needs another machine, the network, a browser, minutes, or the user's own files.
+COSTLY = (
+    "qemu:",
+    "pfnlab explore",
+    "pfnlab fuzz",
+    "pfnlab try",
+    "pfnlab kernels",
+    "pfnlab cache",
+    "matrix",
+    "/tmp/",
+)
 
 #: What would write files where the test runs.
 WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ")

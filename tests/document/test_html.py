@@ -50,7 +50,7 @@ def foreign(text: str) -> list[str]:
         for key, value in element.attrib.items():
             key = key.rpartition("}")[2] if isinstance(key, str) else key[1]
             refers = key in ("href", "src", "action", "background") and not value.startswith("#")
-            if refers or key.startswith("on") or "url(" in value:
+            if refers or key.startswith("on") or "url(" in value.replace("url(#", ""):
                 found.append(f"{name} {key}={value}")
         if name == "style" and re.search(r"url\(|@import", element.text or ""):
             found.append("style")

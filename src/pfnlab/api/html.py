@@ -1,4 +1,4 @@
-"""Results as HTML for notebooks: tables without scripts, every word escaped."""
+"""Results as HTML for notebooks: pictures and tables without scripts, every word escaped."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from pfnlab.document.drawings import MOST_STEPS
+from pfnlab.picture import draw_state, draw_story
 from pfnlab.report.table import MARK, TableRow, step_rows
 from pfnlab.report.verdict import verdict_lines
 
@@ -22,7 +24,7 @@ _WIDTH = 120
 
 
 def result_html(result: RunReport) -> str:
-    """A run: title, machines side by side, verdict."""
+    """A run: title, the story as a picture, machines side by side, verdict."""
     rows = [
         TableRow("", tuple((run.machine,) for run in result.runs)),
         *step_rows(result.program, result.runs, result.verdict, ("value", "log", "book", "vmas")),
@@ -30,18 +32,19 @@ def result_html(result: RunReport) -> str:
     words = (result.program.title, result.program.asks)
     head = "".join(f"<p>{escape(line)}</p>" for line in words if line)
     lines = (line.text for line in verdict_lines(result.runs, result.verdict, _WIDTH))
-    return head + _table(map(_row, rows)) + _lines(lines)
+    return head + _picture(result) + _table(map(_row, rows)) + _lines(lines)
 
 
 def machine_html(machine: LiveMachine) -> str:
-    """A machine: what was done, and what is there now."""
+    """A machine: the state as a picture, what was done, and what is there now."""
     done = [
         f"<tr>{_cell(str(number))}{_cell(seen.op)}{_cell(seen.result)}</tr>"
         for number, seen in enumerate(machine.steps, 1)
     ]
     state = machine.state
     now = [] if state is None else [TableRow(label, (lines,)) for label, lines in state.rows()]
-    return f"<p><b>{escape(machine.name)}</b></p>" + _table(done) + _table(map(_row, now))
+    drawn = "" if state is None else draw_state(machine.program, machine.story.runs[0], -1)
+    return f"<p><b>{escape(machine.name)}</b></p>" + drawn + _table(done) + _table(map(_row, now))
 
 
 def check_html(report: CheckReport) -> str:
@@ -64,6 +67,13 @@ def records_html(records: Sequence[Record], empty: str) -> str:
         for record in records
     )
     return _table([head, *rows])
+
+
+def _picture(result: RunReport) -> str:
+    """The story of the runs, where it is short enough to be looked at and every machine got somewhere."""
+    if len(result.program.ops) > MOST_STEPS or not all(run.steps for run in result.runs):
+        return ""
+    return draw_story(result.program, result.runs)
 
 
 # As in the terminal, a cell that is not as the first machine's is lit, and its row ends in a mark.

@@ -199,11 +199,12 @@ class LiveMachine(Acting):
     # What it shows.
 
     def _as_run(self) -> Run:
-        steps = tuple(self._opened().steps) if self._program.ops else ()
+        opened = self._opened() if self._program.ops else None
         return Run(
             self.name,
             self.kernel,
-            steps,
+            () if opened is None else tuple(opened.steps),
+            tlbs=() if opened is None else tuple(opened.tlbs),
             look=self._model.look,
             configuration=self._model.profile.configuration,
         )

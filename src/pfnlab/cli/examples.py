@@ -72,6 +72,13 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "The shortest program that tells two policies apart",
         ),
     ),
+    "explore": (
+        Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
+        Example(
+            "pfnlab explore munmap-middle --on model:6.1 --on model:7.3",
+            "Two kernels side by side, what differs lit",
+        ),
+    ),
     "replay": (
         Example(
             "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0cyk",
@@ -136,6 +143,17 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "cache clean": (
         Example("pfnlab cache clean", "Take away what was not used for a month"),
         Example("pfnlab cache clean --older 7", "What was not used for a week"),
+    ),
+    "draw": (
+        Example(
+            "pfnlab draw munmap-middle --on model:6.12 --on model:7.2 -o story.svg",
+            "The steps of a program on two models side by side, what differs lit",
+        ),
+        Example("pfnlab draw munmap-middle --step 3 --theme dark -o state.svg", "The state after one step"),
+        Example(
+            "pfnlab draw race-revoked-before-flush --race -o lanes.svg",
+            "The lanes of its processors: who waits for whom, and which translations are stale",
+        ),
     ),
     "report": (
         Example("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),

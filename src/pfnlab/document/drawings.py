@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pfnlab.document.blocks import Figure
 from pfnlab.errors import Defect, PfnlabError
-from pfnlab.picture import plots
+from pfnlab.picture import draw_story, plots
 from pfnlab.policies.own import files_in
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -50,11 +50,6 @@ def checked(svg: str) -> str:
 
 def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
     """The steps of a program as a drawing, on one machine or several; nothing for what is too long."""
-    try:
-        from pfnlab.picture import draw_story  # type: ignore[attr-defined]
-    except ImportError:
-        return
-
     if not runs or len(program.ops) > MOST_STEPS or not any(run.steps for run in runs):
         return
     machines = ", ".join(run.machine for run in runs)

@@ -3,14 +3,13 @@
 Seed 002 wanted it ("beef up the backend to support actually tracking the correct range") and feared splits:
 "a bit complicated if the pfnmap ctx has more than one ref". So nothing is split: each call that fills
 entries has one context, shared by all VMAs that come of it, which counts for each of its frames how many
-of them cover it. A copy counts once more, a split takes one count from what both had since the copy, a VMA
-that is freed counts no more. Where a count becomes zero the book is cut there, after flushing and
-unlinking, in one operation for each run of frames, which leaves no moment without the rest.
+of them cover it. A copy made by fork or mremap counts once more, a split hands each part to the VMA that
+keeps it, a VMA that is freed counts no more. Where a count becomes zero the book is cut there, after flushing
+and unlinking, in one operation for each run of frames, which leaves no moment without the rest.
 
 A zap takes entries that may come back (seed 000), so the VMA goes on covering them; unless no fault can fill
 them again, as in PCI files and /dev/mem: then it covers them no more once they are flushed. So each VMA
-remembers which parts of a context it covers. Who copies a VMA meanwhile gets them too, and no entries: what
-original and copy do not both cover when all is done, nobody does.
+remembers which parts of a context it covers.
 
 Unlike every kernel it also reserves what is mapped in part or inserted by a fault handler, with the mode
 the book says, so that nobody can map it otherwise meanwhile. A fork costs no entry and cannot fail for it.
@@ -158,18 +157,19 @@ class Exact:
         """Always."""
 
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """One more VMA covers the frames of the copy."""
-        self._cover(new, _within(orig, new.pgoff, new.nr))
+        """A copy covers nothing until it is known what it is for."""
 
     def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Since the copy both covered the whole, except for frames that one has lost meanwhile."""
-        parts = _in_both(lower, upper)
-        for vma in (lower, upper):
+        """What one of them, the VMA that was cut, has covered until now, goes to the one that keeps it."""
+        new, cut = (lower, upper) if lower.pfnmap is None else (upper, lower)
+        parts = cut.pfnmap or ()
+        # In this order, so that no frame is without a VMA meanwhile.
+        for vma in (new, cut):
             self._cover(vma, _clipped(parts, vma.pgoff, vma.nr))
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """The child covers the frames that still have entries to copy."""
-        self._cover(dst, _in_both(dst, src))
+        """The child covers what the parent covers, before it gets entries."""
+        self._cover(dst, _within(src, dst.pgoff, dst.nr))
 
     def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
         """Nothing was done that freeing the VMA does not undo."""
@@ -193,8 +193,8 @@ class Exact:
         """The reservation outlives the entries, until no translation can be left."""
 
     def move_vma(self, old: Vma, new: Vma) -> None:
-        """Both cover the moved frames until the old place is unmapped."""
-        self._cover(new, _in_both(new, old))
+        """The new place covers the frames once they have moved; the old one, until it is unmapped."""
+        self._cover(new, _within(old, new.pgoff, new.nr))
 
     def vm_area_free(self, vma: Vma) -> None:
         """Frames that no other VMA covers leave the book."""
@@ -303,16 +303,3 @@ def _outside(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
     """The parts that *vma* covers with other pages than *nr* from the file offset *pgoff* on."""
     before = _within(vma, vma.pgoff, pgoff - vma.pgoff)
     return before + _within(vma, pgoff + nr, vma.pgoff + vma.nr - pgoff - nr)
-
-
-def _in_both(vma: Vma, other: Vma) -> list[CoveredPart]:
-    """The parts of the same contexts that *vma* and *other* both cover."""
-    ranges: dict[int, list[PfnRange]] = {}
-    for ctx, pfns in other.pfnmap or ():
-        ranges.setdefault(id(ctx), []).append(pfns)
-    return [
-        CoveredPart(ctx, pfns.meet(other_pfns))
-        for ctx, pfns in vma.pfnmap or ()
-        for other_pfns in ranges.get(id(ctx), ())
-        if pfns.overlaps(other_pfns)
-    ]

@@ -37,7 +37,7 @@ from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.model.refused import refuse_lacking, refuse_unknown
 from pfnlab.programs.model.running import OneByOne, SideBySide
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.programs.runs.observation import Run, Step, TlbSeen
 from pfnlab.programs.runs.places import (
     ISA_PFN,
     PAST_END_PAGES,
@@ -171,6 +171,7 @@ class ModelMachine:
             tuple(opened.steps),
             look=self.look,
             configuration=self.profile.configuration,
+            tlbs=tuple(opened.tlbs),
         )
         return run, guards_of(opened.kernel)
 
@@ -202,6 +203,7 @@ class OpenRun:
         self._running = (SideBySide if setting.held else OneByOne)(self.kernel, setting.places)
         self._observer = Observer(self.kernel, setting.places, machine.look)
         self.steps: list[Step] = []
+        self.tlbs: list[tuple[TlbSeen, ...]] = []
 
     @property
     def memory(self) -> dict[int, int]:
@@ -235,6 +237,7 @@ class OpenRun:
 
     def _done(self, step: Step, *, settled: bool) -> None:
         self.steps.append(self._running.comparable(step))
+        self.tlbs.append(self._observer.tlbs())
         if settled:
             check_own(self.kernel)
             if self._check:

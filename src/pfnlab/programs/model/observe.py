@@ -20,6 +20,7 @@ from pfnlab.programs.runs.observation import (
     BookEntry,
     PteSeen,
     Step,
+    TlbSeen,
     VmaSeen,
     direct_map_lines,
     vma_name,
@@ -67,6 +68,19 @@ class Observer:
             direct_map=tuple(self._direct_map()),
             levels=tuple(level for line, level in lines if line is not None),
         )
+
+    def tlbs(self) -> tuple[TlbSeen, ...]:
+        """What every processor remembers of the program's areas (S8.3.8)."""
+        return tuple(seen for task in self.kernel.tasks.values() for seen in self._remembered(task))
+
+    def _remembered(self, task: Task) -> Iterator[TlbSeen]:
+        stale = {entry.start for entry in task.tlb.stale(task.mm.tables)}
+        space = next(process.comm for process in self.kernel.processes() if process.mm is task.mm)
+        for is_stale in (False, True):
+            entries = (entry for entry in task.tlb.state() if (entry.start in stale) is is_stale)
+            inside = (entry for entry in entries if self.places.area_span(entry.start, entry.end) is not None)
+            for pte in merge_ptes(self._entry(task, entry) for entry in inside):
+                yield TlbSeen(task.comm, space, pte.span, pte.target, pte.entry, is_stale)
 
     def _read_smaps(self, tasks: list[Task]) -> None:
         """Read smaps before the entries, as an observer does, but not of a kernel that stands still."""
@@ -147,10 +161,13 @@ class Observer:
         for base, pages in self.places.areas.values():
             tables = task.mm.tables
             for run in tables.runs(base, base + pages):
-                raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
-                yield self._pte(task, run.start, run.end, self._target(run), entry_text(raw, run.level))
+                yield self._entry(task, run)
             for start, end, level in tables.missing(base, base + pages):
                 yield self._pte(task, start, end, None, entry_text(0, level))
+
+    def _entry(self, task: Task, run: EntryRun) -> PteSeen:
+        raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
+        return self._pte(task, run.start, run.end, self._target(run), entry_text(raw, run.level))
 
     def _pte(self, task: Task, start: int, end: int, target: Span | None, entry: str) -> PteSeen:
         span = self.places.area_span(start, end)

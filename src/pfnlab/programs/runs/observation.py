@@ -181,6 +181,25 @@ class MemorySeen(msgspec.Struct, frozen=True):
     faults: tuple[MemoryFault, ...] = ()
 
 
+class TlbSeen(msgspec.Struct, frozen=True):
+    """Translations that one processor remembers, of pages that follow on: they answer until they are flushed.
+
+    :param task: the task whose processor it is; each has its own
+    :param space: the task whose name its address space has: of a thread that of its process
+    :param span: pages of the area
+    :param target: as in :class:`PteSeen`
+    :param entry: the words of the entry as it was walked
+    :param stale: the page tables say otherwise by now, or nothing
+    """
+
+    task: str
+    space: str
+    span: Span
+    target: Span | None
+    entry: str
+    stale: bool = False
+
+
 class Run(msgspec.Struct, frozen=True):
     """One program on one machine.
 
@@ -195,6 +214,8 @@ class Run(msgspec.Struct, frozen=True):
     :param look: how the machine was looked at, or was predicted to be looked at
     :param configuration: how the kernel was configured, which the properties asked of it depend on
     :param unobserved: words of events that the machine has no function for that a tracer could see called
+    :param tlbs: for each step what the processors remember, which only a model can tell; empty elsewhere. It
+        is drawn and explained, not compared
     """
 
     machine: str
@@ -208,3 +229,4 @@ class Run(msgspec.Struct, frozen=True):
     look: LookLevel = LookLevel.PROC
     configuration: Configuration = DISTRIBUTION
     unobserved: frozenset[str] = frozenset()
+    tlbs: tuple[tuple[TlbSeen, ...], ...] = ()

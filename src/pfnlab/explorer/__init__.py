@@ -1,0 +1,1 @@
+"""The explorer: a page in the browser where programs are written, run and walked, step by step."""

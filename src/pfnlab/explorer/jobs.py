@@ -1,0 +1,141 @@
+"""What takes longer than a question, a program on a real kernel or a search: commands of pfnlab.
+
+So each can be ended at any time, and a kernel that hangs does not hang the page. A command gets the program
+in a file whose name we choose; what the page wrote is never a word of a command.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.errors import Misuse
+
+#: Seconds after which a command is ended.
+LIMIT = 900
+
+#: Seconds a command has to end by itself once it was asked to.
+_GRACE = 5
+
+#: The commands that go on at the same time.
+_MOST = 2
+
+
+class JobProgress(msgspec.Struct, frozen=True):
+    """How far a command is.
+
+    :param said: the last line it said
+    :param seconds: since it began
+    :param answer: what it found, once it ended well
+    :param failed: why it did not
+    """
+
+    job: str
+    done: bool
+    said: str
+    seconds: int
+    answer: Any = None
+    failed: str | None = None
+
+
+class _Job:
+    def __init__(self, words: Sequence[str], program: str | None, read: Callable[[str], Any]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="pfnlab-job-")
+        folder = Path(self._folder.name)
+        self._out, self._said = folder / "answer", folder / "said"
+        self._read, self._began = read, time.monotonic()
+        if program is not None:
+            (folder / "program.pfn").write_text(program, encoding="utf-8")
+        with self._out.open("wb") as out, self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "pfnlab", *words],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=said,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+
+    def progress(self, name: str) -> JobProgress:
+        code = self._process.poll()
+        seconds = int(time.monotonic() - self._began)
+        said = self._said.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+        if code is None:
+            if seconds > LIMIT:
+                self.end()
+                return JobProgress(name, True, said, seconds, failed=f"ended after {LIMIT} s")
+            return JobProgress(name, False, said[:200], seconds)
+        try:
+            answer = self._read(self._out.read_text(encoding="utf-8"))
+        except (ValueError, msgspec.MsgspecError):
+            reason = said.removeprefix("pfnlab: ") or f"the command ended with {code}"
+            return JobProgress(name, True, "", seconds, failed=reason[:2000])
+        return JobProgress(name, True, "", seconds, answer=answer)
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        for sign in (signal.SIGINT, signal.SIGKILL):
+            if self._process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, sign)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_GRACE)
+        self._folder.cleanup()
+
+
+class Jobs:
+    """The commands that go on."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, _Job] = {}
+
+    def begin(
+        self, words: Sequence[str], read: Callable[[str], Any], program: str | None = None
+    ) -> JobProgress:
+        """Begin a command.
+
+        :param words: of the command line; the program is ``program.pfn`` there
+        :param read: what reads its output; it raises ValueError for one that is no answer
+        :raises Misuse: too many go on
+        """
+        if sum(job.running for job in self._jobs.values()) >= _MOST:
+            raise Misuse("something is still running: wait for it, or stop it")
+        for name in [name for name, job in self._jobs.items() if not job.running]:
+            self._jobs.pop(name).end()
+        name = secrets.token_hex(8)
+        self._jobs[name] = _Job(words, program, read)
+        return self.progress(name)
+
+    def progress(self, name: str) -> JobProgress:
+        """How far a command is.
+
+        :raises Misuse: there is none of that name
+        """
+        if name not in self._jobs:
+            raise Misuse("nothing of that name is running")
+        return self._jobs[name].progress(name)
+
+    def stop(self, name: str) -> None:
+        """End a command, if it goes on."""
+        if name in self._jobs:
+            self._jobs.pop(name).end()
+
+    def end(self) -> None:
+        """End all."""
+        for name in list(self._jobs):
+            self.stop(name)

@@ -1,0 +1,141 @@
+"""The rules behind what a picture shows: the steps of docs/semantics by number, and their code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.errors import Misuse
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SECTION = re.compile(r"^#{1,2} (?P<number>S[0-9]+(?:\.[0-9]+)?) (?P<title>.+)$")
+_STEP = re.compile(r"^- \*\*(?P<number>S[0-9]+\.[0-9]+\.[0-9]+[a-z]?)\*\* ?(?P<text>.*)$")
+_PLACE = re.compile(r"`(?P<file>[a-z0-9_/]+\.py):(?P<name>[A-Za-z0-9_.]+)`")
+
+
+class RulePlace(msgspec.Struct, frozen=True):
+    """Where a rule is implemented.
+
+    :param file: below ``src/pfnlab``
+    :param line: where *name* begins there, counted from 1; None where it is not found
+    """
+
+    file: str
+    name: str
+    line: int | None
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A step or a section of docs/semantics.
+
+    :param title: of its section
+    :param text: in Markdown
+    :param kernel: the functions of the kernel it stands for, as the section names them
+    """
+
+    number: str
+    title: str
+    text: str
+    kernel: str
+    places: tuple[RulePlace, ...]
+
+
+def semantics_folder() -> Path:
+    """The folder of the rules: package data of a wheel, ``docs/semantics`` of a checkout.
+
+    :raises Misuse: they are not here
+    """
+    for folder in (_PACKAGE / "semantics", _PACKAGE.parents[1] / "docs" / "semantics"):
+        if folder.is_dir():
+            return folder
+    raise Misuse("the rules of pfnlab are not installed: install it from its wheel")
+
+
+def find_rule(number: str) -> Rule:
+    """The rule with that number; of a step that is not there, its section.
+
+    :raises Misuse: there is none
+    """
+    rules = _rules(semantics_folder())
+    wanted = number
+    while wanted and wanted not in rules:
+        wanted = wanted.rpartition(".")[0]
+    if not wanted:
+        raise Misuse("there is no such rule: they are called as S2.3.1 in docs/semantics")
+    return rules[wanted]
+
+
+@cache
+def _rules(folder: Path) -> dict[str, Rule]:
+    rules: dict[str, Rule] = {}
+    for path in sorted(folder.glob("S*.md")):
+        rules |= _of_file(path.read_text(encoding="utf-8").splitlines())
+    return rules
+
+
+def _of_file(lines: list[str]) -> dict[str, Rule]:
+    parts: dict[str, list[str]] = {}
+    titles: dict[str, str] = {}
+    section = number = ""
+    for line in lines:
+        if match := _SECTION.match(line):
+            section = number = match["number"]
+            titles[section], parts[section] = match["title"], []
+        elif match := _STEP.match(line):
+            number = match["number"]
+            titles[number], parts[number] = section, [match["text"]]
+        elif number:
+            # A step ends where its indentation does.
+            if number != section and line and not line.startswith(" "):
+                number = section
+            parts[number].append(line.removeprefix("  "))
+    heads = {name: "\n".join(parts[name]) for name in parts if titles[name] not in titles}
+    return {
+        name: Rule(
+            name,
+            titles[name] if name in heads else titles[titles[name]],
+            "\n".join(parts[name]).strip(),
+            _said(heads[name if name in heads else titles[name]], "Kernel: "),
+            _places(_said(heads[name if name in heads else titles[name]], "Implemented by: ")),
+        )
+        for name in parts
+    }
+
+
+def _said(head: str, word: str) -> str:
+    """What follows *word* until a line that begins anew."""
+    _, found, after = head.partition(word)
+    return " ".join(re.split(r"\n(?=[A-Z][a-z ]+:|\n|- )", after)[0].split()) if found else ""
+
+
+def _places(text: str) -> tuple[RulePlace, ...]:
+    return tuple(
+        RulePlace(match["file"], match["name"], _line_of(match["file"], match["name"]))
+        for match in _PLACE.finditer(text)
+    )
+
+
+@cache
+def _line_of(file: str, name: str) -> int | None:
+    try:
+        body: list[ast.stmt] = ast.parse((_PACKAGE / file).read_text(encoding="utf-8")).body
+    except (OSError, SyntaxError):
+        return None
+    line = None
+    for part in name.split("."):
+        for node in body:
+            named = getattr(node, "name", None) == part
+            assigned = isinstance(node, ast.Assign | ast.AnnAssign) and any(
+                isinstance(target, ast.Name) and target.id == part
+                for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            )
+            if named or assigned:
+                line, body = node.lineno, getattr(node, "body", [])
+                break
+        else:
+            return line
+    return line

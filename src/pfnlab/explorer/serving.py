@@ -1,0 +1,89 @@
+"""The server: one process, one port of this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import webbrowser
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from html import escape
+from pathlib import Path
+
+from pfnlab.errors import MissingTool, Misuse
+from pfnlab.explorer.access import ADDRESS, Gate, new_token
+from pfnlab.explorer.stories import Storyteller
+
+#: Seconds that open answers have at the end.
+_GRACE = 2
+
+
+def serve(
+    teller: Storyteller,
+    *,
+    fragment: str = "",
+    port: int = 0,
+    browser: bool = True,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve the page until Ctrl-C.
+
+    :param fragment: what the page opens with, as it stands behind ``#``
+    :param port: 0 for any that is free
+    :raises Misuse: the port is taken
+    :raises MissingTool: the packages of the extra ``web`` are not here
+    """
+    try:
+        import uvicorn
+
+        from pfnlab.explorer.app import application
+    except ImportError as missing:
+        raise MissingTool(f"the explorer needs {missing.name}: pip install 'pfnlab[web]'") from missing
+    with _listening(port) as listener:
+        own_port = listener.getsockname()[1]
+        token = new_token()
+        app = Gate(application(teller), token, own_port)
+        config = uvicorn.Config(
+            app, log_level="error", access_log=False, server_header=False, ws="none", lifespan="on",
+            timeout_graceful_shutdown=_GRACE,
+        )  # fmt: skip
+        address = f"http://{ADDRESS}:{own_port}/#{fragment}{'&' if fragment else ''}token={token}"
+        say(f"the explorer is at {address}")
+        say("it ends with Ctrl-C")
+        with BrowserPage(address) if browser else nullcontext(), suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run([listener])
+
+
+def _listening(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((ADDRESS, port))
+        listener.listen()
+    except OSError as taken:
+        listener.close()
+        raise Misuse(
+            f"port {port} is not free: {taken.strerror}; leave --port out for any that is"
+        ) from taken
+    return listener
+
+
+class BrowserPage:
+    """The browser at *address*; other users of the machine, who see what is started, do not see the token."""
+
+    def __init__(self, address: str) -> None:
+        self._address, self._folder = address, tempfile.TemporaryDirectory(prefix="pfnlab-explore-")
+
+    def __enter__(self) -> None:
+        page = Path(self._folder.name) / "explorer.html"
+        with open(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(
+                '<!doctype html><meta charset="utf-8"><title>pfnlab explorer</title>'
+                f'<meta http-equiv="refresh" content="0; url={escape(self._address)}">'
+            )
+        with suppress(webbrowser.Error):
+            webbrowser.open(page.as_uri())
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()

@@ -1,0 +1,174 @@
+"""What machines did with the program on the page: worked out when asked, kept for the next question."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from pfnlab.errors import Misuse, ProgramError
+from pfnlab.explorer.machines import MOST_MACHINES, MachineName, machine_name
+from pfnlab.judging.judge import violations
+from pfnlab.picture.scenes import Scenes
+from pfnlab.programs.lang.form import program_hash
+from pfnlab.programs.lang.lines import lines_of
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.words import HEADERS
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.compare import Verdict, judge
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+from pfnlab.report.golden import Golden, golden_run
+
+#: The runs that are kept, and the stories: those one goes to and fro in.
+_KEPT, _STORIES = 64, 8
+
+#: The name of the text in errors.
+_SOURCE = "program"
+
+
+class NotRunYet(Misuse):
+    """A real kernel was named that has not run this program: it runs on request."""
+
+
+class Story(msgspec.Struct, frozen=True, dict=True):
+    """A program and its runs, side by side.
+
+    :param lines: of every operation its line in the text, counted from 1
+    """
+
+    program: Program
+    lines: tuple[int, ...]
+    runs: tuple[Run, ...]
+    verdict: Verdict
+
+    @cached_property
+    def scenes(self) -> Scenes:
+        """What the pictures of all steps share."""
+        return Scenes(self.program, self.runs)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps that some machine reached; the last is ``end``."""
+        return max((len(run.steps) for run in self.runs), default=0)
+
+
+class Storyteller:
+    """Runs programs of the page.
+
+    :param goldens: what real kernels did with a program, by its hash
+    :param given: machines that the command line named, which may use files
+    :param model_text: the words that a model of the command line stands for, where it names a kernel that
+        was built here
+    :param opened: the text the page begins with, where it is no program of the library
+    """
+
+    def __init__(
+        self,
+        goldens: Callable[[str], Golden | None],
+        given: Sequence[str] = (),
+        model_text: Callable[[str], str] = str,
+        opened: str | None = None,
+    ) -> None:
+        self._goldens, self._text, self.opened = goldens, model_text, opened
+        self.given = tuple(given)
+        self._stories: OrderedDict[tuple[str, tuple[str, ...]], Story] = OrderedDict()
+        self._runs: OrderedDict[tuple[str, str, LookLevel | None], Run] = OrderedDict()
+
+    def story(self, text: str, machines: Sequence[str]) -> Story:
+        """Read the program *text* and run it on *machines*.
+
+        :raises ProgramError: the text is no program; with line, column and what to write instead
+        :raises NotRunYet: a machine is a kernel that did not run it
+        :raises Misuse: there is no such machine, or are too many
+        """
+        key = text, tuple(machines)
+        if key not in self._stories:
+            self._stories[key] = self._told(text, machines)
+            while len(self._stories) > _STORIES:
+                self._stories.popitem(last=False)
+        self._stories.move_to_end(key)
+        return self._stories[key]
+
+    def _told(self, text: str, machines: Sequence[str]) -> Story:
+        if not 1 <= len(machines) <= MOST_MACHINES:
+            raise Misuse(f"name one machine, or {MOST_MACHINES} to compare")
+        program = load_text(text, _SOURCE)
+        names = [machine_name(name, self.given) for name in machines]
+        look = next((look for name in names if (look := self._look(program, name))), LookLevel.MEMORY)
+        runs = [self._run(program, name, look) for name in names]
+        broken = tuple(found for run in runs if run.lost is None for found in violations(program, run))
+        verdict = msgspec.structs.replace(judge(program, runs, {}), violations=broken)
+        return Story(program, op_lines_of(text), tuple(runs), verdict)
+
+    def keep(self, program: Program, machine: str, run: Run) -> None:
+        """Keep the run of a real kernel."""
+        self._stories.clear()
+        self._keep((machine, program_hash(program), None), run)
+
+    def recorded(self, program: Program) -> list[str]:
+        """The versions of real kernels that this very program was recorded on."""
+        golden = self._goldens(program_hash(program))
+        return list(golden.kernels) if golden is not None else []
+
+    def _look(self, program: Program, name: MachineName) -> LookLevel | None:
+        """How a real kernel was looked at, for models beside it are looked at likewise; None for a model."""
+        if name.kind == "recorded":
+            golden = self._goldens(program_hash(program))
+            return golden.look if golden is not None else None
+        kept = self._runs.get((str(name), program_hash(program), None))
+        return kept.look if kept is not None else None
+
+    def _run(self, program: Program, name: MachineName, look: LookLevel) -> Run:
+        key = str(name), program_hash(program), look if name.kind == "model" else None
+        if key not in self._runs:
+            self._keep(key, self._new(program, name, look))
+        self._runs.move_to_end(key)
+        return self._runs[key]
+
+    def _new(self, program: Program, name: MachineName, look: LookLevel) -> Run:
+        if name.kind == "recorded":
+            golden = self._goldens(program_hash(program))
+            run = golden_run(golden, name.rest) if golden is not None else None
+            if run is None:
+                raise Misuse(f"no run of this program on {name.rest} was recorded: choose a model")
+            return run
+        if name.kind == "qemu":
+            raise NotRunYet(f"{name} did not run this program yet: press Run")
+        machine = self.model(str(name), look)
+        (run,) = machine.run([program])
+        return run
+
+    def model(self, name: str, look: LookLevel = LookLevel.MEMORY) -> ModelMachine:
+        """The model that the page calls *name*.
+
+        :raises Misuse: there is none
+        """
+        read = machine_name(name, self.given)
+        if read.kind != "model":
+            raise Misuse(f"{name} is no model: write model:7.2")
+        return ModelMachine(self._text(read.rest) if name in self.given else read.rest, look)
+
+    def _keep(self, key: tuple[str, str, LookLevel | None], run: Run) -> None:
+        self._runs[key] = msgspec.structs.replace(run, machine=key[0])
+        while len(self._runs) > _KEPT:
+            self._runs.popitem(last=False)
+
+
+def op_lines_of(text: str) -> tuple[int, ...]:
+    """The line of every operation of the program *text*, counted from 1.
+
+    :raises ProgramError: a line is too long to be read
+    """
+    other = ("pfnlab", "expect", *HEADERS)
+    lines = lines_of(text, _SOURCE)
+    return tuple(line.number for line in lines if line.tokens and not line.free and line.next not in other)
+
+
+def mistake(wrong: ProgramError) -> dict[str, Any]:
+    """A mistake in a program, for the line it stands in."""
+    return {"line": max(wrong.line, 1), "column": max(wrong.column, 1), "message": wrong.message}

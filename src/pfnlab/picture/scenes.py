@@ -1,0 +1,104 @@
+"""All scenes of a program's runs, with the axes that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from pfnlab.errors import Misuse
+from pfnlab.judging.history import kept_after
+from pfnlab.picture.axis import Axis, wished_width
+from pfnlab.picture.extents import Extents
+from pfnlab.picture.form import Axes, Form
+from pfnlab.picture.lettering import text_width
+from pfnlab.picture.parts import StateScene
+from pfnlab.picture.scene import scene_of
+from pfnlab.programs.lang.ops import Program, uses_vfio
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import Run
+
+#: No picture is drawn of more steps than this.
+MOST_STEPS = 400
+
+
+class Scenes:
+    """A program's runs, as scenes.
+
+    :raises Misuse: there is no run, or one is of another program or too long to draw
+    """
+
+    def __init__(self, program: Program, runs: Sequence[Run]) -> None:
+        check_runs(program, runs)
+        self.program, self.runs = program, runs
+        self.extents = Extents(runs, program)
+        self.steps = max(len(run.steps) for run in runs)
+        # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+        self._driver_keeps = any(uses_vfio(op.call) for op in program.ops)
+
+    def of(self, run: Run, index: int) -> StateScene:
+        """The scene of a step of one of the runs."""
+        kept = None
+        if not self._driver_keeps and index < len(run.steps):
+            kept = self._kept[self.runs.index(run)][index]
+        return scene_of(run, index, self.extents.devices, kept)
+
+    def all_of(self, run: Run) -> list[StateScene]:
+        """The scenes of all steps that any run has."""
+        return [self.of(run, index) for index in range(self.steps)]
+
+    def axes(self, width: float) -> Axes:
+        """Both axes, in so many pixels."""
+        return Axes(self.extents.virtual(width), self.extents.physical(width))
+
+    def key(self, *words: object) -> str:
+        """What begins the ids inside a picture: of other runs, or with other *words*, it is another."""
+        digest = self._digest.copy()
+        digest.update(f", {words!r})".encode())
+        return f"p{digest.hexdigest()[:10]}"
+
+    @cached_property
+    def _digest(self) -> Any:
+        steps = [(run.machine, run.lost, run.steps, run.tlbs) for run in self.runs]
+        return sha256(f"({self.program.title!r}, {steps!r}".encode())
+
+    @cached_property
+    def ever_stale(self) -> bool:
+        """Whether a processor ever remembers what the page tables do not say any more."""
+        return any(seen.stale for run in self.runs for tlbs in run.tlbs for seen in tlbs)
+
+    def wished(self, form: Form, most: float) -> float:
+        """The width at which every VMA has room for its name, as far as *most* allows."""
+        labels = dict.fromkeys(self._labels())
+        return wished_width(self._virtual, labels, most) + form.margin
+
+    def _virtual(self, width: float) -> Axis:
+        return self.extents.virtual(width)
+
+    def _labels(self) -> Iterator[tuple[Span, float]]:
+        for run in self.runs:
+            for step in run.steps:
+                for vma in step.vmas or ():
+                    yield vma.span, text_width(f"{vma.span} {vma.perms}", 12) + 12
+
+    @cached_property
+    def _kept(self) -> list[list[Sequence[Span]]]:
+        return [[*kept_after(self.program, run)] for run in self.runs]
+
+
+def check_runs(program: Program, runs: Sequence[Run]) -> None:
+    """Refuse what cannot be drawn.
+
+    :raises Misuse: there is no run, or one is of another program or too long to draw
+    """
+    if not runs:
+        raise Misuse("there is nothing to draw: give at least one run")
+    for run in runs:
+        if len(run.steps) > len(program.ops) + 1:
+            raise Misuse(
+                f"{run.machine} has {len(run.steps)} steps and the program {len(program.ops)} operations: "
+                "draw a run of this program"
+            )
+        if len(run.steps) > MOST_STEPS:
+            raise Misuse(f"{run.machine} has {len(run.steps)} steps: at most {MOST_STEPS} can be drawn")

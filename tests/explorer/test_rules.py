@@ -1,0 +1,42 @@
+"""Rules are found by their number, with the code that has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pfnlab
+from pfnlab.errors import Misuse
+from pfnlab.explorer.rules import find_rule
+
+
+def test_a_step_has_its_text_and_section() -> None:
+    """A step is shown with the title of its section and the kernel's functions."""
+    rule = find_rule("S2.3.1")
+
+    assert ("S2.3.1", "Conflicts and adopted modes") == (rule.number, rule.title)
+    assert rule.text.startswith("Where no entry overlaps")
+    assert "S2.3.2" not in rule.text
+    assert "memtype_check_conflict" in rule.kernel
+
+
+def test_a_place_is_where_the_name_begins() -> None:
+    """File and line lead to the definition."""
+    place = find_rule("S2.3.1").places[0]
+
+    lines = (Path(pfnlab.__file__).parent / place.file).read_text(encoding="utf-8").splitlines()
+    assert place.line is not None
+    assert f"def {place.name.rpartition('.')[2]}(" in lines[place.line - 1]
+
+
+def test_a_step_that_is_gone_leads_to_its_section() -> None:
+    """A number without a step shows what is around it."""
+    assert "S2.3" == find_rule("S2.3.999").number
+
+
+@pytest.mark.parametrize("number", ["", "S99", "../S2", "<script>"])
+def test_what_is_no_rule_is_refused(number: str) -> None:
+    """A number is looked up, never made into a path."""
+    with pytest.raises(Misuse, match="no such rule"):
+        find_rule(number)

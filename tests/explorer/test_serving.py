@@ -1,0 +1,136 @@
+"""The server as it is started: where it listens, what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from pfnlab.errors import Misuse
+from pfnlab.explorer.serving import BrowserPage, serve
+from pfnlab.explorer.stories import Storyteller
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running explorer, and its address."""
+    command = [
+        sys.executable,
+        "-m",
+        "pfnlab",
+        "explore",
+        "munmap-middle",
+        "--no-browser",
+        "--on",
+        "model:6.1",
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    address = process.stderr.readline().split()[-1]
+    yield process, address
+    process.kill()
+    process.wait()
+
+
+def test_the_address_holds_program_machine_and_token(server: tuple[subprocess.Popen[str], str]) -> None:
+    """The token stands behind #, which is never sent, and is long."""
+    words = parse_qs(urlsplit(server[1]).fragment)
+
+    assert ["unmapping/munmap-middle"] == words["program"]
+    assert ["model:6.1"] == words["on"]
+    assert 40 <= len(words["token"][0])
+    assert "" == urlsplit(server[1]).query
+
+
+def test_it_listens_on_loopback_alone(server: tuple[subprocess.Popen[str], str]) -> None:
+    """Another address of this machine does not answer on the port."""
+    port = urlsplit(server[1]).port
+    listening = [
+        line.split()[1]
+        for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+        if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
+    ]
+
+    assert [f"0100007F:{port:04X}"] == listening
+
+
+def test_a_raw_path_leads_nowhere(server: tuple[subprocess.Popen[str], str]) -> None:
+    """An address that a client would have tidied is no way out either."""
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(server[1]).port or 0)
+    connection.putrequest("GET", "/../../../../etc/passwd")
+    connection.endheaders()
+
+    reply = connection.getresponse()
+
+    assert 404 == reply.status
+    assert b"root" not in reply.read()
+
+
+def test_it_answers_with_the_token(server: tuple[subprocess.Popen[str], str]) -> None:
+    """Who has the address can ask; the server does not say what it is."""
+    address = urlsplit(server[1])
+    connection = http.client.HTTPConnection("127.0.0.1", address.port or 0)
+    token = parse_qs(address.fragment)["token"][0]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request("POST", "/api/rule", json.dumps({"ask": "rule", "rule": "S2.3.1"}), headers)
+
+    reply = connection.getresponse()
+
+    assert 200 == reply.status
+    assert "S2.3.1" == json.loads(reply.read())["number"]
+    assert reply.getheader("server") is None
+
+
+def test_it_ends_with_ctrl_c() -> None:
+    """An interrupt ends it at once, without a word of trouble."""
+    command = [sys.executable, "-m", "pfnlab", "explore", "--no-browser"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    port = urlsplit(process.stderr.readline().split()[-1]).port or 0
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/")
+    connection.getresponse().read()
+
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+
+    assert 0 == process.returncode
+    assert "" == output
+    assert "Traceback" not in errors
+
+
+def test_a_port_that_is_taken_is_misuse() -> None:
+    """The message says what to write instead."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+
+        with pytest.raises(Misuse, match="leave --port out"):
+            serve(Storyteller(lambda _: None), port=taken.getsockname()[1], browser=False)
+
+
+def test_the_browser_is_not_started_with_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other users see the words a program is started with; the token is in a file only its owner reads."""
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+
+    with BrowserPage("http://127.0.0.1:1/#token=secret"):
+        page = Path(urlsplit(opened[0]).path)
+        mode = stat.S_IMODE(os.stat(page).st_mode)
+        text = page.read_text(encoding="utf-8")
+
+    assert "secret" not in opened[0]
+    assert "url=http://127.0.0.1:1/#token=secret" in text
+    assert 0o600 == mode
+    assert not page.exists()

@@ -1,0 +1,33 @@
+"""Widths of texts: lines stay within theirs, and nothing is lost."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pfnlab.picture.lettering import cut, text_width, wrapped
+
+texts = st.text("abcm iW:[]0", max_size=80)
+
+
+@given(texts, st.floats(20, 300))
+def test_wrapped_lines_fit(text: str, width: float) -> None:
+    """And have every letter of the text."""
+    lines = wrapped(text, width, 12)
+
+    assert all(text_width(line, 12) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+@given(texts, st.floats(20, 300))
+def test_a_cut_text_fits(text: str, width: float) -> None:
+    """It ends in an ellipsis where something is missing; where no letter has room, it is empty."""
+    short = cut(text, width, 12)
+
+    assert text_width(short, 12) <= width
+    assert short in (text, "") or short.endswith("…")
+
+
+def test_letters_from_far_are_wide() -> None:
+    """No font is asked, so every width is a safe one."""
+    assert text_width("漢字", 12) > text_width("ab", 12)

@@ -1,0 +1,59 @@
+"""The rules behind parts: sections and steps that docs/semantics has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from svg_reading import PROGRAMS, parts_of, run_of
+
+from pfnlab.picture import draw_state
+from pfnlab.picture.rules import log_rules, op_rules
+
+_TEXTS = [path.read_text() for path in (Path(__file__).parents[2] / "docs" / "semantics").glob("*.md")]
+
+#: The numbers of all sections and steps.
+KNOWN = {
+    number
+    for text in _TEXTS
+    for number in re.findall(r"^(?:#+ |- \*\*)(S[0-9]+(?:\.[0-9]+)*)", text, re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_rules_of_parts_are_there(name: str) -> None:
+    """Nobody is sent to a step that there is not."""
+    program, run = run_of(name, "6.12")
+    named = {
+        word
+        for index in range(len(run.steps))
+        for part in parts_of(draw_state(program, run, index)).values()
+        for word in part.attrib.get("data-rule", "").split()
+    }
+
+    assert named
+    assert named <= KNOWN
+
+
+@pytest.mark.parametrize(
+    ("op", "rule"),
+    [
+        ("munmap a[4:8]", "S8.2"),
+        ("a = mmap bar[0:4] wc shared rw", "S9.2 S4.7"),
+        ("t: unmap_mapping_range bar[0:4]", "S6.7 S8.3"),
+        ("hold flush_tlb_mm_range: munmap a", "S8.2"),
+        ("c = fork", "S3.5 S4.8"),
+        ("look", ""),
+        ("", ""),
+    ],
+)
+def test_an_operation_has_its_rule(op: str, rule: str) -> None:
+    """By its verb, whoever does it, and whatever is forced on it."""
+    assert rule == op_rules(op)
+
+
+def test_a_log_line_has_its_rule() -> None:
+    """The step that prints it, or that of all warnings."""
+    assert "S2.4.5" == log_rules("x86/PAT: main freeing invalid memtype bar[4:8]")
+    assert "S10.5" == log_rules("something else")

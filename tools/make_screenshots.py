@@ -1,0 +1,31 @@
+"""Make the pictures of the explorer in ``docs/pictures``: ``python tools/make_screenshots.py``.
+
+They are what the tests of the page see on their way, so a picture is only made of a page that works. Look at
+every one before it is kept: a test does not see what is ugly.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ROOT / "docs" / "pictures"
+
+
+def main() -> int:
+    """Run the browser's tests, which keep the pictures; their exit code."""
+    words = ["-n0", str(ROOT / "tests" / "browser" / "test_explorer.py"), *sys.argv[1:]]
+    settings = {"PFNLAB_BROWSER": "required", "PFNLAB_PICTURES": str(PICTURES)}
+    code = subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=ROOT, env={**os.environ, **settings}, check=False
+    ).returncode
+    for picture in sorted(PICTURES.glob("explorer-*.png")):
+        print(f"{picture.stat().st_size >> 10:5} KiB  {picture.relative_to(ROOT)}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+// The checker's graph: where one is, what can follow, what is violated, and what a search has found.
+
+import { ask } from "./ask.js";
+
+export function makeGraph(go) {
+  const byId = (id) => document.getElementById(id);
+  let job = "";
+
+  /** Show one state; `here` is the server's answer. */
+  function show(here, path) {
+    const way = [button("start", () => go([]))];
+    here.ops.forEach((op, at) => way.push(button(op, () => go(path.slice(0, at + 1)))));
+    way[path.length]?.setAttribute("aria-current", "step");
+    byId("way-steps").replaceChildren(...way.map(item));
+    const already = here.properties.filter((property) => property.holds === false).map((property) => property.name);
+    byId("next").replaceChildren(
+      ...here.next.map((next, at) => {
+        const anew = next.violates.filter((name) => !already.includes(name));
+        const broken = anew.length ? ` breaks ${anew.join(", ")}` : "";
+        const made = button(`${next.op}${next.back ? " (back)" : ""}${broken}`, () => go([...path, at]));
+        if (anew.length) made.classList.add("violates");
+        if (next.back) made.classList.add("back");
+        return item(made);
+      }),
+    );
+    byId("properties").replaceChildren(
+      ...here.properties.map((property) => {
+        const line = document.createElement("li");
+        const sign = document.createElement("span");
+        sign.className = "sign";
+        const always = property.kind === "always";
+        if (property.holds === null) sign.textContent = "— not asked";
+        else if (always) sign.textContent = property.holds ? "✓ holds" : "✗ violated";
+        else sign.textContent = property.holds ? "✓ reached" : "– not here";
+        if (always && property.holds === false) line.className = "bad";
+        line.append(sign, ` ${property.name}: ${property.asks}`);
+        return line;
+      }),
+    );
+  }
+
+  /** Search the whole scope in the background, and list what breaks a property. */
+  async function search(machine, scope) {
+    if (job) {
+      await ask("job", { job, stop: true });
+      ended("stopped");
+      return;
+    }
+    byId("counterexamples").replaceChildren();
+    let progress = await ask("search", { machine, scope });
+    job = progress.job || "";
+    byId("search").textContent = "Stop the search";
+    while (job && !progress.refused && !progress.done) {
+      byId("search-said").textContent = `searching for ${progress.seconds} s`;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      if (job) progress = await ask("job", { job });
+    }
+    if (!job && !progress.refused) return;
+    if (progress.refused || progress.failed) return ended(progress.refused || progress.failed);
+    const found = progress.answer;
+    const broken = found.properties.filter((property) => property.verdict === "violated" && property.path);
+    ended(
+      `${found.states} states${found.complete ? ", all there are" : ", cut off"}: ` +
+        (broken.length ? `${broken.length} violated` : "nothing is violated"),
+    );
+    byId("counterexamples").replaceChildren(
+      ...broken.map((property) => item(button(`✗ ${property.name} in ${property.path.length}`, () => go(property.path)))),
+    );
+  }
+
+  function ended(said) {
+    job = "";
+    byId("search").textContent = "Search for counterexamples";
+    byId("search-said").textContent = said;
+  }
+
+  return { show, search };
+}
+
+function button(text, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = text;
+  made.title = text;
+  made.addEventListener("click", act);
+  return made;
+}
+
+function item(content) {
+  const line = document.createElement("li");
+  line.append(content);
+  return line;
+}

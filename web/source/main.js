@@ -1,0 +1,392 @@
+// The page: what is chosen, what the server answers, and what is shown of it.
+
+import { ask, latest, takeToken } from "./ask.js";
+import { makeEditor } from "./editor.js";
+import { makeGraph } from "./graph.js";
+import { hearKeys } from "./keys.js";
+import { kernelShown, machineFields } from "./machines.js";
+import { lightPart, move, parts, prepare, putIn, reach } from "./picture.js";
+import { keep, place, read, shownMachines } from "./place.js";
+import { makeQuiz } from "./quiz.js";
+import { showRule } from "./rule.js";
+import { fillTable } from "./table.js";
+
+const byId = (id) => document.getElementById(id);
+const TYPING = 120; // ms without a key after which a text is run
+const BORDER = 16; // px inside the frame of a picture
+const FIRST = "munmap-middle";
+
+let start, editor, fields, graph, quiz, story = null, quizzing = false, kernelJob = "";
+
+async function begin() {
+  takeToken();
+  start = await ask("start");
+  if (start.refused) return say(start.refused, true);
+  byId("programs").replaceChildren(
+    ...start.programs.map((program) => Object.assign(document.createElement("option"), { value: program.name, label: program.asks })),
+  );
+  byId("scope").replaceChildren(...start.scopes.map((scope) => new Option(scope, scope)));
+  start.given.slice(0, 2).forEach((name, at) => (place.machines[at] = name));
+  place.compare = start.given.length > 1;
+  editor = makeEditor(byId("editor"), start, typed);
+  fields = [...document.querySelectorAll("fieldset.machine")].map((fieldset, at) =>
+    machineFields(fieldset, start, (name) => {
+      place.machines[at] = name;
+      again(true);
+    }),
+  );
+  graph = makeGraph((path) => {
+    place.path = path;
+    again(true);
+  });
+  quiz = makeQuiz(byId("quiz"), () => setTimeout(() => quizzing && goTo(place.step + 1), 0));
+  listen();
+  await restore();
+  document.documentElement.dataset.ready = "yes";
+}
+
+/** Show what the address says. */
+async function restore() {
+  const text = await read();
+  if (text) place.text = text;
+  else if (place.name) await load(place.name);
+  else if (start.opened) place.text = start.opened;
+  else await load(FIRST);
+  byId("library").value = place.name;
+  editor.show(place.text);
+  await again(false);
+  const part = place.part && parts(byId("picture")).find((item) => item.dataset.part === place.part);
+  if (part) {
+    lightPart(byId("picture"), part);
+    await showRule(byId("rule"), part);
+  }
+}
+
+async function load(name) {
+  const answer = await ask("program", { name });
+  if (answer.refused) {
+    mistake({ message: answer.refused });
+    return false;
+  }
+  place.name = answer.name;
+  place.text = answer.text;
+  return true;
+}
+
+function listen() {
+  byId("library").addEventListener("change", async () => {
+    if (!(await load(byId("library").value.trim()))) return;
+    place.step = 0;
+    place.part = "";
+    editor.show(place.text);
+    again(true);
+  });
+  byId("compare").addEventListener("change", () => {
+    place.compare = byId("compare").checked;
+    again(true);
+  });
+  byId("scope").addEventListener("change", () => {
+    place.scope = byId("scope").value;
+    place.path = [];
+    again(true);
+  });
+  for (const button of document.querySelectorAll("[data-view]"))
+    button.addEventListener("click", () => turnTo(button.dataset.view));
+  byId("search").addEventListener("click", () => graph.search(place.machines[0], place.scope));
+  byId("to-program").addEventListener("click", () => {
+    if (!story || !story.program) return;
+    place.name = "";
+    place.text = story.program;
+    place.step = Math.max(0, place.path.length - 1);
+    editor.show(place.text);
+    turnTo("program");
+  });
+  byId("kernel-run").addEventListener("click", runKernel);
+  byId("kernel-stop").addEventListener("click", async () => {
+    const job = kernelJob;
+    kernelJob = "";
+    await ask("job", { job, stop: true });
+  });
+  byId("quiz-on").addEventListener("click", toggleQuiz);
+  byId("keys-on").addEventListener("click", () => byId("keys").showModal());
+  reach(byId("picture"), selected, (part) => showRule(byId("rule"), part), (names) => editor.made(names));
+  hearKeys({
+    ArrowLeft: () => goTo(place.step - 1),
+    ArrowRight: () => goTo(place.step + 1),
+    ArrowDown: () => move(byId("picture"), 1),
+    ArrowUp: () => move(byId("picture"), -1),
+    Enter: () => {
+      const part = document.activeElement.closest("[data-part]");
+      return part ? showRule(byId("rule"), part) : false;
+    },
+    c: () => byId("compare").click(),
+    g: () => turnTo(place.view === "graph" ? "program" : "graph"),
+    q: toggleQuiz,
+    "?": () => byId("keys").showModal(),
+  });
+  addEventListener("popstate", restore);
+  addEventListener("hashchange", () => {
+    if (location.hash.includes("token=")) takeToken();
+  });
+  let drawn = room();
+  const resized = () => {
+    if (room() === drawn) return;
+    drawn = room();
+    again(false);
+  };
+  addEventListener("resize", () => {
+    clearTimeout(resizing);
+    resizing = setTimeout(resized, TYPING);
+  });
+}
+
+function turnTo(view) {
+  place.view = view;
+  place.part = "";
+  again(true);
+}
+
+function selected(part) {
+  place.part = part;
+  keep(false);
+}
+
+/** A step, or in the graph one operation back. */
+function goTo(step) {
+  if (place.view === "graph") {
+    if (step < place.step && place.path.length) {
+      place.path = place.path.slice(0, -1);
+      again(true);
+    } else if (step > place.step) byId("next").querySelector("button")?.focus();
+    return;
+  }
+  if (!story || step < 0 || step >= story.steps.length) return;
+  place.step = step;
+  show(true);
+}
+
+let waiting = 0;
+let resizing = 0;
+
+function typed(text) {
+  place.text = text;
+  place.name = "";
+  byId("library").value = "";
+  clearTimeout(waiting);
+  waiting = setTimeout(() => again(false), TYPING);
+}
+
+/** Ask anew for all that is shown. */
+const again = latest(async (current, push) => {
+  arrange();
+  if (place.view === "graph") return walk(current, push);
+  const answer = await ask("story", { program: place.text, machines: shownMachines() });
+  if (!current()) return;
+  mistake(answer.mistake);
+  if (answer.mistake || answer.refused) {
+    byId("picture").classList.add("old");
+    offer(story && story.recorded ? story.recorded : []);
+    if (answer.refused) say(answer.refused, true);
+    await keep(push);
+    return;
+  }
+  story = answer;
+  kept.clear();
+  offer(answer.recorded);
+  byId("timeline").replaceChildren(...story.steps.map(tick));
+  place.step = Math.min(place.step, answer.steps.length - 1);
+  await show(push, current);
+});
+
+/** Show the parts of the page that the view has. */
+function arrange() {
+  const inGraph = place.view === "graph";
+  for (const button of document.querySelectorAll("[data-view]"))
+    button.setAttribute("aria-pressed", String(button.dataset.view === place.view));
+  byId("program-side").hidden = byId("timeline").hidden = inGraph;
+  byId("compare-field").hidden = inGraph;
+  byId("graph-side").hidden = byId("graph").hidden = byId("way").hidden = !inGraph;
+  byId("quiz").hidden = inGraph || !quizzing;
+  byId("quiz-on").disabled = inGraph;
+  byId("compare").checked = place.compare;
+  document.querySelector('fieldset[data-slot="1"]').hidden = inGraph || !place.compare;
+  byId("kernel-field").hidden = !kernelShown();
+  byId("scope").value = place.scope;
+  byId("race").hidden = true;
+}
+
+function offer(versions) {
+  fields.forEach((field, at) => field.show(place.machines[at], versions));
+}
+
+/** The step one is at: caption, picture and table. */
+async function show(push, current = () => true) {
+  await keep(push);
+  const step = story.steps[place.step];
+  const { machines } = story;
+  if (!step) {
+    byId("timeline").replaceChildren();
+    byId("picture").replaceChildren();
+    return say(machines.map((machine) => machine.lost && `${machine.name}: ${machine.lost}`).filter(Boolean).join("; "), true);
+  }
+  markStep();
+  editor.line(step.line);
+  say(captionOf(step, machines), false);
+  const at = place.step;
+  const answer = await pictureOf(at);
+  if (!current() || at !== place.step || place.view === "graph") return;
+  draw(answer, machines.map((machine) => machine.name));
+  if (quizzing) await askQuiz();
+  // Who goes on by a step finds it there.
+  for (const near of [at + 1, at - 1]) if (story.steps[near]) later(() => pictureOf(near));
+  if (story.race) {
+    const lanes = await ask("race", { program: place.text, machines: shownMachines(), width: room() });
+    if (!current() || lanes.refused || !lanes.svg) return;
+    putIn(byId("lanes"), prepare(lanes.svg));
+    byId("race").hidden = false;
+  }
+}
+
+const MOST_KEPT = 6;
+const kept = new Map();
+
+/** The picture and the table of a step, which are kept until the story is another. */
+function pictureOf(step) {
+  const question = { program: place.text, machines: shownMachines(), step, width: room() };
+  const key = JSON.stringify(question);
+  if (!kept.has(key)) kept.set(key, ask("picture", question).then(prepared));
+  const answer = kept.get(key);
+  kept.delete(key);
+  kept.set(key, answer);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+  return answer;
+}
+
+function prepared(answer) {
+  return { ...answer, svg: prepare(answer.svg) };
+}
+
+function later(act) {
+  if (window.requestIdleCallback) requestIdleCallback(act, { timeout: 1000 });
+  else setTimeout(act, 50);
+}
+
+function draw(answer, names) {
+  if (answer.refused) return say(answer.refused, true);
+  const figure = byId("picture");
+  const focused = figure.contains(document.activeElement) ? place.part : "";
+  figure.classList.remove("old", "lights");
+  putIn(figure, answer.svg);
+  editor.made(new Set());
+  if (focused) parts(figure).find((part) => part.dataset.part === focused)?.focus();
+  fillTable(byId("table").querySelector("table"), answer.rows, names);
+}
+
+function tick(step, at) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = `${at + 1} ${step.op}`;
+  button.title = step.op;
+  const sign = (name, text) => {
+    const mark = document.createElement("span");
+    mark.className = name;
+    mark.textContent = text;
+    button.append(mark);
+  };
+  if (step.differs.length) sign("differs", "differs");
+  if (step.broken.length) sign("broken", `✗ ${[...new Set(step.broken.map((broken) => broken.property))].join(", ")}`);
+  button.addEventListener("click", () => goTo(at));
+  const line = document.createElement("li");
+  line.append(button);
+  return line;
+}
+
+/** Say which step is shown, and have it in sight. */
+function markStep() {
+  const timeline = byId("timeline");
+  timeline.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  const button = timeline.children[place.step]?.firstElementChild;
+  button?.setAttribute("aria-current", "step");
+  button?.scrollIntoView({ block: "nearest" });
+}
+
+function captionOf(step, machines) {
+  const said = machines.map((machine, at) => {
+    const log = step.log[at].length ? `, log: ${step.log[at].join("; ")}` : "";
+    const name = machines.length > 1 ? `${machine.name}: ` : "";
+    return `${name}${step.results[at] === null ? "did not get here" : step.results[at]}${log}`;
+  });
+  const differs = step.differs.length ? ` They differ in ${step.differs.join(", ")}.` : "";
+  return `Step ${place.step + 1} of ${story.steps.length}, ${step.op}. ${said.join(". ")}.${differs}`;
+}
+
+async function walk(current, push) {
+  await keep(push);
+  const question = { machine: place.machines[0], scope: place.scope, path: place.path, width: room() };
+  const answer = await ask("graph", question);
+  if (!current()) return;
+  offer([]);
+  if (answer.refused) return say(answer.refused, true);
+  story = { ...answer, steps: [], recorded: [] };
+  const broken = answer.properties.filter((property) => property.kind === "always" && property.holds === false);
+  say(
+    `${place.path.length ? `After ${place.path.length}` : "Before the first"} operation${place.path.length > 1 ? "s" : ""}, ` +
+      `${answer.next.length} can follow. ${broken.length ? `Violated here: ${broken.map((item) => item.name).join(", ")}.` : "Nothing is violated here."}`,
+    broken.length > 0,
+  );
+  draw(prepared(answer), [place.machines[0]]);
+  graph.show(answer, place.path);
+}
+
+async function toggleQuiz() {
+  if (place.view === "graph") return false;
+  quizzing = !quizzing;
+  byId("quiz-on").setAttribute("aria-pressed", String(quizzing));
+  byId("quiz").hidden = !quizzing;
+  if (quizzing) await askQuiz();
+  return true;
+}
+
+async function askQuiz() {
+  const next = story.steps[place.step + 1];
+  const answer = next ? await pictureOf(place.step + 1) : null;
+  quiz.ask(next ? next.op : "", answer ? answer.rows : null);
+}
+
+async function runKernel() {
+  const machine = kernelShown();
+  let progress = await ask("kernel", { program: place.text, machine });
+  kernelJob = progress.job || "";
+  byId("kernel-stop").hidden = !kernelJob;
+  byId("kernel-run").disabled = Boolean(kernelJob);
+  while (kernelJob && !progress.refused && !progress.done) {
+    byId("kernel-said").textContent = `${progress.said || "booting"} (${progress.seconds} s)`;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    if (kernelJob) progress = await ask("job", { job: kernelJob });
+  }
+  const stopped = !kernelJob && !progress.refused && !progress.mistake;
+  kernelJob = "";
+  byId("kernel-stop").hidden = true;
+  byId("kernel-run").disabled = false;
+  const trouble = progress.refused || progress.failed || progress.mistake?.message;
+  byId("kernel-said").textContent = stopped ? "stopped" : trouble || `${progress.answer.kernel}, ${progress.seconds} s`;
+  if (!stopped && !trouble) again(false);
+}
+
+/** The room for a picture, in pixels. */
+function room() {
+  const { clientWidth } = byId("picture");
+  return Math.min(Math.max(clientWidth - BORDER, 300), 4000);
+}
+
+function mistake(wrong) {
+  byId("mistake").textContent = wrong ? `${wrong.line ? `line ${wrong.line}, column ${wrong.column}: ` : ""}${wrong.message}` : "";
+  editor.mistake(wrong && wrong.line ? wrong : null);
+}
+
+function say(text, bad) {
+  byId("says").textContent = text;
+  byId("says").classList.toggle("bad", bad);
+}
+
+begin();

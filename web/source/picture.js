@@ -1,0 +1,114 @@
+// The picture, which the server draws: it is put in, its parts are reached, lit and told apart.
+
+import { place } from "./place.js";
+
+const sheets = new Map();
+
+/** The SVG `text` as an element, null for none. Its style sheet becomes one of the page: inline ones are not allowed. */
+export function prepare(text) {
+  if (!text) return null;
+  // Taken out before it is parsed: a document that is parsed obeys the policy too, and says what it refused.
+  const plain = text.replace(/<style[^>]*>([^<]*)<\/style>/g, (_, css) => {
+    adopt(css);
+    return "";
+  });
+  const parsed = new DOMParser().parseFromString(plain, "image/svg+xml").documentElement;
+  if (parsed.localName !== "svg") return null;
+  for (const foreign of [...parsed.querySelectorAll("script, foreignObject")]) foreign.remove();
+  const svg = document.adoptNode(parsed);
+  // An image hides what is in it from a screen reader; here its parts are reached one by one.
+  svg.setAttribute("role", "group");
+  for (const part of svg.querySelectorAll("[data-part]")) {
+    part.setAttribute("tabindex", "-1");
+    part.setAttribute("role", "img");
+    const title = part.querySelector(":scope > title");
+    part.setAttribute("aria-label", (title ? title.textContent : part.dataset.part) || part.dataset.part);
+  }
+  const first = svg.querySelector("[data-part]");
+  if (first) first.setAttribute("tabindex", "0");
+  return svg;
+}
+
+/** Show a prepared picture, or nothing. */
+export function putIn(figure, svg) {
+  figure.replaceChildren(...(svg ? [svg] : []));
+  lightPart(figure, null);
+}
+
+function adopt(text) {
+  if (sheets.has(text)) return;
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(text);
+  sheets.set(text, sheet);
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}
+
+/** The parts of the picture in their order, from top to bottom. */
+export function parts(figure) {
+  return [...figure.querySelectorAll("[data-part]")];
+}
+
+/** Light `part` and all that has to do with it; everything again for none. */
+export function lightPart(figure, part) {
+  for (const lit of figure.querySelectorAll(".lit, .holds-lit")) lit.classList.remove("lit", "holds-lit");
+  figure.classList.toggle("lights", Boolean(part));
+  if (!part) return;
+  const wanted = new Set([part.dataset.part, ...(part.dataset.with || "").split(" ").filter(Boolean)]);
+  for (const other of parts(figure)) {
+    const its = [other.dataset.part, ...(other.dataset.with || "").split(" ")];
+    if (!wanted.has(other.dataset.part) && !its.includes(part.dataset.part)) continue;
+    other.classList.add("lit");
+    for (let above = other.parentElement.closest("[data-part]"); above; above = above.parentElement.closest("[data-part]"))
+      above.classList.add("holds-lit");
+  }
+}
+
+/** The names of mappings that `part` has to do with; none without one. */
+function namesOf(part) {
+  if (!part) return new Set();
+  const ids = [part.dataset.part, ...(part.dataset.with || "").split(" ")].map((id) => id.split(":"));
+  return new Set(ids.filter(([kind]) => ["vma", "run", "link", "tlb"].includes(kind.replace("gone-", ""))).map((id) => id[2]));
+}
+
+/** Reach the parts by mouse and keyboard; `chosen` hears which rule is asked for, `selected` which part, `named`
+ * the names of the mappings that are lit. */
+export function reach(figure, selected, chosen, named) {
+  const light = (figure, part) => {
+    lightPart(figure, part);
+    named(namesOf(part));
+  };
+  const partOf = (event) => (event.target.closest ? event.target.closest("[data-part]") : null);
+  figure.addEventListener("pointerover", (event) => {
+    const part = partOf(event);
+    if (part || !figure.contains(document.activeElement)) light(figure, part);
+  });
+  figure.addEventListener("pointerleave", () => {
+    const focused = figure.contains(document.activeElement) ? document.activeElement : null;
+    light(figure, focused && focused.closest("[data-part]"));
+  });
+  figure.addEventListener("focusin", (event) => {
+    const part = partOf(event);
+    if (!part) return;
+    for (const other of parts(figure)) other.setAttribute("tabindex", other === part ? "0" : "-1");
+    light(figure, part);
+    selected(part.dataset.part);
+  });
+  figure.addEventListener("focusout", () => light(figure, null));
+  figure.addEventListener("click", (event) => {
+    const part = partOf(event);
+    if (!part) return;
+    part.focus({ preventScroll: true });
+    chosen(part);
+  });
+}
+
+/** Focus the next part, or the one before. */
+export function move(figure, by) {
+  const all = parts(figure);
+  if (!all.length) return;
+  // The same part may stand there twice, once for each machine.
+  const focused = all.indexOf(document.activeElement.closest("[data-part]"));
+  const at = focused < 0 ? all.findIndex((part) => part.dataset.part === place.part) : focused + by;
+  const next = Math.min(Math.max(at, 0), all.length - 1);
+  all[next].focus();
+}
