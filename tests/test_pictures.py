@@ -18,7 +18,7 @@ _COMMENT = re.compile(
 
 MADE = [
     (page, found)
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     for found in _COMMENT.finditer(page.read_text(encoding="utf-8"))
 ]
 
