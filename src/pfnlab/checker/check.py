@@ -143,6 +143,7 @@ def check(
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
+    jobs: int = 1,
 ) -> CheckResult:
     """Try every sequence of the scope's operations on *machine*, and judge every state by *asked*.
 
@@ -150,6 +151,7 @@ def check(
 
     :param asked: the questions; None for all that the scope can answer
     :param watch: also find the branches of the policies that were never taken; takes about twice as long
+    :param jobs: processes that try operations; one where branches are watched, and for schedules of races
     """
     asked = questions(scope=scope) if asked is None else asked
     model: KernelModel | RaceModel
@@ -171,7 +173,7 @@ def check(
                 seconds=limits.seconds,
             )
         else:
-            found = _explored(model, predicates, depth, limits, progress)
+            found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]
     cut += [
         f"no rule: {reason} ({number_of(count, 'step')} left out)"
@@ -202,6 +204,7 @@ def _explored(
     depth: int | None,
     limits: CheckLimits,
     progress: Callable[[Exploration[Any]], None] | None,
+    jobs: int,
 ) -> Exploration[Any]:
     if isinstance(model, RaceModel) and not limits.whole_ways:
         return schedules.search(
@@ -218,6 +221,7 @@ def _explored(
         progress=progress,
         save=limits.checkpoint,
         resume=limits.checkpoint if limits.checkpoint and limits.checkpoint.exists() else None,
+        jobs=1 if isinstance(model, RaceModel) else jobs,
     )
 
 
@@ -237,6 +241,8 @@ def _answer(
     if path is not None and always and path.actions:
         program = counterexample(model, path, question)
     arose = found.premises[question.name] if always else int(path is not None)
+    if question.occasion is not None and not question.occasion(model.outcomes):
+        arose = 0
     way = path.encode() if path is not None else None
     schedule: tuple[str, ...] = ()
     if path is not None and always and isinstance(model, RaceModel):

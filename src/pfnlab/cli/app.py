@@ -298,6 +298,10 @@ def check(
             help="Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes at a time; as many as processors without it."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
     accel: AccelOf = "tcg",
     profile: ProfileOf = None,
@@ -333,6 +337,7 @@ def check(
         watch=untaken,
         accel=accel_named(accel),
         profile=profile,
+        jobs=jobs,
     )
     return check_machines(request)
 
