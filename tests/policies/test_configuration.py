@@ -42,7 +42,7 @@ def test_an_option_that_is_off(field: str) -> None:
 
 def test_every_field_has_its_option() -> None:
     """Its docstring names it too."""
-    assert {field.name for field in fields(Configuration)} == {*OPTIONS, "mem_forces"}
+    assert {field.name for field in fields(Configuration)} == {*OPTIONS, "mem_forces", "pat_info_inlined"}
     text = Configuration.__doc__ or ""
     assert [] == [name for rows in OPTIONS.values() for row in rows for name in row if name not in text]
 

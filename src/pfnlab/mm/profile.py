@@ -85,6 +85,7 @@ class Profile:
     :ivar anon_inodes_noexec: files without a name are of a file system without execution
     :ivar pageout_keeps_young: MADV_PAGEOUT leaves the accessed bit of pages that stay
     :ivar aging_asks_page_test: MADV_COLD and MADV_PAGEOUT skip VMAs that the page walk skips (S5.9.7)
+    :ivar pat_info_inlined: get_pat_info() is in each function that calls it, and warns once in each (S3.4.4)
     :ivar huge_pfnmap: drivers can fill leaves of 2 MiB and 1 GiB (vmf_insert_pfn_pmd, S5.6)
     :ivar fork_opens_first: fork tells a file of the copied VMA before its entries are copied (S5.11)
     :ivar unmap_drains_lru: every unmapping of pages empties its processor's batches of pages (S5.10.1)
@@ -168,6 +169,7 @@ class Profile:
     anon_inodes_noexec: bool
     pageout_keeps_young: bool
     aging_asks_page_test: bool
+    pat_info_inlined: bool
     huge_pfnmap: bool
     huge_faults_ignore_thp: bool
     fork_opens_first: bool

@@ -100,15 +100,16 @@ def configuration_of(path: Path) -> Configuration:
 
 def configured(profile: Profile, configuration: Configuration) -> Profile:
     """*profile* in a kernel with this configuration."""
-    off: dict[str, Any] = {
+    changed: dict[str, Any] = {
         switch: False
         for field, switches in _NEEDED_BY.items()
         if not getattr(configuration, field)
         for switch in switches
     }
-    if configuration.mem_forces is not None:
-        off["mem_forces"] = configuration.mem_forces
-    return replace(profile, configuration=configuration, **off)
+    for field in ("mem_forces", "pat_info_inlined"):
+        if (said := getattr(configuration, field)) is not None:
+            changed[field] = said
+    return replace(profile, configuration=configuration, **changed)
 
 
 @cache

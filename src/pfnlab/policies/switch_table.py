@@ -260,6 +260,13 @@ SWITCHES = (
             source="mm/huge_memory: don't ignore queried cachemode in vmf_insert_pfn_pud()",
         ),
     ),
+    Switch(
+        "pat_info_inlined",
+        "6.1",
+        "the compiler's choice: no symbol get_pat_info() in the distribution's 6.1; S3.4.4, read",
+        until="6.12",
+        last="6.1",
+    ),
     Switch("huge_pfnmap", "6.12", "ARCH_SUPPORTS_HUGE_PFNMAP, 6.12; S5.6, measured on 6.12", after="6.11"),
     Switch(
         "huge_faults_ignore_thp",

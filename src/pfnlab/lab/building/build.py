@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import LostGuest, MissingTool, Undecided
-from pfnlab.lab.building.built import BuiltKernel, check_name, keep_built, with_content
+from pfnlab.lab.building.built import PAT_INFO, BuiltKernel, check_name, keep_built, with_content
 from pfnlab.lab.building.calls import uncalled
 from pfnlab.lab.building.fragments import (
     REQUIRED,
@@ -155,7 +155,7 @@ def _build(
         lacks=tuple(lacks),
         sha256=sha256_of(bzimage),
         seconds=round(time.monotonic() - begin, 1),
-        uncalled=uncalled(make.out / "vmlinux", probed(release_of(bzimage))),
+        uncalled=uncalled(make.out / "vmlinux", {*probed(release_of(bzimage)), PAT_INFO}),
     )
     boot(dataclasses.replace(kernel.image, vmlinuz=bzimage))
     for part in (driver_in_tree, modules_in_tree):

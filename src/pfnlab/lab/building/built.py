@@ -22,6 +22,9 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
 _NOTE = "kernel.json"
 
+#: A function whose place shows in the log: put into its callers, it warns once in each (S3.4.4).
+PAT_INFO = "get_pat_info"
+
 
 class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -39,7 +42,7 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     :param content: a checksum of all it is made from, in hex
     :param sha256: of its vmlinuz, in hex
     :param seconds: how long the build took
-    :param uncalled: functions that orders are observed by and that nothing in it calls
+    :param uncalled: functions that orders are observed by, and :data:`PAT_INFO`, that nothing in it calls
     """
 
     name: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
-from pfnlab.lab.building.built import uncalled_in
+from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
@@ -120,8 +120,11 @@ class Bench:
     def __init__(self, shared: Boots, name: str, kernel: KernelImage, sight: Sight) -> None:
         self.shared = shared
         self._name, self._kernel, self.sight = name, kernel, sight
+        uncalled = uncalled_in(kernel.sha256)
         self._configuration = configuration_of_kernel(kernel)
-        self._unobserved = unobserved(kernel.release, uncalled_in(kernel.sha256))
+        if PAT_INFO in uncalled:
+            self._configuration = replace(self._configuration, pat_info_inlined=True)
+        self._unobserved = unobserved(kernel.release, uncalled)
         self.booted: BootedGuest | None = None
         #: An alarm that came behind the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None

@@ -42,7 +42,7 @@ class BasePfn(UnmapOnly):
         if upper.pfnmap is not None:
             upper.pfnmap += lower.nr
 
-    def _get_pat_info(self, vma: Vma) -> tuple[int, int | None]:
+    def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
         """The noted pfn; the protection of the first entry if it is still the device's, else the VMA's."""
         entry = vma.mm.tables.entry(vma.start)
         is_device = entry is not None and entry.page is None

@@ -101,7 +101,7 @@ class VmPat:
             kernel.trace.event("track_copy", src.start)
             if not src.flags & VM_PAT:
                 return
-            pfn, prot = self._get_pat_info(src)
+            pfn, prot = self._get_pat_info(src, "track_pfn_copy")
             if prot is None:
                 # The first page was copied on write: its protection cannot be read back (S3.5.2b).
                 raise ModelledErrno(errno.EINVAL)
@@ -123,7 +123,7 @@ class VmPat:
             if not dst.flags & VM_PAT:
                 # A zap had untracked the parent, and the child got nothing.
                 return
-            pfn, _ = self._get_pat_info(src)
+            pfn, _ = self._get_pat_info(src, "untrack_pfn_copy")
             self._free(PfnRange(pfn, pfn + dst.nr))
             dst.flags &= ~VM_PAT
 
@@ -161,18 +161,19 @@ class VmPat:
             if not vma.flags & VM_PAT:
                 return
             try:
-                pfn, _ = self._get_pat_info(vma)
+                pfn, _ = self._get_pat_info(vma, "untrack_pfn")
             except ModelledErrno:
                 return
             self._free(PfnRange(pfn, pfn + vma.nr))
             vma.flags &= ~VM_PAT
 
-    def _get_pat_info(self, vma: Vma) -> tuple[int, int | None]:
+    def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
         """The first pfn and its protection, read back from the first entry (S3.4).
 
         The protection is None when a private mapping's first page was copied: then only vm_pgoff
         still knows the pfn.
 
+        :param caller: the kernel's function that asks; the compiler may put get_pat_info() into it
         :raises ModelledErrno: EINVAL when a shared mapping has no first entry; the kernel warns
         """
         with vma.mm.page_table_lock.write():
@@ -185,7 +186,8 @@ class VmPat:
             return _SOME_RAM_PFN, entry.bits
         if is_cow_mapping(vma.flags) and by_pgoff:
             return vma.pgoff, None
-        self._kernel.pr_warn_once("WARNING at arch/x86/mm/pat/memtype.c")
+        site = caller if self._kernel.profile.pat_info_inlined else "get_pat_info"
+        self._kernel.warn_on_once("arch/x86/mm/pat/memtype.c", site)
         raise ModelledErrno(errno.EINVAL)
 
     def _free(self, pfns: PfnRange) -> None:
