@@ -91,7 +91,7 @@ test-editors: system-test .venv/.test
 
 # The pages that are made of searches, made anew and compared: a minute or two.
 test-pages: .venv/.test
-	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py
+	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py tests/checker/test_ended_scopes.py
 
 test-all-kernels: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch --missing all

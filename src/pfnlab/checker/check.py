@@ -38,7 +38,7 @@ HOLDS, VIOLATED, UNDECIDED = "holds", "violated", "undecided"
 class CheckLimits(msgspec.Struct, frozen=True):
     """The limits that end a search before every state was seen.
 
-    :param depth: the most operations in a row, instead of the scope's depth
+    :param depth: the most operations in a row, instead of the scope's depth; 0 for sequences of any length
     :param memory: bytes for visited states; further states go to disk
     :param walks: the number of random walks to make instead of a full search
     :param seed: decides the random walks
@@ -106,6 +106,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     :param machine: the name that the user gave
     :param depth: the bound on operations in a row
     :param complete: whether every state within the bound was seen
+    :param ended: whether there are no others: what holds, holds after operations of any number
     :param cut: what was left out, one reason each
     :param fired: how often each operation had each result, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
     :param untaken: branches of the policies that were never taken; None where they were not watched
@@ -124,6 +125,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     seconds: float
     untaken: tuple[str, ...] | None = None
     growth: tuple[int, ...] = ()
+    ended: bool = False
 
     @property
     def rate(self) -> float:
@@ -160,7 +162,8 @@ def check(
         model, predicates, depth = RaceModel(machine, scope), list(race_properties(asked)), limits.depth
     else:
         model = KernelModel(machine, scope)
-        predicates, depth = list(properties(model, asked)), limits.depth or scope.depth
+        predicates = list(properties(model, asked))
+        depth = scope.depth if limits.depth is None else limits.depth or None
     policy_watch = PolicyWatch(machine.boot(qemu_q35(), {}))
     with policy_watch if watch else nullcontext():
         if limits.walks is not None:
@@ -195,6 +198,7 @@ def check(
         found.seconds,
         tuple(map(str, policy_watch.untaken())) if watch else None,
         tuple(found.growth),
+        ended=not found.cut and not cut and not isinstance(scope, RaceScope),
     )
 
 

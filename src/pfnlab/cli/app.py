@@ -255,7 +255,9 @@ def check(
             help="This property, or those of a seam (tracker, flush, walker); may be given several times.",
         ),
     ] = None,
-    depth: Annotated[int | None, typer.Option(metavar="N", min=1, help="Operations in a row.")] = None,
+    depth: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Operations in a row; 0: of any number.")
+    ] = None,
     states: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after so many states.")] = None,
     seconds: Annotated[
         float | None, typer.Option(metavar="S", min=0.0, help="Stop after so many seconds.")
