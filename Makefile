@@ -103,7 +103,7 @@ docs: .venv/.docs
 # a network: a few minutes.
 test-pages: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
-	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py tests/pages/test_shown.py
+	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py tests/pages/test_shown.py tests/checker/test_ended_scopes.py
 
 # What the wheel can do without the repository, and what README and tutorial promise somebody new.
 test-wheel: .venv/.test

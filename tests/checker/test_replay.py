@@ -25,6 +25,12 @@ BROKEN = {
     "race": ("7.2,flush=none", CheckLimits()),
     "neighbours": ("6.1", CheckLimits(depth=3)),
     "removal": ("6.1", CheckLimits(depth=3)),
+    "ends_areas": ("6.1", CheckLimits(depth=3)),
+    "ends_driver": ("6.1", CheckLimits(depth=3)),
+    "ends_forks": ("6.1", CheckLimits(depth=3)),
+    "ends_leaf": ("6.1", CheckLimits(depth=3)),
+    "ends_modes": ("6.1", CheckLimits(depth=3)),
+    "ends_vfio": ("6.1", CheckLimits(depth=3)),
     "leaves": ("6.1", CheckLimits(depth=3)),
     "wide": ("6.1", CheckLimits(depth=2)),
 }

@@ -38,7 +38,7 @@ HOLDS, VIOLATED, UNDECIDED = "holds", "violated", "undecided"
 class CheckLimits(msgspec.Struct, frozen=True):
     """The limits that end a search before every state was seen.
 
-    :param depth: the most operations in a row, instead of the scope's depth
+    :param depth: the most operations in a row, instead of the scope's depth; 0 for sequences of any length
     :param memory: bytes for visited states; further states go to disk
     :param walks: the number of random walks to make instead of a full search
     :param seed: decides the random walks
@@ -106,6 +106,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     :param machine: the name that the user gave
     :param depth: the bound on operations in a row
     :param complete: whether every state within the bound was seen
+    :param ended: whether there are no others: what holds, holds after operations of any number
     :param cut: what was left out, one reason each
     :param fired: how often each operation had each result, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
     :param untaken: branches of the policies that were never taken; None where they were not watched
@@ -124,6 +125,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     seconds: float
     untaken: tuple[str, ...] | None = None
     growth: tuple[int, ...] = ()
+    ended: bool = False
 
     @property
     def rate(self) -> float:
@@ -143,6 +145,7 @@ def check(
     *,
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
+    jobs: int = 1,
 ) -> CheckResult:
     """Try every sequence of the scope's operations on *machine*, and judge every state by *asked*.
 
@@ -150,6 +153,7 @@ def check(
 
     :param asked: the questions; None for all that the scope can answer
     :param watch: also find the branches of the policies that were never taken; takes about twice as long
+    :param jobs: processes that try operations; one where branches are watched, and for schedules of races
     """
     asked = questions(scope=scope) if asked is None else asked
     model: KernelModel | RaceModel
@@ -158,7 +162,8 @@ def check(
         model, predicates, depth = RaceModel(machine, scope), list(race_properties(asked)), limits.depth
     else:
         model = KernelModel(machine, scope)
-        predicates, depth = list(properties(model, asked)), limits.depth or scope.depth
+        predicates = list(properties(model, asked))
+        depth = scope.depth if limits.depth is None else limits.depth or None
     policy_watch = PolicyWatch(machine.boot(qemu_q35(), {}))
     with policy_watch if watch else nullcontext():
         if limits.walks is not None:
@@ -171,7 +176,7 @@ def check(
                 seconds=limits.seconds,
             )
         else:
-            found = _explored(model, predicates, depth, limits, progress)
+            found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]
     cut += [
         f"no rule: {reason} ({number_of(count, 'step')} left out)"
@@ -193,6 +198,7 @@ def check(
         found.seconds,
         tuple(map(str, policy_watch.untaken())) if watch else None,
         tuple(found.growth),
+        ended=not found.cut and not cut and not isinstance(scope, RaceScope),
     )
 
 
@@ -202,6 +208,7 @@ def _explored(
     depth: int | None,
     limits: CheckLimits,
     progress: Callable[[Exploration[Any]], None] | None,
+    jobs: int,
 ) -> Exploration[Any]:
     if isinstance(model, RaceModel) and not limits.whole_ways:
         return schedules.search(
@@ -218,6 +225,7 @@ def _explored(
         progress=progress,
         save=limits.checkpoint,
         resume=limits.checkpoint if limits.checkpoint and limits.checkpoint.exists() else None,
+        jobs=1 if isinstance(model, RaceModel) else jobs,
     )
 
 
@@ -237,6 +245,8 @@ def _answer(
     if path is not None and always and path.actions:
         program = counterexample(model, path, question)
     arose = found.premises[question.name] if always else int(path is not None)
+    if question.occasion is not None and not question.occasion(model.outcomes):
+        arose = 0
     way = path.encode() if path is not None else None
     schedule: tuple[str, ...] = ()
     if path is not None and always and isinstance(model, RaceModel):

@@ -162,7 +162,7 @@ def compare(
     """Search for the shortest program on which *first* and *second* do not do the same."""
     models = BothModels(first, second, scope, flushes=flushes)
     agree: Property[Both] = always("agree", lambda state: not state.differ)
-    bound = depth or scope.depth
+    bound = scope.depth if depth is None else depth or None
     found: Exploration[Both] = explore(
         models, [agree], depth=bound, seconds=seconds, stop_at_first=True, keep="compact"
     )
@@ -176,4 +176,5 @@ def compare(
         title = f"model:{first.spec} and model:{second.spec} part here"
         program = models.program(path, title, "On which operations do the two differ?")
         difference = Divergence(program, path.states(models)[-1].differ)
-    return DifferResult(difference, found.states, found.transitions, bound, not cut, cut, found.seconds)
+    reached = found.depth if bound is None else bound
+    return DifferResult(difference, found.states, found.transitions, reached, not cut, cut, found.seconds)

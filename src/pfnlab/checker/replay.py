@@ -263,7 +263,7 @@ def _sequence(model: KernelModel, program: Program, question: Question) -> Seque
     steps = []
     for line, op in zip(op_lines(program), program.ops, strict=True):
         facts = model.perform(kernel, op, places).facts
-        answer = question.judge(StateView(kernel, facts, model.outcomes))
+        answer = question.judge(StateView(kernel, facts))
         if question.kind == "sometimes":
             word = REACHED if answer else AHEAD
         else:

@@ -255,7 +255,9 @@ def check(
             help="This property, or those of a seam (tracker, flush, walker); may be given several times.",
         ),
     ] = None,
-    depth: Annotated[int | None, typer.Option(metavar="N", min=1, help="Operations in a row.")] = None,
+    depth: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Operations in a row; 0: of any number.")
+    ] = None,
     states: Annotated[int | None, typer.Option(metavar="N", min=1, help="Stop after so many states.")] = None,
     seconds: Annotated[
         float | None, typer.Option(metavar="S", min=0.0, help="Stop after so many seconds.")
@@ -298,6 +300,10 @@ def check(
             help="Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes at a time; as many as processors without it."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
     accel: AccelOf = "tcg",
     profile: ProfileOf = None,
@@ -333,6 +339,7 @@ def check(
         watch=untaken,
         accel=accel_named(accel),
         profile=profile,
+        jobs=jobs,
     )
     return check_machines(request)
 

@@ -18,7 +18,7 @@ from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
-from pfnlab.checker.search.shards import side_by_side
+from pfnlab.checker.search.shards import processors, side_by_side
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import (
     check_profile,
@@ -54,6 +54,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param differ: two policies or models to be told apart, instead of a check
     :param accel: the accelerator of the guests of confirming machines
     :param profile: the series that confirming kernels of the user's own should behave like
+    :param jobs: processes that work at a time; None for as many as there are processors
     """
 
     on: list[str]
@@ -68,6 +69,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     watch: bool = False
     accel: Accel = Accel.TCG
     profile: str | None = None
+    jobs: int | None = None
 
 
 def check_machines(request: CheckRequest) -> int:
@@ -102,29 +104,39 @@ def _all_checked(
     request: CheckRequest,
 ) -> list[CheckResult]:
     """One check a machine; several run side by side, without a progress line."""
+    processes = request.jobs or processors()
     if len(machines) == 1:
-        return [_check(machines[0], scope, chosen_questions, request)]
+        return [_check(machines[0], scope, chosen_questions, request, processes)]
     jobs = [
         partial(check, machine, scope, chosen_questions, request.limits, watch=request.watch)
         for machine in machines
     ]
     found = []
     with working(f"checking {number_of(len(jobs), 'model')}", len(jobs)) as work:
-        for result in side_by_side(jobs):
+        for result in side_by_side(jobs, processes):
             found.append(result)
             work.advance()
     return [checked for _, checked in sorted(found, key=itemgetter(0))]
 
 
 def _check(
-    machine: ModelMachine, scope: Scope | RaceScope, chosen_questions: list[Question], request: CheckRequest
+    machine: ModelMachine,
+    scope: Scope | RaceScope,
+    chosen_questions: list[Question],
+    request: CheckRequest,
+    jobs: int,
 ) -> CheckResult:
     with working(f"checking model:{machine.spec}") as work:
 
         def progress(exploration: Exploration[Any]) -> None:
             work.show(forecast_line(exploration))
 
-        return check(machine, scope, chosen_questions, request.limits, progress=progress, watch=request.watch)
+        return check(
+            *(machine, scope, chosen_questions, request.limits),
+            progress=progress,
+            watch=request.watch,
+            jobs=jobs,
+        )
 
 
 def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[str, str]) -> int:

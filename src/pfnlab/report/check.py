@@ -49,6 +49,7 @@ def check_object(checked: CheckResult, confirmed: dict[str, dict[str, str]] | No
         "fired": checked.fired,
         "untaken": None if checked.untaken is None else list(checked.untaken),
         "growth": list(checked.growth),
+        "ended": checked.ended,
         "seconds": round(checked.seconds, 3),
     }
 
@@ -72,7 +73,7 @@ def _answer_item(answer: PropertyResult, confirmed: dict[str, str] | None) -> di
 
 def check_lines(checked: CheckResult, confirmed: dict[str, dict[str, str]] | None = None) -> Iterator[str]:
     """The report as lines: the search, the verdicts, and the gaps of the search."""
-    yield f"{checked.machine}, scope {checked.scope}: at most {number_of(checked.depth, 'operation')}"
+    yield f"{checked.machine}, scope {checked.scope}: {_bound(checked)}"
     yield (
         f"{number_of(checked.states, 'state')}, {number_of(checked.transitions, 'step')}, "
         f"{checked.seconds:.1f} s ({checked.rate:,.0f} states/s)"
@@ -80,7 +81,7 @@ def check_lines(checked: CheckResult, confirmed: dict[str, dict[str, str]] | Non
     yield ""
     width = max(len(answer.name) for answer in checked.answers)
     for answer in checked.answers:
-        yield f"{_word(answer):<12}  {answer.name:<{width}}  {answer.asks}"
+        yield f"{_word(answer, checked):<12}  {answer.name:<{width}}  {answer.asks}"
         yield from (f"{_INDENT}{line}" for line in answer.schedule)
         if answer.schedule and answer.program is not None:
             held = "with one held task" if is_held(answer.program) else "without a held task"
@@ -130,11 +131,19 @@ def differ_lines(machines: Sequence[ModelMachine], scope: Scope, result: DifferR
     yield from (f"cut: {reason}" for reason in result.cut)
 
 
-def _word(answer: PropertyResult) -> str:
+def _bound(checked: CheckResult) -> str:
+    if checked.ended:
+        return f"every sequence of operations, for no state is farther than {checked.depth}"
+    return f"at most {number_of(checked.depth, 'operation')}"
+
+
+def _word(answer: PropertyResult, checked: CheckResult) -> str:
     if answer.kind == "sometimes":
         return {HOLDS: "reached", VIOLATED: "NEVER", UNDECIDED: "undecided"}[answer.verdict]
     if answer.vacuous:
         return "never asked"
+    if answer.verdict == HOLDS and checked.ended:
+        return "always"
     return answer.verdict.upper() if answer.verdict == VIOLATED else answer.verdict
 
 

@@ -152,11 +152,23 @@ class KernelModel:
         recall(counters, self.outcomes, self.unmodelled)
         self._saved_numbers = frozenset(numbers)
 
+    def take_counts(self) -> tuple[Any, ...]:
+        taken = tallies(self.outcomes, self.unmodelled)
+        self.outcomes.clear()
+        self.unmodelled.clear()
+        return taken
+
+    def add_counts(self, counts: tuple[Any, ...]) -> None:
+        counters: tuple[Counter[Any], ...] = self.outcomes, self.unmodelled
+        for counter, taken in zip(counters, counts, strict=True):
+            for key, count in taken:
+                counter[key] += count
+
     def moment(self, state: KernelState) -> StateView:
         """*state* as a view, for judges."""
         if self._moment is None or self._moment[0] is not state:
             live = self._live[1] if self._live is not None and self._live[0] is state else self.thawed(state)
-            self._moment = (state, StateView(live, state.facts, self.outcomes))
+            self._moment = (state, StateView(live, state.facts))
         return self._moment[1]
 
     def ops(self, path: Path[KernelState]) -> list[Op]:
@@ -185,7 +197,7 @@ class KernelModel:
                 facts = self.perform(kernel, op, replace(places, whole=self.places.whole)).facts
         except Undecided:
             return False
-        return judge(StateView(kernel, facts, self.outcomes)) is False
+        return judge(StateView(kernel, facts)) is False
 
     def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> OperationEffect:
         """Do *op* in *kernel*. Messages that a kernel gives only once are given again.

@@ -170,11 +170,10 @@ class StateView:
     """A kernel to read, not to change.
 
     :param facts: what the last operation did, as far as the kernel does not show it any more
-    :param outcomes: how often each kind of operation had each result in the search so far
     """
 
-    def __init__(self, kernel: Kernel, facts: tuple[str, ...], outcomes: Counter[tuple[str, str]]) -> None:
-        self.kernel, self.facts, self.outcomes = kernel, facts, outcomes
+    def __init__(self, kernel: Kernel, facts: tuple[str, ...]) -> None:
+        self.kernel, self.facts = kernel, facts
 
     @cached_property
     def mms(self) -> list[MmStruct]:

@@ -10,6 +10,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from pfnlab.checker.kernel.naming import KEPT_BITS, Naming, at_page
+from pfnlab.checker.search.model import UnmetError
 from pfnlab.errors import Undecided
 from pfnlab.hw.pgtable import EntryRun, Page
 from pfnlab.mm.kernel import Kernel
@@ -206,7 +207,7 @@ class Unpacking:
             return value
         match value[0]:
             case "c":
-                return _CONSTANTS[value[1]]
+                return _registered(_CONSTANTS, value[1])
             case "K":
                 return unguarded(getattr(self.kernel, value[1])) if value[1] else self.kernel
             case "m":
@@ -220,12 +221,12 @@ class Unpacking:
             case "o":
                 return self._objects[value[1] - 1]
             case "e":
-                return _CLASSES[value[1]](value[2])
+                return _registered(_CLASSES, value[1])(value[2])
             case "k":
                 # No task has a lock between two operations.
                 return RwLock(self.kernel.processors, Need(value[1]))
             case "t":
-                cls = _CLASSES[value[1]]
+                cls = _registered(_CLASSES, value[1])
                 items = map(self.unpack, value[2:])
                 return tuple(items) if cls is tuple else cls(*items)
         return self._object(value)
@@ -242,12 +243,12 @@ class Unpacking:
             self._objects.append(instance)
             instance.update((self.unpack(key), self.unpack(item)) for key, item in items)
         elif kind == "O":
-            cls = _CLASSES[items[0]]
+            cls = _registered(_CLASSES, items[0])
             instance = cls.__new__(cls)
             self._objects.append(instance)
             self.attributes(instance, items[1:])
         else:
-            cls = _CLASSES[kind]
+            cls = _registered(_CLASSES, kind)
             self._objects.append(None)
             place = len(self._objects) - 1
             instance = self._objects[place] = cls(map(self.unpack, items))
@@ -316,6 +317,17 @@ def _constant(value: Any) -> tuple[str, int]:
         _CONSTANTS[label[1]] = value
         _BY_IDENTITY[id(value)] = label
     return label
+
+
+def _registered(table: dict[int, Any], number: int) -> Any:
+    """The class or value with that number.
+
+    :raises UnmetError: this process has not registered it
+    """
+    try:
+        return table[number]
+    except KeyError:
+        raise UnmetError from None
 
 
 def registered_numbers() -> set[int]:

@@ -5,7 +5,7 @@ A judge answers True or False, or None where its question does not arise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
@@ -30,12 +30,18 @@ Seam = Literal["tracker", "flush", "walker"]
 SEAMS: tuple[Seam, ...] = get_args(Seam)
 
 
+#: How often each kind of operation had each result, in a whole search.
+Outcomes = Mapping[tuple[str, str], int]
+
+
 class Question(NamedTuple):
     """A property by name.
 
     :param asks: the property in one sentence
     :param needs: words of operations; a scope that lacks one of them can say nothing of the property.
         Words with ``or`` between them are alternatives
+    :param occasion: of the results of all operations of a search, whether its question arose at all; None
+        where the states themselves say so
     :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
         property that tells what a search has reached, or that no policy can keep or break
     """
@@ -46,6 +52,7 @@ class Question(NamedTuple):
     judge: Judge
     needs: tuple[str, ...] = ()
     seam: Seam | None = None
+    occasion: Callable[[Outcomes], bool] | None = None
 
     def arises(self, words: Set[str]) -> bool:
         """Whether a scope with these *words* can say something of the property."""
@@ -169,8 +176,12 @@ def claimed_free(moment: Moment) -> bool | None:
 
 def fork_whole(moment: StateView) -> bool | None:
     """A fork that fails leaves tasks, mappings and reservations as they were."""
-    refused = any(kind.startswith("fork") and result != "ok" for kind, result in moment.outcomes)
-    return FORK_LEFT not in moment.facts if refused else None
+    return FORK_LEFT not in moment.facts
+
+
+def fork_refused(outcomes: Outcomes) -> bool:
+    """Whether a fork failed; one that leaves all as it was leaves no state to be told from others."""
+    return any(kind.startswith("fork") and result != "ok" for kind, result in outcomes)
 
 
 def counters(moment: Moment) -> bool | None:
@@ -250,7 +261,7 @@ QUESTIONS: tuple[Question, ...] = (
     _always(None, removed_unmapped, "remove"),
     _always(None, claimed_unmapped, "request_mem_region or bind or vfio"),
     _always("tracker", claimed_free, "request_mem_region or bind or vfio"),
-    _always("tracker", fork_whole, "fork that fails"),
+    _always("tracker", fork_whole, "fork that fails")._replace(occasion=fork_refused),
     _always("walker", walks_pages),
     _always("walker", walks_all, "write", "private"),
     _always("tracker", no_warning),

@@ -6,7 +6,7 @@ A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
     devices = ["bar: pci, 4 pages"]
     tasks = 2           # that live at the same time
     areas = 2           # of one task, with something mapped in them
-    depth = 4           # operations in a row
+    depth = 4           # operations in a row; without it every sequence is tried, to the end
     thp = "always"      # the setting of transparent_hugepage, where a program would name one
     operations = [
       "new = mmap bar[0:4] wc shared rw",
@@ -79,7 +79,7 @@ class Scope(msgspec.Struct, frozen=True):
 
     :param tasks: the most processes that live at the same time
     :param areas: the most areas with mappings in one process
-    :param depth: the most operations in a row
+    :param depth: the most operations in a row; None for sequences of any length
     :param source: the name or the file by which it is loaded
     :param thp: the setting of transparent_hugepage, as a program has it
     """
@@ -89,7 +89,7 @@ class Scope(msgspec.Struct, frozen=True):
     devices: tuple[Device, ...]
     tasks: int
     areas: int
-    depth: int
+    depth: int | None
     templates: tuple[Template, ...]
     source: str = ""
     thp: Thp | None = None
@@ -181,14 +181,14 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
             raise Misuse(f"{source}: unknown field `{field}`{did_you_mean(field, _FIELDS)}")
     for field in ("devices", "operations"):
         _check_texts(content, field, source)
-    for field in ("tasks", "areas", "depth"):
+    for field in ("tasks", "areas", *["depth"] * ("depth" in content)):
         _check_number(content, field, source)
     header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
     if "thp" in content:
         header.append(f"thp {content['thp']}")
     templates = tuple(_template(header, line, source) for line in content["operations"])
     program = _parsed(header, "area new: 1 page", "look", source)
-    says, bounds = str(content.get("says", "")), (content["tasks"], content["areas"], content["depth"])
+    says, bounds = str(content.get("says", "")), (content["tasks"], content["areas"], content.get("depth"))
     return Scope(name, says, program.devices, *bounds, templates, thp=program.thp)
 
 

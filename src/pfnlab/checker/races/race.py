@@ -147,7 +147,7 @@ class RaceModel:
         return ending
 
     def _answers(self, live: Live, facts: tuple[str, ...]) -> tuple[bool | None, ...]:
-        moment = StateView(live.kernel, facts, self.outcomes)
+        moment = StateView(live.kernel, facts)
         return tuple(question.judge(moment) for question in STATE_QUESTIONS)
 
     def go(self, state: RaceState, task: int) -> TurnEffect | None:
@@ -268,14 +268,13 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
     running = SideBySide(kernel, places) if is_held(program) else OneByOne(kernel, places)
     answers: list[bool | None] = []
     facts: tuple[str, ...] = ()
-    outcomes: Counter[tuple[str, str]] = Counter()
     for op in program.ops:
         kernel.warned.clear()
         kernel.book.warned = frozenset()
         running.step(op)
         _, log = kernel.trace.take()
         facts = _together(facts, tuple(facts_of(log)))
-        answers.append(question.judge(StateView(kernel, facts, outcomes)) if running.settled else None)
+        answers.append(question.judge(StateView(kernel, facts)) if running.settled else None)
     return answers
 
 

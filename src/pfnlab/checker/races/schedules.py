@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence, Set
 
 from pfnlab.checker.races.memo import TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, judgement
 from pfnlab.checker.search.explore import SearchLimits
 from pfnlab.checker.search.interrupts import interrupts
 from pfnlab.checker.search.path import Path, path_along
@@ -113,7 +113,8 @@ class Schedules:
         if always_asleep is None:
             self._always_asleep[key] = sleepers.keys()
             self.found.states += 1
-            self.found.reached(len(state.joint.schedule), state, lambda: way_to(self._model, state))
+            judged = judgement(self.found.properties, state, self.found.discoveries)
+            self.found.reached(len(state.joint.schedule), judged, lambda: way_to(self._model, state))
             self.waiting.append((state, [task for task in state.able if task not in sleepers], sleepers))
         elif awake := always_asleep - sleepers.keys():
             # These tasks slept on every way so far and are awake on this one.

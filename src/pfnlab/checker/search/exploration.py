@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal
 
@@ -12,6 +12,21 @@ from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 
 Verdict = Literal["holds", "violated", "reached", "never", "vacuous", "undecided"]
+
+
+def judgement(
+    properties: Sequence[Property[State]], state: State, decided: Container[str]
+) -> Iterator[tuple[str, bool]]:
+    """The properties whose question arises in *state*, each with whether *state* decides it.
+
+    :param decided: the properties decided before; they are not asked again
+    """
+    for question in properties:
+        if question.premise is None or question.premise(state):
+            yield (
+                question.name,
+                question.name not in decided and question.holds(state) == (question.kind == "sometimes"),
+            )
 
 
 @dataclass
@@ -48,22 +63,20 @@ class Exploration(Generic[State]):
     expanded: int = 0
     note: str = ""
 
-    def reached(self, depth: int, state: State, way: Callable[[], Path[State]]) -> None:
-        """Count a new state, and judge it by the properties.
+    def reached(self, depth: int, judged: Iterable[tuple[str, bool]], way: Callable[[], Path[State]]) -> None:
+        """Count a new state.
 
+        :param judged: its judgement, see :func:`judgement`
         :param way: gives the way to it; called only if the state decides a property
         """
         if depth == len(self.growth):
             self.growth.append(0)
         self.growth[depth] += 1
         self.depth = max(self.depth, depth)
-        for question in self.properties:
-            if question.premise is None or question.premise(state):
-                self.premises[question.name] += 1
-                if question.name not in self.discoveries and question.holds(state) == (
-                    question.kind == "sometimes"
-                ):
-                    self.discoveries[question.name] = way()
+        for name, decides in judged:
+            self.premises[name] += 1
+            if decides and name not in self.discoveries:
+                self.discoveries[name] = way()
 
     @property
     def rate(self) -> float:

@@ -6,16 +6,17 @@ import pickle
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path as File
 
 from pfnlab.checker.search.checkpoint import Checkpoint, Progress, Settings
-from pfnlab.checker.search.exploration import Exploration
-from pfnlab.checker.search.frontier import Frontier, Order
+from pfnlab.checker.search.expanders import Expanders
+from pfnlab.checker.search.exploration import Exploration, judgement
+from pfnlab.checker.search.frontier import Frontier, Order, Waiting
 from pfnlab.checker.search.interrupts import interrupts
-from pfnlab.checker.search.model import Model, State, kind
+from pfnlab.checker.search.model import Counting, Model, State, kind
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.reduction import Ample
@@ -46,6 +47,7 @@ def explore(
     memory: int | None = None,
     save: File | None = None,
     resume: File | None = None,
+    jobs: int = 1,
 ) -> Exploration[State]:
     """Search *model* and judge every state found by *properties*.
 
@@ -63,6 +65,7 @@ def explore(
         Implies ``compact``. The ways take six bytes a state in addition
     :param save: the file to which the search is written every minute, and when it is cut
     :param resume: the file with a saved search to resume; limits may differ
+    :param jobs: processes that expand states (:mod:`.expanders`), breadth first and without *ample*
     :raises Misuse: options that exclude each other, a saved search of something else, or states that cannot
         be saved (:class:`.model.Storable`)
     :raises Undecided: there is no room on disk
@@ -70,6 +73,8 @@ def explore(
     numbered = ample is not None or (order == "depth" and depth is not None)
     if numbered and memory is not None:
         raise Misuse("memory goes with neither ample nor depth-first order to a depth: leave one out")
+    if jobs > 1 and (ample is not None or order == "depth"):
+        raise Misuse("several jobs go with neither ample nor depth-first order: leave them out")
     with nullcontext() if memory is None else scratch(FOLDERS) as folder:
         search = _Search(model, properties, order, depth, ample)
         if memory is not None and folder is not None:
@@ -88,7 +93,7 @@ def explore(
             if save is not None:
                 search.checkpoint.prepare(save)
         search.begin(resume)
-        with interrupts() as interrupted:
+        with interrupts() as interrupted, search.expanding(jobs, keep):
             limits = SearchLimits(states, seconds, stop_at_first, interrupted)
             search.run(limits, progress, save)
         if save is not None and search.found.cut:
@@ -130,6 +135,7 @@ class _Search(Progress[State]):
 
     numbers: Numbered | None = None
     checkpoint: Checkpoint[State] | None = None
+    expanders: Expanders[State] | None = None
 
     def __init__(
         self,
@@ -161,11 +167,28 @@ class _Search(Progress[State]):
         assert self.checkpoint is not None
         self.checkpoint.read(resume, self, self.frontier.add)
 
+    @contextmanager
+    def expanding(self, jobs: int, keep: Keeping) -> Iterator[None]:
+        """While the context lasts, *jobs* processes expand states; with one it is this process."""
+        if jobs == 1:
+            yield
+            return
+        with Expanders(self.model, self.properties, keep, jobs, self._taken) as self.expanders:
+            yield
+            taken = list(self.expanders.waiting())
+        self.expanders = None
+        for waiting in reversed(taken):
+            self.frontier.put_back(waiting)
+
+    def _taken(self) -> Waiting[State] | None:
+        return self.frontier.take() if self.frontier and not self._at_depth() else None
+
     def write(self, file: File) -> None:
         """Save the search."""
         assert self.checkpoint is not None
         beyond = ((number, at, state) for number, (at, state) in self.beyond.items())
-        self.checkpoint.write(file, self, chain(self.frontier.everything(), beyond))
+        taken = self.expanders.waiting() if self.expanders is not None else ()
+        self.checkpoint.write(file, self, chain(taken, self.frontier.everything(), beyond))
 
     def run(
         self,
@@ -180,8 +203,9 @@ class _Search(Progress[State]):
         while True:
             now = time.monotonic()
             found.seconds = before + now - begin
-            found.states, found.frontier = len(self.trail), len(frontier)
-            if not frontier or self._at_depth():
+            under_way = len(self.expanders) if self.expanders is not None else 0
+            found.states, found.frontier = len(self.trail), len(frontier) + under_way
+            if not under_way and (not frontier or self._at_depth()):
                 break
             if (reason := limits.passed(found)) is not None:
                 found.cut.append(reason)
@@ -192,7 +216,10 @@ class _Search(Progress[State]):
             if save is not None and now - last_save >= _SAVE_SECONDS:
                 self.write(save)
                 last_save = now
-            self._expand(*frontier.take())
+            if self.expanders is None:
+                self._expand(*frontier.take())
+            else:
+                self._expand_elsewhere(self.expanders)
         self._note_depth_cut()
 
     def _at_depth(self) -> bool:
@@ -232,6 +259,24 @@ class _Search(Progress[State]):
                     self.depths[earlier] = at + 1
                     self.frontier.add(earlier, at + 1, after)
 
+    def _expand_elsewhere(self, expanders: Expanders[State]) -> None:
+        """The same for the next state, with the steps that another process has found."""
+        expanded = expanders.next()
+        assert expanded is not None
+        (number, at, _), expansion, maker = expanded
+        self._close(number)
+        for name, count in expansion.fired:
+            self.found.transitions += count
+            self.found.fired[name] += count
+        if expansion.counts is not None:
+            assert isinstance(self.model, Counting)
+            self.model.add_counts(expansion.counts)
+        for choice, key, after, judged in expansion.found:
+            new = len(self.trail)
+            if self.visited.add(key, new):
+                expanders.made(new, maker)
+                self._admit(self.trail.step(number, choice), at + 1, after, judged)
+
     def _close(self, number: int) -> bool:
         """Mark a state as expanded; whether it was expanded before."""
         reopened = False
@@ -256,13 +301,17 @@ class _Search(Progress[State]):
         # All picked steps lead back. With these alone the others might be put off for ever.
         return steps
 
-    def _admit(self, number: int, at: int, state: State) -> None:
-        """Count a new state, judge it by the properties, and let it wait."""
+    def _admit(
+        self, number: int, at: int, state: State, judged: Iterable[tuple[str, bool]] | None = None
+    ) -> None:
+        """Count a new state, judge it by the properties unless it is *judged*, and let it wait."""
+        if judged is None:
+            judged = judgement(self.properties, state, self.found.discoveries)
         if self.numbers is not None:
             self.closed.append(0)
         if self.reopens:
             self.depths.append(at)
-        self.found.reached(at, state, lambda: path_along(self.model, *self.trail.way_to(number)))
+        self.found.reached(at, judged, lambda: path_along(self.model, *self.trail.way_to(number)))
         self.frontier.add(number, at, state)
 
 

@@ -68,6 +68,19 @@ class Storable(Protocol[State]):
         ...
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """Methods of a model that counts while it gives successors, for counts of several processes."""
+
+    def take_counts(self) -> tuple[Any, ...]:
+        """The counts since they were last taken; they begin at zero again."""
+        ...
+
+    def add_counts(self, counts: tuple[Any, ...]) -> None:
+        """Add *counts*, which :meth:`take_counts` gave in another process."""
+        ...
+
+
 def kind(action: Action) -> str:
     """The kind of step of *action*, for counting: its ``kind``, a tuple's first item, or its first word."""
     name = getattr(action, "kind", None)

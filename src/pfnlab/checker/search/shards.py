@@ -6,17 +6,15 @@ more than it gains. Whole searches share nothing, so two cores do twice as many.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import multiprocessing
 import os
-import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
+from pfnlab.checker.search.end_with import end_with
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.model import Model, State
@@ -24,10 +22,12 @@ from pfnlab.checker.search.property import Property
 from pfnlab.errors import Defect, PfnlabError, Undecided
 from pfnlab.units import number_of
 
-#: PR_SET_PDEATHSIG of <linux/prctl.h>; other systems have no such thing.
-_SET_DEATH_SIGNAL = 1
-
 Result = TypeVar("Result")
+
+
+def processors() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def side_by_side(
@@ -42,7 +42,7 @@ def side_by_side(
     :param processes: how many run at a time; None for the number of processors
     :raises Undecided: a process ended without an answer
     """
-    limit = processes or len(os.sched_getaffinity(0))
+    limit = processes or processors()
     fork = multiprocessing.get_context("fork")
     waiting = list(enumerate(jobs))[::-1]
     running: dict[Connection, tuple[int, ForkProcess]] = {}
@@ -67,21 +67,13 @@ def side_by_side(
 
 
 def _answer(job: Callable[[], Result], end: Connection, maker: int) -> None:
-    _end_with(maker)
+    end_with(maker)
     try:
         end.send((True, job()))
     except PfnlabError as error:
         end.send((False, error))
     except Exception:
         end.send((False, Defect(traceback.format_exc())))
-
-
-def _end_with(maker: int) -> None:
-    """Let SIGTERM end this process when *maker*, which forked it, is gone."""
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != maker:
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _result_of(end: Connection, number: int, process: ForkProcess) -> Any:

@@ -53,6 +53,7 @@ class CheckContent(msgspec.Struct, frozen=True):
     untaken: tuple[str, ...] | None
     seconds: float
     growth: tuple[int, ...] = ()
+    ended: bool = False
     made: MadeItem = MadeItem()
 
 
@@ -93,11 +94,15 @@ def part(content: CheckContent) -> Part:
         facts=done(
             content.made,
             ("machine", content.machine),
-            ("scope", f"{content.scope}, at most {number_of(content.depth, 'operation')}"),
+            ("scope", f"{content.scope}, {_bound(content)}"),
             ("search", f"{amount}, {number_of(content.transitions, 'step')}, {content.seconds:.1f} s"),
             ("cut", content.cut),
         ),
     )
+
+
+def _bound(content: CheckContent) -> str:
+    return "to the end" if content.ended else f"at most {number_of(content.depth, 'operation')}"
 
 
 def differ_part(content: DifferContent) -> Part:

@@ -1,0 +1,158 @@
+"""Scopes that end: every sequence of operations, of any length, was tried, and what holds, holds always."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from broken import Broken
+from having import made_of_searches
+
+from pfnlab.checker.check import HOLDS, VIOLATED, CheckLimits, CheckResult, check
+from pfnlab.checker.kernel.scope import Scope, load_scope, scope_names
+from pfnlab.mm.kernel import Kernel
+from pfnlab.mm.tracker import Tracker
+from pfnlab.mm.vma import Vma
+from pfnlab.policies.trackers.exact import Exact
+from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.report.check import check_lines, check_object
+
+ENDED = [name for name in scope_names() if name.startswith("ends_")]
+
+#: Machine, scope, how many states there are, and how far the farthest is. The tracker of 6.12 leaks, and
+#: leaks pile up without end in `ends_areas` and `ends_driver`.
+PINNED = [
+    ("7.2,tracker=exact", "ends_driver", 1127, 12),
+    ("7.2,tracker=exact", "ends_forks", 330, 11),
+    ("7.2,tracker=exact", "ends_leaf", 1076, 12),
+    ("7.2,tracker=exact", "ends_modes", 134, 7),
+    ("7.2,tracker=exact", "ends_vfio", 258, 9),
+    ("7.2", "ends_driver", 899, 10),
+    ("7.2", "ends_forks", 330, 11),
+    ("7.2", "ends_leaf", 726, 11),
+    ("7.2", "ends_modes", 134, 7),
+    ("7.2", "ends_vfio", 242, 9),
+    ("6.12", "ends_forks", 760, 14),
+    ("6.12", "ends_leaf", 638, 11),
+    ("6.12", "ends_modes", 110, 7),
+    ("6.12", "ends_vfio", 246, 9),
+]
+
+#: As many states as take longer.
+PINNED_LATER = [
+    ("7.2,tracker=exact", "ends_areas", 4614, 14),
+    ("7.2", "ends_areas", 3354, 12),
+    ("7.2,tracker=exact", "small", 7829, 15),
+    ("7.2", "small", 3001, 11),
+]
+
+#: What the designs promise: never broken, in no scope.
+PROMISED = {
+    "7.2,tracker=exact": ("no_leak", "no_loss", "freed_once", "exact", "one_mode", "no_warning"),
+    "7.2": ("no_leak", "no_loss", "freed_once", "no_warning"),
+    "6.12": ("no_loss", "no_warning"),
+}
+
+
+def scope(name: str) -> Scope:
+    """A scope of operations one after the other."""
+    loaded = load_scope(name)
+    assert isinstance(loaded, Scope)
+    return loaded
+
+
+def ended(machine: ModelMachine, name: str) -> CheckResult:
+    """The search of a scope to its end."""
+    return check(machine, scope(name), limits=CheckLimits(depth=0))
+
+
+def kept(result: CheckResult, states: int, depth: int) -> None:
+    """Ended, with so many states, and no promise broken."""
+    assert (result.ended, result.cut, result.states, result.depth) == (True, (), states, depth)
+    promised = PROMISED[result.machine.removeprefix("model:")]
+    asked = [answer for answer in result.answers if answer.name in promised and answer.arose]
+    assert asked
+    assert [] == [answer.name for answer in asked if answer.verdict != HOLDS]
+
+
+@pytest.mark.parametrize(("machine", "name", "states", "depth"), PINNED)
+def test_a_scope_ends(machine: str, name: str, states: int, depth: int) -> None:
+    """Nothing is left out, and the tracker keeps what it promises after any number of operations."""
+    kept(ended(ModelMachine(machine), name), states, depth)
+
+
+@made_of_searches
+@pytest.mark.parametrize(("machine", "name", "states", "depth"), PINNED_LATER)
+def test_a_larger_scope_ends(machine: str, name: str, states: int, depth: int) -> None:
+    """The same."""
+    kept(ended(ModelMachine(machine), name), states, depth)
+
+
+def test_every_scope_that_ends_is_pinned() -> None:
+    """With each of the designs that can."""
+    assert set(ENDED) == {name for _, name, *_ in (*PINNED, *PINNED_LATER)} - {"small"}
+    assert all(scope(name).depth is None for name in ENDED)
+
+
+def test_a_bound_does_not_end_it() -> None:
+    """It holds up to there."""
+    result = check(ModelMachine("7.2"), scope("ends_modes"), limits=CheckLimits(depth=3))
+
+    assert not result.ended
+    assert "at most 3 operations" in next(check_lines(result))
+    assert not check_object(result)["ended"]
+
+
+def test_it_is_said() -> None:
+    """In the first line, in each verdict, and as JSON."""
+    result = ended(ModelMachine("7.2"), "ends_modes")
+    first, *lines = check_lines(result)
+
+    assert first == (
+        "model:7.2, scope ends_modes: every sequence of operations, for no state is farther than 7"
+    )
+    assert any(line.startswith("always        no_leak ") for line in lines)
+    assert check_object(result)["ended"]
+
+
+def without(hook: str, tracker: type[Tracker] = Exact) -> Callable[[Kernel], Tracker]:
+    """A tracker that forgets one of its hooks."""
+
+    def forget(self: object, *_: object) -> None:
+        return None
+
+    return type(f"Without_{hook}", (tracker,), {hook: forget})
+
+
+class Keeps(TrackCtx):
+    """Never lets go of a reservation."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        vma.pfnmap = None
+
+
+class LetsGo(TrackCtx):
+    """Lets go of all when a part is zapped."""
+
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        self.vm_area_free(vma)
+
+
+BROKEN: list[tuple[str, Callable[[Kernel], Tracker], str]] = [
+    ("exact without split_vma", without("split_vma"), "ends_driver"),
+    ("exact without copy_page_range", without("copy_page_range"), "ends_forks"),
+    ("exact without move_vma", without("move_vma"), "ends_areas"),
+    ("exact without vm_area_free", without("vm_area_free"), "ends_modes"),
+    ("keeps", Keeps, "ends_modes"),
+    ("lets go", LetsGo, "ends_driver"),
+]
+
+
+@pytest.mark.parametrize(("tracker", "name"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+def test_a_tracker_that_forgets_is_found_out(tracker: Callable[[Kernel], Tracker], name: str) -> None:
+    """By what exact promises."""
+    result = check(Broken(tracker), scope(name), limits=CheckLimits(depth=4))
+
+    broken = {answer.name for answer in result.answers if answer.verdict == VIOLATED}
+    assert broken & {"no_leak", "no_loss", "freed_once", "no_warning"}
