@@ -9,7 +9,7 @@ from litmus_files import litmus_file
 
 import pfnlab as pl
 from pfnlab.cli import main
-from pfnlab.report.run_json import run_schema
+from pfnlab.schemas import schema
 
 MACHINES = ["model:6.1", "model:7.2"]
 
@@ -81,7 +81,7 @@ def test_the_dictionary_is_that_of_the_verb(result: pl.RunReport) -> None:
     """Of the form that its schema describes."""
     import jsonschema
 
-    jsonschema.validate(result.to_dict(), run_schema())
+    jsonschema.validate(result.to_dict(), schema("run"))
 
 
 def test_frames_have_a_row_a_record(result: pl.RunReport) -> None:

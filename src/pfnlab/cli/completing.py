@@ -13,6 +13,7 @@ from pfnlab.cli import candidates as values
 from pfnlab.cli.candidates import Candidate, Values
 from pfnlab.cli.verbs import VerbOption, framework_command, is_argument, option_of
 from pfnlab.errors import Misuse
+from pfnlab.schemas import FORMS
 
 #: The shells that have a script.
 SHELLS = ("bash", "zsh", "fish")
@@ -38,6 +39,7 @@ BY_METAVAR: dict[str, Values] = {
     "FILE.jsonl": values.paths(".jsonl"),
     "FILE|PATH": _FILES,
     "FILE": _FILES,
+    "VERB...": values.words(*FORMS),
     "RESULT": values.paths(".json"),
     "DIR": values.folders,
     "FOLDER": values.folders,

@@ -55,12 +55,16 @@ class Scenes:
     def key(self, *words: object) -> str:
         """What begins the ids inside a picture: of other runs, or with other *words*, it is another."""
         digest = self._digest.copy()
-        digest.update(f", {words!r})".encode())
+        digest.update(repr(words).encode())
         return f"p{digest.hexdigest()[:10]}"
 
     @cached_property
     def _digest(self) -> Any:
-        steps = [(run.machine, run.lost, run.steps, run.tlbs) for run in self.runs]
+        # Of what a file with results keeps, so that runs read from one give the same.
+        steps = [
+            (run.machine, run.lost, [(step.op, step.result, step.value) for step in run.steps])
+            for run in self.runs
+        ]
         return sha256(f"({self.program.title!r}, {steps!r}".encode())
 
     @cached_property

@@ -16,7 +16,17 @@ __attribute__((noinline)) void called(void) { value++; }
 void taken_in(void) { value += 2; }
 static inline __attribute__((always_inline)) void without_a_symbol(void) { value += 3; }
 __attribute__((noinline)) void jumped_to(void) { value += 4; }
-void _start(void) { called(); taken_in(); without_a_symbol(); called(); jumped_to(); }
+__attribute__((noinline)) void rest(void) asm("halved.part.0");
+void rest(void) { value += 5; }
+__attribute__((noinline)) void halved(int ask) { if (ask) rest(); else value += 6; }
+__attribute__((noinline)) void own_rest(void) asm("whole.part.0");
+void own_rest(void) { value += 7; }
+__attribute__((noinline)) void whole(int ask) { if (ask) own_rest(); else value += 8; }
+void _start(void) {
+    called(); taken_in(); without_a_symbol(); called(); jumped_to();
+    halved(value); if (value) rest();
+    whole(value); called();
+}
 """
 
 
@@ -39,6 +49,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("taken_in", ("taken_in",)),
         ("without_a_symbol", ("without_a_symbol",)),
         ("of_another_kernel", ()),
+        ("halved", ("halved",)),
+        ("whole", ()),
     ],
 )
 def test_what_its_caller_took_in_is_told(program: Path, function: str, told: tuple[str, ...]) -> None:

@@ -40,7 +40,7 @@ _MOST_MET = 1 << 19
 _ANY = 0xFF
 
 
-class Found(NamedTuple, Generic[State]):
+class MetState(NamedTuple, Generic[State]):
     """A state that the process which found it had not met before.
 
     :param choice: its number among the successors
@@ -62,7 +62,7 @@ class Expansion(NamedTuple, Generic[State]):
     """
 
     fired: tuple[tuple[str, int], ...]
-    found: tuple[Found[State], ...]
+    found: tuple[MetState[State], ...]
     counts: tuple[Any, ...] | None
 
 
@@ -248,6 +248,6 @@ class _Worker(Generic[State]):
             if self._met.add(key, 0):
                 judged = tuple(judgement(self._properties, after, self._decided))
                 self._decided.update(name for name, decides in judged if decides)
-                found.append(Found(choice, key, after, judged))
+                found.append(MetState(choice, key, after, judged))
         counts = model.take_counts() if isinstance(model, Counting) else None
         return Expansion(tuple(fired.items()), tuple(found), counts)

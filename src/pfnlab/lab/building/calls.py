@@ -1,7 +1,9 @@
-"""The functions of a built kernel that no tracer sees called: the compiler put them into their only caller.
+"""The functions of a built kernel whose calls no tracer sees, or not all: put into callers by the compiler.
 
 A small configuration leaves some functions with one caller, in the same file. A probe on what is left of such
-a function never hits, so the events it stands for are not observed on that kernel (S13.9.1).
+a function never hits, so the events it stands for are not observed on that kernel (S13.9.1). Of a function
+that only begins with a question, the beginning may be put into its callers, and the rest is a function
+``NAME.part.0``, which they call past a probe on the whole.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import mmap
 import re
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pfnlab.lens.elf import named_sections
@@ -24,19 +26,20 @@ _FAR, _NEAR = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]"), re.compile(rb"[\xeb\x7
 
 def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
     """
-    Those of *functions* that are in the kernel's source and that no instruction of it calls, by name.
+    Those of *functions* that are in the kernel's source and that some of their callers do not call, by name.
 
     :param vmlinux: the kernel as it is linked, with its symbols and debugging information
     :raises LensError: it is no such file
     """
     with vmlinux.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
         sections = named_sections(data, str(vmlinux))
-        addresses = _addresses(sections[".symtab"].of(data), sections[".strtab"].of(data), functions)
-        wanted = {address for places in addresses.values() for address in places}
-        called: set[int] = set()
+        symbols, strings = sections[".symtab"].of(data), sections[".strtab"].of(data)
+        wholes, parts = _places(symbols, strings, functions)
+        wanted = {place.start for found in (wholes, parts) for places in found.values() for place in places}
+        sites: dict[int, list[int]] = {}
         for section in sections.values():
             if section.executable:
-                called |= _called(section.of(data), section.address, wanted)
+                _note_calls(section.of(data), section.address, wanted, sites)
         # A function that was put into its caller whole has no symbol, and a name among those of debugging.
         names = sections[".debug_str"].of(data) if ".debug_str" in sections else b""
         return tuple(
@@ -44,33 +47,44 @@ def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
                 function
                 for function in functions
                 if (
-                    not called.intersection(addresses[function])
-                    if function in addresses
+                    _passed_by(wholes[function], parts.get(function, ()), sites)
+                    if function in wholes
                     else b"\0" + function.encode() + b"\0" in names
                 )
             )
         )
 
 
-def _addresses(symbols: bytes, strings: bytes, functions: Collection[str]) -> dict[str, list[int]]:
-    """The addresses of *functions*; one that is static may have several."""
-    names = {function.encode() for function in functions}
-    found: dict[str, list[int]] = {}
-    for name_at, info, _, _, address, _ in _SYMBOL.iter_unpack(symbols):
-        name = strings[name_at : strings.index(b"\0", name_at)]
+def _places(
+    symbols: bytes, strings: bytes, functions: Collection[str]
+) -> tuple[dict[str, list[range]], dict[str, list[range]]]:
+    """Where *functions* are, and where the parts of them are; one that is static may be in several places."""
+    names = {function.encode(): function for function in functions}
+    wholes: dict[str, list[range]] = {}
+    parts: dict[str, list[range]] = {}
+    for name_at, info, _, _, address, size in _SYMBOL.iter_unpack(symbols):
+        name, part, _ = strings[name_at : strings.index(b"\0", name_at)].partition(b".part.")
         if info & 15 == _FUNCTION and name in names:
-            found.setdefault(name.decode(), []).append(address)
-    return found
+            found = parts if part else wholes
+            found.setdefault(names[name], []).append(range(address, address + max(size, 1)))
+    return wholes, parts
 
 
-def _called(text: bytes, base: int, wanted: Collection[int]) -> set[int]:
-    """Those of the addresses *wanted* that an instruction in *text* may go to."""
-    found = set()
+def _passed_by(wholes: Collection[range], parts: Collection[range], sites: Mapping[int, list[int]]) -> bool:
+    """Whether nothing calls a function, or something else calls a part of it."""
+    if not any(place.start in sites for place in wholes):
+        return True
+    own = (*wholes, *parts)
+    calls = [site for part in parts for site in sites.get(part.start, ())]
+    return any(not any(site in place for place in own) for site in calls)
+
+
+def _note_calls(text: bytes, base: int, wanted: Collection[int], sites: dict[int, list[int]]) -> None:
+    """Note from where an instruction in *text* may go to the addresses *wanted*, by address."""
     for instruction, size in ((_FAR, 4), (_NEAR, 1)):
         for match in instruction.finditer(text, 0, max(len(text) - size, 0)):
             after = match.end() + size
             distance = int.from_bytes(text[match.end() : after], "little", signed=True)
             target = (base + after + distance) & _ADDRESS_MASK
             if target in wanted:
-                found.add(target)
-    return found
+                sites.setdefault(target, []).append(base + match.start())
