@@ -1,0 +1,53 @@
+"""``pfnlab policies`` and its verbs; what they do is imported when they run."""
+
+# No annotations as strings here: the framework would evaluate each several times before every command.
+
+import json
+from typing import Annotated
+
+import typer
+
+from pfnlab.cli.plain import PLAIN, AsJson, Verbs
+
+policies = Verbs(help="The competing ideas the model can run.", **PLAIN)
+
+
+@policies.callback(invoke_without_command=True)
+def policies_default(context: typer.Context) -> int:
+    """The competing ideas the model can run; `list` when nothing is said."""
+    return policies_list() if context.invoked_subcommand is None else 0
+
+
+@policies.command("list")
+def policies_list() -> int:
+    """Every policy by seam, and the kernel profiles."""
+    from pfnlab.cli.policies import list_policies
+
+    return list_policies()
+
+
+@policies.command("matrix")
+def policies_matrix(
+    depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
+    as_json: AsJson = False,
+) -> int:
+    """Every policy against every property of its seam, and what it costs; takes two minutes."""
+    from pfnlab.progress import working
+    from pfnlab.report.policies_matrix import policies_matrix, policies_object
+
+    with working("every policy against every property"):
+        text = (
+            json.dumps(policies_object(depth), ensure_ascii=False) + "\n"
+            if as_json
+            else policies_matrix(depth)
+        )
+    print(text, end="")
+    return 0
+
+
+@policies.command("show")
+def policies_show(name: Annotated[str, typer.Argument(metavar="NAME", help="A policy or profile.")]) -> int:
+    """What one policy says."""
+    from pfnlab.cli.policies import show_policy
+
+    return show_policy(name)
