@@ -20,7 +20,7 @@ pages = tooling.markdown_pages()
 #: Pages by name.
 PAGES = {str(path.relative_to(pages.ROOT)): path.read_text(encoding="utf-8") for path in pages.page_files()}
 
-#: Whether blocks run that take minutes or need a network.
+#: Whether blocks run that take minutes, or need a kernel or a network.
 SLOW = os.environ.get("PFNLAB_PAGES") == "all"
 
 
@@ -65,6 +65,7 @@ def test_commands_print_what_the_page_shows(name: str) -> None:
 
 @pytest.mark.lab
 @pytest.mark.timeout(600)
+@pytest.mark.skipif(not SLOW, reason="boots kernels for pages: `make test-pages` runs it")
 @pytest.mark.xdist_group("pages-on-kernels")
 @pytest.mark.parametrize("name", KERNEL)
 def test_commands_on_kernels_print_what_the_page_shows(name: str) -> None:
