@@ -62,7 +62,7 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     litmus = litmus_programs(request.litmus)
     with working(f"building {request.tree}"):
         tried = (build or builder(request))(request.tree, request.patches, say)
-    name = request.tree.name or str(request.tree)
+    name = request.tree.name or request.tree.resolve().name or str(request.tree)
     with (
         QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine,
         working(f"holding {name} against model:{request.like}"),
