@@ -23,6 +23,14 @@ def quick(name: str) -> str:
         ("states", ["7.2,tracker=exact", "6.1"] * 2),
         ("races", ["one race", "one race, every order", "one race, no flush in time", "four races"]),
         ("explorer_speed", ["first picture", "first picture, two machines", "a step"]),
+        (
+            "jobs",
+            [
+                f"{scope} {machine}"
+                for scope in ("standard", "leaves", "vfio")
+                for machine in ("6.1", "7.2", "7.2,tracker=exact")
+            ],
+        ),
         ("book", ["sorted", "random", "as a list", "reserve", "lookup", "free"]),
     ],
 )

@@ -88,6 +88,14 @@ def test_equal_is_good_and_a_difference_is_bad(
     assert (code, True) == (answer.code, said in answer.out)
 
 
+def test_the_folder_one_is_in_has_its_name(ask: Ask, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a dot."""
+    (tree / "rules").write_text("7.2")
+    monkeypatch.chdir(tree)
+
+    assert "# linux against model:7.2" in ask("try", ".", *OPTIONS).out
+
+
 def test_a_tree_that_is_not_built_is_skipped(ask: Ask, tree: Path) -> None:
     """125, with one line."""
     answer = ask("try", tree, *OPTIONS)

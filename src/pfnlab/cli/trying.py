@@ -62,7 +62,7 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
     litmus = litmus_programs(request.litmus)
     with working(f"building {request.tree}"):
         tried = (build or builder(request))(request.tree, request.patches, say)
-    name = request.tree.name or str(request.tree)
+    name = request.tree.name or request.tree.resolve().name or str(request.tree)
     with (
         QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine,
         working(f"holding {name} against model:{request.like}"),
@@ -78,11 +78,12 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
             looks=litmus_looks(request.litmus),
             say=say,
         )
+    tree = str(request.tree) if request.tree.name else name
     if request.as_json:
-        content = trial_object(trial, str(request.tree), tried.says, patches)
+        content = trial_object(trial, tree, tried.says, patches)
         text = json.dumps(content, ensure_ascii=False) + "\n"
     else:
-        text = trial_page(trial, str(request.tree), tried.says, patches, _command(request))
+        text = trial_page(trial, tree, tried.says, patches, _command(request))
     _print(text, request.output)
     if request.output is not None or trial.outcome is TrialOutcome.UNDECIDED:
         say(headline(trial))
