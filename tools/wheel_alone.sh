@@ -26,9 +26,6 @@ step() {
     echo "# exit code $code, $((SECONDS - from)) s"
 }
 
-# has VERB: whether this version has the verb.
-has() { pfnlab "$1" --help > /dev/null 2>&1; }
-
 "$builder" "$repository/tools/build_release.py" "$folder/dist"
 wheel=$(ls "$folder"/dist/*.whl)
 "$builder" -m venv "$folder/venv"
@@ -48,13 +45,11 @@ step 0 "pfnlab schema run | python -m json.tool > /dev/null"
 step 0 "pfnlab run munmap-middle --on model:6.1 --json > run.json"
 step 1 "pfnlab check --on model:6.1 --scope small --property no_leak --json > check.json"
 step 0 "pfnlab report run.json check.json -o report.html && ls -l report.html"
-if has draw; then step 0 "pfnlab draw munmap-middle --all -o story.svg && ls -l story.svg"; fi
-if has explore; then
-    step 0 "pip install -q --disable-pip-version-check '$wheel[web]'"
-    # Its page answers.
-    step 0 "pfnlab explore munmap-middle --no-browser > address 2>&1 & sleep 8
-            curl -sf \"\$(grep -o 'http://[^ #]*' address | head -1)\" | grep -ci '<html'; code=\$?; kill %1; exit \$code"
-fi
+step 0 "pfnlab draw munmap-middle --all -o story.svg && ls -l story.svg"
+step 0 "pip install -q --disable-pip-version-check '$wheel[web]'"
+# Its page answers.
+step 0 "pfnlab explore munmap-middle --no-browser > address 2>&1 & sleep 8
+        curl -sf \"\$(grep -o 'http://[^ #]*' address | head -1)\" | grep -ci '<html'; code=\$?; kill %1; exit \$code"
 
 step 0 "pip install -q --disable-pip-version-check '$wheel[frames]' nbclient ipykernel"
 step 0 "jupyter execute tour.ipynb"
