@@ -327,7 +327,7 @@ def test_a_question_beside_those_of_a_seam() -> None:
     ("name", "scope", "said"),
     [
         ("told_free", "small", "scope `small` does not ask `told_free`: --scope race does"),
-        ("fork_whole", "race", "scope `race` does not ask `fork_whole`: --scope standard"),
+        ("fork_whole", "race", "scope `race` does not ask `fork_whole`: --scope ends_forks or "),
         ("told_fre", "small", "there is no property `told_fre`: did you mean `told_free`"),
     ],
 )

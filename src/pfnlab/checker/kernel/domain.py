@@ -16,7 +16,7 @@ from pfnlab.checker.kernel.operations import Renaming, ScopeStep, area_base, are
 from pfnlab.checker.kernel.packing import registered_numbers
 from pfnlab.checker.kernel.scope import Scope
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.tallies import recall, tallies
+from pfnlab.checker.search.tallies import add, recall, tallies
 from pfnlab.errors import PolicyError, Undecided
 from pfnlab.mm.kernel import Kernel
 from pfnlab.policies.boot import check_own, guards_of
@@ -159,10 +159,7 @@ class KernelModel:
         return taken
 
     def add_counts(self, counts: tuple[Any, ...]) -> None:
-        counters: tuple[Counter[Any], ...] = self.outcomes, self.unmodelled
-        for counter, taken in zip(counters, counts, strict=True):
-            for key, count in taken:
-                counter[key] += count
+        add(counts, self.outcomes, self.unmodelled)
 
     def moment(self, state: KernelState) -> StateView:
         """*state* as a view, for judges."""

@@ -24,11 +24,19 @@ _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 #: Parts of a kernel that other objects may refer to.
 _PARTS = ("book", "trace", "processors", "tracker", "flushes", "profile")
 
+
+class _Registered(dict[int, Any]):
+    """What numbers stand for in this process; a number of another process is refused."""
+
+    def __missing__(self, number: int) -> Any:
+        raise UnmetError
+
+
 #: The registered classes, and the registered values that never change, each once. A short number stands for
 #: each. The first process of a search has registered all of them before any other begins.
-_CLASSES: dict[int, Any] = {}
+_CLASSES = _Registered()
 _CLASS_NAMES: dict[type, int] = {}
-_CONSTANTS: dict[int, Any] = {}
+_CONSTANTS = _Registered()
 _BY_VALUE: dict[Any, tuple[str, int]] = {}
 _BY_IDENTITY: dict[int, tuple[str, int]] = {}
 
@@ -207,7 +215,7 @@ class Unpacking:
             return value
         match value[0]:
             case "c":
-                return _registered(_CONSTANTS, value[1])
+                return _CONSTANTS[value[1]]
             case "K":
                 return unguarded(getattr(self.kernel, value[1])) if value[1] else self.kernel
             case "m":
@@ -221,12 +229,12 @@ class Unpacking:
             case "o":
                 return self._objects[value[1] - 1]
             case "e":
-                return _registered(_CLASSES, value[1])(value[2])
+                return _CLASSES[value[1]](value[2])
             case "k":
                 # No task has a lock between two operations.
                 return RwLock(self.kernel.processors, Need(value[1]))
             case "t":
-                cls = _registered(_CLASSES, value[1])
+                cls = _CLASSES[value[1]]
                 items = map(self.unpack, value[2:])
                 return tuple(items) if cls is tuple else cls(*items)
         return self._object(value)
@@ -243,12 +251,12 @@ class Unpacking:
             self._objects.append(instance)
             instance.update((self.unpack(key), self.unpack(item)) for key, item in items)
         elif kind == "O":
-            cls = _registered(_CLASSES, items[0])
+            cls = _CLASSES[items[0]]
             instance = cls.__new__(cls)
             self._objects.append(instance)
             self.attributes(instance, items[1:])
         else:
-            cls = _registered(_CLASSES, kind)
+            cls = _CLASSES[kind]
             self._objects.append(None)
             place = len(self._objects) - 1
             instance = self._objects[place] = cls(map(self.unpack, items))
@@ -317,17 +325,6 @@ def _constant(value: Any) -> tuple[str, int]:
         _CONSTANTS[label[1]] = value
         _BY_IDENTITY[id(value)] = label
     return label
-
-
-def _registered(table: dict[int, Any], number: int) -> Any:
-    """The class or value with that number.
-
-    :raises UnmetError: this process has not registered it
-    """
-    try:
-        return table[number]
-    except KeyError:
-        raise UnmetError from None
 
 
 def registered_numbers() -> set[int]:

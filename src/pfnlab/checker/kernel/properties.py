@@ -332,7 +332,7 @@ def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
         return f"there is no property `{name}`{did_you_mean(name, (*names, *SEAMS))}"
     scopes = [
         scope_name
-        for scope_name in sorted(scope_names(), key=lambda name: name.startswith("ends_"))
+        for scope_name in scope_names()
         if name in [question.name for question in questions(scope=load_scope(scope_name))]
     ]
     reason = (

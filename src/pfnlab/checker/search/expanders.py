@@ -96,7 +96,7 @@ class Expanders(Generic[State]):
         #: Of each process, the parcels it has not answered, the oldest first.
         self._owed: list[deque[_Parcel[State]]] = []
         fork = multiprocessing.get_context("fork")
-        for number in range(min(processes, _ANY)):
+        for _ in range(min(processes, _ANY)):
             here, there = fork.Pipe()
             worker = _Worker(model, properties, keep)
             process = fork.Process(target=worker.serve, args=(there, os.getpid()), daemon=True)
@@ -105,7 +105,6 @@ class Expanders(Generic[State]):
             self._ends.append(here)
             self._processes.append(process)
             self._owed.append(deque())
-            assert len(self._ends) == number + 1
 
     def __enter__(self) -> Expanders[State]:
         return self

@@ -58,12 +58,9 @@ class Frontier(Generic[State]):
         return self._out.popleft() if self._order == "breadth" else self._out.pop()
 
     def put_back(self, waiting: Waiting[State]) -> None:
-        """Let a state that was taken wait again, in front of all others."""
+        """Let a state that was taken from a queue wait again, in front of all others."""
         self._count += 1
-        if self._order == "breadth":
-            self._out.appendleft(waiting)
-        else:
-            self._out.append(waiting)
+        self._out.appendleft(waiting)
 
     def first_depth(self) -> int:
         """The depth of the state that :meth:`take` would give; a state must wait."""

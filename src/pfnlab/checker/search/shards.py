@@ -1,7 +1,8 @@
 """Several searches side by side, one process each: roots, scopes or designs that are independent.
 
-One search is never split: at a microsecond a step, handing half of all successors to another process costs
-more than it gains. Whole searches share nothing, so two cores do twice as many.
+Whole searches share nothing, so two cores do twice as many. One search is split only where a step takes much
+longer than a pipe (:mod:`.expanders`): at a microsecond a step, handing half of all successors to another
+process costs more than it gains.
 """
 
 from __future__ import annotations

@@ -12,6 +12,12 @@ def tallies(*counters: Counter[Any]) -> tuple[Any, ...]:
     return tuple(tuple(counter.items()) for counter in counters)
 
 
+def add(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
+    """Add *tallies*, which :func:`tallies` gave for as many counters in another process."""
+    for counter, counts in zip(counters, tallies, strict=True):
+        counter.update(dict(counts))
+
+
 def recall(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
     """Let *counters* continue from *tallies*, which :func:`tallies` gave for as many counters.
 
