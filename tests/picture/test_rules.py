@@ -43,7 +43,7 @@ def test_rules_of_parts_are_there(name: str) -> None:
         ("a = mmap bar[0:4] wc shared rw", "S9.2 S4.7"),
         ("t: unmap_mapping_range bar[0:4]", "S6.7 S8.3"),
         ("hold flush_tlb_mm_range: munmap a", "S8.2"),
-        ("c = fork", "S3.5 S4.8"),
+        ("c = fork", "S3.5 S5.11"),
         ("look", ""),
         ("", ""),
     ],
@@ -57,3 +57,20 @@ def test_a_log_line_has_its_rule() -> None:
     """The step that prints it, or that of all warnings."""
     assert "S2.4.5" == log_rules("x86/PAT: main freeing invalid memtype bar[4:8]")
     assert "S10.5" == log_rules("something else")
+
+
+def titles() -> dict[str, set[str]]:
+    """Of each word that titles of sections name, the sections."""
+    found: dict[str, set[str]] = {}
+    for number, title in re.findall(r"(?m)^## (S[\d.]+) (.*)$", "\n".join(_TEXTS)):
+        for word in re.findall(r"\w+", title):
+            found.setdefault(word, set()).add(number)
+    return found
+
+
+@pytest.mark.parametrize(
+    "verb", ["madvise", "mprotect", "mremap", "munmap", "mlock", "ioremap", "memremap", "fork"]
+)
+def test_an_operation_leads_to_the_section_that_has_its_name(verb: str) -> None:
+    """Its own rule, and not that of its neighbour."""
+    assert titles()[verb] & set(op_rules(f"{verb} a").split())

@@ -11,7 +11,7 @@ import msgspec
 
 from pfnlab.errors import Misuse, ProgramError
 from pfnlab.explorer.machines import MOST_MACHINES, MachineName, machine_name
-from pfnlab.judging.judge import violations
+from pfnlab.judging.judge import judged
 from pfnlab.picture.scenes import Scenes
 from pfnlab.programs.lang.form import program_hash
 from pfnlab.programs.lang.lines import lines_of
@@ -19,7 +19,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import HEADERS
 from pfnlab.programs.model.machine import ModelMachine
-from pfnlab.programs.runs.compare import Verdict, judge
+from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.report.golden import Golden, golden_run
@@ -101,8 +101,7 @@ class Storyteller:
         names = [machine_name(name, self.given) for name in machines]
         look = next((look for name in names if (look := self._look(program, name))), LookLevel.MEMORY)
         runs = [self._run(program, name, look) for name in names]
-        broken = tuple(found for run in runs if run.lost is None for found in violations(program, run))
-        verdict = msgspec.structs.replace(judge(program, runs, {}), violations=broken)
+        verdict = judged(program, runs, {run.machine: None for run in runs})
         return Story(program, op_lines_of(text), tuple(runs), verdict)
 
     def keep(self, program: Program, machine: str, run: Run) -> None:
