@@ -114,7 +114,7 @@ def test_the_table_says_what_the_picture_shows() -> None:
     """Rows come in the order of the picture, with what differs and what changed."""
     story = teller().story(MIDDLE, ("model:6.1", "model:7.3"))
 
-    said = {row["field"]: row for row in rows(list(story.runs), 2)}
+    said = {row["field"]: row for row in rows(story.runs, story.verdict, 2)}
 
     assert ["bar[0:8] wc"] == said["book"]["cells"][0]
     assert [] == said["book"]["cells"][1]

@@ -108,7 +108,7 @@ class Answers:
             raise Misuse(f"the program has {story.steps} steps, counted from 0")
         return {
             "svg": pictures.of_step(story, question.step, width=question.width),
-            "rows": rows(list(story.runs), question.step),
+            "rows": rows(story.runs, story.verdict, question.step),
         }
 
     def rule(self, question: asked.AskedRule) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pfnlab.programs.lang.ops import MAIN_TASK
-from pfnlab.programs.runs.compare import FIELDS
+from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.observation import Run
 
 #: What processors remember: of a run, not of a step that is compared.
@@ -30,28 +30,19 @@ PARTS = {
 
 #: The fields in the order of the picture.
 _ORDER = (
-    *(
-        "result",
-        "value",
-        "vmas",
-        "prots",
-        "ptes",
-        "direct_map",
-        "book",
-        "tracked",
-        _REMEMBERED,
-        "flushes",
-        "log",
-        "events",
-    ),
+    *("result", "value", "vmas", "prots", "ptes", "direct_map", "book", "tracked"),
+    *(_REMEMBERED, "flushes", "log", "events"),
 )
 
 
-def rows(runs: list[Run], step: int) -> list[dict[str, Any]]:
+def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any]]:
     """The rows of the table of one step: a part, and a cell of lines for each machine.
 
+    :param verdict: of the runs together; real kernels do not tell what processors remember, so that is shown
+        and never said to differ
     :param step: counted from 0; of a machine that did not get there all cells are empty
     """
+    differing = {difference.field for difference in verdict.differences if difference.step == step}
     answer = []
     for field in _ORDER:
         cells = [lines(field, run, step) for run in runs]
@@ -67,8 +58,7 @@ def rows(runs: list[Run], step: int) -> list[dict[str, Any]]:
                 "part": PARTS[field],
                 "field": field,
                 "cells": cells,
-                # Real kernels do not tell what processors remember: that is shown, not compared.
-                "differs": field in FIELDS and len({tuple(cell) for cell in cells}) > 1,
+                "differs": field in differing,
                 "changed": changed,
             }
         )
