@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +62,45 @@ def test_a_command_can_be_stopped(jobs: Jobs) -> None:
 
     with pytest.raises(Misuse, match="nothing of that name"):
         jobs.progress(begun.job)
+
+
+def test_a_command_that_takes_too_long_is_ended(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks again is told the same."""
+    monkeypatch.setattr("pfnlab.explorer.jobs.LIMIT", -1)
+
+    begun = jobs.begin(["check", "--on", "model:6.1", "--scope", "wide"], json.loads)
+
+    assert begun.done
+    assert "ended after -1 s" == begun.failed
+    assert begun == jobs.progress(begun.job)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs: one that has ended, and that nobody has asked about, has no command line."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+def test_a_command_does_not_outlive_an_explorer_that_is_killed() -> None:
+    """Not even by SIGKILL, which it cannot answer."""
+    begin = (
+        "from pfnlab.explorer.jobs import Jobs; jobs = Jobs()\n"
+        "name = jobs.begin(['check', '--on', 'model:6.1', '--scope', 'wide'], str).job\n"
+        "print(jobs._jobs[name]._process.pid, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", begin], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as explorer:
+        assert explorer.stdout is not None
+        command = int(explorer.stdout.readline())
+        explorer.kill()
+
+    deadline = time.monotonic() + 20
+    while lives(command) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not lives(command)
 
 
 def test_only_a_few_go_on_at_once(jobs: Jobs) -> None:

@@ -14,13 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pfnlab.errors import Misuse
+from pfnlab.lab.images.commands import END_ALL, when_gone
 
 #: Seconds after which a command is ended.
 LIMIT = 900
@@ -55,6 +56,8 @@ class _Job:
         folder = Path(self._folder.name)
         self._out, self._said = folder / "answer", folder / "said"
         self._read, self._began = read, time.monotonic()
+        self._last: JobProgress | None = None
+        self._guard = ExitStack()
         if program is not None:
             (folder / "program.pfn").write_text(program, encoding="utf-8")
         with self._out.open("wb") as out, self._said.open("wb") as said:
@@ -67,14 +70,24 @@ class _Job:
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             )
+        # A command does not outlive the explorer, however that ends.
+        self._guard.enter_context(when_gone(END_ALL, str(self._process.pid)))
 
     def progress(self, name: str) -> JobProgress:
+        if self._last is None:
+            progress = self._progress(name)
+            if not progress.done:
+                return progress
+            self._last = progress
+            self.end()
+        return self._last
+
+    def _progress(self, name: str) -> JobProgress:
         code = self._process.poll()
         seconds = int(time.monotonic() - self._began)
         said = self._said.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
         if code is None:
             if seconds > LIMIT:
-                self.end()
                 return JobProgress(name, True, said, seconds, failed=f"ended after {LIMIT} s")
             return JobProgress(name, False, said[:200], seconds)
         try:
@@ -95,6 +108,7 @@ class _Job:
                     os.killpg(self._process.pid, sign)
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(_GRACE)
+        self._guard.close()
         self._folder.cleanup()
 
 

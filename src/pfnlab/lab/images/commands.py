@@ -13,8 +13,9 @@ from pathlib import Path
 from pfnlab.errors import MissingTool, TimedOut
 from pfnlab.lab.images.cache import NO_ROOM
 
-#: Ends a command and everything it started. Not `kill -9 --`, which dash does not understand.
-_END = 'kill -s KILL -- "-$1"'
+#: For `when_gone`: ends the command ``$1``, which has a session of its own, and everything it started. Not
+#: `kill -9 --`, which dash does not understand.
+END_ALL = 'kill -s KILL -- "-$1"'
 
 #: Seconds between two calls of *meanwhile* while a command runs.
 _MEANWHILE = 5.0
@@ -47,7 +48,7 @@ def started(
         raise MissingTool(f"`{command[0]}` is not on this machine: {remedy}") from error
     with process:
         try:
-            with when_gone(_END, str(process.pid)):
+            with when_gone(END_ALL, str(process.pid)):
                 yield process
         finally:
             if process.poll() is None:
