@@ -98,7 +98,7 @@ class BothModels:
                 self.unmodelled[str(unknown)] += 1
             before.restore()
 
-    def key(self, state: Both) -> tuple[bytes, bytes, tuple[str, ...]]:
+    def key(self, state: Both) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[str, ...]]:
         """Both kernels."""
         return state.first.value, state.second.value, state.differ
 

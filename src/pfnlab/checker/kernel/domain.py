@@ -39,11 +39,11 @@ _NAMED_AREAS = 24
 class KernelState(NamedTuple):
     """A kernel after a sequence of operations.
 
-    :param value: the kernel, under canonical names (:func:`pfnlab.checker.kernel.frozen.freeze`)
+    :param value: the parts of the kernel, under canonical names (:func:`pfnlab.checker.kernel.frozen.freeze`)
     :param facts: what the last operation did, as far as the kernel does not show it any more
     """
 
-    value: bytes
+    value: tuple[bytes, ...]
     facts: tuple[str, ...] = ()
 
 
@@ -130,18 +130,25 @@ class KernelModel:
             raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
         return effect
 
-    def key(self, state: KernelState) -> bytes:
+    def key(self, state: KernelState) -> tuple[bytes, ...]:
         """A state is its own key: names are canonical in it."""
-        # The bytes of the value tell where it ends, so no two states share a key.
-        return state.value + marshal.dumps(state.facts, 2) if state.facts else state.value
+        return self.parts(state)
+
+    def parts(self, state: KernelState) -> tuple[bytes, ...]:
+        return marshal.dumps(state.facts, 2), *state.value
+
+    def composed(self, parts: tuple[bytes, ...]) -> KernelState:
+        facts, *value = parts
+        return KernelState(tuple(value), marshal.loads(facts))
 
     def packed(self, state: KernelState) -> tuple[Any, ...]:
         return tuple(state)
 
     def unpacked(self, packed: Any) -> KernelState:
         match packed:
-            case (bytes() as value, tuple() as facts):
-                return KernelState(check_frozen(value, self._saved_numbers - registered_numbers()), facts)
+            case (tuple() as value, tuple() as facts):
+                missing_numbers = self._saved_numbers - registered_numbers()
+                return KernelState(tuple([check_frozen(part, missing_numbers) for part in value]), facts)
         raise ValueError("no state of a kernel")
 
     def tallies(self) -> tuple[Any, ...]:

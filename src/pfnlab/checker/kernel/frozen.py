@@ -1,4 +1,4 @@
-"""A kernel as a value: its state between two operations, as a short string of bytes (S1 to S9).
+"""A kernel as a value: its state between two operations, as a few strings of bytes (S1 to S9).
 
 Page tables, VMAs, book and tasks have forms of their own here. The memory of a tracker, a flush placement or
 a driver is packed attribute by attribute, so a user's own policy needs no code for this. No operation is
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Iterator, Set
+from functools import lru_cache
 from typing import Any
 
 from pfnlab.checker.kernel.naming import Naming, at_page, task_name
@@ -33,8 +34,11 @@ _FIRST_PID = 100
 _MODES = tuple(CacheMode)
 
 
-def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
-    """The state of *kernel* that outlives an operation; kernel log and events do not.
+def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
+    """The state of *kernel* that outlives an operation, in parts; kernel log and events do not.
+
+    The parts are such that many kernels have some of them in common: the book, what policies and drivers
+    hold, each address space, and the rest.
 
     :param naming: other names for its tasks and areas. Then values that only name or count are left out:
         process numbers, contents of pages, accessed bits, counters that only grow, warnings given once
@@ -45,22 +49,16 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
     vmas = [vma for mm in mms for vma in mm.vmas]
     packing = Packing(kernel, mms, vmas, naming)
     numbers = {id(mm): number for number, mm in enumerate(mms)}
-    spaces = tuple([_space(mm, packing, naming) for mm in mms])
+    spaces = [_space(mm, packing, naming) for mm in mms]
     run = packing.run
-    value: tuple[Any, ...] = (
-        spaces,
+    memories = _policies_and_drivers(kernel, vmas, packing)
+    tasks_value: tuple[Any, ...] = (
         tuple(
             [(numbers[id(task.mm)], tuple(map(run, task.tlb.state()))) for task in tasks]
             if naming is None
             else [(numbers[id(task.mm)], tuple(sorted(map(run, task.tlb.state())))) for task in tasks]
         ),
         tuple([packing.vmas[id(vma)] for vma in kernel.i_mmap]),
-        _book_value(kernel.book),
-        (
-            tuple(map(tuple, _claimed(kernel))),
-            tuple(map(tuple, kernel.undecoded)),
-        ),
-        _policies_and_drivers(kernel, vmas, packing),
         tuple([(0 if naming else page.value, page.mapcount, *_page_flags(page)) for page in packing.pages]),
         None
         if naming is not None
@@ -71,7 +69,13 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> bytes:
             (kernel.next_pid, tuple(sorted(kernel.warned)), tuple(sorted(kernel.book.warned))),
         ),
     )
-    return marshal.dumps(value, 2)
+    machine = tuple(map(tuple, _claimed(kernel))), tuple(map(tuple, kernel.undecoded))
+    return tuple(
+        [
+            marshal.dumps(part, 2)
+            for part in (tasks_value, _book_value(kernel.book), (machine, memories), *spaces)
+        ]
+    )
 
 
 def _claimed(kernel: Kernel) -> list[Resource]:
@@ -101,12 +105,16 @@ def _policies_and_drivers(kernel: Kernel, vmas: list[Vma], packing: Packing) -> 
     )
 
 
-def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
+#: A part as a value again. Values of parts do not change, and neighbours in a search have most in common.
+_part_value = lru_cache(maxsize=256)(marshal.loads)
+
+
+def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
     """A kernel in the state of the frozen one.
 
     :param blank: gives a kernel just booted, with the same profile, platform and policies
     """
-    spaces, tasks, i_mmap, book_parts, machine, memories, pages, exact = marshal.loads(value)
+    (tasks, i_mmap, pages, exact), book_parts, (machine, memories), *spaces = map(_part_value, value)
     kernel = blank()
     unpacking = Unpacking(kernel, pages)
     for space in spaces:
@@ -151,19 +159,21 @@ def thaw(value: bytes, blank: Callable[[], Kernel]) -> Kernel:
     return kernel
 
 
-def check_frozen(value: Any, missing_numbers: Set[int]) -> bytes:
-    """*value*, after a check that :func:`freeze` can have made it.
+def check_frozen(part: Any, missing_numbers: Set[int]) -> bytes:
+    """*part*, after a check that it can be one of those that :func:`freeze` makes.
 
-    :param missing_numbers: numbers of classes and values registered where *value* was made, and not here
-    :raises ValueError: it is no value of a kernel
+    :param missing_numbers: numbers of classes and values registered where *part* was made, and not here
+    :raises ValueError: it is no part of a kernel
     :raises UnmetError: it holds such a number
     """
-    content = plain.loads(value)
-    if plain.dumps(content) != value:
-        raise ValueError("no value of a kernel")
+    if not isinstance(part, bytes):
+        raise ValueError("no part of a kernel")
+    content = plain.loads(part)
+    if plain.dumps(content) != part:
+        raise ValueError("no part of a kernel")
     if missing_numbers and not missing_numbers.isdisjoint(_ints(content)):
         raise UnmetError
-    return value  # type: ignore[no-any-return]
+    return part
 
 
 def _ints(value: Any) -> Iterator[int]:

@@ -115,28 +115,18 @@ class Mapping(NamedTuple):
 
     :param runs: its entries that map the device
     :param copies: its entries that map a page that was copied on write
+    :param frames: the frames of the device for this mapping, whatever its entries map
+    :param shown: the frames its entries map, with the cache mode
+    :param booked_whole: whether one remap_pfn_range made the whole mapping, and the book takes such frames
+        (S3.1, S4.6)
     """
 
     vma: Vma
     runs: list[EntryRun]
     copies: list[EntryRun]
-
-    @property
-    def shown(self) -> list[Shown]:
-        """The frames its entries map, with the cache mode."""
-        mode_of = self.vma.mm.kernel.platform.pat.pgprot2cachemode
-        return [
-            Shown(PfnRange(run.pfn, run.pfn + run.end - run.start), mode_of(run.bits)) for run in self.runs
-        ]
-
-    @property
-    def frames(self) -> PfnRange:
-        """The frames of the device for this mapping, whatever its entries map."""
-        vma = self.vma
-        first = vma.pgoff
-        if isinstance(vma.file, VfioDevice) and first >= BAR_OFFSET:
-            first += vma.file.bar.start - BAR_OFFSET
-        return PfnRange(first, first + vma.nr)
+    frames: PfnRange
+    shown: list[Shown]
+    booked_whole: bool
 
     @property
     def covered(self) -> PfnSet:
@@ -149,21 +139,36 @@ class Mapping(NamedTuple):
         return PfnSet(PfnRange(run.start + shift, run.end + shift) for run in runs)
 
     @property
-    def booked_whole(self) -> bool:
-        """Whether one remap_pfn_range made the whole mapping, and the book takes such frames (S3.1, S4.6)."""
-        file, frames = self.vma.file, self.frames
-        phys, mapped_ram = self.vma.mm.kernel.platform.phys, isinstance(file, DriverFile)
-        start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
-        if not phys.is_booked(start, end, piece_of_ram=mapped_ram):
-            return False
-        if isinstance(file, VfioDevice):
-            return self.vma in file.filled
-        return isinstance(file, PciBar | DevMem) or (isinstance(file, DriverFile) and file.how == "remap")
-
-    @property
     def kind(self) -> str:
         """The kind of its file, which decides whose revocations should reach it."""
         return self.vma.file.kind if self.vma.file is not None else ""
+
+
+# Judges ask a mapping again and again, so all that is asked is worked out once.
+def _mapping(vma: Vma) -> Mapping:
+    entries, frames = vma.mm.tables.runs(vma.start, vma.end), _frames(vma)
+    runs = [run for run in entries if run.page is None and pte_present(run.bits)]
+    mode_of = vma.mm.kernel.platform.pat.pgprot2cachemode
+    shown = [Shown(PfnRange(run.pfn, run.pfn + run.end - run.start), mode_of(run.bits)) for run in runs]
+    copies = [run for run in entries if run.page is not None]
+    return Mapping(vma, runs, copies, frames, shown, _booked_whole(vma, frames))
+
+
+def _frames(vma: Vma) -> PfnRange:
+    first = vma.pgoff
+    if isinstance(vma.file, VfioDevice) and first >= BAR_OFFSET:
+        first += vma.file.bar.start - BAR_OFFSET
+    return PfnRange(first, first + vma.nr)
+
+
+def _booked_whole(vma: Vma, frames: PfnRange) -> bool:
+    file, phys = vma.file, vma.mm.kernel.platform.phys
+    start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
+    if not phys.is_booked(start, end, piece_of_ram=isinstance(file, DriverFile)):
+        return False
+    if isinstance(file, VfioDevice):
+        return vma in file.filled
+    return isinstance(file, PciBar | DevMem) or (isinstance(file, DriverFile) and file.how == "remap")
 
 
 class StateView:
@@ -184,15 +189,10 @@ class StateView:
     def mappings(self) -> list[Mapping]:
         """Every mapping of device pages, of all tasks."""
         return [
-            Mapping(
-                vma,
-                [run for run in runs if run.page is None and pte_present(run.bits)],
-                [run for run in runs if run.page is not None],
-            )
+            _mapping(vma)
             for mm in self.mms
             for vma in mm.vmas
             if vma.flags & VM_PFNMAP and vma.file is not None
-            for runs in (mm.tables.runs(vma.start, vma.end),)
         ]
 
     @cached_property

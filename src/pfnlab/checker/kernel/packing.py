@@ -40,6 +40,10 @@ _CONSTANTS = _Registered()
 _BY_VALUE: dict[Any, tuple[str, int]] = {}
 _BY_IDENTITY: dict[int, tuple[str, int]] = {}
 
+#: The names of attributes, by the number that stands for them, and those numbers.
+_LAYOUTS = _Registered()
+_LAYOUT_NUMBERS: dict[tuple[str, ...], int] = {}
+
 #: By class, the form in which :meth:`Packing.pack` packs its objects, and the number of the class. A form is
 #: a letter, mostly the one that begins the packed value.
 _FORMS: dict[type, tuple[str, int]] = {}
@@ -160,9 +164,9 @@ class Packing:
         return [value if type(value) in _PLAIN else pack(value) for value in values]
 
     def attributes(self, value: Any) -> tuple[Any, ...]:
-        """The attributes of an object: their names, and then their values."""
+        """The attributes of an object: the number of their names, and then their values."""
         names, values = _attributes(value)
-        return names, *self._items(values)
+        return _LAYOUT_NUMBERS.get(names) or _layout(names), *self._items(values)
 
 
 class Unpacking:
@@ -264,8 +268,8 @@ class Unpacking:
 
     def attributes(self, instance: Any, packed: tuple[Any, ...]) -> None:
         """Give an object its attributes."""
-        names, *values = packed
-        for name, value in zip(names, values, strict=True):
+        layout, *values = packed
+        for name, value in zip(_LAYOUTS[layout], values, strict=True):
             object.__setattr__(instance, name, self.unpack(value))
 
 
@@ -317,6 +321,12 @@ def _class_name(cls: type) -> int:
     return name
 
 
+def _layout(names: tuple[str, ...]) -> int:
+    number = _LAYOUT_NUMBERS[names] = _short(f"{names}")
+    _LAYOUTS[number] = names
+    return number
+
+
 def _constant(value: Any) -> tuple[str, int]:
     label = _BY_VALUE.get(value)
     if label is None:
@@ -328,8 +338,8 @@ def _constant(value: Any) -> tuple[str, int]:
 
 
 def registered_numbers() -> set[int]:
-    """The numbers of the classes and values registered so far; no other number can be unpacked."""
-    return {*_CLASSES, *_CONSTANTS}
+    """The numbers of classes, values and names registered so far; no other number can be unpacked."""
+    return {*_CLASSES, *_CONSTANTS, *_LAYOUTS}
 
 
 def _short(spelling: str) -> int:

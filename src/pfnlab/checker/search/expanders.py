@@ -22,7 +22,8 @@ from typing import Any, Generic, NamedTuple
 from pfnlab.checker.search.end_with import end_with
 from pfnlab.checker.search.exploration import judgement
 from pfnlab.checker.search.frontier import Waiting
-from pfnlab.checker.search.model import Counting, Model, State, UnmetError, kind
+from pfnlab.checker.search.model import Composite, Counting, Model, State, UnmetError, kind
+from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import Keeping, Keys
 from pfnlab.errors import Defect, PfnlabError, Undecided
@@ -202,7 +203,6 @@ class Expanders(Generic[State]):
 class _Worker(Generic[State]):
     # What one process does: expand the states of each message until the search ends.
     _met: Keys
-    _decided: set[str]
 
     def __init__(self, model: Model[State], properties: Sequence[Property[State]], keep: Keeping) -> None:
         self._model, self._properties, self._keep = model, properties, keep
@@ -233,7 +233,8 @@ class _Worker(Generic[State]):
                 yield Defect(traceback.format_exc())
 
     def _forget(self) -> None:
-        self._met, self._decided = Keys(self._keep), set[str]()
+        parts = PartTable() if isinstance(self._model, Composite) else None
+        self._met = Keys(self._keep, parts)
 
     def _expanded(self, state: State, in_order: bool) -> Expansion[State]:
         model, fired, found = self._model, Counter[str](), []
@@ -245,8 +246,8 @@ class _Worker(Generic[State]):
             fired[kind(action)] += 1
             key = model.key(after)
             if self._met.add(key, 0):
-                judged = tuple(judgement(self._properties, after, self._decided))
-                self._decided.update(name for name, decides in judged if decides)
+                # All are asked of every state: which state decides a property first, only the search can tell.
+                judged = tuple(judgement(self._properties, after, ()))
                 found.append(MetState(choice, key, after, judged))
         counts = model.take_counts() if isinstance(model, Counting) else None
         return Expansion(tuple(fired.items()), tuple(found), counts)

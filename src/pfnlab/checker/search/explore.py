@@ -14,9 +14,10 @@ from pathlib import Path as File
 from pfnlab.checker.search.checkpoint import Checkpoint, Progress, Settings
 from pfnlab.checker.search.expanders import Expanders
 from pfnlab.checker.search.exploration import Exploration, judgement
-from pfnlab.checker.search.frontier import Frontier, Order, Waiting
+from pfnlab.checker.search.frontier import Frontier, Order, StateCodec, Waiting
 from pfnlab.checker.search.interrupts import interrupts
-from pfnlab.checker.search.model import Counting, Model, State, kind
+from pfnlab.checker.search.model import Composite, Counting, Model, State, kind
+from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.reduction import Ample
@@ -81,10 +82,13 @@ def explore(
             keep = "compact"
             search.visited = Spilling(memory * 3 // 4, folder)
             search.frontier = Frontier(order, folder, part=_part(model, memory // 4))
-        else:
+        elif numbered:
             search.visited = search.numbers = Numbered(keep)
-            if not numbered:
-                search.visited, search.numbers = Keys(keep), None
+        elif isinstance(model, Composite):
+            table = PartTable()
+            search.visited, search.frontier = Keys(keep, table), Frontier(order, codec=_codec(model, table))
+        else:
+            search.visited = Keys(keep)
         settings: Settings = {"order": order, "keep": keep, "reduced": ample is not None}
         if order == "depth":
             settings["depth"] = depth
@@ -313,6 +317,14 @@ class _Search(Progress[State]):
             self.depths.append(at)
         self.found.reached(at, judged, lambda: path_along(self.model, *self.trail.way_to(number)))
         self.frontier.add(number, at, state)
+
+
+def _codec(model: Composite[State], table: PartTable) -> StateCodec[State]:
+    """States as words of *table*."""
+    return (
+        lambda state: table.words(model.parts(state)),
+        lambda words: model.composed(table.parts(words)),
+    )
 
 
 def _part(model: Model[State], limit: int) -> int:

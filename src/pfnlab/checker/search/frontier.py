@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path as File
-from typing import Generic, Literal
+from typing import Any, Generic, Literal
 
 from pfnlab.checker.search.model import State
 from pfnlab.checker.search.scratch import ROOM, written
@@ -16,20 +17,33 @@ Order = Literal["breadth", "depth"]
 #: A state's number, how many steps it is from an initial state, and the state.
 Waiting = tuple[int, int, State]
 
+#: A state as words, and the state again.
+StateCodec = tuple[Callable[[State], bytes], Callable[[bytes], State]]
+
+_HEAD = struct.Struct("<QI")
+
 
 class Frontier(Generic[State]):
     """States that wait to be expanded: first in first out for breadth, last in first out for depth.
 
     :param folder: the folder for the states beyond two parts; None keeps all states in memory
     :param part: the number of states written to one file, and read back together
+    :param codec: keeps a state as words; None keeps it as it is
     """
 
-    def __init__(self, order: Order, folder: File | None = None, part: int = 1 << 14) -> None:
-        self._order = order
+    def __init__(
+        self,
+        order: Order,
+        folder: File | None = None,
+        part: int = 1 << 14,
+        codec: StateCodec[State] | None = None,
+    ) -> None:
+        self._order, self._codec = order, codec
         self._folder = folder
         self.part = part
-        self._out: deque[Waiting[State]] = deque()  # taken from here
-        self._in: deque[Waiting[State]] = deque()  # breadth only: added here once something is on disk
+        # With a codec, one string of bytes for each: its number, its depth and its words.
+        self._out: deque[Any] = deque()  # taken from here
+        self._in: deque[Any] = deque()  # breadth only: added here once something is on disk
         self._files: deque[tuple[File, int]] = deque()
         self._files_made = 0
         self._count = 0
@@ -44,10 +58,11 @@ class Frontier(Generic[State]):
 
     def add(self, number: int, depth: int, state: State) -> None:
         self._count += 1
+        kept = self._kept((number, depth, state))
         if self._order == "breadth" and (self._files or self._in):
-            self._in.append((number, depth, state))
+            self._in.append(kept)
         else:
-            self._out.append((number, depth, state))
+            self._out.append(kept)
         if self._folder is not None:
             self._spill(self._folder)
 
@@ -55,25 +70,38 @@ class Frontier(Generic[State]):
         self._count -= 1
         if not self._out:
             self._refill()
-        return self._out.popleft() if self._order == "breadth" else self._out.pop()
+        return self._waiting(self._out.popleft() if self._order == "breadth" else self._out.pop())
 
     def put_back(self, waiting: Waiting[State]) -> None:
         """Let a state that was taken from a queue wait again, in front of all others."""
         self._count += 1
-        self._out.appendleft(waiting)
+        self._out.appendleft(self._kept(waiting))
+
+    def _kept(self, waiting: Waiting[State]) -> Any:
+        if self._codec is None:
+            return waiting
+        number, depth, state = waiting
+        return _HEAD.pack(number, depth) + self._codec[0](state)
+
+    def _waiting(self, kept: Any) -> Waiting[State]:
+        if self._codec is None:
+            return kept  # type: ignore[no-any-return]
+        number, depth = _HEAD.unpack_from(kept)
+        return number, depth, self._codec[1](kept[_HEAD.size :])
 
     def first_depth(self) -> int:
         """The depth of the state that :meth:`take` would give; a state must wait."""
         if not self._out:
             self._refill()
-        return self._out[0 if self._order == "breadth" else -1][1]
+        kept = self._out[0 if self._order == "breadth" else -1]
+        return kept[1] if self._codec is None else _HEAD.unpack_from(kept)[1]  # type: ignore[no-any-return]
 
     def everything(self) -> Iterator[Waiting[State]]:
         """The waiting states, in the order they were added."""
-        yield from self._out if self._order == "breadth" else ()
+        yield from map(self._waiting, self._out if self._order == "breadth" else ())
         for file, _ in self._files:
-            yield from _read(file)
-        yield from self._in if self._order == "breadth" else self._out
+            yield from map(self._waiting, _read(file))
+        yield from map(self._waiting, self._in if self._order == "breadth" else self._out)
 
     def _spill(self, folder: File) -> None:
         queue = self._in if self._in else self._out
@@ -88,7 +116,7 @@ class Frontier(Generic[State]):
         else:
             self._write(folder, [queue.popleft() for _ in range(self.part)])
 
-    def _write(self, folder: File, waiting: list[Waiting[State]]) -> None:
+    def _write(self, folder: File, waiting: list[Any]) -> None:
         file = folder / f"frontier-{self._files_made}"
         self._files_made += 1
         with written(folder, ROOM):
@@ -105,6 +133,6 @@ class Frontier(Generic[State]):
             self._out, self._in = self._in, self._out
 
 
-def _read(file: File) -> list[Waiting[State]]:
-    waiting: list[Waiting[State]] = pickle.loads(file.read_bytes())
+def _read(file: File) -> list[Any]:
+    waiting: list[Any] = pickle.loads(file.read_bytes())
     return waiting

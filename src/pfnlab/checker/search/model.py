@@ -69,6 +69,22 @@ class Storable(Protocol[State]):
 
 
 @runtime_checkable
+class Composite(Protocol[State]):
+    """Methods of a model whose states are made of parts, where many states have the same parts.
+
+    A search keeps each part once (:mod:`.parts`).
+    """
+
+    def parts(self, state: State) -> tuple[bytes, ...]:
+        """The parts of *state*; they are its key too."""
+        ...
+
+    def composed(self, parts: tuple[bytes, ...]) -> State:
+        """The state that has these parts."""
+        ...
+
+
+@runtime_checkable
 class Counting(Protocol):
     """Methods of a model that counts while it gives successors, for counts of several processes."""
 

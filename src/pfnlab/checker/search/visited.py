@@ -16,6 +16,7 @@ from pathlib import Path as File
 from typing import Any, Literal, Protocol
 
 from pfnlab.checker.search import plain
+from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.scratch import ROOM, written
 from pfnlab.errors import Misuse
 
@@ -93,15 +94,21 @@ class Visited(Protocol):
 
 
 class Keys:
-    """Whole keys, or fingerprints of them, in memory."""
+    """Whole keys, or fingerprints of them, in memory.
 
-    def __init__(self, keeping: Keeping = "exact") -> None:
+    :param parts: keys are tuples of parts; keep the words of this table
+    """
+
+    def __init__(self, keeping: Keeping = "exact", parts: PartTable | None = None) -> None:
         self._compact = keeping == "compact"
+        self._parts = None if self._compact else parts
         self._keys: set[Hashable] = set()
 
-    def add(self, key: Hashable, number: int) -> bool:
+    def add(self, key: Any, number: int) -> bool:
         if self._compact:
             key = fingerprint(key)
+        elif self._parts is not None:
+            key = self._parts.words(key)
         before = len(self._keys)
         self._keys.add(key)
         return len(self._keys) > before
@@ -110,10 +117,12 @@ class Keys:
         return len(self._keys)
 
     def dump(self) -> Iterator[bytes]:
-        return _dump(self._keys, self._compact)
+        keys: Iterable[Any] = self._keys
+        return _dump(keys if self._parts is None else map(self._parts.parts, keys), self._compact)
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        self._keys = set(_load(dumped, self._compact))
+        keys = _load(dumped, self._compact)
+        self._keys = set(keys if self._parts is None else map(self._parts.words, keys))
 
 
 class Numbered:
