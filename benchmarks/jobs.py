@@ -16,7 +16,7 @@ from measuring import busy, rounds, show
 
 from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.checker.search.shards import processors
+from pfnlab.processes import processors
 from pfnlab.programs.model.machine import ModelMachine
 
 MACHINES = ("6.1", "7.2", "7.2,tracker=exact")

@@ -81,6 +81,10 @@ class PolicyError(Misuse):
         self.path, self.hook, self.what = path, hook, what
         super().__init__(": ".join(filter(None, (path, hook, what))))
 
+    def __reduce__(self) -> tuple[type[PolicyError], tuple[str, str | None, str]]:
+        # It also comes from processes that search for this one.
+        return type(self), (self.path, self.hook, self.what)
+
 
 class Undecided(PfnlabError):
     """The question could not be settled here; nothing is known to be wrong."""

@@ -19,13 +19,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, Generic, NamedTuple
 
-from pfnlab.checker.search.end_with import end_with
 from pfnlab.checker.search.exploration import judgement
 from pfnlab.checker.search.frontier import Waiting
 from pfnlab.checker.search.model import Counting, Model, State, UnmetError, kind
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import Keeping, Keys
 from pfnlab.errors import Defect, PfnlabError, Undecided
+from pfnlab.processes import end_with
 
 #: States sent at a time: enough that a process need not wait, few enough that all end a level together.
 _TOGETHER = 16
