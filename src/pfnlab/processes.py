@@ -73,11 +73,15 @@ class Processes(Generic[Piece, Result]):
         self.jobs = jobs
         self._busy: list[_Busy] = []
         self._serials = 0
+        self._over = False
 
     def __enter__(self) -> Processes[Piece, Result]:
+        self._over = False
         return self
 
     def __exit__(self, *_: object) -> None:
+        # A thread may still wait for an answer, and begins no process any more.
+        self._over = True
         for busy in self._busy:
             busy.process.terminate()
         for busy in self._busy:
@@ -86,6 +90,7 @@ class Processes(Generic[Piece, Result]):
 
     def begin(self) -> None:
         """Begin the processes now, before this one has threads, guests, or more in its memory."""
+        self._over = False
         while 1 < self.jobs > len(self._busy):
             self._busy.append(self._begun())
 
@@ -135,6 +140,11 @@ class Processes(Generic[Piece, Result]):
 
     def _give(self, pieces: Sequence[Piece], waiting: deque[int], first: int) -> None:
         """Give every idle process a piece."""
+        if self._over:
+            raise Undecided("the processes have ended")
+        for busy in [busy for busy in self._busy if busy.serial is None and not busy.process.is_alive()]:
+            self._busy.remove(busy)
+            self._end(busy)
         if waiting:
             while len(self._busy) < self.jobs:
                 self._busy.append(self._begun())
