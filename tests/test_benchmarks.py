@@ -36,7 +36,7 @@ def quick(name: str) -> str:
                     for scope in ("standard", "leaves", "vfio")
                     for machine in ("6.1", "7.2", "7.2,tracker=exact")
                 ),
-                *("races 7.2", "swarm 7.2", "fuzz", "matrix"),
+                *("races 7.2", "swarm 7.2", "fuzz"),
             ],
         ),
         ("guided_walks", [f"{scope}: {what}" for scope in ("standard", "leaves", "wide") for what in WALKED]),
