@@ -1,23 +1,40 @@
-"""One search with several processes: how many times as fast as with one, in the same minute.
+"""Several processes for a verb: how many times as fast as one, in the same minute.
 
-Each scope is searched with one process and with N, in turn; what they find is compared, and the ratio is the
-median over the rounds. It holds only on a machine that does nothing else: the first line says how busy it is.
+Every piece of work is done with one process and with N, in turn; what comes out is compared. `ratio` is the
+median over the rounds, and holds only on a machine that does nothing else. The first row is a loop that only
+counts: what the machine gives N processes at all, now. `work` is the processor time of all processes together
+by that of one: above 1.00 is what it costs to divide the work. `at most` is the processor time of one process
+by that of the busiest when there are N, as if the others shared evenly: the most that `ratio` can be on an
+idle machine.
 
-    python benchmarks/jobs.py [--quick] [--jobs N]
+    python benchmarks/jobs.py [--quick] [--jobs N] [--only WORD]
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from measuring import busy, rounds, show
 
-from pfnlab.checker.check import CheckLimits, CheckResult, check
+from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.scope import load_scope
-from pfnlab.checker.search.shards import processors
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState
+from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.processes import in_order, processors
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.recorded.matrix import predict_files
+from pfnlab.programs.runs.machine import Machine
+from pfnlab.report import searches
+from pfnlab.report.claims.page import claims
+from pfnlab.report.policies_matrix import policies_matrix
 
 MACHINES = ("6.1", "7.2", "7.2,tracker=exact")
 
@@ -25,37 +42,97 @@ MACHINES = ("6.1", "7.2", "7.2,tracker=exact")
 SCOPES = {"standard": 4, "leaves": 4, "vfio": 5}
 QUICK = {"standard": 2, "leaves": 2, "vfio": 2}
 
+RECORDED = Path(__file__).parent.parent / "tests" / "recorded"
 
-def searched(machine: str, scope: str, depth: int, jobs: int) -> tuple[CheckResult, float]:
-    """A search, and its seconds."""
+#: Work to be done by so many processes; what comes out is the same for any number.
+Work = Callable[[int], Any]
+
+
+def searched(machine: str, scope: str, limits: CheckLimits, jobs: int) -> Any:
+    """What a search finds."""
+    found = check(ModelMachine(machine), load_scope(scope), limits=limits, jobs=jobs)
+    return found.states, found.transitions, found.answers, found.swarm, found.fired
+
+
+def counted(seconds: float, jobs: int) -> None:
+    """Count, in eight pieces, for so many seconds of processor time in all."""
+
+    def count(_: int) -> None:
+        until = time.process_time() + seconds / 8
+        while time.process_time() < until:
+            pass
+
+    list(in_order(count, range(8), jobs))
+
+
+def fuzzed(programs: int, jobs: int) -> CampaignState:
+    """The state of a campaign on two models that agree."""
+    names = ("model:7.2", "model:7.2,mseal=on")
+    state = CampaignState(list(names), 1, Vocabulary())
+    machines: dict[str, Machine] = {name: ModelMachine(name[6:]) for name in names}
+    Campaign(machines, state, jobs=jobs).run(programs=programs)
+    return state
+
+
+def paged(make: Callable[[int], str], jobs: int) -> str:
+    """A page, with no search kept from before."""
+    searches._results.clear()
+    return make(jobs)
+
+
+def works(quick: bool) -> Iterator[tuple[str, Work]]:
+    """What is measured, by name."""
+    yield "counting", partial(counted, 0.4 if quick else 4.0)
+    for scope, depth in (QUICK if quick else SCOPES).items():
+        for machine in MACHINES:
+            yield f"{scope} {machine}", partial(searched, machine, scope, CheckLimits(depth=depth))
+    yield "races 7.2", partial(searched, "7.2", "race", CheckLimits())
+    swarm = CheckLimits(swarm=4, states=20 if quick else 1000, seed=1)
+    yield "swarm 7.2", partial(searched, "7.2", "standard", swarm)
+    yield "fuzz", partial(fuzzed, 10 if quick else 300)
+    if not quick:
+        files = [RECORDED / f"{name}.jsonl" for name in ("cases", "order")]
+        yield "matrix", partial(predict_files, files)
+        yield "policies matrix", partial(paged, partial(policies_matrix, 2))
+        yield "claims", partial(paged, claims)
+
+
+def measured(work: Work, jobs: int) -> tuple[Any, float, float, float]:
+    """What comes out, its seconds, and the processor time of this process and of those it made."""
+    before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     begun = time.monotonic()
-    found = check(ModelMachine(machine), load_scope(scope), limits=CheckLimits(depth=depth), jobs=jobs)
-    return found, time.monotonic() - begun
+    out = work(jobs)
+    seconds = time.monotonic() - begun
+    after = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    own, made = (
+        new.ru_utime + new.ru_stime - old.ru_utime - old.ru_stime
+        for old, new in zip(before, after, strict=True)
+    )
+    return out, seconds, own, made
 
 
-def row(machine: str, scope: str, depth: int, jobs: int, most: int) -> list[str]:
-    """The line of one machine and scope.
+def row(name: str, work: Work, jobs: int, most: int) -> list[str]:
+    """The line of one piece of work.
 
-    :raises AssertionError: the searches do not find the same
+    :raises AssertionError: several processes do not find the same as one
     """
-    alone, together = [], []
+    alone, together, shares, bounds = [], [], [], []
     for _ in rounds(most, 60.0):
-        one, seconds = searched(machine, scope, depth, 1)
+        one, seconds, own, made = measured(work, 1)
         alone.append(seconds)
-        several, seconds = searched(machine, scope, depth, jobs)
+        several, seconds, own_of_several, made_of_several = measured(work, jobs)
         together.append(seconds)
-        assert (one.states, one.transitions, one.answers) == (
-            several.states,
-            several.transitions,
-            several.answers,
-        )
+        assert one == several, f"{name}: {jobs} processes find something else than one"
+        shares.append((own_of_several + made_of_several) / (own + made))
+        bounds.append((own + made) / max(own_of_several, made_of_several / jobs))
     ratio = statistics.median(first / second for first, second in zip(alone, together, strict=True))
     return [
-        f"{scope} {machine}",
-        f"{one.states:,}",
+        name,
         f"{statistics.median(alone):.1f} s",
         f"{statistics.median(together):.1f} s",
         f"{ratio:.2f}",
+        f"{statistics.median(shares):.2f}",
+        f"{statistics.median(bounds):.2f}",
     ]
 
 
@@ -64,16 +141,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="tiny searches, once")
+    parser.add_argument("--quick", action="store_true", help="tiny work, once")
     parser.add_argument("--jobs", type=int, default=processors())
+    parser.add_argument("--only", default="", help="what has this word in its name")
     options = parser.parse_args()
     print(busy())
     rows = [
-        row(machine, scope, depth, options.jobs, 1 if options.quick else 3)
-        for scope, depth in (QUICK if options.quick else SCOPES).items()
-        for machine in MACHINES
+        row(name, work, options.jobs, 1 if options.quick else 3)
+        for name, work in works(options.quick)
+        if options.only in name
     ]
-    show("one search", ["scope, machine", "states", "1 process", f"{options.jobs} processes", "ratio"], rows)
+    head = ["work", "1 process", f"{options.jobs} processes", "ratio", "work", "at most"]
+    show("one piece of work", head, rows)
 
 
 if __name__ == "__main__":

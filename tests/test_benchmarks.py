@@ -9,6 +9,10 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
+#: What is counted of walks.
+WALKED = ("states", "pairs", "branches")
+
+
 def quick(name: str) -> str:
     """What a benchmark prints in its tiny mode."""
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--quick"]
@@ -26,11 +30,16 @@ def quick(name: str) -> str:
         (
             "jobs",
             [
-                f"{scope} {machine}"
-                for scope in ("standard", "leaves", "vfio")
-                for machine in ("6.1", "7.2", "7.2,tracker=exact")
+                "counting",
+                *(
+                    f"{scope} {machine}"
+                    for scope in ("standard", "leaves", "vfio")
+                    for machine in ("6.1", "7.2", "7.2,tracker=exact")
+                ),
+                *("races 7.2", "swarm 7.2", "fuzz"),
             ],
         ),
+        ("guided_walks", [f"{scope}: {what}" for scope in ("standard", "leaves", "wide") for what in WALKED]),
         ("book", ["sorted", "random", "as a list", "reserve", "lookup", "free"]),
     ],
 )

@@ -17,6 +17,7 @@ ORDER = (
     ("errors", "trace", "pfn_set"),
     ("files",),
     ("limit", "branches", "progress", "made", "schemas"),
+    ("processes",),
     ("hw",),
     ("mm",),
     ("policies",),
@@ -51,7 +52,7 @@ ORDER = (
 )
 
 #: Rooms that know nothing of what comes before them but these.
-ALONE = {"checker.search": ("units", "errors", "files")}
+ALONE = {"checker.search": ("units", "errors", "files", "processes")}
 
 #: The one package that `import pfnlab` names.
 _OFFERED = "pfnlab.api."

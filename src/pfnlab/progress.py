@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ APPEARS, EVERY = 2.0, 10.0
 _lock = threading.RLock()
 _shown: list[Work] = []
 _silent = 0
+
+#: Takes every line where this process has no terminal of its own (:func:`heard_by`).
+_hearer: Callable[[str], None] | None = None
 
 
 class Work:
@@ -37,7 +40,7 @@ class Work:
         self._display: Progress | None = None
         self._task: Any = None
         self._began = self._said_at = time.monotonic()
-        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._terminal = _hearer is None and sys.stderr is not None and sys.stderr.isatty()
         self._ended = False
         self._timer = threading.Timer(APPEARS, self._appear)
         self._timer.daemon = True
@@ -82,7 +85,8 @@ class Work:
         with _lock:
             if self._display is not None:
                 self._display.update(self._task, description=_inert(self._words), completed=self.done)
-        if not self._terminal and time.monotonic() - self._said_at >= EVERY:
+        # What goes on in another process is shown by the one that waits for it.
+        if not self._terminal and _hearer is None and time.monotonic() - self._said_at >= EVERY:
             self._said_at = time.monotonic()
             say(self._words + (f": {self.done} of {self.total}" if self.total else ""))
 
@@ -138,9 +142,20 @@ def silent() -> Iterator[None]:
         _silent -= 1
 
 
+def heard_by(hearer: Callable[[str], None]) -> None:
+    """From now on this process, which was forked, shows nothing and hands what it says to *hearer*."""
+    global _hearer, _lock
+    # A thread that is not in this process may have held it.
+    _lock, _hearer = threading.RLock(), hearer
+    _shown.clear()
+
+
 def say(line: str) -> None:
     """One line of progress, kept apart from the output."""
     if _silent:
+        return
+    if _hearer is not None:
+        _hearer(line)
         return
     shown = next((work for work in reversed(_shown) if work.is_shown), None)
     if shown is None:

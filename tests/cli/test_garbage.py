@@ -59,9 +59,11 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     (tmp_path / "middle.pfn").write_text(PROGRAM)
     before, stdin = Path.cwd(), sys.stdin
     module: Any = ModuleType("pfnlab.programs.recorded.matrix")
-    module.predict_files = lambda paths: SimpleNamespace(cases=0, exact=0, waiting=0, wrong=0, details=[])
+    module.predict_files = lambda paths, jobs: SimpleNamespace(
+        cases=0, exact=0, waiting=0, wrong=0, details=[]
+    )
     searches: Any = ModuleType("pfnlab.report.policies_matrix")
-    searches.policies_matrix = lambda depth: ""
+    searches.policies_matrix = lambda depth, jobs: ""
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setitem(sys.modules, "pfnlab.programs.recorded.matrix", module)

@@ -248,3 +248,30 @@ def test_no_programs(ask: Ask, tmp_path: Path) -> None:
     answer = ask("kernels", "meet", "6.12.117", "--litmus", tmp_path / "empty")
 
     assert (2, True) == (answer.code, "--litmus" in answer.err)
+
+
+def test_several_kernels_are_met_side_by_side(ask: Ask) -> None:
+    """Pages and what is said come in the order of the names, also of one that cannot be had: 1."""
+    names = ("6.12.116", "6.12.99", "6.12.117")
+
+    one, two = (ask("kernels", "meet", *names, *FEW, "--jobs", jobs) for jobs in (1, 2))
+
+    assert (1, one) == (one.code, two)
+    assert one.out.index("# qemu:6.12.116 ") < one.out.index("# qemu:6.12.117 ")
+    assert "6.12.99 could not be met: the archive holds no kernel 6.12.99" in one.err
+
+
+def test_a_single_kernel_has_all_guests(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several, each has its part."""
+    asked: list[int] = []
+
+    class Counted(Guest):
+        def __init__(self, kernel: KernelImage, *, guests: int, **_: object) -> None:
+            asked.append(guests)
+            super().__init__(kernel)
+
+    monkeypatch.setattr(verb, "QemuMachine", Counted)
+    ask("kernels", "meet", "6.12.117", *FEW, "--jobs", 3)
+    ask("kernels", "meet", "6.12.117", "6.12.117", *FEW, "--jobs", 1)
+
+    assert [3, 1, 1] == asked

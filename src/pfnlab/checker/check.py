@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.checker.kernel.domain import KernelModel
+from pfnlab.checker.kernel.operations import ScopeStep
 from pfnlab.checker.kernel.properties import Question, properties, questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope
 from pfnlab.checker.races import schedules
@@ -20,8 +21,9 @@ from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
-from pfnlab.checker.search.random_walks import simulate
+from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
+from pfnlab.errors import Misuse
 from pfnlab.hw.platform import qemu_q35
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.shrink import shrunk
@@ -30,6 +32,9 @@ from pfnlab.units import number_of
 
 #: Steps of a random walk through schedules.
 _WALK = 60
+
+#: How many states each search of a swarm finds, and how deep it goes where the scope has no depth.
+_SWARM_STATES, _SWARM_DEPTH = 10_000, 20
 
 #: The verdicts of a search on a property: the words of ``check --json``.
 HOLDS, VIOLATED, UNDECIDED = "holds", "violated", "undecided"
@@ -41,7 +46,9 @@ class CheckLimits(msgspec.Struct, frozen=True):
     :param depth: the most operations in a row, instead of the scope's depth; 0 for sequences of any length
     :param memory: bytes for visited states; further states go to disk
     :param walks: the number of random walks to make instead of a full search
-    :param seed: decides the random walks
+    :param guided: whether walks prefer what no walk has met
+    :param swarm: the number of searches of a swarm, each of which finds at most *states* states
+    :param seed: decides the random walks, or the orders of the searches of a swarm
     :param checkpoint: the file to which a cut search is written; if it exists, the search resumes from it
     :param every_order: of races, search also the orders that cannot matter
     """
@@ -52,6 +59,8 @@ class CheckLimits(msgspec.Struct, frozen=True):
     memory: int | None = None
     checkpoint: File | None = None
     walks: int | None = None
+    guided: bool = False
+    swarm: int | None = None
     seed: int = 0
     every_order: bool = False
 
@@ -100,6 +109,20 @@ class PropertyResult(msgspec.Struct, frozen=True):
         return len(self.schedule) or (len(self.program.ops) if self.program is not None else 0)
 
 
+class SwarmMember(msgspec.Struct, frozen=True):
+    """One search of a swarm.
+
+    :param states: how many distinct states it found
+    :param without: the kinds of operations that it left out
+    :param violated: the properties that it found violated
+    """
+
+    states: int
+    transitions: int
+    without: tuple[str, ...]
+    violated: tuple[str, ...]
+
+
 class CheckResult(msgspec.Struct, frozen=True):
     """The result of the check of one machine.
 
@@ -111,6 +134,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     :param fired: how often each operation had each result, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
     :param untaken: branches of the policies that were never taken; None where they were not watched
     :param growth: the number of new states after each number of operations; empty where it was not counted
+    :param swarm: the searches of a swarm; empty for any other search
     """
 
     machine: str
@@ -126,6 +150,7 @@ class CheckResult(msgspec.Struct, frozen=True):
     untaken: tuple[str, ...] | None = None
     growth: tuple[int, ...] = ()
     ended: bool = False
+    swarm: tuple[SwarmMember, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -153,7 +178,7 @@ def check(
 
     :param asked: the questions; None for all that the scope can answer
     :param watch: also find the branches of the policies that were never taken; takes about twice as long
-    :param jobs: processes that try operations; one where branches are watched, and for schedules of races
+    :param jobs: processes that try operations, or of races each another one; one where branches are watched
     """
     asked = questions(scope=scope) if asked is None else asked
     model: KernelModel | RaceModel
@@ -164,9 +189,12 @@ def check(
         model = KernelModel(machine, scope)
         predicates = list(properties(model, asked))
         depth = scope.depth if limits.depth is None else limits.depth or None
+    members: list[SwarmMember] = []
     policy_watch = PolicyWatch(machine.boot(qemu_q35(), {}))
     with policy_watch if watch else nullcontext():
-        if limits.walks is not None:
+        if limits.swarm is not None:
+            found = _swarmed(model, predicates, depth, limits, members, 1 if watch else jobs)
+        elif limits.walks is not None:
             found = simulate(
                 model,
                 predicates,
@@ -174,6 +202,7 @@ def check(
                 walks=limits.walks,
                 length=depth or _WALK,
                 seconds=limits.seconds,
+                guided=limits.guided,
             )
         else:
             found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
@@ -199,6 +228,41 @@ def check(
         tuple(map(str, policy_watch.untaken())) if watch else None,
         tuple(found.growth),
         ended=not found.cut and not cut and not isinstance(scope, RaceScope),
+        swarm=tuple(members),
+    )
+
+
+def _swarmed(
+    model: KernelModel | RaceModel,
+    predicates: list[Property[Any]],
+    depth: int | None,
+    limits: CheckLimits,
+    members: list[SwarmMember],
+    jobs: int,
+) -> Exploration[Any]:
+    """:raises Misuse: the scope is one of races, or a limit has no meaning here"""
+    if isinstance(model, RaceModel):
+        raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
+    if limits.memory is not None or limits.checkpoint is not None or limits.walks is not None:
+        raise Misuse("--swarm goes without --memory, --checkpoint and --random: --states limits each search")
+
+    def member(number: int, found: Exploration[Any]) -> None:
+        violated = [asked.name for asked in predicates if found.verdict(asked.name) == "violated"]
+        without = tuple(found.note.removeprefix("without ").split(", ")) if found.note else ()
+        members.append(SwarmMember(found.states, found.transitions, without, tuple(violated)))
+
+    kinds = sorted({ScopeStep(template.op).kind for template in model.scope.templates})
+    return swarm(
+        model,
+        predicates,
+        kinds=kinds,
+        seed=limits.seed,
+        members=limits.swarm or 1,
+        states=limits.states or _SWARM_STATES,
+        depth=depth or _SWARM_DEPTH,
+        seconds=limits.seconds,
+        member=member,
+        jobs=jobs,
     )
 
 
@@ -212,7 +276,7 @@ def _explored(
 ) -> Exploration[Any]:
     if isinstance(model, RaceModel) and not limits.whole_ways:
         return schedules.search(
-            model, predicates, states=limits.states, seconds=limits.seconds, progress=progress
+            model, predicates, states=limits.states, seconds=limits.seconds, progress=progress, jobs=jobs
         )
     return explore(
         model,

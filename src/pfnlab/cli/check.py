@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import partial
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
-from pfnlab.checker.search.shards import processors, side_by_side
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import (
     check_profile,
@@ -31,6 +28,7 @@ from pfnlab.lab.machines import (
     with_policies,
 )
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.processes import in_order, processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import judge
@@ -107,16 +105,20 @@ def _all_checked(
     processes = request.jobs or processors()
     if len(machines) == 1:
         return [_check(machines[0], scope, chosen_questions, request, processes)]
-    jobs = [
-        partial(check, machine, scope, chosen_questions, request.limits, watch=request.watch)
-        for machine in machines
-    ]
-    found = []
-    with working(f"checking {number_of(len(jobs), 'model')}", len(jobs)) as work:
-        for result in side_by_side(jobs, processes):
-            found.append(result)
-            work.advance()
-    return [checked for _, checked in sorted(found, key=itemgetter(0))]
+
+    def checked(machine: ModelMachine) -> CheckResult:
+        return check(machine, scope, chosen_questions, request.limits, watch=request.watch)
+
+    with working(f"checking {number_of(len(machines), 'model')}", len(machines)) as work:
+        return list(
+            in_order(
+                checked,
+                machines,
+                processes,
+                named=lambda machine: f"model:{machine.spec}",
+                done=work.advance,
+            )
+        )
 
 
 def _check(

@@ -71,6 +71,22 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab check --differ trackers/vm_pat trackers/track_ctx",
             "The shortest program that tells two policies apart",
         ),
+        Example(
+            "pfnlab check --on model:6.1 --scope wide --swarm 8 --seconds 600",
+            "Eight searches into a scope that does not end, side by side",
+        ),
+        Example(
+            "pfnlab check --on model:6.1 --scope wide --swarm 4 --states 2000 --seed 7",
+            "A swarm that finds the same whenever and wherever it is made",
+        ),
+        Example(
+            "pfnlab check --on model:7.2 --scope wide --random 200 --depth 12 --guided",
+            "Walks that prefer states and pairs of operations not met before",
+        ),
+        Example(
+            "pfnlab check --on model:7.2 --scope standard --random 50 --guided --seed 3",
+            "Other walks, by another seed",
+        ),
     ),
     "explore": (
         Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
@@ -92,6 +108,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "matrix": (
         Example("pfnlab matrix tests/recorded/cases.jsonl", "How many recorded answers the model predicts"),
         Example("pfnlab matrix --json tests/recorded/order.jsonl", "The same as JSON"),
+        Example("pfnlab matrix tests/recorded/cases.jsonl --jobs 1", "In one process: it takes longest"),
     ),
     "try": (
         Example(
@@ -99,6 +116,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "A patch on one's own tree against the model of 7.2, as a report for a cover letter",
         ),
         Example("git bisect run pfnlab try . --like 7.2", "The commit that changed what kernels do"),
+        Example("pfnlab try ~/linux --like 7.2 --jobs 1", "The same tree in one guest at a time"),
     ),
     "kernels": (
         Example("pfnlab kernels", "Every kernel that is known, cached or on offer"),
@@ -131,6 +149,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "kernels meet": (
         Example("pfnlab kernels meet 6.12.107", "Hold one kernel against the model of its version"),
         Example("pfnlab kernels meet --new -o met.md", "Every kernel on offer that nobody met, as a page"),
+        Example("pfnlab kernels meet 6.12.107 --jobs 1", "In one guest at a time"),
     ),
     "kernels diff": (
         Example("pfnlab kernels diff 6.12.94 6.12.107", "What changed between two point releases"),
@@ -196,6 +215,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "policies matrix": (
         Example("pfnlab policies matrix", "Every policy against every property of its seam"),
         Example("pfnlab policies matrix --depth 2", "The same with shorter sequences, in less time"),
+        Example("pfnlab policies matrix --jobs 1", "The same, one search after the other"),
     ),
     "policies show": (
         Example("pfnlab policies show track_ctx", "The source of a policy"),

@@ -25,6 +25,7 @@ from pfnlab.lab.machines import (
     see_memory,
 )
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.processes import processors
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.progress import Work, say, working
@@ -39,6 +40,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     :param profile: the series that kernels of the user's own should behave like
     :param look: None for that of the campaign that goes on, else for the usual one
+    :param jobs: processes for models, and guests of each kernel; None for as many as there are processors
     """
 
     on: list[str]
@@ -60,6 +62,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     accel: Accel = Accel.TCG
     look: str | None = None
     profile: str | None = None
+    jobs: int | None = None
 
 
 def fuzz(request: FuzzRequest) -> int:
@@ -106,6 +109,7 @@ def fuzz(request: FuzzRequest) -> int:
             watched=request.coverage,
             on_progress=_Kept(work, state, request.resume).show,
             predicting=predicting,
+            jobs=request.jobs or processors(),
         )
         watched = campaign.watched
         first, began = state.next, time.monotonic()
@@ -125,7 +129,8 @@ def fuzz(request: FuzzRequest) -> int:
 
 def _open(request: FuzzRequest, named: list[Named], look: LookLevel) -> dict[str, Machine]:
     return {
-        machine.spec: open_machine(machine.spec, request.profile, request.accel, look) for machine in named
+        machine.spec: open_machine(machine.spec, request.profile, request.accel, look, request.jobs)
+        for machine in named
     }
 
 

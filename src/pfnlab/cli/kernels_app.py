@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, LitmusOf, Verbs
+from pfnlab.cli.plain import PLAIN, AsJson, JobsOf, LitmusOf, Verbs
 
 kernels = Verbs(help="Real kernels that can be booted.", **PLAIN)
 cache = Verbs(help="What pfnlab keeps on disk.", **PLAIN)
@@ -192,6 +192,7 @@ def kernels_meet(
     programs: Random = 300,
     seed: Seed = 7,
     output: Output = None,
+    jobs: JobsOf = None,
     as_json: AsJson = False,
 ) -> int:
     """Hold a kernel against everything there is.
@@ -208,6 +209,7 @@ def kernels_meet(
         MeetRequest(
             *(tuple(names or ()), new, profile, promote, known),
             *(litmus, programs, seed, output, as_json),
+            jobs=jobs,
         )
     )
 

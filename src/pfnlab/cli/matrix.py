@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.made import made
+from pfnlab.progress import working
 from pfnlab.units import number_of
 
 #: The value of ``format``, and the keys of the counts, in order.
@@ -16,11 +17,15 @@ FORMAT = "pfnlab-matrix/1"
 KEYS = ("cases", "exact", "waiting", "wrong", "details")
 
 
-def predict(files: Sequence[Path], *, as_json: bool) -> int:
-    """Print how many recorded cases the model predicts; 1 when one is predicted wrongly."""
+def predict(files: Sequence[Path], *, as_json: bool, jobs: int | None = None) -> int:
+    """Print how many recorded cases the model predicts; 1 when one is predicted wrongly.
+
+    :param jobs: processes at a time; None for as many as there are processors
+    """
     from pfnlab.programs.recorded.matrix import predict_files
 
-    result = predict_files(list(files))
+    with working("predicting recorded cases"):
+        result = predict_files(files, jobs)
     if as_json:
         counts = {key: msgspec.to_builtins(getattr(result, key)) for key in KEYS}
         print(json.dumps({"format": FORMAT, "made": made(), **counts}, ensure_ascii=False))

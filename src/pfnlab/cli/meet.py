@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +22,7 @@ from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, mo
 from pfnlab.meeting.page import meeting_object, meeting_page
 from pfnlab.policies.known import known_versions, version_of_release, write_known
 from pfnlab.policies.releases import is_version, version_key
+from pfnlab.processes import in_order, processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.progress import say, working
 
@@ -33,6 +35,7 @@ class MeetRequest(msgspec.Struct, frozen=True):
     :param profile: the version of the model, for a file of the user's own
     :param known: the folder of known kernels
     :param litmus: the folder of programs; None for those that come with pfnlab
+    :param jobs: kernels met at a time, or guests of a single one; None for as many as there are processors
     """
 
     names: tuple[str, ...] = ()
@@ -45,6 +48,7 @@ class MeetRequest(msgspec.Struct, frozen=True):
     seed: int = SEED
     output: Path | None = None
     as_json: bool = False
+    jobs: int | None = None
 
 
 def meet_kernels(request: MeetRequest) -> int:
@@ -66,14 +70,27 @@ def meet_kernels(request: MeetRequest) -> int:
         raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
     litmus = litmus_programs(request.litmus)
     codes = []
-    for name in names:
+    jobs = request.jobs or processors()
+    guests = max(1, jobs // len(names))
+
+    def met(name: str) -> _Met | Undecided:
         try:
-            codes.append(_meet_kernel(name, litmus, request))
+            return _meet_kernel(name, litmus, request, guests)
         except Undecided as trouble:
             if len(names) == 1:
                 raise
             say(f"{name} could not be met: {trouble}")
-            codes.append(trouble.exit_code)
+            return trouble
+
+    for answer in in_order(met, names, jobs):
+        if isinstance(answer, Undecided):
+            codes.append(answer.exit_code)
+            continue
+        _print(answer.meeting, [answer.asked.words], request.output, request.as_json)
+        if request.promote:
+            folder = request.known or Path(str(files("pfnlab.policies.known")))
+            _promote(folder, answer.meeting, answer.asked.image)
+        codes.append(int(answer.meeting.differs))
     return max(codes, key=(0, 3, 1).index)
 
 
@@ -134,8 +151,15 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
     return int(meeting.differs)
 
 
-def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
-    """Meet one kernel, print its page, promote it; whether it differs."""
+class _Met(NamedTuple):
+    """A kernel that was met."""
+
+    asked: AskedKernel
+    meeting: Meeting
+
+
+def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest, guests: int) -> _Met:
+    """Meet one kernel, in so many guests."""
     asked = asked_kernel(name)
     kernel, version = asked.image, asked.version
     if request.profile and not is_version(version):
@@ -143,7 +167,7 @@ def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest)
     model_version(request.profile or version)
     changelog = changelog_of(kernel, say=say)
     say(f"meeting {version}: {asked.words}")
-    with QemuMachine(kernel, guests=1, say=say) as machine, working(f"meeting {version}"):
+    with QemuMachine(kernel, guests=guests, say=say) as machine, working(f"meeting {version}"):
         meeting = meet(
             machine,
             version,
@@ -157,10 +181,7 @@ def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest)
             looks=litmus_looks(request.litmus),
             say=say,
         )
-    _print(meeting, [asked.words], request.output, request.as_json)
-    if request.promote:
-        _promote(request.known or Path(str(files("pfnlab.policies.known"))), meeting, kernel)
-    return int(meeting.differs)
+    return _Met(asked, meeting)
 
 
 def _promote(folder: Path, meeting: Meeting, kernel: KernelImage) -> None:

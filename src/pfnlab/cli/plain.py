@@ -57,6 +57,11 @@ AccelOf = Annotated[
     ),
 ]
 
+JobsOf = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="N", min=1, help="Processes at a time; as many as processors without it."),
+]
+
 ProfileOf = Annotated[
     str | None, typer.Option("--profile", metavar="SERIES", help="What a qemu:BZIMAGE should behave like.")
 ]

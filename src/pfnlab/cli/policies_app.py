@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, Verbs
+from pfnlab.cli.plain import PLAIN, AsJson, JobsOf, Verbs
 
 policies = Verbs(help="The competing ideas the model can run.", **PLAIN)
 
@@ -29,6 +29,7 @@ def policies_list() -> int:
 @policies.command("matrix")
 def policies_matrix(
     depth: Annotated[int, typer.Option(metavar="N", min=1, help="Operations in a row.")] = 3,
+    jobs: JobsOf = None,
     as_json: AsJson = False,
 ) -> int:
     """Every policy against every property of its seam, and what it costs; takes two minutes."""
@@ -37,9 +38,9 @@ def policies_matrix(
 
     with working("every policy against every property"):
         text = (
-            json.dumps(policies_object(depth), ensure_ascii=False) + "\n"
+            json.dumps(policies_object(depth, jobs), ensure_ascii=False) + "\n"
             if as_json
-            else policies_matrix(depth)
+            else policies_matrix(depth, jobs)
         )
     print(text, end="")
     return 0

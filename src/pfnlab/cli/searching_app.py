@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import AccelOf, AsJson, ProfileOf
+from pfnlab.cli.plain import AccelOf, AsJson, JobsOf, ProfileOf
 
 
 def fuzz(
@@ -54,6 +54,7 @@ def fuzz(
     stop_after: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End when so many findings were met.")
     ] = None,
+    jobs: JobsOf = None,
     as_json: AsJson = False,
     accel: AccelOf = "tcg",
     look: Annotated[
@@ -91,6 +92,7 @@ def fuzz(
             accel=accel_named(accel),
             look=look,
             profile=profile,
+            jobs=jobs,
         )
     )
 
@@ -126,7 +128,19 @@ def check(
         int | None,
         typer.Option(metavar="N", min=1, help="Walk at random N times instead of trying everything."),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Which random walks.")] = 0,
+    guided: Annotated[
+        bool, typer.Option("--guided", help="Walks prefer states and pairs of operations not met before.")
+    ] = False,
+    swarm: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="For scopes that do not end: N searches into the depth, each in an order of its own and "
+            "without some operations, of at most --states states (10,000 without it).",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Which random walks, which swarm.")] = 0,
     checkpoint: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep a search that is cut there, and go on from it."),
@@ -156,10 +170,7 @@ def check(
             help="Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.",
         ),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Processes at a time; as many as processors without it."),
-    ] = None,
+    jobs: JobsOf = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
     accel: AccelOf = "tcg",
     profile: ProfileOf = None,
@@ -170,8 +181,11 @@ def check(
     """
     from pfnlab.checker.check import CheckLimits
     from pfnlab.cli.check import CheckRequest, check_machines
+    from pfnlab.errors import Misuse
     from pfnlab.lab.vm.accel import accel_named
 
+    if guided and random is None:
+        raise Misuse("--guided is for walks: say how many with --random N")
     limits = CheckLimits(
         depth=depth,
         states=states,
@@ -179,6 +193,8 @@ def check(
         memory=memory and memory << 20,
         checkpoint=checkpoint,
         walks=random,
+        guided=guided,
+        swarm=swarm,
         seed=seed,
         every_order=every_order,
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import AccelOf, AsJson, LookOf, ProfileOf
+from pfnlab.cli.plain import AccelOf, AsJson, JobsOf, LookOf, ProfileOf
 
 
 def explore(
@@ -131,12 +131,13 @@ def report(
 
 def matrix(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.jsonl", help="Recorded cases.")],
+    jobs: JobsOf = None,
     as_json: AsJson = False,
 ) -> int:
     """Predict recorded behaviour of real kernels and count what the model gets right."""
     from pfnlab.cli.matrix import predict
 
-    return predict(files, as_json=as_json)
+    return predict(files, as_json=as_json, jobs=jobs)
 
 
 def schema(

@@ -20,6 +20,7 @@ from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.meeting.holding import SEED, litmus_looks, litmus_programs
 from pfnlab.policies.releases import series_of
+from pfnlab.processes import processors
 from pfnlab.progress import say, working
 from pfnlab.trying.build import Build, TriedKernel
 from pfnlab.trying.page import headline, trial_object, trial_page
@@ -35,6 +36,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param configuration: of the build: packaged ones or files
     :param litmus: the folder of programs; None for those that come with pfnlab
     :param policies: changes of that model, in place of those that patches name
+    :param jobs: guests of the kernel; None for as many as there are processors
     """
 
     tree: Path
@@ -48,6 +50,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     output: Path | None = None
     accel: Accel = Accel.TCG
     as_json: bool = False
+    jobs: int | None = None
 
 
 def try_tree(request: TryRequest, build: Build | None = None) -> int:
@@ -64,7 +67,13 @@ def try_tree(request: TryRequest, build: Build | None = None) -> int:
         tried = (build or builder(request))(request.tree, request.patches, say)
     name = request.tree.name or request.tree.resolve().name or str(request.tree)
     with (
-        QemuMachine(tried.kernel, guests=1, name=f"qemu:{name}", accel=request.accel, say=say) as machine,
+        QemuMachine(
+            tried.kernel,
+            guests=request.jobs or processors(),
+            name=f"qemu:{name}",
+            accel=request.accel,
+            say=say,
+        ) as machine,
         working(f"holding {name} against model:{request.like}"),
     ):
         trial = try_kernel(

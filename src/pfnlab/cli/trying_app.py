@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import AccelOf, AsJson, LitmusOf
+from pfnlab.cli.plain import AccelOf, AsJson, JobsOf, LitmusOf
 
 
 def try_(
@@ -38,6 +38,7 @@ def try_(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
     ] = None,
     accel: AccelOf = "tcg",
+    jobs: JobsOf = None,
     as_json: AsJson = False,
 ) -> int:
     """Build a tree, hold its kernel against a model, and print the report for a cover letter.
@@ -61,5 +62,6 @@ def try_(
             output=output,
             accel=accel_named(accel),
             as_json=as_json,
+            jobs=jobs,
         )
     )

@@ -12,10 +12,11 @@ import msgspec
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature, Unstable
 from pfnlab.fuzz.causes import Evidence, Found, sightings
-from pfnlab.fuzz.drawing import Drawing, end_of_round
+from pfnlab.fuzz.drawing import Drawing, Drawn, end_of_round
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.grouping import MOST_TELLING, Grouping
 from pfnlab.fuzz.looking import changed_by_looking, looked_at
+from pfnlab.fuzz.modelled import ModelProcesses
 from pfnlab.fuzz.repeating import is_shown, raises_alarm, shrink_quickly
 from pfnlab.fuzz.shrink import Shrunk
 from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, signatures_of, undecided
@@ -44,6 +45,7 @@ class Campaign:
     :ivar asked: by level, the programs that were run on all machines and the seconds this took
     :param agreed: whether what machines agree in is a finding too, as for
         :func:`~pfnlab.fuzz.signature.signature_of`
+    :param jobs: processes that run programs on models; programs, findings and their order are those of one
     :param grouped: whether findings are grouped by cause when a run ends
     :param smaller: makes a program that shows a difference smaller; None to do it by runs on all machines
     """
@@ -62,6 +64,7 @@ class Campaign:
         agreed: bool = True,
         predicting: Mapping[LookLevel, Mapping[str, Machine]] | None = None,
         grouped: bool = True,
+        jobs: int = 1,
     ) -> None:
         self.state, self.folder = state, folder
         self._at: dict[LookLevel, dict[str, Machine]] = {}
@@ -73,8 +76,12 @@ class Campaign:
         self.asked: dict[LookLevel, tuple[int, float]] = {}
         self.repeats = repeats
         self.found: list[FoundDifference] = []
-        self._model = next((name for name in self.machines if name.startswith("model:")), None)
-        self._drawing = Drawing(state, self._on_model if self._model else None, watched=watched)
+        models = [name for name in self.machines if name.startswith("model:")]
+        self._model = next(iter(models), None)
+        self._models = ModelProcesses(
+            models, self._on_model, watched=watched, reached=state.coverage.branches, jobs=jobs
+        )
+        self._drawing = Drawing(state, self._models)
         self._progress = on_progress
         self._most: int | None = None
         self._compared = on_compared
@@ -87,7 +94,7 @@ class Campaign:
     @property
     def watched(self) -> bool:
         """Whether branches are watched: of the first model, if there is one."""
-        return self._drawing.watched
+        return self._models.watched
 
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
         """Run to *programs* programs in all, *seconds* seconds or *most* findings, whichever comes first.
@@ -95,7 +102,8 @@ class Campaign:
         :param seconds: checked between rounds
         """
         self._most = most
-        self._rounds(programs, seconds, most)
+        with self._models:
+            self._rounds(programs, seconds, most)
         if self.state.findings and self._grouped:
             self.state.causes = self._grouping.causes(
                 Found(key, known.signature, known.program, known.evidence)
@@ -118,28 +126,38 @@ class Campaign:
     def _round(self, end: int, most: int | None, programs_in_all: int | None) -> None:
         state = self.state
         drawn = self._drawing.round(end)
-        programs, model_runs = drawn.programs, drawn.runs
-        levels = [state.looking.of(index) for index in range(state.next, end)]
-        decided = [place for place, run in enumerate(model_runs) if run is None or not undecided([run])]
         next_end = end_of_round(end)
         if programs_in_all is not None:
             next_end = min(next_end, programs_in_all)
-        runs: list[dict[LookLevel, list[Run]]] = [{} for _ in programs]
-        # Models alone give the drawing nothing to wait for.
-        has_kernel = any(not name.startswith("model:") for name in self.machines)
-        with self._drawing.ahead(end, next_end) if has_kernel else nullcontext():
-            for level in self._at:
-                places = [place for place in decided if level in levels[place]]
-                known = [model_runs[place] if level is levels[place][0] else None for place in places]
-                answers = self._ask_all([programs[place] for place in places], known, level)
-                for place, answer in zip(places, answers, strict=True):
-                    runs[place][level] = answer
-        for place, program in enumerate(programs):
-            if most is not None and len(state.findings) >= most:
-                return
-            alone = [run for run in (model_runs[place],) if run is not None]
-            self._settle(program, runs[place] or {levels[place][0]: alone})
-            state.next += 1
+        ahead = self._drawing.ahead(end, next_end)
+        # This process has nothing to wait for where it asks models itself and there is nobody else.
+        apart, has_kernel = (
+            self._models.jobs > 1,
+            any(not name.startswith("model:") for name in self.machines),
+        )
+        with ahead if apart else nullcontext():
+            with ahead if has_kernel and not apart else nullcontext():
+                runs = self._runs_of_round(drawn, end)
+            for place, program in enumerate(drawn.programs):
+                if most is not None and len(state.findings) >= most:
+                    return
+                self._settle(program, runs[place])
+                state.next += 1
+
+    def _runs_of_round(self, drawn: Drawn, end: int) -> list[dict[LookLevel, list[Run]]]:
+        """For each program of a round, its runs on all machines by level; of what the first model has no
+        answer for only that."""
+        levels = [self.state.looking.of(index) for index in range(self.state.next, end)]
+        first = [[known[self._model]] if self._model else [] for known in drawn.runs]
+        decided = [place for place, known in enumerate(first) if not undecided(known)]
+        runs: list[dict[LookLevel, list[Run]]] = [{} for _ in drawn.programs]
+        for level in self._at:
+            places = [place for place in decided if level in levels[place]]
+            known = [drawn.runs[place] if level is levels[place][0] else {} for place in places]
+            answers = self._ask_all([drawn.programs[place] for place in places], known, level)
+            for place, answer in zip(places, answers, strict=True):
+                runs[place][level] = answer
+        return [asked or {levels[place][0]: first[place]} for place, asked in enumerate(runs)]
 
     def _settle(self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]) -> None:
         """Count one program, and handle the differences that its runs show."""
@@ -189,16 +207,16 @@ class Campaign:
         return found
 
     def _ask_all(
-        self, programs: Sequence[Program], model_runs: Sequence[Run | None], level: LookLevel
+        self, programs: Sequence[Program], known: Sequence[Mapping[str, Run]], level: LookLevel
     ) -> list[list[Run]]:
         """The runs of every program, one a machine, in the order of the machines.
 
-        :param model_runs: those of the first model, which does not run the programs again
+        :param known: by machine, runs that were made already
         """
         began = time.monotonic()
         by_machine = [
-            [run for run in model_runs if run is not None]
-            if name == self._model and all(model_runs)
+            [runs[name] for runs in known]
+            if all(name in runs for runs in known)
             else self._run_on(name, programs, level)
             for name in self.machines
         ]
@@ -210,8 +228,8 @@ class Campaign:
         runs = self._at[level][name].run(programs) if programs else []
         return [msgspec.structs.replace(run, machine=name) for run in runs]
 
-    def _on_model(self, program: Program, level: LookLevel) -> Run:
-        (run,) = self._run_on(self._model or "", [program], level)
+    def _on_model(self, name: str, program: Program, level: LookLevel) -> Run:
+        (run,) = self._run_on(name, [program], level)
         return run
 
     def _runs(self, program: Program, level: LookLevel) -> list[Run]:

@@ -112,7 +112,10 @@ def write_state(path: Path, state: CampaignState) -> None:
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
+    content = msgspec.to_builtins(state)
+    # A set has no order of its own; equal states are to be equal files.
+    content["coverage"]["branches"] = sorted(state.coverage.branches)
     try:
-        write_whole(path, msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
+        write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     except OSError as trouble:
         raise cannot_write(path, trouble, "name another file") from trouble

@@ -1,4 +1,4 @@
-"""Rounds of random programs: drawn, and run on the first model; the next one while kernels run.
+"""Rounds of random programs: drawn, and run on models; the next one while kernels run or runs are compared.
 
 The coverage of the rounds before biases each round, so a resumed campaign draws the same programs as one
 without an interruption.
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from pfnlab.fuzz.campaign_state import CampaignState
-from pfnlab.fuzz.coverage import Coverage, watch_rules
+from pfnlab.fuzz.coverage import Coverage
 from pfnlab.fuzz.grammar import Bias, draw, is_rare
+from pfnlab.fuzz.modelled import ModelProcesses
 from pfnlab.programs.lang.ops import Program, uses_reset, uses_slot
-from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 #: The number of programs that are drawn with one bias, and run together by the machines.
@@ -36,10 +36,10 @@ def end_of_round(index: int) -> int:
 
 @dataclass
 class Drawn:
-    """Programs of a round with their runs on the first model, and what is known when it has run them.
+    """Programs of a round with their runs on models, and what is known when these have run them.
 
     :param extent: the index of the first program, and that behind the last
-    :ivar runs: None for each program where there is no model
+    :ivar runs: of each program by the name of the model; empty where there is none
     """
 
     extent: tuple[int, int]
@@ -47,28 +47,19 @@ class Drawn:
     bias: Bias
     prefixes: list[Program]
     programs: list[Program] = field(default_factory=list)
-    runs: list[Run | None] = field(default_factory=list)
+    runs: list[Mapping[str, Run]] = field(default_factory=list)
 
 
 class Drawing:
     """The rounds of one campaign.
 
     :param state: the campaign's; :meth:`round` takes over what it covered
-    :param model: the run of a program on the first model, None without one
-    :param watched: whether to watch the branches of that model
+    :param models: run each program first
     """
 
-    def __init__(
-        self, state: CampaignState, model: Callable[[Program, LookLevel], Run] | None, *, watched: bool
-    ) -> None:
-        self._state, self._model = state, model
-        self._watch = watch_rules(state.coverage.branches) if watched and model is not None else None
+    def __init__(self, state: CampaignState, models: ModelProcesses) -> None:
+        self._state, self._models = state, models
         self._ahead: Drawn | None = None
-
-    @property
-    def watched(self) -> bool:
-        """Whether branches are watched: of the first model, if there is one."""
-        return self._watch is not None
 
     def round(self, end: int) -> Drawn:
         """The programs from the state's next one up to *end*, drawn ahead or now."""
@@ -81,8 +72,8 @@ class Drawing:
 
     @contextmanager
     def ahead(self, start: int, end: int) -> Iterator[None]:
-        """While kernels run a round, draw the next one and run it on the model: it needs no kernel."""
-        if self._model is None or start % ROUND or end <= start:
+        """While others work on a round, draw the next one and run it on models: it needs nothing of them."""
+        if not self._models.models or start % ROUND or end <= start:
             yield
             return
         state, drawn = self._state, list[Drawn]()
@@ -107,7 +98,7 @@ class Drawing:
     def _draw(
         self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
     ) -> Drawn:
-        """Draw programs and run them on the first model; nothing that is handed over is changed."""
+        """Draw programs and run them on models; nothing that is handed over is changed."""
         if start % ROUND == 0:
             under = {condition: frozenset(rows) for condition, rows in coverage.under.items()}
             bias = Bias(frozenset(coverage.pairs), tuple(prefixes), under)
@@ -118,27 +109,17 @@ class Drawing:
         )
         drawn = Drawn((start, end), coverage, bias, list(prefixes))
         drawn.programs = [draw(state.seed, index, state.vocabulary, bias) for index in range(start, end)]
-        self._ask_model(start, drawn)
+        self._ask_models(start, drawn)
         return drawn
 
-    def _ask_model(self, start: int, drawn: Drawn) -> None:
-        """Run what was *drawn* on the first model and note the coverage; without a model each run is None."""
-        if self._model is None:
-            for program in drawn.programs:
-                drawn.coverage.add(program, ())
-            drawn.runs = [None] * len(drawn.programs)
-            return
-        for index, program in enumerate(drawn.programs, start):
-            (level, *_) = self._state.looking.of(index)
-            if self._watch is None:
-                run = self._model(program, level)
-            else:
-                with self._watch:
-                    run = self._model(program, level)
-            is_new = drawn.coverage.add(program, [run], self._watch.seen if self._watch else ())
+    def _ask_models(self, start: int, drawn: Drawn) -> None:
+        """Run what was *drawn* on models and note the coverage."""
+        levels = [self._state.looking.of(index)[0] for index in range(start, drawn.extent[1])]
+        answers = self._models.ask(list(zip(drawn.programs, levels, strict=True)))
+        for index, (program, answer) in enumerate(zip(drawn.programs, answers, strict=True), start):
+            first = [answer.runs[name] for name in self._models.models[:1]]
+            is_new = drawn.coverage.add(program, first, answer.branches)
             # No prefix gives others a guest of their own.
-            if is_new and not (is_rare(index) or uses_slot(program) or uses_reset(program)):
+            if first and is_new and not (is_rare(index) or uses_slot(program) or uses_reset(program)):
                 drawn.prefixes = [*drawn.prefixes, program][-PREFIXES:]
-            drawn.runs.append(run)
-        if self._watch is not None:
-            self._watch.settle()
+            drawn.runs.append(answer.runs)

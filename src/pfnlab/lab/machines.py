@@ -172,12 +172,17 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
 
 
 def open_machine(
-    spec: str, profile: str | None = None, accel: Accel = Accel.TCG, look: LookLevel = LookLevel.PROC
+    spec: str,
+    profile: str | None = None,
+    accel: Accel = Accel.TCG,
+    look: LookLevel = LookLevel.PROC,
+    guests: int | None = None,
 ) -> Machine:
     """The machine behind a name; a kernel that is not here yet is fetched when it runs.
 
     :param accel: the accelerator of guests, where it is a kernel
     :param look: how the kernel is looked at, or is to be predicted to be looked at
+    :param guests: how many guests a kernel has at most; None for one a processor
     :raises Misuse: the name is none
     """
     named = name_machine(spec, profile)
@@ -190,7 +195,7 @@ def open_machine(
     from pfnlab.lab.running.machine import QemuMachine
 
     kernel = built(named.rest).image if named.built else named.rest if named.stock else Path(named.rest)
-    guest: Machine = QemuMachine(kernel, name=spec, accel=accel, look=look, say=say)
+    guest: Machine = QemuMachine(kernel, guests=guests, name=spec, accel=accel, look=look, say=say)
     return guest
 
 

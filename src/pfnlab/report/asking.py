@@ -14,7 +14,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.report.observed import Observed, left, said
-from pfnlab.report.searches import searched
+from pfnlab.report.searches import PageSearch, searched
 from pfnlab.report.sizes.facts import known_sizes
 from pfnlab.report.sizes.series import sharing
 from pfnlab.units import number_of
@@ -93,9 +93,14 @@ class Finds(NamedTuple):
     scope: str = "standard"
     searches: bool = True
 
+    @property
+    def search(self) -> PageSearch:
+        """The search that answers it."""
+        return PageSearch(self.machine, self.scope)
+
     def ask(self) -> QuestionResult:
         """Search."""
-        answers = searched(self.machine, self.scope).answers
+        answers = searched(*self.search).answers
         (answer,) = (candidate for candidate in answers if candidate.name == self.name)
         shown = "never asked" if answer.vacuous else answer.verdict
         right = shown == self.expected

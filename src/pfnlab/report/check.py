@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
 from pfnlab.checker.check import HOLDS, UNDECIDED, VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.kernel.scope import Scope
@@ -50,6 +52,7 @@ def check_object(checked: CheckResult, confirmed: dict[str, dict[str, str]] | No
         "untaken": None if checked.untaken is None else list(checked.untaken),
         "growth": list(checked.growth),
         "ended": checked.ended,
+        "swarm": [msgspec.to_builtins(member) for member in checked.swarm],
         "seconds": round(checked.seconds, 3),
     }
 
@@ -95,6 +98,10 @@ def check_lines(checked: CheckResult, confirmed: dict[str, dict[str, str]] | Non
             yield "  again:"
             yield f"pfnlab replay {answer.replay}"
     yield from _emptiness(checked)
+    for number, member in enumerate(checked.swarm):
+        without = f", without {', '.join(member.without)}" if member.without else ""
+        violated = f"; violated {', '.join(member.violated)}" if member.violated else ""
+        yield f"search {number}: {number_of(member.states, 'state')}{without}{violated}"
     for reason in checked.cut:
         yield f"cut: {reason}"
 

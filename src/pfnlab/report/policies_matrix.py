@@ -30,7 +30,7 @@ from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.report.flush_distance import DISTANCES, by_distance
 from pfnlab.report.markdown import table
-from pfnlab.report.searches import DEPTH, searched
+from pfnlab.report.searches import DEPTH, PageSearch, search_ahead, searched
 
 #: The value of ``format`` of what ``--json`` prints.
 FORMAT = "pfnlab-policies/1"
@@ -172,16 +172,52 @@ class PolicyCosts(msgspec.Struct, frozen=True):
     flushes: dict[str, int]
 
 
+#: What is searched for verdicts: a seam, a scope, the properties it decides, and the unit of its counts.
+SEARCHED: tuple[tuple[Seam, str, Sequence[str], str], ...] = (
+    ("tracker", "standard", TRACKER_PROPERTIES, ""),
+    ("flush", "race", FLUSH_PROPERTIES, " turns"),
+    ("walker", "standard", WALKER_PROPERTIES, ""),
+    *((seam, "leaves", LEAF_PROPERTIES[seam], "") for seam in SEAMS),
+)
+
+
+def verdict_searches(depth: int = DEPTH) -> Iterator[PageSearch]:
+    """The searches behind the verdicts."""
+    for seam, scope, _, _ in SEARCHED:
+        for policy in POLICIES[seam]:
+            yield PageSearch(_machine(seam, policy), scope, depth)
+
+
+def page_searches(depth: int = DEPTH) -> Iterator[PageSearch]:
+    """The searches of the whole page: those of verdicts, of trackers with vfio-pci, and of reports."""
+    yield from verdict_searches(depth)
+    for scope, (_, own_depth) in VFIO_SCOPES.items():
+        for series in VFIO_SERIES:
+            for policy in POLICIES["tracker"]:
+                yield PageSearch(_machine("tracker", policy, series), scope, own_depth or depth)
+    for report in REPORTS:
+        for series in REPORT_SERIES:
+            yield PageSearch(_reporting(report, series), "standard", depth)
+
+
+def _machine(seam: Seam, policy: str, series: str = SERIES) -> str:
+    return f"{series},{seam}={policy}"
+
+
+def _reporting(report: str, series: str) -> str:
+    return f"{series},freed_in_vain={report}"
+
+
 def rows(
     seam: Seam, scope: str, properties: Sequence[str], depth: int = DEPTH, series: str = SERIES
 ) -> list[PolicyRow]:
     """A row for every policy of *seam*, of trackers also for the eras of vm_pat."""
-    return [_row(name, f"{series},{seam}={name}", scope, properties, depth) for name in POLICIES[seam]]
+    return [_row(name, _machine(seam, name, series), scope, properties, depth) for name in POLICIES[seam]]
 
 
 def costs(seam: Seam) -> list[PolicyCosts]:
     """The costs of every policy of *seam*."""
-    return [PolicyCosts(name, *_costs(ModelMachine(f"{SERIES},{seam}={name}"))) for name in POLICIES[seam]]
+    return [PolicyCosts(name, *_costs(ModelMachine(_machine(seam, name)))) for name in POLICIES[seam]]
 
 
 def _row(name: str, machine: str, scope: str, properties: Sequence[str], depth: int) -> PolicyRow:
@@ -211,14 +247,12 @@ def _steps(machine: ModelMachine, lines: Iterable[str]) -> tuple[Step, ...]:
     return machine.run_one(load_text(f"{_HEAD}{text}\n")).steps[:-1]
 
 
-def policies_object(depth: int = DEPTH) -> dict[str, Any]:
-    """The verdicts and costs of the page as data, for ``--json``."""
-    searches: tuple[tuple[Seam, str, Sequence[str], str], ...] = (
-        ("tracker", "standard", TRACKER_PROPERTIES, ""),
-        ("flush", "race", FLUSH_PROPERTIES, " turns"),
-        ("walker", "standard", WALKER_PROPERTIES, ""),
-        *((seam, "leaves", LEAF_PROPERTIES[seam], "") for seam in SEAMS),
-    )
+def policies_object(depth: int = DEPTH, jobs: int | None = 1) -> dict[str, Any]:
+    """The verdicts and costs of the page as data, for ``--json``.
+
+    :param jobs: searches at a time; None for as many as there are processors
+    """
+    search_ahead(verdict_searches(depth), jobs)
     return {
         "format": FORMAT,
         "made": made(),
@@ -239,7 +273,7 @@ def policies_object(depth: int = DEPTH) -> dict[str, Any]:
                     for row in rows(seam, scope, properties, depth)
                 ],
             }
-            for seam, scope, properties, unit in searches
+            for seam, scope, properties, unit in SEARCHED
         ],
         "flushes": {row.policy: row.flushes for row in costs("flush")},
         "book": {row.policy: row.book for row in costs("tracker")},
@@ -248,8 +282,12 @@ def policies_object(depth: int = DEPTH) -> dict[str, Any]:
     }
 
 
-def policies_matrix(depth: int = DEPTH) -> str:
-    """The whole page."""
+def policies_matrix(depth: int = DEPTH, jobs: int | None = 1) -> str:
+    """The whole page.
+
+    :param jobs: searches at a time; None for as many as there are processors
+    """
+    search_ahead(page_searches(depth), jobs)
     parts = [
         _INTRO.format(series=SERIES, depth=depth),
         "## Trackers\n",
@@ -262,7 +300,7 @@ def policies_matrix(depth: int = DEPTH) -> str:
         ),
         *_vfio_parts(depth),
         "## Flush placements\n",
-        _verdicts("flush", rows("flush", "race", FLUSH_PROPERTIES), " turns", kernels=True),
+        _verdicts("flush", rows("flush", "race", FLUSH_PROPERTIES, depth), " turns", kernels=True),
         _leaves("flush", depth),
         "What they cost: TLB flushes by workload, those at the end of the process left out.\n",
         table(
@@ -313,7 +351,7 @@ def _reports(depth: int) -> str:
     cells = []
     for report in REPORTS:
         asked = {
-            series: _row(report, f"{series},freed_in_vain={report}", "standard", REPORT_PROPERTIES, depth)
+            series: _row(report, _reporting(report, series), "standard", REPORT_PROPERTIES, depth)
             for series in REPORT_SERIES
         }
         cells.append((report, *(_cell(asked[series], name, "") for series, name in columns)))
@@ -372,4 +410,4 @@ def _cell(row: PolicyRow, name: str, unit: str) -> str:
 
 
 if __name__ == "__main__":
-    print(policies_matrix(), end="")
+    print(policies_matrix(jobs=None), end="")

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.processes import in_order
 from pfnlab.programs.model.machine import ModelMachine
 
 #: How many operations in a row a search tries by default.
 DEPTH = 3
 
 
-@cache
+class PageSearch(NamedTuple):
+    """A search that a page asks for.
+
+    :param machine: a model, as ``7.2,tracker=exact``
+    :param scope: the name of its scope
+    :param depth: operations in a row; a scope of races is searched to its end
+    """
+
+    machine: str
+    scope: str
+    depth: int = DEPTH
+
+    def __str__(self) -> str:
+        return f"model:{self.machine} in scope {self.scope}"
+
+
+_results: dict[PageSearch, CheckResult] = {}
+
+
 def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
     """The result of a search of *machine* in the scope called *scope*, for every property.
 
     :param depth: operations in a row; a scope of races is searched to its end
     """
-    loaded = load_scope(scope)
-    limits = CheckLimits() if isinstance(loaded, RaceScope) else CheckLimits(depth=depth)
-    return check(ModelMachine(machine), loaded, limits=limits)
+    asked = PageSearch(machine, scope, depth)
+    if asked not in _results:
+        _results[asked] = _search(asked)
+    return _results[asked]
+
+
+def search_ahead(searches: Iterable[PageSearch], jobs: int | None = None) -> None:
+    """Make *searches*, several at a time, so that :func:`searched` has them.
+
+    :param jobs: processes at a time; None for as many as there are processors
+    """
+    missing = [asked for asked in dict.fromkeys(searches) if asked not in _results]
+    for asked, found in zip(missing, in_order(_search, missing, jobs), strict=True):
+        _results[asked] = found
+
+
+def _search(asked: PageSearch) -> CheckResult:
+    loaded = load_scope(asked.scope)
+    limits = CheckLimits() if isinstance(loaded, RaceScope) else CheckLimits(depth=asked.depth)
+    return check(ModelMachine(asked.machine), loaded, limits=limits)

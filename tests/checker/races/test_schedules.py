@@ -146,3 +146,36 @@ def test_a_limit_cuts_it() -> None:
     assert not cut.complete
     assert cut.cut[0].startswith("states: 10")
     assert "undecided" == cut.answers[0].verdict
+
+
+@pytest.mark.parametrize("spec", ["7.2", "6.1"])
+def test_races_in_several_processes_are_searched_as_in_one(spec: str) -> None:
+    """Counts by length, ways, answers of operations, and missing rules in their order."""
+    told = []
+    for jobs in (1, 2):
+        model = RaceModel(ModelMachine(spec), named())
+        found = search(model, PROPERTIES, jobs=jobs)
+        told.append(
+            (
+                *(found.states, found.transitions, found.expanded, found.growth, found.depth, found.fired),
+                *(
+                    found.discoveries,
+                    found.premises,
+                    found.cut,
+                    model.outcomes,
+                    list(model.unmodelled.items()),
+                ),
+            )
+        )
+
+    assert told[0] == told[1]
+
+
+def test_the_ways_to_what_is_found_are_not_counted_as_steps() -> None:
+    """Whether something is found, to which the way is followed once more, changes no count."""
+    asked, nothing = (RaceModel(ModelMachine("6.1"), named()) for _ in range(2))
+
+    found = search(asked, PROPERTIES)
+    search(nothing, ())
+
+    assert (True, asked.outcomes) == (bool(found.discoveries), nothing.outcomes)

@@ -9,7 +9,7 @@ from shared_race import PROPERTIES, Race
 from small_models import Counters, Grid
 
 from pfnlab.checker.search.property import always, sometimes
-from pfnlab.checker.search.random_walks import ScopePart, simulate, swarm
+from pfnlab.checker.search.random_walks import Novelty, ScopePart, simulate, swarm
 
 LARGE = Counters(top=40, count=4)  # 2.8 million states
 SMALL = always("the sum stays below 30", lambda state: sum(state) < 30)
@@ -119,6 +119,60 @@ def test_a_swarm_proves_nothing() -> None:
     found = swarm(Counters(), kinds=[], members=2)
 
     assert ["swarm: 2 searches of at most 10,000 states, seed 0"] == found.cut
+
+
+def test_a_swarm_of_several_processes_finds_the_same() -> None:
+    """Counts, ways, and what each search found, in order."""
+    told = []
+    for jobs in (1, 2, 3):
+        members: list[tuple[int, int]] = []
+        found = swarm(
+            Named(top=40, count=4),
+            [SMALL],
+            kinds=KINDS,
+            members=5,
+            states=200,
+            seed=9,
+            member=lambda number, one, members=members: members.append((number, one.states)),
+            jobs=jobs,
+        )
+        told.append((found.states, found.transitions, found.discoveries, found.fired, members))
+
+    assert told[0] == told[1] == told[2]
+    assert [0, 1, 2, 3, 4] == [number for number, _ in told[0][4]]
+
+
+def test_guided_walks_are_reproducible() -> None:
+    """From their seed."""
+    first, second = (simulate(LARGE, [SMALL, THERE], seed=7, walks=20, guided=True) for _ in range(2))
+
+    assert (first.states, first.discoveries) == (second.states, second.discoveries)
+
+
+def test_guided_walks_go_where_none_has_been() -> None:
+    """In as many steps they come to more states."""
+    model = Named(top=6, count=3)
+
+    uniform, guided = (simulate(model, walks=15, length=8, seed=1, guided=guided) for guided in (False, True))
+
+    assert (uniform.transitions, True) == (guided.transitions, uniform.states < guided.states)
+
+
+def test_what_was_met_weighs_less() -> None:
+    """A state that is known, and a step that has followed the same one before."""
+    novelty = Novelty({7})
+
+    assert novelty.weight(["a"], "b", 8) > novelty.weight(["a"], "b", 7)
+    before = novelty.weight(["a"], "b", 8)
+    novelty.met(["a"], "b")
+    assert novelty.weight(["a"], "b", 8) < before == novelty.weight(["a"], "c", 8)
+
+
+def test_a_discovery_of_a_guided_walk_replays() -> None:
+    """Through the model, to a state that breaks the property."""
+    way = simulate(LARGE, [SMALL], walks=3, guided=True).discoveries[SMALL.name]
+
+    assert 30 == sum(way.states(LARGE)[-1])
 
 
 @pytest.mark.parametrize("seed", ["a", "b"])

@@ -10,7 +10,7 @@ caching revisited", 1992.)
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence, Set
 
 from pfnlab.checker.races.memo import TurnEffect
@@ -21,6 +21,9 @@ from pfnlab.checker.search.interrupts import interrupts
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.reduction import Footprint
+from pfnlab.checker.search.shards import merged
+from pfnlab.checker.search.tallies import add, tallies
+from pfnlab.processes import in_order
 
 #: The footprint of a turn's effect.
 Look = Callable[[TurnEffect], Footprint]
@@ -36,6 +39,7 @@ def search(
     seconds: float | None = None,
     progress: Callable[[Exploration[RaceState]], None] | None = None,
     look: Look = lambda effect: effect.footprint,
+    jobs: int = 1,
 ) -> Exploration[RaceState]:
     """Every state that a schedule of *model* reaches, breadth first.
 
@@ -45,7 +49,11 @@ def search(
     :param seconds: time at most
     :param progress: called about once a second with the result so far
     :param look: gives the footprint of a turn's effect; others than the default are for tests
+    :param jobs: races that are searched at a time where there is no limit; what is found is the same
     """
+    races = len(list(model.initial()))
+    if jobs > 1 and races > 1 and states is None and seconds is None:
+        return _race_by_race(model, properties, look, races, jobs)
     search = Schedules(model, properties, look)
     found = search.found
     begin = last_report = time.monotonic()
@@ -61,7 +69,51 @@ def search(
                 last_report = begin + found.seconds
             search.expand(*search.waiting.popleft())
     found.seconds, found.frontier = time.monotonic() - begin, len(search.waiting)
+    _put_in_order(model)
     return found
+
+
+def _race_by_race(
+    model: RaceModel, properties: Sequence[Property[RaceState]], look: Look, races: int, jobs: int
+) -> Exploration[RaceState]:
+    """The same, every race in a process: no state of one is a state of another."""
+
+    def searched(race: int) -> tuple[Exploration[RaceState], tuple[object, ...]]:
+        # The process may have searched another race.
+        model.outcomes.clear()
+        model.unmodelled.clear()
+        search = Schedules(model, properties, look, (race,))
+        while search.waiting:
+            search.expand(*search.waiting.popleft())
+        # Properties are functions, and the caller has them.
+        search.found.properties = ()
+        return search.found, tallies(model.outcomes, model.unmodelled)
+
+    begin, parts = time.monotonic(), list[Exploration[RaceState]]()
+    cut: list[str] = []
+    try:
+        for found, counts in in_order(
+            searched, range(races), jobs, named=lambda race: f"race {race + 1} of {model.scope.name}"
+        ):
+            found.properties = properties
+            parts.append(found)
+            add(counts, model.outcomes, model.unmodelled)
+    except KeyboardInterrupt:
+        cut.append(f"interrupted: {len(parts)} of {races} races searched")
+    # Of two schedules of one length, that of the first race is the one that is met first.
+    total = merged(parts, range(len(parts)))
+    total.properties, total.note = properties, ""
+    total.cut += cut
+    total.seconds = time.monotonic() - begin
+    _put_in_order(model)
+    return total
+
+
+def _put_in_order(model: RaceModel) -> None:
+    """Missing rules are told by their names, whichever was met first."""
+    known = sorted(model.unmodelled.items())
+    model.unmodelled.clear()
+    model.unmodelled.update(dict(known))
 
 
 #: Tasks that sleep, each with the footprint of its next turn, which stays the same while the task sleeps.
@@ -71,18 +123,26 @@ _Sleepers = dict[int, Footprint]
 class Schedules:
     """A search under way.
 
+    :param races: the numbers of those that are searched; None for all
     :ivar found: the result so far
     :ivar waiting: states to expand, each with the tasks that run there and the tasks that sleep
     """
 
-    def __init__(self, model: RaceModel, properties: Sequence[Property[RaceState]], look: Look) -> None:
+    def __init__(
+        self,
+        model: RaceModel,
+        properties: Sequence[Property[RaceState]],
+        look: Look,
+        races: Sequence[int] | None = None,
+    ) -> None:
         self._model, self._look = model, look
         self.found = Exploration(properties)
         self.waiting: deque[tuple[RaceState, Sequence[int], _Sleepers]] = deque()
         #: By the key of a state, the tasks that slept on every way to it so far.
         self._always_asleep: dict[bytes, Set[int]] = {}
         for state in model.initial():
-            self._reach(state, {})
+            if races is None or state.race in races:
+                self._reach(state, {})
 
     def expand(self, state: RaceState, tasks: Sequence[int], sleepers: _Sleepers) -> None:
         """Run a turn of each of *tasks*. After it, the tasks before it in *tasks* sleep."""
@@ -126,7 +186,8 @@ class Schedules:
 
 
 def way_to(model: RaceModel, state: RaceState) -> Path[RaceState]:
-    """The schedule that leads to *state*, as a path."""
+    """The schedule that leads to *state*, as a path; its turns were counted when it was found."""
+    counted, unmodelled = Counter(model.outcomes), Counter(model.unmodelled)
     current = list(model.initial())[state.race]
     choices = []
     for task in state.joint.schedule:
@@ -134,4 +195,6 @@ def way_to(model: RaceModel, state: RaceState) -> Path[RaceState]:
         choice = next(number for number, (turn, _) in enumerate(steps) if turn.task == task)
         choices.append(choice)
         current = steps[choice][1]
-    return path_along(model, state.race, choices)
+    path = path_along(model, state.race, choices)
+    model.outcomes, model.unmodelled = counted, unmodelled
+    return path

@@ -19,7 +19,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, Generic, NamedTuple
 
-from pfnlab.checker.search.end_with import end_with
 from pfnlab.checker.search.exploration import judgement
 from pfnlab.checker.search.frontier import Waiting
 from pfnlab.checker.search.model import Composite, Counting, Model, State, UnmetError, kind
@@ -27,6 +26,7 @@ from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import Keeping, Keys
 from pfnlab.errors import Defect, PfnlabError, Undecided
+from pfnlab.processes import end_with
 
 #: States sent at a time: enough that a process need not wait, few enough that all end a level together.
 _TOGETHER = 16
@@ -246,7 +246,7 @@ class _Worker(Generic[State]):
             fired[kind(action)] += 1
             key = model.key(after)
             if self._met.add(key, 0):
-                # All are asked of every state: which state decides a property first, only the search can tell.
+                # All are asked of every state: only the search can tell which decides a property first.
                 judged = tuple(judgement(self._properties, after, ()))
                 found.append(MetState(choice, key, after, judged))
         counts = model.take_counts() if isinstance(model, Counting) else None

@@ -7,21 +7,26 @@ limits find the same, and a walk can be repeated alone from its seed and number.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from random import Random
-from typing import Generic
+from typing import Any, Generic
 
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.model import Action, Model, State, kind
+from pfnlab.checker.search.model import Action, Counting, Model, State, kind
 from pfnlab.checker.search.path import Path, path_by_actions
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import fingerprint
+from pfnlab.processes import in_order
 from pfnlab.units import number_of
 
 # With even chances no thread would run far ahead, and no kind of action would be frequent. So the weights of
 # kinds differ by up to this many powers of ten. They are drawn anew with this chance at each step.
 _APART, _TURN = 3.0, 0.1
+
+# Guided walks look back at so many steps, and prefer a state that was not met to one that was by so much.
+_MEMORY, _NEW = 1, 10.0
 
 # The chance that a member of a swarm leaves out a kind of action.
 _WITHOUT = 0.25
@@ -37,6 +42,7 @@ def simulate(
     first: int = 0,
     seconds: float | None = None,
     stop_at_first: bool = False,
+    guided: bool = False,
 ) -> Exploration[State]:
     """Make *walks* random walks of *length* steps, and judge every state on them by *properties*.
 
@@ -44,6 +50,8 @@ def simulate(
     while others wait. A walk ends early in a state without steps. A discovery is the shortest of all walks.
 
     :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
+    :param guided: prefer steps to states that no walk has met, and pairs of kinds of step that were rare.
+        Then a walk depends on those before it, and cannot be made alone
     :return: ``states`` counts distinct states by fingerprint; ``note`` says how many walks and steps there
         were
     """
@@ -51,23 +59,50 @@ def simulate(
     begin = time.monotonic()
     fingerprints: set[int] = set()
     count = 0
+    novelty = Novelty(fingerprints) if guided else None
     for number in range(first, first + walks):
         if seconds is not None and count and time.monotonic() - begin >= seconds:
             break
-        _walk(model, Random(f"{seed}/{number}"), length, found, fingerprints)
+        _walk(model, Random(f"{seed}/{number}"), length, found, fingerprints, novelty)
         count += 1
         if stop_at_first and found.violated:
             break
     found.states, found.seconds = len(fingerprints), time.monotonic() - begin
     found.cut.append(
-        f"random walks: {count:,} of at most {number_of(length, 'step')}, seed {seed}, from walk {first}"
+        f"{'guided' if guided else 'random'} walks: {count:,} of at most {number_of(length, 'step')}, "
+        f"seed {seed}, from walk {first}"
     )
     found.note = f"{number_of(count, 'walk')}, {number_of(found.transitions, 'step')}"
     return found
 
 
+class Novelty:
+    """What walks have met so far, and how much a step leads away from it.
+
+    :param states: the fingerprints of the states that were met; whoever walks adds to them
+    """
+
+    def __init__(self, states: set[int]) -> None:
+        self._states = states
+        self._followed: Counter[tuple[str, ...]] = Counter()
+
+    def weight(self, before: Sequence[str], step: str, after: int) -> float:
+        """The weight of a step of kind *step* after the last kinds *before*, to the state *after*."""
+        rare = 1.0 / (1 + self._followed[*before, step])
+        return rare if after in self._states else rare * _NEW
+
+    def met(self, before: Sequence[str], step: str) -> None:
+        """A walk has made that step."""
+        self._followed[*before, step] += 1
+
+
 def _walk(
-    model: Model[State], random: Random, length: int, found: Exploration[State], fingerprints: set[int]
+    model: Model[State],
+    random: Random,
+    length: int,
+    found: Exploration[State],
+    fingerprints: set[int],
+    novelty: Novelty | None,
 ) -> None:
     """Make one walk, and judge and count its states."""
     starts = list(model.initial())
@@ -91,7 +126,15 @@ def _walk(
             if kind(action) not in weights:
                 weights[kind(action)] = 10 ** random.uniform(-_APART, 0)
         step_weights = [weights[kind(action)] for _, (action, _) in steps]
+        if novelty is not None:
+            before = [kind(done) for done in actions[-_MEMORY:]]
+            step_weights = [
+                weight * novelty.weight(before, kind(action), fingerprint(model.key(after)))
+                for weight, (_, (action, after)) in zip(step_weights, steps, strict=True)
+            ]
         choice, (action, state) = random.choices(steps, step_weights)[0]
+        if novelty is not None:
+            novelty.met(before, kind(action))
         choices.append(choice)
         actions.append(action)
         found.transitions += 1
@@ -147,43 +190,61 @@ def swarm(
     seconds: float | None = None,
     stop_at_first: bool = False,
     member: Callable[[int, Exploration[State]], None] | None = None,
+    jobs: int = 1,
 ) -> Exploration[State]:
     """Many depth-first searches, each without a random part of *kinds* and in an order of its own.
 
     Together they reach states that one search of the same size never comes to. The discoveries are ways
-    through *model* itself.
+    through *model* itself. Without *seconds* the result follows from the seed, whatever *jobs* is.
 
     :param kinds: kinds of action that may be left out
     :param states: the most distinct states that each member may find
-    :param seconds: the time for all members
-    :param member: called with the number and the result of each member
+    :param seconds: the time for all members, of which each has an equal part
+    :param member: called with the number and the result of each member, in order
+    :param jobs: how many search at a time
     """
     total = Exploration(properties)
     begin = time.monotonic()
-    count = 0
-    for number in range(members):
-        remaining = None if seconds is None else seconds - (time.monotonic() - begin)
-        if remaining is not None and remaining <= 0:
-            break
+    together = min(jobs, members)
+
+    def search(number: int) -> tuple[Exploration[State], tuple[Any, ...] | None]:
+        if isinstance(model, Counting):
+            model.take_counts()
         random = Random(f"{seed}/{number}")
         without = frozenset(name for name in kinds if random.random() < _WITHOUT)
-        part = ScopePart(model, without, f"{seed}/{number}")
         found = explore(
-            part,
+            ScopePart(model, without, f"{seed}/{number}"),
             properties,
             order="depth",
             depth=depth,
             states=states,
-            seconds=remaining,
+            seconds=None if seconds is None else seconds * together / members,
             stop_at_first=stop_at_first,
             keep="compact",
         )
+        # Properties are functions, and the caller has them.
+        found.properties = ()
+        found.note = f"without {', '.join(sorted(without))}" if without else ""
+        return found, model.take_counts() if isinstance(model, Counting) else None
+
+    kept = model.take_counts() if isinstance(model, Counting) else None
+    count = 0
+    for number, (found, counts) in enumerate(
+        in_order(search, range(members), jobs, named=lambda number: f"search {number} of the swarm")
+    ):
+        found.properties = properties
+        if isinstance(model, Counting) and counts is not None:
+            kept = _with_counts(model, kept, counts)
         _merge(total, found, model)
         count += 1
         if member is not None:
             member(number, found)
         if stop_at_first and total.violated:
             break
+    if isinstance(model, Counting) and kept is not None:
+        # What was counted while ways were followed once more is left.
+        model.take_counts()
+        model.add_counts(kept)
     total.seconds = time.monotonic() - begin
     total.cut.append(
         f"swarm: {number_of(count, 'search', 'searches')} of at most {number_of(states, 'state')}, "
@@ -191,6 +252,15 @@ def swarm(
     )
     total.note = "states count once for each search that found them"
     return total
+
+
+def _with_counts(model: Counting, kept: tuple[Any, ...] | None, counts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Both counts together."""
+    model.take_counts()
+    for some in (kept, counts):
+        if some is not None:
+            model.add_counts(some)
+    return model.take_counts()
 
 
 def _merge(total: Exploration[State], found: Exploration[State], model: Model[State]) -> None:

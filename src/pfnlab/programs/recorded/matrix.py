@@ -8,10 +8,11 @@ operation has no counterpart yet, and names the operation and the reason. Everyt
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -20,6 +21,7 @@ from pfnlab.files import MOST_RECORDED, read_bytes
 from pfnlab.hw.pgtable import LEAF_PAGES
 from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.policies.profiles import PROFILES
+from pfnlab.processes import in_order
 from pfnlab.programs.lang.ops import MAIN_TASK, Program, uses_vfio
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.recorded import order as recorded_order
@@ -59,18 +61,83 @@ class MatrixResult:
     details: list[str] = field(default_factory=list)
 
 
-def predict_files(paths: Sequence[Path]) -> MatrixResult:
+def predict_files(paths: Sequence[Path], jobs: int | None = 1) -> MatrixResult:
     """Predict every case of every file.
 
+    :param jobs: processes at a time; None for as many as there are processors
     :raises Misuse: a file cannot be read, holds no cases, or a line is no recording
     """
     result = MatrixResult()
-    for path in paths:
-        rows = _read(path)
-        _predict([row for row in rows if isinstance(row, RecordedCase)], result)
-        _predict_rows([row for row in rows if isinstance(row, RecordedOrder)], recorded_order.misses, result)
-        _predict_rows([row for row in rows if isinstance(row, RecordedRace)], recorded_races.misses, result)
+    recordings = [recording for path in paths for recording in _recordings(path, _read(path))]
+    parts = [part for recording in recordings for part in recording.parts()]
+    answers = in_order(lambda part: part.misses(), parts, jobs, named=lambda part: part.name)
+    misses: dict[int, _Misses] = {}
+    for part, found in zip(parts, answers, strict=True):
+        misses |= {id(row): row_misses for row, row_misses in zip(part.rows, found, strict=True)}
+    for recording in recordings:
+        recording.count_in(misses, result)
     return result
+
+
+#: What the model does not predict of a row, or the words of what it waits for.
+_Misses = list[str] | str
+
+
+class _RecordedRow(Protocol):
+    # A recording of one case on one kernel.
+    @property
+    def case(self) -> str: ...
+    @property
+    def kernel_release(self) -> str: ...
+
+
+class _PredictedPart(NamedTuple):
+    # The rows of one kernel, which are predicted one after the other.
+    name: str
+    rows: Sequence[_RecordedRow]
+    misses: Callable[[], list[_Misses]]
+
+
+class _Recording(NamedTuple):
+    # The rows of one kind in one file: by case, those of its kernels.
+    path: Path
+    cases: dict[str, list[Any]]
+    misses: Callable[[dict[str, list[Any]], str], list[_Misses]]
+
+    def parts(self) -> Iterator[_PredictedPart]:
+        kernels = dict.fromkeys(row.kernel_release for rows in self.cases.values() for row in rows)
+        for kernel in kernels:
+            rows = [row for rows in self.cases.values() for row in rows if row.kernel_release == kernel]
+            yield _PredictedPart(f"{self.path} on {kernel}", rows, partial(self.misses, self.cases, kernel))
+
+    def count_in(self, misses: Mapping[int, _Misses], result: MatrixResult) -> None:
+        for name, kernels in self.cases.items():
+            result.cases += 1
+            result.rows += len(kernels)
+            found = [misses[id(row)] for row in kernels]
+            waiting = next((words for words in found if isinstance(words, str)), None)
+            if waiting is not None:
+                result.waiting += 1
+                result.details.append(f"waiting {name}: {waiting}")
+                continue
+            result.rows_exact += found.count([])
+            result.details += [line for lines in found for line in lines]
+            result.exact += not any(found)
+            result.wrong += any(map(bool, found))
+
+
+def _recordings(path: Path, rows: Sequence[Any]) -> Iterator[_Recording]:
+    kinds: dict[type[Any], Callable[[dict[str, list[Any]], str], list[_Misses]]] = {
+        RecordedCase: _case_misses,
+        RecordedOrder: partial(_row_misses, recorded_order.misses),
+        RecordedRace: partial(_row_misses, recorded_races.misses),
+    }
+    for kind, misses in kinds.items():
+        cases: dict[str, list[Any]] = {}
+        for row in rows:
+            if isinstance(row, kind):
+                cases.setdefault(row.case, []).append(row)
+        yield _Recording(path, cases, misses)
 
 
 #: The kinds of lines of a recording, by their beginning.
@@ -101,67 +168,48 @@ def _read(path: Path) -> list[RecordedCase | RecordedOrder | RecordedRace]:
     return rows
 
 
-def _predict(rows: list[RecordedCase], result: MatrixResult) -> None:
-    cases: dict[str, list[RecordedCase]] = {}
-    for row in rows:
-        cases.setdefault(row.case, []).append(row)
+def _case_misses(cases: dict[str, list[RecordedCase]], kernel: str) -> list[_Misses]:
+    """What the model does not predict of the rows of *kernel*, in their order."""
+    found: list[_Misses] = []
     # A line printed once per boot shows only in the first case that causes it (S12.4.3).
-    spent: dict[str, set[str]] = {}
+    spent: set[str] = set()
     # A written page keeps its content, and a case may reach into the window of the next one (S12.1.2).
-    memory: dict[str, dict[int, int]] = {}
+    memory: dict[int, int] = {}
     for index, (name, kernels) in enumerate(cases.items()):
-        result.cases += 1
-        result.rows += len(kernels)
         try:
             program = translate(name, kernels[0].ops, index)
         except Waiting as waiting:
-            result.waiting += 1
-            result.details.append(f"waiting {name}: `{waiting.op}` waits for {waiting.reason}")
-            for row in kernels:
-                spent.setdefault(row.kernel_release, set()).update(_once(row))
-            continue
-        exact = True
+            program = None
+            words = _waits(waiting)
         for row in kernels:
-            messages = spent.setdefault(row.kernel_release, set())
-            window = window_pages(row.ops) * index
-            stored = memory.setdefault(row.kernel_release, {})
-            window_memory = {page - window: value for page, value in stored.items()}
-            misses = list(_misses(program, row, messages, window_memory))
-            stored.update({page + window: value for page, value in window_memory.items()})
-            messages |= _once(row)
-            result.rows_exact += not misses
-            exact = exact and not misses
-            result.details += misses
-        result.exact += exact
-        result.wrong += not exact
+            if row.kernel_release != kernel:
+                continue
+            if program is None:
+                found.append(words)
+            else:
+                window = window_pages(row.ops) * index
+                window_memory = {page - window: value for page, value in memory.items()}
+                found.append(list(_misses(program, row, spent, window_memory)))
+                memory.update({page + window: value for page, value in window_memory.items()})
+            spent |= _once(row)
+    return found
 
 
-class _RecordedRow(Protocol):
-    # A recording that is compared by itself.
-    @property
-    def case(self) -> str: ...
-
-
-_R = TypeVar("_R", bound=_RecordedRow)
-
-
-def _predict_rows(rows: list[_R], misses: Callable[[_R], Iterable[str]], result: MatrixResult) -> None:
-    cases: dict[str, list[_R]] = {}
-    for row in rows:
-        cases.setdefault(row.case, []).append(row)
-    for name, kernels in cases.items():
-        result.cases += 1
-        result.rows += len(kernels)
+def _row_misses(
+    misses: Callable[[Any], Iterable[str]], cases: dict[str, list[Any]], kernel: str
+) -> list[_Misses]:
+    """The same of rows that are compared each by itself."""
+    found: list[_Misses] = []
+    for row in (row for rows in cases.values() for row in rows if row.kernel_release == kernel):
         try:
-            wrong = [list(misses(row)) for row in kernels]
+            found.append(list(misses(row)))
         except Waiting as waiting:
-            result.waiting += 1
-            result.details.append(f"waiting {name}: `{waiting.op}` waits for {waiting.reason}")
-            continue
-        result.rows_exact += wrong.count([])
-        result.details += [line for lines in wrong for line in lines]
-        result.exact += not any(wrong)
-        result.wrong += any(wrong)
+            found.append(_waits(waiting))
+    return found
+
+
+def _waits(waiting: Waiting) -> str:
+    return f"`{waiting.op}` waits for {waiting.reason}"
 
 
 def _once(row: RecordedCase) -> set[str]:

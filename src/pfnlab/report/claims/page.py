@@ -9,7 +9,7 @@ from itertools import groupby
 
 from pfnlab.errors import Discovery
 from pfnlab.policies.releases import CONFIRMED
-from pfnlab.report.asking import QuestionResult
+from pfnlab.report.asking import Finds, QuestionResult
 from pfnlab.report.claims import (
     seed_000,
     seed_001,
@@ -23,6 +23,7 @@ from pfnlab.report.claims import (
 from pfnlab.report.claims.form import MOST_WORDS, Claim, ClaimStatus, Message, Said
 from pfnlab.report.claims.kernels import Seen, Shown
 from pfnlab.report.markdown import table
+from pfnlab.report.searches import search_ahead
 
 #: Everything that was said, in the order of the page.
 DISCUSSION: tuple[Said, ...] = (
@@ -107,11 +108,14 @@ def numbered() -> Iterator[tuple[str, Message, Claim]]:
             yield f"{seed}.{number}", message, claim
 
 
-def claims() -> str:
+def claims(jobs: int | None = 1) -> str:
     """The page.
 
+    :param jobs: searches at a time; None for as many as there are processors
     :raises Discovery: an answer is not the one a claim rests on
     """
+    asked = (question for _, _, claim in numbered() for question in claim.asks)
+    search_ahead((question.search for question in asked if isinstance(question, Finds)), jobs)
     parts = [_INTRO, _summary()]
     for seed, in_seed in groupby(numbered(), lambda row: row[1].seed):
         parts.append(f"## {seed}: {SEEDS[seed]}\n\n{IN_SHORT[seed]}")

@@ -1,0 +1,233 @@
+"""``--jobs``: every verb that has it prints with two processes what it prints with one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from asking import Answer, Ask
+
+from pfnlab.fuzz import drawing
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
+from pfnlab.report import policies_matrix, searches
+
+RECORDED = Path(__file__).parents[1] / "recorded"
+
+
+def timeless(text: str) -> str:
+    """*text* without times, rates and the command line."""
+    text = re.sub(r'"command": "[^"]*"', "", text)
+    return re.sub(r'[\d.]+ s \([\d,]+ states/s\)|"seconds": [\d.]+', "", text)
+
+
+def both(ask: Ask, *words: object) -> tuple[Answer, Answer]:
+    """The answers with one process and with two, without times."""
+    answers = []
+    for jobs in (1, 2):
+        searches._results.clear()
+        answer = ask(*words, "--jobs", jobs)
+        answers.append(answer._replace(out=timeless(answer.out), err=""))
+    return answers[0], answers[1]
+
+
+def recorded(path: Path, change: tuple[str, str] = ("", "")) -> Path:
+    """A few recorded cases of each kind, of several kernels, with a text in them changed."""
+    kinds = {"cases.jsonl": 3, "order.jsonl": 4}
+    lines = [
+        row
+        for name, cases in kinds.items()
+        for row in (RECORDED / name).read_text().splitlines()
+        if row.split(":")[1] in [first.split(":")[1] for first in _first(name, cases)]
+    ]
+    path.write_text("\n".join(lines).replace(*change))
+    return path
+
+
+def _first(name: str, cases: int) -> list[str]:
+    """A row of each of the first *cases* cases of a file."""
+    rows = {row.split(":")[1]: row for row in reversed((RECORDED / name).read_text().splitlines())}
+    return list(rows.values())[-cases:]
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_recorded_cases(ask: Ask, options: tuple[str, ...], tmp_path: Path) -> None:
+    """Those of one kernel are a piece of work."""
+    one, two = both(ask, "matrix", recorded(tmp_path / "few.jsonl"), *options)
+
+    assert (0, one) == (one.code, two)
+
+
+def test_recorded_cases_that_are_wrong(ask: Ask, tmp_path: Path) -> None:
+    """Each is told at its place: 1."""
+    file = recorded(tmp_path / "few.jsonl", ('"ret":0,', '"ret":-22,'))
+
+    one, two = both(ask, "matrix", file)
+
+    assert (1, one) == (one.code, two)
+    assert 2 < len(one.out.splitlines())
+
+
+@pytest.fixture
+def few_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two policies of each seam, and few scopes."""
+    few = {seam: names[:2] for seam, names in policies_matrix.POLICIES.items()}
+    monkeypatch.setattr(policies_matrix, "POLICIES", few)
+    monkeypatch.setattr(policies_matrix, "VFIO_SCOPES", {"vfio": ("mappings are cut", 1)})
+
+
+@pytest.mark.usefixtures("few_policies")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_policies(ask: Ask, options: tuple[str, ...]) -> None:
+    """Every policy on every kernel and scope."""
+    one, two = both(ask, "policies", "matrix", "--depth", 1, *options)
+
+    assert (0, one) == (one.code, two)
+
+
+@pytest.mark.usefixtures("few_policies")
+def test_all_searches_of_the_page_are_made_ahead(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were forgotten would be made by one process, one after the other."""
+    searches._results.clear()
+    made: list[searches.PageSearch] = []
+    search = searches._search
+
+    def noted(asked: searches.PageSearch) -> object:
+        made.append(asked)
+        return search(asked)
+
+    monkeypatch.setattr(searches, "_search", noted)
+
+    assert 0 == ask("policies", "matrix", "--depth", 1, "--jobs", 2).code
+    # What is noted in another process is not noted here.
+    assert [] == made
+
+
+def test_races(ask: Ask) -> None:
+    """Every race in a process."""
+    one, two = both(ask, "check", "--on", "model:6.1", "--scope", "race")
+
+    assert (1, one) == (one.code, two)
+
+
+def test_races_as_json(ask: Ask) -> None:
+    """Counts, schedules and programs."""
+    one, two = both(ask, "check", "--on", "model:7.2,flush=end_vma", "--scope", "race", "--json")
+
+    assert one == two
+
+
+def test_several_models(ask: Ask) -> None:
+    """In the order in which they were named."""
+    words = ("check", "--on", "model:7.2", "--on", "model:6.1", "--scope", "small", "--depth", 2)
+
+    one, two = both(ask, *words)
+
+    assert one == two
+
+
+def test_a_swarm(ask: Ask) -> None:
+    """Its searches are the same, wherever they run."""
+    words = ("check", "--on", "model:6.1", "--scope", "standard", "--swarm", 3, "--states", 40, "--seed", 5)
+
+    one, two = both(ask, *words)
+
+    assert (1, one) == (one.code, two)
+    assert 3 == len(re.findall(r"^search \d: ", one.out, re.MULTILINE))
+
+
+def fuzzed(ask: Ask, folder: Path, jobs: int, *words: object) -> tuple[Answer, dict[str, bytes], str]:
+    """The answer of a campaign of two rounds, its findings, and its state."""
+    kept = folder / f"state{jobs}.json"
+    found = folder / f"found{jobs}"
+    answer = ask("fuzz", *words, "--findings", found, "--resume", kept, "--jobs", jobs)
+    files = {str(path.relative_to(found)): path.read_bytes() for path in sorted(found.rglob("*.*"))}
+    said = {name: text.replace(str(found).encode(), b"") for name, text in files.items()}
+    return answer._replace(err=""), said, kept.read_text()
+
+
+def test_random_programs(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs, findings with their shrunk programs, causes, coverage and the file to go on from."""
+    monkeypatch.setattr(drawing, "ROUND", 10)
+    words = ("--on", "model:7.2", "--on", "model:7.2,tracker=vm_pat", "--seed", 1, "--programs", 25)
+
+    one, two = (fuzzed(ask, tmp_path, jobs, *words) for jobs in (1, 2))
+
+    assert one == two
+    assert (1, True) == (one[0].code, len(one[1]) > 1)
+
+
+def test_a_campaign_goes_on_with_other_jobs(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it had not been interrupted."""
+    monkeypatch.setattr(drawing, "ROUND", 5)
+    words = ("--on", "model:7.2", "--on", "model:7.2,mseal=on", "--findings", tmp_path / "found")
+    for name, parts in (("whole", ((15, 1),)), ("parts", ((7, 2), (15, 2)))):
+        for programs, jobs in parts:
+            file = tmp_path / f"{name}.json"
+            ask("fuzz", *words, "--programs", programs, "--resume", file, "--jobs", jobs)
+
+    assert (tmp_path / "whole.json").read_text() == (tmp_path / "parts.json").read_text()
+
+
+class Killed(ModelMachine):
+    """A model whose process is killed by its seventh program."""
+
+    asked = 0
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run a program."""
+        Killed.asked += len(programs)
+        if Killed.asked > 6 and os.getpid() != MAKER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(programs)
+
+
+MAKER = os.getpid()
+
+
+def test_a_killed_process_ends_a_campaign_with_one_line(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which program it was at, and by what it was killed: 3."""
+    monkeypatch.setattr("pfnlab.cli.fuzz.open_machine", lambda spec, *_: Killed(spec.partition(":")[2]))
+
+    words = ("--on", "model:7.2", "--on", "model:7.2,mseal=on", "--programs", 30, "--findings", tmp_path)
+    answer = ask("fuzz", *words, "--jobs", 2)
+
+    assert 3 == answer.code
+    (line,) = [line for line in answer.err.splitlines() if line.startswith("pfnlab: ")]
+    assert re.fullmatch(
+        r"pfnlab: programs random 0:\d+ and behind: its process was killed by SIGKILL; "
+        "where memory is short, --jobs 1 takes less",
+        line,
+    )
+
+
+def test_a_swarm_of_races_is_refused(ask: Ask) -> None:
+    """Their schedules come to an end: 2."""
+    answer = ask("check", "--scope", "race", "--swarm", 2)
+
+    assert (2, True) == (answer.code, "scope race has races" in answer.err)
+
+
+def test_guided_without_walks_is_refused(ask: Ask) -> None:
+    """There is nothing to guide: 2."""
+    answer = ask("check", "--guided")
+
+    assert (2, True) == (answer.code, "say how many with --random N" in answer.err)
+
+
+def test_a_swarm_as_json(ask: Ask) -> None:
+    """What each search found."""
+    said = json.loads(ask("check", "--on", "model:6.1", "--scope", "small", "--swarm", 2, "--json").out)
+
+    assert (2, False) == (len(said["swarm"]), said["complete"])
+    assert said["states"] == sum(member["states"] for member in said["swarm"])
