@@ -12,7 +12,7 @@ W = TypeVar("W")
 Reading = tuple[Callable[[int, Any], Any], int, Any, Any]
 
 
-class _Kept(NamedTuple):
+class _Recalled(NamedTuple):
     # A value, what it was made of, and the memory read for it.
     value: Any
     given: tuple[object, ...]
@@ -28,7 +28,7 @@ class Recall:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, _Kept] = {}
+        self._kept: dict[Hashable, _Recalled] = {}
         self._notes: list[Reading] | None = None
 
     def value(self, name: Hashable, make: Callable[[], T], *given: object) -> T:
@@ -48,7 +48,7 @@ class Recall:
         outer, self._notes = self._notes, []
         try:
             value = make()
-            self._kept[name] = _Kept(value, given, self._notes)
+            self._kept[name] = _Recalled(value, given, self._notes)
         finally:
             if outer is not None:
                 outer += self._notes
@@ -66,7 +66,7 @@ class Recall:
         self._kept.clear()
 
     @staticmethod
-    def _holds(kept: _Kept, given: tuple[object, ...]) -> bool:
+    def _holds(kept: _Recalled, given: tuple[object, ...]) -> bool:
         if len(given) != len(kept.given) or any(a is not b for a, b in zip(given, kept.given, strict=True)):
             return False
         return all(reader(address, what) == data for reader, address, what, data in kept.readings)
