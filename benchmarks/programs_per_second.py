@@ -4,7 +4,7 @@ The program has six operations, one of them a fork. The bare loop (`loop` in lab
 same calls, the child's exit included, in one process with nothing observed or answered in between. So the
 ratio is what observing after every operation, a process a program, and the way to the host and back cost.
 
-    python benchmarks/programs_per_second.py [SERIES...] [--against TREE]
+    python benchmarks/programs_per_second.py [SERIES...] [--rounds N] [--against TREE]
 
 With --against, another source tree of pfnlab takes turns with this one, each with guests of its own.
 """
@@ -134,10 +134,10 @@ class Rounds:
         return self._guests[-1]
 
 
-def measure(series: str) -> dict[str, float]:
+def measure(series: str, most: int = ROUNDS) -> dict[str, float]:
     """The medians of rounds."""
     with Rounds(series) as warm:
-        times = [warm.round() for _ in rounds(ROUNDS, SECONDS)]
+        times = [warm.round() for _ in rounds(most, SECONDS)]
     return {name: statistics.median(one[name] for one in times) for name in times[0]}
 
 
@@ -169,6 +169,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("series", nargs="*", default=SERIES, metavar="SERIES")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="at most so many")
     parser.add_argument(AGAINST, type=Path, metavar="TREE", help="another source tree, which takes turns")
     parser.add_argument(SERVE, action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -182,14 +183,14 @@ def main() -> None:
             script.parents[1],
             chosen.against,
             title="seconds a program, six operations with one fork",
-            number=ROUNDS,
+            number=chosen.rounds,
             arguments=chosen.series,
         )
         print(busy())
     else:
         rows = []
         for one in chosen.series:
-            medians = measure(one)
+            medians = measure(one, chosen.rounds)
             bare = medians[BARE]
             rows += [row(f"qemu:{one}, {name}", took, bare) for name, took in medians.items()]
         show(title, ["observed", "programs", "each", "/ bare loop"], rows)

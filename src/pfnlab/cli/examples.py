@@ -71,6 +71,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab check --differ trackers/vm_pat trackers/track_ctx",
             "The shortest program that tells two policies apart",
         ),
+        Example("pfnlab check --packed counted.py", "A small model of your own, searched to its end"),
+        Example(
+            "pfnlab check --packed counted.py --states 1000000 --json",
+            "The same up to a million states, as JSON",
+        ),
     ),
     "explore": (
         Example("pfnlab explore", "An editor and a picture of every step, in the browser"),
