@@ -10,11 +10,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -151,11 +151,12 @@ pages: .venv/.test
 	done
 	@$(BIN)/python tools/write_reference.py --write
 
+# Every benchmark three times, kept in benchmarks/history.jsonl; and what got slower since another commit.
 bench: .venv/.test
-	@set -e; for file in benchmarks/*.py; do \
-	  [ -e "$$file" ] || { echo "no benchmarks yet"; break; }; \
-	  echo "$$file"; $(BIN)/python "$$file"; \
-	done
+	@$(BIN)/python -m benchmarks
+
+bench-compare: .venv/.test
+	@$(BIN)/python -m benchmarks compare
 
 changelog: .venv/.test
 	@$(BIN)/towncrier build --draft --version next

@@ -4,17 +4,22 @@ The program has six operations, one of them a fork. The bare loop (`loop` in lab
 same calls, the child's exit included, in one process with nothing observed or answered in between. So the
 ratio is what observing after every operation, a process a program, and the way to the host and back cost.
 
-    python benchmarks/programs_per_second.py [SERIES...]
+    python benchmarks/programs_per_second.py [SERIES...] [--rounds N] [--against TREE]
+
+With --against, another source tree of pfnlab takes turns with this one, each with guests of its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import statistics
-import sys
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from measuring import busy, rounds, show
+from measuring.paired import AGAINST, SERVE, against, serve
 
 from pfnlab.errors import Defect
 from pfnlab.lab.images.kernels import KernelImage
@@ -25,6 +30,7 @@ from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.text import parse
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.units import PfnRange, phys_to_pfn
 
 SERIES = ("6.1", "7.2")
@@ -44,7 +50,15 @@ c: exit
 munmap a
 """
 
-OBSERVED = {"nothing": (False, False), "vmas": (True, False), "vmas and ptes": (True, True)}
+BARE = "bare loop"
+
+#: What is observed: the way to look, VMAs, page-table entries, and the order of kernel calls.
+OBSERVED = {
+    "nothing": (LookLevel.PROC, False, False, False),
+    "vmas": (LookLevel.PROC, True, False, False),
+    "vmas and ptes": (LookLevel.PROC, True, True, False),
+    "all, in memory": (LookLevel.MEMORY, True, True, True),
+}
 
 
 def loop_request(guest: Guest, program: Program, times: int) -> str:
@@ -77,33 +91,54 @@ def through(machine: QemuMachine, program: Program) -> float:
     return took
 
 
-def measure(series: str) -> tuple[dict[str, float], float]:
-    """The median seconds a program, by what is observed, and a round of the bare loop."""
-    program = parse(PROGRAM)
-    guests: list[Guest] = []
+class Rounds:
+    """Warm guests of one kernel, one for each way to observe; a context manager."""
 
-    def boot(kernel: KernelImage, shape: GuestShape, offsets: str | None) -> Guest:
-        guests.append(
+    def __init__(self, series: str) -> None:
+        self._program = parse(PROGRAM)
+        self._series = series
+        self._guests: list[Guest] = []
+        self._opened = contextlib.ExitStack()
+        self._machines: dict[str, QemuMachine] = {}
+
+    def __enter__(self) -> Rounds:
+        for observed, (look, vmas, ptes, order) in OBSERVED.items():
+            machine = QemuMachine(
+                self._series,
+                guests=1,
+                look=look,
+                vmas=vmas,
+                ptes=ptes,
+                order=order,
+                lens=look is LookLevel.MEMORY,
+                factory=None if order else self._boot,
+            )
+            self._machines[observed] = self._opened.enter_context(machine)
+            through(machine, self._program)  # boots its guest and warms it
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def round(self) -> dict[str, float]:
+        """The seconds a program, by what is observed, and of a round of the bare loop."""
+        seconds = {name: through(machine, self._program) for name, machine in self._machines.items()}
+        if len(self._guests) != len(self._machines) - 1:
+            raise Defect(f"{len(self._guests)} guests were needed: one for each machine was to be measured")
+        return {**seconds, BARE: bare_loop(self._guests[-1], self._program)}
+
+    def _boot(self, kernel: KernelImage, shape: GuestShape, offsets: str | None) -> Guest:
+        self._guests.append(
             Guest(kernel.vmlinuz, bar_mib=shape.bar_mib, cpus=shape.cpus, offsets=offsets, image=shape.image)
         )
-        return guests[-1]
+        return self._guests[-1]
 
-    times: dict[str, list[float]] = {observed: [] for observed in OBSERVED}
-    bare: list[float] = []
-    with contextlib.ExitStack() as opened:
-        machines = {
-            observed: opened.enter_context(QemuMachine(series, guests=1, vmas=vmas, ptes=ptes, factory=boot))
-            for observed, (vmas, ptes) in OBSERVED.items()
-        }
-        for machine in machines.values():
-            through(machine, program)  # boots its guest and warms it
-        for _ in rounds(ROUNDS, SECONDS):
-            for observed, machine in machines.items():
-                times[observed].append(through(machine, program))
-            bare.append(bare_loop(guests[-1], program))
-        if len(guests) != len(machines):
-            raise Defect(f"{len(guests)} guests were needed: one for each machine was to be measured")
-    return {observed: statistics.median(one) for observed, one in times.items()}, statistics.median(bare)
+
+def measure(series: str, most: int = ROUNDS) -> dict[str, float]:
+    """The medians of rounds."""
+    with Rounds(series) as warm:
+        times = [warm.round() for _ in rounds(most, SECONDS)]
+    return {name: statistics.median(one[name] for one in times) for name in times[0]}
 
 
 def row(what: str, took: float, bare: float) -> list[str]:
@@ -111,18 +146,56 @@ def row(what: str, took: float, bare: float) -> list[str]:
     return [what, f"{1 / took:.0f}/s", f"{took * 1e3:.2f} ms", f"{took / bare:.1f}"]
 
 
-def main(series: tuple[str, ...] = SERIES) -> None:
+@contextlib.contextmanager
+def all_rounds(series: Sequence[str]) -> Iterator[list[Rounds]]:
+    """Warm guests of several kernels."""
+    with contextlib.ExitStack() as opened:
+        yield [opened.enter_context(Rounds(one)) for one in series]
+
+
+def serve_rounds(series: Sequence[str]) -> None:
+    """Measure a round whenever somebody asks."""
+    with all_rounds(series) as warm:
+        serve(
+            lambda: {
+                f"qemu:{one}, {name}": seconds
+                for one, rounds_of_one in zip(series, warm, strict=True)
+                for name, seconds in rounds_of_one.round().items()
+            }
+        )
+
+
+def main() -> None:
     """Measure and print."""
-    rows = []
-    for one in series:
-        medians, bare = measure(one)
-        for observed, took in medians.items():
-            rows.append(row(f"qemu:{one}, {observed}", took, bare))
-        rows.append(row(f"qemu:{one}, bare loop", bare, bare))
-    head = ["observed", "programs", "each", "/ bare loop"]
-    show("programs a second, six operations with one fork", head, rows)
-    print(f"What matters on any machine: the last column. ({busy()})")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("series", nargs="*", default=SERIES, metavar="SERIES")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="at most so many")
+    parser.add_argument(AGAINST, type=Path, metavar="TREE", help="another source tree, which takes turns")
+    parser.add_argument(SERVE, action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    title = "programs a second, six operations with one fork"
+    if chosen.serve:
+        serve_rounds(chosen.series)
+    elif chosen.against is not None:
+        script = Path(__file__)
+        against(
+            script,
+            script.parents[1],
+            chosen.against,
+            title="seconds a program, six operations with one fork",
+            number=chosen.rounds,
+            arguments=chosen.series,
+        )
+        print(busy())
+    else:
+        rows = []
+        for one in chosen.series:
+            medians = measure(one, chosen.rounds)
+            bare = medians[BARE]
+            rows += [row(f"qemu:{one}, {name}", took, bare) for name, took in medians.items()]
+        show(title, ["observed", "programs", "each", "/ bare loop"], rows)
+        print(f"What matters on any machine: the last column. ({busy()})")
 
 
 if __name__ == "__main__":
-    main(tuple(sys.argv[1:]) or SERIES)
+    main()

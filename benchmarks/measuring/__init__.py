@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from measuring.figures import record
+
 
 def rounds(most: int, seconds: float) -> Iterator[int]:
     """Count up to *most* rounds, and begin none after *seconds*; the first one always happens."""
@@ -30,7 +32,9 @@ def no_collection() -> Iterator[None]:
 
 
 def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: the first column to the left, all others to the right."""
+    """Print a table: the first column to the left, all others to the right; its figures are recorded where
+    somebody asked for that (:mod:`.figures`)."""
+    record(title, head, rows)
     cells = [list(head), *map(list, rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     print(title)

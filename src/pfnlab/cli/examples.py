@@ -87,6 +87,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab check --on model:7.2 --scope standard --random 50 --guided --seed 3",
             "Other walks, by another seed",
         ),
+        Example("pfnlab check --packed counted.py", "A small model of your own, searched to its end"),
+        Example(
+            "pfnlab check --packed counted.py --states 1000000 --json",
+            "The same up to a million states, as JSON",
+        ),
     ),
     "explore": (
         Example("pfnlab explore", "An editor and a picture of every step, in the browser"),

@@ -170,6 +170,13 @@ def check(
             help="Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.",
         ),
     ] = None,
+    packed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.py",
+            help="Search a model of your own instead: a class Model whose states are numbers.",
+        ),
+    ] = None,
     jobs: JobsOf = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
     accel: AccelOf = "tcg",
@@ -179,6 +186,33 @@ def check(
 
     Exit codes: 0 all hold, 1 one is violated, 2 misuse, 3 the search was cut off.
     """
+    if packed is not None:
+        from pfnlab.cli.packed import PackedRequest, check_packed
+
+        given = {
+            **{"--on": on, "--scope": scope != "standard", "--memory": memory, "--random": random},
+            **{"--seed": seed, "--checkpoint": checkpoint, "--every-order": every_order},
+            **{"--untaken": untaken, "--confirm": confirm, "--save": save, "--policy": policy},
+            **{
+                "--differ": differ,
+                "--jobs": jobs,
+                "--swarm": swarm,
+                "--guided": guided,
+                "--accel": accel != "tcg",
+                "--profile": profile,
+            },
+        }
+        return check_packed(
+            PackedRequest(
+                file=packed,
+                properties=property_ or [],
+                depth=depth,
+                states=states,
+                seconds=seconds,
+                as_json=as_json,
+                refused=[option for option, value in given.items() if value],
+            )
+        )
     from pfnlab.checker.check import CheckLimits
     from pfnlab.cli.check import CheckRequest, check_machines
     from pfnlab.errors import Misuse

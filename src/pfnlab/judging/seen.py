@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from pfnlab.checker.kernel.domain import facts_of
+from pfnlab.checker.kernel.facts import facts_of
 from pfnlab.checker.kernel.moment import CountedUsers, Shown
 from pfnlab.hw.cachemode import CacheMode
 from pfnlab.judging.history import History

@@ -103,12 +103,15 @@ def model_text(rest: str) -> str:
 
     :param rest: a model's name behind ``model:``
     """
-    from pfnlab.lab.building.built import find
-    from pfnlab.policies.known import known_versions
     from pfnlab.policies.releases import is_version
 
     name, comma, changes = rest.partition(",")
-    kernel = None if is_version(name) else find(name)
+    if is_version(name):
+        return rest
+    from pfnlab.lab.building.built import find
+    from pfnlab.policies.known import known_versions
+
+    kernel = find(name)
     if kernel is None:
         return rest
     of_source = kernel.version if kernel.version in known_versions() else kernel.series

@@ -128,11 +128,12 @@ class Lens:
         look = _Look(self, places, areas)
         mms = {name: spaces[pid] for name, pid in pids.items() if pid in spaces}
         tasks = tuple(look.task(name, mm) for name, mm in mms.items())
-        direct_map, faults = self._direct_map.look(places)
+        recall = self._view.recall.value
+        direct_map, faults = recall("direct map", lambda: self._direct_map.look(places))
         return LensState(
             tasks,
             look.contexts(),
-            self._book(places),
+            recall("book", lambda: self._book(places)),
             tuple(self._ram(ram, places)),
             tuple(direct_map),
             MemorySeen(
@@ -168,6 +169,7 @@ class Lens:
         if self._areas is None or self._areas[0] is not places:
             self._spans.clear()
             self._without_space.clear()
+            self._view.recall.forget()
             areas = sorted((at, at + pages, name) for name, (at, pages) in places.areas.items())
             self._areas = places, areas
         return self._areas[1]
@@ -244,18 +246,25 @@ class _Look:
         if not self._areas:
             return TaskState(name, (), (), tlb_gen)
         low, high = _extent(self._areas)
+        entries, pages = self._view.recall.value(
+            ("entries", name, pgd), functools.partial(self._entries, name, pgd)
+        )
+        self._page_users.update(pfn for _, pfn in pages)
+        vmas = [self._vma(name, at, pages) for at in self._view.vma_addresses(root, low, high)]
+        return TaskState(name, tuple(vma for vma in vmas if vma), entries, tlb_gen)
+
+    def _entries(self, task: str, pgd: int) -> tuple[tuple[PteSeen, ...], Pages]:
+        # The page-table entries of a task, and the pages of ordinary memory among them.
         entries: list[PteSeen] = []
-        walk = TableWalk(self._view, functools.partial(lens.span, self._places), name, entries)
+        walk = TableWalk(self._view, functools.partial(self._lens.span, self._places), task, entries)
         table = self._view.physical(pgd)
         for start, end, area in self._areas:
             walk.area, walk.base = area, start
-            walk.table(table, lens._levels, start, end)
-        self._page_users.update(pfn for _, pfn in walk.pages)
-        vmas = [self._vma(name, at, walk.pages) for at in self._view.vma_addresses(root, low, high)]
+            walk.table(table, self._lens._levels, start, end)
         # Areas in the order the program names them, as everywhere.
         order = {area: number for number, area in enumerate(self._places.areas)}
         entries.sort(key=lambda entry: order[entry.span.name])
-        return TaskState(name, tuple(vma for vma in vmas if vma), merge_ptes(entries), tlb_gen)
+        return merge_ptes(entries), walk.pages
 
     def _vma(self, task: str, address: int, pages: Pages) -> VmaState | None:
         lens = self._lens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PSE
@@ -15,6 +16,11 @@ from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
 
 #: How many tables are remembered; a program's processes have some dozens.
 _TABLES_KEPT = 1000
+
+#: Entries of a table are unpacked in groups of so many.
+_GROUP = 32
+_GROUP_WORDS = struct.Struct(f"<{_GROUP}Q")
+_EMPTY = bytes(_GROUP_WORDS.size)
 
 #: Page tables of this level are not counted.
 _UNCOUNTED_LEVEL = 4
@@ -76,18 +82,23 @@ class Structures:
         :param high: address behind them; only there files are asked for those that map them
         :raises LensError: memory is damaged
         """
-        spaces = [self._space(task, address) for task, address in mms.items()]
-        for space in spaces:
-            yield from self._counts(space)
-            yield from self._tables(space)
-        yield from self._mapped_files(spaces, low, high)
+        recall = self._view.recall.value
+        spaces = []
+        for task, address in mms.items():
+            space = recall(("space", task, address), partial(self._space, task, address))
+            spaces.append(space)
+            yield from recall(("faults", task, address), partial(self._faults, space), space)
+        yield from recall("files", lambda: tuple(self._mapped_files(spaces, low, high)), *spaces)
+
+    def _faults(self, space: _AddressSpace) -> tuple[MemoryFault, ...]:
+        return (*self._counts(space), *self._tables(space))
 
     def _space(self, task: str, address: int) -> _AddressSpace:
-        read = self._view.read
-        root, *counts = self._mm.unpack(read(address, self._mm.size))
+        members = self._view.members
+        root, *counts = members(address, self._mm)
         vmas = []
         for at in self._view.vma_addresses(root, 0, _ULONG_MAX):
-            start, end, mm, flags, file = self._vma.unpack(read(at, self._vma.size))
+            start, end, mm, flags, file = members(at, self._vma)
             if mm != address:
                 raise self._view.error(f"the VMA at {at:#x} is in the tree of another address space")
             vmas.append((at, start, end, flags, file))
@@ -160,15 +171,18 @@ class Structures:
 
     def _table(self, table: int, entries: int) -> _Table:
         # Most are as they were at the last look.
-        data = self._view.source.read(table, 8 * entries)
+        data = self._view.read_physical(table, 8 * entries)
         kept = self._read.get(table)
         if kept is not None and kept.data == data:
             return kept
         if len(self._read) > _TABLES_KEPT:
             self._read.clear()
+        # Most groups of entries are empty.
         present = [
             (number, entry)
-            for number, entry in enumerate(struct.unpack(f"<{entries}Q", data))
+            for group in range(0, entries, _GROUP)
+            if (part := data[8 * group : 8 * (group + _GROUP)]) != _EMPTY
+            for number, entry in enumerate(_GROUP_WORDS.unpack(part), group)
             if entry & PAGE_PRESENT
         ]
         below = [
@@ -191,12 +205,9 @@ class Structures:
                     users[mapping] = self._members(mapping)
                 if at not in users[mapping]:
                     yield MemoryFault("file_maps", f"a file that {space.task} maps does not know of its VMA")
-        strangers = {at for members in users.values() for at in members} - known
-        if strangers:
-            living = self._view.living_spaces()
-            for at in strangers:
-                if self._view.word(at + self._vma_mm) not in living:
-                    yield MemoryFault("file_maps", "a file knows a VMA of an address space that is gone")
+        for at in {at for members in users.values() for at in members} - known:
+            if not self._view.lives(self._view.word(at + self._vma_mm)):
+                yield MemoryFault("file_maps", "a file knows a VMA of an address space that is gone")
 
     def _members(self, mapping: int) -> set[int]:
         # The VMAs in the tree of an address_space.
@@ -209,5 +220,5 @@ class Structures:
             if node - self._vma_rb in members or len(members) >= MAX_VMAS or len(stack) > MAX_DEPTH:
                 raise self._view.error(f"the tree of a file's VMAs has a loop at node {node:#x}")
             members.add(node - self._vma_rb)
-            stack.extend(self._rb_node.unpack(self._view.read(node, self._rb_node.size)))
+            stack.extend(self._view.members(node, self._rb_node))
         return members

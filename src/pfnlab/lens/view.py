@@ -17,6 +17,7 @@ from pfnlab.lens.errors import LensError
 from pfnlab.lens.layout import Layouts, Record
 from pfnlab.lens.memory import MemorySource, VmCoreInfo
 from pfnlab.lens.program import KERNEL_MAP, OBJECTS
+from pfnlab.lens.recall import Recall
 from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
 
 #: Walks are given up after this many steps.
@@ -65,8 +66,9 @@ class KernelView:
     ) -> None:
         self.program, self.source, self.info = program, source, info
         self.layouts = Layouts(program, info.release)
+        #: What was made of its memory; every read below is noted there.
+        self.recall = Recall()
         self._symbols = symbols
-        self._physical = source.read
         pieces = source.ranges()
         self._starts = [start for start, _ in pieces]
         self._ends = [start + size for start, size in pieces]
@@ -81,6 +83,7 @@ class KernelView:
         self._direct_size = self._ends[-1]
         self._task = self.layouts.record("struct task_struct", "tasks.next", "tasks.prev", "pid", "mm")
         self._places_of_tasks: dict[int, int] = {}
+        self._owners: dict[int, int] = {}
         self._task_tasks = self.layouts.offset("struct task_struct", "tasks")
         self._memtype = self.layouts.record(
             "struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right"
@@ -117,11 +120,34 @@ class KernelView:
 
         :raises LensError: nothing is mapped there, or it is not in the source
         """
-        if KERNEL_MAP <= address < self._image_end:
-            return self._physical(address - self._image, size)
+        return self.recall.note(self._read, address, size, self._read(address, size))
+
+    def members(self, address: int, record: Record) -> tuple[int, ...]:
+        """
+        Some members of the structure at a virtual address; what is between them may change.
+
+        :raises LensError: as `read` does
+        """
+        return self.recall.note(self._members, address, record, self._members(address, record))
+
+    def read_physical(self, address: int, size: int) -> bytes:
+        """
+        Memory at a physical address.
+
+        :raises LensError: it is not in the source
+        """
+        read = self.source.read
+        return self.recall.note(read, address, size, read(address, size))
+
+    def _members(self, address: int, record: Record) -> tuple[int, ...]:
+        return record.unpack(self._read(address, record.size))
+
+    def _read(self, address: int, size: int) -> bytes:
         offset = address - self._direct
         if 0 <= offset < self._direct_size:
-            return self._physical(offset, size)
+            return self.source.read(offset, size)
+        if KERNEL_MAP <= address < self._image_end:
+            return self.source.read(address - self._image, size)
         if not address & _KERNEL_HALF:
             raise self.error(f"{address:#x} is no kernel address")
         try:
@@ -144,7 +170,7 @@ class KernelView:
         The ``mm_struct`` of each process of *pids* that has one, by its pid.
 
         The list is followed from its end, where the newest processes are, as far as one of them is missing;
-        where a process was found is remembered, and asked there as long as it is in the list.
+        where a process was found is remembered, and asked there from then on.
         """
         spaces, missing = {}, set()
         for pid in pids:
@@ -163,16 +189,22 @@ class KernelView:
                     break
         return spaces
 
-    def living_spaces(self) -> set[int]:
-        """The ``mm_struct`` of every process."""
-        return {mm for _, _, mm in self._tasks() if mm}
+    def lives(self, mm: int) -> bool:
+        """Whether an ``mm_struct`` is that of a process.
+
+        Others than the program's are few and stay: where one was found is remembered too.
+        """
+        if self._remembered_owner(mm):
+            return True
+        self._owners = {space: task for task, _, space in self._tasks() if space}
+        return mm in self._owners
 
     def _tasks(self) -> Iterator[tuple[int, int, int]]:
         # Every process from the end of the list on: its task_struct, pid and mm_struct.
         first = task = self.symbol("init_task")
         visited = set[int]()
         while True:
-            _, link, pid, mm = self._task.unpack(self.read(task, self._task.size))
+            _, link, pid, mm = self.members(task, self._task)
             yield task, pid, mm
             visited.add(task)
             task = link - self._task_tasks
@@ -184,19 +216,38 @@ class KernelView:
                 )
 
     def _remembered_space(self, pid: int) -> int | None:
-        # The mm_struct of a process where it was found before, None where it is no longer.
+        # The mm_struct of a process where it was found before: 0 where it has none any more, None where only
+        # the list can tell. A process that ends has lost its mm_struct before its task_struct is freed, and
+        # what comes there then has another number.
         task = self._places_of_tasks.get(pid)
         if task is None:
             return None
-        link = task + self._task_tasks
         try:
-            next_link, previous_link, pid_now, mm = self._task.unpack(self.read(task, self._task.size))
-            if pid_now == pid and self.word(next_link + 8) == link == self.word(previous_link):
+            _, _, pid_now, mm = members = self.members(task, self._task)
+            if pid_now != pid or not mm:
+                return 0
+            if self._is_listed(task, members):
                 return mm
         except LensError:
             pass
         del self._places_of_tasks[pid]
         return None
+
+    def _remembered_owner(self, mm: int) -> bool:
+        # Whether the process that was seen with an mm_struct is in the list, and has it still.
+        task = self._owners.get(mm)
+        if task is None:
+            return False
+        try:
+            members = self.members(task, self._task)
+            return members[3] == mm and self._is_listed(task, members)
+        except LensError:
+            return False
+
+    def _is_listed(self, task: int, members: tuple[int, ...]) -> bool:
+        # Whether its neighbours in the list of tasks point to it.
+        link = task + self._task_tasks
+        return self.word(members[0] + 8) == link == self.word(members[1])
 
     def memtypes(self) -> Iterator[tuple[int, ...]]:
         """The book of reservations, in order: physical start and end, and the mode's number."""
@@ -219,7 +270,7 @@ class KernelView:
                 if node in visited or len(stack) > MAX_DEPTH or len(visited) >= MAX_MEMTYPES:
                     raise self.error(f"the {name} tree has a loop at node {node:#x}")
                 visited.add(node)
-                *members, left, right = record.unpack(self.read(node - at, record.size))
+                *members, left, right = self.members(node - at, record)
                 stack.append((tuple(members), right))
                 node = left
             found, node = stack.pop()
@@ -282,7 +333,7 @@ class KernelView:
         :param count: how many
         """
         physical = (entry & PHYSICAL_MASK & -PAGE_SIZE) + 8 * first
-        return struct.unpack(f"<{count}Q", self._physical(physical, 8 * count))
+        return struct.unpack(f"<{count}Q", self.read_physical(physical, 8 * count))
 
     def physical(self, address: int) -> int:
         """The physical address of something in the direct map or the kernel's image."""

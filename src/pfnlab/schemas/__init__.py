@@ -17,6 +17,7 @@ FORMS = {
     "fmt": "fmt",
     "check": "check",
     "check --differ": "check-differ",
+    "check --packed": "check-packed",
     "replay": "replay",
     "fuzz": "fuzz",
     "matrix": "matrix",

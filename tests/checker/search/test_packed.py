@@ -183,6 +183,16 @@ def test_a_counterexample_is_shortest_and_real(symmetric: bool) -> None:
     assert 2 == model.broken(way.states(Unpacked(model))[-1])
 
 
+def test_a_compiled_search_tells_the_same_way(cache: Path) -> None:
+    """The states it stored are read back for it."""
+    model = Shrinking(3)
+
+    plain, compiled = explore_packed(model), explore_packed(model, cache=cache)
+
+    assert plain.discoveries.keys() == compiled.discoveries.keys() == {shared_book.RULES[1]}
+    assert plain.discoveries == compiled.discoveries
+
+
 def test_the_other_properties_of_a_broken_model_hold() -> None:
     """Finding one does not end the search."""
     found = explore_packed(Shrinking(3, symmetric=True, modes=True))

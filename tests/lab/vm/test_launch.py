@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pfnlab.lab.vm.launch import controller_arguments
+import pytest
+
+from pfnlab.lab.vm.accel import Accel
+from pfnlab.lab.vm.launch import PARAMETERS_OF_ONE, controller_arguments, cpu_arguments, parameters_for
 
 
 def test_a_device_that_resets_has_memory_as_large_as_asked_for() -> None:
@@ -10,3 +13,25 @@ def test_a_device_that_resets_has_memory_as_large_as_asked_for() -> None:
     _, device = controller_arguments(256, 0x10)
 
     assert {"nvme", "cmb_size_mb=256", "addr=0x10"} <= set(device.split(","))
+
+
+@pytest.mark.parametrize(
+    ("accel", "cpus", "parameters"),
+    [(Accel.TCG, 1, [PARAMETERS_OF_ONE]), (Accel.TCG, 2, []), (Accel.KVM, 1, [])],
+)
+def test_only_a_single_emulated_cpu_ticks_with_a_fixed_period(
+    accel: Accel, cpus: int, parameters: list[str]
+) -> None:
+    """Where processors are held, and where a real one runs, the kernel's timers are as they are."""
+    assert parameters == parameters_for(accel, cpus)
+
+
+@pytest.mark.parametrize(
+    ("accel", "cpus", "model"),
+    [(Accel.TCG, 1, "max,-erms"), (Accel.TCG, 2, "max,-cx16"), (Accel.KVM, 1, "host,kvm=off")],
+)
+def test_a_cpu_has_the_model_for_its_accelerator(accel: Accel, cpus: int, model: str) -> None:
+    """The emulated ones lack what is slow, or fails, when emulated."""
+    _, cpu, *_ = cpu_arguments(accel, cpus)
+
+    assert cpu.startswith(model)

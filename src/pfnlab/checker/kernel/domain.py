@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from pfnlab.checker.kernel.facts import FORK_LEFT, facts_of
 from pfnlab.checker.kernel.frozen import check_frozen, freeze, thaw
 from pfnlab.checker.kernel.mark import Mark
 from pfnlab.checker.kernel.moment import Judge, StateView
@@ -27,10 +28,6 @@ from pfnlab.programs.model.machine import ModelMachine, place
 from pfnlab.programs.model.running import OneByOne
 from pfnlab.programs.runs.places import Places
 from pfnlab.trace import Event
-
-#: Facts about an operation that the kernel after it does not show, and the kernel messages that tell of them.
-FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
-_MESSAGES = (("freeing invalid memtype", FREED_WRONGLY), ("WARNING", WARNED))
 
 #: The number of areas a state can name: those in use, and one more.
 _NAMED_AREAS = 24
@@ -245,11 +242,6 @@ class KernelModel:
                 except Undecided:
                     continue
                 freeze(kernel)
-
-
-def facts_of(log: Sequence[str]) -> list[str]:
-    """The facts that the messages *log* tell."""
-    return [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
 
 
 def _renamed(op: Op, area: str) -> Op:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from itertools import pairwise
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from pfnlab.checker.kernel.domain import FORK_LEFT, FREED_WRONGLY, WARNED, KernelModel, KernelState
+from pfnlab.checker.kernel.facts import FORK_LEFT, FREED_WRONGLY, WARNED
 from pfnlab.checker.kernel.moment import Judge, Moment, Shown, StateView
-from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.checker.search.property import Property
 from pfnlab.errors import Misuse
 from pfnlab.mm.readers import normal_runs
@@ -19,6 +18,11 @@ from pfnlab.pfn_set import PfnSet
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.units import PfnRange
+
+if TYPE_CHECKING:
+    # Who judges a run needs no search.
+    from pfnlab.checker.kernel.domain import KernelModel, KernelState
+    from pfnlab.checker.kernel.scope import RaceScope, Scope
 
 #: The files a PCI device has, and those a claim revokes, by :attr:`~pfnlab.mm.vma.MappedFile.kind`.
 PCI_FILES = ("wc", "uc", "proc")
@@ -322,11 +326,17 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
 
 def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
     """The questions of a scope of this kind; without a scope, those of operations in a row."""
+    if scope is None:
+        return QUESTIONS
+    from pfnlab.checker.kernel.scope import RaceScope
+
     return (*RACE_QUESTIONS, *STATE_QUESTIONS) if isinstance(scope, RaceScope) else QUESTIONS
 
 
 def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
     """Why *name* cannot be asked in *scope*, and what to write instead."""
+    from pfnlab.checker.kernel.scope import load_scope, scope_names
+
     names = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]
     if name not in names:
         return f"there is no property `{name}`{did_you_mean(name, (*names, *SEAMS))}"
@@ -350,6 +360,8 @@ def _of_seam(seam: Seam, askable: Sequence[Question]) -> list[Question]:
 
 def _words_of(scope: Scope | RaceScope) -> set[str]:
     """The words of :attr:`Question.needs` that a scope has."""
+    from pfnlab.checker.kernel.scope import RaceScope
+
     if isinstance(scope, RaceScope):
         ops = [op for race in scope.races for op in race.program.ops]
         devices = [device for race in scope.races for device in race.program.devices]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from pfnlab.checker.kernel.domain import facts_of
+from pfnlab.checker.kernel.facts import facts_of
 from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pfnlab.checker.kernel.domain import facts_of
+from pfnlab.checker.kernel.facts import facts_of
 from pfnlab.checker.kernel.moment import StateView
 from pfnlab.checker.kernel.properties import STATE_QUESTIONS, Question
 from pfnlab.checker.kernel.scope import Race, RaceScope

@@ -8,8 +8,10 @@ cdef class Core:
     cdef readonly object model, buffer
     cdef readonly bint breadth, symmetric
     cdef object _states, _parents, _slots, _stack
-    cdef word[::1] into, states
-    cdef half[::1] parents, slots, stack
+    cdef word[::1] into
+    cdef readonly word[::1] states
+    cdef readonly half[::1] parents
+    cdef half[::1] slots, stack
     cdef word golden, full, mask, room
     cdef readonly word count, next, expanded, transitions, wrong, where
     cdef public word news

@@ -87,8 +87,11 @@ struct answer {
 	uint64_t value;               /* NUMBER, ADDRESS; signal number of SIGNAL; how many DIGITS */
 	int code;                     /* si_code of SIGNAL */
 	pid_t child;                  /* of a fork; of a task that announces itself, its own */
-	char text[3 * MINCORE_PAGES]; /* DIGITS, or any other text */
+	char text[3 * MINCORE_PAGES]; /* DIGITS, or any other text; last, since mostly nothing of it is used */
 };
+
+/* What of an answer is always there. */
+#define ANSWER_HEAD offsetof(struct answer, text)
 
 /* A process of the running program, or a thread of one; pid 0 when the slot is empty. */
 struct task {

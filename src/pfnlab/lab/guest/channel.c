@@ -14,7 +14,7 @@
 
 #define REQUEST 4096
 #define REPLY (1 << 20)
-#define YIELDS 300                /* polls before the agent begins to sleep */
+#define YIELDS 300                /* polls before the agent begins to sleep, to the next tick at least */
 /* A nap lasts an eighth of the wait so far at most; a guest that has nothing to do sleeps long. */
 #define LONGEST_NAP_NS 20000000
 

@@ -128,7 +128,7 @@ static bool await(int slot, int limit_ms, struct answer *answer)
 	if (poll(pollers, 2, limit_ms) <= 0)
 		return false;
 	if ((pollers[0].revents & POLLIN) &&
-	    recv(AGENT_FD(slot), answer, sizeof *answer, MSG_DONTWAIT) == sizeof *answer)
+	    recv(AGENT_FD(slot), answer, sizeof *answer, MSG_DONTWAIT) >= (ssize_t)ANSWER_HEAD)
 		return true;
 	*answer = (struct answer){ .ret = -1, .error = ESRCH, .kind = DIED };
 	end(task);
@@ -209,7 +209,7 @@ static bool collect(int slot, int limit_ms, struct answer *answer)
 		return false;
 	tasks[slot].busy = false;
 	if (op.verb == EXIT && answer->kind == DIED)
-		memset(answer, 0, sizeof *answer);
+		memset(answer, 0, ANSWER_HEAD);
 	else if (op.verb == EXEC)
 		forget_mm(&tasks[slot]);
 	else if ((op.verb == FORK || op.verb == THREAD) && !answer->ret)
@@ -230,7 +230,7 @@ static void task_collect(int slot, int limit_ms, struct answer *answer)
 /* Run one operation, or the part of it that is asked for. */
 void task_operate(struct op *op, struct answer *answer)
 {
-	memset(answer, 0, sizeof *answer);
+	memset(answer, 0, ANSWER_HEAD);
 	if (op->part == COLLECT) {
 		task_collect(op->task, op->arg[0], answer);
 	} else if (op->part == WHERE) {
@@ -245,7 +245,7 @@ void task_operate(struct op *op, struct answer *answer)
 	} else if (op->verb == SLOT && tasks[op->task].pid) {
 		await_slot(op->arg[0], answer);
 	} else if (begin(op, answer) && op->part == WHOLE) {
-		memset(answer, 0, sizeof *answer);
+		memset(answer, 0, ANSWER_HEAD);
 		if (collect(op->task, OP_LIMIT_MS, answer))
 			return;
 		*answer = (struct answer){ .ret = -1, .error = ETIMEDOUT, .kind = TIMEOUT };

@@ -15,6 +15,14 @@ from pfnlab.lab.vm.channel import CHANNEL_SIZE
 #: that uses it.
 CPU_OF_SEVERAL = "max,-cx16"
 
+#: The model of a single CPU that is emulated. Without erms the kernel clears and copies memory by words, not
+#: by single bytes, each of which takes the emulation as long as a word.
+CPU_OF_ONE = "max,-erms"
+
+#: Kernel parameters for a single CPU that is emulated: ticks of a fixed period, for to set the timer at every
+#: change of tasks is dear, and nothing cleared that is written anyway.
+PARAMETERS_OF_ONE = "highres=off nohz=off init_on_alloc=0"
+
 #: The CPU model with KVM: it hides from the kernel that it is a guest, since that changes its behaviour, and
 #: lacks a register that not every host gives its guests.
 CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
@@ -35,9 +43,14 @@ def cpu_arguments(accel: Accel, cpus: int) -> list[str]:
         return ["-cpu", CPU_OF_HOST, "-smp", str(cpus), "-accel", "kvm"]
     several = cpus > 1
     return [
-        *("-cpu", CPU_OF_SEVERAL if several else "max", "-smp", str(cpus)),
+        *("-cpu", CPU_OF_SEVERAL if several else CPU_OF_ONE, "-smp", str(cpus)),
         *("-accel", "tcg,thread=multi" if several else "tcg"),
     ]
+
+
+def parameters_for(accel: Accel, cpus: int) -> list[str]:
+    """The kernel parameters that make so many CPUs faster."""
+    return [PARAMETERS_OF_ONE] * (accel is Accel.TCG and cpus == 1)
 
 
 def device_arguments(name: str, backend: str, slot: int) -> list[str]:

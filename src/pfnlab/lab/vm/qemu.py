@@ -28,6 +28,7 @@ from pfnlab.lab.vm.launch import (
     cpu_arguments,
     device_arguments,
     memory_folder,
+    parameters_for,
     ram_arguments,
     start_qemu,
 )
@@ -123,9 +124,10 @@ class Guest:
             raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
         initrd = image or guest_image()
         iommu = holds(initrd, VFIO_MODULE.format(0))
+        common = " ".join((PARAMETERS, *parameters_for(accel, cpus)))
         parameters = " ".join(
             (
-                PARAMETERS,
+                common,
                 *["intel_iommu=on"] * iommu,
                 *[NO_DRIVER_OF_CONTROLLER] * resets,
                 *[f"pfnlab.offsets={offsets}"] * bool(offsets),
@@ -148,7 +150,7 @@ class Guest:
         self._shared_ram_mib = ram_mib * shared_ram
         # A state of the controller that stands for a device with resets cannot be saved.
         if not (fresh or extra or resets or bar_mib > _SAVABLE_BAR_MIB or accel is Accel.KVM):
-            options = [*shape, PARAMETERS, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
+            options = [*shape, common, *[probes] * bool(probes), *["shared RAM"] * shared_ram]
             state = state_file([Path(qemu), vmlinuz, initrd], options)
         self._lost: LostGuest | None = None
         self._alarm: Alarm | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 #: What is counted of walks.
@@ -26,6 +26,7 @@ def quick(name: str) -> str:
         ("checker", ["plain Python, breadth first", "plain Python, depth first", "plain Python, symmetry"]),
         ("states", ["7.2,tracker=exact", "6.1"] * 2),
         ("races", ["one race", "one race, every order", "one race, no flush in time", "four races"]),
+        ("start", ["--version", "--help", "run on the model"]),
         ("explorer_speed", ["first picture", "first picture, two machines", "a step"]),
         (
             "jobs",

@@ -1,0 +1,84 @@
+"""The figures in a table that a benchmark shows: numbers with a unit, and which way is better."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+#: The variable with the name of a file to which every table that is shown adds its figures, a JSON line each.
+RECORD = "PFNLAB_BENCH_RECORD"
+
+#: Units of which more is better, and units of which less is.
+RATES = ("/s",)
+COSTS = ("s", "ms", "µs", "us", "ns", "bytes", "B", "KiB", "MiB", "GiB")
+
+_CELL = re.compile(r"(?P<number>\d[\d,]*(?:\.\d+)?) ?(?P<unit>[^\d\s].*)?")
+#: What a title or the head of a column says of cells that are bare numbers.
+_WORDS = {"milliseconds": "ms", "seconds": "s", "bytes": "bytes"}
+
+
+class Figure(NamedTuple):
+    """One number of a table.
+
+    :param name: its table's title, row and column
+    :param unit: as in the cell; empty where neither the cell nor what stands around it says one
+    """
+
+    name: str
+    value: float
+    unit: str
+
+
+def figures_of(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Figure]:
+    """
+    The figures of a table.
+
+    What stands in brackets in a title, such as how busy the machine was, is no part of a figure's name. A row
+    without figures is a heading, and part of the names of those below it.
+    """
+    table = re.sub(r" *\([^)]*\)", "", title).strip()
+    heading = ""
+    for name, *cells in rows:
+        found = False
+        for column, cell in zip(head[1:], cells, strict=True):
+            match = _CELL.fullmatch(cell.strip())
+            if match is None:
+                continue
+            found = True
+            unit = match["unit"] or _unit_around(table, column)
+            row = f"{heading}{name}".strip()
+            yield Figure(f"{table}: {row}: {column}", float(match["number"].replace(",", "")), unit)
+        if not found:
+            heading = f"{name.strip()} "
+
+
+def worse(unit: str, before: float, after: float) -> float | None:
+    """How much worse *after* is, as a part of *before*: 0.1 is a tenth more time; None of other units."""
+    if before <= 0 or after <= 0:
+        return None
+    if unit in COSTS:
+        return after / before - 1
+    return before / after - 1 if unit.endswith(RATES) else None
+
+
+def record(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Add the figures of a table to the file that :data:`RECORD` names, if it names one."""
+    path = os.environ.get(RECORD)
+    if path:
+        with Path(path).open("a", encoding="utf-8") as file:
+            for figure in figures_of(title, head, rows):
+                print(json.dumps(figure), file=file)
+
+
+def recorded(path: Path) -> list[Figure]:
+    """The figures in such a file."""
+    return [Figure(*json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _unit_around(title: str, column: str) -> str:
+    words = f"{title} {column}".split()
+    return next((unit for word, unit in _WORDS.items() if word in words), "")

@@ -1,0 +1,125 @@
+"""Two source trees measured in turns: figures of both in one run, so that their ratios mean something."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from measuring import show
+
+#: The option by which a benchmark is started as a :class:`Worker`, and the one with another source tree.
+SERVE, AGAINST = "--serve", "--against"
+
+
+HERE, OTHER = "this tree", "the other"
+
+
+class Worker:
+    """
+    A benchmark in a process of its own, with the sources of one tree; it measures a round when it is told to.
+
+    :param script: the benchmark, which serves (:func:`serve`)
+    :param tree: a source tree of pfnlab
+    :param arguments: for the script
+    """
+
+    def __init__(self, script: Path, tree: Path, arguments: Sequence[str] = ()) -> None:
+        path = os.pathsep.join([str(tree / "src"), str(Path(__file__).parents[1])])
+        self._process = subprocess.Popen(
+            [sys.executable, str(script), SERVE, *arguments],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def round(self) -> dict[str, float]:
+        """The seconds of one round, by name.
+
+        :raises RuntimeError: the worker ended
+        """
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a worker of a benchmark ended with status {self._process.wait()}")
+        seconds: dict[str, float] = json.loads(line)
+        return seconds
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def serve(measure: Callable[[], Mapping[str, float]]) -> None:
+    """Be a worker: a round for every line of the standard input, told as JSON on the standard output."""
+    answers = os.fdopen(os.dup(1), "w")
+    # What else is said goes where it disturbs nobody.
+    os.dup2(2, 1)
+    for _ in sys.stdin:
+        print(json.dumps(measure()), file=answers, flush=True)
+
+
+def rounds_in_turn(workers: Mapping[str, Worker], number: int) -> dict[str, list[dict[str, float]]]:
+    """So many rounds of each, in turn and in the other order every second time; the first, which warms, is
+    left out."""
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
+    for at in range(number + 1):
+        for name in list(workers)[:: 1 if at % 2 else -1]:
+            seconds = workers[name].round()
+            if at:
+                rounds[name].append(seconds)
+    return rounds
+
+
+def table(rounds: Mapping[str, Sequence[Mapping[str, float]]]) -> list[list[str]]:
+    """For every figure its median here and there, the median of the ratios of a round, and the least and the
+    greatest of these."""
+    here, other = rounds[HERE], rounds[OTHER]
+    rows = []
+    for name in here[0]:
+        ratios = [there[name] / ours[name] for ours, there in zip(here, other, strict=True)]
+        middles = [statistics.median(one[name] for one in side) for side in (here, other)]
+        rows.append(
+            [
+                name,
+                *(f"{1e3 * middle:.2f} ms" for middle in middles),
+                f"{statistics.median(ratios):.2f}",
+                f"{min(ratios):.2f} to {max(ratios):.2f}",
+            ]
+        )
+    return rows
+
+
+def against(
+    script: Path, tree: Path, other: Path, *, title: str, number: int, arguments: Sequence[str] = ()
+) -> None:
+    """Measure *tree* and *other* in turns, and print how many times as fast *tree* is."""
+    with ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(Worker(script, root, arguments))
+            for name, root in ((HERE, tree), (OTHER, other))
+        }
+        rounds = rounds_in_turn(workers, number)
+    show(title, ["", HERE, OTHER, "times as fast", "in the rounds"], table(rounds))

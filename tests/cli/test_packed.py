@@ -1,0 +1,89 @@
+"""``pfnlab check --packed``: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pfnlab.cli.packed import PackedRequest, check_packed
+from pfnlab.errors import Misuse
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "counted.py"
+COUNT, NOTHING = "the count is the number of mappings", "nothing mapped means nothing counted"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is compiled."""
+    monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_a_violation_is_told_with_its_way(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The exit code is that of a discovery.
+    """
+    code = check_packed(PackedRequest(file=EXAMPLE))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 1
+    assert lines[0] == f"{EXAMPLE}: 28 states, 65 steps"
+    assert [f"VIOLATED   {COUNT}", " " * 11 + "map b", " " * 11 + "unmap b by its middle"] == lines[3:6]
+
+
+def test_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Of the properties that were asked for.
+    """
+    check_packed(PackedRequest(file=EXAMPLE, properties=[NOTHING], as_json=True))
+
+    told = json.loads(capsys.readouterr().out)
+    assert ("pfnlab-packed/1", 28, 65, True) == (
+        *(told["format"], told["states"], told["transitions"], told["complete"]),
+    )
+    way = ["map b", "unmap b by its middle"]
+    assert [{"name": NOTHING, "verdict": "VIOLATED", "path": way}] == told["properties"]
+
+
+def test_a_search_that_was_cut_is_undecided(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Within one step nothing is broken, and more is not known.
+    """
+    code = check_packed(PackedRequest(file=EXAMPLE, depth=1))
+
+    printed = capsys.readouterr().out
+    assert code == 3
+    assert f"undecided  {COUNT}" in printed
+    assert "cut: depth: 2 states at depth 1 not expanded" in printed
+
+
+def test_what_no_state_breaks_holds_always(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The example without its mistake.
+    """
+    path = tmp_path / "right.py"
+    path.write_text(EXAMPLE.read_text().replace("if state & 2:", "if False:"))
+
+    code = check_packed(PackedRequest(file=path))
+
+    assert code == 0
+    assert f"always     {COUNT}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (PackedRequest(file=EXAMPLE, refused=["--on", "--jobs"]), "--on is for kernels: leave --on out"),
+        (PackedRequest(file=EXAMPLE, properties=["the cuont"]), "counted.py has no property 'the cuont'"),
+    ],
+)
+def test_a_mistake_says_what_to_write(request_: PackedRequest, says: str) -> None:
+    """
+    In one line.
+    """
+    with pytest.raises(Misuse) as caught:
+        check_packed(request_)
+
+    assert says in str(caught.value)
