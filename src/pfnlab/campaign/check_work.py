@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.campaign.shard import ShardContent
-from pfnlab.checker.check import CheckLimits, CheckResult, PropertyResult, check
+from pfnlab.checker.check import VIOLATED, CheckLimits, CheckResult, PropertyResult, check
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, read_scope
 from pfnlab.lab.machines import model_text, name_machine
@@ -82,7 +82,7 @@ def _verdict(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> S
         scope=work.scope,
         subject=answer.name,
         program=program_text(answer.program) if answer.program is not None else "",
-        says=answer.asks,
+        says=f"never reached: {answer.asks}" if _unreached(answer) else answer.asks,
         detail={
             "kind": answer.kind,
             "arose": answer.arose,
@@ -93,3 +93,7 @@ def _verdict(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> S
             "ended": checked.ended,
         },
     )
+
+
+def _unreached(answer: PropertyResult) -> bool:
+    return answer.kind == "sometimes" and answer.verdict == VIOLATED

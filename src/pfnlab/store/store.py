@@ -212,6 +212,10 @@ class Store:
             (WAITING, campaign, ISOLATED),
         )
 
+    def go_on(self, campaign: str) -> None:
+        """Nobody asks any more that *campaign* stops."""
+        self._database.execute("UPDATE campaigns SET stop = 0 WHERE name = ?", (campaign,))
+
     def ask_to_stop(self, campaign: str) -> None:
         """Ask the process that runs *campaign* to stop."""
         self._database.execute("UPDATE campaigns SET stop = 1 WHERE name = ?", (campaign,))
