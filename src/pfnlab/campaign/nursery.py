@@ -146,6 +146,8 @@ class Nursery:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
+            # What a shard finds may not depend on the process.
+            env={**os.environ, "PYTHONHASHSEED": "0"},
         )
 
 
@@ -197,7 +199,9 @@ def _in_a_fork(shard: Shard) -> Attempt:
     except msgspec.DecodeError:
         code = os.waitstatus_to_exitcode(status)
         how = f"signal {-code}" if code < 0 else f"exit {code}"
-        return _attempt(shard, AttemptEnd.FAILED, f"its process crashed ({how})", time.monotonic() - began)
+        end = AttemptEnd.LOST if -code in _FROM_OUTSIDE else AttemptEnd.FAILED
+        word = "was ended" if end is AttemptEnd.LOST else "crashed"
+        return _attempt(shard, end, f"its process {word} ({how})", time.monotonic() - began)
 
 
 def _answer(shard: Shard, began: float) -> Attempt:
