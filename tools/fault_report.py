@@ -26,7 +26,7 @@ from pathlib import Path
 
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign
-from pfnlab.errors import Misuse, PfnlabError
+from pfnlab.errors import Misuse, PfnlabError, Undecided
 from pfnlab.store.kept import DONE, ISOLATED, ResultFilter
 from pfnlab.store.store import Store
 
@@ -129,7 +129,10 @@ class Disturbed:
     def run(self) -> None:
         """All phases; what is wrong is kept."""
         undisturbed = self.folder / "undisturbed.db"
-        self._end(self._start(undisturbed, "run", str(self._plan)))
+        code, said = self._end(self._start(undisturbed, "run", str(self._plan)))
+        if code != 1:
+            # 1 is a discovery, which every one of these campaigns makes.
+            raise Undecided(f"the undisturbed run ended with {code}: {said.strip()}")
         self.expected = found(undisturbed)
         with Store(str(self.store)) as store:
             begin_campaign(store, read_plan(self._plan))
@@ -259,15 +262,15 @@ class Disturbed:
         return process.returncode, said.decode(errors="replace")
 
 
-def found(store: Path) -> Found:
+def found(store: Path, name: str = "faults") -> Found:
     """What a campaign found, without times and places.
 
     :raises Misuse: the store is refused
     """
     with Store(str(store), make=False) as opened:
         results: dict[int, set[str]] = defaultdict(set)
-        shards = opened.shards("faults")
-        for one in opened.results(ResultFilter(campaign="faults")):
+        shards = opened.shards(name)
+        for one in opened.results(ResultFilter(campaign=name)):
             for sighting in one.sightings:
                 results[sighting.shard].add(one.digest)
         done = {shard.number for shard in shards if shard.state == DONE}
