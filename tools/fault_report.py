@@ -224,6 +224,14 @@ class Disturbed:
                 if results.get(shard) != self.expected[0].get(shard)
             )
             self.wrong.append(f"other results of shards {different}, isolated {sorted(isolated)}")
+            self._keep()
+
+    def _keep(self) -> None:
+        """Keep both stores, so that somebody can see what differs."""
+        kept = Path(tempfile.mkdtemp(prefix="pfnlab-unequal-"))
+        for path in self.folder.glob("*.db*"):
+            shutil.copy(path, kept)
+        print(f"both stores are kept in {kept}", file=sys.stderr, flush=True)
 
     def _start(
         self, store: Path, *words: str, most: int | None = None, clock: bool = False
