@@ -18,6 +18,7 @@ ORDER = (
     ("files",),
     ("limit", "branches", "progress", "made", "schemas"),
     ("processes",),
+    ("store",),
     ("hw",),
     ("mm",),
     ("policies",),
@@ -44,6 +45,7 @@ ORDER = (
     ("fuzz",),
     ("meeting",),
     ("trying",),
+    ("campaign",),
     ("document",),
     ("explorer",),
     ("api",),
@@ -52,7 +54,10 @@ ORDER = (
 )
 
 #: Rooms that know nothing of what comes before them but these.
-ALONE = {"checker.search": ("units", "errors", "files", "processes")}
+ALONE = {
+    "checker.search": ("units", "errors", "files", "processes"),
+    "store": ("units", "errors", "files"),
+}
 
 #: The one package that `import pfnlab` names.
 _OFFERED = "pfnlab.api."

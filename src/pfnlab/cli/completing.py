@@ -41,13 +41,21 @@ BY_METAVAR: dict[str, Values] = {
     "FILE": _FILES,
     "VERB...": values.words(*FORMS),
     "RESULT": values.paths(".json"),
+    "STORE": values.paths(".db"),
+    "CAMPAIGN.toml": values.paths(".toml"),
+    "VERDICT": values.words(
+        *("differs", "violated", "alarm", "unexpected", "lost"),
+        *("agrees", "holds", "undecided", "unstable", "complete"),
+    ),
     "DIR": values.folders,
     "FOLDER": values.folders,
     "SEAM=POLICY": values.changes,
     "FRAGMENT": values.either(values.words("lab", "minimal", "debug"), _FILES),
     "SHELL": values.words(*SHELLS),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
-    **dict.fromkeys(("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT"), values.nothing),
+    **dict.fromkeys(
+        ("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT", "CAMPAIGN"), values.nothing
+    ),
 }
 
 #: The same for a word that means something else at one verb.
