@@ -45,6 +45,7 @@ ORDER = (
     ("trying",),
     ("document",),
     ("explorer",),
+    ("cluster",),
     ("api",),
     ("cli",),
     ("__main__",),

@@ -33,6 +33,7 @@ ORDER = {
     "trying": (),
     "document": ("parts",),
     "explorer": (),
+    "cluster": (),
     "api": (),
     "cli": (),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path as File
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -137,6 +137,18 @@ class CheckResult(msgspec.Struct, frozen=True):
         return [answer for answer in self.answers if answer.verdict == verdict]
 
 
+class Elsewhere(Protocol):
+    """Searches a model as :func:`pfnlab.checker.search.explore.explore` does, with the same result."""
+
+    def __call__(
+        self,
+        model: KernelModel,
+        predicates: Sequence[Property[Any]],
+        asked: Sequence[Question],
+        depth: int | None,
+    ) -> Exploration[Any]: ...
+
+
 def check(
     machine: ModelMachine,
     scope: Scope | RaceScope,
@@ -146,6 +158,7 @@ def check(
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
     jobs: int = 1,
+    elsewhere: Elsewhere | None = None,
 ) -> CheckResult:
     """Try every sequence of the scope's operations on *machine*, and judge every state by *asked*.
 
@@ -154,6 +167,7 @@ def check(
     :param asked: the questions; None for all that the scope can answer
     :param watch: also find the branches of the policies that were never taken; takes about twice as long
     :param jobs: processes that try operations; one where branches are watched, and for schedules of races
+    :param elsewhere: searches a model of sequences in place of this process
     """
     asked = questions(scope=scope) if asked is None else asked
     model: KernelModel | RaceModel
@@ -175,6 +189,8 @@ def check(
                 length=depth or _WALK,
                 seconds=limits.seconds,
             )
+        elif elsewhere is not None and isinstance(model, KernelModel):
+            found = elsewhere(model, predicates, asked, depth)
         else:
             found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]

@@ -47,7 +47,9 @@ BY_METAVAR: dict[str, Values] = {
     "FRAGMENT": values.either(values.words("lab", "minimal", "debug"), _FILES),
     "SHELL": values.words(*SHELLS),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
-    **dict.fromkeys(("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT"), values.nothing),
+    **dict.fromkeys(
+        ("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT", "ADDRESS"), values.nothing
+    ),
 }
 
 #: The same for a word that means something else at one verb.

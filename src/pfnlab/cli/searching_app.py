@@ -160,6 +160,12 @@ def check(
         int | None,
         typer.Option(metavar="N", min=1, help="Processes at a time; as many as processors without it."),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search on the workers of a dask scheduler, as tcp://HOST:8786."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
     accel: AccelOf = "tcg",
     profile: ProfileOf = None,
@@ -196,6 +202,7 @@ def check(
         accel=accel_named(accel),
         profile=profile,
         jobs=jobs,
+        cluster=cluster,
     )
     return check_machines(request)
 
