@@ -10,11 +10,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -88,6 +88,11 @@ test-guests: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	PFNLAB_GUESTS=all $(BIN)/pytest -n 2 tests/lab/test_agreement.py tests/lab/test_fuzz_campaigns.py tests/lab/test_races.py
 
+# Searches and campaigns on dask's scheduler and workers, started as docs/cluster.md says: a few minutes.
+test-cluster: system-test .venv/.test
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[cluster]'
+	PFNLAB_CLUSTER=required $(BIN)/pytest -n 0 tests/cluster tests/checker/search/test_partitioned.py
+
 # The grammars in the engine of VS Code, which npm has: half a minute.
 test-editors: system-test .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing editors
@@ -104,6 +109,15 @@ docs: .venv/.docs
 test-pages: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	PFNLAB_PAGES=all $(BIN)/pytest -n 2 tests/report/claims tests/report/test_policies_matrix.py tests/pages/test_shown.py tests/checker/test_ended_scopes.py
+
+# The store on a PostgreSQL server of the distribution's packages, in a temporary folder: half a minute.
+test-postgres: system-test .venv/.test
+	@PYTHON=$(PYTHON) tools/install-missing postgres
+	PFNLAB_POSTGRES=required $(BIN)/pytest -n0 tests/store
+
+# Campaigns with faults, each resumed and compared with the undisturbed run: docs/fault-report.md, some minutes.
+fault-report: .venv/.test
+	$(BIN)/python tools/fault_report.py docs/fault-report.md
 
 # What the wheel can do without the repository, and what README and tutorial promise somebody new.
 test-wheel: .venv/.test

@@ -17,6 +17,7 @@ ORDER = (
     ("errors", "trace", "pfn_set"),
     ("files",),
     ("limit", "branches", "progress", "made", "schemas"),
+    ("store",),
     ("hw",),
     ("mm",),
     ("policies",),
@@ -43,6 +44,7 @@ ORDER = (
     ("fuzz",),
     ("meeting",),
     ("trying",),
+    ("campaign",),
     ("document",),
     ("explorer",),
     ("cluster",),
@@ -52,7 +54,7 @@ ORDER = (
 )
 
 #: Rooms that know nothing of what comes before them but these.
-ALONE = {"checker.search": ("units", "errors", "files")}
+ALONE = {"checker.search": ("units", "errors", "files"), "store": ("units", "errors", "files")}
 
 #: The one package that `import pfnlab` names.
 _OFFERED = "pfnlab.api."

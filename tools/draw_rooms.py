@@ -18,6 +18,7 @@ BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end
 #: Packages in the order of imports, each with its rooms in theirs; what lies beside rooms comes behind them.
 ORDER = {
     "schemas": (),
+    "store": (),
     "hw": (),
     "mm": ("users",),
     "policies": ("known", "reports", "walkers", "flushes", "trackers"),
@@ -31,6 +32,7 @@ ORDER = {
     "fuzz": (),
     "meeting": (),
     "trying": (),
+    "campaign": (),
     "document": ("parts",),
     "explorer": (),
     "cluster": (),

@@ -35,7 +35,7 @@ COSTLY = (
 WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ")
 
 #: What reads results that other commands write.
-READING = ("runs.json",)
+READING = ("runs.json", "nightly", "--store")
 
 
 def words_of(line: str) -> list[str]:

@@ -22,7 +22,9 @@ SOURCE = HERE.parents[1] / "src"
 
 
 def needs_dask() -> None:
-    """Skip the tests of a file where the extra is not installed."""
+    """Skip the tests of a file where the extra is not installed, unless PFNLAB_CLUSTER says it must be."""
+    if os.environ.get("PFNLAB_CLUSTER") == "required":
+        return
     pytest.importorskip("distributed", reason="needs pfnlab[cluster]: make test-cluster")
 
 
@@ -37,13 +39,13 @@ class LocalCluster:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.address = ""
 
-    def scheduler(self, *options: str) -> None:
+    def scheduler(self, *options: str, source: Path = SOURCE) -> None:
         """Start the scheduler; its address is known then."""
         told = self._folder / "scheduler.json"
         told.unlink(missing_ok=True)
         port = self.address.rpartition(":")[2] or "0"
         listen = ("--host", "127.0.0.1", "--port", port, "--no-dashboard", "--scheduler-file", str(told))
-        self._start("scheduler", "scheduler", *listen, *options)
+        self._start("scheduler", "scheduler", *listen, *options, source=source)
         until = time.monotonic() + STARTS
         while not told.exists():
             self._check("scheduler", until)

@@ -103,19 +103,31 @@ def test_a_worker_of_another_version_is_refused(
         pass
 
 
+def test_a_scheduler_of_another_version_is_refused(tmp_path: Path) -> None:
+    """It reads what goes to workers."""
+    shutil.copytree(SOURCE / "pfnlab", tmp_path / "other" / "pfnlab")
+    (tmp_path / "other" / "pfnlab" / "units.py").open("a").write("# changed\n")
+
+    with LocalCluster(tmp_path) as cluster:
+        cluster.scheduler(source=tmp_path / "other")
+        line = f"the scheduler at {cluster.address} has other sources of pfnlab {__version__}"
+        with pytest.raises(Misuse, match=line), connected(cluster.address):
+            pass
+
+
 def test_a_worker_of_another_python_is_refused() -> None:
     """Or with another dask, or without pfnlab."""
     here = versions()
 
-    check_same("w", here, dict(here))
+    check_same("worker w", here, dict(here))
     for name, line in (
         ("Python", "worker w has Python 1.5, and this is Python {}.{}".format(*sys.version_info)),
         ("distributed", "worker w has distributed 1.5, and this is distributed"),
     ):
         with pytest.raises(Misuse, match=line):
-            check_same("w", here, here | {name: "1.5"})
+            check_same("worker w", here, here | {name: "1.5"})
     with pytest.raises(Misuse, match=r"worker w has no pfnlab: install pfnlab\[cluster\]"):
-        check_same("w", here, {})
+        check_same("worker w", here, {})
 
 
 def test_a_worker_without_pfnlab_is_asked_all_the_same() -> None:

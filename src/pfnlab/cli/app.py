@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pfnlab.cli.campaign_app import campaign, results
 from pfnlab.cli.kernels_app import cache, kernels
 from pfnlab.cli.litmus_app import litmus, new
 from pfnlab.cli.plain import PLAIN, AccelOf, LookOf, ProfileOf, Verbs
@@ -23,6 +24,7 @@ app.add_typer(kernels, name="kernels")
 app.add_typer(cache, name="cache")
 app.add_typer(policies, name="policies")
 app.add_typer(litmus, name="litmus")
+app.add_typer(campaign, name="campaign")
 app.command("new")(new)
 app.command("try")(try_)
 
@@ -161,6 +163,7 @@ app.command("draw")(draw)
 app.command("report")(report)
 app.command("matrix")(matrix)
 app.command("schema")(schema)
+app.command("results")(results)
 
 
 @app.command()

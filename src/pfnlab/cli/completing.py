@@ -41,6 +41,12 @@ BY_METAVAR: dict[str, Values] = {
     "FILE": _FILES,
     "VERB...": values.words(*FORMS),
     "RESULT": values.paths(".json"),
+    "STORE": values.paths(".db"),
+    "CAMPAIGN.toml": values.paths(".toml"),
+    "VERDICT": values.words(
+        *("differs", "violated", "alarm", "unexpected", "lost"),
+        *("agrees", "holds", "undecided", "unstable", "complete"),
+    ),
     "DIR": values.folders,
     "FOLDER": values.folders,
     "SEAM=POLICY": values.changes,
@@ -48,7 +54,8 @@ BY_METAVAR: dict[str, Values] = {
     "SHELL": values.words(*SHELLS),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
     **dict.fromkeys(
-        ("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT", "ADDRESS"), values.nothing
+        ("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"),
+        values.nothing,
     ),
 }
 

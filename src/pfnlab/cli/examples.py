@@ -42,6 +42,63 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "A kernel beside the same with another tracker",
         ),
     ),
+    "campaign": (
+        Example("pfnlab campaign new nightly.toml", "A file to begin with"),
+        Example("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
+    ),
+    "campaign new": (
+        Example("pfnlab campaign new nightly.toml", "A file to begin with, with every kind of work"),
+        Example("pfnlab campaign new --schema", "The JSON Schema of such files, for an editor"),
+    ),
+    "campaign check": (
+        Example("pfnlab campaign check examples/campaign.toml", "What a file would do, in how many shards"),
+        Example("pfnlab campaign check nightly.toml", "A line for each mistake, with what to write instead"),
+    ),
+    "campaign run": (
+        Example("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
+        Example(
+            "pfnlab campaign run nightly.toml --store postgresql://lab@db/pfnlab --jobs 4",
+            "Four shards at a time, with the results on a server",
+        ),
+        Example(
+            "pfnlab campaign run nightly.toml --store nightly.db --cluster tcp://lab:8786",
+            "On the workers of a dask scheduler (docs/cluster.md)",
+        ),
+    ),
+    "campaign resume": (
+        Example("pfnlab campaign resume --store nightly.db", "What was killed goes on"),
+        Example(
+            "pfnlab campaign resume nightly --store nightly.db --isolated",
+            "Once more what crashed too often, after it was mended",
+        ),
+        Example(
+            "pfnlab campaign resume --store nightly.db --cluster tcp://lab:8786",
+            "What is left, on the workers of a dask scheduler",
+        ),
+    ),
+    "campaign status": (
+        Example("pfnlab campaign status --store nightly.db", "How far all campaigns of a store are"),
+        Example("pfnlab campaign status nightly --json", "One of them as JSON"),
+    ),
+    "campaign stop": (
+        Example("pfnlab campaign stop --store nightly.db", "The process that runs it ends within seconds"),
+        Example(
+            "pfnlab campaign stop nightly --store postgresql://lab@db/pfnlab", "The same from another host"
+        ),
+    ),
+    "campaign results": (
+        Example("pfnlab campaign results --store nightly.db --verdict violated", "What is violated"),
+        Example("pfnlab campaign results nightly --full", "Every result with its program"),
+    ),
+    "campaign report": (
+        Example("pfnlab campaign report --store nightly.db -o nightly.html", "A page for a browser"),
+        Example("pfnlab campaign report nightly --format md", "Markdown for a mail"),
+    ),
+    "results": (
+        Example("pfnlab results nightly.db --machine model:7.2 --verdict violated", "Of one machine"),
+        Example("pfnlab results nightly.db -o nightly.parquet", "All of it as a table"),
+        Example("pfnlab results nightly.db --backup copy.db", "A copy, while a campaign runs"),
+    ),
     "fmt": (
         Example("pfnlab fmt mine.pfn", "Rewrite a file in its canonical form"),
         Example("pfnlab fmt --check munmap-middle", "Only say which lines would be rewritten, 1 when any"),
@@ -66,6 +123,14 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(
             "pfnlab check --on model:6.1 --scope small --property tracker --save /tmp/found",
             "The properties of the tracker alone; each counterexample is kept as a program",
+        ),
+        Example(
+            "pfnlab check --on model:7.2 --scope wide --cluster tcp://lab:8786",
+            "The same on the workers of a dask scheduler (docs/cluster.md)",
+        ),
+        Example(
+            "pfnlab check --scope standard --depth 6 --cluster tcp://127.0.0.1:8786 --json",
+            "A deep search on a cluster of this host, as JSON",
         ),
         Example(
             "pfnlab check --differ trackers/vm_pat trackers/track_ctx",

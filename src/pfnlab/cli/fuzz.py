@@ -14,16 +14,9 @@ from pfnlab.fuzz.campaign_state import CampaignState, read_state, write_state
 from pfnlab.fuzz.filing import Folder
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.fuzz.looking import MIXED, Looks, looking_named
+from pfnlab.fuzz.opened import check_vocabulary, open_at, predicting
 from pfnlab.fuzz.summary import outcome, progress, summary, summary_json
-from pfnlab.lab.machines import (
-    Named,
-    check_profile,
-    fetch_missing,
-    name_machine,
-    newest_series,
-    open_machine,
-    see_memory,
-)
+from pfnlab.lab.machines import check_profile, fetch_missing, name_machine, newest_series, see_memory
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine
@@ -75,21 +68,14 @@ def fuzz(request: FuzzRequest) -> int:
     fetch_missing(named, say)
     opened: dict[LookLevel, dict[str, Machine]] = {}
     if kept is None and chosen is None:
-        opened[LookLevel.PROC] = _open(request, named, LookLevel.PROC)
+        opened[LookLevel.PROC] = open_at(named, LookLevel.PROC, request.profile, request.accel)
         # Mixed, where all kernels can be looked into.
         chosen = MIXED if see_memory(list(opened[LookLevel.PROC].values())) else Looks()
     state = kept or CampaignState(specs, request.seed or 0, vocabulary, looking=chosen or Looks())
     looking = state.looking
     levels = list(dict.fromkeys(looking.levels))
-    opened = {level: opened.get(level) or _open(request, named, level) for level in levels}
-    # What looking changes on a kernel its own model tells.
-    predicting = {
-        level: {
-            machine.spec: open_machine(machine.model, look=level)
-            for machine in named
-            if machine.kind == "qemu" and machine.model is not None and looking.each
-        }
-        for level in levels
+    opened = {
+        level: opened.get(level) or open_at(named, level, request.profile, request.accel) for level in levels
     }
     programs = request.programs
     if programs is None and request.seconds is None:
@@ -105,7 +91,7 @@ def fuzz(request: FuzzRequest) -> int:
             Folder(request.findings, request.known),
             watched=request.coverage,
             on_progress=_Kept(work, state, request.resume).show,
-            predicting=predicting,
+            predicting=predicting(named, looking, levels),
         )
         watched = campaign.watched
         first, began = state.next, time.monotonic()
@@ -123,19 +109,12 @@ def fuzz(request: FuzzRequest) -> int:
     return outcome(state).value
 
 
-def _open(request: FuzzRequest, named: list[Named], look: LookLevel) -> dict[str, Machine]:
-    return {
-        machine.spec: open_machine(machine.spec, request.profile, request.accel, look) for machine in named
-    }
-
-
 def _vocabulary(request: FuzzRequest) -> Vocabulary:
     """:raises Misuse: there would be leaves alone, and nobody who makes them"""
     vocabulary = Vocabulary(
         request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed
     )
-    if vocabulary.leaves and not vocabulary.has_leaves:
-        raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
+    check_vocabulary(vocabulary)
     return vocabulary
 
 

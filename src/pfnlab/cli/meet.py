@@ -10,17 +10,15 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.errors import Discovery, Misuse, Undecided
-from pfnlab.lab.building.built import built, find
 from pfnlab.lab.images.changelog import changelog_of
-from pfnlab.lab.images.configured import configuration_of_kernel
-from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for, read_lists, suites_of
-from pfnlab.lab.images.search import offered
+from pfnlab.lab.images.kernels import KernelImage, read_lists, suites_of
 from pfnlab.lab.running.machine import QemuMachine
+from pfnlab.meeting.asked import asked_kernel, meet_asked
 from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_looks, litmus_programs
-from pfnlab.meeting.meet import Meeting, diff, kernel_before, known_of, meet, model_version
+from pfnlab.meeting.meet import Meeting, diff, known_of
 from pfnlab.meeting.page import meeting_object, meeting_page
-from pfnlab.policies.known import known_versions, version_of_release, write_known
-from pfnlab.policies.releases import is_version, version_key
+from pfnlab.policies.known import write_known
+from pfnlab.policies.releases import version_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.progress import say, working
 
@@ -77,36 +75,6 @@ def meet_kernels(request: MeetRequest) -> int:
     return max(codes, key=(0, 3, 1).index)
 
 
-class AskedKernel(msgspec.Struct, frozen=True):
-    """A kernel that the user named: a version, a bzImage, or one that was built here.
-
-    :param name: in results, without ``qemu:``
-    :param image: the kernel
-    :param version: of its rules
-    :param words: where it comes from
-    """
-
-    name: str
-    image: KernelImage
-    version: str
-    words: str
-
-
-def asked_kernel(name: str) -> AskedKernel:
-    """The kernel of that name, fetched where it is not in the cache.
-
-    :raises Misuse: there is none
-    """
-    if Path(name).is_file():
-        image = from_file(Path(name))
-        return AskedKernel(name, image, version_of_release(image.release), name)
-    if not is_version(name) and find(name) is not None:
-        own_kernel = built(name)
-        return AskedKernel(name, own_kernel.image, own_kernel.version, own_kernel.origin)
-    image = kernel_for(name)
-    return AskedKernel(image.upstream, image, image.upstream, f"{image.package} {image.version}")
-
-
 def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
     """Hold two kernels against each other and print the page; 1 where they differ."""
     litmus = litmus_programs(request.litmus)
@@ -137,29 +105,17 @@ def diff_kernels(left: str, right: str, request: MeetRequest) -> int:
 def _meet_kernel(name: str, litmus: Mapping[str, Program], request: MeetRequest) -> int:
     """Meet one kernel, print its page, promote it; whether it differs."""
     asked = asked_kernel(name)
-    kernel, version = asked.image, asked.version
-    if request.profile and not is_version(version):
-        version = request.profile
-    model_version(request.profile or version)
-    changelog = changelog_of(kernel, say=say)
-    say(f"meeting {version}: {asked.words}")
-    with QemuMachine(kernel, guests=1, say=say) as machine, working(f"meeting {version}"):
-        meeting = meet(
-            machine,
-            version,
-            litmus,
-            profile=request.profile,
-            configuration=configuration_of_kernel(kernel),
-            changelog=changelog,
-            since=kernel_before(version, [*known_versions(), *(offer.version for offer in offered())]),
-            programs=request.programs,
-            seed=request.seed,
-            looks=litmus_looks(request.litmus),
-            say=say,
-        )
+    meeting = meet_asked(
+        asked,
+        litmus,
+        profile=request.profile,
+        programs=request.programs,
+        seed=request.seed,
+        looks=litmus_looks(request.litmus),
+    )
     _print(meeting, [asked.words], request.output, request.as_json)
     if request.promote:
-        _promote(request.known or Path(str(files("pfnlab.policies.known"))), meeting, kernel)
+        _promote(request.known or Path(str(files("pfnlab.policies.known"))), meeting, asked.image)
     return int(meeting.differs)
 
 

@@ -35,7 +35,7 @@ def report(request: ReportRequest) -> int:
 
     :raises Misuse: a file is no result, or the form is unknown
     """
-    form = request.form or _form_of(request.output)
+    form = request.form or form_of(request.output)
     if form not in FORMS:
         raise Misuse(f"there is no format {form!r}: write --format {'|'.join(FORMS)}")
     parts = [result.part for result in read_results(request.results)]
@@ -47,5 +47,6 @@ def report(request: ReportRequest) -> int:
     return 0
 
 
-def _form_of(output: Path | None) -> str:
+def form_of(output: Path | None) -> str:
+    """The form that the name of a file asks for: Markdown for ``.md`` and ``.txt``, else HTML."""
     return "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"

@@ -1,4 +1,4 @@
-"""A connection to a scheduler of dask, whose workers have the same pfnlab as this process."""
+"""A connection to a scheduler of dask, which has the same pfnlab as this process, as its workers have."""
 
 from __future__ import annotations
 
@@ -70,7 +70,13 @@ def connected(address: str) -> Iterator[Client]:
     logger.setLevel(logging.CRITICAL + 1)
     try:
         with (
-            dask.config.set({"distributed.comm.timeouts.connect": f"{ANSWERS:g}s"}),
+            dask.config.set(
+                {
+                    "distributed.comm.timeouts.connect": f"{ANSWERS:g}s",
+                    # A part that is taken over may be large.
+                    "distributed.admin.large-graph-warning-threshold": "1TB",
+                }
+            ),
             _client(distributed, address) as client,
         ):
             _check_workers(client, address)
@@ -132,28 +138,30 @@ def _check_workers(client: Client, address: str) -> None:
     :raises Misuse: a worker has not what this process has
     :raises Undecided: there is no worker
     """
+    here = versions()
     try:
+        # It reads what is sent to workers, and so has to know it.
+        told = client.sync(client._run_on_scheduler, _teller(), callback_timeout=2 * ANSWERS)
+        check_same(f"the scheduler at {address}", here, told)
         client.wait_for_workers(1, timeout=ANSWERS)
-        told = client.sync(
-            client._run,
-            _teller(),
+        answers = client.sync(
+            *(client._run, _teller()),
             nanny=False,
             workers=None,
             wait=True,
             on_error="return",
-            callback_timeout=ANSWERS * 2,
+            callback_timeout=2 * ANSWERS,
         )
     except (TimeoutError, OSError):
         raise Undecided(
             f"the scheduler at {address} has no worker that answers: start one with `dask worker {address}`"
         ) from None
-    here = versions()
-    for worker, there in sorted(told.items()):
-        check_same(worker, here, there if isinstance(there, dict) else {})
+    for worker, there in sorted(answers.items()):
+        check_same(f"worker {worker}", here, there if isinstance(there, dict) else {})
 
 
 def versions() -> dict[str, str]:
-    """What has to be the same in this process and on the workers."""
+    """What has to be the same in this process, the scheduler and the workers."""
     return {
         "pfnlab": __version__,
         "distributed": dask_distributed().__version__,
@@ -162,25 +170,24 @@ def versions() -> dict[str, str]:
     }
 
 
-def check_same(worker: str, here: Mapping[str, str], there: Mapping[str, str]) -> None:
-    """Compare the :func:`versions` of a client with those of a worker.
+def check_same(who: str, here: Mapping[str, str], there: Mapping[str, str]) -> None:
+    """Compare the :func:`versions` of a client with those of a worker or the scheduler.
 
-    :param worker: its address
-    :param there: those of the worker; nothing where it has no pfnlab
+    :param who: the worker, or the scheduler
+    :param there: those it has; nothing where it has no pfnlab
     :raises Misuse: they differ
     """
     for name in ("pfnlab", "distributed", "Python"):
         if name not in there:
-            raise Misuse(f"worker {worker} has no pfnlab: install pfnlab[cluster] {here['pfnlab']} there")
+            raise Misuse(f"{who} has no pfnlab: install pfnlab[cluster] {here['pfnlab']} there")
         if here[name] != there[name]:
             raise Misuse(
-                f"worker {worker} has {name} {there[name]}, and this is {name} {here[name]}: "
-                "install the same there, and start the worker again"
+                f"{who} has {name} {there[name]}, and this is {name} {here[name]}: "
+                "install the same there, and start it again"
             )
     if here["sources"] != there["sources"]:
         raise Misuse(
-            f"worker {worker} has other sources of pfnlab {here['pfnlab']}: install the same there, "
-            "and start the worker again"
+            f"{who} has other sources of pfnlab {here['pfnlab']}: install the same there, and start it again"
         )
 
 

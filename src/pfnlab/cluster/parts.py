@@ -53,7 +53,7 @@ class PartHolder:
         self, search: str, part: int, parts: int, make: MakeSearch, client: Mapping[str, str]
     ) -> None:
         # Of workers that came after the search had begun nobody has asked it.
-        check_same(dask_distributed().get_worker().address, client, versions())
+        check_same(f"worker {dask_distributed().get_worker().address}", client, versions())
         model, properties = make()
         if isinstance(model, Counting):
             model.take_counts()

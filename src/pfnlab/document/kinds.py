@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.document.parts import campaign, check, matrix, meeting, run, trial
+from pfnlab.document.parts import campaign, check, matrix, meeting, results, run, trial
 from pfnlab.document.parts.part import Part
 from pfnlab.report.run_reading import RunContent
 
@@ -43,6 +43,7 @@ KINDS: dict[str, ResultKind] = {
         "pfnlab fuzz --findings FOLDER", campaign.FindingContent, campaign.finding_part
     ),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", trial.TrialContent, trial.part),
+    "pfnlab-results/1": ResultKind("pfnlab results --json", results.ResultsContent, results.part),
     "pfnlab-replay/1": ResultKind("pfnlab replay --json", trial.ReplayContent, trial.replay_part),
 }
 

@@ -1,0 +1,99 @@
+"""A search as a shard: one model, one scope, a verdict for every property."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pfnlab.campaign.shard import ShardContent
+from pfnlab.checker.check import VIOLATED, CheckLimits, CheckResult, PropertyResult, check
+from pfnlab.checker.kernel.properties import questions
+from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, read_scope
+from pfnlab.lab.machines import model_text, name_machine
+from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.report.check import program_text
+from pfnlab.store.rows import StoredResult
+from pfnlab.units import number_of
+
+
+class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shard does.
+
+    :param scope: its name, or the name of its file
+    :param text: the content of that file; empty for a scope that pfnlab knows
+    :param properties: those to judge; all that the scope can answer where there is none
+    :param depth: instead of the scope's, as for ``pfnlab check``
+    :param states: the search is cut behind so many
+    """
+
+    machine: str
+    scope: str
+    text: str = ""
+    properties: tuple[str, ...] = ()
+    depth: int | None = None
+    states: int | None = None
+
+
+def check_shard(work: CheckWork) -> ShardContent:
+    """Search, and give the verdicts."""
+    scope = scope_of(work)
+    machine = ModelMachine(model_text(name_machine(work.machine).rest))
+    limits = CheckLimits(depth=work.depth, states=work.states)
+    checked = check(machine, scope, questions(list(work.properties), scope), limits)
+    results = [_run_result(work, checked), *(_verdict(work, checked, answer) for answer in checked.answers)]
+    return ShardContent(results=tuple(results), kernels={work.machine: machine.spec})
+
+
+def scope_of(work: CheckWork) -> Scope | RaceScope:
+    """The scope.
+
+    :raises Misuse: there is none of that name, or its text is malformed
+    """
+    return read_scope(work.text, work.scope) if work.text else load_scope(work.scope)
+
+
+def _run_result(work: CheckWork, checked: CheckResult) -> StoredResult:
+    return StoredResult(
+        kind="run",
+        task="check",
+        machines=(work.machine,),
+        verdict="complete" if checked.complete else "undecided",
+        scope=work.scope,
+        subject="search",
+        says=f"{number_of(checked.states, 'state')}, {number_of(checked.transitions, 'step')}",
+        detail={
+            "work": msgspec.to_builtins(work),
+            "states": checked.states,
+            "transitions": checked.transitions,
+            "depth": checked.depth,
+            "complete": checked.complete,
+            "ended": checked.ended,
+            "cut": list(checked.cut),
+            "fired": checked.fired,
+        },
+    )
+
+
+def _verdict(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> StoredResult:
+    return StoredResult(
+        kind="verdict",
+        task="check",
+        machines=(work.machine,),
+        verdict=answer.verdict,
+        scope=work.scope,
+        subject=answer.name,
+        program=program_text(answer.program) if answer.program is not None else "",
+        says=f"never reached: {answer.asks}" if _unreached(answer) else answer.asks,
+        detail={
+            "kind": answer.kind,
+            "arose": answer.arose,
+            "path": answer.path,
+            "schedule": list(answer.schedule),
+            "replay": answer.replay,
+            "depth": checked.depth,
+            "ended": checked.ended,
+        },
+    )
+
+
+def _unreached(answer: PropertyResult) -> bool:
+    return answer.kind == "sometimes" and answer.verdict == VIOLATED

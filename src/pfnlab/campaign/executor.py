@@ -1,0 +1,51 @@
+"""Where shards run: the protocol between a campaign and the processes or hosts that work for it.
+
+An executor gives out attempts, nothing more. The campaign keeps count of tries, gives a failed shard out
+again, and is the only one that writes to the store; so an executor may forget everything at any time, and may
+hand over the same attempt twice.
+
+Whoever runs a shard calls :meth:`pfnlab.campaign.nursery.Nursery.attempt`, which runs it in a process of its
+own, ends it at its limit and turns a crash into an :class:`~pfnlab.campaign.shard.Attempt`; a worker on
+another host does the same. Shards and attempts are sent as JSON (:func:`~pfnlab.campaign.shard.encode`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol
+
+from pfnlab.campaign.shard import Attempt, Shard
+
+
+class Executor(Protocol):
+    """Runs shards somewhere. Used by one thread, as a context; leaving it ends everything that still runs."""
+
+    def room(self, *, needs_qemu: bool) -> int:
+        """How many more shards it wants now, so that no worker waits for the next one.
+
+        :param needs_qemu: of those that need QEMU; 0 as long as no worker has it
+        """
+
+    def submit(self, shard: Shard) -> None:
+        """Begin an attempt at *shard*, at once or when a worker is free. Returns at once.
+
+        A shard with the same key is not submitted again before its attempt was completed.
+        """
+
+    def completed(self, seconds: float) -> Sequence[Attempt]:
+        """The attempts that ended since the last call, in any order; waits for the first of them.
+
+        An attempt that the executor lost (a worker that went away, a scheduler that was started again) is
+        completed too, as :attr:`~pfnlab.campaign.shard.AttemptEnd.LOST`.
+
+        :param seconds: the most to wait; with 0 it does not wait
+        :raises Undecided: no worker can ever answer: the whole executor is gone
+        """
+
+    def __enter__(self) -> Executor: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End every attempt that still runs, and all processes of it."""

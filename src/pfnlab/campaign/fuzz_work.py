@@ -1,0 +1,128 @@
+"""Random programs as a shard: one campaign of :mod:`pfnlab.fuzz`, whose findings become results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+
+import msgspec
+
+from pfnlab.campaign.shard import ShardContent
+from pfnlab.fuzz.campaign import Campaign
+from pfnlab.fuzz.campaign_state import CampaignState
+from pfnlab.fuzz.filing import FoundDifference, program_text
+from pfnlab.fuzz.kinds import Vocabulary
+from pfnlab.fuzz.looking import MIXED, looking_named
+from pfnlab.fuzz.opened import open_at, predicting
+from pfnlab.fuzz.signature import VIOLATION
+from pfnlab.fuzz.summary import headline, outcome
+from pfnlab.lab.machines import fetch_missing, name_machine, see_memory
+from pfnlab.programs.runs.compare import Outcome
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+from pfnlab.progress import say
+from pfnlab.store.rows import StoredResult
+
+_VERDICTS = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}
+
+#: The verdict of a finding by the kind of its signature; every other is ``differs``.
+_KINDS = {"alarm": "alarm", "lost": "lost", VIOLATION: "violated"}
+
+
+class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shard does.
+
+    :param look: as for ``pfnlab fuzz``; empty for the usual one
+    :param coverage: whether the branches of the model lead the drawing
+    """
+
+    machines: tuple[str, ...]
+    seed: int
+    programs: int
+    vocabulary: Vocabulary = Vocabulary()
+    look: str = ""
+    coverage: bool = False
+
+
+def fuzz_shard(work: FuzzWork) -> ShardContent:
+    """Run the programs on all machines, and make what they differ in smaller."""
+    named = [name_machine(spec) for spec in work.machines]
+    fetch_missing(named, say)
+    looking = looking_named(work.look) if work.look else MIXED
+    if not work.look and not see_memory(list(open_at(named, LookLevel.PROC).values())):
+        looking = looking_named("proc")
+    levels = list(dict.fromkeys(looking.levels))
+    opened = {level: open_at(named, level) for level in levels}
+    state = CampaignState(list(work.machines), work.seed, work.vocabulary, looking=looking)
+    kernels: dict[str, str] = {}
+
+    def note(runs: Sequence[Run]) -> None:
+        kernels.update({run.machine: run.kernel for run in runs})
+
+    with ExitStack() as stack:
+        for machine in (machine for machines in opened.values() for machine in machines.values()):
+            if isinstance(machine, AbstractContextManager):
+                stack.enter_context(machine)
+        campaign = Campaign(
+            opened,
+            state,
+            watched=work.coverage,
+            on_compared=note,
+            predicting=predicting(named, looking, levels),
+            # The shards of a campaign do not know each other, so causes are weighed where all are together.
+            grouped=False,
+        )
+        campaign.run(work.programs)
+    results = [_run_result(work, state), *(_difference(work, found) for found in campaign.found)]
+    results += [
+        StoredResult(
+            kind="difference",
+            task="fuzz",
+            machines=work.machines,
+            verdict="unstable",
+            subject=unstable.program,
+            says=unstable.says,
+            detail={"shown": unstable.shown, "runs": unstable.runs},
+        )
+        for unstable in state.unstable
+    ]
+    return ShardContent(
+        results=tuple(results), kernels=dict(sorted(kernels.items())), seed=work.seed, programs=state.next
+    )
+
+
+def _run_result(work: FuzzWork, state: CampaignState) -> StoredResult:
+    return StoredResult(
+        kind="run",
+        task="fuzz",
+        machines=work.machines,
+        verdict=_VERDICTS[outcome(state)],
+        subject=f"seed {work.seed}",
+        says=headline(state),
+        detail={
+            "work": msgspec.to_builtins(work),
+            "compared": state.compared,
+            "undecided": state.undecided,
+            "different": state.different,
+            "found": {
+                key: {"met": finding.met, "first": finding.first, "minimal": finding.minimal}
+                for key, finding in sorted(state.findings.items())
+            },
+            "reasons": dict(sorted(state.reasons.items())),
+        },
+    )
+
+
+def _difference(work: FuzzWork, found: FoundDifference) -> StoredResult:
+    signature = found.signature
+    return StoredResult(
+        kind="difference",
+        task="fuzz",
+        machines=work.machines,
+        verdict=_KINDS.get(signature.kind, "differs"),
+        subject=signature.key,
+        program=program_text(found),
+        says=str(signature),
+        # Nothing of the program that showed it first: another shard, which met another, has the same result.
+        detail={"signature": msgspec.to_builtins(signature)},
+    )

@@ -1,0 +1,78 @@
+"""Meeting a kernel as a shard: all comparisons of one kernel with the model of its version."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pfnlab.campaign.shard import ShardContent
+from pfnlab.meeting.asked import asked_kernel, meet_asked
+from pfnlab.meeting.holding import PROGRAMS, SEED, litmus_looks, litmus_programs
+from pfnlab.meeting.meet import Explained, Meeting
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.store.rows import StoredResult
+from pfnlab.units import number_of
+
+
+class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shard does.
+
+    :param kernel: a version, a bzImage, or the name of a kernel that was built here
+    :param profile: the version of the model, where it is another; empty for the kernel's own
+    :param programs: how many random programs
+    """
+
+    kernel: str
+    profile: str = ""
+    programs: int = PROGRAMS
+    seed: int = SEED
+
+
+def meet_shard(work: MeetWork) -> ShardContent:
+    """Meet the kernel."""
+    asked = asked_kernel(work.kernel)
+    meeting = meet_asked(
+        asked,
+        litmus_programs(None),
+        profile=work.profile or None,
+        programs=work.programs,
+        seed=work.seed,
+        looks=litmus_looks(None),
+    )
+    results = [_run_result(work, meeting), *(_difference(meeting, explained) for explained in meeting.found)]
+    results += [
+        StoredResult(
+            kind="difference", task="meet", machines=meeting.machines, verdict="unstable", says=unstable
+        )
+        for unstable in meeting.unstable
+    ]
+    kernels = dict(zip(meeting.machines, (meeting.against, asked.words), strict=True))
+    return ShardContent(results=tuple(results), kernels=kernels, seed=work.seed, programs=meeting.programs)
+
+
+def _run_result(work: MeetWork, meeting: Meeting) -> StoredResult:
+    return StoredResult(
+        kind="run",
+        task="meet",
+        machines=meeting.machines,
+        verdict="differs" if meeting.differs else "agrees",
+        subject=meeting.version,
+        says=f"{number_of(meeting.programs, 'program')}, {number_of(len(meeting.found), 'difference')}",
+        detail={"work": msgspec.to_builtins(work), "held": msgspec.to_builtins(meeting.held)},
+    )
+
+
+def _difference(meeting: Meeting, explained: Explained) -> StoredResult:
+    difference = explained.difference
+    return StoredResult(
+        kind="difference",
+        task="meet",
+        machines=meeting.machines,
+        verdict="differs",
+        subject=difference.signature.key,
+        program=format_program(difference.program),
+        says=str(difference.signature),
+        detail={
+            "signature": msgspec.to_builtins(difference.signature),
+            "explanations": [list(explanation.changes) for explanation in explained.explanations],
+        },
+    )

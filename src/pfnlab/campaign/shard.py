@@ -1,0 +1,97 @@
+"""A shard: a piece of a campaign that runs by itself, and what an attempt at it gives."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from pfnlab.store.rows import HostClass, StoredResult, digest_of
+
+
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of work that can be done anywhere, any number of times, with the same results.
+
+    :param task: ``fuzz``, ``check``, ``catalogue`` or ``meet``
+    :param work: what to do, JSON; it says all that the results depend on
+    :param seconds: the limit of one attempt
+    :param needs_qemu: whether a kernel is booted, so that the worker must have QEMU
+    """
+
+    task: str
+    work: dict[str, Any]
+    seconds: float
+    needs_qemu: bool = False
+
+    @property
+    def key(self) -> str:
+        """The digest of what it does; its limit is no part of that."""
+        return digest_of([self.task, self.work])
+
+
+class ShardContent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a shard found.
+
+    :param results: in the order in which they were found
+    :param kernels: the exact kernel or profile behind each machine, by name
+    :param seed: the seed of random programs, where there is one
+    :param programs: how many programs were run, for the budget
+    """
+
+    results: tuple[StoredResult, ...]
+    kernels: dict[str, str] = {}
+    seed: int | None = None
+    programs: int = 0
+
+
+class AttemptEnd(StrEnum):
+    """How an attempt ended."""
+
+    DONE = "done"
+    #: It raised an error, or its process crashed: it counts as a try.
+    FAILED = "failed"
+    #: It was ended at its limit: it counts as a try.
+    HUNG = "hung"
+    #: The worker went away, or somebody ended the process: it is given out again, and is no try.
+    LOST = "lost"
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt at a shard.
+
+    :param key: the shard's
+    :param content: what it found, where it is done
+    :param reason: why it is not done, one line
+    :param seconds: how long it took, of a clock that does not jump
+    :param version: of the pfnlab that ran it
+    """
+
+    key: str
+    end: AttemptEnd
+    content: ShardContent | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    host: HostClass | None = None
+    version: str = ""
+
+
+def encode(value: Shard | Attempt) -> bytes:
+    """One line of JSON, without its end, to be sent to another process."""
+    return msgspec.json.encode(value)
+
+
+def decode_shard(line: bytes) -> Shard:
+    """The shard of :func:`encode`.
+
+    :raises msgspec.DecodeError: it is none
+    """
+    return msgspec.json.decode(line, type=Shard)
+
+
+def decode_attempt(line: bytes) -> Attempt:
+    """The attempt of :func:`encode`.
+
+    :raises msgspec.DecodeError: it is none
+    """
+    return msgspec.json.decode(line, type=Attempt)

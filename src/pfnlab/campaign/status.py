@@ -1,0 +1,146 @@
+"""How far campaigns are: as data, as lines and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from pfnlab.campaign.running import stored_plan
+from pfnlab.made import made
+from pfnlab.store.kept import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
+from pfnlab.store.store import Store
+from pfnlab.units import number_of
+
+#: The value of ``format`` of ``campaign status --json``.
+FORMAT = "pfnlab-campaign/1"
+
+
+class IsolatedShard(msgspec.Struct, frozen=True):
+    """A shard that was given up.
+
+    :param number: its place in the campaign
+    :param what: what it does, in words
+    :param tries: attempts that failed
+    :param lost: attempts that were lost
+    :param reason: of the last attempt
+    """
+
+    number: int
+    task: str
+    what: str
+    tries: int
+    lost: int
+    reason: str
+
+
+class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a campaign is.
+
+    :param running: whether a process runs it now
+    :param shards: how many there are, and by state
+    :param programs: how many programs were run
+    :param results: how many different results there are
+    :param verdicts: how many of each verdict, without the runs themselves
+    :param discoveries: how many of them count as a discovery
+    :param versions: of pfnlab
+    :param hosts: the classes of hosts
+    """
+
+    name: str
+    says: str
+    running: bool
+    shards: int
+    done: int
+    waiting: int
+    isolated: tuple[IsolatedShard, ...]
+    programs: int
+    results: int
+    verdicts: dict[str, int]
+    discoveries: int
+    versions: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 with a discovery, else 3 where something is missing, else 0."""
+        if self.discoveries:
+            return 1
+        return 3 if self.waiting or self.isolated else 0
+
+
+def status_of(store: Store, name: str) -> CampaignStatus:
+    """How far the campaign *name* is.
+
+    :raises Misuse: the store has no such campaign
+    """
+    plan = stored_plan(store, name)
+    shards = store.shards(name)
+    seen = store.results(ResultFilter(campaign=name))
+    verdicts = Counter(one.result.verdict for one in seen if one.result.kind != "run")
+    states = Counter(shard.state for shard in shards)
+    sightings = [sighting for one in seen for sighting in one.sightings]
+    return CampaignStatus(
+        name=name,
+        says=plan.says,
+        running=store.is_running(name),
+        shards=len(shards),
+        done=states[DONE],
+        waiting=states[WAITING],
+        isolated=tuple(_isolated(shard) for shard in shards if shard.state == ISOLATED),
+        programs=sum(shard.programs for shard in shards),
+        results=len(seen),
+        verdicts=dict(sorted(verdicts.items())),
+        discoveries=sum(verdicts[verdict] for verdict in plan.count.verdicts),
+        versions=tuple(sorted({sighting.version for sighting in sightings})),
+        hosts=tuple(sorted({str(sighting.host) for sighting in sightings})),
+    )
+
+
+def status_object(statuses: Sequence[CampaignStatus], address: str) -> dict[str, Any]:
+    """The object that ``campaign status --json`` prints."""
+    return {
+        "format": FORMAT,
+        "made": made(),
+        "store": address,
+        "campaigns": [msgspec.to_builtins(status) for status in statuses],
+    }
+
+
+def status_lines(status: CampaignStatus) -> Iterator[str]:
+    """How far it is, in words."""
+    state = "running" if status.running else "over" if not status.waiting else "not running"
+    yield f"{status.name}: {state}, {status.done} of {number_of(status.shards, 'shard')} done"
+    if status.says:
+        yield f"  {status.says}"
+    yield f"  {number_of(status.programs, 'program')}, {number_of(status.results, 'result')}"
+    for verdict, count in status.verdicts.items():
+        yield f"  {count:>6} {verdict}"
+    for shard in status.isolated:
+        tried = f"{number_of(shard.tries, 'try', 'tries')}, {shard.lost} lost"
+        yield f"  isolated: shard {shard.number}, {shard.task} {shard.what} ({tried}): {shard.reason}"
+    if status.waiting and not status.running:
+        yield f"  {number_of(status.waiting, 'shard')} to be done: pfnlab campaign resume {status.name}"
+    if status.isolated:
+        yield f"  once more: pfnlab campaign resume {status.name} --isolated"
+
+
+def what_it_does(task: str, work: dict[str, Any]) -> str:
+    """The work of a shard in a few words."""
+    machines = " | ".join(work.get("machines", ())) or work.get("machine", "")
+    if task == "fuzz":
+        return f"{machines}, seed {work['seed']}, {number_of(work['programs'], 'program')}"
+    if task == "check":
+        return f"{machines}, scope {work['scope']}"
+    if task == "catalogue":
+        return f"{machines}, {number_of(len(work['programs']), 'program')}"
+    return str(work.get("kernel", ""))
+
+
+def _isolated(shard: StoredShard) -> IsolatedShard:
+    return IsolatedShard(
+        *(shard.number, shard.task, what_it_does(shard.task, shard.work)),
+        *(shard.tries, shard.lost, shard.reason),
+    )

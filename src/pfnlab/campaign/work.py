@@ -1,0 +1,64 @@
+"""What a shard does, by its task. Nothing here writes to the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.campaign.catalogue_work import CatalogueWork, catalogue_shard
+from pfnlab.campaign.check_work import CheckWork, check_shard
+from pfnlab.campaign.fuzz_work import FuzzWork, fuzz_shard
+from pfnlab.campaign.meet_work import MeetWork, meet_shard
+from pfnlab.campaign.shard import Shard, ShardContent
+from pfnlab.errors import Defect, Misuse
+from pfnlab.files import MOST_RECORDED, read_bytes
+
+#: For each task the form of its work, and what does it.
+TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardContent]]] = {
+    "fuzz": (FuzzWork, fuzz_shard),
+    "check": (CheckWork, check_shard),
+    "catalogue": (CatalogueWork, catalogue_shard),
+    "meet": (MeetWork, meet_shard),
+}
+
+#: The key under which the work of a shard has the digests of the files that its machines are made of.
+FILES = "files"
+
+
+def perform(shard: Shard) -> ShardContent:
+    """Do what *shard* says, in this process.
+
+    :raises Defect: nothing does such a task
+    :raises Misuse: a file that it names is another one now
+    """
+    if shard.task not in TASKS:
+        raise Defect(f"there is no task {shard.task!r}")
+    work = dict(shard.work)
+    for name, digest in work.pop(FILES, {}).items():
+        if file_digest(Path(name)) != digest:
+            raise Misuse(f"{name} is not as it was when the campaign began: begin another campaign")
+    form, do = TASKS[shard.task]
+    return do(msgspec.convert(work, form))
+
+
+def files_of(machines: Iterable[str]) -> dict[str, str]:
+    """The digest of every file that the names of *machines* name: policies, configurations, kernels."""
+    words = {word for spec in machines for part in spec.split(",") for word in _after(part)}
+    return {word: file_digest(Path(word)) for word in sorted(words) if Path(word).is_file()}
+
+
+def _after(part: str) -> list[str]:
+    _, equals, value = part.partition("=")
+    return [value] if equals else [part.partition(":")[2]]
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of the file at *path*.
+
+    :raises Unreadable: there is none
+    """
+    return hashlib.sha256(read_bytes(path, "file", MOST_RECORDED)).hexdigest()

@@ -1,0 +1,94 @@
+"""``pfnlab results``: what a store keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.campaign.listing import COLUMNS, results_lines, results_object, table_rows
+from pfnlab.campaign.plan import VERDICTS
+from pfnlab.campaign.status import status_of
+from pfnlab.errors import Misuse
+from pfnlab.programs.lang.words import did_you_mean
+from pfnlab.progress import say
+from pfnlab.store.export import export
+from pfnlab.store.kept import ResultFilter
+from pfnlab.store.store import Store
+
+#: The store where none is named, and the variable that names one.
+STORE, STORE_VARIABLE = "pfnlab.db", "PFNLAB_STORE"
+
+#: The values of filters.
+KINDS = ("run", "verdict", "difference")
+TASKS = ("fuzz", "check", "catalogue", "meet")
+
+
+class ResultsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of the command line.
+
+    :param store: its address; None for the usual one
+    :param full: with programs
+    :param form: csv or parquet, for a table in the file *output*
+    :param backup: the file of a copy of the store
+    """
+
+    store: str | None = None
+    asked: ResultFilter = ResultFilter()
+    full: bool = False
+    as_json: bool = False
+    form: str | None = None
+    output: Path | None = None
+    backup: Path | None = None
+
+
+def store_address(named: str | None) -> str:
+    """The address of the store that a command is about."""
+    return named or os.environ.get(STORE_VARIABLE) or STORE
+
+
+def print_results(request: ResultsRequest) -> int:
+    """Print, export or copy; 0.
+
+    :raises Misuse: a filter or the store is wrong
+    """
+    _check(request)
+    with Store(store_address(request.store), make=False) as store:
+        if request.backup is not None:
+            store.backup(request.backup)
+            say(f"{request.backup} written")
+            return 0
+        asked = request.asked
+        names = [campaign.name for campaign in store.campaigns()]
+        if asked.campaign is not None and asked.campaign not in names:
+            raise Misuse(
+                f"{store.address} has no campaign {asked.campaign!r}{did_you_mean(asked.campaign, names)}"
+            )
+        results = store.results(asked)
+        if request.output is not None:
+            form = request.form or request.output.suffix.removeprefix(".") or "csv"
+            export(request.output, form, COLUMNS, table_rows(results))
+        elif request.as_json:
+            chosen = [asked.campaign] if asked.campaign is not None else names
+            statuses = [status_of(store, name) for name in chosen]
+            print(json.dumps(results_object(results, store.address, statuses), ensure_ascii=False))
+        else:
+            print("\n".join(results_lines(results, full=request.full)))
+    return 0
+
+
+def _check(request: ResultsRequest) -> None:
+    asked = request.asked
+    for option, value, known in (
+        ("--kind", asked.kind, KINDS),
+        ("--task", asked.task, TASKS),
+        ("--verdict", asked.verdict, VERDICTS),
+    ):
+        if value is not None and value not in known:
+            raise Misuse(f"{option} {value}: write one of {', '.join(known)}")
+    if request.form is not None and request.output is None:
+        raise Misuse(f"--format {request.form} is of a file: add -o FILE")
+    if request.output is not None and request.as_json:
+        raise Misuse("--json prints, and -o writes a table: leave one of them out")

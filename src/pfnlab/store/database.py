@@ -1,0 +1,112 @@
+"""A database that a store is in: the little that SQLite and PostgreSQL are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from pfnlab.errors import Misuse
+from pfnlab.store.schema import MIGRATIONS, VERSION, VERSION_TABLE
+
+#: How an address of PostgreSQL begins; every other one is a file.
+POSTGRES = ("postgresql://", "postgres://")
+
+
+class Database(Protocol):
+    """One connection. Statements have ``?`` for their values.
+
+    Whatever goes wrong outside (a full disk, a server that is gone) is raised as an
+    :class:`~pfnlab.errors.Undecided` or :class:`~pfnlab.errors.Misuse` of one line.
+
+    :ivar address: as the user gave it
+    """
+
+    address: str
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run *statement*; how many rows it changed."""
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run *statement* once for each of *rows*."""
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows that *statement* selects."""
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is such a table."""
+
+    def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
+        """What is done inside is done whole or not at all.
+
+        :param by_one: by one connection at a time; the others wait
+        """
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """What is read inside is of one moment."""
+
+    def alone(self, number: int) -> bool:
+        """Take the lock *number* for as long as this connection is open; False where another has it."""
+
+    def release(self, number: int) -> None:
+        """Give the lock back."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+def open_database(address: str, *, make: bool = True) -> Database:
+    """The database at *address*, with the tables of this version.
+
+    :param address: a file, or ``postgresql://USER@HOST/NAME``
+    :param make: whether to make a file that is not there
+    :raises Misuse: it is no store, or one of a newer pfnlab
+    :raises Undecided: it cannot be reached, or the disk is full
+    :raises MissingTool: PostgreSQL was asked for, and psycopg is not installed
+    """
+    database: Database
+    if address.startswith(POSTGRES):
+        from pfnlab.store.postgres import PostgresDatabase
+
+        database = PostgresDatabase(address)
+    else:
+        from pfnlab.store.sqlite import SqliteDatabase
+
+        database = SqliteDatabase(address, make=make)
+    try:
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def migrate(database: Database) -> None:
+    """Bring the tables to this version; those of this version stay as they are.
+
+    :raises Misuse: they are of a newer one
+    """
+    if _version(database) == VERSION:
+        return
+    with database.transaction(by_one=True):
+        # Another process may have done it meanwhile.
+        version = _version(database)
+        if not version and not database.has_table("schema_version"):
+            database.execute(VERSION_TABLE)
+            database.execute("INSERT INTO schema_version VALUES (0)")
+        for step in MIGRATIONS[version:]:
+            for statement in step:
+                database.execute(statement)
+        database.execute("UPDATE schema_version SET version = ?", (VERSION,))
+
+
+def _version(database: Database) -> int:
+    if not database.has_table("schema_version"):
+        return 0
+    ((version,),) = database.rows("SELECT version FROM schema_version")
+    if version > VERSION:
+        raise Misuse(
+            f"{database.address} is a store of version {version}, and this pfnlab knows versions up to "
+            f"{VERSION}: use the newer pfnlab that made it"
+        )
+    return int(version)

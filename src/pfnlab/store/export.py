@@ -1,0 +1,52 @@
+"""Rows of a store as a file for other tools: CSV, or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pfnlab.errors import MissingTool, Misuse
+from pfnlab.files import cannot_write, write_whole
+
+#: The forms of a file.
+FORMS = ("csv", "parquet")
+
+
+def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write *rows* to the file at *path*, whole or not at all.
+
+    :param form: one of :data:`FORMS`
+    :raises Misuse: there is no such form, or the file cannot be written
+    :raises MissingTool: polars is not installed, which writes Parquet
+    :raises Undecided: the disk is full or fails
+    """
+    if form not in FORMS:
+        raise Misuse(f"there is no format {form!r}: write --format {' or --format '.join(FORMS)}")
+    content = _csv(columns, rows) if form == "csv" else _parquet(columns, rows)
+    try:
+        write_whole(path, content)
+    except OSError as trouble:
+        raise cannot_write(path, trouble, "name another file with -o") from trouble
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _parquet(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    try:
+        import polars
+    except ImportError as trouble:
+        raise MissingTool("Parquet needs polars: pip install 'pfnlab[frames]'") from trouble
+    data = io.BytesIO()
+    whole = {"shard", "seed", "cores", "memory"}
+    schema = {name: polars.Int64 if name in whole else polars.String for name in columns}
+    polars.DataFrame(list(map(tuple, rows)), schema=schema, orient="row").write_parquet(data)
+    return data.getvalue()

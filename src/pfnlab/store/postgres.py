@@ -1,0 +1,100 @@
+"""A store on a PostgreSQL server, for campaigns of several hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from pfnlab.errors import MissingTool, Undecided
+
+#: The lock under which one connection makes or changes the tables.
+_MAKING = 0x70666E6C
+
+#: Seconds to wait for the server.
+_ANSWERS = 20
+
+
+class PostgresDatabase:
+    """A :class:`~pfnlab.store.database.Database` on a server.
+
+    :param address: ``postgresql://USER@HOST/NAME``
+    :raises MissingTool: psycopg is not installed
+    :raises Undecided: the server does not answer
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        try:
+            import psycopg
+        except ImportError as trouble:
+            raise MissingTool(
+                "a store on PostgreSQL needs psycopg: pip install 'pfnlab[postgres]'"
+            ) from trouble
+        self._error = psycopg.Error
+        with self._errors():
+            self._connection = psycopg.connect(address, autocommit=True, connect_timeout=_ANSWERS)
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run *statement*; how many rows it changed."""
+        with self._errors():
+            return int(self._connection.execute(_asked(statement), tuple(values)).rowcount)
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run *statement* once for each of *rows*."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.executemany(_asked(statement), rows)
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows that *statement* selects."""
+        with self._errors():
+            return list(self._connection.execute(_asked(statement), tuple(values)).fetchall())
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is such a table."""
+        ((found,),) = self.rows("SELECT to_regclass(?) IS NOT NULL", (name,))
+        return bool(found)
+
+    @contextmanager
+    def transaction(self, *, by_one: bool = False) -> Iterator[None]:
+        """Whole or not at all."""
+        with self._errors(), self._connection.transaction():
+            if by_one:
+                self.execute("SELECT pg_advisory_xact_lock(?)", (_MAKING,))
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read inside is of one moment."""
+        with self._errors(), self._connection.transaction():
+            self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
+    def alone(self, number: int) -> bool:
+        """An advisory lock, which the server drops when the connection is gone."""
+        ((got,),) = self.rows("SELECT pg_try_advisory_lock(?)", (number,))
+        return bool(got)
+
+    def release(self, number: int) -> None:
+        """Give the lock back."""
+        self.rows("SELECT pg_advisory_unlock(?)", (number,))
+
+    def close(self) -> None:
+        """End the connection."""
+        with suppress(self._error):
+            self._connection.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except self._error as trouble:
+            reason = str(trouble).strip().splitlines() or [type(trouble).__name__]
+            raise Undecided(
+                f"the store on PostgreSQL failed: {reason[0]}; what was kept is kept: see that the server "
+                "runs and has room, then try again"
+            ) from trouble
+
+
+def _asked(statement: str) -> Any:
+    return statement.replace("%", "%%").replace("?", "%s")

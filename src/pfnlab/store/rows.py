@@ -1,0 +1,78 @@
+"""What a store keeps, as data: results, the places where they were seen, and hosts.
+
+A result is what was found, and nothing of when and where; so the same finding of two shards, two campaigns or
+two machines has one digest, and is kept once. Where and with what it was seen is a sighting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+#: A run is what one shard did; a verdict is of one property or program; a difference is of machines.
+ResultKindName = Literal["run", "verdict", "difference"]
+
+#: Hexadecimal digits of a digest.
+_DIGITS = 32
+
+
+def digest_of(content: Any) -> str:
+    """The digest of JSON content; the order of keys does not matter.
+
+    :param content: what :mod:`msgspec` can make JSON of
+    """
+    data = msgspec.json.encode(content, order="deterministic")
+    return hashlib.sha256(data).hexdigest()[:_DIGITS]
+
+
+class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One result, without times and places.
+
+    :param kind: run, verdict or difference
+    :param task: what found it: ``fuzz``, ``check``, ``catalogue`` or ``meet``
+    :param machines: the machines it is about, in order
+    :param verdict: ``holds``, ``violated``, ``undecided``, ``differs``, ``unstable``, ``agrees``
+    :param scope: of a verdict of a search, its scope
+    :param subject: of a verdict the property or program; of a difference its signature
+    :param program: the smallest program that shows it, as text; empty where there is none
+    :param says: what it is, in words of one line
+    :param detail: more of it, JSON
+    """
+
+    kind: ResultKindName
+    task: str
+    machines: tuple[str, ...]
+    verdict: str
+    scope: str = ""
+    subject: str = ""
+    program: str = ""
+    says: str = ""
+    detail: dict[str, Any] = {}
+
+    @property
+    def digest(self) -> str:
+        """The same for the same content."""
+        return digest_of(self)
+
+
+class HostClass(msgspec.Struct, frozen=True):
+    """The class of a host: hosts of one class are equally fast.
+
+    :param cpu: the model of its processor
+    :param cores: those that pfnlab may use
+    :param memory: in MiB
+    """
+
+    cpu: str
+    cores: int
+    memory: int
+
+    @property
+    def digest(self) -> str:
+        """The same for the same content."""
+        return digest_of(self)
+
+    def __str__(self) -> str:
+        return f"{self.cpu}, {self.cores} cores, {self.memory} MiB"

@@ -1,0 +1,331 @@
+"""The store: campaigns with their shards, and the results that were seen in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from pfnlab.errors import Misuse
+from pfnlab.store.database import Database, open_database
+from pfnlab.store.kept import (
+    DONE,
+    ISOLATED,
+    WAITING,
+    ResultFilter,
+    Seen,
+    SeenResult,
+    Sighting,
+    StoredCampaign,
+    StoredShard,
+)
+from pfnlab.store.rows import HostClass, StoredResult, digest_of
+from pfnlab.store.sqlite import SqliteDatabase
+
+#: The columns of a result, in the order of its struct.
+_RESULT = "kind, task, machines, verdict, scope, subject, program, says, detail"
+
+
+class Store:
+    """A store of results, opened. Use it as a context.
+
+    :param address: a file, or ``postgresql://USER@HOST/NAME``
+    :param make: whether to make a file that is not there
+    :raises Misuse: there is none, or it is no store, or one of a newer pfnlab
+    :raises Undecided: it cannot be reached, or the disk is full
+    """
+
+    def __init__(self, address: str, *, make: bool = True) -> None:
+        self.address = address
+        self._database: Database = open_database(address, make=make)
+        try:
+            self._check_counts()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_counts(self) -> None:
+        """Every shard that is done has all its results; a copy of several moments may not."""
+        wrong = self._database.rows(
+            "SELECT shards.campaign, shards.number FROM shards LEFT JOIN sightings "
+            "ON sightings.campaign = shards.campaign AND sightings.shard = shards.number "
+            "GROUP BY shards.campaign, shards.number, shards.results HAVING count(sightings.result) "
+            "<> shards.results LIMIT 1"
+        )
+        if wrong:
+            raise Misuse(
+                f"{self.address}: the store is damaged (shard {wrong[0][1]} of {wrong[0][0]} has lost "
+                "results): restore it from a copy that `pfnlab results --backup` made, or name another file"
+            )
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._database.close()
+
+    # Campaigns and shards
+
+    def campaigns(self) -> list[StoredCampaign]:
+        """All campaigns, by name."""
+        rows = self._database.rows("SELECT name, digest, plan, stop FROM campaigns ORDER BY name")
+        return [StoredCampaign(name, digest, _read(plan), bool(stop)) for name, digest, plan, stop in rows]
+
+    def campaign(self, name: str) -> StoredCampaign | None:
+        """The campaign of that name, None where there is none."""
+        return next((campaign for campaign in self.campaigns() if campaign.name == name), None)
+
+    def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[StoredShard]) -> None:
+        """Keep a campaign with its shards; one that is here already goes on, with what *plan* says now.
+
+        :raises Misuse: there is another one of that name
+        """
+        digest = digest_of([shard.digest for shard in shards])
+        text = _json(plan)
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO campaigns (name, digest, plan) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+                (name, digest, text),
+            )
+            ((known,),) = self._database.rows("SELECT digest FROM campaigns WHERE name = ?", (name,))
+            if known != digest:
+                raise Misuse(
+                    f"{self.address} has another campaign {name!r}, with other work: give this one another "
+                    "name"
+                )
+            self._database.execute("UPDATE campaigns SET plan = ?, stop = 0 WHERE name = ?", (text, name))
+            self._database.execute_many(
+                "INSERT INTO shards (campaign, number, digest, task, work, seconds, needs_qemu, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (campaign, number) "
+                "DO UPDATE SET seconds = excluded.seconds",
+                [
+                    (
+                        *(name, shard.number, shard.digest, shard.task, _json(shard.work), shard.seconds),
+                        *(int(shard.needs_qemu), WAITING),
+                    )
+                    for shard in shards
+                ],
+            )
+
+    def shards(self, campaign: str) -> list[StoredShard]:
+        """The shards of a campaign, in order."""
+        rows = self._database.rows(
+            "SELECT number, digest, task, work, seconds, needs_qemu, state, tries, lost, reason, took, "
+            "programs FROM shards WHERE campaign = ? ORDER BY number",
+            (campaign,),
+        )
+        names = StoredShard.__struct_fields__
+        return [
+            StoredShard(
+                **{**dict(zip(names, row, strict=True)), "work": _read(row[3]), "needs_qemu": bool(row[5])}
+            )
+            for row in rows
+        ]
+
+    def finish(
+        self,
+        campaign: str,
+        number: int,
+        results: Sequence[StoredResult],
+        seen: Seen,
+        *,
+        took: float = 0.0,
+        programs: int = 0,
+    ) -> bool:
+        """Keep what a shard found, whole or not at all; False where it was done already.
+
+        :param took: seconds it ran
+        :param programs: how many programs it ran
+        """
+        by_digest = {result.digest: result for result in results}
+        places = {digest: place for place, digest in enumerate(by_digest)}
+        with self._database.transaction():
+            # First, so that of two that finish the same shard one waits for the other.
+            changed = self._database.execute(
+                "UPDATE shards SET state = ?, took = ?, programs = ?, results = ?, reason = '' "
+                "WHERE campaign = ? AND number = ? AND state <> ?",
+                (DONE, took, programs, len(by_digest), campaign, number, DONE),
+            )
+            if not changed:
+                return False
+            host = seen.host
+            self._database.execute(
+                "INSERT INTO hosts VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+                (host.digest, host.cpu, host.cores, host.memory),
+            )
+            # In one order everywhere, so that two writers never wait for each other.
+            ordered = sorted(by_digest)
+            self._database.execute_many(
+                f"INSERT INTO results (digest, {_RESULT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (digest) DO NOTHING",
+                [(digest, *_columns(by_digest[digest])) for digest in ordered],
+            )
+            self._database.execute_many(
+                "INSERT INTO sightings (campaign, shard, result, place, version, kernels, seed, host) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(campaign, number, digest, places[digest], seen.version),
+                        *(_json(seen.kernels), seen.seed, host.digest),
+                    )
+                    for digest in ordered
+                ],
+            )
+        return True
+
+    def failed(
+        self, campaign: str, number: int, reason: str, *, lost: bool, most: int, most_lost: int
+    ) -> bool:
+        """Count an attempt that was not done; whether the shard is isolated now.
+
+        :param lost: whether it was lost, and is no try
+        :param most: tries after which it is isolated
+        :param most_lost: lost attempts after which it is isolated
+        """
+        column = "lost" if lost else "tries"
+        with self._database.transaction():
+            self._database.execute(
+                f"UPDATE shards SET {column} = {column} + 1, reason = ?, "
+                f"state = CASE WHEN {column} + 1 >= ? THEN ? ELSE state END "
+                "WHERE campaign = ? AND number = ? AND state = ?",
+                (reason, most_lost if lost else most, ISOLATED, campaign, number, WAITING),
+            )
+            rows = self._database.rows(
+                "SELECT state FROM shards WHERE campaign = ? AND number = ?", (campaign, number)
+            )
+        return rows == [(ISOLATED,)]
+
+    def try_again(self, campaign: str) -> int:
+        """Give isolated shards all their tries again; how many there were."""
+        return self._database.execute(
+            "UPDATE shards SET state = ?, tries = 0, lost = 0 WHERE campaign = ? AND state = ?",
+            (WAITING, campaign, ISOLATED),
+        )
+
+    def go_on(self, campaign: str) -> None:
+        """Nobody asks any more that *campaign* stops."""
+        self._database.execute("UPDATE campaigns SET stop = 0 WHERE name = ?", (campaign,))
+
+    def ask_to_stop(self, campaign: str) -> None:
+        """Ask the process that runs *campaign* to stop."""
+        self._database.execute("UPDATE campaigns SET stop = 1 WHERE name = ?", (campaign,))
+
+    @contextmanager
+    def running(self, campaign: str) -> Iterator[None]:
+        """Inside it no other process runs *campaign*; what runs it may be killed at any time.
+
+        :raises Misuse: another one does
+        """
+        number = _lock_number(campaign)
+        if not self._database.alone(number):
+            raise Misuse(
+                f"campaign {campaign!r} runs already: `pfnlab campaign status` shows how far, "
+                "`pfnlab campaign stop` ends it"
+            )
+        try:
+            yield
+        finally:
+            self._database.release(number)
+
+    def is_running(self, campaign: str) -> bool:
+        """Whether another process runs *campaign*."""
+        number = _lock_number(campaign)
+        free = self._database.alone(number)
+        if free:
+            self._database.release(number)
+        return not free
+
+    # Results
+
+    def results(self, asked: ResultFilter | None = None) -> list[SeenResult]:
+        """The results that *asked* names, with their sightings; by campaign and place, so the order is always
+        the same."""
+        asked = asked or ResultFilter()
+        conditions, values = [], []
+        for column, value in (
+            ("sightings.campaign", asked.campaign),
+            ("results.kind", asked.kind),
+            ("results.task", asked.task),
+            ("results.verdict", asked.verdict),
+            ("results.scope", asked.scope),
+        ):
+            if value is not None:
+                conditions.append(f"{column} = ?")
+                values.append(value)
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        columns = ", ".join(f"results.{name}" for name in _RESULT.split(", "))
+        rows = self._database.rows(
+            f"SELECT results.digest, {columns}, sightings.campaign, sightings.shard, sightings.version, "
+            "sightings.kernels, sightings.seed, hosts.cpu, hosts.cores, hosts.memory "
+            "FROM sightings JOIN results ON results.digest = sightings.result "
+            f"JOIN hosts ON hosts.digest = sightings.host {where}"
+            "ORDER BY sightings.campaign, sightings.shard, sightings.place",
+            values,
+        )
+        found: dict[str, tuple[StoredResult, list[Sighting]]] = {}
+        for digest, *row in rows:
+            result = _result(row[:9])
+            if asked.machine is not None and not any(_is(asked.machine, name) for name in result.machines):
+                continue
+            campaign, shard, version, kernels, seed, *host = row[9:]
+            sighting = Sighting(campaign, shard, version, _read(kernels), seed, HostClass(*host))
+            found.setdefault(digest, (result, []))[1].append(sighting)
+        return [SeenResult(digest, result, tuple(seen)) for digest, (result, seen) in found.items()]
+
+    def backup(self, path: Path) -> None:
+        """A copy of one moment in the file *path*, also while others write.
+
+        :raises Misuse: the store is on a server, or the file cannot be written
+        :raises Undecided: the disk is full or fails
+        """
+        if not isinstance(self._database, SqliteDatabase):
+            raise Misuse("a store on PostgreSQL is copied with pg_dump, not with --backup")
+        self._database.backup(path)
+
+
+def _lock_number(campaign: str) -> int:
+    return int(digest_of(campaign)[:12], 16)
+
+
+def _is(asked: str, name: str) -> bool:
+    return name == asked or name.startswith((f"{asked}.", f"{asked},"))
+
+
+def _columns(result: StoredResult) -> tuple[str, ...]:
+    return (
+        *(result.kind, result.task, _json(result.machines), result.verdict, result.scope),
+        *(result.subject, result.program, result.says, _json(result.detail)),
+    )
+
+
+def _result(row: Sequence[Any]) -> StoredResult:
+    kind, task, machines, verdict, scope, subject, program, says, detail = row
+    return StoredResult(
+        kind=kind,
+        task=task,
+        machines=tuple(_read(machines)),
+        verdict=verdict,
+        scope=scope,
+        subject=subject,
+        program=program,
+        says=says,
+        detail=_read(detail),
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def _read(text: str) -> Any:
+    return msgspec.json.decode(text)

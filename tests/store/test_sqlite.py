@@ -1,0 +1,250 @@
+"""A store in a file: what is no store is refused, and neither a full disk nor a copy loses anything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from made_results import SEEN, result, shards
+
+from pfnlab.errors import Misuse, PfnlabError, Undecided
+from pfnlab.store.kept import DONE, ResultFilter
+from pfnlab.store.store import Store
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A store with a campaign of forty shards, of which one is done."""
+    path = tmp_path / "results.db"
+    with Store(str(path)) as store:
+        store.begin("c", {}, shards(40))
+        store.finish("c", 0, [result(number) for number in range(50)], SEEN)
+    return path
+
+
+def refusal(path: Path) -> str:
+    """The message with which the file is refused, one line."""
+    with pytest.raises(PfnlabError) as refused:
+        Store(str(path), make=False).close()
+    message = str(refused.value)
+    assert "\n" not in message and str(path) in message
+    return message
+
+
+def test_a_file_that_is_not_there_is_not_made_by_those_who_read(tmp_path: Path) -> None:
+    """A wrong path would look like an empty store."""
+    assert "there is no such store" in refusal(tmp_path / "none.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_another_database_is_no_store(tmp_path: Path) -> None:
+    """And is left as it was."""
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE results (x)")
+    other.close()
+    before = path.read_bytes()
+
+    assert "is no store of pfnlab" in refusal(path)
+    assert before == path.read_bytes()
+
+
+def test_another_file_is_no_store(tmp_path: Path) -> None:
+    """Nor is a folder."""
+    (tmp_path / "x.toml").write_text("form = 1\n" * 200, encoding="utf-8")
+
+    assert "damaged" in refusal(tmp_path / "x.toml")
+    assert "directory" in refusal(tmp_path)
+
+
+def test_a_store_with_a_page_of_rubbish_is_refused(file: Path) -> None:
+    """It is looked through when it is opened."""
+    content = bytearray(file.read_bytes())
+    content[-4096:] = b"\xa5" * 4096
+    file.write_bytes(content)
+
+    assert "damaged" in refusal(file)
+
+
+def test_a_store_without_a_result_of_a_shard_is_refused(file: Path) -> None:
+    """Every shard that is done has all that it found."""
+    with sqlite3.connect(file) as store:
+        store.execute("DELETE FROM sightings WHERE rowid = (SELECT min(rowid) FROM sightings)")
+    store.close()
+
+    assert "shard 0 of c has lost results" in refusal(file)
+
+
+def test_a_store_with_a_sighting_of_nothing_is_refused(file: Path) -> None:
+    """Rows refer to each other."""
+    with sqlite3.connect(file) as store:
+        store.execute("DELETE FROM results WHERE rowid = (SELECT min(rowid) FROM results)")
+    store.close()
+
+    assert "rows refer to others that are not there" in refusal(file)
+
+
+WRITES = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from made_results import SEEN, result
+from pfnlab.store.store import Store
+with Store(sys.argv[1]) as store:
+    print("ready", flush=True)
+    for shard in range(1, 40):
+        store.finish("c", shard, [result(shard * 100 + number) for number in range(50)], SEEN)
+"""
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process finishes all shards meanwhile."""
+    command = [sys.executable, "-c", WRITES, str(file), str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and b"ready\n" == process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.wait(60)
+    assert 0 == process.returncode
+
+
+def is_consistent(path: Path) -> bool:
+    """Whether every shard that is done in the store has exactly what it found, and no other has anything."""
+    with Store(str(path), make=False) as store:
+        seen = {one.digest: one for one in store.results(ResultFilter(campaign="c"))}
+        for shard in store.shards("c"):
+            found = {
+                digest
+                for digest, one in seen.items()
+                if any(sighting.shard == shard.number for sighting in one.sightings)
+            }
+            first = shard.number * 100
+            expected = {result(number).digest for number in range(first, first + 50)}
+            if found != (expected if shard.state == DONE else set()):
+                return False
+    return True
+
+
+def test_a_backup_of_a_store_in_use_is_of_one_moment(file: Path, tmp_path: Path) -> None:
+    """And the store goes on."""
+    with writing(file), Store(str(file)) as store:
+        for number in range(5):
+            store.backup(tmp_path / f"{number}.db")
+
+    assert all(is_consistent(tmp_path / f"{number}.db") for number in range(5))
+    assert is_consistent(file)
+
+
+def test_a_backup_takes_no_file_that_is_there(file: Path, tmp_path: Path) -> None:
+    """It may be the only good copy."""
+    (tmp_path / "copy.db").write_text("mine", encoding="utf-8")
+
+    with Store(str(file)) as store, pytest.raises(Misuse, match="name a new file with --backup"):
+        store.backup(tmp_path / "copy.db")
+
+    assert "mine" == (tmp_path / "copy.db").read_text(encoding="utf-8")
+
+
+def test_a_plain_copy_of_a_store_in_use_is_consistent_or_refused(file: Path, tmp_path: Path) -> None:
+    """The file and its log are copied one after the other, while both change."""
+    copies = []
+    with writing(file) as process:
+        while process.poll() is None or not copies:
+            copy = tmp_path / f"copy{len(copies)}.db"
+            for ending in ("", "-wal"):
+                if Path(f"{file}{ending}").exists():
+                    shutil.copyfile(f"{file}{ending}", f"{copy}{ending}")
+            copies.append(copy)
+
+    opened = 0
+    for copy in copies:
+        try:
+            assert is_consistent(copy)
+            opened += 1
+        except Misuse as refused:
+            assert "damaged" in str(refused) and "\n" not in str(refused)
+    assert opened
+
+
+FILLS = """
+import resource, sys
+sys.path.insert(0, sys.argv[2])
+from made_results import SEEN, result
+from pfnlab.cli import main
+from pfnlab.errors import Undecided
+from pfnlab.store.store import Store
+with Store(sys.argv[1]) as store:
+    # A file cannot grow further: what writes on a full disk find too.
+    most = int(sys.argv[3])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    done = 0
+    try:
+        for shard in range(1, 40):
+            store.finish("c", shard, [result(shard * 100 + number) for number in range(50)], SEEN)
+            done += 1
+    except Undecided as full:
+        print(full)
+    print(done)
+"""
+
+
+def fill(file: Path, most: int) -> tuple[str, int]:
+    """Finish shards until no file can grow beyond *most* bytes: the message, and how many were finished."""
+    done = subprocess.run(
+        [sys.executable, "-c", FILLS, str(file), str(Path(__file__).parent), str(most)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "" == done.stderr
+    message, _, count = done.stdout.strip().rpartition("\n")
+    return message, int(count)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(file: Path) -> None:
+    """What was finished before is there, and the rest can be finished later."""
+    message, done = fill(file, file.stat().st_size + 150_000)
+
+    assert "cannot be written" in message and "\n" not in message and "pfnlab campaign resume" in message
+    assert 0 < done < 39
+    with Store(str(file)) as store:
+        assert done + 1 == sum(shard.state == DONE for shard in store.shards("c"))
+    assert is_consistent(file)
+    assert ("", 39 - done) == (fill(file, 1 << 30)[0], 39 - done)
+    assert is_consistent(file)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a file system")
+def test_a_full_file_system_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    """A real one, of 400 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, timeout=30, check=False)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        path = disk / "results.db"
+        with Store(str(path)) as store:
+            store.begin("c", {}, shards(40))
+            done = 0
+            with pytest.raises(Undecided, match="cannot be written"):
+                for shard in range(40):
+                    found = [result(shard * 100 + number) for number in range(50)]
+                    done += store.finish("c", shard, found, SEEN)
+        assert 0 < done
+        subprocess.run(["mount", "-o", "remount,size=20m", disk], timeout=30, check=True)
+        with Store(str(path)) as store:
+            assert done == sum(shard.state == DONE for shard in store.shards("c"))
+        assert is_consistent(path)
+    finally:
+        subprocess.run(["umount", disk], timeout=30, check=True)
