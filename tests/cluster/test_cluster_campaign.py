@@ -16,7 +16,7 @@ from made_campaigns import SMALL, odd_tracker, seen, small, with_tracker
 from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.running import CampaignEnd, begin_campaign, run_campaign
-from pfnlab.campaign.shard import AttemptEnd, Shard
+from pfnlab.campaign.shard import AttemptEnd, Shard, encode
 from pfnlab.cluster import campaign
 from pfnlab.cluster.campaign import ClusterExecutor
 from pfnlab.cluster.connection import connected
@@ -138,26 +138,42 @@ def completed(executor: ClusterExecutor) -> campaign.Attempt:
     raise AssertionError("no attempt ends")
 
 
-def test_what_still_runs_ends_when_the_campaign_is_left(pair: LocalCluster, tmp_path: Path) -> None:
-    """With all of its processes."""
+@pytest.mark.parametrize("killed", [False, True], ids=["left", "killed"])
+def test_what_still_runs_ends_with_the_campaign(pair: LocalCluster, tmp_path: Path, killed: bool) -> None:
+    """With all of its processes, also where the campaign is killed."""
     tracker = odd_tracker(tmp_path, "hang")
     hanging = next(shard for shard in with_tracker(tracker, seconds=600).shards() if shard.work.get("files"))
     with connected(pair.address) as client:
         makers = {str(number) for number in client.run(os.getpid).values()}
-    before = nurseries(makers)
-    with ClusterExecutor(pair.address) as executor:
-        executor.submit(hanging)
-        until = time.monotonic() + 60
-        while not (busy := forks(makers)) and time.monotonic() < until:
-            time.sleep(0.2)
-        assert busy
+    words = [sys.executable, "-c", CAMPAIGN, pair.address, encode(hanging).decode()]
+    with subprocess.Popen(words, env=environment(), stdin=subprocess.PIPE, text=True) as process:
+        assert wait_for(lambda: bool(forks(makers)), 90)
 
-    until = time.monotonic() + 30
-    while forks(makers) and time.monotonic() < until:
+        if killed:
+            process.kill()
+        else:
+            process.communicate("end\n", timeout=60)
+
+    assert wait_for(lambda: not forks(makers), 60)
+
+
+#: A process that runs a shard until it is told to end.
+CAMPAIGN = """\
+import sys
+from pfnlab.campaign.shard import decode_shard
+from pfnlab.cluster.campaign import ClusterExecutor
+with ClusterExecutor(sys.argv[1]) as executor:
+    executor.submit(decode_shard(sys.argv[2].encode()))
+    sys.stdin.readline()
+"""
+
+
+def wait_for(true: Callable[[], bool], seconds: float) -> bool:
+    """Whether it becomes true in time."""
+    until = time.monotonic() + seconds
+    while not true() and time.monotonic() < until:
         time.sleep(0.2)
-
-    assert not forks(makers)
-    assert len(nurseries(makers)) <= max(len(before), 2)
+    return true()
 
 
 def nurseries(makers: set[str]) -> list[str]:

@@ -62,7 +62,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ),
         Example(
             "pfnlab campaign run nightly.toml --store nightly.db --cluster tcp://lab:8786",
-            "On the workers of a dask scheduler (docs/cluster.md)",
+            "On the workers of a dask scheduler",
         ),
     ),
     "campaign resume": (
@@ -126,7 +126,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ),
         Example(
             "pfnlab check --on model:7.2 --scope wide --cluster tcp://lab:8786",
-            "The same on the workers of a dask scheduler (docs/cluster.md)",
+            "A large scope on the workers of a dask scheduler",
         ),
         Example(
             "pfnlab check --scope standard --depth 6 --cluster tcp://127.0.0.1:8786 --json",

@@ -73,6 +73,8 @@ class ClusterExecutor:
         self._client: Client | None = None
         self._running: dict[str, tuple[Shard, Future]] = {}
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        #: Attempts that were lost before they began.
+        self._refused: list[Attempt] = []
         #: Since when nobody can answer.
         self._alone_since: float | None = None
         self._looked = float("-inf")
@@ -90,9 +92,15 @@ class ClusterExecutor:
         """Hand it to the scheduler. Where it is gone, the attempt is lost."""
         assert self._client is not None
         resources = {QEMU: 1} if shard.needs_qemu else None
-        future = self._client.submit(
-            run_shard, encode(shard), versions(), resources=resources, pure=False, key=_key(shard)
-        )
+        try:
+            future = self._client.submit(
+                run_shard, encode(shard), versions(), resources=resources, pure=False, key=_key(shard)
+            )
+        except Exception as trouble:
+            if self._client.status == "running":
+                raise
+            self._refused.append(_lost(shard.key, f"the scheduler is gone: {type(trouble).__name__}"))
+            return
         self._running[shard.key] = shard, future
         future.add_done_callback(self._ended.put)
 
@@ -103,10 +111,10 @@ class ClusterExecutor:
         :raises Undecided: the scheduler, or the last worker, has been gone for a while
         """
         self._look()
-        attempts: list[Attempt] = []
+        attempts, self._refused = self._refused, []
         with suppress(queue.Empty):
             # Only for the first one does it wait.
-            wait = seconds > 0
+            wait = seconds > 0 and not attempts
             while True:
                 future = self._ended.get(timeout=seconds) if wait else self._ended.get_nowait()
                 wait = False
