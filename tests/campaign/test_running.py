@@ -180,7 +180,6 @@ def test_a_campaign_stops_when_somebody_asks(store: Store) -> None:
 
     assert CampaignEnd.STOPPED is run_campaign(store, "small", executor, on_progress=ask)
     assert 0 < states(store).count(DONE) < 6
-    store.go_on("small")
     assert CampaignEnd.OVER is run_campaign(store, "small", executor)
 
 

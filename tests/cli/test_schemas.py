@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
@@ -14,6 +16,8 @@ import typer
 from asking import Ask
 from sample_reports import sample_contents
 
+from pfnlab.campaign.listing import results_object
+from pfnlab.campaign.status import status_object, status_of
 from pfnlab.cli.app import app
 from pfnlab.fuzz.signature import Signature
 from pfnlab.lab.building.patch_file import PatchFile
@@ -24,6 +28,9 @@ from pfnlab.meeting.page import meeting_object
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program
 from pfnlab.schemas import FORMS, schema, schema_text
+from pfnlab.store.kept import Seen, StoredShard
+from pfnlab.store.rows import HostClass, StoredResult
+from pfnlab.store.store import Store
 from pfnlab.trying.page import trial_object
 from pfnlab.trying.trial import Trial, TriedCause
 
@@ -102,8 +109,31 @@ def meeting() -> dict[str, Any]:
     return json.loads(json.dumps(meeting_object(found, ["linux 6.1"])))
 
 
-#: An object for every verb that needs a kernel or minutes.
+def campaign(verb: str) -> dict[str, Any]:
+    """A campaign with an isolated shard and a result, as *verb* prints it."""
+    host = HostClass("a processor", 2, 4096)
+    one = StoredResult(
+        kind="verdict", task="check", machines=("model:7.2",), verdict="holds", subject="split"
+    )
+    shards = [
+        StoredShard(number=number, digest=f"{number}", task="meet", work={"kernel": "6.12"}, seconds=5.0)
+        for number in range(2)
+    ]
+    with TemporaryDirectory() as folder, Store(f"{folder}/results.db") as store:
+        store.begin("c", {"form": 1, "name": "c"}, shards)
+        store.finish("c", 0, [one], Seen(version="0.1.0", kernels={"model:7.2": "7.2"}, seed=1, host=host))
+        store.failed("c", 1, "it crashed", lost=False, most=1, most_lost=1)
+        statuses = [status_of(store, "c")]
+        if verb == "campaign status":
+            content = status_object(statuses, "results.db")
+        else:
+            content = results_object(store.results(), "results.db", statuses)
+    return json.loads(json.dumps(content))
+
+
+#: An object for every verb that needs a kernel, a store or minutes.
 OBJECTS = {
+    **{verb: partial(campaign, verb) for verb in ("results", "campaign results", "campaign status")},
     "kernels meet": meeting,
     "kernels diff": meeting,
     "try": trial,

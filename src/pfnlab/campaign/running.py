@@ -100,6 +100,8 @@ def run_campaign(
     :raises Undecided: the store or the executor failed; what was kept is kept
     """
     with store.running(name):
+        # Who asked to stop meant an earlier run.
+        store.go_on(name)
         return _Running(store, name, executor, on_progress, idle).run()
 
 

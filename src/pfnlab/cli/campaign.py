@@ -103,7 +103,6 @@ def resume(request: CampaignRequest, *, isolated: bool) -> int:
         plan = stored_plan(store, _name(store, request))
         if isolated:
             store.try_again(plan.name)
-        store.go_on(plan.name)
         return _run(store, plan, request)
 
 

@@ -103,7 +103,7 @@ class Store:
                     f"{self.address} has another campaign {name!r}, with other work: give this one another "
                     "name"
                 )
-            self._database.execute("UPDATE campaigns SET plan = ?, stop = 0 WHERE name = ?", (text, name))
+            self._database.execute("UPDATE campaigns SET plan = ? WHERE name = ?", (text, name))
             self._database.execute_many(
                 "INSERT INTO shards (campaign, number, digest, task, work, seconds, needs_qemu, state) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (campaign, number) "
