@@ -17,7 +17,7 @@ from pfnlab.lab.building.built import BuiltKernel, keep_built
 from pfnlab.lab.images.archive import Package
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.offers import Offer
-from pfnlab.meeting import holding
+from pfnlab.meeting import asked, holding
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -73,12 +73,13 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     def on_offer(**_: object) -> list[Any]:
         return [SimpleNamespace(package=Package("linux", one, "trixie", 0), known=False) for one in offers]
 
-    monkeypatch.setattr(verb, "kernel_for", had)
+    monkeypatch.setattr(asked, "kernel_for", had)
     monkeypatch.setattr(verb, "read_lists", on_offer)
-    monkeypatch.setattr(verb, "offered", list[Offer])
-    monkeypatch.setattr(verb, "changelog_of", lambda kernel, say: None)
+    monkeypatch.setattr(asked, "offered", list[Offer])
+    for module in (verb, asked):
+        monkeypatch.setattr(module, "changelog_of", lambda kernel, say: None)
+        monkeypatch.setattr(module, "QemuMachine", Guest)
     monkeypatch.setattr(verb, "suites_of", lambda kernel: ["trixie"])
-    monkeypatch.setattr(verb, "QemuMachine", Guest)
     cells = dict(list(holding.walker_programs().items())[:1])
     monkeypatch.setattr(holding, "walker_programs", lambda: cells)
     return offers
@@ -178,7 +179,7 @@ def test_a_file_that_does_not_say_which_kernel_it_is(
     image = tmp_path / "bzImage"
     image.write_bytes(b"")
     own = KernelImage("", "", "next-20261120", "next-20261120", image, "")
-    monkeypatch.setattr(verb, "from_file", lambda path: own)
+    monkeypatch.setattr(asked, "from_file", lambda path: own)
     lost = ask("kernels", "meet", image, *FEW)
     told = ask("kernels", "meet", image, *FEW, "--profile", "6.12.117")
 

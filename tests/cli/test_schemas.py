@@ -28,7 +28,7 @@ from pfnlab.meeting.page import meeting_object
 from pfnlab.policies.known import HeldCount
 from pfnlab.programs.lang.load import load_program
 from pfnlab.schemas import FORMS, schema, schema_text
-from pfnlab.store.kept import Seen, StoredShard
+from pfnlab.store.kept import SeenWith, StoredShard
 from pfnlab.store.rows import HostClass, StoredResult
 from pfnlab.store.store import Store
 from pfnlab.trying.page import trial_object
@@ -121,7 +121,9 @@ def campaign(verb: str) -> dict[str, Any]:
     ]
     with TemporaryDirectory() as folder, Store(f"{folder}/results.db") as store:
         store.begin("c", {"form": 1, "name": "c"}, shards)
-        store.finish("c", 0, [one], Seen(version="0.1.0", kernels={"model:7.2": "7.2"}, seed=1, host=host))
+        store.finish(
+            "c", 0, [one], SeenWith(version="0.1.0", kernels={"model:7.2": "7.2"}, seed=1, host=host)
+        )
         store.failed("c", 1, "it crashed", lost=False, most=1, most_lost=1)
         statuses = [status_of(store, "c")]
         if verb == "campaign status":

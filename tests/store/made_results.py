@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pfnlab.store.kept import Seen, StoredShard
+from pfnlab.store.kept import SeenWith, StoredShard
 from pfnlab.store.rows import HostClass, StoredResult
 
 HOST = HostClass("a processor", 2, 4096)
 
-SEEN = Seen(version="0.1.0", kernels={"model:7.2": "7.2.13"}, seed=3, host=HOST)
+SEEN = SeenWith(version="0.1.0", kernels={"model:7.2": "7.2.13"}, seed=3, host=HOST)
 
 
 def result(number: int = 0, **changed: object) -> StoredResult:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from made_results import HOST, SEEN, result, shards
 
 from pfnlab.errors import Misuse
-from pfnlab.store.kept import DONE, ISOLATED, WAITING, ResultFilter, Seen
+from pfnlab.store.kept import DONE, ISOLATED, WAITING, ResultFilter, SeenWith
 from pfnlab.store.rows import StoredResult
 from pfnlab.store.store import Store
 
@@ -76,7 +76,7 @@ def test_two_equal_results_of_one_shard_are_one(store: Store) -> None:
 
 def test_what_a_shard_found_comes_whole_or_not_at_all(store: Store) -> None:
     """A value that cannot be kept undoes the shard."""
-    impossible = Seen(version="0.1.0", kernels={}, seed=1 << 70, host=HOST)
+    impossible = SeenWith(version="0.1.0", kernels={}, seed=1 << 70, host=HOST)
 
     with pytest.raises(Exception, match=r"."):
         store.finish("c", 0, [result(1)], impossible)

@@ -19,7 +19,7 @@ from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
 from pfnlab.errors import Misuse
 from pfnlab.store.host import this_host
-from pfnlab.store.kept import DONE, WAITING, Seen, StoredShard
+from pfnlab.store.kept import DONE, WAITING, SeenWith, StoredShard
 from pfnlab.store.store import Store
 
 #: Seconds between two looks at whether somebody asked to stop.
@@ -184,7 +184,7 @@ class _Running:
                 self._name,
                 stored.number,
                 content.results,
-                Seen(
+                SeenWith(
                     version=attempt.version,
                     kernels=content.kernels,
                     seed=content.seed,

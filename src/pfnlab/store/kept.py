@@ -56,7 +56,7 @@ class StoredCampaign(msgspec.Struct, frozen=True):
     stop: bool
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class SeenWith(msgspec.Struct, frozen=True, kw_only=True):
     """What was the same of all results of one shard.
 
     :param version: of the pfnlab that saw them
