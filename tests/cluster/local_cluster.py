@@ -47,7 +47,8 @@ class LocalCluster:
         listen = ("--host", "127.0.0.1", "--port", port, "--no-dashboard", "--scheduler-file", str(told))
         self._start("scheduler", "scheduler", *listen, *options, source=source)
         until = time.monotonic() + STARTS
-        while not told.exists():
+        # It is there a moment before it is written.
+        while not (told.exists() and told.read_text().rstrip().endswith("}")):
             self._check("scheduler", until)
             time.sleep(0.1)
         self.address = json.loads(told.read_text())["address"]
