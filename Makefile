@@ -10,11 +10,11 @@ BIN := .venv/bin
 # A kernel that cannot be booted fails a test, it never skips one.
 export PFNLAB_LAB ?= required
 
-.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
+.PHONY: help demo docs changelog test release test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean system system-test
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
-	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
+	@echo "also: test-archives test-pages test-guests test-races test-patches test-patched test-selftests mutation-report fault-report test-postgres test-all-kernels test-btf-dwarf test-browser test-cluster test-editors test-wheel test-newcomer page lint pages bench bench-compare fmt-check clean"
 
 system:
 	@PYTHON=$(PYTHON) tools/install-missing
@@ -87,6 +87,11 @@ test-races: system-test .venv/.test
 test-guests: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested
 	PFNLAB_GUESTS=all $(BIN)/pytest -n 2 tests/lab/test_agreement.py tests/lab/test_fuzz_campaigns.py tests/lab/test_races.py
+
+# Searches and campaigns on dask's scheduler and workers, started as docs/cluster.md says: a few minutes.
+test-cluster: system-test .venv/.test
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[cluster]'
+	PFNLAB_CLUSTER=required $(BIN)/pytest -n 0 tests/cluster tests/checker/search/test_partitioned.py
 
 # The grammars in the engine of VS Code, which npm has: half a minute.
 test-editors: system-test .venv/.test

@@ -48,6 +48,7 @@ ORDER = (
     ("campaign",),
     ("document",),
     ("explorer",),
+    ("cluster",),
     ("api",),
     ("cli",),
     ("__main__",),

@@ -35,6 +35,7 @@ ORDER = {
     "campaign": (),
     "document": ("parts",),
     "explorer": (),
+    "cluster": (),
     "api": (),
     "cli": (),
 }

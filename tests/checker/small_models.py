@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.model import UnmetError
 
 Grid = tuple[int, ...]
 
@@ -81,3 +86,63 @@ class Rooted:
 
     def key(self, state: tuple[int, int]) -> Hashable:
         return state
+
+
+class Graph:
+    """Any graph: numbers, and from each the numbers that one step leads to.
+
+    It counts its steps, as models of the kernel do.
+
+    :param alike: states with the same remainder have one key
+    :param registering: a state is understood only where a step to it was made
+    :param failing: states out of which no step can be made
+    """
+
+    def __init__(
+        self,
+        edges: Sequence[Sequence[int]],
+        roots: Sequence[int] = (0,),
+        *,
+        alike: int = 1 << 20,
+        registering: bool = False,
+        failing: Sequence[int] = (),
+    ) -> None:
+        self.edges, self.roots, self.alike, self.failing = edges, roots, alike, failing
+        self.known: set[int] | None = set() if registering else None
+        self.seen: Counter[str] = Counter()
+
+    def initial(self) -> Iterator[int]:
+        for root in self.roots:
+            self._register(root)
+            yield root
+
+    def successors(self, state: int) -> Iterator[tuple[str, int]]:
+        if self.known is not None and state not in self.known:
+            raise UnmetError
+        for place, after in enumerate(self.edges[state]):
+            if state in self.failing:
+                raise ZeroDivisionError(f"at {state}")
+            self.seen[f"from {state}"] += 1
+            self._register(after)
+            yield f"kind{(state + place) % 3} to {after}", after
+
+    def key(self, state: int) -> Hashable:
+        return state % self.alike
+
+    def take_counts(self) -> tuple[Any, ...]:
+        taken = tuple(self.seen.items())
+        self.seen.clear()
+        return taken
+
+    def add_counts(self, counts: tuple[Any, ...]) -> None:
+        self.seen.update(dict(counts))
+
+    def _register(self, state: int) -> None:
+        if self.known is not None:
+            self.known.add(state)
+
+
+def told(found: Exploration[Any]) -> dict[str, Any]:
+    """All of a result but its time."""
+    told = {**vars(found), "seconds": 0}
+    return told | {"discoveries": {name: way.encode() for name, way in found.discoveries.items()}}

@@ -29,6 +29,7 @@ COSTLY = (
     "pfnlab cache",
     "matrix",
     "/tmp/",
+    "--cluster",
 )
 
 #: What would write files where the test runs.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path as File
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -162,6 +162,18 @@ class CheckResult(msgspec.Struct, frozen=True):
         return [answer for answer in self.answers if answer.verdict == verdict]
 
 
+class Elsewhere(Protocol):
+    """Searches a model as :func:`pfnlab.checker.search.explore.explore` does, with the same result."""
+
+    def __call__(
+        self,
+        model: KernelModel,
+        predicates: Sequence[Property[Any]],
+        asked: Sequence[Question],
+        depth: int | None,
+    ) -> Exploration[Any]: ...
+
+
 def check(
     machine: ModelMachine,
     scope: Scope | RaceScope,
@@ -171,6 +183,7 @@ def check(
     progress: Callable[[Exploration[Any]], None] | None = None,
     watch: bool = False,
     jobs: int = 1,
+    elsewhere: Elsewhere | None = None,
 ) -> CheckResult:
     """Try every sequence of the scope's operations on *machine*, and judge every state by *asked*.
 
@@ -179,6 +192,7 @@ def check(
     :param asked: the questions; None for all that the scope can answer
     :param watch: also find the branches of the policies that were never taken; takes about twice as long
     :param jobs: processes that try operations, or of races each another one; one where branches are watched
+    :param elsewhere: searches a model of sequences in place of this process
     """
     asked = questions(scope=scope) if asked is None else asked
     model: KernelModel | RaceModel
@@ -204,6 +218,8 @@ def check(
                 seconds=limits.seconds,
                 guided=limits.guided,
             )
+        elif elsewhere is not None and isinstance(model, KernelModel):
+            found = elsewhere(model, predicates, asked, depth)
         else:
             found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
     cut = [reason for reason in found.cut if not reason.startswith("depth:")]

@@ -23,6 +23,8 @@ from pfnlab.campaign.running import (
 from pfnlab.campaign.status import status_lines, status_object, status_of, what_it_does
 from pfnlab.cli.report import FORMS, form_of
 from pfnlab.cli.results import ResultsRequest, print_results, store_address
+from pfnlab.cluster.campaign import ClusterExecutor
+from pfnlab.cluster.connection import check_address
 from pfnlab.document.compose import document_of
 from pfnlab.document.read import result_of
 from pfnlab.errors import Misuse, Undecided
@@ -40,11 +42,13 @@ class CampaignRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param store: its address; None for the usual one
     :param jobs: shards that run at a time; None for as many as there are processors
     :param name: of the campaign; None for the only one
+    :param cluster: the address of a scheduler whose workers run the shards, in place of this host
     """
 
     store: str | None = None
     jobs: int | None = None
     name: str | None = None
+    cluster: str | None = None
 
 
 def new_campaign(file: Path | None, *, schema: bool) -> int:
@@ -108,8 +112,8 @@ def _run(store: Store, plan: Plan, request: CampaignRequest) -> int:
         end = run_campaign(store, plan.name, executor, on_progress=_Shown(work).show)
     if end is CampaignEnd.NO_WORKER:
         raise Undecided(
-            f"campaign {plan.name}: the shards that are left need QEMU, which no worker has: install "
-            "qemu-system-x86, then pfnlab campaign resume"
+            f"campaign {plan.name}: the shards that are left need QEMU, which no worker has: "
+            f"{_HOW_QEMU[request.cluster is not None]}, then pfnlab campaign resume"
         )
     status = status_of(store, plan.name)
     if end is not CampaignEnd.OVER:
@@ -119,8 +123,19 @@ def _run(store: Store, plan: Plan, request: CampaignRequest) -> int:
 
 
 def executor_of(request: CampaignRequest) -> Executor:
-    """Where shards run."""
-    return LocalExecutor(request.jobs)
+    """Where shards run.
+
+    :raises Misuse: it says both of this host and of a cluster
+    """
+    if request.cluster is None:
+        return LocalExecutor(request.jobs)
+    if request.jobs is not None:
+        raise Misuse("--cluster does not go with --jobs: leave one out")
+    return ClusterExecutor(check_address(request.cluster))
+
+
+#: How a worker has QEMU: one of this host, one of a cluster.
+_HOW_QEMU = ("install qemu-system-x86", 'start one that has it with --resources "qemu=1"')
 
 
 class _Shown:

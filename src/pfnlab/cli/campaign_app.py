@@ -32,6 +32,11 @@ JobsOf = Annotated[
     ),
 ]
 
+ClusterOf = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="ADDRESS", help="Run shards on the workers of a dask scheduler there."),
+]
+
 CampaignName = Annotated[
     str | None,
     typer.Argument(metavar="CAMPAIGN", help="Its name; may be left out where the store has one only."),
@@ -64,7 +69,9 @@ def campaign_check(file: CampaignFile) -> int:
 
 
 @campaign.command("run")
-def campaign_run(file: CampaignFile, store: StoreOf = None, jobs: JobsOf = None) -> int:
+def campaign_run(
+    file: CampaignFile, store: StoreOf = None, jobs: JobsOf = None, cluster: ClusterOf = None
+) -> int:
     """Run a campaign; what its store has of it already is not run again.
 
     Each shard runs in a process of its own. One that crashes or passes its limit is tried again, and after so
@@ -74,7 +81,7 @@ def campaign_run(file: CampaignFile, store: StoreOf = None, jobs: JobsOf = None)
     """
     from pfnlab.cli.campaign import CampaignRequest, run_file
 
-    return run_file(file, CampaignRequest(store=store, jobs=jobs))
+    return run_file(file, CampaignRequest(store=store, jobs=jobs, cluster=cluster))
 
 
 @campaign.command("resume")
@@ -82,6 +89,7 @@ def campaign_resume(
     name: CampaignName = None,
     store: StoreOf = None,
     jobs: JobsOf = None,
+    cluster: ClusterOf = None,
     isolated: Annotated[
         bool, typer.Option("--isolated", help="Try shards that were isolated once more too.")
     ] = False,
@@ -92,7 +100,8 @@ def campaign_resume(
     """
     from pfnlab.cli.campaign import CampaignRequest, resume
 
-    return resume(CampaignRequest(store=store, jobs=jobs, name=name), isolated=isolated)
+    request = CampaignRequest(store=store, jobs=jobs, name=name, cluster=cluster)
+    return resume(request, isolated=isolated)
 
 
 @campaign.command("status")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
+from pfnlab.cluster.checking import check_on_cluster, refuse_on_cluster
+from pfnlab.cluster.connection import connected
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import (
     check_profile,
@@ -33,7 +36,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import say, working
+from pfnlab.progress import Work, say, working
 from pfnlab.report.check import check_lines, check_object, differ_lines, differ_object, program_text
 from pfnlab.report.table import render
 from pfnlab.units import number_of
@@ -53,6 +56,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     :param accel: the accelerator of the guests of confirming machines
     :param profile: the series that confirming kernels of the user's own should behave like
     :param jobs: processes that work at a time; None for as many as there are processors
+    :param cluster: the address of a scheduler whose workers search, in place of this host
     """
 
     on: list[str]
@@ -68,6 +72,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     accel: Accel = Accel.TCG
     profile: str | None = None
     jobs: int | None = None
+    cluster: str | None = None
 
 
 def check_machines(request: CheckRequest) -> int:
@@ -102,6 +107,8 @@ def _all_checked(
     request: CheckRequest,
 ) -> list[CheckResult]:
     """One check a machine; several run side by side, without a progress line."""
+    if request.cluster is not None:
+        return _all_on_cluster(request.cluster, machines, scope, chosen_questions, request)
     processes = request.jobs or processors()
     if len(machines) == 1:
         return [_check(machines[0], scope, chosen_questions, request, processes)]
@@ -129,20 +136,47 @@ def _check(
     jobs: int,
 ) -> CheckResult:
     with working(f"checking model:{machine.spec}") as work:
-
-        def progress(exploration: Exploration[Any]) -> None:
-            work.show(forecast_line(exploration))
-
         return check(
             *(machine, scope, chosen_questions, request.limits),
-            progress=progress,
+            progress=partial(_show, work),
             watch=request.watch,
             jobs=jobs,
         )
 
 
+def _all_on_cluster(
+    address: str,
+    machines: list[ModelMachine],
+    scope: Scope | RaceScope,
+    chosen_questions: list[Question],
+    request: CheckRequest,
+) -> list[CheckResult]:
+    """One check a machine, one after the other: each has the whole cluster."""
+    if request.jobs is not None:
+        raise Misuse("--cluster does not go with --jobs: leave one out")
+    for machine in machines:
+        refuse_on_cluster(machine, scope, request.limits, watch=request.watch)
+    found = []
+    with connected(address) as client:
+        for machine in machines:
+            with working(f"checking model:{machine.spec}") as work:
+                found.append(
+                    check_on_cluster(
+                        *(client, machine, scope, chosen_questions, request.limits),
+                        progress=partial(_show, work),
+                    )
+                )
+    return found
+
+
+def _show(work: Work, exploration: Exploration[Any]) -> None:
+    work.show(forecast_line(exploration))
+
+
 def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[str, str]) -> int:
     """Print the shortest program on which two policies differ, and its runs on both; the exit code."""
+    if request.cluster is not None:
+        raise Misuse("--cluster does not go with --differ: leave one out")
     if isinstance(scope, RaceScope):
         raise Misuse(f"--differ compares operations one after the other: scope {scope.name} has races")
     base = _specs(request)[0]

@@ -54,7 +54,8 @@ BY_METAVAR: dict[str, Values] = {
     "SHELL": values.words(*SHELLS),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
     **dict.fromkeys(
-        ("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT", "CAMPAIGN"), values.nothing
+        ("N", "S", "MIB", "DAYS", "URI", "NAME", "WORD", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"),
+        values.nothing,
     ),
 }
 

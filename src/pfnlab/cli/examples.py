@@ -60,12 +60,20 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "pfnlab campaign run nightly.toml --store postgresql://lab@db/pfnlab --jobs 4",
             "Four shards at a time, with the results on a server",
         ),
+        Example(
+            "pfnlab campaign run nightly.toml --store nightly.db --cluster tcp://lab:8786",
+            "On the workers of a dask scheduler",
+        ),
     ),
     "campaign resume": (
         Example("pfnlab campaign resume --store nightly.db", "What was killed goes on"),
         Example(
             "pfnlab campaign resume nightly --store nightly.db --isolated",
             "Once more what crashed too often, after it was mended",
+        ),
+        Example(
+            "pfnlab campaign resume --store nightly.db --cluster tcp://lab:8786",
+            "What is left, on the workers of a dask scheduler",
         ),
     ),
     "campaign status": (
@@ -115,6 +123,14 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example(
             "pfnlab check --on model:6.1 --scope small --property tracker --save /tmp/found",
             "The properties of the tracker alone; each counterexample is kept as a program",
+        ),
+        Example(
+            "pfnlab check --on model:7.2 --scope wide --cluster tcp://lab:8786",
+            "A large scope on the workers of a dask scheduler",
+        ),
+        Example(
+            "pfnlab check --scope standard --depth 6 --cluster tcp://127.0.0.1:8786 --json",
+            "A deep search on a cluster of this host, as JSON",
         ),
         Example(
             "pfnlab check --differ trackers/vm_pat trackers/track_ctx",

@@ -178,6 +178,12 @@ def check(
         ),
     ] = None,
     jobs: JobsOf = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Search on the workers of a dask scheduler, as tcp://HOST:8786."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a model.")] = False,
     accel: AccelOf = "tcg",
     profile: ProfileOf = None,
@@ -246,6 +252,7 @@ def check(
         accel=accel_named(accel),
         profile=profile,
         jobs=jobs,
+        cluster=cluster,
     )
     return check_machines(request)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_models import told
 
-from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.model import UnmetError
 from pfnlab.checker.search.property import Property, always, sometimes
@@ -53,12 +53,6 @@ class Grid:
 FAR: Property[tuple[int, int]] = always("not far", lambda state: sum(state) < 30, lambda state: state[0] > 3)
 END: Property[tuple[int, int]] = sometimes("the end", lambda state: state == (39, 39))
 ASKED = [FAR, END]
-
-
-def told(found: Exploration[Any]) -> dict[str, Any]:
-    """All of a result but its time."""
-    told = {**vars(found), "seconds": 0}
-    return told | {"discoveries": {name: way.encode() for name, way in found.discoveries.items()}}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,201 @@
+"""Shards of campaigns on the workers of a cluster."""
+
+from __future__ import annotations
+
+import queue
+import select
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from pfnlab.campaign.nursery import Nursery
+from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, decode_shard, encode
+from pfnlab.cluster.connection import QEMU, check_same, connected, dask_distributed, versions
+from pfnlab.errors import Misuse, Undecided
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+#: Seconds until a scheduler that went away, or a first worker, has to be there again.
+COMES_BACK = 25.0
+
+#: Seconds between two looks at whether an attempt is still wanted.
+_LOOKS = 1.0
+
+#: Shards for each thread of a worker: one that runs, and one that is there when it ends.
+_AHEAD = 2
+
+#: The process that runs the shards of a thread of this worker. It ends with the thread.
+_THREAD = threading.local()
+
+
+def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
+    """Run a shard in a process of its own: what a worker does.
+
+    :param line: the shard
+    :param client: what the client has, see :func:`.connection.versions`
+    :return: the attempt
+    :raises Misuse: this worker has something else
+    """
+    worker = dask_distributed().get_worker()
+    check_same(f"worker {worker.address}", client, versions())
+    shard, key = decode_shard(line), worker.get_current_task()
+    if not hasattr(_THREAD, "nursery"):
+        _THREAD.nursery = Nursery()
+    nursery: Nursery = _THREAD.nursery
+    nursery.begin(shard)
+    while True:
+        select.select([nursery], [], [], min(nursery.left, _LOOKS))
+        attempt = nursery.poll()
+        if attempt is not None:
+            return encode(attempt)
+        task = worker.state.tasks.get(key)
+        if task is None or task.state in ("cancelled", "resumed"):
+            nursery.end()
+            return encode(_lost(shard.key, "nobody waits for it any more"))
+
+
+class ClusterExecutor:
+    """An :class:`~pfnlab.campaign.executor.Executor` with the workers of a dask scheduler.
+
+    A shard that needs QEMU goes to workers that have it as a resource, ``--resources "qemu=1"``; others go to
+    any worker. Where a worker goes away, dask gives its shards to another.
+
+    :param address: of the scheduler
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._stack = ExitStack()
+        self._client: Client | None = None
+        self._running: dict[str, tuple[Shard, Future]] = {}
+        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        #: Attempts that were lost before they began.
+        self._refused: list[Attempt] = []
+        #: Since when nobody can answer.
+        self._alone_since: float | None = None
+        self._looked = float("-inf")
+        self._threads = self._with_qemu = 0
+
+    def room(self, *, needs_qemu: bool) -> int:
+        """For two shards a thread; of those that need QEMU, two for each time a worker has it."""
+        self._look()
+        if needs_qemu:
+            running = sum(shard.needs_qemu for shard, _ in self._running.values())
+            return max(_AHEAD * self._with_qemu - running, 0)
+        return max(_AHEAD * self._threads - len(self._running), 0)
+
+    def submit(self, shard: Shard) -> None:
+        """Hand it to the scheduler. Where it is gone, the attempt is lost."""
+        assert self._client is not None
+        resources = {QEMU: 1} if shard.needs_qemu else None
+        try:
+            future = self._client.submit(
+                run_shard, encode(shard), versions(), resources=resources, pure=False, key=_key(shard)
+            )
+        except Exception as trouble:
+            if self._client.status == "running":
+                raise
+            self._refused.append(_lost(shard.key, f"the scheduler is gone: {type(trouble).__name__}"))
+            return
+        self._running[shard.key] = shard, future
+        future.add_done_callback(self._ended.put)
+
+    def completed(self, seconds: float) -> Sequence[Attempt]:
+        """The attempts that ended.
+
+        :raises Misuse: a worker has another version of pfnlab
+        :raises Undecided: the scheduler, or the last worker, has been gone for a while
+        """
+        self._look()
+        attempts, self._refused = self._refused, []
+        with suppress(queue.Empty):
+            # Only for the first one does it wait.
+            wait = seconds > 0 and not attempts
+            while True:
+                future = self._ended.get(timeout=seconds) if wait else self._ended.get_nowait()
+                wait = False
+                attempts += self._attempts(future)
+        return attempts
+
+    def __enter__(self) -> ClusterExecutor:
+        self._connect()
+        self._look()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None and self._client.status == "running":
+            self._client.cancel([future for _, future in self._running.values()], force=True)
+        self._running.clear()
+        self._stack.close()
+
+    def _connect(self) -> None:
+        self._client = self._stack.enter_context(connected(self._address))
+
+    def _look(self) -> None:
+        """Look at which workers are there, now and then.
+
+        :raises Undecided: for too long there is none, or no scheduler
+        """
+        now = time.monotonic()
+        if now - self._looked < _LOOKS:
+            return
+        self._looked = now
+        self._threads = self._with_qemu = 0
+        if self._client is not None and self._client.status == "running":
+            with suppress(OSError, TimeoutError):
+                workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+                self._threads = sum(worker["nthreads"] for worker in workers)
+                self._with_qemu = sum(int(worker["resources"].get(QEMU, 0)) for worker in workers)
+        if self._threads:
+            self._alone_since = None
+            return
+        if self._alone_since is None:
+            self._alone_since = now
+        if self._client is None or self._client.status == "closed":
+            # Its futures are lost, and have said so.
+            self._client = None
+            self._stack.close()
+            with suppress(Undecided):
+                self._connect()
+        if time.monotonic() - self._alone_since > COMES_BACK:
+            raise Undecided(
+                f"nobody works at {self._address} any more: start the scheduler and workers again, "
+                "then pfnlab campaign resume"
+            )
+
+    def _attempts(self, future: Future) -> Sequence[Attempt]:
+        """The attempt that a task was, if the campaign still waits for it."""
+        shard = next((shard for shard, other in self._running.values() if other is future), None)
+        if shard is None:
+            return []
+        del self._running[shard.key]
+        if future.status == "finished":
+            try:
+                return [decode_attempt(future.result(timeout=COMES_BACK))]
+            except Exception as trouble:
+                # Its answer went with its worker.
+                return [_lost(shard.key, f"its answer is lost: {type(trouble).__name__}")]
+        if future.status == "error":
+            error = future.exception()
+            if isinstance(error, Misuse):
+                raise error
+            if type(error).__name__ == "KilledWorker":
+                return [_lost(shard.key, "every worker that had it is gone")]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            return [Attempt(key=shard.key, end=AttemptEnd.FAILED, reason=reason)]
+        return [_lost(shard.key, "the scheduler is gone")]
+
+
+def _key(shard: Shard) -> str:
+    """A name for a task: an attempt is never one that was before."""
+    return f"pfnlab-{shard.task}-{shard.key}-{time.monotonic_ns()}"
+
+
+def _lost(key: str, reason: str) -> Attempt:
+    return Attempt(key=key, end=AttemptEnd.LOST, reason=reason)

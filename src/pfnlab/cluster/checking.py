@@ -1,0 +1,89 @@
+"""A check on a cluster: states belong to its workers, and the result is that of one host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pfnlab.checker.check import UNLIMITED, CheckLimits, CheckResult, check
+from pfnlab.checker.kernel.domain import KernelModel
+from pfnlab.checker.kernel.properties import Question, properties
+from pfnlab.checker.kernel.scope import RaceScope, Scope
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.partitioned import explore_partitioned
+from pfnlab.checker.search.property import Property
+from pfnlab.cluster.parts import ClusterOwners
+from pfnlab.errors import Misuse
+from pfnlab.policies.own import files_in
+from pfnlab.programs.model.machine import ModelMachine
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class KernelSearch:
+    """Makes the model and the properties of a check, on any worker."""
+
+    def __init__(self, machine: ModelMachine, scope: Scope, asked: Sequence[Question]) -> None:
+        self._machine, self._scope, self._asked = machine, scope, tuple(asked)
+
+    def __call__(self) -> tuple[KernelModel, Sequence[Property[Any]]]:
+        model = KernelModel(self._machine, self._scope)
+        return model, list(properties(model, self._asked))
+
+
+def refuse_on_cluster(
+    machine: ModelMachine, scope: Scope | RaceScope, limits: CheckLimits, *, watch: bool = False
+) -> None:
+    """Refuse what workers cannot do.
+
+    :raises Misuse: with what to leave out
+    """
+    if isinstance(scope, RaceScope):
+        raise Misuse(
+            f"--cluster searches sequences of operations, and scope {scope.name} has races: leave it out"
+        )
+    if own := files_in(f"model:{machine.spec}"):
+        raise Misuse(f"{own[0]} is a policy of this host, which workers do not have: leave --cluster out")
+    for option, given in (
+        ("--random", limits.walks is not None),
+        ("--swarm", limits.swarm is not None),
+        ("--memory", limits.memory is not None),
+        ("--checkpoint", limits.checkpoint is not None),
+        ("--every-order", limits.every_order),
+        ("--untaken", watch),
+    ):
+        if given:
+            raise Misuse(f"--cluster does not go with {option}: leave one out")
+
+
+def check_on_cluster(
+    client: Client,
+    machine: ModelMachine,
+    scope: Scope | RaceScope,
+    asked: Sequence[Question] | None = None,
+    limits: CheckLimits = UNLIMITED,
+    *,
+    progress: Callable[[Exploration[Any]], None] | None = None,
+) -> CheckResult:
+    """:func:`~pfnlab.checker.check.check` on the workers of *client*, with the same result.
+
+    :raises Misuse: workers cannot do it
+    :raises Undecided: the scheduler is gone, or no worker is left
+    """
+    refuse_on_cluster(machine, scope, limits)
+
+    def elsewhere(
+        model: KernelModel, predicates: Sequence[Property[Any]], asked: Sequence[Question], depth: int | None
+    ) -> Exploration[Any]:
+        return explore_partitioned(
+            model,
+            predicates,
+            ClusterOwners(client, KernelSearch(machine, model.scope, asked)),
+            depth=depth,
+            states=limits.states,
+            seconds=limits.seconds,
+            progress=progress,
+        )
+
+    return check(machine, scope, asked, limits, elsewhere=elsewhere)

@@ -1,0 +1,68 @@
+"""The owners of a partitioned search in this process, some of which may be lost on the way."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any
+
+from pfnlab.checker.search.model import Model
+from pfnlab.checker.search.owner import ChoiceWay, Owner, Settled
+from pfnlab.checker.search.partitioned import Holding, PartsLostError
+from pfnlab.checker.search.property import Property
+
+
+class OwnersHere:
+    """Each with a model of its own.
+
+    :param losses: for the number of a call, counted from 0, the parts that are lost in it
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Model[Any]],
+        properties: Sequence[Property[Any]] = (),
+        parts: int = 2,
+        losses: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:
+        self.parts = parts
+        self._make, self._properties, self._losses = make, properties, dict(losses or {})
+        self._owners: dict[int, Owner[Any]] = {}
+        self.calls = self.hosted = 0
+
+    def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
+        for part, (marks, ways) in holdings.items():
+            self._owners[part] = Owner(self._make(), self._properties, part, self.parts)
+            self._owners[part].take_over(round_, marks, ways)
+            self.hosted += 1
+
+    def expand(
+        self, round_: int, numbers: Sequence[array[int]], end: int, decided: Set[str]
+    ) -> dict[int, int | None]:
+        lost = self._lose()
+        answers = {}
+        for part, owner in self._owners.items():
+            answers[part] = owner.expand(round_, numbers[part], end, decided)
+        self._end(lost)
+        return answers
+
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, int | None]:
+        return {part: self._owners[part].go_on(way) for part, way in ways.items()}
+
+    def settle(self) -> list[Settled]:
+        lost = self._lose()
+        settled = []
+        for part in sorted(self._owners):
+            settled.append(self._owners[part].settle([owner.box(part) for owner in self._owners.values()]))
+        self._end(lost)
+        return settled
+
+    def _lose(self) -> list[int]:
+        """Those that end in this call do none of it, and all others do."""
+        lost = [part for part in self._losses.pop(self.calls, ()) if self._owners.pop(part, None)]
+        self.calls += 1
+        return lost
+
+    def _end(self, lost: list[int]) -> None:
+        if lost:
+            raise PartsLostError(lost)
