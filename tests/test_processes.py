@@ -189,7 +189,9 @@ def test_leaving_early_ends_the_processes() -> None:
 
 #: Work that says where it is and waits; the process ends by what is done to it.
 PARENT = (
-    "import os, time; from pfnlab.processes import in_order\n"
+    "import os, signal, time; from pfnlab.processes import in_order\n"
+    # What runs in the background of a shell is deaf to interrupts, and so would be what it begins.
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "def work(_): os.write(1, b'here\\n'); time.sleep(600)\n"
     "list(in_order(work, range(2), 2))\n"
 )

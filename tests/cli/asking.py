@@ -55,3 +55,9 @@ class Fake:
 
 
 Ask = Callable[..., Answer]
+
+#: By verb, the module in which it opens its machines.
+OPENERS = {
+    **{verb: f"pfnlab.cli.{verb}" for verb in ("run", "check", "replay")},
+    "fuzz": "pfnlab.fuzz.opened",
+}

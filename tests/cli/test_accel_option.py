@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from asking import Ask, Fake
+from asking import OPENERS, Ask, Fake
 
 from pfnlab.lab.machines import open_machine
 from pfnlab.lab.running import machine as lab
@@ -17,14 +17,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Accel]:
     """What machines were opened with; they answer without a kernel."""
     accels = list[Accel]()
 
-    def open_fake(
-        spec: str, profile: str | None = None, accel: Accel = Accel.TCG, look: object = None
-    ) -> Fake:
+    def open_fake(spec: str, profile: str | None = None, accel: Accel = Accel.TCG, *others: object) -> Fake:
         accels.append(accel)
         return Fake(spec)
 
     for verb in ("run", "fuzz", "check", "replay"):
-        monkeypatch.setattr(f"pfnlab.cli.{verb}.open_machine", open_fake)
+        monkeypatch.setattr(f"{OPENERS[verb]}.open_machine", open_fake)
         monkeypatch.setattr(f"pfnlab.cli.{verb}.fetch_missing", lambda machines, say: None)
     return accels
 

@@ -197,7 +197,7 @@ def test_a_killed_process_ends_a_campaign_with_one_line(
     ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which program it was at, and by what it was killed: 3."""
-    monkeypatch.setattr("pfnlab.cli.fuzz.open_machine", lambda spec, *_: Killed(spec.partition(":")[2]))
+    monkeypatch.setattr("pfnlab.fuzz.opened.open_machine", lambda spec, *_: Killed(spec.partition(":")[2]))
 
     words = ("--on", "model:7.2", "--on", "model:7.2,mseal=on", "--programs", 30, "--findings", tmp_path)
     answer = ask("fuzz", *words, "--jobs", 2)

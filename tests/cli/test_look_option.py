@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from asking import Ask, Fake
+from asking import OPENERS, Ask, Fake
 
 from pfnlab.fuzz.campaign_state import read_state
 from pfnlab.fuzz.filing import Folder, FoundDifference
@@ -58,7 +58,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Looked]:
         return machines[-1]
 
     for verb in ("run", "fuzz", "replay"):
-        monkeypatch.setattr(f"pfnlab.cli.{verb}.open_machine", open_fake)
+        monkeypatch.setattr(f"{OPENERS[verb]}.open_machine", open_fake)
         monkeypatch.setattr(f"pfnlab.cli.{verb}.fetch_missing", lambda machines, say: None)
     return machines
 

@@ -264,15 +264,15 @@ def test_several_kernels_are_met_side_by_side(ask: Ask) -> None:
 
 def test_a_single_kernel_has_all_guests(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several, each has its part."""
-    asked: list[int] = []
+    counts: list[int] = []
 
     class Counted(Guest):
         def __init__(self, kernel: KernelImage, *, guests: int, **_: object) -> None:
-            asked.append(guests)
+            counts.append(guests)
             super().__init__(kernel)
 
-    monkeypatch.setattr(verb, "QemuMachine", Counted)
+    monkeypatch.setattr(asked, "QemuMachine", Counted)
     ask("kernels", "meet", "6.12.117", *FEW, "--jobs", 3)
     ask("kernels", "meet", "6.12.117", "6.12.117", *FEW, "--jobs", 1)
 
-    assert [3, 1, 1] == asked
+    assert [3, 1, 1] == counts

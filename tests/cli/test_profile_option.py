@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from asking import Ask
+from asking import OPENERS, Ask
 
 from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.model.machine import ModelMachine
@@ -24,12 +24,13 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         profile: str | None = None,
         accel: Accel = Accel.TCG,
         look: LookLevel = LookLevel.PROC,
+        guests: int | None = None,
     ) -> Machine:
         kind, _, rest = spec.partition(":")
         return ModelMachine(rest if kind == "model" else profile or "6.12", look)
 
     for verb in ("fuzz", "check", "replay"):
-        monkeypatch.setattr(f"pfnlab.cli.{verb}.open_machine", open_model)
+        monkeypatch.setattr(f"{OPENERS[verb]}.open_machine", open_model)
     return path
 
 

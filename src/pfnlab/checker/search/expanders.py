@@ -21,7 +21,7 @@ from typing import Any, Generic, NamedTuple
 
 from pfnlab.checker.search.exploration import judgement
 from pfnlab.checker.search.frontier import Waiting
-from pfnlab.checker.search.model import Composite, Counting, Model, State, UnmetError, kind
+from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetError, kind
 from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import Keeping, Keys
@@ -233,7 +233,7 @@ class _Worker(Generic[State]):
                 yield Defect(traceback.format_exc())
 
     def _forget(self) -> None:
-        parts = PartTable() if isinstance(self._model, Composite) else None
+        parts = PartTable() if isinstance(self._model, Composed) else None
         self._met = Keys(self._keep, parts)
 
     def _expanded(self, state: State, in_order: bool) -> Expansion[State]:

@@ -16,7 +16,7 @@ from pfnlab.checker.search.expanders import Expanders
 from pfnlab.checker.search.exploration import Exploration, judgement
 from pfnlab.checker.search.frontier import Frontier, Order, StateCodec, Waiting
 from pfnlab.checker.search.interrupts import interrupts
-from pfnlab.checker.search.model import Composite, Counting, Model, State, kind
+from pfnlab.checker.search.model import Composed, Counting, Model, State, kind
 from pfnlab.checker.search.parts import PartTable
 from pfnlab.checker.search.path import path_along
 from pfnlab.checker.search.property import Property
@@ -84,7 +84,7 @@ def explore(
             search.frontier = Frontier(order, folder, part=_part(model, memory // 4))
         elif numbered:
             search.visited = search.numbers = Numbered(keep)
-        elif isinstance(model, Composite):
+        elif isinstance(model, Composed):
             table = PartTable()
             search.visited, search.frontier = Keys(keep, table), Frontier(order, codec=_codec(model, table))
         else:
@@ -319,7 +319,7 @@ class _Search(Progress[State]):
         self.frontier.add(number, at, state)
 
 
-def _codec(model: Composite[State], table: PartTable) -> StateCodec[State]:
+def _codec(model: Composed[State], table: PartTable) -> StateCodec[State]:
     """States as words of *table*."""
     return (
         lambda state: table.words(model.parts(state)),

@@ -69,7 +69,7 @@ class Storable(Protocol[State]):
 
 
 @runtime_checkable
-class Composite(Protocol[State]):
+class Composed(Protocol[State]):
     """Methods of a model whose states are made of parts, where many states have the same parts.
 
     A search keeps each part once (:mod:`.parts`).
