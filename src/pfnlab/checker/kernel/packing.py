@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import blake2s
+from operator import attrgetter
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -54,8 +55,8 @@ _MUTABLE_FORMS = "Olds"
 #: The slots of classes.
 _SLOTS: dict[type, tuple[str, ...]] = {}
 
-#: Stands for the value of a slot that has none.
-_EMPTY = object()
+#: By class, what gives the values of all of its slots.
+_SLOT_VALUES: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
 
 
 class Packing:
@@ -296,11 +297,19 @@ def _attributes(value: Any) -> tuple[tuple[str, ...], Iterable[Any]]:
     slots = slots_of(type(value))
     if not slots:
         return tuple(dictionary), dictionary.values()
-    values = [getattr(value, name, _EMPTY) for name in slots]
-    if any(value is _EMPTY for value in values):
+    try:
+        values: Iterable[Any] = (_SLOT_VALUES.get(type(value)) or _slot_values(type(value), slots))(value)
+    except AttributeError:
+        # Some have no value yet.
         slots = tuple(name for name in slots if hasattr(value, name))
         values = [getattr(value, name) for name in slots]
-    return (*slots, *dictionary), [*values, *dictionary.values()]
+    return (*slots, *dictionary) if dictionary else slots, [*values, *dictionary.values()]
+
+
+def _slot_values(cls: type, slots: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    get = attrgetter(*slots)
+    _SLOT_VALUES[cls] = get if len(slots) > 1 else lambda value: (get(value),)
+    return _SLOT_VALUES[cls]
 
 
 def slots_of(cls: type) -> tuple[str, ...]:

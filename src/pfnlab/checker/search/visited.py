@@ -13,7 +13,7 @@ from enum import Enum
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path as File
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from pfnlab.checker.search import plain
 from pfnlab.checker.search.parts import PartTable
@@ -44,7 +44,13 @@ def fingerprint(key: Hashable) -> int:
         return int(key)
     try:
         # Version 2 writes equal values as equal bytes; later ones also write which objects are shared.
-        data = key if isinstance(key, bytes) else marshal.dumps(_plain(key), 2)
+        # Keys made of parts need not be looked through: they are what marshal writes.
+        made_of_parts = type(key) is tuple and {*map(type, key)} == {bytes}
+        data = (
+            key
+            if isinstance(key, bytes)
+            else marshal.dumps(cast(Any, key) if made_of_parts else _plain(key), 2)
+        )
     except ValueError:
         raise Misuse(f"{_KEYS}, unlike {key!r}") from None
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
