@@ -49,7 +49,8 @@ def main() -> int:
     words.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     words.add_argument("more", nargs="*", help="further words for every command, behind --")
     asked = words.parse_args()
-    more = ["--jobs", str(asked.jobs), *asked.more]
+    # A cluster has as many processes as it has workers.
+    more = [*(() if "--cluster" in asked.more else ("--jobs", str(asked.jobs))), *asked.more]
     with tempfile.TemporaryDirectory(prefix="pfnlab-acceptance-") as name:
         folder = Path(name)
         plan = folder / "plan.toml"
@@ -91,7 +92,7 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_half_way(process: subprocess.Popen[bytes], path: Path) -> tuple[int, int]:
-    """kill -9 when half of the random programs were run: how many shards were done, and how many there are."""
+    """kill -9 when half of the random programs were run: how many shards were done, of how many."""
     done = total = 0
     while process.poll() is None:
         time.sleep(0.2)
