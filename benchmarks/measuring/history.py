@@ -198,8 +198,8 @@ def compare(runs: Sequence[BenchmarkRun], since: str | None = None, floor: float
                 judged += 1
                 if change.worse > change.threshold:
                     found.slower.append(change)
-                # So many times as fast as the other way round it would have been slower.
-                elif 1 / (1 + change.worse) - 1 > change.threshold:
+                # As much as it would have been slower the other way round.
+                elif (worse(change.unit, change.after, change.before) or 0) > change.threshold:
                     found.faster.append(change)
     return found._replace(judged=judged)
 
