@@ -11,6 +11,7 @@ import time
 import uuid
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -186,6 +187,9 @@ class ClusterOwners:
             except TimeoutError:
                 late = [part for part, future in asked.items() if not future.done()]
                 self._check_homes(asked, late if time.monotonic() > until else [])
+            except CancelledError:
+                # By the client, which has lost the scheduler.
+                break
         self._check_homes(asked, [part for part, future in asked.items() if _lost(future)])
         try:
             return dict(zip(asked, self._client.gather(list(asked.values())), strict=True))
