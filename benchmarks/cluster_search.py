@@ -19,7 +19,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from measuring import busy, rounds, show
+from measuring import busy, ratio_of_rounds, rounds, show
 
 from pfnlab.checker.check import CheckLimits, CheckResult, check
 from pfnlab.checker.kernel.scope import load_scope
@@ -65,10 +65,7 @@ def row(machine: str, scope: str, depth: int, addresses: list[str], most: int) -
             taken.append(seconds)
             results.append((found.states, found.transitions, found.answers, found.fired))
         assert all(result == results[0] for result in results)
-    ratios = [
-        statistics.median(first / second for first, second in zip(times[0], other, strict=True))
-        for other in times[1:]
-    ]
+    ratios = [ratio_of_rounds(times[0], other) for other in times[1:]]
     return [
         f"{scope} {depth} {machine}",
         f"{found.states:,}",

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from measuring import busy, rounds, show
+from measuring import busy, ratio_of_rounds, rounds, show
 
 from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.scope import load_scope
@@ -125,7 +125,7 @@ def row(name: str, work: Work, jobs: int, most: int) -> list[str]:
         assert one == several, f"{name}: {jobs} processes find something else than one"
         shares.append((own_of_several + made_of_several) / (own + made))
         bounds.append((own + made) / max(own_of_several, made_of_several / jobs))
-    ratio = statistics.median(first / second for first, second in zip(alone, together, strict=True))
+    ratio = ratio_of_rounds(alone, together)
     return [
         name,
         f"{statistics.median(alone):.1f} s",

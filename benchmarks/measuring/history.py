@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import subprocess
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from measuring.figures import worse
+from pfnlab.store.host import this_host
 
 FORMAT = "pfnlab-bench/1"
 
@@ -109,18 +109,9 @@ class BadHistory(Exception):
 
 def this_machine() -> MachineClass:
     """The class of the machine this runs on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return MachineClass(
-        next(names, platform.processor() or platform.machine()),
-        os.cpu_count() or 1,
-        round(memory / 2**30),
-        ".".join(platform.python_version_tuple()[:2]),
-    )
+    host = this_host()
+    python = ".".join(platform.python_version_tuple()[:2])
+    return MachineClass(host.cpu, host.cores, round(host.memory / 1024), python)
 
 
 def commit_of(tree: Path) -> str:
