@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pfnlab.store.kept import SeenWith, StoredShard
 from pfnlab.store.rows import HostClass, StoredResult
 
@@ -22,7 +24,7 @@ def result(number: int = 0, **changed: object) -> StoredResult:
         "says": "log at munmap",
         "detail": {"op": "munmap"},
     }
-    return StoredResult(**{**content, **changed})  # type: ignore[arg-type]
+    return msgspec.convert({**content, **changed}, StoredResult)
 
 
 def shards(count: int) -> list[StoredShard]:

@@ -17,14 +17,10 @@ from pfnlab.checker.kernel.scope import load_scope, scope_names
 from pfnlab.fuzz.kinds import Vocabulary
 from pfnlab.lab.machines import name_machine
 from pfnlab.meeting.holding import PROGRAMS, SEED
+from pfnlab.policies import SEAM_OF
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.library import load_found, long_name, program_paths
-
-#: Seams by the folder of their policies.
-SEAM_FOLDERS = {"trackers": "tracker", "flushes": "flush", "walkers": "walker"}
-
-#: The verdicts that are a discovery, where a plan does not say.
-DISCOVERIES = ("differs", "violated", "alarm", "unexpected", "lost")
+from pfnlab.store.rows import DISCOVERIES
 
 #: Every verdict that a result may have.
 VERDICTS = (*DISCOVERIES, "agrees", "holds", "undecided", "unstable", "complete")
@@ -63,8 +59,8 @@ class CountTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verdicts: tuple[str, ...] = DISCOVERIES
 
 
-class FuzzTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[fuzz]]``: random programs on machines.
+class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``[[fuzz]]``: random programs on machines, with the keys of a vocabulary.
 
     :param machines: lists of machines that are held against each other
     :param seed: of the first shard; each other one has the next
@@ -75,19 +71,13 @@ class FuzzTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seed: int = 0
     programs: int = 500
     programs_per_shard: int = 500
-    driver: bool = False
-    schedules: bool = False
-    vfio: bool = False
-    slots: bool = False
-    leaves: bool = False
-    fixed: bool = False
     look: str = ""
     coverage: bool = False
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The operations that programs may have."""
-        return Vocabulary(self.driver, self.schedules, self.vfio, self.slots, self.leaves, self.fixed)
+        return Vocabulary(*(getattr(self, field) for field in Vocabulary.__struct_fields__))
 
     def works(self) -> Iterator[tuple[int, FuzzWork]]:
         """The work of each shard, and how many programs it is."""
@@ -236,8 +226,8 @@ def changes_of(policy: str) -> list[str]:
 
     folder, slash, name = policy.partition("/")
     if policy == "all":
-        return [change for seam in SEAM_FOLDERS for change in changes_of(seam)]
-    seam = SEAM_FOLDERS[folder]
+        return [change for seam in SEAM_OF for change in changes_of(seam)]
+    seam = SEAM_OF[folder]
     names = next(names for known, names in POLICIES.items() if known == seam)
     if slash and name not in names:
         raise KeyError(name)

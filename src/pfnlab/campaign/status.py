@@ -44,7 +44,8 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
     :param programs: how many programs were run
     :param results: how many different results there are
     :param verdicts: how many of each verdict, without the runs themselves
-    :param discoveries: how many of them count as a discovery
+    :param counts: the verdicts that are a discovery
+    :param discoveries: how many results have one of these
     :param versions: of pfnlab
     :param hosts: the classes of hosts
     """
@@ -59,6 +60,7 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
     programs: int
     results: int
     verdicts: dict[str, int]
+    counts: tuple[str, ...]
     discoveries: int
     versions: tuple[str, ...]
     hosts: tuple[str, ...]
@@ -93,6 +95,7 @@ def status_of(store: Store, name: str) -> CampaignStatus:
         programs=sum(shard.programs for shard in shards),
         results=len(seen),
         verdicts=dict(sorted(verdicts.items())),
+        counts=plan.count.verdicts,
         discoveries=sum(verdicts[verdict] for verdict in plan.count.verdicts),
         versions=tuple(sorted({sighting.version for sighting in sightings})),
         hosts=tuple(sorted({str(sighting.host) for sighting in sightings})),

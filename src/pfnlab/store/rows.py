@@ -14,6 +14,9 @@ import msgspec
 #: A run is what one shard did; a verdict is of one property or program; a difference is of machines.
 ResultKindName = Literal["run", "verdict", "difference"]
 
+#: The verdicts that are a discovery, where a campaign does not say.
+DISCOVERIES = ("differs", "violated", "alarm", "unexpected", "lost")
+
 #: Hexadecimal digits of a digest.
 _DIGITS = 32
 
@@ -33,7 +36,8 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
     :param kind: run, verdict or difference
     :param task: what found it: ``fuzz``, ``check``, ``catalogue`` or ``meet``
     :param machines: the machines it is about, in order
-    :param verdict: ``holds``, ``violated``, ``undecided``, ``differs``, ``unstable``, ``agrees``
+    :param verdict: ``differs``, ``violated``, ``alarm``, ``unexpected``, ``lost``, ``agrees``, ``holds``,
+        ``undecided``, ``unstable`` or ``complete``
     :param scope: of a verdict of a search, its scope
     :param subject: of a verdict the property or program; of a difference its signature
     :param program: the smallest program that shows it, as text; empty where there is none

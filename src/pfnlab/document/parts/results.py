@@ -12,6 +12,7 @@ from pfnlab.document.blocks import Block, Bullets, Chapter, Paragraph, Table, To
 from pfnlab.document.parts.part import Part, done, program_code, section
 from pfnlab.programs.runs.compare import Outcome
 from pfnlab.report.run_reading import MadeItem
+from pfnlab.store.rows import DISCOVERIES
 from pfnlab.units import number_of
 
 #: The tone of a verdict; every other is as expected.
@@ -22,7 +23,6 @@ _TONES: dict[str, Tone] = {
 }
 
 #: Verdicts that are a discovery, and those that leave the question open.
-_FOUND = frozenset({"differs", "violated", "alarm", "unexpected", "lost"})
 _OPEN = frozenset({"undecided", "unstable"})
 
 #: The most results that are shown with their programs.
@@ -63,6 +63,7 @@ class CampaignItem(msgspec.Struct, frozen=True, kw_only=True):
     isolated: tuple[IsolatedItem, ...] = ()
     programs: int = 0
     says: str = ""
+    counts: tuple[str, ...] = DISCOVERIES
     versions: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
 
@@ -79,8 +80,9 @@ class ResultsContent(msgspec.Struct, frozen=True):
 def part(content: ResultsContent) -> Part:
     """What is to be read of results."""
     told = [item for item in content.results if item.kind != "run"]
-    found = sorted((item for item in told if item.verdict in _FOUND), key=lambda item: len(item.program))
-    open_ = [item for item in told if item.verdict in _OPEN]
+    counts = {verdict for campaign in content.campaigns for verdict in campaign.counts} or {*DISCOVERIES}
+    found = sorted((item for item in told if item.verdict in counts), key=lambda item: len(item.program))
+    open_ = [item for item in told if item.verdict in _OPEN - counts]
     isolated = [(campaign, shard) for campaign in content.campaigns for shard in campaign.isolated]
     missing = sum(campaign.waiting for campaign in content.campaigns)
     blocks: list[Block] = [*_counts(told)] if told else []

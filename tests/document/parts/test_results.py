@@ -1,0 +1,36 @@
+"""What is to be read of the results of campaigns."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pfnlab.document.parts.results import ResultsContent, part
+from pfnlab.programs.runs.compare import Outcome
+
+CAMPAIGN = {"name": "nightly", "shards": 1, "done": 1, "waiting": 0}
+FOUND = {"digest": "ab", "kind": "verdict", "task": "check", "machines": ["model:6.1"], "verdict": "violated"}
+
+
+@pytest.mark.parametrize(
+    ("counts", "outcome"),
+    [(["violated"], Outcome.DISCOVERY), (["alarm"], Outcome.AS_EXPECTED), (None, Outcome.DISCOVERY)],
+    ids=["it counts", "it does not count", "the campaign does not say"],
+)
+def test_the_campaign_says_what_a_discovery_is(counts: list[str] | None, outcome: Outcome) -> None:
+    """As for its exit code."""
+    campaign = CAMPAIGN if counts is None else {**CAMPAIGN, "counts": counts}
+    content = {"store": "nightly.db", "campaigns": [campaign], "results": [FOUND]}
+
+    assert outcome == part(msgspec.convert(content, ResultsContent)).outcome
+
+
+def test_what_is_open_may_count() -> None:
+    """Then it is found, and not told twice."""
+    campaign = {**CAMPAIGN, "counts": ["undecided"]}
+    content = {"store": "a.db", "campaigns": [campaign], "results": [{**FOUND, "verdict": "undecided"}]}
+
+    told = part(msgspec.convert(content, ResultsContent))
+
+    assert Outcome.DISCOVERY == told.outcome
+    assert "1 result, 1 to look at" in told.says
