@@ -13,7 +13,7 @@ export COLUMNS=${COLUMNS:-100}
 for file in "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf"; do
   if [ -z "${PIP_CONFIG_FILE:-}" ] && [ -e "$file" ]; then export PIP_CONFIG_FILE=$file; fi
 done
-mkdir -p "$folder/home" "$folder/work"
+mkdir -p "$folder/home" "$folder/elsewhere"
 export HOME=$folder/home PFNLAB_CACHE=$folder/cache
 unset XDG_CACHE_HOME XDG_CONFIG_HOME PYTHONPATH VIRTUAL_ENV
 
@@ -29,8 +29,8 @@ step() {
 "$builder" "$repository/tools/build_release.py" "$folder/dist"
 wheel=$(ls "$folder"/dist/*.whl)
 "$builder" -m venv "$folder/venv"
-cp "$repository/examples/tour.ipynb" "$folder/work/"
-cd "$folder/work"
+cp "$repository/examples/tour.ipynb" "$folder/elsewhere/"
+cd "$folder/elsewhere"
 PATH=$folder/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 step 0 "pip install -q --disable-pip-version-check '$wheel'"
 step 0 "python -c 'import pfnlab, sys; assert sys.prefix in pfnlab.__file__, pfnlab.__file__; print(pfnlab.__version__)'"

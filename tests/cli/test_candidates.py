@@ -11,11 +11,12 @@ import pytest
 from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.checker.kernel.scope import scope_names
 from pfnlab.cli import completing
-from pfnlab.cli.candidates import PROPERTIES, SEAMS, changes
+from pfnlab.cli.candidates import PROPERTIES, changes
 from pfnlab.cli.completing import _cut, answer, candidates, values_of
 from pfnlab.cli.verbs import VerbPage, verb_pages
 from pfnlab.lab.building.built import built_kernels
 from pfnlab.lab.machines import all_series
+from pfnlab.policies import FOLDERS
 from pfnlab.policies.eras import VM_PAT_ERAS
 from pfnlab.policies.flushes import FLUSHES
 from pfnlab.policies.known import known_versions
@@ -119,7 +120,7 @@ def test_policies_of_a_model_are_those_of_its_seam(
 
 def test_seams_are_those_of_the_model() -> None:
     """Their names, and the folders of their policies."""
-    assert tuple(SEAMS) == SEAM_NAMES
+    assert tuple(FOLDERS) == SEAM_NAMES
     assert [candidate.value for candidate in changes("")] == [f"{seam}=" for seam in SEAM_NAMES]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.campaign.plan import SEAM_FOLDERS, VERDICTS, Plan, changes_of
+from pfnlab.campaign.plan import VERDICTS, Plan, changes_of
 from pfnlab.checker.kernel.properties import questions
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.errors import Misuse
@@ -19,6 +19,7 @@ from pfnlab.files import read_text
 from pfnlab.fuzz.looking import looking_named
 from pfnlab.fuzz.opened import check_vocabulary
 from pfnlab.lab.machines import name_machine, open_machine
+from pfnlab.policies import SEAM_OF
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.library import program_paths
 from pfnlab.programs.runs.look import look_named
@@ -290,7 +291,7 @@ def _tried(name: str, place: int, table: Any, lines: _Lines) -> Iterator[str]:
         yield f"{at}: name at least one kernel: write kernels = {_SAMPLES['kernels']}"
 
 
-_POLICIES = "write " + ", ".join(f'"{folder}"' for folder in SEAM_FOLDERS) + ', "trackers/exact" or "all"'
+_POLICIES = "write " + ", ".join(f'"{folder}"' for folder in SEAM_OF) + ', "trackers/exact" or "all"'
 
 
 def _too_small(key: str, number: float) -> str:

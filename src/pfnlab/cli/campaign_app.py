@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import PLAIN, AsJson, Verbs
+from pfnlab.cli.plain import PLAIN, AsJson, ReportFile, ReportForm, ReportTitle, Verbs
 
 campaign = Verbs(
     help="Long work from a file, in shards: it may be killed at any time, and goes on where it was.",
@@ -142,18 +142,9 @@ def campaign_results(
 def campaign_report(
     name: CampaignName = None,
     store: StoreOf = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="html|md",
-            help="A file for a browser, or Markdown for a mail. Without it: what the name of FILE ends in.",
-        ),
-    ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="The title of the report.")] = None,
+    output: ReportFile = None,
+    form: ReportForm = None,
+    title: ReportTitle = None,
 ) -> int:
     """Make a report of a campaign: a file that needs nothing else, what was found first."""
     from pfnlab.cli.campaign import CampaignRequest, report

@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from pfnlab.policies import FOLDERS
+
 #: The last letter of a candidate that is not a whole word yet.
 OPEN = (":", ",", "=", "/")
 
@@ -138,14 +140,14 @@ def _changes(typed: str) -> Iterator[Candidate]:
     """What may stand behind the comma of a model."""
     name, equals, value = typed.partition("=")
     if not equals:
-        yield from (Candidate(f"{seam}=", f"a {seam} of your choice") for seam in SEAMS)
+        yield from (Candidate(f"{seam}=", f"a {seam} of your choice") for seam in FOLDERS)
         yield Candidate("config=", "a kernel's .config")
         yield Candidate("without=", "a commit left out")
         yield Candidate("with=", "a commit more")
         yield from (Candidate(f"{switch}=", "on or off") for switch in _switches())
         return
     kinds: Values = words("on", "off")
-    if name in SEAMS:
+    if name in FOLDERS:
         kinds = either(lambda _: _of_seam(name), paths(".py"))
     elif name == "config":
         kinds = paths()
@@ -164,13 +166,10 @@ def _switches() -> list[str]:
 
 # Policies.
 
-#: The seams, and the folder of each.
-SEAMS = {"tracker": "trackers", "flush": "flushes", "walker": "walkers"}
-
 
 def _of_seam(seam: str) -> Iterator[Candidate]:
     for module in sorted(
-        files("pfnlab.policies").joinpath(SEAMS[seam]).iterdir(), key=lambda file: file.name
+        files("pfnlab.policies").joinpath(FOLDERS[seam]).iterdir(), key=lambda file: file.name
     ):
         if module.name.endswith(".py") and not module.name.startswith("_"):
             with module.open(encoding="utf-8") as source:
@@ -184,14 +183,14 @@ def _of_seam(seam: str) -> Iterator[Candidate]:
 
 def policies(typed: str) -> Iterator[Candidate]:
     """Policies of all seams by name, and the profiles."""
-    for seam in SEAMS:
+    for seam in FOLDERS:
         yield from _of_seam(seam)
     yield from series(typed)
 
 
 def policies_by_seam(typed: str) -> Iterator[Candidate]:
     """``trackers/vm_pat``, or a model."""
-    for seam, folder in SEAMS.items():
+    for seam, folder in FOLDERS.items():
         yield from (Candidate(f"{folder}/{name}", says) for name, says in _of_seam(seam))
     yield from models(typed)
 
@@ -199,10 +198,10 @@ def policies_by_seam(typed: str) -> Iterator[Candidate]:
 def changes(typed: str) -> Iterator[Candidate]:
     """``flush=end_vma``: a seam and a policy of it."""
     seam, equals, _ = typed.partition("=")
-    if seam in SEAMS and equals:
+    if seam in FOLDERS and equals:
         yield from (Candidate(f"{seam}={name}", says) for name, says in _of_seam(seam))
     elif not equals:
-        yield from (Candidate(f"{name}=", f"a {name} of your choice") for name in SEAMS)
+        yield from (Candidate(f"{name}=", f"a {name} of your choice") for name in FOLDERS)
 
 
 # What is checked and run.
@@ -217,7 +216,7 @@ def scopes(typed: str) -> Iterator[Candidate]:
 
 def properties(typed: str) -> Iterator[Candidate]:
     """Properties, and the seams that stand for several."""
-    yield from (Candidate(seam, f"the properties of the {seam}") for seam in SEAMS)
+    yield from (Candidate(seam, f"the properties of the {seam}") for seam in FOLDERS)
     yield from (Candidate(name, "property") for name in PROPERTIES)
 
 

@@ -17,8 +17,6 @@ from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
-from pfnlab.cluster.checking import check_on_cluster, refuse_on_cluster
-from pfnlab.cluster.connection import connected
 from pfnlab.errors import Misuse
 from pfnlab.lab.machines import (
     check_profile,
@@ -31,6 +29,7 @@ from pfnlab.lab.machines import (
     with_policies,
 )
 from pfnlab.lab.vm.accel import Accel
+from pfnlab.policies import SEAM_OF
 from pfnlab.processes import in_order, processors
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
@@ -152,6 +151,10 @@ def _all_on_cluster(
     request: CheckRequest,
 ) -> list[CheckResult]:
     """One check a machine, one after the other: each has the whole cluster."""
+    # Most searches need none of it.
+    from pfnlab.cluster.checking import check_on_cluster, refuse_on_cluster
+    from pfnlab.cluster.connection import connected
+
     if request.jobs is not None:
         raise Misuse("--cluster does not go with --jobs: leave one out")
     for machine in machines:
@@ -202,15 +205,14 @@ def tell_apart(request: CheckRequest, scope: Scope | RaceScope, differ: tuple[st
 def _replaced(base: str, policy: str) -> str:
     """The name of the machine *base* with a policy as ``trackers/vm_pat``; *policy* where it is a machine."""
     seam, _, name = policy.partition("/")
-    words = {"trackers": "tracker", "flushes": "flush", "walkers": "walker"}
     if policy.startswith("model:"):
         return policy
     if policy.endswith(".py"):
         return with_policies([base], [policy])[0]
-    if seam not in words or not name:
+    if seam not in SEAM_OF or not name:
         forms = "trackers/NAME, flushes/NAME, walkers/NAME, FILE.py or model:..."
         raise Misuse(f"{policy!r} names no policy: write {forms}")
-    return f"{base},{words[seam]}={name}"
+    return f"{base},{SEAM_OF[seam]}={name}"
 
 
 def _code(checked: CheckResult) -> int:

@@ -62,6 +62,21 @@ JobsOf = Annotated[
     typer.Option("--jobs", metavar="N", min=1, help="Processes at a time; as many as processors without it."),
 ]
 
+ReportFile = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
+]
+
+ReportForm = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="html|md",
+        help="A file for a browser, or Markdown for a mail. Without it: what the name of FILE ends in.",
+    ),
+]
+
+ReportTitle = Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The title of the report.")]
+
 ProfileOf = Annotated[
     str | None, typer.Option("--profile", metavar="SERIES", help="What a qemu:BZIMAGE should behave like.")
 ]

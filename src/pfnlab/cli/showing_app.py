@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pfnlab.cli.plain import AccelOf, AsJson, JobsOf, LookOf, ProfileOf
+from pfnlab.cli.plain import AccelOf, AsJson, JobsOf, LookOf, ProfileOf, ReportFile, ReportForm, ReportTitle
 
 
 def explore(
@@ -105,18 +105,9 @@ def report(
         list[Path],
         typer.Argument(metavar="RESULT", help="What a verb printed with --json; the folder of a finding."),
     ],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report there.")
-    ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="html|md",
-            help="A file for a browser, or Markdown for a mail. Without it: what the name of FILE ends in.",
-        ),
-    ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="The title of the report.")] = None,
+    output: ReportFile = None,
+    form: ReportForm = None,
+    title: ReportTitle = None,
 ) -> int:
     """Make one report of results: a file that needs nothing else, what was found first.
 

@@ -1,1 +1,7 @@
 """What differs from kernel to kernel: profiles of switches, and the seams (tracker, flush, walker)."""
+
+#: The folder with the policies of each seam, by the seam's name in the name of a machine.
+FOLDERS = {"tracker": "trackers", "flush": "flushes", "walker": "walkers"}
+
+#: The seam of each folder.
+SEAM_OF = {folder: seam for seam, folder in FOLDERS.items()}
