@@ -25,7 +25,7 @@ from having import NEW, OLD, bootable, model_of
 from pfnlab.errors import LostGuest
 from pfnlab.lab.images.driver_programs import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED
+from pfnlab.lab.running.bench import BAR_MIB, MAX_LEAKED, Bench
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.schedule import Noise
@@ -35,6 +35,7 @@ from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.machine import ModelMachine
+from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import differences
 
 
@@ -57,6 +58,55 @@ def test_the_steps_before_a_loss_are_kept() -> None:
     run = Lab(reply).run(PROGRAM)[0]
 
     assert (["ok"], "the guest was lost: it hung") == ([step.result for step in run.steps], run.lost)
+
+
+def test_a_program_whose_guest_is_lost_is_run_once_more() -> None:
+    """Whoever ended the guest was not the program."""
+    lab = Lab(losing(0), clean)
+
+    run = lab.run(PROGRAM)[0]
+
+    assert (None, 2) == (run.lost, len(lab.guests))
+
+
+def test_a_guest_that_is_gone_before_it_is_steered_is_lost_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever notices: its monitor, or what waits for a function."""
+    troubles: list[Exception] = [LostGuest("QEMU's monitor did not take `gdbserver`")]
+
+    def fail(bench: Bench, *_: object) -> Placement:
+        if troubles:
+            raise troubles.pop()
+        return place(bench, *_)
+
+    place = Bench._place
+    monkeypatch.setattr(Bench, "_place", fail)
+
+    assert Lab().run(PROGRAM)[0].lost is None
+
+
+def test_a_program_that_loses_its_guest_again_is_lost() -> None:
+    """Twice is the program's doing, and no third guest is spent on it."""
+    lab = Lab(losing(0))
+
+    run = lab.run(PROGRAM)[0]
+
+    assert (True, 2) == (run.lost is not None, len(lab.guests))
+
+
+def test_a_program_that_ends_its_kernel_is_run_once() -> None:
+    """The kernel has said why."""
+    lab = Lab(losing(0))
+    dies = Alarm("BUG", "it dies")
+
+    def boot(kernel: KernelImage, shape: GuestShape, offsets: str | None) -> FakeGuest:
+        guest = lab(kernel, shape, offsets)
+        guest.alarm = dies
+        return guest
+
+    with QemuMachine(KERNEL, guests=1, factory=boot) as machine:
+        run = machine.run([PROGRAM])[0]
+
+    assert ("it dies", 1) == (run.alarm and run.alarm.title, len(lab.guests))
 
 
 def test_a_reply_without_sense_costs_the_guest() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
+from pfnlab.errors import Defect, LostGuest, MissingTool, TimedOut, Undecided
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
+from pfnlab.lab.running.cleaning import changed_devices, cleared, turned_back
 from pfnlab.lab.running.inside import with_inside
 from pfnlab.lab.running.placement import (
     MAX_BAR_MIB,
@@ -32,7 +34,6 @@ from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.order import unobserved
 from pfnlab.lens.state import LensState
-from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, VfioClose
 from pfnlab.programs.lang.needs import lacking, needs_driver, needs_vfio
 from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
@@ -40,7 +41,7 @@ from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
-from pfnlab.units import PAGE_SIZE, PfnRange, phys_to_pfn
+from pfnlab.units import PfnRange, phys_to_pfn
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
@@ -59,15 +60,6 @@ OP_LIMIT = 0.5
 #: Where the driver's own pages are: the request, and the address in the reply to it.
 _DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
 _DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
-
-#: The largest device whose bytes are cleared for the next program that needs the first page of the BAR.
-MAX_CLEARED_PAGES = 2048
-
-#: Map a part of the BAR (shared, at a fixed address, for reading and writing), clear it, unmap it.
-_CLEAR_REQUEST = (
-    "program clear\nop 0 mmap uc {at:x} {size:x} 3 100001 {offset:x}\n"
-    "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\nend\n"
-)
 
 #: How often a program that holds a processor is tried while it meets nothing but noise.
 HELD_TRIES = 3
@@ -128,10 +120,15 @@ class Bench:
         self.booted: BootedGuest | None = None
         #: An alarm that came behind the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
+        # Whether the last try ended with its guest.
+        self._guest_lost = False
 
     def run(self, program: Program) -> Run:
         """
         The run of one program; a fault of the guest is a lost run, not an exception.
+
+        A program whose guest is lost without a word of its kernel is run once more: the host may have ended
+        the guest, or kept it from running.
 
         :raises MissingTool: something guests need is not here
         """
@@ -144,19 +141,28 @@ class Bench:
             image = self._image(program)
         except Undecided as error:
             return self._lost(str(error))
+        lost_before: Run | None = None
         for _ in range(HELD_TRIES):
             try:
                 run = self._attempt(program, image) or self._attempt(program, image, again=True)
-                return run or self._lost("a guest that had just booted was not clean")
+                if run is None:
+                    return self._lost("a guest that had just booted was not clean")
+                if not self._guest_lost or run.alarm is not None or lost_before is not None:
+                    return run
+                lost_before = run
+                continue
             except MissingTool:
                 raise
             except Undecided as error:
                 alarm = self._alarm_of_guest(program)
                 self.drop()
+                if alarm is None and lost_before is None and isinstance(error, LostGuest | TimedOut):
+                    lost_before = self._lost(str(error))
+                    continue
                 if alarm is not None or not isinstance(error, Noise):
                     return self._lost(str(error), alarm=alarm)
                 reason = f"{error}; so it was {HELD_TRIES} times"
-        return self._lost(reason)
+        return lost_before or self._lost(reason)
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
         # The alarm that ended the guest in the middle of the program, whoever noticed first.
@@ -235,6 +241,7 @@ class Bench:
             return None
         messages = tuple(booted.once_messages)
         alarm, lost = alarm_of_reply(reply, program), reply.lost
+        self._guest_lost = reply.guest_lost
         if lost is not None:
             alarm = alarm or self._alarm_of_guest(program)
             if hasattr(booted.guest, "lose"):
@@ -335,11 +342,14 @@ class Bench:
         booted.fresh = False
         booted.leaked_entries += len(reply.left)
         # Low memory stays as the direct map has it (S2.8.2): the next program would find it so.
-        changed = {line.partition("[")[0] for state in states[-1:] for line in state.direct_map}
+        changed = {name for state in states[-1:] for name in changed_devices(state)}
+        if changed and not reply.left:
+            now = partial(booted.stepper.now, placement)
+            changed -= turned_back(booted.guest, placement, states[-1], now)
         written = stored_to(program)
         if first_page_claimed(program) and not reply.left:
             # There is one first page: without it the next such program would need another guest.
-            written -= _cleared(booted.guest, placement, written)
+            written -= cleared(booted.guest, placement, written)
         booted.windows.release(placement, reply.left, written | changed)
         # vfio-pci books the whole BAR, and so meets every entry that stayed.
         if booted.leaked_entries > (0 if needs_vfio(program) else MAX_LEAKED) or uses_slot(program):
@@ -367,26 +377,6 @@ class Bench:
             configuration=self._configuration,
             unobserved=self._unobserved,
         )
-
-
-def _cleared(guest: GuestLike, placement: Placement, written: Collection[str]) -> set[str]:
-    # The devices whose bytes are zero again; one that is too large, or cannot be mapped, is not among them.
-    cleared = set()
-    for name in placement.windows.keys() & written:
-        window = placement.windows[name]
-        if window.nr > MAX_CLEARED_PAGES or window.start < placement.bar.start:
-            continue
-        size, offset = window.nr * PAGE_SIZE, (window.start - placement.bar.start) * PAGE_SIZE
-        try:
-            reply = guest.request(
-                _CLEAR_REQUEST.format(at=FIRST_AREA_PAGE * PAGE_SIZE, size=size, offset=offset), PROGRAM_LIMIT
-            )
-        except LostGuest:
-            break
-        # The three operations, and the end.
-        if [line for line in reply.splitlines() if line.startswith("r ")] == ["r 0 0"] * 4:
-            cleared.add(name)
-    return cleared
 
 
 def _driver_ram(guest: GuestLike) -> PfnRange | None:

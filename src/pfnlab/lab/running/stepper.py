@@ -285,6 +285,11 @@ class Stepper:
             reply = self._reply_until(lost)
         return Stepped(reply, states)
 
+    def now(self, placement: Placement) -> LensState:
+        """The state of a guest in which no program runs, but whose memory was looked at before."""
+        assert self._inside is not None
+        return self._inside.look({}, placement.places)
+
     def close(self) -> None:
         """Let go of the guest, which may be gone already."""
         if self._inside is not None:

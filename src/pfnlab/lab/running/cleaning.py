@@ -1,0 +1,98 @@
+"""Making a guest fit for the next program where one has left traces, instead of booting another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+
+from pfnlab.errors import Defect, LostGuest
+from pfnlab.lab.running.placement import Placement
+from pfnlab.lab.vm.boots import GuestLike
+from pfnlab.lens.state import LensState
+from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
+from pfnlab.units import PAGE_SIZE
+
+#: The largest device whose bytes are cleared for the next program that needs the first page of the BAR.
+MAX_CLEARED_PAGES = 2048
+
+#: Seconds that a request may take.
+_LIMIT = 30.0
+
+_AT = FIRST_AREA_PAGE * PAGE_SIZE
+
+#: Map a part of the BAR (shared, at a fixed address, for reading and writing), clear it, unmap it.
+_CLEAR_REQUEST = (
+    "program clear\nop 0 mmap uc {at:x} {size:x} 3 100001 {offset:x}\n"
+    "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\nend\n"
+)
+
+#: Map physical memory as /dev/mem does without O_SYNC, shared and for reading, and unmap it.
+_WRITE_BACK_REQUEST = (
+    "program write-back\nop 0 mmap devmem {at:x} {size:x} 1 100001 {offset:x}\n"
+    "op 0 munmap {at:x} {size:x}\nend\n"
+)
+
+
+#: A line of a state about the direct map: ``hole[0:12] UC-``.
+_CHANGED = re.compile(r"(?P<name>\w+)\[(?P<first>\d+)(:(?P<end>\d+))?\] ")
+
+
+def cleared(guest: GuestLike, placement: Placement, written: Collection[str]) -> set[str]:
+    """The devices whose bytes are zero again; not one that is too large, or cannot be mapped."""
+    names = set()
+    for name in placement.windows.keys() & written:
+        window = placement.windows[name]
+        if window.nr > MAX_CLEARED_PAGES or window.start < placement.bar.start:
+            continue
+        size, offset = window.nr * PAGE_SIZE, (window.start - placement.bar.start) * PAGE_SIZE
+        done = _done(guest, _CLEAR_REQUEST.format(at=_AT, size=size, offset=offset), operations=3)
+        if done is None:
+            break
+        if done:
+            names.add(name)
+    return names
+
+
+def changed_devices(state: LensState) -> dict[str, list[tuple[int, int]]]:
+    """The devices of which the direct map has pages otherwise than as write-back, with those pages."""
+    changed: dict[str, list[tuple[int, int]]] = {}
+    for line in state.direct_map:
+        match = _CHANGED.match(line)
+        if match is None:
+            raise Defect(f"{line!r} is no line about the direct map")
+        first = int(match["first"])
+        changed.setdefault(match["name"], []).append((first, int(match["end"] or first + 1)))
+    return changed
+
+
+def turned_back(
+    guest: GuestLike, placement: Placement, state: LensState, now: Callable[[], LensState]
+) -> set[str]:
+    """
+    The devices in low memory that the direct map did not have as write-back, and has so again.
+
+    Freeing a reservation leaves it as it is (S2.8.2); reserving the same pages as write-back does not.
+
+    :param state: that at the end of the program
+    :param now: tells the state from outside
+    """
+    asked = set()
+    for name, spans in changed_devices(state).items():
+        if name not in placement.windows or placement.windows[name].start >= placement.bar.start:
+            continue
+        start = placement.places.devices[name].start
+        for first, end in spans:
+            size, offset = (end - first) * PAGE_SIZE, (start + first) * PAGE_SIZE
+            # What could not be turned back is seen in the end.
+            _done(guest, _WRITE_BACK_REQUEST.format(at=_AT, size=size, offset=offset), operations=2)
+        asked.add(name)
+    return asked - changed_devices(now()).keys() if asked else asked
+
+
+def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
+    # Whether all operations, and the end behind them, went well; None where the guest was lost.
+    try:
+        reply = guest.request(request, _LIMIT)
+    except LostGuest:
+        return None
+    return [line for line in reply.splitlines() if line.startswith("r ")] == ["r 0 0"] * (operations + 1)
