@@ -16,11 +16,13 @@ from pfnlab.errors import TimedOut, Undecided
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop, gdb_arguments
 from pfnlab.lab.steering.points import Caller, Hit, Injected, Injection, Place, Way
 from pfnlab.lab.steering.symbols import Symbols
+from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops, Traps
 from pfnlab.lab.vm.launch import CPU_OF_SEVERAL
 
 T = TypeVar("T")
 
-_SLICE = 0.01
+#: Seconds between two looks at whether an operation is done, with several CPUs and with one.
+_SLICE, _SLICE_OF_ONE = 0.01, 0.001
 # The index of the offset of a task's process id among the guest's offsets.
 _PID = 3
 #: Where user addresses end.
@@ -86,6 +88,10 @@ class Steering:
         #: One thread for each CPU, CPU 0 first.
         self.threads = stub.threads()
         self._held_threads: list[int] = []
+        # A held CPU stands while others run, so it cannot be in a loop.
+        alone = len(self.threads) == 1
+        self._traps: Traps = Loops(stub) if alone else Breakpoints(stub)
+        self._slice = _SLICE_OF_ONE if alone else _SLICE
         #: Whether one function leads to another, as far as that was found out.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
@@ -202,7 +208,7 @@ class Steering:
         within: tuple[int, int] | None = None,
     ) -> Hit | None:
         """
-        Let the machine run until *caller* is at *place*; it then stands, and no breakpoint is left.
+        Let the machine run until *caller* is at *place*; it then stands, and no trap is left.
 
         :param operation: makes the caller come there
         :param grace: seconds to wait after the operation is done
@@ -247,9 +253,9 @@ class Steering:
                 points = {point for way in ways for point in way.points} | ({within[0]} if within else set())
                 for address in armed_points ^ points:
                     if address in points:
-                        self.stub.insert_breakpoint(address)
+                        self._traps.set(address)
                     else:
-                        self.stub.remove_breakpoint(address)
+                        self._traps.clear(address)
                 armed_points = points
                 self.go()
                 stop = self._next_stop(operation, deadline, grace)
@@ -268,12 +274,12 @@ class Steering:
                     arrived_way = next((way for way in ways if self._arrives(way, at, registers)), None)
                     if arrived_way is not None:
                         return arrived_way, Hit(stop.thread, registers, arrived_way.calls, foreign_hits)
-                self.stub.step_over(stop.thread, at)
+                self._traps.leave(stop, registers)
         finally:
-            # A machine that ended was running, and a dead one has no breakpoints; the first error matters.
+            # A machine that ended was running, and a dead one has no traps; the first error matters.
             if not self.stub.running:
                 for address in armed_points:
-                    self.stub.remove_breakpoint(address)
+                    self._traps.clear(address)
 
     # Whether the caller, stopped at *at*, has come to the end of the way; a call that counts is counted.
     def _arrives(self, way: Way, at: int, registers: dict[str, int]) -> bool:
@@ -291,11 +297,11 @@ class Steering:
             way.points = frozenset({return_address})
         return not way.place.at_return
 
-    # The next stop at a breakpoint; None, and all CPUs stand, when the operation is done without one.
+    # The next stop at a trap; None, and all CPUs stand, when the operation is done without one.
     def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
         while True:
-            stop = self.stub.poll(_SLICE)
+            stop = self._traps.poll(self._slice)
             if stop:
                 return stop
             now = time.monotonic()
@@ -303,7 +309,7 @@ class Steering:
                 done_at = now
             if (done_at is not None and now >= done_at + grace) or now >= deadline:
                 stop = self.stub.interrupt()
-                return stop if stop.signal == 5 else None
+                return stop if stop.signal == TRAP else None
 
     def _is_caller(self, caller: Caller, stop: Stop, registers: dict[str, int]) -> bool:
         if caller.cpu is not None and stop.thread != caller.cpu + 1:

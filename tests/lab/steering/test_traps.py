@@ -1,0 +1,189 @@
+"""Loops in the place of instructions, against a machine made up here and against real kernels."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+from having import NEW, OLD, bootable, lacking
+
+from pfnlab.errors import PfnlabError
+from pfnlab.lab.steering.cast import Cast
+from pfnlab.lab.steering.functions import FAILURES
+from pfnlab.lab.steering.gdbstub import GdbStub, Stop, gdb_arguments
+from pfnlab.lab.steering.points import Caller, Injection
+from pfnlab.lab.steering.steering import Steering
+from pfnlab.lab.steering.symbols import kernel_symbols
+from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
+from pfnlab.lab.vm.qemu import Guest
+
+HERE, LOOP = 0x1000, b"\xeb\xfe"
+ENDBR, NOP, CALL, PUSH = (
+    b"\xf3\x0f\x1e\xfa\x90",
+    b"\x0f\x1f\x44\x00\x00",
+    b"\xe8\x10\x00\x00\x00",
+    b"\x55" * 5,
+)
+
+
+class MadeUp:
+    """A stub of one CPU: its memory from HERE on, and its registers."""
+
+    def __init__(self, code: bytes, rip: int = HERE) -> None:
+        self.memory = bytearray(code) + bytearray(64)
+        self.values = {"rip": rip, "rsp": HERE + 48}
+        self.running = True
+        self.stepped_with = b""
+
+    def read(self, address: int, size: int) -> bytes:
+        """The bytes there."""
+        return bytes(self.memory[address - HERE : address - HERE + size])
+
+    def write(self, address: int, data: bytes) -> None:
+        """Change them."""
+        self.memory[address - HERE : address - HERE + len(data)] = data
+
+    def registers(self, thread: int) -> dict[str, int]:
+        """All of them."""
+        return dict(self.values)
+
+    def write_registers(self, thread: int, **values: int) -> None:
+        """Change some."""
+        self.values.update(values)
+
+    def interrupt(self) -> Stop:
+        """Stand."""
+        self.running = False
+        return Stop(2, 1)
+
+    def cont(self) -> None:
+        """Run."""
+        self.running = True
+
+    def step(self, thread: int) -> Stop:
+        """One instruction, whichever it is."""
+        self.stepped_with = self.read(self.values["rip"], 2)
+        self.values["rip"] += 1
+        return Stop(TRAP, 1)
+
+
+def looped(code: bytes, rip: int = HERE) -> tuple[MadeUp, Loops]:
+    """A machine with a loop at HERE."""
+    stub = MadeUp(code, rip)
+    loops = Loops(cast(GdbStub, stub))
+    loops.set(HERE)
+    return stub, loops
+
+
+def test_a_loop_is_written_and_taken_away() -> None:
+    """The rest of the instruction stays."""
+    stub, loops = looped(ENDBR)
+    written = bytes(stub.memory[:5])
+    loops.clear(HERE)
+
+    assert (LOOP + ENDBR[2:], ENDBR) == (written, bytes(stub.memory[:5]))
+
+
+def test_a_loop_is_written_once() -> None:
+    """Else what it replaced would be forgotten."""
+    stub, loops = looped(ENDBR)
+    loops.set(HERE)
+    loops.clear(HERE)
+
+    assert bytes(stub.memory[:5]) == ENDBR
+
+
+def test_a_cpu_in_the_loop_is_a_stop() -> None:
+    """The machine stands."""
+    stub, loops = looped(ENDBR)
+
+    assert (Stop(TRAP, 1), False) == (loops.poll(0), stub.running)
+
+
+def test_a_cpu_elsewhere_goes_on() -> None:
+    """The interrupt told nothing."""
+    stub, loops = looped(ENDBR, HERE + 4)
+
+    assert (None, True) == (loops.poll(0), stub.running)
+
+
+@pytest.mark.parametrize(("code", "size"), [(ENDBR, 4), (NOP, 5)], ids=["endbr64", "nop"])
+def test_what_does_nothing_is_skipped(code: bytes, size: int) -> None:
+    """The loop stays for the next call."""
+    stub, loops = looped(code)
+
+    loops.leave(Stop(TRAP, 1), stub.registers(1))
+
+    assert (HERE + size, LOOP, b"") == (stub.values["rip"], bytes(stub.memory[:2]), stub.stepped_with)
+
+
+def test_a_call_is_made() -> None:
+    """The return address is on the stack, and the CPU is where it calls."""
+    stub, loops = looped(CALL)
+
+    loops.leave(Stop(TRAP, 1), stub.registers(1))
+
+    assert (HERE + 0x15, HERE + 40) == (stub.values["rip"], stub.values["rsp"])
+    assert int.from_bytes(stub.memory[40:48], "little") == HERE + 5
+
+
+def test_any_other_instruction_is_executed() -> None:
+    """As it was, and the loop comes back."""
+    stub, loops = looped(PUSH)
+
+    loops.leave(Stop(TRAP, 1), stub.registers(1))
+
+    assert (PUSH[:2], LOOP, HERE + 1) == (stub.stepped_with, bytes(stub.memory[:2]), stub.values["rip"])
+
+
+@pytest.fixture(scope="module", params=(OLD, NEW))
+def steered(request: pytest.FixtureRequest) -> Iterator[tuple[Guest, Steering]]:
+    """A kernel with one CPU."""
+    folder = Path(tempfile.mkdtemp(prefix="pfnlab-gdb-"))
+    try:
+        try:
+            kernel = bootable(request.param)
+            guest = Guest(kernel.vmlinuz, extra=gdb_arguments(folder / "gdb"))
+        except PfnlabError as missing:
+            lacking(str(missing))
+        with guest:
+            symbols = kernel_symbols(guest, kernel.vmlinuz)
+            with GdbStub(folder / "gdb") as stub:
+                yield guest, Steering(stub, symbols, guest.hello.offsets)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.lab
+@pytest.mark.xdist_group("steering")
+@pytest.mark.parametrize(
+    ("function", "inside", "nth"),
+    [
+        ("__pte_alloc", "copy_page_range", 1),
+        ("__pte_alloc", "copy_page_range", 9),
+        ("vm_area_dup", None, 3),
+        ("vm_area_dup", None, 99),
+    ],
+)
+def test_loops_meet_what_breakpoints_meet(
+    steered: tuple[Guest, Steering], function: str, inside: str | None, nth: int
+) -> None:
+    """The same calls are counted and forced, and the fork ends in the same way."""
+    guest, steering = steered
+    start = guest.hello.bar_start
+    outcomes = []
+    for traps in (Breakpoints(steering.stub), Loops(steering.stub)):
+        steering._traps = traps
+        with Cast(guest, (start, start + (64 << 12))) as players:
+            players.do(0, "mmap", "wc", 1 << 44, 4 << 12, 3, 0x100001, 0)
+            players.do(0, "load", 1 << 44)
+            failure = Injection(function, FAILURES[function], Caller(pid=players.pids[0]), nth, inside)
+            outcomes.append(steering.inject(failure, lambda cast=players: cast.do(0, "fork", 1)))
+
+    by_breakpoints, in_loops = outcomes
+    assert by_breakpoints == in_loops
+    assert in_loops.forced == (nth < 9)
