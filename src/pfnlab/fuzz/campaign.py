@@ -11,7 +11,7 @@ import msgspec
 
 from pfnlab.errors import Misuse
 from pfnlab.fuzz.campaign_state import CampaignState, KnownSignature, Unstable
-from pfnlab.fuzz.causes import Evidence, Found, sightings
+from pfnlab.fuzz.causes import Evidence, Found
 from pfnlab.fuzz.drawing import Drawing, Drawn, end_of_round
 from pfnlab.fuzz.filing import Folder, FoundDifference
 from pfnlab.fuzz.grouping import MOST_TELLING, Grouping
@@ -19,10 +19,11 @@ from pfnlab.fuzz.looking import changed_by_looking, looked_at
 from pfnlab.fuzz.modelled import ModelProcesses
 from pfnlab.fuzz.repeating import is_shown, raises_alarm, shrink_quickly
 from pfnlab.fuzz.shrink import Shrunk
-from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, signatures_of, undecided
+from pfnlab.fuzz.signature import LOOKING, Signature, in_same_step, undecided
+from pfnlab.fuzz.weighed import Weighed, weigh
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Machine, Rebooting
+from pfnlab.programs.runs.machine import Machine, Rebooting, Telling
 from pfnlab.programs.runs.observation import Run
 
 #: How often a program that shows a difference is run again.
@@ -144,42 +145,49 @@ class Campaign:
                 self._settle(program, runs[place])
                 state.next += 1
 
-    def _runs_of_round(self, drawn: Drawn, end: int) -> list[dict[LookLevel, list[Run]]]:
+    def _runs_of_round(self, drawn: Drawn, end: int) -> list[dict[LookLevel, Weighed]]:
         """For each program of a round, its runs on all machines by level; of what the first model has no
-        answer for only that."""
+        answer for only that. They are weighed as they come, while guests run others."""
         levels = [self.state.looking.of(index) for index in range(self.state.next, end)]
         first = [[known[self._model]] if self._model else [] for known in drawn.runs]
         decided = [place for place, known in enumerate(first) if not undecided(known)]
-        runs: list[dict[LookLevel, list[Run]]] = [{} for _ in drawn.programs]
+        runs: list[dict[LookLevel, Weighed]] = [{} for _ in drawn.programs]
         for level in self._at:
             places = [place for place in decided if level in levels[place]]
             known = [drawn.runs[place] if level is levels[place][0] else {} for place in places]
             answers = self._ask_all([drawn.programs[place] for place in places], known, level)
             for place, answer in zip(places, answers, strict=True):
                 runs[place][level] = answer
-        return [asked or {levels[place][0]: first[place]} for place, asked in enumerate(runs)]
+        return [
+            asked or {levels[place][0]: self._weigh(drawn.programs[place], first[place])}
+            for place, asked in enumerate(runs)
+        ]
 
-    def _settle(self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]) -> None:
+    def _weigh(self, program: Program, runs: Sequence[Run]) -> Weighed:
+        return weigh(program, runs, agreed=self._agreed)
+
+    def _settle(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
         """Count one program, and handle the differences that its runs show."""
         state = self.state
-        reasons = {level: undecided(level_runs) for level, level_runs in runs.items()}
-        reason = next((reason for reason in reasons.values() if reason is not None), None)
-        if reason is not None and None not in reasons.values():
+        reasons = [told.reason for told in weighed.values()]
+        reason = next((reason for reason in reasons if reason is not None), None)
+        if reason is not None and None not in reasons:
             state.undecided += 1
             state.reasons[reason] = state.reasons.get(reason, 0) + 1
             return
         state.compared += 1
-        answered = {level: level_runs for level, level_runs in runs.items() if reasons[level] is None}
+        answered = {level: told for level, told in weighed.items() if told.reason is None}
         shown: dict[Signature, tuple[LookLevel, ...]] = {}
         seen: dict[Signature, Evidence] = {}
-        for level, level_runs in answered.items():
-            self._compared(level_runs)
-            for signature, evidence in sightings(program, level_runs, agreed=self._agreed).items():
+        for level, told in answered.items():
+            self._compared(told.runs)
+            for signature, evidence in told.sightings.items():
                 seen.setdefault(signature, Evidence()).add(evidence)
-            for signature in signatures_of(program, level_runs, agreed=self._agreed):
+            for signature in told.signatures:
                 shown.setdefault(signature, (level,))
         if len(answered) > 1:
-            for pair, signature in self._looking(program, answered):
+            runs = {level: told.runs for level, told in answered.items()}
+            for pair, signature in self._looking(program, runs):
                 shown.setdefault(signature, pair)
         if shown:
             state.different += 1
@@ -208,21 +216,36 @@ class Campaign:
 
     def _ask_all(
         self, programs: Sequence[Program], known: Sequence[Mapping[str, Run]], level: LookLevel
-    ) -> list[list[Run]]:
-        """The runs of every program, one a machine, in the order of the machines.
+    ) -> list[Weighed]:
+        """The runs of every program, one a machine, in the order of the machines, and what they tell.
 
         :param known: by machine, runs that were made already
         """
         began = time.monotonic()
-        by_machine = [
-            [runs[name] for runs in known]
-            if all(name in runs for runs in known)
-            else self._run_on(name, programs, level)
-            for name in self.machines
-        ]
+        *others, last = self.machines
+        by_machine = [self._known_or_run(name, programs, known, level) for name in others]
+        weighed: dict[int, Weighed] = {}
+
+        def told(index: int, run: Run) -> None:
+            runs = [*(runs[index] for runs in by_machine), msgspec.structs.replace(run, machine=last)]
+            weighed[index] = self._weigh(programs[index], runs)
+
+        machine = self._at[level][last]
+        if programs and isinstance(machine, Telling):
+            machine.run_telling(programs, told)
+        else:
+            for index, run in enumerate(self._known_or_run(last, programs, known, level)):
+                told(index, run)
         count, seconds = self.asked.get(level, (0, 0.0))
         self.asked[level] = count + len(programs), seconds + time.monotonic() - began
-        return [list(runs) for runs in zip(*by_machine, strict=True)]
+        return [weighed[index] for index in range(len(programs))]
+
+    def _known_or_run(
+        self, name: str, programs: Sequence[Program], known: Sequence[Mapping[str, Run]], level: LookLevel
+    ) -> list[Run]:
+        if all(name in runs for runs in known):
+            return [runs[name] for runs in known]
+        return self._run_on(name, programs, level)
 
     def _run_on(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
         runs = self._at[level][name].run(programs) if programs else []

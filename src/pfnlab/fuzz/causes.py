@@ -142,10 +142,23 @@ def sightings(
     :param agreed: as for :func:`~pfnlab.fuzz.signature.signatures_of`
     :param smallest: it is the smallest program of a finding, so that what is in its step belongs to it
     """
-    if any(run.look is LookLevel.END for run in runs):
+    return evidence_of(program, runs, placed_signatures(program, runs, agreed=agreed), smallest=smallest)
+
+
+def evidence_of(
+    program: Program,
+    runs: Sequence[Run],
+    placed: Sequence[tuple[int | None, Signature]],
+    *,
+    smallest: bool = False,
+) -> dict[Signature, Evidence]:
+    """:func:`sightings`, where the findings are known.
+
+    :param placed: they, as :func:`~pfnlab.fuzz.signature.placed_signatures` told
+    """
+    if not placed or any(run.look is LookLevel.END for run in runs):
         return {}
-    placed = placed_signatures(program, runs, agreed=agreed)
-    effects = _effects(program, runs, agreed=agreed)
+    effects = _effects(program, runs, placed)
     first = min((step for step, _ in effects), default=0)
     independent = {(_number(step), effect_of(signature)) for step, signature in placed}
     following = {effect for step, effect in effects if (step, effect) not in independent}
@@ -163,7 +176,8 @@ def sightings(
 
 def effects_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Effect]:
     """All effects in *runs* of *program*."""
-    return sorted({effect for _, effect in _effects(program, runs, agreed=agreed)})
+    placed = placed_signatures(program, runs, agreed=agreed)
+    return sorted({effect for _, effect in _effects(program, runs, placed)})
 
 
 def causes_of(found: Iterable[Found], conditions: Callable[[Found], Conditions]) -> list[Cause]:
@@ -270,11 +284,13 @@ def of_cause(causes: Sequence[Cause]) -> Mapping[str, str]:
     return {key: cause.first for cause in causes for key in cause.keys}
 
 
-def _effects(program: Program, runs: Sequence[Run], *, agreed: bool) -> list[tuple[int, Effect]]:
+def _effects(
+    program: Program, runs: Sequence[Run], placed: Sequence[tuple[int | None, Signature]]
+) -> list[tuple[int, Effect]]:
     """Every effect with its step, that of an alarm before the first step with -1."""
     signatures = [
         *all_effects(program, runs),
-        *((_number(step), other) for step, other in placed_signatures(program, runs, agreed=agreed)),
+        *((_number(step), other) for step, other in placed),
     ]
     return [(step, effect_of(signature)) for step, signature in signatures]
 

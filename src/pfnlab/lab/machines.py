@@ -266,7 +266,7 @@ def _run_telling(named: Named, machine: Machine, programs: Sequence[Program], wo
     from pfnlab.lab.running.machine import QemuMachine
 
     if isinstance(machine, QemuMachine):
-        return machine.run(programs, on_done=lambda index, run: work.advance())
+        return machine.run_telling(programs, lambda index, run: work.advance())
     return machine.run(programs)
 
 

@@ -161,11 +161,18 @@ class QemuMachine:
         """The kernel that is booted; looked up when it is first needed, and fetched when it is not here."""
         return _kernel(self._requested_kernel)
 
-    def run(
-        self, programs: Sequence[Program], on_done: Callable[[int, Run], None] | None = None
-    ) -> list[Run]:
+    def run(self, programs: Sequence[Program]) -> list[Run]:
         """
         Every program's run, in the order of *programs*.
+
+        :raises Misuse: there is no such kernel, or a program no guest could hold; nothing has been run then
+        :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
+        """
+        return self.run_telling(programs, lambda index, run: None)
+
+    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+        """
+        As :meth:`run`, telling of every run that is there.
 
         :param on_done: called with index and run as soon as a program is done, in any order, always from
             the calling thread
@@ -193,8 +200,7 @@ class QemuMachine:
                 if isinstance(answer, BaseException):
                     raise answer
                 runs[answer[0]] = answer[1]
-                if on_done is not None:
-                    on_done(*answer)
+                on_done(*answer)
         except BaseException:
             self._give_up(pending, threads)
             raise

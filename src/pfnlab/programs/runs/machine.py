@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from pfnlab.programs.lang.ops import Program
@@ -15,6 +15,19 @@ class Machine(Protocol):
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
         """One run a program, in order."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A machine that runs several programs at a time, and hands each run over as soon as it is there."""
+
+    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+        """One run a program, in order.
+
+        :param on_done: called with index and run as soon as a program is done, in any order, always from
+            the calling thread
+        """
         ...
 
 
