@@ -165,7 +165,7 @@ def profile(series: str) -> None:
     count = f"{guests['guests']} guest{'s' * (guests['guests'] > 1)}"
     rows.append([count, *_each(guests["ms"] / 1e3, programs, operations)])
     rows.append(["(the time that passed)", *_each(took, programs, operations)])
-    rows.append(["(the model, beside it)", *_each(modelled, programs, operations), ""])
+    rows.append(["(the model, beside it)", *_each(modelled, programs, operations)])
     forced = sum(map(is_forced, programs))
     kinds = f"{forced} of {len(programs)} programs forced, {operations / len(programs):.1f} steps each"
     show(f"{name}, one guest: {kinds}", ["processor time", "a program", "a step"], rows)

@@ -14,7 +14,8 @@
 
 #define REQUEST 4096
 #define REPLY (1 << 20)
-#define YIELDS 300                /* polls before the agent begins to sleep, to the next tick at least */
+/* Polls before the agent begins to sleep: 15 ms or so. A nap is two ticks long, and the host is seldom slower. */
+#define YIELDS 3000
 /* A nap lasts an eighth of the wait so far at most; a guest that has nothing to do sleeps long. */
 #define LONGEST_NAP_NS 20000000
 

@@ -19,8 +19,8 @@ _REQUEST_SEQUENCE, _REQUEST_LENGTH, _REPLY_SEQUENCE, _REPLY_LENGTH = range(4)
 _HEARTBEAT, _BEGUN, _ALLOWED, _DONE = range(4, 8)
 
 # Waiting: look without pause at first, then sleep longer and longer, in seconds.
-_SPIN = 0.0002
-_SHORTEST_NAP = 0.00005
+_SPIN = 0.00002
+_SHORTEST_NAP = 0.0003
 _LONGEST_NAP = 0.001
 _CHECK_EVERY = 0.02
 
@@ -177,5 +177,5 @@ def _wait(done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> 
                 return done()
             check = now + _CHECK_EVERY
         time.sleep(nap)
-        nap = min(nap * 1.2, _LONGEST_NAP)
+        nap = min(nap * 1.1, _LONGEST_NAP)
     return True
