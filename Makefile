@@ -118,6 +118,7 @@ test-postgres: system-test .venv/.test
 # Campaigns with faults, each resumed and compared with the undisturbed run: docs/fault-report.md, some minutes.
 fault-report: .venv/.test
 	@PYTHON=$(PYTHON) tools/install-missing faults
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[lens,cluster]'
 	$(BIN)/python tools/fault_report.py docs/fault-report.md
 
 # What the wheel can do without the repository, and what README and tutorial promise somebody new.

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from fault_report import found
+from faults.disturbed import found
 
 from pfnlab.store.kept import DONE
 from pfnlab.store.store import Store

@@ -1,0 +1,1 @@
+"""Campaigns that are disturbed, for the fault report."""

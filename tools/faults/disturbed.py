@@ -1,0 +1,150 @@
+"""One campaign, run undisturbed and then in phases with faults."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from pfnlab.campaign.plan_file import read_plan
+from pfnlab.campaign.running import begin_campaign
+from pfnlab.errors import Undecided
+from pfnlab.store.kept import DONE, ISOLATED, ResultFilter
+from pfnlab.store.store import Store
+
+#: Seconds of one phase.
+PHASE = 300.0
+
+#: Results by the shard that saw them, and the shards that were given up.
+Found = tuple[dict[int, frozenset[str]], frozenset[int]]
+
+
+class Disturbed:
+    """One campaign, in a folder, run undisturbed and disturbed; what disturbs it is said by subclasses.
+
+    :param number: decides everything random
+    :ivar counts: how many faults of each kind happened
+    :ivar wrong: what was not as in the undisturbed run, in words
+    """
+
+    #: The words of every command, behind those of the campaign.
+    words: tuple[str, ...] = ("--jobs", "2")
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder, self.number, self.counts = folder, number, Counter[str]()
+        self.wrong: list[str] = []
+        self.store = folder / "faults.db"
+        self._random = random.Random(number)
+        self.expected: Found = ({}, frozenset())
+
+    def plan(self) -> str:
+        """The file of the campaign, which is named ``faults``."""
+        raise NotImplementedError
+
+    def phases(self) -> None:
+        """All that is done to the campaign in its store, before it is resumed for the last time."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        """All of it; what is wrong is kept."""
+        plan = self.folder / "plan.toml"
+        plan.write_text(self.plan(), encoding="utf-8")
+        undisturbed = self.folder / "undisturbed.db"
+        code, said = self._end(self._start(undisturbed, "run", str(plan), words=("--jobs", "2")))
+        if code not in (0, 1):
+            # 1 is a discovery.
+            raise Undecided(f"the undisturbed run ended with {code}: {said.strip()}")
+        self.expected = found(undisturbed)
+        with Store(str(self.store)) as store:
+            begin_campaign(store, read_plan(plan))
+        self.phases()
+        self._end(self._start(self.store, "resume"))
+        self.compare()
+
+    def compare(self) -> None:
+        """Hold what was found at the end against the undisturbed run."""
+        results, isolated = found(self.store)
+        if (results, isolated) != self.expected:
+            different = sorted(
+                shard
+                for shard in {*results, *self.expected[0]}
+                if results.get(shard) != self.expected[0].get(shard)
+            )
+            self.wrong.append(f"other results of shards {different}, isolated {sorted(isolated)}")
+            self._keep()
+
+    def _keep(self) -> None:
+        """Keep both stores, so that somebody can see what differs."""
+        kept = Path(tempfile.mkdtemp(prefix="pfnlab-unequal-"))
+        for path in self.folder.glob("*.db*"):
+            shutil.copy(path, kept)
+        print(f"both stores are kept in {kept}", file=sys.stderr, flush=True)
+
+    def _start(
+        self,
+        store: Path,
+        *asked: str,
+        words: tuple[str, ...] | None = None,
+        most: int | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """A command of ``pfnlab campaign``.
+
+        :param words: behind what is asked; None for those of all commands
+        :param most: bytes beyond which no file can grow
+        :param more: of its environment
+        """
+        limit = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))) if most else None
+        behind = self.words if words is None else words
+        return subprocess.Popen(
+            [sys.executable, "-m", "pfnlab", "campaign", *asked, "--store", str(store), *behind],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(more or {})},
+            preexec_fn=limit,
+        )
+
+    def _end(self, process: subprocess.Popen[bytes]) -> tuple[int, str]:
+        """Wait for its end: the exit code and what it said."""
+        try:
+            _, said = process.communicate(timeout=PHASE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            _, said = process.communicate()
+            self.wrong.append(f"a phase did not end within {PHASE:g} s")
+        return process.returncode, said.decode(errors="replace")
+
+
+def found(store: Path, name: str = "faults") -> Found:
+    """What a campaign found, without times and places.
+
+    :raises Misuse: the store is refused
+    """
+    with Store(str(store), make=False) as opened:
+        results: dict[int, set[str]] = defaultdict(set)
+        shards = opened.shards(name)
+        for one in opened.results(ResultFilter(campaign=name)):
+            for sighting in one.sightings:
+                results[sighting.shard].add(one.digest)
+        done = {shard.number for shard in shards if shard.state == DONE}
+        isolated = frozenset(shard.number for shard in shards if shard.state == ISOLATED)
+    return {number: frozenset(results[number]) for number in done}, isolated
+
+
+def children_of(process: int) -> list[int]:
+    """The processes that *process* started and that run."""
+    found_children = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            words = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+            if int(words[1]) == process and words[0] != "Z":
+                found_children.append(int(path.parent.name))
+    return found_children
