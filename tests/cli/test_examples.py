@@ -30,6 +30,9 @@ COSTLY = (
     "matrix",
     "/tmp/",
     "--cluster",
+    # The same options with smaller numbers are among the examples that run.
+    "--swarm 8",
+    "--random 200",
 )
 
 #: What would write files where the test runs.
