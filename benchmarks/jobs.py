@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,6 +24,9 @@ from typing import Any
 
 from measuring import busy, ratio_of_rounds, rounds, show
 
+from pfnlab.campaign.local import LocalExecutor
+from pfnlab.campaign.plan_file import read_plan
+from pfnlab.campaign.running import begin_campaign, run_campaign
 from pfnlab.checker.check import CheckLimits, check
 from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.fuzz.campaign import Campaign
@@ -35,6 +39,8 @@ from pfnlab.programs.runs.machine import Machine
 from pfnlab.report import searches
 from pfnlab.report.claims.page import claims
 from pfnlab.report.policies_matrix import policies_matrix
+from pfnlab.store.kept import ResultFilter
+from pfnlab.store.store import Store
 
 MACHINES = ("6.1", "7.2", "7.2,tracker=exact")
 
@@ -74,6 +80,38 @@ def fuzzed(programs: int, jobs: int) -> CampaignState:
     return state
 
 
+#: A campaign of searches and random programs, all on models.
+_PLAN = """\
+form = 1
+name = "jobs"
+[[check]]
+machines = {machines}
+scopes = ["standard", "leaves"]
+depth = {depth}
+[[fuzz]]
+machines = [["model:7.2", "model:7.2,mseal=on"]]
+programs = {programs}
+programs_per_shard = 100
+"""
+
+
+def sharded(quick: bool, jobs: int) -> dict[int, frozenset[str]]:
+    """What each shard of a campaign finds, by its number."""
+    machines = [f"model:{machine}" for machine in MACHINES]
+    depth, programs = (1, 100) if quick else (3, 2000)
+    with tempfile.TemporaryDirectory() as folder, Store(str(Path(folder) / "jobs.db")) as store:
+        plan = Path(folder) / "jobs.toml"
+        plan.write_text(_PLAN.format(machines=machines, depth=depth, programs=programs), encoding="utf-8")
+        begin_campaign(store, read_plan(plan))
+        with LocalExecutor(jobs) as executor:
+            run_campaign(store, "jobs", executor)
+        found: dict[int, set[str]] = {shard.number: set() for shard in store.shards("jobs")}
+        for result in store.results(ResultFilter(campaign="jobs")):
+            for sighting in result.sightings:
+                found[sighting.shard].add(result.digest)
+        return {number: frozenset(digests) for number, digests in found.items()}
+
+
 def paged(make: Callable[[int], str], jobs: int) -> str:
     """A page, with no search kept from before."""
     searches._results.clear()
@@ -90,6 +128,7 @@ def works(quick: bool) -> Iterator[tuple[str, Work]]:
     swarm = CheckLimits(swarm=4, states=20 if quick else 1000, seed=1)
     yield "swarm 7.2", partial(searched, "7.2", "standard", swarm)
     yield "fuzz", partial(fuzzed, 10 if quick else 300)
+    yield "model shards", partial(sharded, quick)
     if not quick:
         files = [RECORDED / f"{name}.jsonl" for name in ("cases", "order")]
         yield "matrix", partial(predict_files, files)
