@@ -8,7 +8,7 @@ import pytest
 from fake_guests import FakeGuest
 from having import NEW, bootable
 
-from pfnlab.errors import Defect, LostGuest
+from pfnlab.errors import Defect, LostGuest, Undecided
 from pfnlab.lab.running.cleaning import changed_devices, cleared, turned_back
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement, Windows
@@ -74,6 +74,15 @@ def test_what_is_seen_from_outside_counts(left: tuple[str, ...], names: set[str]
     assert names == turned_back(guest, placement, state, lambda: seen(left))
     at = placement.places.devices["low"].start + 2
     assert f"mmap devmem 100000000000 2000 1 100001 {at << 12:x}" in guest.requests[0]
+
+
+def test_what_cannot_be_seen_is_not_clean() -> None:
+    """The run that is over stays as it is."""
+
+    def blind() -> LensState:
+        raise Undecided("the memory cannot be read")
+
+    assert set() == turned_back(answering("0 0"), placed(), seen(("low[0] UC-",)), blind)
 
 
 @pytest.mark.parametrize(

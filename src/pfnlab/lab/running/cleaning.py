@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 
-from pfnlab.errors import Defect, LostGuest
+from pfnlab.errors import Defect, LostGuest, Undecided
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.lens.state import LensState
@@ -76,7 +76,7 @@ def turned_back(
     :param state: that at the end of the program
     :param now: tells the state from outside
     """
-    asked = set()
+    asked: set[str] = set()
     for name, spans in changed_devices(state).items():
         if name not in placement.windows or placement.windows[name].start >= placement.bar.start:
             continue
@@ -86,7 +86,12 @@ def turned_back(
             # What could not be turned back is seen in the end.
             _done(guest, _WRITE_BACK_REQUEST.format(at=_AT, size=size, offset=offset), operations=2)
         asked.add(name)
-    return asked - changed_devices(now()).keys() if asked else asked
+    if not asked:
+        return asked
+    try:
+        return asked - changed_devices(now()).keys()
+    except Undecided:
+        return set()
 
 
 def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
