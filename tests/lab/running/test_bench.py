@@ -73,13 +73,14 @@ def test_a_guest_that_is_gone_before_it_is_steered_is_lost_once(monkeypatch: pyt
     """Whoever notices: its monitor, or what waits for a function."""
     troubles: list[Exception] = [LostGuest("QEMU's monitor did not take `gdbserver`")]
 
-    def fail(bench: Bench, *_: object) -> Placement:
+    def placed(bench: Bench, program: Program, image: Path | None) -> object:
+        found = place(bench, program, image)
         if troubles:
             raise troubles.pop()
-        return place(bench, *_)
+        return found
 
     place = Bench._place
-    monkeypatch.setattr(Bench, "_place", fail)
+    monkeypatch.setattr(Bench, "_place", placed)
 
     assert Lab().run(PROGRAM)[0].lost is None
 

@@ -154,9 +154,10 @@ class Bench:
             except MissingTool:
                 raise
             except Undecided as error:
-                alarm = self._alarm_of_guest(program)
+                alarm, was_up = self._alarm_of_guest(program), self.is_up
                 self.drop()
-                if alarm is None and lost_before is None and isinstance(error, LostGuest | TimedOut):
+                gone = was_up and isinstance(error, LostGuest | TimedOut)
+                if gone and alarm is None and lost_before is None:
                     lost_before = self._lost(str(error))
                     continue
                 if alarm is not None or not isinstance(error, Noise):
