@@ -37,7 +37,7 @@ FAULTS = {
     "store copied": "a plain copy of the file and its log while shards were kept: consistent, or refused",
     "cluster worker killed": "kill -9 of a dask worker with all that it ran; another one began",
     "scheduler restarted": "kill -9 of the dask scheduler and its workers; others began, and it went on",
-    "guest hung": "the QEMU of a shard was stopped in the middle of its work, and answered no more",
+    "guest hung": "the QEMU of a shard was stopped (SIGSTOP) in the middle of its work",
     "guest killed": "kill -9 of the QEMU of a shard",
 }
 

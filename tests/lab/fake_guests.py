@@ -56,6 +56,7 @@ class FakeGuest:
         self.closed = threading.Event()
         self.alarm: Alarm | None = None
         self.begun = 0
+        self.is_disturbed = False
 
     def last_alarm(self) -> Alarm | None:
         """The alarm it ended of."""

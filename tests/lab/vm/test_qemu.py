@@ -604,3 +604,30 @@ guest = Guest(Path(sys.argv[1]))
 print(guest.pid, guest.console.parent, flush=True)
 time.sleep(60)
 """
+
+
+@lab
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_guest_that_somebody_disturbed_says_so(vmlinuz: Path, number: signal.Signals):
+    """
+    It is lost, and its kernel had nothing to do with it; also when it is closed.
+    """
+    with Guest(vmlinuz) as guest:
+        before = guest.is_disturbed
+        os.kill(guest.pid, number)
+        with pytest.raises(LostGuest):
+            guest.request("program p\nend\n", 1.0)
+
+    assert (False, True) == (before, guest.is_disturbed)
+
+
+@lab
+def test_a_guest_that_is_slow_is_not_disturbed(vmlinuz: Path):
+    """
+    What does not answer in time may be the kernel's doing.
+    """
+    with Guest(vmlinuz) as guest:
+        with pytest.raises(LostGuest):
+            guest.request("program p\nend\n", 0.0)
+
+        assert not guest.is_disturbed

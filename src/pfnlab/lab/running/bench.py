@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from pfnlab.errors import Defect, LostGuest, MissingTool, TimedOut, Undecided
+from pfnlab.errors import Defect, LostGuest, MissingTool, Undecided
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
@@ -61,8 +61,9 @@ OP_LIMIT = 0.5
 _DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
 _DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
 
-#: How often a program that holds a processor is tried while it meets nothing but noise.
-HELD_TRIES = 3
+#: How often a program is tried while it meets nothing but noise, in which a processor that it holds was
+#: stopped, or its guests are disturbed.
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -120,15 +121,14 @@ class Bench:
         self.booted: BootedGuest | None = None
         #: An alarm that came behind the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
-        # Whether the last try ended with its guest.
-        self._guest_lost = False
+        # Whether the last try was lost because somebody disturbed its guest.
+        self._disturbed = False
 
     def run(self, program: Program) -> Run:
         """
         The run of one program; a fault of the guest is a lost run, not an exception.
 
-        A program whose guest is lost without a word of its kernel is run once more: the host may have ended
-        the guest, or kept it from running.
+        A program whose guest somebody else has killed or stopped is run again in another one.
 
         :raises MissingTool: something guests need is not here
         """
@@ -141,29 +141,24 @@ class Bench:
             image = self._image(program)
         except Undecided as error:
             return self._lost(str(error))
-        lost_before: Run | None = None
-        for _ in range(HELD_TRIES):
+        for _ in range(TRIES):
             try:
                 run = self._attempt(program, image) or self._attempt(program, image, again=True)
                 if run is None:
                     return self._lost("a guest that had just booted was not clean")
-                if not self._guest_lost or run.alarm is not None or lost_before is not None:
+                if run.lost is None or run.alarm is not None or not self._disturbed:
                     return run
-                lost_before = run
-                continue
+                reason = run.lost
             except MissingTool:
                 raise
             except Undecided as error:
-                alarm, was_up = self._alarm_of_guest(program), self.is_up
+                alarm = self._alarm_of_guest(program)
+                disturbed = self.booted is not None and self.booted.guest.is_disturbed
                 self.drop()
-                gone = was_up and isinstance(error, LostGuest | TimedOut)
-                if gone and alarm is None and lost_before is None:
-                    lost_before = self._lost(str(error))
-                    continue
-                if alarm is not None or not isinstance(error, Noise):
+                if alarm is not None or not (disturbed or isinstance(error, Noise)):
                     return self._lost(str(error), alarm=alarm)
-                reason = f"{error}; so it was {HELD_TRIES} times"
-        return lost_before or self._lost(reason)
+                reason = str(error)
+        return self._lost(f"{reason}; so it was {TRIES} times")
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
         # The alarm that ended the guest in the middle of the program, whoever noticed first.
@@ -242,11 +237,11 @@ class Bench:
             return None
         messages = tuple(booted.once_messages)
         alarm, lost = alarm_of_reply(reply, program), reply.lost
-        self._guest_lost = reply.guest_lost
         if lost is not None:
             alarm = alarm or self._alarm_of_guest(program)
             if hasattr(booted.guest, "lose"):
                 lost = str(cast("Guest", booted.guest).lose(lost))
+            self._disturbed = booted.guest.is_disturbed
             self.drop()
         else:
             self._account(booted, placement, reply, program, stepped.states)

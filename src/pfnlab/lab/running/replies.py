@@ -81,7 +81,6 @@ class ParsedReply:
     :param steps: the steps seen completely
     :param left: page frames of the book entries after the last of them
     :param lost: why there are fewer steps than there should be, or None
-    :param guest_lost: the guest was lost; else, where `lost` is not None, its answer makes no sense
     :param alarms: the kernel's alarms in the log, WARNs among them, each with its operation
     :param late_alarms: those in the log before the first operation, which are of an earlier program
     """
@@ -91,7 +90,6 @@ class ParsedReply:
     steps: tuple[Step, ...]
     left: tuple[PfnRange, ...]
     lost: str | None
-    guest_lost: bool = False
     alarms: tuple[Alarm, ...] = ()
     late_alarms: tuple[Alarm, ...] = ()
 
@@ -172,7 +170,6 @@ class _Reader:
         self.steps: list[Step] = []
         self.alarms: list[Alarm] = []
         self.late_alarms: tuple[Alarm, ...] = ()
-        self.guest_lost = False
 
     def read(self, text: str) -> ParsedReply:
         lost = None
@@ -186,7 +183,6 @@ class _Reader:
             tuple(self.steps),
             self.left,
             lost,
-            self.guest_lost,
             tuple(self.alarms),
             self.late_alarms,
         )
@@ -208,7 +204,6 @@ class _Reader:
             if word == LOST:
                 if at >= 0:
                     self._finish(names[at], section)
-                self.guest_lost = True
                 raise _Unreadable(rest)
             if word in ("before", "step", "done"):
                 if at >= 0:

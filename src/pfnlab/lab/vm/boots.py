@@ -38,6 +38,10 @@ class GuestLike(Protocol):
     def begun(self) -> int:
         """How many operations of the last request were begun, its end counted."""
 
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether somebody else has killed it or keeps it from running, or had when it was lost."""
+
     def close(self) -> None:
         """End it; harmless when it has ended, and callable while another thread waits for a reply."""
 

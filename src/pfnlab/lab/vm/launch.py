@@ -96,6 +96,15 @@ def memory_folder(room: int) -> str | None:
     return "/dev/shm" if roomy and os.access("/dev/shm", os.W_OK) else None
 
 
+def is_stopped(process: int) -> bool:
+    """Whether a process is stopped, as by SIGSTOP."""
+    try:
+        words = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return False
+    return words[0] in ("T", "t")
+
+
 def start_qemu(
     command: Sequence[str], folder: Path
 ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,6 +28,7 @@ from pfnlab.lab.vm.launch import (
     controller_arguments,
     cpu_arguments,
     device_arguments,
+    is_stopped,
     memory_folder,
     parameters_for,
     ram_arguments,
@@ -155,6 +157,7 @@ class Guest:
         self._lost: LostGuest | None = None
         self._alarm: Alarm | None = None
         self._lines_of_boot = self._begun = 0
+        self._disturbed = False
         if state and state.exists() and self._restore(command, state, requests=int(bool(probes))):
             return
         self._launch(command)
@@ -281,6 +284,14 @@ class Guest:
         return self._alarm
 
     @property
+    def is_disturbed(self) -> bool:
+        """Whether somebody else has killed its QEMU or keeps it stopped, or had when the guest was lost."""
+        if self._lost or not self._open:
+            return self._disturbed
+        status = self._process.poll()
+        return is_stopped(self._process.pid) if status is None else status == -signal.SIGKILL
+
+    @property
     def begun(self) -> int:
         """How many operations of the last request were begun, its end counted; of a lost guest too."""
         return self._begun if self._lost else self._channel.begun if self._open else 0
@@ -350,7 +361,7 @@ class Guest:
         """
         if self._lost:
             return self._lost
-        lives = self._lives()
+        lives, self._disturbed = self._lives(), self.is_disturbed
         self._alarm, self._begun = self._alarm_of_console(), self._channel.begun
         if not lives:
             reason = self._last_words()
