@@ -45,6 +45,7 @@ def test_driver_is_built(series: str):
 
 
 @lab
+@pytest.mark.xdist_group(f"kernel-{OLD}")
 def test_driver_is_cached():
     """
     A second call builds nothing: the file stays as it was.
