@@ -18,7 +18,7 @@ from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Program, uses_vfio
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.machine import place
-from pfnlab.programs.runs.observation import REGION, PteSeen, Step, VmaSeen, vma_name
+from pfnlab.programs.runs.observation import REGION, PteSeen, Step, VmaSeen, direct_map_spans, vma_name
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.units import PfnRange, pfn_to_phys
 
@@ -27,9 +27,6 @@ _REMAPPED = ("wc", "uc", "proc", "mem")
 
 #: A tracked range with its count, and those that use it: ``bar[0:16] x2 a[0:4] a[8:16]``.
 _COUNTED = re.compile(r"\S+ x(\d+) (.*)")
-
-#: Pages of RAM that are not write-back in the direct map: ``low[0:4] UC-``.
-_CHANGED = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
 
 
 class Layout:
@@ -171,13 +168,12 @@ class SeenMoment:
         """The frames of the program's devices that are not write-back in the direct map; None: not seen."""
         if self.step.direct_map is None:
             return None
-        matches = (_CHANGED.fullmatch(line) for line in self.step.direct_map)
         return [
-            Shown(frames, CacheMode.from_short(match[4].lower()))
-            for match in matches
+            Shown(frames, CacheMode.from_short(mode))
+            for span, mode in direct_map_spans(self.step.direct_map)
             # A page that the direct map lacks is compared, and has no mode.
-            if match and match[4] != "ABSENT"
-            for frames in [self._layout.frames(Span(match[1], int(match[2]), int(match[3])))]
+            if mode != "absent"
+            for frames in [self._layout.frames(span)]
             if frames is not None
         ]
 

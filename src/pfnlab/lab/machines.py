@@ -15,7 +15,7 @@ from pfnlab.lab.vm.accel import Accel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import series_key
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine
+from pfnlab.programs.runs.machine import Looking, Machine, Telling
 from pfnlab.programs.runs.observation import Run
 from pfnlab.progress import Work, say, working
 from pfnlab.units import number_of
@@ -263,9 +263,7 @@ def _run_telling(named: Named, machine: Machine, programs: Sequence[Program], wo
             runs += machine.run([program])
             work.advance()
         return runs
-    from pfnlab.lab.running.machine import QemuMachine
-
-    if isinstance(machine, QemuMachine):
+    if isinstance(machine, Telling):
         return machine.run_telling(programs, lambda index, run: work.advance())
     return machine.run(programs)
 

@@ -31,7 +31,7 @@ from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.schedule import Noise
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
-from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
@@ -417,23 +417,3 @@ def test_what_a_kernel_lacks_costs_no_guest(tmp_path: Path) -> None:
 
     assert "this kernel has no pids controller: CONFIG_CGROUP_PIDS is off" == refused.lost
     assert (0, None, False) == (guests, run.lost, run.configuration.pids_controller)
-
-
-@pytest.mark.lab
-def test_a_device_that_was_written_is_cleared_for_the_next_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One guest serves both, and the second finds zero where the first has written."""
-    started = []
-    start = Boots.start
-
-    def counted(boots: Boots, shape: GuestShape) -> GuestLike:
-        started.append(shape)
-        return start(boots, shape)
-
-    monkeypatch.setattr(Boots, "start", counted)
-    head = "pfnlab program 1\ntitle t\ndevice bar: pci, 600 pages\na = mmap bar[0:600] vfio shared rw\n"
-    written, later = (load_text(head + line) for line in ("write a[599] 7\nread a[599]\n", "read a[599]\n"))
-
-    with QemuMachine(bootable(NEW), guests=1) as machine:
-        runs = machine.run([written, later])
-
-    assert ([7, 0], 1) == ([run.steps[-2].value for run in runs], len(started))

@@ -8,12 +8,11 @@ import pytest
 from fake_guests import FakeGuest
 from having import NEW, bootable
 
-from pfnlab.errors import Defect, LostGuest, Undecided
-from pfnlab.lab.running.cleaning import changed_devices, cleared, turned_back
+from pfnlab.errors import LostGuest, Undecided
+from pfnlab.lab.running.cleaning import cleared, turned_back
 from pfnlab.lab.running.machine import QemuMachine
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
-from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.units import PfnRange
@@ -22,11 +21,6 @@ PROGRAM = load_text(
     "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\ndevice low: lowmem, 8 pages\n"
     "a = mmap low[0:4] devmem-sync shared rw\n"
 )
-
-
-def seen(lines: tuple[str, ...]) -> LensState:
-    """A state of which only the direct map matters."""
-    return LensState((), (), (), direct_map=lines)
 
 
 def placed() -> Placement:
@@ -50,28 +44,28 @@ def dying() -> FakeGuest:
     return FakeGuest(reply, 4)
 
 
-def test_the_pages_of_a_line_belong_to_its_device() -> None:
-    """A page, or a range."""
-    state = seen(("low[2] UC-", "low[4:8] WC", "hole[0:1] UC-"))
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[GuestShape]:
+    """The guests that are started from now on."""
+    shapes: list[GuestShape] = []
+    start = Boots.start
 
-    assert {"low": [(2, 3), (4, 8)], "hole": [(0, 1)]} == changed_devices(state)
+    def counted(boots: Boots, shape: GuestShape) -> GuestLike:
+        shapes.append(shape)
+        return start(boots, shape)
 
-
-def test_another_line_is_a_defect() -> None:
-    """Nothing is taken for clean that cannot be read."""
-    with pytest.raises(Defect):
-        changed_devices(seen(("low is odd",)))
+    monkeypatch.setattr(Boots, "start", counted)
+    return shapes
 
 
 @pytest.mark.parametrize(
-    ("left", "names"), [((), {"low"}), (("low[3] UC-",), set())], ids=["all of it", "not all"]
+    ("left", "names"), [((), {"low"}), (("low[3:4] UC-",), set())], ids=["all of it", "not all"]
 )
 def test_what_is_seen_from_outside_counts(left: tuple[str, ...], names: set[str]) -> None:
     """Whatever the guest answered."""
     guest, placement = answering("0 0", "0 0", "0 0"), placed()
-    state = seen(("low[2:4] UC-",))
 
-    assert names == turned_back(guest, placement, state, lambda: seen(left))
+    assert names == turned_back(guest, placement, ["low[2:4] UC-"], lambda: left)
     at = placement.places.devices["low"].start + 2
     assert f"mmap devmem 100000000000 2000 1 100001 {at << 12:x}" in guest.requests[0]
 
@@ -79,10 +73,10 @@ def test_what_is_seen_from_outside_counts(left: tuple[str, ...], names: set[str]
 def test_what_cannot_be_seen_is_not_clean() -> None:
     """The run that is over stays as it is."""
 
-    def blind() -> LensState:
+    def blind() -> tuple[str, ...]:
         raise Undecided("the memory cannot be read")
 
-    assert set() == turned_back(answering("0 0"), placed(), seen(("low[0] UC-",)), blind)
+    assert set() == turned_back(answering("0 0"), placed(), ["low[0:1] UC-"], blind)
 
 
 @pytest.mark.parametrize(
@@ -100,19 +94,22 @@ def test_bytes_are_cleared_where_all_went_well(guest: Callable[[], FakeGuest], n
 
 
 @pytest.mark.lab
-def test_low_memory_is_written_back_for_the_next_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_low_memory_is_written_back_for_the_next_program(started: list[GuestShape]) -> None:
     """One guest has room for more programs than there are windows in low memory."""
-    started = []
-    start = Boots.start
-
-    def counted(boots: Boots, shape: GuestShape) -> GuestLike:
-        started.append(shape)
-        return start(boots, shape)
-
-    monkeypatch.setattr(Boots, "start", counted)
-
     with QemuMachine(bootable(NEW), guests=1, look=LookLevel.MEMORY) as machine:
         runs = machine.run([PROGRAM] * 30)
 
     assert 1 == len(started)
     assert {("low[0:4] UC-",)} == {run.steps[0].direct_map for run in runs}
+
+
+@pytest.mark.lab
+def test_a_device_that_was_written_is_cleared_for_the_next_program(started: list[GuestShape]) -> None:
+    """One guest serves both, and the second finds zero where the first has written."""
+    head = "pfnlab program 1\ntitle t\ndevice bar: pci, 600 pages\na = mmap bar[0:600] vfio shared rw\n"
+    written, later = (load_text(head + line) for line in ("write a[599] 7\nread a[599]\n", "read a[599]\n"))
+
+    with QemuMachine(bootable(NEW), guests=1) as machine:
+        runs = machine.run([written, later])
+
+    assert ([7, 0], 1) == ([run.steps[-2].value for run in runs], len(started))

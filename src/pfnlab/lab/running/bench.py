@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +13,7 @@ from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
-from pfnlab.lab.running.cleaning import changed_devices, cleared, turned_back
+from pfnlab.lab.running.cleaning import cleared, turned_back
 from pfnlab.lab.running.inside import with_inside
 from pfnlab.lab.running.placement import (
     MAX_BAR_MIB,
@@ -40,7 +39,7 @@ from pfnlab.programs.lang.ops import Program, is_held, uses_reset, uses_slot
 from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run, Step
+from pfnlab.programs.runs.observation import Run, Step, direct_map_spans
 from pfnlab.units import PfnRange, phys_to_pfn
 
 if TYPE_CHECKING:
@@ -121,8 +120,6 @@ class Bench:
         self.booted: BootedGuest | None = None
         #: An alarm that came behind the end of an earlier program; the next run reports it.
         self.late_alarm: Alarm | None = None
-        # Whether the last try was lost because somebody disturbed its guest.
-        self._disturbed = False
 
     def run(self, program: Program) -> Run:
         """
@@ -144,11 +141,7 @@ class Bench:
         for _ in range(TRIES):
             try:
                 run = self._attempt(program, image) or self._attempt(program, image, again=True)
-                if run is None:
-                    return self._lost("a guest that had just booted was not clean")
-                if run.lost is None or run.alarm is not None or not self._disturbed:
-                    return run
-                reason = run.lost
+                return run or self._lost("a guest that had just booted was not clean")
             except MissingTool:
                 raise
             except Undecided as error:
@@ -200,7 +193,8 @@ class Bench:
             self.booted = None
 
     def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
-        # One try; None when the guest was not clean before the program.
+        # One try; None when the guest was not clean before the program. Where somebody disturbed the guest it
+        # raises LostGuest, where the guest is lost by itself the run is lost.
         if again:
             self.drop()
         booted, placement = self._place(program, image)
@@ -241,7 +235,8 @@ class Bench:
             alarm = alarm or self._alarm_of_guest(program)
             if hasattr(booted.guest, "lose"):
                 lost = str(cast("Guest", booted.guest).lose(lost))
-            self._disturbed = booted.guest.is_disturbed
+            if alarm is None and booted.guest.is_disturbed:
+                raise LostGuest(lost)
             self.drop()
         else:
             self._account(booted, placement, reply, program, stepped.states)
@@ -338,10 +333,12 @@ class Bench:
         booted.fresh = False
         booted.leaked_entries += len(reply.left)
         # Low memory stays as the direct map has it (S2.8.2): the next program would find it so.
-        changed = {name for state in states[-1:] for name in changed_devices(state)}
-        if changed and not reply.left:
-            now = partial(booted.stepper.now, placement)
-            changed -= turned_back(booted.guest, placement, states[-1], now)
+        direct_map = states[-1].direct_map if states else ()
+        changed = {span.name for span, _ in direct_map_spans(direct_map)}
+        if not reply.left:
+            changed -= turned_back(
+                booted.guest, placement, direct_map, lambda: booted.stepper.now(placement).direct_map
+            )
         written = stored_to(program)
         if first_page_claimed(program) and not reply.left:
             # There is one first page: without it the next such program would need another guest.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
-from pfnlab.errors import Defect, LostGuest, Undecided
+from pfnlab.errors import LostGuest, Undecided
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.vm.boots import GuestLike
-from pfnlab.lens.state import LensState
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
+from pfnlab.programs.runs.observation import direct_map_spans
 from pfnlab.units import PAGE_SIZE
 
 #: The largest device whose bytes are cleared for the next program that needs the first page of the BAR.
@@ -33,10 +32,6 @@ _WRITE_BACK_REQUEST = (
 )
 
 
-#: A line of a state about the direct map: ``hole[0:12] UC-``.
-_CHANGED = re.compile(r"(?P<name>\w+)\[(?P<first>\d+)(:(?P<end>\d+))?\] ")
-
-
 def cleared(guest: GuestLike, placement: Placement, written: Collection[str]) -> set[str]:
     """The devices whose bytes are zero again; not one that is too large, or cannot be mapped."""
     names = set()
@@ -53,43 +48,30 @@ def cleared(guest: GuestLike, placement: Placement, written: Collection[str]) ->
     return names
 
 
-def changed_devices(state: LensState) -> dict[str, list[tuple[int, int]]]:
-    """The devices of which the direct map has pages otherwise than as write-back, with those pages."""
-    changed: dict[str, list[tuple[int, int]]] = {}
-    for line in state.direct_map:
-        match = _CHANGED.match(line)
-        if match is None:
-            raise Defect(f"{line!r} is no line about the direct map")
-        first = int(match["first"])
-        changed.setdefault(match["name"], []).append((first, int(match["end"] or first + 1)))
-    return changed
-
-
 def turned_back(
-    guest: GuestLike, placement: Placement, state: LensState, now: Callable[[], LensState]
+    guest: GuestLike, placement: Placement, lines: Sequence[str], now: Callable[[], Sequence[str]]
 ) -> set[str]:
     """
     The devices in low memory that the direct map did not have as write-back, and has so again.
 
     Freeing a reservation leaves it as it is (S2.8.2); reserving the same pages as write-back does not.
 
-    :param state: that at the end of the program
-    :param now: tells the state from outside
+    :param lines: about the direct map at the end of the program
+    :param now: tells those that a look from outside shows
     """
-    asked: set[str] = set()
-    for name, spans in changed_devices(state).items():
-        if name not in placement.windows or placement.windows[name].start >= placement.bar.start:
+    asked = set()
+    for span, _ in direct_map_spans(lines):
+        if span.name not in placement.windows or placement.windows[span.name].start >= placement.bar.start:
             continue
-        start = placement.places.devices[name].start
-        for first, end in spans:
-            size, offset = (end - first) * PAGE_SIZE, (start + first) * PAGE_SIZE
-            # What could not be turned back is seen in the end.
-            _done(guest, _WRITE_BACK_REQUEST.format(at=_AT, size=size, offset=offset), operations=2)
-        asked.add(name)
+        size = span.pages * PAGE_SIZE
+        offset = (placement.places.devices[span.name].start + span.start) * PAGE_SIZE
+        # What could not be turned back is seen in the end.
+        _done(guest, _WRITE_BACK_REQUEST.format(at=_AT, size=size, offset=offset), operations=2)
+        asked.add(span.name)
     if not asked:
         return asked
     try:
-        return asked - changed_devices(now()).keys()
+        return asked - {span.name for span, _ in direct_map_spans(now())}
     except Undecided:
         return set()
 

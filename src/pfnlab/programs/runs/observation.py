@@ -6,16 +6,21 @@ names: two runs are equal exactly when their steps are equal as values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import msgspec
 
+from pfnlab.errors import Defect
 from pfnlab.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
+
+#: Pages that are not write-back in the direct map: ``low[0:4] UC-``.
+_OTHERWISE = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
 
 #: Reasons for an operation to wait: another processor has to take an interrupt (a TLB flush), or a lock that
 #: kernels have, ``memory_lock`` and ``vma_lock`` a vfio-pci device; a policy may have a lock of its own.
@@ -157,6 +162,18 @@ def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
         if mode != "wb":
             yield f"{Span(device, start, end)} {mode.upper()}"
         start = end
+
+
+def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
+    """The pages in *lines*, which :func:`direct_map_lines` made, each range with its mode, as ``wc``.
+
+    :raises Defect: a line is none of them
+    """
+    for line in lines:
+        match = _OTHERWISE.fullmatch(line)
+        if match is None:
+            raise Defect(f"{line!r} is no line about the direct map")
+        yield Span(match[1], int(match[2]), int(match[3])), match[4].lower()
 
 
 class MemoryFault(msgspec.Struct, frozen=True):
