@@ -101,14 +101,14 @@ def test_a_cpu_in_the_loop_is_a_stop() -> None:
     """The machine stands."""
     stub, loops = looped(ENDBR)
 
-    assert (Stop(TRAP, 1), False) == (loops.poll(0), stub.running)
+    assert (Stop(TRAP, 1), False) == (loops.poll(), stub.running)
 
 
 def test_a_cpu_elsewhere_goes_on() -> None:
     """The interrupt told nothing."""
     stub, loops = looped(ENDBR, HERE + 4)
 
-    assert (None, True) == (loops.poll(0), stub.running)
+    assert (None, True) == (loops.poll(), stub.running)
 
 
 @pytest.mark.parametrize(("code", "size"), [(ENDBR, 4), (NOP, 5)], ids=["endbr64", "nop"])

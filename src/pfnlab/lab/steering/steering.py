@@ -21,8 +21,6 @@ from pfnlab.lab.vm.launch import CPU_OF_SEVERAL
 
 T = TypeVar("T")
 
-#: Seconds between two looks at whether an operation is done, with several CPUs and with one.
-_SLICE, _SLICE_OF_ONE = 0.01, 0.001
 # The index of the offset of a task's process id among the guest's offsets.
 _PID = 3
 #: Where user addresses end.
@@ -89,9 +87,7 @@ class Steering:
         self.threads = stub.threads()
         self._held_threads: list[int] = []
         # A held CPU stands while others run, so it cannot be in a loop.
-        alone = len(self.threads) == 1
-        self._traps: Traps = Loops(stub) if alone else Breakpoints(stub)
-        self._slice = _SLICE_OF_ONE if alone else _SLICE
+        self._traps: Traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
         #: Whether one function leads to another, as far as that was found out.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
@@ -301,7 +297,7 @@ class Steering:
     def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
         while True:
-            stop = self._traps.poll(self._slice)
+            stop = self._traps.poll()
             if stop:
                 return stop
             now = time.monotonic()

@@ -12,6 +12,9 @@ from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 #: The signal of a stop at a breakpoint.
 TRAP = 5
 
+#: Seconds that a stop is waited for, and that a machine runs between two looks at where it is.
+_WAIT, _RUNS = 0.01, 0.001
+
 #: A jump to itself.
 _LOOP = b"\xeb\xfe"
 
@@ -22,7 +25,9 @@ _NOTHING = (b"\xf3\x0f\x1e\xfa", b"\x0f\x1f\x44\x00\x00")
 _CALL, _CALL_SIZE = b"\xe8", 5
 
 _LONGEST = 5
-_MASK = (1 << 64) - 1
+
+#: The only thread of a machine with one CPU.
+_THREAD = 1
 
 
 class Traps(Protocol):
@@ -34,8 +39,8 @@ class Traps(Protocol):
     def clear(self, address: int) -> None:
         """Stop there no longer."""
 
-    def poll(self, limit: float) -> Stop | None:
-        """The next stop of a machine that runs; None, and it runs on, after *limit* seconds without one."""
+    def poll(self) -> Stop | None:
+        """The next stop of a machine that runs; None, and it runs on, where none comes soon."""
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
         """Let the CPU of *stop*, which stands at an address, be behind it; the machine stands."""
@@ -46,7 +51,11 @@ class Breakpoints:
 
     def __init__(self, stub: GdbStub) -> None:
         self._stub = stub
-        self.set, self.clear, self.poll = stub.insert_breakpoint, stub.remove_breakpoint, stub.poll
+        self.set, self.clear = stub.insert_breakpoint, stub.remove_breakpoint
+
+    def poll(self) -> Stop | None:
+        """The gdbstub tells of it."""
+        return self._stub.poll(_WAIT)
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
         """Execute what is there."""
@@ -85,13 +94,12 @@ class Loops:
         if replaced is not None:
             self._stub.write(address, replaced.code)
 
-    def poll(self, limit: float) -> Stop | None:
-        """Interrupt it after *limit* seconds, and let it go on where it is in no loop."""
-        time.sleep(limit)
-        stop = self._stub.interrupt()
-        thread = stop.thread or 1
-        if self._stub.registers(thread)["rip"] in self._replaced:
-            return Stop(TRAP, thread)
+    def poll(self) -> Stop | None:
+        """Interrupt it, and let it go on where it is in no loop."""
+        time.sleep(_RUNS)
+        self._stub.interrupt()
+        if self._stub.registers(_THREAD)["rip"] in self._replaced:
+            return Stop(TRAP, _THREAD)
         self._stub.cont()
         return None
 
@@ -117,5 +125,5 @@ def _at(address: int, code: bytes) -> _Replaced:
     calls = 0
     if code.startswith(_CALL):
         distance = int.from_bytes(code[1:_CALL_SIZE], "little", signed=True)
-        calls = address + _CALL_SIZE + distance & _MASK
+        calls = address + _CALL_SIZE + distance
     return _Replaced(code[: len(_LOOP)], nothing, calls)
