@@ -47,12 +47,10 @@ demo: system .venv/.demo
 # All three run whatever the others say, so one run shows everything there is to mend. Kernels come meanwhile.
 test: system-test .venv/.test
 	@$(BIN)/pfnlab kernels fetch tested & fetched=$$!; status=0; \
-	$(BIN)/mypy > .venv/mypy.txt 2>&1 & typed=$$!; \
 	$(BIN)/ruff check || status=1; \
-	wait $$fetched || { status=$$?; kill $$typed; exit $$status; }; \
+	$(BIN)/mypy || status=1; \
+	wait $$fetched || exit $$?; \
 	$(BIN)/pytest -n 2 || status=1; \
-	wait $$typed || status=1; \
-	cat .venv/mypy.txt; \
 	exit $$status
 
 # Of what git has, not of what lies around. What is refused is not left lying in dist/.

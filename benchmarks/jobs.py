@@ -95,8 +95,8 @@ programs_per_shard = 100
 """
 
 
-def sharded(quick: bool, jobs: int) -> dict[int, frozenset[str]]:
-    """What each shard of a campaign finds, by its number."""
+def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
+    """What the shards of a campaign find: the number of each with its results."""
     machines = [f"model:{machine}" for machine in MACHINES]
     depth, programs = (1, 100) if quick else (3, 2000)
     with tempfile.TemporaryDirectory() as folder, Store(str(Path(folder) / "jobs.db")) as store:
@@ -105,11 +105,8 @@ def sharded(quick: bool, jobs: int) -> dict[int, frozenset[str]]:
         begin_campaign(store, read_plan(plan))
         with LocalExecutor(jobs) as executor:
             run_campaign(store, "jobs", executor)
-        found: dict[int, set[str]] = {shard.number: set() for shard in store.shards("jobs")}
-        for result in store.results(ResultFilter(campaign="jobs")):
-            for sighting in result.sightings:
-                found[sighting.shard].add(result.digest)
-        return {number: frozenset(digests) for number, digests in found.items()}
+        results = store.results(ResultFilter(campaign="jobs"))
+        return {(sighting.shard, result.digest) for result in results for sighting in result.sightings}
 
 
 def paged(make: Callable[[int], str], jobs: int) -> str:

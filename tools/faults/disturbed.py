@@ -23,6 +23,19 @@ from pfnlab.store.store import Store
 #: Seconds of one phase.
 PHASE = 300.0
 
+#: How every plan begins.
+_HEAD = """\
+form = 1
+name = "{name}"
+[limits]
+seconds = {seconds}
+tries = 4
+lost = 100
+"""
+
+#: The campaign's name.
+_NAME = "faults"
+
 #: Results by the shard that saw them, and the shards that were given up.
 Found = tuple[dict[int, frozenset[str]], frozenset[int]]
 
@@ -38,6 +51,9 @@ class Disturbed:
     #: The words of every command, behind those of the campaign.
     words: tuple[str, ...] = ("--jobs", "2")
 
+    #: The limit of a shard.
+    seconds = 60
+
     def __init__(self, folder: Path, number: int) -> None:
         self.folder, self.number, self.counts = folder, number, Counter[str]()
         self.wrong: list[str] = []
@@ -45,8 +61,8 @@ class Disturbed:
         self._random = random.Random(number)
         self.expected: Found = ({}, frozenset())
 
-    def plan(self) -> str:
-        """The file of the campaign, which is named ``faults``."""
+    def tables(self) -> str:
+        """What the campaign runs: the tables of its file."""
         raise NotImplementedError
 
     def phases(self) -> None:
@@ -56,7 +72,8 @@ class Disturbed:
     def run(self) -> None:
         """All of it; what is wrong is kept."""
         plan = self.folder / "plan.toml"
-        plan.write_text(self.plan(), encoding="utf-8")
+        head = _HEAD.format(name=_NAME, seconds=self.seconds)
+        plan.write_text(head + self.tables(), encoding="utf-8")
         undisturbed = self.folder / "undisturbed.db"
         code, said = self._end(self._start(undisturbed, "run", str(plan), words=("--jobs", "2")))
         if code not in (0, 1):
@@ -123,7 +140,7 @@ class Disturbed:
         return process.returncode, said.decode(errors="replace")
 
 
-def found(store: Path, name: str = "faults") -> Found:
+def found(store: Path, name: str = _NAME) -> Found:
     """What a campaign found, without times and places.
 
     :raises Misuse: the store is refused

@@ -7,18 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from faults.disturbed import Disturbed
-from pfnlab.store.kept import DONE
-from pfnlab.store.store import Store
+from faults.disturbed import Disturbed, found
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "cluster"))
 
-_PLAN = """\
-form = 1
-name = "faults"
-[limits]
-tries = 4
-lost = 100
+_TABLES = """\
 [[check]]
 machines = ["model:7.2", "model:7.2,tracker=exact"]
 depth = 2
@@ -35,16 +28,16 @@ programs_per_shard = 3
 
 _WORKERS = ("one", "two")
 
-#: The port to which nobody is bound for a moment is taken again at once; the command waits longer than this.
+#: Seconds that shards are waited for.
 _MOMENT = 30.0
 
 
 class OnCluster(Disturbed):
     """A scheduler and two workers of dask; the undisturbed run has none."""
 
-    def plan(self) -> str:
+    def tables(self) -> str:
         """Nothing that needs a file which workers have not."""
-        return _PLAN.format(seed=self.number * 1000)
+        return _TABLES.format(seed=self.number * 1000)
 
     def run(self) -> None:
         """With a cluster, which ends with it."""
@@ -105,5 +98,4 @@ class OnCluster(Disturbed):
         return process.poll() is None
 
     def _done(self) -> int:
-        with Store(str(self.store)) as store:
-            return sum(shard.state == DONE for shard in store.shards("faults"))
+        return len(found(self.store)[0])

@@ -11,13 +11,7 @@ from pathlib import Path
 
 from faults.disturbed import Disturbed, children_of
 
-_PLAN = """\
-form = 1
-name = "faults"
-[limits]
-seconds = 300
-tries = 4
-lost = 100
+_TABLES = """\
 [[catalogue]]
 machines = [["model:7.2", "qemu:7.2"]]
 programs = ["munmap-*"]
@@ -39,9 +33,11 @@ _ENDS = 15.0
 class OnKernel(Disturbed):
     """Two shards at a time, each with guests of its own."""
 
-    def plan(self) -> str:
+    seconds = 300
+
+    def tables(self) -> str:
         """Programs of the catalogue, and random ones."""
-        return _PLAN.format(seed=self.number * 1000)
+        return _TABLES.format(seed=self.number * 1000)
 
     def phases(self) -> None:
         """The command is killed while a guest hangs; then guests are stopped and killed, and it goes on."""

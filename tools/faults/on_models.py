@@ -18,13 +18,7 @@ MOMENT = 20.0
 #: The library that gives processes another wall clock.
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
-_PLAN = """\
-form = 1
-name = "faults"
-[limits]
-seconds = {limit}
-tries = 4
-lost = 100
+_TABLES = """\
 [[check]]
 machines = ["model:7.2,tracker={odd}", "model:7.3,tracker={odd}", "model:7.3,tracker={bad}"]
 depth = 2
@@ -71,14 +65,16 @@ class Bad(Exact):
 class OnModels(Disturbed):
     """One process runs two shards at a time, on this host."""
 
-    def plan(self) -> str:
+    seconds = 4
+
+    def tables(self) -> str:
         """Searches with trackers that crash, random programs, programs of the catalogue."""
         self._clock, self._tokens = self.folder / "clock", self.folder / "tokens"
         self._tokens.mkdir()
         odd, bad = self.folder / "odd.py", self.folder / "bad.py"
         odd.write_text(_ODD.format(folder=str(self._tokens)), encoding="utf-8")
         bad.write_text(_BAD, encoding="utf-8")
-        return _PLAN.format(odd=odd, bad=bad, seed=self.number * 1000, limit=4)
+        return _TABLES.format(odd=odd, bad=bad, seed=self.number * 1000)
 
     def phases(self) -> None:
         """A full disk, then twice everything else."""
