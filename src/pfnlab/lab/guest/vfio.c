@@ -3,6 +3,7 @@
  * The device under test through vfio-pci: bound when the first program needs it, open while such a program runs.
  * The agent keeps the descriptor; tasks fetch a copy of it for every call.
  */
+#define _GNU_SOURCE             /* dup3 */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>

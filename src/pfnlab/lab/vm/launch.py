@@ -17,7 +17,7 @@ CPU_OF_SEVERAL = "max,-cx16"
 
 #: The model of a single CPU that is emulated. Without erms the kernel clears and copies memory by words, not
 #: by single bytes, each of which takes the emulation as long as a word.
-CPU_OF_ONE = "max,-erms"
+CPU_OF_ONE = "max,-erms,-fsrm"
 
 #: Kernel parameters for a single CPU that is emulated: ticks of a fixed period, for to set the timer at every
 #: change of tasks is dear, and nothing cleared that is written anyway.
