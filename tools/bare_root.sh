@@ -60,22 +60,8 @@ make_archive() {
     mv "$kept/$suite.new.tar" "$made"
 }
 
-[ -e "$made" ] || make_archive
-
-machine=$(mktemp -d "${TMPDIR:-/var/tmp}/pfnlab-bare-$suite.XXXXXX")
-# Its files belong to ids of the namespace, so they are removed from inside one.
-trap 'unshare "${namespaces[@]}" rm -rf --one-file-system "$machine"' EXIT
-export machine made command repository
-export own_home=$HOME
-
-lent=()
-for name in $(compgen -e); do
-    case $name in PIP_* | npm_config_* | NPM_CONFIG_* | http_proxy | https_proxy | no_proxy | HTTP_PROXY | HTTPS_PROXY | NO_PROXY | TERM)
-        lent+=("$name=${!name}") ;;
-    esac
-done
-
-unshare "${namespaces[@]}" bash -euc '
+# Inside the namespaces: the machine's files, what it gets of this one, and the command.
+enter() {
     mount --make-rprivate /
     tar -C "$machine" --exclude="./dev/*" -xf "$made"
     cd "$machine"
@@ -104,4 +90,36 @@ unshare "${namespaces[@]}" bash -euc '
     git -c safe.directory="*" clone -q "$repository" root/pfnlab
     exec chroot . /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" \
         bash -c "cd /root/pfnlab && $command"
-' bare_root "${lent[@]}"
+}
+
+[ -e "$made" ] || make_archive
+
+machine=$(mktemp -d "${TMPDIR:-/var/tmp}/pfnlab-bare-$suite.XXXXXX")
+# Its files belong to ids of the namespace, so they are removed from inside one.
+running=
+finish() {
+    # unshare heeds no other signal; with it ends everything inside.
+    [ -z "$running" ] || kill -KILL "$running" 2>/dev/null || true
+    wait 2>/dev/null || true
+    unshare "${namespaces[@]}" rm -rf --one-file-system "$machine"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+export machine made command repository
+export own_home=$HOME
+
+lent=()
+for name in $(compgen -e); do
+    case $name in PIP_* | npm_config_* | NPM_CONFIG_* | http_proxy | https_proxy | no_proxy | HTTP_PROXY | HTTPS_PROXY | NO_PROXY | TERM)
+        lent+=("$name=${!name}") ;;
+    esac
+done
+
+# Beside this shell, which hears signals meanwhile.
+unshare "${namespaces[@]}" bash -euc "$(declare -f enter); enter \"\$@\"" bare_root "${lent[@]}" <&0 &
+running=$!
+code=0
+wait "$running" || code=$?
+running=
+exit "$code"
