@@ -87,7 +87,8 @@ enter() {
     mount --rbind /dev dev
     mount --rbind /sys sys
     mount -t proc proc proc
-    git -c safe.directory="*" clone -q "$repository" root/pfnlab
+    git -c advice.detachedHead=false clone -q checkout root/pfnlab
+    rm checkout
     exec chroot . /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" \
         bash -c "cd /root/pfnlab && $command"
 }
@@ -106,7 +107,9 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-export machine made command repository
+# As one file, which git reads whoever owns the checkout.
+git -c safe.directory='*' -C "$repository" bundle create -q "$machine/checkout" HEAD
+export machine made command
 export own_home=$HOME
 
 lent=()
