@@ -89,7 +89,7 @@ enter() {
     mount -t proc proc proc
     git -c advice.detachedHead=false clone -q checkout root/pfnlab
     rm checkout
-    exec chroot . /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" \
+    exec /usr/sbin/chroot . /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@" \
         bash -c "cd /root/pfnlab && $command"
 }
 
