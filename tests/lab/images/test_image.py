@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from damages import DAMAGES, Damage
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.errors import Defect, MissingTool, Undecided
 from pfnlab.lab.images.image import guest_image, holds, initramfs
 
 needs_compiler = pytest.mark.skipif(
@@ -216,6 +216,23 @@ def test_guest_image_that_does_not_compile(cache: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("CC", str(broken))
 
     with pytest.raises(MissingTool, match="cannot find -lc"):
+        guest_image()
+
+
+@needs_compiler
+def test_an_agent_that_a_compiler_refuses_is_a_defect(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    """
+    A compiler that works and does not take the agent is not what is missing.
+    """
+    strict = cache / "strictcc"
+    strict.write_text(
+        '#!/bin/sh\ncase "$*" in *vfio.c*) echo "vfio.c:96: error: implicit declaration" >&2; exit 1;; esac\n'
+        'exec gcc "$@"\n'
+    )
+    strict.chmod(0o755)
+    monkeypatch.setenv("CC", str(strict))
+
+    with pytest.raises(Defect, match=r"does not compile with gcc .*vfio\.c:96: error: implicit declaration"):
         guest_image()
 
 

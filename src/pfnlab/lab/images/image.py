@@ -36,6 +36,7 @@ def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str],
     :param extra: more files for the guest, by their names in its top folder
     :param say: called with each line of progress
     :raises MissingTool: there is no C compiler, or it lacks a static C library
+    :raises Defect: the compiler works, and does not take the agent
     :raises Undecided: the cache cannot be written to, or is full
     """
     image = _agent_image(say)
@@ -138,9 +139,11 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
     env = {"TMPDIR": str(into)}
     result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, env=env, cwd=into)
     if result.returncode:
-        error_line = next(
-            (line for line in result.stderr.splitlines() if "rror" in line or "cannot" in line), ""
-        )
-        reason = error_line or "no message"
+        errors = [line for line in result.stderr.splitlines() if "rror" in line or "cannot" in line]
+        reason = errors[0] if errors else "no message"
+        (into / "nothing.c").write_text("int main(void) { return 0; }\n")
+        nothing = [*compiler, *FLAGS, "-o", "nothing", "nothing.c"]
+        if run(nothing, limit=_COMPILE_LIMIT, remedy=_REMEDY, env=env, cwd=into).returncode == 0:
+            raise Defect(f"the guest agent does not compile with {_version(compiler)}: {reason}")
         raise MissingTool(f"`{compiler[0]}` cannot build the guest agent ({reason}): {_REMEDY}")
     return (into / "init").read_bytes()

@@ -37,6 +37,7 @@ from pfnlab.lab.vm.launch import (
 from pfnlab.lab.vm.qmp import tell_monitor
 from pfnlab.lab.vm.saved_state import SAVABLE, incoming, save_state, state_file
 from pfnlab.lab.vm.slot import Slot
+from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
 
 QEMU = "qemu-system-x86_64"
@@ -162,7 +163,7 @@ class Guest:
             return
         self._launch(command)
         try:
-            self.hello = read_hello(self._wait("boot", boot_limit))
+            self.hello = read_hello(self._boot(boot_limit))
             self._lines_of_boot = len(_lines(self.console))
             if probes:
                 self.hello = read_hello(self.request(probes))
@@ -346,6 +347,21 @@ class Guest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _boot(self, limit: float) -> str:
+        """The agent's first reply; a kernel that hangs does not take the whole *limit*."""
+        standstill = Standstill(
+            partial(tell_monitor, self._folder / "qmp", "info registers -a"),
+            partial(processor_time, self._process.pid),
+        )
+        reply = self._channel.reply(limit, lambda: self._lives() and standstill.place() is None)
+        if reply is not None:
+            return reply
+        if place := standstill.place():
+            printed = _lines(self.console)
+            after = f"after the line {printed[-1]!r}" if printed else "before its first line"
+            raise self.lose(f"its kernel hangs at {place} {after}")
+        raise self.lose(f"it did not boot within {limit:g} s")
 
     def _wait(self, action: str, limit: float) -> str:
         reply = self._channel.reply(limit, self._lives)
