@@ -64,7 +64,8 @@ class Slot:
             with Qmp(qmp) as ask:
                 ask("object-add", **memory, size=self._bar_mib << 20)
                 device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
-                ask("device_add", id=name, master=True, **device)
+                # QEMU 10 takes no truth value here, of three: on, off, auto.
+                ask("device_add", id=name, master="on", **device)
         except (OSError, ValueError, QmpError) as trouble:
             raise LostGuest(f"no device could be plugged in: {trouble}") from trouble
 
