@@ -395,6 +395,19 @@ class TestKernels:
             ("main", "ok", "main ok"),
         ] == held(run)
 
+    def test_readers_flush_nothing_that_a_fork_has_shared(self, machine: QemuMachine):
+        """
+        Memory that the agent itself used before a fork is not copied, and so not flushed, in a later operation.
+        """
+        readers = "numa_maps a\npagemap a[0:4]\nmove_pages a[0:4]\nmincore a[0:4]\n"
+        run = ran(
+            machine,
+            "a = mmap bar[0:4] wc shared rw\nb = mmap anon[0:4] private rw populate\n"
+            f"{readers}c = fork\nhold unmap_vmas: c: munmap b\n{readers}release\n",
+        )
+
+        assert [0] * 4 == [step.flushes for step in run.steps[8:12]]
+
     def test_nothing_to_leave_out(self, machine: QemuMachine):
         """
         A call that does not come before the place is as if nothing was to be skipped.

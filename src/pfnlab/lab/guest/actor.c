@@ -39,6 +39,8 @@ static __thread sigjmp_buf fault;
 static __thread volatile sig_atomic_t fault_code;
 static __thread int self;         /* my slot */
 static __thread char comm_now[COMM];
+/* Whole pages, which hold nothing else and can be given back. */
+__thread union scratch scratch __attribute__((aligned(PAGE)));
 static enum refusal refused;      /* why my process' forks fail */
 static bool all_locked;           /* my process has called mlockall, and not munlockall */
 static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
@@ -176,10 +178,10 @@ static void touch(const struct op *op, struct answer *answer)
 /* A digit a page, 1 where mincore() says so. */
 static void look_in_core(const uint64_t *arg, struct answer *answer)
 {
-	static __thread unsigned char pages[MINCORE_PAGES];
+	unsigned char *pages = scratch.core;
 	uint64_t count = (arg[1] + PAGE - 1) >> PAGE_SHIFT;
 
-	memset(pages, 0, sizeof pages);
+	memset(pages, 0, sizeof scratch.core);
 	if (count > MINCORE_PAGES)
 		errno = E2BIG;
 	answer->ret = count > MINCORE_PAGES ? -1 : mincore((void *)arg[0], arg[1], pages);
@@ -229,7 +231,8 @@ static void rewrite(const void *at, size_t size)
 
 /*
  * Touch what later operations write to, so that no fault of the task's own comes in the middle of one: the stack, what
- * ANSWER and OP share a frame with, and what is the thread's, where the kernel writes as well (rseq).
+ * ANSWER and OP share a frame with, and what is the thread's, where the kernel writes as well (rseq). Scratch memory is
+ * given back instead, for a page that is new is nobody else's; memory that is locked cannot be, and is touched too.
  */
 static void settle(const struct op *op, const struct answer *answer)
 {
@@ -243,6 +246,8 @@ static void settle(const struct op *op, const struct answer *answer)
 	rewrite(&fault, sizeof fault);
 	rewrite(comm_now, sizeof comm_now);
 	rewrite(own, THREAD_USED);
+	if (madvise(&scratch, sizeof scratch, MADV_DONTNEED))
+		rewrite(&scratch, sizeof scratch);
 	if (&__rseq_offset)
 		rewrite(own + __rseq_offset + RSEQ_SIZE - 1, 1);
 }

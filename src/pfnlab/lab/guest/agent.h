@@ -106,6 +106,18 @@ struct task {
 	unsigned order;               /* of creation */
 };
 
+/* What one operation writes to for a moment, or lets the kernel write to; larger than a stack has room for. */
+union scratch {
+	unsigned char core[MINCORE_PAGES];
+	struct {
+		void *page[MINCORE_PAGES];
+		int status[MINCORE_PAGES];
+	} nodes;
+	uint64_t pagemap[MINCORE_PAGES];
+	uint8_t moved[MOVED_BYTES];
+	char text[65536];
+};
+
 struct range {
 	uint64_t start, end;
 };
@@ -129,6 +141,9 @@ void say_decimal(int64_t number);
 /* program.c */
 void run_request(char *text);
 bool program_open(void);
+
+/* actor.c */
+extern __thread union scratch scratch;
 
 /* tasks.c */
 extern struct task tasks[TASKS];
