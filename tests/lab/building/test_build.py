@@ -139,7 +139,7 @@ def test_a_tree_without_modules_is_built_without_a_driver(lab: Lab) -> None:
 
 
 def test_a_patch_that_is_not_there_is_named(lab: Lab) -> None:
-    with pytest.raises(Misuse, match=r"no\.patch cannot be read: No such file"):
+    with pytest.raises(Misuse, match=r"no\.patch: there is no such file: check the path"):
         lab.build(lab.folder / "no.patch")
 
 

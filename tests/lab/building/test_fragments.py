@@ -1,5 +1,7 @@
 """Configurations: fragments merged, options read, and what a tree lacks."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,3 +95,23 @@ def test_a_packaged_configuration_is_called_by_its_name() -> None:
 def test_two_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     names = {configuration_name((str(tmp_path / folder / "mine.config"),)) for folder in "ab"}
     assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path.symlink_to("/dev/zero"), "this is a device: name a configuration file"),
+        (os.mkfifo, "this is a pipe: a configuration has to be a file here"),
+        (Path.mkdir, "this is a directory: name a configuration file in it"),
+        (lambda path: path.write_bytes(b"\n" * (1 << 20) + b"\n"), "a configuration is at most 1 MiB"),
+        (lambda path: path.write_bytes(b"\xff"), "this is not UTF-8"),
+    ],
+    ids=["device", "pipe", "folder", "large", "bytes"],
+)
+def test_a_fragment_that_is_no_text_file(tmp_path: Path, make: Callable[[Path], None], says: str) -> None:
+    """It is refused at once, whatever it is."""
+    path = tmp_path / "mine.config"
+    make(path)
+
+    with pytest.raises(Misuse, match=rf"mine\.config: {says}"):
+        fragment_text((str(path),))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -142,5 +144,24 @@ def test_refused(tmp_path: Path, text: str, words: str) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     """A file that is not there is the caller's mistake."""
-    with pytest.raises(Misuse, match="cannot be read"):
+    with pytest.raises(Misuse, match=r"none\.patch: there is no such file: check the path"):
         read_patch(tmp_path / "none.patch")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path.symlink_to("/dev/zero"), "this is a device: name a patch file"),
+        (os.mkfifo, "this is a pipe: a patch has to be a file here"),
+        (Path.mkdir, "this is a directory: name a patch file in it"),
+        (lambda path: (path.touch(), os.truncate(path, 1 << 30)), "a patch is at most 256 MiB"),
+    ],
+    ids=["device", "pipe", "folder", "large"],
+)
+def test_what_is_no_patch_file(tmp_path: Path, make: Callable[[Path], object], says: str) -> None:
+    """It is refused before it is read."""
+    path = tmp_path / "a.patch"
+    make(path)
+
+    with pytest.raises(Misuse, match=rf"a\.patch: {says}"):
+        read_patch(path)

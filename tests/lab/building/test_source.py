@@ -1,5 +1,6 @@
 """Sources of kernels: which folders are trees, which files they have, and when their content changes."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -108,3 +109,17 @@ def test_a_commit_without_a_change_has_the_same_content(worktree: Path) -> None:
     before = content(worktree)
     git(worktree, "commit", "-q", "--allow-empty", "-m", "nothing")
     assert content(worktree) == before
+
+
+@pytest.mark.parametrize("name", ["Makefile", "mm/pipe"])
+def test_a_pipe_in_a_tree_is_no_part_of_it(tree: Path, name: str) -> None:
+    """Nobody writes into it."""
+    before = content(tree)
+    (tree / name).unlink(missing_ok=True)
+    os.mkfifo(tree / name)
+
+    if name == "Makefile":
+        with pytest.raises(Misuse, match="is no kernel tree"):
+            content(tree)
+    else:
+        assert before == content(tree)

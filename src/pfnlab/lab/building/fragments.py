@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from pfnlab.errors import Misuse
+from pfnlab.files import MOST_WRITTEN, Missing, check_regular, read_text
 from pfnlab.policies.configuration import OPTIONS
 
 #: The packaged configurations, each by its fragments.
@@ -41,17 +42,27 @@ def fragment_text(words: Sequence[str]) -> str:
             folder = resources.files("pfnlab.lab.building")
             texts += [(folder / f"{name}.config").read_text() for name in PACKAGED[word]]
             continue
-        try:
-            texts.append(Path(word).read_text())
-        except (OSError, UnicodeDecodeError):
-            raise Misuse(
-                f"there is no configuration {word!r}: write {', '.join(PACKAGED)}, or a file with lines "
-                "such as CONFIG_KASAN=y"
-            ) from None
+        texts.append(_own_text(word))
         for number, line in enumerate(texts[-1].splitlines(), 1):
             if line.strip() and not line.startswith("#") and not _LINE.fullmatch(line.strip()):
                 raise Misuse(f"{word}:{number}: {line.strip()!r} is no option: write CONFIG_NAME=y, =m or =n")
     return "\n".join(texts)
+
+
+def _own_text(word: str) -> str:
+    """The text of a user's own fragment, which is read several times.
+
+    :raises Misuse: there is no such file, or it is none
+    """
+    path = Path(word)
+    try:
+        check_regular(path, "configuration", MOST_WRITTEN)
+        return read_text(path, "configuration")
+    except Missing:
+        raise Misuse(
+            f"there is no configuration {word!r}: write {', '.join(PACKAGED)}, or a file with lines "
+            "such as CONFIG_KASAN=y"
+        ) from None
 
 
 def configuration_name(words: Sequence[str]) -> str:
@@ -102,5 +113,5 @@ def lacking(config: str, fragment: str, asked: Container[str]) -> list[str]:
 def asked_for(words: Sequence[str]) -> set[str]:
     """The options that the lab, the rules or programs ask, and those of the user's own files in *words*."""
     of_rules = {name for rows in OPTIONS.values() for row in rows for name in row}
-    own = [Path(word).read_text() for word in words if word not in PACKAGED]
+    own = [_own_text(word) for word in words if word not in PACKAGED]
     return {*REQUIRED, *of_rules, *(name for text in own for name in options_of(text))}

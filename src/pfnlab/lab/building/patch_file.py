@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfnlab.errors import Misuse
+from pfnlab.files import MOST_RECORDED, check_regular, read_bytes
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
@@ -56,10 +57,9 @@ def read_patch(path: Path) -> PatchFile:
     :raises Misuse: the file cannot be read, holds no unified diff, its hunks are not as long as they say, or
         it would change a file outside the tree
     """
-    try:
-        text = path.read_bytes().decode(errors="replace")
-    except OSError as error:
-        raise Misuse(f"{path} cannot be read: {error.strerror}") from error
+    # It is read several times, by patch(1) as well.
+    check_regular(path, "patch", MOST_RECORDED)
+    text = read_bytes(path, "patch", MOST_RECORDED).decode(errors="replace")
     lines = text.split("\n")
     start = next((at for at in range(len(lines)) if _begins_diff(lines, at)), None)
     if start is None:

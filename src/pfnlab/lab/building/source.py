@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.files import MOST_WRITTEN, read_bytes
 from pfnlab.lab.images.archive import Archive, Package
 from pfnlab.lab.images.cache import cache_root, locked
 from pfnlab.lab.images.commands import complaint, run
@@ -40,6 +42,9 @@ _PRODUCT = re.compile(
     r"|modules\.builtin.*|\..*"
 )
 _PRODUCT_FOLDERS = ("include/config", "include/generated", "arch/x86/include/generated")
+
+#: The kinds of files that are a part of a tree, and of links.
+_KEPT = (stat.S_IFREG, stat.S_IFLNK)
 
 _MAKEFILE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d+)", re.MULTILINE)
 
@@ -103,8 +108,8 @@ def _of_folder(folder: Path) -> KernelSource:
 
 def _version(folder: Path) -> str:
     try:
-        text = (folder / "Makefile").read_text(errors="replace")[:1000]
-    except OSError:
+        text = read_bytes(folder / "Makefile", "Makefile", MOST_WRITTEN)[:1000].decode(errors="replace")
+    except Misuse:
         text = ""
     numbers = dict(_MAKEFILE.findall(text))
     if "VERSION" not in numbers or "PATCHLEVEL" not in numbers or not (folder / "mm" / "memory.c").exists():
@@ -151,6 +156,8 @@ def _files_by_walk(folder: Path) -> list[str]:
             name for name in folders if name != ".git" and str(below / name) not in _PRODUCT_FOLDERS
         ]
         links = [name for name in folders if (Path(place) / name).is_symlink()]
+        # A pipe that somebody left there is no part of a kernel.
+        names = [name for name in names if stat.S_IFMT((Path(place) / name).lstat().st_mode) in _KEPT]
         paths += [str(below / name) for name in [*names, *links] if not _PRODUCT.fullmatch(name)]
     return sorted(paths)
 

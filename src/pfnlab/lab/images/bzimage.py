@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 from pfnlab.errors import Misuse
+from pfnlab.files import MOST_RECORDED, check_regular
 
 _BOOT_FLAG_AT = 0x1FE
 _MAGIC_AT = 0x202
@@ -25,6 +26,7 @@ def release_of(path: Path) -> str:
 
     :raises Misuse: the file cannot be read or is not a bzImage
     """
+    check_regular(path, "kernel", MOST_RECORDED)
     try:
         with path.open("rb") as file:
             head = file.read(0x10000)
